@@ -1,0 +1,72 @@
+"""What may be done, and which role may do it: product.md section 2 as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    ADMINISTRATOR = "administrator", "Administrator"
+    ACCOUNT_READER = "account_reader", "Account Reader"
+    AUDITOR = "auditor", "Auditor"
+    SUPPORT = "support", "Support"
+
+
+class Permission(models.TextChoices):
+    """Every page and every service names one of these. `OWN` ones hold for a key's owner without any role."""
+
+    PROFILE = "profile", "own profile"
+    OVERVIEW_SEE = "overview.see", "see the overview"
+    KEYS_SEE = "keys.see", "see all keys"
+    KEYS_SEE_OWN = "keys.see_own", "see own keys"
+    KEYS_CHANGE = "keys.change", "create, edit, rotate, enable, disable, delete keys; see a revealable secret"
+    KEYS_DISABLE = "keys.disable", "disable keys"
+    LOG_SEE = "log.see", "see the API log"
+    TRAIL_SEE = "trail.see", "see the audit trail"
+    LOG_EXPORT = "log.export", "export the API log and the audit trail"
+    ACCOUNTS_CHANGE = "accounts.change", "activate and suspend accounts"
+    USERS_SEE = "users.see", "see users, roles, settings"
+    USERS_CHANGE = "users.change", "change users, roles, settings"
+    USERS_DEACTIVATE = "users.deactivate", "deactivate users, end their sessions"
+    APIS_CHANGE = "apis.change", "change APIs and policies, enable them for accounts"
+
+
+_P = Permission
+
+# Held by everyone who is signed in, and by everyone of an account.
+EVERYONE: frozenset[Permission] = frozenset({_P.PROFILE})
+MEMBERS: frozenset[Permission] = frozenset({_P.PROFILE, _P.KEYS_SEE_OWN})
+
+ACCOUNT_ROLES: tuple[Role, ...] = (Role.ADMINISTRATOR, Role.ACCOUNT_READER, Role.AUDITOR)
+
+GRANTS: dict[str, frozenset[Permission]] = {
+    Role.ADMINISTRATOR: frozenset(
+        {
+            _P.OVERVIEW_SEE,
+            _P.KEYS_SEE,
+            _P.KEYS_CHANGE,
+            _P.KEYS_DISABLE,
+            _P.LOG_SEE,
+            _P.TRAIL_SEE,
+            _P.LOG_EXPORT,
+            _P.USERS_SEE,
+            _P.USERS_CHANGE,
+            _P.USERS_DEACTIVATE,
+        }
+    ),
+    Role.ACCOUNT_READER: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.LOG_SEE}),
+    Role.AUDITOR: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.LOG_SEE, _P.TRAIL_SEE, _P.LOG_EXPORT, _P.USERS_SEE}),
+    # Support's pages are Django admin; the portal's answer 403.
+    Role.SUPPORT: frozenset({_P.KEYS_DISABLE, _P.USERS_DEACTIVATE, _P.ACCOUNTS_CHANGE, _P.APIS_CHANGE}),
+}
+
+
+def granted(roles: Iterable[str], *, member: bool) -> frozenset[Permission]:
+    """All permissions of someone who is signed in, has these roles and is (or is not) the member of an account.
+
+    A role counts only where it belongs: Support's outside accounts, the others inside one.
+    """
+    held = [GRANTS[role] for role in roles if role in GRANTS and (role != Role.SUPPORT) == member]
+    return (MEMBERS if member else EVERYONE).union(*held)

@@ -1,0 +1,100 @@
+"""Addresses of clients and the rules that admit them. Pure; the portal and the gateway use the same functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_PREFIX = re.compile(r"0|[1-9][0-9]{0,2}")
+EXAMPLES = "203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
+
+
+class BadAddress(ValueError):
+    """An address or network that a person typed and that is not one; the text names it and what would be right."""
+
+
+def parse_network(text: str) -> Network:
+    """A rule as a person types it: a plain address means /32 or /128.
+
+    Python also reads netmasks, host masks and `/08`, and PostgreSQL other things still; one way of writing each
+    network keeps what is shown the same as what is enforced.
+    """
+    text = text.strip()
+    address, slash, prefix = text.partition("/")
+    if "%" in address:
+        raise BadAddress(f"{text} has a scope ID (after %), which means nothing outside one machine. Leave it out.")
+    try:
+        parsed = ip_address(address)
+        if slash and not _PREFIX.fullmatch(prefix):
+            raise ValueError
+        network = ip_network(f"{parsed}/{prefix or parsed.max_prefixlen}", strict=False)
+    except ValueError:
+        raise BadAddress(f"{text} is not an IP address or CIDR range. Write it like {EXAMPLES}.") from None
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    if mapped is not None:
+        plain = f"{mapped}" if network.prefixlen == 128 else f"{mapped}/{max(network.prefixlen - 96, 0)}"
+        raise BadAddress(f"{text} is an IPv4 address written as IPv6. Write {plain}.")
+    if network.network_address != parsed:
+        raise BadAddress(f"{text} has bits set beyond its prefix. Did you mean {network} or {parsed}?")
+    return network
+
+
+@lru_cache(maxsize=16384)
+def parse_address(text: str) -> Address | None:
+    """A client's address as a proxy reports it, IPv4-mapped IPv6 unmapped; None for anything that is not one."""
+    if "%" in text:
+        return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> Address | None:
+    """The client's address: from the peer leftwards through X-Forwarded-For, as far as each hop is a trusted proxy.
+
+    Without a peer (the gateway, whose caller has proved itself) the rightmost entry is where the walk begins. None
+    when a hop that is needed is absent or unreadable: the caller refuses.
+    """
+    hops = [] if peer is None else [peer]
+    if forwarded_for is not None:
+        hops.extend(entry.strip() for entry in reversed(forwarded_for.split(",")))
+    address = None
+    for hop in hops:
+        address = parse_address(hop)
+        if address is None or not any(address in network for network in trusted):
+            break
+    return address
+
+
+class Rule(NamedTuple):
+    """A network prepared for matching: its text, version, address and mask as integers."""
+
+    text: str
+    version: int
+    network: int
+    mask: int
+
+
+def rules(networks: Iterable[Network]) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(str(network), network.version, int(network.network_address), int(network.netmask)) for network in networks
+    )
+
+
+def matching_rule(address: Address, among: Iterable[Rule]) -> Rule | None:
+    """The first rule that admits the address. IPv4 rules never admit IPv6 addresses, `::/0` admits no IPv4 address."""
+    version, value = address.version, int(address)
+    for rule in among:
+        if rule.version == version and value & rule.mask == rule.network:
+            return rule
+    return None

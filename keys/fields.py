@@ -1,0 +1,29 @@
+"""PostgreSQL's `cidr` as a model field: the database itself refuses host bits and nonsense."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+Network = IPv4Network | IPv6Network
+
+
+class NetworkField(models.Field):
+    """Holds an IPv4 or IPv6 network; psycopg returns `ipaddress` objects."""
+
+    def db_type(self, connection: Any) -> str:
+        return "cidr"
+
+    def to_python(self, value: Any) -> Network | None:
+        if value is None or isinstance(value, IPv4Network | IPv6Network):
+            return value
+        try:
+            return ip_network(value)
+        except ValueError as error:
+            raise ValidationError(f"{value!r} is not a network in CIDR form, such as 203.0.113.0/24.") from error
+
+    def get_prep_value(self, value: Any) -> Network | None:
+        return self.to_python(value)

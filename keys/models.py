@@ -1,0 +1,181 @@
+"""APIs, keys, their secrets and restrictions. Rows are written by keys.services and keys.apis alone.
+
+Every column that may change a decision is watched by a trigger (migrations/0002_epoch.py); a column added here that
+decides or is handed to the upstream must be added there too.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+
+from accounts.models import Account
+from keys.fields import NetworkField
+
+
+class Api(models.Model):
+    """A protected HTTP API: its OpenAPI document and its policy, installation-wide."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    document = models.JSONField()
+    policy = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Module(models.Model):
+    """A named part of an API that a key may be granted."""
+
+    api = models.ForeignKey(Api, models.CASCADE, related_name="modules")
+    slug = models.SlugField(max_length=64)
+    name = models.CharField(max_length=200)
+    number = models.PositiveIntegerField(null=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint("api", "slug", name="module_slug_unique_in_api")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Route(models.Model):
+    """`METHOD path-template` of a module, e.g. `GET /customers/{id}`."""
+
+    module = models.ForeignKey(Module, models.CASCADE, related_name="routes")
+    method = models.CharField(max_length=10)
+    template = models.CharField(max_length=500)
+    conditions = models.JSONField(default=dict)
+    adds_leads = models.BooleanField(default=False)
+    recording = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("module", "method", "template", "conditions", name="route_unique_in_module"),
+            models.CheckConstraint(condition=Q(method=Upper(F("method"))), name="route_method_upper_case"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.template}"
+
+
+class Enablement(models.Model):
+    """An account may have keys of an API."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="enablements")
+    api = models.ForeignKey(Api, models.CASCADE, related_name="enablements")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint("account", "api", name="api_enabled_once_for_account")]
+
+    def __str__(self) -> str:
+        return f"{self.api_id} for {self.account_id}"
+
+
+class Key(models.Model):
+    """One credential holder of one API in one account. Deleting keeps the row, so that its API ID is never reused."""
+
+    public_id = models.CharField("API ID", max_length=12, unique=True)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="keys")
+    api = models.ForeignKey(Api, models.PROTECT, related_name="keys")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="keys")
+    name = models.CharField(max_length=200)
+    fields = models.JSONField(default=dict)
+    enabled = models.BooleanField(default=True)
+    expires_at = models.DateTimeField(null=True)
+    all_modules = models.BooleanField(default=True)
+    modules = models.ManyToManyField(Module, through="KeyModule", related_name="keys")
+    mask_phone = models.BooleanField(default=False)
+    hlr_lookup = models.BooleanField(default=False)
+    recordings = models.BooleanField(default=False)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index("account", F("created_at").desc(), F("id").desc(), name="key_list")]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(public_id__regex=r"^[0-9A-Za-z]{12}$"), name="key_public_id_base62"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.public_id})"
+
+
+class KeyModule(models.Model):
+    """A module granted to a key that is not granted all."""
+
+    key = models.ForeignKey(Key, models.CASCADE, related_name="grants")
+    module = models.ForeignKey(Module, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint("key", "module", name="module_granted_once_to_key")]
+
+    def __str__(self) -> str:
+        return f"{self.module_id} to {self.key_id}"
+
+
+class Secret(models.Model):
+    """What a client presents: a keyed digest, and the sealed form where the policy lets it be read again.
+
+    The primary key is made before the row, because the sealed form is bound to it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    key = models.ForeignKey(Key, models.CASCADE, related_name="secrets")
+    digest = models.BinaryField()
+    pepper_id = models.PositiveIntegerField()
+    sealed = models.BinaryField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    retires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            # At most one secret of a key is current; at most one more is on its way out (keys.services sees to it).
+            models.UniqueConstraint("key", condition=Q(retires_at=None), name="key_has_one_current_secret"),
+        ]
+
+    def __str__(self) -> str:
+        return f"secret {self.id} of key {self.key_id}"
+
+
+class Address(models.Model):
+    """A key's own address entry. A key without any is open to every address."""
+
+    key = models.ForeignKey(Key, models.CASCADE, related_name="addresses")
+    network = NetworkField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint("key", "network", name="address_once_in_key")]
+
+    def __str__(self) -> str:
+        return str(self.network)
+
+
+class SecretUse(models.Model):
+    """When and from where a secret was last allowed. Written by the gateway at most once a minute; decides nothing."""
+
+    secret = models.OneToOneField(Secret, models.CASCADE, primary_key=True, related_name="use")
+    used_at = models.DateTimeField()
+    address = models.GenericIPAddressField()
+
+    def __str__(self) -> str:
+        return f"{self.secret_id} at {self.used_at:%Y-%m-%d %H:%M:%S}"
+
+
+class Creation(models.Model):
+    """A create form that was used: its one-use token, and the key it made."""
+
+    token = models.UUIDField(primary_key=True)
+    key = models.OneToOneField(Key, models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return f"form {self.token}"

@@ -1,0 +1,57 @@
+"""Sealing of secrets that must be read again: AES-256-GCM, bound to the place where the sealed form is kept. Pure.
+
+A sealed form is `version (1 byte) | number of the sealing key (4 bytes) | nonce (12 bytes) | ciphertext and tag`. The
+additional data names version, purpose, account, key and secret, so that a copy in any other row does not open.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+VERSION = 1
+NONCE_LENGTH = 12
+_HEADER = struct.Struct(">BI")
+
+
+class SealBroken(Exception):
+    """The sealed form does not open: changed, moved, or sealed under a key that is not here. Says no more on purpose."""
+
+
+def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> bytes:
+    """Seal under the newest key of the ring (32 bytes each, by number)."""
+    number = max(ring)
+    nonce = secrets.token_bytes(NONCE_LENGTH)
+    header = _HEADER.pack(VERSION, number)
+    bound = _additional_data(purpose, account, key, secret)
+    return header + nonce + AESGCM(ring[number]).encrypt(nonce, plain.encode(), bound)
+
+
+def open_sealed(
+    sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str
+) -> str:
+    """The text that was sealed for exactly this place. Raises SealBroken for every other outcome."""
+    try:
+        version, number = _HEADER.unpack_from(sealed)
+        if version != VERSION:
+            raise SealBroken
+        nonce, body = sealed[_HEADER.size :][:NONCE_LENGTH], sealed[_HEADER.size + NONCE_LENGTH :]
+        bound = _additional_data(purpose, account, key, secret)
+        return AESGCM(ring[number]).decrypt(nonce, body, bound).decode()
+    except (struct.error, KeyError, InvalidTag, ValueError) as error:
+        raise SealBroken from error
+
+
+def sealed_under(sealed: bytes) -> int:
+    """Number of the key that a sealed form needs."""
+    return int(_HEADER.unpack_from(sealed)[1])
+
+
+def _additional_data(purpose: str, account: int, key: str, secret: str) -> bytes:
+    """Each part with its length before it, so that no two places share their additional data."""
+    parts = (str(VERSION), purpose, str(account), key, secret)
+    return b"".join(struct.pack(">I", len(part.encode())) + part.encode() for part in parts)

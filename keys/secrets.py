@@ -1,0 +1,81 @@
+"""The token: how it is made, read, checked and digested. Pure.
+
+Form: `<prefix>_<id12>_<secret32><crc6>`, base62. id12 is the key's API ID; crc6 is the CRC-32 of everything before it, a
+help against typing errors and for scanners, never a security check. Only the keyed digest of a token is stored.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from typing import NamedTuple
+from urllib.parse import unquote
+from zlib import crc32
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ID_LENGTH = 12
+SECRET_LENGTH = 32
+CHECKSUM_LENGTH = 6
+
+_TOKEN = re.compile(rf"([A-Za-z0-9]{{1,20}})_([A-Za-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9]{{32}})([A-Za-z0-9]{{6}})")
+_TOKEN_ANYWHERE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{38,}")
+# Names under which clients put secrets into query strings, although none is ever read from there.
+_SECRET_PARAMETER = re.compile(
+    r"(?i)((?:^|&)(?:api[_-]?key|access[_-]?token|auth[_-]?token|token|secret|password|passwd|signature|leadidkey)=)[^&]+"
+)
+REDACTED = "[secret]"
+
+
+class Minted(NamedTuple):
+    """A new secret in clear, to be shown once and never stored so."""
+
+    public_id: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Minted({self.public_id})"
+
+
+def new_public_id() -> str:
+    return "".join(secrets.choice(BASE62) for _ in range(ID_LENGTH))
+
+
+def mint(prefix: str, public_id: str | None = None) -> Minted:
+    """A new token; for a key that has an API ID already, pass it."""
+    public_id = public_id or new_public_id()
+    body = f"{prefix}_{public_id}_" + "".join(secrets.choice(BASE62) for _ in range(SECRET_LENGTH))
+    return Minted(public_id, body + checksum(body))
+
+
+def checksum(body: str) -> str:
+    """CRC-32 of the ASCII text in six base62 digits, most significant first."""
+    rest = crc32(body.encode("ascii"))
+    digits = []
+    for _ in range(CHECKSUM_LENGTH):
+        rest, digit = divmod(rest, 62)
+        digits.append(BASE62[digit])
+    return "".join(reversed(digits))
+
+
+def parse(token: str) -> str | None:
+    """The API ID in a well-formed token with a right checksum, of whatever prefix; else None. No look-up is made."""
+    match = _TOKEN.fullmatch(token)
+    if match is None or checksum(token[:-CHECKSUM_LENGTH]) != token[-CHECKSUM_LENGTH:]:
+        return None
+    return match[2]
+
+
+def digest(token: str, pepper: bytes) -> bytes:
+    """HMAC-SHA256 of the token under a pepper: 32 bytes. Fast on purpose: 32 base62 digits leave nothing to guess."""
+    return hmac.digest(pepper, token.encode("ascii"), "sha256")
+
+
+def redact(text: str) -> str:
+    """Text from outside without anything that looks like a token, percent-encoded ones and named parameters too."""
+    if "=" in text:
+        text = _SECRET_PARAMETER.sub(rf"\1{REDACTED}", text)
+    text = _TOKEN_ANYWHERE.sub(REDACTED, text)
+    if "%" in text and _TOKEN_ANYWHERE.search(unquote(text)):
+        return REDACTED
+    return text
