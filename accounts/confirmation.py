@@ -1,0 +1,139 @@
+"""The confirmation: a person's password, given in the same POST as the action it allows, for that action alone.
+
+Ten wrong ones in ten minutes lock it for that person for ten minutes. A try is booked before its password is hashed
+and settled afterwards, each in a short transaction of its own: no lock is held while argon2 runs, parallel tries
+cannot pass the limit, and what was counted stays counted whatever becomes of the action.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import NoReturn
+
+from django.contrib.auth.hashers import check_password
+from django.db import connection, transaction
+
+from accounts.models import User
+from audit.actor import Actor, Confirmation
+from audit.events import Target
+from audit.record import record
+
+LIMIT = 10
+WINDOW = timedelta(minutes=10)
+LOCK = timedelta(minutes=10)
+
+# How long a try waits for others of the same person that are being checked and fill the limit.
+PATIENCE = 5.0
+
+
+class ConfirmationRefused(Exception):
+    """The action was not confirmed."""
+
+
+class WrongPassword(ConfirmationRefused):
+    """Not this person's password; `left` more tries until the lock."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__("That is not your password.")
+        self.left = left
+
+
+class Locked(ConfirmationRefused):
+    """Too many wrong tries; the next one counts after `until` (UTC)."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"Too many wrong passwords. Try again after {until:%H:%M} UTC.")
+        self.until = until
+
+
+class NoFactor(ConfirmationRefused):
+    """This person has nothing to confirm with."""
+
+    def __init__(self) -> None:
+        super().__init__("You have no password to confirm with. Ask an Administrator of your account.")
+
+
+def confirm(user: User, password: str, *, action: str, target: str, by: Actor | None = None) -> Confirmation:
+    """Check the password and return consent to `action` on `target`, good for one use.
+
+    `by` is the request's actor, so that a refusal is recorded with its address. Must not run inside the caller's
+    transaction: a rollback would forget the try (RuntimeError).
+    """
+    by = by or Actor(kind="user", id=str(user.pk), label=user.email)
+    user = User.objects.get(pk=user.pk)
+    if not user.is_active or not user.has_usable_password():
+        raise NoFactor
+    booked = _book(user)
+    # Not user.check_password: that one saves the row when the hasher's parameters have changed.
+    if check_password(password, user.password):
+        _forgive(user, booked)
+        return Confirmation(action=action, target=target, method="password")
+    _refuse(user, booked, action=action, by=by)
+
+
+def _book(user: User) -> datetime:
+    """Count a try before it is checked; returns the moment that identifies it."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with transaction.atomic(durable=True), connection.cursor() as cursor:
+            cursor.execute(_BOOK, {"user": user.pk, "window": WINDOW, "limit": LIMIT})
+            if row := cursor.fetchone():
+                return row[0]
+            cursor.execute(_LOCKED_UNTIL, {"user": user.pk, "lock": LOCK})
+            locked, until = cursor.fetchone()
+        # Full but not locked: tries of the same person are being checked at this moment and may yet be right.
+        if locked or time.monotonic() > deadline:
+            raise Locked(until)
+        time.sleep(0.05)
+
+
+def _forgive(user: User, booked: datetime) -> None:
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(_FORGIVE, {"user": user.pk, "booked": booked})
+
+
+def _refuse(user: User, booked: datetime, *, action: str, by: Actor) -> NoReturn:
+    target = Target("user", str(user.pk), user.email)
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(_SETTLE, {"user": user.pk, "booked": booked, "limit": LIMIT, "lock": LOCK})
+            left, until = cursor.fetchone()
+        name = "confirmation.failed" if until is None else "confirmation.locked"
+        record(name, by=by, account_id=user.account_id, target=target, action=action)
+    if until is not None:
+        raise Locked(until)
+    raise WrongPassword(left)
+
+
+# clock_timestamp() is read again once the row is locked, so that moments of one person follow one another.
+_BOOK = """
+INSERT INTO accounts_confirmationattempts AS a (user_id, wrong, checking, locked_until)
+VALUES (%(user)s, '{}', ARRAY[clock_timestamp()], NULL)
+ON CONFLICT (user_id) DO UPDATE SET
+    wrong = array(SELECT t FROM unnest(a.wrong) t WHERE t > clock_timestamp() - %(window)s ORDER BY t),
+    checking = array(SELECT t FROM unnest(a.checking) t WHERE t > clock_timestamp() - %(window)s ORDER BY t)
+        || clock_timestamp(),
+    locked_until = NULL
+WHERE (a.locked_until IS NULL OR a.locked_until <= clock_timestamp())
+    AND (SELECT count(*) FROM unnest(a.wrong || a.checking) t WHERE t > clock_timestamp() - %(window)s) < %(limit)s
+RETURNING checking[cardinality(checking)]
+"""
+
+_LOCKED_UNTIL = """
+SELECT coalesce(locked_until > clock_timestamp(), false), coalesce(locked_until, clock_timestamp() + %(lock)s)
+FROM accounts_confirmationattempts WHERE user_id = %(user)s
+"""
+
+_FORGIVE = """
+UPDATE accounts_confirmationattempts SET checking = array_remove(checking, %(booked)s) WHERE user_id = %(user)s
+"""
+
+_SETTLE = """
+UPDATE accounts_confirmationattempts SET
+    checking = array_remove(checking, %(booked)s),
+    wrong = CASE WHEN cardinality(wrong) + 1 >= %(limit)s THEN '{}' ELSE wrong || %(booked)s::timestamptz END,
+    locked_until = CASE WHEN cardinality(wrong) + 1 >= %(limit)s THEN clock_timestamp() + %(lock)s END
+WHERE user_id = %(user)s
+RETURNING %(limit)s - cardinality(wrong), locked_until
+"""
