@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 from accounts.permissions import ACCOUNT_ROLES, Role
 
@@ -57,6 +58,7 @@ class User(AbstractBaseUser):
     account = models.ForeignKey(Account, models.PROTECT, null=True, blank=True, related_name="users")
     roles = ArrayField(models.CharField(max_length=20, choices=Role.choices), default=list, blank=True)
     is_active = models.BooleanField(default=True)
+    sessions_ended = models.PositiveIntegerField(default=0, db_comment="one more ends every session there is")
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
@@ -81,6 +83,13 @@ class User(AbstractBaseUser):
     @property
     def is_staff(self) -> bool:
         return Role.SUPPORT in self.roles
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What every session carries: another password or another `sessions_ended` makes all of them worthless."""
+        salt = "accounts.models.User.get_session_auth_hash"
+        return salted_hmac(
+            salt, f"{self.sessions_ended}:{self.password}", secret=secret, algorithm="sha256"
+        ).hexdigest()
 
 
 class ConfirmationAttempts(models.Model):

@@ -41,6 +41,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("is_active", models.BooleanField(default=True)),
+                (
+                    "sessions_ended",
+                    models.PositiveIntegerField(default=0, db_comment="one more ends every session there is"),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
