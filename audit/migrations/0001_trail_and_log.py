@@ -90,6 +90,10 @@ CREATE INDEX audit_call_account ON audit_call (account_id, time DESC, request_id
 CREATE INDEX audit_call_key ON audit_call (key_id, time DESC, request_id DESC);
 CREATE INDEX audit_call_request ON audit_call (request_id);
 CREATE TABLE audit_call_default PARTITION OF audit_call DEFAULT;
+-- Statement triggers are not inherited: audit.calls gives every further partition its own.
+CREATE TRIGGER audit_call_default_refuse_truncate BEFORE TRUNCATE ON audit_call_default
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
+ALTER TABLE audit_call_default ENABLE ALWAYS TRIGGER audit_call_default_refuse_truncate;
 
 -- The three late columns arrive once, from the proxy's access log: NULL to a value. Nothing else may ever change.
 CREATE FUNCTION audit_call_late_columns_only() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,0 +1,109 @@
+"""The API log's writing side: the gateway's batch statement, and the monthly partitions.
+
+Pages and exports read through audit.selectors.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.db import connections, transaction
+
+# The order of a batch's parameters, and each column's type.
+BATCH_COLUMNS: dict[str, str] = {
+    "request_id": "uuid",
+    "account_id": "bigint",
+    "account": "text",
+    "api": "text",
+    "key_id": "text",
+    "key_name": "text",
+    "owner": "text",
+    "credential": "text",
+    "method": "text",
+    "host": "text",
+    "path": "text",
+    "query": "text",
+    "module": "text",
+    "client_address": "inet",
+    "decision": "text",
+    "reason": "text",
+    "rule": "text",
+    "mask": "boolean",
+    "hlr": "boolean",
+    "proxy": "text",
+    "user_agent": "text",
+    "folded": "integer",
+}
+SEPARATOR, NULL = "\x1e", "\x1f"
+
+PARTITION_LOCK = 0x6B77_6C6F  # any constant of our own: one node at a time makes partitions
+
+
+def insert_statement(guard: str) -> str:
+    """The statement that writes a batch of calls where `guard` holds.
+
+    Its parameters are one text for each of BATCH_COLUMNS, the column's values joined by SEPARATOR, NULL for no value;
+    then those of `guard`. Values hold no control characters. A lone empty value reads as no value, hence `coalesce`.
+    """
+    arrays = ", ".join(f"string_to_array(%s, E'\\x1e', E'\\x1f')::{kind}[]" for kind in BATCH_COLUMNS.values())
+    values = ", ".join(f"coalesce({name}, '')" if kind == "text" else name for name, kind in BATCH_COLUMNS.items())
+    names = ", ".join(BATCH_COLUMNS)
+    return (
+        f"INSERT INTO audit_call ({names}) SELECT {values} FROM unnest({arrays}) AS batch ({names}) "
+        f"WHERE {guard}"
+    )
+
+
+def ensure_partitions(months_ahead: int = 3) -> list[str]:
+    """Make the partitions of the current and the next months, and of every month found in the DEFAULT one; return
+    the months made, as `2026-11`. Safe at any time from any node; waits at most 3 seconds for a lock, then raises.
+
+    Calls are never without a place: until its partition is there, DEFAULT takes them.
+    """
+    with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITION_LOCK])
+        cursor.execute("SET LOCAL lock_timeout = '3s'")
+        cursor.execute("SELECT relid::regclass::text FROM pg_partition_tree('audit_call') WHERE isleaf")
+        existing = {name for (name,) in cursor.fetchall()}
+        cursor.execute("SELECT clock_timestamp()")
+        wanted = _months(cursor.fetchone()[0], months_ahead + 1)
+        cursor.execute("SELECT DISTINCT date_trunc('month', time, 'UTC') FROM audit_call_default")
+        misplaced = {month.astimezone(UTC) for (month,) in cursor.fetchall()}
+        missing = sorted({month for month in wanted if _partition(month) not in existing} | misplaced)
+        if misplaced:
+            # No row may be deleted, and none may lie in DEFAULT when its month's partition comes: move the table aside.
+            cursor.execute("ALTER TABLE audit_call DETACH PARTITION audit_call_default")
+            cursor.execute("ALTER TABLE audit_call_default RENAME TO audit_call_moving")
+        for month in missing:
+            start, end = _months(month, 2)
+            _attach(cursor, _partition(month), f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')")
+        if misplaced:
+            _attach(cursor, "audit_call_default", "DEFAULT")
+            cursor.execute("INSERT INTO audit_call SELECT * FROM audit_call_moving")
+            cursor.execute("DROP TABLE audit_call_moving")
+    return [f"{month:%Y-%m}" for month in missing]
+
+
+def _months(first: datetime, count: int) -> list[datetime]:
+    """`count` starts of months in UTC, from the one `first` lies in."""
+    first = first.astimezone(UTC)
+    number = first.year * 12 + first.month - 1
+    return [datetime((number + n) // 12, (number + n) % 12 + 1, 1, tzinfo=UTC) for n in range(count)]
+
+
+def _partition(month: datetime) -> str:
+    return f"audit_call_{month:%Y_%m}"
+
+
+def _attach(cursor, name: str, bounds: str) -> None:  # type: ignore[no-untyped-def]
+    """Attaching takes a weaker lock on the log than creating in place would: calls go on being written.
+
+    Row triggers come from the parent; a TRUNCATE trigger does not.
+    """
+    cursor.execute(f"CREATE TABLE {name} (LIKE audit_call INCLUDING ALL)")
+    cursor.execute(f"ALTER TABLE audit_call ATTACH PARTITION {name} {bounds}")
+    cursor.execute(
+        f"CREATE TRIGGER {name}_refuse_truncate BEFORE TRUNCATE ON {name} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()"
+    )
+    cursor.execute(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {name}_refuse_truncate")
