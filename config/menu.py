@@ -1,0 +1,47 @@
+"""The left menu: an entry appears with the page it leads to, for those who may open that page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from accounts import policy
+from accounts.permissions import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the menu. `icon` is a heroicon's name; `current` is true on the page and on those beneath it."""
+
+    label: str
+    url: str
+    icon: str
+    current: bool
+
+
+# Label, URL name, icon, and the permissions of which one is enough: the page's own.
+PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
+    ("Overview", "overview", "home", (Permission.OVERVIEW_SEE,)),
+    ("API keys", "key-list", "key", (Permission.KEYS_SEE, Permission.KEYS_SEE_OWN)),
+    ("API logs", "log-list", "queue-list", (Permission.LOG_SEE,)),
+    ("Audit trail", "trail-list", "finger-print", (Permission.TRAIL_SEE,)),
+)
+
+
+def entries(request: HttpRequest) -> dict[str, list[Entry]]:
+    """Context processor: `menu`, for the user of this request. Support has no account, so no entry in the portal."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or user.account_id is None:
+        return {"menu": []}
+    shown = []
+    for label, name, icon, permissions in PAGES:
+        try:
+            url = reverse(name)
+        except NoReverseMatch:
+            continue
+        if any(policy.has(user, permission) for permission in permissions):
+            here = request.path == url if url == "/" else request.path.startswith(url)
+            shown.append(Entry(label, url, icon, here))
+    return {"menu": shown}

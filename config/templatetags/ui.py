@@ -1,0 +1,108 @@
+"""How values look on a page: times, states, and the filters that are on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+# Seconds and name; static/js/app.js counts with the same steps, so that nothing moves when it takes over.
+STEPS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+
+# A state's word, and the tone of its badge: good, warn, bad or plain.
+STATES: dict[str, tuple[str, str]] = {
+    "active": ("Active", "good"),
+    "disabled": ("Disabled", "plain"),
+    "expired": ("Expired", "bad"),
+    "expires_soon": ("Expires soon", "warn"),
+    "inactive": ("Inactive", "bad"),
+    "pending": ("Pending", "warn"),
+    "suspended": ("Suspended", "bad"),
+    "allowed": ("Allowed", "good"),
+    "denied": ("Denied", "bad"),
+}
+
+
+def relative(value: datetime, now: datetime) -> str:
+    """`value` seen from `now`: "2 minutes ago", "in 5 months", "just now"."""
+    seconds = (now - value).total_seconds()
+    for size, name in STEPS:
+        count = int(abs(seconds) // size)
+        if count:
+            words = f"{count} {name}{'s' if count > 1 else ''}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    return "just now" if seconds >= 0 else "in a moment"
+
+
+@register.simple_tag
+def when(value: datetime | None, never: str = "Never") -> SafeString:
+    """A relative time with the absolute one in its tooltip, or `never`."""
+    if value is None:
+        return format_html('<span class="muted">{}</span>', never)
+    utc = value.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{}" data-relative>{}</time>',
+        _iso(utc),
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
+        relative(value, timezone.now()),
+    )
+
+
+@register.simple_tag
+def moment(value: datetime | None, never: str = "Never", ms: bool = False) -> SafeString:
+    """An absolute time: UTC, or the reader's own zone if they switched to it. `ms` adds the milliseconds."""
+    if value is None:
+        return format_html('<span class="muted">{}</span>', never)
+    utc = value.astimezone(UTC)
+    text = f"{utc:%Y-%m-%d %H:%M:%S}" + (f".{utc.microsecond // 1000:03}" if ms else "")
+    attribute = SafeString(' data-ms=""' if ms else "")
+    return format_html('<time datetime="{}" data-absolute{}>{} UTC</time>', _iso(utc), attribute, text)
+
+
+def _iso(utc: datetime) -> str:
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+@register.inclusion_tag("components/badge.html")
+def status(state: str, label: str = "") -> dict[str, str]:
+    """The badge of a state: a dot and a word. An unknown state is shown as it is, in the plain tone."""
+    word, tone = STATES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))
+    return {"label": label or word, "tone": tone}
+
+
+@register.inclusion_tag("components/chips.html", takes_context=True)
+def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, Any]:
+    """The filters that are on: one chip for each filled field of `form`, with the address of the page without it.
+
+    `skip` names fields (comma separated) that get no chip and are kept by "Clear all", such as a tab.
+    """
+    request = context["request"]
+    kept = {name.strip() for name in skip.split(",") if name.strip()}
+    found, cleared = [], request.GET.copy()
+    for name, field in form.fields.items():
+        values = [value for value in request.GET.getlist(name) if value]
+        if name in kept or not values:
+            continue
+        choices = {str(key): str(word) for key, word in getattr(field, "choices", ())}
+        label = field.label or name.replace("_", " ").capitalize()
+        found.append((f"{label}: {', '.join(choices.get(v, v) for v in values)}", _without(request.GET, name)))
+        cleared.pop(name, None)
+    for position in ("after", "before", "page"):
+        cleared.pop(position, None)
+    return {"chips": found, "clear": f"?{cleared.urlencode()}"}
+
+
+def _without(query: QueryDict, name: str) -> str:
+    """The page's own address without one filter, and back at its first page."""
+    rest = query.copy()
+    for gone in (name, "after", "before", "page"):
+        rest.pop(gone, None)
+    return f"?{rest.urlencode()}"

@@ -1,0 +1,289 @@
+// What a page gains with JavaScript. Everything here has its plain link, form or text underneath.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const on = (type, selector, act, options) =>
+    document.addEventListener(type, (event) => {
+      const found = event.target.closest?.(selector);
+      if (found) act(event, found);
+    }, options);
+  const say = (text, id = "live") => {
+    const region = document.getElementById(id);
+    region.textContent = "";
+    setTimeout(() => { region.textContent = text; }, 50);
+    if (id === "alert") setTimeout(() => { region.textContent = ""; }, 10_000);
+  };
+  const stored = (name, value) => {
+    try {
+      if (value !== undefined) localStorage.setItem(name, value);
+      return localStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  };
+
+  // Times: the steps are those of config/templatetags/ui.py.
+  const STEPS = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"]];
+  const pad = (number, width = 2) => String(number).padStart(width, "0");
+  const relative = (then) => {
+    const seconds = (Date.now() - then) / 1000;
+    for (const [size, name] of STEPS) {
+      const count = Math.floor(Math.abs(seconds) / size);
+      if (count) {
+        const words = `${count} ${name}${count > 1 ? "s" : ""}`;
+        return seconds > 0 ? `${words} ago` : `in ${words}`;
+      }
+    }
+    return seconds >= 0 ? "just now" : "in a moment";
+  };
+  const absolute = (then, ms) => {
+    const offset = root.dataset.clock === "local" ? -then.getTimezoneOffset() : 0;
+    const text = new Date(then.getTime() + offset * 60_000).toISOString().replace("T", " ");
+    const ahead = `${offset < 0 ? "-" : "+"}${pad(Math.floor(Math.abs(offset) / 60))}:${pad(Math.abs(offset) % 60)}`;
+    return `${text.slice(0, ms ? 23 : 19)} ${root.dataset.clock === "local" ? ahead : "UTC"}`;
+  };
+  const tick = (within = document) => {
+    for (const time of all("time[data-relative], time[data-absolute]", within)) {
+      const then = new Date(time.dateTime);
+      const full = absolute(then, "ms" in time.dataset);
+      const text = "relative" in time.dataset ? relative(then) : full;
+      if (time.textContent !== text) time.textContent = text;
+      if ("relative" in time.dataset) time.title = full;
+    }
+  };
+  setInterval(tick, 30_000);
+
+  // Theme and clock.
+  const press = () => {
+    for (const group of all("[data-switch]")) {
+      const value = root.dataset[group.dataset.switch] || group.firstElementChild.value;
+      for (const button of group.children) button.setAttribute("aria-pressed", button.value === value);
+    }
+  };
+  on("click", "[data-switch] button", (event, button) => {
+    root.dataset[button.parentElement.dataset.switch] = button.value;
+    stored(button.parentElement.dataset.switch, button.value);
+    press();
+    tick();
+  });
+
+  // Panel and modal. The panel's address is the page's while it is open, so that it can be shared.
+  const panel = $("#panel");
+  const modal = $("#modal");
+  let home = null; // where a closed panel leads back to
+  const fill = (dialog, html) => {
+    const body = $(".dialog-body", dialog);
+    body.innerHTML = html;
+    htmx.process(body);
+    enhance(body);
+  };
+  const show = async (dialog, address, title, opener) => {
+    opener?.setAttribute("aria-busy", "true");
+    const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
+    opener?.removeAttribute("aria-busy");
+    if (!answer?.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(address);
+    $("h2", dialog).textContent = title;
+    fill(dialog, await answer.text());
+    if (!dialog.open) dialog.showModal();
+    ($("[autofocus], form :is(input, select, textarea):not([type=hidden])", dialog) ?? $("h2", dialog)).focus();
+    return true;
+  };
+  on("click", "a[data-panel], a[data-modal]", async (event, link) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    const inPanel = "panel" in link.dataset;
+    const title = link.dataset.panel || link.dataset.modal || link.textContent.trim();
+    if (!(await show(inPanel ? panel : modal, link.href, title, link)) || !inPanel) return;
+    home ??= location.href;
+    history[history.state?.panel ? "replaceState" : "pushState"]({ panel: true }, "", link.href);
+  });
+  on("click", "[data-close]", (event, button) => {
+    const dialog = button.closest("dialog");
+    if (!dialog) return; // on a page of its own it is a plain link
+    event.preventDefault();
+    dialog.close();
+  });
+  on("click", "dialog", (event, dialog) => {
+    if (event.target === dialog && !$("form, [data-secret]", dialog)) dialog.close();
+  });
+  for (const dialog of [panel, modal]) {
+    dialog?.addEventListener("close", () => {
+      const changed = $("[data-reload]", dialog);
+      all("[data-secret]", dialog).forEach(forget);
+      $(".dialog-body", dialog).replaceChildren();
+      if (dialog === panel && history.state?.panel) changed ? location.replace(home) : history.back();
+      else if (changed) location.reload();
+    });
+  }
+  // Back closes the panel; htmx must not fetch the page that is still there.
+  addEventListener("popstate", (event) => {
+    if (home === null) return;
+    event.stopImmediatePropagation();
+    if (event.state?.panel) return location.reload();
+    home = null;
+    if (panel.open) panel.close();
+  }, true);
+
+  // Copy.
+  const copy = async (button, text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Without TLS there is no clipboard object.
+      const area = document.createElement("textarea");
+      area.value = text;
+      (button.closest("dialog") ?? document.body).append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      button.focus();
+    }
+    const label = $("span", button);
+    if (label) {
+      label.textContent = "Copied";
+      setTimeout(() => { label.textContent = "Copy"; }, 2000);
+    }
+    button.classList.add("done");
+    setTimeout(() => button.classList.remove("done"), 2000);
+    say("Copied");
+  };
+  on("click", "[data-copy]", (event, button) => copy(button, button.dataset.copy));
+
+  // Secrets. A revealed one is dropped when hidden; one that is shown once is only masked until the page is left.
+  const held = new WeakMap();
+  const paint = (box, shown) => {
+    const value = $("[data-secret-value]", box);
+    const eye = $("[data-secret-eye]", box);
+    value.textContent = shown ? held.get(box) : value.dataset.masked || "•".repeat(24);
+    eye.setAttribute("aria-pressed", shown);
+    eye.setAttribute("aria-label", shown ? "Hide token" : "Show token");
+    eye.title = eye.getAttribute("aria-label");
+    $("[data-secret-copy]", box).hidden = !held.has(box);
+    clearTimeout(box.timer);
+    if (shown) box.timer = setTimeout(hide, 30_000, box);
+  };
+  const hide = (box) => {
+    if (!("once" in box.dataset)) held.delete(box);
+    paint(box, false);
+  };
+  const forget = (box) => {
+    held.delete(box);
+    paint(box, false);
+  };
+  const reveal = (box, secret) => {
+    held.set(box, secret);
+    paint(box, true);
+  };
+  let asked = null; // the box whose reveal form is in the modal
+  on("click", "[data-once] [data-secret-eye]", (event, eye) => {
+    const box = eye.closest("[data-secret]");
+    paint(box, eye.getAttribute("aria-pressed") === "false" && held.has(box));
+  });
+  on("click", "[data-secret-copy]", (event, button) => {
+    copy(button, (button.dataset.prefix ?? "") + held.get(button.closest("[data-secret]")));
+  });
+  on("submit", "form[data-reveal]", (event, form) => {
+    event.preventDefault();
+    asked = form.closest("[data-secret]");
+    if (held.has(asked)) hide(asked);
+    else show(modal, form.action, "Show token");
+  });
+  on("submit", "#modal form[data-reveal-form]", async (event, form) => {
+    event.preventDefault();
+    const headers = { Accept: "application/json", "HX-Request": "true" };
+    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers }).catch(() => null);
+    if (!answer) return say("Keyward could not be reached. Nothing was shown.", "alert");
+    if (answer.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
+    if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
+      reveal(asked, (await answer.json()).token);
+      modal.close();
+      say("Token shown for 30 seconds");
+    } else fill(modal, await answer.text());
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) all("[data-secret]").forEach(hide);
+  });
+  addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
+
+  // Address entries: typed one at a time; the text area stays what is sent.
+  const entries = (field) => {
+    const area = $("textarea", field);
+    const input = $("[data-entry-input]", field);
+    const list = $("[data-entry-list]", field);
+    const values = area.value.split(/\s+/).filter(Boolean);
+    $("label", field).htmlFor = input.id;
+    const draw = () => {
+      area.value = values.join("\n");
+      list.replaceChildren(...values.map((value, index) => {
+        const item = $("template", field).content.cloneNode(true).firstElementChild;
+        $("code", item).textContent = value;
+        $("button", item).setAttribute("aria-label", `Remove ${value}`);
+        $("button", item).addEventListener("click", () => {
+          values.splice(index, 1);
+          draw();
+          say(`${value} removed`);
+          input.focus();
+        });
+        return item;
+      }));
+    };
+    const add = () => {
+      const fresh = input.value.split(/[\s,;]+/).filter((value) => value && !values.includes(value));
+      const wrong = fresh.find((value) => !/^[0-9a-f:.]+(\/\d{1,3})?$/i.test(value));
+      input.setCustomValidity(wrong ? `“${wrong}” is not an address. Type one such as 203.0.113.7 or 203.0.113.0/24.` : "");
+      if (wrong) return input.reportValidity();
+      values.push(...fresh);
+      input.value = "";
+      draw();
+      if (fresh.length) say(`${fresh.join(", ")} added`);
+      return true;
+    };
+    $("[data-entry-add]", field).addEventListener("click", () => { add(); input.focus(); });
+    input.addEventListener("input", () => input.setCustomValidity(""));
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && input.value.trim()) { event.preventDefault(); add(); }
+    });
+    // Someone who typed an address and went on without Add meant it.
+    input.addEventListener("change", add);
+    draw();
+  };
+
+  // Keys. Single-key shortcuts have an off-switch (WCAG 2.1.4) and never act while typing.
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || stored("shortcuts") === "off") return;
+    if (event.target.closest("input, textarea, select, [contenteditable]") || $("dialog[open]")) return;
+    if (event.key === "/" && $("[data-search]")) {
+      event.preventDefault();
+      $("[data-search]").select();
+    } else if (event.key === "?") $("#help")?.showModal();
+  });
+  on("change", "[data-shortcuts]", (event, box) => stored("shortcuts", box.checked ? "on" : "off"));
+
+  // Answers of htmx.
+  document.addEventListener("htmx:load", (event) => enhance(event.detail.elt));
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const summary = $("[data-summary]", event.target);
+    if (summary) say(summary.textContent);
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    say(`Keyward answered ${event.detail.xhr.status}. Reload the page and try again.`, "alert");
+  });
+  document.addEventListener("htmx:sendError", () => say("Keyward could not be reached. Try again.", "alert"));
+  on("submit", "form[data-download]", (event, form) => setTimeout(() => form.closest("dialog")?.close(), 200));
+
+  const enhance = (part) => {
+    tick(part);
+    all("[data-entries]:not(.ready)", part).forEach((field) => { field.classList.add("ready"); entries(field); });
+    for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
+    const title = $("[data-title]", part);
+    const dialog = part.closest?.("dialog");
+    if (title && dialog) $("h2", dialog).textContent = title.dataset.title;
+    $("[data-focus]", part)?.focus();
+  };
+
+  press();
+  if ($("[data-shortcuts]")) $("[data-shortcuts]").checked = stored("shortcuts") !== "off";
+  enhance(document);
+})();
