@@ -75,7 +75,8 @@ def redact(text: str) -> str:
     """Text from outside without anything that looks like a token, percent-encoded ones and named parameters too."""
     if "=" in text:
         text = _SECRET_PARAMETER.sub(rf"\1{REDACTED}", text)
-    text = _TOKEN_ANYWHERE.sub(REDACTED, text)
+    if "_" in text:
+        text = _TOKEN_ANYWHERE.sub(REDACTED, text)
     if "%" in text and _TOKEN_ANYWHERE.search(unquote(text)):
         return REDACTED
     return text

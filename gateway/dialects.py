@@ -1,0 +1,111 @@
+"""What a proxy tells about the original call, read into a Call that can be judged and stored.
+
+nginx and HAProxy say `X-Original-Method` and `X-Original-URI`, Caddy and Traefik `X-Forwarded-Method` and
+`X-Forwarded-Uri`. Names that a careless server could take for one of these (`_` or `.` for `-`) are refused, and so is
+anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g, Traefik CVE-2026-39858, Django CVE-2026-3902).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+from audit.request_id import new_request_id
+from gateway.credentials import presented
+from keys.access import Call
+from keys.addresses import Network, client_address
+from keys.routes import UnreadablePath, readable_path
+from keys.secrets import redact
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+SECRET = b"x-gateway-secret"
+CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+ORIGINAL = frozenset(
+    {
+        *(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"),
+        *(b"x-original-method", b"x-original-uri", b"x-original-host"),
+        *(SECRET, b"user-agent"),
+    }
+)
+_ALIASES = re.compile(rb"[_.]")
+_METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+TOO_LONG = 8000
+
+
+class Read(NamedTuple):
+    """Headers by name, in latin-1; all values of a credential header; and whether something was said twice or in
+    disguise."""
+
+    headers: dict[bytes, str]
+    credentials: list[tuple[bytes, str]]
+    suspicious: bool
+
+
+def read(headers: Headers) -> Read:
+    """The headers that matter. Names arrive in lower case."""
+    known: dict[bytes, str] = {}
+    credentials: list[tuple[bytes, str]] = []
+    suspicious = False
+    for name, value in headers:
+        if name in ORIGINAL:
+            suspicious = suspicious or name in known
+            known[name] = value.decode("latin-1")
+        elif name in CREDENTIALS:
+            credentials.append((name, value.decode("latin-1")))
+        elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in ORIGINAL | CREDENTIALS:
+            suspicious = True
+    return Read(known, credentials, suspicious)
+
+
+def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tuple[Call, bool]:
+    """The call that the proxy asks about, and whether it is readable; an unreadable one is a Call too, for the log."""
+    headers = asked.headers
+    method, agree_on_method = _either(headers, b"x-forwarded-method", b"x-original-method")
+    uri, agree_on_uri = _either(headers, b"x-forwarded-uri", b"x-original-uri")
+    raw_path, _, query = uri.partition("?")
+    address = client_address(None, headers.get(b"x-forwarded-for"), trusted)
+    readable = (
+        not asked.suspicious
+        and agree_on_method
+        and agree_on_uri
+        and address is not None
+        and len(uri) <= TOO_LONG
+        and _METHOD.fullmatch(method) is not None
+        and "#" not in query
+    )
+    try:
+        path = readable_path(raw_path)
+    except UnreadablePath:
+        path, readable = storable(raw_path), False
+    call = Call(
+        request_id=new_request_id(),
+        proxy=proxy,
+        method=storable(method, 20),
+        host=storable(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),
+        path=redact(path),
+        query=redact(storable(query)),
+        user_agent=redact(storable(headers.get(b"user-agent", ""), 500)),
+        client_address=address,
+        presented=presented(asked.credentials),
+    )
+    return call, readable
+
+
+def _either(headers: dict[bytes, str], one: bytes, other: bytes) -> tuple[str, bool]:
+    """The value that one dialect or the other gives; two different ones do not agree, and neither does none."""
+    first, second = headers.get(one), headers.get(other)
+    value = first if first is not None else second
+    return value or "", bool(value) and (first is None or second is None or first == second)
+
+
+def storable(text: str, longest: int = TOO_LONG) -> str:
+    """Latin-1 text of bytes from outside as UTF-8 text without control characters, which become %XX; cut when too long."""
+    if not text.isascii():
+        text = text.encode("latin-1", "replace").decode("utf-8", "replace")
+    if not text.isprintable():
+        text = _UNPRINTABLE.sub(lambda match: quote(match[0], safe="", errors="replace"), text)
+    return text[:longest]

@@ -1,0 +1,37 @@
+"""Whether this process can answer. Liveness touches nothing; readiness asks the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from gateway.connection import abandon
+from gateway.responses import Response, document
+
+PATIENCE = 2.0
+# Months that have no partition of their own, of this one and the next; their rows go to the DEFAULT partition.
+MISSING = """
+SELECT name FROM (SELECT 'audit_call_' || to_char(now() + make_interval(months => m), '"y"YYYY"m"MM') AS name
+    FROM generate_series(0, 1) m) expected
+WHERE to_regclass(name) IS NULL ORDER BY name
+"""
+
+
+async def ready(connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> Response:
+    """200 when the database answers in time, with what needs care; else 503. On a connection of its own, so that calls
+    never wait for it."""
+    connection = None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            connection = await connect()
+            cursor = await connection.execute(MISSING)
+            missing = [name for (name,) in await cursor.fetchall()]
+            await connection.close()
+    except Exception as error:
+        if connection is not None:
+            abandon(connection)
+        return document(503, {"status": "unavailable", "database": type(error).__name__})
+    return document(200, {"status": "ready", "missing_partitions": missing})

@@ -1,0 +1,188 @@
+"""Keys in memory, provably fresh: everything here was read under one epoch, and the epoch says so.
+
+Entries load on first use, unknown API IDs too. There is no time limit and no notification that could be missed: a
+process learns of changes because its guarded write finds another epoch, and then asks what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from ipaddress import ip_network
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from keys.access import Api, Key, Secret
+from keys.addresses import rules
+from keys.routes import Route, RouteTable
+
+# Epoch, what changed since the caller's own, and the rows asked for: ONE statement, so that all of it is one moment.
+# Read as two, rows first, a change between them is lost for ever (a test plants that and turns red).
+LOAD = """
+SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.continues,
+    (SELECT coalesce(json_agg(json_build_array(c.kind, c.id)), '[]') FROM key_change c WHERE c.n > %(n)s),
+    (SELECT coalesce(json_agg(json_build_object(
+            'id', a.id, 'slug', a.slug, 'policy', a.policy,
+            'modules', (SELECT coalesce(json_agg(json_build_array(m.id, m.slug) ORDER BY m.position, m.id), '[]')
+                FROM keys_module m WHERE m.api_id = a.id),
+            'routes', (SELECT coalesce(json_agg(json_build_array(
+                    m.id, m.slug, r.method, r.template, r.adds_leads, r.recording)), '[]')
+                FROM keys_route r JOIN keys_module m ON m.id = r.module_id WHERE m.api_id = a.id))), '[]')
+        FROM keys_api a WHERE NOT known.continues
+            OR EXISTS (SELECT FROM key_change c WHERE c.n > %(n)s AND c.kind = 'api' AND c.id = a.id::text)
+            OR EXISTS (SELECT FROM key_change c JOIN keys_module m ON c.id = m.id::text
+                WHERE c.n > %(n)s AND c.kind = 'module' AND m.api_id = a.id)),
+    (SELECT coalesce(json_agg(json_build_object(
+            'id', k.id, 'public_id', k.public_id, 'name', k.name, 'api_id', k.api_id, 'enabled', k.enabled,
+            'deleted', k.deleted_at IS NOT NULL, 'expires_at', extract(epoch FROM k.expires_at),
+            'all_modules', k.all_modules, 'mask', k.mask_phone, 'hlr', k.hlr_lookup, 'recordings', k.recordings,
+            'account_id', t.id, 'account', t.slug, 'account_status', t.status, 'account_mask', t.mask_phone,
+            'mask_digits', t.mask_digits, 'mask_side', t.mask_side,
+            'owner_id', u.id, 'owner', u.nickname, 'owner_active', u.is_active,
+            'api_enabled', EXISTS (SELECT FROM keys_enablement x WHERE x.account_id = t.id AND x.api_id = k.api_id),
+            'modules', (SELECT coalesce(json_agg(g.module_id), '[]') FROM keys_keymodule g WHERE g.key_id = k.id),
+            'networks', (SELECT coalesce(json_agg(d.network), '[]') FROM keys_address d WHERE d.key_id = k.id),
+            'secrets', (SELECT coalesce(json_agg(json_build_array(s.id, encode(s.digest, 'hex'), s.pepper_id,
+                    extract(epoch FROM s.retires_at)) ORDER BY s.retires_at DESC NULLS FIRST), '[]')
+                FROM keys_secret s WHERE s.key_id = k.id))), '[]')
+        FROM keys_key k
+            JOIN accounts_account t ON t.id = k.account_id
+            JOIN accounts_user u ON u.id = k.owner_id
+        WHERE k.public_id = ANY(%(ids)s))
+FROM key_epoch e, LATERAL (SELECT
+    EXISTS (SELECT FROM key_change c WHERE c.n = %(n)s AND c.token = %(token)s::uuid)
+    AND NOT EXISTS (SELECT FROM key_change c WHERE c.n > %(n)s AND c.kind = 'everything') AS continues) known
+"""
+
+NO_EPOCH = (-1, "00000000-0000-0000-0000-000000000000")
+
+
+class Snapshot:
+    """What this process knows, all of it true at `epoch`. `limit` bounds the entries, known and unknown together."""
+
+    def __init__(self, limit: int = 200_000) -> None:
+        self.limit = limit
+        self.epoch: tuple[int, str] = NO_EPOCH
+        self.apis: dict[str, Api] = {}
+        self._apis_by_id: dict[int, Api] = {}
+        self._keys: dict[str, Key | None] = {}
+        self._public_ids: dict[int, str] = {}
+        self._parts: dict[tuple[str, int], set[str]] = {}
+
+    def key(self, public_id: str) -> Key | None:
+        """The key, or None if there is none with this API ID. The entry must have been loaded."""
+        return self._keys[public_id]
+
+    def missing(self, public_ids: Iterable[str]) -> list[str]:
+        return [public_id for public_id in public_ids if public_id not in self._keys]
+
+    async def load(self, connection: AsyncConnection[Any], public_ids: Collection[str]) -> float:
+        """Bring everything to the present epoch, with these API IDs loaded. Returns the database's time."""
+        n, token = self.epoch
+        cursor = await connection.execute(LOAD, {"n": n, "token": token, "ids": list(public_ids)})
+        row = await cursor.fetchone()
+        if row is None:
+            raise LookupError("key_epoch is empty")
+        n, token, now, continues, changes, apis, keys = row
+        if not continues:
+            self._forget_everything()
+        for kind, part in changes if continues else ():
+            self._forget(kind, part)
+        for api in apis:
+            self._remember_api(api)
+        for public_id in public_ids:
+            self._forget_key(public_id)
+            self._keys[public_id] = None
+        for key in keys:
+            self._remember_key(key)
+        for public_id in list(islice(self._keys, max(len(self._keys) - self.limit, 0))):
+            self._forget_key(public_id)
+        self.epoch = (n, token)
+        return float(now)
+
+    def _forget_everything(self) -> None:
+        for known in (self.apis, self._apis_by_id, self._keys, self._public_ids, self._parts):
+            known.clear()
+
+    def _forget(self, kind: str, part: str) -> None:
+        if kind == "public_id":
+            self._forget_key(part)
+        elif kind == "key":
+            self._forget_key(self._public_ids.get(int(part), ""))
+        elif kind in ("account", "owner", "api"):
+            for public_id in list(self._parts.get((kind, int(part)), ())):
+                self._forget_key(public_id)
+            if kind == "api" and (api := self._apis_by_id.pop(int(part), None)):
+                del self.apis[api.slug]
+
+    def _forget_key(self, public_id: str) -> None:
+        key = self._keys.pop(public_id, None)
+        if key is None:
+            return
+        del self._public_ids[key.id]
+        for part in _parts(key):
+            self._parts[part].discard(public_id)
+            if not self._parts[part]:
+                del self._parts[part]
+
+    def _remember_api(self, row: dict[str, Any]) -> None:
+        routes = RouteTable(Route(*route) for route in row["routes"])
+        policy = row["policy"]
+        api = Api(
+            id=row["id"],
+            slug=row["slug"],
+            credentials=frozenset(policy["credentials"]),
+            unlisted_allowed=policy.get("unlisted_routes") == "allow",
+            modules=tuple((module, slug) for module, slug in row["modules"]),
+            routes=routes,
+        )
+        # A module's change names the module alone; the keys of its API hold the old table.
+        self._forget("api", str(api.id))
+        self.apis[api.slug] = self._apis_by_id[api.id] = api
+
+    def _remember_key(self, row: dict[str, Any]) -> None:
+        masked = row["mask"] and row["account_mask"]
+        visible = {row["mask_side"]: row["mask_digits"]}
+        key = Key(
+            id=row["id"],
+            public_id=row["public_id"],
+            name=_one_line(row["name"]),
+            account_id=row["account_id"],
+            account=row["account"],
+            account_active=row["account_status"] == "active",
+            owner_id=row["owner_id"],
+            owner=_one_line(row["owner"]),
+            owner_active=row["owner_active"],
+            api=self._apis_by_id[row["api_id"]],
+            api_enabled=row["api_enabled"],
+            enabled=row["enabled"],
+            deleted=row["deleted"],
+            expires_at=row["expires_at"],
+            all_modules=row["all_modules"],
+            module_ids=frozenset(row["modules"]),
+            rules=rules(ip_network(network) for network in row["networks"]),
+            secrets=tuple(
+                Secret(UUID(secret), bytes.fromhex(digest), pepper, retires)
+                for secret, digest, pepper, retires in row["secrets"]
+            ),
+            mask=masked,
+            phone_mask=f"first={visible.get('first', 0)};last={visible.get('last', 0)}" if masked else "",
+            hlr=row["hlr"],
+            recordings=row["recordings"],
+        )
+        self._keys[key.public_id] = key
+        self._public_ids[key.id] = key.public_id
+        for part in _parts(key):
+            self._parts.setdefault(part, set()).add(key.public_id)
+
+
+def _parts(key: Key) -> tuple[tuple[str, int], ...]:
+    """What else a key's entry was read from."""
+    return ("account", key.account_id), ("owner", key.owner_id), ("api", key.api.id)
+
+
+def _one_line(text: str) -> str:
+    """Names go into log rows and headers; control characters have no business in either."""
+    return text if text.isprintable() else "".join(character for character in text if character.isprintable())

@@ -1,0 +1,265 @@
+"""The decision: may this call be made with this key? Two pure functions over plain values.
+
+`authenticate` asks whether the caller holds the key's secret; `authorise` whether the key may make the call. Nothing
+here reads a database, a setting or a clock. The gateway calls both; a question without a secret calls the second alone.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from keys import secrets
+from keys.addresses import Address, Rule, matching_rule
+from keys.routes import Route, RouteTable
+
+# Every refusal of a known API, with its status. What a client without a matching secret is told is always the first.
+INVALID_CREDENTIALS = "invalid_credentials"
+STATUS = {
+    INVALID_CREDENTIALS: 401,
+    "secret_retired": 401,
+    "account_inactive": 401,
+    "owner_inactive": 401,
+    "key_disabled": 401,
+    "key_expired": 401,
+    "ip_not_allowed": 403,
+    "module_not_granted": 403,
+    "recordings_not_allowed": 403,
+    "unreadable_request": 403,
+    "unavailable": 403,
+}
+
+
+class Presented(NamedTuple):
+    """What the client sent to prove itself: the kind (a value of the log's `credential`), and the token."""
+
+    kind: str
+    public_id: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Presented({self.kind}, {self.public_id})"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to decide on, in fields that the log can store. `presented` is None for no or unusable credentials."""
+
+    request_id: str
+    proxy: str
+    method: str
+    host: str
+    path: str
+    query: str
+    user_agent: str
+    client_address: Address | None
+    presented: Presented | None
+
+
+@dataclass(slots=True, frozen=True)
+class Api:
+    """An API as the gateway knows it. `credentials` are the kinds that its policy takes."""
+
+    id: int
+    slug: str
+    credentials: frozenset[str]
+    unlisted_allowed: bool
+    modules: tuple[tuple[int, str], ...]
+    routes: RouteTable
+
+
+class Secret(NamedTuple):
+    """A stored secret: its row, keyed digest, the pepper's number, and when it retires (Unix seconds) or None."""
+
+    id: UUID
+    digest: bytes
+    pepper_id: int
+    retires_at: float | None
+
+    def __repr__(self) -> str:
+        return f"Secret({self.id})"
+
+
+@dataclass(slots=True, frozen=True)
+class Key:
+    """A key with everything around it that decides, as of one moment. Times are Unix seconds."""
+
+    id: int
+    public_id: str
+    name: str
+    account_id: int
+    account: str
+    account_active: bool
+    owner_id: int
+    owner: str
+    owner_active: bool
+    api: Api
+    api_enabled: bool
+    enabled: bool
+    deleted: bool
+    expires_at: float | None
+    all_modules: bool
+    module_ids: frozenset[int]
+    rules: tuple[Rule, ...]
+    secrets: tuple[Secret, ...]
+    mask: bool = False
+    phone_mask: str = ""
+    hlr: bool = False
+    recordings: bool = False
+
+    def grants(self, route: Route | None) -> bool:
+        if route is None:
+            return self.api.unlisted_allowed
+        return self.all_modules or route.module_id in self.module_ids
+
+
+class Checked(NamedTuple):
+    """One check as it went: its name, whether it passed, and what it saw, in words."""
+
+    name: str
+    passed: bool
+    saw: str
+
+
+@dataclass(slots=True, frozen=True)
+class Decision:
+    """Allowed, or denied for one reason; with the route and the address rule that matched, where it came so far."""
+
+    call: Call
+    key: Key | None
+    now: float
+    reason: str = ""
+    route: Route | None = None
+    address_rule: Rule | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return not self.reason
+
+    @property
+    def status(self) -> int:
+        return STATUS[self.reason] if self.reason else 200
+
+    @property
+    def hlr(self) -> bool:
+        """Whether the upstream shall look the leads' numbers up: the key says so, and this route adds leads."""
+        return self.key is not None and self.key.hlr and self.route is not None and self.route.adds_leads
+
+    @property
+    def rule(self) -> str:
+        """The address rule and the route that matched, as the log shows them."""
+        parts = (self.address_rule.text if self.address_rule else "", self.route.text if self.route else "")
+        return "; ".join(part for part in parts if part)
+
+    @property
+    def checks(self) -> list[Checked]:
+        """The checks of `authorise` in their order, up to the one that decided."""
+        seen: list[Checked] = []
+        if self.key is None:
+            return seen
+        for check in CHECKS:
+            passed = check.passes(self.call, self.key, self.now)
+            seen.append(Checked(check.name, passed, check.saw(self.call, self.key, self.now)))
+            if not passed:
+                break
+        return seen
+
+
+def authenticate(
+    call: Call, candidate: Key | None, api: Api, *, now: float, peppers: Mapping[int, bytes]
+) -> tuple[str, Secret | None]:
+    """The refusal's reason, or "" and the secret that matched.
+
+    An unknown key costs what a known one costs: one digest is always computed.
+    """
+    presented = call.presented
+    if presented is None or presented.kind not in api.credentials:
+        return INVALID_CREDENTIALS, None
+    matched = None
+    for secret in candidate.secrets if candidate is not None else ():
+        pepper = peppers.get(secret.pepper_id)
+        if pepper is not None and hmac.compare_digest(secrets.digest(presented.token, pepper), secret.digest):
+            matched = secret
+            break
+    else:
+        if candidate is None or not candidate.secrets:
+            secrets.digest(presented.token, peppers[max(peppers)])
+    if candidate is None or matched is None or candidate.deleted or candidate.api.id != api.id:
+        return INVALID_CREDENTIALS, None
+    if matched.retires_at is not None and matched.retires_at <= now:
+        return "secret_retired", matched
+    return "", matched
+
+
+class _Check(NamedTuple):
+    name: str
+    refusal: str
+    passes: Callable[[Call, Key, float], bool]
+    saw: Callable[[Call, Key, float], str]
+
+
+def _address_passes(call: Call, key: Key, now: float) -> bool:
+    if call.client_address is None:
+        return False
+    return not key.rules or matching_rule(call.client_address, key.rules) is not None
+
+
+def _module_passes(call: Call, key: Key, now: float) -> bool:
+    return key.grants(key.api.routes.match(call.method, call.path))
+
+
+def _address_saw(call: Call, key: Key, now: float) -> str:
+    allowed = ", ".join(rule.text for rule in key.rules) or "any address"
+    return f"{call.client_address}; the key admits {allowed}"
+
+
+def _module_saw(call: Call, key: Key, now: float) -> str:
+    route = key.api.routes.match(call.method, call.path)
+    return f"{call.method} {call.path} " + (f"is {route.text} of {route.module}" if route else "is in no module")
+
+
+# In the order of the contract; the first that fails decides.
+CHECKS: tuple[_Check, ...] = (
+    _Check(
+        "account",
+        "account_inactive",
+        lambda call, key, now: key.account_active and key.api_enabled,
+        lambda call, key, now: (
+            f"account {key.account} is {'active' if key.account_active else 'not active'}"
+            + ("" if key.api_enabled else f"; {key.api.slug} is not enabled for it")
+        ),
+    ),
+    _Check(
+        "owner",
+        "owner_inactive",
+        lambda call, key, now: key.owner_active,
+        lambda call, key, now: f"owner {key.owner} is {'active' if key.owner_active else 'not active'}",
+    ),
+    _Check(
+        "enabled",
+        "key_disabled",
+        lambda call, key, now: key.enabled,
+        lambda call, key, now: "the key is enabled" if key.enabled else "the key is disabled",
+    ),
+    _Check(
+        "expiry",
+        "key_expired",
+        lambda call, key, now: key.expires_at is None or now < key.expires_at,
+        lambda call, key, now: "the key does not expire" if key.expires_at is None else "the key has an expiry",
+    ),
+    _Check("address", "ip_not_allowed", _address_passes, _address_saw),
+    _Check("module", "module_not_granted", _module_passes, _module_saw),
+)
+
+
+def authorise(call: Call, key: Key, *, now: float) -> Decision:
+    """Whether the key, its secret proved, may make the call."""
+    for check in CHECKS:
+        if not check.passes(call, key, now):
+            route = key.api.routes.match(call.method, call.path) if check.name == "module" else None
+            return Decision(call, key, now, check.refusal, route)
+    rule = matching_rule(call.client_address, key.rules) if key.rules and call.client_address else None
+    return Decision(call, key, now, "", key.api.routes.match(call.method, call.path), rule)
