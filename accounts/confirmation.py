@@ -99,8 +99,11 @@ def _refuse(user: User, booked: datetime, *, action: str, by: Actor) -> NoReturn
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, {"user": user.pk, "booked": booked, "limit": LIMIT, "lock": LOCK})
             left, until = cursor.fetchone()
-        name = "confirmation.failed" if until is None else "confirmation.locked"
-        record(name, by=by, account_id=user.account_id, target=target, action=action)
+        event = {"by": by, "account_id": user.account_id, "target": target, "action": action}
+        if until is None:
+            record("confirmation.failed", **event)
+        else:
+            record("confirmation.locked", **event, until=until.isoformat(timespec="seconds"))
     if until is not None:
         raise Locked(until)
     raise WrongPassword(left)

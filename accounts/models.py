@@ -69,7 +69,12 @@ class User(AbstractBaseUser):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(email=Lower(F("email"))), name="user_email_lower_case"),
-            models.UniqueConstraint("account", Lower("nickname"), name="user_nickname_unique_in_account"),
+            models.UniqueConstraint(
+                "account",
+                Lower("nickname"),
+                name="user_nickname_unique_in_account",
+                violation_error_message="This nickname is taken in this account.",
+            ),
             models.CheckConstraint(
                 condition=Q(roles__contained_by=ACCOUNT_ROLES, account__isnull=False)
                 | Q(roles__contained_by=[Role.SUPPORT], account=None),

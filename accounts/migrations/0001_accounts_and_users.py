@@ -142,6 +142,7 @@ class Migration(migrations.Migration):
                 models.F("account"),
                 django.db.models.functions.text.Lower("nickname"),
                 name="user_nickname_unique_in_account",
+                violation_error_message="This nickname is taken in this account.",
             ),
         ),
         migrations.AddConstraint(

@@ -1,0 +1,86 @@
+"""Where django-allauth meets the house: no sign-up, one neutral answer, own paths only, and every sign-in on the trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from accounts.models import User
+from audit.actor import Actor
+from audit.events import Target
+from audit.record import record
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": "E-mail and password do not match a user who may sign in.",
+        "too_many_login_attempts": "Too many sign-ins as this user failed. Try again in five minutes.",
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Only paths of our own are followed after sign-in, whatever hosts we answer to."""
+        return bool(url) and url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Pages only: allauth's JSON answers would be a second sign-in to guard."""
+        return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        address = request.client_address  # type: ignore[attr-defined]
+        if not address:
+            raise PermissionDenied("Unable to determine the client's address")
+        return str(address)
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """As allauth's, but an inactive user with the right password gets the answer of a wrong password."""
+        self.pre_authenticate(request, **credentials)
+        user = authenticate(request, **credentials)
+        AuthenticationBackend.unstash_authenticated_user()
+        if user is None:
+            self.authentication_failed(request, **credentials)
+        else:
+            self._rollback_login_failed_rl_usage()
+        return user
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Records the e-mail as it was typed; in the account of the user it belongs to, if there is one."""
+        email = credentials.get("email", "")
+        user = User.objects.filter(email=email).first()
+        with transaction.atomic():
+            record(
+                "user.sign_in_failed",
+                by=request.actor,  # type: ignore[attr-defined]
+                account_id=user and user.account_id,
+                target=user and Target("user", str(user.pk), user.email),
+                email=email,
+            )
+
+    def login(self, request: HttpRequest, user: User) -> None:  # type: ignore[override]
+        """Starts a session under a new key; without its event there is none."""
+        with transaction.atomic():
+            super().login(request, user)
+            actor = Actor(
+                kind="user",
+                id=str(user.pk),
+                label=user.email,
+                address=self.get_client_ip(request),
+                request_id=request.id,  # type: ignore[attr-defined]
+            )
+            record("user.signed_in", by=actor, account_id=user.account_id, method="password")
+
+    def logout(self, request: HttpRequest) -> None:
+        account_id = request.user.account_id  # type: ignore[union-attr]
+        with transaction.atomic():
+            super().logout(request)
+            record("user.signed_out", by=request.actor, account_id=account_id)  # type: ignore[attr-defined]

@@ -1,0 +1,61 @@
+"""`manage.py create_account`: an account and its first Administrator, who invites everyone else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from getpass import getpass
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from accounts import services
+from accounts.models import Account
+from accounts.permissions import Role
+from audit.actor import Actor
+
+
+class Command(BaseCommand):
+    help = (
+        "Create an account and its first Administrator. The password is asked for, read from standard input when that "
+        "is not a terminal, or taken from KEYWARD_PASSWORD; it is never an argument, because those can be seen by others."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug", help="short name in addresses and headers, such as acme")
+        parser.add_argument("name", help="the organisation's name, such as 'Acme Ltd'")
+        parser.add_argument("email", help="e-mail address of the first Administrator")
+        parser.add_argument("nickname", help="the Administrator's nickname, unique in the account")
+        parser.add_argument("--pending", action="store_true", help="leave activating it to Support")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        password = _password()
+        by = Actor.command("create_account")
+        status = Account.Status.PENDING if options["pending"] else Account.Status.ACTIVE
+        try:
+            with transaction.atomic():
+                account = services.create_account(slug=options["slug"], name=options["name"], status=status, by=by)
+                user = services.create_user(
+                    account=account,
+                    email=options["email"],
+                    nickname=options["nickname"],
+                    password=password,
+                    roles=[Role.ADMINISTRATOR],
+                    by=by,
+                )
+        except services.Invalid as error:
+            lines = [f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()]
+            raise CommandError("\n".join(lines)) from error
+        self.stdout.write(f"Created the account {account.slug} ({account.status}) with {user.email} as Administrator.")
+
+
+def _password() -> str:
+    if password := os.environ.get("KEYWARD_PASSWORD"):
+        return password
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass("Password: ")
+    if getpass("Password again: ") != password:
+        raise CommandError("password: the two are not the same.")
+    return password

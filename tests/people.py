@@ -1,0 +1,40 @@
+"""Accounts and people for tests. Everyone's password is PASSWORD."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.contrib.auth.hashers import make_password
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from audit.actor import Actor
+
+PASSWORD = "correct horse battery staple"  # noqa: S105
+ADDRESS = "203.0.113.8"
+
+
+@cache
+def _hashed() -> str:
+    # Hashing takes a quarter of a second on purpose; once is enough for a test run.
+    return make_password(PASSWORD)
+
+
+def an_account(slug: str = "acme", status: str = Account.Status.ACTIVE) -> Account:
+    return Account.objects.create(slug=slug, name=slug.title(), status=status)
+
+
+def a_user(account: Account | None, nickname: str, *roles: Role, is_active: bool = True) -> User:
+    """Signs in as `nickname@slug.example`."""
+    return User.objects.create(
+        account=account,
+        email=f"{nickname}@{account.slug if account else 'support'}.example".lower(),
+        nickname=nickname,
+        roles=list(roles),
+        password=_hashed(),
+        is_active=is_active,
+    )
+
+
+def acting(user: User) -> Actor:
+    return Actor(kind="user", id=str(user.pk), label=user.email, address=ADDRESS, request_id="r-1")

@@ -1,0 +1,50 @@
+"""Roles grant what product.md section 2 says, no more and no less."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.permissions import ACCOUNT_ROLES, Permission, Role, granted
+
+P, R = Permission, Role
+ALL_ROLES = {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR, R.SUPPORT}
+
+# Permission, and who holds it; None stands for someone of the account without a role.
+HOLDERS: dict[Permission, set[Role | None]] = {
+    P.PROFILE: {*ALL_ROLES, None},
+    P.OVERVIEW_SEE: {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR},
+    P.KEYS_SEE: {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR},
+    P.KEYS_SEE_OWN: {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR, None},
+    P.KEYS_CHANGE: {R.ADMINISTRATOR},
+    P.KEYS_DISABLE: {R.ADMINISTRATOR, R.SUPPORT},
+    P.LOG_SEE: {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR},
+    P.TRAIL_SEE: {R.ADMINISTRATOR, R.AUDITOR},
+    P.LOG_EXPORT: {R.ADMINISTRATOR, R.AUDITOR},
+    P.ACCOUNTS_CHANGE: {R.SUPPORT},
+    P.USERS_SEE: {R.ADMINISTRATOR, R.AUDITOR},
+    P.USERS_CHANGE: {R.ADMINISTRATOR},
+    P.USERS_DEACTIVATE: {R.ADMINISTRATOR, R.SUPPORT},
+    P.APIS_CHANGE: {R.SUPPORT},
+}
+
+
+@pytest.mark.parametrize("permission", Permission)
+@pytest.mark.parametrize("role", [*Role, None])
+def test_a_role_grants_exactly_what_the_table_says(role: Role | None, permission: Permission) -> None:
+    held = granted([role] if role else [], member=role != Role.SUPPORT)
+
+    assert (permission in held) == (role in HOLDERS[permission])
+
+
+def test_several_roles_add_up() -> None:
+    assert granted([Role.ACCOUNT_READER, Role.AUDITOR], member=True) == granted([Role.AUDITOR], member=True)
+    assert granted(ACCOUNT_ROLES, member=True) == granted([Role.ADMINISTRATOR], member=True)
+
+
+def test_a_role_counts_only_where_it_belongs() -> None:
+    assert granted([Role.SUPPORT], member=True) == granted([], member=True)
+    assert granted([Role.ADMINISTRATOR], member=False) == {Permission.PROFILE}
+
+
+def test_an_unknown_role_grants_nothing() -> None:
+    assert granted(["owner of everything"], member=True) == granted([], member=True)
