@@ -16,13 +16,15 @@ from django.db import migrations
 class Watched(NamedTuple):
     """A table whose change may affect a decision: what kind of thing it is part of, and which column names that.
 
-    `columns` are those that decide or are handed on by the gateway; empty means that rows are never updated.
+    `columns` are those that decide or are handed on by the gateway. Where only updates matter, a key that could be
+    affected by more cannot exist yet, or holds the row in place.
     """
 
     table: str
     kind: str
     id_column: str
     columns: tuple[str, ...]
+    only_updates: bool = False
 
 
 WATCHED = (
@@ -44,8 +46,8 @@ WATCHED = (
         "keys_route", "module", "module_id", ("module_id", "method", "template", "conditions", "adds_leads", "recording")
     ),
     Watched("keys_enablement", "account", "account_id", ("account_id", "api_id")),
-    Watched("accounts_account", "account", "id", ("slug", "status", "mask_phone", "mask_digits", "mask_side")),
-    Watched("accounts_user", "owner", "id", ("is_active", "nickname")),
+    Watched("accounts_account", "account", "id", ("slug", "status", "mask_phone", "mask_digits", "mask_side"), True),
+    Watched("accounts_user", "owner", "id", ("is_active", "nickname"), True),
 )
 
 TABLES = """
@@ -108,28 +110,39 @@ REVOKE ALL ON FUNCTION key_epoch_move(text, text) FROM PUBLIC;
 """
 
 
-def triggers(watched: Watched) -> list[str]:
-    """The statements that watch one table. Trigger names end in the operation they watch."""
+def triggers(watched: Watched) -> dict[str, str]:
+    """The statement that makes each trigger of one table, by the trigger's name, which ends in what it watches."""
     table, call = watched.table, f"key_epoch_watch('{watched.kind}', '{watched.id_column}')"
-    deferred = "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
     changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in watched.columns)
-    return [
-        f"CREATE CONSTRAINT TRIGGER {table}_epoch_insert AFTER INSERT ON {table} {deferred} EXECUTE FUNCTION {call}",
-        f"CREATE CONSTRAINT TRIGGER {table}_epoch_delete AFTER DELETE ON {table} {deferred} EXECUTE FUNCTION {call}",
-        f"CREATE CONSTRAINT TRIGGER {table}_epoch_update AFTER UPDATE ON {table} {deferred}"
-        f" WHEN ({changed}) EXECUTE FUNCTION {call}",
-        f"CREATE TRIGGER {table}_epoch_truncate AFTER TRUNCATE ON {table}"
-        " FOR EACH STATEMENT EXECUTE FUNCTION key_epoch_watch_truncate()",
-        *(
-            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_epoch_{operation}"
-            for operation in ("insert", "delete", "update", "truncate")
-        ),
-    ]
+    when = {"insert": "", "delete": "", "update": f"WHEN ({changed})"}
+    deferred = {
+        f"{table}_epoch_{operation}": f"CREATE CONSTRAINT TRIGGER {table}_epoch_{operation} AFTER {operation} ON {table}"
+        f" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW {condition} EXECUTE FUNCTION {call}"
+        for operation, condition in when.items()
+        if operation == "update" or not watched.only_updates
+    }
+    name = f"{table}_epoch_truncate"
+    return deferred | {
+        name: f"CREATE TRIGGER {name} AFTER TRUNCATE ON {table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION key_epoch_watch_truncate()"
+    }
+
+
+def always(table: str, trigger: str) -> str:
+    """Fires in a session that replays for replication too."""
+    return f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("keys", "0001_initial"), ("accounts", "0001_initial")]
+    dependencies = [("keys", "0001_initial"), ("accounts", "0001_accounts_and_users")]
     operations = [
         migrations.RunSQL([TABLES, FUNCTION]),
-        migrations.RunSQL([statement for watched in WATCHED for statement in triggers(watched)]),
+        migrations.RunSQL(
+            [
+                statement
+                for watched in WATCHED
+                for trigger, create in triggers(watched).items()
+                for statement in (create, always(watched.table, trigger))
+            ]
+        ),
     ]
