@@ -48,10 +48,7 @@ def insert_statement(guard: str) -> str:
     arrays = ", ".join(f"string_to_array(%s, E'\\x1e', E'\\x1f')::{kind}[]" for kind in BATCH_COLUMNS.values())
     values = ", ".join(f"coalesce({name}, '')" if kind == "text" else name for name, kind in BATCH_COLUMNS.items())
     names = ", ".join(BATCH_COLUMNS)
-    return (
-        f"INSERT INTO audit_call ({names}) SELECT {values} FROM unnest({arrays}) AS batch ({names}) "
-        f"WHERE {guard}"
-    )
+    return f"INSERT INTO audit_call ({names}) SELECT {values} FROM unnest({arrays}) AS batch ({names}) WHERE {guard}"
 
 
 def ensure_partitions(months_ahead: int = 3) -> list[str]:

@@ -56,8 +56,6 @@ def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | 
         cursor.execute(LOCK_HEAD)
         last, prev, at = cursor.fetchone()
         seq = last + 1
-        mac = chain.mac(
-            settings.AUDIT_KEYS[key_id], prev, str(seq).encode(), chain.instant(at).encode(), body.encode()
-        )
+        mac = chain.mac(settings.AUDIT_KEYS[key_id], prev, str(seq).encode(), chain.instant(at).encode(), body.encode())
         cursor.execute(APPEND, [seq, at, body, key_id, prev, mac])
     return seq

@@ -1,0 +1,38 @@
+"""manage.py maintain: what must be done every hour, by any node, any number of times."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, transaction
+from psycopg.errors import LockNotAvailable
+
+from audit.actor import Actor
+from audit.calls import ensure_partitions
+from audit.record import record
+
+TRIES = 5
+
+
+class Command(BaseCommand):
+    help = "Makes the API log's partitions for this month and the next three. Safe every hour from any node."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        months = self.partitions()
+        if months:
+            with transaction.atomic():
+                record("partitions.made", by=Actor.command("maintain"), account_id=None, months=months)
+        self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
+
+    def partitions(self) -> list[str]:
+        """The log is busy: what waits for a lock lets others go first and tries again."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return ensure_partitions()
+            except OperationalError as error:
+                if not isinstance(error.__cause__, LockNotAvailable):
+                    raise
+                time.sleep(attempt)
+        raise CommandError("The API log stayed locked; its partitions are made at the next run.")

@@ -1,0 +1,98 @@
+"""Reading the logs: an account's own rows, a page at a time, newest first.
+
+A page is found by its keyset: never by OFFSET or COUNT, so the millionth costs what the first does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from audit.chain import instant
+from audit.models import Call, Event
+
+Row = TypeVar("Row", Call, Event)
+
+PAGE_SIZE = 50
+LONGEST_LOOK = 100_000  # rows that one page may look at
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """`after` is the keyset to go on from, None at the end. `gave_up_at` is the time that the search reached when it
+    had looked at LONGEST_LOOK rows; None when it did not have to stop."""
+
+    rows: Sequence[Row]
+    after: str | None
+    gave_up_at: datetime | None = None
+
+
+def calls(account_id: int) -> QuerySet[Call]:
+    """The account's calls. A row that stands for several refusals belongs to no account's pages or exports."""
+    return Call.objects.filter(account_id=account_id, folded=1)
+
+
+def events(account_id: int) -> QuerySet[Event]:
+    return Event.objects.filter(account_id=account_id)
+
+
+def call(account_id: int, request_id: UUID) -> Call | None:
+    return calls(account_id).filter(request_id=request_id).order_by("time").first()
+
+
+def event(account_id: int, seq: int) -> Event | None:
+    return events(account_id).filter(seq=seq).first()
+
+
+def calls_before(time: datetime, request_id: UUID) -> Q:
+    """What follows this call on the pages. The first condition adds nothing but lets whole partitions be skipped."""
+    return Q(time__lte=time) & (Q(time__lt=time) | Q(time=time, request_id__lt=request_id))
+
+
+def page_of_calls(rows: QuerySet[Call], matching: Q, *, size: int = PAGE_SIZE, look: int = LONGEST_LOOK) -> Page[Call]:
+    """`rows` are narrowed by what an index serves; `matching` is looked for among them."""
+    return _page(rows, matching, ("time", "request_id"), size, look)
+
+
+def page_of_events(
+    rows: QuerySet[Event], matching: Q, *, size: int = PAGE_SIZE, look: int = LONGEST_LOOK
+) -> Page[Event]:
+    return _page(rows, matching, ("seq",), size, look)
+
+
+def keyset(row: Call | Event) -> str:
+    """The position of a row, as `?after=` carries it."""
+    return str(row.seq) if isinstance(row, Event) else f"{instant(row.time)}~{row.request_id}"
+
+
+def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], size: int, look: int) -> Page[Row]:
+    newest_first = [F(name).desc() for name in order]
+    rows = rows.order_by(*newest_first)
+    if not matching:
+        return _cut(list(rows[: size + 1]), size)
+    looked_at = rows.annotate(
+        looked=Window(RowNumber(), order_by=newest_first),
+        matches=ExpressionWrapper(matching, output_field=BooleanField()),
+    )[:look]
+    sql, params = looked_at.query.sql_with_params()
+    # The last row that may be looked at comes along, matching or not: it tells that the search was cut short. There is
+    # no ORDER BY outside, because the rows come in order and the planner then stops as soon as the page is full.
+    outer = f"SELECT * FROM ({sql}) AS looked_at WHERE matches OR looked = %s LIMIT %s"
+    found = list(rows.model.objects.raw(outer, [*params, look, size + 1]))
+    last = found[-1] if found else None
+    if len(found) > size or last is None or last.looked < look:
+        return _cut(found, size)
+    kept = [row for row in found if row.matches]
+    return Page(kept, keyset(last), last.time if isinstance(last, Call) else last.at)
+
+
+def _cut(found: list[Row], size: int) -> Page[Row]:
+    """One row more than the page was asked for; it only tells that there is more."""
+    page = found[:size]
+    return Page(page, keyset(page[-1]) if len(found) > size else None)
