@@ -1,0 +1,37 @@
+"""Error pages: 400, 403, 404, 500 and the refused form. What the domain says about a refusal is shown to the reader."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+
+def _page(request: HttpRequest, status: int, **context: object) -> HttpResponse:
+    response = render(request, f"{status}.html", context, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _page(request, 400)
+
+
+def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
+    """accounts.policy's refusals carry a sentence for the reader; Django's own carry none."""
+    return _page(request, 403, reason=str(exception))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    # Without the request: what the menu would ask of the database may be what has just failed.
+    return HttpResponse(render_to_string("500.html"), status=500, headers={"Cache-Control": "no-store"})
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's reason names internals; the page says what to do instead."""
+    return render(request, "403_csrf.html", status=403)

@@ -1,0 +1,68 @@
+"""What every request carries: an ID, the client's address and the acting person; and redirects that htmx can see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirectBase
+
+from audit.actor import Actor
+from audit.request_id import new_request_id
+from keys.addresses import client_address
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestIdentity:
+    """Gives the request its ID and the client's address, and the answer its X-Request-Id."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.id = new_request_id()
+        address = client_address(
+            request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR"), settings.TRUSTED_PROXIES
+        )
+        request.client_address = str(address) if address else None
+        with structlog.contextvars.bound_contextvars(request_id=request.id):
+            response = self.get_response(request)
+        response.headers["X-Request-Id"] = request.id
+        return response
+
+
+class HtmxRedirect:
+    """htmx follows a redirect unseen and puts the target into the fragment's place; this makes it go there instead."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.headers.get("HX-Request") == "true" and isinstance(response, HttpResponseRedirectBase):
+            told = HttpResponse(status=204, headers={"HX-Redirect": response.url})
+            told.cookies = response.cookies
+            return told
+        return response
+
+
+class RequestActor:
+    """Sets `request.actor`, on whose behalf services run."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.actor = actor_of(request)
+        return self.get_response(request)
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The signed-in user, or an anonymous client."""
+    user = request.user
+    if user.is_authenticated:
+        return Actor("user", str(user.pk), user.email, request.client_address, request.id)
+    return Actor("client", "", "anonymous", request.client_address, request.id)

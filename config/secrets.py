@@ -1,0 +1,103 @@
+"""The secrets Keyward runs on: from the environment, or, in the demo, made once and kept under var/."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from config.env import DEMO_BYTES, DEMO_TEXT, KEY_BYTES, Environment, Misconfigured
+
+
+def demo_key() -> str:
+    """Base64 of 32 bytes of which 28 are random; the first four let production recognise a demo key."""
+    return base64.b64encode(DEMO_BYTES + secrets.token_bytes(KEY_BYTES - len(DEMO_BYTES))).decode()
+
+
+def demo_text() -> str:
+    return DEMO_TEXT + secrets.token_urlsafe(32)
+
+
+def private_folder(folder: Path) -> Path:
+    """`folder`, made with mode 700 if it is not there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"KEYWARD_VAR {str(folder)!r} is not usable: it must be a folder that Keyward may write ({error.strerror})."
+        ) from error
+    return folder
+
+
+def kept(path: Path, make: Callable[[], str]) -> str:
+    """The text kept in `path` (mode 600), made on first use. Of several processes that start at once, one makes it."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Misconfigured(f"{path} is not readable by this user ({error.strerror}).") from error
+    private_folder(path.parent)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(make() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # A link either makes the name or finds it made: nobody ever reads half a secret, or one that is replaced later.
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(temporary)
+    return path.read_text(encoding="utf-8").strip()
+
+
+class Secrets:
+    """Reads each secret; in production an absent one, or one made by the demo, stops the start."""
+
+    def __init__(self, env: Environment, *, production: bool, folder: Path) -> None:
+        self._env = env
+        self._production = production
+        self._folder = folder
+
+    def ring(self, name: str) -> dict[int, bytes]:
+        ring = self._env.ring(name, self._value(name, lambda: f"1:{demo_key()}"))
+        for key in ring.values():
+            self._refuse_demo(name, key.startswith(DEMO_BYTES))
+        return ring
+
+    def key(self, name: str) -> bytes:
+        key = self._env.key(name, self._value(name, demo_key))
+        self._refuse_demo(name, key.startswith(DEMO_BYTES))
+        return key
+
+    def text(self, name: str) -> str:
+        value = self._value(name, demo_text)
+        self._refuse_demo(name, value.startswith(DEMO_TEXT))
+        if len(value) < 32:
+            self._env.refuse(name, None, "at least 32 random characters (openssl rand -base64 32)")
+        return value
+
+    def named(self, name: str) -> dict[str, str]:
+        named = self._env.named_secrets(name, self._value(name, lambda: f"demo:{demo_text()}", required=False))
+        for value in named.values():
+            self._refuse_demo(name, value.startswith(DEMO_TEXT))
+        return named
+
+    def _value(self, name: str, make: Callable[[], str], *, required: bool = True) -> str:
+        value = self._env.secret(name)
+        if value:
+            return value
+        if not self._production:
+            return kept(self._folder / name.lower(), make)
+        if required:
+            raise Misconfigured(f"{name} is not set: production needs it (or {name}_FILE with the path of a file).")
+        return ""
+
+    def _refuse_demo(self, name: str, demo: bool) -> None:
+        if self._production and demo:
+            raise Misconfigured(f"{name} holds a secret that the demo made: production needs one of its own.")

@@ -1,0 +1,255 @@
+"""Django's settings, all from the environment (config/env.py); product.md's table of variables is in the README."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+
+from config.env import Environment, Misconfigured
+from config.logs import logging
+from config.secrets import Secrets
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Environment(os.environ)
+
+# Mode and places
+
+KEYWARD_MODE = env.choice("KEYWARD_MODE", "demo", ("demo", "production"))
+PRODUCTION = KEYWARD_MODE == "production"
+VAR = Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute()
+DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{8,128}", "8 to 128 characters")
+PORT = env.port("PORT", 8000)
+GATEWAY_PORT = env.port("GATEWAY_PORT", 8001)
+METRICS_PORT = env.number("METRICS_PORT", None, 1, 65535)
+GATEWAY_SOCKET = env.text("GATEWAY_SOCKET")
+# The demo is for this machine alone; in production a proxy, perhaps on another host, stands before both planes.
+BIND = "0.0.0.0" if PRODUCTION else "127.0.0.1"  # noqa: S104
+BASE_URL = env.base_url("BASE_URL", f"http://localhost:{PORT}")
+HTTPS = BASE_URL.startswith("https://")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+if PRODUCTION and not ALLOWED_HOSTS:
+    raise Misconfigured("ALLOWED_HOSTS is not set: production needs the portal's host names, such as keys.example.com.")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", allow_everything=not PRODUCTION)
+if len({PORT, GATEWAY_PORT, METRICS_PORT}) != 3:
+    raise Misconfigured(f"PORT {PORT}, GATEWAY_PORT {GATEWAY_PORT} and METRICS_PORT {METRICS_PORT} must differ.")
+
+# Secrets
+
+secrets = Secrets(env, production=PRODUCTION, folder=VAR / "secrets")
+SECRET_KEY = secrets.text("SECRET_KEY")
+TOKEN_PEPPERS = secrets.ring("TOKEN_PEPPERS")
+SEALING_KEYS = secrets.ring("SEALING_KEYS")
+SIGNING_KEYS = secrets.ring("SIGNING_KEYS")
+AUDIT_KEYS = secrets.ring("AUDIT_KEYS")
+CHECKPOINT_KEY = secrets.key("CHECKPOINT_KEY")
+GATEWAY_SECRETS = secrets.named("GATEWAY_SECRETS")
+
+# Keys and logs
+
+TOKEN_PREFIX = env.matching("TOKEN_PREFIX", "kw", r"[a-z][a-z0-9]{1,9}", "2 to 10 small letters and digits")
+LOG_RETENTION_DAYS = env.number("LOG_RETENTION_DAYS", 400, 1, 36500)
+KEY_MAX_LIFETIME_DAYS = env.number("KEY_MAX_LIFETIME_DAYS", None, 1, 36500)
+
+# Applications
+
+INSTALLED_APPS = [
+    "config",
+    "accounts",
+    "audit",
+    "keys",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "csp",
+    "django_htmx",
+    "heroicons",
+    "django_filters",
+    "import_export",
+]
+MIDDLEWARE = [
+    # Outermost: everything after it, an error page too, has a request ID and a client address.
+    "config.middleware.RequestIdentity",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    # Before allauth's, which redirects too: htmx cannot see a redirect.
+    "config.middleware.HtmxRedirect",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "config.middleware.RequestActor",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.menu.entries",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+INSTALLED_APPS += ["django.forms"]
+
+# Database: the application's role, and the owner's for migrations and maintenance
+
+PGBOUNCER = env.boolean("PGBOUNCER", False)
+# Through PgBouncer they would not reach the server: there ALTER ROLE ... SET does it (docs/operations.md).
+LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
+
+
+def database(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    url = env.url(name, "db", "")
+    url["ENGINE"] = "django.db.backends.postgresql"
+    return url | {"OPTIONS": url.get("OPTIONS", {}) | options}
+
+
+def embedded(user: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {"ENGINE": "config.postgres", "NAME": "keyward", "USER": user, "OPTIONS": options}
+
+
+_options: dict[str, Any] = {"application_name": "keyward-portal", "connect_timeout": 5}
+_limited = _options if PGBOUNCER else _options | {"options": LIMITS}
+EMBEDDED_DATABASE = not env.secret("DATABASE_URL")
+# Tests that do not test durability may switch it off for the embedded server.
+EMBEDDED_FSYNC = True
+if EMBEDDED_DATABASE:
+    DATABASES = {"default": embedded("keyward_app", _limited), "maintenance": embedded("keyward_owner", _options)}
+else:
+    owner = "MAINTENANCE_DATABASE_URL" if env.secret("MAINTENANCE_DATABASE_URL") else "DATABASE_URL"
+    DATABASES = {"default": database("DATABASE_URL", _limited), "maintenance": database(owner, _options)}
+DATABASES["default"] |= {
+    "CONN_MAX_AGE": 60,
+    "CONN_HEALTH_CHECKS": True,
+    "DISABLE_SERVER_SIDE_CURSORS": PGBOUNCER,
+}
+if env.secret("REPLICA_DATABASE_URL"):
+    DATABASES["replica"] = database("REPLICA_DATABASE_URL", _limited)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Cache (limits of sign-in and reset live in it, so every process must see the same one)
+
+if env.secret("CACHE_URL"):
+    CACHES = {"default": env.url("CACHE_URL", "cache", "")}
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "django_cache",
+            # Django's default of 300 entries would let anyone push a limit's counter out by asking for many others.
+            "OPTIONS": {"MAX_ENTRIES": 1_000_000},
+        }
+    }
+
+# Mail
+
+EMAIL = env.url("EMAIL_URL", "email", "consolemail://")
+EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = EMAIL["EMAIL_HOST"] or "localhost", EMAIL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"] or "", EMAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_TLS", False), EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH, EMAIL_TIMEOUT = EMAIL["EMAIL_FILE_PATH"], 10
+
+# Sign-in
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key", "reset_password": "20/h/ip,5/h/key"}
+USERSESSIONS_TRACK_ACTIVITY = True
+PASSWORD_RESET_TIMEOUT = 3600
+
+# Sessions, cookies, headers
+
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+# One constant header, no nonce (docs/adr): allauth's TOTP code is an image in a data: URL.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+
+# Language, time, files
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+DEBUG = False
+LOGGING_CONFIG = "config.logs.configure"
+LOGGING = logging(json=PRODUCTION)
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+env.refuse_unknown()

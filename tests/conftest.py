@@ -1,0 +1,96 @@
+"""One embedded PostgreSQL for the whole run, in a folder of its own, and everything as a real installation has it.
+
+Tests act as the application's database role, so that its rights are tested too. Given DATABASE_URL (and
+MAINTENANCE_DATABASE_URL), they use a database test_<name> on that server instead, and drop it afterwards.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KEPT = ("DATABASE_URL", "MAINTENANCE_DATABASE_URL")
+for name in list(os.environ):
+    # A developer's own configuration must not decide what is tested.
+    if name.startswith("KEYWARD_") or name in (
+        "ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "EMAIL_URL", "PORT", "GATEWAY_PORT", "GATEWAY_SECRETS",
+        "TRUSTED_PROXIES", "PGBOUNCER", "REPLICA_DATABASE_URL",
+    ):  # fmt: skip
+        del os.environ[name]
+VAR = Path(tempfile.mkdtemp(prefix="keyward-test-"))
+os.environ |= {"KEYWARD_VAR": str(VAR), "DJANGO_SETTINGS_MODULE": "config.settings"}
+# Playwright's event loop runs in the thread of the tests; the ORM is not called from inside it.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="whole figures instead of samples")
+    parser.addoption("--fsync", action="store_true", help="let the test database wait for the disk")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from django.conf import settings
+
+    settings.EMBEDDED_FSYNC = config.getoption("--fsync") or config.getoption("--full")
+    # Pages are tested without a collectstatic before them.
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.WHITENOISE_AUTOREFRESH = True
+    # Still argon2id, but a password costs a millisecond.
+    settings.PASSWORD_HASHERS = ["tests.hashers.QuickArgon2"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    # Registered first, so run last: after the handler that stops the server, whatever ended the run.
+    atexit.register(shutil.rmtree, VAR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether to run the whole figure (`./test --full`) or a sample."""
+    return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """Migrate as the owner; in tests alone the application's role may also truncate, as transactional tests do."""
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.db import connections
+
+    from config import roles
+    from tests.databases import external_test_database
+
+    with django_db_blocker.unblock(), external_test_database(create=not settings.EMBEDDED_DATABASE):
+        call_command("migrate", verbosity=0, interactive=False)
+        owner = connections["maintenance"]
+        with owner.cursor() as cursor:
+            tables = ", ".join(owner.ops.quote_name(t) for t in owner.introspection.django_table_names(True))
+            cursor.execute(f'GRANT TRUNCATE ON {tables} TO "{roles.application_role()}"')
+        # Nothing of the owner's may be open while a transactional test truncates.
+        owner.close()
+        yield
+        for connection in connections.all():
+            connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _installed(request: pytest.FixtureRequest) -> None:
+    """A transactional test's flush takes the presets and limits with it; the next one finds them again."""
+    marker = request.node.get_closest_marker("django_db")
+    transactional = "transactional_db" in request.fixturenames or "live_server" in request.fixturenames
+    if not transactional and not (marker and marker.kwargs.get("transaction")):
+        return
+    request.getfixturevalue("transactional_db")
+    from importlib.util import find_spec
+
+    from django.core.cache import cache
+
+    cache.clear()
+    if find_spec("keys.apis"):
+        from keys import apis
+
+        apis.install_presets()
