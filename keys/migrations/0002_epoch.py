@@ -16,16 +16,20 @@ from django.db import migrations
 class Watched(NamedTuple):
     """A table whose change may affect a decision: what kind of thing it is part of, and which column names that.
 
-    `columns` are those that decide or are handed on by the gateway. Where only updates matter, a key that could be
-    affected by more cannot exist yet, or holds the row in place.
+    `columns` are those that decide or are handed on by the gateway. Not every operation needs a trigger: a row of an
+    account or a user is there before any key and held in place by it, and TRUNCATE reaches every table that refers to
+    the one it names.
     """
 
     table: str
     kind: str
     id_column: str
     columns: tuple[str, ...]
-    only_updates: bool = False
+    operations: tuple[str, ...]
 
+
+ROWS = ("insert", "update", "delete")
+ROWS_AND_TRUNCATE = (*ROWS, "truncate")
 
 WATCHED = (
     Watched(
@@ -36,18 +40,23 @@ WATCHED = (
             *("public_id", "account_id", "api_id", "owner_id", "name", "enabled", "expires_at", "all_modules"),
             *("mask_phone", "hlr_lookup", "recordings", "deleted_at"),
         ),
+        ROWS,
     ),
-    Watched("keys_secret", "key", "key_id", ("key_id", "digest", "pepper_id", "retires_at")),
-    Watched("keys_address", "key", "key_id", ("key_id", "network")),
-    Watched("keys_keymodule", "key", "key_id", ("key_id", "module_id")),
-    Watched("keys_api", "api", "id", ("slug", "policy")),
-    Watched("keys_module", "api", "api_id", ("api_id", "slug")),
+    Watched("keys_secret", "key", "key_id", ("key_id", "digest", "pepper_id", "retires_at"), ROWS_AND_TRUNCATE),
+    Watched("keys_address", "key", "key_id", ("key_id", "network"), ROWS_AND_TRUNCATE),
+    Watched("keys_keymodule", "key", "key_id", ("key_id", "module_id"), ROWS_AND_TRUNCATE),
+    Watched("keys_api", "api", "id", ("slug", "policy"), ROWS),
+    Watched("keys_module", "api", "api_id", ("api_id", "slug"), ROWS),
     Watched(
-        "keys_route", "module", "module_id", ("module_id", "method", "template", "conditions", "adds_leads", "recording")
+        "keys_route",
+        "module",
+        "module_id",
+        ("module_id", "method", "template", "conditions", "adds_leads", "recording"),
+        ROWS_AND_TRUNCATE,
     ),
-    Watched("keys_enablement", "account", "account_id", ("account_id", "api_id")),
-    Watched("accounts_account", "account", "id", ("slug", "status", "mask_phone", "mask_digits", "mask_side"), True),
-    Watched("accounts_user", "owner", "id", ("is_active", "nickname"), True),
+    Watched("keys_enablement", "account", "account_id", ("account_id", "api_id"), ROWS_AND_TRUNCATE),
+    Watched("accounts_account", "account", "id", ("slug", "status", "mask_phone", "mask_digits", "mask_side"), ("update",)),
+    Watched("accounts_user", "owner", "id", ("is_active", "nickname"), ("update",)),
 )
 
 TABLES = """
@@ -94,7 +103,7 @@ BEGIN
         PERFORM key_epoch_move(TG_ARGV[0], after);
     END IF;
     -- Gateways remember API IDs that they found unknown.
-    IF TG_TABLE_NAME = 'keys_key' AND (TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND NEW.public_id <> OLD.public_id)) THEN
+    IF TG_TABLE_NAME = 'keys_key' AND TG_OP = 'INSERT' THEN
         PERFORM key_epoch_move('public_id', NEW.public_id);
     END IF;
     RETURN NULL;
@@ -112,20 +121,24 @@ REVOKE ALL ON FUNCTION key_epoch_move(text, text) FROM PUBLIC;
 
 def triggers(watched: Watched) -> dict[str, str]:
     """The statement that makes each trigger of one table, by the trigger's name, which ends in what it watches."""
-    table, call = watched.table, f"key_epoch_watch('{watched.kind}', '{watched.id_column}')"
+    table = watched.table
     changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in watched.columns)
-    when = {"insert": "", "delete": "", "update": f"WHEN ({changed})"}
-    deferred = {
-        f"{table}_epoch_{operation}": f"CREATE CONSTRAINT TRIGGER {table}_epoch_{operation} AFTER {operation} ON {table}"
-        f" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW {condition} EXECUTE FUNCTION {call}"
-        for operation, condition in when.items()
-        if operation == "update" or not watched.only_updates
-    }
-    name = f"{table}_epoch_truncate"
-    return deferred | {
-        name: f"CREATE TRIGGER {name} AFTER TRUNCATE ON {table}"
-        " FOR EACH STATEMENT EXECUTE FUNCTION key_epoch_watch_truncate()"
-    }
+    made = {}
+    for operation in watched.operations:
+        name = f"{table}_epoch_{operation}"
+        if operation == "truncate":
+            made[name] = (
+                f"CREATE TRIGGER {name} AFTER TRUNCATE ON {table}"
+                " FOR EACH STATEMENT EXECUTE FUNCTION key_epoch_watch_truncate()"
+            )
+        else:
+            made[name] = (
+                f"CREATE CONSTRAINT TRIGGER {name} AFTER {operation.upper()} ON {table}"
+                " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+                f" {f'WHEN ({changed})' if operation == 'update' else ''}"
+                f" EXECUTE FUNCTION key_epoch_watch('{watched.kind}', '{watched.id_column}')"
+            )
+    return made
 
 
 def always(table: str, trigger: str) -> str:

@@ -1,0 +1,158 @@
+"""Real gateways for tests: gunicorn with uvicorn-worker over the tests' database, and a small client that asks them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connections
+from psycopg.conninfo import make_conninfo
+
+ROOT = Path(__file__).resolve().parents[1]
+SECRET = "gateway-secret-of-the-tests"
+
+
+def conninfo(alias: str = "default") -> str:
+    """How to reach the tests' database from another process."""
+    parameters = connections[alias].get_connection_params()
+    wanted = ("host", "port", "user", "password", "dbname")
+    return make_conninfo(**{name: str(parameters[name]) for name in wanted if parameters.get(name)})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class RunningGateway:
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def workers(self) -> list[int]:
+        """Process IDs of the gunicorn workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+
+@contextmanager
+def gateway(*, workers: int = 1, app: str = "tests.serving:app", **environment: str) -> Iterator[RunningGateway]:
+    """A gateway on a free port, ready to answer; its processes are gone afterwards."""
+    port = free_port()
+    peppers = {number: base64.b64encode(pepper).decode() for number, pepper in settings.TOKEN_PEPPERS.items()}
+    env = os.environ | {
+        "TEST_CONNINFO": conninfo(),
+        "TEST_PEPPERS": json.dumps(peppers),
+        "TEST_SECRET": SECRET,
+    }
+    with tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", delete=False) as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", app, "--worker-class", "uvicorn_worker.UvicornWorker"),
+                *("--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
+                *("--graceful-timeout", "5", "--log-level", "warning"),
+            ],
+            cwd=ROOT,
+            env=env | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    running = RunningGateway(port, process, Path(log.name))
+    try:
+        _wait_until_ready(running)
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        running.log.unlink()
+
+
+def _wait_until_ready(running: RunningGateway) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and running.process.poll() is None:
+        try:
+            if asyncio.run(_health(running.port)) == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"the gateway did not start:\n{running.log.read_text()}")
+
+
+async def _health(port: int) -> int:
+    async with Asker(port) as asker:
+        return (await asker.get("/health/ready")).status
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def refusal(self) -> str:
+        return self.headers.get("x-refusal", "")
+
+
+class Asker:
+    """One keep-alive connection to a gateway, as a proxy holds it."""
+
+    def __init__(self, port: int, secret: str = SECRET) -> None:
+        self.port, self.secret = port, secret
+
+    async def __aenter__(self) -> Asker:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+
+    async def verify(
+        self,
+        token: str | None,
+        *,
+        api: str = "ledger",
+        method: str = "GET",
+        uri: str = "/customers",
+        address: str = "127.0.0.1",
+        extra: tuple[tuple[str, str], ...] = (),
+    ) -> Answer:
+        """Ask as nginx does about one call."""
+        headers = [
+            ("X-Gateway-Secret", self.secret),
+            ("X-Original-Method", method),
+            ("X-Original-URI", uri),
+            ("X-Forwarded-For", address),
+            *extra,
+        ]
+        if token is not None:
+            headers.append(("Authorization", f"Bearer {token}"))
+        return await self.get(f"/v1/verify/{api}", headers)
+
+    async def get(self, path: str, headers: list[tuple[str, str]] | None = None) -> Answer:
+        lines = [f"GET {path} HTTP/1.1", "Host: gateway", *(f"{name}: {value}" for name, value in headers or [])]
+        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        await self.writer.drain()
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        answered = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
+        body = await self.reader.readexactly(int(answered.get("content-length", "0")))
+        return Answer(int(head[0].split(" ")[1]), answered, body)
