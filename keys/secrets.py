@@ -19,7 +19,8 @@ SECRET_LENGTH = 32
 CHECKSUM_LENGTH = 6
 
 _TOKEN = re.compile(rf"([A-Za-z0-9]{{1,20}})_([A-Za-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9]{{32}})([A-Za-z0-9]{{6}})")
-_TOKEN_ANYWHERE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{38,}")
+# Whatever holds a whole secret, with its checksum or without, is hidden to its end.
+_TOKEN_ANYWHERE = re.compile(rf"[A-Za-z0-9]{{1,20}}_[A-Za-z0-9]{{{ID_LENGTH}}}_[A-Za-z0-9]{{{SECRET_LENGTH},}}")
 # Names under which clients put secrets into query strings, although none is ever read from there.
 _SECRET_PARAMETER = re.compile(
     r"(?i)((?:^|&)(?:api[_-]?key|access[_-]?token|auth[_-]?token|token|secret|password|passwd|signature|leadidkey)=)[^&]+"
@@ -77,6 +78,16 @@ def redact(text: str) -> str:
         text = _SECRET_PARAMETER.sub(rf"\1{REDACTED}", text)
     if "_" in text:
         text = _TOKEN_ANYWHERE.sub(REDACTED, text)
-    if "%" in text and _TOKEN_ANYWHERE.search(unquote(text)):
-        return REDACTED
-    return text
+    return REDACTED if "%" in text and _hides_token(text) else text
+
+
+def _hides_token(text: str) -> bool:
+    """Whether percent-decoding shows a token, or goes on and on."""
+    for _ in range(4):
+        decoded = unquote(text)
+        if decoded == text:
+            return False
+        if _TOKEN_ANYWHERE.search(decoded):
+            return True
+        text = decoded
+    return True

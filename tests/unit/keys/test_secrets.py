@@ -1,0 +1,130 @@
+"""The token's form, checksum and digest, and what keeps it out of everything that is written down."""
+
+from __future__ import annotations
+
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keys import secrets
+
+TOKEN = "kw_AbCdEfGh1234_" + "0123456789abcdefghijABCDEFGHIJ01"
+TOKEN += secrets.checksum(TOKEN)
+PEPPER = b"p" * 32
+
+
+def test_a_minted_token_parses_to_its_api_id():
+    minted = secrets.mint("kw")
+    assert secrets.parse(minted.token) == minted.public_id
+    assert len(minted.token) == len("kw_") + 12 + 1 + 32 + 6
+
+
+def test_a_second_secret_of_a_key_keeps_its_api_id():
+    first = secrets.mint("kw")
+    second = secrets.mint("kw", first.public_id)
+    assert second.public_id == first.public_id
+    assert second.token != first.token
+
+
+def test_tokens_of_an_earlier_prefix_still_parse():
+    assert secrets.parse(secrets.mint("oldprefix1", "A" * 12).token) == "A" * 12
+
+
+def test_the_checksum_is_crc32_in_base62():
+    # zlib.crc32(b"123456789") is the published check value 0xCBF43926.
+    digits = 0
+    for character in secrets.checksum("123456789"):
+        digits = digits * 62 + secrets.BASE62.index(character)
+    assert digits == 0xCBF43926
+
+
+@pytest.mark.quality(1)
+def test_no_one_character_mutant_of_a_token_parses():
+    characters = string.ascii_letters + string.digits + "_-. "
+    mutants = {
+        TOKEN[:position] + character + TOKEN[position + 1 :]
+        for position in range(len(TOKEN))
+        for character in characters
+        if character != TOKEN[position]
+    }
+    assert len(mutants) >= 2808
+    assert not [mutant for mutant in mutants if secrets.parse(mutant)]
+
+
+def test_no_swap_of_neighbours_and_no_cut_or_lengthened_token_parses():
+    swapped = {TOKEN[:at] + TOKEN[at + 1] + TOKEN[at] + TOKEN[at + 2 :] for at in range(len(TOKEN) - 1)} - {TOKEN}
+    cut = {TOKEN[:length] for length in range(len(TOKEN))} | {TOKEN[length:] for length in range(1, len(TOKEN))}
+    longer = {TOKEN + extra for extra in ("0", "\n", " ", "\0", "é")} | {extra + TOKEN for extra in ("0", " ", "é")}
+    assert not [text for text in swapped | cut | longer if secrets.parse(text)]
+
+
+@pytest.mark.parametrize("text", ["", "_", "__", "kw__", "é" * 54, "kw_" + "١" * 12 + "_" + "a" * 38, "a" * 9000, "\0" * 54])
+def test_what_is_no_token_does_not_parse(text):
+    assert secrets.parse(text) is None
+
+
+@given(st.text())
+def test_no_text_makes_parse_or_redact_fail(text):
+    assert secrets.parse(text) is None
+    secrets.redact(text)
+
+
+def test_the_digest_depends_on_every_bit_of_token_and_pepper():
+    digest = secrets.digest(TOKEN, PEPPER)
+    assert len(digest) == 32
+    assert digest != secrets.digest(TOKEN[:-1] + "0", PEPPER)
+    assert digest != secrets.digest(TOKEN, b"q" + PEPPER[1:])
+
+
+def test_a_minted_token_is_in_no_repr():
+    minted = secrets.mint("kw")
+    for shown in (repr(minted), str(minted), f"{minted}", repr([minted])):
+        assert minted.token[-38:] not in shown
+        assert minted.public_id in shown
+
+
+# Every place and disguise in which a token was seen to reach a log.
+LEAKS = [
+    TOKEN,
+    f"/customers/{TOKEN}/invoices",
+    f"page=2&note={TOKEN}&sort=name",
+    f"x={'y' * 40}{TOKEN}",
+    f"curl/8 ({TOKEN})",
+    quote(TOKEN, safe="").replace("_", "%5F"),
+    "".join(f"%{ord(character):02x}" for character in TOKEN),
+    TOKEN.replace("_", "%255F"),
+    TOKEN.replace("_", "%25255F"),
+    TOKEN + "extra",
+    TOKEN[:-1],
+    TOKEN[:-6],
+    f"{TOKEN},{TOKEN}",
+]
+
+
+@pytest.mark.parametrize("text", LEAKS)
+def test_redact_leaves_no_secret(text):
+    redacted = secrets.redact(text)
+    assert TOKEN[16:48] not in redacted
+    assert "%5F" not in redacted.upper() and "%30%31" not in redacted
+    assert secrets.REDACTED in redacted
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("api_key=hunter2&page=2", "api_key=[secret]&page=2"),
+        ("page=2&access_token=a.b.c", "page=2&access_token=[secret]"),
+        ("Password=x", "Password=[secret]"),
+        ("leadIdKey=0a1b", "leadIdKey=[secret]"),
+        ("page=2&sort=name", "page=2&sort=name"),
+        ("tokens=5&keyword=a_b", "tokens=5&keyword=a_b"),
+        ("/customers/42/some_thing_else", "/customers/42/some_thing_else"),
+        ("100%25+of_it", "100%25+of_it"),
+        ("", ""),
+    ],
+)
+def test_redact_hides_named_secrets_and_leaves_the_rest_alone(text, redacted):
+    assert secrets.redact(text) == redacted
