@@ -1,4 +1,4 @@
-"""Where django-allauth meets the house: no sign-up, one neutral answer, own paths only, and every sign-in on the trail."""
+"""Where django-allauth meets the house: no sign-up, one neutral answer, own paths only, every sign-in on the trail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_safe_url(self, url: str | None) -> bool:
         """Only paths of our own are followed after sign-in, whatever hosts we answer to."""
-        return bool(url) and url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+        return url is not None and url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def is_ajax(self, request: HttpRequest) -> bool:
         """Pages only: allauth's JSON answers would be a second sign-in to guard."""
@@ -61,12 +61,12 @@ class AccountAdapter(DefaultAccountAdapter):
             record(
                 "user.sign_in_failed",
                 by=request.actor,  # type: ignore[attr-defined]
-                account_id=user and user.account_id,
-                target=user and Target("user", str(user.pk), user.email),
+                account_id=user.account_id if user else None,
+                target=Target("user", str(user.pk), user.email) if user else None,
                 email=email,
             )
 
-    def login(self, request: HttpRequest, user: User) -> None:  # type: ignore[override]
+    def login(self, request: HttpRequest, user: User) -> None:
         """Starts a session under a new key; without its event there is none."""
         with transaction.atomic():
             super().login(request, user)
@@ -80,7 +80,8 @@ class AccountAdapter(DefaultAccountAdapter):
             record("user.signed_in", by=actor, account_id=user.account_id, method="password")
 
     def logout(self, request: HttpRequest) -> None:
+        """The event first: what has emptied the request's session cannot be undone by a rollback."""
         account_id = request.user.account_id  # type: ignore[union-attr]
         with transaction.atomic():
-            super().logout(request)
             record("user.signed_out", by=request.actor, account_id=account_id)  # type: ignore[attr-defined]
+            super().logout(request)

@@ -8,7 +8,7 @@ cannot pass the limit, and what was counted stays counted whatever becomes of th
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NoReturn
 
 from django.contrib.auth.hashers import check_password
@@ -20,8 +20,8 @@ from audit.events import Target
 from audit.record import record
 
 LIMIT = 10
-WINDOW = timedelta(minutes=10)
-LOCK = timedelta(minutes=10)
+WINDOW = "10 minutes"
+LOCK = "10 minutes"
 
 # How long a try waits for others of the same person that are being checked and fill the limit.
 PATIENCE = 5.0
@@ -99,11 +99,13 @@ def _refuse(user: User, booked: datetime, *, action: str, by: Actor) -> NoReturn
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, {"user": user.pk, "booked": booked, "limit": LIMIT, "lock": LOCK})
             left, until = cursor.fetchone()
-        event = {"by": by, "account_id": user.account_id, "target": target, "action": action}
         if until is None:
-            record("confirmation.failed", **event)
+            record("confirmation.failed", by=by, account_id=user.account_id, target=target, action=action)
         else:
-            record("confirmation.locked", **event, until=until.isoformat(timespec="seconds"))
+            moment = until.isoformat(timespec="seconds")
+            record(
+                "confirmation.locked", by=by, account_id=user.account_id, target=target, action=action, until=moment
+            )
     if until is not None:
         raise Locked(until)
     raise WrongPassword(left)
@@ -114,17 +116,17 @@ _BOOK = """
 INSERT INTO accounts_confirmationattempts AS a (user_id, wrong, checking, locked_until)
 VALUES (%(user)s, '{}', ARRAY[clock_timestamp()], NULL)
 ON CONFLICT (user_id) DO UPDATE SET
-    wrong = array(SELECT t FROM unnest(a.wrong) t WHERE t > clock_timestamp() - %(window)s ORDER BY t),
-    checking = array(SELECT t FROM unnest(a.checking) t WHERE t > clock_timestamp() - %(window)s ORDER BY t)
+    wrong = array(SELECT t FROM unnest(a.wrong) t WHERE t > clock_timestamp() - %(window)s::interval ORDER BY t),
+    checking = array(SELECT t FROM unnest(a.checking) t WHERE t > clock_timestamp() - %(window)s::interval ORDER BY t)
         || clock_timestamp(),
     locked_until = NULL
 WHERE (a.locked_until IS NULL OR a.locked_until <= clock_timestamp())
-    AND (SELECT count(*) FROM unnest(a.wrong || a.checking) t WHERE t > clock_timestamp() - %(window)s) < %(limit)s
+    AND (SELECT count(*) FROM unnest(a.wrong || a.checking) t WHERE t > clock_timestamp() - %(window)s::interval) < %(limit)s
 RETURNING checking[cardinality(checking)]
 """
 
 _LOCKED_UNTIL = """
-SELECT coalesce(locked_until > clock_timestamp(), false), coalesce(locked_until, clock_timestamp() + %(lock)s)
+SELECT coalesce(locked_until > clock_timestamp(), false), coalesce(locked_until, clock_timestamp() + %(lock)s::interval)
 FROM accounts_confirmationattempts WHERE user_id = %(user)s
 """
 
@@ -136,7 +138,7 @@ _SETTLE = """
 UPDATE accounts_confirmationattempts SET
     checking = array_remove(checking, %(booked)s),
     wrong = CASE WHEN cardinality(wrong) + 1 >= %(limit)s THEN '{}' ELSE wrong || %(booked)s::timestamptz END,
-    locked_until = CASE WHEN cardinality(wrong) + 1 >= %(limit)s THEN clock_timestamp() + %(lock)s END
+    locked_until = CASE WHEN cardinality(wrong) + 1 >= %(limit)s THEN clock_timestamp() + %(lock)s::interval END
 WHERE user_id = %(user)s
 RETURNING %(limit)s - cardinality(wrong), locked_until
 """

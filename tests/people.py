@@ -10,7 +10,7 @@ from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.actor import Actor
 
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 ADDRESS = "203.0.113.8"
 
 

@@ -18,8 +18,8 @@ from audit.actor import Actor
 
 class Command(BaseCommand):
     help = (
-        "Create an account and its first Administrator. The password is asked for, read from standard input when that "
-        "is not a terminal, or taken from KEYWARD_PASSWORD; it is never an argument, because those can be seen by others."
+        "Create an account and its first Administrator. The password is asked for, read from standard input when "
+        "that is not a terminal, or taken from KEYWARD_PASSWORD; never an argument, because others can see those."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

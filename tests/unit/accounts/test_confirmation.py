@@ -134,9 +134,7 @@ class TestInParallel:
         assert sum(isinstance(refusal, Locked) for refusal in refusals) == 200 - (confirmation.LIMIT - 1)
         assert events() == ["confirmation.failed"] * 9 + ["confirmation.locked"]
 
-    def test_40_right_ones_do_not_get_into_each_others_way(
-        self, alice: User, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_40_right_ones_do_not_get_into_each_others_way(self, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
         counted_checks(monkeypatch)
 
         given = in_parallel(lambda: confirm(alice, PASSWORD, action="key.create", target="form"), 40)

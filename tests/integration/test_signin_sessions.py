@@ -1,0 +1,99 @@
+"""Sessions: a new key at sign-in, cookies that scripts cannot read, and an end the moment someone may not be there."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+
+from accounts import services
+from accounts.models import User
+from accounts.permissions import Role
+from audit.actor import Actor
+from tests.people import PASSWORD, a_user, an_account
+
+pytestmark = pytest.mark.django_db
+COMMAND = Actor.command("test")
+
+
+@pytest.fixture
+def alice() -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def inside(client: Client, alice: User) -> Client:
+    client.post("/login/", {"login": alice.email, "password": PASSWORD})
+    return client
+
+
+def is_in(client: Client) -> bool:
+    return client.get("/").status_code == 200
+
+
+def test_the_key_that_one_came_with_is_worthless_after_sign_in(client: Client, alice: User) -> None:
+    client.session["planted"] = True
+    client.session.save()
+    planted = client.session.session_key
+
+    client.post("/login/", {"login": alice.email, "password": PASSWORD})
+
+    assert client.session.session_key != planted
+    assert not Session.objects.filter(session_key=planted).exists()
+    assert is_in(client)
+
+
+def test_the_session_is_in_the_database_and_its_cookie_is_for_the_browser_alone(inside: Client) -> None:
+    cookie = inside.cookies["session"]
+
+    assert Session.objects.filter(session_key=cookie.value).exists()
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
+    assert cookie["max-age"] == ""
+
+
+def test_deactivating_ends_every_session_at_once(inside: Client, alice: User) -> None:
+    assert is_in(inside)
+
+    services.deactivate_user(user=alice, by=COMMAND)
+
+    assert inside.get("/").headers["Location"] == "/login/?next=%2F"
+
+
+def test_reactivating_does_not_bring_old_sessions_back(inside: Client, alice: User) -> None:
+    services.deactivate_user(user=alice, by=COMMAND)
+    services.reactivate_user(user=alice, by=COMMAND)
+
+    assert not is_in(inside)
+
+
+def test_another_password_ends_every_session(inside: Client, alice: User) -> None:
+    alice.set_password("another password entirely")
+    alice.save(update_fields=["password"])
+
+    assert not is_in(inside)
+
+
+def test_signing_out_ends_the_session_for_whoever_kept_the_cookie(inside: Client) -> None:
+    stolen = Client()
+    stolen.cookies["session"] = inside.cookies["session"].value
+    assert is_in(stolen)
+
+    response = inside.post("/logout/")
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/login/")
+    assert not is_in(inside)
+    assert not is_in(stolen)
+
+
+def test_a_link_does_not_sign_out_but_asks(inside: Client) -> None:
+    page = inside.get("/logout/").content.decode()
+
+    assert "<title>Sign out" in page
+    assert is_in(inside)
+
+
+def test_signing_out_twice_is_no_error(inside: Client) -> None:
+    inside.post("/logout/")
+
+    assert inside.post("/logout/").headers["Location"] == "/login/"
+    assert inside.get("/logout/").headers["Location"] == "/login/"
