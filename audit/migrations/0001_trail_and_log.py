@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import migrations
+from django.db import migrations, models
 
 REFUSE = """
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -119,6 +119,65 @@ ALTER TABLE audit_call ENABLE ALWAYS TRIGGER audit_call_refuse_truncate;
 """
 
 
+# What Django knows of the tables: audit.models, as they stand here.
+STATE = [
+    migrations.CreateModel(
+        "Event",
+        [
+            ("seq", models.BigIntegerField(primary_key=True, serialize=False)),
+            ("at", models.DateTimeField()),
+            ("body", models.TextField()),
+            ("key_id", models.IntegerField(db_comment="number of the AUDIT_KEYS key")),
+            ("prev", models.BinaryField()),
+            ("mac", models.BinaryField()),
+            ("name", models.TextField()),
+            ("account_id", models.BigIntegerField(null=True)),
+            ("actor_kind", models.TextField()),
+            ("actor_id", models.TextField()),
+            ("actor", models.TextField()),
+            ("target_kind", models.TextField(null=True)),
+            ("target_id", models.TextField(null=True)),
+            ("target", models.TextField(null=True)),
+            ("address", models.GenericIPAddressField(null=True)),
+            ("request_id", models.TextField(null=True)),
+        ],
+        options={"db_table": "audit_event", "managed": False},
+    ),
+    migrations.CreateModel(
+        "Call",
+        [
+            ("request_id", models.UUIDField(primary_key=True, serialize=False)),
+            ("time", models.DateTimeField()),
+            ("account_id", models.BigIntegerField(null=True)),
+            ("account", models.TextField()),
+            ("api", models.TextField()),
+            ("key_id", models.TextField(db_comment="the key's API ID, empty when unknown")),
+            ("key_name", models.TextField()),
+            ("owner", models.TextField()),
+            ("credential", models.TextField()),
+            ("method", models.TextField()),
+            ("host", models.TextField()),
+            ("path", models.TextField()),
+            ("query", models.TextField()),
+            ("module", models.TextField()),
+            ("client_address", models.GenericIPAddressField(null=True)),
+            ("decision", models.TextField()),
+            ("reason", models.TextField()),
+            ("rule", models.TextField()),
+            ("mask", models.BooleanField()),
+            ("hlr", models.BooleanField()),
+            ("proxy", models.TextField()),
+            ("user_agent", models.TextField()),
+            ("status", models.IntegerField(null=True)),
+            ("duration_ms", models.FloatField(null=True)),
+            ("bytes", models.BigIntegerField(null=True)),
+            ("folded", models.IntegerField(db_comment="how many refusals this row stands for")),
+        ],
+        options={"db_table": "audit_call", "managed": False},
+    ),
+]
+
+
 class Migration(migrations.Migration):
     initial = True
-    operations = [migrations.RunSQL([REFUSE, EVENTS, CALLS])]
+    operations = [migrations.RunSQL([REFUSE, EVENTS, CALLS], state_operations=STATE)]
