@@ -277,9 +277,9 @@
     tick(part);
     all("[data-entries]:not(.ready)", part).forEach((field) => { field.classList.add("ready"); entries(field); });
     for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
-    const title = $("[data-title]", part);
     const dialog = part.closest?.("dialog");
-    if (title && dialog) $("h2", dialog).textContent = title.dataset.title;
+    const title = dialog && $("[data-title]", dialog);
+    if (title) $("h2", dialog).textContent = title.dataset.title;
     $("[data-focus]", part)?.focus();
   };
 
