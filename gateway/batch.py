@@ -21,6 +21,7 @@ from gateway.connection import Watchdog, abandon
 from gateway.lastuse import LastUse
 from gateway.snapshot import Snapshot
 from keys.access import INVALID_CREDENTIALS, Api, Call, Decision, Secret, authenticate, authorise
+from keys.secrets import redact
 
 log = structlog.get_logger("keyward.gateway")
 
@@ -216,7 +217,8 @@ def calls_row(pending: Pending, decision: Decision) -> tuple[str, ...]:
         call.presented.kind if call.presented else "",
         call.method,
         call.host,
-        call.path,
+        # Judged as it was sent, logged without secrets.
+        redact(call.path),
         call.query,
         "" if route is None else route.module,
         calls.NULL if call.client_address is None else str(call.client_address),

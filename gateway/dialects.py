@@ -80,15 +80,15 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
     try:
         path = readable_path(raw_path)
     except UnreadablePath:
-        path, readable = storable(raw_path), False
+        path, readable = logged(raw_path), False
     call = Call(
         request_id=new_request_id(),
         proxy=proxy,
-        method=storable(method, 20),
-        host=storable(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),
-        path=redact(path),
-        query=redact(storable(query)),
-        user_agent=redact(storable(headers.get(b"user-agent", ""), 500)),
+        method=logged(method, 20),
+        host=logged(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),
+        path=path,
+        query=logged(query),
+        user_agent=logged(headers.get(b"user-agent", ""), 500),
         client_address=address,
         presented=presented(asked.credentials),
     )
@@ -102,10 +102,15 @@ def _either(headers: dict[bytes, str], one: bytes, other: bytes) -> tuple[str, b
     return value or "", bool(value) and (first is None or second is None or first == second)
 
 
-def storable(text: str, longest: int = TOO_LONG) -> str:
-    """Latin-1 text of bytes from outside as UTF-8 text without control characters, which become %XX; cut when too long."""
+def logged(text: str, longest: int = TOO_LONG) -> str:
+    """Text from outside as it goes into the log: storable, without secrets, and only then cut when too long."""
+    return redact(storable(text))[:longest]
+
+
+def storable(text: str) -> str:
+    """Latin-1 text of bytes from outside as UTF-8 text without control characters, which become %XX."""
     if not text.isascii():
         text = text.encode("latin-1", "replace").decode("utf-8", "replace")
     if not text.isprintable():
         text = _UNPRINTABLE.sub(lambda match: quote(match[0], safe="", errors="replace"), text)
-    return text[:longest]
+    return text
