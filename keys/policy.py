@@ -1,0 +1,31 @@
+"""Which keys are someone's to see. May she change them? `accounts.policy` answers."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+
+from accounts.models import User
+from accounts.permissions import Permission
+from accounts.policy import has
+from keys.models import Api, Key
+
+
+def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
+    """The live keys that this user may see: all of the account, or those owned; never another account's."""
+    if not isinstance(user, User) or user.account_id is None:
+        return Key.objects.none()
+    live = Key.objects.filter(account=user.account_id, deleted_at=None)
+    if has(user, Permission.KEYS_SEE):
+        return live
+    if has(user, Permission.KEYS_SEE_OWN):
+        return live.filter(owner=user)
+    return live.none()
+
+
+def apis_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
+    """The APIs that are enabled for the user's account, by name."""
+    if not isinstance(user, User) or user.account_id is None:
+        return Api.objects.none()
+    return Api.objects.filter(enablements__account=user.account_id).order_by("name", "pk")
