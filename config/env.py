@@ -163,6 +163,10 @@ class Environment:
             secrets[label] = secret
         return secrets
 
+    def allow(self, name: str) -> None:
+        """A variable that a command reads for itself."""
+        self._known.add(name)
+
     def refuse_unknown(self) -> None:
         """A misspelt KEYWARD_ variable would silently leave its default in force."""
         for name in sorted(self._environ):

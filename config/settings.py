@@ -10,7 +10,7 @@ from csp.constants import NONE, SELF
 
 from config.env import Environment, Misconfigured
 from config.logs import logging
-from config.secrets import Secrets
+from config.secrets import Secrets, private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(os.environ)
@@ -19,8 +19,11 @@ env = Environment(os.environ)
 
 KEYWARD_MODE = env.choice("KEYWARD_MODE", "demo", ("demo", "production"))
 PRODUCTION = KEYWARD_MODE == "production"
-VAR = Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute()
-DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{8,128}", "8 to 128 characters")
+VAR = private_folder(Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute())
+DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 128 characters")
+env.allow("KEYWARD_PASSWORD")
+# Set by `manage.py serve` for the servers it starts: its process number, with which they end.
+SUPERVISOR = env.number("KEYWARD_SUPERVISOR", None, 1, 2**22)
 PORT = env.port("PORT", 8000)
 GATEWAY_PORT = env.port("GATEWAY_PORT", 8001)
 METRICS_PORT = env.number("METRICS_PORT", None, 1, 65535)

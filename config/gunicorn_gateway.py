@@ -1,0 +1,25 @@
+"""gunicorn's settings for the gateway: `gunicorn -c python:config.gunicorn_gateway config.asgi:application`."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings
+
+from config.gunicorn_common import logconfig_dict, on_starting, post_fork  # noqa: F401
+
+bind = [f"{settings.BIND}:{settings.GATEWAY_PORT}"]
+if settings.GATEWAY_SOCKET:
+    bind.append(f"unix:{settings.GATEWAY_SOCKET}")
+# Who can open the socket counts as a proxy that proved itself: this user and its group, nobody else.
+umask = 0o007
+worker_class = "config.gateway_worker.GatewayWorker"
+workers = max(2, os.cpu_count() or 2)
+timeout = 30
+graceful_timeout = 10
+# Longer than any proxy keeps an idle connection, so that it is the proxy that closes it.
+keepalive = 75
+backlog = 2048
+control_socket_disable = True

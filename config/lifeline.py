@@ -1,0 +1,19 @@
+"""Ends a process whose parent is gone, `kill -9` included."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def tie_to_parent(parent: int) -> None:
+    """Ask Linux to send SIGTERM when the parent dies. Elsewhere gunicorn's workers look for themselves now and then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if parent and os.getppid() != parent:
+        # It died before the request.
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,85 @@
+"""`serve`: the portal, the gateway and the hourly `maintain`, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from config import demo
+from config.postgres.base import embedded
+from config.supervisor import ROOT, Failed, Supervisor, answers, refuse_taken_port
+
+MAINTAIN_SECONDS = 3600.0
+
+
+class Command(BaseCommand):
+    help = "Serve the portal and the gateway, and run maintain hourly."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--prepare", action="store_true", help="first migrate, collect static files and load the demo, where needed"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        refuse_taken_port("PORT", settings.BIND, settings.PORT)
+        refuse_taken_port("GATEWAY_PORT", settings.BIND, settings.GATEWAY_PORT)
+        if options["prepare"]:
+            self._prepare()
+        for connection in connections.all():
+            connection.close()
+        self._hold_database()
+        self._maintain: subprocess.Popen[bytes] | None = None
+        self._maintain_due = time.monotonic()
+        try:
+            Supervisor(self._each_second).run(self._ready, self._announce)
+        except Failed as error:
+            raise CommandError(str(error)) from error
+        finally:
+            if self._maintain is not None and self._maintain.poll() is None:
+                self._maintain.terminate()
+                self._maintain.wait()
+
+    def _prepare(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        if settings.KEYWARD_MODE == "demo" and demo.wanted():
+            demo.load()
+
+    def _ready(self) -> bool:
+        return all(
+            answers(f"http://127.0.0.1:{port}/health/ready", 0.5) for port in (settings.PORT, settings.GATEWAY_PORT)
+        )
+
+    def _announce(self) -> None:
+        self.stdout.write(f"Portal: {settings.BASE_URL}")
+        self.stdout.write(f"Gateway: http://localhost:{settings.GATEWAY_PORT}")
+        for line in demo.lines():
+            self.stdout.write(line)
+        self.stdout.write("Ready")
+        self.stdout.flush()
+
+    def _each_second(self) -> None:
+        self._hold_database()
+        if self._maintain is not None and self._maintain.poll() is not None:
+            self._maintain = None
+        if self._maintain is None and time.monotonic() >= self._maintain_due:
+            self._maintain_due = time.monotonic() + MAINTAIN_SECONDS
+            self._maintain = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "maintain"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def _hold_database(self) -> None:
+        """Start the embedded server, or start it again if it was killed."""
+        if settings.EMBEDDED_DATABASE:
+            embedded()

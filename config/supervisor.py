@@ -1,0 +1,142 @@
+"""Keeps the two planes running, side by side, until asked to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import structlog
+
+from config.env import Misconfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_SECONDS = 40.0
+# A plane that dies sooner than this after its start is not started again: it would only die again.
+SOON = 5.0
+logger = structlog.get_logger("keyward.serve")
+
+
+@dataclass(frozen=True)
+class Plane:
+    name: str
+    settings: str
+    application: str
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "gunicorn", "-c", f"python:{self.settings}", self.application]
+
+
+PLANES = (
+    Plane("portal", "config.gunicorn_portal", "config.wsgi:application"),
+    Plane("gateway", "config.gunicorn_gateway", "config.asgi:application"),
+)
+
+
+class Stopped(Exception):
+    """SIGINT or SIGTERM arrived."""
+
+
+class Failed(Exception):
+    """A plane cannot run; the message is one line."""
+
+
+def refuse_taken_port(variable: str, host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Misconfigured(
+                f"{variable} {port} is not free ({error.strerror}): stop what uses it, or set {variable} to a free port."
+            ) from error
+
+
+def answers(url: str, timeout: float = 2.0) -> bool:
+    """Whether something answers at `url`, with whatever status."""
+    try:
+        with urlopen(url, timeout=timeout):  # noqa: S310 - the URLs are our own
+            return True
+    except HTTPError:
+        return True
+    except (URLError, OSError):
+        return False
+
+
+class Supervisor:
+    """`each_second` is called about once a second, for what else has to be looked after."""
+
+    def __init__(self, each_second: Callable[[], None]) -> None:
+        self._each_second = each_second
+        self._running: dict[Plane, tuple[subprocess.Popen[bytes], float]] = {}
+
+    def run(self, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
+        """Start the planes, announce once they are ready, and return when a signal asks to stop."""
+        previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            for plane in PLANES:
+                self._start(plane)
+            announced = False
+            while True:
+                if not announced and ready():
+                    announce()
+                    announced = True
+                time.sleep(1 if announced else 0.02)
+                self._restart_dead()
+                self._each_second()
+        except Stopped:
+            return
+        finally:
+            # A second Ctrl-C while the planes finish their work changes nothing; they have a limit of their own.
+            for number in previous:
+                signal.signal(number, signal.SIG_IGN)
+            self._stop_all()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _start(self, plane: Plane) -> None:
+        # A session of its own: the terminal's Ctrl-C is for the supervisor, which stops them in order.
+        process = subprocess.Popen(
+            plane.command(),
+            cwd=ROOT,
+            env=os.environ | {"KEYWARD_SUPERVISOR": str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._running[plane] = (process, time.monotonic())
+
+    def _restart_dead(self) -> None:
+        for plane, (process, started) in list(self._running.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            if time.monotonic() - started < SOON:
+                raise Failed(f"The {plane.name} ended with status {code} right after its start; its last words are above.")
+            logger.error("plane ended, starting it again", plane=plane.name, status=code)
+            self._start(plane)
+
+    def _stop_all(self) -> None:
+        for process, _ in self._running.values():
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for plane, (process, _) in self._running.items():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                logger.error("plane did not end in time", plane=plane.name, seconds=STOP_SECONDS)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _stop(number: int, frame: object) -> None:
+    raise Stopped
