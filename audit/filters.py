@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
@@ -96,7 +96,7 @@ class LogForm(forms.Form):
 
 
 class LogFilter(django_filters.FilterSet):
-    """What both pages share: `qs` is what an index serves; `matching` is looked for among those rows, in vain at times."""
+    """What both pages share: `qs` is what an index serves; `matching` is looked for among those rows."""
 
     @classmethod
     def get_filters(cls) -> dict[str, django_filters.Filter]:
@@ -114,18 +114,29 @@ class LogFilter(django_filters.FilterSet):
         """The filters that are on, as typed, without the position: for events and the export's form."""
         return {name: self.data[name] for name in self.form.fields if name != "after" and self.data.get(name)}
 
-    def times(self, column: str) -> Q:
-        """The condition of range, from and to. Call after `is_valid`."""
+    @cached_property
+    def since(self) -> datetime | None:
+        """The start of the time range. Call after `is_valid`, as everything below."""
         cleaned = self.form.cleaned_data
-        since = timezone.now() - RANGES[cleaned["range"]][1] if cleaned["range"] else cleaned["from"]
-        found = Q(**{f"{column}__gte": since}) if since else Q()
-        return found & Q(**{f"{column}__lt": cleaned["to"]}) if cleaned["to"] else found
+        return timezone.now() - RANGES[cleaned["range"]][1] if cleaned["range"] else cleaned["from"]
+
+    @property
+    def until(self) -> datetime | None:
+        return self.form.cleaned_data["to"]
+
+    def times(self, column: str) -> Q:
+        found = Q(**{f"{column}__gte": self.since}) if self.since else Q()
+        return found & Q(**{f"{column}__lt": self.until}) if self.until else found
+
+    @property
+    def found(self) -> QuerySet[Any]:
+        """All rows that pass every filter; for exports, which may look at as many as there are."""
+        return self.qs.filter(self.matching)
 
 
 class CallFilter(LogFilter):
     key = django_filters.CharFilter(label="Key", max_length=200)
     decision = django_filters.ChoiceFilter(label="Decision", empty_label="Any decision", choices=Call.DECISIONS)
-    after = CallKeysetFilter()
 
     class Meta:
         model = Call
@@ -139,7 +150,7 @@ class CallFilter(LogFilter):
         return typed if API_ID.fullmatch(typed) and self.queryset.filter(key_id=typed).exists() else ""
 
     def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
-        queryset = self.filters["after"].filter(queryset.filter(self.times("time")), self.form.cleaned_data["after"])
+        queryset = queryset.filter(self.times("time"))
         return queryset.filter(key_id=self.api_id) if self.api_id else queryset
 
     @property
@@ -147,6 +158,13 @@ class CallFilter(LogFilter):
         key, decision = self.form.cleaned_data["key"], self.form.cleaned_data["decision"]
         found = Q(decision=decision) if decision else Q()
         return found & Q(key_name__icontains=key) if key and not self.api_id else found
+
+
+class CallPageFilter(CallFilter):
+    after = CallKeysetFilter()
+
+    def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        return self.filters["after"].filter(super().filter_queryset(queryset), self.form.cleaned_data["after"])
 
 
 class EventFilter(LogFilter):

@@ -10,8 +10,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 SHORTEST, LONGEST = 7, 15
+
+
+class Masking(Protocol):
+    """What an account says about masking."""
+
+    mask_phone: bool
+    mask_digits: int
+    mask_side: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,11 @@ class Mask:
 
     digits: int
     side: str  # "first" or "last", counted from the start or from the end
+
+    @classmethod
+    def of(cls, account: Masking) -> Mask | None:
+        """The account's mask, None while it does not mask."""
+        return cls(account.mask_digits, account.mask_side) if account.mask_phone else None
 
     def hide(self, text: str) -> str:
         """`text` with an X for each digit that is hidden: 447911123456 becomes XXXXXXXX3456."""
