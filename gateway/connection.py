@@ -12,7 +12,10 @@ from typing import Any
 from psycopg import AsyncConnection
 
 # What keeps a row: the commit waits for the disk. The timeouts end what a stuck database would hold for ever.
-SESSION = "-c synchronous_commit=on -c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000"
+SESSION = (
+    "-c synchronous_commit=on -c statement_timeout=2000 -c lock_timeout=1000"
+    " -c idle_in_transaction_session_timeout=5000"
+)
 
 
 async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any]:
@@ -27,7 +30,7 @@ async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any
 
 
 def cut(connection: AsyncConnection[Any]) -> None:
-    """End the connection at the socket, without asking the server: it may be frozen. Whoever waits on it gets an error."""
+    """End the connection at the socket, without asking the server, which may be frozen. Whoever waits gets an error."""
     # A duplicate, because closing it must not close libpq's own descriptor under it.
     with contextlib.suppress(Exception), socket.socket(fileno=os.dup(connection.pgconn.socket)) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)
@@ -41,7 +44,7 @@ def abandon(connection: AsyncConnection[Any]) -> None:
 
 
 class Watchdog:
-    """Cuts the connection if what runs inside takes longer than `seconds`: a frozen database never times out by itself."""
+    """Cuts the connection if what runs inside takes longer than `seconds`: a frozen database times nothing out."""
 
     def __init__(self, seconds: float, connection: AsyncConnection[Any]) -> None:
         self.seconds, self.connection = seconds, connection
@@ -49,5 +52,7 @@ class Watchdog:
     def __enter__(self) -> None:
         self.timer = asyncio.get_running_loop().call_later(self.seconds, cut, self.connection)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.timer.cancel()

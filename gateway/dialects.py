@@ -78,7 +78,7 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
         and "#" not in query
     )
     try:
-        path = readable_path(raw_path)
+        path = readable_path(raw_path) if readable else logged(raw_path)
     except UnreadablePath:
         path, readable = logged(raw_path), False
     call = Call(

@@ -14,8 +14,10 @@ from gateway.responses import Response, document
 PATIENCE = 2.0
 # Months that have no partition of their own, of this one and the next; their rows go to the DEFAULT partition.
 MISSING = """
-SELECT name FROM (SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
-    FROM generate_series(0, 1) m) expected
+SELECT name FROM (
+    SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
+    FROM generate_series(0, 1) m
+) expected
 WHERE to_regclass(name) IS NULL ORDER BY name
 """
 

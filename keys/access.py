@@ -46,7 +46,7 @@ class Presented(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One request to decide on, in fields that the log can store. `presented` is None for no or unusable credentials."""
+    """One request to decide on, in fields that the log can store. `presented` is None for none or unusable ones."""
 
     request_id: str
     proxy: str

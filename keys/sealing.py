@@ -19,7 +19,7 @@ _HEADER = struct.Struct(">BI")
 
 
 class SealBroken(Exception):
-    """The sealed form does not open: changed, moved, or sealed under a key that is not here. Says no more on purpose."""
+    """The sealed form does not open: changed, moved, or its key is not here. Says no more on purpose."""
 
 
 def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> bytes:
@@ -31,9 +31,7 @@ def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, k
     return header + nonce + AESGCM(ring[number]).encrypt(nonce, plain.encode(), bound)
 
 
-def open_sealed(
-    sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str
-) -> str:
+def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> str:
     """The text that was sealed for exactly this place. Raises SealBroken for every other outcome."""
     try:
         version, number = _HEADER.unpack_from(sealed)

@@ -1,7 +1,7 @@
 """The token: how it is made, read, checked and digested. Pure.
 
-Form: `<prefix>_<id12>_<secret32><crc6>`, base62. id12 is the key's API ID; crc6 is the CRC-32 of everything before it, a
-help against typing errors and for scanners, never a security check. Only the keyed digest of a token is stored.
+Form: `<prefix>_<id12>_<secret32><crc6>`, base62. id12 is the key's API ID; crc6 is the CRC-32 of everything before it,
+a help against typing errors and for scanners, never a security check. Only the keyed digest of a token is stored.
 """
 
 from __future__ import annotations

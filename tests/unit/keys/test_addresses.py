@@ -152,14 +152,19 @@ def model(address: str, networks: list[str]) -> bool:
     for network in networks:
         base, _, length = network.partition("/")
         packed = ip_address(base).packed
-        if len(packed) * 8 == len(bits) and "".join(f"{byte:08b}" for byte in packed)[: int(length)] == bits[: int(length)]:
+        if (
+            len(packed) * 8 == len(bits)
+            and "".join(f"{byte:08b}" for byte in packed)[: int(length)] == bits[: int(length)]
+        ):
             return True
     return False
 
 
 # Few different bits, so that near misses at every prefix length are common.
-v4 = st.integers(0, 31).flatmap(lambda bit: st.sampled_from([0xCB007107, 0x0A000000])).flatmap(
-    lambda base: st.integers(0, 31).map(lambda bit: str(IPv4Address(base ^ (1 << bit))))
+v4 = (
+    st.integers(0, 31)
+    .flatmap(lambda bit: st.sampled_from([0xCB007107, 0x0A000000]))
+    .flatmap(lambda base: st.integers(0, 31).map(lambda bit: str(IPv4Address(base ^ (1 << bit)))))
 )
 v6 = st.integers(0, 127).map(lambda bit: str(IPv6Address((0x20010DB8 << 96) ^ (1 << bit))))
 mapped = v4.map(lambda text: f"::ffff:{text}")

@@ -31,7 +31,12 @@ def test_two_seals_of_one_secret_share_nothing():
 @pytest.mark.quality(15)
 @pytest.mark.parametrize(
     ("part", "other"),
-    [("purpose", "signing"), ("account", 8), ("key", "AbCdEfGh1235"), ("secret", "0196f0c5-0000-7000-8000-000000000002")],
+    [
+        ("purpose", "signing"),
+        ("account", 8),
+        ("key", "AbCdEfGh1235"),
+        ("secret", "0196f0c5-0000-7000-8000-000000000002"),
+    ],
 )
 def test_a_sealed_form_moved_to_another_place_is_refused(part, other):
     with pytest.raises(SealBroken):

@@ -61,7 +61,9 @@ def test_no_swap_of_neighbours_and_no_cut_or_lengthened_token_parses():
     assert not [text for text in swapped | cut | longer if secrets.parse(text)]
 
 
-@pytest.mark.parametrize("text", ["", "_", "__", "kw__", "é" * 54, "kw_" + "١" * 12 + "_" + "a" * 38, "a" * 9000, "\0" * 54])
+@pytest.mark.parametrize(
+    "text", ["", "_", "__", "kw__", "é" * 54, "kw_" + "١" * 12 + "_" + "a" * 38, "a" * 9000, "\0" * 54]
+)
 def test_what_is_no_token_does_not_parse(text):
     assert secrets.parse(text) is None
 
@@ -108,7 +110,8 @@ LEAKS = [
 def test_redact_leaves_no_secret(text):
     redacted = secrets.redact(text)
     assert TOKEN[16:48] not in redacted
-    assert "%5F" not in redacted.upper() and "%30%31" not in redacted
+    assert "%5F" not in redacted.upper()
+    assert "%30%31" not in redacted
     assert secrets.REDACTED in redacted
 
 
