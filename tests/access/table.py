@@ -1,0 +1,73 @@
+"""Who may open what: product.md section 2 as one row for each route. A new page adds its row here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class Persona(StrEnum):
+    ADMINISTRATOR = "Administrator"
+    ACCOUNT_READER = "Account Reader"
+    AUDITOR = "Auditor"
+    SUPPORT = "Support"
+    OWNER = "owner without a role"
+    NOTHING = "signed in without anything"
+    SIGNED_OUT = "signed out"
+
+
+P = Persona
+ADMINISTRATORS = frozenset({P.ADMINISTRATOR})
+AUDITORS = frozenset({P.ADMINISTRATOR, P.AUDITOR})
+READERS = frozenset({P.ADMINISTRATOR, P.ACCOUNT_READER, P.AUDITOR})
+MEMBERS = frozenset({*READERS, P.OWNER, P.NOTHING})
+EVERYONE = frozenset(P)
+
+Kind = Literal["key", "call", "event"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One route: the methods it answers and the personas it is open to; the others get 403, or sign in first.
+
+    `sent_on` are personas who are redirected to another page of theirs. `of` is the kind of object in its path: that of
+    another account, and for `hidden_from` their own account's too, is not found.
+    """
+
+    route: str
+    methods: tuple[str, ...]
+    open_to: frozenset[Persona]
+    sent_on: frozenset[Persona] = frozenset()
+    of: Kind | None = None
+    hidden_from: frozenset[Persona] = frozenset()
+
+
+READ = ("GET", "HEAD")
+FORM = ("GET", "HEAD", "POST")
+POST = ("POST",)
+ROLELESS = frozenset({P.OWNER, P.NOTHING})
+NOT_THEIRS = frozenset({P.NOTHING})
+
+TABLE = (
+    Row("health-live", READ, EVERYONE),
+    Row("health-ready", READ, EVERYONE),
+    Row("account_login", FORM, frozenset({P.SIGNED_OUT}), sent_on=EVERYONE - {P.SIGNED_OUT}),
+    Row("account_logout", FORM, EVERYONE - {P.SIGNED_OUT}, sent_on=frozenset({P.SIGNED_OUT})),
+    Row("overview", READ, READERS, sent_on=ROLELESS),
+    Row("key-list", READ, MEMBERS),
+    Row("key-new", FORM, ADMINISTRATORS),
+    Row("key-detail", READ, READERS | {P.OWNER}, of="key", hidden_from=NOT_THEIRS),
+    Row("key-edit", FORM, ADMINISTRATORS, of="key"),
+    Row("key-reveal", FORM, ADMINISTRATORS, of="key"),
+    Row("key-enable", FORM, ADMINISTRATORS, of="key"),
+    Row("key-disable", FORM, ADMINISTRATORS, of="key"),
+    Row("key-delete", FORM, ADMINISTRATORS, of="key"),
+    Row("log-list", READ, READERS),
+    Row("log-detail", READ, READERS, of="call"),
+    Row("log-export", POST, AUDITORS),
+    Row("trail-list", READ, AUDITORS),
+    Row("trail-detail", READ, AUDITORS, of="event"),
+)

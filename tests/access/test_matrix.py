@@ -1,0 +1,111 @@
+"""Every route x 7 personas x 2 accounts x 7 methods, against the declared table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import get_resolver, reverse
+
+from keys.models import Api
+from tests.access.table import METHODS, TABLE, Persona, Row
+from tests.access.world import World, a_world
+from tests.keyring import an_api
+
+DOORS = ("/login/", "/logout/")
+counts: Counter[str] = Counter()
+
+
+@pytest.fixture
+def worlds(db: None) -> tuple[World, World]:
+    api = Api.objects.filter(slug="billing").first() or an_api()
+    return a_world("acme", api), a_world("globex", api)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _printed() -> Iterator[None]:
+    yield
+    answers = ", ".join(f"{count} x {answer}" for answer, count in sorted(counts.items()))
+    print(f"\n{len(TABLE)} routes, {sum(counts.values())} requests: {answers}")  # noqa: T201
+
+
+@pytest.mark.parametrize("persona", Persona)
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.route)
+def test_each_route_answers_each_person_as_the_table_says(
+    row: Row, persona: Persona, worlds: tuple[World, World]
+) -> None:
+    wrong = []
+    for home, away in (worlds, worlds[::-1]):
+        client = Client()
+        if user := home.people[persona]:
+            client.force_login(user)
+        for world in (home, away) if row.of else (home,):
+            path = reverse(row.route, args=[world.objects[row.of]] if row.of else [])
+            for method in METHODS:
+                expected = expectation(row, persona, method, foreign=world is not home)
+                answer = ask(client, method, path)
+                counts[answer] += 1
+                if answer != expected:
+                    wrong.append(f"{method} {path} as {persona} of {home.account}: {answer}, expected {expected}")
+    assert wrong == []
+
+
+def expectation(row: Row, persona: Persona, method: str, *, foreign: bool) -> str:
+    """What the table says, in the words of `ask`."""
+    known = row.open_to | row.sent_on | row.hidden_from
+    if persona not in known:
+        return "signs in first" if persona == Persona.SIGNED_OUT else "403"
+    if method not in row.methods:
+        return "405"
+    if foreign or persona in row.hidden_from:
+        return "404"
+    # After a POST everyone is redirected.
+    return "sent on" if persona in row.sent_on and method != "POST" else "open"
+
+
+def ask(client: Client, method: str, path: str) -> str:
+    """Send the request, undo what it did, and say in a word what came back."""
+    with transaction.atomic():
+        response = client.generic(method, path)
+        if response.streaming:
+            list(response)
+        transaction.set_rollback(True)
+    if response.status_code in (301, 302):
+        if response.headers["Location"].startswith("/login/") and path not in DOORS:
+            return "signs in first"
+        return "open" if method == "POST" else "sent on"
+    # 400, 409 and 422 are a page's own answers to a form that was empty here.
+    return "open" if response.status_code in (200, 400, 409, 422) else str(response.status_code)
+
+
+class TestTheTable:
+    def test_has_a_row_for_every_route_and_no_other(self) -> None:
+        routes = {str(name) for name in get_resolver().reverse_dict if isinstance(name, str)}
+
+        assert routes == {row.route for row in TABLE}
+
+    def test_every_view_says_what_it_needs_or_why_it_is_public(self) -> None:
+        silent = [
+            pattern.name
+            for pattern in every_pattern(get_resolver().url_patterns)
+            if not (hasattr(pattern.callback, "permissions") or hasattr(pattern.callback, "public"))
+        ]
+
+        assert silent == []
+
+    def test_every_route_has_a_name_of_its_own(self) -> None:
+        names = [pattern.name for pattern in every_pattern(get_resolver().url_patterns)]
+
+        assert None not in names
+        assert len(names) == len(set(names))
+
+
+def every_pattern(patterns: list) -> Iterator:
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from every_pattern(pattern.url_patterns)
+        else:
+            yield pattern

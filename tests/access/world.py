@@ -1,0 +1,68 @@
+"""Two accounts that know nothing of each other, with one person of each kind, one key, one call and one event."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from audit.actor import Actor
+from audit.models import Call
+from audit.record import record
+from keys.models import Api
+from tests.access.table import Kind, Persona
+from tests.keyring import a_key
+from tests.people import a_user, an_account
+
+
+@dataclass(frozen=True)
+class World:
+    account: Account
+    people: dict[Persona, User | None]
+    # What stands in the paths: API ID, request ID, number of an event.
+    objects: dict[Kind, str]
+
+
+def a_world(slug: str, api: Api) -> World:
+    account = an_account(slug)
+    owner = a_user(account, "Olga")
+    people: dict[Persona, User | None] = {
+        Persona.ADMINISTRATOR: a_user(account, "Alice", Role.ADMINISTRATOR),
+        Persona.ACCOUNT_READER: a_user(account, "Bob", Role.ACCOUNT_READER),
+        Persona.AUDITOR: a_user(account, "Carol", Role.AUDITOR),
+        # Support has no account: the same person meets both worlds.
+        Persona.SUPPORT: User.objects.filter(account=None).first() or a_user(None, "Sam", Role.SUPPORT),
+        Persona.OWNER: owner,
+        Persona.NOTHING: a_user(account, "Nina"),
+        Persona.SIGNED_OUT: None,
+    }
+    key = a_key(account, owner, api).key
+    return World(account, people, {"key": key.public_id, "call": _a_call(account), "event": _an_event(account)})
+
+
+def _a_call(account: Account) -> str:
+    request_id = uuid.uuid4()
+    Call.objects.create(
+        request_id=request_id,
+        time=datetime.now(UTC),
+        account_id=account.pk,
+        account=account.slug,
+        api="billing",
+        decision="allowed",
+        method="GET",
+        path="/customers",
+        client_address="203.0.113.8",
+        mask=False,
+        hlr=False,
+        folded=1,
+    )
+    return str(request_id)
+
+
+def _an_event(account: Account) -> str:
+    with transaction.atomic():
+        return str(record("user.signed_out", by=Actor.command("test"), account_id=account.pk))
