@@ -1,0 +1,111 @@
+"""What every page has: the menu, the theme, the clock, the way out; with and without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from accounts.permissions import Role
+from tests.browser.accessibility import assert_accessible
+from tests.browser.conftest import NARROW
+from tests.people import PASSWORD, a_user, an_account
+
+SignIn = Callable[[Page, str, str], None]
+
+
+@pytest.fixture
+def alice(transactional_db: None) -> str:
+    return a_user(an_account(), "alice", Role.ADMINISTRATOR).email
+
+
+def test_the_sign_in_page_is_accessible(page: Page, live_server: Any) -> None:
+    page.goto(f"{live_server.url}/login/")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_the_overview_and_a_missing_page_are_accessible(
+    page: Page, live_server: Any, alice: str, sign_in: SignIn
+) -> None:
+    sign_in(page, alice, PASSWORD)
+    assert_accessible(page)
+    page.goto(f"{live_server.url}/no-such-page/")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_the_menu_opens_on_a_narrow_screen_without_javascript(
+    plain_page: Page, live_server: Any, alice: str, sign_in: SignIn
+) -> None:
+    plain_page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    sign_in(plain_page, alice, PASSWORD)
+    entry = plain_page.get_by_role("link", name="Overview")
+    expect(entry).to_be_hidden()
+    plain_page.get_by_role("button", name="Menu").click()
+    expect(entry).to_be_visible()
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen_and_is_kept(page: Page, alice: str, sign_in: SignIn) -> None:
+    def ground() -> Any:
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    sign_in(page, alice, PASSWORD)
+    page.emulate_media(color_scheme="light")
+    light = ground()
+    page.emulate_media(color_scheme="dark")
+    dark = ground()
+    assert light != dark
+    page.get_by_role("button", name="Light theme").click()
+    assert ground() == light
+    page.reload()
+    assert ground() == light
+    page.get_by_role("button", name="System theme").click()
+    assert ground() == dark
+
+
+def test_without_javascript_no_control_that_needs_it_is_shown(plain_page: Page, alice: str, sign_in: SignIn) -> None:
+    sign_in(plain_page, alice, PASSWORD)
+    expect(plain_page.get_by_role("button", name="Dark theme")).to_be_hidden()
+    expect(plain_page.get_by_role("button", name="Local")).to_be_hidden()
+
+
+def test_signing_out_is_one_press_with_and_without_javascript(
+    page: Page, plain_page: Page, alice: str, sign_in: SignIn
+) -> None:
+    for browser_page in (page, plain_page):
+        sign_in(browser_page, alice, PASSWORD)
+        browser_page.get_by_role("button", name="Sign out").click()
+        browser_page.wait_for_url("**/login/**")
+
+
+def test_the_first_tab_stop_leads_past_the_menu(page: Page, alice: str, sign_in: SignIn) -> None:
+    sign_in(page, alice, PASSWORD)
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to content")
+    expect(skip).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_the_single_key_shortcuts_can_be_switched_off(page: Page, alice: str, sign_in: SignIn) -> None:
+    sign_in(page, alice, PASSWORD)
+    page.keyboard.press("?")
+    help_dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(help_dialog).to_be_visible()
+    assert_accessible(page)
+    page.get_by_label("Single-key shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(help_dialog).to_be_hidden()
+
+
+def test_the_first_load_stays_under_60_kb(page: Page, live_server: Any) -> None:
+    sizes: list[int] = []
+    page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    page.goto(f"{live_server.url}/login/", wait_until="networkidle")
+    assert len(sizes) > 5
+    # The test server sends static files as they are; the portal's compresses them to about a third.
+    assert sum(sizes) < 3 * 60_000

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.test import RequestFactory
+from django.urls import NoReverseMatch, reverse
+
+from accounts.models import User
+from accounts.permissions import Role
+from config import menu
+
+
+def labels(user: object, path: str = "/") -> list[str]:
+    request = RequestFactory().get(path)
+    request.user = user  # type: ignore[assignment]
+    return [entry.label for entry in menu.entries(request)["menu"]]
+
+
+def someone(*roles: Role, account: int | None = 1) -> User:
+    return User(email="a@acme.example", nickname="a", account_id=account, roles=list(roles))
+
+
+def existing(*names: str) -> list[str]:
+    """The labels of those of the named pages that there are."""
+    found = []
+    for label, name, _icon, _permissions in menu.PAGES:
+        if name in names:
+            try:
+                reverse(name)
+            except NoReverseMatch:
+                continue
+            found.append(label)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("roles", "pages"),
+    [
+        ([Role.ADMINISTRATOR], ("overview", "key-list", "log-list", "trail-list")),
+        ([Role.AUDITOR], ("overview", "key-list", "log-list", "trail-list")),
+        ([Role.ACCOUNT_READER], ("overview", "key-list", "log-list")),
+        ([], ("key-list",)),
+    ],
+)
+def test_the_menu_shows_only_what_a_role_may_open(roles: list[Role], pages: tuple[str, ...]) -> None:
+    assert labels(someone(*roles)) == existing(*pages)
+
+
+def test_nobody_and_support_get_no_menu() -> None:
+    assert labels(AnonymousUser()) == []
+    assert labels(someone(Role.SUPPORT, account=None)) == []
+
+
+def test_an_inactive_user_gets_no_menu() -> None:
+    user = someone(Role.ADMINISTRATOR)
+    user.is_active = False
+    assert labels(user) == []
+
+
+def test_the_entry_of_the_page_and_of_pages_beneath_it_is_current() -> None:
+    request = RequestFactory().get(f"{reverse('overview')}")
+    request.user = someone(Role.ADMINISTRATOR)
+    assert [entry.label for entry in menu.entries(request)["menu"] if entry.current] == ["Overview"]
