@@ -64,6 +64,7 @@ CATALOGUE: dict[str, EventType] = dict(
         # Keys. `api` is the API's slug.
         _event("key.created", "{actor} created the {api} key {target}", "api", "settings"),
         _event("key.revealed", "{actor} revealed the secret of {target}", "api"),
+        _event("key.unreadable", "The secret of {target}, asked for by {actor}, could not be opened", "api"),
         _event("key.edited", "{actor} edited {target}", "api", "changes"),
         _event("key.enabled", "{actor} enabled {target}", "api"),
         _event("key.disabled", "{actor} disabled {target}", "api"),

@@ -12,10 +12,14 @@ Network = IPv4Network | IPv6Network
 
 
 class NetworkField(models.Field):
-    """Holds an IPv4 or IPv6 network; psycopg returns `ipaddress` objects."""
+    """Holds an IPv4 or IPv6 network, as an `ipaddress` object."""
 
     def db_type(self, connection: Any) -> str:
         return "cidr"
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Network | None:
+        # Django has psycopg return text for cidr, unlike psycopg's own default.
+        return self.to_python(value)
 
     def to_python(self, value: Any) -> Network | None:
         if value is None or isinstance(value, IPv4Network | IPv6Network):

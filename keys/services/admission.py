@@ -1,0 +1,24 @@
+"""What every service of keys begins and ends with."""
+
+from __future__ import annotations
+
+from accounts import policy
+from accounts.permissions import Permission
+from audit.actor import Actor
+from audit.events import Target
+from keys.models import Key
+
+
+def admitted(key: Key, permission: Permission, by: Actor) -> Key:
+    """The key as it is now, locked until the commit, if the actor may work on it and its account is active.
+
+    Raises Denied, AccountNotActive, or Key.DoesNotExist once the key is deleted.
+    """
+    policy.require(by, permission, account=key.account)
+    policy.require_active(key.account)
+    rows = Key.objects.select_for_update(of=("self",), no_key=True).select_related("account", "api", "owner")
+    return rows.get(pk=key.pk, deleted_at=None)
+
+
+def target_of(key: Key) -> Target:
+    return Target("key", key.public_id, key.name)

@@ -1,0 +1,48 @@
+"""Reading a secret again."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.permissions import Permission
+from audit.actor import Actor
+from audit.record import record
+from keys.apis.policy import Policy
+from keys.models import Key
+from keys.sealing import SealBroken, open_sealed
+from keys.services.admission import admitted, target_of
+from keys.services.creation import SEALED_FOR
+
+
+class NotRevealable(Exception):
+    """Secrets of this API are shown once, at creation."""
+
+
+class Unreadable(Exception):
+    """The sealed form does not open: changed, moved, or sealed under a key that this installation no longer has."""
+
+
+def reveal(*, key: Key, by: Actor) -> str:
+    """The key's current token. The trail knows of it before it is opened. Raises Denied, AccountNotActive,
+    NotConfirmed, NotRevealable, Unreadable."""
+    with transaction.atomic(durable=True):
+        key = admitted(key, Permission.KEYS_CHANGE, by)
+        secret = key.secrets.filter(retires_at=None).first()
+        if not Policy.read(key.api.policy).revealable or secret is None or secret.sealed is None:
+            raise NotRevealable
+        by.spend_confirmation("key.reveal", key.public_id)
+        record("key.revealed", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    try:
+        return open_sealed(
+            bytes(secret.sealed),
+            ring=settings.SEALING_KEYS,
+            purpose=SEALED_FOR,
+            account=key.account_id,
+            key=key.public_id,
+            secret=str(secret.pk),
+        )
+    except SealBroken:
+        with transaction.atomic():
+            record("key.unreadable", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+        raise Unreadable from None

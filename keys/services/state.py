@@ -1,0 +1,50 @@
+"""Switching a key on and off, and ending it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.permissions import Permission
+from audit.actor import Actor
+from audit.record import record
+from keys.models import Key
+from keys.services.admission import admitted, target_of
+
+
+@transaction.atomic
+def enable(*, key: Key, by: Actor) -> Key:
+    """Let calls with the key through again. Raises Denied, AccountNotActive, NotConfirmed."""
+    key = admitted(key, Permission.KEYS_CHANGE, by)
+    by.spend_confirmation("key.enable", key.public_id)
+    return _switch(key, True, by)
+
+
+@transaction.atomic
+def disable(*, key: Key, by: Actor) -> Key:
+    """Refuse calls with the key from the commit on. Raises Denied, AccountNotActive."""
+    return _switch(admitted(key, Permission.KEYS_DISABLE, by), False, by)
+
+
+@transaction.atomic
+def delete(*, key: Key, by: Actor) -> Key:
+    """End the key: its secrets are destroyed, its row stays so that its API ID is never used again.
+
+    Raises Denied, AccountNotActive.
+    """
+    key = admitted(key, Permission.KEYS_CHANGE, by)
+    key.deleted_at = timezone.now()
+    key.save(update_fields=["deleted_at"])
+    key.secrets.all().delete()
+    record("key.deleted", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    return key
+
+
+def _switch(key: Key, enabled: bool, by: Actor) -> Key:
+    if key.enabled == enabled:
+        return key
+    key.enabled = enabled
+    key.save(update_fields=["enabled"])
+    name = "key.enabled" if enabled else "key.disabled"
+    record(name, by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    return key
