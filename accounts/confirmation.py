@@ -103,9 +103,7 @@ def _refuse(user: User, booked: datetime, *, action: str, by: Actor) -> NoReturn
             record("confirmation.failed", by=by, account_id=user.account_id, target=target, action=action)
         else:
             moment = until.isoformat(timespec="seconds")
-            record(
-                "confirmation.locked", by=by, account_id=user.account_id, target=target, action=action, until=moment
-            )
+            record("confirmation.locked", by=by, account_id=user.account_id, target=target, action=action, until=moment)
     if until is not None:
         raise Locked(until)
     raise WrongPassword(left)
@@ -121,7 +119,8 @@ ON CONFLICT (user_id) DO UPDATE SET
         || clock_timestamp(),
     locked_until = NULL
 WHERE (a.locked_until IS NULL OR a.locked_until <= clock_timestamp())
-    AND (SELECT count(*) FROM unnest(a.wrong || a.checking) t WHERE t > clock_timestamp() - %(window)s::interval) < %(limit)s
+    AND %(limit)s >
+        (SELECT count(*) FROM unnest(a.wrong || a.checking) t WHERE t > clock_timestamp() - %(window)s::interval)
 RETURNING checking[cardinality(checking)]
 """
 

@@ -47,7 +47,6 @@ class Row:
 
 READ = ("GET", "HEAD")
 FORM = ("GET", "HEAD", "POST")
-POST = ("POST",)
 ROLELESS = frozenset({P.OWNER, P.NOTHING})
 NOT_THEIRS = frozenset({P.NOTHING})
 
@@ -67,7 +66,7 @@ TABLE = (
     Row("key-delete", FORM, ADMINISTRATORS, of="key"),
     Row("log-list", READ, READERS),
     Row("log-detail", READ, READERS, of="call"),
-    Row("log-export", POST, AUDITORS),
+    Row("log-export", FORM, AUDITORS),
     Row("trail-list", READ, AUDITORS),
     Row("trail-detail", READ, AUDITORS, of="event"),
 )

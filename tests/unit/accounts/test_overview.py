@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from audit.models import Call, Event
+from keys.models import Api, Enablement
+from tests.keyring import a_key, an_api
+from tests.people import a_user, an_account
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def acme() -> Account:
+    return an_account()
+
+
+@pytest.fixture
+def alice(acme: Account) -> User:
+    return a_user(acme, "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def api(acme: Account) -> Api:
+    api = an_api("weather")
+    Enablement.objects.create(account=acme, api=api)
+    return api
+
+
+def page(user: User) -> str:
+    client = Client()
+    client.force_login(user)
+    response = client.get("/")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def figures(text: str) -> dict[str, int]:
+    found = re.findall(r'status=(\w+)"><span class="figure-number">(\d+)</span>', text)
+    return {status: int(count) for status, count in found}
+
+
+def a_call(account: Account, path: str) -> None:
+    Call.objects.create(
+        request_id=uuid.uuid4(), time=datetime.now(UTC), account_id=account.pk, account=account.slug, api="weather",
+        decision="allowed", method="GET", path=path, key_name="Worker", client_address="203.0.113.8",
+        mask=False, hlr=False, folded=1,
+    )  # fmt: skip
+
+
+def test_every_live_key_of_the_account_counts_once_under_its_status(alice: User, api: Api) -> None:
+    now = datetime.now(UTC)
+    columns = [
+        {},
+        {"expires_at": now + 15 * DAY},
+        {"expires_at": now + 13 * DAY},
+        {"expires_at": now - DAY},
+        {"enabled": False},
+        {"enabled": False, "expires_at": now - DAY},
+        {"deleted_at": now},
+    ]
+    for number, given in enumerate(columns):
+        a_key(alice.account, alice, api, f"Key {number}", **given)
+    globex = an_account("globex")
+    a_key(globex, a_user(globex, "Eve"), api)
+
+    text = page(alice)
+
+    assert figures(text) == {"active": 2, "expires_soon": 1, "expired": 1, "disabled": 2}
+    assert "Keys that expire soon" in text
+    assert "Key 2" in text
+
+
+def test_the_first_step_is_to_add_a_key(alice: User, api: Api) -> None:
+    text = page(alice)
+
+    assert "No API keys yet" in text
+    assert 'href="/keys/new/?api=weather"' in text
+
+
+@pytest.mark.parametrize("role", [Role.ACCOUNT_READER, Role.AUDITOR])
+def test_who_cannot_add_keys_is_told_who_can(acme: Account, api: Api, role: Role) -> None:
+    text = page(a_user(acme, "Bob", role))
+
+    assert "An Administrator of your account adds them" in text
+    assert "/keys/new/" not in text
+
+
+def test_without_an_api_there_is_nothing_to_add(alice: User) -> None:
+    assert "No API is enabled for this account yet" in page(alice)
+
+
+@pytest.mark.parametrize("status", ["pending", "suspended"])
+def test_an_account_that_is_not_active_says_so_and_offers_no_keys(alice: User, api: Api, status: str) -> None:
+    Account.objects.filter(pk=alice.account_id).update(status=status)
+
+    text = page(alice)
+
+    assert status.capitalize() in text
+    assert "/keys/new/" not in text
+
+
+def test_the_latest_calls_are_the_accounts_own_and_masked_as_it_says(alice: User, api: Api) -> None:
+    Account.objects.filter(pk=alice.account_id).update(mask_phone=True, mask_digits=4)
+    a_call(alice.account, "/lookup/447911123456")
+    a_call(an_account("globex"), "/theirs")
+
+    text = page(alice)
+
+    assert "/lookup/XXXXXXXX3456" in text
+    assert "447911123456" not in text
+    assert "/theirs" not in text
+
+
+def test_events_are_for_those_who_see_the_trail(acme: Account, api: Api) -> None:
+    reader, auditor = a_user(acme, "Bob", Role.ACCOUNT_READER), a_user(acme, "Carol", Role.AUDITOR)
+
+    assert "Latest events" not in page(reader)
+    assert "Latest events" in page(auditor)
+
+
+def test_an_auditors_look_is_noted_once_for_each_log(acme: Account, api: Api) -> None:
+    carol = a_user(acme, "Carol", Role.AUDITOR)
+
+    page(carol)
+    page(carol)
+
+    assert Event.objects.filter(name="log.read", actor=carol.email).count() == 2
+
+
+def test_someone_without_a_role_goes_to_their_keys(acme: Account) -> None:
+    client = Client()
+    client.force_login(a_user(acme, "Olga"))
+
+    response = client.get("/")
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/keys/")
+
+
+def test_it_costs_the_same_for_one_key_and_for_twenty(alice: User, api: Api, django_assert_max_num_queries) -> None:
+    for number in range(20):
+        a_key(alice.account, alice, api, f"Key {number}", expires_at=datetime.now(UTC) + DAY)
+        a_call(alice.account, f"/customers/{number}")
+    client = Client()
+    client.force_login(alice)
+    client.get("/")
+
+    with django_assert_max_num_queries(13):
+        client.get("/")
