@@ -1,0 +1,148 @@
+"""A small billing API to stand behind a proxy that asks Keyward. Standard library only; nothing here checks a key.
+
+    python examples/upstream.py --port 9000
+
+Besides a plausible answer, every response says under `received` what arrived: who calls, as the identity headers
+(X-Key-Id, X-Account, X-Owner, ...) say it, and all other headers. An API reads them; it must be reachable through the
+proxy alone, because whoever can reach it directly can claim anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+IDENTITY = (
+    *("X-Key-Id", "X-Key-Name", "X-Account", "X-Owner", "X-Modules", "X-Module", "X-Mask-Phone-Number"),
+    *("X-Phone-Mask", "X-Body-Sha256", "X-Hlr-Lookup", "X-Request-Id"),
+)
+
+Records = dict[str, dict[str, object]]
+
+CUSTOMERS: Records = {
+    "1001": {"id": "1001", "name": "Northwind Telecom", "status": "active", "phone": "+442079460123"},
+    "1002": {"id": "1002", "name": "Contoso Voice", "status": "suspended", "phone": "+493012345678"},
+}
+INVOICES: Records = {"2001": {"id": "2001", "customer": "1001", "total": "120.50", "currency": "EUR", "lines": []}}
+PAYMENTS: Records = {"3001": {"id": "3001", "customer": "1001", "amount": "100.00", "currency": "EUR"}}
+CDRS = [{"id": "4001", "from": "+442079460123", "to": "+493012345678", "seconds": 63, "direction": "outbound"}]
+
+Answer = tuple[HTTPStatus, object]
+
+
+def listed(items: Records) -> Answer:
+    return HTTPStatus.OK, {"items": list(items.values()), "next": None}
+
+
+def one(items: Records, number: str) -> Answer:
+    if number not in items:
+        return HTTPStatus.NOT_FOUND, {"error": f"there is no {number}"}
+    return HTTPStatus.OK, items[number]
+
+
+def made(sent: object) -> Answer:
+    """As if it were stored; this example keeps nothing."""
+    return HTTPStatus.CREATED, {"id": "9001", **(sent if isinstance(sent, dict) else {})}
+
+
+def changed(number: str, sent: object) -> Answer:
+    status, customer = one(CUSTOMERS, number)
+    if status == HTTPStatus.OK and isinstance(sent, dict) and isinstance(customer, dict):
+        customer = {**customer, **sent}
+    return status, customer
+
+
+def balance(number: str) -> Answer:
+    status, customer = one(CUSTOMERS, number)
+    return (status, customer) if status != HTTPStatus.OK else (status, {"balance": "42.00", "credit_limit": "500.00"})
+
+
+# Method, path, and the answer from the path's variable parts and the body that was sent.
+ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    ("GET", "/customers", lambda sent: listed(CUSTOMERS)),
+    ("POST", "/customers", made),
+    ("GET", "/customers/([^/]+)", lambda number, sent: one(CUSTOMERS, number)),
+    ("PATCH", "/customers/([^/]+)", changed),
+    ("GET", "/customers/([^/]+)/balance", lambda number, sent: balance(number)),
+    ("POST", "/customers/([^/]+)/balance/adjustments", lambda number, sent: made(sent)),
+    ("GET", "/invoices", lambda sent: listed(INVOICES)),
+    ("GET", "/invoices/([^/]+)", lambda number, sent: one(INVOICES, number)),
+    ("GET", "/invoices/([^/]+)/document", lambda number, sent: one(INVOICES, number)),
+    ("GET", "/payments", lambda sent: listed(PAYMENTS)),
+    ("POST", "/payments", made),
+    ("GET", "/payments/([^/]+)", lambda number, sent: one(PAYMENTS, number)),
+    ("GET", "/cdrs", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
+]
+
+
+def respond(method: str, path: str, sent: object) -> Answer:
+    method = "GET" if method == "HEAD" else method
+    for route_method, pattern, answer in ROUTES:
+        match = re.fullmatch(pattern, path)
+        if match and method == route_method:
+            return answer(*match.groups(), sent)
+    return HTTPStatus.NOT_FOUND, {"error": f"{method} {path} is not of this API"}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "upstream"
+
+    def answer(self) -> None:
+        # The request line as it came: http.server itself would merge leading slashes.
+        raw_path, _, raw_query = self.requestline.split(" ")[1].partition("?")
+        length = self.headers.get("Content-Length", "0")
+        body = self.rfile.read(int(length)) if length.isdigit() else b""
+        try:
+            sent = json.loads(body) if body else None
+            status, data = respond(self.command, unquote(raw_path), sent)
+        except ValueError:
+            status, data = HTTPStatus.BAD_REQUEST, {"error": "the body is not JSON"}
+        received = {
+            "method": self.command,
+            "path": raw_path,
+            "query": raw_query,
+            "body_bytes": len(body),
+            "identity": {name: self.headers[name] for name in IDENTITY if name in self.headers},
+            "headers": [f"{name}: {value}" for name, value in self.headers.items() if name.lower() != "authorization"],
+        }
+        self.write(status, json.dumps({"data": data, "received": received}, indent=1).encode() + b"\n")
+
+    def write(self, status: HTTPStatus, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet: the API logs page has every call."""
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A small billing API to stand behind a proxy that asks Keyward.")
+    parser.add_argument("--port", type=int, default=9000)
+    arguments = parser.parse_args()
+    with Server(("127.0.0.1", arguments.port), Handler) as server:
+        print(f"Upstream: http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+if __name__ == "__main__":
+    main()
