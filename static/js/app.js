@@ -12,9 +12,13 @@
   const say = (text, id = "live") => {
     const region = document.getElementById(id);
     region.textContent = "";
+    // What lies outside an open dialog is inert and would not be read aloud.
+    (all("dialog[open]").at(-1) ?? document.body).append(region);
     setTimeout(() => { region.textContent = text; }, 50);
     if (id === "alert") setTimeout(() => { region.textContent = ""; }, 10_000);
   };
+  const refused = (status) => say(`Keyward answered ${status}. Reload the page and try again.`, "alert");
+  const unreachable = () => say("Keyward could not be reached. Try again.", "alert");
   const stored = (name, value) => {
     try {
       if (value !== undefined) localStorage.setItem(name, value);
@@ -117,9 +121,11 @@
       else if (changed) location.reload();
     });
   }
+  // After a reload the panel's address is a plain page.
+  if (history.state?.panel) history.replaceState(null, "");
   // Back closes the panel; htmx must not fetch the page that is still there.
   addEventListener("popstate", (event) => {
-    if (home === null) return;
+    if (home === null && !event.state?.panel) return;
     event.stopImmediatePropagation();
     if (event.state?.panel) return location.reload();
     home = null;
@@ -194,13 +200,14 @@
     event.preventDefault();
     const headers = { Accept: "application/json", "HX-Request": "true" };
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers }).catch(() => null);
-    if (!answer) return say("Keyward could not be reached. Nothing was shown.", "alert");
+    if (!answer) return unreachable();
     if (answer.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
     if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
       reveal(asked, (await answer.json()).token);
       modal.close();
       say("Token shown for 30 seconds");
-    } else fill(modal, await answer.text());
+    } else if (answer.status < 403 || answer.status === 422) fill(modal, await answer.text());
+    else refused(answer.status);
   });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) all("[data-secret]").forEach(hide);
@@ -267,10 +274,12 @@
     const summary = $("[data-summary]", event.target);
     if (summary) say(summary.textContent);
   });
-  document.addEventListener("htmx:responseError", (event) => {
-    say(`Keyward answered ${event.detail.xhr.status}. Reload the page and try again.`, "alert");
+  document.addEventListener("htmx:responseError", (event) => refused(event.detail.xhr.status));
+  document.addEventListener("htmx:sendError", unreachable);
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb !== "get") return;
+    for (const [name, value] of [...event.detail.formData]) if (value === "") event.detail.formData.delete(name);
   });
-  document.addEventListener("htmx:sendError", () => say("Keyward could not be reached. Try again.", "alert"));
   on("submit", "form[data-download]", (event, form) => setTimeout(() => form.closest("dialog")?.close(), 200));
 
   const enhance = (part) => {
