@@ -111,6 +111,17 @@ def test_after_five_wrong_ones_even_the_right_one_waits(client: Client, alice: U
     assert not signed_in(client)
 
 
+def test_after_thirty_tries_a_minute_an_address_waits(client: Client, alice: User) -> None:
+    for number in range(30):
+        sign_in(client, f"nobody{number}@acme.example")
+
+    response = sign_in(client, "alice@acme.example")
+
+    assert response.status_code == 429
+    assert "Wait a minute" in response.content.decode()
+    assert not signed_in(client)
+
+
 @pytest.mark.parametrize("next_page", ["/keys/", "/logs/?decision=denied"])
 def test_one_comes_back_to_the_page_one_wanted(client: Client, alice: User, next_page: str) -> None:
     assert f'value="{next_page}"' in client.get("/login/", {"next": next_page}).content.decode()

@@ -97,3 +97,12 @@ def test_signing_out_twice_is_no_error(inside: Client) -> None:
 
     assert inside.post("/logout/").headers["Location"] == "/login/"
     assert inside.get("/logout/").headers["Location"] == "/login/"
+
+
+def test_support_has_no_page_here_yet_but_a_way_out(client: Client) -> None:
+    client.force_login(a_user(None, "Sam", Role.SUPPORT))
+
+    response = client.get("/")
+
+    assert response.status_code == 403
+    assert 'action="/logout/"' in response.content.decode()
