@@ -163,7 +163,8 @@ class Address(models.Model):
 class SecretUse(models.Model):
     """When and from where a secret was last allowed. Written by the gateway at most once a minute; decides nothing."""
 
-    secret = models.OneToOneField(Secret, models.CASCADE, primary_key=True, related_name="use")
+    # The database cascades (migration 0003).
+    secret = models.OneToOneField(Secret, models.DO_NOTHING, primary_key=True, related_name="use")
     used_at = models.DateTimeField()
     address = models.GenericIPAddressField()
 

@@ -51,8 +51,8 @@ class RunningGateway:
 
 
 @contextmanager
-def gateway(*, workers: int = 1, app: str = "tests.serving:app", **environment: str) -> Iterator[RunningGateway]:
-    """A gateway on a free port, ready to answer; its processes are gone afterwards."""
+def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterator[RunningGateway]:
+    """A gateway on a free port, that answers /health/ready as said; its processes are gone afterwards."""
     port = free_port()
     peppers = {number: base64.b64encode(pepper).decode() for number, pepper in settings.TOKEN_PEPPERS.items()}
     env = os.environ | {
@@ -63,7 +63,7 @@ def gateway(*, workers: int = 1, app: str = "tests.serving:app", **environment: 
     with tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", delete=False) as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "gunicorn", app, "--worker-class", "uvicorn_worker.UvicornWorker"),
+                *(sys.executable, "-m", "gunicorn", "tests.serving:app", "--worker-class", "uvicorn_worker.UvicornWorker"),
                 *("--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
                 *("--graceful-timeout", "5", "--log-level", "warning"),
             ],
@@ -75,7 +75,7 @@ def gateway(*, workers: int = 1, app: str = "tests.serving:app", **environment: 
         )
     running = RunningGateway(port, process, Path(log.name))
     try:
-        _wait_until_ready(running)
+        _wait_for_health(running, ready)
         yield running
     finally:
         process.terminate()
@@ -86,12 +86,13 @@ def gateway(*, workers: int = 1, app: str = "tests.serving:app", **environment: 
         running.log.unlink()
 
 
-def _wait_until_ready(running: RunningGateway) -> None:
+def _wait_for_health(running: RunningGateway, status: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and running.process.poll() is None:
         try:
-            if asyncio.run(_health(running.port)) == 200:
+            if asyncio.run(_health(running.port)) == status:
                 return
+            time.sleep(0.05)
         except OSError:
             time.sleep(0.05)
     raise RuntimeError(f"the gateway did not start:\n{running.log.read_text()}")

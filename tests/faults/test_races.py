@@ -1,0 +1,165 @@
+"""Revocation races: a change is committed while calls with the key are in flight at every process, and no call that
+arrives after the commit is let through."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import Account, User
+from keys.models import Address, Api, Key, Secret
+from tests.gateways import Asker, conninfo, gateway
+from tests.keyring import KeyAndToken, a_key, an_api
+from tests.people import a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+
+
+def disable(key: Key) -> None:
+    Key.objects.filter(pk=key.pk).update(enabled=False)
+
+
+def delete(key: Key) -> None:
+    Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())
+    Secret.objects.filter(key=key).delete()
+
+
+def shrink_addresses(key: Key) -> None:
+    Address.objects.filter(key=key, network="127.0.0.0/8").delete()
+
+
+def suspend_account(key: Key) -> None:
+    Account.objects.filter(pk=key.account_id).update(status=Account.Status.SUSPENDED)
+
+
+def deactivate_owner(key: Key) -> None:
+    User.objects.filter(pk=key.owner_id).update(is_active=False)
+
+
+REVOCATIONS = [disable, delete, shrink_addresses, suspend_account, deactivate_owner]
+
+
+@dataclass
+class Outcome:
+    """What came of the races: how many were run, and how many calls were let through after the commit."""
+
+    races: int = 0
+    asked: int = 0
+    stale: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def noise(keys: list[KeyAndToken]) -> Iterator[None]:
+    """Changes to other keys without pause, so that every process keeps loading."""
+    stop = threading.Event()
+
+    def change() -> None:
+        with psycopg.connect(conninfo("maintenance"), autocommit=True) as own:
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                own.execute("UPDATE keys_key SET name = %s WHERE id = %s", (f"Noise {turn}", keys[turn % len(keys)].key.pk))
+                time.sleep(0.015)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+async def race(ports: list[int], raced: KeyAndToken, others: list[str], revoke: Callable[[], None]) -> tuple[int, list[str]]:
+    """Ask every process without pause, revoke meanwhile, and ask each again after the commit."""
+    committed = asyncio.Event()
+    warmed = [asyncio.Event() for _ in ports]
+    stale: list[str] = []
+    asked = 0
+
+    async def hammer(port: int, warm: asyncio.Event, own: bool, token: str) -> None:
+        nonlocal asked
+        async with Asker(port) as asker:
+            while True:
+                after = committed.is_set()
+                answer = await asker.verify(token)
+                if not own:
+                    if after:
+                        return
+                    continue
+                asked += 1
+                if answer.status == 200:
+                    warm.set()
+                if after:
+                    if answer.status == 200:
+                        stale.append(f"{port}: {answer.headers}")
+                    return
+
+    async def change() -> None:
+        await asyncio.gather(*(warm.wait() for warm in warmed))
+        await asyncio.to_thread(revoke)
+        committed.set()
+
+    await asyncio.gather(
+        change(),
+        *(hammer(port, warm, True, raced.token) for port, warm in zip(ports, warmed, strict=True) for _ in range(2)),
+        *(hammer(port, warm, False, other) for port, warm in zip(ports, warmed, strict=True) for other in others),
+    )
+    return asked, stale
+
+
+def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale: bool = False) -> Outcome:
+    api = an_api()
+    quiet = an_account("quiet")
+    neutral = [a_key(quiet, a_user(quiet, "nina"), api, "Noise")]
+    outcome = Outcome()
+
+    def revoke_in_thread(key: Key) -> None:
+        try:
+            kind(key)
+        finally:
+            connection.close()
+
+    with ExitStack() as stack:
+        # Two processes on ports of their own, so that each is surely asked.
+        environment = {"TEST_PLANT": plant} if plant else {}
+        ports = [stack.enter_context(gateway(**environment)).port for _ in range(2)]
+        stack.enter_context(noise(neutral))
+        for turn in range(count):
+            raced = _fresh_key(api, turn)
+            asked, stale = asyncio.run(
+                race(ports, raced, [key.token for key in neutral], lambda key=raced.key: revoke_in_thread(key))  # type: ignore[misc]
+            )
+            outcome.races += 1
+            outcome.asked += asked
+            outcome.stale += stale
+            if stale and until_stale:
+                break
+    return outcome
+
+
+def _fresh_key(api: Api, turn: int) -> KeyAndToken:
+    account = an_account(f"raced-{turn}")
+    return a_key(account, a_user(account, "olga"), api, networks=("127.0.0.0/8", "198.51.100.0/24"))
+
+
+@pytest.mark.quality(6)
+@pytest.mark.parametrize("kind", REVOCATIONS, ids=lambda kind: kind.__name__)
+def test_no_call_after_the_commit_is_let_through(kind: Callable[[Key], None], full: bool, figure: Callable[..., None]) -> None:
+    outcome = races(kind, 1000 if full else 200)
+    figure(f"{kind.__name__}: {outcome.races} races, {outcome.asked} calls, {len(outcome.stale)} stale")
+    assert outcome.stale == []
+
+
+def test_loader_in_two_statements_is_noticed() -> None:
+    outcome = races(disable, 400, plant="two_statements", until_stale=True)
+    assert outcome.stale, f"{outcome.races} races with the fault planted, and none noticed it"
