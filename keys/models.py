@@ -109,6 +109,11 @@ class Key(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.public_id})"
 
+    @property
+    def last4(self) -> str:
+        """What is shown of a token: the last four of its public part."""
+        return self.public_id[-4:]
+
 
 class KeyModule(models.Model):
     """A module granted to a key that is not granted all."""

@@ -83,7 +83,7 @@ def checked(terms: Terms, policy: Policy, known_modules: Collection[str]) -> Ter
 
 
 def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, latest: datetime | None) -> None:
-    """Raises Invalid unless this expiry may be given now; `latest` is the end of the longest lifetime, if there is one."""
+    """Raises Invalid unless this expiry may be given now; `latest` ends the longest lifetime, if there is one."""
     if expires_at is None:
         if latest is not None:
             raise Invalid({"expiry": f"Keys must expire here, at the latest on {latest:%Y-%m-%d}. Choose a date."})

@@ -20,8 +20,8 @@ HEADERS = {
 
 # Names of the form's own fields, which a policy's must not take.
 RESERVED = frozenset(
-    ("name", "owner", "addresses", "every_module", "modules", "expiry", "expires_on", "enabled", "password", "form")
-    + ("version", *FLAGS)
+    {"name", "owner", "addresses", "every_module", "modules", "expiry", "expires_on", "enabled", *FLAGS}
+    | {"password", "form_token", "version"}
 )
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 

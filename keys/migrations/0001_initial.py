@@ -45,9 +45,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=uuid.uuid4, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False),
                 ),
                 ("digest", models.BinaryField()),
                 ("pepper_id", models.PositiveIntegerField()),
@@ -182,9 +180,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="key",
             name="modules",
-            field=models.ManyToManyField(
-                related_name="keys", through="keys.KeyModule", to="keys.module"
-            ),
+            field=models.ManyToManyField(related_name="keys", through="keys.KeyModule", to="keys.module"),
         ),
         migrations.CreateModel(
             name="Route",
@@ -302,23 +298,17 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(
-                        models.F("key"), models.F("network"), name="address_once_in_key"
-                    )
+                    models.UniqueConstraint(models.F("key"), models.F("network"), name="address_once_in_key")
                 ],
             },
         ),
         migrations.AddConstraint(
             model_name="module",
-            constraint=models.UniqueConstraint(
-                models.F("api"), models.F("slug"), name="module_slug_unique_in_api"
-            ),
+            constraint=models.UniqueConstraint(models.F("api"), models.F("slug"), name="module_slug_unique_in_api"),
         ),
         migrations.AddConstraint(
             model_name="keymodule",
-            constraint=models.UniqueConstraint(
-                models.F("key"), models.F("module"), name="module_granted_once_to_key"
-            ),
+            constraint=models.UniqueConstraint(models.F("key"), models.F("module"), name="module_granted_once_to_key"),
         ),
         migrations.AddIndex(
             model_name="key",

@@ -55,7 +55,9 @@ WATCHED = (
         ROWS_AND_TRUNCATE,
     ),
     Watched("keys_enablement", "account", "account_id", ("account_id", "api_id"), ROWS_AND_TRUNCATE),
-    Watched("accounts_account", "account", "id", ("slug", "status", "mask_phone", "mask_digits", "mask_side"), ("update",)),
+    Watched(
+        "accounts_account", "account", "id", ("slug", "status", "mask_phone", "mask_digits", "mask_side"), ("update",)
+    ),
     Watched("accounts_user", "owner", "id", ("is_active", "nickname"), ("update",)),
 )
 

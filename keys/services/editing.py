@@ -55,7 +55,5 @@ def edit(*, key: Key, version: int, terms: Terms, by: Actor) -> Key:
     key.grants.exclude(module__slug__in=terms.modules or ()).delete()
     added = sorted((terms.modules or frozenset()) - (before.modules or frozenset()))
     KeyModule.objects.bulk_create(KeyModule(key=key, module=modules[slug]) for slug in added)
-    record(
-        "key.edited", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changed
-    )
+    record("key.edited", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changed)
     return key

@@ -1,0 +1,128 @@
+"""The list of keys, and a key's own page."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.access import needs
+from accounts.models import Account
+from accounts.permissions import Permission
+from accounts.policy import has
+from keys.apis.policy import Field, Policy
+from keys.filters import COLUMNS, KeyFilter
+from keys.models import Api, Key
+from keys.policy import apis_of, visible_to
+from keys.selectors import for_page
+from keys.views.pages import answer, found
+
+HEADINGS = {"created": "Created", "name": "Name", "owner": "Owner", "age": "Secret age", "used": "Last used"}
+
+
+class Add(NamedTuple):
+    """The button that makes a key; with a reason, it is shown but does not work."""
+
+    label: str
+    url: str
+    reason: str
+
+
+class Heading(NamedTuple):
+    label: str
+    url: str
+    sorted: str
+
+
+@needs(Permission.KEYS_SEE_OWN)
+@require_safe
+def key_list(request: HttpRequest) -> HttpResponse:
+    apis = list(apis_of(request.user))
+    keys = KeyFilter(request.GET, for_page(visible_to(request.user)), apis=apis)
+    context = {"filter": keys, "apis": apis, "account": request.user.account, "may_change": _may_change(request)}
+    if not keys.is_valid():
+        return answer(request, "list", context, 400)
+    rows, more = keys.rows()
+    rules = {api.pk: Policy.read(api.policy) for api in {key.api for key in rows}}
+    tab = keys.form.cleaned_data["api"]
+    return answer(
+        request,
+        "list",
+        context
+        | {
+            "rows": [(key, rules[key.api_id]) for key in rows],
+            "tab": tab,
+            "add": _add(request, [api for api in apis if not tab or api.slug == tab]),
+            "headings": {name: _heading(request, keys.sort_by, name) for name in HEADINGS},
+            "previous": _page(request, keys.page_number - 1) if keys.page_number > 1 else "",
+            "next": _page(request, keys.page_number + 1) if more else "",
+        },
+    )
+
+
+@needs(Permission.KEYS_SEE_OWN)
+@require_safe
+def key_detail(request: HttpRequest, public_id: str) -> HttpResponse:
+    key = found(request, public_id)
+    rules = Policy.read(key.api.policy)
+    return answer(
+        request,
+        "detail",
+        {
+            "key": key,
+            "account": request.user.account,
+            "may_change": _may_change(request),
+            "may_see_log": has(request.user, Permission.LOG_SEE),
+            "rules": rules,
+            "own": [(field.label, _shown(key, field), field.kind) for field in rules.fields],
+        },
+    )
+
+
+def _may_change(request: HttpRequest) -> bool:
+    return has(request.user, Permission.KEYS_CHANGE) and request.user.account.status == Account.Status.ACTIVE
+
+
+def _add(request: HttpRequest, apis: list[Api]) -> Add | None:
+    if not has(request.user, Permission.KEYS_CHANGE):
+        return None
+    url = reverse("key-new")
+    if len(apis) != 1:
+        reason = "" if apis else "No API is enabled for this account yet. Support enables them."
+        return Add("Add API key", url, _inactive(request) or reason)
+    noun = Policy.read(apis[0].policy).noun
+    return Add(f"Add {noun}", f"{url}?{urlencode({'api': apis[0].slug})}", _inactive(request))
+
+
+def _inactive(request: HttpRequest) -> str:
+    status = request.user.account.status
+    return "" if status == Account.Status.ACTIVE else f"The account is {status}: its keys cannot be created or changed."
+
+
+def _heading(request: HttpRequest, sort_by: str, name: str) -> Heading:
+    """A column's heading: a click sorts by it, another the other way round."""
+    _, down_first = COLUMNS[name]
+    here = sort_by.removeprefix("-") == name
+    down = not sort_by.startswith("-") if here else down_first
+    query = request.GET.copy()
+    query.pop("page", None)
+    query["sort"] = f"-{name}" if down else name
+    return Heading(
+        HEADINGS[name],
+        f"?{query.urlencode()}",
+        ("descending" if sort_by.startswith("-") else "ascending") if here else "",
+    )
+
+
+def _page(request: HttpRequest, number: int) -> str:
+    query = request.GET.copy()
+    query["page"] = str(number)
+    return f"?{query.urlencode()}"
+
+
+def _shown(key: Key, field: Field) -> str:
+    value = key.fields.get(field.slug, "")
+    return {choice.slug: choice.label for choice in field.choices}.get(value, value)

@@ -1,0 +1,76 @@
+"""What the key pages share: how a key is found, how an action is confirmed, how a page or its fragment is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, confirm
+from accounts.policy import require_active
+from audit.actor import Actor
+from keys.models import Key
+from keys.policy import visible_to
+from keys.selectors import for_page
+
+
+def found(request: HttpRequest, public_id: str) -> Key:
+    """The key, if this user may see it; another account's or a deleted one is not there."""
+    key = for_page(visible_to(request.user)).filter(public_id=public_id).first()
+    if key is None:
+        raise Http404("There is no such key.")
+    return key
+
+
+def found_to_change(request: HttpRequest, public_id: str) -> Key:
+    """As `found`; a pending or suspended account's keys are not changed."""
+    key = found(request, public_id)
+    require_active(request.user.account)
+    return key
+
+
+@contextmanager
+def gone_is_not_found() -> Iterator[None]:
+    """For a key that was deleted after it was found."""
+    try:
+        yield
+    except Key.DoesNotExist as gone:
+        raise Http404("The key was deleted in the meantime.") from gone
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to; an empty POST is a form with nothing filled in, not a fresh one."""
+    return request.POST if request.method == "POST" else None
+
+
+def confirmed(request: HttpRequest, form: forms.Form, action: str, target: str) -> Actor | None:
+    """The actor with the password's consent to the action; None if it is wrong, and the form says so at the field."""
+    try:
+        consent = confirm(request.user, form.cleaned_data["password"], action=action, target=target, by=request.actor)
+    except ConfirmationRefused as refused:
+        form.add_error("password", _words(refused))
+        return None
+    return request.actor.confirmed(consent)
+
+
+def answer(request: HttpRequest, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """The page `keys/<name>.html`, or for htmx and panels the fragment that it includes. Never stored: a page of keys
+    that history brings back would be out of date, or hold a secret."""
+    template = f"keys/_{name}.html" if request.htmx else f"keys/{name}.html"
+    response = render(request, template, dict(context), status=status)
+    response.headers["Cache-Control"] = "no-store"
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _words(refused: ConfirmationRefused) -> str:
+    if isinstance(refused, WrongPassword):
+        return f"{refused} {refused.left} {'try' if refused.left == 1 else 'tries'} left."
+    if isinstance(refused, Locked):
+        return f"{refused} Nothing was changed."
+    return str(refused)

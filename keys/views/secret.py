@@ -1,0 +1,44 @@
+"""Showing a token again."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_http_methods
+
+from accounts.access import needs
+from accounts.permissions import Permission
+from keys.apis.policy import Policy
+from keys.forms import ConfirmForm
+from keys.services import NotRevealable, Unreadable, reveal
+from keys.views.pages import answer, confirmed, found_to_change, gone_is_not_found, posted
+
+
+@needs(Permission.KEYS_CHANGE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def key_reveal(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The script asks for JSON and puts the token into the page itself; without it, the POST's own page shows it."""
+    key = found_to_change(request, public_id)
+    rules = Policy.read(key.api.policy)
+    if not rules.revealable:
+        raise Http404("Secrets of this API are shown once, at creation.")
+    form = ConfirmForm(posted(request))
+    context = {"key": key, "form": form, "rules": rules}
+    by = confirmed(request, form, "key.reveal", key.public_id) if form.is_valid() else None
+    if by is None:
+        return _varied(answer(request, "reveal", context, 422 if request.method == "POST" else 200))
+    try:
+        with gone_is_not_found():
+            token = reveal(key=key, by=by)
+    except NotRevealable as absent:
+        raise Http404("There is no token to show.") from absent
+    except Unreadable:
+        return _varied(answer(request, "unreadable", context, 409))
+    if "application/json" in request.headers.get("Accept", ""):
+        return _varied(JsonResponse({"token": token}, headers={"Cache-Control": "no-store"}))
+    return _varied(answer(request, "revealed", context | {"token": token}))
+
+
+def _varied(response: HttpResponse) -> HttpResponse:
+    patch_vary_headers(response, ["Accept", "HX-Request"])
+    return response
