@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -48,23 +48,30 @@ class CallExport:
         self.selected, self.mask, self.bom = rows, mask, bom
         self.by, self.account_id, self.started = by, account_id, started
         self.rows, self.digest, self.ended = 0, hashlib.sha256(), False
+        self._stream: Generator[bytes, None, None] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
+        self._stream = self._told()
+        return self._stream
+
+    def close(self) -> None:
+        """Called by the server when it is done with the answer, however much of it was sent."""
+        if self._stream is not None:
+            self._stream.close()
+        if not self.ended:
+            self._end("export.incomplete", reason="the download was broken off")
+
+    def _told(self) -> Generator[bytes, None, None]:
         try:
             for block in self._blocks():
                 self.digest.update(block)
                 yield block
         except GeneratorExit:
-            raise  # by close(), or by nobody asking any more: close() follows
+            raise  # by close()
         except BaseException as error:
             self._end("export.incomplete", reason=f"{type(error).__name__} in the server")
             raise
         self._end("export.finished", sha256=self.digest.hexdigest())
-
-    def close(self) -> None:
-        """Called by the server when it is done with the answer, however much of it was sent."""
-        if not self.ended:
-            self._end("export.incomplete", reason="the download was broken off")
 
     def _blocks(self) -> Iterator[bytes]:
         """RFC 4180 lines in blocks of BLOCK bytes or a little more. Each message of COPY is one row, ended by LF."""

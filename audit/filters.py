@@ -29,6 +29,11 @@ RANGES: dict[str, tuple[str, timedelta]] = {
 API_ID = re.compile(r"[0-9A-Za-z]{12}")
 
 
+def _select(label: str) -> forms.Select:
+    """A drop-down that says what it is without a label beside it."""
+    return forms.Select(attrs={"aria-label": label})
+
+
 class TimeField(forms.DateTimeField):
     """A time in UTC, as a browser's date and time field sends it, or ISO 8601 with a zone."""
 
@@ -37,9 +42,12 @@ class TimeField(forms.DateTimeField):
         "invalid": "“%(value)s” is not a time. Write it like 2026-11-20T17:30 (UTC).",
     }
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: Any) -> datetime | None:
         try:
-            return super().to_python(value)
+            time = super().to_python(value)
+            if time is not None and not 2000 <= time.year < 2100:
+                raise ValidationError("a year that no log has")
+            return time
         except (ValidationError, OverflowError):
             raise ValidationError(self.error_messages["invalid"], "invalid", {"value": value}) from None
 
@@ -81,7 +89,7 @@ class LogForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        unknown = sorted(set(self.data) - set(self.fields) - {"csrfmiddlewaretoken", "bom", "format"})
+        unknown = sorted(set(self.data) - set(self.fields))
         if unknown:
             raise ValidationError(f"There is no filter “{unknown[0]}”. There are: {', '.join(self.fields)}.")
         repeated = sorted(name for name in self.data if len(self.data.getlist(name)) > 1)
@@ -103,7 +111,9 @@ class LogFilter(django_filters.FilterSet):
         """`from` cannot be written as an attribute."""
         ranges = [(name, label) for name, (label, _) in RANGES.items()]
         times = {
-            "range": django_filters.ChoiceFilter(label="Time", empty_label="Any time", choices=ranges),
+            "range": django_filters.ChoiceFilter(
+                label="Time", empty_label="Any time", choices=ranges, widget=_select("Time range")
+            ),
             "from": TimeFilter(label="From"),
             "to": TimeFilter(label="To"),
         }
@@ -136,7 +146,9 @@ class LogFilter(django_filters.FilterSet):
 
 class CallFilter(LogFilter):
     key = django_filters.CharFilter(label="Key", max_length=200)
-    decision = django_filters.ChoiceFilter(label="Decision", empty_label="Any decision", choices=Call.DECISIONS)
+    decision = django_filters.ChoiceFilter(
+        label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=_select("Decision")
+    )
 
     class Meta:
         model = Call
@@ -169,7 +181,7 @@ class CallPageFilter(CallFilter):
 
 class EventFilter(LogFilter):
     event = django_filters.ChoiceFilter(
-        label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE]
+        label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE], widget=_select("Event")
     )
     after = EventKeysetFilter(field_name="seq", lookup_expr="lt", min_value=1, max_value=2**63 - 1)
 

@@ -5,14 +5,16 @@ A page is found by its keyset: never by OFFSET or COUNT, so the millionth costs 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 
 from audit.chain import instant
 from audit.models import Call, Event
@@ -50,20 +52,27 @@ def event(account_id: int, seq: int) -> Event | None:
     return events(account_id).filter(seq=seq).first()
 
 
+def read_lately(account_id: int, actor_id: str, data: dict[str, Any]) -> bool:
+    """Whether the trail already says so, for the last ten minutes, as far as its newest thousand events go back."""
+    newest = events(account_id).order_by("-seq").values("seq")[:1000]
+    lately = events(account_id).filter(
+        seq__in=newest, name="log.read", actor_id=actor_id, at__gt=timezone.now() - timedelta(minutes=10)
+    )
+    return any(json.loads(body)["data"] == data for body in lately.values_list("body", flat=True))
+
+
 def calls_before(time: datetime, request_id: UUID) -> Q:
     """What follows this call on the pages. The first condition adds nothing but lets whole partitions be skipped."""
     return Q(time__lte=time) & (Q(time__lt=time) | Q(time=time, request_id__lt=request_id))
 
 
-def page_of_calls(rows: QuerySet[Call], matching: Q, *, size: int = PAGE_SIZE, look: int = LONGEST_LOOK) -> Page[Call]:
+def page_of_calls(rows: QuerySet[Call], matching: Q) -> Page[Call]:
     """`rows` are narrowed by what an index serves; `matching` is looked for among them."""
-    return _page(rows, matching, ("time", "request_id"), size, look)
+    return _page(rows, matching, ("time", "request_id"))
 
 
-def page_of_events(
-    rows: QuerySet[Event], matching: Q, *, size: int = PAGE_SIZE, look: int = LONGEST_LOOK
-) -> Page[Event]:
-    return _page(rows, matching, ("seq",), size, look)
+def page_of_events(rows: QuerySet[Event], matching: Q) -> Page[Event]:
+    return _page(rows, matching, ("seq",))
 
 
 def keyset(row: Call | Event) -> str:
@@ -71,28 +80,28 @@ def keyset(row: Call | Event) -> str:
     return str(row.seq) if isinstance(row, Event) else f"{instant(row.time)}~{row.request_id}"
 
 
-def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], size: int, look: int) -> Page[Row]:
+def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...]) -> Page[Row]:
     newest_first = [F(name).desc() for name in order]
     rows = rows.order_by(*newest_first)
     if not matching:
-        return _cut(list(rows[: size + 1]), size)
+        return _cut(list(rows[: PAGE_SIZE + 1]))
     looked_at = rows.annotate(
         looked=Window(RowNumber(), order_by=newest_first),
         matches=ExpressionWrapper(matching, output_field=BooleanField()),
-    )[:look]
+    )[:LONGEST_LOOK]
     sql, params = looked_at.query.sql_with_params()
     # The last row that may be looked at comes along, matching or not: it tells that the search was cut short. There is
     # no ORDER BY outside, because the rows come in order and the planner then stops as soon as the page is full.
     outer = f"SELECT * FROM ({sql}) AS looked_at WHERE matches OR looked = %s LIMIT %s"
-    found = list(rows.model.objects.raw(outer, [*params, look, size + 1]))
+    found = list(rows.model.objects.raw(outer, [*params, LONGEST_LOOK, PAGE_SIZE + 1]))
     last = found[-1] if found else None
-    if len(found) > size or last is None or last.looked < look:
-        return _cut(found, size)
+    if len(found) > PAGE_SIZE or last is None or last.looked < LONGEST_LOOK:
+        return _cut(found)
     kept = [row for row in found if row.matches]
     return Page(kept, keyset(last), last.time if isinstance(last, Call) else last.at)
 
 
-def _cut(found: list[Row], size: int) -> Page[Row]:
+def _cut(found: list[Row]) -> Page[Row]:
     """One row more than the page was asked for; it only tells that there is more."""
-    page = found[:size]
-    return Page(page, keyset(page[-1]) if len(found) > size else None)
+    page = found[:PAGE_SIZE]
+    return Page(page, keyset(page[-1]) if len(found) > PAGE_SIZE else None)

@@ -39,25 +39,29 @@ class Verdict:
     problem: str | None = None
 
 
+class _Broken(Exception):
+    """Leaves the loop: COPY can only be left early by an exception."""
+
+
 def verify(keys: Mapping[int, bytes], anchors: Mapping[int, bytes]) -> Verdict:
     """The first bad event, if any. `anchors` are MACs known from outside, by event number."""
-    with snapshot(seconds=0) as cursor:
-        cursor.execute(HEAD)
-        head = cursor.fetchone()
-        verdict = _rows(cursor, keys, anchors)
-    if verdict.problem:
-        return verdict
+    try:
+        with snapshot(seconds=0) as cursor:
+            cursor.execute(HEAD)
+            head = cursor.fetchone()
+            last, mac = _rows(cursor, keys, anchors)
+    except _Broken as broken:
+        return Verdict(*broken.args)
+    problem = None
     if head is None:
         problem = "the chain's head is missing"
-    elif (head[0], bytes(head[1])) != (verdict.events, verdict.mac):
-        problem = f"event {verdict.events + 1} is missing: the chain's head stands at {head[0]}"
-        if head[0] <= verdict.events:
-            problem = f"event {head[0]} is not what the chain's head says of it"
-    elif beyond := sorted(seq for seq in anchors if seq > verdict.events):
-        problem = f"event {verdict.events + 1} is missing: the anchor knows event {beyond[0]}"
-    else:
-        return verdict
-    return Verdict(verdict.events, verdict.mac, problem)
+    elif head[0] > last:
+        problem = f"event {last + 1} is missing: the chain's head stands at {head[0]}"
+    elif (head[0], bytes(head[1])) != (last, mac):
+        problem = f"event {head[0]} is not what the chain's head says of it"
+    elif beyond := sorted(seq for seq in anchors if seq > last):
+        problem = f"event {last + 1} is missing: the anchor knows event {beyond[0]}"
+    return Verdict(last, mac, problem)
 
 
 def read_anchors(path: Path) -> dict[int, bytes]:
@@ -82,8 +86,8 @@ def anchor_line(verdict: Verdict) -> str:
     return json.dumps({"seq": verdict.events, "mac": verdict.mac.hex()})
 
 
-def _rows(cursor: Cursor, keys: Mapping[int, bytes], anchors: Mapping[int, bytes]) -> Verdict:
-    """The loop that a million events go through: few steps for each."""
+def _rows(cursor: Cursor, keys: Mapping[int, bytes], anchors: Mapping[int, bytes]) -> tuple[int, bytes]:
+    """The loop that a million events go through: few steps for each. Returns the last number and MAC."""
     last, prev = 0, chain.FIRST_PREV
     unpack, size, mac_of, anchored = ROW.unpack_from, ROW.size, chain.mac, set(anchors)
     with cursor.copy(ROWS) as copy:
@@ -94,19 +98,19 @@ def _rows(cursor: Cursor, keys: Mapping[int, bytes], anchors: Mapping[int, bytes
             if len(row) < size:
                 if row in (b"", END):
                     continue
-                return Verdict(last, prev, f"event {last + 1} has columns of wrong lengths")
+                raise _Broken(last, prev, f"event {last + 1} has columns of wrong lengths")
             columns, of_seq, seq, of_key, key_id, of_prev, prev_told, of_mac, mac, of_at, at, _ = unpack(row)
             if seq != last + 1:
-                return Verdict(last, prev, f"event {last + 1} is missing: after event {last} comes event {seq}")
+                raise _Broken(last, prev, f"event {last + 1} is missing: after event {last} comes event {seq}")
             if (columns, of_seq, of_key, of_prev, of_mac, of_at) != SHAPE:
-                return Verdict(last, prev, f"event {seq} has columns of wrong lengths")
+                raise _Broken(last, prev, f"event {seq} has columns of wrong lengths")
             if prev_told != prev:
-                return Verdict(last, prev, f"event {seq} does not follow from the one before it")
+                raise _Broken(last, prev, f"event {seq} does not follow from the one before it")
             if key_id not in keys:
-                return Verdict(last, prev, f"event {seq} is under key {key_id}, which AUDIT_KEYS does not have")
+                raise _Broken(last, prev, f"event {seq} is under key {key_id}, which AUDIT_KEYS does not have")
             if mac_of(keys[key_id], prev, b"%d" % seq, at, row[size:]) != mac:
-                return Verdict(last, prev, f"event {seq} is not as it was written")
+                raise _Broken(last, prev, f"event {seq} is not as it was written")
             if seq in anchored and anchors[seq] != mac:
-                return Verdict(last, prev, f"event {seq} is not the one that the anchor knows")
+                raise _Broken(last, prev, f"event {seq} is not the one that the anchor knows")
             last, prev = seq, mac
-    return Verdict(last, prev)
+    return last, prev

@@ -1,0 +1,23 @@
+"""An auditor's reading of the logs is an event too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import connection, transaction
+
+from audit.actor import Actor
+from audit.chain import plain
+from audit.record import record
+from audit.selectors import read_lately
+
+
+def note_reading(*, by: Actor, account_id: int, log: str, filters: Mapping[str, str]) -> None:
+    """Record `log.read`, once for each set of filters and ten minutes."""
+    data = {"log": log, "filters": plain(filters)}
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            # Two requests of the same person at once would both find nothing.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('log.read'), hashtext(%s))", [by.id])
+        if not read_lately(account_id, by.id, data):
+            record("log.read", by=by, account_id=account_id, **data)

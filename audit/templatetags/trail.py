@@ -1,0 +1,17 @@
+"""Sentences and reasons in templates."""
+
+from __future__ import annotations
+
+from django import template
+
+from audit import reasons, sentences
+
+register = template.Library()
+
+register.filter("sentence", sentences.sentence)
+register.filter("summary", sentences.summary)
+register.filter("changes", sentences.changes)
+register.filter("facts", sentences.facts)
+register.filter("confirmed_by", sentences.confirmed_by)
+register.filter("heading", reasons.heading)
+register.filter("why", reasons.why)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from audit.views import log, trail
+
+
+class SeqConverter:
+    """An event's number: at most what a bigint holds."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        return str(value)
+
+
+register_converter(SeqConverter, "seq")
+
+urlpatterns = [
+    path("logs/", log.log_list, name="log-list"),
+    path("logs/export/", log.log_export, name="log-export"),
+    path("logs/<uuid:request_id>/", log.log_detail, name="log-detail"),
+    path("audit/", trail.trail_list, name="trail-list"),
+    path("audit/<seq:seq>/", trail.trail_detail, name="trail-detail"),
+]

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+
+from accounts.permissions import Role
+from audit import selectors
+from tests.logbook import a_call
+from tests.people import a_user, an_account
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def acme():
+    return an_account()
+
+
+@pytest.fixture
+def alice(acme):
+    return a_user(acme, "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def client(alice):
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def texts(response):
+    return response.content.decode()
+
+
+def test_the_log_shows_the_accounts_calls_and_no_others(client, acme):
+    a_call(acme, path="/customers/1")
+    a_call(an_account("bolt"), path="/secret/2")
+    a_call(None, path="/unknown/3")
+
+    page = client.get("/logs/")
+
+    assert page.status_code == 200
+    assert "/customers/1" in texts(page)
+    assert "/secret/2" not in texts(page)
+    assert "/unknown/3" not in texts(page)
+
+
+def test_pages_follow_each_other_without_a_gap_or_a_double(client, acme):
+    now = datetime.now(UTC)
+    made = [a_call(acme, time=now - timedelta(seconds=n // 3)) for n in range(120)]
+
+    seen, url = [], "/logs/"
+    while url:
+        page = client.get(url)
+        seen += [row.request_id for row in page.context["page"].rows]
+        after = page.context["page"].after
+        url = f"/logs/?after={after}" if after else None
+
+    assert len(seen) == 120
+    assert set(seen) == set(made)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("decision=maybe", "maybe"),
+        ("range=1y", "1y"),
+        ("from=yesterday", "yesterday"),
+        ("from=0001-01-01T00:00", "0001-01-01T00:00"),
+        ("from=2026-11-20T10:00&to=2026-11-20T09:00", "must be before"),
+        ("range=1h&from=2026-11-20T10:00", "not both"),
+        ("decison=denied", "There is no filter “decison”"),
+        ("decision=denied&decision=allowed", "more than once"),
+        ("key=a%00b", "Null characters"),
+        ("after=x", "“x” is not a position"),
+        ("after=2026-13-45T99:99:99Z~x", "is not a position"),
+        (f"after=2026-11-20T10:00:00~{uuid.uuid4()}", "is not a position"),
+        ("key=" + "x" * 201, "at most 200"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_a_filter_that_means_nothing_is_an_error_and_no_rows(client, acme, query, told, headers):
+    a_call(acme, path="/customers/1")
+
+    page = client.get(f"/logs/?{query}", headers=headers)
+
+    assert page.status_code == 400
+    assert told in texts(page)
+    assert "/customers/1" not in texts(page)
+
+
+def test_each_filter_lets_through_what_it_says(client, acme):
+    now = datetime.now(UTC)
+    old = a_call(acme, time=now - timedelta(days=3), key_id="aaaaaaaaaaaa", key_name="Old worker")
+    denied = a_call(acme, key_id="bbbbbbbbbbbb", key_name="New worker", decision="denied", reason="key_disabled")
+    early = f"{now - timedelta(days=4):%Y-%m-%dT%H:%M}"
+    later = f"{now - timedelta(days=2):%Y-%m-%dT%H:%M}"
+
+    def found(query):
+        return {row.request_id for row in client.get(f"/logs/?{query}").context["page"].rows}
+
+    assert found("") == found("range=&key=&decision=&from=&to=") == {old, denied}
+    assert found("range=15m") == found("range=24h") == {denied}
+    assert found("range=7d") == found("range=30d") == {old, denied}
+    assert found(f"from={early}&to={later}") == {old}
+    assert found(f"from={later}") == {denied}
+    assert found("key=aaaaaaaaaaaa") == {old}
+    assert found("key=new") == {denied}
+    assert found("key=worker&decision=allowed") == {old}
+    assert found("decision=denied&range=7d") == {denied}
+    assert found("key=cccccccccccc") == set()
+
+
+def test_filters_that_are_on_are_chips_that_lead_back(client, acme):
+    page = texts(client.get("/logs/?decision=denied&range=24h&key=Zed"))
+
+    assert 'href="?range=24h&amp;key=Zed"' in page
+    assert "Decision: Denied" in page
+    assert "Clear all" in page
+    assert "No calls match" in page
+
+
+def test_htmx_gets_the_same_list_without_the_page(client, acme):
+    a_call(acme, path="/customers/1")
+
+    fragment = client.get("/logs/", headers={"HX-Request": "true"})
+
+    assert "/customers/1" in texts(fragment)
+    assert "<html" not in texts(fragment)
+    assert "HX-Request" in fragment.headers["Vary"]
+
+
+def test_a_row_opens_every_column_and_says_why(client, acme):
+    request_id = a_call(
+        acme, decision="denied", reason="ip_not_allowed", client_address="198.51.100.7", key_name="Worker", rule="r-9",
+        host="api.acme.example", user_agent="curl/8.0", proxy="edge", query="page=2", module="customers",
+    )  # fmt: skip
+
+    page = texts(client.get(f"/logs/{request_id}/"))
+
+    for text in ("198.51.100.7", "ip_not_allowed", "The address is not allowed", "r-9", "api.acme.example", "curl/8.0"):
+        assert text in page
+    assert "which no entry of the key “Worker”&#x27;s addresses lets in" in page
+
+
+def test_another_accounts_call_is_not_found(client):
+    assert client.get(f"/logs/{a_call(an_account('bolt'))}/").status_code == 404
+    assert client.get(f"/logs/{uuid.uuid4()}/").status_code == 404
+
+
+def test_phone_numbers_are_masked_for_an_account_that_masks(client, acme):
+    acme.mask_phone = True
+    acme.save()
+    request_id = a_call(acme, path="/leads/447911123456", query="from=%2B4915112345678&expires=1700000000")
+
+    for url in ("/logs/", f"/logs/{request_id}/"):
+        page = texts(client.get(url))
+        assert "/leads/XXXXXXXX3456" in page
+        assert "from=%2BXXXXXXXXX5678&amp;expires=1700000000" in page
+        assert "447911123456" not in page
+
+
+def test_a_page_looks_at_so_many_rows_and_then_says_how_far_back_it_looked(acme, monkeypatch, client):
+    now = datetime.now(UTC)
+    for n in range(40):
+        a_call(acme, time=now - timedelta(minutes=n))
+    wanted = a_call(acme, time=now - timedelta(minutes=99), key_name="Needle")
+    monkeypatch.setattr(selectors, "LONGEST_LOOK", 15)
+
+    seen, url, pages = [], "/logs/?key=needle", 0
+    while url:
+        page = client.get(url)
+        pages += 1
+        seen += [row.request_id for row in page.context["page"].rows]
+        after = page.context["page"].after
+        assert ("Look further back" in texts(page)) == bool(after)
+        url = f"/logs/?key=needle&after={after}" if after else None
+
+    assert seen == [wanted]
+    assert pages == 3
