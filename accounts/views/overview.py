@@ -2,60 +2,49 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.access import needs
 from accounts.permissions import Permission, Role
 from accounts.policy import has
 from audit import selectors
+from audit.exports import LOG
 from audit.phones import Mask
 from audit.reading import note_reading
 from keys.models import Key
 from keys.policy import apis_of, visible_to
+from keys.selectors import STATUSES, with_status
 
-SOON = timedelta(days=14)
 LATEST = 5
 
 
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    if not has(request.user, Permission.OVERVIEW_SEE):
+    user = request.user
+    if not has(user, Permission.OVERVIEW_SEE):
         return redirect("key-list")
-    keys, now = visible_to(request.user), timezone.now()
+    keys = with_status(visible_to(user))
+    expiring = keys.filter(status="expires_soon").select_related("api", "owner").order_by("expires_at", "pk")
     context = {
-        "account": request.user.account,
-        "counts": _counts(keys, now),
-        "expiring": keys.filter(_expires_soon(now))
-        .select_related("api", "owner")
-        .order_by("expires_at", "pk")[:LATEST],
-        "first_api": apis_of(request.user).first(),
-        "may_add": has(request.user, Permission.KEYS_CHANGE) and request.user.account.status == "active",
+        "account": user.account,
+        "figures": _figures(keys),
+        "expiring": expiring[:LATEST],
+        "first_api": apis_of(user).first(),
+        "may_add": has(user, Permission.KEYS_CHANGE) and user.account.status == "active",
     }
     return render(request, "accounts/overview.html", context | _lately(request))
 
 
-def _expires_soon(now: datetime) -> Q:
-    return Q(enabled=True, expires_at__gt=now, expires_at__lte=now + SOON)
-
-
-def _counts(keys: QuerySet[Key], now: datetime) -> dict[str, int]:
-    """How many keys have each status of the list; every key counts once."""
-    expired = Q(expires_at__lte=now)
-    return keys.aggregate(
-        total=Count("pk"),
-        disabled=Count("pk", filter=Q(enabled=False)),
-        expired=Count("pk", filter=Q(enabled=True) & expired),
-        expires_soon=Count("pk", filter=_expires_soon(now)),
-        active=Count("pk", filter=Q(enabled=True) & (Q(expires_at=None) | Q(expires_at__gt=now + SOON))),
-    )
+def _figures(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
+    """Slug, label and number of keys of each status; empty when there is no key."""
+    counts = dict(keys.order_by().values_list("status").annotate(Count("pk")))
+    return [(slug, label, counts.get(slug, 0)) for slug, label in STATUSES] if counts else []
 
 
 def _lately(request: HttpRequest) -> dict[str, Any]:
@@ -70,6 +59,6 @@ def _lately(request: HttpRequest) -> dict[str, Any]:
     if has(user, Permission.TRAIL_SEE):
         shown |= {"may_see_trail": True, "events": selectors.events(account.pk).order_by("-seq")[:LATEST]}
     if Role.AUDITOR in user.roles:
-        for log in ("API log", "audit trail"):
+        for log in (LOG, "audit trail"):
             note_reading(by=request.actor, account_id=account.pk, log=log, filters={"page": "overview"})
     return shown
