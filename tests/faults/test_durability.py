@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from django.db import connections
+from django.db import connection
 from django.db.models import QuerySet
 
 from audit.models import Call
@@ -133,16 +133,18 @@ def test_a_hostile_call_among_a_hundred_refuses_only_itself(hostile: dict[str, s
     with gateway() as running:
         answer, others = asyncio.run(ask_together(running.port))
     assert {other.status for other in others} == {200}
-    assert (answer.status, answer.refusal) in ((200, ""), (403, "unreadable_request"))
-    assert Call.objects.count() == before + 100
+    # The server's own 400 is a refusal too, before there is a call to log.
+    assert (answer.status, answer.refusal) in ((200, ""), (400, ""), (403, "unreadable_request"))
+    assert Call.objects.count() - before == (99 if answer.status == 400 else 100)
 
 
 def test_a_lost_connection_refuses_at_most_one_batch_and_comes_back(key: KeyAndToken) -> None:
     def cut_connections() -> None:
-        with connections["maintenance"].cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'keyward-gateway'"
             )
+        connection.close()
 
     async def ask(port: int) -> list[Answer]:
         async with Asker(port) as asker:
