@@ -1,0 +1,1 @@
+"""What design promises about speed, measured: `python -m benchmarks NAME [--quick]`."""
