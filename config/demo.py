@@ -2,14 +2,168 @@
 
 from __future__ import annotations
 
+import json
+import os
+import secrets
+import shlex
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import services as people
+from accounts.models import Account, User
+from accounts.permissions import Role
+from audit.actor import Actor
+from config.demo_calls import Asked, ask
+from config.env import Misconfigured
+from config.secrets import kept
+from keys import apis
+from keys import services as keys
+from keys.addresses import parse_network
+from keys.models import Api
+from keys.terms import Terms
+
+BY = Actor.command("demo")
+API = "billing"
+NOTES = settings.VAR / "demo.json"
+PASSWORD = settings.VAR / "secrets" / "demo_password"
+# Account, nickname (and e-mail), role; olga has keys of her own and no role.
+PEOPLE = (
+    ("acme", "alice", Role.ADMINISTRATOR),
+    ("acme", "rita", Role.ACCOUNT_READER),
+    ("acme", "arthur", Role.AUDITOR),
+    ("acme", "olga", None),
+    ("globex", "gina", Role.ADMINISTRATOR),
+    (None, "sam", Role.SUPPORT),
+)
+ACCOUNTS = {"acme": "Acme Telecom", "globex": "Globex"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A key of the demo. `networks` are its IP ACL, `days` its lifetime."""
+
+    account: str
+    owner: str
+    name: str
+    platform: str
+    networks: tuple[str, ...] = ()
+    modules: frozenset[str] | None = None
+    days: int | None = None
+    enabled: bool = True
+
+
+SAMPLES = (
+    Sample("acme", "alice", "Invoice portal", "web"),
+    Sample("acme", "alice", "Payment import", "server", networks=("203.0.113.0/24", "2001:db8:7::/48"), days=90),
+    Sample("acme", "olga", "Field app", "mobile", modules=frozenset({"customers"}), days=10),
+    Sample("acme", "alice", "Old reporting", "desktop", enabled=False),
+    Sample("globex", "gina", "Globex shop", "web", networks=("198.51.100.7",)),
+)
+CALLS = (
+    *(Asked("Invoice portal", "GET", "/customers", "203.0.113.20"),) * 6,
+    *(Asked("Invoice portal", "GET", "/invoices?status=open", "203.0.113.21"),) * 4,
+    *(Asked("Payment import", "POST", "/payments", "203.0.113.8"),) * 5,
+    Asked("Payment import", "POST", "/payments", "192.0.2.66"),
+    *(Asked("Field app", "GET", "/customers/1042", "198.51.100.23"),) * 3,
+    Asked("Field app", "GET", "/invoices/88", "198.51.100.23"),
+    *(Asked("Old reporting", "GET", "/cdrs", "203.0.113.30"),) * 2,
+    *(Asked("Globex shop", "GET", "/customers", "198.51.100.7"),) * 3,
+    Asked("Globex shop", "GET", "/customers", "198.51.100.8"),
+)
+
 
 def wanted() -> bool:
-    return False
+    """Only an empty database is filled."""
+    return not Account.objects.exists()
 
 
 def load() -> None:
-    return
+    """Fill the database, and note what to print; nothing of it is there if it fails half-way."""
+    if settings.PRODUCTION:
+        raise Misconfigured("KEYWARD_MODE 'production' does not load the demo: it needs KEYWARD_MODE=demo.")
+    if not wanted():
+        raise Misconfigured("The database is not empty, so the demo is not loaded: it needs a new one.")
+    if settings.DEMO_PASSWORD:
+        PASSWORD.unlink(missing_ok=True)
+    password = kept(PASSWORD, lambda: settings.DEMO_PASSWORD or secrets.token_urlsafe(12))
+    with transaction.atomic():
+        accounts = {slug: people.create_account(slug=slug, name=name, by=BY) for slug, name in ACCOUNTS.items()}
+        users = {nickname: _user(accounts, slug, nickname, role, password) for slug, nickname, role in PEOPLE}
+        api = Api.objects.get(slug=API)
+        for account in accounts.values():
+            apis.enable(api=api, account=account, by=BY)
+        tokens = {sample.name: _key(sample, accounts[sample.account], users[sample.owner], api) for sample in SAMPLES}
+        _note(tokens[SAMPLES[0].name])
+    ask(API, tokens, CALLS)
 
 
 def lines() -> list[str]:
-    return []
+    """What a newcomer needs to sign in and to make a first call; nothing when the demo is not loaded here."""
+    try:
+        notes = json.loads(NOTES.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    password = PASSWORD.read_text(encoding="utf-8").strip()
+    found = [f"Sign in: {user['email']} {password} ({user['role']}, {user['account']})" for user in notes["users"]]
+    if settings.GATEWAY_SECRETS:
+        found.append(f"Try: {_curl(notes['token'])}")
+    return found
+
+
+def _user(accounts: dict[str, Account], slug: str | None, nickname: str, role: Role | None, password: str) -> User:
+    account = accounts[slug] if slug else None
+    email = f"{nickname}@{slug or 'keyward'}.example"
+    roles = [role] if role else []
+    try:
+        return people.create_user(
+            account=account, email=email, nickname=nickname, password=password, roles=roles, by=BY
+        )
+    except people.Invalid as error:
+        words = " ".join(error.messages)
+        raise Misconfigured(f"KEYWARD_DEMO_PASSWORD is not usable: {words}") from error
+
+
+def _key(sample: Sample, account: Account, owner: User, api: Api) -> str:
+    terms = Terms(
+        name=sample.name,
+        fields={"website": "", "platform": sample.platform},
+        networks=tuple(parse_network(network) for network in sample.networks),
+        modules=sample.modules,
+        expires_at=timezone.now() + timedelta(days=sample.days) if sample.days else None,
+    )
+    return keys.create(account=account, api=api, terms=terms, by=BY, owner=owner, enabled=sample.enabled).token
+
+
+def _note(token: str) -> None:
+    """Keep what is printed at every start, for this user's eyes only."""
+    users = [
+        {
+            "email": f"{nickname}@{slug or 'keyward'}.example",
+            "role": role.label if role else "owner of a key",
+            "account": ACCOUNTS[slug] if slug else "all accounts",
+        }
+        for slug, nickname, role in PEOPLE
+    ]
+    NOTES.unlink(missing_ok=True)
+    with os.fdopen(os.open(NOTES, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump({"users": users, "token": token}, file)
+
+
+def _curl(token: str) -> str:
+    """The question that a proxy would ask about a call with this token."""
+    secret = next(iter(settings.GATEWAY_SECRETS.values()))
+    headers = {
+        "X-Gateway-Secret": secret,
+        "X-Forwarded-For": "203.0.113.20",
+        "X-Forwarded-Method": "GET",
+        "X-Forwarded-Uri": "/customers",
+        "Authorization": f"Bearer {token}",
+    }
+    words = ["curl", "-i"]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
+    return shlex.join([*words, f"http://localhost:{settings.GATEWAY_PORT}/v1/verify/{API}"])

@@ -84,7 +84,7 @@ MIDDLEWARE = [
     # Outermost: everything after it, an error page too, has a request ID and a client address.
     "config.middleware.RequestIdentity",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "config.middleware.ConstantPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 40.0
 # A plane that dies sooner than this after its start is not started again: it would only die again.
 SOON = 5.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 logger = structlog.get_logger("keyward.serve")
 
 
@@ -80,8 +81,7 @@ class Supervisor:
         self._running: dict[Plane, tuple[subprocess.Popen[bytes], float]] = {}
 
     def run(self, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
-        """Start the planes, announce once they are ready, and return when a signal asks to stop."""
-        previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        """Start the planes and announce once they are ready; ends with Stopped or Failed, and the planes with it."""
         try:
             for plane in PLANES:
                 self._start(plane)
@@ -93,15 +93,11 @@ class Supervisor:
                 time.sleep(1 if announced else 0.02)
                 self._restart_dead()
                 self._each_second()
-        except Stopped:
-            return
         finally:
             # A second Ctrl-C while the planes finish their work changes nothing; they have a limit of their own.
-            for number in previous:
+            for number in STOP_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             self._stop_all()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     def _start(self, plane: Plane) -> None:
         # A session of its own: the terminal's Ctrl-C is for the supervisor, which stops them in order.
@@ -120,7 +116,9 @@ class Supervisor:
             if code is None:
                 continue
             if time.monotonic() - started < SOON:
-                raise Failed(f"The {plane.name} ended with status {code} right after its start; its last words are above.")
+                raise Failed(
+                    f"The {plane.name} ended with status {code} right after its start; its last words are above."
+                )
             logger.error("plane ended, starting it again", plane=plane.name, status=code)
             self._start(plane)
 
@@ -136,6 +134,17 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[None]:
+    """Within, the signals that ask to stop raise Stopped: from the first moment, whatever a shell had them ignored for."""
+    previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _stop(number: int, frame: object) -> None:

@@ -14,7 +14,7 @@ from django.db import connections
 
 from config import demo
 from config.postgres.base import embedded
-from config.supervisor import ROOT, Failed, Supervisor, answers, refuse_taken_port
+from config.supervisor import ROOT, Failed, Stopped, Supervisor, answers, refuse_taken_port, stop_signals
 
 MAINTAIN_SECONDS = 3600.0
 
@@ -29,9 +29,18 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with stop_signals():
+                self._serve(prepare=options["prepare"])
+        except Stopped:
+            return
+        except Failed as error:
+            raise CommandError(str(error)) from error
+
+    def _serve(self, *, prepare: bool) -> None:
         refuse_taken_port("PORT", settings.BIND, settings.PORT)
         refuse_taken_port("GATEWAY_PORT", settings.BIND, settings.GATEWAY_PORT)
-        if options["prepare"]:
+        if prepare:
             self._prepare()
         for connection in connections.all():
             connection.close()
@@ -40,8 +49,6 @@ class Command(BaseCommand):
         self._maintain_due = time.monotonic()
         try:
             Supervisor(self._each_second).run(self._ready, self._announce)
-        except Failed as error:
-            raise CommandError(str(error)) from error
         finally:
             if self._maintain is not None and self._maintain.poll() is None:
                 self._maintain.terminate()

@@ -1,0 +1,18 @@
+"""`demo`: fill an empty database with accounts, people, keys and calls to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from config import demo
+
+
+class Command(BaseCommand):
+    help = "Fill an empty database with two accounts, a user of each role, keys and calls; never in production."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        demo.load()
+        for line in demo.lines():
+            self.stdout.write(line)
