@@ -12,11 +12,24 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
+from django_htmx.middleware import HtmxDetails
 
+from accounts.models import User
 from accounts.permissions import Permission
 from accounts.policy import Denied, has
+from audit.actor import Actor
 
 View = Callable[..., HttpResponseBase]
+
+
+class SignedIn(HttpRequest):
+    """The type of the request that a view behind `needs` gets: what the middlewares have put on it by then."""
+
+    user: User
+    actor: Actor
+    htmx: HtmxDetails
+    id: str
+    client_address: str | None
 
 
 def needs(*permissions: Permission) -> Callable[[View], View]:

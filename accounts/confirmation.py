@@ -54,13 +54,12 @@ class NoFactor(ConfirmationRefused):
         super().__init__("You have no password to confirm with. Ask an Administrator of your account.")
 
 
-def confirm(user: User, password: str, *, action: str, target: str, by: Actor | None = None) -> Confirmation:
+def confirm(user: User, password: str, *, action: str, target: str, by: Actor) -> Confirmation:
     """Check the password and return consent to `action` on `target`, good for one use.
 
     `by` is the request's actor, so that a refusal is recorded with its address. Must not run inside the caller's
     transaction: a rollback would forget the try (RuntimeError).
     """
-    by = by or Actor(kind="user", id=str(user.pk), label=user.email)
     user = User.objects.get(pk=user.pk)
     if not user.is_active or not user.has_usable_password():
         raise NoFactor

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Count, F, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts.access import needs
+from accounts.access import SignedIn, needs
+from accounts.models import Account, User
 from accounts.permissions import Permission, Role
 from accounts.policy import has
 from audit import selectors
@@ -25,31 +27,43 @@ LATEST = 5
 
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: SignedIn) -> HttpResponse:
     user = request.user
     if not has(user, Permission.OVERVIEW_SEE):
         return redirect("key-list")
     keys = with_status(visible_to(user))
-    expiring = keys.filter(status="expires_soon").select_related("api", "owner").order_by("expires_at", "pk")
+    expiring = keys.filter(status="expires_soon").order_by("expires_at", "pk")  # type: ignore[misc]
     context = {
         "account": user.account,
         "figures": _figures(keys),
-        "expiring": expiring[:LATEST],
-        "first_api": apis_of(user).first(),
-        "may_add": has(user, Permission.KEYS_CHANGE) and user.account.status == "active",
+        "expiring": expiring.select_related("api", "owner")[:LATEST],
+        "next_step": _next_step(user),
     }
     return render(request, "accounts/overview.html", context | _lately(request))
 
 
 def _figures(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
     """Slug, label and number of keys of each status; empty when there is no key."""
-    counts = dict(keys.order_by().values_list("status").annotate(Count("pk")))
+    counts = dict(keys.order_by().values_list("status").annotate(Count("pk")))  # type: ignore[misc]
     return [(slug, label, counts.get(slug, 0)) for slug, label in STATUSES] if counts else []
 
 
-def _lately(request: HttpRequest) -> dict[str, Any]:
+def _next_step(user: User) -> tuple[str, str]:
+    """What to do where there are no keys yet: a sentence, and where it is done if this user can do it."""
+    if not has(user, Permission.KEYS_CHANGE):
+        return "Administrators of your account add keys.", ""
+    if user.account is None or user.account.status != Account.Status.ACTIVE:
+        return "Keys can be created once the account is active.", ""
+    if not apis_of(user).exists():
+        return "No API is enabled for this account yet. Support enables them.", ""
+    return "A key lets one program call an API, from the addresses and for the modules you choose.", reverse("key-new")
+
+
+def _lately(request: SignedIn) -> dict[str, Any]:
     """The latest calls and events, to those who may see them; an Auditor's reading is noted, as on their own pages."""
-    user, account, shown = request.user, request.user.account, {}
+    user, account = request.user, request.user.account
+    assert account is not None  # @needs a member of one
+    shown: dict[str, Any] = {}
     if has(user, Permission.LOG_SEE):
         calls = list(selectors.calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
         if mask := Mask.of(account):

@@ -33,13 +33,19 @@ def wrongly(user: User, times: int = 1) -> ConfirmationRefused:
     return refusal.value
 
 
+def tries_left(user: User) -> int:
+    refusal = wrongly(user)
+    assert isinstance(refusal, WrongPassword)
+    return refusal.left
+
+
 def events() -> list[str]:
     return list(Event.objects.filter(name__startswith="confirmation.").order_by("seq").values_list("name", flat=True))
 
 
 class TestTheRightPassword:
     def test_allows_one_action_on_one_object_once(self, alice: User) -> None:
-        by = acting(alice).confirmed(confirm(alice, PASSWORD, action="key.reveal", target="k1"))
+        by = acting(alice).confirmed(confirm(alice, PASSWORD, action="key.reveal", target="k1", by=acting(alice)))
 
         for action, target in (("key.reveal", "k2"), ("key.enable", "k1")):
             with pytest.raises(NotConfirmed):
@@ -51,7 +57,7 @@ class TestTheRightPassword:
     def test_counts_nothing_and_forgives_nothing(self, alice: User) -> None:
         wrongly(alice, 9)
         for _ in range(3):
-            assert confirm(alice, PASSWORD, action="key.reveal", target="k1").method == "password"
+            assert confirm(alice, PASSWORD, action="key.reveal", target="k1", by=acting(alice)).method == "password"
 
         assert isinstance(wrongly(alice), Locked)
 
@@ -77,20 +83,20 @@ class TestAWrongPassword:
         assert isinstance(refusal, Locked)
         assert abs(refusal.until - before - 10 * MINUTE) < MINUTE
         with pytest.raises(Locked):
-            confirm(alice, PASSWORD, action="key.reveal", target="k1")
+            confirm(alice, PASSWORD, action="key.reveal", target="k1", by=acting(alice))
         assert events() == ["confirmation.failed"] * 9 + ["confirmation.locked"]
 
     def test_locks_nobody_else(self, alice: User) -> None:
         bob = a_user(alice.account, "Bob")
         wrongly(alice, 10)
 
-        assert confirm(bob, PASSWORD, action="key.reveal", target="k1")
+        assert confirm(bob, PASSWORD, action="key.reveal", target="k1", by=acting(bob))
 
     def test_after_the_lock_there_are_ten_new_tries(self, alice: User) -> None:
         wrongly(alice, 10)
         ConfirmationAttempts.objects.update(locked_until=datetime.now(UTC) - timedelta(seconds=1))
 
-        assert wrongly(alice).left == 9
+        assert tries_left(alice) == 9
 
     def test_counts_for_ten_minutes(self, alice: User) -> None:
         wrongly(alice, 9)
@@ -98,12 +104,12 @@ class TestAWrongPassword:
         attempts.wrong = [at - 11 * MINUTE for at in attempts.wrong[:5]] + attempts.wrong[5:]
         attempts.save()
 
-        assert wrongly(alice).left == 5
+        assert tries_left(alice) == 5
 
     @pytest.mark.parametrize("password", ["", "\x00", PASSWORD + " ", PASSWORD.upper(), "x" * 100_000, "пароль"])
     def test_may_be_any_text(self, alice: User, password: str) -> None:
         with pytest.raises(WrongPassword):
-            confirm(alice, password, action="key.reveal", target="k1")
+            confirm(alice, password, action="key.reveal", target="k1", by=acting(alice))
 
 
 @pytest.mark.parametrize("change", [{"password": make_password(None)}, {"is_active": False}])
@@ -111,23 +117,25 @@ def test_someone_with_nothing_to_confirm_with_is_refused(alice: User, change: di
     User.objects.filter(pk=alice.pk).update(**change)
 
     with pytest.raises(NoFactor):
-        confirm(alice, PASSWORD, action="key.reveal", target="k1")
+        confirm(alice, PASSWORD, action="key.reveal", target="k1", by=acting(alice))
     with pytest.raises(NoFactor):
-        confirm(alice, "", action="key.reveal", target="k1")
+        confirm(alice, "", action="key.reveal", target="k1", by=acting(alice))
 
 
 @pytest.mark.django_db(transaction=True)
 class TestInParallel:
     def test_it_cannot_be_asked_inside_a_transaction_that_might_forget_the_try(self, alice: User) -> None:
         with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-            confirm(alice, "a guess", action="key.reveal", target="k1")
+            confirm(alice, "a guess", action="key.reveal", target="k1", by=acting(alice))
 
     def test_200_wrong_ones_never_get_more_guesses_than_the_limit(
         self, alice: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         guesses = counted_checks(monkeypatch)
 
-        refusals = in_parallel(lambda: confirm(alice, "a guess", action="key.reveal", target="k1"), 200)
+        refusals = in_parallel(
+            lambda: confirm(alice, "a guess", action="key.reveal", target="k1", by=acting(alice)), 200
+        )
 
         assert len(guesses) == confirmation.LIMIT
         assert sum(isinstance(refusal, WrongPassword) for refusal in refusals) == confirmation.LIMIT - 1
@@ -137,7 +145,7 @@ class TestInParallel:
     def test_40_right_ones_do_not_get_into_each_others_way(self, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
         counted_checks(monkeypatch)
 
-        given = in_parallel(lambda: confirm(alice, PASSWORD, action="key.create", target="form"), 40)
+        given = in_parallel(lambda: confirm(alice, PASSWORD, action="key.create", target="form", by=acting(alice)), 40)
 
         assert [consent for consent in given if isinstance(consent, Exception)] == []
         assert ConfirmationAttempts.objects.get().checking == []
