@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 LOG = "API log"
 BLOCK = 64 * 1024  # bytes; a block for each row would cost more than making the row
 LONGEST = 15 * 60  # seconds
+Buffer = bytes | bytearray | memoryview
 BOM = b"\xef\xbb\xbf"
 
 
@@ -77,7 +79,7 @@ class CallExport:
         """RFC 4180 lines in blocks of BLOCK bytes or a little more. Each message of COPY is one row, ended by LF."""
         yield (BOM if self.bom else b"") + ",".join(COLUMNS).encode() + b"\r\n"
         deadline = time.monotonic() + LONGEST
-        pending: list[bytes | memoryview] = []
+        pending: list[Buffer] = []
         size = 0
         with snapshot(seconds=LONGEST) as cursor, cursor.copy(copy_statement(self.selected, self.mask, cursor)) as copy:
             for message in copy:
@@ -91,13 +93,13 @@ class CallExport:
         if pending:
             yield self._joined(pending)
 
-    def _joined(self, rows: list[bytes | memoryview]) -> bytes:
+    def _joined(self, rows: list[Buffer]) -> bytes:
         self.rows += len(rows)
         return b"\r\n".join([*rows, b""])
 
     def _end(self, name: str, **data: str) -> None:
         self.ended = True
-        told = {"log": LOG, "format": "csv", "started": self.started, "rows": self.rows, **data}
+        told: dict[str, Any] = {"log": LOG, "format": "csv", "started": self.started, "rows": self.rows, **data}
         try:
             with transaction.atomic():
                 record(name, by=self.by, account_id=self.account_id, **told)

@@ -87,6 +87,8 @@ class EventKeysetFilter(django_filters.Filter):
 class LogForm(forms.Form):
     """The form of both filter sets: knows its fields, and refuses what it does not know."""
 
+    data: Any
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         unknown = sorted(set(self.data) - set(self.fields))

@@ -89,11 +89,12 @@ def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...]) -> Page[Row]
         looked=Window(RowNumber(), order_by=newest_first),
         matches=ExpressionWrapper(matching, output_field=BooleanField()),
     )[:LONGEST_LOOK]
+    params: tuple[Any, ...]
     sql, params = looked_at.query.sql_with_params()
     # The last row that may be looked at comes along, matching or not: it tells that the search was cut short. There is
     # no ORDER BY outside, because the rows come in order and the planner then stops as soon as the page is full.
     outer = f"SELECT * FROM ({sql}) AS looked_at WHERE matches OR looked = %s LIMIT %s"
-    found = list(rows.model.objects.raw(outer, [*params, LONGEST_LOOK, PAGE_SIZE + 1]))
+    found: list[Any] = list(rows.model.objects.raw(outer, [*params, LONGEST_LOOK, PAGE_SIZE + 1]))
     last = found[-1] if found else None
     if len(found) > PAGE_SIZE or last is None or last.looked < LONGEST_LOOK:
         return _cut(found)

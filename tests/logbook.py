@@ -19,7 +19,7 @@ USUAL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def a_call(account: Account | None, *, time: datetime | None = None, **columns: Any) -> uuid.UUID:
+def a_call(account: Account | None, /, *, time: datetime | None = None, **columns: Any) -> uuid.UUID:
     """Returns its request ID. Allowed, of a key of `account`, unless said otherwise."""
     request_id = uuid.UUID(new_request_id())
     row = USUAL | {

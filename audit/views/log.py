@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from accounts.access import needs
+from accounts.access import SignedIn, needs
 from accounts.models import Account
-from accounts.permissions import Permission, Role
+from accounts.permissions import Permission
 from accounts.policy import has
 from audit import selectors
 from audit.exports import LOG, export_calls
@@ -21,20 +21,20 @@ from audit.filters import CallFilter, CallPageFilter
 from audit.forms import ExportForm
 from audit.models import Call
 from audit.phones import Mask
-from audit.reading import note_reading
+from audit.views.reader import note_reading, own_account
 
 
 @needs(Permission.LOG_SEE)
 @require_safe
 @vary_on_headers("HX-Request")
-def log_list(request: HttpRequest) -> HttpResponse:
-    account = request.user.account
+def log_list(request: SignedIn) -> HttpResponse:
+    account = own_account(request)
     calls = CallPageFilter(request.GET, selectors.calls(account.pk))
     template = "audit/_log.html" if request.htmx else "audit/log.html"
     context = {"filter": calls, "may_export": has(request.user, Permission.LOG_EXPORT)}
     if not calls.is_valid():
         return render(request, template, context, status=400)
-    _note(request, calls.active)
+    note_reading(request, LOG, calls.active)
     page = selectors.page_of_calls(calls.qs, calls.matching)
     _mask(account, page.rows)
     return render(request, template, context | {"page": page})
@@ -43,12 +43,12 @@ def log_list(request: HttpRequest) -> HttpResponse:
 @needs(Permission.LOG_SEE)
 @require_safe
 @vary_on_headers("HX-Request")
-def log_detail(request: HttpRequest, request_id: UUID) -> HttpResponse:
-    account = request.user.account
+def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
+    account = own_account(request)
     call = selectors.call(account.pk, request_id)
     if call is None:
         raise Http404("no such call in this account")
-    _note(request, {"request_id": str(request_id)})
+    note_reading(request, LOG, {"request_id": str(request_id)})
     _mask(account, [call])
     return render(request, "audit/_call.html" if request.htmx else "audit/call.html", {"call": call})
 
@@ -56,9 +56,9 @@ def log_detail(request: HttpRequest, request_id: UUID) -> HttpResponse:
 @needs(Permission.LOG_EXPORT)
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
-def log_export(request: HttpRequest) -> HttpResponseBase:
+def log_export(request: SignedIn) -> HttpResponseBase:
     """GET shows the dialog for the filters in its address; POST is the file."""
-    account = request.user.account
+    account = own_account(request)
     filters = (request.POST or request.GET).copy()
     for name in ("csrfmiddlewaretoken", "after", *ExportForm.base_fields):
         filters.pop(name, None)
@@ -75,11 +75,6 @@ def log_export(request: HttpRequest) -> HttpResponseBase:
     # Compressing would cost several times what making the file does; the header keeps the middleware from it.
     response["Content-Encoding"] = "identity"
     return response
-
-
-def _note(request: HttpRequest, filters: dict[str, str]) -> None:
-    if Role.AUDITOR in request.user.roles:
-        note_reading(by=request.actor, account_id=request.user.account_id, log=LOG, filters=filters)
 
 
 def _mask(account: Account, calls: Iterable[Call]) -> None:
