@@ -10,19 +10,21 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-KEPT = ("DATABASE_URL", "MAINTENANCE_DATABASE_URL")
 for name in list(os.environ):
     # A developer's own configuration must not decide what is tested.
     if name.startswith("KEYWARD_") or name in (
         "ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "EMAIL_URL", "PORT", "GATEWAY_PORT", "GATEWAY_SECRETS",
-        "TRUSTED_PROXIES", "PGBOUNCER", "REPLICA_DATABASE_URL",
+        "TRUSTED_PROXIES", "PGBOUNCER", "REPLICA_DATABASE_URL", "SECRET_KEY", "TOKEN_PEPPERS", "SEALING_KEYS",
+        "SIGNING_KEYS", "AUDIT_KEYS", "CHECKPOINT_KEY", "TOKEN_PREFIX", "KEY_MAX_LIFETIME_DAYS",
     ):  # fmt: skip
         del os.environ[name]
+pytest_plugins = ["tests.figures"]
 VAR = Path(tempfile.mkdtemp(prefix="keyward-test-"))
 os.environ |= {"KEYWARD_VAR": str(VAR), "DJANGO_SETTINGS_MODULE": "config.settings"}
 # Playwright's event loop runs in the thread of the tests; the ORM is not called from inside it.
@@ -46,6 +48,28 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     # Registered first, so run last: after the handler that stops the server, whatever ended the run.
     atexit.register(shutil.rmtree, VAR, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _skip_fails((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _skip_fails((yield))
+
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def _skip_fails(report: Report) -> Report:
+    """With REQUIRE_ALL=1, as in CI, what is missing must not pass for what works."""
+    if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"REQUIRE_ALL=1 and this was skipped: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")
