@@ -59,7 +59,7 @@ class Call:
     presented: Presented | None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class Api:
     """An API as the gateway knows it. `credentials` are the kinds that its policy takes."""
 
@@ -83,7 +83,7 @@ class Secret(NamedTuple):
         return f"Secret({self.id})"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class Key:
     """A key with everything around it that decides, as of one moment. Times are Unix seconds."""
 
@@ -124,8 +124,7 @@ class Checked(NamedTuple):
     saw: str
 
 
-@dataclass(slots=True, frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """Allowed, or denied for one reason; with the route and the address rule that matched, where it came so far."""
 
     call: Call
@@ -160,9 +159,10 @@ class Decision:
         seen: list[Checked] = []
         if self.key is None:
             return seen
+        question = _question(self.call, self.key, self.now)
         for check in CHECKS:
-            passed = check.passes(self.call, self.key, self.now)
-            seen.append(Checked(check.name, passed, check.saw(self.call, self.key, self.now)))
+            passed = check.passes(question)
+            seen.append(Checked(check.name, passed, check.saw(question)))
             if not passed:
                 break
         return seen
@@ -194,31 +194,42 @@ def authenticate(
     return "", matched
 
 
+class _Question(NamedTuple):
+    """What the checks look at; what matched is looked up once for all of them."""
+
+    call: Call
+    key: Key
+    now: float
+    route: Route | None
+    rule: Rule | None
+
+
+def _question(call: Call, key: Key, now: float) -> _Question:
+    rule = matching_rule(call.client_address, key.rules) if key.rules and call.client_address is not None else None
+    return _Question(call, key, now, key.api.routes.match(call.method, call.path), rule)
+
+
 class _Check(NamedTuple):
     name: str
     refusal: str
-    passes: Callable[[Call, Key, float], bool]
-    saw: Callable[[Call, Key, float], str]
+    passes: Callable[[_Question], bool]
+    saw: Callable[[_Question], str]
 
 
-def _address_passes(call: Call, key: Key, now: float) -> bool:
-    if call.client_address is None:
-        return False
-    return not key.rules or matching_rule(call.client_address, key.rules) is not None
+def _account_saw(asked: _Question) -> str:
+    state = "active" if asked.key.account_active else "not active"
+    enabled = "" if asked.key.api_enabled else f"; {asked.key.api.slug} is not enabled for it"
+    return f"account {asked.key.account} is {state}{enabled}"
 
 
-def _module_passes(call: Call, key: Key, now: float) -> bool:
-    return key.grants(key.api.routes.match(call.method, call.path))
+def _address_saw(asked: _Question) -> str:
+    allowed = ", ".join(rule.text for rule in asked.key.rules) or "any address"
+    return f"{asked.call.client_address}; the key admits {allowed}"
 
 
-def _address_saw(call: Call, key: Key, now: float) -> str:
-    allowed = ", ".join(rule.text for rule in key.rules) or "any address"
-    return f"{call.client_address}; the key admits {allowed}"
-
-
-def _module_saw(call: Call, key: Key, now: float) -> str:
-    route = key.api.routes.match(call.method, call.path)
-    return f"{call.method} {call.path} " + (f"is {route.text} of {route.module}" if route else "is in no module")
+def _module_saw(asked: _Question) -> str:
+    route = f"is {asked.route.text} of {asked.route.module}" if asked.route else "is in no module"
+    return f"{asked.call.method} {asked.call.path} {route}"
 
 
 # In the order of the contract; the first that fails decides.
@@ -226,40 +237,41 @@ CHECKS: tuple[_Check, ...] = (
     _Check(
         "account",
         "account_inactive",
-        lambda call, key, now: key.account_active and key.api_enabled,
-        lambda call, key, now: (
-            f"account {key.account} is {'active' if key.account_active else 'not active'}"
-            + ("" if key.api_enabled else f"; {key.api.slug} is not enabled for it")
-        ),
+        lambda asked: asked.key.account_active and asked.key.api_enabled,
+        _account_saw,
     ),
     _Check(
         "owner",
         "owner_inactive",
-        lambda call, key, now: key.owner_active,
-        lambda call, key, now: f"owner {key.owner} is {'active' if key.owner_active else 'not active'}",
+        lambda asked: asked.key.owner_active,
+        lambda asked: f"owner {asked.key.owner} is {'active' if asked.key.owner_active else 'not active'}",
     ),
     _Check(
         "enabled",
         "key_disabled",
-        lambda call, key, now: key.enabled,
-        lambda call, key, now: "the key is enabled" if key.enabled else "the key is disabled",
+        lambda asked: asked.key.enabled,
+        lambda asked: f"the key is {'enabled' if asked.key.enabled else 'disabled'}",
     ),
     _Check(
         "expiry",
         "key_expired",
-        lambda call, key, now: key.expires_at is None or now < key.expires_at,
-        lambda call, key, now: "the key does not expire" if key.expires_at is None else "the key has an expiry",
+        lambda asked: asked.key.expires_at is None or asked.now < asked.key.expires_at,
+        lambda asked: "the key does not expire" if asked.key.expires_at is None else "the key has an expiry",
     ),
-    _Check("address", "ip_not_allowed", _address_passes, _address_saw),
-    _Check("module", "module_not_granted", _module_passes, _module_saw),
+    _Check(
+        "address",
+        "ip_not_allowed",
+        lambda asked: asked.call.client_address is not None and (not asked.key.rules or asked.rule is not None),
+        _address_saw,
+    ),
+    _Check("module", "module_not_granted", lambda asked: asked.key.grants(asked.route), _module_saw),
 )
 
 
 def authorise(call: Call, key: Key, *, now: float) -> Decision:
     """Whether the key, its secret proved, may make the call."""
+    question = _question(call, key, now)
     for check in CHECKS:
-        if not check.passes(call, key, now):
-            route = key.api.routes.match(call.method, call.path) if check.name == "module" else None
-            return Decision(call, key, now, check.refusal, route)
-    rule = matching_rule(call.client_address, key.rules) if key.rules and call.client_address else None
-    return Decision(call, key, now, "", key.api.routes.match(call.method, call.path), rule)
+        if not check.passes(question):
+            return Decision(call, key, now, check.refusal, question.route if check.name == "module" else None)
+    return Decision(call, key, now, "", question.route, question.rule)

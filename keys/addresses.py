@@ -65,13 +65,13 @@ def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequenc
     Without a peer (the gateway, whose caller has proved itself) the rightmost entry is where the walk begins. None
     when a hop that is needed is absent or unreadable: the caller refuses.
     """
-    hops = [] if peer is None else [peer]
-    if forwarded_for is not None:
-        hops.extend(entry.strip() for entry in reversed(forwarded_for.split(",")))
+    hops = [] if forwarded_for is None else forwarded_for.split(",")
+    if peer is not None:
+        hops.append(peer)
     address = None
-    for hop in hops:
-        address = parse_address(hop)
-        if address is None or not any(address in network for network in trusted):
+    for hop in reversed(hops):
+        address = parse_address(hop.strip())
+        if address is None or not trusted or not any(address in network for network in trusted):
             break
     return address
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from zlib import crc32
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = tuple(first + second for first in BASE62 for second in BASE62)
 ID_LENGTH = 12
 SECRET_LENGTH = 32
 CHECKSUM_LENGTH = 6
@@ -51,12 +52,9 @@ def mint(prefix: str, public_id: str | None = None) -> Minted:
 
 def checksum(body: str) -> str:
     """CRC-32 of the ASCII text in six base62 digits, most significant first."""
-    rest = crc32(body.encode("ascii"))
-    digits = []
-    for _ in range(CHECKSUM_LENGTH):
-        rest, digit = divmod(rest, 62)
-        digits.append(BASE62[digit])
-    return "".join(reversed(digits))
+    rest, low = divmod(crc32(body.encode("ascii")), 62 * 62)
+    high, middle = divmod(rest, 62 * 62)
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
 def parse(token: str) -> str | None:
