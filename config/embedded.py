@@ -193,7 +193,7 @@ class Cluster:
                     file.unlink()
 
     def _pid_file(self) -> list[str]:
-        """Process, data folder, start time, port, socket folder, address, memory key, status; empty if there is none."""
+        """Process, data folder, start, port, socket folder, address, memory key, status; empty if there is no file."""
         try:
             return (home_of(self.folder) / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:

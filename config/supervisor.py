@@ -58,7 +58,7 @@ def refuse_taken_port(variable: str, host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise Misconfigured(
-                f"{variable} {port} is not free ({error.strerror}): stop what uses it, or set {variable} to a free port."
+                f"{variable} {port} is not free ({error.strerror}): stop what uses it, or set {variable} to another."
             ) from error
 
 
@@ -138,7 +138,7 @@ class Supervisor:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """Within, the signals that ask to stop raise Stopped: from the first moment, whatever a shell had them ignored for."""
+    """Within, the signals that ask to stop raise Stopped, even where the shell had them ignored."""
     previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
     try:
         yield
