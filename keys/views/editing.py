@@ -45,7 +45,8 @@ def key_edit(request: HttpRequest, public_id: str) -> HttpResponse:
             form.add_error("password", ASK)
         except Invalid as problem:
             form.refuse(problem)
-    return answer(request, "edit", context | {"ask": "password" in form.errors}, status)
+    ask = form.fields["password"].required = "password" in form.errors
+    return answer(request, "edit", context | {"ask": ask}, status)
 
 
 def _form(data: Any, key: Key) -> EditForm:
