@@ -128,8 +128,9 @@ class TestInParallel:
         with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
             confirm(alice, "a guess", action="key.reveal", target="k1", by=acting(alice))
 
+    @pytest.mark.quality(10)
     def test_200_wrong_ones_never_get_more_guesses_than_the_limit(
-        self, alice: User, monkeypatch: pytest.MonkeyPatch
+        self, alice: User, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None]
     ) -> None:
         guesses = counted_checks(monkeypatch)
 
@@ -137,6 +138,7 @@ class TestInParallel:
             lambda: confirm(alice, "a guess", action="key.reveal", target="k1", by=acting(alice)), 200
         )
 
+        figure(f"200 wrong confirmations in parallel: {len(guesses)} were compared, the limit is {confirmation.LIMIT}")
         assert len(guesses) == confirmation.LIMIT
         assert sum(isinstance(refusal, WrongPassword) for refusal in refusals) == confirmation.LIMIT - 1
         assert sum(isinstance(refusal, Locked) for refusal in refusals) == 200 - (confirmation.LIMIT - 1)
