@@ -20,7 +20,7 @@ from audit import calls
 from gateway.connection import Watchdog, abandon
 from gateway.lastuse import LastUse
 from gateway.snapshot import Snapshot
-from keys.access import INVALID_CREDENTIALS, Api, Call, Decision, Secret, authenticate, authorise
+from keys.access import INVALID_CREDENTIALS, Api, Call, Decision, Key, Secret, authenticate, authorise
 from keys.secrets import redact
 
 log = structlog.get_logger("keyward.gateway")
@@ -203,17 +203,25 @@ class Batch:
                 pending.answer.set_result((Decision(pending.call, None, 0.0, reason), pending.api))
 
 
+_NOBODY = (calls.NULL, "", "", "", "", "f")
+
+
+def _who(key: Key) -> tuple[str, str, str, str, str, str]:
+    return str(key.account_id), key.account, key.public_id, key.name, key.owner, "t" if key.mask else "f"
+
+
 def calls_row(pending: Pending, decision: Decision) -> tuple[str, ...]:
     """The row's values as text, in the order of audit.calls.BATCH_COLUMNS."""
     call, key, route = decision.call, decision.key, decision.route
+    account_id, account, public_id, key_name, owner, mask = _NOBODY if key is None else _who(key)
     return (
         call.request_id,
-        calls.NULL if key is None else str(key.account_id),
-        "" if key is None else key.account,
+        account_id,
+        account,
         pending.api_slug,
-        "" if key is None else key.public_id,
-        "" if key is None else key.name,
-        "" if key is None else key.owner,
+        public_id,
+        key_name,
+        owner,
         call.presented.kind if call.presented else "",
         call.method,
         call.host,
@@ -225,7 +233,7 @@ def calls_row(pending: Pending, decision: Decision) -> tuple[str, ...]:
         "denied" if decision.reason else "allowed",
         decision.reason,
         decision.rule,
-        "t" if key is not None and key.mask else "f",
+        mask,
         "t" if decision.hlr else "f",
         call.proxy,
         call.user_agent,

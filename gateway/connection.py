@@ -21,7 +21,7 @@ SESSION = (
 async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any]:
     """An autocommit connection. Behind a transaction pooler the session's settings are the role's own, and nothing is
     prepared, because the next statement may run in another session."""
-    options = {} if pooled else {"options": SESSION}
+    options: dict[str, Any] = {} if pooled else {"options": SESSION}
     connection = await AsyncConnection.connect(
         conninfo, autocommit=True, connect_timeout=3, application_name="keyward-gateway", **options
     )

@@ -30,9 +30,11 @@ ORIGINAL = frozenset(
         *(SECRET, b"user-agent"),
     }
 )
+_KNOWN = ORIGINAL | CREDENTIALS
 _ALIASES = re.compile(rb"[_.]")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MAY_HIDE_SECRETS = re.compile(r"[=_%]")
 TOO_LONG = 8000
 
 
@@ -56,7 +58,7 @@ def read(headers: Headers) -> Read:
             known[name] = value.decode("latin-1")
         elif name in CREDENTIALS:
             credentials.append((name, value.decode("latin-1")))
-        elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in ORIGINAL | CREDENTIALS:
+        elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in _KNOWN:
             suspicious = True
     return Read(known, credentials, suspicious)
 
@@ -68,13 +70,14 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
     uri, agree_on_uri = _either(headers, b"x-forwarded-uri", b"x-original-uri")
     raw_path, _, query = uri.partition("?")
     address = client_address(None, headers.get(b"x-forwarded-for"), trusted)
+    method_readable = _METHOD.fullmatch(method) is not None
     readable = (
         not asked.suspicious
         and agree_on_method
         and agree_on_uri
         and address is not None
         and len(uri) <= TOO_LONG
-        and _METHOD.fullmatch(method) is not None
+        and method_readable
         and "#" not in query
     )
     try:
@@ -82,15 +85,15 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
     except UnreadablePath:
         path, readable = logged(raw_path), False
     call = Call(
-        request_id=new_request_id(),
-        proxy=proxy,
-        method=logged(method, 20),
-        host=logged(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),
-        path=path,
-        query=logged(query),
-        user_agent=logged(headers.get(b"user-agent", ""), 500),
-        client_address=address,
-        presented=presented(asked.credentials),
+        new_request_id(),
+        proxy,
+        method if method_readable else logged(method, 20),
+        logged(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),
+        path,
+        logged(query),
+        logged(headers.get(b"user-agent", ""), 500),
+        address,
+        presented(asked.credentials),
     )
     return call, readable
 
@@ -104,7 +107,11 @@ def _either(headers: dict[bytes, str], one: bytes, other: bytes) -> tuple[str, b
 
 def logged(text: str, longest: int = TOO_LONG) -> str:
     """Text from outside as it goes into the log: storable, without secrets, and only then cut when too long."""
-    return redact(storable(text))[:longest]
+    if not (text.isascii() and text.isprintable()):
+        text = storable(text)
+    if _MAY_HIDE_SECRETS.search(text):
+        text = redact(text)
+    return text[:longest]
 
 
 def storable(text: str) -> str:

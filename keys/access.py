@@ -150,8 +150,10 @@ class Decision(NamedTuple):
     @property
     def rule(self) -> str:
         """The address rule and the route that matched, as the log shows them."""
-        parts = (self.address_rule.text if self.address_rule else "", self.route.text if self.route else "")
-        return "; ".join(part for part in parts if part)
+        if self.address_rule and self.route:
+            return f"{self.address_rule.text}; {self.route.text}"
+        matched = self.address_rule or self.route
+        return matched.text if matched else ""
 
     @property
     def checks(self) -> list[Checked]:
