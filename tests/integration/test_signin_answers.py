@@ -186,6 +186,13 @@ def test_no_other_page_of_allauth_can_be_reached(name: str) -> None:
         reverse(name)
 
 
+def test_who_comes_from_no_readable_address_is_refused(client: Client, alice: User) -> None:
+    response = client.post("/login/", {"login": alice.email, "password": PASSWORD}, REMOTE_ADDR="somewhere")
+
+    assert response.status_code == 403
+    assert not signed_in(client)
+
+
 def test_a_sign_in_without_the_forms_token_is_refused(alice: User) -> None:
     client = Client(enforce_csrf_checks=True)
 
