@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -56,9 +57,9 @@ def a_call(account: Account, path: str) -> None:
     )  # fmt: skip
 
 
-def test_every_live_key_of_the_account_counts_once_under_its_status(alice: User, api: Api) -> None:
+def test_every_live_key_of_the_account_counts_once_under_its_status(acme: Account, alice: User, api: Api) -> None:
     now = datetime.now(UTC)
-    columns = [
+    columns: list[dict[str, Any]] = [
         {},
         {"expires_at": now + 15 * DAY},
         {"expires_at": now + 13 * DAY},
@@ -68,7 +69,7 @@ def test_every_live_key_of_the_account_counts_once_under_its_status(alice: User,
         {"deleted_at": now},
     ]
     for number, given in enumerate(columns):
-        a_key(alice.account, alice, api, f"Key {number}", **given)
+        a_key(acme, alice, api, f"Key {number}", **given)
     globex = an_account("globex")
     a_key(globex, a_user(globex, "Eve"), api)
 
@@ -79,7 +80,7 @@ def test_every_live_key_of_the_account_counts_once_under_its_status(alice: User,
     assert "Key 2" in text
 
 
-def test_the_first_step_is_to_add_a_key(alice: User, api: Api) -> None:
+def test_the_first_step_is_to_add_a_key(acme: Account, alice: User, api: Api) -> None:
     text = page(alice)
 
     assert "No API keys yet" in text
@@ -99,8 +100,10 @@ def test_without_an_api_there_is_nothing_to_add(alice: User) -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "suspended"])
-def test_an_account_that_is_not_active_says_so_and_offers_no_keys(alice: User, api: Api, status: str) -> None:
-    Account.objects.filter(pk=alice.account_id).update(status=status)
+def test_an_account_that_is_not_active_says_so_and_offers_no_keys(
+    acme: Account, alice: User, api: Api, status: str
+) -> None:
+    Account.objects.filter(pk=acme.pk).update(status=status)
 
     text = page(alice)
 
@@ -108,9 +111,9 @@ def test_an_account_that_is_not_active_says_so_and_offers_no_keys(alice: User, a
     assert "/keys/new/" not in text
 
 
-def test_the_latest_calls_are_the_accounts_own_and_masked_as_it_says(alice: User, api: Api) -> None:
-    Account.objects.filter(pk=alice.account_id).update(mask_phone=True, mask_digits=4)
-    a_call(alice.account, "/lookup/447911123456")
+def test_the_latest_calls_are_the_accounts_own_and_masked_as_it_says(acme: Account, alice: User, api: Api) -> None:
+    Account.objects.filter(pk=acme.pk).update(mask_phone=True, mask_digits=4)
+    a_call(acme, "/lookup/447911123456")
     a_call(an_account("globex"), "/theirs")
 
     text = page(alice)
@@ -145,10 +148,12 @@ def test_someone_without_a_role_goes_to_their_keys(acme: Account) -> None:
     assert (response.status_code, response.headers["Location"]) == (302, "/keys/")
 
 
-def test_it_costs_the_same_for_one_key_and_for_twenty(alice: User, api: Api, django_assert_max_num_queries) -> None:
+def test_it_costs_the_same_for_one_key_and_for_twenty(
+    acme: Account, alice: User, api: Api, django_assert_max_num_queries
+) -> None:
     for number in range(20):
-        a_key(alice.account, alice, api, f"Key {number}", expires_at=datetime.now(UTC) + DAY)
-        a_call(alice.account, f"/customers/{number}")
+        a_key(acme, alice, api, f"Key {number}", expires_at=datetime.now(UTC) + DAY)
+        a_call(acme, f"/customers/{number}")
     client = Client()
     client.force_login(alice)
     client.get("/")

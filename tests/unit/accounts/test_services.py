@@ -34,7 +34,7 @@ def alice(acme: Account) -> User:
     return a_user(acme, "Alice", Role.ADMINISTRATOR)
 
 
-def the_event() -> tuple[str, str, dict[str, Any]]:
+def the_event() -> tuple[str, str | None, dict[str, Any]]:
     """Name, target and data of the only event there is."""
     event = Event.objects.latest("seq")
     return event.name, event.target, json.loads(event.body)["data"]
@@ -64,7 +64,7 @@ class TestCreateAccount:
     )
     def test_names_the_field_that_is_wrong(self, acme: Account, field: str, given: dict[str, str]) -> None:
         with pytest.raises(Invalid) as refusal:
-            services.create_account(**{"slug": "globex", "name": "Globex", "by": COMMAND, **given})
+            services.create_account(**{"slug": "globex", "name": "Globex"} | given, by=COMMAND)
 
         assert list(refusal.value.message_dict) == [field]
         assert Account.objects.get() == acme
