@@ -115,6 +115,8 @@ class KeyForm(forms.Form):
     def refuse(self, problem: Invalid) -> None:
         """Show what a service or the terms say, at the field if the form has it."""
         for name, messages in problem.message_dict.items():
+            if name == "expiry" and self.data.get("expiry") == "date":
+                name = "expires_on"
             self.add_error(name if name in self.fields else None, messages)
 
     def _terms(self, cleaned: dict[str, Any]) -> Terms:

@@ -28,4 +28,4 @@ def apis_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
     """The APIs that are enabled for the user's account, by name."""
     if not isinstance(user, User) or user.account_id is None:
         return Api.objects.none()
-    return Api.objects.filter(enablements__account=user.account_id).order_by("name", "pk")
+    return Api.objects.filter(enablements__account=user.account_id).defer("document").order_by("name", "pk")

@@ -47,6 +47,8 @@ def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
 def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
     """All that a row of the list or a key's page shows, in a number of queries that does not grow with the rows."""
     related = keys.select_related("api", "owner").prefetch_related("addresses", "modules", "api__modules")
+    # A document may be megabytes, and every row would bring its own.
+    related = related.defer("api__document")
     return with_use(with_status(related))
 
 

@@ -17,7 +17,7 @@ def admitted(key: Key, permission: Permission, by: Actor) -> Key:
     policy.require(by, permission, account=key.account)
     policy.require_active(key.account)
     rows = Key.objects.select_for_update(of=("self",), no_key=True).select_related("account", "api", "owner")
-    return rows.get(pk=key.pk, deleted_at=None)
+    return rows.defer("api__document").get(pk=key.pk, deleted_at=None)
 
 
 def target_of(key: Key) -> Target:

@@ -1,0 +1,123 @@
+"""The life of a key in a browser: added in a panel, shown, hidden, edited, disabled, enabled, deleted."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from accounts.permissions import Role
+from tests.browser.accessibility import assert_accessible
+from tests.keys_made import a_billing_key, billing_for
+from tests.people import PASSWORD, a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
+SHOTS = os.environ.get("SHOTS")
+
+
+def look(page: Page, name: str) -> None:
+    assert_accessible(page)
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def alice() -> Any:
+    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    billing_for(user.account)
+    return user
+
+
+def test_a_key_lives_from_its_panel_to_its_deletion(
+    page: Page, live_server: Any, alice: Any, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/")
+    look(page, "empty")
+    page.get_by_role("link", name="Add API key").first.click()
+    panel = page.locator("#panel")
+    expect(panel).to_be_visible()
+    expect(page).to_have_url(re.compile("/keys/new/\\?api=billing"))
+    look(page, "panel")
+    panel.get_by_label("Application name").fill("Invoice robot")
+    panel.get_by_label("Application website").fill("https://robot.example")
+    panel.get_by_label("Platform").select_option("Server")
+    panel.get_by_role("textbox", name="IP ACL").fill("203.0.113.0/24")
+    panel.get_by_role("button", name="Add", exact=True).click()
+    panel.get_by_text("More settings").click()
+    look(page, "panel-more")
+    panel.get_by_label("Your password").fill("wrong")
+    panel.get_by_role("button", name="Create").click()
+    expect(panel.get_by_text("9 tries left")).to_be_visible()
+    expect(panel.get_by_label("Application name")).to_have_value("Invoice robot")
+    expect(panel.get_by_label("Your password")).to_have_value("")
+    look(page, "panel-wrong")
+    panel.get_by_label("Your password").fill(PASSWORD)
+    panel.get_by_role("button", name="Create").click()
+    expect(panel.get_by_text("Keep your access token private")).to_be_visible()
+    token = panel.locator("[data-secret-value]").first.inner_text()
+    assert TOKEN.fullmatch(token)
+    look(page, "created")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Invoice robot", exact=True)).to_be_visible()
+    assert token not in page.content()
+    for name in ("Payment page", "CDR import", "Old mobile app"):
+        a_billing_key(alice, "203.0.113.7", "2001:db8::/32", name=name, enabled=name[0] != "O")
+    page.reload()
+    look(page, "list")
+    page.get_by_label("Search").fill("rob")
+    expect(page.get_by_role("link", name="Payment page", exact=True)).to_be_hidden()
+    expect(page).to_have_url(re.compile("q=rob"))
+    look(page, "list-searched")
+    # Show and hide
+    page.get_by_role("button", name="Show token").first.click()
+    modal = page.locator("#modal")
+    look(page, "reveal")
+    modal.get_by_label("Your password").fill("wrong")
+    modal.get_by_role("button", name="Show token").click()
+    expect(modal.get_by_text("tries left")).to_be_visible()
+    modal.get_by_label("Your password").fill(PASSWORD)
+    modal.get_by_role("button", name="Show token").click()
+    expect(page.get_by_text(token)).to_be_visible()
+    look(page, "revealed")
+    page.get_by_role("button", name="Hide token").first.click()
+    expect(page.get_by_text(token)).to_be_hidden()
+    # The key's page
+    page.get_by_role("link", name="Invoice robot", exact=True).click()
+    look(page, "detail")
+    page.get_by_role("link", name="Edit", exact=True).click()
+    expect(panel).to_be_visible()
+    look(page, "edit")
+    panel.get_by_role("button", name="Remove 203.0.113.0/24").click()
+    panel.get_by_role("button", name="Save changes").click()
+    expect(panel.get_by_text("needs your password")).to_be_visible()
+    look(page, "edit-asks")
+    panel.get_by_label("Your password").fill(PASSWORD)
+    panel.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text("Invoice robot is saved")).to_be_visible()
+    page.get_by_role("link", name="Disable", exact=True).click()
+    look(page, "disable")
+    page.get_by_role("button", name="Yes, disable").click()
+    expect(page.get_by_text("Invoice robot is disabled")).to_be_visible()
+    page.get_by_role("link", name="Enable", exact=True).click()
+    modal.get_by_label("Your password").fill(PASSWORD)
+    look(page, "enable")
+    modal.get_by_role("button", name="Enable").click()
+    expect(page.get_by_text("Invoice robot is enabled")).to_be_visible()
+    page.get_by_role("link", name="Delete", exact=True).click()
+    look(page, "delete")
+    modal.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Invoice robot is deleted")).to_be_visible()
+    look(page, "list-after")
+    page.set_viewport_size({"width": 390, "height": 844})
+    look(page, "narrow")
+    page.emulate_media(color_scheme="dark")
+    if SHOTS:
+        page.set_viewport_size({"width": 1360, "height": 860})
+        page.screenshot(path=Path(SHOTS) / "dark.png", full_page=True)

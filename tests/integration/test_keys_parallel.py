@@ -1,0 +1,87 @@
+"""Many at once: one form makes one key, two editors are never merged in silence."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from accounts.models import User
+from accounts.permissions import Role
+from keys import services
+from keys.models import Key, Secret
+from keys.terms import Terms
+from tests.keys_made import a_billing_key, billing_for, events
+from tests.people import PASSWORD, a_user, acting, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WORKERS = 10
+
+
+@pytest.fixture
+def alice() -> User:
+    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    billing_for(user.account)
+    return user
+
+
+def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
+    """Run `act` `count` times over WORKERS threads, each with a database connection of its own."""
+    gate = threading.Barrier(min(count, WORKERS))
+
+    def one(number: int) -> Any:
+        if number < WORKERS:
+            gate.wait()
+        try:
+            return act(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(one, range(count)))
+
+
+@pytest.mark.quality(11)
+def test_fifty_posts_of_one_form_make_one_key_and_show_its_token_once(alice: User, record_property: Any):
+    token = str(uuid.uuid4())
+    data = {
+        "name": "Robot", "platform": "web", "every_module": "all", "expiry": "never", "enabled": "on",
+        "form_token": token, "password": PASSWORD,
+    }  # fmt: skip
+    client = Client()
+    client.force_login(alice)
+    cookies = client.cookies
+
+    def post(number: int) -> tuple[int, bool]:
+        one = Client()
+        one.cookies = cookies
+        response = one.post("/keys/new/?api=billing", data)
+        return response.status_code, b"data-secret-value>kw_" in response.content
+
+    answers = Counter(at_once(50, post))
+
+    assert answers == {(200, True): 1, (409, False): 49}
+    assert (Key.objects.count(), Secret.objects.count(), len(events("key.created"))) == (1, 1, 1)
+
+
+def test_of_ten_editors_at_once_one_saves(alice: User):
+    key = a_billing_key(alice).key
+    terms = Terms.of(key)
+
+    def edit(number: int) -> bool:
+        try:
+            services.edit(key=key, version=1, terms=replace(terms, name=f"Editor {number}"), by=acting(alice))
+        except services.Stale:
+            return False
+        return True
+
+    assert sum(at_once(10, edit)) == 1
+    assert (Key.objects.get().version, len(events("key.edited"))) == (2, 1)
