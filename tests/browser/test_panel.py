@@ -1,0 +1,189 @@
+"""The panel and what is in it: its address, Back, focus, address entries; and how a shown token goes away again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from accounts.models import User
+from accounts.permissions import Role
+from tests.keys_made import a_billing_key, billing_for
+from tests.people import PASSWORD, a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def alice() -> User:
+    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    billing_for(user.account)
+    return user
+
+
+@pytest.fixture
+def keys(page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]) -> Page:
+    """The list of keys, with one key in it, seen by an administrator."""
+    a_billing_key(alice, name="Invoice robot")
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/?status=active")
+    return page
+
+
+def add_link(page: Page) -> Locator:
+    return page.get_by_role("link", name="Add API key")
+
+
+def opened(page: Page) -> Locator:
+    add_link(page).click()
+    panel = page.get_by_role("dialog", name="Add API key")
+    expect(panel.get_by_label("Application name")).to_be_focused()
+    return panel
+
+
+def test_the_open_panel_has_an_address_that_can_be_shared(keys: Page, page: Page) -> None:
+    opened(keys)
+    expect(keys).to_have_url(re.compile(r"/keys/new/\?api=billing$"))
+    shared = page.context.new_page()
+    shared.goto(keys.url)
+    expect(shared.get_by_role("heading", name="Add API key")).to_be_visible()
+
+
+@pytest.mark.parametrize("way", ["Escape", "Close", "Cancel", "Back"])
+def test_a_closed_panel_gives_address_and_focus_back_without_a_request(keys: Page, way: str) -> None:
+    panel = opened(keys)
+    asked: list[str] = []
+    keys.on("request", lambda request: asked.append(request.url))
+    if way == "Escape":
+        keys.keyboard.press("Escape")
+    elif way == "Back":
+        keys.go_back()
+    elif way == "Close":
+        panel.get_by_role("button", name="Close").click()
+    else:
+        panel.get_by_role("link", name="Cancel").click()
+    expect(panel).to_be_hidden()
+    expect(keys).to_have_url(re.compile(r"/keys/\?status=active$"))
+    expect(add_link(keys)).to_be_focused()
+    assert [url for url in asked if "/static/" not in url] == []
+
+
+def test_forward_to_the_panels_address_shows_its_page(keys: Page) -> None:
+    opened(keys)
+    keys.go_back()
+    expect(keys).to_have_url(re.compile("status=active"))
+    keys.go_forward()
+    expect(keys.get_by_role("heading", name="Add API key")).to_be_visible()
+
+
+def test_addresses_are_added_and_removed_one_at_a_time(keys: Page) -> None:
+    panel = opened(keys)
+    field = panel.get_by_role("textbox", name="IP ACL")
+    field.fill("203.0.113.7")
+    field.press("Enter")
+    field.fill("2001:db8::/32, 198.51.100.0/24")
+    panel.get_by_role("button", name="Add", exact=True).click()
+    expect(field).to_have_value("")
+    entries = panel.get_by_role("list", name="Entries").get_by_role("listitem")
+    expect(entries).to_have_text(["203.0.113.7", "2001:db8::/32", "198.51.100.0/24"])
+    panel.get_by_role("button", name="Remove 2001:db8::/32").click()
+    expect(entries).to_have_text(["203.0.113.7", "198.51.100.0/24"])
+    assert panel.locator("textarea").input_value() == "203.0.113.7\n198.51.100.0/24"
+
+
+def test_what_cannot_be_an_address_is_refused_where_it_is_typed(keys: Page) -> None:
+    panel = opened(keys)
+    field = panel.get_by_role("textbox", name="IP ACL")
+    field.fill("office")
+    panel.get_by_role("button", name="Add", exact=True).click()
+    assert "“office” is not an address" in field.evaluate("field => field.validationMessage")
+    expect(field).to_have_value("office")
+    field.fill("203.0.113.7")
+    assert field.evaluate("field => field.validationMessage") == ""
+
+
+def test_an_address_typed_without_add_is_not_lost(keys: Page) -> None:
+    panel = opened(keys)
+    panel.get_by_role("textbox", name="IP ACL").fill("203.0.113.7")
+    panel.get_by_label("Your password").focus()
+    assert panel.locator("textarea").input_value() == "203.0.113.7"
+
+
+@pytest.fixture
+def shown(keys: Page) -> Locator:
+    """The token's place in the list, after it was asked for with the password."""
+    keys.get_by_role("button", name="Show token").click()
+    modal = keys.get_by_role("dialog", name="Show token")
+    modal.get_by_label("Your password").fill(PASSWORD)
+    modal.get_by_role("button", name="Show token").click()
+    box = keys.locator("[data-secret]")
+    expect(box).to_contain_text("kw_")
+    return box
+
+
+def test_a_shown_token_is_copied_and_said_to_be(keys: Page, shown: Locator) -> None:
+    keys.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    shown.get_by_role("button", name="Copy").click()
+    expect(keys.get_by_role("status")).to_have_text("Copied")
+    copied = keys.evaluate("navigator.clipboard.readText()")
+    assert re.fullmatch(r"kw_\w{12}_\w{38}", copied)
+
+
+def test_hiding_a_token_takes_it_off_the_page(keys: Page, shown: Locator) -> None:
+    shown.get_by_role("button", name="Hide token").click()
+    expect(shown).to_contain_text("********")
+    expect(shown.get_by_role("button", name="Copy")).to_be_hidden()
+    assert not re.search(r"kw_\w{12}_\w{38}", keys.content())
+
+
+def test_a_token_hides_itself_after_30_seconds(
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    page.clock.install()
+    a_billing_key(alice)
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/")
+    page.get_by_role("button", name="Show token").click()
+    modal = page.get_by_role("dialog", name="Show token")
+    modal.get_by_label("Your password").fill(PASSWORD)
+    modal.get_by_role("button", name="Show token").click()
+    box = page.locator("[data-secret]")
+    expect(box).to_contain_text("kw_")
+    page.clock.run_for(29_000)
+    expect(box).to_contain_text("kw_")
+    page.clock.run_for(2_000)
+    expect(box).to_contain_text("********")
+
+
+def test_a_token_is_hidden_when_the_page_is(keys: Page, shown: Locator) -> None:
+    keys.evaluate(
+        """() => {
+          Object.defineProperty(document, "hidden", { value: true, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
+    expect(shown).to_contain_text("********")
+
+
+def test_going_back_to_the_page_does_not_bring_the_token_back(keys: Page, shown: Locator, live_server: Any) -> None:
+    keys.goto(f"{live_server.url}/logs/")
+    keys.go_back()
+    expect(keys.locator("[data-secret]")).to_contain_text("********")
+    assert not re.search(r"kw_\w{12}_\w{38}", keys.content())
+
+
+def test_times_are_utc_until_the_reader_asks_for_their_own(
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    key = a_billing_key(alice).key
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/{key.public_id}/")
+    created = page.locator("time[data-absolute]").first
+    expect(created).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"))
+    page.get_by_role("button", name="Local").click()
+    expect(created).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d$"))
+    page.reload()
+    expect(created).to_have_text(re.compile(r"[+-]\d\d:\d\d$"))
