@@ -52,7 +52,7 @@ class Cluster:
         self.folder = folder.absolute()
         self.fsync = fsync
         self._users: int | None = None
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._keepers: list[subprocess.Popen[bytes]] = []
 
     def join(self) -> None:
         """Hold the server for this process; start it, and make the cluster, if need be. Repeats cost nothing much."""
@@ -62,8 +62,14 @@ class Cluster:
                 self._users = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
                 fcntl.flock(self._users, fcntl.LOCK_SH)
                 atexit.register(self._leave_if_joined_here, os.getpid())
-            if not self._ready():
+            if self._ready():
+                return
+            try:
                 self._start()
+            except BaseException:
+                os.close(self._users)
+                self._users = None
+                raise
 
     def leave(self) -> None:
         """Let go of the server; if nobody else holds it, return when it has stopped."""
@@ -74,10 +80,11 @@ class Cluster:
             self._users = None
             if self._unused():
                 self._stop()
-        if self._keeper is not None:
-            # Stopped by us or by nobody: without a wait it would stay as a zombie of a long-lived process.
+        # Without a wait they would stay as zombies of a long-lived process; one whose server others use stays alive.
+        patience = STOP_SECONDS if self._postmaster() is None else 0
+        for keeper in self._keepers:
             with suppress(subprocess.TimeoutExpired):
-                self._keeper.wait(STOP_SECONDS if self._postmaster() is None else 0)
+                keeper.wait(patience)
 
     def connection(self, user: str) -> dict[str, str]:
         """Parameters for psycopg; valid after join()."""
@@ -89,7 +96,7 @@ class Cluster:
 
     def _leave_if_joined_here(self, pid: int) -> None:
         # A forked child inherits the handler; its end is not ours.
-        if os.getpid() == pid:
+        if os.getpid() == pid and self.folder.exists():
             self.leave()
 
     @contextmanager
@@ -120,7 +127,7 @@ class Cluster:
         if not (confinement.data / "PG_VERSION").exists():
             self._make(confinement)
         with (self.folder / "log").open("wb") as log:
-            self._keeper = subprocess.Popen(
+            keeper = subprocess.Popen(
                 [sys.executable, "-m", "config.embedded", str(self.folder), "fsync" if self.fsync else "no-fsync"],
                 cwd=Path(__file__).parent.parent,
                 stdin=subprocess.DEVNULL,
@@ -128,9 +135,10 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+        self._keepers.append(keeper)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
-            if self._keeper.poll() is not None or time.monotonic() > deadline:
+            if keeper.poll() is not None or time.monotonic() > deadline:
                 raise EmbeddedDatabaseError(f"The embedded PostgreSQL did not start: {self._last_words()}")
             time.sleep(0.01)
 

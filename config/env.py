@@ -59,10 +59,10 @@ class Environment:
     def port(self, name: str, default: int) -> int:
         return self.number(name, default, 1, 65535) or default
 
-    def matching(self, name: str, default: str, pattern: str, right: str) -> str:
+    def matching(self, name: str, default: str, pattern: str, right: str, *, secret: bool = False) -> str:
         value = self.text(name, default)
         if value and not re.fullmatch(pattern, value):
-            self.refuse(name, value, right)
+            self.refuse(name, None if secret else value, right)
         return value
 
     def base_url(self, name: str, default: str) -> str:
@@ -155,8 +155,9 @@ class Environment:
         """`edge:secret,backup:secret` as a dict."""
         secrets: dict[str, str] = {}
         for piece in filter(None, (piece.strip() for piece in value.split(","))):
-            label, _, secret = piece.partition(":")
-            if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", label) or label in secrets:
+            label, colon, secret = piece.partition(":")
+            # Without a colon, what stands there may be the secret.
+            if not colon or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", label) or label in secrets:
                 self.refuse(name, None, "name:secret pairs, each name once, in small letters, digits and hyphens")
             if not re.fullmatch(r"[!-~]{16,200}", secret):
                 self.refuse(name, None, f"a secret of 16 to 200 printable characters without spaces for {label}")

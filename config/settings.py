@@ -20,7 +20,7 @@ env = Environment(os.environ)
 KEYWARD_MODE = env.choice("KEYWARD_MODE", "demo", ("demo", "production"))
 PRODUCTION = KEYWARD_MODE == "production"
 VAR = private_folder(Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute())
-DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 128 characters")
+DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 128 characters", secret=True)
 env.allow("KEYWARD_PASSWORD")
 # Set by `manage.py serve` for the servers it starts: its process number, with which they end.
 SUPERVISOR = env.number("KEYWARD_SUPERVISOR", None, 1, 2**22)

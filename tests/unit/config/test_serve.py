@@ -1,0 +1,206 @@
+"""`manage.py serve` as an operator meets it: both planes, one way to stop, nothing left."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.gateways import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+PATIENCE = 120.0
+
+
+@dataclass
+class Served:
+    process: subprocess.Popen[str]
+    environ: dict[str, str]
+    said: list[str]
+
+    @property
+    def portal(self) -> str:
+        return f"http://127.0.0.1:{self.environ['PORT']}"
+
+
+def processes(environ: dict[str, str]) -> dict[int, str]:
+    """Everything that runs with this test's var folder: process ID and command line."""
+    mark = f"KEYWARD_VAR={environ['KEYWARD_VAR']}".encode()
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                found[int(name)] = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    data = f"{environ['KEYWARD_VAR']}/postgres"
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if os.readlink(f"/proc/{name}/cwd").startswith(data):
+                found[int(name)] = "postgres"
+    return found
+
+
+def gone(environ: dict[str, str], seconds: float = 30) -> dict[int, str]:
+    deadline = time.monotonic() + seconds
+    while (left := processes(environ)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "KEYWARD_VAR": str(tmp_path_factory.mktemp("serve") / "var"),
+        "KEYWARD_DEMO_PASSWORD": "a demo password of ours",
+        "PORT": str(free_port()),
+        "GATEWAY_PORT": str(free_port()),
+    }
+
+
+@contextmanager
+def serving(environ: dict[str, str]) -> Iterator[Served]:
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve", "--prepare"], env=environ, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line.rstrip("\n"))
+            if said[-1] == "Ready":
+                break
+        assert said[-1:] == ["Ready"], said
+        yield Served(process, environ, said)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(PATIENCE)
+        process.stdout.close()
+        assert gone(environ) == {}
+
+
+def status(url: str) -> int:
+    try:
+        with urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        error.close()
+        return error.code
+
+
+def test_a_first_start_says_how_to_sign_in_and_a_call_that_is_answered(environ: dict[str, str]) -> None:
+    with serving(environ) as served:
+        assert served.said[0] == f"Portal: http://localhost:{environ['PORT']}"
+        assert served.said[1] == f"Gateway: http://localhost:{environ['GATEWAY_PORT']}"
+        people = [line for line in served.said if line.startswith("Sign in: ")]
+        assert all(" a demo password of ours (" in line for line in people)
+        assert {"Administrator", "Account Reader", "Auditor", "Support"} <= set(
+            re.findall(r"\((.*), ", "\n".join(people))
+        )
+        assert [line.split(":")[0] for line in served.said[-2:]] == ["Try", "Ready"]
+        answer = subprocess.run(
+            served.said[-2].removeprefix("Try: "), shell=True, capture_output=True, text=True, check=True
+        ).stdout
+        assert answer.startswith("HTTP/1.1 200 OK")
+        assert "x-account: acme" in answer.lower()
+        assert (status(f"{served.portal}/login/"), status(f"{served.portal}/static/nothing.css")) == (200, 404)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(PATIENCE) == 0
+        assert processes(environ) == {}
+
+
+def test_a_second_start_says_the_same(environ: dict[str, str]) -> None:
+    with serving(environ) as served:
+        assert "Sign in: alice@acme.example a demo password of ours (Administrator, Acme Telecom)" in served.said
+    var = Path(environ["KEYWARD_VAR"])
+    assert {stat.S_IMODE((var / name).stat().st_mode) for name in ("demo.json", "secrets/demo_password")} == {0o600}
+
+
+def test_a_client_cannot_move_the_path_by_a_header(environ: dict[str, str]) -> None:
+    with serving(environ) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", int(environ["PORT"]), timeout=10)
+        connection.request("GET", "/login/", headers={"SCRIPT_NAME": "/login"})
+        assert connection.getresponse().status == 400
+        connection.close()
+        assert served.process.poll() is None
+
+
+def test_a_plane_that_dies_is_started_again(environ: dict[str, str]) -> None:
+    with serving(environ) as served:
+        time.sleep(6)
+        master = next(
+            pid
+            for pid, command in processes(environ).items()
+            if "gunicorn_gateway" in command and parent(pid) == served.process.pid
+        )
+        os.kill(master, signal.SIGKILL)
+        assert answers_again(f"http://127.0.0.1:{environ['GATEWAY_PORT']}/health/ready")
+
+
+def test_a_killed_database_is_started_again(environ: dict[str, str]) -> None:
+    with serving(environ) as served:
+        postmaster = int((Path(environ["KEYWARD_VAR"]) / "postgres/server/data/postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        assert answers_again(f"{served.portal}/health/ready")
+
+
+def test_kill_9_of_serve_takes_everything_with_it(environ: dict[str, str]) -> None:
+    with serving(environ) as served:
+        served.process.kill()
+        served.process.wait()
+        assert gone(environ, 60) == {}
+
+
+@pytest.mark.parametrize("variable", ["PORT", "GATEWAY_PORT"])
+def test_a_taken_port_gets_one_line(environ: dict[str, str], variable: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "manage.py", "serve"],
+            env=environ | {variable: str(port)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"{variable} {port} is not free")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_demo_is_loaded_into_an_empty_database_only(environ: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "demo"], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert done.stderr == "The database is not empty, so the demo is not loaded: it needs a new one.\n"
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def answers_again(url: str) -> bool:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        with suppress(OSError, http.client.HTTPException):
+            if status(url) == 200:
+                return True
+    return False
