@@ -19,7 +19,7 @@ PAGE_SIZE = 50
 LAST_PAGE = 200  # whoever needs row 10,001 is better served by the search
 
 # A column's name in the address -> what it sorts by, and whether its first click sorts downwards.
-COLUMNS = {
+COLUMNS: dict[str, tuple[Any, bool]] = {
     "created": (F("created_at"), True),
     "name": (Lower("name"), False),
     "owner": (Lower("owner__nickname"), False),

@@ -65,11 +65,11 @@ class KeyForm(forms.Form):
         self.fields["addresses"].required = rules.addresses == "required"
         self.fields["every_module"].label = rules.modules_called
         self.fields["modules"].label = f"{rules.modules_called} of this key"
-        self.fields["modules"].choices = list(self.known_modules.items())
+        _choose(self.fields["modules"], list(self.known_modules.items()))
         self.fields |= {field.slug: _asked(field) for field in rules.fields}
         self.order_fields(["name", *(field.slug for field in rules.fields), "addresses"])
         if choices := self._lifetimes():
-            self.fields["expiry"].choices = choices
+            _choose(self.fields["expiry"], choices)
         else:
             del self.fields["expiry"], self.fields["expires_on"]
 
@@ -185,6 +185,11 @@ class EditForm(KeyForm):
         self.fields["expiry"].initial = "keep"
         words = f"As it is: {now:%Y-%m-%d %H:%M} UTC" if now else "As it is: never"
         return [("keep", words), *(choice for choice in choices if now or choice[0] != "never")]
+
+
+def _choose(field: forms.Field, choices: list[tuple[str, str]]) -> None:
+    assert isinstance(field, forms.ChoiceField)
+    field.choices = choices
 
 
 def _asked(field: Field) -> forms.Field:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import needs
+from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from accounts.policy import require_active
 from keys.apis.policy import Policy
 from keys.forms import CreateForm
 from keys.policy import apis_of
 from keys.services import AlreadyCreated, Invalid, create
-from keys.views.pages import answer, confirmed, posted
+from keys.views.pages import account_of, answer, confirmed, posted
 
 
 @needs(Permission.KEYS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
-def key_new(request: HttpRequest) -> HttpResponse:
-    account = request.user.account
+def key_new(request: SignedIn) -> HttpResponse:
+    account = account_of(request)
     require_active(account)
     apis, slug = list(apis_of(request.user)), request.GET.get("api", "")
     chosen = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]

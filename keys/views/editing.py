@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import needs
+from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
-from audit.actor import NotConfirmed
+from audit.actor import Actor, NotConfirmed
 from keys.apis.policy import Policy
 from keys.forms import EditForm
 from keys.models import Key
@@ -24,13 +24,13 @@ ASK = "This lets more in than before, so it needs your password."
 
 @needs(Permission.KEYS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
-def key_edit(request: HttpRequest, public_id: str) -> HttpResponse:
+def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = _form(posted(request), key)
     status = 422 if request.method == "POST" else 200
     context: dict[str, Any] = {"key": key, "form": form}
     if form.is_valid():
-        by = request.actor
+        by: Actor | None = request.actor
         if form.cleaned_data["password"]:
             by = confirmed(request, form, "key.edit", key.public_id)
         try:
@@ -53,7 +53,7 @@ def _form(data: Any, key: Key) -> EditForm:
     return EditForm(data, key=key, rules=Policy.read(key.api.policy), modules=key.api.modules.order_by("position"))
 
 
-def _again(request: HttpRequest, stale: Stale) -> dict[str, Any]:
+def _again(request: SignedIn, stale: Stale) -> dict[str, Any]:
     """The form with everything typed, for the version that the other one saved, and what that one changed."""
     typed = request.POST.copy()
     typed["version"] = str(stale.key.version)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts.access import needs
+from accounts.access import SignedIn, needs
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import has
@@ -18,7 +18,7 @@ from keys.filters import COLUMNS, KeyFilter
 from keys.models import Api, Key
 from keys.policy import apis_of, visible_to
 from keys.selectors import for_page
-from keys.views.pages import answer, found
+from keys.views.pages import account_of, answer, found
 
 HEADINGS = {"created": "Created", "name": "Name", "owner": "Owner", "age": "Secret age", "used": "Last used"}
 
@@ -39,10 +39,10 @@ class Heading(NamedTuple):
 
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
-def key_list(request: HttpRequest) -> HttpResponse:
+def key_list(request: SignedIn) -> HttpResponse:
     apis = list(apis_of(request.user))
     keys = KeyFilter(request.GET, for_page(visible_to(request.user)), apis=apis)
-    context = {"filter": keys, "apis": apis, "account": request.user.account, "may_change": _may_change(request)}
+    context = {"filter": keys, "apis": apis, "account": account_of(request), "may_change": _may_change(request)}
     if not keys.is_valid():
         return answer(request, "list", context, 400)
     rows, more = keys.rows()
@@ -65,7 +65,7 @@ def key_list(request: HttpRequest) -> HttpResponse:
 
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
-def key_detail(request: HttpRequest, public_id: str) -> HttpResponse:
+def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
     key = found(request, public_id)
     rules = Policy.read(key.api.policy)
     return answer(
@@ -73,7 +73,7 @@ def key_detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "detail",
         {
             "key": key,
-            "account": request.user.account,
+            "account": account_of(request),
             "may_change": _may_change(request),
             "may_see_log": has(request.user, Permission.LOG_SEE),
             "rules": rules,
@@ -82,11 +82,11 @@ def key_detail(request: HttpRequest, public_id: str) -> HttpResponse:
     )
 
 
-def _may_change(request: HttpRequest) -> bool:
-    return has(request.user, Permission.KEYS_CHANGE) and request.user.account.status == Account.Status.ACTIVE
+def _may_change(request: SignedIn) -> bool:
+    return has(request.user, Permission.KEYS_CHANGE) and account_of(request).status == Account.Status.ACTIVE
 
 
-def _add(request: HttpRequest, apis: list[Api]) -> Add | None:
+def _add(request: SignedIn, apis: list[Api]) -> Add | None:
     if not has(request.user, Permission.KEYS_CHANGE):
         return None
     url = reverse("key-new")
@@ -97,12 +97,12 @@ def _add(request: HttpRequest, apis: list[Api]) -> Add | None:
     return Add(f"Add {noun}", f"{url}?{urlencode({'api': apis[0].slug})}", _inactive(request))
 
 
-def _inactive(request: HttpRequest) -> str:
-    status = request.user.account.status
+def _inactive(request: SignedIn) -> str:
+    status = account_of(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its keys cannot be created or changed."
 
 
-def _heading(request: HttpRequest, sort_by: str, name: str) -> Heading:
+def _heading(request: SignedIn, sort_by: str, name: str) -> Heading:
     """A column's heading: a click sorts by it, another the other way round."""
     _, down_first = COLUMNS[name]
     here = sort_by.removeprefix("-") == name
@@ -117,7 +117,7 @@ def _heading(request: HttpRequest, sort_by: str, name: str) -> Heading:
     )
 
 
-def _page(request: HttpRequest, number: int) -> str:
+def _page(request: SignedIn, number: int) -> str:
     query = request.GET.copy()
     query["page"] = str(number)
     return f"?{query.urlencode()}"

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
+from accounts.access import SignedIn
 from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, confirm
+from accounts.models import Account
 from accounts.policy import require_active
 from audit.actor import Actor
 from keys.models import Key
@@ -19,7 +21,13 @@ from keys.policy import visible_to
 from keys.selectors import for_page
 
 
-def found(request: HttpRequest, public_id: str) -> Key:
+def account_of(request: SignedIn) -> Account:
+    """The user's account: only members of one may open these pages."""
+    assert request.user.account is not None
+    return request.user.account
+
+
+def found(request: SignedIn, public_id: str) -> Key:
     """The key, if this user may see it; another account's or a deleted one is not there."""
     key = for_page(visible_to(request.user)).filter(public_id=public_id).first()
     if key is None:
@@ -27,10 +35,10 @@ def found(request: HttpRequest, public_id: str) -> Key:
     return key
 
 
-def found_to_change(request: HttpRequest, public_id: str) -> Key:
+def found_to_change(request: SignedIn, public_id: str) -> Key:
     """As `found`; a pending or suspended account's keys are not changed."""
     key = found(request, public_id)
-    require_active(request.user.account)
+    require_active(account_of(request))
     return key
 
 
@@ -43,12 +51,12 @@ def gone_is_not_found() -> Iterator[None]:
         raise Http404("The key was deleted in the meantime.") from gone
 
 
-def posted(request: HttpRequest) -> QueryDict | None:
+def posted(request: SignedIn) -> QueryDict | None:
     """What a form is bound to; an empty POST is a form with nothing filled in, not a fresh one."""
     return request.POST if request.method == "POST" else None
 
 
-def confirmed(request: HttpRequest, form: forms.Form, action: str, target: str) -> Actor | None:
+def confirmed(request: SignedIn, form: forms.Form, action: str, target: str) -> Actor | None:
     """The actor with the password's consent to the action; None if it is wrong, and the form says so at the field."""
     try:
         consent = confirm(request.user, form.cleaned_data["password"], action=action, target=target, by=request.actor)
@@ -58,7 +66,7 @@ def confirmed(request: HttpRequest, form: forms.Form, action: str, target: str) 
     return request.actor.confirmed(consent)
 
 
-def answer(request: HttpRequest, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+def answer(request: SignedIn, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
     """The page `keys/<name>.html`, or for htmx and panels the fragment that it includes. Never stored: a page of keys
     that history brings back would be out of date, or hold a secret."""
     template = f"keys/_{name}.html" if request.htmx else f"keys/{name}.html"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import needs
+from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from keys.apis.policy import Policy
 from keys.forms import ConfirmForm
@@ -16,7 +16,7 @@ from keys.views.pages import answer, confirmed, found_to_change, gone_is_not_fou
 
 @needs(Permission.KEYS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
-def key_reveal(request: HttpRequest, public_id: str) -> HttpResponse:
+def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
     """The script asks for JSON and puts the token into the page itself; without it, the POST's own page shows it."""
     key = found_to_change(request, public_id)
     rules = Policy.read(key.api.policy)

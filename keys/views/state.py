@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import needs
+from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from keys.forms import ConfirmForm
 from keys.services import delete, disable, enable
@@ -18,7 +18,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 
 @needs(Permission.KEYS_CHANGE)
 @_methods
-def key_enable(request: HttpRequest, public_id: str) -> HttpResponse:
+def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = ConfirmForm(posted(request))
     by = confirmed(request, form, "key.enable", key.public_id) if form.is_valid() else None
@@ -32,7 +32,7 @@ def key_enable(request: HttpRequest, public_id: str) -> HttpResponse:
 
 @needs(Permission.KEYS_CHANGE)
 @_methods
-def key_disable(request: HttpRequest, public_id: str) -> HttpResponse:
+def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
         return answer(request, "disable", {"key": key})
@@ -44,7 +44,7 @@ def key_disable(request: HttpRequest, public_id: str) -> HttpResponse:
 
 @needs(Permission.KEYS_CHANGE)
 @_methods
-def key_delete(request: HttpRequest, public_id: str) -> HttpResponse:
+def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
         return answer(request, "delete", {"key": key})
