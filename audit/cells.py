@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from psycopg import ClientCursor, Cursor
 
 from audit.models import Call
-from audit.phones import Mask
+from audit.phones import END, SHORTEST, START
 
 # In the order that readers of exports rely on.
 COLUMNS = (
@@ -28,25 +28,33 @@ TYPED = {
 }
 
 
-def copy_statement(rows: QuerySet[Call], mask: Mask | None, cursor: Cursor) -> bytes:
-    """COPY of the rows, newest first, as CSV without a header. COPY takes no parameters: they are bound here."""
+def copy_statement(rows: QuerySet[Call], cursor: Cursor, *, masking: bool) -> bytes:
+    """COPY of the rows, newest first, as CSV without a header. COPY takes no parameters: they are bound here.
+
+    With `masking`, cells that may hold a phone number are marked for audit.phones.
+    """
     sql, params = rows.order_by().values(*COLUMNS).query.sql_with_params()
-    selected = f"({ClientCursor(cursor.connection).mogrify(sql, params)}) AS c"
-    if mask:
-        # OFFSET 0 keeps the planner from masking anew at every mention of the column.
-        columns = ", ".join(f"{mask.sql(name)} AS {name}" if name in MASKED else name for name in COLUMNS)
-        selected = f"(SELECT {columns} FROM {selected} OFFSET 0) AS c"
-    cells = ", ".join(f"{TYPED.get(name) or neutral(f'c.{name}')} AS {name}" for name in COLUMNS)
+    selected = ClientCursor(cursor.connection).mogrify(sql, params)
+    cells = ", ".join(f"{_cell(name, masking)} AS {name}" for name in COLUMNS)
     # "c." in ORDER BY: a bare `time` would be the text of the same name.
-    ordered = f"SELECT {cells} FROM {selected} ORDER BY c.time DESC, c.request_id DESC"
+    ordered = f"SELECT {cells} FROM ({selected}) AS c ORDER BY c.time DESC, c.request_id DESC"
     return f"COPY ({ordered}) TO STDOUT (FORMAT csv)".encode()
+
+
+def _cell(name: str, masking: bool) -> str:
+    if name in TYPED:
+        return TYPED[name]
+    cell = neutral(f"c.{name}")
+    if not masking or name not in MASKED:
+        return cell
+    return f"CASE WHEN c.{name} ~ '[0-9]{{{SHORTEST}}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
 
 
 def neutral(cell: str) -> str:
     """SQL for a text that no spreadsheet takes for a formula: a quote before = @ TAB CR LF (PostgreSQL holds no NUL),
-    and before + - unless the whole cell is a number, which a phone number is."""
+    and before + - unless the whole cell is a number, which a phone number is. Letters are let through at once."""
     return (
-        f"CASE WHEN ascii({cell}) IN (61, 64, 9, 13, 10) "
-        f"OR ascii({cell}) IN (43, 45) AND {cell} !~ '^[+-][0-9]+([.][0-9]+)?$' "
+        f"CASE WHEN ascii({cell}) < 65 AND (ascii({cell}) IN (61, 64, 9, 13, 10) "
+        f"OR ascii({cell}) IN (43, 45) AND {cell} !~ '^[+-][0-9]+([.][0-9]+)?$') "
         f"THEN '''' || {cell} ELSE {cell} END"
     )

@@ -1,7 +1,7 @@
 """The API log as a file: made by PostgreSQL over one snapshot, streamed in constant memory, and told of in the trail.
 
-Formatting, masking and neutralising are SQL (audit.cells), so that the server's work and the sending overlap, and this
-process only joins rows into blocks.
+Formatting and neutralising are SQL (audit.cells), so that the server's work and the sending overlap, and this process
+only joins rows into blocks and hides phone numbers in them.
 """
 
 from __future__ import annotations
@@ -81,21 +81,24 @@ class CallExport:
         deadline = time.monotonic() + LONGEST
         pending: list[Buffer] = []
         size = 0
-        with snapshot(seconds=LONGEST) as cursor, cursor.copy(copy_statement(self.selected, self.mask, cursor)) as copy:
-            for message in copy:
-                pending.append(message[:-1])
-                size += len(message)
-                if size >= BLOCK:
-                    yield self._joined(pending)
-                    pending, size = [], 0
-                    if time.monotonic() > deadline:
-                        raise TookTooLong
+        with snapshot(seconds=LONGEST) as cursor:
+            statement = copy_statement(self.selected, cursor, masking=self.mask is not None)
+            with cursor.copy(statement) as copy:
+                for message in copy:
+                    pending.append(message[:-1])
+                    size += len(message)
+                    if size >= BLOCK:
+                        yield self._joined(pending)
+                        pending, size = [], 0
+                        if time.monotonic() > deadline:
+                            raise TookTooLong
         if pending:
             yield self._joined(pending)
 
     def _joined(self, rows: list[Buffer]) -> bytes:
         self.rows += len(rows)
-        return b"\r\n".join([*rows, b""])
+        block = b"\r\n".join([*rows, b""])
+        return self.mask.hide_marked(block) if self.mask else block
 
     def _end(self, name: str, **data: str) -> None:
         self.ended = True
