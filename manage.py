@@ -13,6 +13,8 @@ def main() -> None:
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("Django is not installed for this Python. Run ./start --install, then .venv/bin/python manage.py.")
+    from django.db.utils import OperationalError
+
     from config.env import Misconfigured
 
     try:
@@ -23,6 +25,9 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except Misconfigured as error:
         sys.exit(str(error))
+    except OperationalError as error:
+        # libpq's text names the address that was tried, on lines of its own; never a password.
+        sys.exit(f"The database does not answer: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -21,6 +21,7 @@ import stat
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 # A socket's path has 107 bytes on Linux, 103 on macOS.
 SOCKET_FOLDER_BYTES = 103 - len("/.s.PGSQL.5432")
@@ -89,7 +90,7 @@ class Confinement:
         self.own(folder)
         return folder
 
-    def _ids(self) -> dict[str, object]:
+    def _ids(self) -> dict[str, Any]:
         return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
 
 

@@ -5,6 +5,8 @@ Run by `migrate` as the owner; it first takes all rights back, so that a right n
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
@@ -85,6 +87,6 @@ def _sequences(cursor: CursorWrapper, tables: set[str]) -> list[str]:
     return [row[0] for row in _rows(cursor, statement, [sorted(tables)])]
 
 
-def _rows(cursor: CursorWrapper, statement: str, parameters: list[object] | None = None) -> list[tuple[str]]:
+def _rows(cursor: CursorWrapper, statement: str, parameters: list[Any] | None = None) -> list[tuple[str]]:
     cursor.execute(statement, parameters)
     return list(cursor.fetchall())

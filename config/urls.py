@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import include, path
 
 from config import health
@@ -11,10 +9,10 @@ from config import health
 urlpatterns = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("", include("accounts.urls")),
+    path("", include("keys.urls")),
+    path("", include("audit.urls")),
 ]
-for urls in ("accounts.urls", "keys.urls", "audit.urls"):
-    if find_spec(urls):
-        urlpatterns.append(path("", include(urls)))
 
 handler400 = "config.errors.bad_request"
 handler403 = "config.errors.forbidden"

@@ -109,12 +109,9 @@ def _installed(request: pytest.FixtureRequest) -> None:
     if not transactional and not (marker and marker.kwargs.get("transaction")):
         return
     request.getfixturevalue("transactional_db")
-    from importlib.util import find_spec
-
     from django.core.cache import cache
 
-    cache.clear()
-    if find_spec("keys.apis"):
-        from keys import apis
+    from keys import apis
 
-        apis.install_presets()
+    cache.clear()
+    apis.install_presets()

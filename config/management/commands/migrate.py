@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from django.core.management import call_command
@@ -10,7 +9,9 @@ from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
 
+from audit import calls
 from config import roles
+from keys import apis
 
 # A migration waits this long for a lock and then gives up, instead of making every query behind it wait too.
 LOCK_TIMEOUT_MS = 2000
@@ -30,9 +31,5 @@ class Command(migrate.Command):
             return
         call_command("createcachetable", database=database, verbosity=0)
         roles.grant()
-        for module, function in (("audit.calls", "ensure_partitions"), ("keys.apis", "install_presets")):
-            try:
-                getattr(import_module(module), function)()
-            except ModuleNotFoundError as error:
-                if error.name != module:
-                    raise
+        calls.ensure_partitions()
+        apis.install_presets()
