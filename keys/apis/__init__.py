@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Account
 from accounts.permissions import Permission
@@ -22,9 +22,13 @@ from keys.models import Api, Enablement, Module, Route
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 
 
+@transaction.atomic
 def install_presets() -> None:
     """Add each preset that is not there yet: `<slug>.openapi.yaml` beside `<slug>.policy.yaml`."""
     by = Actor.command("migrate")
+    with connection.cursor() as cursor:
+        # Of two nodes that migrate at once, the second waits and finds them there.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('keys.apis.install_presets', 0))")
     for path in sorted(PRESETS.glob("*.policy.yaml")):
         slug = path.name.removesuffix(".policy.yaml")
         if not Api.objects.filter(slug=slug).exists():
