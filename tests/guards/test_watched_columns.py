@@ -1,0 +1,75 @@
+"""A column either moves the epoch when it changes, or somebody said why it decides nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.apps import apps
+from django.db import connection
+
+ROWS_OWN = "the row's own number"
+SHOWN = "shown on pages, never to an upstream"
+# Table and column that the gateway does not decide by, and why. An entry that no longer fits fails.
+DECIDES_NOTHING = {
+    "keys_key": {"id": ROWS_OWN, "fields": SHOWN, "version": "for people who edit at once", "created_at": SHOWN},
+    "keys_secret": {"id": ROWS_OWN, "sealed": "read by Show token alone", "created_at": SHOWN},
+    "keys_address": {"id": ROWS_OWN},
+    "keys_keymodule": {"id": ROWS_OWN},
+    "keys_api": {"id": ROWS_OWN, "name": SHOWN, "document": "its routes are rows", "created_at": SHOWN},
+    "keys_module": {"id": ROWS_OWN, "name": SHOWN, "number": SHOWN, "position": SHOWN},
+    "keys_route": {"id": ROWS_OWN},
+    "keys_enablement": {"id": ROWS_OWN},
+    "accounts_account": {"id": ROWS_OWN, "name": SHOWN, "created_at": SHOWN},
+    "accounts_user": {
+        "id": ROWS_OWN,
+        "email": SHOWN,
+        "password": "for sign-in",
+        "last_login": "for sign-in",
+        "sessions_ended": "for sign-in",
+        "roles": "what a person may do in the portal; a key's owner needs none",
+        "account_id": "a user never changes account",
+        "created_at": SHOWN,
+    },
+}
+TABLES_THAT_DECIDE_NOTHING = {
+    "keys_secretuse": "when a secret was last used: written by the gateway itself",
+    "keys_creation": "create forms that were used",
+    "accounts_confirmationattempts": "wrong passwords in confirmations",
+}
+
+
+@pytest.fixture
+def watched(db: None) -> dict[str, set[str]]:
+    """The columns in each update trigger's WHEN, as the database has them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger"
+            " WHERE tgname LIKE '%\\_epoch\\_update'"
+        )
+        return {table: set(re.findall(r"\bold\.(\w+)", definition)) for table, definition in cursor.fetchall()}
+
+
+def columns() -> dict[str, set[str]]:
+    ours = [*apps.get_app_config("accounts").get_models(), *apps.get_app_config("keys").get_models()]
+    return {model._meta.db_table: {field.column for field in model._meta.concrete_fields} for model in ours}
+
+
+def test_every_column_moves_the_epoch_or_decides_nothing(watched: dict[str, set[str]]) -> None:
+    unsaid = {
+        table: left
+        for table, names in columns().items()
+        if table not in TABLES_THAT_DECIDE_NOTHING
+        and (left := names - watched.get(table, set()) - set(DECIDES_NOTHING.get(table, {})))
+    }
+    assert unsaid == {}
+
+
+def test_no_reason_is_stale(watched: dict[str, set[str]]) -> None:
+    known = columns()
+    assert set(TABLES_THAT_DECIDE_NOTHING) | set(DECIDES_NOTHING) <= set(known)
+    stale = {table: set(reasons) & watched.get(table, set()) for table, reasons in DECIDES_NOTHING.items()}
+    stale |= {
+        table: set(reasons) - known[table] for table, reasons in DECIDES_NOTHING.items() if set(reasons) - known[table]
+    }
+    assert {table: names for table, names in stale.items() if names} == {}
