@@ -129,8 +129,10 @@ LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction
 
 def database(name: str, options: dict[str, Any]) -> dict[str, Any]:
     url = env.url(name, "db", "")
-    url["ENGINE"] = "django.db.backends.postgresql"
-    return url | {"OPTIONS": url.get("OPTIONS", {}) | options}
+    given = url.get("OPTIONS", {})
+    # A socket's folder, as libpq's URLs have it: postgresql://user:password@/name?host=/run/postgresql
+    host = given.pop("host", url["HOST"])
+    return url | {"ENGINE": "django.db.backends.postgresql", "HOST": host, "OPTIONS": given | options}
 
 
 def embedded(user: str, options: dict[str, Any]) -> dict[str, Any]:
