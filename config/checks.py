@@ -1,0 +1,24 @@
+"""What `check --deploy` says about an installation beyond Django's own list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Tags, Warning, register
+
+
+@register(Tags.security, deploy=True)
+def installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    default, maintenance = settings.DATABASES["default"], settings.DATABASES["maintenance"]
+    found = {
+        "W001": not settings.PRODUCTION and "KEYWARD_MODE is demo: set it to production.",
+        "W002": settings.EMBEDDED_DATABASE and "The database is the embedded one: set DATABASE_URL.",
+        "W003": default["USER"] == maintenance["USER"]
+        and "The application is its database's owner and could change what is logged: set MAINTENANCE_DATABASE_URL.",
+        "W004": not settings.HTTPS and "BASE_URL is not https: passwords and sessions would travel in clear.",
+        "W005": not settings.GATEWAY_SECRETS
+        and not settings.GATEWAY_SOCKET
+        and "Neither GATEWAY_SECRETS nor GATEWAY_SOCKET is set: no proxy can prove itself, every call is refused.",
+    }
+    return [Warning(message, id=f"keyward.{number}") for number, message in found.items() if message]

@@ -1,0 +1,42 @@
+"""`check --deploy` names what an installation still lacks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.unit.config.test_settings import ROOT, production
+
+
+def check(var: Path, **environ: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy"],
+        env={"PATH": os.environ["PATH"], "KEYWARD_VAR": str(var), **environ},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_whole_installation_has_nothing_to_say(tmp_path: Path) -> None:
+    environ = production() | {
+        "DATABASE_URL": "postgresql://app:x@db.example/keyward",
+        "MAINTENANCE_DATABASE_URL": "postgresql://owner:x@db.example/keyward",
+        "GATEWAY_SECRETS": "nginx:0123456789abcdef0123456789abcdef",
+    }
+    assert check(tmp_path, **environ) == "System check identified no issues (3 silenced).\n"
+
+
+def test_one_role_for_everything_is_reported(tmp_path: Path) -> None:
+    said = check(tmp_path, **production(), DATABASE_URL="postgresql://owner:x@db.example/keyward")
+    assert "set MAINTENANCE_DATABASE_URL" in said
+    assert "no proxy can prove itself" in said
+
+
+def test_the_demo_is_reported(tmp_path: Path) -> None:
+    said = check(tmp_path)
+    assert ("KEYWARD_MODE is demo" in said, "The database is the embedded one" in said) == (True, True)
