@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application over a test's own database. `TEST_PLANT` plants a fault that a test must notice."""
+"""The gateway as an ASGI application over a test's database. `TEST_PLANT` plants a fault that a test must notice."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if planted := os.environ.get("TEST_PLANT"):
 
 app = Gateway(
     conninfo=os.environ["TEST_CONNINFO"],
-    peppers={int(number): base64.b64decode(pepper) for number, pepper in json.loads(os.environ["TEST_PEPPERS"]).items()},
+    peppers={
+        int(number): base64.b64decode(pepper) for number, pepper in json.loads(os.environ["TEST_PEPPERS"]).items()
+    },
     secrets={"tests": os.environ["TEST_SECRET"]},
 )

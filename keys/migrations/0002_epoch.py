@@ -2,8 +2,8 @@
 
 Gateways decide from memory and write their rows only if the epoch is still the one they decided under. The triggers are
 row-level constraint triggers, deferred to the commit, so that a transaction holds the epoch's row for an instant only;
-`WHEN` names the deciding columns, so that a sign-in bumps nothing. The token is random at each bump: a database that was
-restored or promoted is never mistaken for the one a process knew.
+`WHEN` names the deciding columns, so that a sign-in bumps nothing. The token is random at each bump: a database that
+was restored or promoted is never mistaken for the one a process knew.
 """
 
 from __future__ import annotations

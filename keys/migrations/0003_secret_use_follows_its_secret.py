@@ -1,5 +1,5 @@
-"""A secret's last use goes with the secret, by the database itself: a gateway may be writing it at that moment, and then
-the deletion waits for the row and takes it along instead of failing."""
+"""A secret's last use goes with the secret, by the database itself: a gateway may be writing it at that moment, and
+then the deletion waits for the row and takes it along instead of failing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from django.db import migrations, models
 CASCADE = """
 DO $$
 DECLARE
-    made_by_django text := (SELECT conname FROM pg_constraint WHERE conrelid = 'keys_secretuse'::regclass AND contype = 'f');
+    made_by_django text := (
+        SELECT conname FROM pg_constraint WHERE conrelid = 'keys_secretuse'::regclass AND contype = 'f'
+    );
 BEGIN
     EXECUTE format('ALTER TABLE keys_secretuse DROP CONSTRAINT %I', made_by_django);
     ALTER TABLE keys_secretuse ADD CONSTRAINT secret_use_follows_its_secret

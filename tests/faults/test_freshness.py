@@ -15,7 +15,7 @@ from django.db import connections
 
 from accounts.models import Account, User
 from audit.models import Call
-from keys.models import Address, Api, Enablement, Key, KeyModule, Module, Route, Secret
+from keys.models import Address, Api, Enablement, Key, KeyModule, Module, Route
 from keys.secrets import digest, mint
 from tests.gateways import Asker, gateway
 from tests.keyring import KeyAndToken, a_key, a_secret, an_api
@@ -23,7 +23,9 @@ from tests.people import a_user, an_account
 
 epoch_migration = importlib.import_module("keys.migrations.0002_epoch")
 TRIGGERS = {
-    trigger: create for watched in epoch_migration.WATCHED for trigger, create in epoch_migration.triggers(watched).items()
+    trigger: create
+    for watched in epoch_migration.WATCHED
+    for trigger, create in epoch_migration.triggers(watched).items()
 }
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
@@ -98,9 +100,13 @@ def create_key_again(world: World) -> None:
 CHANGES = {
     "keys_key_epoch_insert": Change(create_key_again, unknown_key),
     "keys_key_epoch_update": Change(lambda world: _update(Key, world.probe.key, enabled=False)),
-    "keys_key_epoch_delete": Change(lambda world: sql("DELETE FROM keys_key WHERE id = %s", world.probe.key.pk), without_secrets),
+    "keys_key_epoch_delete": Change(
+        lambda world: sql("DELETE FROM keys_key WHERE id = %s", world.probe.key.pk), without_secrets
+    ),
     "keys_secret_epoch_insert": Change(lambda world: _secret_again(world), without_secrets),
-    "keys_secret_epoch_update": Change(lambda world: world.probe.key.secrets.update(digest=digest(mint("kw").token, b"x" * 32))),
+    "keys_secret_epoch_update": Change(
+        lambda world: world.probe.key.secrets.update(digest=digest(mint("kw").token, b"x" * 32))
+    ),
     "keys_secret_epoch_delete": Change(without_secrets),
     "keys_secret_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_secret CASCADE")),
     "keys_address_epoch_insert": Change(restricted),
@@ -114,7 +120,9 @@ CHANGES = {
     "keys_api_epoch_insert": Change(lambda world: an_api_without_modules(), api="later"),
     "keys_api_epoch_update": Change(lambda world: _update(Api, world.api, policy={"credentials": ["token"]})),
     "keys_api_epoch_delete": Change(
-        lambda world: Api.objects.filter(slug="later").delete() and None, lambda world: an_api_without_modules(), "later"
+        lambda world: Api.objects.filter(slug="later").delete() and None,
+        lambda world: an_api_without_modules(),
+        "later",
     ),
     "keys_module_epoch_insert": Change(lambda world: _new_module(world)),
     "keys_module_epoch_update": Change(lambda world: _rename_module(world)),
@@ -124,7 +132,9 @@ CHANGES = {
     "keys_route_epoch_insert": Change(
         lambda world: _route(world), lambda world: Route.objects.filter(template="/customers").delete() and None
     ),
-    "keys_route_epoch_update": Change(lambda world: Route.objects.filter(template="/customers").update(template="/c") and None),
+    "keys_route_epoch_update": Change(
+        lambda world: Route.objects.filter(template="/customers").update(template="/c") and None
+    ),
     "keys_route_epoch_delete": Change(lambda world: Route.objects.filter(template="/customers").delete() and None),
     "keys_route_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_route")),
     "keys_enablement_epoch_insert": Change(

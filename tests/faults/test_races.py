@@ -67,7 +67,9 @@ def noise(keys: list[KeyAndToken]) -> Iterator[None]:
             turn = 0
             while not stop.is_set():
                 turn += 1
-                own.execute("UPDATE keys_key SET name = %s WHERE id = %s", (f"Noise {turn}", keys[turn % len(keys)].key.pk))
+                own.execute(
+                    "UPDATE keys_key SET name = %s WHERE id = %s", (f"Noise {turn}", keys[turn % len(keys)].key.pk)
+                )
                 time.sleep(0.015)
 
     thread = threading.Thread(target=change)
@@ -79,7 +81,9 @@ def noise(keys: list[KeyAndToken]) -> Iterator[None]:
         thread.join()
 
 
-async def race(ports: list[int], raced: KeyAndToken, others: list[str], revoke: Callable[[], None]) -> tuple[int, list[str]]:
+async def race(
+    ports: list[int], raced: KeyAndToken, others: list[str], revoke: Callable[[], None]
+) -> tuple[int, list[str]]:
     """Ask every process without pause, revoke meanwhile, and ask each again after the commit."""
     committed = asyncio.Event()
     warmed = [asyncio.Event() for _ in ports]
@@ -154,7 +158,9 @@ def _fresh_key(api: Api, turn: int) -> KeyAndToken:
 
 @pytest.mark.quality(6)
 @pytest.mark.parametrize("kind", REVOCATIONS, ids=lambda kind: kind.__name__)
-def test_no_call_after_the_commit_is_let_through(kind: Callable[[Key], None], full: bool, figure: Callable[..., None]) -> None:
+def test_no_call_after_the_commit_is_let_through(
+    kind: Callable[[Key], None], full: bool, figure: Callable[..., None]
+) -> None:
     outcome = races(kind, 1000 if full else 200)
     figure(f"{kind.__name__}: {outcome.races} races, {outcome.asked} calls, {len(outcome.stale)} stale")
     assert outcome.stale == []
