@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from accounts.models import User
 from accounts.permissions import Role
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import NARROW
+from tests.logbook import a_call
 from tests.people import PASSWORD, a_user, an_account
 
 SignIn = Callable[[Page, str, str], None]
@@ -102,10 +105,32 @@ def test_the_single_key_shortcuts_can_be_switched_off(page: Page, alice: str, si
     expect(help_dialog).to_be_hidden()
 
 
-def test_the_first_load_stays_under_60_kb(page: Page, live_server: Any) -> None:
-    sizes: list[int] = []
-    page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
-    page.goto(f"{live_server.url}/login/", wait_until="networkidle")
-    assert len(sizes) > 5
-    # The test server sends static files as they are; the portal's compresses them to about a third.
-    assert sum(sizes) < 3 * 60_000
+def test_the_first_load_stays_under_60_kb_compressed(page: Page, live_server: Any, alice: str, sign_in: SignIn) -> None:
+    sign_in(page, alice, PASSWORD)
+    state = page.context.storage_state()
+    assert page.context.browser is not None
+    first_time = page.context.browser.new_context(storage_state=state)
+    fresh = first_time.new_page()
+    bodies: list[bytes] = []
+    fresh.on("requestfinished", lambda request: bodies.append(request.response().body()))
+    fresh.goto(f"{live_server.url}/keys/", wait_until="networkidle")
+    first_time.close()
+    assert len(bodies) > 8
+    # The test server does not compress static files; the portal's does. Headers are about half a kilobyte each.
+    assert sum(len(gzip.compress(body)) + 500 for body in bodies) < 60_000
+
+
+def test_nothing_moves_while_a_long_page_loads(page: Page, live_server: Any, alice: str, sign_in: SignIn) -> None:
+    account = User.objects.get(email=alice).account
+    for number in range(60):
+        refused = {"decision": "denied", "reason": "ip_not_allowed"} if number % 7 == 6 else {}
+        a_call(account, path="/customers" * (number % 5 + 1), **refused)
+    sign_in(page, alice, PASSWORD)
+    page.add_init_script(
+        """window.moved = 0;
+        new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.moved += entry.value; })
+          .observe({ type: "layout-shift", buffered: true });"""
+    )
+    page.goto(f"{live_server.url}/logs/", wait_until="networkidle")
+    expect(page.get_by_role("row")).to_have_count(51)
+    assert page.evaluate("window.moved") == 0

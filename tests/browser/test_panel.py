@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
 from accounts.permissions import Role
+from keys.models import Key
 from tests.keys_made import a_billing_key, billing_for
 from tests.people import PASSWORD, a_user, an_account
 
@@ -19,9 +20,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def alice() -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    billing_for(user.account)
-    return user
+    account = an_account()
+    billing_for(account)
+    return a_user(account, "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -110,6 +111,20 @@ def test_an_address_typed_without_add_is_not_lost(keys: Page) -> None:
     panel.get_by_role("textbox", name="IP ACL").fill("203.0.113.7")
     panel.get_by_label("Your password").focus()
     assert panel.locator("textarea").input_value() == "203.0.113.7"
+
+
+def test_a_double_click_on_create_makes_one_key_and_shows_its_token(keys: Page) -> None:
+    before = Key.objects.count()
+    panel = opened(keys)
+    panel.get_by_label("Application name").fill("Twice")
+    panel.get_by_label("Platform").select_option("Server")
+    panel.get_by_label("Your password").fill(PASSWORD)
+    panel.get_by_role("button", name="Create").dblclick()
+    created = keys.get_by_role("dialog", name="API key created")
+    expect(created.locator("[data-secret]").first).to_contain_text("kw_")
+    keys.wait_for_load_state("networkidle")
+    expect(created.locator("[data-secret]").first).to_contain_text("kw_")
+    assert Key.objects.count() == before + 1
 
 
 @pytest.fixture
