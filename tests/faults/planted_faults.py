@@ -21,7 +21,8 @@ class _TwoStatements:
     async def execute(self, query: str, parameters: dict[str, Any]) -> _TwoStatements:
         first = await (await self.connection.execute(query, parameters)).fetchone()
         second = await (await self.connection.execute(query, parameters)).fetchone()
-        assert first is not None and second is not None
+        assert first is not None
+        assert second is not None
         self.row = (*second[:ROWS], first[ROWS])
         return self
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "main
 
 @dataclass
 class World:
-    """Two accounts' worth of rows, the key that is asked about, and a neutral one through which the gateway catches up."""
+    """Rows of two accounts, the key that is asked about, and a neutral one through which the gateway catches up."""
 
     account: Account
     owner: User
