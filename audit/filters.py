@@ -37,7 +37,7 @@ def _select(label: str) -> forms.Select:
 class TimeField(forms.DateTimeField):
     """A time in UTC, as a browser's date and time field sends it, or ISO 8601 with a zone."""
 
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "“%(value)s” is not a time. Write it like 2026-11-20T17:30 (UTC).",
     }
@@ -116,8 +116,8 @@ class LogFilter(django_filters.FilterSet):
             "range": django_filters.ChoiceFilter(
                 label="Time", empty_label="Any time", choices=ranges, widget=_select("Time range")
             ),
-            "from": TimeFilter(label="From"),
-            "to": TimeFilter(label="To"),
+            "from": TimeFilter(label="From (UTC)"),
+            "to": TimeFilter(label="To (UTC)"),
         }
         return times | super().get_filters()
 

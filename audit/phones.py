@@ -40,15 +40,13 @@ class Mask:
 
     def hide(self, text: str) -> str:
         """`text` with an X for each digit that is hidden: 447911123456 becomes XXXXXXXX3456."""
-        return self._hide(text.encode()).decode()
+        pattern = _pattern(self)
+        return pattern.sub(_hidden, text.encode()).decode() if pattern else text
 
     def hide_marked(self, block: bytes) -> bytes:
         """The same in every part of `block` that stands between START and END, which are taken away."""
-        return MARKED.sub(lambda found: self._hide(found[1]), block)
-
-    def _hide(self, text: bytes) -> bytes:
         pattern = _pattern(self)
-        return pattern.sub(_hidden, text) if pattern else text
+        return MARKED.sub(lambda found: pattern.sub(_hidden, found[1]) if pattern else found[1], block)
 
 
 @lru_cache(maxsize=64)

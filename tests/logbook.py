@@ -32,3 +32,15 @@ def a_call(account: Account | None, /, *, time: datetime | None = None, **column
         names, values = ", ".join(row), ", ".join(["%s"] * len(row))
         cursor.execute(f"INSERT INTO audit_call ({names}) VALUES ({values})", list(row.values()))
     return request_id
+
+
+def more_calls(request_id: uuid.UUID, count: int, user_agent: str = "curl/8.0") -> None:
+    """`count` calls like that one, each a second before the one before."""
+    columns = ", ".join(USUAL.keys() - {"user_agent"})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO audit_call (account_id, account, {columns}, user_agent, request_id, time) "
+            f"SELECT account_id, account, {columns}, %s, gen_random_uuid(), time - n * interval '1 second' "
+            "FROM audit_call, generate_series(1, %s) AS n WHERE request_id = %s",
+            [user_agent, count, request_id],
+        )

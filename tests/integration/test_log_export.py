@@ -17,7 +17,7 @@ from accounts.permissions import Role
 from audit import exports
 from audit.cells import COLUMNS
 from audit.models import Call, Event
-from tests.logbook import a_call
+from tests.logbook import a_call, more_calls
 from tests.people import ADDRESS, a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,8 +71,20 @@ def text(value: object) -> str:
 def test_the_file_holds_the_accounts_rows_in_order_and_every_column(client, acme):
     now = datetime.now(UTC)
     for n in range(300):
-        a_call(acme, time=now - timedelta(seconds=n), path=f"/customers/{n}", client_address=None if n % 7 else "2001:db8::1")
-    a_call(acme, time=now - timedelta(hours=1), decision="denied", reason="key_disabled", mask=True, user_agent="ü\U0001f511")
+        a_call(
+            acme,
+            time=now - timedelta(seconds=n),
+            path=f"/customers/{n}",
+            client_address=None if n % 7 else "2001:db8::1",
+        )
+    a_call(
+        acme,
+        time=now - timedelta(hours=1),
+        decision="denied",
+        reason="key_disabled",
+        mask=True,
+        user_agent="ü\U0001f511",
+    )
     with connection.cursor() as cursor:
         cursor.execute("UPDATE audit_call SET status = 200, duration_ms = 12.5, bytes = 9 WHERE path = '/customers/5'")
     a_call(an_account("bolt"), path="/secret")
@@ -130,7 +142,11 @@ def test_start_and_end_are_events(client, acme):
 @pytest.mark.quality(20)
 def test_formulas_are_neutralised_in_every_column_and_numbers_left_alone(client, acme, figure: Callable[[str], None]):
     for payload in FORMULAS + HARMLESS + NUMBERS:
-        a_call(acme, **dict.fromkeys(TYPED_BY_PEOPLE, payload) | {"path": payload, "decision": "denied", "reason": payload or "-"})
+        a_call(
+            acme,
+            **dict.fromkeys(TYPED_BY_PEOPLE, payload)
+            | {"path": payload, "decision": "denied", "reason": payload or "-"},
+        )
 
     rows = rows_of(export(client)[1])[::-1]
 
@@ -142,7 +158,9 @@ def test_formulas_are_neutralised_in_every_column_and_numbers_left_alone(client,
             assert row["reason"] == expected
         cells += len(TYPED_BY_PEOPLE) + 1
     assert len(FORMULAS) >= 40
-    figure(f"{len(FORMULAS)} formulas x {len(TYPED_BY_PEOPLE) + 1} columns neutralised, {len(NUMBERS)} numbers unaltered")
+    figure(
+        f"{len(FORMULAS)} formulas x {len(TYPED_BY_PEOPLE) + 1} columns neutralised, {len(NUMBERS)} numbers unaltered"
+    )
 
 
 def test_phone_numbers_are_masked_in_the_file_as_on_the_page(client, acme):
@@ -183,8 +201,7 @@ def test_the_dialog_carries_the_pages_filters(client):
 
 
 def test_a_download_that_is_broken_off_is_recorded(client, acme):
-    for _ in range(2000):
-        a_call(acme)
+    more_calls(a_call(acme), 1999)
     response = client.post("/logs/export/", {"format": "csv"})
     stream = iter(response.streaming_content)
     next(stream), next(stream)
@@ -205,8 +222,7 @@ def test_a_download_that_nobody_began_to_read_is_recorded(client):
 
 
 def test_an_error_midway_is_raised_so_that_the_connection_is_cut_and_is_recorded(client, acme, monkeypatch):
-    for _ in range(1000):
-        a_call(acme)
+    more_calls(a_call(acme), 999)
     monkeypatch.setattr(exports, "LONGEST", 0)
     response = client.post("/logs/export/", {"format": "csv"})
 

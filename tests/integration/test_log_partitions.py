@@ -46,7 +46,10 @@ def test_this_month_and_the_next_three_have_partitions_beside_the_default_one():
 
 def test_a_month_without_its_partition_is_served_by_default_and_moved_later():
     first_of_month = datetime(2031, 2, 1, tzinfo=UTC)
-    before, after = a_call(None, time=datetime(2031, 1, 31, 23, 59, 59, 999999, tzinfo=UTC)), a_call(None, time=first_of_month)
+    before, after = (
+        a_call(None, time=datetime(2031, 1, 31, 23, 59, 59, 999999, tzinfo=UTC)),
+        a_call(None, time=first_of_month),
+    )
     assert {partition_of(before), partition_of(after)} == {"audit_call_default"}
     rows = Call.objects.count()
 

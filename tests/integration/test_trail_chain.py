@@ -27,7 +27,9 @@ BOB = Actor(kind="user", id="8", label="bob@acme.example", address="2001:db8::8"
 def write(count: int) -> int:
     for n in range(count):
         with transaction.atomic():
-            seq = record("key.revealed", by=BOB, account_id=1, target=Target("key", f"{n:012}", "Worker"), api="billing")
+            seq = record(
+                "key.revealed", by=BOB, account_id=1, target=Target("key", f"{n:012}", "Worker"), api="billing"
+            )
     return seq
 
 
@@ -142,7 +144,9 @@ def test_tampering_is_found_and_the_first_bad_event_named(full: bool, figure: Ca
 def test_a_fake_event_without_the_key_is_found():
     last = write(2)
     fake = Event.objects.get(seq=last)
-    forged = mac(b"guessed" * 5, bytes(fake.mac), b"%d" % (last + 1), b"2026-11-20T00:00:00.000000Z", fake.body.encode())
+    forged = mac(
+        b"guessed" * 5, bytes(fake.mac), b"%d" % (last + 1), b"2026-11-20T00:00:00.000000Z", fake.body.encode()
+    )
     tamper(
         "INSERT INTO audit_event (seq, at, body, key_id, prev, mac) VALUES (%s, '2026-11-20Z', %s, %s, %s, %s)",
         last + 1, fake.body, fake.key_id, fake.mac, forged,
@@ -161,7 +165,10 @@ def test_a_tail_cut_with_the_head_rolled_back_is_found_by_an_anchor_alone(tmp_pa
     tamper("UPDATE audit_head SET seq = %s, mac = %s", earlier.seq, earlier.mac)
 
     assert verdict().problem is None
-    assert verdict(read_anchors(tmp_path / "anchor")).problem == f"event {last - 1} is missing: the anchor knows event {last}"
+    assert (
+        verdict(read_anchors(tmp_path / "anchor")).problem
+        == f"event {last - 1} is missing: the anchor knows event {last}"
+    )
 
 
 @pytest.mark.usefixtures("kept")
@@ -200,7 +207,9 @@ def test_the_command_prints_an_anchor_and_exits_1_on_a_bad_trail(tmp_path: Path,
     assert found.value.returncode == 1
 
 
-@pytest.mark.parametrize("text", ["", "\n", "anchor", "[]", '{"seq": 1}', '{"seq": 1, "mac": "xyz"}', '{"seq": null, "mac": ""}'])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "anchor", "[]", '{"seq": 1}', '{"seq": 1, "mac": "xyz"}', '{"seq": null, "mac": ""}']
+)
 def test_an_anchor_file_that_is_none_is_refused(text: str, tmp_path: Path):
     (tmp_path / "anchor").write_text(text)
 

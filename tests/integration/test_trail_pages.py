@@ -61,7 +61,9 @@ def test_an_event_reads_as_a_sentence_with_who_from_where_and_when(alice, acme):
 
 def test_a_row_opens_old_and_new(alice, acme):
     by = acting(alice).confirmed(Confirmation("key.edit", "0123456789ab", "password"))
-    seq = record("key.edited", by=by, account_id=acme.pk, target=WORKER, api="billing", changes={"name": ["Old", "New"]})
+    seq = record(
+        "key.edited", by=by, account_id=acme.pk, target=WORKER, api="billing", changes={"name": ["Old", "New"]}
+    )
     client = signed_in(alice)
 
     page = texts(client.get(f"/audit/{seq}/"))
@@ -148,7 +150,15 @@ def test_an_auditors_reading_is_recorded_once_for_a_set_of_filters(acme):
     request_id = a_call(acme)
     client = signed_in(a_user(acme, "Audrey", Role.AUDITOR))
 
-    for url in ("/logs/", "/logs/", "/logs/?range=24h", "/logs/?range=24h", "/audit/", f"/logs/{request_id}/", "/logs/"):
+    for url in (
+        "/logs/",
+        "/logs/",
+        "/logs/?range=24h",
+        "/logs/?range=24h",
+        "/audit/",
+        f"/logs/{request_id}/",
+        "/logs/",
+    ):
         assert client.get(url).status_code == 200
 
     bodies = readings(acme)
