@@ -1,5 +1,5 @@
 """The main job, end to end: an Administrator adds a key in a browser, a client calls an API through nginx with it, and
-an auditor's questions about those calls are answered by the pages and the exported file. With JavaScript and without."""
+an auditor's questions about those calls are answered by pages and the exported file. With JavaScript and without."""
 
 from __future__ import annotations
 

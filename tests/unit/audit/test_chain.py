@@ -51,7 +51,9 @@ def test_text_is_made_storable_everywhere_in_a_body(hostile: str, kept: str):
     assert body == {"value": kept, "list": [kept], "map": {kept: kept}}
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", object(), {1, 2}, datetime(2026, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), b"bytes", object(), {1, 2}, datetime(2026, 1, 1, tzinfo=UTC)]
+)
 def test_what_json_does_not_know_is_refused(value: object):
     with pytest.raises(TypeError, match="no form in JSON"):
         chain.canonical({"value": value})
