@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.core.handlers.wsgi import WSGIHandler
 
 
 def portal(longest: int) -> WSGIHandler:
-    from config.wsgi import application
-
-    from audit import exports
-
-    exports.LONGEST = longest
+    application = import_module("config.wsgi").application  # sets Django up, so it comes first
+    import_module("audit.exports").LONGEST = longest
     return application

@@ -91,9 +91,9 @@ def test_a_whole_file_ends_well_and_is_not_compressed(acme):
 
 
 def test_a_file_that_breaks_off_in_the_server_breaks_off_for_the_reader(acme):
-    with portal(0) as port, asked(port, acme) as response:
-        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-            response.read()
+    cut = pytest.raises((http.client.IncompleteRead, ConnectionError))
+    with portal(0) as port, asked(port, acme) as response, cut:
+        response.read()
 
     assert [name for name, _ in ends(acme)] == ["export.incomplete"]
 

@@ -44,8 +44,8 @@ def readings(account) -> list[str]:
 
 
 def test_an_event_reads_as_a_sentence_with_who_from_where_and_when(alice, acme):
-    seq = record("key.edited", by=acting(alice), account_id=acme.pk, target=WORKER, api="billing",
-                 changes={"name": ["Old", "New"], "addresses": [[], ["203.0.113.0/24"]], "enabled": [True, False]})  # fmt: skip
+    changes = {"name": ["Old", "New"], "addresses": [[], ["203.0.113.0/24"]], "enabled": [True, False]}
+    seq = record("key.edited", by=acting(alice), account_id=acme.pk, target=WORKER, api="billing", changes=changes)
 
     page = texts(signed_in(alice).get("/audit/"))
 
