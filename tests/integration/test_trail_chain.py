@@ -221,7 +221,8 @@ def test_an_anchor_file_that_is_none_is_refused(text: str, tmp_path: Path):
 
 HOSTILE = [
     "", " ", "\0", "a\0b", "\ud800", "\udfff\ud800", "\ufeff", "\u202e", "\u2028\u2029", "\r\n", "\t",
-    "\x1b[31m", "\x7f", "\x85", "'", '"', "\\", "\\u0000", "\\x00", "'; DROP TABLE audit_event; --", "%s%n", "{actor}", "{0.__class__}", "${jndi:ldap://x}",
+    "\x1b[31m", "\x7f", "\x85", "'", '"', "\\", "\\u0000", "\\x00", "'; DROP TABLE audit_event; --", "%s%n",
+    "{actor}", "{0.__class__}", "${jndi:ldap://x}",
     "<script>alert(1)</script>", "<bdi>", "&lt;", "]]>", "=1+1", "@SUM(A1)", "../../etc/passwd", "é", "e\u0301", "𝄞",
     "👩‍👩‍👧", "\uffff", "\U0010ffff", "NaN", "null", "true", "1e999", "x" * 100_000,
 ]  # fmt: skip
