@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -65,7 +64,8 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
     with tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", delete=False) as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "gunicorn", "tests.serving:app", "--worker-class", "uvicorn_worker.UvicornWorker"),
+                *(sys.executable, "-m", "gunicorn", "tests.serving:app"),
+                *("--worker-class", "uvicorn_worker.UvicornWorker"),
                 *("--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
                 *("--graceful-timeout", "5", "--log-level", "warning"),
             ],
@@ -92,12 +92,10 @@ def _wait_for_health(running: RunningGateway, status: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and running.process.poll() is None:
         # Not the client below: a browser's tests run inside an event loop already.
-        health = HTTPConnection("127.0.0.1", running.port, timeout=5)
-        with contextlib.suppress(OSError):
+        with suppress(OSError), closing(HTTPConnection("127.0.0.1", running.port, timeout=5)) as health:
             health.request("GET", "/health/ready")
             if health.getresponse().status == status:
                 return
-        health.close()
         time.sleep(0.05)
     raise RuntimeError(f"the gateway did not start:\n{running.log.read_text()}")
 
@@ -125,6 +123,8 @@ class Asker:
 
     async def __aexit__(self, *_: object) -> None:
         self.writer.close()
+        with suppress(OSError):
+            await self.writer.wait_closed()
 
     async def verify(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from typing import Any
@@ -56,7 +57,6 @@ def ask(
     head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent) + "\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout, source_address=(host, 0)) as connection:
         connection.sendall(head.encode("latin-1") + body)
-        response = HTTPResponse(connection, method=method)
-        response.begin()
-        content = response.read()
-        return Answer(response.status, response.getheaders(), content)
+        with closing(HTTPResponse(connection, method=method)) as response:
+            response.begin()
+            return Answer(response.status, response.getheaders(), response.read())

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from django.db import connection
 
 from keys.models import Key
-from tests.proxies.client import Answer, ask
+from tests.proxies.client import ask
 from tests.proxies.nginx import nginx
-
-
-def row(answer: Answer) -> dict[str, object]:
-    """The log's row of a call."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_jsonb(c) FROM audit_call c WHERE request_id = %s", [answer.header("X-Request-Id")])
-        [(found,)] = cursor.fetchall()
-        return json.loads(found) if isinstance(found, str) else found
-
-
-def count() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM audit_call")
-        return cursor.fetchone()[0]
+from tests.proxies.rows import count, row
 
 
 def test_an_allowed_call_reaches_the_api_with_the_names_of_who_calls(nginx_port, world):
