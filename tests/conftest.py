@@ -50,6 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     atexit.register(shutil.rmtree, VAR, ignore_errors=True)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browsers last: once there is one, its event loop runs in this thread, and asyncio.run() refuses a second."""
+    items.sort(key=lambda item: "playwright" in getattr(item, "fixturenames", ()))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     return _skip_fails((yield))
