@@ -8,41 +8,50 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 
 import psycopg
 import pytest
 from django.db import connection
-from django.utils import timezone
 
-from accounts.models import Account, User
-from keys.models import Address, Api, Key, Secret
+from accounts.models import Account
+from accounts.permissions import Role
+from accounts.services import deactivate_user, set_account_status
+from audit.actor import Actor
+from keys import services
+from keys.models import Key
+from keys.services import Created
+from keys.terms import Terms
 from tests.gateways import Asker, conninfo, gateway
-from tests.keyring import KeyAndToken, a_key, an_api
+from tests.keys_made import a_billing_key
 from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 
 
+OPERATOR = Actor.command("test")
+
+
 def disable(key: Key) -> None:
-    Key.objects.filter(pk=key.pk).update(enabled=False)
+    services.disable(key=key, by=OPERATOR)
 
 
 def delete(key: Key) -> None:
-    Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())
-    Secret.objects.filter(key=key).delete()
+    services.delete(key=key, by=OPERATOR)
 
 
 def shrink_addresses(key: Key) -> None:
-    Address.objects.filter(key=key, network="127.0.0.0/8").delete()
+    terms = replace(Terms.of(key), networks=(ip_network("198.51.100.0/24"),))
+    services.edit(key=key, version=key.version, terms=terms, by=OPERATOR)
 
 
 def suspend_account(key: Key) -> None:
-    Account.objects.filter(pk=key.account_id).update(status=Account.Status.SUSPENDED)
+    set_account_status(account=key.account, status=Account.Status.SUSPENDED, by=OPERATOR)
 
 
 def deactivate_owner(key: Key) -> None:
-    User.objects.filter(pk=key.owner_id).update(is_active=False)
+    deactivate_user(user=key.owner, by=OPERATOR)
 
 
 REVOCATIONS = [disable, delete, shrink_addresses, suspend_account, deactivate_owner]
@@ -58,7 +67,7 @@ class Outcome:
 
 
 @contextmanager
-def noise(keys: list[KeyAndToken]) -> Iterator[None]:
+def noise(keys: list[Created]) -> Iterator[None]:
     """Changes to other keys without pause, so that every process keeps loading."""
     stop = threading.Event()
 
@@ -82,7 +91,7 @@ def noise(keys: list[KeyAndToken]) -> Iterator[None]:
 
 
 async def race(
-    ports: list[int], raced: KeyAndToken, others: list[str], revoke: Callable[[], None]
+    ports: list[int], raced: Created, others: list[str], revoke: Callable[[], None]
 ) -> tuple[int, list[str]]:
     """Ask every process without pause, revoke meanwhile, and ask each again after the commit."""
     committed = asyncio.Event()
@@ -95,7 +104,7 @@ async def race(
         async with Asker(port) as asker:
             while True:
                 after = committed.is_set()
-                answer = await asker.verify(token)
+                answer = await asker.verify(token, api="billing")
                 if not own:
                     if after:
                         return
@@ -122,9 +131,7 @@ async def race(
 
 
 def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale: bool = False) -> Outcome:
-    api = an_api()
-    quiet = an_account("quiet")
-    neutral = [a_key(quiet, a_user(quiet, "nina"), api, "Noise")]
+    neutral = [_fresh_key("quiet")]
     outcome = Outcome()
 
     def revoke_in_thread(key: Key) -> None:
@@ -139,7 +146,7 @@ def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale:
         ports = [stack.enter_context(gateway(**environment)).port for _ in range(2)]
         stack.enter_context(noise(neutral))
         for turn in range(count):
-            raced = _fresh_key(api, turn)
+            raced = _fresh_key(f"raced-{turn}")
             asked, stale = asyncio.run(
                 race(ports, raced, [key.token for key in neutral], lambda key=raced.key: revoke_in_thread(key))  # type: ignore[misc]
             )
@@ -151,9 +158,9 @@ def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale:
     return outcome
 
 
-def _fresh_key(api: Api, turn: int) -> KeyAndToken:
-    account = an_account(f"raced-{turn}")
-    return a_key(account, a_user(account, "olga"), api, networks=("127.0.0.0/8", "198.51.100.0/24"))
+def _fresh_key(account: str) -> Created:
+    administrator = a_user(an_account(account), "olga", Role.ADMINISTRATOR)
+    return a_billing_key(administrator, "127.0.0.0/8", "198.51.100.0/24")
 
 
 @pytest.mark.quality(6)
