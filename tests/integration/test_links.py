@@ -1,0 +1,95 @@
+"""No dead link: every address that a page offers a person leads to a page that this person may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+
+from accounts.models import User
+from accounts.permissions import Role
+from tests.keys_made import a_billing_key
+from tests.logbook import a_call
+from tests.people import a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MOST = 400
+
+
+class Offered(HTMLParser):
+    """The addresses in a page that its reader can follow, and the files that it loads."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        wanted = [given.get("hx-get"), given.get("src"), given.get("href")]
+        if tag == "form" and (given.get("method") or "get").lower() == "get":
+            wanted.append(given.get("action"))
+        self.found |= {address for address in wanted if address}
+
+
+def crawl(client: Client) -> Iterator[tuple[str, str, int]]:
+    """Every page that can be reached from the first: where it was offered, its address, and the status it answered."""
+    waiting, seen = [("(start)", "/")], {"/"}
+    while waiting:
+        assert len(seen) < MOST, f"the pages offer ever new addresses: {sorted(seen)[-5:]}"
+        source, address = waiting.pop()
+        parts = urlsplit(address)
+        if parts.scheme or parts.netloc:
+            continue
+        if parts.path.startswith("/static/"):
+            yield source, address, 200 if finders.find(parts.path.removeprefix("/static/")) else 404
+            continue
+        response = client.get(address)
+        yield source, address, response.status_code
+        if response.status_code in (301, 302):
+            targets = {response["Location"]}
+        elif response["Content-Type"].startswith("text/html"):
+            targets = Offered(response.content.decode()).found
+        else:
+            continue
+        for target in targets:
+            found, _ = urldefrag(urljoin(address, target))
+            if found not in seen:
+                seen.add(found)
+                waiting.append((address, found))
+
+
+@pytest.fixture
+def people() -> dict[str, User]:
+    account = an_account()
+    administrator = a_user(account, "alice", Role.ADMINISTRATOR)
+    owner = a_user(account, "olga")
+    key = a_billing_key(administrator, "203.0.113.0/24", "198.51.100.7").key
+    a_billing_key(administrator, owner=owner, name="Olga's", enabled=False)
+    a_call(account, key_id=key.public_id, key_name=key.name)
+    a_call(account, decision="denied", reason="ip_not_allowed")
+    return {
+        "Administrator": administrator,
+        "Account Reader": a_user(account, "rita", Role.ACCOUNT_READER),
+        "Auditor": a_user(account, "arthur", Role.AUDITOR),
+        "owner": owner,
+        "nobody": a_user(account, "norman"),
+    }
+
+
+@pytest.mark.parametrize("persona", ["Administrator", "Account Reader", "Auditor", "owner", "nobody"])
+def test_every_link_leads_somewhere(persona: str, people: dict[str, User]) -> None:
+    client = Client()
+    client.force_login(people[persona])
+    visited = list(crawl(client))
+    dead = [visit for visit in visited if visit[2] not in (200, 301, 302)]
+    assert dead == []
+    assert len(visited) > 8
+
+
+def test_every_link_of_the_sign_in_page_leads_somewhere() -> None:
+    assert [visit for visit in crawl(Client()) if visit[2] not in (200, 302)] == []
