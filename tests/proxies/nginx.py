@@ -19,21 +19,6 @@ from tests.gateways import ROOT, SECRET, free_port
 PROGRAM = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 DEPLOY = ROOT / "deploy" / "nginx"
 
-# The distribution's main file in a few lines; everything it writes stays in one folder.
-MAIN = """
-{user}
-worker_processes 1;
-pid nginx.pid;
-error_log error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    include keyward.conf;
-}}
-"""
-
 
 def configured(*, port: int, gateway: int, upstream: int) -> str:
     """The deployed file with the tests' ports. A port that is not there exactly once is a changed file: look again."""
@@ -53,14 +38,16 @@ def nginx(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[int]
     """The port on which nginx listens. It is gone afterwards, and so is its folder."""
     assert PROGRAM is not None
     port = free_port()
+    # The folder is this user's alone, and nginx's workers would be another if this is root.
+    user = "user root;" if os.geteuid() == 0 else ""
     with tempfile.TemporaryDirectory(prefix="keyward-nginx-") as name:
         folder = Path(name)
-        (folder / "nginx.conf").write_text(MAIN.format(user="user root;" if os.geteuid() == 0 else ""))
+        shutil.copy(DEPLOY / "nginx.conf", folder)
         (folder / "keyward.conf").write_text(configured(port=port, gateway=gateway, upstream=upstream))
         deployed_secret = (DEPLOY / "keyward-secret.conf").read_text()
         (folder / "keyward-secret.conf").write_text(deployed_secret.replace("CHANGE-ME", secret))
         process = subprocess.Popen(
-            [PROGRAM, "-p", name, "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"],
+            [PROGRAM, "-p", name, "-c", "nginx.conf", "-e", "error.log", "-g", f"daemon off; {user}"],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )

@@ -1,0 +1,132 @@
+"""Every command in the documents works: the fenced `sh` blocks are run in their order, with free ports and a folder
+of their own for `var/`.
+
+A block's first line may say more: ```sh serve TEXT``` starts something that stays until the document's end, and that is
+ready when it has printed TEXT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.gateways import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+BLOCK = re.compile(r"^```sh(?: serve (?P<ready>[^\n]+))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+WITH_COMMANDS = [document for document in DOCUMENTS if BLOCK.search(document.read_text())]
+
+
+class Shell:
+    """Runs a document's commands with this run's ports and folder in place of those that are printed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.var = folder / "var"
+        self.ports = {port: str(free_port()) for port in ("8000", "8001", "8080", "9000")}
+        self.environment = os.environ | {
+            "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}:/usr/sbin",
+            "KEYWARD_VAR": str(self.var),
+            "PORT": self.ports["8000"],
+            "GATEWAY_PORT": self.ports["8001"],
+        }
+
+    def run(self, code: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self._here(code)],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{code}\n{done.stdout}"
+        self._correct_ports()
+        return done.stdout
+
+    @contextmanager
+    def serve(self, code: str, ready: str) -> Iterator[None]:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {self._here(code).strip()}"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        # A server that never gets ready is killed, which ends the reading.
+        timer = threading.Timer(120, process.kill)
+        timer.start()
+        try:
+            assert process.stdout is not None
+            said: list[str] = []
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith(ready):
+                    break
+            else:
+                pytest.fail(f"{code}\n{''.join(said)}")
+            yield
+        finally:
+            timer.cancel()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+
+    def _here(self, code: str) -> str:
+        code = code.replace('"$PWD/var/', f'"{self.var}/')
+        code = re.sub(r"(?<![\w/])var/", f"{self.var}/", code)
+        return re.sub("|".join(self.ports), lambda match: self.ports[match[0]], code)
+
+    def _correct_ports(self) -> None:
+        """Also in the configuration that a command has just copied."""
+        for path in self.var.glob("nginx*/keyward.conf"):
+            text = path.read_text()
+            path.write_text(re.sub("|".join(self.ports), lambda match: self.ports[match[0]], text))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    yield Shell(tmp_path)
+    # A document that failed half-way has not stopped its nginx.
+    for running in tmp_path.glob("var/*/nginx.pid"):
+        os.kill(int(running.read_text()), signal.SIGTERM)
+    shutil.rmtree(tmp_path / "var", ignore_errors=True)
+
+
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_of_a_document_works(document, shell):
+    if not shutil.which("nginx", path=shell.environment["PATH"]):
+        pytest.skip("nginx is not installed")
+    said = []
+    with ExitStack() as serving:
+        for block in BLOCK.finditer(document.read_text()):
+            if block["ready"]:
+                serving.enter_context(shell.serve(block["code"], block["ready"]))
+                notes = shell.var / "demo.json"
+                if notes.exists():
+                    shell.environment["TOKEN"] = json.loads(notes.read_text())["token"]
+            else:
+                said.append(shell.run(block["code"]))
+    if document.name == "README.md":
+        assert '"X-Key-Name": "Invoice portal"' in said[2]
+        assert "HTTP/1.1 401" in said[3]
+        assert "invalid_credentials" in said[3]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_of_a_document_leads_to_a_file(document):
+    targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())
+    missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
+    assert not missing
