@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -81,6 +82,9 @@ class Gateway:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._running = asyncio.create_task(self.batch.run())
+                # What is here now stays until the end: the collector need not look at it again and again.
+                gc.collect()
+                gc.freeze()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self.batch.stop()

@@ -65,6 +65,7 @@ class Batch:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: AsyncConnection[Any] | None = None
     _last_use: LastUse = field(default_factory=LastUse)
+    _timer: asyncio.TimerHandle | None = None
     _clock_offset: float = 0.0
     _stopping: bool = False
 
@@ -87,8 +88,8 @@ class Batch:
                 self._arrived.clear()
             if batch:
                 await self._serve(batch)
-            if self._last_use.due:
-                await self._write_last_use()
+            await self._write_last_use()
+        await self._write_last_use(at_once=True)
         if self._connection is not None:
             await self._connection.close()
 
@@ -185,8 +186,14 @@ class Batch:
         )
         return True
 
-    async def _write_last_use(self) -> None:
+    async def _write_last_use(self, *, at_once: bool = False) -> None:
         """Losing some of these costs nothing but a date in a list, so no call waits for them or fails with them."""
+        if not self._last_use.due:
+            return
+        if self._last_use.wait and not at_once:
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._last_use.wait, self._wake)
+            return
         try:
             connection = await self._connected()
             with Watchdog(self.patience, connection):
@@ -194,8 +201,10 @@ class Batch:
         except Exception as error:
             log.warning("last_use.not_written", error=type(error).__name__)
             self._disconnect()
-        if self._last_use.due:
-            asyncio.get_running_loop().call_later(LastUse.PAUSE, self._arrived.set)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._arrived.set()
 
     def _refuse(self, batch: list[Pending], reason: str) -> None:
         for pending in batch:

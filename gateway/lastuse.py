@@ -27,7 +27,7 @@ class LastUse:
     def __init__(self) -> None:
         self._due: dict[UUID, str] = {}
         self._noted: dict[UUID, float] = {}
-        self._written_at = 0.0
+        self._written_at = -self.PAUSE
 
     def note(self, uses: Iterable[tuple[UUID, str]]) -> None:
         now = time.monotonic()
@@ -40,10 +40,13 @@ class LastUse:
     def due(self) -> bool:
         return bool(self._due)
 
+    @property
+    def wait(self) -> float:
+        """Seconds until the next write is due."""
+        return max(self._written_at + self.PAUSE - time.monotonic(), 0.0)
+
     async def write(self, connection: AsyncConnection[Any]) -> None:
         now = time.monotonic()
-        if not self._due or now - self._written_at < self.PAUSE:
-            return
         due, self._due, self._written_at = self._due, {}, now
         if len(self._noted) > 100_000:
             self._noted = {secret: at for secret, at in self._noted.items() if now - at < self.EVERY}
