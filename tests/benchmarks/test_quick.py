@@ -1,0 +1,21 @@
+"""Each benchmark still works; what it measures in a moment on a busy machine says nothing and is not looked at."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", ["verify"])
+def test_a_benchmark_ends_with_its_ratio(name):
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, "--quick"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.fullmatch(rf"{name}: \d+\.\d\d \(must [\d.]+, aim [\d.]+\)", ran.stdout.splitlines()[-1])
