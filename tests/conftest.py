@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ for name in list(os.environ):
 pytest_plugins = ["tests.figures"]
 VAR = Path(tempfile.mkdtemp(prefix="keyward-test-"))
 os.environ |= {"KEYWARD_VAR": str(VAR), "DJANGO_SETTINGS_MODULE": "config.settings"}
+# A run that is told to end ends as by Ctrl-C: fixtures are torn down, the server stops, the folder goes.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 # Playwright's event loop runs in the thread of the tests; the ORM is not called from inside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
