@@ -101,7 +101,9 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     yield Shell(tmp_path)
     # A document that failed half-way has not stopped its nginx.
     for running in tmp_path.glob("var/*/nginx.pid"):
-        os.kill(int(running.read_text()), signal.SIGTERM)
+        # `nginx -t` leaves an empty one.
+        if process := running.read_text().strip():
+            os.kill(int(process), signal.SIGTERM)
     shutil.rmtree(tmp_path / "var", ignore_errors=True)
 
 
