@@ -32,6 +32,7 @@ class Account(models.Model):
     mask_phone = models.BooleanField(default=False)
     mask_digits = models.PositiveSmallIntegerField(default=4)
     mask_side = models.CharField(max_length=5, choices=MaskSide, default=MaskSide.LAST)
+    second_factor_required = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -97,6 +98,20 @@ class User(AbstractBaseUser):
         ).hexdigest()
 
 
+class Limit(models.Model):
+    """Tries of one name by one key (an e-mail, an address) within their window. Written by accounts.limits alone."""
+
+    pk = models.CompositePrimaryKey("name", "key")
+    name = models.CharField(max_length=40)
+    key = models.CharField(max_length=254)
+    taken = ArrayField(models.DateTimeField(), db_comment="when, within the window, oldest first")
+    refused = models.PositiveIntegerField(default=0, db_comment="tries beyond the limit, not yet told to the trail")
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.key}"
+
+
 class ConfirmationAttempts(models.Model):
     """Confirmations of one user that were wrong or are being checked, in one row, so that parallel tries cannot slip
     past the limit. Written by accounts.confirmation alone."""
@@ -108,3 +123,28 @@ class ConfirmationAttempts(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.wrong)} wrong confirmations by user {self.user_id}"
+
+
+class TotpUse(models.Model):
+    """The newest time step whose code a user has given: that code and those before it are worthless, wherever it was
+    given. Written by accounts.factors alone."""
+
+    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="+")
+    step = models.BigIntegerField(db_comment="seconds since 1970, divided by 30")
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} up to step {self.step}"
+
+
+class PasskeyChallenge(models.Model):
+    """What a passkey is asked to sign, for one action of one user on one object; deleted by its first use. Written by
+    accounts.passkeys alone."""
+
+    challenge = models.BinaryField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    action = models.CharField(max_length=40)
+    target = models.CharField(max_length=200)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.action} by user {self.user_id}"

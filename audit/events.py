@@ -52,6 +52,10 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("user.created", "{actor} created the user {target}", "roles"),
         _event("user.deactivated", "{actor} deactivated {target}"),
         _event("user.reactivated", "{actor} reactivated {target}"),
+        # A limit that held. `limit` is what was tried, `key` the e-mail or address that tried, `refused` how many times.
+        _event(
+            "limit.held", "{refused} tries of {limit} by {key} were refused over the limit", "limit", "key", "refused"
+        ),
         # Confirmations. `action` is one of the names services ask for, such as key.reveal; `until` an ISO time.
         _event("confirmation.failed", "{actor} gave a wrong confirmation for {action}", "action"),
         _event("confirmation.locked", "Confirmations by {actor} are locked until {until}", "action", "until"),
