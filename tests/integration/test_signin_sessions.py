@@ -18,7 +18,9 @@ COMMAND = Actor.command("test")
 
 @pytest.fixture
 def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    account = an_account()
+    a_user(account, "Adam", Role.ADMINISTRATOR)
+    return a_user(account, "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture

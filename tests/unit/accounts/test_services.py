@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -242,7 +243,7 @@ class TestEveryService:
 
         service, given = CALLS[name](acme, a_user(acme, "Bob"))
         before = rows()
-        monkeypatch.setattr(services, "record", broken)
+        monkeypatch.setattr(sys.modules[service.__module__], "record", broken)
 
         with pytest.raises(RuntimeError, match="the trail is full"):
             service(**given, by=COMMAND)
