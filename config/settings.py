@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
@@ -178,6 +179,9 @@ EMAIL_HOST, EMAIL_PORT = EMAIL["EMAIL_HOST"] or "localhost", EMAIL["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"] or "", EMAIL["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_TLS", False), EMAIL.get("EMAIL_USE_SSL", False)
 EMAIL_FILE_PATH, EMAIL_TIMEOUT = EMAIL["EMAIL_FILE_PATH"], 10
+# The sender is EMAIL_URL's ?from=, else the user who sends, else keyward@ the portal's own host.
+_sender = EMAIL.get("OPTIONS", {}).get("FROM") or (EMAIL_HOST_USER if "@" in EMAIL_HOST_USER else "")
+DEFAULT_FROM_EMAIL = f"Keyward <{_sender or 'keyward@' + str(urlsplit(BASE_URL).hostname)}>"
 
 # Sign-in
 
