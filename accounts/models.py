@@ -33,6 +33,7 @@ class Account(models.Model):
     mask_digits = models.PositiveSmallIntegerField(default=4)
     mask_side = models.CharField(max_length=5, choices=MaskSide, default=MaskSide.LAST)
     second_factor_required = models.BooleanField(default=False, db_default=False)
+    key_lifetime_days = models.PositiveIntegerField(null=True, blank=True, db_comment="longest life of a new key")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -40,6 +41,7 @@ class Account(models.Model):
             models.CheckConstraint(condition=Q(status__in=["pending", "active", "suspended"]), name="account_status"),
             models.CheckConstraint(condition=Q(mask_side__in=["first", "last"]), name="account_mask_side"),
             models.CheckConstraint(condition=Q(mask_digits__lte=15), name="account_mask_digits"),
+            models.CheckConstraint(condition=Q(key_lifetime_days__range=(1, 36500)), name="account_key_lifetime_days"),
         ]
 
     def __str__(self) -> str:
@@ -96,6 +98,29 @@ class User(AbstractBaseUser):
         return salted_hmac(
             salt, f"{self.sessions_ended}:{self.password}", secret=secret, algorithm="sha256"
         ).hexdigest()
+
+
+class Invitation(models.Model):
+    """Someone may still join an account: the row goes when it is accepted, withdrawn or made anew. There is one for
+    every e-mail that was invited, whether or not it can be, so that nobody learns from it which e-mails are known."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    roles = ArrayField(models.CharField(max_length=20, choices=Role.choices), default=list, blank=True)
+    inviter = models.CharField(max_length=254)
+    digest = models.BinaryField(unique=True, db_comment="SHA-256 of the link's token")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("account", "email", name="invitation_once_in_account"),
+            models.CheckConstraint(condition=Q(email=Lower(F("email"))), name="invitation_email_lower_case"),
+            models.CheckConstraint(condition=Q(roles__contained_by=ACCOUNT_ROLES), name="invitation_roles_of_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.account_id}"
 
 
 class Limit(models.Model):

@@ -26,6 +26,7 @@ class Permission(models.TextChoices):
     LOG_SEE = "log.see", "see the API log"
     TRAIL_SEE = "trail.see", "see the audit trail"
     LOG_EXPORT = "log.export", "export the API log and the audit trail"
+    LISTS_EXPORT = "lists.export", "export keys, users and IP lists"
     ACCOUNTS_CHANGE = "accounts.change", "activate and suspend accounts"
     USERS_SEE = "users.see", "see users, roles, settings"
     USERS_CHANGE = "users.change", "change users, roles, settings"
@@ -51,13 +52,24 @@ GRANTS: dict[str, frozenset[Permission]] = {
             _P.LOG_SEE,
             _P.TRAIL_SEE,
             _P.LOG_EXPORT,
+            _P.LISTS_EXPORT,
             _P.USERS_SEE,
             _P.USERS_CHANGE,
             _P.USERS_DEACTIVATE,
         }
     ),
     Role.ACCOUNT_READER: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.LOG_SEE}),
-    Role.AUDITOR: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.LOG_SEE, _P.TRAIL_SEE, _P.LOG_EXPORT, _P.USERS_SEE}),
+    Role.AUDITOR: frozenset(
+        {
+            _P.OVERVIEW_SEE,
+            _P.KEYS_SEE,
+            _P.LOG_SEE,
+            _P.TRAIL_SEE,
+            _P.LOG_EXPORT,
+            _P.LISTS_EXPORT,
+            _P.USERS_SEE,
+        }
+    ),
     # Support's pages are Django admin; the portal's answer 403.
     Role.SUPPORT: frozenset({_P.KEYS_DISABLE, _P.USERS_DEACTIVATE, _P.ACCOUNTS_CHANGE, _P.APIS_CHANGE}),
 }

@@ -52,7 +52,14 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("user.created", "{actor} created the user {target}", "roles"),
         _event("user.deactivated", "{actor} deactivated {target}"),
         _event("user.reactivated", "{actor} reactivated {target}"),
-        # A limit that held. `limit` is what was tried, `key` the e-mail or address that tried, `refused` how many times.
+        _event("user.roles_changed", "{actor} changed the roles of {target}", "changes"),
+        _event("user.sessions_ended", "{actor} ended every session of {target}"),
+        _event("user.invited", "{actor} invited {target}", "roles"),
+        _event("invitation.withdrawn", "{actor} withdrew the invitation of {target}"),
+        _event("invitation.accepted", "{target} accepted the invitation of {inviter}", "inviter", "roles"),
+        _event("password.reset_requested", "A new password was asked for as {email}", "email"),
+        _event("password.reset", "{target} set a new password by the link in a mail"),
+        # A limit that held: what was tried, the e-mail or address that tried it, and how often it was refused.
         _event(
             "limit.held", "{refused} tries of {limit} by {key} were refused over the limit", "limit", "key", "refused"
         ),
@@ -62,6 +69,7 @@ CATALOGUE: dict[str, EventType] = dict(
         # Accounts.
         _event("account.created", "{actor} created the account {target}", "status"),
         _event("account.status_changed", "{actor} changed the status of {target}", "changes"),
+        _event("settings.changed", "{actor} changed the settings of {target}", "changes"),
         # APIs. `account` is the slug of the account that may now have keys.
         _event("api.added", "{actor} added the API {target}", "modules", "routes"),
         _event("api.enabled", "{actor} enabled the API {target} for {account}", "account"),
@@ -73,6 +81,7 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("key.enabled", "{actor} enabled {target}", "api"),
         _event("key.disabled", "{actor} disabled {target}", "api"),
         _event("key.deleted", "{actor} deleted {target}", "api"),
+        _event("key.reassigned", "{actor} gave {target} to another owner", "api", "changes"),
         # Reading and taking away. `started` is the number of the export.started event that this one ends.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
         _event("export.started", "{actor} started an export of the {log} as {format}", "log", "format", "filters"),
@@ -94,6 +103,7 @@ CATALOGUE: dict[str, EventType] = dict(
             "rows",
             "reason",
         ),
+        _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),

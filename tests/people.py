@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from datetime import timedelta
 from functools import cache
 
 from django.contrib.auth.hashers import make_password
+from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts.models import Account, Invitation, User
 from accounts.permissions import Role
 from audit.actor import Actor
 
@@ -38,3 +42,17 @@ def a_user(account: Account | None, nickname: str, *roles: Role, is_active: bool
 
 def acting(user: User) -> Actor:
     return Actor(kind="user", id=str(user.pk), label=user.email, address=ADDRESS, request_id="r-1")
+
+
+def an_invitation(account: Account, email: str, *roles: Role, days: float = 7) -> tuple[Invitation, str]:
+    """The invitation, and the token that its mail's link would have."""
+    token = secrets.token_urlsafe(32)
+    invitation = Invitation.objects.create(
+        account=account,
+        email=email,
+        roles=list(roles),
+        inviter="alice@acme.example",
+        digest=hashlib.sha256(token.encode()).digest(),
+        expires_at=timezone.now() + timedelta(days=days),
+    )
+    return invitation, token

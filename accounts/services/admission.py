@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 
 from accounts import policy
 from accounts.models import Account, User
@@ -50,7 +51,7 @@ def keep_an_administrator(user: User) -> None:
         raise LastAdministrator
 
 
-def validate(row: Account | User) -> None:
+def validate(row: Model) -> None:
     """Field by field and against the database's constraints, with messages for people."""
     try:
         row.full_clean()

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.models import Account, User
 from accounts.permissions import ACCOUNT_ROLES, Permission, Role
 from accounts.services.admission import Invalid, admitted, keep_an_administrator, line, locked, of_user, validate
+from accounts.services.sessions import drop_sessions
 from audit.actor import Actor
 from audit.record import record
 
@@ -31,7 +32,7 @@ def create_user(
 
 
 def new_user(account: Account | None, *, email: str, nickname: str, password: str, roles: Iterable[str]) -> User:
-    """Check and insert the row. For services, which have asked the policy and record it. Raises Invalid."""
+    """Check and insert the row: for services, which have asked the policy and record it. Raises Invalid."""
     user = User(
         account=account,
         email=email.strip().lower(),
@@ -44,7 +45,13 @@ def new_user(account: Account | None, *, email: str, nickname: str, password: st
         raise Invalid({"password": error.messages}) from error
     user.set_password(password)
     validate(user)
-    user.save()
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:
+        # Someone took the e-mail or the nickname after it was checked; now that can be said.
+        validate(user)
+        raise
     return user
 
 
@@ -71,7 +78,7 @@ def deactivate_user(*, user: User, by: Actor) -> User:
         return user
     keep_an_administrator(user)
     user.is_active = False
-    user.sessions_ended += 1
+    drop_sessions(user)
     user.save(update_fields=["is_active", "sessions_ended"])
     record("user.deactivated", by=by, account_id=user.account_id, target=of_user(user))
     return user
