@@ -31,6 +31,7 @@ class Permission(models.TextChoices):
     USERS_SEE = "users.see", "see users, roles, settings"
     USERS_CHANGE = "users.change", "change users, roles, settings"
     USERS_DEACTIVATE = "users.deactivate", "deactivate users, end their sessions"
+    ADMINISTRATION = "administration", "open the administration"
     APIS_CHANGE = "apis.change", "change APIs and policies, enable them for accounts"
 
 
@@ -71,8 +72,15 @@ GRANTS: dict[str, frozenset[Permission]] = {
         }
     ),
     # Support's pages are Django admin; the portal's answer 403.
-    Role.SUPPORT: frozenset({_P.KEYS_DISABLE, _P.USERS_DEACTIVATE, _P.ACCOUNTS_CHANGE, _P.APIS_CHANGE}),
+    Role.SUPPORT: frozenset(
+        {_P.ADMINISTRATION, _P.KEYS_DISABLE, _P.USERS_DEACTIVATE, _P.ACCOUNTS_CHANGE, _P.APIS_CHANGE}
+    ),
 }
+
+
+def in_words(roles: Iterable[str]) -> str:
+    """As people read them: "Administrator, Auditor"; "No role" for none."""
+    return ", ".join(Role(role).label for role in roles) or "No role"
 
 
 def granted(roles: Iterable[str], *, member: bool) -> frozenset[Permission]:

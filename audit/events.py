@@ -45,7 +45,7 @@ def _event(name: str, sentence: str, *fields: str) -> tuple[str, EventType]:
 # `changes` is {field: [old, new]}; `settings` is {field: value}; `filters` is {field: value as typed}.
 CATALOGUE: dict[str, EventType] = dict(
     [
-        # People. `email` is what was typed, known or not; `method` is password, totp or passkey.
+        # People. `email` is what was typed, known or not; `method` is password, totp, passkey or recovery_code.
         _event("user.signed_in", "{actor} signed in with {method}", "method"),
         _event("user.sign_in_failed", "A sign-in as {email} failed", "email"),
         _event("user.signed_out", "{actor} signed out"),
@@ -59,6 +59,14 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("invitation.accepted", "{target} accepted the invitation of {inviter}", "inviter", "roles"),
         _event("password.reset_requested", "A new password was asked for as {email}", "email"),
         _event("password.reset", "{target} set a new password by the link in a mail"),
+        # What someone signs in with. `factor` is totp or passkey; `sessions` is how many of their own they ended.
+        _event("password.changed", "{actor} changed their password"),
+        _event("factor.added", "{actor} added a second factor: {factor}", "factor"),
+        _event("factor.removed", "{actor} removed a second factor: {factor}", "factor"),
+        _event("recovery_codes.replaced", "{actor} made new recovery codes"),
+        _event("session.ended", "{actor} ended {sessions} of their sessions", "sessions"),
+        _event("support.granted", "{actor} made {target} Support"),
+        _event("support.revoked", "{actor} took Support from {target}"),
         # A limit that held: what was tried, the e-mail or address that tried it, and how often it was refused.
         _event(
             "limit.held", "{refused} tries of {limit} by {key} were refused over the limit", "limit", "key", "refused"

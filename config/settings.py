@@ -64,6 +64,8 @@ INSTALLED_APPS = [
     "accounts",
     "audit",
     "keys",
+    # Without its autodiscovery: Support's own site (config/admin.py) shows what it is given, and no more.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -84,11 +86,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Outermost: everything after it, an error page too, has a request ID and a client address.
     "config.middleware.RequestIdentity",
+    "config.middleware.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ConstantPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.sessions.SessionLimits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -100,6 +104,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "config.middleware.RequestActor",
+    "config.sessions.SecondFactorFirst",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -157,7 +162,7 @@ if env.secret("REPLICA_DATABASE_URL"):
     DATABASES["replica"] = database("REPLICA_DATABASE_URL", _limited)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Cache (limits of sign-in and reset live in it, so every process must see the same one)
+# Cache (every process sees the same one)
 
 if env.secret("CACHE_URL"):
     CACHES = {"default": env.url("CACHE_URL", "cache", "")}
@@ -203,13 +208,20 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
 ACCOUNT_SESSION_REMEMBER = False
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key", "reset_password": "20/h/ip,5/h/key"}
+# Limits are our own (accounts/limits.py): they hold whatever the cache forgets.
+ACCOUNT_RATE_LIMITS = False
+MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# The code before and the one after count too: clocks and people are slow.
+MFA_TOTP_TOLERANCE = 1
 USERSESSIONS_TRACK_ACTIVITY = True
 PASSWORD_RESET_TIMEOUT = 3600
 
 # Sessions, cookies, headers
 
+# However much a session is used, and without being used.
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 30 * 60
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -7,10 +7,12 @@ from importlib.util import find_spec
 from django.urls import include, path
 
 from config import health
+from config.admin import site
 
 urlpatterns = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("admin/", site.urls),
 ]
 for urls in ("accounts.urls", "keys.urls", "audit.urls"):
     if find_spec(urls):

@@ -17,6 +17,11 @@ class Invalid(ValidationError):
     """What was given cannot be stored; `message_dict` says for each field why, and what would be right."""
 
 
+def lines_of(problem: Invalid) -> str:
+    """For a command's operator: a line for each field."""
+    return "\n".join(f"{field}: {' '.join(messages)}" for field, messages in problem.message_dict.items())
+
+
 class LastAdministrator(Exception):
     """The account would be left without an active Administrator, and nobody in it could let another one in."""
 

@@ -1,4 +1,4 @@
-"""Ending someone's sessions."""
+"""Ending sessions: all of someone's, or some of one's own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
+from accounts import policy
 from accounts.models import User
 from accounts.permissions import Permission
+from accounts.policy import Denied
 from accounts.services.admission import admitted, locked, of_user
 from audit.actor import Actor
 from audit.record import record
@@ -30,3 +32,29 @@ def drop_sessions(user: User) -> None:
     told = UserSession.objects.filter(user=user)
     Session.objects.filter(session_key__in=told.values_list("session_key")).delete()
     told.delete()
+
+
+@transaction.atomic
+def end_session(*, user: User, session: int, by: Actor) -> None:
+    """Raises UserSession.DoesNotExist for one that is not theirs."""
+    _only_own(user, by)
+    UserSession.objects.select_for_update().get(pk=session, user=user).end()
+    record("session.ended", by=by, account_id=user.account_id, target=of_user(user), sessions=1)
+
+
+@transaction.atomic
+def end_other_sessions(*, user: User, keep: str, by: Actor) -> int:
+    """All but the one whose key is `keep`; returns how many there were."""
+    _only_own(user, by)
+    others = list(UserSession.objects.select_for_update().filter(user=user).exclude(session_key=keep).order_by("pk"))
+    for session in others:
+        session.end()
+    if others:
+        record("session.ended", by=by, account_id=user.account_id, target=of_user(user), sessions=len(others))
+    return len(others)
+
+
+def _only_own(user: User, by: Actor) -> None:
+    policy.require(by, Permission.PROFILE, account=user.account)
+    if by.id != str(user.pk):
+        raise Denied(Permission.PROFILE)

@@ -10,7 +10,7 @@ from accounts import services
 from accounts.models import User
 from accounts.permissions import Role
 from audit.actor import Actor
-from tests.people import PASSWORD, a_user, an_account
+from tests.people import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 COMMAND = Actor.command("test")
@@ -102,7 +102,9 @@ def test_signing_out_twice_is_no_error(inside: Client) -> None:
 
 
 def test_support_has_no_page_here_yet_but_a_way_out(client: Client) -> None:
-    client.force_login(a_user(None, "Sam", Role.SUPPORT))
+    sam = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(sam)
+    client.force_login(sam)
 
     response = client.get("/")
 
