@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import timedelta
 import time
+from datetime import timedelta
 from functools import cache
 
 from allauth.mfa.models import Authenticator
