@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from psycopg import ClientCursor, Cursor
 
 from audit.models import Call
+from audit.neutral import neutral_sql
 from audit.phones import Mask
 
 # In the order that readers of exports rely on.
@@ -36,17 +37,7 @@ def copy_statement(rows: QuerySet[Call], mask: Mask | None, cursor: Cursor) -> b
         # OFFSET 0 keeps the planner from masking anew at every mention of the column.
         columns = ", ".join(f"{mask.sql(name)} AS {name}" if name in MASKED else name for name in COLUMNS)
         selected = f"(SELECT {columns} FROM {selected} OFFSET 0) AS c"
-    cells = ", ".join(f"{TYPED.get(name) or neutral(f'c.{name}')} AS {name}" for name in COLUMNS)
+    cells = ", ".join(f"{TYPED.get(name) or neutral_sql(f'c.{name}')} AS {name}" for name in COLUMNS)
     # "c." in ORDER BY: a bare `time` would be the text of the same name.
     ordered = f"SELECT {cells} FROM {selected} ORDER BY c.time DESC, c.request_id DESC"
     return f"COPY ({ordered}) TO STDOUT (FORMAT csv)".encode()
-
-
-def neutral(cell: str) -> str:
-    """SQL for a text that no spreadsheet takes for a formula: a quote before = @ TAB CR LF (PostgreSQL holds no NUL),
-    and before + - unless the whole cell is a number, which a phone number is."""
-    return (
-        f"CASE WHEN ascii({cell}) IN (61, 64, 9, 13, 10) "
-        f"OR ascii({cell}) IN (43, 45) AND {cell} !~ '^[+-][0-9]+([.][0-9]+)?$' "
-        f"THEN '''' || {cell} ELSE {cell} END"
-    )
