@@ -23,9 +23,7 @@ urlpatterns = [
     path("profile/sessions/<int:session>/end/", profile.end_one, name="profile-session-end"),
     path("password/reset/", passwords.reset, name="account_reset_password"),
     path("password/reset/done/", passwords.reset_done, name="account_reset_password_done"),
-    path(
-        "password/reset/<str:uidb36>/<str:key>/", passwords.reset_from_key, name="account_reset_password_from_key"
-    ),
+    path("password/reset/<str:uidb36>/<str:key>/", passwords.reset_from_key, name="account_reset_password_from_key"),
     path("password/reset/set/", passwords.reset_from_key_done, name="account_reset_password_from_key_done"),
     path("invitation/<str:token>/", invitations.invitation_accept, name="invitation"),
     path("users/", people.user_list, name="user-list"),

@@ -31,15 +31,14 @@ class InvitationOver(Exception):
 
 
 @transaction.atomic
-def invite(*, account: Account, email: str, roles: Iterable[str] = (), by: Actor) -> Invitation:
+def invite(*, account: Account, email: str, roles: Iterable[str] = (), form_token: str = "", by: Actor) -> Invitation:
     """Mail a link that makes one user of the account, once. An earlier invitation of the same e-mail ends.
 
-    Needs the confirmation "user.invite" of the e-mail in small letters. Raises Denied, AccountNotActive, NotConfirmed,
-    Invalid.
+    Needs the confirmation "user.invite" of the form's token. Raises Denied, AccountNotActive, NotConfirmed, Invalid.
     """
     admitted(account, Permission.USERS_CHANGE, by)
     email, token = email.strip().lower(), secrets.token_urlsafe(32)
-    by.spend_confirmation("user.invite", email)
+    by.spend_confirmation("user.invite", form_token)
     Invitation.objects.filter(account=account, email=email).delete()
     invitation = Invitation(
         account=account,

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.mail import notice
 from accounts.models import User
-from accounts.permissions import Permission, Role
+from accounts.permissions import Permission, Role, in_words
 from accounts.services.admission import Invalid, admitted, keep_an_administrator, locked, of_user
 from accounts.services.sessions import drop_sessions
 from accounts.services.users import known_roles
@@ -37,12 +37,7 @@ def change_roles(*, user: User, roles: Iterable[str], by: Actor) -> User:
     user.roles = after
     drop_sessions(user)
     user.save(update_fields=["roles", "sessions_ended"])
-    notice(user, "role_changed", before=words(before), after=words(after), by=by.label)
+    notice(user, "role_changed", before=in_words(before), after=in_words(after), by=by.label)
     changes = {"roles": [before, after]}
     record("user.roles_changed", by=by, account_id=user.account_id, target=of_user(user), changes=changes)
     return user
-
-
-def words(roles: Iterable[str]) -> str:
-    """As people read them: "Administrator, Auditor"; "no role" for none."""
-    return ", ".join(Role(role).label for role in roles) or "no role"

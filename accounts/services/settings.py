@@ -10,9 +10,8 @@ from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.services.admission import Invalid, admitted, line, of_account, validate
 from audit.actor import Actor
+from audit.phones import LONGEST, SHORTEST
 from audit.record import record
-
-SHORTEST_PHONE = 7  # digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,9 @@ class Settings:
 
     def shown_whole(self) -> int:
         """The most digits that a number may have to be shown whole."""
-        return 15 if not self.mask_phone else self.mask_digits if self.mask_digits >= SHORTEST_PHONE else 0
+        if not self.mask_phone:
+            return LONGEST
+        return self.mask_digits if self.mask_digits >= SHORTEST else 0
 
 
 @transaction.atomic

@@ -26,7 +26,7 @@ READERS = frozenset({P.ADMINISTRATOR, P.ACCOUNT_READER, P.AUDITOR})
 MEMBERS = frozenset({*READERS, P.OWNER, P.NOTHING})
 EVERYONE = frozenset(P)
 
-Kind = Literal["key", "call", "event"]
+Kind = Literal["key", "call", "event", "user", "invitation", "invitation link", "reset"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class Row:
     sent_on: frozenset[Persona] = frozenset()
     of: Kind | None = None
     hidden_from: frozenset[Persona] = frozenset()
+    # Who of them may POST, where that is fewer.
+    posted_by: frozenset[Persona] | None = None
+    # Whoever knows the path may open it, of whichever account the object is.
+    for_whoever_knows: bool = False
 
 
 READ = ("GET", "HEAD")
@@ -64,6 +68,23 @@ TABLE = (
     Row("key-enable", FORM, ADMINISTRATORS, of="key"),
     Row("key-disable", FORM, ADMINISTRATORS, of="key"),
     Row("key-delete", FORM, ADMINISTRATORS, of="key"),
+    Row("account_reset_password", FORM, EVERYONE),
+    Row("account_reset_password_done", READ, EVERYONE),
+    Row("account_reset_password_from_key", FORM, EVERYONE, of="reset", for_whoever_knows=True),
+    Row("account_reset_password_from_key_done", READ, EVERYONE),
+    Row("invitation", FORM, EVERYONE, of="invitation link", for_whoever_knows=True),
+    Row("user-list", READ, AUDITORS),
+    Row("user-export", ("POST",), AUDITORS),
+    Row("user-invite", FORM, ADMINISTRATORS),
+    Row("invitation-withdraw", FORM, ADMINISTRATORS, of="invitation"),
+    Row("user-detail", READ, AUDITORS, of="user"),
+    Row("user-roles", FORM, ADMINISTRATORS, of="user"),
+    Row("user-deactivate", FORM, ADMINISTRATORS, of="user"),
+    Row("user-reactivate", FORM, ADMINISTRATORS, of="user"),
+    Row("user-end-sessions", FORM, ADMINISTRATORS, of="user"),
+    Row("user-hand-over", FORM, ADMINISTRATORS, of="user"),
+    Row("settings", FORM, AUDITORS, posted_by=ADMINISTRATORS),
+    Row("settings-preview", ("POST",), ADMINISTRATORS),
     Row("log-list", READ, READERS),
     Row("log-detail", READ, READERS, of="call"),
     Row("log-export", FORM, AUDITORS),
