@@ -26,7 +26,7 @@ READERS = frozenset({P.ADMINISTRATOR, P.ACCOUNT_READER, P.AUDITOR})
 MEMBERS = frozenset({*READERS, P.OWNER, P.NOTHING})
 EVERYONE = frozenset(P)
 
-Kind = Literal["key", "call", "event", "user", "invitation", "invitation link", "reset"]
+Kind = Literal["key", "call", "event", "user", "invitation", "invitation link", "reset", "factor", "session"]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,30 @@ FORM = ("GET", "HEAD", "POST")
 ROLELESS = frozenset({P.OWNER, P.NOTHING})
 NOT_THEIRS = frozenset({P.NOTHING})
 
+SIGNED_IN = EVERYONE - {P.SIGNED_OUT}
+# In the world of the tests these two have an authenticator app; the factor and the session are the first one's.
+WITH_FACTOR = frozenset({P.ADMINISTRATOR, P.SUPPORT})
+NOT_THE_HOLDERS = SIGNED_IN - {P.ADMINISTRATOR}
+
 TABLE = (
     Row("health-live", READ, EVERYONE),
     Row("health-ready", READ, EVERYONE),
     Row("account_login", FORM, frozenset({P.SIGNED_OUT}), sent_on=EVERYONE - {P.SIGNED_OUT}),
     Row("account_logout", FORM, EVERYONE - {P.SIGNED_OUT}, sent_on=frozenset({P.SIGNED_OUT})),
+    Row("mfa_authenticate", FORM, frozenset(), sent_on=EVERYONE),
+    Row("profile", READ, SIGNED_IN),
+    Row("profile-password", FORM, SIGNED_IN),
+    Row("profile-enrol", READ, frozenset(), sent_on=SIGNED_IN),
+    Row("profile-totp", FORM, SIGNED_IN - WITH_FACTOR, sent_on=WITH_FACTOR),
+    Row("profile-passkey-new", FORM, SIGNED_IN),
+    Row("profile-factor-remove", FORM, ADMINISTRATORS, of="factor", hidden_from=NOT_THE_HOLDERS),
+    Row("profile-recovery-codes", FORM, WITH_FACTOR, sent_on=SIGNED_IN - WITH_FACTOR),
+    Row("profile-challenge", ("POST",), SIGNED_IN),
+    Row("profile-sessions-end", ("POST",), SIGNED_IN),
+    Row("profile-session-end", ("POST",), ADMINISTRATORS, of="session", hidden_from=NOT_THE_HOLDERS),
+    Row("admin:index", FORM, frozenset({P.SUPPORT})),
+    Row("admin:login", FORM, frozenset(), sent_on=frozenset({P.SUPPORT})),
+    Row("admin:jsi18n", READ, frozenset({P.SUPPORT})),
     Row("overview", READ, READERS, sent_on=ROLELESS),
     Row("key-list", READ, MEMBERS),
     Row("key-new", FORM, ADMINISTRATORS),

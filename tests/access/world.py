@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 
 from accounts.models import Account, User
@@ -17,7 +19,7 @@ from audit.record import record
 from keys.models import Api
 from tests.access.table import Kind, Persona
 from tests.keyring import a_key
-from tests.people import a_user, an_account, an_invitation
+from tests.people import a_user, an_account, an_invitation, with_totp
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,13 @@ def a_world(slug: str, api: Api) -> World:
     }
     key = a_key(account, owner, api).key
     invitation, token = an_invitation(account, f"ivy@{slug}.example")
+    holder = people[Persona.ADMINISTRATOR]
+    with_totp(holder)
+    if not Authenticator.objects.filter(user=people[Persona.SUPPORT]).exists():
+        with_totp(people[Persona.SUPPORT])
     objects: dict[Kind, str] = {
+        "factor": str(Authenticator.objects.get(user=holder, type="totp").pk),
+        "session": str(UserSession.objects.create(user=holder, ip="203.0.113.8", session_key=slug).pk),
         "key": key.public_id,
         "call": _a_call(account),
         "event": _an_event(account),
