@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "config.middleware.RequestIdentity",
     "config.middleware.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.ConstantPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -97,7 +98,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before allauth's, which redirects too: htmx cannot see a redirect.
     "config.middleware.HtmxRedirect",
@@ -265,6 +265,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+
+# Only our own pages use them.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DEBUG = False
 LOGGING_CONFIG = "config.logs.configure"
