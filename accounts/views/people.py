@@ -87,7 +87,6 @@ def user_detail(request: SignedIn, pk: int) -> HttpResponse:
             "keys": keys.order_by("name", "pk")[:MOST_KEYS],
             "sessions": session_count(user),
             "may_change": may_change(request),
-            "may_see_trail": has(request.user, Permission.TRAIL_SEE),
         },
     )
 
