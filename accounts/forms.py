@@ -19,6 +19,8 @@ class SignInForm(LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].label = "E-mail"
+        # Its link to the reset is below the card.
+        self.fields["password"].help_text = ""
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
         self.fields["login"].widget.attrs |= {"autofocus": True, "autocomplete": "username"}

@@ -36,8 +36,8 @@ def existing(*names: str) -> list[str]:
 @pytest.mark.parametrize(
     ("roles", "pages"),
     [
-        ([Role.ADMINISTRATOR], ("overview", "key-list", "log-list", "trail-list")),
-        ([Role.AUDITOR], ("overview", "key-list", "log-list", "trail-list")),
+        ([Role.ADMINISTRATOR], ("overview", "key-list", "log-list", "trail-list", "user-list", "settings")),
+        ([Role.AUDITOR], ("overview", "key-list", "log-list", "trail-list", "user-list", "settings")),
         ([Role.ACCOUNT_READER], ("overview", "key-list", "log-list")),
         ([], ("key-list",)),
     ],
