@@ -19,7 +19,7 @@ NO_ROLE = "none"
 ROLES = (*((role.value, role.label) for role in ACCOUNT_ROLES), (NO_ROLE, "No role"))
 
 # A column's name in the address -> what it sorts by, and whether its first click sorts downwards.
-COLUMNS = {
+COLUMNS: dict[str, tuple[Any, bool]] = {
     "nickname": (Lower("nickname"), False),
     "email": (F("email"), False),
     "signed_in": (F("last_login"), True),

@@ -51,7 +51,7 @@ def preview(form: SettingsForm) -> list[tuple[str, str]]:
     """(number, as shown) for a few numbers, with what the form says or, where that is wrong, what is saved."""
     if form.is_bound:
         form.is_valid()
-    values = form.initial | getattr(form, "cleaned_data", {})
+    values = {**form.initial, **getattr(form, "cleaned_data", {})}
     if not values["mask_phone"]:
         return [(number, number) for number in SAMPLES]
     mask = Mask(values["mask_digits"], values["mask_side"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.permissions import ACCOUNT_ROLES
 from accounts.services import Invalid
 
+LEAVE = ("leave", "Leave them: calls are refused until the keys are given to someone else")
 MEANINGS = {
     "administrator": "Administrator: creates keys, sees secrets, manages users and settings",
     "account_reader": "Account Reader: sees keys and the API log",
@@ -61,7 +62,7 @@ class HandOverForm(Refusing, ConfirmForm):
         super().__init__(*args, **kwargs)
         self.heirs = {str(heir.pk): heir for heir in heirs}
         named = [(pk, f"{heir.nickname} ({heir.email})") for pk, heir in self.heirs.items()]
-        self.fields["heir"].choices = [("", "Choose a user"), *named]
+        cast("forms.ChoiceField", self.fields["heir"]).choices = [("", "Choose a user"), *named]
 
     @property
     def chosen(self) -> User:
@@ -75,7 +76,7 @@ class DeactivateForm(HandOverForm):
         label="Their keys",
         widget=forms.RadioSelect,
         choices=[
-            ("leave", "Leave them: calls are refused until the keys are given to someone else"),
+            LEAVE,
             ("give", "Give them to another user: calls go on"),
         ],
     )
@@ -86,8 +87,8 @@ class DeactivateForm(HandOverForm):
         super().__init__(*args, heirs=heirs, **kwargs)
         self.fields["heir"].required = False
         if not self.heirs:
-            self.fields["keys"].choices = self.fields["keys"].choices[:1]
-            self.fields["keys"].initial = "leave"
+            keys = cast("forms.ChoiceField", self.fields["keys"])
+            keys.choices, keys.initial = [LEAVE], "leave"
             del self.fields["heir"]
 
     @property

@@ -31,7 +31,7 @@ def request_reset(*, email: str, by: Actor) -> None:
     else:
         mail.send("password_reset_unknown", email, email=email)
     target = of_user(user) if user else None
-    record("password.reset_requested", by=by, account_id=user and user.account_id, target=target, email=email)
+    record("password.reset_requested", by=by, account_id=user.account_id if user else None, target=target, email=email)
 
 
 @transaction.atomic
