@@ -17,6 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import limits, sessions
 from accounts.models import User
+from accounts.services.sessions import note_address
 from audit.actor import Actor
 from audit.events import Target
 from audit.record import record
@@ -59,7 +60,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Support's pages are the administration; the portal's answer 403."""
-        return reverse("admin:index") if request.user.is_staff else super().get_login_redirect_url(request)  # type: ignore[union-attr]
+        return reverse("admin:index") if request.user.is_staff else super().get_login_redirect_url(request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """As allauth's, but an inactive user with the right password gets the answer of a wrong password."""
@@ -100,6 +101,7 @@ class AccountAdapter(DefaultAccountAdapter):
                 address=self.get_client_ip(request),
                 request_id=request.id,  # type: ignore[attr-defined]
             )
+            note_address(user, address=self.get_client_ip(request), agent=request.headers.get("User-Agent", ""))
             method = getattr(request, "second_factor", "password")
             record("user.signed_in", by=actor, account_id=user.account_id, method=method)
 

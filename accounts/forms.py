@@ -50,8 +50,7 @@ class PasswordField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
-        options = {"label": "Your password", "strip": False, "max_length": 1000, "widget": widget} | options
-        super().__init__(**options)
+        super().__init__(label="Your password", strip=False, max_length=1000, widget=widget, **options)
 
 
 class ConfirmForm(forms.Form):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -24,14 +25,15 @@ def take(name: str, key: str, *, most: int, per: timedelta) -> bool:
 
     Outside the caller's transaction (RuntimeError inside one): what was counted stays counted.
     """
-    values = {"name": name, "key": _cleaned(key), "most": most, "per": per}
+    key = _cleaned(key)
+    values: dict[str, Any] = {"name": name, "key": key, "most": most, "per": per}
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(_TAKE, values)
         row = cursor.fetchone()
         if row is None:
             cursor.execute(_REFUSE, values)
     if row is not None and row[0]:
-        _tell(name, values["key"])
+        _tell(name, key)
     return row is not None
 
 
@@ -67,7 +69,7 @@ def _tell(name: str, key: str) -> None:
         Limit.objects.filter(name=name, key=key).update(refused=0)
         user = User.objects.filter(email=key).first()
         by = Actor("system", "limits", "Keyward")
-        record("limit.held", by=by, account_id=user and user.account_id, limit=name, key=key, refused=refused)
+        record("limit.held", by=by, account_id=user.account_id if user else None, limit=name, key=key, refused=refused)
 
 
 def _cleaned(key: str) -> str:

@@ -150,6 +150,17 @@ class ConfirmationAttempts(models.Model):
         return f"{len(self.wrong)} wrong confirmations by user {self.user_id}"
 
 
+class KnownAddress(models.Model):
+    """Where a user has signed in from, so that they are told of a new one. Written by accounts.services alone."""
+
+    pk = models.CompositePrimaryKey("user", "key")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=64, db_comment="an IPv4 address, or the /64 of an IPv6 one")
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} from {self.key}"
+
+
 class TotpUse(models.Model):
     """The newest time step whose code a user has given: that code and those before it are worthless, wherever it was
     given. Written by accounts.factors alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver
 from django.views.decorators.http import require_http_methods
@@ -27,7 +27,7 @@ class SupportSite(AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [_guarded(url) for url in super().get_urls() if getattr(url, "name", None) not in NOT_HERE]
 
-    def login(self, request: HttpRequest, extra_context: object = None) -> HttpResponseBase:
+    def login(self, request: HttpRequest, extra_context: object = None) -> HttpResponse:
         """Django's own form would be a second door: it asks for no second factor and counts no tries."""
         return redirect("admin:index")
 

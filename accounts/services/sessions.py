@@ -6,8 +6,10 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
-from accounts import policy
-from accounts.models import User
+from accounts import mail, policy
+from accounts.agents import named
+from accounts.limits import address_key
+from accounts.models import KnownAddress, User
 from accounts.permissions import Permission
 from accounts.policy import Denied
 from accounts.services.admission import admitted, locked, of_user
@@ -58,3 +60,14 @@ def _only_own(user: User, by: Actor) -> None:
     policy.require(by, Permission.PROFILE, account=user.account)
     if by.id != str(user.pk):
         raise Denied(Permission.PROFILE)
+
+
+def note_address(user: User, *, address: str, agent: str) -> None:
+    """Within a sign-in: tell them by mail if they never signed in from here, but did elsewhere."""
+    known = KnownAddress.objects.filter(user=user)
+    here, elsewhere = address_key(address), list(known.values_list("key", flat=True))
+    if here in elsewhere:
+        return
+    KnownAddress.objects.bulk_create([KnownAddress(user=user, key=here)], ignore_conflicts=True)
+    if elsewhere:
+        mail.notice(user, "new_address", address=address, agent=named(agent))
