@@ -15,7 +15,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.permissions import Role
 from tests.keys_made import events
-from tests.people import PASSWORD, a_user, an_account
+from tests.people import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 NEW = "a long and quiet evening"
@@ -124,6 +124,16 @@ class TestTheLink:
         client = Client()
         use(client, link())
 
+        assert "_auth_user_id" not in client.session
+
+    def test_is_no_way_around_a_second_factor(self, ask, alice: User) -> None:
+        with_totp(alice)
+        ask(alice.email)
+        use(Client(), link())
+        client = Client()
+        response = client.post("/login/", {"login": alice.email, "password": NEW})
+
+        assert response.headers["Location"].startswith("/login/second-factor/")
         assert "_auth_user_id" not in client.session
 
     def test_tells_the_user(self, ask, alice: User, django_capture_on_commit_callbacks) -> None:

@@ -183,13 +183,25 @@ class TestTheLongestLifetime:
         old.refresh_from_db()
         assert old.expires_at is None
 
-    @pytest.mark.parametrize(("account", "installation", "days"), [(45, 60, 45), (60, 45, 45), (None, 45, 45)])
+    @pytest.mark.parametrize(
+        ("policy", "account", "installation", "days"),
+        [(None, 45, 60, 45), (60, 60, 45, 45), (45, None, 60, 45), (None, None, 45, 45), (45, 46, None, 45)],
+    )
     def test_is_the_shortest_there_is(
-        self, settings, client: Client, alice: User, account: int | None, installation: int, days: int
+        self,
+        settings,
+        client: Client,
+        alice: User,
+        policy: int | None,
+        account: int | None,
+        installation: int | None,
+        days: int,
     ) -> None:
+        api = billing_for(Account.objects.get())
+        api.policy["longest_days"] = policy
+        api.save(update_fields=["policy"])
         settings.KEY_MAX_LIFETIME_DAYS = installation
         Account.objects.update(key_lifetime_days=account)
-        billing_for(Account.objects.get())
 
         assert f'<option value="{days}" selected>' in text(client.get("/keys/new/?api=billing"))
 
