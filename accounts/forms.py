@@ -30,7 +30,6 @@ class SecondFactorForm(forms.Form):
     """The second step: a code of the app, a recovery code, or a passkey's answer."""
 
     code = forms.CharField(
-        required=False,
         max_length=40,
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "autofocus": True, "inputmode": "numeric", "spellcheck": "false"}
@@ -38,11 +37,12 @@ class SecondFactorForm(forms.Form):
     )
     passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if not self.errors and not (cleaned["code"] or cleaned["passkey"]):
-            self.add_error("code", "Give a code, or use a passkey.")
-        return cleaned
+    # Said by the form, not by the browser: it would hold back what the passkey's button sends.
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].required = not self.data.get("passkey")
 
 
 class PasswordField(forms.CharField):
