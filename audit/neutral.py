@@ -23,7 +23,6 @@ def neutral_sql(cell: str) -> str:
     """The same of a column or expression of type text."""
     always = ", ".join(str(ord(sign)) for sign in ALWAYS if sign != "\x00")  # PostgreSQL holds no NUL
     signs = ", ".join(str(ord(sign)) for sign in UNLESS_NUMBER)
-    return (
-        f"CASE WHEN ascii({cell}) IN ({always}) OR ascii({cell}) IN ({signs}) AND {cell} !~ '{NUMBER}' "
-        f"THEN '''' || {cell} ELSE {cell} END"
-    )
+    formula = f"ascii({cell}) IN ({always}) OR ascii({cell}) IN ({signs}) AND {cell} !~ '{NUMBER}'"
+    # Below A: letters are let through at once.
+    return f"CASE WHEN ascii({cell}) < 65 AND ({formula}) THEN '''' || {cell} ELSE {cell} END"
