@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -11,12 +12,24 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from accounts import limits, sessions
 from accounts.models import User
+from accounts.services.sessions import note_address
 from audit.actor import Actor
 from audit.events import Target
 from audit.record import record
+
+# Wrong tries as one e-mail: password and second step together.
+SIGN_IN = "sign-in"
+MOST, PER = 5, timedelta(minutes=5)
+
+
+def may_try(email: str) -> bool:
+    """Count a try to sign in as this e-mail; a right one is given back."""
+    return limits.take(SIGN_IN, email, most=MOST, per=PER)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -42,15 +55,24 @@ class AccountAdapter(DefaultAccountAdapter):
             raise PermissionDenied("Unable to determine the client's address")
         return str(address)
 
+    def get_login_stages(self) -> list[str]:
+        return ["accounts.stages.SecondFactor"]
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Support's pages are the administration; the portal's answer 403."""
+        return reverse("admin:index") if request.user.is_staff else super().get_login_redirect_url(request)
+
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """As allauth's, but an inactive user with the right password gets the answer of a wrong password."""
-        self.pre_authenticate(request, **credentials)
+        email = credentials.get("email", "")
+        if not may_try(email):
+            raise self.validation_error("too_many_login_attempts")
         user = authenticate(request, **credentials)
         AuthenticationBackend.unstash_authenticated_user()
         if user is None:
             self.authentication_failed(request, **credentials)
         else:
-            self._rollback_login_failed_rl_usage()
+            limits.give_back(SIGN_IN, email)
         return user
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
@@ -67,9 +89,11 @@ class AccountAdapter(DefaultAccountAdapter):
             )
 
     def login(self, request: HttpRequest, user: User) -> None:
-        """Starts a session under a new key; without its event there is none."""
+        """Starts a session under a new key; without its event there is none. The page of the second step says on the
+        request what was given there."""
         with transaction.atomic():
             super().login(request, user)
+            sessions.begin(request)
             actor = Actor(
                 kind="user",
                 id=str(user.pk),
@@ -77,7 +101,9 @@ class AccountAdapter(DefaultAccountAdapter):
                 address=self.get_client_ip(request),
                 request_id=request.id,  # type: ignore[attr-defined]
             )
-            record("user.signed_in", by=actor, account_id=user.account_id, method="password")
+            note_address(user, address=self.get_client_ip(request), agent=request.headers.get("User-Agent", ""))
+            method = getattr(request, "second_factor", "password")
+            record("user.signed_in", by=actor, account_id=user.account_id, method=method)
 
     def logout(self, request: HttpRequest) -> None:
         """The event first: what has emptied the request's session cannot be undone by a rollback."""

@@ -1,6 +1,7 @@
-"""The confirmation: a person's password, given in the same POST as the action it allows, for that action alone.
+"""The confirmation: a person's password, or a passkey or TOTP code of theirs, given in the same POST as the action it
+allows, for that action alone.
 
-Ten wrong ones in ten minutes lock it for that person for ten minutes. A try is booked before its password is hashed
+Ten wrong ones in ten minutes lock it for that person for ten minutes. A try is booked before it is checked
 and settled afterwards, each in a short transaction of its own: no lock is held while argon2 runs, parallel tries
 cannot pass the limit, and what was counted stays counted whatever becomes of the action.
 """
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from django.contrib.auth.hashers import check_password
 from django.db import connection, transaction
 
+from accounts import factors, passkeys
 from accounts.models import User
 from audit.actor import Actor, Confirmation
 from audit.events import Target
@@ -32,10 +34,10 @@ class ConfirmationRefused(Exception):
 
 
 class WrongPassword(ConfirmationRefused):
-    """Not this person's password; `left` more tries until the lock."""
+    """Not this person's password, code or passkey; `left` more tries until the lock."""
 
-    def __init__(self, left: int) -> None:
-        super().__init__("That is not your password.")
+    def __init__(self, left: int, words: str = "That is not your password.") -> None:
+        super().__init__(words)
         self.left = left
 
 
@@ -51,24 +53,45 @@ class NoFactor(ConfirmationRefused):
     """This person has nothing to confirm with."""
 
     def __init__(self) -> None:
-        super().__init__("You have no password to confirm with. Ask an Administrator of your account.")
+        super().__init__("You have nothing to confirm with. Ask an Administrator of your account.")
 
 
-def confirm(user: User, password: str, *, action: str, target: str, by: Actor) -> Confirmation:
-    """Check the password and return consent to `action` on `target`, good for one use.
+def confirm(
+    user: User, given: str = "", *, passkey: str = "", action: str, target: str, by: Actor, password_only: bool = False
+) -> Confirmation:
+    """Check what was given and return consent to `action` on `target`, good for one use.
 
-    `by` is the request's actor, so that a refusal is recorded with its address. Must not run inside the caller's
-    transaction: a rollback would forget the try (RuntimeError).
+    `given` is the password or a TOTP code; `passkey` a browser's answer to accounts.passkeys.request_options for this
+    very action and target. `by` is the request's actor, so that a refusal is recorded with its address. Must not run
+    inside the caller's transaction: a rollback would forget the try (RuntimeError).
     """
     user = User.objects.get(pk=user.pk)
-    if not user.is_active or not user.has_usable_password():
+    has = frozenset() if password_only else factors.second_factors(user)
+    if not user.is_active or not (user.has_usable_password() or has):
         raise NoFactor
     booked = _book(user)
-    # Not user.check_password: that one saves the row when the hasher's parameters have changed.
-    if check_password(password, user.password):
+    method = _method(user, given, "" if password_only else passkey, action, target, has)
+    if method is not None:
         _forgive(user, booked)
-        return Confirmation(action=action, target=target, method="password")
-    _refuse(user, booked, action=action, by=by)
+        return Confirmation(action=action, target=target, method=method)
+    if passkey:
+        words = "The passkey did not confirm this. Try it again, or give your password."
+    elif factors.Type.TOTP in has:
+        words = "That is neither your password nor an unused code of your authenticator app."
+    else:
+        words = "That is not your password."
+    _refuse(user, booked, action=action, by=by, words=words)
+
+
+def _method(
+    user: User, given: str, passkey: str, action: str, target: str, has: frozenset[str]
+) -> Literal["password", "totp", "passkey"] | None:
+    if passkey:
+        return "passkey" if passkeys.accepted(user, passkey, action, target) else None
+    if factors.Type.TOTP in has and factors.looks_like_a_code(given) and factors.totp_accepted(user, given):
+        return "totp"
+    # Not user.check_password: that one saves the row when the hasher's parameters have changed.
+    return "password" if check_password(given, user.password) else None
 
 
 def _book(user: User) -> datetime:
@@ -92,7 +115,7 @@ def _forgive(user: User, booked: datetime) -> None:
         cursor.execute(_FORGIVE, {"user": user.pk, "booked": booked})
 
 
-def _refuse(user: User, booked: datetime, *, action: str, by: Actor) -> NoReturn:
+def _refuse(user: User, booked: datetime, *, action: str, by: Actor, words: str) -> NoReturn:
     target = Target("user", str(user.pk), user.email)
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
@@ -105,7 +128,7 @@ def _refuse(user: User, booked: datetime, *, action: str, by: Actor) -> NoReturn
             record("confirmation.locked", by=by, account_id=user.account_id, target=target, action=action, until=moment)
     if until is not None:
         raise Locked(until)
-    raise WrongPassword(left)
+    raise WrongPassword(left, words)
 
 
 # clock_timestamp() is read again once the row is locked, so that moments of one person follow one another.

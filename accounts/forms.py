@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.forms import LoginForm
+from django import forms
+
+from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, confirm
+from accounts.factors import Type, second_factors
+from accounts.models import User
+from audit.actor import Actor
 
 
 class SignInForm(LoginForm):
@@ -13,6 +19,128 @@ class SignInForm(LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].label = "E-mail"
+        # Its link to the reset is below the card.
+        self.fields["password"].help_text = ""
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
         self.fields["login"].widget.attrs |= {"autofocus": True, "autocomplete": "username"}
+
+
+class SecondFactorForm(forms.Form):
+    """The second step: a code of the app, a recovery code, or a passkey's answer."""
+
+    code = forms.CharField(
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autofocus": True, "inputmode": "numeric", "spellcheck": "false"}
+        ),
+    )
+    passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
+
+    # Said by the form, not by the browser: it would hold back what the passkey's button sends.
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].required = not self.data.get("passkey")
+
+
+class PasswordField(forms.CharField):
+    """The confirmation, in the same form as the action."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        super().__init__(label="Your password", strip=False, max_length=1000, widget=widget, **options)
+
+
+class ConfirmForm(forms.Form):
+    """A form that needs a confirmation: the password, or a code or passkey of a user who has one. The view says with
+    `ask` what is confirmed; the template shows it with components/confirm.html."""
+
+    password = PasswordField()
+    # A browser's answer, put here by the script.
+    passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
+
+    action = target = ""
+    has_passkey = False
+    password_only = False
+
+    def ask(self, user: User, action: str, target: str) -> None:
+        """Before the form is read: whose consent to what."""
+        self.action, self.target = action, target
+        has = second_factors(user)
+        self.has_passkey = Type.WEBAUTHN in has
+        if Type.TOTP in has:
+            self.fields["password"].label = "Your password, or a code of your authenticator app"
+        if self.data.get(self.add_prefix("passkey")):
+            self.fields["password"].required = False
+
+    @property
+    def was_given(self) -> bool:
+        """Whether there is anything to check."""
+        return bool(self.cleaned_data.get("password") or self.cleaned_data.get("passkey"))
+
+    def confirmed(self, user: User, by: Actor) -> Actor | None:
+        """The actor with the user's consent; None if it was refused, and the form says why at the field."""
+        given, passkey = self.cleaned_data["password"], self.cleaned_data["passkey"]
+        try:
+            consent = confirm(
+                user,
+                given,
+                passkey=passkey,
+                action=self.action,
+                target=self.target,
+                by=by,
+                password_only=self.password_only,
+            )
+        except ConfirmationRefused as refused:
+            self.add_error("password", words_of(refused))
+            return None
+        return by.confirmed(consent)
+
+
+def words_of(refused: ConfirmationRefused) -> str:
+    if isinstance(refused, WrongPassword):
+        return f"{refused} {refused.left} {'try' if refused.left == 1 else 'tries'} left."
+    if isinstance(refused, Locked):
+        return f"{refused} Nothing was changed."
+    return str(refused)
+
+
+class NewPasswordForm(ConfirmForm):
+    """Another password: the current one, and the new one once, because it can be shown and pasted."""
+
+    new_password = forms.CharField(
+        label="New password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 10 characters. A few words that only you would put together are better than a short mix.",
+    )
+    field_order = ("password", "new_password")
+
+    def ask(self, user: User, action: str, target: str) -> None:
+        """The password itself, nothing in its place."""
+        self.action, self.target = action, target
+        self.fields["password"].label = "Current password"
+
+    password_only = True
+
+
+class TotpForm(ConfirmForm):
+    """`seed` is what the page showed, signed, so that nothing waits in the session."""
+
+    seed = forms.CharField(widget=forms.HiddenInput, max_length=500)
+    code = forms.CharField(
+        label="Code",
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+        help_text="The six digits that the app shows now.",
+    )
+    field_order = ("seed", "code", "password", "passkey")
+
+
+class PasskeyForm(ConfirmForm):
+    name = forms.CharField(label="Name", max_length=60, help_text="To tell your passkeys apart, such as “laptop”.")
+    credential = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
+    field_order = ("name", "credential", "password", "passkey")

@@ -32,6 +32,8 @@ class Account(models.Model):
     mask_phone = models.BooleanField(default=False)
     mask_digits = models.PositiveSmallIntegerField(default=4)
     mask_side = models.CharField(max_length=5, choices=MaskSide, default=MaskSide.LAST)
+    second_factor_required = models.BooleanField(default=False, db_default=False)
+    key_lifetime_days = models.PositiveIntegerField(null=True, blank=True, db_comment="longest life of a new key")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -39,6 +41,7 @@ class Account(models.Model):
             models.CheckConstraint(condition=Q(status__in=["pending", "active", "suspended"]), name="account_status"),
             models.CheckConstraint(condition=Q(mask_side__in=["first", "last"]), name="account_mask_side"),
             models.CheckConstraint(condition=Q(mask_digits__lte=15), name="account_mask_digits"),
+            models.CheckConstraint(condition=Q(key_lifetime_days__range=(1, 36500)), name="account_key_lifetime_days"),
         ]
 
     def __str__(self) -> str:
@@ -97,6 +100,43 @@ class User(AbstractBaseUser):
         ).hexdigest()
 
 
+class Invitation(models.Model):
+    """Someone may still join an account: the row goes when it is accepted, withdrawn or made anew. There is one for
+    every e-mail that was invited, whether or not it can be, so that nobody learns from it which e-mails are known."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    roles = ArrayField(models.CharField(max_length=20, choices=Role.choices), default=list, blank=True)
+    inviter = models.CharField(max_length=254)
+    digest = models.BinaryField(unique=True, db_comment="SHA-256 of the link's token")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("account", "email", name="invitation_once_in_account"),
+            models.CheckConstraint(condition=Q(email=Lower(F("email"))), name="invitation_email_lower_case"),
+            models.CheckConstraint(condition=Q(roles__contained_by=ACCOUNT_ROLES), name="invitation_roles_of_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.account_id}"
+
+
+class Limit(models.Model):
+    """Tries of one name by one key (an e-mail, an address) within their window. Written by accounts.limits alone."""
+
+    pk = models.CompositePrimaryKey("name", "key")
+    name = models.CharField(max_length=40)
+    key = models.CharField(max_length=254)
+    taken = ArrayField(models.DateTimeField(), db_comment="when, within the window, oldest first")
+    refused = models.PositiveIntegerField(default=0, db_comment="tries beyond the limit, not yet told to the trail")
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.key}"
+
+
 class ConfirmationAttempts(models.Model):
     """Confirmations of one user that were wrong or are being checked, in one row, so that parallel tries cannot slip
     past the limit. Written by accounts.confirmation alone."""
@@ -108,3 +148,39 @@ class ConfirmationAttempts(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.wrong)} wrong confirmations by user {self.user_id}"
+
+
+class KnownAddress(models.Model):
+    """Where a user has signed in from, so that they are told of a new one. Written by accounts.services alone."""
+
+    pk = models.CompositePrimaryKey("user", "key")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=64, db_comment="an IPv4 address, or the /64 of an IPv6 one")
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} from {self.key}"
+
+
+class TotpUse(models.Model):
+    """The newest time step whose code a user has given: that code and those before it are worthless, wherever it was
+    given. Written by accounts.factors alone."""
+
+    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="+")
+    step = models.BigIntegerField(db_comment="seconds since 1970, divided by 30")
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} up to step {self.step}"
+
+
+class PasskeyChallenge(models.Model):
+    """What a passkey is asked to sign, for one action of one user on one object; deleted by its first use. Written by
+    accounts.passkeys alone."""
+
+    challenge = models.BinaryField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    action = models.CharField(max_length=40)
+    target = models.CharField(max_length=200)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.action} by user {self.user_id}"

@@ -26,10 +26,12 @@ class Permission(models.TextChoices):
     LOG_SEE = "log.see", "see the API log"
     TRAIL_SEE = "trail.see", "see the audit trail"
     LOG_EXPORT = "log.export", "export the API log and the audit trail"
+    LISTS_EXPORT = "lists.export", "export keys, users and IP lists"
     ACCOUNTS_CHANGE = "accounts.change", "activate and suspend accounts"
     USERS_SEE = "users.see", "see users, roles, settings"
     USERS_CHANGE = "users.change", "change users, roles, settings"
     USERS_DEACTIVATE = "users.deactivate", "deactivate users, end their sessions"
+    ADMINISTRATION = "administration", "open the administration"
     APIS_CHANGE = "apis.change", "change APIs and policies, enable them for accounts"
 
 
@@ -51,16 +53,34 @@ GRANTS: dict[str, frozenset[Permission]] = {
             _P.LOG_SEE,
             _P.TRAIL_SEE,
             _P.LOG_EXPORT,
+            _P.LISTS_EXPORT,
             _P.USERS_SEE,
             _P.USERS_CHANGE,
             _P.USERS_DEACTIVATE,
         }
     ),
     Role.ACCOUNT_READER: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.LOG_SEE}),
-    Role.AUDITOR: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.LOG_SEE, _P.TRAIL_SEE, _P.LOG_EXPORT, _P.USERS_SEE}),
+    Role.AUDITOR: frozenset(
+        {
+            _P.OVERVIEW_SEE,
+            _P.KEYS_SEE,
+            _P.LOG_SEE,
+            _P.TRAIL_SEE,
+            _P.LOG_EXPORT,
+            _P.LISTS_EXPORT,
+            _P.USERS_SEE,
+        }
+    ),
     # Support's pages are Django admin; the portal's answer 403.
-    Role.SUPPORT: frozenset({_P.KEYS_DISABLE, _P.USERS_DEACTIVATE, _P.ACCOUNTS_CHANGE, _P.APIS_CHANGE}),
+    Role.SUPPORT: frozenset(
+        {_P.ADMINISTRATION, _P.KEYS_DISABLE, _P.USERS_DEACTIVATE, _P.ACCOUNTS_CHANGE, _P.APIS_CHANGE}
+    ),
 }
+
+
+def in_words(roles: Iterable[str]) -> str:
+    """As people read them: "Administrator, Auditor"; "No role" for none."""
+    return ", ".join(Role(role).label for role in roles) or "No role"
 
 
 def granted(roles: Iterable[str], *, member: bool) -> frozenset[Permission]:

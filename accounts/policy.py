@@ -24,10 +24,11 @@ class Denied(PermissionDenied):
 
 
 class AccountNotActive(PermissionDenied):
-    """The account is pending or suspended: nothing about its keys may change."""
+    """The account is pending, and nothing about its keys may change; or suspended, and nothing at all may."""
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The account is {status}: its keys cannot be created or changed.")
+        barred = "nothing in it can be changed" if status == "suspended" else "its keys cannot be created or changed"
+        super().__init__(f"The account is {status}: {barred} until Support activates it.")
         self.status = status
 
 
@@ -55,12 +56,13 @@ def require(by: Actor, permission: Permission, *, account: Account | None) -> No
         raise Denied(permission)
 
 
-def require_active(account: Account) -> None:
-    """Refuse unless the account is active now; held FOR SHARE like everything `require` reads."""
+def require_active(account: Account) -> Account:
+    """The account as it is now, if it is active; held FOR SHARE like everything `require` reads."""
     row = _share(Account, account.pk)
     status = row.status if row is not None else "deleted"
-    if status != Account.Status.ACTIVE:
+    if row is None or status != Account.Status.ACTIVE:
         raise AccountNotActive(status)
+    return row
 
 
 def _held(user: User) -> frozenset[Permission]:

@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from psycopg import ClientCursor, Cursor
 
 from audit.models import Call
+from audit.neutral import neutral_sql
 from audit.phones import END, SHORTEST, START
 
 # In the order that readers of exports rely on.
@@ -44,17 +45,7 @@ def copy_statement(rows: QuerySet[Call], cursor: Cursor, *, masking: bool) -> by
 def _cell(name: str, masking: bool) -> str:
     if name in TYPED:
         return TYPED[name]
-    cell = neutral(f"c.{name}")
+    cell = neutral_sql(f"c.{name}")
     if not masking or name not in MASKED:
         return cell
     return f"CASE WHEN c.{name} ~ '[0-9]{{{SHORTEST}}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
-
-
-def neutral(cell: str) -> str:
-    """SQL for a text that no spreadsheet takes for a formula: a quote before = @ TAB CR LF (PostgreSQL holds no NUL),
-    and before + - unless the whole cell is a number, which a phone number is. Letters are let through at once."""
-    return (
-        f"CASE WHEN ascii({cell}) < 65 AND (ascii({cell}) IN (61, 64, 9, 13, 10) "
-        f"OR ascii({cell}) IN (43, 45) AND {cell} !~ '^[+-][0-9]+([.][0-9]+)?$') "
-        f"THEN '''' || {cell} ELSE {cell} END"
-    )

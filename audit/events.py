@@ -45,19 +45,39 @@ def _event(name: str, sentence: str, *fields: str) -> tuple[str, EventType]:
 # `changes` is {field: [old, new]}; `settings` is {field: value}; `filters` is {field: value as typed}.
 CATALOGUE: dict[str, EventType] = dict(
     [
-        # People. `email` is what was typed, known or not; `method` is password, totp or passkey.
+        # People. `email` is what was typed, known or not; `method` is password, totp, passkey or recovery_code.
         _event("user.signed_in", "{actor} signed in with {method}", "method"),
         _event("user.sign_in_failed", "A sign-in as {email} failed", "email"),
         _event("user.signed_out", "{actor} signed out"),
         _event("user.created", "{actor} created the user {target}", "roles"),
         _event("user.deactivated", "{actor} deactivated {target}"),
         _event("user.reactivated", "{actor} reactivated {target}"),
+        _event("user.roles_changed", "{actor} changed the roles of {target}", "changes"),
+        _event("user.sessions_ended", "{actor} ended every session of {target}"),
+        _event("user.invited", "{actor} invited {target}", "roles"),
+        _event("invitation.withdrawn", "{actor} withdrew the invitation of {target}"),
+        _event("invitation.accepted", "{target} accepted the invitation of {inviter}", "inviter", "roles"),
+        _event("password.reset_requested", "A new password was asked for as {email}", "email"),
+        _event("password.reset", "{target} set a new password by the link in a mail"),
+        # What someone signs in with. `factor` is totp or passkey; `sessions` is how many of their own they ended.
+        _event("password.changed", "{actor} changed their password"),
+        _event("factor.added", "{actor} added a second factor: {factor}", "factor"),
+        _event("factor.removed", "{actor} removed a second factor: {factor}", "factor"),
+        _event("recovery_codes.replaced", "{actor} made new recovery codes"),
+        _event("session.ended", "{actor} ended {sessions} of their sessions", "sessions"),
+        _event("support.granted", "{actor} made {target} Support"),
+        _event("support.revoked", "{actor} took Support from {target}"),
+        # A limit that held: what was tried, the e-mail or address that tried it, and how often it was refused.
+        _event(
+            "limit.held", "{refused} tries of {limit} by {key} were refused over the limit", "limit", "key", "refused"
+        ),
         # Confirmations. `action` is one of the names services ask for, such as key.reveal; `until` an ISO time.
         _event("confirmation.failed", "{actor} gave a wrong confirmation for {action}", "action"),
         _event("confirmation.locked", "Confirmations by {actor} are locked until {until}", "action", "until"),
         # Accounts.
         _event("account.created", "{actor} created the account {target}", "status"),
         _event("account.status_changed", "{actor} changed the status of {target}", "changes"),
+        _event("settings.changed", "{actor} changed the settings of {target}", "changes"),
         # APIs. `account` is the slug of the account that may now have keys.
         _event("api.added", "{actor} added the API {target}", "modules", "routes"),
         _event("api.enabled", "{actor} enabled the API {target} for {account}", "account"),
@@ -69,6 +89,7 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("key.enabled", "{actor} enabled {target}", "api"),
         _event("key.disabled", "{actor} disabled {target}", "api"),
         _event("key.deleted", "{actor} deleted {target}", "api"),
+        _event("key.reassigned", "{actor} gave {target} to another owner", "api", "changes"),
         # Reading and taking away. `started` is the number of the export.started event that this one ends.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
         _event("export.started", "{actor} started an export of the {log} as {format}", "log", "format", "filters"),
@@ -90,6 +111,7 @@ CATALOGUE: dict[str, EventType] = dict(
             "rows",
             "reason",
         ),
+        _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),

@@ -27,13 +27,16 @@ PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
     ("API keys", "key-list", "key", (Permission.KEYS_SEE, Permission.KEYS_SEE_OWN)),
     ("API logs", "log-list", "queue-list", (Permission.LOG_SEE,)),
     ("Audit trail", "trail-list", "finger-print", (Permission.TRAIL_SEE,)),
+    ("Users", "user-list", "users", (Permission.USERS_SEE,)),
+    ("Settings", "settings", "cog-6-tooth", (Permission.USERS_SEE,)),
+    ("Administration", "admin:index", "lifebuoy", (Permission.ADMINISTRATION,)),
 )
 
 
 def entries(request: HttpRequest) -> dict[str, list[Entry]]:
-    """Context processor: `menu`, for the user of this request. Support has no account, so no entry in the portal."""
+    """Context processor: `menu`, for the user of this request."""
     user = getattr(request, "user", None)
-    if user is None or not user.is_authenticated or user.account_id is None:
+    if user is None or not user.is_authenticated:
         return {"menu": []}
     shown = []
     for label, name, icon, permissions in PAGES:

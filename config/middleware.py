@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import structlog
 from csp.constants import HEADER
@@ -41,6 +42,28 @@ class RequestIdentity:
         with structlog.contextvars.bound_contextvars(request_id=request.id):
             response = self.get_response(request)
         response.headers["X-Request-Id"] = request.id
+        return response
+
+
+class SafeHeaders:
+    """What every answer carries, an error and a static file too. Strict-Transport-Security follows BASE_URL, because
+    the proxy that ends TLS speaks plain HTTP with us; a page is kept nowhere unless its view says so."""
+
+    ALWAYS: ClassVar = {
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    }
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in self.ALWAYS.items():
+            response.headers[name] = value
+        if settings.HTTPS:
+            response.headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
@@ -63,6 +64,8 @@ INSTALLED_APPS = [
     "accounts",
     "audit",
     "keys",
+    # Without its autodiscovery: Support's own site (config/admin.py) shows what it is given, and no more.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -83,22 +86,25 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Outermost: everything after it, an error page too, has a request ID and a client address.
     "config.middleware.RequestIdentity",
+    "config.middleware.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.ConstantPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.sessions.SessionLimits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before allauth's, which redirects too: htmx cannot see a redirect.
     "config.middleware.HtmxRedirect",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "config.middleware.RequestActor",
+    "config.sessions.SecondFactorFirst",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -158,7 +164,7 @@ if env.secret("REPLICA_DATABASE_URL"):
     DATABASES["replica"] = database("REPLICA_DATABASE_URL", _limited)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Cache (limits of sign-in and reset live in it, so every process must see the same one)
+# Cache (every process sees the same one)
 
 if env.secret("CACHE_URL"):
     CACHES = {"default": env.url("CACHE_URL", "cache", "")}
@@ -180,6 +186,9 @@ EMAIL_HOST, EMAIL_PORT = EMAIL["EMAIL_HOST"] or "localhost", EMAIL["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"] or "", EMAIL["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_TLS", False), EMAIL.get("EMAIL_USE_SSL", False)
 EMAIL_FILE_PATH, EMAIL_TIMEOUT = EMAIL["EMAIL_FILE_PATH"], 10
+# The sender is EMAIL_URL's ?from=, else the user who sends, else keyward@ the portal's own host.
+_sender = EMAIL.get("OPTIONS", {}).get("FROM") or (EMAIL_HOST_USER if "@" in EMAIL_HOST_USER else "")
+DEFAULT_FROM_EMAIL = f"Keyward <{_sender or 'keyward@' + str(urlsplit(BASE_URL).hostname)}>"
 
 # Sign-in
 
@@ -201,13 +210,20 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
 ACCOUNT_SESSION_REMEMBER = False
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key", "reset_password": "20/h/ip,5/h/key"}
+# Limits are our own (accounts/limits.py): they hold whatever the cache forgets.
+ACCOUNT_RATE_LIMITS = False
+MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# The code before and the one after count too: clocks and people are slow.
+MFA_TOTP_TOLERANCE = 1
 USERSESSIONS_TRACK_ACTIVITY = True
 PASSWORD_RESET_TIMEOUT = 3600
 
 # Sessions, cookies, headers
 
+# However much a session is used, and without being used.
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 30 * 60
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -251,6 +267,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+
+# Only our own pages use them.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DEBUG = False
 LOGGING_CONFIG = "config.logs.configure"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.urls import include, path
 
 from config import health
+from config.admin import site
 
 urlpatterns = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("admin/", site.urls),
     path("", include("accounts.urls")),
     path("", include("keys.urls")),
     path("", include("audit.urls")),

@@ -8,15 +8,12 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Lower
 
+from accounts.lists import LAST_PAGE, PAGE_SIZE, ListForm, PageFilter
 from keys.models import Api, Key
 from keys.selectors import STATUSES
-
-PAGE_SIZE = 50
-LAST_PAGE = 200  # whoever needs row 10,001 is better served by the search
 
 # A column's name in the address -> what it sorts by, and whether its first click sorts downwards.
 COLUMNS: dict[str, tuple[Any, bool]] = {
@@ -26,20 +23,6 @@ COLUMNS: dict[str, tuple[Any, bool]] = {
     "used": (F("used_at"), True),
     "age": (F("secret_made_at"), False),
 }
-
-
-class ListForm(forms.Form):
-    """Knows its fields, and refuses what it does not know."""
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if unknown := sorted(set(self.data) - set(self.fields)):
-            raise ValidationError(f"There is no filter “{unknown[0]}”. There are: {', '.join(self.fields)}.")
-        return cleaned
-
-
-class PageFilter(django_filters.Filter):
-    field_class = forms.IntegerField
 
 
 class KeyFilter(django_filters.FilterSet):

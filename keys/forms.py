@@ -9,28 +9,17 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils import timezone
 
+from accounts.forms import ConfirmForm, PasswordField
+from accounts.models import Account
 from keys.addresses import EXAMPLES, BadAddress, Network, parse_network
 from keys.apis.policy import Field, Policy
 from keys.models import Key, Module
-from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry
+from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
 
 LIFETIMES = {30: "30 days", 90: "90 days", 365: "1 year"}
 PRESELECTED_DAYS = 90
-
-
-class PasswordField(forms.CharField):
-    """The confirmation, in the same form as the action."""
-
-    def __init__(self, **options: Any) -> None:
-        widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
-        super().__init__(label="Your password", strip=False, max_length=1000, widget=widget, **options)
-
-
-class ConfirmForm(forms.Form):
-    password = PasswordField()
 
 
 class KeyForm(forms.Form):
@@ -57,9 +46,18 @@ class KeyForm(forms.Form):
         help_text="For “A date”: the key works until the end of that day, UTC.",
     )
 
-    def __init__(self, *args: Any, rules: Policy, modules: Iterable[Module], key: Key | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        account: Account,
+        rules: Policy,
+        modules: Iterable[Module],
+        key: Key | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(*args, **kwargs)
         self.rules, self.key = rules, key
+        self.longest_days = longest_days(account, rules)
         self.known_modules = {module.slug: module.name for module in modules}
         self.fields["name"].label = rules.name_label
         self.fields["addresses"].required = rules.addresses == "required"
@@ -86,7 +84,7 @@ class KeyForm(forms.Form):
     @property
     def latest(self) -> datetime | None:
         made = self.key.created_at if self.key else timezone.now()
-        return latest_expiry(made, settings.KEY_MAX_LIFETIME_DAYS)
+        return latest_expiry(made, self.longest_days)
 
     def clean_addresses(self) -> tuple[Network, ...]:
         networks, problems = [], []
@@ -141,7 +139,7 @@ class KeyForm(forms.Form):
 
     def _lifetimes(self) -> list[tuple[str, str]]:
         """What may be chosen; nothing if keys of this API never expire."""
-        longest = settings.KEY_MAX_LIFETIME_DAYS
+        longest = self.longest_days
         must = self.rules.expiry == "required" or longest is not None
         if self.rules.expiry == "none" and not must and not (self.key and self.key.expires_at):
             return []
@@ -153,13 +151,12 @@ class KeyForm(forms.Form):
         return [*choices, *((str(days), words) for days, words in sorted(lifetimes.items())), ("date", "A date")]
 
 
-class CreateForm(KeyForm):
+class CreateForm(ConfirmForm, KeyForm):
     enabled = forms.BooleanField(label="Enabled", required=False, initial=True)
     form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    password = PasswordField()
 
 
-class EditForm(KeyForm):
+class EditForm(ConfirmForm, KeyForm):
     """The password is asked for only when the change lets more in; then the form is shown again with it."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
@@ -175,7 +172,7 @@ class EditForm(KeyForm):
             "modules": sorted(terms.modules or ()),
             "version": key.version,
         }
-        super().__init__(data, initial=initial, key=key, rules=rules, modules=modules)
+        super().__init__(data, initial=initial, account=key.account, key=key, rules=rules, modules=modules)
 
     def _lifetimes(self) -> list[tuple[str, str]]:
         choices = super()._lifetimes()

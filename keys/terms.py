@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from accounts.models import Account
 from keys.addresses import Network
 from keys.apis.policy import Field, Policy
 from keys.models import Key
@@ -95,6 +97,12 @@ def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, 
         raise Invalid({"expiry": f"{expires_at:%Y-%m-%d %H:%M} UTC is over. Choose a time to come."})
     elif latest is not None and expires_at > latest:
         raise Invalid({"expiry": f"{expires_at:%Y-%m-%d} is too late: the longest lifetime ends on {latest:%Y-%m-%d}."})
+
+
+def longest_days(account: Account, policy: Policy) -> int | None:
+    """The longest life of a new key: of policy, account and installation the shortest binds; None if none is set."""
+    known = (policy.longest_days, account.key_lifetime_days, settings.KEY_MAX_LIFETIME_DAYS)
+    return min((days for days in known if days is not None), default=None)
 
 
 def latest_expiry(created_at: datetime, longest_days: int | None) -> datetime | None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+import time
+from datetime import timedelta
 from functools import cache
 
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib.auth.hashers import make_password
+from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts.models import Account, Invitation, User
 from accounts.permissions import Role
 from audit.actor import Actor
 
@@ -38,3 +46,34 @@ def a_user(account: Account | None, nickname: str, *roles: Role, is_active: bool
 
 def acting(user: User) -> Actor:
     return Actor(kind="user", id=str(user.pk), label=user.email, address=ADDRESS, request_id="r-1")
+
+
+def an_invitation(account: Account, email: str, *roles: Role, days: float = 7) -> tuple[Invitation, str]:
+    """The invitation, and the token that its mail's link would have."""
+    token = secrets.token_urlsafe(32)
+    invitation = Invitation.objects.create(
+        account=account,
+        email=email,
+        roles=list(roles),
+        inviter="alice@acme.example",
+        digest=hashlib.sha256(token.encode()).digest(),
+        expires_at=timezone.now() + timedelta(days=days),
+    )
+    return invitation, token
+
+
+def with_totp(user: User) -> str:
+    """Give them an authenticator app and recovery codes; returns the app's secret."""
+    secret = generate_totp_secret()
+    TOTP.activate(user, secret)
+    RecoveryCodes.activate(user)
+    return secret
+
+
+def code_of(secret: str, steps: int = 0) -> str:
+    """What the app shows now, or `steps` half minutes later."""
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
+
+
+def recovery_codes_of(user: User) -> list[str]:
+    return Authenticator.objects.get(user=user, type=Authenticator.Type.RECOVERY_CODES).wrap().get_unused_codes()

@@ -49,7 +49,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An API's rules for its keys. Api.policy holds the same keys as JSON; all are required but the last three."""
+    """An API's rules for its keys. Api.policy holds the same keys as JSON; all are required but the last four."""
 
     noun: str
     plural: str
@@ -63,6 +63,7 @@ class Policy:
     fields: tuple[Field, ...] = ()
     flags: tuple[str, ...] = ()
     documentation: str = ""
+    longest_days: int | None = None
 
     @property
     def revealable(self) -> bool:
@@ -91,6 +92,7 @@ class Policy:
             fields=_fields(data.get("fields", [])),
             flags=_words({"flags": [], **data}, "flags", FLAGS),
             documentation=_text({"documentation": "", **data}, "documentation", empty=True),
+            longest_days=_days(data.get("longest_days")),
         )
 
 
@@ -137,6 +139,12 @@ def _text(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
     if not isinstance(value, str) or not value.isprintable() or len(value) > 200 or not (value.strip() or empty):
         raise BadPolicy(f"{name}: {value!r} is not a line of at most 200 characters.")
     return value.strip()
+
+
+def _days(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or not 1 <= value <= 36500):
+        raise BadPolicy(f"longest_days: {value!r} is not a whole number from 1 to 36500.")
+    return value
 
 
 def _slug(data: Mapping[str, Any], where: str) -> str:

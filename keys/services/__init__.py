@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from keys.services.creation import AlreadyCreated, Created, create
 from keys.services.editing import Stale, edit
+from keys.services.ownership import hand_over, hand_over_and_deactivate, reassign
 from keys.services.revealing import NotRevealable, Unreadable, reveal
 from keys.services.state import delete, disable, enable
 from keys.terms import Invalid
@@ -23,5 +24,8 @@ __all__ = [
     "disable",
     "edit",
     "enable",
+    "hand_over",
+    "hand_over_and_deactivate",
+    "reassign",
     "reveal",
 ]

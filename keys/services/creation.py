@@ -19,7 +19,7 @@ from keys.models import Address, Api, Creation, Enablement, Key, KeyModule, Modu
 from keys.sealing import seal
 from keys.secrets import Minted, digest, mint
 from keys.services.admission import target_of
-from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry
+from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
 
 SEALED_FOR = "reveal"
 MOST_TRIES = 5
@@ -60,7 +60,7 @@ def create(
     NotConfirmed, AlreadyCreated, Invalid.
     """
     policy.require(by, Permission.KEYS_CHANGE, account=account)
-    policy.require_active(account)
+    account = policy.require_active(account)
     form_token = form_token or uuid.uuid4()
     _refuse_second_use(form_token, account)
     by.spend_confirmation("key.create", str(form_token))
@@ -70,7 +70,7 @@ def create(
         raise Invalid({"api": f"The API {api.name} is not enabled for this account."})
     terms = checked(terms, rules, modules)
     now = timezone.now()
-    check_expiry(terms.expires_at, rules, now=now, latest=latest_expiry(now, settings.KEY_MAX_LIFETIME_DAYS))
+    check_expiry(terms.expires_at, rules, now=now, latest=latest_expiry(now, longest_days(account, rules)))
     key, minted = _insert(
         Key(
             account=account,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,7 +11,7 @@ from audit.record import record
 from keys.apis.policy import Policy
 from keys.models import Address, Key, KeyModule, Module
 from keys.services.admission import admitted, target_of
-from keys.terms import Terms, changes, check_expiry, checked, latest_expiry, widened
+from keys.terms import Terms, changes, check_expiry, checked, latest_expiry, longest_days, widened
 
 
 class Stale(Exception):
@@ -38,7 +37,7 @@ def edit(*, key: Key, version: int, terms: Terms, by: Actor) -> Key:
     modules = {module.slug: module for module in Module.objects.filter(api=key.api_id).order_by("position")}
     before, terms = Terms.of(key), checked(terms, rules, modules)
     if terms.expires_at != before.expires_at:
-        latest = latest_expiry(key.created_at, settings.KEY_MAX_LIFETIME_DAYS)
+        latest = latest_expiry(key.created_at, longest_days(key.account, rules))
         check_expiry(terms.expires_at, rules, now=timezone.now(), latest=latest)
     changed = changes(before, terms)
     if not changed:

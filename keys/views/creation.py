@@ -26,11 +26,12 @@ def key_new(request: SignedIn) -> HttpResponse:
         return answer(request, "choose", {"apis": apis, "unknown": slug}, 404 if slug else 200)
     api = chosen[0]
     rules = Policy.read(api.policy)
-    form = CreateForm(posted(request), rules=rules, modules=api.modules.order_by("position"))
+    form = CreateForm(posted(request), account=account, rules=rules, modules=api.modules.order_by("position"))
+    form.ask(request.user, "key.create", str(form["form_token"].value()))
     context = {"form": form, "api": api, "rules": rules}
     if form.is_valid():
         token = form.cleaned_data["form_token"]
-        by = confirmed(request, form, "key.create", str(token))
+        by = confirmed(request, form)
         try:
             if by:
                 made = create(

@@ -26,13 +26,13 @@ ASK = "This lets more in than before, so it needs your password."
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
-    form = _form(posted(request), key)
+    form = _form(request, posted(request), key)
     status = 422 if request.method == "POST" else 200
     context: dict[str, Any] = {"key": key, "form": form}
     if form.is_valid():
         by: Actor | None = request.actor
-        if form.cleaned_data["password"]:
-            by = confirmed(request, form, "key.edit", key.public_id)
+        if form.was_given:
+            by = confirmed(request, form)
         try:
             if by:
                 with gone_is_not_found():
@@ -49,15 +49,17 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
     return answer(request, "edit", context | {"ask": ask}, status)
 
 
-def _form(data: Any, key: Key) -> EditForm:
-    return EditForm(data, key=key, rules=Policy.read(key.api.policy), modules=key.api.modules.order_by("position"))
+def _form(request: SignedIn, data: Any, key: Key) -> EditForm:
+    form = EditForm(data, key=key, rules=Policy.read(key.api.policy), modules=key.api.modules.order_by("position"))
+    form.ask(request.user, "key.edit", key.public_id)
+    return form
 
 
 def _again(request: SignedIn, stale: Stale) -> dict[str, Any]:
     """The form with everything typed, for the version that the other one saved, and what that one changed."""
     typed = request.POST.copy()
     typed["version"] = str(stale.key.version)
-    form = _form(typed, stale.key)
+    form = _form(request, typed, stale.key)
     edits = last_edits(stale.key, max(stale.edits, 1))
     return {"key": stale.key, "form": form, "edits": edits, "rows": _rows(edits, form)}
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.access import SignedIn, needs
+from accounts.lists import heading, page
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import has
@@ -31,12 +32,6 @@ class Add(NamedTuple):
     reason: str
 
 
-class Heading(NamedTuple):
-    label: str
-    url: str
-    sorted: str
-
-
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
 def key_list(request: SignedIn) -> HttpResponse:
@@ -56,9 +51,12 @@ def key_list(request: SignedIn) -> HttpResponse:
             "rows": [(key, rules[key.api_id]) for key in rows],
             "tab": tab,
             "add": _add(request, [api for api in apis if not tab or api.slug == tab]),
-            "headings": {name: _heading(request, keys.sort_by, name) for name in HEADINGS},
-            "previous": _page(request, keys.page_number - 1) if keys.page_number > 1 else "",
-            "next": _page(request, keys.page_number + 1) if more else "",
+            "headings": {
+                name: heading(request.GET, name, label, sort_by=keys.sort_by, down_first=COLUMNS[name][1])
+                for name, label in HEADINGS.items()
+            },
+            "previous": page(request.GET, keys.page_number - 1) if keys.page_number > 1 else "",
+            "next": page(request.GET, keys.page_number + 1) if more else "",
         },
     )
 
@@ -100,27 +98,6 @@ def _add(request: SignedIn, apis: list[Api]) -> Add | None:
 def _inactive(request: SignedIn) -> str:
     status = account_of(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its keys cannot be created or changed."
-
-
-def _heading(request: SignedIn, sort_by: str, name: str) -> Heading:
-    """A column's heading: a click sorts by it, another the other way round."""
-    _, down_first = COLUMNS[name]
-    here = sort_by.removeprefix("-") == name
-    down = not sort_by.startswith("-") if here else down_first
-    query = request.GET.copy()
-    query.pop("page", None)
-    query["sort"] = f"-{name}" if down else name
-    return Heading(
-        HEADINGS[name],
-        f"?{query.urlencode()}",
-        ("descending" if sort_by.startswith("-") else "ascending") if here else "",
-    )
-
-
-def _page(request: SignedIn, number: int) -> str:
-    query = request.GET.copy()
-    query["page"] = str(number)
-    return f"?{query.urlencode()}"
 
 
 def _shown(key: Key, field: Field) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from django import forms
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from accounts.access import SignedIn
-from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, confirm
+from accounts.forms import ConfirmForm
 from accounts.models import Account
 from accounts.policy import require_active
 from audit.actor import Actor
@@ -56,14 +55,9 @@ def posted(request: SignedIn) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
-def confirmed(request: SignedIn, form: forms.Form, action: str, target: str) -> Actor | None:
-    """The actor with the password's consent to the action; None if it is wrong, and the form says so at the field."""
-    try:
-        consent = confirm(request.user, form.cleaned_data["password"], action=action, target=target, by=request.actor)
-    except ConfirmationRefused as refused:
-        form.add_error("password", _words(refused))
-        return None
-    return request.actor.confirmed(consent)
+def confirmed(request: SignedIn, form: ConfirmForm) -> Actor | None:
+    """The actor with consent to what the form asked; None if it was refused, and the form says so at the field."""
+    return form.confirmed(request.user, request.actor)
 
 
 def answer(request: SignedIn, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
@@ -74,11 +68,3 @@ def answer(request: SignedIn, name: str, context: Mapping[str, Any], status: int
     response.headers["Cache-Control"] = "no-store"
     patch_vary_headers(response, ["HX-Request"])
     return response
-
-
-def _words(refused: ConfirmationRefused) -> str:
-    if isinstance(refused, WrongPassword):
-        return f"{refused} {refused.left} {'try' if refused.left == 1 else 'tries'} left."
-    if isinstance(refused, Locked):
-        return f"{refused} Nothing was changed."
-    return str(refused)

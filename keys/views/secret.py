@@ -7,9 +7,9 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
+from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
 from keys.apis.policy import Policy
-from keys.forms import ConfirmForm
 from keys.services import NotRevealable, Unreadable, reveal
 from keys.views.pages import answer, confirmed, found_to_change, gone_is_not_found, posted
 
@@ -23,8 +23,9 @@ def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
     if not rules.revealable:
         raise Http404("Secrets of this API are shown once, at creation.")
     form = ConfirmForm(posted(request))
+    form.ask(request.user, "key.reveal", key.public_id)
     context = {"key": key, "form": form, "rules": rules}
-    by = confirmed(request, form, "key.reveal", key.public_id) if form.is_valid() else None
+    by = confirmed(request, form) if form.is_valid() else None
     if by is None:
         return _varied(answer(request, "reveal", context, 422 if request.method == "POST" else 200))
     try:

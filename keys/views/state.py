@@ -8,8 +8,8 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
+from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
-from keys.forms import ConfirmForm
 from keys.services import delete, disable, enable
 from keys.views.pages import answer, confirmed, found_to_change, gone_is_not_found, posted
 
@@ -21,7 +21,8 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = ConfirmForm(posted(request))
-    by = confirmed(request, form, "key.enable", key.public_id) if form.is_valid() else None
+    form.ask(request.user, "key.enable", key.public_id)
+    by = confirmed(request, form) if form.is_valid() else None
     if by is None:
         return answer(request, "enable", {"key": key, "form": form}, 422 if request.method == "POST" else 200)
     with gone_is_not_found():

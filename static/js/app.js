@@ -214,6 +214,44 @@
   });
   addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
 
+  // Passkeys: the browser signs what the server made up, and the answer goes into the form.
+  const ceremony = async (kind, options) => {
+    try {
+      const parse = kind === "create" ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON";
+      const publicKey = PublicKeyCredential[parse](options.publicKey);
+      return JSON.stringify((await navigator.credentials[kind]({ publicKey })).toJSON());
+    } catch (problem) {
+      const cancelled = problem.name === "NotAllowedError" || problem.name === "AbortError";
+      const known = problem.name === "InvalidStateError" && "This passkey is there already.";
+      say(known || (cancelled ? "No passkey was used." : "This browser cannot use a passkey at this address."), "alert");
+    }
+  };
+  on("click", "[data-passkey]", async (event, button) => {
+    const form = button.form;
+    let options = button.dataset.options && JSON.parse(button.dataset.options);
+    if (!options) {
+      const asked = { csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value, action: button.dataset.action, target: button.dataset.target };
+      const answer = await fetch(button.dataset.passkey, { method: "POST", body: new URLSearchParams(asked) }).catch(() => null);
+      if (!answer) return unreachable();
+      if (answer.redirected) return location.reload();
+      if (!answer.ok) return refused(answer.status);
+      options = await answer.json();
+    }
+    const signed = await ceremony("get", options);
+    if (!signed) return;
+    form.elements.passkey.value = signed;
+    if (form.elements.password) form.elements.password.required = false;
+    form.requestSubmit();
+  });
+  on("submit", "form[data-passkey-create]", async (event, form) => {
+    if (form.elements.credential.value) return;
+    event.preventDefault();
+    const made = await ceremony("create", JSON.parse(form.dataset.passkeyCreate));
+    if (!made) return;
+    form.elements.credential.value = made;
+    form.requestSubmit();
+  });
+
   // Address entries: typed one at a time; the text area stays what is sent.
   const entries = (field) => {
     const area = $("textarea", field);
@@ -266,7 +304,10 @@
       $("[data-search]").select();
     } else if (event.key === "?") $("#help")?.showModal();
   });
-  on("change", "[data-shortcuts]", (event, box) => stored("shortcuts", box.checked ? "on" : "off"));
+  on("change", "[data-shortcuts]", (event, changed) => {
+    stored("shortcuts", changed.checked ? "on" : "off");
+    for (const box of all("[data-shortcuts]")) box.checked = changed.checked;
+  });
 
   // Answers of htmx.
   document.addEventListener("htmx:load", (event) => enhance(event.detail.elt));
@@ -293,6 +334,6 @@
   };
 
   press();
-  if ($("[data-shortcuts]")) $("[data-shortcuts]").checked = stored("shortcuts") !== "off";
+  for (const box of all("[data-shortcuts]")) box.checked = stored("shortcuts") !== "off";
   enhance(document);
 })();

@@ -26,7 +26,7 @@ READERS = frozenset({P.ADMINISTRATOR, P.ACCOUNT_READER, P.AUDITOR})
 MEMBERS = frozenset({*READERS, P.OWNER, P.NOTHING})
 EVERYONE = frozenset(P)
 
-Kind = Literal["key", "call", "event"]
+Kind = Literal["key", "call", "event", "user", "invitation", "invitation link", "reset", "factor", "session"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class Row:
     sent_on: frozenset[Persona] = frozenset()
     of: Kind | None = None
     hidden_from: frozenset[Persona] = frozenset()
+    # Who of them may POST, where that is fewer.
+    posted_by: frozenset[Persona] | None = None
+    # Whoever knows the path may open it, of whichever account the object is.
+    for_whoever_knows: bool = False
 
 
 READ = ("GET", "HEAD")
@@ -50,11 +54,30 @@ FORM = ("GET", "HEAD", "POST")
 ROLELESS = frozenset({P.OWNER, P.NOTHING})
 NOT_THEIRS = frozenset({P.NOTHING})
 
+SIGNED_IN = EVERYONE - {P.SIGNED_OUT}
+# In the world of the tests these two have an authenticator app; the factor and the session are the first one's.
+WITH_FACTOR = frozenset({P.ADMINISTRATOR, P.SUPPORT})
+NOT_THE_HOLDERS = SIGNED_IN - {P.ADMINISTRATOR}
+
 TABLE = (
     Row("health-live", READ, EVERYONE),
     Row("health-ready", READ, EVERYONE),
     Row("account_login", FORM, frozenset({P.SIGNED_OUT}), sent_on=EVERYONE - {P.SIGNED_OUT}),
     Row("account_logout", FORM, EVERYONE - {P.SIGNED_OUT}, sent_on=frozenset({P.SIGNED_OUT})),
+    Row("mfa_authenticate", FORM, frozenset(), sent_on=EVERYONE),
+    Row("profile", READ, SIGNED_IN),
+    Row("profile-password", FORM, SIGNED_IN),
+    Row("profile-enrol", READ, frozenset(), sent_on=SIGNED_IN),
+    Row("profile-totp", FORM, SIGNED_IN - WITH_FACTOR, sent_on=WITH_FACTOR),
+    Row("profile-passkey-new", FORM, SIGNED_IN),
+    Row("profile-factor-remove", FORM, ADMINISTRATORS, of="factor", hidden_from=NOT_THE_HOLDERS),
+    Row("profile-recovery-codes", FORM, WITH_FACTOR, sent_on=SIGNED_IN - WITH_FACTOR),
+    Row("profile-challenge", ("POST",), SIGNED_IN),
+    Row("profile-sessions-end", ("POST",), SIGNED_IN),
+    Row("profile-session-end", ("POST",), ADMINISTRATORS, of="session", hidden_from=NOT_THE_HOLDERS),
+    Row("admin:index", FORM, frozenset({P.SUPPORT})),
+    Row("admin:login", FORM, frozenset(), sent_on=frozenset({P.SUPPORT})),
+    Row("admin:jsi18n", READ, frozenset({P.SUPPORT})),
     Row("overview", READ, READERS, sent_on=ROLELESS),
     Row("key-list", READ, MEMBERS),
     Row("key-new", FORM, ADMINISTRATORS),
@@ -64,6 +87,23 @@ TABLE = (
     Row("key-enable", FORM, ADMINISTRATORS, of="key"),
     Row("key-disable", FORM, ADMINISTRATORS, of="key"),
     Row("key-delete", FORM, ADMINISTRATORS, of="key"),
+    Row("account_reset_password", FORM, EVERYONE),
+    Row("account_reset_password_done", READ, EVERYONE),
+    Row("account_reset_password_from_key", FORM, EVERYONE, of="reset", for_whoever_knows=True),
+    Row("account_reset_password_from_key_done", READ, EVERYONE),
+    Row("invitation", FORM, EVERYONE, of="invitation link", for_whoever_knows=True),
+    Row("user-list", READ, AUDITORS),
+    Row("user-export", ("POST",), AUDITORS),
+    Row("user-invite", FORM, ADMINISTRATORS),
+    Row("invitation-withdraw", FORM, ADMINISTRATORS, of="invitation"),
+    Row("user-detail", READ, AUDITORS, of="user"),
+    Row("user-roles", FORM, ADMINISTRATORS, of="user"),
+    Row("user-deactivate", FORM, ADMINISTRATORS, of="user"),
+    Row("user-reactivate", FORM, ADMINISTRATORS, of="user"),
+    Row("user-end-sessions", FORM, ADMINISTRATORS, of="user"),
+    Row("user-hand-over", FORM, ADMINISTRATORS, of="user"),
+    Row("settings", FORM, AUDITORS, posted_by=ADMINISTRATORS),
+    Row("settings-preview", ("POST",), ADMINISTRATORS),
     Row("log-list", READ, READERS),
     Row("log-detail", READ, READERS, of="call"),
     Row("log-export", FORM, AUDITORS),

@@ -6,6 +6,9 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 
 from accounts.models import Account, User
@@ -16,14 +19,14 @@ from audit.record import record
 from keys.models import Api
 from tests.access.table import Kind, Persona
 from tests.keyring import a_key
-from tests.people import a_user, an_account
+from tests.people import a_user, an_account, an_invitation, with_totp
 
 
 @dataclass(frozen=True)
 class World:
     account: Account
     people: dict[Persona, User | None]
-    # What stands in the paths: API ID, request ID, number of an event.
+    # What stands in the paths: API ID, request ID, number of an event, ...; parts of one path parted by "/".
     objects: dict[Kind, str]
 
 
@@ -41,7 +44,23 @@ def a_world(slug: str, api: Api) -> World:
         Persona.SIGNED_OUT: None,
     }
     key = a_key(account, owner, api).key
-    return World(account, people, {"key": key.public_id, "call": _a_call(account), "event": _an_event(account)})
+    invitation, token = an_invitation(account, f"ivy@{slug}.example")
+    holder = people[Persona.ADMINISTRATOR]
+    with_totp(holder)
+    if not Authenticator.objects.filter(user=people[Persona.SUPPORT]).exists():
+        with_totp(people[Persona.SUPPORT])
+    objects: dict[Kind, str] = {
+        "factor": str(Authenticator.objects.get(user=holder, type="totp").pk),
+        "session": str(UserSession.objects.create(user=holder, ip="203.0.113.8", session_key=slug).pk),
+        "key": key.public_id,
+        "call": _a_call(account),
+        "event": _an_event(account),
+        "user": str(owner.pk),
+        "invitation": str(invitation.pk),
+        "invitation link": token,
+        "reset": f"{user_pk_to_url_str(owner)}/set-password",
+    }
+    return World(account, people, objects)
 
 
 def _a_call(account: Account) -> str:

@@ -13,9 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.lists import PAGE_SIZE
 from accounts.models import User
 from accounts.permissions import Role
-from keys.filters import PAGE_SIZE
 from keys.models import Api, Enablement, Key, SecretUse
 from tests.keys_made import a_billing_key, billing_for
 from tests.people import a_user, an_account

@@ -40,7 +40,7 @@ def test_the_page_is_called_sign_in_and_leads_nowhere_else(client: Client) -> No
 
     assert "<title>Sign in" in page
     assert re.search(r"<h1>\s*Sign in\s*</h1>", page)
-    assert set(re.findall(r'<a [^>]*href="([^"]*)"', page)) <= {"/", "#main"}
+    assert set(re.findall(r'<a [^>]*href="([^"]*)"', page)) <= {"/", "#main", "/password/reset/"}
     assert 'autocomplete="username"' in page
     assert 'autocomplete="current-password"' in page
 
@@ -175,7 +175,6 @@ def test_other_methods_are_refused(client: Client, path: str, method: str) -> No
         "account_email",
         "account_reauthenticate",
         "account_change_password",
-        "account_reset_password",
         "account_set_password",
         "mfa_index",
         "usersessions_list",

@@ -10,7 +10,7 @@ from accounts import services
 from accounts.models import User
 from accounts.permissions import Role
 from audit.actor import Actor
-from tests.people import PASSWORD, a_user, an_account
+from tests.people import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 COMMAND = Actor.command("test")
@@ -18,7 +18,9 @@ COMMAND = Actor.command("test")
 
 @pytest.fixture
 def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    account = an_account()
+    a_user(account, "Adam", Role.ADMINISTRATOR)
+    return a_user(account, "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -100,7 +102,9 @@ def test_signing_out_twice_is_no_error(inside: Client) -> None:
 
 
 def test_support_has_no_page_here_yet_but_a_way_out(client: Client) -> None:
-    client.force_login(a_user(None, "Sam", Role.SUPPORT))
+    sam = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(sam)
+    client.force_login(sam)
 
     response = client.get("/")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from django.test import Client
@@ -97,3 +98,15 @@ def test_without_its_event_there_is_no_sign_out(client: Client, alice: User, mon
 
     assert client.post("/logout/").status_code == 500
     assert client.get("/").status_code == 200
+
+
+def test_a_sign_in_from_a_new_address_is_told_by_mail(
+    alice: User, django_capture_on_commit_callbacks: Callable, mailoutbox: list
+) -> None:
+    for address in ("203.0.113.8", "203.0.113.8", "198.51.100.7", "2001:db8::1", "2001:db8::2"):
+        with django_capture_on_commit_callbacks(execute=True):
+            Client(REMOTE_ADDR=address).post("/login/", {"login": alice.email, "password": PASSWORD})
+
+    assert [mail.to for mail in mailoutbox] == [[alice.email]] * 2
+    assert "198.51.100.7" in mailoutbox[0].body
+    assert "2001:db8::1" in mailoutbox[1].body

@@ -13,7 +13,7 @@ from audit.events import CATALOGUE, Target
 from audit.models import Event
 from audit.record import record
 from tests.logbook import a_call
-from tests.people import a_user, acting, an_account
+from tests.people import a_user, acting, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 WORKER = Target("key", "0123456789ab", "Worker <b>")
@@ -139,7 +139,9 @@ def test_each_role_sees_what_it_may(acme, role, log, trail):
 
 
 def test_support_and_strangers_are_kept_out():
-    support = signed_in(a_user(None, "Sue", Role.SUPPORT))
+    sue = a_user(None, "Sue", Role.SUPPORT)
+    with_totp(sue)
+    support = signed_in(sue)
 
     for url in ("/logs/", "/logs/export/", "/audit/", "/audit/1/"):
         assert support.get(url).status_code == 403

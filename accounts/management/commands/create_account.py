@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from getpass import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from accounts import services
+from accounts.management.passwords import password_of_operator
 from accounts.models import Account
 from accounts.permissions import Role
 from audit.actor import Actor
@@ -30,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--pending", action="store_true", help="leave activating it to Support")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        password = _password()
+        password = password_of_operator()
         by = Actor.command("create_account")
         status = Account.Status.PENDING if options["pending"] else Account.Status.ACTIVE
         try:
@@ -45,17 +43,5 @@ class Command(BaseCommand):
                     by=by,
                 )
         except services.Invalid as error:
-            lines = [f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()]
-            raise CommandError("\n".join(lines)) from error
+            raise CommandError(services.lines_of(error)) from error
         self.stdout.write(f"Created the account {account.slug} ({account.status}) with {user.email} as Administrator.")
-
-
-def _password() -> str:
-    if password := os.environ.get("KEYWARD_PASSWORD"):
-        return password
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    password = getpass("Password: ")
-    if getpass("Password again: ") != password:
-        raise CommandError("password: the two are not the same.")
-    return password

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
+from accounts import limits, passkeys
 from audit.actor import Actor
 from audit.calls import ensure_partitions
 from audit.record import record
@@ -17,7 +18,10 @@ TRIES = 5
 
 
 class Command(BaseCommand):
-    help = "Makes the API log's partitions for this month and the next three. Safe every hour from any node."
+    help = (
+        "Makes the API log's partitions for this month and the next three, and sweeps limits and "
+        "passkey challenges that have run out. Safe every hour from any node."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         months = self.partitions()
@@ -25,6 +29,8 @@ class Command(BaseCommand):
             with transaction.atomic():
                 record("partitions.made", by=Actor.command("maintain"), account_id=None, months=months)
         self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
+        limits.sweep()
+        passkeys.sweep()
 
     def partitions(self) -> list[str]:
         """The log is busy: what waits for a lock lets others go first and tries again."""

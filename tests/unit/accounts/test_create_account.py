@@ -49,7 +49,7 @@ def test_asks_twice_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = iter([PASSWORD, PASSWORD + "!"])
     monkeypatch.delenv("KEYWARD_PASSWORD", raising=False)
     monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("accounts.management.commands.create_account.getpass", lambda prompt: next(typed))
+    monkeypatch.setattr("accounts.management.passwords.getpass", lambda prompt: next(typed))
 
     with pytest.raises(CommandError, match="password: the two are not the same"):
         call_command("create_account", *ACME)

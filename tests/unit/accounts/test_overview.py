@@ -107,7 +107,7 @@ def test_an_account_that_is_not_active_says_so_and_offers_no_keys(
 
     text = page(alice)
 
-    assert status.capitalize() in text
+    assert f"This account is {status}." in text
     assert "/keys/new/" not in text
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import connections
 
 from accounts import services
-from accounts.models import Account, User
+from accounts.models import Account, Invitation, User
 from accounts.permissions import Role
 from accounts.policy import Denied
-from accounts.services import Invalid, OwnUser
+from accounts.services import Invalid, OwnUser, Settings
 from audit.actor import Actor
 from audit.models import Event
-from tests.people import PASSWORD, a_user, acting, an_account
+from tests.people import PASSWORD, a_user, acting, an_account, an_invitation
 
 COMMAND = Actor.command("test")
 
@@ -216,6 +218,19 @@ CALLS: dict[str, Call] = {
     ),
     "deactivate_user": lambda acme, bob: (services.deactivate_user, {"user": bob}),
     "reactivate_user": lambda acme, bob: (services.reactivate_user, {"user": a_user(acme, "Dave", is_active=False)}),
+    "change_roles": lambda acme, bob: (
+        services.change_roles,
+        {"user": a_user(acme, "Dave", Role.AUDITOR, Role.ACCOUNT_READER), "roles": [Role.AUDITOR]},
+    ),
+    "end_sessions": lambda acme, bob: (services.end_sessions, {"user": bob}),
+    "withdraw_invitation": lambda acme, bob: (
+        services.withdraw_invitation,
+        {"invitation": an_invitation(acme, "carol@d.example")[0]},
+    ),
+    "change_settings": lambda acme, bob: (
+        services.change_settings,
+        {"account": acme, "settings": replace(Settings.of(acme), name="Acme Ltd", mask_phone=True)},
+    ),
 }
 
 # Who may call it; everyone else below is refused.
@@ -225,11 +240,15 @@ ALLOWED: dict[str, set[str]] = {
     "create_user": {"administrator"},
     "deactivate_user": {"administrator", "support"},
     "reactivate_user": {"administrator"},
+    "change_roles": {"administrator"},
+    "end_sessions": {"administrator", "support"},
+    "withdraw_invitation": {"administrator"},
+    "change_settings": {"administrator"},
 }
 
 
 def rows() -> list[object]:
-    return [*Account.objects.order_by("pk").values(), *User.objects.order_by("pk").values()]
+    return [row for model in (Account, User, Invitation) for row in model.objects.order_by("pk").values()]
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -242,7 +261,7 @@ class TestEveryService:
 
         service, given = CALLS[name](acme, a_user(acme, "Bob"))
         before = rows()
-        monkeypatch.setattr(services, "record", broken)
+        monkeypatch.setattr(sys.modules[service.__module__], "record", broken)
 
         with pytest.raises(RuntimeError, match="the trail is full"):
             service(**given, by=COMMAND)

@@ -36,8 +36,8 @@ def existing(*names: str) -> list[str]:
 @pytest.mark.parametrize(
     ("roles", "pages"),
     [
-        ([Role.ADMINISTRATOR], ("overview", "key-list", "log-list", "trail-list")),
-        ([Role.AUDITOR], ("overview", "key-list", "log-list", "trail-list")),
+        ([Role.ADMINISTRATOR], ("overview", "key-list", "log-list", "trail-list", "user-list", "settings")),
+        ([Role.AUDITOR], ("overview", "key-list", "log-list", "trail-list", "user-list", "settings")),
         ([Role.ACCOUNT_READER], ("overview", "key-list", "log-list")),
         ([], ("key-list",)),
     ],
@@ -46,9 +46,9 @@ def test_the_menu_shows_only_what_a_role_may_open(roles: list[Role], pages: tupl
     assert labels(someone(*roles)) == existing(*pages)
 
 
-def test_nobody_and_support_get_no_menu() -> None:
+def test_nobody_gets_a_menu_and_support_the_administration() -> None:
     assert labels(AnonymousUser()) == []
-    assert labels(someone(Role.SUPPORT, account=None)) == []
+    assert labels(someone(Role.SUPPORT, account=None)) == ["Administration"]
 
 
 def test_an_inactive_user_gets_no_menu() -> None:

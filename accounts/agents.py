@@ -1,0 +1,25 @@
+"""A browser's name in a few words, for its owner to know it again."""
+
+from __future__ import annotations
+
+import re
+
+# The first that is found decides: most browsers name others too.
+BROWSERS = (
+    ("Edge", r"Edg(e|A|iOS)?/"), ("Opera", r"OPR/"), ("Firefox", r"(Firefox|FxiOS)/"), ("Chrome", r"(Chrome|CriOS)/"),
+    ("Safari", r"Safari/"), ("curl", r"^curl/"),
+)  # fmt: skip
+SYSTEMS = (
+    ("iPhone", r"iPhone"), ("iPad", r"iPad"), ("Android", r"Android"), ("Windows", r"Windows"), ("macOS", r"Mac OS X"),
+    ("ChromeOS", r"CrOS"), ("Linux", r"Linux"),
+)  # fmt: skip
+
+
+def named(user_agent: str) -> str:
+    """ "Firefox on Linux"; what is unknown is said to be."""
+    browser, system = (
+        next((name for name, pattern in known if re.search(pattern, user_agent)), None) for known in (BROWSERS, SYSTEMS)
+    )
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or "Unknown browser"

@@ -1,0 +1,82 @@
+"""Second factors: who has one, who must have one, and whether a code is right. Rows are allauth's Authenticator."""
+
+from __future__ import annotations
+
+import re
+
+from allauth.core.internal.cryptokit import normalize_user_code
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.mfa.utils import decrypt
+from django.db import connection
+from django.utils.crypto import constant_time_compare
+
+from accounts.models import User
+
+Type = Authenticator.Type
+SECOND = (Type.TOTP, Type.WEBAUTHN)
+_CODE = re.compile(r"\s*\d{3}[ -]?\d{3}\s*")
+
+
+def second_factors(user: User) -> frozenset[str]:
+    """Of `totp` and `webauthn`, those the user has."""
+    return frozenset(Authenticator.objects.filter(user=user, type__in=SECOND).values_list("type", flat=True))
+
+
+def must_have_one(user: User) -> bool:
+    return user.is_staff or (user.account is not None and user.account.second_factor_required)
+
+
+def must_enrol(user: User) -> bool:
+    """Whether the user may do nothing but add a second factor."""
+    return must_have_one(user) and not second_factors(user)
+
+
+def looks_like_a_code(text: str) -> bool:
+    return _CODE.fullmatch(text) is not None
+
+
+def totp_accepted(user: User, code: str) -> bool:
+    """Whether it is a code of now that was not given before, at sign-in or anywhere else; from here on it was."""
+    row = Authenticator.objects.filter(user=user, type=Type.TOTP).first()
+    if row is None:
+        return False
+    step = matching_step(decrypt(row.data["secret"]), code)
+    if step is None or not spend(user, step):
+        return False
+    row.record_usage()
+    return True
+
+
+def matching_step(secret: str, code: str) -> int | None:
+    """The time step that the code belongs to: this one, or one beside it (clocks and people are slow)."""
+    given = normalize_user_code(code)
+    for step in yield_hotp_counters_from_time():
+        if constant_time_compare(given, format_hotp_value(hotp_value(secret, step))):
+            return step
+    return None
+
+
+def spend(user: User, step: int) -> bool:
+    """Make the code of this step and of all before it worthless; false if it was."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SPEND, {"user": user.pk, "step": step})
+        return cursor.fetchone() is not None
+
+
+def recovery_code_accepted(user: User, code: str) -> bool:
+    """Whether it is a recovery code that was not used before; from here on it was."""
+    row = Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).first()
+    if row is None or not RecoveryCodes(row).validate_code(code):
+        return False
+    row.refresh_from_db()
+    row.record_usage()
+    return True
+
+
+_SPEND = """
+INSERT INTO accounts_totpuse AS u (user_id, step) VALUES (%(user)s, %(step)s)
+ON CONFLICT (user_id) DO UPDATE SET step = excluded.step WHERE u.step < excluded.step
+RETURNING step
+"""

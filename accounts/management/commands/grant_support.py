@@ -1,0 +1,38 @@
+"""`manage.py grant_support`: someone becomes Support, who works on all accounts and belongs to none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from accounts import services
+from accounts.management.passwords import password_of_operator
+from accounts.models import User
+from audit.actor import Actor
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the user with this e-mail Support; one who is not there yet is created. Their password is asked for, "
+        "read from standard input when that is not a terminal, or taken from KEYWARD_PASSWORD. They add a second "
+        "factor when they first sign in."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email", help="e-mail address; not that of a user of an account")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        by, email = Actor.command("grant_support"), options["email"].strip().lower()
+        user = User.objects.filter(email=email).first()
+        password = "" if user else password_of_operator()
+        try:
+            with transaction.atomic():
+                if user is None:
+                    nickname = email.partition("@")[0]
+                    user = services.create_user(account=None, email=email, nickname=nickname, password=password, by=by)
+                services.grant_support(user=user, by=by)
+        except services.Invalid as error:
+            raise CommandError(services.lines_of(error)) from error
+        self.stdout.write(f"{email} is Support.")

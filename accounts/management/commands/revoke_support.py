@@ -1,0 +1,29 @@
+"""`manage.py revoke_support`: someone is Support no longer, and their sessions end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts import services
+from accounts.models import User
+from audit.actor import Actor
+
+
+class Command(BaseCommand):
+    help = "Take Support from the user with this e-mail; their sessions end at once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email", help="e-mail address of the Support user")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        email = options["email"].strip().lower()
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            raise CommandError(f"email: there is no user {email}.")
+        try:
+            services.revoke_support(user=user, by=Actor.command("revoke_support"))
+        except services.Invalid as error:
+            raise CommandError(services.lines_of(error)) from error
+        self.stdout.write(f"{email} is no longer Support; their sessions ended.")

@@ -1,0 +1,20 @@
+"""A password given to a command; never as an argument, because others can see those."""
+
+from __future__ import annotations
+
+import os
+import sys
+from getpass import getpass
+
+from django.core.management.base import CommandError
+
+
+def password_of_operator() -> str:
+    if password := os.environ.get("KEYWARD_PASSWORD"):
+        return password
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass("Password: ")
+    if getpass("Password again: ") != password:
+        raise CommandError("password: the two are not the same.")
+    return password

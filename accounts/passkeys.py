@@ -1,0 +1,123 @@
+"""Passkeys (WebAuthn): what a browser is asked to sign, and whether it did.
+
+A challenge is for one user, one action and one object, is kept in the database, and is gone with its first use.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal.auth import get_authenticator_by_credential_id, get_credentials
+from django.conf import settings
+from django.utils import timezone
+from fido2.server import Fido2Server
+from fido2.utils import websafe_encode
+from fido2.webauthn import (
+    AuthenticationResponse,
+    PublicKeyCredentialRpEntity,
+    PublicKeyCredentialUserEntity,
+    RegistrationResponse,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from accounts.models import PasskeyChallenge, User
+
+LIFETIME = timedelta(minutes=5)
+LONGEST = 100_000  # characters of an answer
+REGISTRATION = "factor.add"
+
+
+def request_options(user: User, action: str, target: str) -> dict[str, Any]:
+    """What navigator.credentials.get is given, as JSON."""
+    challenge = _challenge(user, action, target)
+    options, _ = _server().authenticate_begin(
+        get_credentials(user), user_verification=UserVerificationRequirement.PREFERRED, challenge=challenge
+    )
+    return dict(options)
+
+
+def accepted(user: User, answer: str, action: str, target: str) -> bool:
+    """Whether the answer was signed by a passkey of this user, just now and for this alone."""
+    try:
+        given = _read(answer)
+        state = _spent(user, action, target, AuthenticationResponse.from_dict(given).response.client_data.challenge)
+        signed_by = _server().authenticate_complete(state, get_credentials(user), given)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+    passkey = get_authenticator_by_credential_id(user, signed_by.credential_id)
+    if passkey is None:
+        return False
+    passkey.record_usage()
+    return True
+
+
+def creation_options(user: User) -> dict[str, Any]:
+    """What navigator.credentials.create is given, as JSON."""
+    options, _ = _server().register_begin(
+        PublicKeyCredentialUserEntity(id=str(user.pk).encode(), name=user.email, display_name=user.nickname),
+        credentials=get_credentials(user),
+        resident_key_requirement=ResidentKeyRequirement.PREFERRED,
+        user_verification=UserVerificationRequirement.PREFERRED,
+        challenge=_challenge(user, REGISTRATION, ""),
+        extensions={"credProps": True},
+    )
+    return dict(options)
+
+
+def registered(user: User, answer: str) -> dict[str, Any] | None:
+    """The credential to keep, if it was made for this user just now."""
+    try:
+        given = _read(answer)
+        made = RegistrationResponse.from_dict(given)
+        state = _spent(user, REGISTRATION, "", made.response.client_data.challenge)
+        _server().register_complete(state, given)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    if any(known.credential_id == made.raw_id for known in get_credentials(user)):
+        return None
+    return given
+
+
+def sweep() -> int:
+    """Delete the challenges that nobody answered; returns how many."""
+    return PasskeyChallenge.objects.filter(expires_at__lt=timezone.now()).delete()[0]
+
+
+def passkeys_of(user: User) -> bool:
+    return Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).exists()
+
+
+def _challenge(user: User, action: str, target: str) -> bytes:
+    challenge = secrets.token_bytes(32)
+    expires_at = timezone.now() + LIFETIME
+    PasskeyChallenge.objects.create(challenge=challenge, user=user, action=action, target=target, expires_at=expires_at)
+    return challenge
+
+
+def _spent(user: User, action: str, target: str, challenge: bytes) -> dict[str, str]:
+    """The challenge as python-fido2's state; deleted by the one who gets it, right answer or wrong."""
+    mine = PasskeyChallenge.objects.filter(
+        challenge=challenge, user=user, action=action, target=target, expires_at__gt=timezone.now()
+    )
+    if mine.delete()[0] != 1:
+        raise ValueError("no such challenge")
+    return {"challenge": websafe_encode(challenge), "user_verification": UserVerificationRequirement.PREFERRED}
+
+
+def _read(answer: str) -> dict[str, Any]:
+    given = json.loads(answer) if len(answer) <= LONGEST else None
+    if not isinstance(given, dict):
+        raise ValueError("not an object")
+    return given
+
+
+def _server() -> Fido2Server:
+    """For the portal's own address and no other, whatever host a request names."""
+    party = PublicKeyCredentialRpEntity(id=urlsplit(settings.BASE_URL).hostname, name="Keyward")
+    return Fido2Server(party, verify_origin=lambda origin: origin == settings.BASE_URL)

@@ -1,0 +1,68 @@
+"""The only door through which accounts and users change. Pages, commands and Support's admin call the same functions.
+
+Every function is atomic and writes exactly one event, last. Order of locks: account, acting user, other users, chain.
+Services that change users take the account first, so that two people who administer one account work one after the
+other.
+"""
+
+from __future__ import annotations
+
+from accounts.services.accounts import create_account, set_account_status
+from accounts.services.admission import Invalid, LastAdministrator, lines_of
+from accounts.services.factors import (
+    AlreadyThere,
+    NeededFactor,
+    add_passkey,
+    add_totp,
+    change_password,
+    remove_factor,
+    replace_recovery_codes,
+)
+from accounts.services.invitations import (
+    InvitationOver,
+    accept_invitation,
+    invite,
+    open_invitation,
+    withdraw_invitation,
+)
+from accounts.services.passwords import LinkUsed, request_reset, reset_password
+from accounts.services.roles import change_roles
+from accounts.services.sessions import end_other_sessions, end_session, end_sessions
+from accounts.services.settings import Settings, change_settings
+from accounts.services.support import grant_support, revoke_support
+from accounts.services.users import OwnUser, create_user, deactivate_user, reactivate_user
+
+__all__ = [
+    "AlreadyThere",
+    "Invalid",
+    "InvitationOver",
+    "LastAdministrator",
+    "LinkUsed",
+    "NeededFactor",
+    "OwnUser",
+    "Settings",
+    "accept_invitation",
+    "add_passkey",
+    "add_totp",
+    "change_password",
+    "change_roles",
+    "change_settings",
+    "create_account",
+    "create_user",
+    "deactivate_user",
+    "end_other_sessions",
+    "end_session",
+    "end_sessions",
+    "grant_support",
+    "invite",
+    "lines_of",
+    "open_invitation",
+    "reactivate_user",
+    "remove_factor",
+    "replace_recovery_codes",
+    "request_reset",
+    "reset_password",
+    "revoke_support",
+    "set_account_status",
+    "withdraw_invitation",
+]

@@ -1,0 +1,36 @@
+"""Accounts: making them, and whether they may work."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts import policy
+from accounts.models import Account
+from accounts.permissions import Permission
+from accounts.services.admission import line, of_account, validate
+from audit.actor import Actor
+from audit.record import record
+
+
+@transaction.atomic
+def create_account(*, slug: str, name: str, status: str = Account.Status.ACTIVE, by: Actor) -> Account:
+    policy.require(by, Permission.ACCOUNTS_CHANGE, account=None)
+    account = Account(slug=slug, name=line(name, "name"), status=status)
+    validate(account)
+    account.save()
+    record("account.created", by=by, account_id=account.pk, target=of_account(account), status=account.status)
+    return account
+
+
+@transaction.atomic
+def set_account_status(*, account: Account, status: str, by: Actor) -> Account:
+    account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    policy.require(by, Permission.ACCOUNTS_CHANGE, account=account)
+    before, account.status = account.status, status
+    validate(account)
+    if before == account.status:
+        return account
+    account.save(update_fields=["status"])
+    changes = {"status": [before, account.status]}
+    record("account.status_changed", by=by, account_id=account.pk, target=of_account(account), changes=changes)
+    return account

@@ -1,0 +1,126 @@
+"""What a person signs in with, changed by that person: password, authenticator app, passkeys, recovery codes.
+
+Each change ends every session of theirs; the page that asked for it goes on under a new key (accounts.sessions).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
+from allauth.mfa.webauthn.internal.auth import WebAuthn
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts import mail, policy
+from accounts.factors import SECOND, Type, must_have_one, spend
+from accounts.models import User
+from accounts.permissions import Permission
+from accounts.policy import Denied
+from accounts.services.admission import Invalid, locked, of_user
+from audit.actor import Actor
+from audit.record import record
+
+LONGEST_NAME = 60
+
+
+class AlreadyThere(Exception):
+    """There is one authenticator app a user; or the code that was to prove it was given before."""
+
+
+class NeededFactor(Exception):
+    """The last second factor of someone who must have one stays."""
+
+    def __init__(self) -> None:
+        super().__init__("You must have a second factor, and this is your only one. Add another one first.")
+
+
+@transaction.atomic
+def change_password(*, user: User, password: str, by: Actor) -> User:
+    user = _own(user, by)
+    by.spend_confirmation("password.change", str(user.pk))
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid({"new_password": error.messages}) from error
+    user.set_password(password)
+    _end_sessions(user, "password")
+    mail.notice(user, "password_changed", address=by.address or "")
+    record("password.changed", by=by, account_id=user.account_id, target=of_user(user))
+    return user
+
+
+@transaction.atomic
+def add_totp(*, user: User, secret: str, step: int, by: Actor) -> tuple[User, list[str]]:
+    """`step` is that of the code that proved the app has the secret. Returns recovery codes if there were none."""
+    user = _own(user, by)
+    by.spend_confirmation("factor.add", "totp")
+    if Authenticator.objects.filter(user=user, type=Type.TOTP).exists() or not spend(user, step):
+        raise AlreadyThere
+    TOTP.activate(user, secret)
+    return user, _added(user, "totp", "an authenticator app", by)
+
+
+@transaction.atomic
+def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor) -> tuple[User, list[str]]:
+    """`credential` was checked by accounts.passkeys. Returns recovery codes if there were none."""
+    user = _own(user, by)
+    by.spend_confirmation("factor.add", "passkey")
+    WebAuthn.add(user, name[:LONGEST_NAME], credential)
+    return user, _added(user, "passkey", f"the passkey “{name[:LONGEST_NAME]}”", by)
+
+
+@transaction.atomic
+def remove_factor(*, user: User, factor: int, by: Actor) -> User:
+    """Raises Authenticator.DoesNotExist for what is not theirs. With the last one the recovery codes go too."""
+    user = _own(user, by)
+    row = Authenticator.objects.get(pk=factor, user=user, type__in=SECOND)
+    by.spend_confirmation("factor.remove", str(row.pk))
+    others = Authenticator.objects.filter(user=user, type__in=SECOND).exclude(pk=row.pk)
+    if not others.exists():
+        if must_have_one(user):
+            raise NeededFactor
+        Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
+    kind, words = ("totp", "The authenticator app") if row.type == Type.TOTP else ("passkey", f"The passkey “{row}”")
+    row.delete()
+    _end_sessions(user)
+    mail.notice(user, "factor_removed", factor=words)
+    record("factor.removed", by=by, account_id=user.account_id, target=of_user(user), factor=kind)
+    return user
+
+
+@transaction.atomic
+def replace_recovery_codes(*, user: User, by: Actor) -> tuple[User, list[str]]:
+    user = _own(user, by)
+    by.spend_confirmation("recovery_codes.replace", str(user.pk))
+    Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
+    codes = RecoveryCodes.activate(user).generate_codes()
+    _end_sessions(user)
+    record("recovery_codes.replaced", by=by, account_id=user.account_id, target=of_user(user))
+    return user, codes
+
+
+def _own(user: User, by: Actor) -> User:
+    """The user, locked, if it is the one who acts."""
+    policy.require(by, Permission.PROFILE, account=user.account)
+    if by.id != str(user.pk):
+        raise Denied(Permission.PROFILE)
+    return locked(user)
+
+
+def _added(user: User, kind: str, words: str, by: Actor) -> list[str]:
+    codes = []
+    if not Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).exists():
+        codes = RecoveryCodes.activate(user).generate_codes()
+    _end_sessions(user)
+    mail.notice(user, "factor_added", factor=words[0].upper() + words[1:])
+    record("factor.added", by=by, account_id=user.account_id, target=of_user(user), factor=kind)
+    return codes
+
+
+def _end_sessions(user: User, *fields: str) -> None:
+    user.sessions_ended += 1
+    user.save(update_fields=["sessions_ended", *fields])

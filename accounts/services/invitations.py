@@ -1,0 +1,104 @@
+"""Invitations: the way by which people come into an account.
+
+Nobody learns from them which e-mails are known: a known e-mail gets a row, an event and a mail as well, only no link.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import mail
+from accounts.models import Account, Invitation, User
+from accounts.permissions import Permission
+from accounts.policy import AccountNotActive
+from accounts.services.admission import admitted, of_user, validate
+from accounts.services.users import known_roles, new_user
+from audit.actor import Actor
+from audit.events import Target
+from audit.record import record
+
+LIFE = timedelta(days=7)
+
+
+class InvitationOver(Exception):
+    """The link was used, withdrawn, made anew, has expired, or never was one."""
+
+
+@transaction.atomic
+def invite(*, account: Account, email: str, roles: Iterable[str] = (), form_token: str = "", by: Actor) -> Invitation:
+    """Mail a link that makes one user of the account, once. An earlier invitation of the same e-mail ends.
+
+    Needs the confirmation "user.invite" of the form's token. Raises Denied, AccountNotActive, NotConfirmed, Invalid.
+    """
+    admitted(account, Permission.USERS_CHANGE, by)
+    email, token = email.strip().lower(), secrets.token_urlsafe(32)
+    by.spend_confirmation("user.invite", form_token)
+    Invitation.objects.filter(account=account, email=email).delete()
+    invitation = Invitation(
+        account=account,
+        email=email,
+        roles=known_roles(account, roles),
+        inviter=by.label,
+        digest=_digest(token),
+        expires_at=timezone.now() + LIFE,
+    )
+    validate(invitation)
+    invitation.save()
+    words = {"account": account.name, "inviter": by.label}
+    if User.objects.filter(email=email).exists():
+        mail.send("invitation_known", email, **words)
+    else:
+        mail.send("invitation", email, link=mail.page("invitation", token), **words)
+    record("user.invited", by=by, account_id=account.pk, target=_of(invitation), roles=invitation.roles)
+    return invitation
+
+
+@transaction.atomic
+def withdraw_invitation(*, invitation: Invitation, by: Actor) -> None:
+    """The link ends. Raises Denied, AccountNotActive, Invitation.DoesNotExist once it was accepted."""
+    admitted(invitation.account, Permission.USERS_CHANGE, by)
+    invitation = Invitation.objects.select_for_update().get(pk=invitation.pk)
+    target = _of(invitation)
+    invitation.delete()
+    record("invitation.withdrawn", by=by, account_id=invitation.account_id, target=target)
+
+
+def open_invitation(token: str) -> Invitation | None:
+    """The invitation that this link still accepts."""
+    rows = Invitation.objects.select_related("account")
+    return rows.filter(digest=_digest(token), expires_at__gt=timezone.now()).first()
+
+
+@transaction.atomic
+def accept_invitation(*, token: str, nickname: str, password: str, by: Actor) -> User:
+    """Make the user whom the link is for. Raises InvitationOver, AccountNotActive, Invalid."""
+    found = open_invitation(token)
+    if found is None:
+        raise InvitationOver
+    account = Account.objects.select_for_update(no_key=True).get(pk=found.account_id)
+    # Of two who send the same link's form at once, the second finds it gone.
+    invitation = Invitation.objects.filter(pk=found.pk, digest=found.digest).first()
+    if invitation is None or User.objects.filter(email=invitation.email).exists():
+        raise InvitationOver
+    if account.status == Account.Status.SUSPENDED:
+        raise AccountNotActive(account.status)
+    user = new_user(account, email=invitation.email, nickname=nickname, password=password, roles=invitation.roles)
+    invitation.delete()
+    told = {"inviter": invitation.inviter, "roles": user.roles}
+    record("invitation.accepted", by=by, account_id=account.pk, target=of_user(user), **told)
+    return user
+
+
+def _digest(token: str) -> bytes:
+    # The token is 256 random bits: nothing slower is needed.
+    return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def _of(invitation: Invitation) -> Target:
+    return Target("invitation", str(invitation.pk), invitation.email)

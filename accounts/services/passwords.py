@@ -1,0 +1,51 @@
+"""A new password for someone who has forgotten theirs, by a link in a mail."""
+
+from __future__ import annotations
+
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.db import transaction
+
+from accounts import mail
+from accounts.models import User
+from accounts.services.admission import locked, of_user
+from accounts.services.sessions import drop_sessions
+from audit.actor import Actor
+from audit.record import record
+
+
+class LinkUsed(Exception):
+    """The password was changed since the link was made."""
+
+
+@transaction.atomic
+def request_reset(*, email: str, by: Actor) -> None:
+    """Mail a link that sets a new password within an hour; or, to an address without an active user, that there is
+    none. Whoever asks learns nothing either way."""
+    email = email.strip().lower()
+    user = User.objects.filter(email=email).first()
+    if user is not None and user.is_active:
+        key = default_token_generator.make_token(user)
+        link = mail.page("account_reset_password_from_key", user_pk_to_url_str(user), key)
+        mail.send("password_reset", email, email=email, link=link)
+    else:
+        mail.send("password_reset_unknown", email, email=email)
+    target = of_user(user) if user else None
+    record("password.reset_requested", by=by, account_id=user.account_id if user else None, target=target, email=email)
+
+
+@transaction.atomic
+def reset_password(*, user: User, password: str, by: Actor) -> User:
+    """Set what was chosen under a link that was valid for `user` as given; every session ends.
+
+    The form has validated the password. Second factors stay as they are. Raises LinkUsed.
+    """
+    now = locked(user)
+    if now.password != user.password or not now.is_active:
+        raise LinkUsed
+    now.set_password(password)
+    drop_sessions(now)
+    now.save(update_fields=["password", "sessions_ended"])
+    mail.notice(now, "password_changed", address=by.address or "")
+    record("password.reset", by=by, account_id=now.account_id, target=of_user(now))
+    return now

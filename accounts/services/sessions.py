@@ -1,0 +1,73 @@
+"""Ending sessions: all of someone's, or some of one's own."""
+
+from __future__ import annotations
+
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db import transaction
+
+from accounts import mail, policy
+from accounts.agents import named
+from accounts.limits import address_key
+from accounts.models import KnownAddress, User
+from accounts.permissions import Permission
+from accounts.policy import Denied
+from accounts.services.admission import admitted, locked, of_user
+from audit.actor import Actor
+from audit.record import record
+
+
+@transaction.atomic
+def end_sessions(*, user: User, by: Actor) -> User:
+    """Whoever is signed in as this user is signed out at the commit. Raises Denied, AccountNotActive."""
+    admitted(user.account, Permission.USERS_DEACTIVATE, by)
+    user = locked(user)
+    drop_sessions(user)
+    user.save(update_fields=["sessions_ended"])
+    record("user.sessions_ended", by=by, account_id=user.account_id, target=of_user(user))
+    return user
+
+
+def drop_sessions(user: User) -> None:
+    """For services, which save `sessions_ended` with what else they change: it alone makes every session worthless."""
+    user.sessions_ended += 1
+    told = UserSession.objects.filter(user=user)
+    Session.objects.filter(session_key__in=told.values_list("session_key")).delete()
+    told.delete()
+
+
+@transaction.atomic
+def end_session(*, user: User, session: int, by: Actor) -> None:
+    """Raises UserSession.DoesNotExist for one that is not theirs."""
+    _only_own(user, by)
+    UserSession.objects.select_for_update().get(pk=session, user=user).end()
+    record("session.ended", by=by, account_id=user.account_id, target=of_user(user), sessions=1)
+
+
+@transaction.atomic
+def end_other_sessions(*, user: User, keep: str, by: Actor) -> int:
+    """All but the one whose key is `keep`; returns how many there were."""
+    _only_own(user, by)
+    others = list(UserSession.objects.select_for_update().filter(user=user).exclude(session_key=keep).order_by("pk"))
+    for session in others:
+        session.end()
+    if others:
+        record("session.ended", by=by, account_id=user.account_id, target=of_user(user), sessions=len(others))
+    return len(others)
+
+
+def _only_own(user: User, by: Actor) -> None:
+    policy.require(by, Permission.PROFILE, account=user.account)
+    if by.id != str(user.pk):
+        raise Denied(Permission.PROFILE)
+
+
+def note_address(user: User, *, address: str, agent: str) -> None:
+    """Within a sign-in: tell them by mail if they never signed in from here, but did elsewhere."""
+    known = KnownAddress.objects.filter(user=user)
+    here, elsewhere = address_key(address), list(known.values_list("key", flat=True))
+    if here in elsewhere:
+        return
+    KnownAddress.objects.bulk_create([KnownAddress(user=user, key=here)], ignore_conflicts=True)
+    if elsewhere:
+        mail.notice(user, "new_address", address=address, agent=named(agent))

@@ -1,0 +1,96 @@
+"""Users: making them, and whether they may come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from accounts.models import Account, User
+from accounts.permissions import ACCOUNT_ROLES, Permission, Role
+from accounts.services.admission import Invalid, admitted, keep_an_administrator, line, locked, of_user, validate
+from accounts.services.sessions import drop_sessions
+from audit.actor import Actor
+from audit.record import record
+
+
+class OwnUser(Exception):
+    """Nobody deactivates themselves: there must be someone left to undo it."""
+
+
+@transaction.atomic
+def create_user(
+    *, account: Account | None, email: str, nickname: str, password: str, roles: Iterable[str] = (), by: Actor
+) -> User:
+    """A user of `account`, or Support when there is none. E-mail in any case; the password passes the validators."""
+    account = admitted(account, Permission.USERS_CHANGE, by)
+    user = new_user(account, email=email, nickname=nickname, password=password, roles=roles)
+    record("user.created", by=by, account_id=user.account_id, target=of_user(user), roles=user.roles)
+    return user
+
+
+def new_user(account: Account | None, *, email: str, nickname: str, password: str, roles: Iterable[str]) -> User:
+    """Check and insert the row: for services, which have asked the policy and record it. Raises Invalid."""
+    user = User(
+        account=account,
+        email=email.strip().lower(),
+        nickname=line(nickname, "nickname"),
+        roles=known_roles(account, roles),
+    )
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid({"password": error.messages}) from error
+    user.set_password(password)
+    validate(user)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:
+        # Someone took the e-mail or the nickname after it was checked; now that can be said.
+        validate(user)
+        raise
+    return user
+
+
+def known_roles(account: Account | None, roles: Iterable[str]) -> list[str]:
+    """Sorted, each once: roles of an account, or Support's where there is none. Raises Invalid for any other."""
+    allowed = {Role.SUPPORT} if account is None else set(ACCOUNT_ROLES)
+    roles = sorted({str(role) for role in roles})
+    if unknown := [role for role in roles if role not in allowed]:
+        raise Invalid({"roles": f"{unknown[0]!r} is not one of {', '.join(sorted(allowed))}."})
+    return roles
+
+
+@transaction.atomic
+def deactivate_user(*, user: User, by: Actor) -> User:
+    """Sign-in ends, and every session with it; keys the user owns are refused from the commit on.
+
+    Raises Denied, AccountNotActive, OwnUser, LastAdministrator.
+    """
+    admitted(user.account, Permission.USERS_DEACTIVATE, by)
+    user = locked(user)
+    if by.kind == "user" and by.id == str(user.pk):
+        raise OwnUser
+    if not user.is_active:
+        return user
+    keep_an_administrator(user)
+    user.is_active = False
+    drop_sessions(user)
+    user.save(update_fields=["is_active", "sessions_ended"])
+    record("user.deactivated", by=by, account_id=user.account_id, target=of_user(user))
+    return user
+
+
+@transaction.atomic
+def reactivate_user(*, user: User, by: Actor) -> User:
+    admitted(user.account, Permission.USERS_CHANGE, by)
+    user = locked(user)
+    if user.is_active:
+        return user
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    record("user.reactivated", by=by, account_id=user.account_id, target=of_user(user))
+    return user

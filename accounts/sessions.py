@@ -1,0 +1,25 @@
+"""The session a request is in: when it began, when it was last used, and going on with it under a new key."""
+
+from __future__ import annotations
+
+import time
+
+from allauth.usersessions.models import UserSession
+from django.contrib.auth import update_session_auth_hash
+from django.http import HttpRequest
+
+from accounts.models import User
+
+BEGAN, SEEN = "began", "seen"
+
+
+def begin(request: HttpRequest) -> None:
+    request.session[BEGAN] = request.session[SEEN] = int(time.time())
+
+
+def renew(request: HttpRequest, user: User) -> None:
+    """After a change that ended every session of this user: this one goes on, under a new key."""
+    before = request.session.session_key
+    update_session_auth_hash(request, user)
+    request.user = user
+    UserSession.objects.filter(session_key=before).update(session_key=request.session.session_key)

@@ -1,0 +1,18 @@
+"""The second step of signing in, for who has a second factor: allauth's stage, which our own page ends."""
+
+from __future__ import annotations
+
+from allauth.account.stages import LoginStage
+from allauth.mfa.stages import AuthenticateStage
+
+
+class SecondFactor(AuthenticateStage):
+    def handle(self) -> tuple:
+        # What ends sessions ends a sign-in that waits for its second step.
+        self.state["session"] = self.login.user.get_session_auth_hash()
+        return super().handle()
+
+
+def still_good(stage: LoginStage) -> bool:
+    user = stage.login.user
+    return bool(user and user.is_active and stage.state.get("session") == user.get_session_auth_hash())

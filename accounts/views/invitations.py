@@ -1,0 +1,103 @@
+"""Inviting someone, taking it back, and what the one invited sees."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from accounts import limits, services
+from accounts.access import SignedIn, needs, public
+from accounts.models import Invitation
+from accounts.permissions import Permission
+from accounts.services import Invalid, InvitationOver
+from accounts.user_forms import AcceptForm, InviteForm
+from accounts.views.pages import account_to_change, dialog, posted, status_of
+
+_methods = require_http_methods(["GET", "HEAD", "POST"])
+HOUR = timedelta(hours=1)
+TOO_MANY = "Too many invitations to this e-mail or from your address. Try again in an hour."
+
+
+@needs(Permission.USERS_CHANGE)
+@_methods
+def user_invite(request: SignedIn) -> HttpResponse:
+    """The answer is the same whoever the e-mail belongs to: nobody, someone here, or someone elsewhere."""
+    account = account_to_change(request)
+    form = InviteForm(posted(request))
+    token = str(form["form_token"].value())
+    form.ask(request.user, "user.invite", token)
+    by = form.confirmed(request.user, request.actor) if form.is_valid() else None
+    if by and not _within_limits(request, form.cleaned_data["email"]):
+        form.add_error("email", TOO_MANY)
+    elif by:
+        email, roles = form.cleaned_data["email"], form.cleaned_data["roles"]
+        try:
+            services.invite(account=account, email=email, roles=roles, form_token=token, by=by)
+        except Invalid as problem:
+            form.refuse(problem)
+        else:
+            messages.success(request, f"An invitation is on its way to {email}. It is good for 7 days.")
+            return redirect("user-list")
+    return dialog(request, "invite", "Invite user", {"form": form}, status_of(request))
+
+
+@needs(Permission.USERS_CHANGE)
+@_methods
+def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
+    account = account_to_change(request)
+    invitation = account.invitations.filter(pk=pk).first()
+    if invitation is None:
+        raise Http404("There is no such invitation.")
+    if request.method != "POST":
+        return dialog(
+            request, "invitation_withdraw", f"Withdraw the invitation of {invitation.email}", {"invitation": invitation}
+        )
+    try:
+        services.withdraw_invitation(invitation=invitation, by=request.actor)
+    except Invitation.DoesNotExist as gone:
+        raise Http404("The invitation was accepted or withdrawn in the meantime.") from gone
+    messages.success(request, f"The invitation of {invitation.email} is withdrawn: its link no longer works.")
+    return redirect("user-list")
+
+
+@public("whoever has the link is the one invited")
+@_methods
+def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
+    """Opening the link changes nothing, so that a scanner of mails does not use it up."""
+    invitation = services.open_invitation(token)
+    if invitation is None:
+        return _over(request)
+    form = AcceptForm(posted(request))
+    if form.is_valid() and not request.user.is_authenticated:
+        try:
+            services.accept_invitation(token=token, **form.cleaned_data, by=request.actor)  # type: ignore[attr-defined]
+        except InvitationOver:
+            return _over(request)
+        except Invalid as problem:
+            form.refuse(problem)
+        else:
+            messages.success(request, f"Welcome to {invitation.account}. Sign in with your e-mail and your password.")
+            return redirect("account_login")
+    context = {"invitation": invitation, "form": form}
+    return _private(render(request, "accounts/accept.html", context, status=status_of(request)))
+
+
+def _over(request: HttpRequest) -> HttpResponse:
+    """Used, withdrawn, expired and never made look the same."""
+    return _private(render(request, "accounts/invitation_over.html", status=404))
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    response.headers["Cache-Control"] = "no-store"
+    # The address is a secret until it is used.
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _within_limits(request: SignedIn, email: str) -> bool:
+    address = limits.address_key(request.client_address) if request.client_address else "nowhere"
+    return limits.take("invitation", address, most=20, per=HOUR) and limits.take("invitation", email, most=5, per=HOUR)

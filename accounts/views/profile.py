@@ -1,0 +1,226 @@
+"""One's own profile: password, second factors, recovery codes, sessions, and how pages look on this device."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import generate_totp_secret
+from allauth.usersessions.models import UserSession
+from django.contrib import messages
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import factors, passkeys, services, sessions
+from accounts.access import SignedIn, needs
+from accounts.agents import named
+from accounts.forms import ConfirmForm, NewPasswordForm, PasskeyForm, TotpForm
+from accounts.models import User
+from accounts.permissions import Permission, Role
+
+_methods = require_http_methods(["GET", "HEAD", "POST"])
+SEED = "accounts.profile.seed"
+SEED_SECONDS = 3600
+
+
+@needs(Permission.PROFILE)
+@require_safe
+def profile(request: SignedIn) -> HttpResponse:
+    user = request.user
+    rows = list(Authenticator.objects.filter(user=user).order_by("type", "pk"))
+    codes = next((row for row in rows if row.type == factors.Type.RECOVERY_CODES), None)
+    context = {
+        "roles": [Role(role).label for role in user.roles],
+        "factors": [row for row in rows if row.type in factors.SECOND],
+        "has_totp": any(row.type == factors.Type.TOTP for row in rows),
+        "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
+        "required": factors.must_have_one(user),
+        "sessions": _sessions(request),
+    }
+    return _answer(request, "profile", context)
+
+
+@needs(Permission.PROFILE)
+@_methods
+def password(request: SignedIn) -> HttpResponse:
+    form = NewPasswordForm(_posted(request))
+    form.ask(request.user, "password.change", str(request.user.pk))
+    if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
+        try:
+            user = services.change_password(user=request.user, password=form.cleaned_data["new_password"], by=by)
+        except services.Invalid as problem:
+            form.add_error(None, problem)
+        else:
+            sessions.renew(request, user)
+            messages.success(request, "Your password is changed, and your other sessions have ended.")
+            return redirect("profile")
+    return _asked(request, "password", {"form": form})
+
+
+@needs(Permission.PROFILE)
+@require_safe
+def enrol(request: SignedIn) -> HttpResponse:
+    """Where those are led who must have a second factor and have none."""
+    return _answer(request, "enrol") if factors.must_enrol(request.user) else redirect("profile")
+
+
+@needs(Permission.PROFILE)
+@_methods
+def totp(request: SignedIn) -> HttpResponse:
+    user = request.user
+    if factors.Type.TOTP in factors.second_factors(user):
+        messages.info(request, "You have an authenticator app already. Remove it before you add another one.")
+        return redirect("profile")
+    form = TotpForm(_posted(request))
+    secret = _seed(user, form.data.get("seed", ""))
+    if secret is None:
+        # The first look, or a form that lay for longer than an hour.
+        secret = generate_totp_secret()
+        form = TotpForm(initial={"seed": signing.dumps([user.pk, secret], salt=SEED)})
+    form.ask(user, "factor.add", "totp")
+    if form.is_valid():
+        step = factors.matching_step(secret, form.cleaned_data["code"])
+        if step is None:
+            form.add_error("code", "That is not the app's code of now. Compare the clocks, or scan the picture again.")
+        elif by := form.confirmed(user, request.actor):
+            try:
+                return _with_codes(request, *services.add_totp(user=user, secret=secret, step=step, by=by))
+            except services.AlreadyThere:
+                form.add_error("code", "This code was given already. Wait for the next one.")
+    url = get_adapter().build_totp_url(user, secret)
+    picture = b64encode(get_adapter().build_totp_svg(url).encode()).decode()
+    spaced = " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))
+    return _asked(request, "totp", {"form": form, "picture": picture, "secret": spaced})
+
+
+@needs(Permission.PROFILE)
+@_methods
+def new_passkey(request: SignedIn) -> HttpResponse:
+    user = request.user
+    form = PasskeyForm(_posted(request))
+    form.ask(user, "factor.add", "passkey")
+    if form.is_valid():
+        by = form.confirmed(user, request.actor)
+        credential = passkeys.registered(user, form.cleaned_data["credential"]) if by else None
+        if by and credential is None:
+            form.add_error(None, "The passkey was not made. Try again; it needs a browser with JavaScript.")
+        elif by and credential:
+            name = form.cleaned_data["name"]
+            return _with_codes(request, *services.add_passkey(user=user, name=name, credential=credential, by=by))
+    return _asked(request, "passkey", {"form": form, "options": json.dumps(passkeys.creation_options(user))})
+
+
+@needs(Permission.PROFILE)
+@_methods
+def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
+    row = Authenticator.objects.filter(pk=factor, user=request.user, type__in=factors.SECOND).first()
+    if row is None:
+        raise Http404("There is no such second factor.")
+    form = ConfirmForm(_posted(request))
+    form.ask(request.user, "factor.remove", str(row.pk))
+    if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
+        try:
+            sessions.renew(request, services.remove_factor(user=request.user, factor=row.pk, by=by))
+        except services.NeededFactor as needed:
+            form.add_error(None, str(needed))
+        except Authenticator.DoesNotExist as gone:
+            raise Http404("It was removed in the meantime.") from gone
+        else:
+            messages.success(request, "It is removed, and your other sessions have ended.")
+            return redirect("profile")
+    return _asked(request, "remove_factor", {"form": form, "factor": row})
+
+
+@needs(Permission.PROFILE)
+@_methods
+def recovery_codes(request: SignedIn) -> HttpResponse:
+    """New ones; the old ones are worthless from then on. They are shown in this one answer."""
+    if not factors.second_factors(request.user):
+        messages.info(request, "Recovery codes are for those who have a second factor. Add one first.")
+        return redirect("profile")
+    form = ConfirmForm(_posted(request))
+    form.ask(request.user, "recovery_codes.replace", str(request.user.pk))
+    if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
+        return _with_codes(request, *services.replace_recovery_codes(user=request.user, by=by))
+    return _asked(request, "new_codes", {"form": form})
+
+
+@needs(Permission.PROFILE)
+@require_POST
+def challenge(request: SignedIn) -> HttpResponse:
+    """What a passkey is to sign to confirm one action on one object. Scripts ask for it."""
+    action, target = request.POST.get("action", ""), request.POST.get("target", "")
+    if not (0 < len(action) <= 40 and len(target) <= 200 and (action + target).isprintable()):
+        return JsonResponse({"error": "action and target say what is confirmed"}, status=400)
+    if factors.Type.WEBAUTHN not in factors.second_factors(request.user):
+        return JsonResponse({"error": "you have no passkey"}, status=409)
+    return JsonResponse(passkeys.request_options(request.user, action, target))
+
+
+@needs(Permission.PROFILE)
+@require_POST
+def end_one(request: SignedIn, session: int) -> HttpResponse:
+    try:
+        services.end_session(user=request.user, session=session, by=request.actor)
+    except UserSession.DoesNotExist as gone:
+        raise Http404("There is no such session.") from gone
+    messages.success(request, "The session has ended.")
+    return redirect("profile")
+
+
+@needs(Permission.PROFILE)
+@require_POST
+def end_others(request: SignedIn) -> HttpResponse:
+    ended = services.end_other_sessions(user=request.user, keep=request.session.session_key or "", by=request.actor)
+    messages.success(request, f"Ended: {ended} other session{'' if ended == 1 else 's'}.")
+    return redirect("profile")
+
+
+def _sessions(request: SignedIn) -> list[dict[str, Any]]:
+    """The user's, this one first, then the latest used."""
+    rows = UserSession.objects.purge_and_list(request.user)
+    rows.sort(key=lambda row: (row.session_key != request.session.session_key, -row.last_seen_at.timestamp()))
+    return [
+        {"row": row, "agent": named(row.user_agent), "here": row.session_key == request.session.session_key}
+        for row in rows
+    ]
+
+
+def _seed(user: User, signed: str) -> str | None:
+    try:
+        owner, secret = signing.loads(signed, salt=SEED, max_age=SEED_SECONDS)
+    except (signing.BadSignature, ValueError):
+        return None
+    return str(secret) if owner == user.pk else None
+
+
+def _with_codes(request: SignedIn, user: User, codes: list[str]) -> HttpResponse:
+    """After a factor: on to the profile, or first the recovery codes, in this answer alone."""
+    sessions.renew(request, user)
+    if not codes:
+        messages.success(request, "It is added, and your other sessions have ended.")
+        return redirect("profile")
+    return _answer(request, "codes", {"codes": codes})
+
+
+def _posted(request: HttpRequest) -> Any:
+    return request.POST if request.method == "POST" else None
+
+
+def _asked(request: SignedIn, name: str, context: dict[str, Any]) -> HttpResponse:
+    # A form that was made anew for a POST (the seed was too old) is not bound, and is a first look.
+    return _answer(request, name, context, 422 if context["form"].is_bound else 200)
+
+
+def _answer(request: SignedIn, name: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    """The page `profile/<name>.html`; never stored."""
+    response = render(request, f"profile/{name}.html", context or {}, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    patch_vary_headers(response, ["HX-Request"])
+    return response

@@ -1,0 +1,72 @@
+"""The account's settings: Administrators change them, Auditors read them."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.access import SignedIn, needs
+from accounts.models import Account
+from accounts.permissions import Permission
+from accounts.policy import Denied, has
+from accounts.services import Invalid, change_settings
+from accounts.settings_form import SettingsForm, preview
+from accounts.views.pages import account_to_change, answer, may_change, own_account, posted, status_of
+from audit.actor import NotConfirmed
+
+ASK = "This shows phone numbers that were masked, so it needs your confirmation."
+
+
+@needs(Permission.USERS_SEE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings(request: SignedIn) -> HttpResponse:
+    account = own_account(request)
+    if request.method == "POST":
+        if not has(request.user, Permission.USERS_CHANGE):
+            raise Denied(Permission.USERS_CHANGE)
+        account_to_change(request)
+    form = _form(request, account)
+    if form.is_valid():
+        by = form.confirmed(request.user, request.actor) if form.was_given else request.actor
+        try:
+            if by:
+                change_settings(account=account, settings=form.settings, by=by)
+                messages.success(request, "The settings are saved.")
+                return redirect("settings")
+        except NotConfirmed:
+            form.add_error("password", ASK)
+        except Invalid as problem:
+            form.refuse(problem)
+    return _page(request, account, form, status_of(request))
+
+
+@needs(Permission.USERS_CHANGE)
+@require_POST
+def settings_preview(request: SignedIn) -> HttpResponse:
+    """How phone numbers would look; nothing is saved. Without a script, the whole page with what was typed."""
+    return _page(request, own_account(request), _form(request, own_account(request)), 200, preview_only=True)
+
+
+def _form(request: SignedIn, account: Account) -> SettingsForm:
+    form = SettingsForm(posted(request), account=account)
+    form.ask(request.user, "settings.unmask", account.slug)
+    return form
+
+
+def _page(
+    request: SignedIn, account: Account, form: SettingsForm, status: int, *, preview_only: bool = False
+) -> HttpResponse:
+    ask = form.is_bound and "password" in form.errors and not preview_only
+    context = {
+        "account": account,
+        "form": form,
+        "numbers": preview(form),
+        "ask": ask,
+        "may_change": may_change(request),
+    }
+    if preview_only and request.htmx:
+        return answer(request, "mask_preview", context)
+    # The password is never sent back, so a page without a script that asks for it shows it empty.
+    return answer(request, "settings", context, status)

@@ -1,0 +1,62 @@
+"""How long a session lasts, and what must come first in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts.factors import must_enrol
+from accounts.sessions import BEGAN, SEEN, begin
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+# When it was last used is written at most this often, in seconds.
+STEP = 60
+
+
+class SessionLimits:
+    """Ends a session that was idle for too long, or is too old however much it is used; before anyone asks whose."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        session = request.session
+        if SESSION_KEY in session:
+            now, seen = int(time.time()), session.get(SEEN)
+            if seen is None:
+                begin(request)
+            elif now - seen > settings.SESSION_IDLE_SECONDS or now - session[BEGAN] > settings.SESSION_COOKIE_AGE:
+                UserSession.objects.filter(session_key=session.session_key).delete()
+                session.flush()
+            elif now - seen >= STEP:
+                session[SEEN] = now
+        return self.get_response(request)
+
+
+class SecondFactorFirst:
+    """Whoever must have a second factor and has none adds one, and does nothing else before."""
+
+    OPEN = frozenset(
+        {"profile-enrol", "profile-totp", "profile-passkey-new", "account_logout", "health-live", "health-ready"}
+    )
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *rest: Any) -> HttpResponse | None:
+        route = request.resolver_match
+        if route is None or route.view_name in self.OPEN:
+            return None
+        user = request.user
+        return redirect("profile-enrol") if user.is_authenticated and must_enrol(user) else None

@@ -1,0 +1,248 @@
+"""Invitations: from the form to the first sign-in, once, in time, and without a word about which e-mails are known."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+
+import pytest
+from django.contrib.messages import get_messages
+from django.core import mail
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts.models import Account, Invitation, User
+from accounts.permissions import Role
+from tests.keys_made import events
+from tests.people import PASSWORD, a_user, an_account, an_invitation
+
+pytestmark = pytest.mark.django_db
+NEW = {"nickname": "Ivy", "password": "a long and quiet evening"}
+
+
+@pytest.fixture
+def acme(db: None) -> Account:
+    return an_account()
+
+
+@pytest.fixture
+def alice(client: Client, acme: Account) -> User:
+    user = a_user(acme, "Alice", Role.ADMINISTRATOR)
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def invite(client: Client, alice: User, django_capture_on_commit_callbacks):
+    def post(email: str, *roles: str, password: str = PASSWORD, **extra: str) -> HttpResponse:
+        given = {"email": email, "roles": roles, "form_token": str(uuid.uuid4()), "password": password, **extra}
+        with django_capture_on_commit_callbacks(execute=True):
+            return client.post("/users/invite/", given)
+
+    return post
+
+
+def text(response: HttpResponse) -> str:
+    return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
+
+
+def link(number: int = -1) -> str:
+    found = re.search(r"http://localhost:8000(/invitation/[\w-]{43}/)", str(mail.outbox[number].body))
+    assert found
+    return found[1]
+
+
+class TestInviting:
+    def test_leads_from_the_form_to_the_first_sign_in(self, invite, client: Client, acme: Account) -> None:
+        assert invite(" Ivy@Acme.example ", "auditor").headers["Location"] == "/users/"
+        assert "ivy@acme.example" in text(client.get("/users/"))
+
+        theirs = Client()
+        assert "Join Acme" in text(theirs.get(link()))
+        response = theirs.post(link(), NEW)
+
+        assert response.headers["Location"] == "/login/"
+        ivy = User.objects.get(email="ivy@acme.example")
+        assert (ivy.account, ivy.nickname, ivy.roles) == (acme, "Ivy", ["auditor"])
+        assert theirs.post("/login/", {"login": "ivy@acme.example", "password": NEW["password"]}).status_code == 302
+        assert "Acme" in text(theirs.get("/"))
+        assert "Invitations" not in text(client.get("/users/"))
+
+    def test_is_told_in_the_trail_without_the_link(self, invite) -> None:
+        invite("ivy@acme.example", "auditor")
+        Client().post(link(), NEW)
+
+        [invited], [accepted] = events("user.invited"), events("invitation.accepted")
+        assert (invited.target, json.loads(invited.body)["data"]) == ("ivy@acme.example", {"roles": ["auditor"]})
+        assert json.loads(invited.body)["confirmed_by"] == "password"
+        assert accepted.target == "ivy@acme.example"
+        assert link().split("/")[2] not in invited.body + accepted.body
+        assert NEW["password"] not in accepted.body
+
+    def test_keeps_no_token(self, invite) -> None:
+        invite("ivy@acme.example")
+
+        assert link().split("/")[2].encode() not in bytes(Invitation.objects.get().digest)
+
+    def test_needs_the_password(self, invite) -> None:
+        assert invite("ivy@acme.example", password="").status_code == 422
+        assert invite("ivy@acme.example", password="wrong").status_code == 422
+        assert mail.outbox == []
+        assert not Invitation.objects.exists()
+
+    @pytest.mark.parametrize("role", ["support", "king"])
+    def test_knows_no_role_of_support(self, invite, role: str) -> None:
+        assert invite("ivy@acme.example", role).status_code == 422
+        assert not Invitation.objects.exists()
+
+    @pytest.mark.parametrize(
+        "email", ["", "ivy", "ivy@acme.example\r\nBcc: eve@evil.example", "a" * 255 + "@b.example"]
+    )
+    def test_names_an_e_mail_that_is_none(self, invite, email: str) -> None:
+        assert invite(email).status_code == 422
+        assert mail.outbox == []
+
+    def test_says_the_same_whoever_the_e_mail_belongs_to(self, invite, client: Client, acme: Account) -> None:
+        a_user(acme, "Bob")
+        a_user(acme, "Ina", is_active=False)
+        a_user(an_account("globex"), "Gina")
+        answers = set()
+        for email in ("nobody@acme.example", "bob@acme.example", "ina@acme.example", "gina@globex.example"):
+            response = invite(email)
+            *_, said = (str(message) for message in get_messages(response.wsgi_request))
+            page = text(client.get("/users/", headers={"HX-Request": "true"}))
+            row = re.search(rf'<tr> <td class="name">{email}.*?</tr>', page)
+            assert row
+            headers = {name: value for name, value in response.headers.items() if name != "X-Request-Id"}
+            told = re.sub(r"<time.*?</time>|/invitations/\d+/", "", row[0])
+            answers.add((response.content, str(headers), *(words.replace(email, "_") for words in (said, told))))
+
+        assert len(answers) == 1
+        assert len(mail.outbox) == 4
+
+    def test_a_known_e_mail_gets_a_mail_without_a_link(self, invite) -> None:
+        a_user(an_account("globex"), "Gina")
+        invite("gina@globex.example")
+
+        assert "invitation/" not in str(mail.outbox[-1].body)
+        assert "there is a user with your e-mail address already" in mail.outbox[-1].body
+
+    def test_five_an_hour_to_one_e_mail(self, invite) -> None:
+        for _ in range(5):
+            assert invite("ivy@acme.example").status_code == 302
+        response = invite("IVY@acme.example")
+
+        assert response.status_code == 422
+        assert "Too many invitations" in text(response)
+        assert len(mail.outbox) == 5
+
+    def test_twenty_an_hour_from_one_address(self, invite) -> None:
+        for number in range(20):
+            assert invite(f"ivy{number}@acme.example").status_code == 302
+
+        assert invite("another@acme.example").status_code == 422
+
+
+class TestTheLink:
+    def test_is_not_used_up_by_who_only_looks(self, acme: Account) -> None:
+        _, token = an_invitation(acme, "ivy@acme.example")
+        for method in ("get", "head", "get"):
+            assert getattr(Client(), method)(f"/invitation/{token}/").status_code == 200
+
+        assert Client().post(f"/invitation/{token}/", NEW).status_code == 302
+
+    def test_works_once(self, acme: Account) -> None:
+        _, token = an_invitation(acme, "ivy@acme.example")
+        Client().post(f"/invitation/{token}/", NEW)
+
+        for response in (Client().get(f"/invitation/{token}/"), Client().post(f"/invitation/{token}/", NEW)):
+            assert response.status_code == 404
+            assert "This invitation is not valid" in text(response)
+        assert User.objects.count() == 1
+
+    def test_used_expired_withdrawn_and_never_made_look_the_same(self, client: Client, alice: User) -> None:
+        _, expired = an_invitation(alice.account, "a@acme.example", days=-0.001)
+        taken_back, withdrawn = an_invitation(alice.account, "b@acme.example")
+        _, used = an_invitation(alice.account, "c@acme.example")
+        Client().post(f"/invitation/{used}/", NEW)
+        assert client.post(f"/users/invitations/{taken_back.pk}/withdraw/").status_code == 302
+        tokens = (expired, withdrawn, used, "x" * 43, "é", "%00")
+
+        for method in ("get", "post"):
+            answers = {getattr(Client(), method)(f"/invitation/{token}/").content for token in tokens}
+            assert len(answers) == 1
+
+    def test_ends_when_the_e_mail_is_invited_anew(self, invite) -> None:
+        invite("ivy@acme.example", "administrator")
+        invite("ivy@acme.example")
+
+        assert Client().get(link(0)).status_code == 404
+        Client().post(link(1), NEW)
+        assert User.objects.get(email="ivy@acme.example").roles == []
+
+    def test_gives_nothing_but_what_was_invited(self, acme: Account) -> None:
+        other = an_account("globex")
+        _, token = an_invitation(acme, "ivy@acme.example", Role.AUDITOR)
+        extra = {"roles": ["administrator"], "account": other.pk, "email": "eve@evil.example", "is_staff": "on"}
+        Client().post(f"/invitation/{token}/", {**NEW, **extra})
+
+        ivy = User.objects.get()
+        assert (ivy.email, ivy.account, ivy.roles) == ("ivy@acme.example", acme, ["auditor"])
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"nickname": ""}, "This field is required"),
+            ({"nickname": "alice"}, "This nickname is taken"),
+            ({"nickname": "Ivy\x1b"}, "cannot be seen"),
+            ({"password": ""}, "This field is required"),
+            ({"password": "short"}, "at least 10 characters"),
+            ({"password": "1234567890"}, "too common"),
+            ({"password": "ivy@acme.example"}, "too similar"),
+        ],
+    )
+    def test_says_what_is_wrong_and_stays_good(self, alice: User, given: dict[str, str], said: str) -> None:
+        _, token = an_invitation(alice.account, "ivy@acme.example")
+        response = Client().post(f"/invitation/{token}/", NEW | given)
+
+        assert response.status_code == 422
+        assert said in text(response)
+        assert Client().post(f"/invitation/{token}/", NEW).status_code == 302
+
+    def test_asks_who_is_signed_in_to_sign_out_first(self, client: Client, alice: User) -> None:
+        _, token = an_invitation(alice.account, "ivy@acme.example")
+
+        assert "Sign out first" in text(client.get(f"/invitation/{token}/"))
+        assert client.post(f"/invitation/{token}/", NEW).status_code == 422
+        assert Invitation.objects.exists()
+
+    def test_waits_while_the_account_is_suspended(self, acme: Account) -> None:
+        _, token = an_invitation(acme, "ivy@acme.example")
+        Account.objects.update(status="suspended")
+
+        assert Client().post(f"/invitation/{token}/", NEW).status_code == 403
+        Account.objects.update(status="pending")
+        assert Client().post(f"/invitation/{token}/", NEW).status_code == 302
+
+    def test_is_no_more_when_the_e_mail_has_joined_another_account(self, acme: Account) -> None:
+        _, token = an_invitation(acme, "gina@globex.example")
+        a_user(an_account("globex"), "Gina")
+
+        assert Client().post(f"/invitation/{token}/", NEW).status_code == 404
+        assert not User.objects.filter(account=acme).exists()
+
+    def test_is_not_told_to_other_pages(self, acme: Account) -> None:
+        _, token = an_invitation(acme, "ivy@acme.example")
+        response = Client().get(f"/invitation/{token}/")
+
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert "no-store" in response.headers["Cache-Control"]
+
+
+class TestWithdrawing:
+    def test_of_another_account_is_not_there(self, client: Client, alice: User) -> None:
+        theirs, _ = an_invitation(an_account("globex"), "ivy@globex.example")
+
+        assert client.post(f"/users/invitations/{theirs.pk}/withdraw/").status_code == 404
+        assert Invitation.objects.exists()

@@ -1,0 +1,128 @@
+"""Reassigning keys: who may, to whom, with what consent, and all of them or none."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from accounts.policy import AccountNotActive, Denied
+from accounts.services import LastAdministrator
+from audit.actor import Actor, NotConfirmed
+from audit.models import Event
+from keys import services
+from keys.models import Key
+from keys.services import Invalid
+from tests.keys_made import a_billing_key, confirmed, events
+from tests.people import a_user, acting, an_account
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice() -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def bob(alice: User) -> User:
+    return a_user(alice.account, "Bob")
+
+
+def owners() -> list[str]:
+    return list(Key.objects.order_by("pk").values_list("owner__nickname", flat=True))
+
+
+def test_one_key_goes_to_another_owner(alice: User, bob: User) -> None:
+    key = a_billing_key(alice).key
+
+    services.reassign(key=key, owner=bob, by=confirmed(alice, "key.reassign", key.public_id))
+
+    assert owners() == ["Bob"]
+    assert [event.target_id for event in events("key.reassigned")] == [key.public_id]
+
+
+def test_all_live_keys_of_one_user_go_to_another(alice: User, bob: User) -> None:
+    for number in range(3):
+        a_billing_key(alice, owner=bob, name=f"Robot {number}")
+    gone = a_billing_key(alice, owner=bob).key
+    services.delete(key=gone, by=acting(alice))
+
+    assert services.hand_over(user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk))) == 3
+    assert owners() == ["Alice", "Alice", "Alice", "Bob"]
+
+
+def test_the_consent_is_for_this_key_or_this_user(alice: User, bob: User) -> None:
+    key = a_billing_key(alice, owner=bob).key
+
+    for by in (acting(alice), confirmed(alice, "key.reassign", "x" * 12), confirmed(alice, "key.edit", key.public_id)):
+        with pytest.raises(NotConfirmed):
+            services.reassign(key=key, owner=alice, by=by)
+    for by in (acting(alice), confirmed(alice, "keys.hand_over", str(alice.pk))):
+        with pytest.raises(NotConfirmed):
+            services.hand_over(user=bob, heir=alice, by=by)
+    assert owners() == ["Bob"]
+
+
+@pytest.mark.parametrize("who", ["stranger", "inactive", "support", "the owner"])
+def test_the_new_owner_is_another_active_user_of_the_account(alice: User, bob: User, who: str) -> None:
+    a_billing_key(alice, owner=bob)
+    heir = {
+        "stranger": lambda: a_user(an_account("globex"), "Gina"),
+        "inactive": lambda: a_user(alice.account, "Ina", is_active=False),
+        "support": lambda: a_user(None, "Sam", Role.SUPPORT),
+        "the owner": lambda: bob,
+    }[who]()
+
+    with pytest.raises(Invalid):
+        services.hand_over(user=bob, heir=heir, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
+    assert owners() == ["Bob"]
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.ACCOUNT_READER, None])
+def test_only_administrators_of_the_account_reassign(alice: User, bob: User, role: Role | None) -> None:
+    a_billing_key(alice, owner=bob)
+    someone = a_user(alice.account, "Carol", *([role] if role else []))
+    stranger = a_user(an_account("globex"), "Gina", Role.ADMINISTRATOR)
+
+    for user in (someone, stranger, bob):
+        with pytest.raises(Denied):
+            services.hand_over(user=bob, heir=alice, by=confirmed(user, "keys.hand_over", str(bob.pk)))
+
+
+@pytest.mark.parametrize("status", ["pending", "suspended"])
+def test_nothing_is_reassigned_in_an_account_that_is_not_active(alice: User, bob: User, status: str) -> None:
+    key = a_billing_key(alice, owner=bob).key
+    Account.objects.update(status=status)
+
+    with pytest.raises(AccountNotActive):
+        services.reassign(key=key, owner=alice, by=confirmed(alice, "key.reassign", key.public_id))
+    with pytest.raises(AccountNotActive):
+        services.hand_over(user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
+
+
+def test_deactivating_and_giving_away_is_both_or_neither(
+    alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the trail is full")
+
+    a_billing_key(alice, owner=bob)
+    count = Event.objects.count()
+    for broken_part in ("keys.services.ownership.record", "accounts.services.users.record"):
+        with monkeypatch.context() as patched:
+            patched.setattr(broken_part, broken)
+            with pytest.raises(RuntimeError):
+                services.hand_over_and_deactivate(
+                    user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk))
+                )
+        bob.refresh_from_db()
+        assert (bob.is_active, owners(), Event.objects.count()) == (True, ["Bob"], count)
+
+
+def test_the_last_administrators_keys_stay_when_they_do(alice: User, bob: User) -> None:
+    a_billing_key(alice)
+
+    with pytest.raises(LastAdministrator):
+        services.hand_over_and_deactivate(user=alice, heir=bob, by=Actor.command("test"))
+    assert owners() == ["Alice"]
