@@ -158,9 +158,10 @@ def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale:
     return outcome
 
 
-def _fresh_key(account: str) -> Created:
-    administrator = a_user(an_account(account), "olga", Role.ADMINISTRATOR)
-    return a_billing_key(administrator, "127.0.0.0/8", "198.51.100.0/24")
+def _fresh_key(slug: str) -> Created:
+    account = an_account(slug)
+    administrator, owner = a_user(account, "alice", Role.ADMINISTRATOR), a_user(account, "olga")
+    return a_billing_key(administrator, "127.0.0.0/8", "198.51.100.0/24", owner=owner)
 
 
 @pytest.mark.quality(6)

@@ -20,7 +20,13 @@ DECIDES_NOTHING = {
     "keys_module": {"id": ROWS_OWN, "name": SHOWN, "number": SHOWN, "position": SHOWN},
     "keys_route": {"id": ROWS_OWN},
     "keys_enablement": {"id": ROWS_OWN},
-    "accounts_account": {"id": ROWS_OWN, "name": SHOWN, "created_at": SHOWN},
+    "accounts_account": {
+        "id": ROWS_OWN,
+        "name": SHOWN,
+        "second_factor_required": "for sign-in",
+        "key_lifetime_days": "bounds the expiry of new keys, which is the key's own",
+        "created_at": SHOWN,
+    },
     "accounts_user": {
         "id": ROWS_OWN,
         "email": SHOWN,
@@ -36,6 +42,11 @@ TABLES_THAT_DECIDE_NOTHING = {
     "keys_secretuse": "when a secret was last used: written by the gateway itself",
     "keys_creation": "create forms that were used",
     "accounts_confirmationattempts": "wrong passwords in confirmations",
+    "accounts_invitation": "people who are not users yet",
+    "accounts_limit": "tries to sign in, reset, invite",
+    "accounts_knownaddress": "where people have signed in from",
+    "accounts_totpuse": "codes that were given",
+    "accounts_passkeychallenge": "what a passkey is asked to sign",
 }
 
 
