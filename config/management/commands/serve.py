@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from config import demo
+from config.collected import collect_static
 from config.postgres.base import embedded
 from config.supervisor import ROOT, Failed, Stopped, Supervisor, answers, refuse_taken_port, stop_signals
 
@@ -56,7 +57,7 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
-        call_command("collectstatic", verbosity=0, interactive=False)
+        collect_static()
         if settings.KEYWARD_MODE == "demo" and demo.wanted():
             demo.load()
 

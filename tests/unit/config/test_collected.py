@@ -1,0 +1,37 @@
+"""Static files are collected at the first start, and again only when one of them has changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.collected import collect_static
+
+
+@pytest.fixture
+def source(tmp_path: Path, settings: Any) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "page.css").write_text("a {}")
+    settings.STATICFILES_DIRS, settings.STATIC_ROOT = [folder], tmp_path / "collected"
+    settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+    return folder
+
+
+def test_a_changed_file_is_collected_and_an_unchanged_one_is_left(source: Path, settings: Any) -> None:
+    collect_static()
+    collected = settings.STATIC_ROOT / "page.css"
+    assert collected.read_text() == "a {}"
+    collected.write_text("left as it is")
+    collect_static()
+    assert collected.read_text() == "left as it is"
+    (source / "page.css").write_text("b {}")
+    # As new as only a later change can be, whatever the clock's steps.
+    later = (source / "page.css").stat().st_mtime_ns + 10**9
+    os.utime(source / "page.css", ns=(later, later))
+    os.utime(collected, ns=(0, 0))
+    collect_static()
+    assert collected.read_text() == "b {}"
