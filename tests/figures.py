@@ -1,6 +1,6 @@
-"""Figures: what a test measured, under the line of quality.md that it proves (`@pytest.mark.quality(N)`).
+"""Figures: what a test measured, under the number of the promise that it proves (`@pytest.mark.quality(N)`).
 
-A run writes them to var/figures.json, which docs/figures.md is made from.
+A run writes them to var/figures.json; `python -m tests.figures` makes docs/figures.md from that file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,33 @@ from pathlib import Path
 import pytest
 
 FILE = Path(__file__).resolve().parents[1] / "var" / "figures.json"
+PAGE = FILE.parents[1] / "docs" / "figures.md"
+PROMISES = {
+    "1": "Bad credentials and hostile calls are refused, and only they",
+    "2": "No header of a client changes a decision or reaches the API as an identity",
+    "3": "The path that is judged is the path that is served",
+    "4": "Whatever the gateway answers or does not, nothing opens by itself",
+    "5": "Addresses are matched as a slow reference does it",
+    "6": "No call that arrives after a revocation's commit is let through",
+    "7": "Every call that is let through has its row",
+    "8": "Signatures",
+    "9": "Everyone sees and does what the table says, and nothing of another account",
+    "10": "Guessing passwords ends at the limits",
+    "11": "A shown token is nowhere else",
+    "12": "Every answer has its headers, and every page is accessible",
+    "13": "Secrets are in no sink",
+    "14": "Keys survive the rotation of what seals them",
+    "15": "A sealed secret opens in its own place alone",
+    "16": "Tampering with the trail is found",
+    "17": "Parallel writers leave no gap in the trail",
+    "18": "Hostile text is stored as it came and breaks nothing",
+    "19": "Without its event a change does not happen",
+    "20": "Exports are whole, neutral and small in memory",
+    "21": "A restored backup is good",
+    "22": "Migrations do not hold calls up",
+    "23": "Several hosts keep the same promises",
+    "24": "Planted faults turn the gates red",
+}
 _said: dict[str, list[str]] = {}
 _failed: set[str] = set()
 
@@ -50,3 +77,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("figures")
     for line, told in figures.items():
         terminalreporter.write_line(f"{line}. {told['figure']}")
+
+
+def page(figures: dict[str, dict[str, object]]) -> str:
+    """The figures as a document."""
+    lines = [
+        "# What was measured",
+        "",
+        "Made by `python -m tests.figures` from the last run of the tests. A sample is what `./test` runs; whole",
+        "figures come from `./test --full`.",
+        "",
+        "| | promise | figure | |",
+        "| --- | --- | --- | --- |",
+    ]
+    for line, told in sorted(figures.items(), key=lambda item: int(item[0])):
+        kept = ("whole" if told["full"] else "sample") if told["ok"] else "**broken**"
+        lines.append(f"| {line} | {PROMISES[line]} | {told['figure']} | {kept} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(json.loads(FILE.read_text())))
