@@ -1,8 +1,11 @@
-"""Error pages: 400, 403, 404, 500 and the refused form. What the domain says about a refusal is shown to the reader."""
+"""Error pages: 400, 403, 404, 500, 503 and the refused form. What the domain says about a refusal is shown."""
 
 from __future__ import annotations
 
+import sys
+
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -28,8 +31,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """A fault of ours, or a database that does not answer: Django calls this while it handles the exception."""
+    status = 503 if isinstance(sys.exception(), InterfaceError | OperationalError) else 500
     # Without the request: what the menu would ask of the database may be what has just failed.
-    return HttpResponse(render_to_string("500.html"), status=500, headers={"Cache-Control": "no-store"})
+    return HttpResponse(render_to_string(f"{status}.html"), status=status, headers={"Cache-Control": "no-store"})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -63,12 +64,12 @@ def refuse_taken_port(variable: str, host: str, port: int) -> None:
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
-    """Whether something answers at `url`, with whatever status."""
+    """Whether something answers at `url`, but for saying that it cannot. Refusing the name it is asked by will do."""
     try:
         with urlopen(url, timeout=timeout):  # noqa: S310 - the URLs are our own
             return True
-    except HTTPError:
-        return True
+    except HTTPError as error:
+        return error.code != HTTPStatus.SERVICE_UNAVAILABLE
     except (URLError, OSError):
         return False
 

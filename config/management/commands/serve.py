@@ -43,6 +43,8 @@ class Command(BaseCommand):
         refuse_taken_port("GATEWAY_PORT", settings.BIND, settings.GATEWAY_PORT)
         if prepare:
             self._prepare()
+        # A database that does not answer ends the start with one line (manage.py).
+        connections["default"].ensure_connection()
         for connection in connections.all():
             connection.close()
         self._hold_database()
