@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -136,6 +137,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A small billing API to stand behind a proxy that asks Keyward.")
     parser.add_argument("--port", type=int, default=9000)
     arguments = parser.parse_args()
+    # Ctrl-C ends it even where a shell had it ignored, as shells do for what they start in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Server(("127.0.0.1", arguments.port), Handler) as server:
         print(f"Upstream: http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
         try:
