@@ -60,8 +60,7 @@ def ensure_partitions(months_ahead: int = 3) -> list[str]:
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITION_LOCK])
         cursor.execute("SET LOCAL lock_timeout = '3s'")
-        cursor.execute("SELECT relid::regclass::text FROM pg_partition_tree('audit_call') WHERE isleaf")
-        existing = {name for (name,) in cursor.fetchall()}
+        existing = partition_names()
         cursor.execute("SELECT clock_timestamp()")
         wanted = _months(cursor.fetchone()[0], months_ahead + 1)
         cursor.execute("SELECT DISTINCT date_trunc('month', time, 'UTC') FROM audit_call_default")
@@ -79,6 +78,21 @@ def ensure_partitions(months_ahead: int = 3) -> list[str]:
             cursor.execute("INSERT INTO audit_call SELECT * FROM audit_call_moving")
             cursor.execute("DROP TABLE audit_call_moving")
     return [f"{month:%Y-%m}" for month in missing]
+
+
+def partition_names() -> set[str]:
+    """The tables that the log's rows lie in."""
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT relid::regclass::text FROM pg_partition_tree('audit_call') WHERE isleaf")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def start_of(partition: str) -> datetime | None:
+    """The month that a partition is of; None for the DEFAULT one."""
+    try:
+        return datetime.strptime(partition, "audit_call_%Y_%m").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _months(first: datetime, count: int) -> list[datetime]:

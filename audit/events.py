@@ -114,6 +114,13 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
+        # The API log. `since` and `until` bound the calls that are sealed; `sha256` is of their rows.
+        _event(
+            "calls.sealed",
+            "{actor} sealed {rows} calls of the API log",
+            *("since", "until", "rows", "first", "last", "sha256"),
+        ),
+        _event("calls.dropped", "{actor} dropped the months {months} of the API log", "months", "until"),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),
     ]
 )

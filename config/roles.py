@@ -18,6 +18,8 @@ LOGGED = {
     "audit_event": "SELECT, INSERT",
     "audit_head": "SELECT, UPDATE",
     "audit_call": "SELECT, INSERT, UPDATE (status, duration_ms, bytes)",
+    "audit_rollup": "SELECT, INSERT",
+    "audit_standing": "SELECT, INSERT, UPDATE",
     # Written by the triggers, which run as the owner.
     "key_epoch": "SELECT",
     "key_change": "SELECT",

@@ -3,42 +3,77 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
 from accounts import limits, passkeys
+from audit import checkpoints, retention, seals, standing
 from audit.actor import Actor
 from audit.calls import ensure_partitions
 from audit.record import record
 
 TRIES = 5
+T = TypeVar("T")
 
 
 class Command(BaseCommand):
     help = (
-        "Makes the API log's partitions for this month and the next three, and sweeps limits and "
-        "passkey challenges that have run out. Safe every hour from any node."
+        "Makes the API log's partitions for this month and the next three, seals the hours that are over, drops what "
+        "LOG_RETENTION_DAYS lets go, verifies what the audit trail has grown by, signs a checkpoint of it, and sweeps "
+        "limits and passkey challenges that have run out. Safe every hour from any node."
     )
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--checkpoints", type=Path, metavar="FILE", help="append the checkpoint here, not to standard output"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        months = self.partitions()
+        by = Actor.command("maintain")
+        months = _patiently(ensure_partitions)
         if months:
             with transaction.atomic():
-                record("partitions.made", by=Actor.command("maintain"), account_id=None, months=months)
+                record("partitions.made", by=by, account_id=None, months=months)
         self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
+        sealed = _patiently(lambda: seals.seal(by))
+        self.stdout.write(f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals.")
+        days = settings.LOG_RETENTION_DAYS
+        assert days is not None  # it has a default
+        dropped = _patiently(lambda: retention.drop_old(days, by))
+        self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
         limits.sweep()
         passkeys.sweep()
+        verdict = standing.advance()
+        self._checkpoint(options["checkpoints"])
+        if verdict.problem:
+            raise CommandError(f"The trail is NOT good: {verdict.problem}. Events good before it: {verdict.events}.")
+        self.stdout.write(f"The trail is good: {verdict.events} events.")
 
-    def partitions(self) -> list[str]:
-        """The log is busy: what waits for a lock lets others go first and tries again."""
-        for attempt in range(1, TRIES + 1):
-            try:
-                return ensure_partitions()
-            except OperationalError as error:
-                if not isinstance(error.__cause__, LockNotAvailable):
-                    raise
-                time.sleep(attempt)
-        raise CommandError("The API log stayed locked; its partitions are made at the next run.")
+    def _checkpoint(self, path: Path | None) -> None:
+        line = checkpoints.line(checkpoints.checkpoint())
+        if path is None:
+            self.stdout.write(line)
+            return
+        try:
+            checkpoints.append(path, line)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _patiently(do: Callable[[], T]) -> T:
+    """The log is busy: what waits for a lock lets others go first and tries again."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return do()
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            time.sleep(attempt)
+    raise CommandError("The API log stayed locked; what is left is done at the next run.")

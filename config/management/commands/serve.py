@@ -83,7 +83,13 @@ class Command(BaseCommand):
         if self._maintain is None and time.monotonic() >= self._maintain_due:
             self._maintain_due = time.monotonic() + MAINTAIN_SECONDS
             self._maintain = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "maintain"],
+                [
+                    sys.executable,
+                    str(ROOT / "manage.py"),
+                    "maintain",
+                    "--checkpoints",
+                    str(settings.VAR / "checkpoints.jsonl"),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

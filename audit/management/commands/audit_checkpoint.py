@@ -1,0 +1,34 @@
+"""manage.py audit_checkpoint: where the trail stands, signed, to be kept elsewhere."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from audit import checkpoints, signing
+
+
+class Command(BaseCommand):
+    help = "Writes a signed checkpoint of the audit trail, for `audit_verify --anchor`."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--out", type=Path, metavar="FILE", help="append to this file instead of standard output")
+        parser.add_argument("--public-key", action="store_true", help="write the public key instead, in PEM")
+
+    def handle(self, *args: Any, out: Path | None, public_key: bool, **options: Any) -> None:
+        text = signing.public_pem(settings.CHECKPOINT_KEY).strip() if public_key else _checkpoint()
+        if out is None:
+            self.stdout.write(text)
+            return
+        try:
+            checkpoints.append(out, text)
+        except OSError as error:
+            raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
+
+
+def _checkpoint() -> str:
+    return checkpoints.line(checkpoints.checkpoint())

@@ -1,0 +1,65 @@
+"""Signatures that anyone can check with a public key alone: Ed25519 (RFC 8032) over canonical JSON. Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+SIGNATURE = "signature"
+
+
+class BadSignature(ValueError):
+    """The document is not the one that was signed, or the key is another; the text says which."""
+
+
+def signed(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, Any]:
+    """The document with its `kind`, its key's fingerprint and its signature. `key` is 32 bytes."""
+    private = Ed25519PrivateKey.from_private_bytes(key)
+    whole = {"kind": kind, **document, "public_key": _raw(private.public_key())}
+    return whole | {SIGNATURE: base64.b64encode(private.sign(message(whole))).decode()}
+
+
+def check(document: Mapping[str, Any], *, kind: str, public_key: Ed25519PublicKey) -> None:
+    """Raises BadSignature unless the document is of this kind, as it was signed, under this very key."""
+    if document.get("kind") != kind:
+        raise BadSignature(f"it is of kind {document.get('kind')!r}, not {kind!r}")
+    if document.get("public_key") != _raw(public_key):
+        raise BadSignature("it was signed with another key than the one given")
+    try:
+        signature = base64.b64decode(document[SIGNATURE], validate=True)
+        public_key.verify(signature, message(document))
+    except (KeyError, TypeError, ValueError, InvalidSignature) as error:
+        raise BadSignature("it is not as it was signed") from error
+
+
+def message(document: Mapping[str, Any]) -> bytes:
+    """What is signed: the document without its signature, as JSON with sorted names, no white space, ASCII."""
+    rest = {name: value for name, value in document.items() if name != SIGNATURE}
+    return json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+def public_pem(key: bytes) -> str:
+    """The public half of `key` (32 bytes), to give to whoever checks."""
+    public = Ed25519PrivateKey.from_private_bytes(key).public_key()
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+
+
+def read_public_pem(text: bytes) -> Ed25519PublicKey:
+    """Raises BadSignature when it is not an Ed25519 public key in PEM."""
+    try:
+        key = load_pem_public_key(text)
+    except ValueError as error:
+        raise BadSignature("the public key is not PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise BadSignature("the public key is not an Ed25519 key")
+    return key
+
+
+def _raw(key: Ed25519PublicKey) -> str:
+    return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")
