@@ -1,4 +1,4 @@
-"""The tests' database on a server that somebody else runs."""
+"""Databases for tests: on a server that somebody else runs, and one that a module has for itself."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ def external_test_database(*, create: bool) -> Iterator[None]:
     if not create:
         yield
         return
+    with new_database("test"):
+        yield
+
+
+@contextmanager
+def new_database(prefix: str) -> Iterator[None]:
+    """Within, all connections lead to an empty database <prefix>_<name>, which is dropped afterwards."""
     owner = connections["maintenance"]
     original = str(owner.settings_dict["NAME"])
-    name = sql.Identifier(f"test_{original}")
+    made = f"{prefix}_{original}"
+    name = sql.Identifier(made)
     with owner.cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name).as_string(None))
         cursor.execute(sql.SQL("CREATE DATABASE {}").format(name).as_string(None))
     for connection in connections.all():
         connection.close()
-        connection.settings_dict["NAME"] = f"test_{original}"
+        connection.settings_dict["NAME"] = made
     try:
         yield
     finally:

@@ -83,7 +83,8 @@ def test_maintain_tells_of_the_partitions_it_made_and_only_of_those(capsys):
     call_command("maintain")
 
     assert '"months":["2035-07"]' in made.body
-    assert capsys.readouterr().out == "Partitions made: 2035-07.\nPartitions made: none needed.\n"
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Partitions")]
+    assert told == ["Partitions made: 2035-07.", "Partitions made: none needed."]
     assert Event.objects.filter(name="partitions.made").latest("seq") == made
 
 

@@ -15,8 +15,8 @@ from audit.verification import BadAnchor, anchor_line, read_anchors, verify
 
 class Command(BaseCommand):
     help = (
-        "Checks every event of the audit trail, then the API log against its seals. Exits 1 and names the first bad one, "
-        "if any."
+        "Checks every event of the audit trail, then the API log against its seals. Exits 1 and names the first bad "
+        "one, if any."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,0 +1,205 @@
+"""Hours of the API log go into the chain; what was sealed and is no longer so is found and named."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
+
+from audit import checkpoints, retention, rollups, seals, standing
+from audit.actor import Actor
+from audit.calls import partition_names
+from audit.chain import instant
+from audit.record import record
+from audit.verification import verify
+from tests.databases import new_database
+from tests.logbook import a_call
+from tests.people import an_account
+
+BY = Actor.command("maintain")
+HOUR = timedelta(hours=1)
+NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """A log that no other test writes to, since what is sealed may not grow."""
+    with django_db_blocker.unblock(), new_database("seals"):  # type: ignore[attr-defined]
+        call_command("migrate", verbosity=0, interactive=False)
+        yield
+
+
+pytestmark = pytest.mark.usefixtures("own_database")
+
+
+def owner(statement: str, *params: object) -> None:
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute(statement, params or None)
+
+
+@contextmanager
+def forged(*statements: str) -> Iterator[None]:
+    """As the owner with the log's guards off, undone at the end: the log is copied aside and put back."""
+    guards = ("change", "delete", "truncate")
+
+    def run(*all_of: str) -> None:
+        owner("ALTER TABLE audit_call DISABLE TRIGGER ALL")
+        for statement in all_of:
+            owner(statement)
+        for guard in guards:
+            owner(f"ALTER TABLE audit_call ENABLE ALWAYS TRIGGER audit_call_refuse_{guard}")
+
+    owner("CREATE TABLE aside AS SELECT * FROM audit_call")
+    run(*statements)
+    try:
+        yield
+    finally:
+        run("DELETE FROM audit_call", "INSERT INTO audit_call SELECT * FROM aside")
+        owner("DROP TABLE aside")
+
+
+@pytest.fixture(scope="module")
+def sealed(own_database: None) -> list[seals.Seal]:
+    """Two calls in an hour, none in the next, one in the third; a fourth is not over yet."""
+    for hours in (5, 4.9, 3):
+        a_call(None, time=NOW - hours * HOUR)
+    a_call(None, time=NOW + timedelta(seconds=1))
+    return seals.seal(BY)
+
+
+def problem() -> str:
+    return verify(settings.AUDIT_KEYS, {}).problem or ""
+
+
+def test_hours_that_are_over_and_had_calls_are_sealed_without_a_gap(sealed: list[seals.Seal]) -> None:
+    assert [(seal.rows, seal.since, seal.until) for seal in sealed] == [
+        (2, NOW - 5 * HOUR, NOW - 4 * HOUR),
+        (1, NOW - 4 * HOUR, NOW - 2 * HOUR),
+    ]
+    assert seals.seal(BY) == []
+    assert [seal for _, seal in seals.seals()] == sealed
+    assert verify(settings.AUDIT_KEYS, {}).seals == 2
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "DELETE FROM audit_call WHERE time < date_trunc('hour', clock_timestamp()) - interval '4 hours 50 minutes'",
+        "UPDATE audit_call SET client_address = '198.51.100.1' WHERE time < clock_timestamp() - interval '2 hours'",
+        "UPDATE audit_call SET decision = 'denied', reason = 'key_expired'",
+        "UPDATE audit_call SET time = time + interval '1 microsecond'",
+        "UPDATE audit_call SET request_id = gen_random_uuid()",
+        "UPDATE audit_call SET account_id = 7",
+        "INSERT INTO audit_call SELECT (r).* FROM (SELECT r FROM audit_call r LIMIT 1) one",
+        "UPDATE audit_call SET path = '', query = path",
+        "UPDATE audit_call SET folded = 3",
+    ],
+)
+def test_a_sealed_call_that_was_changed_removed_or_added_is_found(sealed: list[seals.Seal], forgery: str) -> None:
+    assert problem() == ""
+    with forged(forgery):
+        assert "is not what event" in problem()
+    assert problem() == ""
+
+
+def test_a_call_added_to_an_hour_that_had_none_is_found(sealed: list[seals.Seal]) -> None:
+    with forged("SELECT 1"):
+        a_call(None, time=NOW - 3.5 * HOUR)
+        assert "it has 2 calls, not 1 calls" in problem()
+
+
+def test_the_late_columns_may_arrive_after_the_seal(sealed: list[seals.Seal]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE audit_call SET status = 200, duration_ms = 1, bytes = 2 WHERE status IS NULL")
+    assert problem() == ""
+
+
+def test_sealing_waits_for_calls_that_are_being_written(sealed: list[seals.Seal]) -> None:
+    """The line is read only when no INSERT is under way: one that is was given its time before."""
+    written, lines = threading.Event(), []
+
+    def write() -> None:
+        with transaction.atomic():
+            a_call(None)
+            written.set()
+            time.sleep(0.5)
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    written.wait()
+    started = time.monotonic()
+    lines.append(seals._line())
+    assert time.monotonic() - started > 0.3
+    writer.join()
+
+
+def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> None:
+    account = an_account("sums")
+    before = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)[0]
+    assert {(bar.allowed, bar.denied) for bar in before} == {(0, 0)}
+    a_call(account, time=NOW + timedelta(seconds=2))
+    a_call(account, time=NOW + timedelta(seconds=3), decision="denied", reason="key_expired")
+    bars, cut = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)
+    assert (bars[-1].start, bars[-1].allowed, bars[-1].denied) == (NOW, 1, 1)
+    assert cut is None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sum(rows), sum(calls) FROM audit_rollup")
+        assert cursor.fetchone() == (3, 3)
+
+
+def test_months_that_are_over_and_sealed_are_dropped_and_their_seals_stay_good(sealed: list[seals.Seal]) -> None:
+    assert retention.drop_old(400, BY) == []
+    owner("CREATE TABLE audit_call_2020_01 (LIKE audit_call INCLUDING ALL)")
+    owner(
+        "ALTER TABLE audit_call ATTACH PARTITION audit_call_2020_01 FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z')"
+    )
+    assert retention.drop_old(400, BY) == ["2020-01"]
+    assert "audit_call_2020_01" not in partition_names()
+    assert retention.dropped_until() == datetime(2020, 2, 1, tzinfo=UTC)
+    assert problem() == ""
+
+
+def test_what_is_not_sealed_is_not_dropped(sealed: list[seals.Seal]) -> None:
+    month = f"{NOW:%Y_%m}"
+    assert retention.drop_old(-100, BY) == []
+    assert f"audit_call_{month}" in partition_names()
+
+
+def test_the_hourly_job_says_how_far_the_trail_is_good(sealed: list[seals.Seal], tmp_path: Path) -> None:
+    anchors = tmp_path / "checkpoints.jsonl"
+    call_command("maintain", "--checkpoints", str(anchors))
+    call_command("maintain", "--checkpoints", str(anchors))
+    known = standing.standing()
+    assert known is not None and not known.problem
+    line = json.loads(anchors.read_text().splitlines()[-1])
+    assert (line["seq"], line["mac"]) == (known.seq, known.mac.hex())
+    call_command("audit_verify", "--anchor", str(anchors))
+
+
+@pytest.mark.parametrize("change", ["seq", "mac", "at", "signature", "public_key"])
+def test_a_checkpoint_that_was_altered_is_no_anchor(sealed: list[seals.Seal], tmp_path: Path, change: str) -> None:
+    made = checkpoints.checkpoint()
+    other = {"seq": made["seq"] + 1, "mac": made["mac"][:-1] + ("0" if made["mac"][-1] != "0" else "1")}
+    made[change] = other.get(change, made[change][:-4] + "AAA=")
+    checkpoints.append(tmp_path / "anchor", checkpoints.line(made))
+    with pytest.raises(CommandError, match="line 1 is a checkpoint, but it"):
+        call_command("audit_verify", "--anchor", str(tmp_path / "anchor"))
+
+
+def test_a_seal_left_out_of_the_chain_is_found_by_the_gap(sealed: list[seals.Seal]) -> None:
+    """The last test: its event stays."""
+    since = instant(NOW + HOUR)
+    told = {"since": since, "until": since, "rows": 0, "first": "", "last": "", "sha256": ""}
+    with transaction.atomic():
+        record(seals.SEALED, by=BY, account_id=None, target=seals.LOG, **told)
+    assert f"seals the API log from {since}, the one before to" in problem()
