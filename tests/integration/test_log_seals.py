@@ -180,7 +180,8 @@ def test_the_hourly_job_says_how_far_the_trail_is_good(sealed: list[seals.Seal],
     call_command("maintain", "--checkpoints", str(anchors))
     call_command("maintain", "--checkpoints", str(anchors))
     known = standing.standing()
-    assert known is not None and not known.problem
+    assert known is not None
+    assert not known.problem
     line = json.loads(anchors.read_text().splitlines()[-1])
     assert (line["seq"], line["mac"]) == (known.seq, known.mac.hex())
     call_command("audit_verify", "--anchor", str(anchors))
@@ -190,7 +191,7 @@ def test_the_hourly_job_says_how_far_the_trail_is_good(sealed: list[seals.Seal],
 def test_a_checkpoint_that_was_altered_is_no_anchor(sealed: list[seals.Seal], tmp_path: Path, change: str) -> None:
     made = checkpoints.checkpoint()
     other = {"seq": made["seq"] + 1, "mac": made["mac"][:-1] + ("0" if made["mac"][-1] != "0" else "1")}
-    made[change] = other.get(change, made[change][:-4] + "AAA=")
+    made[change] = other[change] if change in other else made[change][:-4] + "AAA="
     checkpoints.append(tmp_path / "anchor", checkpoints.line(made))
     with pytest.raises(CommandError, match="line 1 is a checkpoint, but it"):
         call_command("audit_verify", "--anchor", str(tmp_path / "anchor"))
