@@ -16,6 +16,8 @@ SHORTEST, LONGEST = 7, 15
 # Around a cell that an export is to mask. No value of the log holds control characters.
 START, END = "\x01", "\x02"
 MARKED = re.compile(b"\x01([^\x02]*)\x02")
+# The same in JSON, where a mark is escaped and stands beside its string's quote, as nothing inside a string can.
+MARKED_JSON = re.compile(rb'"\\u0001(.*?)\\u0002"')
 
 
 class Masking(Protocol):
@@ -47,6 +49,11 @@ class Mask:
         """The same in every part of `block` that stands between START and END, which are taken away."""
         pattern = _pattern(self)
         return MARKED.sub(lambda found: pattern.sub(_hidden, found[1]) if pattern else found[1], block)
+
+    def hide_marked_json(self, block: bytes) -> bytes:
+        """The same in lines of JSON."""
+        pattern = _pattern(self)
+        return MARKED_JSON.sub(lambda found: b'"%b"' % (pattern.sub(_hidden, found[1]) if pattern else found[1]), block)
 
 
 @lru_cache(maxsize=64)

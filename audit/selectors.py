@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from audit.chain import instant
 from audit.models import Call, Event
+from audit.snapshot import reading
 
 Row = TypeVar("Row", Call, Event)
 
@@ -37,7 +38,7 @@ class Page(Generic[Row]):
 
 def calls(account_id: int) -> QuerySet[Call]:
     """The account's calls. A row that stands for several refusals belongs to no account's pages or exports."""
-    return Call.objects.filter(account_id=account_id, folded=1)
+    return Call.objects.using(reading()).filter(account_id=account_id, folded=1)
 
 
 def events(account_id: int) -> QuerySet[Event]:
@@ -94,7 +95,7 @@ def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...]) -> Page[Row]
     # The last row that may be looked at comes along, matching or not: it tells that the search was cut short. There is
     # no ORDER BY outside, because the rows come in order and the planner then stops as soon as the page is full.
     outer = f"SELECT * FROM ({sql}) AS looked_at WHERE matches OR looked = %s LIMIT %s"
-    found: list[Any] = list(rows.model.objects.raw(outer, [*params, LONGEST_LOOK, PAGE_SIZE + 1]))
+    found: list[Any] = list(rows.model.objects.using(rows.db).raw(outer, [*params, LONGEST_LOOK, PAGE_SIZE + 1]))
     last = found[-1] if found else None
     if len(found) > PAGE_SIZE or last is None or last.looked < LONGEST_LOOK:
         return _cut(found)

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import connections
 from psycopg import Cursor
 
 
+def reading() -> str:
+    """The database that pages and exports of the logs read: a replica, where there is one. Decisions never do."""
+    return "replica" if "replica" in settings.DATABASES else "default"
+
+
 @contextmanager
-def snapshot(*, seconds: int) -> Iterator[Cursor]:
+def snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
     """A cursor whose statements see the database as it was at the first, read-only, for at most `seconds` each.
 
     The thread's own connection stays free, to write the event that ends an export. 0 is without limit.
     """
-    own = connections["default"].copy()
+    own = connections[using].copy()
     try:
         own.ensure_connection()
         with own.connection.transaction(), own.connection.cursor() as cursor:

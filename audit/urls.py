@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from audit.views import log, trail
+from audit.views import export, log, trail
 
 
 class SeqConverter:
@@ -21,8 +21,10 @@ register_converter(SeqConverter, "seq")
 
 urlpatterns = [
     path("logs/", log.log_list, name="log-list"),
-    path("logs/export/", log.log_export, name="log-export"),
+    path("logs/export/", export.log_export, name="log-export"),
     path("logs/<uuid:request_id>/", log.log_detail, name="log-detail"),
     path("audit/", trail.trail_list, name="trail-list"),
+    path("audit/export/", export.trail_export, name="trail-export"),
     path("audit/<seq:seq>/", trail.trail_detail, name="trail-detail"),
+    path("audit/<seq:seq>/manifest/", export.export_manifest, name="export-manifest"),
 ]

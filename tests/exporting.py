@@ -9,5 +9,5 @@ from django.core.handlers.wsgi import WSGIHandler
 
 def portal(longest: int) -> WSGIHandler:
     application = import_module("config.wsgi").application  # sets Django up, so it comes first
-    import_module("audit.exports").LONGEST = longest
+    import_module("audit.exports.formats").LONGEST = longest
     return application

@@ -15,9 +15,9 @@ from accounts.models import Account, User
 from accounts.permissions import Permission, Role
 from accounts.policy import has
 from audit import selectors
-from audit.exports import LOG
 from audit.phones import Mask
 from audit.reading import note_reading
+from audit.tables import CALLS, EVENTS
 from keys.models import Key
 from keys.policy import apis_of, visible_to
 from keys.selectors import STATUSES, with_status
@@ -73,6 +73,6 @@ def _lately(request: SignedIn) -> dict[str, Any]:
     if has(user, Permission.TRAIL_SEE):
         shown |= {"may_see_trail": True, "events": selectors.events(account.pk).order_by("-seq")[:LATEST]}
     if Role.AUDITOR in user.roles:
-        for log in (LOG, "audit trail"):
+        for log in (CALLS.name, EVENTS.name):
             note_reading(by=request.actor, account_id=account.pk, log=log, filters={"page": "overview"})
     return shown

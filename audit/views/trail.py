@@ -11,9 +11,8 @@ from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from audit import selectors
 from audit.filters import EventFilter
+from audit.tables import EVENTS
 from audit.views.reader import note_reading, own_account
-
-LOG = "audit trail"
 
 
 @needs(Permission.TRAIL_SEE)
@@ -24,7 +23,7 @@ def trail_list(request: SignedIn) -> HttpResponse:
     template = "audit/_trail.html" if request.htmx else "audit/trail.html"
     if not events.is_valid():
         return render(request, template, {"filter": events}, status=400)
-    note_reading(request, LOG, events.active)
+    note_reading(request, EVENTS.name, events.active)
     page = selectors.page_of_events(events.qs, events.matching)
     return render(request, template, {"filter": events, "page": page})
 
@@ -36,5 +35,5 @@ def trail_detail(request: SignedIn, seq: int) -> HttpResponse:
     event = selectors.event(own_account(request).pk, seq)
     if event is None:
         raise Http404("no such event in this account")
-    note_reading(request, LOG, {"event": str(seq)})
+    note_reading(request, EVENTS.name, {"event": str(seq)})
     return render(request, "audit/_event.html" if request.htmx else "audit/event.html", {"event": event})

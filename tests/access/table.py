@@ -107,6 +107,8 @@ TABLE = (
     Row("log-list", READ, READERS),
     Row("log-detail", READ, READERS, of="call"),
     Row("log-export", FORM, AUDITORS),
+    Row("trail-export", FORM, AUDITORS),
+    Row("export-manifest", READ, AUDITORS),
     Row("trail-list", READ, AUDITORS),
     Row("trail-detail", READ, AUDITORS, of="event"),
 )

@@ -14,9 +14,8 @@ from django.db import connection
 from django.test import Client
 
 from accounts.permissions import Role
-from audit import exports
-from audit.cells import COLUMNS
 from audit.models import Call, Event
+from audit.tables import CALLS
 from tests.logbook import a_call, more_calls
 from tests.people import ADDRESS, a_user, an_account
 
@@ -95,7 +94,7 @@ def test_the_file_holds_the_accounts_rows_in_order_and_every_column(client, acme
 
     expected = Call.objects.filter(account_id=acme.pk, folded=1).order_by("-time", "-request_id")
     assert [list(row.values()) for row in rows_of(content)] == [
-        [text(getattr(call, name)) for name in COLUMNS] for call in expected
+        [text(getattr(call, name)) for name in CALLS.columns] for call in expected
     ]
     assert content.startswith(
         b"time,account,api,key_id,key_name,owner,credential,method,host,path,query,module,client_address,decision,reason,"

@@ -1,0 +1,111 @@
+"""The bytes of a file in each format, in blocks. Every function is a generator that counts rows as it goes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Protocol
+
+from django.db.models import QuerySet
+from psycopg import Cursor
+
+from audit.phones import Mask
+from audit.snapshot import reading, snapshot
+from audit.tables import Table
+
+BLOCK = 64 * 1024  # bytes; a block for each row would cost more than making the row
+LONGEST = 15 * 60  # seconds
+BOM = b"\xef\xbb\xbf"
+MOST_SHEET_ROWS = 1_048_575
+LONGEST_CELL = 32_767  # characters
+Buffer = bytes | bytearray | memoryview
+Count = Callable[[int], None]
+
+
+class TookTooLong(Exception):
+    """The client was too slow: a snapshot may not be held for ever."""
+
+
+class CellTooLong(Exception):
+    """A spreadsheet's cell cannot hold what is logged."""
+
+
+class Format(Protocol):
+    def __call__(self, table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]: ...
+
+
+def csv(table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
+    """RFC 4180, UTF-8, on request with the mark by which Excel knows it."""
+    yield (BOM if bom else b"") + ",".join(table.columns).encode() + b"\r\n"
+    hide = mask.hide_marked if mask else None
+    yield from _copied(lambda cursor: table.csv(rows, cursor, masking=mask is not None), b"\r\n", hide, count)
+
+
+def jsonl(table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
+    """One JSON object a line."""
+    hide = mask.hide_marked_json if mask else None
+    yield from _copied(lambda cursor: table.jsonl(rows, cursor, masking=mask is not None), b"\n", hide, count)
+
+
+def xlsx(table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
+    """One sheet, every cell typed as text; made whole in a temporary file, because a ZIP ends with its contents."""
+    # Here, because pages never need it.
+    from xlsxwriter import Workbook
+
+    deadline = time.monotonic() + LONGEST
+    masked = [place for place, column in enumerate(table.columns.values()) if column.masked] if mask else []
+    with tempfile.TemporaryFile() as file:
+        book = Workbook(file, {"constant_memory": True})
+        with closing(book), snapshot(seconds=LONGEST, using=reading()) as cursor:
+            sheet = book.add_worksheet(table.name)
+            sheet.freeze_panes(1, 0)
+            sheet.write_row(0, 0, table.columns)
+            with cursor.copy(table.plain(rows, cursor)) as copy:
+                for number, cells in enumerate(copy.rows(), start=1):
+                    for place, cell in enumerate(cells):
+                        if cell:
+                            text = mask.hide(cell) if mask and place in masked else cell
+                            if len(text) > LONGEST_CELL:
+                                raise CellTooLong
+                            sheet.write_string(number, place, text)
+                    count(1)
+                    if number % 1000 == 0 and time.monotonic() > deadline:
+                        raise TookTooLong
+        file.seek(0)
+        while block := file.read(BLOCK):
+            yield block
+
+
+FORMATS: dict[str, tuple[str, str, Format]] = {
+    "csv": ("CSV", "text/csv; charset=utf-8", csv),
+    "jsonl": ("JSON Lines", "application/jsonl", jsonl),
+    "xlsx": ("XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", xlsx),
+}
+
+
+def _copied(
+    statement: Callable[[Cursor], bytes], end: bytes, hide: Callable[[bytes], bytes] | None, count: Count
+) -> Iterator[bytes]:
+    """COPY's rows in blocks of BLOCK bytes or a little more. Each of its messages is one row, ended by LF."""
+    deadline = time.monotonic() + LONGEST
+    pending: list[Buffer] = []
+    size = 0
+
+    def joined() -> bytes:
+        count(len(pending))
+        block = end.join([*pending, b""])
+        return hide(block) if hide else block
+
+    with snapshot(seconds=LONGEST, using=reading()) as cursor, cursor.copy(statement(cursor)) as copy:
+        for message in copy:
+            pending.append(message[:-1])
+            size += len(message)
+            if size >= BLOCK:
+                yield joined()
+                pending, size = [], 0
+                if time.monotonic() > deadline:
+                    raise TookTooLong
+    if pending:
+        yield joined()

@@ -1,0 +1,46 @@
+"""manage.py verify_export FILE MANIFEST: is this file the one that was exported?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from audit import signing
+from audit.exports.manifest import KIND
+
+
+class Command(BaseCommand):
+    help = "Checks an exported file against its signed manifest. Exits 1 unless it is that very file."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("manifest", type=Path)
+        parser.add_argument(
+            "--public-key", type=Path, metavar="FILE", help="in PEM; else that of the CHECKPOINT_KEY in use"
+        )
+
+    def handle(self, *args: Any, file: Path, manifest: Path, public_key: Path | None, **options: Any) -> None:
+        try:
+            pem = public_key.read_bytes() if public_key else signing.public_pem(settings.CHECKPOINT_KEY).encode()
+            key = signing.read_public_pem(pem)
+        except (OSError, signing.BadSignature) as error:
+            raise CommandError(f"{public_key} cannot be used: {error}") from error
+        try:
+            told = json.loads(manifest.read_text(encoding="utf-8"))
+            signing.check(told, kind=KIND, public_key=key)
+            with open(file, "rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+        except signing.BadSignature as error:
+            raise CommandError(f"The manifest {manifest} is NOT good: {error}.") from error
+        except (OSError, ValueError, AttributeError) as error:
+            raise CommandError(f"{manifest} or {file} cannot be read: {error}") from error
+        if digest != told["sha256"]:
+            raise CommandError(f"{file} is NOT the exported file: its SHA-256 is {digest}, not {told['sha256']}.")
+        by, rows = told["exporter"]["label"], told["rows"]
+        self.stdout.write(f"{file} is the {told['log']} that {by} exported: {rows} rows, {told['finished']['at']}.")

@@ -1,0 +1,139 @@
+"""What a file of either log holds: its columns in the order that readers rely on, as SQL for each format.
+
+PostgreSQL does the formatting and neutralising, so that its work and the sending overlap; this process joins rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django.db.models import Model, QuerySet
+from psycopg import ClientCursor, Cursor
+
+from audit.models import Call, Event
+from audit.neutral import neutral_sql
+from audit.phones import END, SHORTEST, START
+
+TEXT = ""
+# A format of COPY that quotes nothing: no JSON holds a raw control character.
+BARE = r"FORMAT csv, DELIMITER E'\x03', QUOTE E'\x04'"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`cell` is SQL over the row `c` that no spreadsheet takes for a formula, TEXT for what people typed; `value` is the
+    JSON value where that is not the cell's text; `masked` cells may hold phone numbers."""
+
+    cell: str = TEXT
+    value: str = ""
+    masked: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """`name` is as events and pages say it, `slug` as file names do; `order` is newest first."""
+
+    name: str
+    slug: str
+    model: type[Model]
+    order: str
+    columns: Mapping[str, Column] = field(repr=False)
+
+    def csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
+        """COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are marked."""
+        return self._copy(rows, cursor, ", ".join(self._csv(name, masking) for name in self.columns), "FORMAT csv")
+
+    def jsonl(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
+        """COPY of the rows as JSON objects, a line each, marked as in CSV."""
+        pairs = ", ".join(f"'{name}', {self._json(name, masking)}" for name in self.columns)
+        return self._copy(rows, cursor, f"json_build_object({pairs})", BARE)
+
+    def plain(self, rows: QuerySet, cursor: Cursor) -> bytes:
+        """COPY of the rows' cells as text, for files whose cells have a type of their own."""
+        return self._copy(rows, cursor, ", ".join(self._text(name) for name in self.columns), "FORMAT text")
+
+    def _copy(self, rows: QuerySet, cursor: Cursor, cells: str, options: str) -> bytes:
+        """COPY takes no parameters: they are bound here."""
+        sql, params = (
+            rows.order_by().values(*(f.attname for f in self.model._meta.concrete_fields)).query.sql_with_params()
+        )
+        selected = ClientCursor(cursor.connection).mogrify(sql, params)
+        return f"COPY (SELECT {cells} FROM ({selected}) AS c ORDER BY {self.order}) TO STDOUT ({options})".encode()
+
+    def _text(self, name: str) -> str:
+        return self.columns[name].cell or f"c.{name}"
+
+    def _csv(self, name: str, masking: bool) -> str:
+        column = self.columns[name]
+        if column.cell:
+            return column.cell
+        cell = neutral_sql(f"c.{name}")
+        return _marked(f"c.{name}", cell) if masking and column.masked else cell
+
+    def _json(self, name: str, masking: bool) -> str:
+        column = self.columns[name]
+        if masking and column.masked:
+            return _marked(f"c.{name}", f"c.{name}")
+        return column.value or self._text(name)
+
+
+def _marked(raw: str, cell: str) -> str:
+    return f"CASE WHEN {raw} ~ '[0-9]{{{SHORTEST}}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
+
+
+def _time(column: str, digits: str) -> Column:
+    return Column(f"""to_char(c.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.{digits}"Z"')""")
+
+
+def _flag(name: str) -> Column:
+    return Column(f"CASE WHEN c.{name} THEN 'true' ELSE 'false' END", f"c.{name}")
+
+
+def _body(path: str) -> Column:
+    """What an event's body alone holds."""
+    return Column(neutral_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'")
+
+
+def _number(name: str) -> Column:
+    return Column(f"c.{name}", f"c.{name}")
+
+
+CALLS = Table(
+    "API log",
+    "api-log",
+    Call,
+    "c.time DESC, c.request_id DESC",
+    {
+        "time": _time("time", "MS"),
+        **dict.fromkeys(("account", "api", "key_id", "key_name", "owner", "credential", "method", "host"), Column()),
+        **dict.fromkeys(("path", "query"), Column(masked=True)),
+        "module": Column(),
+        "client_address": Column("host(c.client_address)"),
+        **dict.fromkeys(("decision", "reason", "rule"), Column()),
+        **{name: _flag(name) for name in ("mask", "hlr")},
+        **dict.fromkeys(("proxy", "user_agent"), Column()),
+        "request_id": Column("c.request_id"),
+        **{name: _number(name) for name in ("status", "duration_ms", "bytes")},
+    },
+)
+EVENTS = Table(
+    "audit trail",
+    "audit-trail",
+    Event,
+    "c.seq DESC",
+    {
+        "time": _time("at", "US"),
+        "number": Column("c.seq", "c.seq"),
+        "event": Column(neutral_sql("c.name"), "c.name"),
+        **dict.fromkeys(("actor_kind", "actor_id", "actor"), Column()),
+        "confirmed_by": _body("confirmed_by"),
+        "address": Column("host(c.address)"),
+        **{
+            name: Column(neutral_sql(f"coalesce(c.{name}, '')"), f"c.{name}")
+            for name in ("target_kind", "target_id", "target", "request_id")
+        },
+        "data": _body("data"),
+        "mac": Column("encode(c.mac, 'hex')"),
+    },
+)

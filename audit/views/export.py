@@ -1,0 +1,117 @@
+"""The Export dialogs of both logs, the files, and their manifests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from accounts.access import SignedIn, needs
+from accounts.permissions import Permission
+from audit import selectors
+from audit.exports import Busy, CellTooLong, TooManyRows, export, finished, manifest
+from audit.exports.formats import FORMATS, MOST_SHEET_ROWS
+from audit.filters import CallFilter, EventFilter, LogFilter
+from audit.forms import ExportForm
+from audit.tables import CALLS, EVENTS, Table
+from audit.views.reader import own_account
+
+# A reader that takes nothing for so long has gone away.
+STALLED_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of the two logs, as the dialog knows it."""
+
+    table: Table
+    filters: type[LogFilter]
+    page: str  # URL names
+    url: str
+
+    def rows(self, account_id: int) -> QuerySet:
+        return selectors.calls(account_id) if self.table is CALLS else selectors.events(account_id)
+
+
+LOG = Source(CALLS, CallFilter, "log-list", "log-export")
+TRAIL = Source(EVENTS, EventFilter, "trail-list", "trail-export")
+
+
+def _export(request: SignedIn, source: Source) -> HttpResponseBase:
+    """GET shows the dialog for the filters in its address; POST is the file."""
+    account = own_account(request)
+    given = (request.POST or request.GET).copy()
+    for name in ("csrfmiddlewaretoken", "after", *ExportForm.base_fields):
+        given.pop(name, None)
+    filters = source.filters(given, source.rows(account.pk))
+    form = ExportForm(request.POST if request.method == "POST" else None)
+    context = {"filter": filters, "form": form, "source": source}
+    status = 400
+    if filters.is_valid() and (not form.is_bound or form.is_valid()):
+        status = 200
+        context["recent"] = finished(account.pk, str(request.user.pk), source.table.name)
+        if form.is_bound:
+            try:
+                name, content = export(
+                    by=request.actor, account=account, table=source.table, filters=filters, **form.cleaned_data
+                )
+                return _download(request, name, content, FORMATS[form.cleaned_data["format"]][1])
+            except Busy:
+                form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
+                status = 503
+            except TooManyRows:
+                form.add_error(
+                    "format", f"There are more than {MOST_SHEET_ROWS:,} rows, the most of an XLSX. Take CSV."
+                )
+                status = 422
+            except CellTooLong:
+                form.add_error("format", "A cell is longer than an XLSX may hold. Take CSV.")
+                status = 422
+    template = "audit/_export.html" if request.htmx else "audit/export.html"
+    return render(request, template, context, status=status)
+
+
+def _download(request: SignedIn, name: str, content: object, content_type: str) -> StreamingHttpResponse:
+    if socket := request.META.get("gunicorn.socket"):
+        socket.settimeout(STALLED_SECONDS)
+    response = StreamingHttpResponse(content, content_type=content_type)  # type: ignore[call-overload]
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
+    response["Cache-Control"] = "no-store"
+    # Compressing would cost several times what making the file does; the header keeps the middleware from it.
+    response["Content-Encoding"] = "identity"
+    return response
+
+
+@needs(Permission.LOG_EXPORT)
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+def log_export(request: SignedIn) -> HttpResponseBase:
+    return _export(request, LOG)
+
+
+@needs(Permission.LOG_EXPORT)
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+def trail_export(request: SignedIn) -> HttpResponseBase:
+    return _export(request, TRAIL)
+
+
+@needs(Permission.LOG_EXPORT)
+@require_safe
+def export_manifest(request: SignedIn, seq: int) -> HttpResponse:
+    """The signed manifest of the export that this event finished."""
+    event = selectors.event(own_account(request).pk, seq)
+    if event is None or event.name != "export.finished":
+        raise Http404("no such export in this account")
+    told = manifest(event)
+    response = JsonResponse(told, json_dumps_params={"indent": 2, "sort_keys": True})
+    name = f"keyward-export-{json.loads(event.body)['data']['started']}-manifest.json"
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
+    response["Cache-Control"] = "no-store"
+    return response
