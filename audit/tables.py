@@ -16,14 +16,14 @@ from audit.neutral import neutral_sql
 from audit.phones import END, SHORTEST, START
 
 TEXT = ""
-# A format of COPY that quotes nothing: no JSON holds a raw control character.
+# A way of COPY that quotes nothing: no JSON holds a raw control character.
 BARE = r"FORMAT csv, DELIMITER E'\x03', QUOTE E'\x04'"
 
 
 @dataclass(frozen=True)
 class Column:
-    """`cell` is SQL over the row `c` that no spreadsheet takes for a formula, TEXT for what people typed; `value` is the
-    JSON value where that is not the cell's text; `masked` cells may hold phone numbers."""
+    """`cell` is SQL over the row `c` that no spreadsheet takes for a formula, TEXT for what people typed; `value` is
+    the JSON value where that is not the cell's text; `masked` cells may hold phone numbers."""
 
     cell: str = TEXT
     value: str = ""
@@ -42,24 +42,25 @@ class Table:
 
     def csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are marked."""
-        return self._copy(rows, cursor, ", ".join(self._csv(name, masking) for name in self.columns), "FORMAT csv")
+        cells = ", ".join(self._csv(name, masking) for name in self.columns)
+        return _copy(self._selected(cells, rows, cursor), "FORMAT csv")
 
     def jsonl(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """COPY of the rows as JSON objects, a line each, marked as in CSV."""
-        pairs = ", ".join(f"'{name}', {self._json(name, masking)}" for name in self.columns)
-        return self._copy(rows, cursor, f"json_build_object({pairs})", BARE)
+        cells = ", ".join(f"{self._json(name, masking)} AS {name}" for name in self.columns)
+        return _copy(f"SELECT row_to_json(line) FROM ({self._selected(cells, rows, cursor)}) AS line", BARE)
 
     def plain(self, rows: QuerySet, cursor: Cursor) -> bytes:
         """COPY of the rows' cells as text, for files whose cells have a type of their own."""
-        return self._copy(rows, cursor, ", ".join(self._text(name) for name in self.columns), "FORMAT text")
+        cells = ", ".join(self._text(name) for name in self.columns)
+        return _copy(self._selected(cells, rows, cursor), "FORMAT text")
 
-    def _copy(self, rows: QuerySet, cursor: Cursor, cells: str, options: str) -> bytes:
+    def _selected(self, cells: str, rows: QuerySet, cursor: Cursor) -> str:
         """COPY takes no parameters: they are bound here."""
-        sql, params = (
-            rows.order_by().values(*(f.attname for f in self.model._meta.concrete_fields)).query.sql_with_params()
-        )
+        columns = (column.attname for column in self.model._meta.concrete_fields)
+        sql, params = rows.order_by().values(*columns).query.sql_with_params()
         selected = ClientCursor(cursor.connection).mogrify(sql, params)
-        return f"COPY (SELECT {cells} FROM ({selected}) AS c ORDER BY {self.order}) TO STDOUT ({options})".encode()
+        return f"SELECT {cells} FROM ({selected}) AS c ORDER BY {self.order}"
 
     def _text(self, name: str) -> str:
         return self.columns[name].cell or f"c.{name}"
@@ -76,6 +77,10 @@ class Table:
         if masking and column.masked:
             return _marked(f"c.{name}", f"c.{name}")
         return column.value or self._text(name)
+
+
+def _copy(select: str, options: str) -> bytes:
+    return f"COPY ({select}) TO STDOUT ({options})".encode()
 
 
 def _marked(raw: str, cell: str) -> str:

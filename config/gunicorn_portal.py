@@ -18,7 +18,7 @@ threads = 8
 preload_app = True
 timeout = 30
 # An export that is under way when the portal stops gets this long to finish.
-graceful_timeout = 30
+graceful_timeout = 60
 keepalive = 5
 max_requests = 10_000
 max_requests_jitter = 1_000

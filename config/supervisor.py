@@ -21,7 +21,7 @@ import structlog
 from config.env import Misconfigured
 
 ROOT = Path(__file__).resolve().parent.parent
-STOP_SECONDS = 40.0
+STOP_SECONDS = 70.0
 # A plane that dies sooner than this after its start is not started again: it would only die again.
 SOON = 5.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

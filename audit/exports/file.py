@@ -126,7 +126,7 @@ def export(
     try:
         with transaction.atomic():
             policy.require(by, Permission.LOG_EXPORT, account=account)
-            told = {"log": table.name, "format": format, "filters": filters.active}
+            told: dict[str, Any] = {"log": table.name, "format": format, "filters": filters.active}
             started = record("export.started", by=by, account_id=account.pk, **told)
     except BaseException:
         _slots.release()

@@ -16,8 +16,8 @@ Manifest = dict[str, Any]
 
 
 def manifest(event: Event) -> Manifest:
-    """Of an `export.finished` event: what was exported, by whom, and the file's rows and SHA-256, with the numbers of the
-    events that tell of it and the chain's MAC at its end."""
+    """Of an `export.finished` event: what was exported, by whom, and the file's rows and SHA-256, with the numbers of
+    the events that tell of it and the chain's MAC at its end."""
     told = json.loads(event.body)
     data = told["data"]
     started = selectors.event(told["account_id"], data["started"])
@@ -42,7 +42,5 @@ def manifest(event: Event) -> Manifest:
 
 def finished(account_id: int, actor_id: str, log: str, count: int = 5) -> list[Event]:
     """The last exports of this log that someone finished, newest first."""
-    events = selectors.events(account_id).filter(name="export.finished", actor_id=actor_id)
-    return [event for event in events.order_by("-seq")[: count * 2] if json.loads(event.body)["data"]["log"] == log][
-        :count
-    ]
+    events = selectors.events(account_id).filter(name="export.finished", actor_id=actor_id).order_by("-seq")
+    return [event for event in events[: count * 2] if json.loads(event.body)["data"]["log"] == log][:count]

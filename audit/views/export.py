@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from audit import selectors
-from audit.exports import Busy, CellTooLong, TooManyRows, export, finished, manifest
+from audit.exports import Busy, CellTooLong, Export, TooManyRows, export, finished, manifest
 from audit.exports.formats import FORMATS, MOST_SHEET_ROWS
 from audit.filters import CallFilter, EventFilter, LogFilter
 from audit.forms import ExportForm
@@ -66,9 +66,7 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
                 form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
                 status = 503
             except TooManyRows:
-                form.add_error(
-                    "format", f"There are more than {MOST_SHEET_ROWS:,} rows, the most of an XLSX. Take CSV."
-                )
+                form.add_error("format", f"There are more than {MOST_SHEET_ROWS:,} rows, an XLSX's most. Take CSV.")
                 status = 422
             except CellTooLong:
                 form.add_error("format", "A cell is longer than an XLSX may hold. Take CSV.")
@@ -77,10 +75,10 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
     return render(request, template, context, status=status)
 
 
-def _download(request: SignedIn, name: str, content: object, content_type: str) -> StreamingHttpResponse:
+def _download(request: SignedIn, name: str, content: Export, content_type: str) -> StreamingHttpResponse:
     if socket := request.META.get("gunicorn.socket"):
         socket.settimeout(STALLED_SECONDS)
-    response = StreamingHttpResponse(content, content_type=content_type)  # type: ignore[call-overload]
+    response = StreamingHttpResponse(content, content_type=content_type)
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
     response["Cache-Control"] = "no-store"
     # Compressing would cost several times what making the file does; the header keeps the middleware from it.

@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.permissions import Role
+from audit.exports import file, formats
 from audit.models import Call, Event
 from audit.tables import CALLS
 from tests.logbook import a_call, more_calls
@@ -222,10 +223,10 @@ def test_a_download_that_nobody_began_to_read_is_recorded(client):
 
 def test_an_error_midway_is_raised_so_that_the_connection_is_cut_and_is_recorded(client, acme, monkeypatch):
     more_calls(a_call(acme), 999)
-    monkeypatch.setattr(exports, "LONGEST", 0)
+    monkeypatch.setattr(formats, "LONGEST", 0)
     response = client.post("/logs/export/", {"format": "csv"})
 
-    with pytest.raises(exports.TookTooLong):
+    with pytest.raises(formats.TookTooLong):
         b"".join(response.streaming_content)
 
     assert told("export.incomplete")["reason"] == "TookTooLong in the server"
@@ -233,7 +234,7 @@ def test_an_error_midway_is_raised_so_that_the_connection_is_cut_and_is_recorded
 
 def test_a_finish_that_cannot_be_recorded_breaks_the_file(client, acme, monkeypatch):
     response = client.post("/logs/export/", {"format": "csv"})
-    monkeypatch.setattr(exports, "record", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(file, "record", lambda *_, **__: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         b"".join(response.streaming_content)

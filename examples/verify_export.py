@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Is this file the one that Keyward exported? Needs Python 3.8 or later and nothing else.
+
+    python3 verify_export.py FILE MANIFEST PUBLIC_KEY.pem
+
+FILE is the export, MANIFEST what was downloaded beside it, PUBLIC_KEY.pem the installation's public key, which its
+operator gives out (`manage.py audit_checkpoint --public-key`). Exits 0 and says what the file is, or 1 and says what is
+wrong. The manifest is signed with Ed25519 (RFC 8032) over its JSON without "signature": sorted names, no white space,
+ASCII. The arithmetic of RFC 8032 is written out below, so that nothing needs to be installed or trusted.
+"""
+
+import base64
+import hashlib
+import json
+import sys
+
+KIND = "keyward-export-1"
+
+# Curve25519 in its Edwards form: -x*x + y*y = 1 + D*x*x*y*y modulo P; ORDER is the base point's.
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT = pow(2, (P - 1) // 4, P)
+
+
+def x_of(y, odd):
+    """The x of a point from its y and whether x is odd; None if there is no such point."""
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT % P
+    if (x * x - square) % P or (x == 0 and odd):
+        return None
+    return P - x if x % 2 != odd else x
+
+
+def decode(text):
+    """A point (x, y) from its 32 bytes, None if they are not one."""
+    number = int.from_bytes(text, "little")
+    y, odd = number % 2**255, number >> 255
+    x = x_of(y, odd) if y < P else None
+    return None if x is None else (x, y, 1, x * y % P)
+
+
+def add(a, b):
+    """In extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, x*y = T/Z."""
+    first = (a[1] - a[0]) * (b[1] - b[0]) % P
+    second = (a[1] + a[0]) * (b[1] + b[0]) % P
+    third, fourth = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = second - first, fourth - third, fourth + third, second + first
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(number, point):
+    result = (0, 1, 1, 0)
+    while number:
+        if number % 2:
+            result = add(result, point)
+        point, number = add(point, point), number // 2
+    return result
+
+
+def same(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE = decode(BASE_Y.to_bytes(32, "little"))
+
+
+def signed_by(public_key, message, signature):
+    """RFC 8032 section 5.1.7."""
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, point = decode(public_key), decode(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or point is None or scalar >= ORDER:
+        return False
+    challenge = hashlib.sha512(signature[:32] + public_key + message).digest()
+    return same(times(scalar, BASE), add(point, times(int.from_bytes(challenge, "little") % ORDER, key)))
+
+
+def public_key_in(pem):
+    """The 32 bytes in a PEM public key (RFC 8410: twelve bytes say that it is Ed25519)."""
+    der = base64.b64decode("".join(line for line in pem.splitlines() if not line.startswith("-----")))
+    if len(der) != 44 or der[:12] != bytes.fromhex("302a300506032b6570032100"):
+        raise ValueError("the public key is not an Ed25519 key in PEM")
+    return der[12:]
+
+
+def problem(path, manifest, public_key):
+    """What is wrong, None for nothing."""
+    if manifest.get("kind") != KIND:
+        return "the manifest is not one of an export"
+    rest = {name: value for name, value in manifest.items() if name != "signature"}
+    message = json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")
+    if not signed_by(public_key, message, base64.b64decode(manifest.get("signature", ""))):
+        return "the manifest is not as it was signed, or was signed with another key"
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    if digest.hexdigest() != manifest["sha256"]:
+        return "the file is not the one that was exported: its SHA-256 is another"
+    return None
+
+
+def main(arguments):
+    if len(arguments) != 3:
+        sys.exit(__doc__)
+    path, manifest_path, key_path = arguments
+    try:
+        with open(manifest_path, encoding="utf-8") as file:
+            manifest = json.load(file)
+        with open(key_path, encoding="ascii") as file:
+            key = public_key_in(file.read())
+        wrong = problem(path, manifest, key)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        wrong = f"cannot be read: {error}"
+    if wrong:
+        sys.exit(f"NOT good: {wrong}.")
+    by, at = manifest["exporter"]["label"], manifest["finished"]["at"]
+    print(f"Good: the {manifest['log']}, {manifest['rows']} rows, exported by {by}, finished {at}.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

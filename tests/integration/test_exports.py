@@ -1,0 +1,211 @@
+"""Both logs in every format, what signs them, and what keeps them from taking the portal over."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.test import Client
+from openpyxl import load_workbook
+
+from accounts.models import Account
+from accounts.permissions import Role
+from audit import selectors, signing
+from audit.exports import file
+from audit.models import Event
+from audit.phones import Mask
+from audit.tables import CALLS, EVENTS
+from tests.logbook import a_call
+from tests.people import ADDRESS, a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+STANDALONE = Path(__file__).parents[2] / "examples" / "verify_export.py"
+PHONE = "/leads/447911123456"
+HOSTILE = [
+    "to=447911123456",
+    '"447911123456"',
+    '"',
+    "\\",
+    '\\u0001447911123456\\u0002"',
+    "=1+1",
+    "00420",
+    "ü\U0001f511",
+    "a,b",
+    "{}",
+    '"\\u0001x\\u0002"',
+]
+
+
+@pytest.fixture
+def acme() -> Account:
+    return an_account()
+
+
+@pytest.fixture
+def client(acme: Account) -> Client:
+    client = Client(REMOTE_ADDR=ADDRESS)
+    client.force_login(a_user(acme, "Alice", Role.ADMINISTRATOR))
+    return client
+
+
+def exported(client: Client, log: str = "logs", **data: str) -> bytes:
+    response = client.post(f"/{log}/export/", data)
+    assert response.status_code == 200, response.content
+    return b"".join(response.streaming_content)
+
+
+def sheet(content: bytes) -> list[list[str]]:
+    book = load_workbook(io.BytesIO(content), read_only=True)
+    return [["" if cell is None else cell for cell in row] for row in book.active.iter_rows(values_only=True)]
+
+
+def lines(content: bytes) -> list[dict[str, object]]:
+    return [json.loads(line) for line in content.decode().splitlines()]
+
+
+def test_json_lines_hold_every_column_with_its_type(client: Client, acme: Account) -> None:
+    a_call(acme, mask=True, client_address=None, query='q="x"')
+    (row,) = lines(exported(client, format="jsonl"))
+    assert list(row) == list(CALLS.columns)
+    assert (row["mask"], row["hlr"], row["status"], row["client_address"]) == (True, False, None, None)
+    assert row["query"] == 'q="x"'
+    assert str(row["time"]).endswith("Z")
+
+
+def test_hostile_texts_come_back_as_they_were(client: Client, acme: Account) -> None:
+    for text in HOSTILE:
+        a_call(acme, user_agent=text, query=text)
+    rows = lines(exported(client, format="jsonl"))
+    assert sorted(str(row["query"]) for row in rows) == sorted(HOSTILE)
+    cells = sheet(exported(client, format="xlsx"))
+    place = cells[0].index("user_agent")
+    assert sorted(row[place] for row in cells[1:]) == sorted(HOSTILE)
+
+
+def test_phone_numbers_are_hidden_in_every_format(client: Client, acme: Account) -> None:
+    Account.objects.filter(pk=acme.pk).update(mask_phone=True, mask_digits=4, mask_side="last")
+    for text in HOSTILE:
+        a_call(acme, path=PHONE, query=text)
+    assert {row["path"] for row in lines(exported(client, format="jsonl"))} == {"/leads/XXXXXXXX3456"}
+    mask = Mask(4, "last")
+    queries = [str(row["query"]) for row in lines(exported(client, format="jsonl"))]
+    assert sorted(queries) == sorted(mask.hide(text) for text in HOSTILE)
+    cells = sheet(exported(client, format="xlsx"))
+    assert {row[cells[0].index("path")] for row in cells[1:]} == {"/leads/XXXXXXXX3456"}
+
+
+def test_a_sheet_is_text_cell_by_cell(client: Client, acme: Account) -> None:
+    a_call(acme, owner="00420", key_name="=1+1", user_agent="+447911123456")
+    cells = sheet(exported(client, format="xlsx"))
+    assert cells[0] == list(CALLS.columns)
+    row = dict(zip(cells[0], cells[1], strict=True))
+    assert (row["owner"], row["key_name"], row["user_agent"]) == ("00420", "=1+1", "+447911123456")
+    assert {type(cell) for cell in cells[1]} == {str}
+
+
+def test_more_rows_than_a_sheet_holds_are_refused_and_csv_is_offered(
+    client: Client, acme: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "MOST_SHEET_ROWS", 2)
+    for _ in range(3):
+        a_call(acme)
+    response = client.post("/logs/export/", {"format": "xlsx"})
+    assert response.status_code == 422
+    assert "Take CSV" in response.content.decode()
+    assert not Event.objects.filter(name="export.started", account_id=acme.pk).exists()
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
+def test_the_trail_is_exported_with_the_pages_filters(client: Client, acme: Account, format: str) -> None:
+    exported(client, format="csv")
+    content = exported(client, "audit", format=format, event="export.started")
+    told = list(selectors.events(acme.pk).filter(name="export.started").order_by("-seq"))
+    if format == "jsonl":
+        found = [row["number"] for row in lines(content)]
+    elif format == "xlsx":
+        found = [int(row[1]) for row in sheet(content)[1:]]
+    else:
+        assert content.startswith((",".join(EVENTS.columns) + "\r\n").encode())
+        found = [int(line.split(",")[1]) for line in content.decode().splitlines()[1:]]
+    # The export of the trail is itself in the trail.
+    assert found == [event.seq for event in told]
+
+
+@pytest.fixture
+def signed(client: Client, acme: Account, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A file, its manifest, and the public key."""
+    a_call(acme)
+    paths = tmp_path / "log.csv", tmp_path / "manifest.json", tmp_path / "key.pem"
+    paths[0].write_bytes(exported(client, format="csv"))
+    finished = selectors.events(acme.pk).get(name="export.finished")
+    paths[1].write_bytes(client.get(f"/audit/{finished.seq}/manifest/").content)
+    paths[2].write_text(signing.public_pem(settings.CHECKPOINT_KEY))
+    return paths
+
+
+def standalone(*paths: Path) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-I", str(STANDALONE), *map(str, paths)], capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.quality(20)
+def test_one_changed_byte_is_refused_with_the_public_key_alone(
+    signed: tuple[Path, Path, Path], figure: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, manifest, key = signed
+    call_command("verify_export", str(path), str(manifest))
+    assert "is the API log that alice@acme.example exported: 1 rows" in capsys.readouterr().out.lower().replace(
+        "api log", "API log"
+    )
+    assert standalone(path, manifest, key)[0] == 0
+    good, told = path.read_bytes(), json.loads(manifest.read_text())
+    places = range(0, len(good), max(len(good) // 20, 1))
+    for place in places:
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(CommandError, match="NOT the exported file"):
+            call_command("verify_export", str(path), str(manifest))
+    assert standalone(path, manifest, key)[0] == 1
+    path.write_bytes(good)
+    changes = {"rows": 2, "sha256": "0" * 64, "filters": {"decision": "denied"}, "version": 2, "log": "audit trail"}
+    for name, value in changes.items():
+        manifest.write_text(json.dumps(told | {name: value}))
+        with pytest.raises(CommandError, match="NOT good"):
+            call_command("verify_export", str(path), str(manifest))
+        assert "NOT good" in standalone(path, manifest, key)[1]
+    other = signing.public_pem(b"x" * 32)
+    key.write_text(other)
+    manifest.write_text(json.dumps(told))
+    assert standalone(path, manifest, key)[0] == 1
+    with pytest.raises(CommandError, match="another key"):
+        call_command("verify_export", str(path), str(manifest), "--public-key", str(key))
+    figure(f"{len(places)} changed bytes and {len(changes)} changed manifests refused, by the public key alone")
+
+
+def test_a_manifest_is_of_a_finished_export_alone(client: Client, acme: Account) -> None:
+    exported(client, format="csv")
+    started = selectors.events(acme.pk).get(name="export.started")
+    assert client.get(f"/audit/{started.seq}/manifest/").status_code == 404
+
+
+def test_the_dialog_leads_to_the_manifests_of_ones_own_exports(client: Client, acme: Account) -> None:
+    exported(client, format="csv")
+    finished = selectors.events(acme.pk).get(name="export.finished")
+    assert f"/audit/{finished.seq}/manifest/" in client.get("/logs/export/").content.decode()
+    assert f"/audit/{finished.seq}/manifest/" not in client.get("/audit/export/").content.decode()
+
+
+def test_exports_leave_threads_for_pages(client: Client, acme: Account) -> None:
+    running = [client.post("/logs/export/", {"format": "csv"}) for _ in range(file.AT_ONCE)]
+    refused = client.post("/logs/export/", {"format": "csv"})
+    assert refused.status_code == 503
+    assert "Try again" in refused.content.decode()
+    for response in running:
+        response.close()
+    assert exported(client, format="csv")
