@@ -29,9 +29,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 STANDALONE = Path(__file__).parents[2] / "examples" / "verify_export.py"
 PHONE = "/leads/447911123456"
 HOSTILE = [
-    *("to=447911123456", '"447911123456"', '"', "\\", '\\u0001447911123456\\u0002"', '"\\u0001x\\u0002"'),
-    *("=1+1", "00420", "ü\U0001f511", "a,b", "{}"),
-]
     "to=447911123456",
     '"447911123456"',
     '"',
