@@ -5,9 +5,25 @@ Rows hold text, not foreign keys, so that no change elsewhere can reach them.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
+
+
+@models.GenericIPAddressField.register_lookup
+class InNetwork(models.Lookup):
+    """`address__in_network="203.0.113.0/24"`: PostgreSQL's `<<=`."""
+
+    lookup_name = "in_network"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, column_params = self.process_lhs(compiler, connection)
+        network, network_params = self.process_rhs(compiler, connection)
+        return f"{column} <<= {network}::inet", (*column_params, *network_params)
+
+    def get_db_prep_lookup(self, value: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        return "%s", (value,)
 
 
 class Event(models.Model):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
+from uuid import UUID
 
 # Random hexadecimal digits in store: one question to the system for many IDs. A forked child must not inherit them.
 _STORE: list[str] = []
@@ -21,3 +23,10 @@ def new_request_id() -> str:
     time_part = f"{time.time_ns() // 1_000_000:012x}"
     variant = "89ab"[int(noise[3], 16) & 3]
     return f"{time_part[:8]}-{time_part[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:19]}"
+
+
+def time_of(request_id: UUID) -> datetime | None:
+    """When it was made, by the clock of the gateway's host; None for another kind of UUID."""
+    if request_id.version != 7:
+        return None
+    return datetime.fromtimestamp((request_id.int >> 80) / 1000, UTC)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import SignedIn, needs
+from accounts.models import Account
 from accounts.permissions import Permission
 from audit import selectors
 from audit.exports import Busy, CellTooLong, Export, TooManyRows, export, finished, manifest
 from audit.exports.formats import FORMATS, MOST_SHEET_ROWS
 from audit.filters import CallFilter, EventFilter, LogFilter
 from audit.forms import ExportForm
+from audit.phones import Mask
 from audit.tables import CALLS, EVENTS, Table
 from audit.views.reader import own_account
 
@@ -31,16 +33,21 @@ class Source:
     """One of the two logs, as the dialog knows it."""
 
     table: Table
-    filters: type[LogFilter]
+    filters: Callable[[QueryDict, Account], LogFilter]
     page: str  # URL names
     url: str
 
-    def rows(self, account_id: int) -> QuerySet:
-        return selectors.calls(account_id) if self.table is CALLS else selectors.events(account_id)
+
+def _calls(data: QueryDict, account: Account) -> LogFilter:
+    return CallFilter(data, selectors.calls(account.pk), mask=Mask.of(account))
 
 
-LOG = Source(CALLS, CallFilter, "log-list", "log-export")
-TRAIL = Source(EVENTS, EventFilter, "trail-list", "trail-export")
+def _events(data: QueryDict, account: Account) -> LogFilter:
+    return EventFilter(data, selectors.events(account.pk))
+
+
+LOG = Source(CALLS, _calls, "log-list", "log-export")
+TRAIL = Source(EVENTS, _events, "trail-list", "trail-export")
 
 
 def _export(request: SignedIn, source: Source) -> HttpResponseBase:
@@ -49,7 +56,7 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
     given = (request.POST or request.GET).copy()
     for name in ("csrfmiddlewaretoken", "after", *ExportForm.base_fields):
         given.pop(name, None)
-    filters = source.filters(given, source.rows(account.pk))
+    filters = source.filters(given, account)
     form = ExportForm(request.POST if request.method == "POST" else None)
     context = {"filter": filters, "form": form, "source": source}
     status = 400

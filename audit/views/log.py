@@ -27,7 +27,7 @@ from audit.views.reader import note_reading, own_account
 @vary_on_headers("HX-Request")
 def log_list(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    calls = CallPageFilter(request.GET, selectors.calls(account.pk))
+    calls = CallPageFilter(request.GET, selectors.calls(account.pk), mask=Mask.of(account))
     template = "audit/_log.html" if request.htmx else "audit/log.html"
     context = {"filter": calls, "may_export": has(request.user, Permission.LOG_EXPORT)}
     if not calls.is_valid():

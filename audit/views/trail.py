@@ -10,7 +10,7 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from audit import selectors
-from audit.filters import EventFilter
+from audit.filters import EventPageFilter
 from audit.tables import EVENTS
 from audit.views.reader import note_reading, own_account
 
@@ -19,7 +19,7 @@ from audit.views.reader import note_reading, own_account
 @require_safe
 @vary_on_headers("HX-Request")
 def trail_list(request: SignedIn) -> HttpResponse:
-    events = EventFilter(request.GET, selectors.events(own_account(request).pk))
+    events = EventPageFilter(request.GET, selectors.events(own_account(request).pk))
     template = "audit/_trail.html" if request.htmx else "audit/trail.html"
     if not events.is_valid():
         return render(request, template, {"filter": events}, status=400)

@@ -1,0 +1,70 @@
+"""The audit trail's filters."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import django_filters
+from django import forms
+from django.db.models import Q, QuerySet
+
+from audit.events import CATALOGUE
+from audit.filters.base import LogFilter, LogForm
+from audit.filters.fields import AddressField, select
+from audit.models import Event
+
+KINDS = (("key", "Key"), ("ip_list", "IP list"), ("user", "User"), ("account", "Account"), ("api", "API"))
+
+
+class EventKeysetFilter(django_filters.Filter):
+    field_class = forms.IntegerField
+
+
+class AddressFilter(django_filters.Filter):
+    field_class = AddressField
+
+
+class EventFilter(LogFilter):
+    """Who did what, on what, when, from where."""
+
+    who = django_filters.CharFilter(label="By", max_length=200)
+    event = django_filters.ChoiceFilter(
+        label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE], widget=select("Event")
+    )
+    kind = django_filters.ChoiceFilter(label="On", empty_label="Anything", choices=KINDS, widget=select("On what"))
+    object = django_filters.CharFilter(label="Name or ID of it", max_length=200)
+    address = AddressFilter(label="From address or range")
+    request_id = django_filters.CharFilter(label="Request ID", max_length=200)
+
+    class Meta:
+        model = Event
+        fields: ClassVar[list[str]] = []
+        form = LogForm
+
+    def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        """What an index serves: everything about one thing."""
+        kind, found = self.form.cleaned_data["kind"], self.form.cleaned_data["object"]
+        if kind and found and self.queryset.filter(target_kind=kind, target_id=found).exists():
+            return queryset.filter(target_kind=kind, target_id=found)
+        return queryset
+
+    @property
+    def matching(self) -> Q:
+        cleaned = self.form.cleaned_data
+        found = self.times("at")
+        for column, name in (("name", "event"), ("target_kind", "kind"), ("request_id", "request_id")):
+            found &= Q(**{column: cleaned[name]}) if cleaned[name] else Q()
+        if who := cleaned["who"]:
+            found &= Q(actor__icontains=who)
+        if told := cleaned["object"]:
+            found &= Q(target__icontains=told) | Q(target_id=told)
+        if cleaned["address"]:
+            found &= Q(address__in_network=cleaned["address"])
+        return found
+
+
+class EventPageFilter(EventFilter):
+    after = EventKeysetFilter(field_name="seq", lookup_expr="lt", min_value=1, max_value=2**63 - 1)
+
+    def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return self.filters["after"].filter(super().filter_queryset(queryset), self.form.cleaned_data["after"])
