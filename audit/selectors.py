@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -107,3 +108,33 @@ def _cut(found: list[Row]) -> Page[Row]:
     """One row more than the page was asked for; it only tells that there is more."""
     page = found[:PAGE_SIZE]
     return Page(page, keyset(page[-1]) if len(found) > PAGE_SIZE else None)
+
+
+def calls_after(time: datetime, request_id: UUID) -> Q:
+    """What came after this call."""
+    return Q(time__gte=time) & (Q(time__gt=time) | Q(time=time, request_id__gt=request_id))
+
+
+def tail_of_calls(rows: QuerySet[Call], matching: Q, until: datetime) -> list[Call]:
+    """The newest of `rows` that match and came before `until`, newest first; no more than two pages of them."""
+    return list(rows.filter(matching, time__lt=until).order_by("-time", "-request_id")[: 2 * PAGE_SIZE])
+
+
+def beginning(behind: timedelta) -> str:
+    """The position from which a live tail goes on where there is no row yet."""
+    return f"{instant(timezone.now() - behind)}~{UUID(int=0)}"
+
+
+DURATIONS = """
+    SELECT api, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms),
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms)
+    FROM (LOOKED_AT) AS looked_at WHERE duration_ms IS NOT NULL GROUP BY api ORDER BY api
+"""
+
+
+def durations(rows: QuerySet[Call]) -> list[tuple[str, int, float, float]]:
+    """(API, calls, p50, p95) in milliseconds, of those of the newest rows whose duration is known."""
+    sql, params = rows.order_by("-time").values("api", "duration_ms")[:LONGEST_LOOK].query.sql_with_params()
+    with connections[rows.db].cursor() as cursor:
+        cursor.execute(DURATIONS.replace("LOOKED_AT", sql), params)
+        return cursor.fetchall()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -74,3 +75,15 @@ def words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {words(item)}" for name, item in value.items())
     return str(value)
+
+
+# Where a thing's page is, by the URL's name; audit knows no other room.
+PAGES = {"key": "key-detail", "user": "user-detail", "ip_list": "ip-list-detail"}
+
+
+def link(event: Event) -> str:
+    """The page of what the event is about; empty if that kind has none. It may be gone."""
+    try:
+        return reverse(PAGES[event.target_kind or ""], args=[event.target_id])
+    except (KeyError, NoReverseMatch):
+        return ""

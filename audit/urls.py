@@ -21,6 +21,8 @@ register_converter(SeqConverter, "seq")
 
 urlpatterns = [
     path("logs/", log.log_list, name="log-list"),
+    path("logs/chart/", log.log_chart, name="log-chart"),
+    path("logs/tail/", log.log_tail, name="log-tail"),
     path("logs/export/", export.log_export, name="log-export"),
     path("logs/<uuid:request_id>/", log.log_detail, name="log-detail"),
     path("audit/", trail.trail_list, name="trail-list"),

@@ -17,6 +17,9 @@ from accounts.sessions import BEGAN, SEEN, begin
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
+# Sent by what a page asks by itself, such as a live tail: nobody sits in front of it for certain.
+BACKGROUND = "X-Background"
+
 # When it was last used is written at most this often, in seconds.
 STEP = 60
 
@@ -36,7 +39,7 @@ class SessionLimits:
             elif now - seen > settings.SESSION_IDLE_SECONDS or now - session[BEGAN] > settings.SESSION_COOKIE_AGE:
                 UserSession.objects.filter(session_key=session.session_key).delete()
                 session.flush()
-            elif now - seen >= STEP:
+            elif now - seen >= STEP and BACKGROUND not in request.headers:
                 session[SEEN] = now
         return self.get_response(request)
 

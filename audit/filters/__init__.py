@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.filters.base import LogFilter
-from audit.filters.calls import CallFilter, CallPageFilter
+from audit.filters.calls import CallFilter, CallPageFilter, CallTailFilter
 from audit.filters.events import EventFilter, EventPageFilter
 
-__all__ = ["CallFilter", "CallPageFilter", "EventFilter", "EventPageFilter", "LogFilter"]
+__all__ = ["CallFilter", "CallPageFilter", "CallTailFilter", "EventFilter", "EventPageFilter", "LogFilter"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django import forms
@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from audit.filters.fields import TimeField, ZoneField, select
 
+POSITIONS = ("after", "newest")
 RANGES: dict[str, tuple[str, timedelta]] = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),
     "1h": ("Last hour", timedelta(hours=1)),
@@ -58,6 +59,8 @@ class LogForm(forms.Form):
 class LogFilter(django_filters.FilterSet):
     """What both pages share: `qs` is what an index serves; `matching` is looked for among those rows."""
 
+    MORE: ClassVar[tuple[str, ...]] = ()
+
     @classmethod
     def get_filters(cls) -> dict[str, django_filters.Filter]:
         """`from` cannot be written as an attribute."""
@@ -75,10 +78,20 @@ class LogFilter(django_filters.FilterSet):
     @property
     def active(self) -> dict[str, str]:
         """The filters that are on, as typed, without the position: for events and the export's form."""
-        given = {name: self.data[name] for name in self.form.fields if name != "after" and self.data.get(name)}
+        names = [name for name in self.form.fields if name not in POSITIONS]
+        given = {name: self.data[name] for name in names if self.data.get(name)}
         if not given.keys() & {"from", "to"}:
             given.pop("zone", None)
         return given
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        """What stands behind "More filters"."""
+        return [self.form[name] for name in self.MORE]
+
+    @property
+    def more_is_on(self) -> bool:
+        return any(self.data.get(name) for name in self.MORE)
 
     @cached_property
     def since(self) -> datetime | None:

@@ -18,7 +18,7 @@ from audit.models import Call
 from audit.phones import Mask
 from audit.reasons import REFUSED
 from audit.request_id import time_of
-from audit.selectors import calls_before
+from audit.selectors import calls_after, calls_before
 
 API_ID = re.compile(r"[0-9A-Za-z]{12}")
 # A request ID says when it was made, give or take the clocks of gateway and database.
@@ -40,9 +40,11 @@ class CallKeysetFilter(django_filters.Filter):
 class CallFilter(LogFilter):
     """`mask` is the account's: then what is looked for in a path is looked for in what pages show of it."""
 
+    MORE = ("api", "key_id", "owner", "method", "path", "module", "address", "status", "request_id")
+
     key = django_filters.CharFilter(label="Key", max_length=200)
     key_id = django_filters.CharFilter(label="Key ID", max_length=12)
-    api = django_filters.CharFilter(label="API", max_length=64, widget=forms.TextInput)
+    api = django_filters.CharFilter(label="API", max_length=64, widget=forms.TextInput(attrs={"list": "apis"}))
     owner = django_filters.CharFilter(label="Owner", max_length=200)
     decision = django_filters.ChoiceFilter(
         label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=select("Decision")
@@ -127,3 +129,19 @@ class CallPageFilter(CallFilter):
 
     def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
         return self.filters["after"].filter(super().filter_queryset(queryset), self.form.cleaned_data["after"])
+
+
+class CallsAfterFilter(django_filters.Filter):
+    field_class = CallKeysetField
+
+    def filter(self, qs: QuerySet[Call], value: Any) -> QuerySet[Call]:
+        return qs.filter(calls_after(*value)) if value else qs
+
+
+class CallTailFilter(CallFilter):
+    """`newest` is the position of the newest row that the page has."""
+
+    newest = CallsAfterFilter(required=True)
+
+    def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        return self.filters["newest"].filter(super().filter_queryset(queryset), self.form.cleaned_data["newest"])

@@ -27,6 +27,8 @@ class AddressFilter(django_filters.Filter):
 class EventFilter(LogFilter):
     """Who did what, on what, when, from where."""
 
+    MORE = ("kind", "object", "address", "request_id")
+
     who = django_filters.CharFilter(label="By", max_length=200)
     event = django_filters.ChoiceFilter(
         label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE], widget=select("Event")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from audit import reasons, sentences
+from audit import reasons, selectors, sentences
 
 register = template.Library()
 
@@ -15,3 +15,5 @@ register.filter("facts", sentences.facts)
 register.filter("confirmed_by", sentences.confirmed_by)
 register.filter("heading", reasons.heading)
 register.filter("why", reasons.why)
+register.filter("position", selectors.keyset)
+register.filter("link", sentences.link)

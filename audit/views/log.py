@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -14,12 +16,15 @@ from accounts.access import SignedIn, needs
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import has
-from audit import selectors
-from audit.filters import CallPageFilter
+from audit import charts, selectors
+from audit.filters import CallFilter, CallPageFilter, CallTailFilter
 from audit.models import Call
 from audit.phones import Mask
 from audit.tables import CALLS
-from audit.views.reader import note_reading, own_account
+from audit.views.reader import note_reading, own_account, without
+from keys.policy import apis_of
+
+BEHIND = timedelta(seconds=2)
 
 
 @needs(Permission.LOG_SEE)
@@ -35,7 +40,12 @@ def log_list(request: SignedIn) -> HttpResponse:
     note_reading(request, CALLS.name, calls.active)
     page = selectors.page_of_calls(calls.qs, calls.matching)
     _mask(account, page.rows)
-    return render(request, template, context | {"page": page})
+    newest = selectors.keyset(page.rows[0]) if page.rows else selectors.beginning(BEHIND)
+    return render(
+        request,
+        template,
+        context | {"page": page, "apis": apis_of(request.user), "newest": newest, "more": calls.more_is_on},
+    )
 
 
 @needs(Permission.LOG_SEE)
@@ -49,6 +59,38 @@ def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
     note_reading(request, CALLS.name, {"request_id": str(request_id)})
     _mask(account, [call])
     return render(request, "audit/_call.html" if request.htmx else "audit/call.html", {"call": call})
+
+
+@needs(Permission.LOG_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def log_chart(request: SignedIn) -> HttpResponse:
+    """The page's chart and response times, by the page's filters; fetched beside the page, which need not wait."""
+    account = own_account(request)
+    calls = CallFilter(without(request.GET, "after"), selectors.calls(account.pk), mask=Mask.of(account))
+    template = "audit/_chart.html" if request.htmx else "audit/chart.html"
+    if not calls.is_valid():
+        return render(request, template, {"filter": calls}, status=400)
+    note_reading(request, CALLS.name, calls.active)
+    context = {"filter": calls, "chart": charts.of_log(account.pk, calls), "durations": selectors.durations(calls.qs)}
+    return render(request, template, context)
+
+
+@needs(Permission.LOG_SEE)
+@require_safe
+def log_tail(request: SignedIn) -> HttpResponse:
+    """What came since the page's newest row, newest first, as rows for it; 204 for nothing. Rows are committed out of
+    order, so it stays two seconds behind."""
+    account = own_account(request)
+    calls = CallTailFilter(request.GET, selectors.calls(account.pk), mask=Mask.of(account))
+    if not calls.is_valid():
+        return HttpResponseBadRequest("The filters cannot be applied.")
+    rows = selectors.tail_of_calls(calls.qs, calls.matching, timezone.now() - BEHIND)
+    if not rows:
+        return HttpResponse(status=204)
+    note_reading(request, CALLS.name, calls.active)
+    _mask(account, rows)
+    return render(request, "audit/_calls.html", {"rows": rows})
 
 
 def _mask(account: Account, calls: Iterable[Call]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.http import QueryDict
+
 from accounts.access import SignedIn
 from accounts.models import Account
 from accounts.permissions import Role
@@ -19,3 +21,11 @@ def note_reading(request: SignedIn, log: str, filters: dict[str, str]) -> None:
     """What an auditor reads is an event; other roles work with the pages all day."""
     if Role.AUDITOR in request.user.roles:
         reading.note_reading(by=request.actor, account_id=own_account(request).pk, log=log, filters=filters)
+
+
+def without(query: QueryDict, *names: str) -> QueryDict:
+    """The page's address without some of its names."""
+    rest = query.copy()
+    for name in names:
+        rest.pop(name, None)
+    return rest

@@ -9,8 +9,10 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
+from accounts.policy import has
 from audit import selectors
 from audit.filters import EventPageFilter
+from audit.standing import standing
 from audit.tables import EVENTS
 from audit.views.reader import note_reading, own_account
 
@@ -25,7 +27,8 @@ def trail_list(request: SignedIn) -> HttpResponse:
         return render(request, template, {"filter": events}, status=400)
     note_reading(request, EVENTS.name, events.active)
     page = selectors.page_of_events(events.qs, events.matching)
-    return render(request, template, {"filter": events, "page": page})
+    context = {"filter": events, "page": page, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    return render(request, template, context | {"standing": standing(), "more": events.more_is_on})
 
 
 @needs(Permission.TRAIL_SEE)
@@ -36,4 +39,5 @@ def trail_detail(request: SignedIn, seq: int) -> HttpResponse:
     if event is None:
         raise Http404("no such event in this account")
     note_reading(request, EVENTS.name, {"event": str(seq)})
-    return render(request, "audit/_event.html" if request.htmx else "audit/event.html", {"event": event})
+    context = {"event": event, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    return render(request, "audit/_event.html" if request.htmx else "audit/event.html", context)

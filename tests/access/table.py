@@ -106,6 +106,8 @@ TABLE = (
     Row("settings-preview", ("POST",), ADMINISTRATORS),
     Row("log-list", READ, READERS),
     Row("log-detail", READ, READERS, of="call"),
+    Row("log-chart", READ, READERS),
+    Row("log-tail", READ, READERS),
     Row("log-export", FORM, AUDITORS),
     Row("trail-export", FORM, AUDITORS),
     Row("export-manifest", READ, AUDITORS),
