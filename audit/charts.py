@@ -56,13 +56,18 @@ class Chart:
 
 def of_log(account_id: int, calls: LogFilter) -> Chart:
     """Of the range and filters of the log's page; of the last 30 days where it has no range."""
-    cleaned, until = calls.form.cleaned_data, calls.until or timezone.now()
-    narrowed = {name: cleaned[name] for name in COUNTED if cleaned.get(name)}
+    until = calls.until or timezone.now()
+    narrowed, left_out = narrowing(calls)
+    return _chart(account_id, calls.since or until - USUAL, until, left_out, **narrowed)
+
+
+def narrowing(calls: LogFilter) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Which of the page's filters sums can be narrowed by, and the labels of the others that are on."""
+    narrowed = {name: value for name in COUNTED if (value := calls.form.cleaned_data.get(name))}
     if key_id := getattr(calls, "api_id", ""):
         narrowed["key_id"] = key_id
     used = {*COUNTED, "range", "from", "to", "zone", *(("key",) if key_id else ())}
-    left_out = tuple(str(calls.form[name].label) for name in calls.active if name not in used)
-    return _chart(account_id, calls.since or until - USUAL, until, left_out, **narrowed)
+    return narrowed, tuple(str(calls.form[name].label) for name in calls.active if name not in used)
 
 
 def of_key(account_id: int, key_id: str) -> Chart:

@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.access import SignedIn, needs
 from accounts.models import Account
 from accounts.permissions import Permission
-from audit import selectors
+from audit import charts, rollups, selectors
 from audit.exports import Busy, CellTooLong, Export, TooManyRows, export, finished, manifest
 from audit.exports.formats import FORMATS, MOST_SHEET_ROWS
 from audit.filters import CallFilter, EventFilter, LogFilter
@@ -26,6 +26,8 @@ from audit.views.reader import own_account
 
 # A reader that takes nothing for so long has gone away.
 STALLED_SECONDS = 60
+# Of a usual row as CSV.
+ROW_BYTES = 280
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
     status = 400
     if filters.is_valid() and (not form.is_bound or form.is_valid()):
         status = 200
+        context |= _about(account, filters) if source is LOG else {}
         context["recent"] = finished(account.pk, str(request.user.pk), source.table.name)
         if form.is_bound:
             try:
@@ -80,6 +83,13 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
                 status = 422
     template = "audit/_export.html" if request.htmx else "audit/export.html"
     return render(request, template, context, status=status)
+
+
+def _about(account: Account, filters: LogFilter) -> dict[str, object]:
+    """How much it will be, from sums."""
+    narrowed, uncounted = charts.narrowing(filters)
+    about = rollups.estimate(account_id=account.pk, since=filters.since, until=filters.until, **narrowed)
+    return {"about": about, "size": (about or 0) * ROW_BYTES, "uncounted": uncounted}
 
 
 def _download(request: SignedIn, name: str, content: Export, content_type: str) -> StreamingHttpResponse:
