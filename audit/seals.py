@@ -57,8 +57,9 @@ class Seal:
 
 
 def seal(by: Actor) -> list[Seal]:
-    """Seal every hour that is over, had calls and is not sealed yet, each in a transaction of its own with its sums;
-    hours without a call are part of the seal after them. Safe at any time from any node."""
+    """Seal every hour that is over, had calls and is not sealed yet, each in a transaction of its own with its sums.
+    Hours without a call are part of the seal after them; the very first seal takes in all that came before it. Safe at
+    any time from any node."""
     made = []
     line = _line()
     while done := _seal_next(line, by):
@@ -115,13 +116,11 @@ def _line() -> datetime:
 def _seal_next(line: datetime, by: Actor) -> Seal | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
-        since = sealed_until() or _beginning(cursor)
-        if since is None or since >= line:
+        since = sealed_until()
+        span = _next(cursor, since, line) if since else _first(cursor, line)
+        if span is None:
             return None
-        hour = _hour_of_next_call(cursor, since, line)
-        if hour is None:
-            return None
-        until = hour + HOUR
+        since, until = span
     with snapshot(seconds=0) as reader:
         made = read(reader, since, until)
     rollups.add(since, until)
@@ -130,20 +129,23 @@ def _seal_next(line: datetime, by: Actor) -> Seal | None:
     return made
 
 
-def _beginning(cursor: Any) -> datetime | None:
-    """The hour of the log's first call."""
-    cursor.execute("SELECT date_trunc('hour', min(time), 'UTC') FROM audit_call")
+def _first(cursor: Any, line: datetime) -> tuple[datetime, datetime] | None:
+    """From the hour of the log's first call to the line."""
+    cursor.execute("SELECT date_trunc('hour', min(time), 'UTC') FROM audit_call WHERE time < %s", [line])
     (first,) = cursor.fetchone()
-    return first and first.astimezone(UTC)
+    return first and (first.astimezone(UTC), line)
 
 
-def _hour_of_next_call(cursor: Any, since: datetime, line: datetime) -> datetime | None:
-    """The very next hour is looked at first: it nearly always has calls, and then no more than it is read."""
+def _next(cursor: Any, since: datetime, line: datetime) -> tuple[datetime, datetime] | None:
+    """To the end of the next hour with calls. The very next one is looked at first: it nearly always has some, and then
+    no more than it is read."""
     for until in (since + HOUR, line):
-        cursor.execute(
-            "SELECT date_trunc('hour', min(time), 'UTC') FROM audit_call WHERE time >= %s AND time < %s", [since, until]
-        )
-        (hour,) = cursor.fetchone()
-        if hour:
-            return hour.astimezone(UTC)
+        if until <= line:
+            cursor.execute(
+                "SELECT date_trunc('hour', min(time), 'UTC') FROM audit_call WHERE time >= %s AND time < %s",
+                [since, until],
+            )
+            (hour,) = cursor.fetchone()
+            if hour:
+                return since, hour.astimezone(UTC) + HOUR
     return None

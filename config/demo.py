@@ -18,6 +18,7 @@ from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.actor import Actor
 from config.demo_calls import Asked, ask
+from config.demo_history import repeat
 from config.env import Misconfigured
 from config.secrets import kept
 from keys import apis
@@ -99,6 +100,7 @@ def load() -> None:
         tokens = {sample.name: _key(sample, accounts[sample.account], users[sample.owner], api) for sample in SAMPLES}
         _note(tokens[SAMPLES[0].name])
     ask(API, tokens, CALLS)
+    repeat()
 
 
 def lines() -> list[str]:

@@ -69,7 +69,10 @@ def forged(*statements: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sealed(own_database: None) -> list[seals.Seal]:
-    """Two calls in an hour, none in the next, one in the third; a fourth is not over yet."""
+    """The first seal; then two calls in an hour, none in the next, one in the third; the last is not over yet."""
+    for hours in (9, 7):
+        a_call(None, time=NOW - hours * HOUR)
+    assert seals._seal_next(NOW - 5 * HOUR, BY) == next(seals.seals())[1]
     for hours in (5, 4.9, 3):
         a_call(None, time=NOW - hours * HOUR)
     a_call(None, time=NOW + timedelta(seconds=1))
@@ -86,8 +89,10 @@ def test_hours_that_are_over_and_had_calls_are_sealed_without_a_gap(sealed: list
         (1, NOW - 4 * HOUR, NOW - 2 * HOUR),
     ]
     assert seals.seal(BY) == []
-    assert [seal for _, seal in seals.seals()] == sealed
-    assert verify(settings.AUDIT_KEYS, {}).seals == 2
+    first, *rest = [seal for _, seal in seals.seals()]
+    assert (first.rows, first.since, first.until) == (2, NOW - 9 * HOUR, NOW - 5 * HOUR)
+    assert rest == sealed
+    assert verify(settings.AUDIT_KEYS, {}).seals == 3
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,7 @@ def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> No
     assert cut is None
     with connection.cursor() as cursor:
         cursor.execute("SELECT sum(rows), sum(calls) FROM audit_rollup")
-        assert cursor.fetchone() == (3, 3)
+        assert cursor.fetchone() == (5, 5)
 
 
 def test_months_that_are_over_and_sealed_are_dropped_and_their_seals_stay_good(sealed: list[seals.Seal]) -> None:
