@@ -13,10 +13,10 @@ REPEAT = """
     WITH decided AS MATERIALIZED (
         SELECT *, row_number() OVER (ORDER BY time, request_id) AS n, count(*) OVER () AS total FROM audit_call
     ), moments AS MATERIALIZED (
-        SELECT date_trunc('day', clock_timestamp(), 'UTC') - day * interval '1 day'
+        SELECT date_trunc('day', clock_timestamp(), 'UTC') - floor(random() * 30) * interval '1 day'
                 + (random() + random() + random()) * interval '8 hours' AS at,
             random() AS pick, random() AS luck, random() AS weight, md5(random()::text) AS noise
-        FROM generate_series(1, %(calls)s), LATERAL (SELECT floor(random() * 30)::int AS day) days
+        FROM generate_series(1, %(calls)s)
     )
     INSERT INTO audit_call (time, request_id, {columns}, status, duration_ms, bytes)
     SELECT at, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(noise, 1, 3)

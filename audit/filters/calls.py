@@ -40,7 +40,7 @@ class CallKeysetFilter(django_filters.Filter):
 class CallFilter(LogFilter):
     """`mask` is the account's: then what is looked for in a path is looked for in what pages show of it."""
 
-    MORE = ("api", "key_id", "owner", "method", "path", "module", "address", "status", "request_id")
+    MORE = ("reason", "api", "key_id", "owner", "method", "path", "module", "address", "status", "request_id")
 
     key = django_filters.CharFilter(label="Key", max_length=200)
     key_id = django_filters.CharFilter(label="Key ID", max_length=12)
