@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models.functions import Length
+
+models.TextField.register_lookup(Length)
 
 
 @models.GenericIPAddressField.register_lookup

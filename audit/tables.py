@@ -17,6 +17,8 @@ from audit.phones import END, SHORTEST, START
 
 TEXT = ""
 # A way of COPY that quotes nothing: no JSON holds a raw control character.
+# How a cell of a sheet begins and ends.
+CELL = ('<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>")
 BARE = r"FORMAT csv, DELIMITER E'\x03', QUOTE E'\x04'"
 
 
@@ -32,13 +34,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is as events and pages say it, `slug` as file names do; `order` is newest first."""
+    """`name` is as events and pages say it, `slug` as file names do; `order` is newest first; `longest` is the model's
+    field of whose length there is no limit."""
 
     name: str
     slug: str
     model: type[Model]
     order: str
     columns: Mapping[str, Column] = field(repr=False)
+    longest: str = ""
 
     def csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are marked."""
@@ -50,10 +54,10 @@ class Table:
         cells = ", ".join(f"{self._json(name, masking)} AS {name}" for name in self.columns)
         return _copy(f"SELECT row_to_json(line) FROM ({self._selected(cells, rows, cursor)}) AS line", BARE)
 
-    def plain(self, rows: QuerySet, cursor: Cursor) -> bytes:
-        """COPY of the rows' cells as text, for files whose cells have a type of their own."""
-        cells = ", ".join(self._text(name) for name in self.columns)
-        return _copy(self._selected(cells, rows, cursor), "FORMAT text")
+    def sheet(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
+        """COPY of the rows as rows of an XLSX's sheet, marked as in CSV."""
+        cells = " || ".join(self._sheet(name, masking) for name in self.columns)
+        return _copy(self._selected(f"'<row>' || {cells} || '</row>'", rows, cursor), BARE)
 
     def _selected(self, cells: str, rows: QuerySet, cursor: Cursor) -> str:
         """COPY takes no parameters: they are bound here."""
@@ -71,6 +75,17 @@ class Table:
             return column.cell
         cell = neutral_sql(f"c.{name}")
         return _marked(f"c.{name}", cell) if masking and column.masked else cell
+
+    def _sheet(self, name: str, masking: bool) -> str:
+        """The cell's XML. Excel reads `_x0041_` as a letter, so that such text must say what it is."""
+        column = self.columns[name]
+        text = f"replace(replace(({self._text(name)})::text, '&', '&amp;'), '<', '&lt;')"
+        if not column.cell:
+            decoded = rf"regexp_replace({text}, '_(x[0-9A-Fa-f]{{4}}_)', '_x005F_\1', 'g')"
+            text = rf"CASE WHEN c.{name} LIKE '%\_x%' THEN {decoded} ELSE {text} END"
+        if masking and column.masked:
+            text = _marked(f"c.{name}", text)
+        return f"coalesce('{CELL[0]}' || nullif({text}, '') || '{CELL[1]}', '<c/>')"
 
     def _json(self, name: str, masking: bool) -> str:
         column = self.columns[name]
@@ -141,4 +156,5 @@ EVENTS = Table(
         "data": _body("data"),
         "mac": Column("encode(c.mac, 'hex')"),
     },
+    longest="body",
 )

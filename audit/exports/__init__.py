@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from audit.exports.file import Busy, Export, TooManyRows, export
-from audit.exports.formats import CellTooLong
+from audit.exports.file import Busy, CellTooLong, Export, TooManyRows, export
 from audit.exports.manifest import Manifest, finished, manifest
 
 __all__ = ["Busy", "CellTooLong", "Export", "Manifest", "TooManyRows", "export", "finished", "manifest"]

@@ -18,7 +18,8 @@ from accounts import policy
 from accounts.models import Account
 from accounts.permissions import Permission
 from audit.actor import Actor
-from audit.exports.formats import FORMATS, MOST_SHEET_ROWS
+from audit.exports.formats import FORMATS
+from audit.exports.sheet import LONGEST_CELL, MOST_ROWS
 from audit.filters import LogFilter
 from audit.phones import Mask
 from audit.record import record
@@ -37,6 +38,10 @@ class Busy(Exception):
 
 class TooManyRows(Exception):
     """More than a sheet of XLSX holds."""
+
+
+class CellTooLong(Exception):
+    """A sheet's cell cannot hold what is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +124,11 @@ def export(
     Raises Denied, Busy, TooManyRows, CellTooLong.
     """
     policy.require(by, Permission.LOG_EXPORT, account=account)
-    if format == "xlsx" and filters.found[MOST_SHEET_ROWS : MOST_SHEET_ROWS + 1].exists():
-        raise TooManyRows
+    if format == "xlsx":
+        if filters.found[MOST_ROWS : MOST_ROWS + 1].exists():
+            raise TooManyRows
+        if table.longest and filters.found.filter(**{f"{table.longest}__length__gt": LONGEST_CELL}).exists():
+            raise CellTooLong
     if not _slots.acquire(blocking=False):
         raise Busy
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Protocol
 
 from django.db.models import QuerySet
 from psycopg import Cursor
 
+from audit.exports import sheet
 from audit.phones import Mask
 from audit.snapshot import reading, snapshot
 from audit.tables import Table
@@ -18,18 +18,12 @@ from audit.tables import Table
 BLOCK = 64 * 1024  # bytes; a block for each row would cost more than making the row
 LONGEST = 15 * 60  # seconds
 BOM = b"\xef\xbb\xbf"
-MOST_SHEET_ROWS = 1_048_575
-LONGEST_CELL = 32_767  # characters
 Buffer = bytes | bytearray | memoryview
 Count = Callable[[int], None]
 
 
 class TookTooLong(Exception):
     """The client was too slow: a snapshot may not be held for ever."""
-
-
-class CellTooLong(Exception):
-    """A spreadsheet's cell cannot hold what is logged."""
 
 
 class Format(Protocol):
@@ -50,29 +44,11 @@ def jsonl(table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Cou
 
 
 def xlsx(table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
-    """One sheet, every cell typed as text; made whole in a temporary file, because a ZIP ends with its contents."""
-    # Here, because pages never need it.
-    from xlsxwriter import Workbook
-
-    deadline = time.monotonic() + LONGEST
-    masked = [place for place, column in enumerate(table.columns.values()) if column.masked] if mask else []
+    """One sheet, every cell typed as text; made whole in a temporary file, so that it is known to be one."""
+    hide = mask.hide_marked if mask else None
+    cells = _copied(lambda cursor: table.sheet(rows, cursor, masking=mask is not None), b"", hide, count)
     with tempfile.TemporaryFile() as file:
-        book = Workbook(file, {"constant_memory": True})
-        with closing(book), snapshot(seconds=LONGEST, using=reading()) as cursor:
-            sheet = book.add_worksheet(table.name)
-            sheet.freeze_panes(1, 0)
-            sheet.write_row(0, 0, table.columns)
-            with cursor.copy(table.plain(rows, cursor)) as copy:
-                for number, cells in enumerate(copy.rows(), start=1):
-                    for place, cell in enumerate(cells):
-                        if cell:
-                            text = mask.hide(cell) if mask and place in masked else cell
-                            if len(text) > LONGEST_CELL:
-                                raise CellTooLong
-                            sheet.write_string(number, place, text)
-                    count(1)
-                    if number % 1000 == 0 and time.monotonic() > deadline:
-                        raise TookTooLong
+        sheet.write(file, table.name, table.columns, cells)
         file.seek(0)
         while block := file.read(BLOCK):
             yield block

