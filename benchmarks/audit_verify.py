@@ -15,6 +15,8 @@ BODY = (
     '"request_id":"01a1fa00-0000-7000-8000-000000000000","target":{"id":"0123456789ab","kind":"key","label":"Shop"}}'
 )
 
+SAMPLE = "SELECT string_agg(prev || convert_to(body, 'UTF8'), '') FROM audit_event WHERE seq <= 100000"
+
 
 def run(*, quick: bool) -> None:
     events, rounds = (5_000, 2) if quick else (1_000_000, 5)
@@ -26,9 +28,7 @@ def run(*, quick: bool) -> None:
 
         _make(events)
         with connections["default"].cursor() as cursor:
-            cursor.execute(
-                "SELECT string_agg(prev || convert_to(body, 'UTF8'), '') FROM audit_event WHERE seq <= 100000"
-            )
+            cursor.execute(SAMPLE)
             sample = bytes(cursor.fetchone()[0])
             cursor.execute("SELECT sum(octet_length(body) + 32), count(*) FROM audit_event")
             size, count = cursor.fetchone()
@@ -62,12 +62,12 @@ def _make(count: int) -> None:
     key_id = next(iter(settings.AUDIT_KEYS))
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT seq, mac, clock_timestamp() FROM audit_head")
-        seq, mac, at = cursor.fetchone()
+        last, mac, at = cursor.fetchone()
         mac, instant = bytes(mac), chain.instant(at)
         columns = sql.SQL("COPY audit_event (seq, at, body, key_id, prev, mac) FROM STDIN")
         with cursor.copy(columns) as copy:
-            for seq in range(seq + 1, seq + count + 1):
+            for seq in range(last + 1, last + count + 1):
                 prev, body = mac, BODY % seq
                 mac = chain.mac(settings.AUDIT_KEYS[key_id], prev, b"%d" % seq, instant.encode(), body.encode())
                 copy.write_row((seq, at, body, key_id, prev, mac))
-        cursor.execute("UPDATE audit_head SET seq = %s, mac = %s", [seq, mac])
+        cursor.execute("UPDATE audit_head SET seq = %s, mac = %s", [last + count, mac])

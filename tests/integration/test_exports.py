@@ -65,7 +65,7 @@ def exported(client: Client, log: str = "logs", **data: str) -> bytes:
 
 
 def sheet(content: bytes) -> list[list[str]]:
-    """Cells as Excel reads them; the library that reads them here leaves `_x0041_` as it stands (ECMA-376 ST_Xstring)."""
+    """Cells as Excel reads them: what reads them here leaves `_x0041_` as it stands (ECMA-376 ST_Xstring)."""
     book = load_workbook(io.BytesIO(content), read_only=True)
     return [["" if cell is None else unescape(cell) for cell in row] for row in book.active.iter_rows(values_only=True)]
 
