@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
+from audit import chain
 from audit.actor import Actor
 from audit.chain import mac
 from audit.events import Target
@@ -122,23 +123,56 @@ TAMPERINGS = {
 }
 
 
+def roll_back(seq: int) -> None:
+    """The tail cut, and the head set back to where it then ends."""
+    tamper("DELETE FROM audit_event WHERE seq >= %s", seq)
+    before = Event.objects.get(seq=seq - 1)
+    tamper("UPDATE audit_head SET seq = %s, mac = %s", before.seq, before.mac)
+
+
+def rewrite(seq: int) -> None:
+    """Everything from there on written anew, with the key."""
+    prev = bytes(Event.objects.get(seq=seq).prev)
+    for event in Event.objects.filter(seq__gte=seq).order_by("seq"):
+        body, key = event.body.replace("bob@", "eve@"), settings.AUDIT_KEYS[event.key_id]
+        forged = mac(key, prev, b"%d" % event.seq, chain.instant(event.at).encode(), body.encode())
+        tamper("UPDATE audit_event SET body = %s, prev = %s, mac = %s WHERE seq = %s", body, prev, forged, event.seq)
+        prev = forged
+    tamper("UPDATE audit_head SET mac = %s", prev)
+
+
+# What nothing but an anchor shows.
+BY_THE_HEAD = {"a head rolled back with its tail": roll_back, "a trail written anew with the key": rewrite}
+
+
 @pytest.mark.quality(16)
 def test_tampering_is_found_and_the_first_bad_event_named(full: bool, figure: Callable[[str], None]):
     places = 50 if full else 2
-    missed = []
-    for kind, statement in TAMPERINGS.items():
+    found, unanchored, missed = 0, 0, []
+    for kind in (*TAMPERINGS, *BY_THE_HEAD):
         for place in range(places):
             with undone():
                 seq = write(place + 3) - 2
-                tamper(statement.format(seq=seq))
+                anchored = {last.seq: bytes(last.mac) for last in Event.objects.order_by("-seq")[:1]}
+                if kind in TAMPERINGS:
+                    tamper(TAMPERINGS[kind].format(seq=seq))
+                else:
+                    BY_THE_HEAD[kind](seq)
+                alone, told = verdict(), verdict(anchored)
+                unanchored += alone.problem is not None
+                found += told.problem is not None
                 bad = seq + 3 if kind == "a copied event" else seq
-                told = verdict()
-                if told.events != bad - 1 or f"event {bad} " not in str(told.problem):
+                named = kind in BY_THE_HEAD or (f"event {bad} " in str(told.problem) and told.events == bad - 1)
+                if not told.problem or not named or (kind in BY_THE_HEAD) != (alone.problem is None):
                     missed.append((kind, seq, told))
 
     assert missed == []
     assert verdict().problem is None
-    figure(f"{len(TAMPERINGS)} kinds of tampering x {places} places, all found and named")
+    kinds = len(TAMPERINGS) + len(BY_THE_HEAD)
+    figure(
+        f"{kinds} kinds of tampering x {places} places: {found} of {kinds * places} found with the anchor, "
+        f"{unanchored} without it (not: {', '.join(BY_THE_HEAD)})"
+    )
 
 
 @pytest.mark.usefixtures("kept")
