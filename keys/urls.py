@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from keys.views import creation, editing, listing, secret, state
+from keys.views import creation, detail, editing, listing, secret, state
 
 
 class ApiId:
@@ -22,7 +22,7 @@ register_converter(ApiId, "api_id")
 urlpatterns = [
     path("keys/", listing.key_list, name="key-list"),
     path("keys/new/", creation.key_new, name="key-new"),
-    path("keys/<api_id:public_id>/", listing.key_detail, name="key-detail"),
+    path("keys/<api_id:public_id>/", detail.key_detail, name="key-detail"),
     path("keys/<api_id:public_id>/edit/", editing.key_edit, name="key-edit"),
     path("keys/<api_id:public_id>/reveal/", secret.key_reveal, name="key-reveal"),
     path("keys/<api_id:public_id>/enable/", state.key_enable, name="key-enable"),

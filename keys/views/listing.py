@@ -1,4 +1,4 @@
-"""The list of keys, and a key's own page."""
+"""The list of keys."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from accounts.lists import heading, page
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import has
-from keys.apis.policy import Field, Policy
+from keys.apis.policy import Policy
 from keys.filters import COLUMNS, KeyFilter
-from keys.models import Api, Key
+from keys.models import Api
 from keys.policy import apis_of, visible_to
 from keys.selectors import for_page
-from keys.views.pages import account_of, answer, found
+from keys.views.pages import account_of, answer, may_change
 
 HEADINGS = {"created": "Created", "name": "Name", "owner": "Owner", "age": "Secret age", "used": "Last used"}
 
@@ -37,7 +37,7 @@ class Add(NamedTuple):
 def key_list(request: SignedIn) -> HttpResponse:
     apis = list(apis_of(request.user))
     keys = KeyFilter(request.GET, for_page(visible_to(request.user)), apis=apis)
-    context = {"filter": keys, "apis": apis, "account": account_of(request), "may_change": _may_change(request)}
+    context = {"filter": keys, "apis": apis, "account": account_of(request), "may_change": may_change(request)}
     if not keys.is_valid():
         return answer(request, "list", context, 400)
     rows, more = keys.rows()
@@ -61,29 +61,6 @@ def key_list(request: SignedIn) -> HttpResponse:
     )
 
 
-@needs(Permission.KEYS_SEE_OWN)
-@require_safe
-def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
-    key = found(request, public_id)
-    rules = Policy.read(key.api.policy)
-    return answer(
-        request,
-        "detail",
-        {
-            "key": key,
-            "account": account_of(request),
-            "may_change": _may_change(request),
-            "may_see_log": has(request.user, Permission.LOG_SEE),
-            "rules": rules,
-            "own": [(field.label, _shown(key, field), field.kind) for field in rules.fields],
-        },
-    )
-
-
-def _may_change(request: SignedIn) -> bool:
-    return has(request.user, Permission.KEYS_CHANGE) and account_of(request).status == Account.Status.ACTIVE
-
-
 def _add(request: SignedIn, apis: list[Api]) -> Add | None:
     if not has(request.user, Permission.KEYS_CHANGE):
         return None
@@ -98,8 +75,3 @@ def _add(request: SignedIn, apis: list[Api]) -> Add | None:
 def _inactive(request: SignedIn) -> str:
     status = account_of(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its keys cannot be created or changed."
-
-
-def _shown(key: Key, field: Field) -> str:
-    value = key.fields.get(field.slug, "")
-    return {choice.slug: choice.label for choice in field.choices}.get(value, value)

@@ -13,7 +13,8 @@ from django.utils.cache import patch_vary_headers
 from accounts.access import SignedIn
 from accounts.forms import ConfirmForm
 from accounts.models import Account
-from accounts.policy import require_active
+from accounts.permissions import Permission
+from accounts.policy import has, require_active
 from audit.actor import Actor
 from keys.models import Key
 from keys.policy import visible_to
@@ -24,6 +25,11 @@ def account_of(request: SignedIn) -> Account:
     """The user's account: only members of one may open these pages."""
     assert request.user.account is not None
     return request.user.account
+
+
+def may_change(request: SignedIn) -> bool:
+    """Whether the buttons that change keys are of use to this user, now."""
+    return has(request.user, Permission.KEYS_CHANGE) and account_of(request).status == Account.Status.ACTIVE
 
 
 def found(request: SignedIn, public_id: str) -> Key:
