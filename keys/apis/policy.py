@@ -21,6 +21,17 @@ HEADERS = {
 # What every key has besides a name and an owner: the form asks it where the policy says, else under More settings.
 SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "enabled", *FLAGS)
 
+# What they are called where the policy says nothing else; the name and the modules it always names itself.
+LABELS = {
+    "addresses": "IP ACL",
+    "ip_lists": "IP lists",
+    "expiry": "Expiration",
+    "enabled": "Enabled",
+    "mask_phone": "Mask Phone Number",
+    "hlr_lookup": "HLR Lookup",
+    "recordings": "Allow to download call recordings",
+}
+
 # Names of the form's own fields, which a policy's must not take.
 RESERVED = frozenset(
     {"name", "owner", "every_module", "expires_on", "password", "form_token", "version", "fields", "api", *SETTINGS}
@@ -106,6 +117,16 @@ class Policy:
     def header(self) -> str:
         """What stands before the token in the header to paste; empty if no credential is a plain header."""
         return next((HEADERS[kind] for kind in self.credentials if kind in HEADERS), "")
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """What creation decides for good. A username is, and the owner's nickname follows the owner alone."""
+        return frozenset(self.fixed) | (frozenset() if self.name_kind == "text" else {"name"})
+
+    def called(self, setting: str) -> str:
+        """What people read for the name and for each of SETTINGS."""
+        known = {**LABELS, "name": self.name_label, "modules": self.modules_called, **self.labels}
+        return known.get(setting, setting)
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Policy:
