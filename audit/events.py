@@ -42,6 +42,8 @@ def _event(name: str, sentence: str, *fields: str) -> tuple[str, EventType]:
     return name, EventType(name, sentence, frozenset(fields))
 
 
+_ENTRIES = ("entries", "sha256", "networks")
+
 # `changes` is {field: [old, new]}; `settings` is {field: value}; `filters` is {field: value as typed}.
 CATALOGUE: dict[str, EventType] = dict(
     [
@@ -90,6 +92,23 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("key.disabled", "{actor} disabled {target}", "api"),
         _event("key.deleted", "{actor} deleted {target}", "api"),
         _event("key.reassigned", "{actor} gave {target} to another owner", "api", "changes"),
+        # `overlap` is how long the old secret goes on; `ends_on_use`, whether the new one's first use ends it early.
+        _event(
+            "key.secret_changed",
+            "{actor} changed the secret of {target}, with an overlap of {overlap}",
+            "api",
+            "overlap",
+            "ends_on_use",
+        ),
+        _event("key.overlap_ended", "{actor} ended the overlap of {target}", "api"),
+        _event(
+            "key.overlap_extended", "{actor} extended the overlap of {target} to {overlap} from then", "api", "overlap"
+        ),
+        # What could be read again of secrets that retired by themselves.
+        _event("secrets.destroyed", "{actor} destroyed the sealed forms of {count} retired secrets", "count"),
+        # One batch of `reseal`: `what` is secrets or second factors, `under` the newest keys' numbers by ring, and
+        # `peppered` how many moved to the newest pepper.
+        _event("secrets.resealed", "{actor} sealed {count} {what} again", "what", "count", "under", "peppered"),
         # Reading and taking away. `started` is the number of the export.started event that this one ends.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
         _event("export.started", "{actor} started an export of the {log} as {format}", "log", "format", "filters"),
@@ -110,6 +129,14 @@ CATALOGUE: dict[str, EventType] = dict(
             "started",
             "rows",
             "reason",
+        ),
+        _event("ip_lists.exported", "{actor} exported {rows} IP lists as {format}", "format", "filters", "rows"),
+        _event(
+            "ip_list.exported",
+            "{actor} exported {rows} entries of the IP list {target} as {format}",
+            "format",
+            "filters",
+            "rows",
         ),
         _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
         # Commands and jobs.

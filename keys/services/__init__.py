@@ -9,21 +9,29 @@ from keys.services.creation import AlreadyCreated, Created, create
 from keys.services.editing import Stale, edit
 from keys.services.ownership import hand_over, hand_over_and_deactivate, reassign
 from keys.services.revealing import NotRevealable, Unreadable, reveal
+from keys.services.rotation import AlreadyChanged, Changed, NoOverlap, Overlap, change, end_overlap, extend_overlap
 from keys.services.state import delete, disable, enable
 from keys.terms import Invalid
 
 __all__ = [
+    "AlreadyChanged",
     "AlreadyCreated",
+    "Changed",
     "Created",
     "Invalid",
+    "NoOverlap",
     "NotRevealable",
+    "Overlap",
     "Stale",
     "Unreadable",
+    "change",
     "create",
     "delete",
     "disable",
     "edit",
     "enable",
+    "end_overlap",
+    "extend_overlap",
     "hand_over",
     "hand_over_and_deactivate",
     "reassign",

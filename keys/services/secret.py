@@ -38,6 +38,11 @@ def insert_secret(key: Key, token: str, rules: Policy) -> Secret:
     return secret
 
 
+def locked_secrets(key: Key) -> list[Secret]:
+    """All of the key's, locked in the order in which everyone locks secrets: the gateway's writer of last uses too."""
+    return list(key.secrets.select_for_update().order_by("pk"))
+
+
 def opened(key: Key, secret: Secret, ring: Ring) -> str:
     """The token in clear. Raises SealBroken."""
     assert secret.sealed is not None
