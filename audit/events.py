@@ -104,6 +104,17 @@ CATALOGUE: dict[str, EventType] = dict(
         _event(
             "key.overlap_extended", "{actor} extended the overlap of {target} to {overlap} from then", "api", "overlap"
         ),
+        # IP lists. `networks` names the first hundred of the entries, `sha256` is that of all their lines.
+        _event("ip_list.created", "{actor} created the IP list {target} with {entries} entries", "settings", *_ENTRIES),
+        _event("ip_list.edited", "{actor} edited the IP list {target}", "changes"),
+        _event("ip_list.entries_added", "{actor} added {entries} entries to the IP list {target}", *_ENTRIES),
+        _event(
+            "ip_list.entry_changed", "{actor} changed the entry {network} of the IP list {target}", "network", "changes"
+        ),
+        _event("ip_list.entries_enabled", "{actor} enabled {entries} entries of the IP list {target}", *_ENTRIES),
+        _event("ip_list.entries_disabled", "{actor} disabled {entries} entries of the IP list {target}", *_ENTRIES),
+        _event("ip_list.entries_deleted", "{actor} deleted {entries} entries of the IP list {target}", *_ENTRIES),
+        _event("ip_list.deleted", "{actor} deleted the IP list {target} with {entries} entries", *_ENTRIES),
         # What could be read again of secrets that retired by themselves.
         _event("secrets.destroyed", "{actor} destroyed the sealed forms of {count} retired secrets", "count"),
         # One batch of `reseal`: `what` is secrets or second factors, `under` the newest keys' numbers by ring, and
