@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-import yaml
 from django.db import connection, transaction
 
 from accounts.models import Account
@@ -15,45 +10,40 @@ from accounts.policy import require
 from audit.actor import Actor
 from audit.events import Target
 from audit.record import record
-from keys.apis.document import modules_of
-from keys.apis.policy import Policy
+from keys.apis.description import Description, preset, preset_slugs
 from keys.models import Api, Enablement, Module, Route
-
-PRESETS = Path(__file__).resolve().parent.parent / "presets"
 
 
 @transaction.atomic
 def install_presets() -> None:
-    """Add each preset that is not there yet: `<slug>.openapi.yaml` beside `<slug>.policy.yaml`."""
-    by = Actor.command("migrate")
+    """Add each preset that is not there yet. Those that are there stay as they are: they may have been changed."""
     with connection.cursor() as cursor:
         # Of two nodes that migrate at once, the second waits and finds them there.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('keys.apis.install_presets', 0))")
-    for path in sorted(PRESETS.glob("*.policy.yaml")):
-        slug = path.name.removesuffix(".policy.yaml")
-        if not Api.objects.filter(slug=slug).exists():
-            document = yaml.safe_load((PRESETS / f"{slug}.openapi.yaml").read_text(encoding="utf-8"))
-            add(slug=slug, document=document, rules=yaml.safe_load(path.read_text(encoding="utf-8")), by=by)
+    there = set(Api.objects.values_list("slug", flat=True))
+    for slug in preset_slugs():
+        if slug not in there:
+            add(slug=slug, description=preset(slug), by=Actor.command("migrate"))
 
 
 @transaction.atomic
-def add(*, slug: str, document: Mapping[str, Any], rules: Mapping[str, Any], by: Actor) -> Api:
-    """Add an API. `rules` are its policy's JSON. Raises BadDocument or BadPolicy."""
+def add(*, slug: str, description: Description, by: Actor) -> Api:
+    """Add an API."""
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.add", slug)
-    Policy.read(rules)
-    modules = modules_of(document)
-    api = Api.objects.create(slug=slug, name=document["info"]["title"], document=document, policy=rules)
-    for position, found in enumerate(modules):
-        module = Module.objects.create(api=api, slug=found.slug, name=found.name, position=position)
-        Route.objects.bulk_create(Route(module=module, method=method, template=path) for method, path in found.routes)
+    api = Api.objects.create(slug=slug, name=description.name, document=description.document, policy=description.rules)
+    for position, found in enumerate(description.modules):
+        module = Module.objects.create(
+            api=api, slug=found.slug, name=found.name, number=found.number, position=position
+        )
+        Route.objects.bulk_create(Route(module=module, **route._asdict()) for route in found.routes)
     record(
         "api.added",
         by=by,
         account_id=None,
         target=Target("api", api.slug, api.name),
-        modules=[module.slug for module in modules],
-        routes=[f"{method} {path}" for module in modules for method, path in module.routes],
+        modules=[module.slug for module in description.modules],
+        routes=[route.text for module in description.modules for route in module.routes],
     )
     return api
 
