@@ -34,6 +34,11 @@ class Operation(NamedTuple):
     parameters: tuple[Any, ...]
     content: Mapping[str, Any]
 
+    @property
+    def name(self) -> str:
+        """As a policy writes it."""
+        return f"{self.method} {self.path}"
+
 
 def check(document: Any) -> None:
     """Raises BadDocument unless it is OpenAPI 3.0 or 3.1. Nothing outside the document is opened or fetched."""
@@ -41,10 +46,10 @@ def check(document: Any) -> None:
         raise BadDocument(f"A document is a mapping that begins with openapi, not {shown(document)}.")
     version = document.get("openapi")
     if not isinstance(version, str) or not re.fullmatch(r"3\.[01]\.[0-9]+", version):
-        given = (
-            f"openapi is {shown(version)}" if "openapi" in document else f"swagger is {shown(document.get('swagger'))}"
+        word = "openapi" if "openapi" in document else "swagger"
+        raise BadDocument(
+            f"{word} is {shown(document.get(word))}. Write it as OpenAPI 3.0 or 3.1, such as openapi: 3.1.0."
         )
-        raise BadDocument(f"{given}. Write it as OpenAPI 3.0 or 3.1, such as openapi: 3.1.0.")
     try:
         references.check(document)
     except references.BadReference as error:
@@ -56,9 +61,7 @@ def check(document: Any) -> None:
         raise BadDocument(f"The document is not valid OpenAPI: {problem}")
     title = document["info"]["title"]
     if not title.strip() or not title.isprintable() or len(title) > LONGEST_NAME:
-        raise BadDocument(
-            f"info.title is {shown(title)}. It names the API: a line of at most {LONGEST_NAME} characters."
-        )
+        raise BadDocument(f"info.title is {shown(title)}. Write a line of at most {LONGEST_NAME} characters.")
     if not any(True for _ in operations(document)):
         raise BadDocument("paths has no operation, so there is nothing to protect. Describe at least one.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -50,33 +50,33 @@ def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, .
     check_templates(found)
     rules = {rule.tag: rule for rule in policy.modules}
     routes = _Routes(document, found, policy)
-    tagged: dict[str, list[RouteOf]] = {tag["name"]: [] for tag in document.get("tags", [])}
+    tagged: dict[str, dict[str, RouteOf]] = {tag["name"]: {} for tag in document.get("tags", [])}
     for operation in found:
         tag = operation.tags[0] if operation.tags else UNTAGGED
-        own = tagged.setdefault(tag, [])
-        if (tag not in rules or not rules[tag].routes) and (route := routes.of(operation)) not in own:
-            own.append(route)
+        own = tagged.setdefault(tag, {})
+        if tag not in rules or not rules[tag].routes:
+            own.setdefault((route := routes.of(operation)).text, route)
     for rule in policy.modules:
         if rule.tag not in tagged:
             raise BadPolicy(f"modules: tag: {rule.tag!r} is not in the document. Take one of {', '.join(tagged)}.")
         if rule.routes:
-            tagged[rule.tag] = [routes.named(line) for line in rule.routes]
+            tagged[rule.tag] = {route.text: route for route in map(routes.named, rule.routes)}
     if UNTAGGED in tagged and UNTAGGED not in [tag["name"] for tag in document.get("tags", [])]:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
-    modules = tuple(_module(tag, rules.get(tag), own) for tag, own in tagged.items() if own)
+    modules = tuple(_module(tag, rules.get(tag), own.values()) for tag, own in tagged.items() if own)
     _check(modules, found)
     return modules
 
 
-def _module(tag: str, rule: ModuleRule | None, routes: list[RouteOf]) -> ModuleOf:
+def _module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteOf]) -> ModuleOf:
     name = " ".join(tag.split())
     if not name or not name.isprintable() or len(name) > LONGEST_NAME:
         raise BadDocument(f"The tag {shown(tag)} names a module: a line of at most {LONGEST_NAME} characters.")
     slug = (rule.slug if rule else "") or slugify(name)
     if not slug or len(slug) > LONGEST_SLUG:
         raise BadDocument(
-            f"The tag {shown(name)} makes no slug of 1 to {LONGEST_SLUG} letters, digits and hyphens. Give it one in the "
-            "policy, as in modules: [{tag: ..., slug: ...}]."
+            f"The tag {shown(name)} makes no slug of 1 to {LONGEST_SLUG} letters, digits and hyphens. "
+            "Give it one in the policy, as in modules: [{tag: ..., slug: ...}]."
         )
     return ModuleOf(slug, name, rule.number if rule else None, tuple(routes))
 
@@ -86,15 +86,13 @@ class _Routes:
 
     def __init__(self, document: Mapping[str, Any], found: list[Operation], policy: Policy) -> None:
         self.document = document
-        self.by_name = {f"{operation.method} {operation.path}": operation for operation in found}
+        self.by_name = {operation.name: operation for operation in found}
         self.leads = {self._operation(line, "adds_leads") for line in policy.adds_leads}
         self.recordings = {self._recording(line) for line in policy.recordings}
 
     def of(self, operation: Operation, conditions: Mapping[str, str] | None = None) -> RouteOf:
-        name = f"{operation.method} {operation.path}"
-        return RouteOf(
-            operation.method, operation.template, conditions or {}, name in self.leads, name in self.recordings
-        )
+        marks = operation.name in self.leads, operation.name in self.recordings
+        return RouteOf(operation.method, operation.template, conditions or {}, *marks)
 
     def named(self, line: str) -> RouteOf:
         """The route that a policy names, `METHOD path-template?name=value`."""
@@ -131,9 +129,7 @@ class _Routes:
         name = self._operation(line, "recordings")
         method, _, path = name.partition(" ")
         if method != "GET" or path.count("{") != 1 or not path.endswith("}") or "/{" not in path:
-            raise BadPolicy(
-                f"recordings: {line!r} does not end in the lead. Name one like GET /recordings/{{lead_id}}."
-            )
+            raise BadPolicy(f"recordings: {line!r} does not end in a lead. Name one: GET /recordings/{{lead_id}}.")
         return name
 
 
@@ -150,7 +146,7 @@ def _check(modules: tuple[ModuleOf, ...], found: list[Operation]) -> None:
     for operation in found:
         if (operation.method, operation.template) not in held:
             raise BadPolicy(
-                f"modules: {operation.method} {operation.path} is in none, because its tag has routes of its own. "
+                f"modules: {operation.name} is in none, because its tag has routes of its own. "
                 "Name it under one of them."
             )
     claims = (

@@ -215,9 +215,7 @@ def _check(value: Any) -> None:
             raise Unreadable(_too_many())
         if isinstance(found, str):
             if character := _UNSTORABLE.search(found):
-                raise Unreadable(
-                    f"The text {found[:50]!r} holds {character[0]!r}, which cannot be stored. Take it out."
-                )
+                raise Unreadable(f"The text {found[:50]!r} holds {character[0]!r}, which cannot be kept. Take it out.")
         elif isinstance(found, float):
             if not math.isfinite(found):
                 raise Unreadable("A number is too large to be stored. Write a smaller one.")

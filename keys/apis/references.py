@@ -40,9 +40,7 @@ def resolved(document: Mapping[str, Any], value: Any) -> Any:
 def _at(document: Mapping[str, Any], reference: str) -> Any:
     found: Any = document
     if reference not in ("#", "#/") and not reference.startswith("#/"):
-        raise BadReference(
-            f"$ref: {reference[:200]!r} is no path in the document. Write one like #/components/schemas/A."
-        )
+        raise BadReference(f"$ref: {reference[:200]!r} is no place in here. Write one like #/components/schemas/A.")
     for part in reference.split("/")[1:] if reference.startswith("#/") else ():
         name = unquote(part).replace("~1", "/").replace("~0", "~")
         if isinstance(found, Mapping) and name in found:
