@@ -88,6 +88,7 @@ def test_a_new_key_has_a_digest_a_seal_and_one_event_but_nowhere_its_token(alice
             "name": "Invoice robot",
             **FIELDS,
             "addresses": ["203.0.113.7/32", "2001:db8::/32"],
+            "ip_lists": [],
             "modules": ["balance", "invoices"],
             "expiry": None,
             "owner": "Alice",
