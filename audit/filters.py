@@ -185,6 +185,7 @@ class EventFilter(LogFilter):
     event = django_filters.ChoiceFilter(
         label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE], widget=_select("Event")
     )
+    key = django_filters.CharFilter(label="API ID", max_length=200)
     after = EventKeysetFilter(field_name="seq", lookup_expr="lt", min_value=1, max_value=2**63 - 1)
 
     class Meta:
@@ -193,6 +194,8 @@ class EventFilter(LogFilter):
         form = LogForm
 
     def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        key = self.form.cleaned_data["key"]
+        queryset = queryset.filter(target_kind="key", target_id=key) if key else queryset
         return self.filters["after"].filter(queryset, self.form.cleaned_data["after"])
 
     @property

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Lower, Now
 
 from accounts.models import Account, User
-from audit import selectors
 from keys.models import Creation, Key
 
 EXPIRES_SOON = timedelta(days=14)
@@ -60,22 +56,6 @@ def owners_of(account: Account) -> list[str]:
     """The nicknames of users who own keys, as far as a list to choose from is of use."""
     owning = User.objects.filter(Exists(Key.objects.filter(owner=OuterRef("pk"), deleted_at=None)), account=account)
     return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MOST_OWNERS])
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One saved change of a key; `changes` is {field: [old, new]}."""
-
-    at: datetime
-    by: str
-    changes: dict[str, list[Any]]
-
-
-def last_edits(key: Key, count: int) -> list[Edit]:
-    """The last edits of the key, oldest first."""
-    events = selectors.events(key.account_id).filter(target_kind="key", target_id=key.public_id, name="key.edited")
-    newest = events.order_by("-seq")[:count]
-    return [Edit(event.at, event.actor, json.loads(event.body)["data"]["changes"]) for event in reversed(newest)]
 
 
 def made_by_form(token: uuid.UUID, account_id: int) -> Key | None:

@@ -13,10 +13,10 @@ from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from audit.actor import NotConfirmed
 from audit.sentences import words
+from keys.about import Edit, last_edits
 from keys.apis.policy import Policy
 from keys.forms import EditForm
 from keys.models import Key
-from keys.selectors import Edit, last_edits
 from keys.services import Invalid, Stale, edit
 from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
 

@@ -11,6 +11,7 @@ from accounts.access import SignedIn, needs
 from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
 from accounts.user_forms import HandOverForm
+from keys.about import calls_lately
 from keys.apis.policy import Policy
 from keys.services import Invalid, delete, disable, enable, reassign
 from keys.views.pages import (
@@ -46,7 +47,7 @@ def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
 def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
-        return dialog(request, "disable", f"Disable {key.name}", {"key": key})
+        return dialog(request, "disable", f"Disable {key.name}", {"key": key, "calls": calls_lately(key)})
     with gone_is_not_found():
         disable(key=key, by=request.actor)
     return _done(request, f"{key.name} is disabled: calls with it are refused.", public_id)
@@ -57,7 +58,7 @@ def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
 def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
-        return dialog(request, "delete", f"Delete {key.name}", {"key": key})
+        return dialog(request, "delete", f"Delete {key.name}", {"key": key, "calls": calls_lately(key)})
     with gone_is_not_found():
         delete(key=key, by=request.actor)
     return _done(request, f"{key.name} is deleted: calls with it are refused.")
