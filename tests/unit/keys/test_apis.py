@@ -34,7 +34,7 @@ def test_each_route_of_a_preset_is_found_under_its_own_module(slug: str):
 
 
 @pytest.mark.django_db
-def test_presets_are_installed_once_with_one_event():
+def test_presets_are_installed_once_with_one_event_each():
     apis.install_presets()
     apis.install_presets()
 
@@ -42,8 +42,34 @@ def test_presets_are_installed_once_with_one_event():
     assert (api.name, Module.objects.filter(api=api).count(), Route.objects.filter(module__api=api).count()) == (
         *("Billing", 5, 13),
     )
-    (event,) = events("api.added")
-    assert (event.actor_kind, event.target_id, event.account_id) == ("command", "billing", None)
+    found = events("api.added")
+    assert {(event.actor_kind, event.account_id) for event in found} == {("command", None)}
+    assert sorted(event.target_id for event in found) == preset_slugs()
+
+
+@pytest.mark.django_db
+def test_a_later_version_brings_its_new_presets_and_leaves_the_others_alone():
+    Api.objects.get(slug="lynx").delete()
+    Api.objects.filter(slug="billing").update(name="Our billing", document={"changed": True})
+
+    apis.install_presets()
+
+    assert Module.objects.filter(api__slug="lynx").count() == 5
+    assert list(Api.objects.filter(slug="billing").values_list("name", "document")) == [
+        ("Our billing", {"changed": True})
+    ]
+
+
+@pytest.mark.django_db
+def test_numbers_conditions_and_marks_are_stored():
+    detailed = Module.objects.get(api__slug="lms-call-logic", slug="detailed-reports")
+    summary = Module.objects.get(api__slug="lms-call-logic", slug="summary-reports")
+
+    assert (detailed.number, summary.number) == (101, 102)
+    assert detailed.routes.get(template="/reports").conditions == {"menuItemId": "101"}
+    assert summary.routes.get(template="/reports").conditions == {"menuItemId": "102"}
+    assert list(Route.objects.filter(recording=True).values_list("template", flat=True)) == ["/recordings/{lead_id}"]
+    assert [str(route) for route in Route.objects.filter(adds_leads=True)] == ["POST /leads"]
 
 
 @pytest.mark.django_db
