@@ -26,7 +26,9 @@ class CreateForm(ConfirmForm, KeyForm):
             # Whose key it is says what it is called.
             users = [(str(user.pk), user.nickname) for user in offer.owners]
             self.fields["owner"] = forms.ChoiceField(
-                label=self.rules.name_label, choices=[("", "Choose a user"), *users]
+                label=self.rules.name_label,
+                choices=[("", "Choose a user"), *users],
+                help_text=self.rules.notes.get("name", ""),
             )
             del self.fields["name"]
 

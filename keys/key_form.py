@@ -213,7 +213,8 @@ class KeyForm(forms.Form):
         """The policy's words for it, and what creation settles says so at once."""
         field.label = self.rules.called(setting)
         note, own = self.rules.notes.get(setting, ""), str(field.help_text)
-        if setting == "addresses" and not note:
+        # A policy that asks for addresses and says how, says it all.
+        if setting == "addresses" and not (note and setting in self.rules.asks):
             own = f"Addresses or ranges that calls may come from, such as {EXAMPLES}."
             if self.rules.addresses == "optional":
                 own += " Without any, and without an IP list: any address."
@@ -223,7 +224,8 @@ class KeyForm(forms.Form):
 
     def _settled_note(self, setting: str) -> str:
         why = why_settled(setting, self.rules)
-        return self.rules.notes.get(setting) or f"{why[:1].upper()}{why[1:]}"
+        own = "" if self.rules.name_kind == "owner" and setting == "name" else self.rules.notes.get(setting)
+        return own or f"{why[:1].upper()}{why[1:]}"
 
     def _now(self, setting: str) -> str:
         """What the key has, as people read it."""

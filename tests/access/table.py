@@ -89,6 +89,7 @@ TABLE = (
     Row("key-overlap-extend", FORM, ADMINISTRATORS, of="key"),
     Row("key-enable", FORM, ADMINISTRATORS, of="key"),
     Row("key-disable", FORM, ADMINISTRATORS, of="key"),
+    Row("key-reassign", FORM, ADMINISTRATORS, of="key"),
     Row("key-delete", FORM, ADMINISTRATORS, of="key"),
     Row("account_reset_password", FORM, EVERYONE),
     Row("account_reset_password_done", READ, EVERYONE),
