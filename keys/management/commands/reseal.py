@@ -45,7 +45,7 @@ class Command(BaseCommand):
         what = "keys" if ring.ring == "TOKEN_PEPPERS" else "secrets and second factors"
         for number, count in sorted(ring.by_number.items(), reverse=True):
             if ring.ring == "TOKEN_PEPPERS" and number != ring.newest:
-                self.stdout.write(f"{count} keys still on pepper {number}: each moves when it is changed.")
+                self.stdout.write(f"Keys still on pepper {number}: {count}; each moves when it is changed.")
             else:
                 self.stdout.write(f"{ring.ring} {number}: {count} {what}.")
         for number in sorted(getattr(settings, ring.ring)):
