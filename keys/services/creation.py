@@ -18,7 +18,7 @@ from audit.record import record
 from keys.apis.policy import Policy
 from keys.models import Api, Creation, Enablement, Key
 from keys.secrets import Minted, mint
-from keys.services.admission import target_of
+from keys.services.admission import held, target_of
 from keys.services.granting import grant, lists_of, modules_of, put
 from keys.services.secret import insert_secret
 from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
@@ -66,6 +66,7 @@ def create(
     form_token = form_token or uuid.uuid4()
     _refuse_second_use(form_token, account)
     by.spend_confirmation("key.create", str(form_token))
+    api = held(api.pk)
     rules, modules = Policy.read(api.policy), modules_of(api.pk)
     if not Enablement.objects.filter(account=account, api=api).exists():
         raise Invalid({"api": f"The API {api.name} is not enabled for this account."})
