@@ -13,14 +13,16 @@ from accounts import limits, passkeys
 from audit.actor import Actor
 from audit.calls import ensure_partitions
 from audit.record import record
+from keys.services import rotation
 
 TRIES = 5
 
 
 class Command(BaseCommand):
     help = (
-        "Makes the API log's partitions for this month and the next three, and sweeps limits and "
-        "passkey challenges that have run out. Safe every hour from any node."
+        "Makes the API log's partitions for this month and the next three, destroys what could be read of secrets "
+        "that retired by themselves, and sweeps limits and passkey challenges that have run out. Safe every hour from "
+        "any node."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,6 +31,7 @@ class Command(BaseCommand):
             with transaction.atomic():
                 record("partitions.made", by=Actor.command("maintain"), account_id=None, months=months)
         self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
+        self.stdout.write(f"Retired secrets destroyed: {rotation.sweep(by=Actor.command('maintain'))}.")
         limits.sweep()
         passkeys.sweep()
 
