@@ -82,6 +82,9 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("settings.changed", "{actor} changed the settings of {target}", "changes"),
         # APIs. `account` is the slug of the account that may now have keys.
         _event("api.added", "{actor} added the API {target}", "modules", "routes"),
+        # `changes` holds words of the policy, name, document, modules and routes; `keys` are the account's that lost a
+        # module.
+        _event("api.changed", "{actor} changed the API {target}", "changes", "keys"),
         _event("api.enabled", "{actor} enabled the API {target} for {account}", "account"),
         # Keys. `api` is the API's slug.
         _event("key.created", "{actor} created the {api} key {target}", "api", "settings"),

@@ -47,9 +47,7 @@ def check(document: Any) -> None:
     version = document.get("openapi")
     if not isinstance(version, str) or not re.fullmatch(r"3\.[01]\.[0-9]+", version):
         word = "openapi" if "openapi" in document else "swagger"
-        raise BadDocument(
-            f"{word} is {shown(document.get(word))}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0."
-        )
+        raise BadDocument(f"{word} is {shown(document.get(word))}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
     try:
         references.check(document)
     except references.BadReference as error:

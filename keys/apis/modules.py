@@ -30,8 +30,7 @@ class RouteOf(NamedTuple):
 
     @property
     def text(self) -> str:
-        query = "&".join(f"{name}={value}" for name, value in sorted(self.conditions.items()))
-        return f"{self.method} {self.template}{'?' if query else ''}{query}"
+        return text_of(self)
 
 
 class ModuleOf(NamedTuple):
@@ -41,6 +40,12 @@ class ModuleOf(NamedTuple):
     name: str
     number: int | None
     routes: tuple[RouteOf, ...]
+
+
+def text_of(route: Any) -> str:
+    """As people read a route, described or stored: `GET /reports?menuItemId=101`."""
+    query = "&".join(f"{name}={value}" for name, value in sorted(route.conditions.items()))
+    return f"{route.method} {route.template}{'?' if query else ''}{query}"
 
 
 def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, ...]:
