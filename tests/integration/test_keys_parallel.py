@@ -19,7 +19,7 @@ from accounts.permissions import Role
 from keys import services
 from keys.models import Key, Secret
 from keys.terms import Terms
-from tests.keys_made import a_billing_key, billing_for, events
+from tests.keys_made import a_billing_key, a_key_of, api_for, billing_for, events
 from tests.people import PASSWORD, a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,3 +85,19 @@ def test_of_ten_editors_at_once_one_saves(alice: User):
 
     assert sum(at_once(10, edit)) == 1
     assert (Key.objects.get().version, len(events("key.edited"))) == (2, 1)
+
+
+def test_of_ten_keys_with_one_username_at_once_one_is_made_and_the_others_are_told(alice: User):
+    api_for(alice.account, "cloud-pbx")
+
+    def create(number: int) -> str:
+        try:
+            a_key_of("cloud-pbx", alice)
+        except services.Invalid as taken:
+            return taken.message_dict["name"][0]
+        return ""
+
+    answers = Counter(at_once(10, create))
+
+    assert answers == {"": 1, "Username dialer is taken by another API user. Choose another.": 9}
+    assert (Key.objects.count(), Secret.objects.count(), len(events("key.created"))) == (1, 1, 1)
