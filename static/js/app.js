@@ -103,6 +103,12 @@
     home ??= location.href;
     history[history.state?.panel ? "replaceState" : "pushState"]({ panel: true }, "", link.href);
   });
+  // A form that leads to a dialog: its page opens in the modal.
+  on("submit", "form[data-modal-form]", (event, form) => {
+    event.preventDefault();
+    const sent = new URLSearchParams(new FormData(form, event.submitter));
+    show(modal, `${form.action}?${sent}`, form.dataset.modalForm, event.submitter);
+  });
   on("click", "[data-close]", (event, button) => {
     const dialog = button.closest("dialog");
     if (!dialog) return; // on a page of its own it is a plain link
@@ -330,6 +336,11 @@
     field.closest("form").addEventListener("submit", add, true);
     draw();
   };
+
+  // Every row of a table at once.
+  on("change", "[data-tick-all]", (event, box) => {
+    for (const one of all("tbody input[type=checkbox]", box.closest("table"))) one.checked = box.checked;
+  });
 
   // Keys. Single-key shortcuts have an off-switch (WCAG 2.1.4) and never act while typing.
   document.addEventListener("keydown", (event) => {
