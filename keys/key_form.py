@@ -159,7 +159,7 @@ class KeyForm(forms.Form):
             networks=cleaned.get("addresses", ()),
             ip_lists=frozenset(map(int, cleaned.get("ip_lists", ()))),
             modules=None if cleaned.get("every_module") == "all" else frozenset(cleaned.get("modules", ())),
-            expires_at=self._expires_at(cleaned.get("expiry", "never"), cleaned.get("expires_on")),
+            expires_at=self._expires_at(cleaned.get("expiry") or "never", cleaned.get("expires_on")),
             **{flag: cleaned.get(flag, False) for flag in FLAGS},
         )
         if self.before is None:
