@@ -153,6 +153,7 @@ CATALOGUE: dict[str, EventType] = dict(
             "rows",
         ),
         _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
+        _event("keys.exported", "{actor} exported {rows} keys as {format}", "filters", "rows", "format"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),
