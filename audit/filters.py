@@ -148,6 +148,7 @@ class LogFilter(django_filters.FilterSet):
 
 class CallFilter(LogFilter):
     key = django_filters.CharFilter(label="Key", max_length=200)
+    api = django_filters.CharFilter(label="API", max_length=64, widget=forms.HiddenInput)
     decision = django_filters.ChoiceFilter(
         label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=_select("Decision")
     )
@@ -171,6 +172,8 @@ class CallFilter(LogFilter):
     def matching(self) -> Q:
         key, decision = self.form.cleaned_data["key"], self.form.cleaned_data["decision"]
         found = Q(decision=decision) if decision else Q()
+        if api := self.form.cleaned_data["api"]:
+            found &= Q(api=api)
         return found & Q(key_name__icontains=key) if key and not self.api_id else found
 
 
