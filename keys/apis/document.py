@@ -12,7 +12,7 @@ from keys.apis.words import shown
 from keys.routes import UnreadablePath, readable_path
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-MOST_OPERATIONS = 5000
+MOST_OPERATIONS = 2000
 LONGEST_TEMPLATE = 500
 LONGEST_NAME = 200
 
@@ -48,6 +48,9 @@ def check(document: Any) -> None:
     if not isinstance(version, str) or not re.fullmatch(r"3\.[01]\.[0-9]+", version):
         word = "openapi" if "openapi" in document else "swagger"
         raise BadDocument(f"{word} is {shown(document.get(word))}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
+    # Before validation, which takes a while for so many.
+    if (paths := len(document["paths"]) if isinstance(document.get("paths"), Mapping) else 0) > MOST_OPERATIONS:
+        raise BadDocument(f"It has {paths:,} paths; at most {MOST_OPERATIONS:,} are taken. Split it.")
     try:
         references.check(document)
     except references.BadReference as error:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import yaml
 
 MOST_BYTES = 5_000_000
-MOST_VALUES = 500_000
+MOST_VALUES = 300_000
 DEEPEST = 100
 
 _CORE = "tag:yaml.org,2002:"
