@@ -134,6 +134,8 @@ INSTALLED_APPS += ["django.forms"]
 PGBOUNCER = env.boolean("PGBOUNCER", False)
 # Through PgBouncer they would not reach the server: there ALTER ROLE ... SET does it (docs/operations.md).
 LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
+# What the pages read is in memory or on disks without heads: looking a few hundred rows up is cheap.
+LIMITS += " -c random_page_cost=1.1"
 
 
 def database(name: str, options: dict[str, Any]) -> dict[str, Any]:
