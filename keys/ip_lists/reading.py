@@ -93,7 +93,7 @@ def _decoded(content: bytes) -> tuple[str, str]:
 
 def _lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
     first = next((line for line in text.splitlines() if _counts(line)), "")
-    delimiter = max(",;\t", key=first.count)
+    delimiter = next((sign for sign in first if sign in ",;\t"), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     end = 0
     try:
