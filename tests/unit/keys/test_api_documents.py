@@ -6,18 +6,15 @@ import copy
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import allauth
 import pytest
 
 from keys.apis.document import BadDocument
 from keys.apis.reading import read
-from tests.unit.keys.documents import OK, a_document, described, modules, operation
+from tests.unit.keys.documents import OK, PUBLIC, a_document, described, modules, operation
 
 GET = {"get": operation("Shop")}
-PUBLIC = Path(allauth.__file__).parent / "headless" / "spec" / "doc" / "openapi.yaml"
 
 OUTSIDE = ("open", "socket.", "urllib.", "subprocess.", "os.")
 _heard: list[tuple[str, str]] | None = None
