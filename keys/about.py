@@ -11,7 +11,6 @@ from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.functions import Lower, Now
 
 from audit import selectors
-from audit.models import Event
 from keys.models import IpList, Key
 
 LATELY = timedelta(days=7)
@@ -34,14 +33,15 @@ def last_edits(key: Key, count: int) -> list[Edit]:
     return [Edit(event.at, event.actor, json.loads(event.body)["data"]["changes"]) for event in reversed(newest)]
 
 
-def last_events(key: Key) -> QuerySet[Event]:
+def last_events(key: Key) -> QuerySet[Any]:
     """The last things that were done with the key, newest first."""
     return _events(key).order_by("-seq")[:LAST_EVENTS]
 
 
 def lists_of(key: Key) -> QuerySet[IpList]:
     """The IP lists that the key is restricted to, with the number of `live` entries."""
-    return key.ip_lists.annotate(live=Count("entries", filter=Q(entries__enabled=True))).order_by(Lower("name"), "pk")
+    used = IpList.objects.filter(uses__key=key)
+    return used.annotate(live=Count("entries", filter=Q(entries__enabled=True))).order_by(Lower("name"), "pk")
 
 
 def calls_lately(key: Key) -> int:
@@ -51,5 +51,5 @@ def calls_lately(key: Key) -> int:
     return calls.order_by("-time")[:MOST_COUNTED].count()
 
 
-def _events(key: Key) -> QuerySet[Event]:
+def _events(key: Key) -> QuerySet[Any]:
     return selectors.events(key.account_id).filter(target_kind="key", target_id=key.public_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import forms
 from django.utils import timezone
@@ -45,7 +45,8 @@ class Offer:
     owners: Sequence[User] = ()
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """One thing that the form asks, for the template. What was settled at creation has a text instead of fields."""
 
     name: str
@@ -56,7 +57,7 @@ class Part(NamedTuple):
 
     @property
     def errors(self) -> list[str]:
-        return [error for field in self.fields for error in field.errors]
+        return [str(error) for field in self.fields for error in field.errors]
 
 
 class KeyForm(forms.Form):

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 
 from accounts.models import Account
+from accounts.services import Invalid
 from keys.addresses import Network
 from keys.apis.policy import Field, Policy
 from keys.apis.words import FLAGS
@@ -22,10 +22,6 @@ LONGEST_NAME = 200
 LONGEST_FIELD = 500
 MOST_ADDRESSES = 100
 MOST_LISTS = 100
-
-
-class Invalid(ValidationError):
-    """The terms cannot be granted; `message_dict` says for each field why, and what would be right."""
 
 
 class Listed(NamedTuple):
