@@ -35,7 +35,7 @@ class Credential(NamedTuple):
 
 def shown(key: Key, rules: Policy, token: str) -> Credential:
     if rules.signs:
-        use = "Clients sign each call with it, together with the API ID, and never send it."
+        use = "Clients sign each call with the secret and send the API ID; the secret itself is never sent."
         return Credential("Secret", use, (("API ID", key.public_id),), (Line("Secret", token),))
     if "basic" in rules.credentials:
         pair = f"{key.username}:{token}"
@@ -44,7 +44,7 @@ def shown(key: Key, rules: Policy, token: str) -> Credential:
             Line("The full header, to paste", base64.b64encode(pair.encode()).decode(), "Authorization: Basic "),
             Line("With curl", shlex.quote(pair), "curl -u "),
         )
-        use = "Clients send it as the password of the username."
+        use = "Clients send username and password with each call, by HTTP Basic."
         return Credential("Password", use, ((rules.name_label, key.username),), lines)
     header = (Line("The full header, to paste", token, rules.header),) if rules.header else ()
-    return Credential("Token", "Clients send it with each call.", (), (Line("Token", token), *header))
+    return Credential("Token", "Clients send the token with each call.", (), (Line("Token", token), *header))

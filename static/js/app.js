@@ -376,8 +376,8 @@
     all("[data-picker]:not(.ready)", part).forEach((field) => { field.classList.add("ready"); picker(field); });
     for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
     const dialog = part.closest?.("dialog");
-    const title = dialog && $("[data-title]", dialog);
-    if (title) $("h2", dialog).textContent = title.dataset.title;
+    const title = dialog ? $("[data-title]", dialog) : part.closest?.("[data-title]");
+    if (title) $(dialog ? "h2" : "h1", dialog ?? document).textContent = title.dataset.title;
     $("[data-focus]", part)?.focus();
   };
 
