@@ -96,11 +96,12 @@ def _fields(policy: Policy) -> None:
 
 
 def _modules(policy: Policy) -> None:
-    for name, values in (
+    kinds: tuple[tuple[str, list[object]], ...] = (
         ("tag", [rule.tag for rule in policy.modules]),
         ("number", [rule.number for rule in policy.modules if rule.number is not None]),
         ("slug", [rule.slug for rule in policy.modules if rule.slug]),
-    ):
+    )
+    for name, values in kinds:
         if doubled := next((value for value in values if values.count(value) > 1), None):
             raise BadPolicy(f"modules: {name}: {doubled!r} is there twice. Give each module its own.")
 

@@ -31,7 +31,7 @@ def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Pa
     found: dict[tuple[str, str], Parameter] = {}
     for reference in operation.parameters:
         parameter = resolved(document, reference)
-        content = next(iter(parameter.get("content", {}).values()), {})
+        content: Mapping[str, Any] = next(iter(parameter.get("content", {}).values()), {})
         schema = parameter.get("schema", content.get("schema", {}))
         made = _parameter(document, parameter["name"], parameter["in"], schema, parameter.get("required", False))
         described = parameter.get("description") or made.description
@@ -41,8 +41,10 @@ def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Pa
 
 def _of_body(document: Mapping[str, Any], operation: Operation) -> Iterator[Parameter]:
     body = resolved(document, operation.content.get("requestBody", {}))
-    content = body.get("content", {})
-    media = next((content[kind] for kind in BODIES if kind in content), next(iter(content.values()), {}))
+    content: Mapping[str, Any] = body.get("content", {})
+    media: Mapping[str, Any] = next(
+        (content[kind] for kind in BODIES if kind in content), next(iter(content.values()), {})
+    )
     shapes = list(_shapes(document, media.get("schema", {})))
     if items := [shape["items"] for shape in shapes if "items" in shape]:
         # A list of objects: what each of them has.

@@ -106,7 +106,7 @@ class _Builder:
                 self._put(event, str(event.value) if wants_name else _scalar(event), 1, event.anchor)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
-                    raise _at(event, f"the alias *{event.anchor[:50]} names nothing that is complete here")
+                    raise _at(event, f"the alias *{str(event.anchor)[:50]} names nothing that is complete here")
                 self._put(event, *self.anchors[event.anchor], None)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
@@ -172,7 +172,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     kinds = list(makers) if tag is None else [tag.removeprefix(_CORE)]
     for kind in kinds:
         if kind not in makers:
-            raise _at(event, f"the tag {tag[:50]} is not of JSON")
+            raise _at(event, f"the tag {str(tag)[:50]} is not of JSON")
         made = makers[kind](text)
         if made is not text:
             return made

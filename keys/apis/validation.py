@@ -45,11 +45,11 @@ class _Schema31(_Schema30):
 
 
 class _Validator30(OpenAPIV30SpecValidator):
-    keyword_validators: ClassVar = {**OpenAPIV30SpecValidator.keyword_validators, "schema": _Schema30}
+    keyword_validators = {**OpenAPIV30SpecValidator.keyword_validators, "schema": _Schema30}  # noqa: RUF012
 
 
 class _Validator31(OpenAPIV31SpecValidator):
-    keyword_validators: ClassVar = {**OpenAPIV31SpecValidator.keyword_validators, "schema": _Schema31}
+    keyword_validators = {**OpenAPIV31SpecValidator.keyword_validators, "schema": _Schema31}  # noqa: RUF012
 
 
 def problem_of(document: Mapping[str, Any]) -> str:
