@@ -14,13 +14,17 @@ from psycopg.types.json import Jsonb
 # A secret's row tells of so many addresses, the most recent ones.
 MOST_ADDRESSES = 10
 
-# Sorted, because unsorted upserts of two processes deadlock; a secret destroyed meanwhile has no row to join.
+# Secrets before their uses, as everyone locks them, and sorted, because unsorted upserts of two processes deadlock. One
+# that somebody is about to destroy is passed over, not waited for.
 WRITE = f"""
+WITH held AS MATERIALIZED (
+    SELECT id FROM keys_secret WHERE id = ANY(%s::uuid[]) ORDER BY id FOR KEY SHARE SKIP LOCKED
+)
 INSERT INTO keys_secretuse (secret_id, used_at, address, addresses)
-SELECT s.id, moment.at, (u.addresses ->> -1)::inet,
+SELECT held.id, moment.at, (u.addresses ->> -1)::inet,
     (SELECT jsonb_object_agg(address, moment.at) FROM jsonb_array_elements_text(u.addresses) address)
 FROM (SELECT clock_timestamp() AS at) moment,
-    unnest(%s::uuid[], %s::jsonb[]) AS u (id, addresses) JOIN keys_secret s ON s.id = u.id ORDER BY s.id
+    unnest(%s::uuid[], %s::jsonb[]) AS u (id, addresses) JOIN held ON held.id = u.id ORDER BY held.id
 ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, address = excluded.address, addresses = (
     SELECT jsonb_object_agg(address, at) FROM (
         SELECT address, at FROM jsonb_each(keys_secretuse.addresses || excluded.addresses) AS one (address, at)
@@ -73,4 +77,4 @@ class LastUse:
                 secret: noted for secret, noted in self._noted.items() if now - max(noted.values()) < self.EVERY
             }
         secrets = sorted(due)
-        await connection.execute(WRITE, (secrets, [Jsonb(due[secret]) for secret in secrets]))
+        await connection.execute(WRITE, (secrets, secrets, [Jsonb(due[secret]) for secret in secrets]))
