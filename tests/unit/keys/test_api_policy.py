@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from keys.apis.policy import BadPolicy, Policy
+from keys.apis.policy import CREDENTIALS, BadPolicy, Policy
+from keys.apis.words import SETTINGS
 
 BILLING = yaml.safe_load(Path("keys/presets/billing.policy.yaml").read_text(encoding="utf-8"))
 SIGNED = {**BILLING, "credentials": ["signature"]}
@@ -159,3 +161,13 @@ def test_words_that_do_not_fit_each_other_are_refused(rules: dict[str, Any], nam
 
     assert named in str(refused.value)
     assert len(str(refused.value)) < 400
+
+
+def test_the_documentation_explains_every_word():
+    page = Path("docs/apis.md").read_text(encoding="utf-8")
+    explained = {
+        word for row in re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)
+    }
+
+    assert set(Policy.__dataclass_fields__) <= explained
+    assert {f"`{word}`" for word in (*CREDENTIALS, *SETTINGS)} <= set(re.findall(r"`\w+`", page))
