@@ -20,7 +20,7 @@ from keys.ip_lists.forms import EditEntryForm, EntryForm, MaybeConfirmed
 from keys.models import IpList, IpListEntry
 from keys.services import ip_lists
 from keys.services.ip_lists import WIDEN
-from keys.views.ip_lists.pages import done, found_to_change, ticked
+from keys.views.ip_lists.pages import asking, done, found_to_change, ticked
 from keys.views.pages import dialog, posted, status_of
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
@@ -31,11 +31,13 @@ MOST_SHOWN = 20
 @_methods
 def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = found_to_change(request, pk)
-    title, context = f"Add entry to {ip_list.name}", {"ip_list": ip_list, "ask": ip_list.key_count}
+    title = f"Add entry to {ip_list.name}"
     if "mine" in request.POST:
-        form = EntryForm(initial=request.POST.dict() | {"network": request.client_address or ""})
+        typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
+        form = EntryForm(initial=request.POST.dict() | typed)
         form.ask(request.user, WIDEN, str(pk))
-        return dialog(request, "ip_entry_new", title, context | {"form": form})
+        context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+        return dialog(request, "ip_entry_new", title, context)
     form = EntryForm(posted(request))
     form.ask(request.user, WIDEN, str(pk))
     if form.is_valid() and done(
@@ -43,7 +45,8 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     ):
         messages.success(request, f"{shown(form.entry.network)} is added.")
         return redirect("ip-list-detail", pk)
-    return dialog(request, "ip_entry_new", title, context | {"form": form}, status_of(request))
+    context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+    return dialog(request, "ip_entry_new", title, context, status_of(request))
 
 
 @needs(Permission.IP_LISTS_CHANGE)
@@ -70,7 +73,8 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
         rows = [(name.capitalize(), mine[name], value) for name, value in theirs.described().items()]
         context |= {"form": _edit_form(request, typed, changed.entry), "rows": rows}
         return dialog(request, "ip_entry_edit", title, context, 409)
-    return dialog(request, "ip_entry_edit", title, context | {"ask": "password" in form.errors}, status_of(request))
+    context["ask"] = asking(form, "password" in form.errors)
+    return dialog(request, "ip_entry_edit", title, context, status_of(request))
 
 
 def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
@@ -133,7 +137,7 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
         "chosen": chosen[:MOST_SHOWN],
         "count": len(chosen),
         "more": len(chosen) - MOST_SHOWN,
-        "ask": deed is ENABLE and ip_list.key_count and len(live) < len(chosen),
+        "ask": asking(form, deed is ENABLE and ip_list.key_count and len(live) < len(chosen)),
         "last": deed is not ENABLE and live and len(live) == ip_list.live_count,
     }
     title = f"{deed.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"

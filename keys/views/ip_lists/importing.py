@@ -15,7 +15,7 @@ from keys.ip_lists.importing import Preview, preview, signed, unsigned
 from keys.models import IpList
 from keys.services import ip_lists
 from keys.services.ip_lists import WIDEN
-from keys.views.ip_lists.pages import done, found_to_change
+from keys.views.ip_lists.pages import asking, done, found_to_change
 from keys.views.pages import answer, status_of
 
 MOST_SHOWN = 100
@@ -69,6 +69,6 @@ def _shown(
         "entries": seen.entries[:MOST_SHOWN],
         "more": len(seen.entries) - MOST_SHOWN,
         "more_wrong": seen.wrong_count - len(seen.wrong),
-        "ask": ip_list.key_count,
+        "ask": asking(form, ip_list.key_count and any(entry.enabled for entry in seen.entries)),
     }
     return answer(request, "ip_list_preview", context, status)

@@ -72,6 +72,12 @@ def done(request: SignedIn, form: Refusing, deed: Callable[[Actor], Any]) -> boo
     return not form.errors
 
 
+def asking(form: MaybeConfirmed, needed: object) -> bool:
+    """Whether the form is shown with its confirmation, which then is no choice."""
+    form.fields["password"].required = bool(needed)
+    return bool(needed)
+
+
 def file_answer(name: str, content: bytes) -> HttpResponse:
     response = HttpResponse(content, content_type=FORMATS[name.rpartition(".")[2]])
     response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
