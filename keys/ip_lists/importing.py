@@ -104,9 +104,9 @@ class EntryImport(resources.ModelResource):
     ) -> None:
         errors = dict(import_validation_errors or {})
         network = None if "network" in errors else instance.network
-        if network in self.there:
+        if network and network in self.there:
             errors["network"] = ValidationError(already(network))
-        elif network in self.lines:
+        elif network and network in self.lines:
             errors["network"] = ValidationError(f"{shown(network)} is in line {self.lines[network]} already.")
         if errors:
             raise ValidationError(errors)

@@ -1,8 +1,7 @@
 """The only door through which IP lists change.
 
-Order of locks: account, acting user, lists by their number, chain. A list is locked FOR UPDATE, which waits for a key
-that is being given it (its foreign key holds the list FOR KEY SHARE): whether a list is in use cannot change between
-the question and the commit.
+Order of locks: account, acting user, lists by their number, chain. Whoever gives a key lists locks them too
+(keys.services.granting), so whether a list is in use cannot change between the question and the commit.
 """
 
 from __future__ import annotations
@@ -204,7 +203,7 @@ def _admitted(ip_list: IpList, by: Actor, permission: Permission = Permission.IP
     """The list as it is now, locked until the commit, if the actor may work on it and its account is active."""
     policy.require(by, permission, account=ip_list.account)
     policy.require_active(ip_list.account)
-    return IpList.objects.select_for_update(of=("self",)).select_related("account").get(pk=ip_list.pk)
+    return IpList.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=ip_list.pk)
 
 
 def _in_use(ip_list: IpList) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.contrib import messages
 from django.core.signing import BadSignature
 from django.http import HttpResponse
@@ -12,11 +14,13 @@ from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from keys.ip_lists.forms import ImportForm, UploadForm
 from keys.ip_lists.importing import Preview, preview, signed, unsigned
-from keys.models import IpList
 from keys.services import ip_lists
 from keys.services.ip_lists import WIDEN
 from keys.views.ip_lists.pages import asking, done, found_to_change
 from keys.views.pages import answer, status_of
+
+if TYPE_CHECKING:
+    from keys.ip_lists.selectors import CountedList
 
 MOST_SHOWN = 100
 OVER = "What was shown is more than an hour old or not yours. Paste the entries or upload the file again."
@@ -37,14 +41,14 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
     return _shown(request, ip_list, seen, again, note=form.table.note)
 
 
-def _add(request: SignedIn, ip_list: IpList) -> HttpResponse:
+def _add(request: SignedIn, ip_list: CountedList) -> HttpResponse:
     try:
         seen = unsigned(ip_list, request.user.pk, request.POST["shown"])
     except BadSignature:
-        form = UploadForm({})
-        form.errors.clear()
-        form.add_error(None, OVER)
-        return answer(request, "ip_list_import", {"ip_list": ip_list, "form": form}, 422)
+        again = UploadForm({})
+        again.errors.clear()
+        again.add_error(None, OVER)
+        return answer(request, "ip_list_import", {"ip_list": ip_list, "form": again}, 422)
     form = ImportForm(request.POST)
     form.ask(request.user, WIDEN, str(ip_list.pk))
     if form.is_valid():
@@ -59,7 +63,7 @@ def _add(request: SignedIn, ip_list: IpList) -> HttpResponse:
 
 
 def _shown(
-    request: SignedIn, ip_list: IpList, seen: Preview, form: ImportForm, *, note: str = "", status: int = 200
+    request: SignedIn, ip_list: CountedList, seen: Preview, form: ImportForm, *, note: str = "", status: int = 200
 ) -> HttpResponse:
     context = {
         "ip_list": ip_list,

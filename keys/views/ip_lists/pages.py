@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpResponse
 from django.utils.http import content_disposition_header
@@ -22,10 +22,13 @@ from keys.policy import ip_lists_of
 from keys.terms import Invalid
 from keys.views.pages import account_of, confirmed
 
+if TYPE_CHECKING:
+    from keys.ip_lists.selectors import CountedList
+
 ASK = "Keys use this list, and this lets more in than before, so it needs your password."
 
 
-def found(request: SignedIn, pk: int) -> IpList:
+def found(request: SignedIn, pk: int) -> CountedList:
     """The list, if this user may see it; another account's is not there."""
     ip_list = counted(ip_lists_of(request.user)).select_related("account").filter(pk=pk).first()
     if ip_list is None:
@@ -33,7 +36,7 @@ def found(request: SignedIn, pk: int) -> IpList:
     return ip_list
 
 
-def found_to_change(request: SignedIn, pk: int) -> IpList:
+def found_to_change(request: SignedIn, pk: int) -> CountedList:
     """As `found`; a pending or suspended account's lists are not changed."""
     ip_list = found(request, pk)
     require_active(ip_list.account)
