@@ -26,6 +26,7 @@ from keys.secrets import digest
 from keys.services.secret import Ring, opened, ring_of, sealed_in
 
 BATCH = 500
+SAMPLE = 20
 FIRST = uuid.UUID(int=0)
 
 
@@ -100,6 +101,40 @@ def left() -> list[Left]:
         Left("SEALING_KEYS", max(settings.SEALING_KEYS), dict(sealing)),
         Left("SIGNING_KEYS", max(settings.SIGNING_KEYS), dict(signing)),
         Left("TOKEN_PEPPERS", max(settings.TOKEN_PEPPERS), dict(peppers)),
+    ]
+
+
+def unreadable() -> list[str]:
+    """A line for each key or pepper that secrets need and its ring does not have: it was dropped too soon."""
+    lines = []
+    for ring in left():
+        for number, count in sorted(ring.missing.items()):
+            what, harm = ("keys", "is refused") if ring.ring == "TOKEN_PEPPERS" else ("secrets", "cannot be read")
+            lines.append(f"{ring.ring} has no {number}, under which {count} {what} are: put it back, or each {harm}.")
+    return lines or _other_keys()
+
+
+def _other_keys() -> list[str]:
+    """A line for each ring whose keys have the right numbers and are not the ones that were used. One broken secret
+    means nothing; of a handful, one good one means that the ring is right."""
+    right: dict[str, bool] = {}
+    rings = _rings()
+    for secret in _sealed().select_related("key").order_by("pk")[:SAMPLE]:
+        ring = rings[secret.key.api_id]
+        name = "SIGNING_KEYS" if ring.purpose == "sign" else "SEALING_KEYS"
+        try:
+            token = opened(secret.key, secret, ring)
+        except SealBroken:
+            right.setdefault(name, False)
+            continue
+        right[name] = True
+        pepper = f"TOKEN_PEPPERS {secret.pepper_id}"
+        same = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id]) == bytes(secret.digest)
+        right[pepper] = same or right.get(pepper, False)
+    return [
+        f"{name} is not what the secrets were made with: put back the one that was."
+        for name in right
+        if not right[name]
     ]
 
 

@@ -17,8 +17,9 @@ from accounts.permissions import Role
 from accounts.policy import Denied
 from audit.actor import Actor
 from keys import services
+from keys.checks import rings
 from keys.models import Api, Key, Secret
-from keys.sealing import sealed_under
+from keys.sealing import header, sealed_under
 from keys.secrets import digest
 from keys.services import Created, Overlap, resealing
 from tests.keys_made import a_billing_key, confirmed, events
@@ -207,3 +208,40 @@ def test_deleted_keys_need_nothing(alice: User, made: Created):
 
     assert Key.objects.count() == 1
     assert all(ring.by_number == {} for ring in resealing.left())
+
+
+def found() -> list[str]:
+    """By `check --deploy --database default`, and what `serve` refuses to start with."""
+    said = [problem.msg for problem in rings(None, databases=["default"])]
+    assert said == resealing.unreadable()
+    return said
+
+
+def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made: Created, settings: Any):
+    with_totp(alice)
+    assert found() == []
+    newer(settings)
+    assert found() == []
+
+    for name in RINGS:
+        setattr(settings, name, {2: getattr(settings, name)[2]})
+
+    assert found() == [
+        "SEALING_KEYS has no 1, under which 3 secrets are: put it back, or each cannot be read.",
+        "TOKEN_PEPPERS has no 1, under which 1 keys are: put it back, or each is refused.",
+    ]
+    assert rings(None, databases=None) == []
+
+
+@pytest.mark.parametrize("name", ["SEALING_KEYS", "TOKEN_PEPPERS"])
+def test_another_key_under_the_same_number_is_reported(alice: User, made: Created, settings: Any, name: str):
+    setattr(settings, name, {1: b"x" * 32})
+
+    number = " 1" if name == "TOKEN_PEPPERS" else ""
+    assert found() == [f"{name}{number} is not what the secrets were made with: put back the one that was."]
+
+
+def test_one_broken_secret_does_not_stop_the_start(alice: User, made: Created):
+    Secret.objects.filter(key=a_billing_key(alice).key).update(sealed=header(1) + b"x" * 80, digest=b"y" * 32)
+
+    assert found() == []
