@@ -71,14 +71,14 @@ class Order(NamedTuple):
     def key(self) -> str:
         return "listing__key_id" if self.listed else "pk"
 
-    def of(self, keys: QuerySet[Key]) -> QuerySet[Key]:
+    def of(self, keys: QuerySet[Any]) -> QuerySet[Any]:
         if self.listed:
             # The index begins with the account, which the database carries over.
             keys = keys.filter(listing__account=F("account"))
         sign = "-" if self.down else ""
         return keys.annotate(place=self.expression).order_by(f"{sign}place", f"{sign}{self.key}")
 
-    def past(self, keys: QuerySet[Key], position: Position | None) -> QuerySet[Key]:
+    def past(self, keys: QuerySet[Any], position: Position | None) -> QuerySet[Any]:
         """The keys behind the position: a comparison of rows, which an index answers at any depth."""
         if position is None:
             return keys
@@ -126,7 +126,7 @@ def _found(among: Among, order: Order, start: Position | None) -> list[Position]
     return _rows(few, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")
 
 
-def _rows(keys: QuerySet[Key, Any], outside: str, inside: str = "") -> list[Position]:
+def _rows(keys: QuerySet[Any, Any], outside: str, inside: str = "") -> list[Position]:
     sql, params = keys.query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT place, key FROM ({sql} {inside}) AS found {outside} LIMIT %s", [*params, PAGE_SIZE + 1])
