@@ -1,4 +1,4 @@
-"""What `check --deploy --database default` says about secrets that cannot be read, and what `serve` does not start with."""
+"""What `check --deploy --database default` says about secrets nobody can read; `serve` does not start with them."""
 
 from __future__ import annotations
 
