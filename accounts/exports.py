@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import transaction
-from django.utils import timezone
-from import_export import fields, resources
+from import_export import fields
 
 from accounts import policy
 from accounts.filters import UserFilter
 from accounts.models import Account, User
 from accounts.permissions import Permission
+from accounts.tables import Table, as_file, utc
 from audit.actor import Actor
-from audit.neutral import neutral
 from audit.record import record
 
 
-class UserResource(resources.ModelResource):
-    """One row for each user; every cell is text that no spreadsheet takes for a formula."""
+class UserTable(Table):
+    """One row for each user."""
 
     status = fields.Field()
     second_factor = fields.Field()
@@ -42,24 +40,17 @@ class UserResource(resources.ModelResource):
         return "true" if user.second_factor else "false"  # type: ignore[attr-defined]
 
     def dehydrate_last_sign_in(self, user: User) -> str:
-        return _utc(user.last_login)
+        return utc(user.last_login)
 
     def dehydrate_created(self, user: User) -> str:
-        return _utc(user.created_at)
-
-    def export_field(self, field: fields.Field, instance: User, **options: Any) -> str:
-        return neutral(str(super().export_field(field, instance, **options)))
+        return utc(user.created_at)
 
 
 @transaction.atomic
 def export_users(*, by: Actor, account: Account, users: UserFilter) -> tuple[str, bytes]:
     """Name and content (CSV, UTF-8) of a file of what the filters let through, in the list's order. Raises Denied."""
     policy.require(by, Permission.LISTS_EXPORT, account=account)
-    table = UserResource().export(users.sorted())
+    table = UserTable().export(users.sorted(), format="csv")
     filters = users.active
     record("users.exported", by=by, account_id=account.pk, rows=len(table), filters=filters)
-    return f"keyward-{account.slug}-users-{timezone.now():%Y%m%dT%H%M%SZ}.csv", table.csv.encode()
-
-
-def _utc(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}Z" if moment else ""
+    return as_file(table, f"{account.slug}-users", "csv")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import ClassVar
 
 import django_filters
 from django import forms
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Lower
 
-from accounts.lists import LAST_PAGE, PAGE_SIZE, ListForm, PageFilter
+from accounts.lists import Column, PagedFilter
 from accounts.models import User
 from accounts.permissions import ACCOUNT_ROLES
 
@@ -18,18 +18,18 @@ STATUSES = (("active", "Active"), ("inactive", "Inactive"))
 NO_ROLE = "none"
 ROLES = (*((role.value, role.label) for role in ACCOUNT_ROLES), (NO_ROLE, "No role"))
 
-# A column's name in the address -> what it sorts by, and whether its first click sorts downwards.
-COLUMNS: dict[str, tuple[Any, bool]] = {
-    "nickname": (Lower("nickname"), False),
-    "email": (F("email"), False),
-    "signed_in": (F("last_login"), True),
-    "keys": (F("key_count"), True),
-    "created": (F("created_at"), True),
-}
 
-
-class UserFilter(django_filters.FilterSet):
+class UserFilter(PagedFilter):
     """`?q=&role=&status=&sort=&page=`; the queryset is that of accounts.selectors.people_of."""
+
+    columns: ClassVar = {
+        "nickname": Column("Nickname", Lower("nickname")),
+        "email": Column("E-mail", F("email")),
+        "keys": Column("Keys", F("key_count"), True),
+        "signed_in": Column("Last sign-in", F("last_login"), True),
+        "created": Column("Created", F("created_at"), True),
+    }
+    sorted_at_first = "nickname"
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
     role = django_filters.ChoiceFilter(
@@ -46,16 +46,6 @@ class UserFilter(django_filters.FilterSet):
         method="with_status",
         widget=forms.Select(attrs={"aria-label": "Status"}),
     )
-    sort = django_filters.ChoiceFilter(
-        label="Sort",
-        choices=[(sign + name, name) for name in COLUMNS for sign in ("", "-")],
-        widget=forms.HiddenInput,
-        method="unsorted",
-    )
-    page = PageFilter(label="Page", method="unsorted", min_value=1, max_value=LAST_PAGE)
-
-    class Meta:
-        form = ListForm
 
     def search(self, users: QuerySet[User], name: str, text: str) -> QuerySet[User]:
         """Start of any word of the nickname, or start of the e-mail."""
@@ -67,32 +57,3 @@ class UserFilter(django_filters.FilterSet):
 
     def with_status(self, users: QuerySet[User], name: str, status: str) -> QuerySet[User]:
         return users.filter(is_active=status == "active")
-
-    def unsorted(self, users: QuerySet[User], name: str, value: Any) -> QuerySet[User]:
-        """Sorting and cutting come last."""
-        return users
-
-    @property
-    def sort_by(self) -> str:
-        return self.form.cleaned_data["sort"] or "nickname"
-
-    @property
-    def page_number(self) -> int:
-        return self.form.cleaned_data["page"] or 1
-
-    @property
-    def active(self) -> dict[str, str]:
-        """The filters that narrow the list, as typed."""
-        return {name: self.form.cleaned_data[name] for name in ("q", "role", "status") if self.form.cleaned_data[name]}
-
-    def sorted(self) -> QuerySet[User]:
-        expression, _ = COLUMNS[self.sort_by.removeprefix("-")]
-        down = self.sort_by.startswith("-")
-        order = expression.desc(nulls_last=True) if down else expression.asc(nulls_first=True)
-        return self.qs.order_by(order, "-pk" if down else "pk")
-
-    def rows(self) -> tuple[list[User], bool]:
-        """The page's users, and whether there are more."""
-        start = (self.page_number - 1) * PAGE_SIZE
-        rows = list(self.sorted()[start : start + PAGE_SIZE + 1])
-        return rows[:PAGE_SIZE], len(rows) > PAGE_SIZE

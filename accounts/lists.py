@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 PAGE_SIZE = 50
 LAST_PAGE = 200  # whoever needs row 10,001 is better served by the search
+NOT_FILTERS = frozenset({"sort", "page", "after", "before"})
+
+
+class Column(NamedTuple):
+    """A column that sorts: its heading, what it sorts by, and whether its first click sorts downwards."""
+
+    label: str
+    expression: Any
+    down_first: bool = False
+
+
+class Heading(NamedTuple):
+    """A click sorts by the column, another the other way round. `sorted` is the value of aria-sort."""
+
+    label: str
+    url: str
+    sorted: str
 
 
 class ListForm(forms.Form):
     """Knows its fields, and refuses what it does not know."""
 
+    data: Any
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if unknown := sorted(set(self.data) - set(self.fields)):
             raise ValidationError(f"There is no filter “{unknown[0]}”. There are: {', '.join(self.fields)}.")
+        if repeated := sorted(name for name in self.data if len(self.data.getlist(name)) > 1):
+            raise ValidationError(f"The filter “{repeated[0]}” is given more than once.")
         return cleaned
 
 
@@ -27,26 +49,101 @@ class PageFilter(django_filters.Filter):
     field_class = forms.IntegerField
 
 
-class Heading(NamedTuple):
-    """A column that sorts: a click sorts by it, another the other way round. `sorted` is the value of aria-sort."""
+class ListFilter(django_filters.FilterSet):
+    """`?sort=` and what its subclasses filter by. `columns` are those that sort, by their names in the address."""
 
-    label: str
-    url: str
-    sorted: str
+    columns: ClassVar[dict[str, Column]]
+    sorted_at_first: ClassVar[str]
+
+    class Meta:
+        form = ListForm
+
+    @classmethod
+    def get_filters(cls) -> dict[str, django_filters.Filter]:
+        names = getattr(cls, "columns", {})
+        sort = django_filters.ChoiceFilter(
+            label="Sort",
+            choices=[(sign + name, name) for name in names for sign in ("", "-")],
+            widget=forms.HiddenInput,
+            method="untouched",
+        )
+        return super().get_filters() | {"sort": sort}
+
+    def untouched(self, rows: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
+        """Sorting and cutting come last."""
+        return rows
+
+    @property
+    def active(self) -> dict[str, str]:
+        """The filters that narrow the list, as typed. Call after `is_valid`, as everything below."""
+        return {name: self.data[name] for name in self.form.fields if name not in NOT_FILTERS and self.data.get(name)}
+
+    @property
+    def described(self) -> list[tuple[str, str]]:
+        """As `active`, in words."""
+        told = []
+        for name, value in self.active.items():
+            field = self.form.fields[name]
+            choices = {str(key): str(word) for key, word in getattr(field, "choices", ())}
+            told.append((str(field.label or name), choices.get(value, value)))
+        return told
+
+    @property
+    def sort_by(self) -> str:
+        return self.form.cleaned_data["sort"] or self.sorted_at_first
+
+    @property
+    def column(self) -> Column:
+        return self.columns[self.sort_by.removeprefix("-")]
+
+    @property
+    def down(self) -> bool:
+        return self.sort_by.startswith("-")
+
+    @property
+    def headings(self) -> dict[str, Heading]:
+        return {name: self._heading(name, column) for name, column in self.columns.items()}
+
+    def _heading(self, name: str, column: Column) -> Heading:
+        here = self.sort_by.removeprefix("-") == name
+        down = not self.down if here else column.down_first
+        told = ("descending" if self.down else "ascending") if here else ""
+        return Heading(column.label, self.elsewhere(sort=f"-{name}" if down else name), told)
+
+    def elsewhere(self, **changes: str) -> str:
+        """The address of the same list sorted otherwise, or of another page of it."""
+        query: QueryDict = self.data.copy()
+        for position in ("page", "after", "before"):
+            query.pop(position, None)
+        for name, value in changes.items():
+            query[name] = value
+        return f"?{query.urlencode()}"
 
 
-def heading(query: QueryDict, name: str, label: str, *, sort_by: str, down_first: bool) -> Heading:
-    here = sort_by.removeprefix("-") == name
-    down = not sort_by.startswith("-") if here else down_first
-    changed = query.copy()
-    changed.pop("page", None)
-    changed["sort"] = f"-{name}" if down else name
-    told = ("descending" if sort_by.startswith("-") else "ascending") if here else ""
-    return Heading(label, f"?{changed.urlencode()}", told)
+class PagedFilter(ListFilter):
+    """A list with numbered pages, for what no account has many thousands of."""
 
+    page = PageFilter(label="Page", method="untouched", min_value=1, max_value=LAST_PAGE)
 
-def page(query: QueryDict, number: int) -> str:
-    """The address of another page of the same list."""
-    changed = query.copy()
-    changed["page"] = str(number)
-    return f"?{changed.urlencode()}"
+    @property
+    def page_number(self) -> int:
+        return self.form.cleaned_data["page"] or 1
+
+    def sorted(self) -> QuerySet[Any]:
+        expression = self.column.expression
+        order = expression.desc(nulls_last=True) if self.down else expression.asc(nulls_first=True)
+        return self.qs.order_by(order, "-pk" if self.down else "pk")
+
+    def rows(self) -> tuple[list[Any], bool]:
+        """The page's rows, and whether there are more."""
+        start = (self.page_number - 1) * PAGE_SIZE
+        rows = list(self.sorted()[start : start + PAGE_SIZE + 1])
+        return rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
+
+    def neighbours(self, more: bool) -> dict[str, str]:
+        """The addresses of the pages before and after this one, empty where there is none."""
+        here = self.page_number
+        return {
+            "previous": self.elsewhere(page=str(here - 1)) if here > 1 else "",
+            "next": self.elsewhere(page=str(here + 1)) if more else "",
+        }

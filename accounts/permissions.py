@@ -23,6 +23,9 @@ class Permission(models.TextChoices):
     KEYS_SEE_OWN = "keys.see_own", "see own keys"
     KEYS_CHANGE = "keys.change", "create, edit, rotate, enable, disable, delete keys; see a revealable secret"
     KEYS_DISABLE = "keys.disable", "disable keys"
+    IP_LISTS_SEE = "ip_lists.see", "see IP lists"
+    IP_LISTS_CHANGE = "ip_lists.change", "create, change and delete IP lists"
+    IP_LISTS_IMPORT = "ip_lists.import", "add entries to IP lists"
     LOG_SEE = "log.see", "see the API log"
     TRAIL_SEE = "trail.see", "see the audit trail"
     LOG_EXPORT = "log.export", "export the API log and the audit trail"
@@ -50,6 +53,9 @@ GRANTS: dict[str, frozenset[Permission]] = {
             _P.KEYS_SEE,
             _P.KEYS_CHANGE,
             _P.KEYS_DISABLE,
+            _P.IP_LISTS_SEE,
+            _P.IP_LISTS_CHANGE,
+            _P.IP_LISTS_IMPORT,
             _P.LOG_SEE,
             _P.TRAIL_SEE,
             _P.LOG_EXPORT,
@@ -59,11 +65,12 @@ GRANTS: dict[str, frozenset[Permission]] = {
             _P.USERS_DEACTIVATE,
         }
     ),
-    Role.ACCOUNT_READER: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.LOG_SEE}),
+    Role.ACCOUNT_READER: frozenset({_P.OVERVIEW_SEE, _P.KEYS_SEE, _P.IP_LISTS_SEE, _P.LOG_SEE}),
     Role.AUDITOR: frozenset(
         {
             _P.OVERVIEW_SEE,
             _P.KEYS_SEE,
+            _P.IP_LISTS_SEE,
             _P.LOG_SEE,
             _P.TRAIL_SEE,
             _P.LOG_EXPORT,
@@ -73,7 +80,14 @@ GRANTS: dict[str, frozenset[Permission]] = {
     ),
     # Support's pages are Django admin; the portal's answer 403.
     Role.SUPPORT: frozenset(
-        {_P.ADMINISTRATION, _P.KEYS_DISABLE, _P.USERS_DEACTIVATE, _P.ACCOUNTS_CHANGE, _P.APIS_CHANGE}
+        {
+            _P.ADMINISTRATION,
+            _P.KEYS_DISABLE,
+            _P.IP_LISTS_IMPORT,
+            _P.USERS_DEACTIVATE,
+            _P.ACCOUNTS_CHANGE,
+            _P.APIS_CHANGE,
+        }
     ),
 }
 

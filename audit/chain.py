@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+from keys.secrets import redact
+
 PURPOSE = b"keyward-audit-v1"
 FIRST_PREV = bytes(32)
 LONGEST_TEXT = 4_000
@@ -21,8 +23,9 @@ _NOT_STORABLE = {0: "\N{REPLACEMENT CHARACTER}", **dict.fromkeys(range(0xD800, 0
 
 
 def storable(text: str) -> str:
-    """`text` as PostgreSQL can hold it, in text and in jsonb: no NUL, no lone surrogate, of bounded length."""
-    text = text.translate(_NOT_STORABLE)
+    """`text` as the trail may keep it for ever: as PostgreSQL can hold it, in text and in jsonb (no NUL, no lone
+    surrogate), of bounded length, and without the secrets that people paste where they do not belong."""
+    text = redact(text).translate(_NOT_STORABLE)
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 

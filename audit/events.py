@@ -42,6 +42,8 @@ def _event(name: str, sentence: str, *fields: str) -> tuple[str, EventType]:
     return name, EventType(name, sentence, frozenset(fields))
 
 
+_ENTRIES = ("entries", "sha256", "networks")
+
 # `changes` is {field: [old, new]}; `settings` is {field: value}; `filters` is {field: value as typed}.
 CATALOGUE: dict[str, EventType] = dict(
     [
@@ -80,6 +82,9 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("settings.changed", "{actor} changed the settings of {target}", "changes"),
         # APIs. `account` is the slug of the account that may now have keys.
         _event("api.added", "{actor} added the API {target}", "modules", "routes"),
+        # `changes` holds words of the policy, name, document, modules and routes; `keys` are the account's that lost a
+        # module.
+        _event("api.changed", "{actor} changed the API {target}", "changes", "keys"),
         _event("api.enabled", "{actor} enabled the API {target} for {account}", "account"),
         # Keys. `api` is the API's slug.
         _event("key.created", "{actor} created the {api} key {target}", "api", "settings"),
@@ -90,6 +95,34 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("key.disabled", "{actor} disabled {target}", "api"),
         _event("key.deleted", "{actor} deleted {target}", "api"),
         _event("key.reassigned", "{actor} gave {target} to another owner", "api", "changes"),
+        # `overlap` is how long the old secret goes on; `ends_on_use`, whether the new one's first use ends it early.
+        _event(
+            "key.secret_changed",
+            "{actor} changed the secret of {target}, with an overlap of {overlap}",
+            "api",
+            "overlap",
+            "ends_on_use",
+        ),
+        _event("key.overlap_ended", "{actor} ended the overlap of {target}", "api"),
+        _event(
+            "key.overlap_extended", "{actor} extended the overlap of {target} to {overlap} from then", "api", "overlap"
+        ),
+        # IP lists. `networks` names the first hundred of the entries, `sha256` is that of all their lines.
+        _event("ip_list.created", "{actor} created the IP list {target} with {entries} entries", "settings", *_ENTRIES),
+        _event("ip_list.edited", "{actor} edited the IP list {target}", "changes"),
+        _event("ip_list.entries_added", "{actor} added {entries} entries to the IP list {target}", *_ENTRIES),
+        _event(
+            "ip_list.entry_changed", "{actor} changed the entry {network} of the IP list {target}", "network", "changes"
+        ),
+        _event("ip_list.entries_enabled", "{actor} enabled {entries} entries of the IP list {target}", *_ENTRIES),
+        _event("ip_list.entries_disabled", "{actor} disabled {entries} entries of the IP list {target}", *_ENTRIES),
+        _event("ip_list.entries_deleted", "{actor} deleted {entries} entries of the IP list {target}", *_ENTRIES),
+        _event("ip_list.deleted", "{actor} deleted the IP list {target} with {entries} entries", *_ENTRIES),
+        # What could be read again of secrets that retired by themselves.
+        _event("secrets.destroyed", "{actor} destroyed the sealed forms of {count} retired secrets", "count"),
+        # One batch of `reseal`: `what` is secrets or second factors, `under` the newest keys' numbers by ring, and
+        # `peppered` how many moved to the newest pepper.
+        _event("secrets.resealed", "{actor} sealed {count} {what} again", "what", "count", "under", "peppered"),
         # Reading and taking away. `started` is the number of the export.started event that this one ends.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
         _event("export.started", "{actor} started an export of the {log} as {format}", "log", "format", "filters"),
@@ -111,7 +144,16 @@ CATALOGUE: dict[str, EventType] = dict(
             "rows",
             "reason",
         ),
+        _event("ip_lists.exported", "{actor} exported {rows} IP lists as {format}", "format", "filters", "rows"),
+        _event(
+            "ip_list.exported",
+            "{actor} exported {rows} entries of the IP list {target} as {format}",
+            "format",
+            "filters",
+            "rows",
+        ),
         _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
+        _event("keys.exported", "{actor} exported {rows} keys as {format}", "filters", "rows", "format"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
         # The API log. `since` and `until` bound the calls that are sealed; `sha256` is of their rows.

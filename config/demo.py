@@ -6,29 +6,22 @@ import json
 import os
 import secrets
 import shlex
-from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from accounts import services as people
 from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.actor import Actor
-from config.demo_calls import Asked, ask
+from config import demo_keys
+from config.demo_calls import ask
 from config.demo_history import repeat
+from config.demo_keys import CALLS
 from config.env import Misconfigured
 from config.secrets import kept
-from keys import apis
-from keys import services as keys
-from keys.addresses import parse_network
-from keys.models import Api
-from keys.terms import Terms
 
 BY = Actor.command("demo")
-API = "billing"
 NOTES = settings.VAR / "demo.json"
 PASSWORD = settings.VAR / "secrets" / "demo_password"
 # Account, nickname (and e-mail), role; olga has keys of her own and no role.
@@ -41,40 +34,6 @@ PEOPLE = (
     (None, "sam", Role.SUPPORT),
 )
 ACCOUNTS = {"acme": "Acme Telecom", "globex": "Globex"}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A key of the demo. `networks` are its IP ACL, `days` its lifetime."""
-
-    account: str
-    owner: str
-    name: str
-    platform: str
-    networks: tuple[str, ...] = ()
-    modules: frozenset[str] | None = None
-    days: int | None = None
-    enabled: bool = True
-
-
-SAMPLES = (
-    Sample("acme", "alice", "Invoice portal", "web"),
-    Sample("acme", "alice", "Payment import", "server", networks=("203.0.113.0/24", "2001:db8:7::/48"), days=90),
-    Sample("acme", "olga", "Field app", "mobile", modules=frozenset({"customers"}), days=10),
-    Sample("acme", "alice", "Old reporting", "desktop", enabled=False),
-    Sample("globex", "gina", "Globex shop", "web", networks=("198.51.100.7",)),
-)
-CALLS = (
-    *(Asked("Invoice portal", "GET", "/customers", "203.0.113.20"),) * 6,
-    *(Asked("Invoice portal", "GET", "/invoices?status=open", "203.0.113.21"),) * 4,
-    *(Asked("Payment import", "POST", "/payments", "203.0.113.8"),) * 5,
-    Asked("Payment import", "POST", "/payments", "192.0.2.66"),
-    *(Asked("Field app", "GET", "/customers/1042", "198.51.100.23"),) * 3,
-    Asked("Field app", "GET", "/invoices/88", "198.51.100.23"),
-    *(Asked("Old reporting", "GET", "/cdrs", "203.0.113.30"),) * 2,
-    *(Asked("Globex shop", "GET", "/customers", "198.51.100.7"),) * 3,
-    Asked("Globex shop", "GET", "/customers", "198.51.100.8"),
-)
 
 
 def wanted() -> bool:
@@ -94,12 +53,9 @@ def load() -> None:
     with transaction.atomic():
         accounts = {slug: people.create_account(slug=slug, name=name, by=BY) for slug, name in ACCOUNTS.items()}
         users = {nickname: _user(accounts, slug, nickname, role, password) for slug, nickname, role in PEOPLE}
-        api = Api.objects.get(slug=API)
-        for account in accounts.values():
-            apis.enable(api=api, account=account, by=BY)
-        tokens = {sample.name: _key(sample, accounts[sample.account], users[sample.owner], api) for sample in SAMPLES}
-        _note(tokens[SAMPLES[0].name])
-    ask(API, tokens, CALLS)
+        tokens = demo_keys.make(accounts, users, BY)
+        _note(tokens[CALLS[0].key][1])
+    ask(tokens, CALLS)
     repeat()
 
 
@@ -127,17 +83,6 @@ def _user(accounts: dict[str, Account], slug: str | None, nickname: str, role: R
     except people.Invalid as error:
         words = " ".join(error.messages)
         raise Misconfigured(f"KEYWARD_DEMO_PASSWORD is not usable: {words}") from error
-
-
-def _key(sample: Sample, account: Account, owner: User, api: Api) -> str:
-    terms = Terms(
-        name=sample.name,
-        fields={"website": "", "platform": sample.platform},
-        networks=tuple(parse_network(network) for network in sample.networks),
-        modules=sample.modules,
-        expires_at=timezone.now() + timedelta(days=sample.days) if sample.days else None,
-    )
-    return keys.create(account=account, api=api, terms=terms, by=BY, owner=owner, enabled=sample.enabled).token
 
 
 def _note(token: str) -> None:
@@ -168,4 +113,4 @@ def _curl(token: str) -> str:
     words = ["curl", "-i"]
     for name, value in headers.items():
         words += ["-H", f"{name}: {value}"]
-    return shlex.join([*words, f"http://localhost:{settings.GATEWAY_PORT}/v1/verify/{API}"])
+    return shlex.join([*words, f"http://localhost:{settings.GATEWAY_PORT}/v1/verify/billing"])

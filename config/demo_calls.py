@@ -20,21 +20,22 @@ class Asked:
     address: str
 
 
-def ask(api: str, tokens: Mapping[str, str], calls: Sequence[Asked]) -> None:
+def ask(tokens: Mapping[str, tuple[str, str]], calls: Sequence[Asked]) -> None:
+    """`tokens` are the API and the token of each key."""
     # Only here: the application connects to the database when it is imported.
     from config.asgi import application
 
-    asyncio.run(_ask(application, api, tokens, calls))
+    asyncio.run(_ask(application, tokens, calls))
 
 
-async def _ask(application: Any, api: str, tokens: Mapping[str, str], calls: Sequence[Asked]) -> None:
+async def _ask(application: Any, tokens: Mapping[str, tuple[str, str]], calls: Sequence[Asked]) -> None:
     inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     lifespan = asyncio.create_task(application({"type": "lifespan"}, inbox.get, outbox.put))
     await inbox.put({"type": "lifespan.startup"})
     await outbox.get()
     for call in calls:
-        await application(_scope(api, tokens[call.key], call), inbox.get, _ignore)
+        await application(_scope(*tokens[call.key], call), inbox.get, _ignore)
     await inbox.put({"type": "lifespan.shutdown"})
     await lifespan
 
@@ -45,7 +46,7 @@ def _scope(api: str, token: str, call: Asked) -> dict[str, Any]:
         "x-forwarded-for": call.address,
         "x-forwarded-method": call.method,
         "x-forwarded-uri": call.uri,
-        "x-forwarded-host": "billing.example.com",
+        "x-forwarded-host": f"{api}.example.com",
         "user-agent": "demo",
         "authorization": f"Bearer {token}",
     }

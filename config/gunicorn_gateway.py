@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ["KEYWARD_PLANE"] = "gateway"
 
 from django.conf import settings
 

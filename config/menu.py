@@ -25,6 +25,7 @@ class Entry:
 PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
     ("Overview", "overview", "home", (Permission.OVERVIEW_SEE,)),
     ("API keys", "key-list", "key", (Permission.KEYS_SEE, Permission.KEYS_SEE_OWN)),
+    ("IP lists", "ip-list-list", "list-bullet", (Permission.IP_LISTS_SEE,)),
     ("API logs", "log-list", "queue-list", (Permission.LOG_SEE,)),
     ("Audit trail", "trail-list", "finger-print", (Permission.TRAIL_SEE,)),
     ("Users", "user-list", "users", (Permission.USERS_SEE,)),

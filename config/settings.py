@@ -25,6 +25,8 @@ DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 1
 env.allow("KEYWARD_PASSWORD")
 # Set by `manage.py serve` for the servers it starts: its process number, with which they end.
 SUPERVISOR = env.number("KEYWARD_SUPERVISOR", None, 1, 2**22)
+# Set by the gateway's server (config/gunicorn_gateway.py).
+GATEWAY = env.choice("KEYWARD_PLANE", "portal", ("portal", "gateway")) == "gateway"
 PORT = env.port("PORT", 8000)
 GATEWAY_PORT = env.port("GATEWAY_PORT", 8001)
 METRICS_PORT = env.number("METRICS_PORT", None, 1, 65535)
@@ -45,10 +47,11 @@ if len({PORT, GATEWAY_PORT, METRICS_PORT}) != 3:
 secrets = Secrets(env, production=PRODUCTION, folder=VAR / "secrets")
 SECRET_KEY = secrets.text("SECRET_KEY")
 TOKEN_PEPPERS = secrets.ring("TOKEN_PEPPERS")
-SEALING_KEYS = secrets.ring("SEALING_KEYS")
+# Those of revealable tokens are the portal's alone: a gateway that was broken into cannot open one.
+SEALING_KEYS = {} if GATEWAY else secrets.ring("SEALING_KEYS")
 SIGNING_KEYS = secrets.ring("SIGNING_KEYS")
 AUDIT_KEYS = secrets.ring("AUDIT_KEYS")
-CHECKPOINT_KEY = secrets.key("CHECKPOINT_KEY")
+CHECKPOINT_KEY = b"" if GATEWAY else secrets.key("CHECKPOINT_KEY")
 GATEWAY_SECRETS = secrets.named("GATEWAY_SECRETS")
 
 # Keys and logs
@@ -131,6 +134,8 @@ INSTALLED_APPS += ["django.forms"]
 PGBOUNCER = env.boolean("PGBOUNCER", False)
 # Through PgBouncer they would not reach the server: there ALTER ROLE ... SET does it (docs/operations.md).
 LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
+# What the pages read is in memory or on disks without heads: looking a few hundred rows up is cheap.
+LIMITS += " -c random_page_cost=1.1"
 
 
 def database(name: str, options: dict[str, Any]) -> dict[str, Any]:

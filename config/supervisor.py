@@ -33,14 +33,26 @@ class Plane:
     name: str
     settings: str
     application: str
+    # What the plane has no use for: variables of its environment, with their `_FILE`.
+    withheld: tuple[str, ...] = ()
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "gunicorn", "-c", f"python:{self.settings}", self.application]
 
+    def environment(self) -> dict[str, str]:
+        withheld = {f"{name}{end}" for name in self.withheld for end in ("", "_FILE")}
+        given = {name: value for name, value in os.environ.items() if name not in withheld}
+        return given | {"KEYWARD_SUPERVISOR": str(os.getpid())}
+
 
 PLANES = (
     Plane("portal", "config.gunicorn_portal", "config.wsgi:application"),
-    Plane("gateway", "config.gunicorn_gateway", "config.asgi:application"),
+    Plane(
+        "gateway",
+        "config.gunicorn_gateway",
+        "config.asgi:application",
+        withheld=("SEALING_KEYS", "CHECKPOINT_KEY", "MAINTENANCE_DATABASE_URL", "EMAIL_URL", "KEYWARD_DEMO_PASSWORD"),
+    ),
 )
 
 
@@ -105,7 +117,7 @@ class Supervisor:
         process = subprocess.Popen(
             plane.command(),
             cwd=ROOT,
-            env=os.environ | {"KEYWARD_SUPERVISOR": str(os.getpid())},
+            env=plane.environment(),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

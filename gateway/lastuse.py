@@ -1,4 +1,5 @@
-"""When and from where each secret was last allowed: after the answers, sorted, at most once a minute a secret."""
+"""When and from where each secret was last allowed: after the answers, sorted, at most once a minute a secret and
+address."""
 
 from __future__ import annotations
 
@@ -8,13 +9,26 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
-# Sorted, because unsorted upserts of two processes deadlock; a secret destroyed meanwhile has no row to join.
-WRITE = """
-INSERT INTO keys_secretuse (secret_id, used_at, address)
-SELECT s.id, clock_timestamp(), u.address::inet
-FROM unnest(%s::uuid[], %s::text[]) AS u (id, address) JOIN keys_secret s ON s.id = u.id ORDER BY s.id
-ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, address = excluded.address
+# A secret's row tells of so many addresses, the most recent ones.
+MOST_ADDRESSES = 10
+
+# Secrets before their uses, as everyone locks them, and sorted, because unsorted upserts of two processes deadlock. One
+# that somebody is about to destroy is passed over, not waited for.
+WRITE = f"""
+WITH held AS MATERIALIZED (
+    SELECT id FROM keys_secret WHERE id = ANY(%s::uuid[]) ORDER BY id FOR KEY SHARE SKIP LOCKED
+)
+INSERT INTO keys_secretuse (secret_id, used_at, address, addresses)
+SELECT held.id, moment.at, (u.addresses ->> -1)::inet,
+    (SELECT jsonb_object_agg(address, moment.at) FROM jsonb_array_elements_text(u.addresses) address)
+FROM (SELECT clock_timestamp() AS at) moment,
+    unnest(%s::uuid[], %s::jsonb[]) AS u (id, addresses) JOIN held ON held.id = u.id ORDER BY held.id
+ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, address = excluded.address, addresses = (
+    SELECT jsonb_object_agg(address, at) FROM (
+        SELECT address, at FROM jsonb_each(keys_secretuse.addresses || excluded.addresses) AS one (address, at)
+        ORDER BY (at #>> '{{}}')::timestamptz DESC LIMIT {MOST_ADDRESSES}) latest)
 """
 
 
@@ -25,16 +39,26 @@ class LastUse:
     PAUSE = 1.0
 
     def __init__(self) -> None:
-        self._due: dict[UUID, str] = {}
-        self._noted: dict[UUID, float] = {}
+        self._due: dict[UUID, list[str]] = {}
+        self._noted: dict[UUID, dict[str, float]] = {}
         self._written_at = -self.PAUSE
 
     def note(self, uses: Iterable[tuple[UUID, str]]) -> None:
+        """A secret that is used from more addresses than are kept is noted from the first of each minute."""
         now = time.monotonic()
         for secret, address in uses:
-            if now - self._noted.get(secret, -self.EVERY) >= self.EVERY:
-                self._noted[secret] = now
-                self._due[secret] = address
+            noted = self._noted.get(secret)
+            if noted is None:
+                noted = self._noted[secret] = {}
+            elif now - noted.get(address, -self.EVERY) < self.EVERY:
+                continue
+            if len(noted) >= MOST_ADDRESSES and address not in noted:
+                oldest = min(noted, key=noted.__getitem__)
+                if now - noted[oldest] < self.EVERY:
+                    continue
+                del noted[oldest]
+            noted[address] = now
+            self._due.setdefault(secret, []).append(address)
 
     @property
     def due(self) -> bool:
@@ -49,6 +73,8 @@ class LastUse:
         now = time.monotonic()
         due, self._due, self._written_at = self._due, {}, now
         if len(self._noted) > 100_000:
-            self._noted = {secret: at for secret, at in self._noted.items() if now - at < self.EVERY}
+            self._noted = {
+                secret: noted for secret, noted in self._noted.items() if now - max(noted.values()) < self.EVERY
+            }
         secrets = sorted(due)
-        await connection.execute(WRITE, (secrets, [due[secret] for secret in secrets]))
+        await connection.execute(WRITE, (secrets, secrets, [Jsonb(due[secret]) for secret in secrets]))

@@ -45,6 +45,24 @@ def parse_network(text: str) -> Network:
     return network
 
 
+def shown(network: Network) -> str:
+    """As people write it: a single address without its /32 or /128."""
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+
+
+# A prefix shorter than this is rarely meant.
+WIDE_BELOW = {4: 8, 6: 32}
+
+
+def width_warning(network: Network) -> str:
+    """What a very wide network means, in words; empty for any other."""
+    if network.prefixlen >= WIDE_BELOW[network.version]:
+        return ""
+    if network.prefixlen == 0:
+        return f"{network} is every IPv{network.version} address there is: it restricts nothing."
+    return f"{network} is very wide: one in {2**network.prefixlen:,} of all IPv{network.version} addresses."
+
+
 @lru_cache(maxsize=16384)
 def parse_address(text: str) -> Address | None:
     """A client's address as a proxy reports it, IPv4-mapped IPv6 unmapped; None for anything that is not one."""

@@ -31,3 +31,15 @@ class NetworkField(models.Field):
 
     def get_prep_value(self, value: Any) -> Network | None:
         return self.to_python(value)
+
+
+@NetworkField.register_lookup
+class Admits(models.Lookup):
+    """`network__admits="203.0.113.7"`: the networks that an address lies in."""
+
+    lookup_name = "admits"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        network, network_params = self.process_lhs(compiler, connection)
+        address, address_params = self.process_rhs(compiler, connection)
+        return f"{network} >>= {address}::inet", (*network_params, *address_params)

@@ -3,83 +3,239 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, ClassVar
 
 import django_filters
 from django import forms
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Lower
+from django.core.exceptions import ValidationError
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Coalesce, Lower, Now, Right
+from django.db.models.lookups import Exact, LessThan
 
-from accounts.lists import LAST_PAGE, PAGE_SIZE, ListForm, PageFilter
-from keys.models import Api, Key
-from keys.selectors import STATUSES
+from accounts.lists import Column, ListFilter, ListForm
+from accounts.models import Account, User
+from keys.models import NEVER, Api, Key, KeyModule
+from keys.paging import Among, Order, Page, Position, page
+from keys.selectors import STATUSES, for_page, of_status
 
-# A column's name in the address -> what it sorts by, and whether its first click sorts downwards.
-COLUMNS: dict[str, tuple[Any, bool]] = {
-    "created": (F("created_at"), True),
-    "name": (Lower("name"), False),
-    "owner": (Lower("owner__nickname"), False),
-    "used": (F("used_at"), True),
-    "age": (F("secret_made_at"), False),
-}
+USED = Coalesce("listing__used_at", Value(NEVER))
+UNUSED = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
+EXPIRES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
+AGES = (("90", "90 days"), ("180", "180 days"), ("365", "1 year"))
 
 
-class KeyFilter(django_filters.FilterSet):
-    """`?q=&status=&api=&sort=&page=`; the queryset is that of keys.selectors.for_page."""
-
-    q = django_filters.CharFilter(label="Search", max_length=200, method="search")
-    status = django_filters.ChoiceFilter(
-        label="Status", choices=STATUSES, empty_label="Any status", widget=forms.Select(attrs={"aria-label": "Status"})
+def _choice(label: str, empty: str, choices: Iterable[tuple[str, str]]) -> Any:
+    """A drop-down that says what it is without a label beside it."""
+    return django_filters.ChoiceFilter(
+        label=label,
+        empty_label=empty,
+        choices=choices,
+        method="untouched",
+        widget=forms.Select(attrs={"aria-label": label}),
     )
-    api = django_filters.ChoiceFilter(label="API", field_name="api__slug", widget=forms.HiddenInput)
-    sort = django_filters.ChoiceFilter(
-        label="Sort",
-        choices=[(sign + name, name) for name in COLUMNS for sign in ("", "-")],
-        widget=forms.HiddenInput,
-        method="unsorted",
+
+
+def _days(days: str) -> Value:
+    return Value(timedelta(days=int(days)))
+
+
+def _unused_for(days: str) -> Q:
+    """A key that is younger than that and was never used has not been unused for so long."""
+    if days == "never":
+        return Q(Exact(USED, Value(NEVER)))
+    since = Now() - _days(days)
+    return Q(LessThan(USED, since), created_at__lt=since)
+
+
+class OwnerField(forms.CharField):
+    """A nickname, in any case; becomes the user."""
+
+    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account = account
+
+    def clean(self, value: Any) -> User | None:
+        if not (nickname := super().clean(value)):
+            return None
+        user = (
+            User.objects.annotate(small=Lower("nickname")).filter(account=self.account, small=nickname.lower()).first()
+        )
+        if user is None:
+            raise ValidationError(
+                f"There is no user “{nickname}” in this account. Type a nickname as the list shows it."
+            )
+        return user
+
+
+class OwnerFilter(django_filters.Filter):
+    field_class = OwnerField
+
+
+class KeyListForm(ListForm):
+    """Reads the position, which depends on what the list is sorted by: a text here, else a time."""
+
+    by_text = ("name", "owner")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        timed = (cleaned.get("sort") or "created").removeprefix("-") not in self.by_text
+        for name in ("after", "before"):
+            try:
+                cleaned[name] = Position.read(cleaned[name], timed=timed) if cleaned.get(name) else None
+            except ValidationError as error:
+                self.add_error(name, error)
+        if cleaned.get("after") and cleaned.get("before"):
+            raise ValidationError("A page comes after a position or before one, not both.")
+        return cleaned
+
+
+class KeyFilter(ListFilter):
+    """`keys` are those that the reader may see, of their account."""
+
+    columns: ClassVar = {
+        "created": Column("Created", F("created_at"), True),
+        "name": Column("Name", Lower("name")),
+        "owner": Column("Owner", F("listing__owner_name")),
+        "age": Column("Secret age", F("listing__secret_made_at")),
+        "used": Column("Last used", USED, True),
+    }
+    sorted_at_first = "-created"
+
+    q = django_filters.CharFilter(label="Search", max_length=200, method="untouched")
+    api = django_filters.ChoiceFilter(label="API", widget=forms.HiddenInput, method="untouched")
+    status = _choice("Status", "Any status", STATUSES)
+    owner = OwnerFilter(
+        label="Owner",
+        max_length=64,
+        method="untouched",
+        widget=forms.TextInput(attrs={"aria-label": "Owner", "placeholder": "Any owner", "list": "owners"}),
     )
-    page = PageFilter(label="Page", method="unsorted", min_value=1, max_value=LAST_PAGE)
+    module = _choice("Module", "Any module", ())
+    unused = _choice("Unused for", "Used or not", UNUSED)
+    expires = _choice("Expires within", "Any expiry", EXPIRES)
+    age = _choice("Secret older than", "Any secret age", AGES)
+    after = django_filters.CharFilter(label="Position", max_length=300, widget=forms.HiddenInput, method="untouched")
+    before = django_filters.CharFilter(label="Position", max_length=300, widget=forms.HiddenInput, method="untouched")
 
     class Meta:
-        form = ListForm
+        form = KeyListForm
 
-    def __init__(self, data: Any, queryset: QuerySet[Key], *, apis: Iterable[Api]) -> None:
-        super().__init__(data, queryset)
+    def __init__(
+        self, data: Any, keys: QuerySet[Key], *, account: Account, apis: Iterable[Api], everyones: bool = True
+    ) -> None:
+        super().__init__(data, keys)
+        self.account = account
+        self.tab = next((api for api in apis if api.slug == data.get("api")), None)
         self.filters["api"].extra["choices"] = [(api.slug, api.name) for api in apis]
+        if everyones:
+            self.filters["owner"].extra["account"] = account
+        else:
+            del self.filters["owner"]
+        module = self.filters["module"]
+        if self.tab:
+            module.extra["choices"] = [(of.slug, of.name) for of in self.tab.modules.order_by("position", "pk")]
+        else:
+            module.extra["error_messages"] = {"invalid_choice": "Choose the tab of an API before one of its modules."}
 
-    def search(self, keys: QuerySet[Key], name: str, text: str) -> QuerySet[Key]:
+    def filter_queryset(self, queryset: QuerySet[Key]) -> QuerySet[Key]:
+        return queryset.filter(self._matching(self._word_by_index))
+
+    def _matching(self, in_name: Callable[[str], Q]) -> Q:
+        asked = self.form.cleaned_data
+        conditions = {
+            "q": lambda text: self._search(text, in_name(text)),
+            "api": lambda slug: Q(api=self.tab),
+            "status": of_status,
+            "owner": lambda user: Q(owner=user),
+            "module": self._may_call,
+            "unused": _unused_for,
+            "expires": lambda days: Q(expires_at__gt=Now(), expires_at__lte=Now() + _days(days)),
+            "age": lambda days: Q(listing__secret_made_at__lt=Now() - _days(days)),
+        }
+        found = Q()
+        for name, condition in conditions.items():
+            if asked.get(name):
+                found &= condition(asked[name])
+        return found
+
+    def _search(self, text: str, in_name: Q) -> Q:
         """Start of any word of the name, start of nickname or e-mail, exact API ID, or the last 4 of it."""
-        found = (
-            Q(name__iregex=rf"(^|[^[:alnum:]]){re.escape(text)}")
-            | Q(owner__nickname__istartswith=text)
-            | Q(owner__email__istartswith=text)
-            | Q(public_id=text)
-        )
-        return keys.filter(found | Q(public_id__endswith=text) if len(text) == 4 else found)
+        # By what costs nothing first: of a row that it finds, the name is not looked at.
+        found = Q(public_id=text) | Q(owner__in=self._owners)
+        if len(text) == 4:
+            found |= Q(Exact(Right("public_id", 4), text))
+        return found | in_name
 
-    def unsorted(self, keys: QuerySet[Key], name: str, value: Any) -> QuerySet[Key]:
-        """Sorting and cutting come last, in `rows`."""
-        return keys
+    @cached_property
+    def _owners(self) -> list[int]:
+        """Looked up beforehand: numbers are found by an index, a subquery inside an OR is not."""
+        text = self.form.cleaned_data["q"]
+        named = User.objects.filter(Q(nickname__istartswith=text) | Q(email__istartswith=text), account=self.account)
+        return list(named.values_list("pk", flat=True))
+
+    def _word(self, text: str) -> Q:
+        return Q(name__iregex=rf"(^|[^[:alnum:]]){re.escape(text)}")
+
+    def _word_by_index(self, text: str) -> Q:
+        """The index finds the words wherever in the name they stand; the expression says how."""
+        words = Func(F("account"), F("name"), function="key_words")
+        wanted = Func(Value(self.account.pk), Value(text), function="key_words_wanted")
+        return Q(CombinedExpression(words, "@@", wanted, BooleanField())) & self._word(text)
+
+    def _may_call(self, slug: str) -> Q:
+        granted = KeyModule.objects.filter(key=OuterRef("pk"), module__api=self.tab, module__slug=slug)
+        return Q(all_modules=True) | Q(Exists(granted))
 
     @property
-    def sort_by(self) -> str:
-        return self.form.cleaned_data["sort"] or "-created"
-
-    @property
-    def page_number(self) -> int:
-        return self.form.cleaned_data["page"] or 1
-
-    @property
-    def active(self) -> bool:
+    def narrows(self) -> bool:
         """Whether anything narrows the list but its tab."""
-        return bool(self.form.cleaned_data["q"] or self.form.cleaned_data["status"])
+        return bool(self.active.keys() - {"api"})
 
-    def rows(self) -> tuple[list[Key], bool]:
-        """The page's keys, and whether there are more."""
-        expression, _ = COLUMNS[self.sort_by.removeprefix("-")]
-        down = self.sort_by.startswith("-")
-        order = expression.desc(nulls_last=True) if down else expression.asc(nulls_first=True)
-        start = (self.page_number - 1) * PAGE_SIZE
-        rows = list(self.qs.order_by(order, "-pk" if down else "pk")[start : start + PAGE_SIZE + 1])
-        return rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
+    @property
+    def order(self) -> Order:
+        return Order(self.column.expression, self.sort_by.removeprefix("-") not in ("created", "name"), self.down)
+
+    def _from_where(self) -> Q:
+        """What the filters say of the column that sorts, so that a page begins where they let the first key pass."""
+        asked, sort = self.form.cleaned_data, self.sort_by.removeprefix("-")
+        found = Q()
+        if asked["age"] and sort in ("age", "created"):
+            # No secret is older than its key.
+            column = "created_at" if sort == "created" else "listing__secret_made_at"
+            found &= Q(**{f"{column}__lt": Now() - _days(asked["age"])})
+        if asked["unused"] and sort == "used":
+            found &= _unused_for(asked["unused"])
+        if asked["unused"] not in ("", "never") and sort == "created":
+            found &= Q(created_at__lt=Now() - _days(asked["unused"]))
+        if asked.get("owner") and sort == "owner":
+            found &= Q(listing__owner_name=Lower(Value(asked["owner"].nickname)))
+        return found
+
+    @cached_property
+    def page(self) -> Page:
+        asked = self.form.cleaned_data
+        keys = self.queryset.filter(self._from_where())
+        among = Among(keys, self._matching(self._word), self._matching(self._word_by_index))
+        return page(among, self.order, asked["after"], asked["before"])
+
+    @property
+    def neighbours(self) -> dict[str, str]:
+        """The addresses of the pages before and behind this one, empty where there is none."""
+        here = self.page
+        return {
+            "previous": self.elsewhere(before=str(here.before)) if here.before else "",
+            "next": self.elsewhere(after=str(here.after)) if here.after else "",
+        }
+
+    def sorted(self) -> QuerySet[Key]:
+        """Every key that passes, with all that is shown of it."""
+        return self.order.of(for_page(self.qs))
+
+    def rows(self) -> list[Key]:
+        """The page's keys, with all that is shown of them."""
+        place = {found.key: place for place, found in enumerate(self.page.keys)}
+        return sorted(for_page(self.queryset.filter(pk__in=place)), key=lambda key: place[key.pk])

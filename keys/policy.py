@@ -1,4 +1,4 @@
-"""Which keys are someone's to see. May she change them? `accounts.policy` answers."""
+"""Which keys, APIs and IP lists are someone's to see. May she change them? `accounts.policy` answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from accounts.models import User
 from accounts.permissions import Permission
 from accounts.policy import has
-from keys.models import Api, Key
+from keys.models import Api, IpList, Key
 
 
 def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
@@ -29,3 +29,10 @@ def apis_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
     if not isinstance(user, User) or user.account_id is None:
         return Api.objects.none()
     return Api.objects.filter(enablements__account=user.account_id).defer("document").order_by("name", "pk")
+
+
+def ip_lists_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
+    """The IP lists of the account that this user may see; never another account's."""
+    if not isinstance(user, User) or user.account_id is None or not has(user, Permission.IP_LISTS_SEE):
+        return IpList.objects.none()
+    return IpList.objects.filter(account=user.account_id)

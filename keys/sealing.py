@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 VERSION = 1
 NONCE_LENGTH = 12
 _HEADER = struct.Struct(">BI")
+HEADER_LENGTH = _HEADER.size
 
 
 class SealBroken(Exception):
@@ -26,9 +27,8 @@ def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, k
     """Seal under the newest key of the ring (32 bytes each, by number)."""
     number = max(ring)
     nonce = secrets.token_bytes(NONCE_LENGTH)
-    header = _HEADER.pack(VERSION, number)
     bound = _additional_data(purpose, account, key, secret)
-    return header + nonce + AESGCM(ring[number]).encrypt(nonce, plain.encode(), bound)
+    return header(number) + nonce + AESGCM(ring[number]).encrypt(nonce, plain.encode(), bound)
 
 
 def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> str:
@@ -44,9 +44,14 @@ def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, accou
         raise SealBroken from error
 
 
+def header(number: int) -> bytes:
+    """What everything sealed under this key begins with."""
+    return _HEADER.pack(VERSION, number)
+
+
 def sealed_under(sealed: bytes) -> int:
-    """Number of the key that a sealed form needs."""
-    return int(_HEADER.unpack_from(sealed)[1])
+    """Number of the key that a sealed form needs, told by its beginning; 0, which no key has, if it is not one."""
+    return int(_HEADER.unpack_from(sealed)[1]) if len(sealed) >= HEADER_LENGTH else 0
 
 
 def _additional_data(purpose: str, account: int, key: str, secret: str) -> bytes:

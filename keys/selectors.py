@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+import uuid
+from datetime import timedelta
 
-from django.db.models import Case, F, OuterRef, QuerySet, Subquery, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Lower, Now
 
-from audit import selectors
-from keys.models import Key, Secret, SecretUse
+from accounts.models import Account, User
+from keys.models import Creation, Key
 
 EXPIRES_SOON = timedelta(days=14)
+MOST_OWNERS = 200
 STATUSES = (
     ("active", "Active"),
     ("expires_soon", "Expires soon"),
@@ -22,47 +21,44 @@ STATUSES = (
 )
 
 
+def of_status(status: str) -> Q:
+    """The keys of one of STATUSES, by the database's clock, as the gateway's."""
+    soon = Now() + Value(EXPIRES_SOON)
+    return {
+        "disabled": Q(enabled=False),
+        "expired": Q(enabled=True, expires_at__lte=Now()),
+        "expires_soon": Q(enabled=True, expires_at__gt=Now(), expires_at__lte=soon),
+        "active": Q(enabled=True) & (Q(expires_at=None) | Q(expires_at__gt=soon)),
+    }[status]
+
+
 def with_status(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """`status`: one of STATUSES, by the database's clock, as the gateway's."""
-    status = Case(
-        When(enabled=False, then=Value("disabled")),
-        When(expires_at__lte=Now(), then=Value("expired")),
-        When(expires_at__lte=Now() + Value(EXPIRES_SOON), then=Value("expires_soon")),
-        default=Value("active"),
-    )
-    return keys.annotate(status=status)
+    """`status`: one of STATUSES."""
+    return keys.annotate(status=Case(*(When(of_status(name), then=Value(name)) for name, _ in STATUSES)))
 
 
 def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
     """`secret_made_at` of the current secret; `used_at` and `used_from` of the last allowed call with any."""
-    current = Secret.objects.filter(key=OuterRef("pk"), retires_at=None)
-    used = SecretUse.objects.filter(secret__key=OuterRef("pk")).order_by(F("used_at").desc())
     return keys.annotate(
-        secret_made_at=Subquery(current.values("created_at")[:1]),
-        used_at=Subquery(used.values("used_at")[:1]),
-        used_from=Subquery(used.values("address")[:1]),
+        secret_made_at=F("listing__secret_made_at"), used_at=F("listing__used_at"), used_from=F("listing__used_from")
     )
 
 
 def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
     """All that a row of the list or a key's page shows, in a number of queries that does not grow with the rows."""
-    related = keys.select_related("api", "owner").prefetch_related("addresses", "modules", "api__modules")
+    related = keys.select_related("api", "owner").prefetch_related("addresses", "ip_lists", "modules", "api__modules")
     # A document may be megabytes, and every row would bring its own.
     related = related.defer("api__document")
     return with_use(with_status(related))
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One saved change of a key; `changes` is {field: [old, new]}."""
-
-    at: datetime
-    by: str
-    changes: dict[str, list[Any]]
+def owners_of(account: Account) -> list[str]:
+    """The nicknames of users who own keys, as far as a list to choose from is of use."""
+    owning = User.objects.filter(Exists(Key.objects.filter(owner=OuterRef("pk"), deleted_at=None)), account=account)
+    return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MOST_OWNERS])
 
 
-def last_edits(key: Key, count: int) -> list[Edit]:
-    """The last edits of the key, oldest first."""
-    events = selectors.events(key.account_id).filter(target_kind="key", target_id=key.public_id, name="key.edited")
-    newest = events.order_by("-seq")[:count]
-    return [Edit(event.at, event.actor, json.loads(event.body)["data"]["changes"]) for event in reversed(newest)]
+def made_by_form(token: uuid.UUID, account_id: int) -> Key | None:
+    """What a create form of the account made, if it was used."""
+    used = Creation.objects.select_related("key").filter(token=token, key__account=account_id).first()
+    return used.key if used else None

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 
 from accounts.models import Account
+from accounts.services import Invalid
 from keys.addresses import Network
 from keys.apis.policy import Field, Policy
+from keys.apis.words import FLAGS
 from keys.models import Key
 
 LONGEST_NAME = 200
 LONGEST_FIELD = 500
 MOST_ADDRESSES = 100
+MOST_LISTS = 100
 
 
-class Invalid(ValidationError):
-    """The terms cannot be granted; `message_dict` says for each field why, and what would be right."""
+class Listed(NamedTuple):
+    """An IP list as terms see it: what it is called, and the networks of its live entries."""
+
+    name: str
+    networks: tuple[Network, ...]
+
+
+Lists = Mapping[int, Listed]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`modules` are slugs, None means every module, later ones too; no `networks` means any address; `fields` are the
-    values of the policy's own fields."""
+    """`modules` are slugs, None means every module, later ones too; `ip_lists` are primary keys; without them and
+    without `networks` any address will do; `fields` are the values of the policy's own fields."""
 
     name: str
     fields: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[Network, ...] = ()
+    ip_lists: frozenset[int] = frozenset()
     modules: frozenset[str] | None = None
     expires_at: datetime | None = None
+    mask_phone: bool = False
+    hlr_lookup: bool = False
+    recordings: bool = False
 
     @classmethod
     def of(cls, key: Key) -> Terms:
@@ -42,23 +55,42 @@ class Terms:
             name=key.name,
             fields=dict(key.fields),
             networks=tuple(address.network for address in sorted(key.addresses.all(), key=lambda entry: entry.pk)),
+            ip_lists=frozenset(ip_list.pk for ip_list in key.ip_lists.all()),
             modules=None if key.all_modules else frozenset(module.slug for module in key.modules.all()),
             expires_at=key.expires_at,
+            mask_phone=key.mask_phone,
+            hlr_lookup=key.hlr_lookup,
+            recordings=key.recordings,
         )
 
-    def described(self) -> dict[str, Any]:
-        """As the trail keeps it: {field: value}, JSON-able."""
+    def value(self, setting: str) -> Any:
+        """What they say about one of the policy's settings, or about the name."""
+        return getattr(self, _attribute(setting))
+
+    def keeping(self, settings: Iterable[str], before: Terms) -> Terms:
+        """These terms, but for the settings named as they were before."""
+        return replace(self, **{_attribute(setting): before.value(setting) for setting in settings})
+
+    def described(self, lists: Lists) -> dict[str, Any]:
+        """As the trail keeps it: {field: value}, JSON-able. `lists` holds at least those of these terms."""
         return {
             "name": self.name,
             **self.fields,
             "addresses": [str(network) for network in self.networks],
+            "ip_lists": sorted(lists[pk].name for pk in self.ip_lists),
             "modules": "all" if self.modules is None else sorted(self.modules),
             "expiry": self.expires_at and self.expires_at.isoformat(timespec="seconds"),
+            **{flag: True for flag in FLAGS if getattr(self, flag)},
         }
 
 
-def checked(terms: Terms, policy: Policy, known_modules: Collection[str]) -> Terms:
-    """The terms, tidied. Raises Invalid with everything that is wrong but the expiry."""
+def _attribute(setting: str) -> str:
+    return {"addresses": "networks", "expiry": "expires_at"}.get(setting, setting)
+
+
+def checked(terms: Terms, policy: Policy, modules: Collection[str], ip_lists: Collection[int]) -> Terms:
+    """The terms, tidied. Raises Invalid with everything that is wrong but the expiry; `modules` are those of the API,
+    `ip_lists` those of the account."""
     errors: dict[str, str] = {}
 
     def take(name: str, text: str, required: bool, longest: int, shape: Field | None = None) -> str:
@@ -68,20 +100,48 @@ def checked(terms: Terms, policy: Policy, known_modules: Collection[str]) -> Ter
         return text
 
     name = take("name", terms.name, True, LONGEST_NAME)
-    values = {f.slug: take(f.slug, terms.fields.get(f.slug, ""), f.required, LONGEST_FIELD, f) for f in policy.fields}
+    if policy.name_kind == "username" and ":" in name:
+        errors["name"] = f"{name} has a colon, which ends the username in HTTP Basic. Leave it out."
+    values = {
+        f.slug: take(f.slug, terms.fields.get(f.slug, f.value), f.required, LONGEST_FIELD, f) for f in policy.fields
+    }
     if unknown := [slug for slug in terms.fields if slug not in values]:
         errors["fields"] = f"There is no field {unknown[0]!r}. The fields are {', '.join(values) or 'none'}."
     networks = tuple(dict.fromkeys(terms.networks))
-    if not networks and policy.addresses == "required":
-        errors["addresses"] = "Enter at least one address, such as 203.0.113.7."
+    if policy.addresses == "required" and not (networks or terms.ip_lists):
+        errors["addresses"] = "Enter at least one address, such as 203.0.113.7, or choose an IP list."
     if len(networks) > MOST_ADDRESSES:
         errors["addresses"] = f"There are {len(networks)} entries; a key can have {MOST_ADDRESSES}. Use wider ranges."
-    if problem := _modules_problem(terms.modules, known_modules):
+    if problem := _lists_problem(terms.ip_lists, ip_lists):
+        errors["ip_lists"] = problem
+    if problem := _modules_problem(terms.modules, modules):
         errors["modules"] = problem
+    for flag in FLAGS:
+        if getattr(terms, flag) and flag not in policy.flags:
+            errors[flag] = f"Keys of this API have no “{policy.called(flag)}”. Leave it off."
     if errors:
         raise Invalid(errors)
-    kept = {slug: value for slug, value in values.items() if value}
+    typed = [f.slug for f in policy.fields if f.kind != "fixed"]
+    kept = {slug: values[slug] for slug in typed if values[slug]}
     return replace(terms, name=name, fields=kept, networks=networks)
+
+
+def check_settled(before: Terms, after: Terms, policy: Policy) -> None:
+    """Raises Invalid, naming each, if these terms change what creation decided for good."""
+    errors = {}
+    for setting in sorted(policy.settled):
+        old, new = before.value(setting), after.value(setting)
+        if old != new and not (setting == "addresses" and set(old) == set(new)):
+            errors[setting] = f"{policy.called(setting)} {why_settled(setting, policy)} Leave it as it was."
+    if errors:
+        raise Invalid(errors)
+
+
+def why_settled(setting: str, policy: Policy) -> str:
+    """The end of a sentence that begins with the setting."""
+    if setting == "name" and policy.name_kind == "owner":
+        return "is the owner’s nickname: it changes only when the key is reassigned."
+    return f"is set at creation: it can't be {'extended' if setting == 'expiry' else 'changed'}."
 
 
 def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, latest: datetime | None) -> None:
@@ -110,22 +170,44 @@ def latest_expiry(created_at: datetime, longest_days: int | None) -> datetime | 
     return None if longest_days is None else created_at + timedelta(days=longest_days)
 
 
-def widened(before: Terms, after: Terms) -> list[str]:
-    """Which terms let more in than they did: of addresses, modules, expiry."""
+def widened(before: Terms, after: Terms, lists: Lists) -> list[str]:
+    """Which terms let more in than they did. `lists` holds those of both."""
     found = []
-    if before.networks and (not after.networks or not all(_within(entry, before.networks) for entry in after.networks)):
+    old, new = _admitted(before, lists), _admitted(after, lists)
+    if old is not None and (new is None or _union(old) != _union((*old, *new))):
         found.append("addresses")
     if before.modules is not None and (after.modules is None or after.modules - before.modules):
         found.append("modules")
     if before.expires_at is not None and (after.expires_at is None or after.expires_at > before.expires_at):
         found.append("expiry")
+    if before.mask_phone and not after.mask_phone:
+        found.append("mask_phone")
+    if after.recordings and not before.recordings:
+        found.append("recordings")
     return found
 
 
-def changes(before: Terms, after: Terms) -> dict[str, list[Any]]:
-    """{field: [old, new]} of what differs."""
-    old, new = before.described(), after.described()
-    return {name: [old.get(name), new.get(name)] for name in {**old, **new} if old.get(name) != new.get(name)}
+def changes(before: Terms, after: Terms, lists: Lists) -> dict[str, list[Any]]:
+    """{field: [old, new]} of what differs. `lists` holds those of both."""
+    old, new = before.described(lists), after.described(lists)
+    absent = dict.fromkeys(FLAGS, False)
+    pairs = {name: [old.get(name, absent.get(name)), new.get(name, absent.get(name))] for name in {**old, **new}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _admitted(terms: Terms, lists: Lists) -> tuple[Network, ...] | None:
+    """Everything that may call; None for any address. A list without live entries admits nobody."""
+    if not terms.networks and not terms.ip_lists:
+        return None
+    return (*terms.networks, *(network for pk in terms.ip_lists for network in lists[pk].networks))
+
+
+def _union(networks: Iterable[Network]) -> set[Network]:
+    """The same addresses in as few networks as there can be, so that equal unions are equal sets."""
+    networks = list(networks)
+    four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    return {*four, *six}
 
 
 def _problem(text: str, required: bool, longest: int, shape: Field | None) -> str | None:
@@ -138,6 +220,8 @@ def _problem(text: str, required: bool, longest: int, shape: Field | None) -> st
         return f"This is {len(text)} characters long. Use at most {longest}."
     if shape is not None and shape.kind == "choice" and text not in [choice.slug for choice in shape.choices]:
         return f"{text!r} is not a choice. Take one of {', '.join(choice.label for choice in shape.choices)}."
+    if shape is not None and shape.kind == "fixed" and text != shape.value:
+        return f"{shape.label} is always {shape.value}. Leave it as it is."
     if shape is not None and shape.kind == "url" and not _is_web_address(text):
         return f"{text} is not a web address. Write it like https://www.example.com."
     return None
@@ -159,5 +243,9 @@ def _modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> 
     return None if modules else "Take at least one, or all."
 
 
-def _within(entry: Network, among: Sequence[Network]) -> bool:
-    return any(entry.version == other.version and entry.subnet_of(other) for other in among)  # type: ignore[arg-type]
+def _lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:
+    if ip_lists - set(known):
+        return "There is no such IP list in this account. Choose from those that are there."
+    if len(ip_lists) > MOST_LISTS:
+        return f"There are {len(ip_lists)} IP lists; a key can have {MOST_LISTS}. Put their entries together in fewer."
+    return None

@@ -38,6 +38,7 @@ PROMISES = {
     "22": "Migrations do not hold calls up",
     "23": "Several hosts keep the same promises",
     "24": "Planted faults turn the gates red",
+    "25": "The list of a hundred thousand keys is as quick as that of a thousand",
 }
 _said: dict[str, list[str]] = {}
 _failed: set[str] = set()

@@ -1,13 +1,15 @@
-"""Keys of the Billing preset, made by the service itself, for tests."""
+"""Keys of the presets, made by the service itself, for tests."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models import Account, User
 from audit.actor import Actor, Confirmation
@@ -20,10 +22,48 @@ from tests.people import acting
 FIELDS = {"website": "https://shop.example", "platform": "server"}
 
 
-def billing_for(account: Account) -> Api:
-    api = Api.objects.get(slug="billing")
+# What each preset's form would make of the least that a person can fill in.
+LEAST: dict[str, dict[str, Any]] = {
+    "cloud-pbx": {"name": "dialer", "networks": (ip_network("203.0.113.0/24"),)},
+    "billing": {"name": "Invoice robot", "fields": FIELDS},
+    "sip-caller": {"name": "Autodialer", "days": 90, "modules": frozenset({"account-reader"})},
+    "lms-call-logic": {"name": "", "modules": frozenset({"detailed-reports"})},
+    "lynx": {"name": "", "modules": frozenset({"detailed-reports"})},
+    "textpeak": {"name": "SMS robot"},
+}
+
+
+def api_for(account: Account, slug: str) -> Api:
+    api = Api.objects.get(slug=slug)
     Enablement.objects.get_or_create(account=account, api=api)
     return api
+
+
+def billing_for(account: Account) -> Api:
+    return api_for(account, "billing")
+
+
+def least(slug: str, **other: Any) -> Terms:
+    """The least terms that a key of this preset can have, but for what is given."""
+    terms = dict(LEAST[slug])
+    if days := terms.pop("days", None):
+        terms["expires_at"] = timezone.now() + timedelta(days=days)
+    return Terms(**terms | other)
+
+
+def a_key_of(slug: str, user: User, *, owner: User | None = None, enabled: bool = True, **terms: Any) -> Created:
+    """A key of this preset in the user's account, created by that user, who owns it if nobody else does."""
+    token = uuid.uuid4()
+    assert user.account is not None
+    return create(
+        account=user.account,
+        api=api_for(user.account, slug),
+        terms=least(slug, **terms),
+        owner=owner or user,
+        enabled=enabled,
+        form_token=token,
+        by=confirmed(user, "key.create", str(token)),
+    )
 
 
 def confirmed(user: User, action: str, target: str) -> Actor:
@@ -36,18 +76,9 @@ def some_terms(*networks: str, **terms: Any) -> Terms:
 
 
 def a_billing_key(user: User, *networks: str, enabled: bool = True, owner: User | None = None, **terms: Any) -> Created:
-    """A key of the user's account, created by that user."""
-    token = uuid.uuid4()
-    assert user.account is not None
-    return create(
-        account=user.account,
-        api=billing_for(user.account),
-        terms=some_terms(*networks, **terms),
-        owner=owner,
-        enabled=enabled,
-        form_token=token,
-        by=confirmed(user, "key.create", str(token)),
-    )
+    """A Billing key of the user's account, created by that user."""
+    given = tuple(ip_network(network) for network in networks)
+    return a_key_of("billing", user, owner=owner, enabled=enabled, **{"networks": given} | terms)
 
 
 def events(name: str) -> list[Event]:

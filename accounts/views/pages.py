@@ -66,7 +66,7 @@ def answer(request: SignedIn, name: str, context: Mapping[str, Any], status: int
 def dialog(request: SignedIn, name: str, title: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
     """As `answer`, for what has no page of its own but this title: `accounts/_<name>.html`."""
     fragment = f"accounts/_{name}.html"
-    template = fragment if request.htmx else "accounts/dialog.html"
+    template = fragment if request.htmx else "dialog.html"
     return _private(request, template, {**context, "title": title, "fragment": fragment}, status)
 
 

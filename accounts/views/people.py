@@ -11,8 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import SignedIn, needs
 from accounts.exports import export_users
-from accounts.filters import COLUMNS, UserFilter
-from accounts.lists import heading, page
+from accounts.filters import UserFilter
 from accounts.permissions import Permission
 from accounts.policy import has
 from accounts.selectors import people_of, session_count
@@ -20,13 +19,6 @@ from accounts.views.pages import answer, found, may_change, own_account
 from keys.policy import visible_to
 from keys.selectors import with_status
 
-HEADINGS = {
-    "nickname": "Nickname",
-    "email": "E-mail",
-    "keys": "Keys",
-    "signed_in": "Last sign-in",
-    "created": "Created",
-}
 MOST_KEYS = 100
 
 
@@ -48,13 +40,9 @@ def user_list(request: SignedIn) -> HttpResponse:
             "may_export": has(request.user, Permission.LISTS_EXPORT),
             "invitations": account.invitations.order_by("-created_at", "-pk"),
             "now": timezone.now(),
-            "headings": {
-                name: heading(request.GET, name, label, sort_by=users.sort_by, down_first=COLUMNS[name][1])
-                for name, label in HEADINGS.items()
-            },
-            "previous": page(request.GET, users.page_number - 1) if users.page_number > 1 else "",
-            "next": page(request.GET, users.page_number + 1) if more else "",
-        },
+            "headings": users.headings,
+        }
+        | users.neighbours(more),
     )
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-import yaml
 from django.db import connection, transaction
+from django.db.models import F
 
 from accounts.models import Account
 from accounts.permissions import Permission
@@ -15,55 +11,108 @@ from accounts.policy import require
 from audit.actor import Actor
 from audit.events import Target
 from audit.record import record
-from keys.apis.document import modules_of
-from keys.apis.policy import Policy
-from keys.models import Api, Enablement, Module, Route
+from keys.apis.description import Description, preset, preset_slugs
+from keys.apis.difference import Difference, difference
+from keys.apis.storing import store
+from keys.models import Api, Enablement, Key
 
-PRESETS = Path(__file__).resolve().parent.parent / "presets"
+
+class Unsuitable(ValueError):
+    """Keys that are there could not follow the change; the text names word, value and what would be right."""
+
+
+class ChangedMeanwhile(Exception):
+    """What would change is no longer what was shown."""
 
 
 @transaction.atomic
 def install_presets() -> None:
-    """Add each preset that is not there yet: `<slug>.openapi.yaml` beside `<slug>.policy.yaml`."""
-    by = Actor.command("migrate")
+    """Add each preset that is not there yet. Those that are there stay as they are: they may have been changed."""
     with connection.cursor() as cursor:
         # Of two nodes that migrate at once, the second waits and finds them there.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('keys.apis.install_presets', 0))")
-    for path in sorted(PRESETS.glob("*.policy.yaml")):
-        slug = path.name.removesuffix(".policy.yaml")
-        if not Api.objects.filter(slug=slug).exists():
-            document = yaml.safe_load((PRESETS / f"{slug}.openapi.yaml").read_text(encoding="utf-8"))
-            add(slug=slug, document=document, rules=yaml.safe_load(path.read_text(encoding="utf-8")), by=by)
+    there = set(Api.objects.values_list("slug", flat=True))
+    for slug in preset_slugs():
+        if slug not in there:
+            add(slug=slug, description=preset(slug), by=Actor.command("migrate"))
 
 
 @transaction.atomic
-def add(*, slug: str, document: Mapping[str, Any], rules: Mapping[str, Any], by: Actor) -> Api:
-    """Add an API. `rules` are its policy's JSON. Raises BadDocument or BadPolicy."""
+def add(*, slug: str, description: Description, by: Actor) -> Api:
+    """Add an API."""
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.add", slug)
-    Policy.read(rules)
-    modules = modules_of(document)
-    api = Api.objects.create(slug=slug, name=document["info"]["title"], document=document, policy=rules)
-    for position, found in enumerate(modules):
-        module = Module.objects.create(api=api, slug=found.slug, name=found.name, position=position)
-        Route.objects.bulk_create(Route(module=module, method=method, template=path) for method, path in found.routes)
+    api = Api.objects.create(slug=slug, name=description.name, document=description.document, policy=description.rules)
+    store(api, description)
     record(
         "api.added",
         by=by,
         account_id=None,
         target=Target("api", api.slug, api.name),
-        modules=[module.slug for module in modules],
-        routes=[f"{method} {path}" for module in modules for method, path in module.routes],
+        modules=[module.slug for module in description.modules],
+        routes=[route.text for module in description.modules for route in module.routes],
     )
     return api
 
 
 @transaction.atomic
-def enable(*, api: Api, account: Account, by: Actor) -> None:
-    """Let the account have keys of the API."""
+def update(*, api: Api, description: Description, by: Actor, seen: Difference | None = None) -> Difference:
+    """Give the API another document or policy, and return what that changed.
+
+    Modules are known by their slugs, so that what keys were granted stays granted. A module that goes is taken from
+    every key that had it: such a key has fewer, or none at all, never more. `seen` is what someone was shown and
+    agreed to. Raises Unsuitable, or ChangedMeanwhile if it would be something else by now.
+    """
+    require(by, Permission.APIS_CHANGE, account=None)
+    by.spend_confirmation("api.change", api.slug)
+    api = Api.objects.select_for_update().get(pk=api.pk)
+    found = difference(api, description)
+    if seen is not None and seen != found:
+        raise ChangedMeanwhile(f"{api.name} or its keys were changed in the meantime. Look again at what would change.")
+    refuse_stranding(api, description, found.keys)
+    if not found.changes:
+        return found
+    api.name, api.document, api.policy = description.name, description.document, description.rules
+    api.save(update_fields=["name", "document", "policy"])
+    stripped = list(
+        Key.objects.select_for_update(of=("self",), no_key=True)
+        .filter(api=api, modules__slug__in=found.gone)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    # Whoever has one of them open in a form is told that it was changed.
+    Key.objects.filter(pk__in=stripped).update(version=F("version") + 1)
+    store(api, description)
+    for account in (None, *found.accounts):
+        keys = [str(key) for key in found.losing if account in (None, key.account_id)]
+        target = Target("api", api.slug, api.name)
+        record("api.changed", by=by, account_id=account, target=target, changes=found.changes, keys=keys)
+    return found
+
+
+def refuse_stranding(api: Api, description: Description, keys: int) -> None:
+    """Refuse what keys that are there could not follow: their secrets are stored in one way, and their names fixed."""
+    old, new = api.policy, description.policy
+    for word, before, after in (
+        ("secret", old.get("secret"), new.secret),
+        ("name_kind", old.get("name_kind", "text"), new.name_kind),
+        ("credentials", "signature" in old.get("credentials", ()), new.signs),
+    ):
+        if keys and before != after:
+            values = (old.get("credentials"), list(new.credentials)) if word == "credentials" else (before, after)
+            raise Unsuitable(
+                f"{word}: {values[0]!r} cannot become {values[1]!r} while there are keys of {api.name} ({keys}). "
+                "Delete them first, or add the API under another slug."
+            )
+
+
+@transaction.atomic
+def enable(*, api: Api, account: Account, by: Actor) -> bool:
+    """Let the account have keys of the API. Returns whether that is new."""
     require(by, Permission.APIS_CHANGE, account=account)
     by.spend_confirmation("api.enable", f"{account.slug}/{api.slug}")
     _, new = Enablement.objects.get_or_create(account=account, api=api)
     if new:
         target = Target("api", api.slug, api.name)
         record("api.enabled", by=by, account_id=account.pk, target=target, account=account.slug)
+    return new

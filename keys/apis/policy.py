@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from keys.apis import consistency, words
+from keys.apis.words import FLAGS, SETTINGS, BadPolicy, shown
+
 CREDENTIALS = ("bearer", "token", "raw", "api_key", "basic", "signature", "recording")
-FLAGS = ("mask_phone", "hlr_lookup", "recordings")
 
 # How a presented credential is written in front of the token; the first of a policy's is shown with a new secret.
 HEADERS = {
@@ -18,18 +20,22 @@ HEADERS = {
     "api_key": "X-API-Key: ",
 }
 
-# What every key has besides a name and an owner: the form asks it where the policy says, else under More settings.
-SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "enabled", *FLAGS)
+# What they are called where the policy says nothing else; the name and the modules it always names itself.
+LABELS = {
+    "addresses": "IP ACL",
+    "ip_lists": "IP lists",
+    "expiry": "Expiration",
+    "enabled": "Enabled",
+    "mask_phone": "Mask Phone Number",
+    "hlr_lookup": "HLR Lookup",
+    "recordings": "Allow to download call recordings",
+}
 
 # Names of the form's own fields, which a policy's must not take.
 RESERVED = frozenset(
     {"name", "owner", "every_module", "expires_on", "password", "form_token", "version", "fields", "api", *SETTINGS}
 )
-_SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
-
-
-class BadPolicy(ValueError):
-    """The policy cannot be used; the text names the key, the value and what would be right."""
+_MODULE_SLUG = re.compile(r"[a-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ModuleRule:
-    """What a policy adds to a module of the document (its tag's name): a number (menuItemId), and routes of its own,
-    `METHOD path-template?name=value`, in place of the tag's operations."""
+    """What a policy adds to a module of the document (its tag's name): a number (menuItemId); a slug, where the name
+    makes none or another's; and routes of its own, `METHOD path-template?name=value`, in place of the tag's operations.
+    """
 
     tag: str
     number: int | None = None
+    slug: str = ""
     routes: tuple[str, ...] = ()
 
 
@@ -107,40 +115,52 @@ class Policy:
         """What stands before the token in the header to paste; empty if no credential is a plain header."""
         return next((HEADERS[kind] for kind in self.credentials if kind in HEADERS), "")
 
+    @property
+    def settled(self) -> frozenset[str]:
+        """What creation decides for good. A username is, and the owner's nickname follows the owner alone."""
+        return frozenset(self.fixed) | (frozenset() if self.name_kind == "text" else {"name"})
+
+    def called(self, setting: str) -> str:
+        """What people read for the name and for each of SETTINGS."""
+        known = {**LABELS, "name": self.name_label, "modules": self.modules_called, **self.labels}
+        return known.get(setting, setting)
+
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Policy:
         if not isinstance(data, Mapping):
-            raise BadPolicy(f"A policy is a mapping of names to values, not {data!r}.")
-        _only(data, cls.__dataclass_fields__, "policy")
-        return cls(
-            noun=_text(data, "noun"),
-            plural=_text(data, "plural"),
-            name_label=_text(data, "name_label"),
-            modules_called=_text(data, "modules_called"),
-            credentials=_words(data, "credentials", CREDENTIALS, at_least=1),
-            secret=_word(data, "secret", ("revealable", "shown_once")),
-            unlisted_routes=_word(data, "unlisted_routes", ("deny", "allow")),
-            addresses=_word(data, "addresses", ("optional", "required")),
-            expiry=_word(data, "expiry", ("optional", "none", "required")),
-            name_kind=_word({"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")),
+            raise BadPolicy(f"A policy is a mapping of names to values, not {shown(data)}.")
+        words.only(data, cls.__dataclass_fields__, "policy")
+        policy = cls(
+            noun=words.line(data, "noun"),
+            plural=words.line(data, "plural"),
+            name_label=words.line(data, "name_label"),
+            modules_called=words.line(data, "modules_called"),
+            credentials=words.some_of(data, "credentials", CREDENTIALS, at_least=1),
+            secret=words.one_of(data, "secret", ("revealable", "shown_once")),
+            unlisted_routes=words.one_of(data, "unlisted_routes", ("deny", "allow")),
+            addresses=words.one_of(data, "addresses", ("optional", "required")),
+            expiry=words.one_of(data, "expiry", ("optional", "none", "required")),
+            name_kind=words.one_of({"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")),
             fields=_fields(data.get("fields", [])),
-            asks=_words({"asks": [], **data}, "asks", SETTINGS),
-            labels=_texts(data, "labels"),
-            notes=_texts(data, "notes"),
-            fixed=_words({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
-            flags=_words({"flags": [], **data}, "flags", FLAGS),
+            asks=words.some_of({"asks": [], **data}, "asks", SETTINGS),
+            labels=words.lines_by_name(data, "labels", ("name", *SETTINGS)),
+            notes=words.lines_by_name(data, "notes", ("name", *SETTINGS)),
+            fixed=words.some_of({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
+            flags=words.some_of({"flags": [], **data}, "flags", FLAGS),
             modules=_modules(data.get("modules", [])),
-            adds_leads=_lines(data, "adds_leads"),
-            recordings=_lines(data, "recordings"),
-            components=_lines(data, "components"),
-            documentation=_text({"documentation": "", **data}, "documentation", empty=True),
-            longest_days=_days(data.get("longest_days")),
+            adds_leads=words.lines(data, "adds_leads"),
+            recordings=words.lines(data, "recordings"),
+            components=words.lines(data, "components"),
+            documentation=words.line({"documentation": "", **data}, "documentation", empty=True),
+            longest_days=words.days(data, "longest_days"),
         )
+        consistency.check(policy)
+        return policy
 
 
 def _fields(data: Any) -> tuple[Field, ...]:
     if not isinstance(data, list):
-        raise BadPolicy(f"fields: {data!r} is not a list.")
+        raise BadPolicy(f"fields: {shown(data)} is not a list.")
     fields = tuple(_field(item) for item in data)
     slugs = [field.slug for field in fields]
     if doubled := next((slug for slug in slugs if slugs.count(slug) > 1), None):
@@ -150,98 +170,45 @@ def _fields(data: Any) -> tuple[Field, ...]:
 
 def _field(data: Any) -> Field:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"fields: {data!r} is not a mapping with slug, label, kind, required.")
-    _only(data, Field.__dataclass_fields__, "fields")
-    slug = _slug(data, "fields")
+        raise BadPolicy(f"fields: {shown(data)} is not a mapping with slug, label, kind, required.")
+    words.only(data, Field.__dataclass_fields__, "fields")
+    slug = words.slug(data, "fields")
     if slug in RESERVED:
         raise BadPolicy(f"fields: the slug {slug!r} belongs to every key's form. Choose another.")
-    kind = _word(data, "kind", ("text", "url", "choice", "fixed"))
+    kind = words.one_of(data, "kind", ("text", "url", "choice", "fixed"))
     required = data.get("required", False)
     if not isinstance(required, bool):
-        raise BadPolicy(f"fields: {slug}: required is {required!r}; write true or false.")
+        raise BadPolicy(f"fields: {slug}: required is {shown(required)}; write true or false.")
     choices = data.get("choices", [])
     if not isinstance(choices, list) or bool(choices) != (kind == "choice"):
         raise BadPolicy(f"fields: {slug}: a field of kind choice, and no other, has a list of choices.")
-    value = _text(data, "value") if kind == "fixed" else ""
+    value = words.line(data, "value") if kind == "fixed" else ""
     if "value" in data and kind != "fixed":
         raise BadPolicy(f"fields: {slug}: only a field of kind fixed has a value.")
-    return Field(slug, _text(data, "label"), kind, required, tuple(_choice(item, slug) for item in choices), value)
+    return Field(slug, words.line(data, "label"), kind, required, tuple(_choice(item, slug) for item in choices), value)
 
 
 def _modules(data: Any) -> tuple[ModuleRule, ...]:
     if not isinstance(data, list):
-        raise BadPolicy(f"modules: {data!r} is not a list of mappings with tag, number, routes.")
+        raise BadPolicy(f"modules: {shown(data)} is not a list of mappings with tag, number, slug, routes.")
     return tuple(_module(item) for item in data)
 
 
 def _module(data: Any) -> ModuleRule:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"modules: {data!r} is not a mapping with tag, number, routes.")
-    _only(data, ModuleRule.__dataclass_fields__, "modules")
+        raise BadPolicy(f"modules: {shown(data)} is not a mapping with tag, number, slug, routes.")
+    words.only(data, ModuleRule.__dataclass_fields__, "modules")
     number = data.get("number")
     if number is not None and (type(number) is not int or not 1 <= number < 2**31):
-        raise BadPolicy(f"modules: number: {number!r} is not a whole number from 1.")
-    return ModuleRule(_text(data, "tag"), number, _lines(data, "routes"))
-
-
-def _texts(data: Mapping[str, Any], name: str) -> dict[str, str]:
-    value = data.get(name, {})
-    if not isinstance(value, Mapping):
-        raise BadPolicy(f"{name}: {value!r} is not a mapping of settings to texts.")
-    _only(value, ("name", *SETTINGS), name)
-    return {setting: _text(value, setting) for setting in value}
-
-
-def _lines(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = data.get(name, [])
-    if not isinstance(value, list):
-        raise BadPolicy(f"{name}: {value!r} is not a list of texts.")
-    return tuple(_text({name: line}, name) for line in value)
+        raise BadPolicy(f"modules: number: {shown(number)} is not a whole number from 1.")
+    slug = data.get("slug", "")
+    if not isinstance(slug, str) or (slug and not _MODULE_SLUG.fullmatch(slug)):
+        raise BadPolicy(f"modules: the slug {shown(slug)} is not up to 64 small letters, digits and hyphens.")
+    return ModuleRule(words.line(data, "tag"), number, slug, words.lines(data, "routes"))
 
 
 def _choice(data: Any, field: str) -> Choice:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"fields: {field}: the choice {data!r} is not a mapping with slug and label.")
-    _only(data, Choice.__dataclass_fields__, f"fields: {field}: choices")
-    return Choice(_slug(data, f"fields: {field}: choices"), _text(data, "label"))
-
-
-def _only(data: Mapping[str, Any], known: Any, where: str) -> None:
-    if unknown := [name for name in data if name not in known]:
-        raise BadPolicy(f"{where}: {unknown[0]!r} is unknown. Known are {', '.join(known)}.")
-
-
-def _text(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
-    value = data.get(name)
-    if not isinstance(value, str) or not value.isprintable() or len(value) > 200 or not (value.strip() or empty):
-        raise BadPolicy(f"{name}: {value!r} is not a line of at most 200 characters.")
-    return value.strip()
-
-
-def _days(value: Any) -> int | None:
-    if value is not None and (type(value) is not int or not 1 <= value <= 36500):
-        raise BadPolicy(f"longest_days: {value!r} is not a whole number from 1 to 36500.")
-    return value
-
-
-def _slug(data: Mapping[str, Any], where: str) -> str:
-    value = data.get("slug")
-    if not isinstance(value, str) or not _SLUG.fullmatch(value):
-        raise BadPolicy(f"{where}: the slug {value!r} is not small letters, digits and _, beginning with a letter.")
-    return value
-
-
-def _word(data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Any:
-    value = data.get(name)
-    if value not in known:
-        raise BadPolicy(f"{name}: {value!r} is unknown. Write one of {', '.join(known)}.")
-    return value
-
-
-def _words(data: Mapping[str, Any], name: str, known: tuple[str, ...], *, at_least: int = 0) -> tuple[str, ...]:
-    value = data.get(name)
-    if not isinstance(value, list) or len(value) < at_least:
-        raise BadPolicy(f"{name}: {value!r} is not a list of {', '.join(known)}.")
-    if unknown := [word for word in value if word not in known]:
-        raise BadPolicy(f"{name}: {unknown[0]!r} is unknown. Known are {', '.join(known)}.")
-    return tuple(value)
+        raise BadPolicy(f"fields: {field}: the choice {shown(data)} is not a mapping with slug and label.")
+    words.only(data, Choice.__dataclass_fields__, f"fields: {field}: choices")
+    return Choice(words.slug(data, f"fields: {field}: choices"), words.line(data, "label"))

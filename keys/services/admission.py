@@ -6,7 +6,7 @@ from accounts import policy
 from accounts.permissions import Permission
 from audit.actor import Actor
 from audit.events import Target
-from keys.models import Key
+from keys.models import Api, Key
 
 
 def admitted(key: Key, permission: Permission, by: Actor) -> Key:
@@ -16,8 +16,15 @@ def admitted(key: Key, permission: Permission, by: Actor) -> Key:
     """
     policy.require(by, permission, account=key.account)
     policy.require_active(key.account)
+    held(key.api_id)
     rows = Key.objects.select_for_update(of=("self",), no_key=True).select_related("account", "api", "owner")
     return rows.defer("api__document").get(pk=key.pk, deleted_at=None)
+
+
+def held(api_id: int) -> Api:
+    """The API as it is now, without its document; neither its policy nor its modules change until the commit."""
+    query = "SELECT id, slug, name, policy FROM keys_api WHERE id = %s FOR KEY SHARE"
+    return Api.objects.raw(query, [api_id])[0]
 
 
 def target_of(key: Key) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import NamedTuple
 
 from django.conf import settings
@@ -15,9 +16,10 @@ from accounts.permissions import Permission
 from audit.actor import Actor
 from audit.record import record
 from keys.apis.policy import Policy
-from keys.models import Address, Api, Creation, Enablement, Key, KeyModule, Module
+from keys.models import Api, Creation, Enablement, Key
 from keys.secrets import Minted, mint
-from keys.services.admission import target_of
+from keys.services.admission import held, target_of
+from keys.services.granting import grant, lists_of, modules_of, put
 from keys.services.secret import insert_secret
 from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
 
@@ -53,7 +55,8 @@ def create(
     enabled: bool = True,
     form_token: uuid.UUID | None = None,
 ) -> Created:
-    """Make a key with its first secret. The owner is whoever creates it, unless given.
+    """Make a key with its first secret. The owner is whoever creates it, unless given; a policy whose keys are called
+    by their owner's nickname wants one given, and puts that name into the terms.
 
     A form token makes one key, however often and however parallel it is sent. Raises Denied, AccountNotActive,
     NotConfirmed, AlreadyCreated, Invalid.
@@ -63,30 +66,25 @@ def create(
     form_token = form_token or uuid.uuid4()
     _refuse_second_use(form_token, account)
     by.spend_confirmation("key.create", str(form_token))
-    rules = Policy.read(api.policy)
-    modules = {module.slug: module for module in Module.objects.filter(api=api).order_by("position")}
+    api = held(api.pk)
+    rules, modules = Policy.read(api.policy), modules_of(api.pk)
     if not Enablement.objects.filter(account=account, api=api).exists():
         raise Invalid({"api": f"The API {api.name} is not enabled for this account."})
-    terms = checked(terms, rules, modules)
+    owner = _owner(owner, account, rules, by)
+    if rules.name_kind == "owner":
+        terms = replace(terms, name=owner.nickname)
+    lists = lists_of(account, terms.ip_lists)
+    terms = checked(terms, rules, modules, lists)
     now = timezone.now()
     check_expiry(terms.expires_at, rules, now=now, latest=latest_expiry(now, longest_days(account, rules)))
-    key, minted = _insert(
-        Key(
-            account=account,
-            api=api,
-            owner=_owner(owner, account, by),
-            name=terms.name,
-            fields=terms.fields,
-            enabled=enabled,
-            expires_at=terms.expires_at,
-            all_modules=terms.modules is None,
-        )
-    )
-    Address.objects.bulk_create(Address(key=key, network=network) for network in terms.networks)
-    KeyModule.objects.bulk_create(KeyModule(key=key, module=modules[slug]) for slug in sorted(terms.modules or ()))
+    key = Key(account=account, api=api, owner=owner, enabled=enabled)
+    put(key, terms)
+    key.username = terms.name if rules.name_kind == "username" else ""
+    minted = _insert(key, rules)
+    grant(key, None, terms, modules)
     insert_secret(key, minted.token, rules)
     Creation.objects.create(token=form_token, key=key)
-    asked = terms.described() | {"owner": key.owner.nickname, "enabled": enabled}
+    asked = terms.described(lists) | {"owner": owner.nickname, "enabled": enabled}
     record("key.created", by=by, account_id=account.pk, target=target_of(key), api=api.slug, settings=asked)
     return Created(key, minted.token)
 
@@ -103,18 +101,20 @@ def _refuse_second_use(form_token: uuid.UUID, account: Account) -> None:
     raise AlreadyCreated(used.key)
 
 
-def _owner(owner: User | None, account: Account, by: Actor) -> User:
-    if owner is None:
-        if by.kind != "user":
-            raise Invalid({"owner": f"{by.label} is no user. Say whose key it is."})
-        owner = User.objects.get(pk=by.id)
-    if owner.account_id != account.pk or not owner.is_active:
-        raise Invalid({"owner": f"{owner.nickname} is not an active user of this account."})
-    return owner
+def _owner(owner: User | None, account: Account, rules: Policy, by: Actor) -> User:
+    if owner is None and rules.name_kind == "owner":
+        raise Invalid({"owner": f"{rules.name_label}: choose whose key it is."})
+    if owner is None and by.kind != "user":
+        raise Invalid({"owner": f"{by.label} is no user. Say whose key it is."})
+    # As the database knows them now; the account's lock keeps them active until the commit.
+    found = User.objects.filter(pk=owner.pk if owner else by.id, account=account, is_active=True).first()
+    if found is None:
+        raise Invalid({"owner": f"{owner.nickname if owner else by.label} is not an active user of this account."})
+    return found
 
 
-def _insert(key: Key) -> tuple[Key, Minted]:
-    """The row under an API ID that no key ever had."""
+def _insert(key: Key, rules: Policy) -> Minted:
+    """The row under an API ID that no key ever had; returns its token."""
     for _ in range(MOST_TRIES):
         minted = mint(settings.TOKEN_PREFIX)
         key.public_id = minted.public_id
@@ -122,8 +122,16 @@ def _insert(key: Key) -> tuple[Key, Minted]:
             with transaction.atomic():
                 key.save(force_insert=True)
         except IntegrityError:
+            # Whoever waited here for another's commit sees it now.
+            _refuse_taken_username(key, rules)
             if not Key.objects.filter(public_id=minted.public_id).exists():
                 raise
         else:
-            return key, minted
+            return minted
     raise RuntimeError(f"No free API ID in {MOST_TRIES} tries; is the random source broken?")
+
+
+def _refuse_taken_username(key: Key, rules: Policy) -> None:
+    same = Key.objects.filter(account=key.account_id, api=key.api_id, username=key.username, deleted_at=None)
+    if key.username and same.exists():
+        raise Invalid({"name": f"{rules.name_label} {key.username} is taken by another {rules.noun}. Choose another."})

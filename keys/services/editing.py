@@ -9,9 +9,10 @@ from accounts.permissions import Permission
 from audit.actor import Actor
 from audit.record import record
 from keys.apis.policy import Policy
-from keys.models import Address, Key, KeyModule, Module
+from keys.models import Key
 from keys.services.admission import admitted, target_of
-from keys.terms import Terms, changes, check_expiry, checked, latest_expiry, longest_days, widened
+from keys.services.granting import COLUMNS, grant, lists_of, modules_of, put
+from keys.terms import Terms, changes, check_expiry, check_settled, checked, latest_expiry, longest_days, widened
 
 
 class Stale(Exception):
@@ -34,25 +35,21 @@ def edit(*, key: Key, version: int, terms: Terms, by: Actor) -> Key:
     if key.version != version:
         raise Stale(key, key.version - version)
     rules = Policy.read(key.api.policy)
-    modules = {module.slug: module for module in Module.objects.filter(api=key.api_id).order_by("position")}
-    before, terms = Terms.of(key), checked(terms, rules, modules)
+    modules, before = modules_of(key.api_id), Terms.of(key)
+    lists = lists_of(key.account, before.ip_lists | terms.ip_lists)
+    terms = checked(terms, rules, modules, lists)
+    check_settled(before, terms, rules)
     if terms.expires_at != before.expires_at:
         latest = latest_expiry(key.created_at, longest_days(key.account, rules))
         check_expiry(terms.expires_at, rules, now=timezone.now(), latest=latest)
-    changed = changes(before, terms)
+    changed = changes(before, terms, lists)
     if not changed:
         return key
-    if widened(before, terms):
+    if widened(before, terms, lists):
         by.spend_confirmation("key.edit", key.public_id)
-    key.name, key.fields, key.expires_at = terms.name, dict(terms.fields), terms.expires_at
-    key.all_modules = terms.modules is None
+    put(key, terms)
     key.version += 1
-    key.save(update_fields=["name", "fields", "expires_at", "all_modules", "version"])
-    key.addresses.exclude(network__in=terms.networks).delete()
-    new = [network for network in terms.networks if network not in before.networks]
-    Address.objects.bulk_create(Address(key=key, network=network) for network in new)
-    key.grants.exclude(module__slug__in=terms.modules or ()).delete()
-    added = sorted((terms.modules or frozenset()) - (before.modules or frozenset()))
-    KeyModule.objects.bulk_create(KeyModule(key=key, module=modules[slug]) for slug in added)
+    key.save(update_fields=[*COLUMNS, "version"])
+    grant(key, before, terms, modules)
     record("key.edited", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changed)
     return key

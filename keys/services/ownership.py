@@ -10,6 +10,7 @@ from accounts.permissions import Permission
 from accounts.services import deactivate_user
 from audit.actor import Actor
 from audit.record import record
+from keys.apis.policy import Policy
 from keys.models import Key
 from keys.services.admission import admitted, target_of
 from keys.terms import Invalid
@@ -62,7 +63,10 @@ def _give(key: Key, owner: User, by: Actor) -> None:
         return
     changes = {"owner": [key.owner.nickname, owner.nickname]}
     key.owner = owner
-    key.save(update_fields=["owner"])
+    if Policy.read(key.api.policy).name_kind == "owner" and key.name != owner.nickname:
+        changes["name"] = [key.name, owner.nickname]
+        key.name = owner.nickname
+    key.save(update_fields=["owner", "name"])
     record("key.reassigned", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changes)
 
 

@@ -33,9 +33,19 @@ def insert_secret(key: Key, token: str, rules: Policy) -> Secret:
     secret.pepper_id = max(settings.TOKEN_PEPPERS)
     secret.digest = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id])
     if ring := ring_of(rules):
-        secret.sealed = seal(token, ring=ring.keys, purpose=ring.purpose, **_place(key, secret))
+        secret.sealed = sealed_in(ring, key, secret, token)
     secret.save(force_insert=True)
     return secret
+
+
+def locked_secrets(key: Key) -> list[Secret]:
+    """All of the key's, locked in the order in which everyone locks secrets: the gateway's writer of last uses too."""
+    return list(key.secrets.select_for_update().order_by("pk"))
+
+
+def sealed_in(ring: Ring, key: Key, secret: Secret, token: str) -> bytes:
+    """The token as it is kept: under the ring's newest key, for this place alone."""
+    return seal(token, ring=ring.keys, purpose=ring.purpose, **_place(key, secret))
 
 
 def opened(key: Key, secret: Secret, ring: Ring) -> str:

@@ -10,6 +10,7 @@ from audit.actor import Actor
 from audit.record import record
 from keys.models import Key
 from keys.services.admission import admitted, target_of
+from keys.services.secret import locked_secrets
 
 
 @transaction.atomic
@@ -35,6 +36,7 @@ def delete(*, key: Key, by: Actor) -> Key:
     key = admitted(key, Permission.KEYS_CHANGE, by)
     key.deleted_at = timezone.now()
     key.save(update_fields=["deleted_at"])
+    locked_secrets(key)
     key.secrets.all().delete()
     record("key.deleted", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
     return key

@@ -6,13 +6,17 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
+from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import require_active
 from keys.apis.policy import Policy
 from keys.forms import CreateForm
+from keys.models import Key
 from keys.policy import apis_of
+from keys.selectors import made_by_form
 from keys.services import AlreadyCreated, Invalid, create
-from keys.views.pages import account_of, answer, confirmed, posted
+from keys.views.credential import shown
+from keys.views.pages import account_of, confirmed, dialog, offer, posted, status_of
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -23,28 +27,39 @@ def key_new(request: SignedIn) -> HttpResponse:
     apis, slug = list(apis_of(request.user)), request.GET.get("api", "")
     chosen = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]
     if not chosen:
-        return answer(request, "choose", {"apis": apis, "unknown": slug}, 404 if slug else 200)
+        return dialog(request, "choose", "Add API key", {"apis": apis, "unknown": slug}, 404 if slug else 200)
     api = chosen[0]
     rules = Policy.read(api.policy)
-    form = CreateForm(posted(request), account=account, rules=rules, modules=api.modules.order_by("position"))
+    form = CreateForm(posted(request), offer=offer(request, api, rules))
     form.ask(request.user, "key.create", str(form["form_token"].value()))
     context = {"form": form, "api": api, "rules": rules}
-    if form.is_valid():
-        token = form.cleaned_data["form_token"]
-        by = confirmed(request, form)
-        try:
-            if by:
-                made = create(
-                    account=account,
-                    api=api,
-                    terms=form.terms,
-                    enabled=form.cleaned_data["enabled"],
-                    form_token=token,
-                    by=by,
-                )
-                return answer(request, "created", context | {"key": made.key, "token": made.token})
-        except AlreadyCreated as already:
-            return answer(request, "already", context | {"key": already.key}, 409)
-        except Invalid as problem:
-            form.refuse(problem)
-    return answer(request, "new", context, 422 if request.method == "POST" else 200)
+    # Before anything else is looked at: who sends a used form again has nothing to confirm or correct.
+    if made := _made_already(form, account):
+        return dialog(request, "already", "Already created", {"key": made}, 409)
+    by = confirmed(request, form) if form.is_valid() else None
+    try:
+        if by:
+            new = create(
+                account=account,
+                api=api,
+                terms=form.terms,
+                owner=form.owner,
+                enabled=form.cleaned_data["enabled"],
+                form_token=form.cleaned_data["form_token"],
+                by=by,
+            )
+            context |= {"key": new.key, "credential": shown(new.key, rules, new.token), "warnings": form.warnings}
+            return dialog(request, "created", f"{rules.noun[:1].upper()}{rules.noun[1:]} created", context)
+    except AlreadyCreated as already:
+        return dialog(request, "already", "Already created", {"key": already.key}, 409)
+    except Invalid as problem:
+        form.refuse(problem)
+    return dialog(request, "new", f"Add {rules.noun}", context, status_of(request))
+
+
+def _made_already(form: CreateForm, account: Account) -> Key | None:
+    if not form.is_bound:
+        return None
+    form.is_valid()
+    token = form.cleaned_data.get("form_token")
+    return made_by_form(token, account.pk) if token else None

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
-from audit.actor import Actor, NotConfirmed
+from audit.actor import NotConfirmed
+from audit.sentences import words
+from keys.about import Edit, last_edits
 from keys.apis.policy import Policy
 from keys.forms import EditForm
 from keys.models import Key
-from keys.selectors import Edit, last_edits
 from keys.services import Invalid, Stale, edit
-from keys.views.pages import answer, confirmed, found_to_change, gone_is_not_found, posted
+from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
 
 ASK = "This lets more in than before, so it needs your password."
 
@@ -27,30 +28,28 @@ ASK = "This lets more in than before, so it needs your password."
 def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = _form(request, posted(request), key)
-    status = 422 if request.method == "POST" else 200
-    context: dict[str, Any] = {"key": key, "form": form}
     if form.is_valid():
-        by: Actor | None = request.actor
-        if form.was_given:
-            by = confirmed(request, form)
+        by = confirmed(request, form) if form.was_given else request.actor
         try:
             if by:
                 with gone_is_not_found():
                     edit(key=key, version=form.cleaned_data["version"], terms=form.terms, by=by)
                 messages.success(request, f"{form.terms.name} is saved.")
+                for warning in form.warnings:
+                    messages.warning(request, warning)
                 return redirect("key-detail", public_id)
         except Stale as stale:
-            return answer(request, "edit", _again(request, stale), 409)
+            return dialog(request, "edit", f"Edit {stale.key.name}", _again(request, stale), 409)
         except NotConfirmed:
             form.add_error("password", ASK)
         except Invalid as problem:
             form.refuse(problem)
     ask = form.fields["password"].required = "password" in form.errors
-    return answer(request, "edit", context | {"ask": ask}, status)
+    return dialog(request, "edit", f"Edit {key.name}", {"key": key, "form": form, "ask": ask}, status_of(request))
 
 
-def _form(request: SignedIn, data: Any, key: Key) -> EditForm:
-    form = EditForm(data, key=key, rules=Policy.read(key.api.policy), modules=key.api.modules.order_by("position"))
+def _form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm:
+    form = EditForm(data, key=key, offer=offer(request, key.api, Policy.read(key.api.policy)))
     form.ask(request.user, "key.edit", key.public_id)
     return form
 
@@ -61,20 +60,15 @@ def _again(request: SignedIn, stale: Stale) -> dict[str, Any]:
     typed["version"] = str(stale.key.version)
     form = _form(request, typed, stale.key)
     edits = last_edits(stale.key, max(stale.edits, 1))
-    return {"key": stale.key, "form": form, "edits": edits, "rows": _rows(edits, form)}
+    return {"key": stale.key, "form": form, "edits": edits, "rows": _rows(edits, form.rules)}
 
 
-def _rows(edits: list[Edit], form: EditForm) -> list[tuple[str, str, str]]:
+def _rows(edits: list[Edit], rules: Policy) -> list[tuple[str, str, str]]:
     """(label, before, now) of every field that the edits changed."""
-    labels = {"modules": form.rules.modules_called, "expiry": "Expiration"}
+    labels = {field.slug: field.label for field in rules.fields}
     rows: dict[str, tuple[str, str, str]] = {}
     for done in edits:
         for name, (old, new) in done.changes.items():
-            label = labels.get(name) or (form.fields[name].label if name in form.fields else name)
-            before = rows[name][1] if name in rows else _text(old)
-            rows[name] = (str(label), before, _text(new))
+            before = rows[name][1] if name in rows else words(old)
+            rows[name] = (labels.get(name) or rules.called(name), before, words(new))
     return list(rows.values())
-
-
-def _text(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value or "")

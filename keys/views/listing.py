@@ -1,4 +1,4 @@
-"""The list of keys, and a key's own page."""
+"""The list of keys."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.access import SignedIn, needs
-from accounts.lists import heading, page
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import has
-from keys.apis.policy import Field, Policy
-from keys.filters import COLUMNS, KeyFilter
-from keys.models import Api, Key
+from keys.apis.policy import Policy
+from keys.filters import KeyFilter
+from keys.models import Api
 from keys.policy import apis_of, visible_to
-from keys.selectors import for_page
-from keys.views.pages import account_of, answer, found
-
-HEADINGS = {"created": "Created", "name": "Name", "owner": "Owner", "age": "Secret age", "used": "Last used"}
+from keys.selectors import owners_of
+from keys.views.pages import account_of, answer, may_change
 
 
 class Add(NamedTuple):
@@ -35,53 +32,33 @@ class Add(NamedTuple):
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
 def key_list(request: SignedIn) -> HttpResponse:
+    account = account_of(request)
     apis = list(apis_of(request.user))
-    keys = KeyFilter(request.GET, for_page(visible_to(request.user)), apis=apis)
-    context = {"filter": keys, "apis": apis, "account": account_of(request), "may_change": _may_change(request)}
+    everyones = has(request.user, Permission.KEYS_SEE)
+    keys = KeyFilter(request.GET, visible_to(request.user), account=account, apis=apis, everyones=everyones)
+    context = {"filter": keys, "apis": apis, "account": account, "may_change": may_change(request)}
     if not keys.is_valid():
         return answer(request, "list", context, 400)
-    rows, more = keys.rows()
-    rules = {api.pk: Policy.read(api.policy) for api in {key.api for key in rows}}
-    tab = keys.form.cleaned_data["api"]
+    rows = keys.rows()
+    rules = {api.pk: Policy.read(api.policy) for api in {*apis, *(key.api for key in rows)}}
+    tab = keys.tab
     return answer(
         request,
         "list",
         context
         | {
             "rows": [(key, rules[key.api_id]) for key in rows],
+            "headings": keys.headings,
             "tab": tab,
-            "add": _add(request, [api for api in apis if not tab or api.slug == tab]),
-            "headings": {
-                name: heading(request.GET, name, label, sort_by=keys.sort_by, down_first=COLUMNS[name][1])
-                for name, label in HEADINGS.items()
-            },
-            "previous": page(request.GET, keys.page_number - 1) if keys.page_number > 1 else "",
-            "next": page(request.GET, keys.page_number + 1) if more else "",
-        },
-    )
-
-
-@needs(Permission.KEYS_SEE_OWN)
-@require_safe
-def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
-    key = found(request, public_id)
-    rules = Policy.read(key.api.policy)
-    return answer(
-        request,
-        "detail",
-        {
-            "key": key,
-            "account": account_of(request),
-            "may_change": _may_change(request),
+            "tab_rules": rules[tab.pk] if tab else None,
+            "add": _add(request, [tab] if tab else apis),
+            "owners": owners_of(account) if everyones else [],
             "may_see_log": has(request.user, Permission.LOG_SEE),
-            "rules": rules,
-            "own": [(field.label, _shown(key, field), field.kind) for field in rules.fields],
-        },
+            "may_disable": has(request.user, Permission.KEYS_DISABLE) and _inactive(request) == "",
+            "may_export": has(request.user, Permission.LISTS_EXPORT),
+        }
+        | keys.neighbours,
     )
-
-
-def _may_change(request: SignedIn) -> bool:
-    return has(request.user, Permission.KEYS_CHANGE) and account_of(request).status == Account.Status.ACTIVE
 
 
 def _add(request: SignedIn, apis: list[Api]) -> Add | None:
@@ -98,8 +75,3 @@ def _add(request: SignedIn, apis: list[Api]) -> Add | None:
 def _inactive(request: SignedIn) -> str:
     status = account_of(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its keys cannot be created or changed."
-
-
-def _shown(key: Key, field: Field) -> str:
-    value = key.fields.get(field.slug, "")
-    return {choice.slug: choice.label for choice in field.choices}.get(value, value)

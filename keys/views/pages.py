@@ -6,17 +6,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from accounts.access import SignedIn
 from accounts.forms import ConfirmForm
-from accounts.models import Account
-from accounts.policy import require_active
+from accounts.models import Account, User
+from accounts.permissions import Permission
+from accounts.policy import has, require_active
+from accounts.selectors import people_of
 from audit.actor import Actor
-from keys.models import Key
-from keys.policy import visible_to
+from keys.apis.policy import Policy
+from keys.key_form import Offer
+from keys.models import Api, Key
+from keys.policy import ip_lists_of, visible_to
 from keys.selectors import for_page
 
 
@@ -24,6 +30,11 @@ def account_of(request: SignedIn) -> Account:
     """The user's account: only members of one may open these pages."""
     assert request.user.account is not None
     return request.user.account
+
+
+def may_change(request: SignedIn) -> bool:
+    """Whether the buttons that change keys are of use to this user, now."""
+    return has(request.user, Permission.KEYS_CHANGE) and account_of(request).status == Account.Status.ACTIVE
 
 
 def found(request: SignedIn, public_id: str) -> Key:
@@ -50,9 +61,31 @@ def gone_is_not_found() -> Iterator[None]:
         raise Http404("The key was deleted in the meantime.") from gone
 
 
+def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
+    """What a form about a key of this API lets this user choose."""
+    account = account_of(request)
+    return Offer(
+        account=account,
+        rules=rules,
+        modules=list(api.modules.order_by("position", "pk")),
+        ip_lists=list(ip_lists_of(request.user).order_by(Lower("name"), "pk")),
+        owners=list(active_people(account)) if rules.name_kind == "owner" else (),
+    )
+
+
+def active_people(account: Account) -> QuerySet[User]:
+    """Who may own a key."""
+    return people_of(account).filter(is_active=True).order_by("nickname", "pk")
+
+
 def posted(request: SignedIn) -> QueryDict | None:
     """What a form is bound to; an empty POST is a form with nothing filled in, not a fresh one."""
     return request.POST if request.method == "POST" else None
+
+
+def status_of(request: SignedIn) -> int:
+    """Of a page that shows a form: a form that was sent comes back because something in it is wrong."""
+    return 422 if request.method == "POST" else 200
 
 
 def confirmed(request: SignedIn, form: ConfirmForm) -> Actor | None:
@@ -63,7 +96,17 @@ def confirmed(request: SignedIn, form: ConfirmForm) -> Actor | None:
 def answer(request: SignedIn, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
     """The page `keys/<name>.html`, or for htmx and panels the fragment that it includes. Never stored: a page of keys
     that history brings back would be out of date, or hold a secret."""
-    template = f"keys/_{name}.html" if request.htmx else f"keys/{name}.html"
+    return _private(request, f"keys/_{name}.html" if request.htmx else f"keys/{name}.html", context, status)
+
+
+def dialog(request: SignedIn, name: str, title: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """As `answer`, for what has no page of its own but this title: `keys/_<name>.html`."""
+    fragment = f"keys/_{name}.html"
+    template = fragment if request.htmx else "dialog.html"
+    return _private(request, template, {**context, "title": title, "fragment": fragment}, status)
+
+
+def _private(request: SignedIn, template: str, context: Mapping[str, Any], status: int) -> HttpResponse:
     response = render(request, template, dict(context), status=status)
     response.headers["Cache-Control"] = "no-store"
     patch_vary_headers(response, ["HX-Request"])

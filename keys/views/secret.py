@@ -11,7 +11,8 @@ from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
 from keys.apis.policy import Policy
 from keys.services import NotRevealable, Unreadable, reveal
-from keys.views.pages import answer, confirmed, found_to_change, gone_is_not_found, posted
+from keys.views.credential import shown
+from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, posted, status_of
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -24,20 +25,20 @@ def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
         raise Http404("Secrets of this API are shown once, at creation.")
     form = ConfirmForm(posted(request))
     form.ask(request.user, "key.reveal", key.public_id)
-    context = {"key": key, "form": form, "rules": rules}
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
-        return _varied(answer(request, "reveal", context, 422 if request.method == "POST" else 200))
+        return _varied(dialog(request, "reveal", "Show token", {"key": key, "form": form}, status_of(request)))
     try:
         with gone_is_not_found():
             token = reveal(key=key, by=by)
     except NotRevealable as absent:
         raise Http404("There is no token to show.") from absent
     except Unreadable:
-        return _varied(answer(request, "unreadable", context, 409))
+        return _varied(dialog(request, "unreadable", "Token cannot be read", {"key": key}, 409))
     if "application/json" in request.headers.get("Accept", ""):
         return _varied(JsonResponse({"token": token}, headers={"Cache-Control": "no-store"}))
-    return _varied(answer(request, "revealed", context | {"token": token}))
+    credential = shown(key, rules, token)
+    return _varied(dialog(request, "revealed", f"Token of {key.name}", {"key": key, "credential": credential}))
 
 
 def _varied(response: HttpResponse) -> HttpResponse:

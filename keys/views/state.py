@@ -1,4 +1,4 @@
-"""Enabling, disabling and deleting a key: a dialog that says what it means, then the deed."""
+"""Enabling, disabling, deleting and reassigning a key: a dialog that says what it means, then the deed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import SignedIn, needs
 from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
-from keys.services import delete, disable, enable
-from keys.views.pages import answer, confirmed, found_to_change, gone_is_not_found, posted
+from accounts.user_forms import HandOverForm
+from keys.about import calls_lately
+from keys.apis.policy import Policy
+from keys.services import Invalid, delete, disable, enable, reassign
+from keys.views.pages import (
+    account_of,
+    active_people,
+    confirmed,
+    dialog,
+    found_to_change,
+    gone_is_not_found,
+    posted,
+    status_of,
+)
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -24,11 +36,10 @@ def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
     form.ask(request.user, "key.enable", key.public_id)
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
-        return answer(request, "enable", {"key": key, "form": form}, 422 if request.method == "POST" else 200)
+        return dialog(request, "enable", f"Enable {key.name}", {"key": key, "form": form}, status_of(request))
     with gone_is_not_found():
         enable(key=key, by=by)
-    messages.success(request, f"{key.name} is enabled.")
-    return redirect("key-detail", public_id)
+    return _done(request, f"{key.name} is enabled.", public_id)
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -36,11 +47,10 @@ def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
 def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
-        return answer(request, "disable", {"key": key})
+        return dialog(request, "disable", f"Disable {key.name}", {"key": key, "calls": calls_lately(key)})
     with gone_is_not_found():
         disable(key=key, by=request.actor)
-    messages.success(request, f"{key.name} is disabled: calls with it are refused.")
-    return redirect("key-detail", public_id)
+    return _done(request, f"{key.name} is disabled: calls with it are refused.", public_id)
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -48,8 +58,32 @@ def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
 def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
-        return answer(request, "delete", {"key": key})
+        return dialog(request, "delete", f"Delete {key.name}", {"key": key, "calls": calls_lately(key)})
     with gone_is_not_found():
         delete(key=key, by=request.actor)
-    messages.success(request, f"{key.name} is deleted: calls with it are refused.")
-    return redirect("key-list")
+    return _done(request, f"{key.name} is deleted: calls with it are refused.")
+
+
+@needs(Permission.KEYS_CHANGE)
+@_methods
+def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
+    key = found_to_change(request, public_id)
+    form = HandOverForm(posted(request), heirs=active_people(account_of(request)).exclude(pk=key.owner_id))
+    form.ask(request.user, "key.reassign", key.public_id)
+    by = confirmed(request, form) if form.is_valid() else None
+    try:
+        if by:
+            with gone_is_not_found():
+                key = reassign(key=key, owner=form.chosen, by=by)
+            return _done(request, f"{key.name} belongs to {form.chosen.nickname} now.", public_id)
+    except Invalid as problem:
+        form.refuse(problem)
+    rules = Policy.read(key.api.policy)
+    context = {"key": key, "form": form, "rules": rules}
+    return dialog(request, "reassign", f"Reassign {key.name}", context, status_of(request))
+
+
+def _done(request: SignedIn, said: str, public_id: str = "") -> HttpResponse:
+    """Back to the key's page; of one that is gone, to the list."""
+    messages.success(request, said)
+    return redirect("key-detail", public_id) if public_id else redirect("key-list")

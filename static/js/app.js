@@ -103,6 +103,12 @@
     home ??= location.href;
     history[history.state?.panel ? "replaceState" : "pushState"]({ panel: true }, "", link.href);
   });
+  // A form that leads to a dialog: its page opens in the modal.
+  on("submit", "form[data-modal-form]", (event, form) => {
+    event.preventDefault();
+    const sent = new URLSearchParams(new FormData(form, event.submitter));
+    show(modal, `${form.action}?${sent}`, form.dataset.modalForm, event.submitter);
+  });
   on("click", "[data-close]", (event, button) => {
     const dialog = button.closest("dialog");
     if (!dialog) return; // on a page of its own it is a plain link
@@ -295,6 +301,47 @@
     draw();
   };
 
+  // Several of a list: picked one at a time; the list itself stays what is sent.
+  const picker = (field) => {
+    const chosen = $("select[multiple]", field);
+    const choice = $("[data-picker-choice]", field);
+    const list = $("[data-picker-list]", field);
+    const pick = (option, on) => {
+      option.selected = on;
+      draw();
+      say(`${option.text} ${on ? "added" : "removed"}`);
+      choice.focus();
+    };
+    const draw = () => {
+      const left = [...chosen.options].filter((option) => !option.selected);
+      choice.replaceChildren(new Option(left.length ? "Choose one" : "All are added", ""), ...left.map((option) => new Option(option.text, option.value)));
+      list.replaceChildren(...[...chosen.selectedOptions].map((option) => {
+        const item = $("template", field).content.cloneNode(true).firstElementChild;
+        $("span", item).textContent = option.text;
+        $("button", item).setAttribute("aria-label", `Remove ${option.text}`);
+        $("button", item).addEventListener("click", () => pick(option, false));
+        return item;
+      }));
+    };
+    $("label", field).htmlFor = choice.id;
+    const add = () => {
+      const option = choice.value && [...chosen.options].find((one) => one.value === choice.value);
+      if (option) pick(option, true);
+    };
+    $("[data-picker-add]", field).addEventListener("click", add);
+    choice.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") { event.preventDefault(); add(); }
+    });
+    // Someone who chose one and sent the form without Add meant it.
+    field.closest("form").addEventListener("submit", add, true);
+    draw();
+  };
+
+  // Every row of a table at once.
+  on("change", "[data-tick-all]", (event, box) => {
+    for (const one of all("tbody input[type=checkbox]", box.closest("table"))) one.checked = box.checked;
+  });
+
   // Keys. Single-key shortcuts have an off-switch (WCAG 2.1.4) and never act while typing.
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || stored("shortcuts") === "off") return;
@@ -326,10 +373,11 @@
   const enhance = (part) => {
     tick(part);
     all("[data-entries]:not(.ready)", part).forEach((field) => { field.classList.add("ready"); entries(field); });
+    all("[data-picker]:not(.ready)", part).forEach((field) => { field.classList.add("ready"); picker(field); });
     for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
     const dialog = part.closest?.("dialog");
-    const title = dialog && $("[data-title]", dialog);
-    if (title) $("h2", dialog).textContent = title.dataset.title;
+    const title = dialog ? $("[data-title]", dialog) : part.closest?.("[data-title]");
+    if (title) $(dialog ? "h2" : "h1", dialog ?? document).textContent = title.dataset.title;
     $("[data-focus]", part)?.focus();
   };
 

@@ -26,7 +26,19 @@ READERS = frozenset({P.ADMINISTRATOR, P.ACCOUNT_READER, P.AUDITOR})
 MEMBERS = frozenset({*READERS, P.OWNER, P.NOTHING})
 EVERYONE = frozenset(P)
 
-Kind = Literal["key", "call", "event", "user", "invitation", "invitation link", "reset", "factor", "session"]
+Kind = Literal[
+    "key",
+    "IP list",
+    "IP entry",
+    "call",
+    "event",
+    "user",
+    "invitation",
+    "invitation link",
+    "reset",
+    "factor",
+    "session",
+]
 
 
 @dataclass(frozen=True)
@@ -81,12 +93,32 @@ TABLE = (
     Row("overview", READ, READERS, sent_on=ROLELESS),
     Row("key-list", READ, MEMBERS),
     Row("key-new", FORM, ADMINISTRATORS),
+    Row("key-export", FORM, AUDITORS),
+    Row("key-disable-some", FORM, ADMINISTRATORS),
     Row("key-detail", READ, READERS | {P.OWNER}, of="key", hidden_from=NOT_THEIRS),
     Row("key-edit", FORM, ADMINISTRATORS, of="key"),
     Row("key-reveal", FORM, ADMINISTRATORS, of="key"),
+    Row("key-change", FORM, ADMINISTRATORS, of="key"),
+    Row("key-overlap-end", FORM, ADMINISTRATORS, of="key"),
+    Row("key-overlap-extend", FORM, ADMINISTRATORS, of="key"),
     Row("key-enable", FORM, ADMINISTRATORS, of="key"),
     Row("key-disable", FORM, ADMINISTRATORS, of="key"),
+    Row("key-reassign", FORM, ADMINISTRATORS, of="key"),
     Row("key-delete", FORM, ADMINISTRATORS, of="key"),
+    Row("ip-list-list", READ, READERS),
+    Row("ip-list-export", ("POST",), AUDITORS),
+    Row("ip-list-new", FORM, ADMINISTRATORS),
+    Row("ip-list-delete-some", FORM, ADMINISTRATORS),
+    Row("ip-list-detail", READ, READERS, of="IP list"),
+    Row("ip-list-edit", FORM, ADMINISTRATORS, of="IP list"),
+    Row("ip-list-delete", FORM, ADMINISTRATORS, of="IP list"),
+    Row("ip-list-import", FORM, ADMINISTRATORS, of="IP list"),
+    Row("ip-entry-export", ("POST",), AUDITORS, of="IP list"),
+    Row("ip-entry-new", FORM, ADMINISTRATORS, of="IP list"),
+    Row("ip-entry-edit", FORM, ADMINISTRATORS, of="IP entry"),
+    Row("ip-entries-enable", FORM, ADMINISTRATORS, of="IP list"),
+    Row("ip-entries-disable", FORM, ADMINISTRATORS, of="IP list"),
+    Row("ip-entries-delete", FORM, ADMINISTRATORS, of="IP list"),
     Row("account_reset_password", FORM, EVERYONE),
     Row("account_reset_password_done", READ, EVERYONE),
     Row("account_reset_password_from_key", FORM, EVERYONE, of="reset", for_whoever_knows=True),

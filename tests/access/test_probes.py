@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, Invitation, User
-from keys.models import Address, Api, Enablement, Key, KeyModule, Secret
+from keys.models import Address, Api, Enablement, IpList, IpListEntry, Key, KeyModule, Secret
 from tests.access.table import TABLE, Persona
 from tests.access.world import World, a_world
 from tests.people import PASSWORD
@@ -71,7 +71,7 @@ def everything() -> list[Any]:
     """All rows that anyone's form could change, but for when people signed in."""
     rows: list[Any] = list(User.objects.order_by("pk").values_list("pk", "email", "nickname", "account", "roles"))
     rows += User.objects.order_by("pk").values_list("pk", "is_active", "sessions_ended", "password", "created_at")
-    for model in (Account, Invitation, Key, Secret, Address, KeyModule, Enablement):
+    for model in (Account, Invitation, Key, Secret, Address, KeyModule, Enablement, IpList, IpListEntry):
         rows += [str(row) for row in model.objects.order_by("pk").values()]
     return rows
 

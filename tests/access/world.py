@@ -18,6 +18,7 @@ from audit.models import Call
 from audit.record import record
 from keys.models import Api
 from tests.access.table import Kind, Persona
+from tests.ip_lists_made import an_ip_list
 from tests.keyring import a_key
 from tests.people import a_user, an_account, an_invitation, with_totp
 
@@ -49,7 +50,11 @@ def a_world(slug: str, api: Api) -> World:
     with_totp(holder)
     if not Authenticator.objects.filter(user=people[Persona.SUPPORT]).exists():
         with_totp(people[Persona.SUPPORT])
+    ip_list = an_ip_list(holder, "203.0.113.7")
+    entry = ip_list.entries.get()
     objects: dict[Kind, str] = {
+        "IP list": str(ip_list.pk),
+        "IP entry": f"{ip_list.pk}/{entry.pk}",
         "factor": str(Authenticator.objects.get(user=holder, type="totp").pk),
         "session": str(UserSession.objects.create(user=holder, ip="203.0.113.8", session_key=slug).pk),
         "key": key.public_id,

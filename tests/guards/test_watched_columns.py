@@ -42,6 +42,7 @@ DECIDES_NOTHING = {
 }
 TABLES_THAT_DECIDE_NOTHING = {
     "keys_secretuse": "when a secret was last used: written by the gateway itself",
+    "keys_keylisting": "what the list of keys sorts by",
     "keys_iplist": "a list's name and words; its entries and uses decide",
     "keys_creation": "create forms that were used",
     "accounts_confirmationattempts": "wrong passwords in confirmations",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -52,6 +53,22 @@ def test_the_columns_are_those_of_the_product(client: Client, alice: User):
     assert made.token not in page
 
 
+COLUMNS = ("created", "name", "owner", "used", "age")
+
+
+def many_keys(owner: User, count: int) -> None:
+    api = billing_for(owner.account)
+    Key.objects.bulk_create(
+        Key(account=owner.account, api=api, owner=owner, name=f"k{n}", public_id=f"{n:012}") for n in range(count)
+    )
+
+
+def link(response: HttpResponse, rel: str) -> str:
+    """Where the page's foot leads, empty if nowhere."""
+    found = re.search(rf'href="([^"]*)" rel="{rel}"', response.content.decode())
+    return "/keys/" + html.unescape(found[1]) if found else ""
+
+
 def test_each_status_is_told_and_filtered(client: Client, alice: User):
     soon = timezone.now() + timedelta(days=13)
     a_billing_key(alice, name="Plain")
@@ -98,9 +115,21 @@ def test_search_is_by_word_start_owner_api_id_and_last_four(client: Client, alic
         "status=gone",
         "api=nothing",
         "sort=colour",
-        "page=0",
-        "page=x",
-        "page=201",
+        "page=1",
+        "after=x",
+        "after=2026-01-01~1",
+        "after=2026-01-01T00:00:00Z~0",
+        "after=2026-01-01T00:00:00Z~99999999999999999999",
+        "after=name~1",
+        "sort=name&after=name",
+        "after=2026-01-01T00:00:00Z~1&before=2026-01-01T00:00:00Z~1",
+        "owner=Nobody",
+        "module=cdrs",
+        "api=billing&module=nothing",
+        "unused=31",
+        "expires=never",
+        "age=1",
+        "status=active&status=disabled",
         "q=%00",
         "q=" + "x" * 201,
         "stauts=active",
@@ -117,7 +146,7 @@ def test_a_filter_that_means_nothing_shows_no_rows(client: Client, alice: User, 
         assert "Invoice robot" not in page
 
 
-@pytest.mark.parametrize("sort", ["created", "name", "owner", "used", "age"])
+@pytest.mark.parametrize("sort", COLUMNS)
 def test_every_sort_has_its_reverse(client: Client, alice: User, sort: str):
     bob = a_user(alice.account, "Bob")
     for name, owner in (("a", bob), ("B", alice), ("c", None)):
@@ -132,18 +161,33 @@ def test_every_sort_has_its_reverse(client: Client, alice: User, sort: str):
     assert up == down[::-1]
 
 
-def test_pages_follow_each_other_without_gap(client: Client, alice: User):
-    keys = [
-        Key(account=alice.account, api=Api.objects.get(slug="billing"), owner=alice, name=f"k{n}", public_id=f"{n:012}")
-        for n in range(PAGE_SIZE + 3)
-    ]
-    Key.objects.bulk_create(keys)
-    first, second = client.get("/keys/?sort=name"), client.get("/keys/?sort=name&page=2")
+@pytest.mark.parametrize("narrowed", ["", "&status=active", "&q=k"])
+@pytest.mark.parametrize("sort", [sign + name for name in COLUMNS for sign in ("", "-")])
+def test_pages_follow_each_other_without_gap(client: Client, alice: User, sort: str, narrowed: str):
+    many_keys(alice, 2 * PAGE_SIZE + 3)
+    url, seen = f"/keys/?sort={sort}{narrowed}", []
+    while url:
+        response = client.get(url)
+        seen.append((url, names(response)))
+        url = link(response, "next")
 
-    assert len(names(first)) == PAGE_SIZE
-    assert sorted(names(first) + names(second)) == sorted(key.name for key in keys)
-    assert "?sort=name&amp;page=2" in first.content.decode()
-    assert "page=3" not in second.content.decode()
+    assert [len(page) for _, page in seen] == [PAGE_SIZE, PAGE_SIZE, 3]
+    assert sorted(name for _, page in seen for name in page) == sorted(f"k{n}" for n in range(2 * PAGE_SIZE + 3))
+    # And back, to the very same pages.
+    for _, page in seen[-2::-1]:
+        response = client.get(link(response, "prev"))
+        assert names(response) == page
+    assert link(response, "prev") == ""
+
+
+def test_the_first_page_is_whole_however_it_is_reached(client: Client, alice: User):
+    """A key that came in between is not a page of its own."""
+    many_keys(alice, PAGE_SIZE + 1)
+    back = client.get(link(client.get(link(client.get("/keys/?sort=name"), "next")), "prev"))
+    assert (names(back)[0], link(back, "prev")) == ("k0", "")
+    a_billing_key(alice, name="a first one")
+    back = client.get(link(client.get(link(client.get("/keys/?sort=name"), "next")), "prev"))
+    assert names(back)[0] == "a first one"
 
 
 def test_a_tab_for_each_api_when_there_are_several(client: Client, alice: User):
@@ -169,8 +213,112 @@ def test_a_row_costs_no_query(client: Client, alice: User):
     for _ in range(20):
         a_billing_key(a_user(alice.account, f"user{_}", Role.ADMINISTRATOR), "203.0.113.7", "2001:db8::/32")
     assert cost() == one
-    # Session, user; its tracked session in 5; APIs, account, keys, addresses, modules, the APIs' modules.
-    assert one == 13
+    # Session, user; its tracked session in 5; account, APIs, the page's keys; these with their addresses, IP lists,
+    # modules, their APIs' modules; owners to choose from.
+    assert one == 16
+
+
+class TestFilters:
+    def found(self, client: Client, **query: str) -> list[str]:
+        return names(client.get("/keys/", {"sort": "name", **query}))
+
+    def test_owner_is_a_nickname_in_any_case(self, client: Client, alice: User):
+        bob = a_user(alice.account, "Bob")
+        a_billing_key(alice, name="hers")
+        a_billing_key(alice, name="his", owner=bob)
+
+        assert self.found(client, owner="bob") == ["his"]
+        assert self.found(client, owner="bob", sort="owner") == ["his"]
+        page = client.get("/keys/?owner=carol").content.decode()
+        assert "There is no user “carol” in this account" in page
+
+    def test_module_is_one_of_the_tabs_api(self, client: Client, alice: User):
+        a_billing_key(alice, name="all")
+        a_billing_key(alice, name="some", modules=frozenset({"cdrs"}))
+        a_billing_key(alice, name="other", modules=frozenset({"balance"}))
+
+        assert self.found(client, api="billing", module="cdrs") == ["all", "some"]
+        assert "Choose the tab of an API" in client.get("/keys/?module=cdrs").content.decode()
+
+    def test_unused_counts_from_the_creation_of_what_was_never_used(self, client: Client, alice: User):
+        now = timezone.now()
+        for name, created, used in (("new", 1, None), ("old", 100, None), ("late", 100, 40), ("busy", 100, 2)):
+            key = a_billing_key(alice, name=name).key
+            Key.objects.filter(pk=key.pk).update(created_at=now - timedelta(days=created))
+            if used is not None:
+                at = now - timedelta(days=used)
+                SecretUse.objects.create(secret=key.secrets.get(), used_at=at, address="192.0.2.1")
+
+        for sort in COLUMNS:
+            assert sorted(self.found(client, unused="30", sort=sort)) == ["late", "old"]
+            assert sorted(self.found(client, unused="90", sort=sort)) == ["old"]
+            assert sorted(self.found(client, unused="never", sort=sort)) == ["new", "old"]
+
+    def test_expires_within(self, client: Client, alice: User):
+        for name, days in (("over", -1), ("soon", 6), ("later", 29)):
+            key = a_billing_key(alice, name=name).key
+            Key.objects.filter(pk=key.pk).update(expires_at=timezone.now() + timedelta(days=days))
+        a_billing_key(alice, name="never")
+
+        assert self.found(client, expires="7") == ["soon"]
+        assert self.found(client, expires="30") == ["later", "soon"]
+
+    def test_secret_older_than(self, client: Client, alice: User):
+        for name, days in (("young", 80), ("old", 100), ("older", 400)):
+            key = a_billing_key(alice, name=name).key
+            made = timezone.now() - timedelta(days=days)
+            Key.objects.filter(pk=key.pk).update(created_at=made)
+            key.secrets.update(created_at=made)
+
+        for sort in COLUMNS:
+            assert sorted(self.found(client, age="90", sort=sort)) == ["old", "older"]
+            assert self.found(client, age="365", sort=sort) == ["older"]
+
+    def test_each_has_a_chip_and_all_hold_together(self, client: Client, alice: User):
+        a_billing_key(alice, name="Night robot")
+        query = {"api": "billing", "q": "night", "status": "active", "owner": "alice", "unused": "never"}
+        page = client.get("/keys/", query).content.decode()
+
+        assert re.findall(r'class="chip" href="[^"]*"><span class="hush">Remove </span>([^<]*)<', page) == [
+            *("Search: night", "Status: Active", "Owner: alice", "Unused for: Never used"),
+        ]  # fmt: skip
+        assert self.found(client, **query) == ["Night robot"]
+        assert self.found(client, **query | {"q": "day"}) == []
+
+
+def test_the_last_use_outlives_the_secret_that_was_used(client: Client, alice: User):
+    key = a_billing_key(alice, name="rotated").key
+    at = timezone.now() - timedelta(days=3)
+    SecretUse.objects.create(secret=key.secrets.get(), used_at=at, address="192.0.2.1")
+    key.secrets.all().delete()
+
+    assert "3 days ago" in client.get("/keys/").content.decode()
+
+
+def test_the_owner_sorts_by_the_name_they_have_now(client: Client, alice: User):
+    bob = a_user(alice.account, "Bob")
+    a_billing_key(alice, name="hers")
+    his = a_billing_key(alice, name="his", owner=bob).key
+    assert names(client.get("/keys/?sort=owner")) == ["hers", "his"]
+    User.objects.filter(pk=bob.pk).update(nickname="Aaron")
+    assert names(client.get("/keys/?sort=owner")) == ["his", "hers"]
+    Key.objects.filter(pk=his.pk).update(owner=alice)
+    assert names(client.get("/keys/?sort=-owner")) == ["his", "hers"]
+
+
+def test_an_owner_without_a_role_sees_their_own_and_no_more(client: Client, alice: User):
+    bob = a_user(alice.account, "Bob")
+    a_billing_key(alice, name="hers")
+    a_billing_key(alice, name="his", owner=bob)
+    client.force_login(bob)
+    page = client.get("/keys/").content.decode()
+
+    for query in ("", "?q=h", "?status=active", "?sort=owner", "?sort=used&api=billing"):
+        assert names(client.get(f"/keys/{query}")) == ["his"]
+    assert "Alice" not in page
+    for gone in ('name="owner"', 'name="key"', "/keys/disable/", "/keys/export/", "Add API key"):
+        assert gone not in page
+    assert client.get("/keys/?owner=Alice").status_code == 400
 
 
 def test_nobody_sees_another_accounts_keys(client: Client, alice: User):

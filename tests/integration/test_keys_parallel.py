@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from psycopg import AsyncConnection
 
 from accounts.models import User
 from accounts.permissions import Role
+from audit.actor import Actor
+from gateway.lastuse import LastUse
 from keys import services
 from keys.models import Key, Secret
 from keys.terms import Terms
-from tests.keys_made import a_billing_key, billing_for, events
+from tests.gateways import conninfo
+from tests.keys_made import a_billing_key, a_key_of, api_for, billing_for, events
 from tests.people import PASSWORD, a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORKERS = 10
+OPERATOR = Actor.command("test")
 
 
 @pytest.fixture
@@ -85,3 +92,66 @@ def test_of_ten_editors_at_once_one_saves(alice: User):
 
     assert sum(at_once(10, edit)) == 1
     assert (Key.objects.get().version, len(events("key.edited"))) == (2, 1)
+
+
+def test_of_ten_keys_with_one_username_at_once_one_is_made_and_the_others_are_told(alice: User):
+    api_for(alice.account, "cloud-pbx")
+
+    def create(number: int) -> str:
+        try:
+            a_key_of("cloud-pbx", alice)
+        except services.Invalid as taken:
+            return taken.message_dict["name"][0]
+        return ""
+
+    answers = Counter(at_once(10, create))
+
+    assert answers == {"": 1, "Username dialer is taken by another API user. Choose another.": 9}
+    assert (Key.objects.count(), Secret.objects.count(), len(events("key.created"))) == (1, 1, 1)
+
+
+def test_of_ten_posts_of_one_form_one_changes_the_key_and_shows_its_token(alice: User):
+    key = a_billing_key(alice).key
+    current = key.secrets.get().pk
+    data = {"secret": str(current), "overlap": "24h", "password": PASSWORD}
+    client = Client()
+    client.force_login(alice)
+    cookies = client.cookies
+
+    def post(number: int) -> tuple[int, bool]:
+        one = Client()
+        one.cookies = cookies
+        response = one.post(f"/keys/{key.public_id}/change/", data)
+        return response.status_code, b"data-secret-value>kw_" in response.content
+
+    answers = Counter(at_once(10, post))
+
+    assert answers == {(200, True): 1, (409, False): 9}
+    assert (key.secrets.count(), len(events("key.secret_changed"))) == (2, 1)
+
+
+def test_changing_ending_and_deleting_beside_uses_that_are_written_never_deadlock(alice: User):
+    keys = [a_billing_key(alice).key for _ in range(4)]
+
+    def act(number: int) -> None:
+        key = keys[number % 4]
+        if number % 2:
+            uses = LastUse()
+            secrets = Secret.objects.filter(key__in=keys).values_list("pk", flat=True)
+            uses.note((secret, f"203.0.113.{number}") for secret in secrets)
+            asyncio.run(written(uses))
+            return
+        current = key.secrets.filter(retires_at=None).values_list("pk", flat=True).get()
+        with suppress(services.AlreadyChanged, services.NoOverlap):
+            services.change(key=key, secret=current, overlap=services.Overlap.HOUR, by=OPERATOR)
+            services.end_overlap(key=key, by=OPERATOR)
+
+    async def written(uses: LastUse) -> None:
+        async with await AsyncConnection.connect(conninfo(), autocommit=True) as own:
+            await uses.write(own)
+
+    at_once(60, act)
+
+    for key in keys:
+        assert key.secrets.filter(retires_at=None).count() == 1
+        assert key.secrets.count() <= 3

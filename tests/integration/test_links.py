@@ -12,6 +12,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.permissions import Role
+from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call
 from tests.people import a_user, an_account
@@ -70,6 +71,8 @@ def people() -> dict[str, User]:
     owner = a_user(account, "olga")
     key = a_billing_key(administrator, "203.0.113.0/24", "198.51.100.7").key
     a_billing_key(administrator, owner=owner, name="Olga's", enabled=False)
+    an_ip_list(administrator, "203.0.113.0/24", "!2001:db8::/32", name="Offices", used_by=key)
+    an_ip_list(administrator, name="Unused")
     a_call(account, key_id=key.public_id, key_name=key.name)
     a_call(account, decision="denied", reason="ip_not_allowed")
     return {

@@ -18,6 +18,7 @@ from audit import checkpoints, retention, seals, standing
 from audit.actor import Actor
 from audit.calls import ensure_partitions
 from audit.record import record
+from keys.services import rotation
 
 TRIES = 5
 T = TypeVar("T")
@@ -26,8 +27,9 @@ T = TypeVar("T")
 class Command(BaseCommand):
     help = (
         "Makes the API log's partitions for this month and the next three, seals the hours that are over, drops what "
-        "LOG_RETENTION_DAYS lets go, verifies what the audit trail has grown by, signs a checkpoint of it, and sweeps "
-        "limits and passkey challenges that have run out. Safe every hour from any node."
+        "LOG_RETENTION_DAYS lets go, destroys what could be read of secrets that retired by themselves, sweeps limits "
+        "and passkey challenges that have run out, verifies what the audit trail has grown by and signs a checkpoint of "
+        "it. Safe every hour from any node."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -48,6 +50,7 @@ class Command(BaseCommand):
         assert days is not None  # it has a default
         dropped = _patiently(lambda: retention.drop_old(days, by))
         self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
+        self.stdout.write(f"Retired secrets destroyed: {rotation.sweep(by=by)}.")
         limits.sweep()
         passkeys.sweep()
         verdict = standing.advance()

@@ -10,12 +10,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import ProgrammingError, connections
 
 from config import demo
 from config.collected import collect_static
+from config.env import Misconfigured
 from config.postgres.base import embedded
 from config.supervisor import ROOT, Failed, Stopped, Supervisor, answers, refuse_taken_port, stop_signals
+from keys.services import resealing
 
 MAINTAIN_SECONDS = 3600.0
 
@@ -45,6 +47,7 @@ class Command(BaseCommand):
             self._prepare()
         # A database that does not answer ends the start with one line (manage.py).
         connections["default"].ensure_connection()
+        self._refuse_other_secrets()
         for connection in connections.all():
             connection.close()
         self._hold_database()
@@ -56,6 +59,17 @@ class Command(BaseCommand):
             if self._maintain is not None and self._maintain.poll() is None:
                 self._maintain.terminate()
                 self._maintain.wait()
+
+    def _refuse_other_secrets(self) -> None:
+        """With another pepper every call would be refused, and with other keys no token could be read again."""
+        try:
+            lines = resealing.unreadable()
+        except ProgrammingError as error:
+            raise Misconfigured(
+                "The database's tables are not those of this version: run manage.py migrate."
+            ) from error
+        if lines:
+            raise Misconfigured(" ".join(lines))
 
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)

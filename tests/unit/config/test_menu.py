@@ -36,9 +36,12 @@ def existing(*names: str) -> list[str]:
 @pytest.mark.parametrize(
     ("roles", "pages"),
     [
-        ([Role.ADMINISTRATOR], ("overview", "key-list", "log-list", "trail-list", "user-list", "settings")),
-        ([Role.AUDITOR], ("overview", "key-list", "log-list", "trail-list", "user-list", "settings")),
-        ([Role.ACCOUNT_READER], ("overview", "key-list", "log-list")),
+        (
+            [Role.ADMINISTRATOR],
+            ("overview", "key-list", "ip-list-list", "log-list", "trail-list", "user-list", "settings"),
+        ),
+        ([Role.AUDITOR], ("overview", "key-list", "ip-list-list", "log-list", "trail-list", "user-list", "settings")),
+        ([Role.ACCOUNT_READER], ("overview", "key-list", "ip-list-list", "log-list")),
         ([], ("key-list",)),
     ],
 )

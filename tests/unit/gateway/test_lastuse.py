@@ -3,27 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from uuid import UUID
 
 import pytest
+from psycopg import AsyncConnection
 
-from gateway.lastuse import LastUse
+from gateway.lastuse import MOST_ADDRESSES, LastUse
 from keys.models import SecretUse
-from tests.gateways import Asker, gateway
+from tests.gateways import Asker, conninfo, gateway
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account
 
 SECRET = UUID(int=1)
 
 
-def test_a_secret_is_due_once_a_minute_only():
+def test_a_secret_is_due_once_a_minute_from_each_address():
     uses = LastUse()
     assert not uses.due
-    uses.note([(SECRET, "203.0.113.7"), (SECRET, "203.0.113.8")])
-    assert uses.due
+    uses.note([(SECRET, "203.0.113.7"), (SECRET, "203.0.113.8"), (SECRET, "203.0.113.7")])
+    assert uses._due == {SECRET: ["203.0.113.7", "203.0.113.8"]}
     uses._due.clear()
-    uses.note([(SECRET, "203.0.113.9")])
+    uses.note([(SECRET, "203.0.113.8")])
     assert not uses.due
+
+
+def test_of_many_addresses_ten_a_minute_are_noted():
+    uses = LastUse()
+    uses.note((SECRET, f"203.0.113.{number}") for number in range(200))
+    assert uses._due == {SECRET: [f"203.0.113.{number}" for number in range(MOST_ADDRESSES)]}
+    uses._noted[SECRET]["203.0.113.3"] -= LastUse.EVERY
+    uses._due.clear()
+    uses.note([(SECRET, "198.51.100.1"), (SECRET, "198.51.100.2")])
+    assert uses._due == {SECRET: ["198.51.100.1"]}
+    assert len(uses._noted[SECRET]) == MOST_ADDRESSES
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_secrets_row_keeps_its_ten_latest_addresses():
+    account = an_account()
+    key = a_key(account, a_user(account, "alice"), an_api()).key
+    secret = key.secrets.get().pk
+
+    async def write(*batches: list[str]) -> None:
+        async with await AsyncConnection.connect(conninfo(), autocommit=True) as connection:
+            for addresses in batches:
+                uses = LastUse()
+                uses.note((secret, address) for address in addresses)
+                await uses.write(connection)
+
+    asyncio.run(write(["2001:db8::1"], [f"203.0.113.{number}" for number in range(9)], ["198.51.100.1", "203.0.113.0"]))
+
+    used = SecretUse.objects.get()
+    assert used.address == "203.0.113.0"
+    assert set(used.addresses) == {"198.51.100.1", *(f"203.0.113.{number}" for number in range(9))}
+    assert max(used.addresses.values()) == used.addresses["203.0.113.0"]
+    assert datetime.fromisoformat(used.addresses["198.51.100.1"]) == used.used_at
 
 
 def test_the_first_write_waits_for_nothing():

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys.addresses import BadAddress, client_address, matching_rule, parse_address, parse_network, rules
+from keys.addresses import (
+    BadAddress,
+    client_address,
+    matching_rule,
+    parse_address,
+    parse_network,
+    rules,
+    shown,
+    width_warning,
+)
 
 # What a person may type, and the rule it is.
 NETWORKS = [
@@ -222,3 +231,38 @@ TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
 def test_the_client_is_the_first_hop_from_the_right_that_is_not_trusted(peer, forwarded_for, client):
     address = client_address(peer, forwarded_for, TRUSTED)
     assert (None if address is None else str(address)) == client
+
+
+@pytest.mark.parametrize(
+    ("network", "text"),
+    [
+        ("203.0.113.7/32", "203.0.113.7"),
+        ("203.0.113.0/31", "203.0.113.0/31"),
+        ("2001:db8::1/128", "2001:db8::1"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+    ],
+)
+def test_a_single_address_is_shown_without_its_prefix(network, text):
+    assert shown(ip_network(network)) == text
+    assert parse_network(text) == ip_network(network)
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ("0.0.0.0/0", "0.0.0.0/0 is every IPv4 address there is"),
+        ("::/0", "::/0 is every IPv6 address there is"),
+        ("0.0.0.0/1", "one in 2 of all IPv4"),
+        ("10.0.0.0/7", "one in 128 of all IPv4"),
+        ("2001::/16", "one in 65,536 of all IPv6"),
+        ("10.0.0.0/8", ""),
+        ("2001:db8::/32", ""),
+        ("203.0.113.7", ""),
+    ],
+)
+def test_a_very_wide_network_is_told_and_no_other(network, said):
+    warning = width_warning(ip_network(network))
+
+    assert said in warning
+    assert bool(warning) == bool(said)

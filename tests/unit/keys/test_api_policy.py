@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from keys.apis.policy import BadPolicy, Policy
+from keys.apis.policy import CREDENTIALS, BadPolicy, Policy
+from keys.apis.words import SETTINGS
 
 BILLING = yaml.safe_load(Path("keys/presets/billing.policy.yaml").read_text(encoding="utf-8"))
+SIGNED = {**BILLING, "credentials": ["signature"]}
+RECORDED = {
+    **SIGNED,
+    "credentials": ["signature", "recording"],
+    "flags": ["recordings"],
+    "recordings": ["GET /recordings/{lead_id}"],
+}
 FIELD = {"slug": "website", "label": "Website", "kind": "url", "required": False}
 
 
@@ -68,7 +77,7 @@ def test_a_wrong_word_is_refused_by_name(change: dict[str, Any], named: str):
     assert named in str(refused.value)
 
 
-@pytest.mark.parametrize("name", sorted(set(BILLING) - {"fields", "flags", "documentation"}))
+@pytest.mark.parametrize("name", sorted(set(BILLING) - {"fields", "asks"}))
 def test_a_missing_word_is_refused_by_name(name: str):
     with pytest.raises(BadPolicy, match=name):
         Policy.read({key: value for key, value in BILLING.items() if key != name})
@@ -78,3 +87,87 @@ def test_a_missing_word_is_refused_by_name(name: str):
 def test_what_is_no_mapping_is_no_policy(data: Any):
     with pytest.raises(BadPolicy):
         Policy.read(data)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        SIGNED,
+        RECORDED,
+        {**BILLING, "credentials": ["basic"], "name_kind": "username"},
+        {**BILLING, "flags": ["hlr_lookup"], "adds_leads": ["POST /leads"], "asks": ["hlr_lookup"]},
+        {**BILLING, "documentation": "https://docs.example.com/billing"},
+        {**BILLING, "expiry": "required", "longest_days": 365},
+        {**BILLING, "modules": [{"tag": "Invoices", "number": 4, "slug": "bills", "routes": ["GET /invoices"]}]},
+    ],
+)
+def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
+    assert Policy.read(rules).credentials == tuple(rules["credentials"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ({**SIGNED, "secret": "shown_once"}, "A signature API that stores nothing readable is refused"),
+        ({**RECORDED, "secret": "shown_once"}, "A signature API that stores nothing readable is refused"),
+        ({**SIGNED, "credentials": ["signature", "bearer"]}, "'bearer'"),
+        ({**BILLING, "credentials": ["basic", "bearer"], "name_kind": "username"}, "basic stands alone"),
+        ({**BILLING, "credentials": ["basic"]}, "name_kind: 'text'"),
+        ({**BILLING, "credentials": ["basic"], "name_kind": "owner"}, "name_kind: 'owner'"),
+        ({**RECORDED, "credentials": ["recording"]}, "Add signature"),
+        ({**RECORDED, "recordings": []}, "Name one: GET /recordings/{lead_id}"),
+        ({**RECORDED, "flags": []}, "Add recordings"),
+        ({**RECORDED, "credentials": ["signature"]}, "Add recording to credentials"),
+        ({**BILLING, "flags": ["recordings"]}, "recordings does nothing"),
+        ({**BILLING, "flags": ["hlr_lookup"]}, "hlr_lookup does nothing while adds_leads names no route"),
+        ({**BILLING, "adds_leads": ["POST /leads"]}, "Add hlr_lookup"),
+        ({**BILLING, "asks": ["mask_phone"]}, "asks: mask_phone is not in flags"),
+        ({**BILLING, "asks": ["addresses", "addresses"]}, "'addresses' is there twice"),
+        ({**BILLING, "asks": ["colour"]}, "'colour'"),
+        ({**BILLING, "fixed": ["recordings"]}, "fixed: recordings is not in flags"),
+        ({**BILLING, "fixed": ["enabled"]}, "fixed: enabled"),
+        ({**BILLING, "fixed": ["website"]}, "'website'"),
+        ({**BILLING, "labels": {"mask_phone": "Mask"}}, "labels: mask_phone is not in flags"),
+        ({**BILLING, "labels": {"name": "Nickname"}}, "name_label"),
+        ({**BILLING, "labels": {"modules": "Roles"}}, "modules_called"),
+        ({**BILLING, "labels": {"colour": "Colour"}}, "'colour'"),
+        ({**BILLING, "labels": ["addresses"]}, "labels"),
+        ({**BILLING, "notes": {"expiry": ""}}, "expiry"),
+        ({**BILLING, "addresses": "required", "asks": []}, "asks: addresses"),
+        ({**BILLING, "expiry": "none", "longest_days": 30}, "longest_days: 30"),
+        ({**BILLING, "expiry": "none", "asks": ["expiry"]}, "asks: expiry"),
+        ({**BILLING, "documentation": "docs.example.com"}, "'docs.example.com'"),
+        ({**BILLING, "documentation": "javascript:alert(1)"}, "'javascript:alert(1)'"),
+        ({**BILLING, "documentation": "https://[docs"}, "'https://[docs'"),
+        ({**BILLING, "name_kind": "number"}, "'number'"),
+        ({**BILLING, "modules": {"tag": "Invoices"}}, "modules"),
+        ({**BILLING, "modules": ["Invoices"]}, "'Invoices'"),
+        ({**BILLING, "modules": [{"number": 3}]}, "tag"),
+        ({**BILLING, "modules": [{"tag": "Invoices", "number": 0}]}, "number: 0"),
+        ({**BILLING, "modules": [{"tag": "Invoices", "number": True}]}, "number: True"),
+        ({**BILLING, "modules": [{"tag": "Invoices", "slug": "A,B"}]}, "'A,B'"),
+        ({**BILLING, "modules": [{"tag": "Invoices"}, {"tag": "Invoices"}]}, "tag: 'Invoices'"),
+        ({**BILLING, "modules": [{"tag": "A", "number": 7}, {"tag": "B", "number": 7}]}, "number: 7"),
+        ({**BILLING, "recordings": "GET /recordings/{lead_id}"}, "is not a list"),
+        ({**BILLING, "fields": [{**FIELD, "kind": "fixed"}]}, "value"),
+        ({**BILLING, "fields": [{**FIELD, "kind": "fixed", "value": "API", "required": True}]}, "required is true"),
+        ({**BILLING, "fields": [{**FIELD, "value": "API"}]}, "only a field of kind fixed"),
+        ({**BILLING, "noun": "x" * 5000}, "…"),
+    ],
+)
+def test_words_that_do_not_fit_each_other_are_refused(rules: dict[str, Any], named: str):
+    with pytest.raises(BadPolicy) as refused:
+        Policy.read(rules)
+
+    assert named in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
+def test_the_documentation_explains_every_word():
+    page = Path("docs/apis.md").read_text(encoding="utf-8")
+    explained = {
+        word for row in re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)
+    }
+
+    assert set(Policy.__dataclass_fields__) <= explained
+    assert {f"`{word}`" for word in (*CREDENTIALS, *SETTINGS)} <= set(re.findall(r"`\w+`", page))

@@ -2,71 +2,39 @@
 
 from __future__ import annotations
 
-import copy
-from pathlib import Path
-from typing import Any
-
 import pytest
-import yaml
 
 from accounts.permissions import Role
 from accounts.policy import Denied
 from audit.actor import Actor
 from keys import apis
-from keys.apis.document import BadDocument, modules_of
+from keys.apis.description import preset, preset_slugs
 from keys.models import Api, Enablement, Module, Route
-from keys.routes import Route as PlainRoute
-from keys.routes import RouteTable
 from tests.keys_made import events
 from tests.people import a_user, acting, an_account
 
-DOCUMENT = yaml.safe_load(Path("keys/presets/billing.openapi.yaml").read_text(encoding="utf-8"))
 COMMAND = Actor.command("test")
 
 
-def altered(**operation: Any) -> dict[str, Any]:
-    document = copy.deepcopy(DOCUMENT)
-    document["paths"]["/customers"]["get"] |= operation
-    return document
-
-
 def test_tags_are_modules_and_paths_are_routes():
-    modules = modules_of(DOCUMENT)
+    modules = preset("billing").modules
 
     assert [module.name for module in modules] == ["Customers", "Balance", "Invoices", "Payments", "CDRs"]
     assert [module.slug for module in modules] == ["customers", "balance", "invoices", "payments", "cdrs"]
-    assert modules[1].routes == (
-        ("GET", "/customers/{customer_id}/balance"),
-        ("POST", "/customers/{customer_id}/balance/adjustments"),
-    )
+    assert [route.text for route in modules[1].routes] == [
+        "GET /customers/{customer_id}/balance",
+        "POST /customers/{customer_id}/balance/adjustments",
+    ]
 
 
-def test_each_route_of_billing_is_found_under_its_own_module():
-    routes = [PlainRoute(n, m.slug, *route) for n, m in enumerate(modules_of(DOCUMENT)) for route in m.routes]
-    table = RouteTable(routes)
-
-    for route in routes:
-        path = route.template.replace("{customer_id}", "17").replace("{invoice_id}", "a").replace("{payment_id}", "-")
-        assert table.match(route.method, path) == route
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        altered(tags=[]),
-        altered(tags=["Customers", "Balance"]),
-        altered(tags=["Payroll"]),
-        altered(responses="none"),
-        {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"customers": 3}},
-    ],
-)
-def test_a_document_that_does_not_say_which_module_a_route_is_in_is_refused(document: dict[str, Any]):
-    with pytest.raises(BadDocument):
-        modules_of(document)
+@pytest.mark.parametrize("slug", preset_slugs())
+def test_each_route_of_a_preset_is_found_under_its_own_module(slug: str):
+    for module in preset(slug).modules:
+        assert module.routes
 
 
 @pytest.mark.django_db
-def test_presets_are_installed_once_with_one_event():
+def test_presets_are_installed_once_with_one_event_each():
     apis.install_presets()
     apis.install_presets()
 
@@ -74,8 +42,34 @@ def test_presets_are_installed_once_with_one_event():
     assert (api.name, Module.objects.filter(api=api).count(), Route.objects.filter(module__api=api).count()) == (
         *("Billing", 5, 13),
     )
-    (event,) = events("api.added")
-    assert (event.actor_kind, event.target_id, event.account_id) == ("command", "billing", None)
+    found = events("api.added")
+    assert {(event.actor_kind, event.account_id) for event in found} == {("command", None)}
+    assert sorted(event.target_id for event in found) == preset_slugs()
+
+
+@pytest.mark.django_db
+def test_a_later_version_brings_its_new_presets_and_leaves_the_others_alone():
+    Api.objects.get(slug="lynx").delete()
+    Api.objects.filter(slug="billing").update(name="Our billing", document={"changed": True})
+
+    apis.install_presets()
+
+    assert Module.objects.filter(api__slug="lynx").count() == 5
+    assert list(Api.objects.filter(slug="billing").values_list("name", "document")) == [
+        ("Our billing", {"changed": True})
+    ]
+
+
+@pytest.mark.django_db
+def test_numbers_conditions_and_marks_are_stored():
+    detailed = Module.objects.get(api__slug="lms-call-logic", slug="detailed-reports")
+    summary = Module.objects.get(api__slug="lms-call-logic", slug="summary-reports")
+
+    assert (detailed.number, summary.number) == (101, 102)
+    assert detailed.routes.get(template="/reports").conditions == {"menuItemId": "101"}
+    assert summary.routes.get(template="/reports").conditions == {"menuItemId": "102"}
+    assert list(Route.objects.filter(recording=True).values_list("template", flat=True)) == ["/recordings/{lead_id}"]
+    assert [str(route) for route in Route.objects.filter(adds_leads=True)] == ["POST /leads"]
 
 
 @pytest.mark.django_db

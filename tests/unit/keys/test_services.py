@@ -19,7 +19,7 @@ from accounts.policy import AccountNotActive, Denied
 from audit.actor import Actor, NotConfirmed
 from audit.models import Event
 from keys import secrets, services
-from keys.models import Address, Creation, Enablement, Key, KeyModule, Secret, SecretUse
+from keys.models import Address, Creation, Enablement, Key, KeyIpList, KeyModule, Secret, SecretUse
 from keys.sealing import seal
 from keys.terms import Invalid, Terms
 from tests.keys_made import FIELDS, a_billing_key, billing_for, confirmed, events, some_terms
@@ -36,6 +36,7 @@ def alice() -> User:
 
 @pytest.fixture
 def key(alice: User) -> Key:
+    a_user(alice.account, "Heir")
     return a_billing_key(alice, "203.0.113.0/24", modules=frozenset({"invoices"})).key
 
 
@@ -48,15 +49,16 @@ def act(service: str, key: Key, by: Actor) -> Any:
         "enable": lambda: services.enable(key=key, by=by),
         "disable": lambda: services.disable(key=key, by=by),
         "delete": lambda: services.delete(key=key, by=by),
+        "reassign": lambda: services.reassign(key=key, owner=User.objects.get(nickname="Heir"), by=by),
     }
     return calls[service]()
 
 
-SERVICES = ["create", "reveal", "edit", "enable", "disable", "delete"]
+SERVICES = ["create", "reveal", "edit", "enable", "disable", "delete", "reassign"]
 
 
 def everything() -> list[Any]:
-    tables = (Key, Secret, Address, KeyModule, Creation)
+    tables = (Key, Secret, Address, KeyModule, KeyIpList, Creation)
     return [list(table.objects.order_by("pk").values()) for table in tables]
 
 
@@ -88,6 +90,7 @@ def test_a_new_key_has_a_digest_a_seal_and_one_event_but_nowhere_its_token(alice
             "name": "Invoice robot",
             **FIELDS,
             "addresses": ["203.0.113.7/32", "2001:db8::/32"],
+            "ip_lists": [],
             "modules": ["balance", "invoices"],
             "expiry": None,
             "owner": "Alice",
@@ -288,7 +291,7 @@ def test_keys_of_an_account_that_is_not_active_stay_as_they_are(alice: User, key
     assert everything() == before
 
 
-@pytest.mark.parametrize("service", ["create", "reveal", "enable"])
+@pytest.mark.parametrize("service", ["create", "reveal", "enable", "reassign"])
 def test_what_is_listed_as_confirmed_is_not_done_without(alice: User, key: Key, service: str):
     before = everything()
 
@@ -299,7 +302,7 @@ def test_what_is_listed_as_confirmed_is_not_done_without(alice: User, key: Key, 
     assert everything() == before
 
 
-@pytest.mark.parametrize("service", ["reveal", "edit", "enable", "disable", "delete"])
+@pytest.mark.parametrize("service", ["reveal", "edit", "enable", "disable", "delete", "reassign"])
 def test_a_deleted_key_is_gone_for_every_service(alice: User, key: Key, service: str):
     services.delete(key=key, by=acting(alice))
 
@@ -359,7 +362,7 @@ def test_without_its_event_nothing_happens(key: Key, service: str, monkeypatch: 
     def fail(*args: object, **data: object) -> int:
         raise RuntimeError("the trail cannot be written")
 
-    for module in ("creation", "revealing", "editing", "state"):
+    for module in ("creation", "revealing", "editing", "state", "ownership"):
         monkeypatch.setattr(f"keys.services.{module}.record", fail)
     with pytest.raises(RuntimeError, match="trail"):
         act(service, key, COMMAND)

@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from keys.apis.policy import Policy
-from keys.terms import Invalid, Terms, changes, check_expiry, checked, latest_expiry, widened
+from keys.terms import Invalid, Listed, Terms, changes, check_expiry, check_settled, checked, latest_expiry, widened
 
 BILLING = yaml.safe_load(Path("keys/presets/billing.policy.yaml").read_text(encoding="utf-8"))
 RULES = Policy.read(BILLING)
 MODULES = ["customers", "invoices"]
+LISTS = [1, 2]
 GOOD = Terms(name="Robot", fields={"platform": "server", "website": "https://shop.example"})
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def networks(*texts: str) -> Any:
 
 def wrong(terms: Terms, rules: Policy = RULES) -> dict[str, list[str]]:
     with pytest.raises(Invalid) as refused:
-        checked(terms, rules, MODULES)
+        checked(terms, rules, MODULES, LISTS)
     return refused.value.message_dict
 
 
@@ -36,6 +37,7 @@ def test_good_terms_are_tidied():
         replace(GOOD, name="  Robot ", fields={"platform": "web", "website": ""}, networks=networks("10.0.0.0/8") * 2),
         RULES,
         MODULES,
+        LISTS,
     )
 
     assert (terms.name, terms.fields, terms.networks) == ("Robot", {"platform": "web"}, networks("10.0.0.0/8"))
@@ -86,8 +88,80 @@ def test_addresses_can_be_required_and_are_bounded():
     required = Policy.read({**BILLING, "addresses": "required"})
     assert "addresses" in wrong(GOOD, required)
 
+    assert checked(replace(GOOD, ip_lists=frozenset({2})), required, MODULES, LISTS).ip_lists == {2}
+
     many = tuple(ip_network(f"10.0.{n}.0/24") for n in range(101))
     assert "101" in wrong(replace(GOOD, networks=many))["addresses"][0]
+
+
+def test_ip_lists_are_those_of_the_account_and_bounded():
+    assert "no such IP list" in wrong(replace(GOOD, ip_lists=frozenset({1, 3})))["ip_lists"][0]
+
+    with pytest.raises(Invalid, match="101 IP lists"):
+        checked(replace(GOOD, ip_lists=frozenset(range(101))), RULES, MODULES, range(101))
+
+
+def test_flags_are_those_that_the_policy_knows():
+    knows = Policy.read({**BILLING, "flags": ["mask_phone"], "labels": {"mask_phone": "Hide numbers"}})
+
+    assert checked(replace(GOOD, mask_phone=True), knows, MODULES, LISTS).mask_phone
+    refused = wrong(replace(GOOD, mask_phone=True, hlr_lookup=True, recordings=True), knows)
+    assert set(refused) == {"hlr_lookup", "recordings"}
+    assert "HLR Lookup" in refused["hlr_lookup"][0]
+
+
+def test_a_username_has_no_colon():
+    names = Policy.read({**BILLING, "name_kind": "username", "credentials": ["basic"]})
+
+    assert "colon" in wrong(replace(GOOD, name="pbx:one"), names)["name"][0]
+    assert checked(replace(GOOD, name="pbx:one"), RULES, MODULES, LISTS).name == "pbx:one"
+
+
+def test_a_field_that_is_fixed_takes_no_other_value_and_is_not_kept():
+    realm = {"slug": "realm", "label": "Realm", "kind": "fixed", "value": "API"}
+    rules = Policy.read({**BILLING, "fields": [realm]})
+
+    for typed in ({}, {"realm": "API"}, {"realm": ""}):
+        assert checked(replace(GOOD, fields=typed), rules, MODULES, LISTS).fields == {}
+    assert wrong(replace(GOOD, fields={"realm": "Other"}), rules) == {
+        "realm": ["Realm is always API. Leave it as it is."]
+    }
+
+
+SETTLED = ("addresses", "ip_lists", "modules", "expiry", "mask_phone")
+
+
+@pytest.mark.parametrize(
+    ("setting", "change"),
+    [
+        ("addresses", {"networks": networks("10.0.0.0/8")}),
+        ("ip_lists", {"ip_lists": frozenset({1})}),
+        ("modules", {"modules": frozenset({"invoices"})}),
+        ("expiry", {"expires_at": NOW + timedelta(days=1)}),
+        ("mask_phone", {"mask_phone": True}),
+    ],
+)
+def test_what_creation_settled_is_changed_no_more(setting: str, change: dict[str, Any]):
+    rules = Policy.read({**BILLING, "fixed": list(SETTLED), "flags": ["mask_phone"]})
+    before = replace(GOOD, expires_at=NOW, networks=networks("192.0.2.1", "192.0.2.2"))
+
+    with pytest.raises(Invalid) as refused:
+        check_settled(before, replace(before, **change), rules)
+    ((name, (message,)),) = refused.value.message_dict.items()
+    assert name == setting
+    assert message.startswith(rules.called(setting))
+    assert f"can't be {'extended' if setting == 'expiry' else 'changed'}" in message
+    check_settled(before, replace(before, name="Other", networks=networks("192.0.2.2", "192.0.2.1")), rules)
+    check_settled(before, replace(before, **change), RULES)
+
+
+@pytest.mark.parametrize(("kind", "why"), [("username", "can't be changed"), ("owner", "when the key is reassigned")])
+def test_a_username_and_an_owners_nickname_stay(kind: str, why: str):
+    credentials = ["basic"] if kind == "username" else BILLING["credentials"]
+    rules = Policy.read({**BILLING, "name_kind": kind, "credentials": credentials})
+
+    with pytest.raises(Invalid, match=why):
+        check_settled(GOOD, replace(GOOD, name="Other"), rules)
 
 
 def test_everything_wrong_is_said_at_once():
@@ -133,43 +207,75 @@ def test_the_longest_lifetime_counts_from_the_creation():
     assert latest_expiry(NOW, None) is None
 
 
+HELD = {
+    1: Listed("Office", networks("10.0.0.0/9", "10.128.0.0/9")),
+    2: Listed("Nobody", ()),
+    3: Listed("Half an office", networks("10.0.0.0/9")),
+}
+
 WIDER = [
     ({"networks": networks("10.0.0.0/8")}, {"networks": ()}, "addresses"),
     ({"networks": networks("10.0.0.0/8")}, {"networks": networks("10.0.0.0/8", "192.0.2.1")}, "addresses"),
     ({"networks": networks("10.0.0.0/9")}, {"networks": networks("10.0.0.0/8")}, "addresses"),
     ({"networks": networks("10.0.0.0/8")}, {"networks": networks("::/0")}, "addresses"),
+    ({"networks": networks("::/1")}, {"networks": networks("::/0")}, "addresses"),
+    ({"ip_lists": frozenset({1})}, {"ip_lists": frozenset()}, "addresses"),
+    ({"ip_lists": frozenset({2})}, {"ip_lists": frozenset()}, "addresses"),
+    ({"ip_lists": frozenset({2})}, {"ip_lists": frozenset({2}), "networks": networks("192.0.2.1")}, "addresses"),
+    ({"ip_lists": frozenset({3})}, {"ip_lists": frozenset({1})}, "addresses"),
+    (
+        {"ip_lists": frozenset({3}), "networks": networks("192.0.2.1")},
+        {"networks": networks("10.0.0.0/8")},
+        "addresses",
+    ),
     ({"modules": frozenset({"invoices"})}, {"modules": None}, "modules"),
     ({"modules": frozenset({"invoices"})}, {"modules": frozenset({"customers"})}, "modules"),
     ({"expires_at": NOW}, {"expires_at": None}, "expiry"),
     ({"expires_at": NOW}, {"expires_at": NOW + timedelta(seconds=1)}, "expiry"),
+    ({"mask_phone": True}, {"mask_phone": False}, "mask_phone"),
+    ({"recordings": False}, {"recordings": True}, "recordings"),
 ]
 
 
 @pytest.mark.parametrize(("before", "after", "what"), WIDER)
 def test_what_lets_more_in_is_widening(before: dict[str, Any], after: dict[str, Any], what: str):
-    assert widened(replace(GOOD, **before), replace(GOOD, **after)) == [what]
+    assert widened(replace(GOOD, **before), replace(GOOD, **after), HELD) == [what]
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ({}, {"networks": networks("0.0.0.0/0")}),
+        ({}, {"ip_lists": frozenset({1})}),
         ({"networks": networks("10.0.0.0/8", "192.0.2.1")}, {"networks": networks("10.1.0.0/16")}),
+        # The same addresses, said otherwise.
+        ({"networks": networks("10.0.0.0/9", "10.128.0.0/9")}, {"networks": networks("10.0.0.0/8")}),
+        ({"networks": networks("10.0.0.0/8")}, {"ip_lists": frozenset({1})}),
+        ({"ip_lists": frozenset({1})}, {"networks": networks("10.0.0.0/8"), "ip_lists": frozenset({2, 3})}),
+        ({"networks": networks("10.0.0.0/8")}, {"ip_lists": frozenset({2})}),
         ({"modules": None}, {"modules": frozenset({"invoices"})}),
         ({"expires_at": None}, {"expires_at": NOW}),
         ({"expires_at": NOW}, {"expires_at": NOW - timedelta(days=1)}),
+        ({"mask_phone": False}, {"mask_phone": True}),
+        ({"recordings": True, "hlr_lookup": False}, {"recordings": False, "hlr_lookup": True}),
         ({}, {"name": "Other", "fields": {"platform": "web"}}),
     ],
 )
 def test_what_lets_less_in_or_decides_nothing_is_not(before: dict[str, Any], after: dict[str, Any]):
-    assert widened(replace(GOOD, **before), replace(GOOD, **after)) == []
+    assert widened(replace(GOOD, **before), replace(GOOD, **after), HELD) == []
 
 
 def test_changes_hold_old_and_new_of_what_differs_alone():
-    after = replace(GOOD, fields={"platform": "web"}, networks=networks("10.0.0.0/8"))
+    before = replace(GOOD, recordings=True)
+    after = replace(
+        GOOD, fields={"platform": "web"}, networks=networks("10.0.0.0/8"), ip_lists=frozenset({2, 1}), mask_phone=True
+    )
 
-    assert changes(GOOD, after) == {
+    assert changes(before, after, HELD) == {
         "website": ["https://shop.example", None],
         "platform": ["server", "web"],
         "addresses": [[], ["10.0.0.0/8"]],
+        "ip_lists": [[], ["Nobody", "Office"]],
+        "mask_phone": [False, True],
+        "recordings": [True, False],
     }

@@ -1,0 +1,60 @@
+"""Whether two routes could claim the same call with the same right: then none of them may decide, and both are refused.
+
+Of several routes that match, the gateway lets the most specific decide: a literal segment before a variable one, more
+conditions before fewer. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from typing import NamedTuple
+
+from keys.routes import specificity
+
+_VARIABLE = re.compile(r"\{[^{}/]+\}")
+
+
+class Claim(NamedTuple):
+    """A route and whose it is."""
+
+    module: str
+    method: str
+    template: str
+    conditions: Mapping[str, str]
+
+
+def ambiguous(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None:
+    """The first two of different modules that are equally specific and could match the same call."""
+    alike: dict[tuple[object, ...], list[Claim]] = {}
+    for claim in claims:
+        # Literal segments must be the same; one that is a variable takes what any other takes.
+        segments = zip(claim.template.split("/"), specificity(claim.template), strict=True)
+        shape = tuple(segment if kind == 0 else kind for segment, kind in segments)
+        alike.setdefault((claim.method, len(claim.conditions), shape), []).append(claim)
+    for group in alike.values():
+        for one, other in combinations(group, 2):
+            if one.module != other.module and _meet(one, other):
+                return one, other
+    return None
+
+
+def _meet(one: Claim, other: Claim) -> bool:
+    shared = one.conditions.keys() & other.conditions.keys()
+    if any(one.conditions[name] != other.conditions[name] for name in shared):
+        return False
+    pairs = zip(one.template.split("/"), other.template.split("/"), strict=True)
+    return all(_may_be_one(mine, theirs) for mine, theirs in pairs)
+
+
+def _may_be_one(mine: str, theirs: str) -> bool:
+    """Whether some text matches both segments; where that is hard to say, it may."""
+    if not _VARIABLE.search(mine) or not _VARIABLE.search(theirs):
+        return mine == theirs
+    heads, tails = zip(*((parts[0], parts[-1]) for parts in map(_VARIABLE.split, (mine, theirs))), strict=True)
+    return _one_begins_the_other(*heads) and _one_begins_the_other(*(tail[::-1] for tail in tails))
+
+
+def _one_begins_the_other(mine: str, theirs: str) -> bool:
+    return mine.startswith(theirs) or theirs.startswith(mine)

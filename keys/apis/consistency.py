@@ -1,0 +1,125 @@
+"""Whether the words of a policy fit each other. Each refusal names key, value and what would be right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from keys.apis.words import FLAGS, BadPolicy
+
+if TYPE_CHECKING:
+    from keys.apis.policy import Policy
+
+
+def check(policy: Policy) -> None:
+    """Raises BadPolicy for the first thing that does not fit."""
+    for rule in (_credentials, _secret, _flags, _settings, _expiry, _fields, _modules, _documentation):
+        rule(policy)
+
+
+def _credentials(policy: Policy) -> None:
+    kinds = policy.credentials
+    if "basic" in kinds:
+        if len(kinds) > 1:
+            raise BadPolicy(f"credentials: {_list(kinds)}: basic stands alone. Write credentials: [basic].")
+        if policy.name_kind != "username":
+            raise BadPolicy(
+                f"name_kind: {policy.name_kind!r}: credentials are basic, which says a username. Write username."
+            )
+    if policy.signs and (others := [kind for kind in kinds if kind not in ("signature", "recording")]):
+        raise BadPolicy(
+            f"credentials: {_list(kinds)}: a secret that signs is never sent. Take {others[0]!r} or signature away."
+        )
+    if "recording" in kinds:
+        if not policy.signs:
+            raise BadPolicy(f"credentials: {_list(kinds)}: a recording's link is signed. Add signature.")
+        if not policy.recordings:
+            raise BadPolicy("recordings: [] while credentials have recording. Name one: GET /recordings/{lead_id}.")
+    elif policy.recordings:
+        raise BadPolicy(f"recordings: {policy.recordings[0]!r} needs a link. Add recording to credentials.")
+
+
+def _secret(policy: Policy) -> None:
+    if policy.signs and not policy.revealable:
+        raise BadPolicy(
+            "secret: 'shown_once' while credentials have signature. A signature API that stores nothing readable is "
+            "refused, because the gateway checks signatures with the secret. Write revealable."
+        )
+
+
+def _flags(policy: Policy) -> None:
+    for flag, routes, name in (
+        ("hlr_lookup", policy.adds_leads, "adds_leads"),
+        ("recordings", policy.recordings, "recordings"),
+    ):
+        if routes and flag not in policy.flags:
+            raise BadPolicy(f"flags: {_list(policy.flags)} while {name} names {routes[0]!r}. Add {flag}.")
+        if flag in policy.flags and not routes:
+            raise BadPolicy(f"flags: {flag} does nothing while {name} names no route. Name one or take {flag} away.")
+
+
+def _settings(policy: Policy) -> None:
+    unknown_flags = {flag for flag in FLAGS if flag not in policy.flags}
+    for name, settings in (
+        ("asks", policy.asks),
+        ("fixed", policy.fixed),
+        ("labels", tuple(policy.labels)),
+        ("notes", tuple(policy.notes)),
+    ):
+        if absent := next((setting for setting in settings if setting in unknown_flags), None):
+            raise BadPolicy(f"{name}: {absent} is not in flags: {_list(policy.flags)}. Add it there.")
+    for setting, key in (("name", "name_label"), ("modules", "modules_called")):
+        if setting in policy.labels:
+            raise BadPolicy(f"labels: {setting}: {key} is the place for that. Move it there.")
+    if "enabled" in policy.fixed:
+        raise BadPolicy("fixed: enabled: every key can be disabled and enabled. Take it away.")
+    if policy.addresses == "required" and not {"addresses", "ip_lists"} & set(policy.asks):
+        raise BadPolicy("asks: addresses: required means that the form asks for them. Add addresses or ip_lists.")
+
+
+def _expiry(policy: Policy) -> None:
+    if policy.expiry == "none" and policy.longest_days is not None:
+        raise BadPolicy(
+            f"longest_days: {policy.longest_days} while expiry is none. Write expiry: required, or no longest_days."
+        )
+    if policy.expiry == "none" and "expiry" in policy.asks:
+        raise BadPolicy("asks: expiry while keys have none. Write expiry: optional, or take it out of asks.")
+
+
+def _fields(policy: Policy) -> None:
+    for field in policy.fields:
+        slugs = [choice.slug for choice in field.choices]
+        if doubled := next((slug for slug in slugs if slugs.count(slug) > 1), None):
+            raise BadPolicy(f"fields: {field.slug}: two choices have the slug {doubled!r}. Give each its own.")
+        if field.kind == "fixed" and field.required:
+            raise BadPolicy(f"fields: {field.slug}: required is true, but a fixed field is not typed. Leave it out.")
+
+
+def _modules(policy: Policy) -> None:
+    kinds: tuple[tuple[str, list[object]], ...] = (
+        ("tag", [rule.tag for rule in policy.modules]),
+        ("number", [rule.number for rule in policy.modules if rule.number is not None]),
+        ("slug", [rule.slug for rule in policy.modules if rule.slug]),
+    )
+    for name, values in kinds:
+        if doubled := next((value for value in values if values.count(value) > 1), None):
+            raise BadPolicy(f"modules: {name}: {doubled!r} is there twice. Give each module its own.")
+
+
+def _documentation(policy: Policy) -> None:
+    if not policy.documentation:
+        return
+    try:
+        parts = urlsplit(policy.documentation)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in policy.documentation
+    except ValueError:
+        good = False
+    if not good:
+        raise BadPolicy(
+            f"documentation: {policy.documentation!r} is not a web address. Write one like https://docs.example.com/, "
+            "or nothing, for Keyward's own reference of the API."
+        )
+
+
+def _list(words: tuple[str, ...]) -> str:
+    return f"[{', '.join(words)}]"

@@ -1,0 +1,167 @@
+"""The modules of an API: the document's tags and operations, with what the policy says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from django.utils.text import slugify
+
+from keys.apis.ambiguity import Claim, ambiguous
+from keys.apis.document import LONGEST_NAME, BadDocument, Operation, check_templates, operations
+from keys.apis.parameters import parameters_of
+from keys.apis.policy import ModuleRule, Policy
+from keys.apis.words import BadPolicy, shown
+
+# The module of operations that have no tag.
+UNTAGGED = "Other"
+LONGEST_SLUG = 64
+
+
+class RouteOf(NamedTuple):
+    """A route as it will be stored. `conditions` are query parameters and the values that they must have."""
+
+    method: str
+    template: str
+    conditions: Mapping[str, str]
+    adds_leads: bool = False
+    recording: bool = False
+
+    @property
+    def text(self) -> str:
+        return text_of(self)
+
+
+class ModuleOf(NamedTuple):
+    """A module as it will be stored."""
+
+    slug: str
+    name: str
+    number: int | None
+    routes: tuple[RouteOf, ...]
+
+
+def text_of(route: Any) -> str:
+    """As people read a route, described or stored: `GET /reports?menuItemId=101`."""
+    query = "&".join(f"{name}={value}" for name, value in sorted(route.conditions.items()))
+    return f"{route.method} {route.template}{'?' if query else ''}{query}"
+
+
+def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, ...]:
+    """The modules of a valid document: its tags in their order, those that `tags` does not list after them, and the
+    operations without a tag last. Of several tags the first counts; a tag without operations makes no module."""
+    found = list(operations(document))
+    check_templates(found)
+    rules = {rule.tag: rule for rule in policy.modules}
+    routes = _Routes(document, found, policy)
+    tagged: dict[str, dict[str, RouteOf]] = {tag["name"]: {} for tag in document.get("tags", [])}
+    for operation in found:
+        tag = operation.tags[0] if operation.tags else UNTAGGED
+        own = tagged.setdefault(tag, {})
+        if tag not in rules or not rules[tag].routes:
+            own.setdefault((route := routes.of(operation)).text, route)
+    for rule in policy.modules:
+        if rule.tag not in tagged:
+            raise BadPolicy(f"modules: tag: {rule.tag!r} is not in the document. Take one of {', '.join(tagged)}.")
+        if rule.routes:
+            tagged[rule.tag] = {route.text: route for route in map(routes.named, rule.routes)}
+    if UNTAGGED in tagged and UNTAGGED not in [tag["name"] for tag in document.get("tags", [])]:
+        tagged[UNTAGGED] = tagged.pop(UNTAGGED)
+    modules = tuple(_module(tag, rules.get(tag), own.values()) for tag, own in tagged.items() if own)
+    _check(modules, found)
+    return modules
+
+
+def _module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteOf]) -> ModuleOf:
+    name = " ".join(tag.split())
+    if not name or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise BadDocument(f"The tag {shown(tag)} names a module: a line of at most {LONGEST_NAME} characters.")
+    slug = (rule.slug if rule else "") or slugify(name)
+    if not slug or len(slug) > LONGEST_SLUG:
+        raise BadDocument(
+            f"The tag {shown(name)} makes no slug of 1 to {LONGEST_SLUG} letters, digits and hyphens. "
+            "Give it one in the policy, as in modules: [{tag: ..., slug: ...}]."
+        )
+    return ModuleOf(slug, name, rule.number if rule else None, tuple(routes))
+
+
+class _Routes:
+    """Routes of a document's operations, with the policy's marks on them."""
+
+    def __init__(self, document: Mapping[str, Any], found: list[Operation], policy: Policy) -> None:
+        self.document = document
+        self.by_name = {operation.name: operation for operation in found}
+        self.leads = {self._operation(line, "adds_leads") for line in policy.adds_leads}
+        self.recordings = {self._recording(line) for line in policy.recordings}
+
+    def of(self, operation: Operation, conditions: Mapping[str, str] | None = None) -> RouteOf:
+        marks = operation.name in self.leads, operation.name in self.recordings
+        return RouteOf(operation.method, operation.template, conditions or {}, *marks)
+
+    def named(self, line: str) -> RouteOf:
+        """The route that a policy names, `METHOD path-template?name=value`."""
+        name, _, query = line.partition("?")
+        operation = self.by_name[self._operation(name, "modules: routes")]
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=10) if query else []
+        except ValueError:
+            raise BadPolicy(f"modules: routes: {line!r} has no conditions like ?name=value&name=value.") from None
+        conditions = dict(pairs)
+        if len(conditions) < len(pairs):
+            raise BadPolicy(f"modules: routes: {line!r} asks twice about one parameter. Name each once.")
+        known = {found.name: found for found in parameters_of(self.document, operation) if found.where == "query"}
+        for parameter, value in conditions.items():
+            if parameter not in known:
+                raise BadPolicy(
+                    f"modules: routes: {line!r}: the operation has no query parameter {parameter!r}. "
+                    f"Take one of {', '.join(known) or 'none'}."
+                )
+            if known[parameter].values and value not in known[parameter].values:
+                raise BadPolicy(
+                    f"modules: routes: {line!r}: {value!r} is no value of {parameter}. "
+                    f"Take one of {', '.join(known[parameter].values)}."
+                )
+        return self.of(operation, conditions)
+
+    def _operation(self, line: str, key: str) -> str:
+        name = " ".join(line.split())
+        if name not in self.by_name:
+            raise BadPolicy(f"{key}: {line!r} is no operation of the document. Write METHOD and path as it has them.")
+        return name
+
+    def _recording(self, line: str) -> str:
+        name = self._operation(line, "recordings")
+        method, _, path = name.partition(" ")
+        if method != "GET" or path.count("{") != 1 or not path.endswith("}") or "/{" not in path:
+            raise BadPolicy(f"recordings: {line!r} does not end in a lead. Name one: GET /recordings/{{lead_id}}.")
+        return name
+
+
+def _check(modules: tuple[ModuleOf, ...], found: list[Operation]) -> None:
+    by_slug: dict[str, ModuleOf] = {}
+    for module in modules:
+        other = by_slug.setdefault(module.slug, module)
+        if other is not module:
+            raise BadDocument(
+                f"The tags {other.name!r} and {module.name!r} make the same slug, {module.slug!r}. "
+                "Give one of them another in the policy, as in modules: [{tag: ..., slug: ...}]."
+            )
+    held = {(route.method, route.template) for module in modules for route in module.routes}
+    for operation in found:
+        if (operation.method, operation.template) not in held:
+            raise BadPolicy(
+                f"modules: {operation.name} is in none, because its tag has routes of its own. "
+                "Name it under one of them."
+            )
+    claims = (
+        Claim(module.name, route.method, route.template, route.conditions)
+        for module in modules
+        for route in module.routes
+    )
+    if both := ambiguous(claims):
+        texts = [f"{RouteOf(*claim[1:]).text} of {claim.module}" for claim in both]
+        raise BadDocument(
+            f"{texts[0]} and {texts[1]} are equally specific and could take the same call. Put them into one module, "
+            "or make their paths differ."
+        )

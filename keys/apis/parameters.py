@@ -1,0 +1,119 @@
+"""What a caller may send with an operation, for the documentation of keys: query, path, header and body. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from keys.apis.document import Operation
+from keys.apis.references import resolved
+
+# Where a body's properties are looked for, best first; else the first kind of content.
+BODIES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class Parameter(NamedTuple):
+    """One parameter. `where` is query, path, header, cookie or body; `multiple` says whether it may be given more than
+    once; `default` is empty if there is none; `values` are the possible ones, empty if any will do."""
+
+    name: str
+    where: str
+    description: str
+    required: bool
+    multiple: bool
+    default: str
+    values: tuple[str, ...]
+
+
+def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Parameter, ...]:
+    """Of the path and the operation, whose own come instead of the path's of the same name; then the body's."""
+    found: dict[tuple[str, str], Parameter] = {}
+    for reference in operation.parameters:
+        parameter = resolved(document, reference)
+        content: Mapping[str, Any] = next(iter(parameter.get("content", {}).values()), {})
+        schema = parameter.get("schema", content.get("schema", {}))
+        made = _parameter(document, parameter["name"], parameter["in"], schema, parameter.get("required", False))
+        described = parameter.get("description") or made.description
+        found[made.where, made.name] = made._replace(description=_line(described))
+    return (*found.values(), *_of_body(document, operation))
+
+
+def _of_body(document: Mapping[str, Any], operation: Operation) -> Iterator[Parameter]:
+    body = resolved(document, operation.content.get("requestBody", {}))
+    content: Mapping[str, Any] = body.get("content", {})
+    media: Mapping[str, Any] = next(
+        (content[kind] for kind in BODIES if kind in content), next(iter(content.values()), {})
+    )
+    shapes = list(_shapes(document, media.get("schema", {})))
+    if items := [shape["items"] for shape in shapes if "items" in shape]:
+        # A list of objects: what each of them has.
+        shapes = list(_shapes(document, items[0]))
+    required = [name for shape in shapes for name in _list(shape.get("required"))]
+    seen: set[str] = set()
+    for shape in shapes:
+        for name, schema in _mapping(shape.get("properties")).items():
+            if name not in seen and not any(part.get("readOnly") for part in _shapes(document, schema)):
+                seen.add(name)
+                yield _parameter(document, name, "body", schema, name in required)
+
+
+def _parameter(document: Mapping[str, Any], name: str, where: str, schema: Any, required: Any) -> Parameter:
+    shapes = list(_shapes(document, schema))
+    multiple = any("array" in _types(shape) or "items" in shape for shape in shapes)
+    items = [part for shape in shapes if "items" in shape for part in _shapes(document, shape["items"])]
+    defaults = [shape["default"] for shape in shapes if shape.get("default") is not None]
+    described = next((shape["description"] for shape in shapes if shape.get("description")), "")
+    values = _values(items if multiple else shapes)
+    return Parameter(
+        name=name,
+        where=where,
+        description=_line(described),
+        required=required is True,
+        multiple=multiple,
+        default=_text(defaults[0]) if defaults else "",
+        values=tuple(dict.fromkeys(_text(value) for value in values if value is not None)),
+    )
+
+
+def _shapes(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, Any]]:
+    """The schema and what it is composed of, each once, however they refer to each other."""
+    left, seen = [schema], set()
+    while left:
+        shape = resolved(document, left.pop(0))
+        if not isinstance(shape, Mapping) or id(shape) in seen:
+            continue
+        seen.add(id(shape))
+        yield shape
+        for word in ("allOf", "oneOf", "anyOf"):
+            left += _list(shape.get(word))
+
+
+def _values(shapes: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+    for shape in shapes:
+        yield from _list(shape.get("enum"))
+        if "const" in shape:
+            yield shape["const"]
+        if "boolean" in _types(shape):
+            yield from (True, False)
+
+
+def _types(shape: Mapping[str, Any]) -> list[Any]:
+    kind = shape.get("type")
+    return kind if isinstance(kind, list) else [kind]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _line(text: Any) -> str:
+    return " ".join(text.split()) if isinstance(text, str) else ""

@@ -1,0 +1,241 @@
+"""From the bytes of a file, YAML or JSON, to plain values that the database can store; hostile ones are refused.
+
+YAML is read as OpenAPI asks for it, by the core schema of YAML 1.2: `on`, `yes` and times are texts, keys are always
+texts (`200:`), nothing but texts, numbers, true, false and null is made. It is built from the parser's events, so that
+limits hold while reading: nothing is ever as large as an alias in an alias in an alias would make it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+MOST_BYTES = 5_000_000
+MOST_VALUES = 300_000
+DEEPEST = 100
+
+_CORE = "tag:yaml.org,2002:"
+_NULL = {"", "~", "null", "Null", "NULL"}
+_TRUE, _FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,100}|0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,100}|[0-9]{1,100}(?:\.[0-9]{0,100})?)(?:[eE][-+]?[0-9]{1,10})?")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Unreadable(ValueError):
+    """The file is not what was expected, or too much of it; the text says where, and what would be right."""
+
+
+def read(path: Path) -> Any:
+    """What the file holds. Never more than MOST_BYTES are read, whatever the file is."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror or error}.") from error
+    try:
+        return parsed(text)
+    except Unreadable as error:
+        raise Unreadable(f"{path}: {error}") from error
+
+
+def parsed(text: bytes) -> Any:
+    if len(text) > MOST_BYTES:
+        raise Unreadable(f"It has more than {MOST_BYTES:,} bytes, the most that is read. Split it.")
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"Byte {error.start} is not UTF-8. Save it as UTF-8.") from error
+    value = _json(decoded) if decoded.lstrip()[:1] in ("{", "[") else _yaml(decoded)
+    _check(value)
+    return value
+
+
+def _json(text: str) -> Any:
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in made:
+                raise Unreadable(f"The name {name[:100]!r} is there twice in one object. Write it once.")
+            made[name] = value
+        return made
+
+    def constant(word: str) -> NoReturn:
+        raise Unreadable(f"{word} is no JSON. Write a number or a text.")
+
+    try:
+        return json.loads(text, object_pairs_hook=mapping, parse_constant=constant)
+    except Unreadable:
+        raise
+    except RecursionError as error:
+        raise Unreadable(_too_deep()) from error
+    except ValueError as error:
+        raise Unreadable(f"It is not JSON: {error}.") from error
+
+
+@dataclass
+class _Open:
+    """A mapping or list whose end has not come yet. `size` counts what it holds, aliases in full."""
+
+    value: Any
+    anchor: str | None
+    size: int = 1
+    name: str | None = None
+    merges: list[Any] = field(default_factory=list)
+
+
+class _Builder:
+    """Makes one value of the events of one document."""
+
+    def __init__(self) -> None:
+        self.open: list[_Open] = []
+        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.documents: list[Any] = []
+
+    def take(self, event: Any) -> None:
+        match event:
+            case yaml.ScalarEvent():
+                wants_name = self.open and isinstance(self.open[-1].value, dict) and self.open[-1].name is None
+                self._put(event, str(event.value) if wants_name else _scalar(event), 1, event.anchor)
+            case yaml.AliasEvent():
+                if event.anchor not in self.anchors:
+                    raise _at(event, f"the alias *{str(event.anchor)[:50]} names nothing that is complete here")
+                self._put(event, *self.anchors[event.anchor], None)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+                if event.tag not in (None, "!", f"{_CORE}map", f"{_CORE}seq"):
+                    raise _at(event, f"the tag {event.tag[:50]} is not of JSON")
+                if len(self.open) >= DEEPEST:
+                    raise _at(event, _too_deep())
+                self.open.append(_Open(empty, event.anchor))
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                done = self.open.pop()
+                for merged in done.merges:
+                    for name, value in merged.items():
+                        done.value.setdefault(name, value)
+                self._put(event, done.value, done.size, done.anchor)
+
+    def _put(self, event: Any, value: Any, size: int, anchor: str | None) -> None:
+        if anchor is not None:
+            self.anchors[anchor] = (value, size)
+        if not self.open:
+            self.documents.append(value)
+            return
+        holder = self.open[-1]
+        holder.size += size
+        if holder.size > MOST_VALUES:
+            raise _at(event, _too_many())
+        if isinstance(holder.value, list):
+            holder.value.append(value)
+        elif holder.name is None:
+            if not isinstance(value, str):
+                raise _at(event, "a name that is no text")
+            if value in holder.value and value != "<<":
+                raise _at(event, f"the name {value[:100]!r} is there twice in one mapping. Write it once")
+            holder.name = value
+        else:
+            name, holder.name = holder.name, None
+            if name == "<<":
+                holder.merges += _mappings(event, value)
+            else:
+                holder.value[name] = value
+
+
+def _yaml(text: str) -> Any:
+    builder = _Builder()
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise Unreadable(f"It is not YAML{line}: {error.problem or error.context}.") from error
+    except yaml.YAMLError as error:
+        raise Unreadable(f"It is not YAML: {' '.join(str(error).split())}.") from error
+    if len(builder.documents) != 1:
+        raise Unreadable(f"It holds {len(builder.documents)} YAML documents. Write one.")
+    return builder.documents[0]
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    """Of a plain scalar what it looks like; of a quoted one a text; of a tagged one what its tag says."""
+    text, tag = event.value, event.tag
+    if tag == f"{_CORE}str" or tag == "!" or (tag is None and not event.implicit[0]):
+        return text
+    makers: dict[str, Callable[[str], Any]] = {"null": _null, "bool": _boolean, "int": _integer, "float": _float}
+    kinds = list(makers) if tag is None else [tag.removeprefix(_CORE)]
+    for kind in kinds:
+        if kind not in makers:
+            raise _at(event, f"the tag {str(tag)[:50]} is not of JSON")
+        made = makers[kind](text)
+        if made is not text:
+            return made
+    return text
+
+
+def _null(text: str) -> Any:
+    return None if text in _NULL else text
+
+
+def _boolean(text: str) -> Any:
+    return True if text in _TRUE else False if text in _FALSE else text
+
+
+def _integer(text: str) -> Any:
+    if not _INTEGER.fullmatch(text):
+        return text
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+def _float(text: str) -> Any:
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _mappings(event: Any, value: Any) -> list[Any]:
+    """What a merge key (`<<`) brings."""
+    found = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, dict) for item in found):
+        raise _at(event, "<< merges mappings alone")
+    return found
+
+
+def _check(value: Any) -> None:
+    """Refuse what the database could not store, and what is too much or too deep."""
+    seen, left = 0, [(value, 1)]
+    while left:
+        found, depth = left.pop()
+        seen += 1
+        if seen > MOST_VALUES:
+            raise Unreadable(_too_many())
+        if isinstance(found, str):
+            if character := _UNSTORABLE.search(found):
+                raise Unreadable(f"The text {found[:50]!r} holds {character[0]!r}, which cannot be kept. Take it out.")
+        elif isinstance(found, float):
+            if not math.isfinite(found):
+                raise Unreadable("A number is too large to be stored. Write a smaller one.")
+        elif isinstance(found, int):
+            if found.bit_length() > 400:
+                raise Unreadable("A number has more than 100 digits. Write a smaller one, or a text.")
+        elif found:
+            if depth > DEEPEST:
+                raise Unreadable(_too_deep())
+            items = [*found, *found.values()] if isinstance(found, dict) else found
+            left += [(item, depth + 1) for item in items]
+
+
+def _at(event: Any, problem: str) -> Unreadable:
+    return Unreadable(f"Line {event.start_mark.line + 1}: {problem.rstrip('.')}.")
+
+
+def _too_deep() -> str:
+    return f"More than {DEEPEST} mappings and lists lie inside each other. Write it flatter."
+
+
+def _too_many() -> str:
+    return f"It holds more than {MOST_VALUES:,} values. Split it."

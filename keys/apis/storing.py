@@ -1,0 +1,32 @@
+"""Modules and routes as rows. What stays the same is left alone, so that the gateways need not load it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keys.apis.description import Description
+from keys.apis.modules import RouteOf, text_of
+from keys.models import Api, Module, Route
+
+
+def store(api: Api, description: Description) -> None:
+    """Make the API's modules and routes those of the description. With a module go the grants of it."""
+    Module.objects.filter(api=api).exclude(slug__in=[module.slug for module in description.modules]).delete()
+    there = {module.slug: module for module in Module.objects.filter(api=api)}
+    for position, found in enumerate(description.modules):
+        described = {"name": found.name, "number": found.number, "position": position}
+        module = there.get(found.slug)
+        if module is None:
+            module = Module.objects.create(api=api, slug=found.slug, **described)
+        elif any(getattr(module, name) != value for name, value in described.items()):
+            Module.objects.filter(pk=module.pk).update(**described)
+        _store_routes(module, found.routes)
+
+
+def _store_routes(module: Module, described: Iterable[RouteOf]) -> None:
+    wanted = {(route.text, route.adds_leads, route.recording): route for route in described}
+    had = {(text_of(route), route.adds_leads, route.recording): route for route in module.routes.all()}
+    module.routes.filter(pk__in=[route.pk for key, route in had.items() if key not in wanted]).delete()
+    Route.objects.bulk_create(
+        Route(module=module, **route._asdict()) for key, route in wanted.items() if key not in had
+    )

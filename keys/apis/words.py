@@ -1,0 +1,90 @@
+"""The words of policies, read strictly: each function returns what it names, or refuses it by key and value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+FLAGS = ("mask_phone", "hlr_lookup", "recordings")
+
+# What every key has besides a name and an owner: the form asks it where the policy says, else under More settings.
+SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "enabled", *FLAGS)
+
+LONGEST = 200
+_SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class BadPolicy(ValueError):
+    """The policy cannot be used; the text names the key, the value and what would be right."""
+
+
+def shown(value: Any) -> str:
+    """The value as it stands in a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def only(data: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    if unknown := [name for name in data if name not in known]:
+        raise BadPolicy(f"{where}: {shown(unknown[0])} is unknown. Known are {', '.join(known)}.")
+
+
+def line(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
+    value = data.get(name)
+    if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST or not (value.strip() or empty):
+        raise BadPolicy(f"{name}: {shown(value)} is not a line of at most {LONGEST} characters.")
+    return value.strip()
+
+
+def lines(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = data.get(name, [])
+    if not isinstance(value, list):
+        raise BadPolicy(f"{name}: {shown(value)} is not a list of texts.")
+    return _once(tuple(line({name: text}, name) for text in value), name)
+
+
+def lines_by_name(data: Mapping[str, Any], name: str, known: Collection[str]) -> dict[str, str]:
+    value = data.get(name, {})
+    if not isinstance(value, Mapping):
+        raise BadPolicy(f"{name}: {shown(value)} is not a mapping of settings to texts.")
+    only(value, known, name)
+    return {setting: line(value, setting) for setting in value}
+
+
+def one_of(data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Any:
+    value = data.get(name)
+    if value not in known:
+        raise BadPolicy(f"{name}: {shown(value)} is unknown. Write one of {', '.join(known)}.")
+    return value
+
+
+def some_of(data: Mapping[str, Any], name: str, known: tuple[str, ...], *, at_least: int = 0) -> tuple[str, ...]:
+    value = data.get(name)
+    if not isinstance(value, list) or len(value) < at_least:
+        raise BadPolicy(f"{name}: {shown(value)} is not a list of {', '.join(known)}.")
+    if unknown := [word for word in value if word not in known]:
+        raise BadPolicy(f"{name}: {shown(unknown[0])} is unknown. Known are {', '.join(known)}.")
+    return _once(tuple(value), name)
+
+
+def slug(data: Mapping[str, Any], where: str) -> str:
+    value = data.get("slug")
+    if not isinstance(value, str) or not _SLUG.fullmatch(value):
+        raise BadPolicy(
+            f"{where}: the slug {shown(value)} is not small letters, digits and _, beginning with a letter."
+        )
+    return value
+
+
+def days(data: Mapping[str, Any], name: str) -> int | None:
+    value = data.get(name)
+    if value is not None and (type(value) is not int or not 1 <= value <= 36500):
+        raise BadPolicy(f"{name}: {shown(value)} is not a whole number from 1 to 36500.")
+    return value
+
+
+def _once(value: tuple[str, ...], name: str) -> tuple[str, ...]:
+    if doubled := next((word for word in value if value.count(word) > 1), None):
+        raise BadPolicy(f"{name}: {shown(doubled)} is there twice. Write it once.")
+    return value

@@ -1,0 +1,16 @@
+"""What `check --deploy --database default` says about secrets nobody can read; `serve` does not start with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from keys.services import resealing
+
+
+@register(Tags.database, deploy=True)
+def rings(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    if "default" not in (databases or ()):
+        return []
+    return [Error(line, id="keyward.E001") for line in resealing.unreadable()]

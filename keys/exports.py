@@ -1,0 +1,98 @@
+"""The list of keys as a file. Of a token it holds what the list shows: the last four of its public part."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import transaction
+from import_export import fields
+
+from accounts import policy
+from accounts.models import Account
+from accounts.permissions import Permission
+from accounts.tables import Table, as_file, utc
+from audit.actor import Actor
+from audit.record import record
+from keys.addresses import shown
+from keys.filters import KeyFilter
+from keys.models import Key
+
+MOST_ROWS = 100_000
+
+
+class TooManyRows(Exception):
+    """More keys match than one file holds."""
+
+    def __init__(self) -> None:
+        super().__init__(f"More than {MOST_ROWS:,} keys match, and a file holds as many. Filter the list to fewer.")
+
+
+class KeyTable(Table):
+    """The list's columns, in their order."""
+
+    created = fields.Field()
+    status = fields.Field(attribute="status")
+    owner = fields.Field(attribute="owner__nickname")
+    user_status = fields.Field()
+    api = fields.Field(attribute="api__name")
+    api_id = fields.Field(attribute="public_id")
+    token = fields.Field()
+    modules = fields.Field()
+    addresses = fields.Field()
+    ip_lists = fields.Field()
+    secret_made = fields.Field()
+    last_used = fields.Field()
+    expires = fields.Field()
+
+    class Meta:
+        model = Key
+        fields: ClassVar = (
+            *("created", "status", "name", "owner", "user_status", "api", "api_id", "token", "modules", "addresses"),
+            *("ip_lists", "secret_made", "last_used", "expires"),
+        )
+        export_order = fields
+
+    def dehydrate_created(self, key: Key) -> str:
+        return utc(key.created_at)
+
+    def dehydrate_user_status(self, key: Key) -> str:
+        return "active" if key.owner.is_active else "inactive"
+
+    def dehydrate_token(self, key: Key) -> str:
+        return f"********{key.last4}"
+
+    def dehydrate_modules(self, key: Key) -> str:
+        return "all" if key.all_modules else ", ".join(module.name for module in key.modules.all())
+
+    def dehydrate_addresses(self, key: Key) -> str:
+        entries, lists = key.addresses.all(), key.ip_lists.all()
+        return ", ".join(shown(entry.network) for entry in entries) if entries or lists else "any"
+
+    def dehydrate_ip_lists(self, key: Key) -> str:
+        return ", ".join(ip_list.name for ip_list in key.ip_lists.all())
+
+    def dehydrate_secret_made(self, key: Key) -> str:
+        return utc(key.secret_made_at)  # type: ignore[attr-defined]
+
+    def dehydrate_last_used(self, key: Key) -> str:
+        return utc(key.used_at)  # type: ignore[attr-defined]
+
+    def dehydrate_expires(self, key: Key) -> str:
+        return utc(key.expires_at)
+
+
+def export_keys(*, by: Actor, account: Account, keys: KeyFilter, format: str) -> tuple[str, bytes]:
+    """Name and content of a file of what the filters let through, in the list's order. Raises Denied, TooManyRows.
+
+    A large file takes its time, so nothing is locked while it is made; it is recorded before anyone has it.
+    """
+    with transaction.atomic():
+        policy.require(by, Permission.LISTS_EXPORT, account=account)
+    if keys.qs[: MOST_ROWS + 1].count() > MOST_ROWS:
+        raise TooManyRows
+    table = KeyTable().export(keys.sorted(), format=format)
+    file = as_file(table, f"{account.slug}-keys", format)
+    with transaction.atomic():
+        policy.require(by, Permission.LISTS_EXPORT, account=account)
+        record("keys.exported", by=by, account_id=account.pk, rows=len(table), filters=keys.active, format=format)
+    return file

@@ -1,0 +1,107 @@
+"""What an IP list and its entries may be. Forms, imports and services share it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from keys.addresses import Network, shown
+from keys.models import IpListEntry
+from keys.terms import Invalid
+
+LONGEST_NAME = 200
+LONGEST_ABOUT = 500  # a list's description
+LONGEST_DESCRIPTION = 200  # an entry's
+MOST_ENTRIES = 10_000
+# How many networks an event names; its hash is of all.
+MOST_NAMED = 100
+
+
+class Entry(NamedTuple):
+    """An entry as a person asks for it."""
+
+    network: Network
+    description: str = ""
+    enabled: bool = True
+
+    @classmethod
+    def of(cls, row: IpListEntry) -> Entry:
+        return cls(row.network, row.description, row.enabled)
+
+    @property
+    def line(self) -> str:
+        return f"{self.network}\t{self.description}\t{str(self.enabled).lower()}\n"
+
+    @property
+    def stamp(self) -> str:
+        """Tells whether it is still what somebody saw."""
+        return hashlib.sha256(self.line.encode()).hexdigest()
+
+    def described(self) -> dict[str, Any]:
+        return {"network": shown(self.network), "description": self.description, "enabled": self.enabled}
+
+    def admits_more_than(self, other: Entry) -> bool:
+        if not self.enabled:
+            return False
+        same = self.network.version == other.network.version
+        return not (other.enabled and same and self.network.subnet_of(other.network))  # type: ignore[arg-type]
+
+
+def told(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Entries as an event keeps them, however many: the number, the SHA-256 of their lines in the order of those, and
+    the first networks."""
+    ordered = sorted(entries, key=lambda entry: entry.line)
+    digest = hashlib.sha256("".join(entry.line for entry in ordered).encode()).hexdigest()
+    return {
+        "entries": len(ordered),
+        "sha256": digest,
+        "networks": [shown(entry.network) for entry in ordered[:MOST_NAMED]],
+    }
+
+
+def checked_list(name: str, description: str) -> tuple[str, str]:
+    """A list's name and description, tidied. Raises Invalid."""
+    name, description = name.strip(), description.strip()
+    errors = {}
+    if problem := problem_of(name, LONGEST_NAME) if name else "Give the list a name.":
+        errors["name"] = problem
+    if problem := problem_of(description, LONGEST_ABOUT):
+        errors["description"] = problem
+    if errors:
+        raise Invalid(errors)
+    return name, description
+
+
+def checked_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) -> list[Entry]:
+    """New entries for a list that has these networks, tidied. Raises Invalid with the first thing that is wrong."""
+    known, tidy = set(there), []
+    for entry in entries:
+        entry = entry._replace(description=entry.description.strip())
+        if problem := problem_of(entry.description, LONGEST_DESCRIPTION):
+            raise Invalid({"description": problem})
+        if entry.network in known:
+            raise Invalid({"network": already(entry.network)})
+        known.add(entry.network)
+        tidy.append(entry)
+    if len(known) > MOST_ENTRIES:
+        raise Invalid({"network": too_many(len(there), len(tidy))})
+    return tidy
+
+
+def already(network: Network) -> str:
+    return f"{shown(network)} is on this list already. Leave it out, or change the entry that is there."
+
+
+def too_many(there: int, more: int) -> str:
+    most = f"{MOST_ENTRIES:,}"
+    return f"A list has at most {most} entries; {there:,} there and {more:,} more are too many. Use wider ranges."
+
+
+def problem_of(text: str, longest: int) -> str:
+    """What is wrong with a line of text, if anything."""
+    if not text.isprintable():
+        return f"{text[:50]!r} holds characters that cannot be seen. Use letters, digits, signs and spaces."
+    if len(text) > longest:
+        return f"This is {len(text)} characters long. Use at most {longest}."
+    return ""

@@ -1,0 +1,187 @@
+"""What people fill in about IP lists. Forms read; what is right is said by keys.ip_lists.entries, for services too."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+
+from accounts.forms import ConfirmForm, PasswordField
+from keys.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, width_warning
+from keys.ip_lists.entries import LONGEST_ABOUT, LONGEST_DESCRIPTION, LONGEST_NAME, Entry
+from keys.ip_lists.importing import Preview
+from keys.ip_lists.reading import MOST_BYTES, MOST_ROWS, Table, Unreadable, read_file, read_text
+from keys.models import IpListEntry
+from keys.terms import Invalid
+
+PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+
+
+class Refusing(forms.Form):
+    """Shows at its fields what a service says."""
+
+    def refuse(self, problem: Invalid) -> None:
+        for name, messages in problem.message_dict.items():
+            self.add_error(name if name in self.fields else None, messages)
+
+
+class MaybeConfirmed(Refusing, ConfirmForm):
+    """Asks for a confirmation only where more is let in."""
+
+    password = PasswordField(required=False)
+
+
+class Wide(forms.Form):
+    """A form whose networks may be very wide: then it asks whether that is meant."""
+
+    i_mean_it = forms.BooleanField(label="I mean it", required=False)
+    wide = False
+
+    def warn(self, field: str | None, warnings: list[str]) -> None:
+        self.wide = bool(warnings)
+        if warnings and not self.cleaned_data.get("i_mean_it"):
+            self.add_error(field, [f"{warning} Tick “I mean it” if it is meant." for warning in warnings])
+
+
+class NetworkField(forms.CharField):
+    def __init__(self) -> None:
+        super().__init__(
+            label="Address or range",
+            max_length=100,
+            widget=forms.TextInput(attrs=PLAIN),
+            help_text=f"Such as {EXAMPLES}.",
+        )
+
+    def clean(self, value: Any) -> Network:
+        try:
+            return parse_network(super().clean(value))
+        except BadAddress as problem:
+            raise ValidationError(str(problem)) from None
+
+
+class ListForm(Refusing):
+    name = forms.CharField(max_length=LONGEST_NAME)
+    description = forms.CharField(required=False, max_length=LONGEST_ABOUT)
+
+
+class NewListForm(ListForm, Wide):
+    addresses = forms.CharField(
+        label="Entries",
+        required=False,
+        widget=forms.Textarea(attrs={**PLAIN, "rows": 4}),
+        help_text=f"Addresses or ranges, such as {EXAMPLES}. More can be added and imported later.",
+    )
+    field_order = ("name", "description", "addresses", "i_mean_it")
+
+    def clean_addresses(self) -> list[Entry]:
+        entries, problems = {}, []
+        for text in filter(None, re.split(r"[\s,;]+", self.cleaned_data["addresses"])):
+            try:
+                network = parse_network(text)
+                entries[network] = Entry(network)
+            except BadAddress as problem:
+                problems.append(str(problem))
+        if problems:
+            raise ValidationError(problems)
+        return list(entries.values())
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        self.warn(
+            "addresses", [text for entry in cleaned.get("addresses", ()) if (text := width_warning(entry.network))]
+        )
+        return cleaned
+
+
+class EditListForm(ListForm):
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
+
+
+class EntryForm(MaybeConfirmed, Wide):
+    network = NetworkField()
+    description = forms.CharField(required=False, max_length=LONGEST_DESCRIPTION)
+    enabled = forms.BooleanField(label="Enabled", required=False, initial=True)
+    field_order = ("network", "description", "enabled", "i_mean_it")
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(self.cleaned_data["network"], self.cleaned_data["description"], self.cleaned_data["enabled"])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        warning = width_warning(cleaned["network"]) if "network" in cleaned else ""
+        self.warn("network", [warning] if warning else [])
+        return cleaned
+
+
+class EditEntryForm(EntryForm):
+    stamp = forms.CharField(widget=forms.HiddenInput, max_length=64)
+
+    def __init__(self, data: Any = None, *, row: IpListEntry) -> None:
+        entry = Entry.of(row)
+        initial = {**entry._asdict(), "network": shown(entry.network), "stamp": entry.stamp}
+        super().__init__(data, initial=initial)
+        self.was = entry
+
+    def clean(self) -> dict[str, Any]:
+        # A range that is there already was meant then.
+        if self.cleaned_data.get("network") == self.was.network:
+            return self.cleaned_data
+        return super().clean()
+
+
+class UploadForm(forms.Form):
+    """Pasted, or a file."""
+
+    text = forms.CharField(
+        label="Paste entries",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={**PLAIN, "rows": 10, "placeholder": "203.0.113.0/24, Berlin office"}),
+        help_text="One a line: the address or range, then its description, if you like, after a comma. Lines that "
+        "begin with # do not count.",
+    )
+    file = forms.FileField(
+        label="Or upload a file",
+        required=False,
+        allow_empty_file=True,
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
+        help_text=f"CSV or XLSX with the columns network, description, enabled; at most {MOST_ROWS:,} entries and "
+        f"{MOST_BYTES // 1000:,} kB.",
+    )
+    table: Table
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        text, file = cleaned.get("text", ""), cleaned.get("file")
+        if self.errors:
+            return cleaned
+        if file and text.strip():
+            raise ValidationError("Paste entries or upload a file, not both: empty the box, or take no file.")
+        try:
+            self.table = _read(file) if file else read_text(text)
+        except Unreadable as problem:
+            self.add_error("file" if file else "text", str(problem))
+        return cleaned
+
+
+def _read(file: UploadedFile) -> Table:
+    # One byte more tells that there is too much, without reading it all.
+    return read_file(file.read(MOST_BYTES + 1))
+
+
+class ImportForm(MaybeConfirmed, Wide):
+    """What was shown, to be added as it was."""
+
+    shown = forms.CharField(widget=forms.HiddenInput)
+    leave_out = forms.BooleanField(label="Leave out the wrong lines and add the others", required=False)
+
+    def check(self, seen: Preview) -> None:
+        """Whether what is out of the ordinary in it is meant."""
+        if seen.wrong_count and not self.cleaned_data["leave_out"]:
+            said = "Some lines are wrong. Tick this to go on without them, or correct them and import again."
+            self.add_error("leave_out", said)
+        self.warn(None, seen.warnings)

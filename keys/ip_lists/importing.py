@@ -1,0 +1,149 @@
+"""Many entries at once: read, judged line by line, shown, and only then added by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_network
+from typing import Any, ClassVar, NamedTuple
+
+import tablib
+from django.core import signing
+from django.core.exceptions import ValidationError
+from import_export import fields, resources, widgets
+
+from keys.addresses import Network, parse_address, parse_network, shown, width_warning
+from keys.ip_lists.entries import LONGEST_DESCRIPTION, Entry, already, problem_of
+from keys.ip_lists.reading import FORMULA, Row
+from keys.models import IpList, IpListEntry
+
+ON = ("", "true", "yes", "1", "on", "enabled")
+OFF = ("false", "no", "0", "off", "disabled")
+PREVIEW_SECONDS = 3600
+MOST_WRONG = 100
+NO_FORMULA = "This cell holds a formula. Put its value in its place."
+
+
+class Wrong(NamedTuple):
+    line: int
+    value: str
+    why: str
+
+
+class Preview(NamedTuple):
+    """What would be added; the first wrong lines, and how many are wrong."""
+
+    entries: list[Entry]
+    wrong: list[Wrong]
+    wrong_count: int
+
+    @property
+    def warnings(self) -> list[str]:
+        return [warning for entry in self.entries if (warning := width_warning(entry.network))]
+
+
+class NetworkWidget(widgets.Widget):
+    def clean(self, value: str, row: Any = None, **kwargs: Any) -> Network:
+        if value == FORMULA:
+            raise ValueError(NO_FORMULA)
+        if not value:
+            raise ValueError("There is no network in this line.")
+        return parse_network(value)
+
+
+class DescriptionWidget(widgets.Widget):
+    def clean(self, value: str, row: Any = None, **kwargs: Any) -> str:
+        if value == FORMULA:
+            raise ValueError(NO_FORMULA)
+        if parse_address(value.partition("/")[0]):
+            raise ValueError("This is an address, where a description belongs. Write each entry in a line of its own.")
+        if problem := problem_of(value, LONGEST_DESCRIPTION):
+            raise ValueError(problem)
+        return value
+
+
+class EnabledWidget(widgets.Widget):
+    def clean(self, value: str, row: Any = None, **kwargs: Any) -> bool:
+        if value.lower() not in (*ON, *OFF):
+            said = NO_FORMULA if value == FORMULA else f"{value[:50]!r} is neither true nor false. Write one of them."
+            raise ValueError(said)
+        return value.lower() in ON
+
+
+class EntryImport(resources.ModelResource):
+    """Judges rows and keeps what is right; it saves nothing, because entries are added by the service alone."""
+
+    network = fields.Field(attribute="network", column_name="network", widget=NetworkWidget())
+    description = fields.Field(attribute="description", column_name="description", widget=DescriptionWidget())
+    enabled = fields.Field(attribute="enabled", column_name="enabled", widget=EnabledWidget())
+
+    class Meta:
+        model = IpListEntry
+        fields: ClassVar = ("network", "description", "enabled")
+        import_id_fields: ClassVar = ()
+        force_init_instance = True
+        skip_diff = True
+        # Otherwise each row would have a savepoint.
+        use_bulk = True
+
+    def __init__(self, there: Collection[Network]) -> None:
+        super().__init__()
+        self.there = there
+        self.lines: dict[Network, int] = {}
+        self.entries: list[Entry] = []
+
+    def before_import_row(self, row: Any, **kwargs: Any) -> None:
+        if row["extra"]:
+            said = "There are more cells in this line than columns. Put quotes around a text that holds the separator."
+            raise ValidationError({"extra": said})
+
+    def validate_instance(
+        self,
+        instance: IpListEntry,
+        import_validation_errors: dict[str, Any] | None = None,
+        validate_unique: bool = True,
+    ) -> None:
+        errors = dict(import_validation_errors or {})
+        network = None if "network" in errors else instance.network
+        if network and network in self.there:
+            errors["network"] = ValidationError(already(network))
+        elif network and network in self.lines:
+            errors["network"] = ValidationError(f"{shown(network)} is in line {self.lines[network]} already.")
+        if errors:
+            raise ValidationError(errors)
+
+    def save_instance(self, instance: IpListEntry, is_create: bool, row: Any, **kwargs: Any) -> None:
+        self.lines[instance.network] = row["line"]
+        self.entries.append(Entry.of(instance))
+
+
+def preview(ip_list: IpList, rows: list[Row]) -> Preview:
+    """What would be added to the list, and what is wrong."""
+    resource = EntryImport(there=set(ip_list.entries.values_list("network", flat=True)))
+    table = tablib.Dataset(*rows, headers=Row._fields)
+    result = resource.import_data(table, dry_run=True, raise_errors=False)
+    if result.has_errors():
+        raise next(error.error for _, errors in result.row_errors() for error in errors)
+    wrong = []
+    for invalid in result.invalid_rows[:MOST_WRONG]:
+        row = rows[invalid.number - 1]
+        for field, problems in invalid.error.message_dict.items():
+            value = getattr(row, field, "")
+            wrong.append(Wrong(row.line, "" if value == FORMULA else value[:100], " ".join(problems)))
+    return Preview(resource.entries, wrong, len(result.invalid_rows))
+
+
+def signed(ip_list: IpList, user_id: int, seen: Preview) -> str:
+    """What was shown, for the form that confirms it: no one else's, no other list's, and only for an hour."""
+    rows = [[str(entry.network), entry.description, entry.enabled] for entry in seen.entries]
+    return signing.dumps([rows, seen.wrong, seen.wrong_count], salt=_salt(ip_list, user_id), compress=True)
+
+
+def unsigned(ip_list: IpList, user_id: int, text: str) -> Preview:
+    """What was shown. Raises django.core.signing.BadSignature."""
+    rows, wrong, count = signing.loads(text, salt=_salt(ip_list, user_id), max_age=PREVIEW_SECONDS)
+    entries = [Entry(ip_network(network), description, enabled) for network, description, enabled in rows]
+    return Preview(entries, [Wrong(*line) for line in wrong], count)
+
+
+def _salt(ip_list: IpList, user_id: int) -> str:
+    return f"keys.ip_lists.import {ip_list.pk} {user_id}"

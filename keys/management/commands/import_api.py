@@ -1,0 +1,80 @@
+"""`manage.py import_api`: an API is added, or changed once it is clear what that does to its keys."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.text import slugify
+
+from audit.actor import Actor
+from keys import apis
+from keys.apis.description import Description
+from keys.apis.difference import difference
+from keys.apis.document import BadDocument
+from keys.apis.reading import Unreadable
+from keys.apis.words import BadPolicy
+from keys.models import Api
+
+
+class Command(BaseCommand):
+    help = (
+        "Add an API by its OpenAPI document (3.0 or 3.1) and the policy of its keys, both YAML or JSON. Of an API that "
+        "is there already, show what would change for its keys, and change it after Yes."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, help="the OpenAPI document")
+        parser.add_argument("--policy", type=Path, required=True, help="the policy; docs/apis.md lists its words")
+        parser.add_argument("--slug", default="", help="short name in addresses; else the file's name before its dot")
+        parser.add_argument("--yes", action="store_true", help="change the API without asking")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        slug = options["slug"] or slugify(options["file"].name.partition(".")[0])
+        if slug != slugify(slug) or not 1 <= len(slug) <= 64:
+            raise CommandError(f"--slug {slug!r} is not 1 to 64 small letters, digits and hyphens, such as billing.")
+        try:
+            description = Description.read(options["file"], options["policy"])
+            api = Api.objects.filter(slug=slug).first()
+            if api is None:
+                self._add(slug, description, options)
+            else:
+                self._change(api, description, options)
+        except (Unreadable, BadDocument, BadPolicy, apis.Unsuitable, apis.ChangedMeanwhile) as error:
+            raise CommandError(str(error)) from error
+
+    def _add(self, slug: str, description: Description, options: dict[str, Any]) -> None:
+        for module in description.modules:
+            number = "" if module.number is None else f", {module.number}"
+            self.stdout.write(f"{module.slug} ({module.name}{number})")
+            for route in module.routes:
+                self.stdout.write(f"  {route.text}")
+        if options["dry_run"]:
+            self.stdout.write(f"Would add the API {slug} ({description.name}). Nothing was done.")
+            return
+        apis.add(slug=slug, description=description, by=Actor.command("import_api"))
+        self.stdout.write(f"Added the API {slug} ({description.name}). Next: manage.py enable_api {slug} ACCOUNT")
+
+    def _change(self, api: Api, description: Description, options: dict[str, Any]) -> None:
+        found = difference(api, description)
+        if not found.changes:
+            self.stdout.write(f"The API {api.slug} is just like that already.")
+            return
+        for line in found.lines():
+            self.stdout.write(line)
+        apis.refuse_stranding(api, description, found.keys)
+        if options["dry_run"]:
+            self.stdout.write(f"Would change the API {api.slug}. Nothing was done.")
+            return
+        if not options["yes"] and not self._agreed(api):
+            raise CommandError("Nothing was done. It needs Yes, or --yes.")
+        apis.update(api=api, description=description, seen=found, by=Actor.command("import_api"))
+        self.stdout.write(f"Changed the API {api.slug}.")
+
+    def _agreed(self, api: Api) -> bool:
+        if not sys.stdin.isatty():
+            return False
+        return input(f"Change the API {api.slug}? Type Yes: ").strip() == "Yes"

@@ -1,0 +1,53 @@
+"""`manage.py reseal`: after a new key was put into SEALING_KEYS, SIGNING_KEYS or TOKEN_PEPPERS, move to it what can be
+moved, and say what still needs the older ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts import mfa
+from audit.actor import Actor
+from keys.services import resealing
+from keys.services.resealing import Left
+
+
+class Command(BaseCommand):
+    help = (
+        "Seal revealable tokens, signing secrets and second factors under the newest keys of their rings, and digest "
+        "tokens that can be read under the newest pepper. Works in batches beside live traffic; stopped at any moment, "
+        "it goes on when it is run again. Says how many keys are still on an older pepper."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        broken = self._run("secrets", resealing.reseal_batch) + self._run("second factors", mfa.reseal_batch)
+        for ring in resealing.left():
+            self._tell(ring)
+        if broken:
+            raise CommandError(
+                f"{broken} did not open: they were changed, or the key that sealed them is not in its ring."
+            )
+
+    def _run(self, what: str, batch: Callable[..., Any]) -> int:
+        by = Actor.command("reseal")
+        moved = broken = 0
+        done = batch(by=by)
+        while done.last is not None:
+            moved, broken = moved + done.moved, broken + done.broken
+            done = batch(after=done.last, by=by)
+        self.stdout.write(f"Resealed {moved} {what}.")
+        return broken
+
+    def _tell(self, ring: Left) -> None:
+        what = "keys" if ring.ring == "TOKEN_PEPPERS" else "secrets and second factors"
+        for number, count in sorted(ring.by_number.items(), reverse=True):
+            if ring.ring == "TOKEN_PEPPERS" and number != ring.newest:
+                self.stdout.write(f"Keys still on pepper {number}: {count}; each moves when it is changed.")
+            else:
+                self.stdout.write(f"{ring.ring} {number}: {count} {what}.")
+        for number in sorted(getattr(settings, ring.ring)):
+            if number != ring.newest and number not in ring.by_number:
+                self.stdout.write(f"{ring.ring} {number} is not needed any more.")

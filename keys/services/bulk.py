@@ -1,0 +1,40 @@
+"""Disabling many keys at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.db import transaction
+
+from accounts import policy
+from accounts.models import Account
+from accounts.permissions import Permission
+from audit.actor import Actor
+from audit.record import record
+from keys.models import Key
+from keys.services.admission import target_of
+
+# Each has an event of its own, and the trail waits for all of them.
+MOST_AT_ONCE = 1_000
+
+
+class TooMany(Exception):
+    """More keys than one step disables."""
+
+
+@transaction.atomic
+def disable_many(*, account: Account, keys: Collection[int], by: Actor) -> int:
+    """Refuse calls with these keys of the account from the commit on; returns how many were enabled until then. All or
+    none; one event for each. Raises Denied, AccountNotActive, TooMany.
+    """
+    policy.require(by, Permission.KEYS_DISABLE, account=account)
+    policy.require_active(account)
+    if len(keys) > MOST_AT_ONCE:
+        raise TooMany
+    live = Key.objects.select_for_update(of=("self",), no_key=True).filter(account=account, deleted_at=None)
+    enabled = live.filter(pk__in=keys, enabled=True).select_related("api").defer("api__document").order_by("pk")
+    found = list(enabled)
+    Key.objects.filter(pk__in=[key.pk for key in found]).update(enabled=False)
+    for key in found:
+        record("key.disabled", by=by, account_id=account.pk, target=target_of(key), api=key.api.slug)
+    return len(found)

@@ -1,0 +1,165 @@
+"""Moving what is sealed to the newest keys of its ring, and digests to the newest pepper where the token can be read.
+
+In batches, each a transaction with its event: whatever stops it, what was done stays done, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import BinaryField, Count, Q, QuerySet
+from django.db.models.functions import Now, Substr
+
+from accounts.mfa import factors_by_number
+from accounts.permissions import Permission
+from accounts.policy import Denied
+from audit.actor import Actor
+from audit.record import record
+from keys.apis.policy import Policy
+from keys.models import Api, Secret
+from keys.sealing import HEADER_LENGTH, SealBroken, header, sealed_under
+from keys.secrets import digest
+from keys.services.secret import Ring, opened, ring_of, sealed_in
+
+BATCH = 500
+SAMPLE = 20
+FIRST = uuid.UUID(int=0)
+
+
+class Batch(NamedTuple):
+    """What was done: the last secret looked at (None when there is no more), how many moved, and how many do not open:
+    changed, or sealed under a key that is gone."""
+
+    last: uuid.UUID | None
+    moved: int
+    broken: int
+
+
+class Left(NamedTuple):
+    """How many secrets that still work need which numbers of a ring."""
+
+    ring: str
+    newest: int
+    by_number: dict[int, int]
+
+    @property
+    def missing(self) -> dict[int, int]:
+        """Those whose number the ring does not have."""
+        known = getattr(settings, self.ring)
+        return {number: count for number, count in self.by_number.items() if number not in known}
+
+
+@transaction.atomic
+def reseal_batch(*, after: uuid.UUID = FIRST, by: Actor) -> Batch:
+    """Move the next secrets, in the order of their numbers. Locks as everyone does, so calls and people go on."""
+    if by.kind != "command":
+        raise Denied(Permission.APIS_CHANGE)
+    rings = _rings()
+    rows = list(
+        _stale()
+        .filter(pk__gt=after)
+        .select_related("key")
+        .select_for_update(of=("self",), no_key=True)
+        .order_by("pk")[:BATCH]
+    )
+    moved, peppered = [], 0
+    for secret in rows:
+        ring = rings[secret.key.api_id]
+        try:
+            token = opened(secret.key, secret, ring)
+        except SealBroken:
+            continue
+        secret.sealed = sealed_in(ring, secret.key, secret, token)
+        peppered += secret.pepper_id != max(settings.TOKEN_PEPPERS)
+        secret.pepper_id = max(settings.TOKEN_PEPPERS)
+        secret.digest = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id])
+        moved.append(secret)
+    if moved:
+        Secret.objects.bulk_update(moved, ["sealed", "pepper_id", "digest"])
+        under = {"SEALING_KEYS": max(settings.SEALING_KEYS), "SIGNING_KEYS": max(settings.SIGNING_KEYS)}
+        record(
+            "secrets.resealed", by=by, account_id=None, what="secrets", count=len(moved), under=under, peppered=peppered
+        )
+    return Batch(rows[-1].pk if rows else None, len(moved), len(rows) - len(moved))
+
+
+def left() -> list[Left]:
+    """What needs which key of which ring now."""
+    sealing, signing = Counter[int](), Counter[int]()
+    prefixes = _sealed().values_list("under", "key__api_id").annotate(count=Count("pk")).order_by()
+    rings = _rings()
+    sealing.update(factors_by_number())
+    for prefix, api, count in prefixes:
+        counter = signing if rings[api].purpose == "sign" else sealing
+        counter[sealed_under(bytes(prefix))] += count
+    peppers = _live().values_list("pepper_id").annotate(count=Count("key", distinct=True)).order_by("pepper_id")
+    return [
+        Left("SEALING_KEYS", max(settings.SEALING_KEYS), dict(sealing)),
+        Left("SIGNING_KEYS", max(settings.SIGNING_KEYS), dict(signing)),
+        Left("TOKEN_PEPPERS", max(settings.TOKEN_PEPPERS), dict(peppers)),
+    ]
+
+
+def unreadable() -> list[str]:
+    """A line for each key or pepper that secrets need and its ring does not have: it was dropped too soon."""
+    lines = []
+    for ring in left():
+        for number, count in sorted(ring.missing.items()):
+            what, harm = ("keys", "is refused") if ring.ring == "TOKEN_PEPPERS" else ("secrets", "cannot be read")
+            lines.append(f"{ring.ring} has no {number}, under which {count} {what} are: put it back, or each {harm}.")
+    return lines or _other_keys()
+
+
+def _other_keys() -> list[str]:
+    """A line for each ring whose keys have the right numbers and are not the ones that were used. One broken secret
+    means nothing; of a handful, one good one means that the ring is right."""
+    right: dict[str, bool] = {}
+    rings = _rings()
+    for secret in _sealed().select_related("key").order_by("pk")[:SAMPLE]:
+        ring = rings[secret.key.api_id]
+        name = "SIGNING_KEYS" if ring.purpose == "sign" else "SEALING_KEYS"
+        try:
+            token = opened(secret.key, secret, ring)
+        except SealBroken:
+            right.setdefault(name, False)
+            continue
+        right[name] = True
+        pepper = f"TOKEN_PEPPERS {secret.pepper_id}"
+        same = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id]) == bytes(secret.digest)
+        right[pepper] = same or right.get(pepper, False)
+    return [
+        f"{name} is not what the secrets were made with: put back the one that was."
+        for name in right
+        if not right[name]
+    ]
+
+
+def _live() -> QuerySet[Secret]:
+    """Of keys that are there, those that still work."""
+    return Secret.objects.filter(Q(retires_at=None) | Q(retires_at__gt=Now()), key__deleted_at=None)
+
+
+def _sealed() -> QuerySet[Secret]:
+    """With `under`: version and number of the key, as the sealed form begins."""
+    under = Substr("sealed", 1, HEADER_LENGTH, output_field=BinaryField())
+    return _live().filter(sealed__isnull=False).annotate(under=under)
+
+
+def _stale() -> QuerySet[Secret]:
+    newest = Q()
+    for api, ring in _rings().items():
+        newest |= Q(key__api_id=api, under=header(max(ring.keys)))
+    return _sealed().exclude(newest & Q(pepper_id=max(settings.TOKEN_PEPPERS)))
+
+
+def _rings() -> dict[int, Ring]:
+    """By API. One whose secrets are shown once now may have sealed ones from before."""
+    rings = {}
+    for api in Api.objects.only("policy"):
+        rules = Policy.read(api.policy)
+        rings[api.pk] = ring_of(rules) or Ring("reveal", settings.SEALING_KEYS)
+    return rings

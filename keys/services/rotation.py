@@ -1,0 +1,153 @@
+"""Changing a key's secret, and how long the old one goes on beside the new.
+
+A key has one current secret. The one before it may go on for an overlap; once retired it stays, without its sealed
+form, until the next change, so that whoever still presents it is told `secret_retired`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Value
+from django.db.models.functions import Now
+
+from accounts.permissions import Permission
+from audit.actor import Actor
+from audit.record import record
+from keys.apis.policy import Policy
+from keys.models import Key, Secret
+from keys.secrets import mint
+from keys.services.admission import admitted, target_of
+from keys.services.secret import insert_secret, locked_secrets
+from keys.terms import Invalid
+
+
+class Overlap(models.TextChoices):
+    """How long the old secret goes on."""
+
+    NONE = "none", "None"
+    HOUR = "1h", "1 hour"
+    DAY = "24h", "24 hours"
+    WEEK = "7d", "7 days"
+
+    @property
+    def lasts(self) -> timedelta:
+        return {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}.get(self, timedelta())
+
+
+class Changed(NamedTuple):
+    """A key, its new token in clear, for this once, and when the old one retires, if it goes on."""
+
+    key: Key
+    token: str
+    until: datetime | None
+
+    def __repr__(self) -> str:
+        return f"Changed({self.key.public_id})"
+
+
+class AlreadyChanged(Exception):
+    """The secret that was to be changed is not the key's any more."""
+
+
+class NoOverlap(Exception):
+    """The key has no old secret that still works."""
+
+
+@transaction.atomic
+def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool = False, by: Actor) -> Changed:
+    """Give the key another secret. `secret` is the current one's number when the change was thought of, so that one
+    form makes one change and of two people the second is told. An old secret that still works ends at once.
+
+    Needs the confirmation "key.change" of the API ID. Raises Denied, AccountNotActive, AlreadyChanged, NotConfirmed.
+    """
+    key = admitted(key, Permission.KEYS_CHANGE, by)
+    secrets = locked_secrets(key)
+    if not any(known.pk == secret and known.retires_at is None for known in secrets):
+        raise AlreadyChanged
+    by.spend_confirmation("key.change", key.public_id)
+    key.secrets.filter(retires_at__lte=Now()).delete()
+    _retire(key.secrets.exclude(retires_at=None))
+    current = key.secrets.filter(pk=secret)
+    if overlap == Overlap.NONE:
+        _retire(current)
+    else:
+        current.update(retires_at=Now() + Value(overlap.lasts), ends_on_use=ends_on_use)
+    token = mint(settings.TOKEN_PREFIX, key.public_id).token
+    insert_secret(key, token, Policy.read(key.api.policy))
+    until = None if overlap == Overlap.NONE else current.get().retires_at
+    record(
+        "key.secret_changed",
+        by=by,
+        account_id=key.account_id,
+        target=target_of(key),
+        api=key.api.slug,
+        overlap=overlap.label.lower(),
+        ends_on_use=ends_on_use and until is not None,
+    )
+    return Changed(key, token, until)
+
+
+@transaction.atomic
+def end_overlap(*, key: Key, by: Actor) -> Key:
+    """Retire the old secret at once. Raises Denied, AccountNotActive, NoOverlap."""
+    key = admitted(key, Permission.KEYS_CHANGE, by)
+    old = _going_on(key)
+    _retire(key.secrets.filter(pk=old.pk))
+    record("key.overlap_ended", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    return key
+
+
+@transaction.atomic
+def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
+    """Let the old secret go on for so long from now; returns until when.
+
+    Needs the confirmation "key.extend_overlap" of the API ID. Raises Denied, AccountNotActive, NoOverlap, Invalid,
+    NotConfirmed.
+    """
+    key = admitted(key, Permission.KEYS_CHANGE, by)
+    old = _going_on(key)
+    by.spend_confirmation("key.extend_overlap", key.public_id)
+    later = key.secrets.filter(pk=old.pk, retires_at__lt=Now() + Value(overlap.lasts))
+    if not later.update(retires_at=Now() + Value(overlap.lasts)):
+        raise Invalid({"overlap": "The old secret works for longer than that already. Choose a longer time."})
+    until = key.secrets.get(pk=old.pk).retires_at
+    assert until is not None
+    record(
+        "key.overlap_extended",
+        by=by,
+        account_id=key.account_id,
+        target=target_of(key),
+        api=key.api.slug,
+        overlap=overlap.label,
+    )
+    return until
+
+
+@transaction.atomic
+def sweep(*, by: Actor) -> int:
+    """Destroy the sealed forms of secrets whose overlap has run out; returns how many."""
+    over = Secret.objects.filter(retires_at__lte=Now(), sealed__isnull=False).order_by("pk")
+    swept = list(over.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+    if swept:
+        Secret.objects.filter(pk__in=swept).update(sealed=None)
+        record("secrets.destroyed", by=by, account_id=None, count=len(swept))
+    return len(swept)
+
+
+def _going_on(key: Key) -> Secret:
+    """The old secret, which still works."""
+    locked_secrets(key)
+    old = key.secrets.filter(retires_at__gt=Now()).first()
+    if old is None:
+        raise NoOverlap
+    return old
+
+
+def _retire(secrets: models.QuerySet[Secret]) -> None:
+    """At once; what could be read again is gone."""
+    secrets.update(retires_at=Now(), sealed=None, ends_on_use=False)

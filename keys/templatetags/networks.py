@@ -1,0 +1,11 @@
+"""Networks in templates."""
+
+from __future__ import annotations
+
+from django import template
+
+from keys.addresses import shown
+
+register = template.Library()
+
+register.filter("shown", shown)

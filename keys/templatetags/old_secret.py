@@ -1,0 +1,16 @@
+"""What a key's page says of its old secret."""
+
+from __future__ import annotations
+
+from django import template
+
+from keys.models import Key
+from keys.overlap import OldSecret
+from keys.overlap import old_secret as old_secret_of
+
+register = template.Library()
+
+
+@register.simple_tag
+def old_secret(key: Key) -> OldSecret | None:
+    return old_secret_of(key)

@@ -1,0 +1,105 @@
+"""What is done to many keys: disabling those ticked or all that match, and taking the list away as a file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_http_methods
+
+from accounts.access import SignedIn, needs
+from accounts.permissions import Permission
+from accounts.policy import require_active
+from accounts.tables import FORMATS
+from keys.export_form import KeyExportForm
+from keys.exports import TooManyRows, export_keys
+from keys.filters import KeyFilter
+from keys.models import Key, KeyListing
+from keys.policy import apis_of, visible_to
+from keys.services import disable_many
+from keys.services.bulk import MOST_AT_ONCE
+from keys.views.pages import account_of, answer, dialog, status_of
+
+LATELY = timedelta(days=7)
+MOST_NAMED = 10
+_methods = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@needs(Permission.KEYS_SEE, Permission.KEYS_DISABLE)
+@_methods
+def key_disable_some(request: SignedIn) -> HttpResponse:
+    """GET asks for Yes; what was ticked, or the filters and `all`, are in its address."""
+    account = account_of(request)
+    require_active(account)
+    asked = request.POST or request.GET
+    keys = _filter(request, asked)
+    if not keys.is_valid():
+        return answer(request, "list", {"filter": keys}, 400)
+    chosen = _chosen(request, keys, asked)
+    found = list(chosen.values_list("pk", "name")[: MOST_AT_ONCE + 1])
+    # Yes was said to so many; if there are more or fewer by now, it is asked for again.
+    same = asked.get("count") == str(len(found))
+    if request.method == "POST" and found and same and len(found) <= MOST_AT_ONCE:
+        count = disable_many(account=account, keys=[pk for pk, _ in found], by=request.actor)
+        words = f"{count} key{' is' if count == 1 else 's are'} disabled: calls with {'it' if count == 1 else 'them'}"
+        messages.success(request, f"{words} are refused.")
+        return redirect(f"{reverse('key-list')}?{keys.data.urlencode()}")
+    used = KeyListing.objects.filter(key__in=[pk for pk, _ in found], used_at__gt=timezone.now() - LATELY)
+    return dialog(
+        request,
+        "disable_some",
+        "Disable keys",
+        {
+            "count": len(found),
+            "most": MOST_AT_ONCE,
+            "names": [name for _, name in found[:MOST_NAMED]],
+            "unnamed": max(len(found) - MOST_NAMED, 0),
+            "used": used.count(),
+            "last": used.order_by("-used_at").first(),
+            "changed": request.method == "POST" and not same,
+            "sent": [(name, value) for name in asked for value in asked.getlist(name) if name in ("key", "all")],
+            "filter": keys,
+        },
+        409 if request.method == "POST" else 200,
+    )
+
+
+@needs(Permission.LISTS_EXPORT)
+@_methods
+def key_export(request: SignedIn) -> HttpResponse:
+    """GET shows the dialog for the filters in its address; POST is the file."""
+    keys = _filter(request, request.POST or request.GET)
+    form = KeyExportForm(request.POST if request.method == "POST" else None)
+    if not keys.is_valid() or not form.is_bound or not form.is_valid():
+        status = 400 if not keys.is_valid() else status_of(request)
+        return dialog(request, "export", "Export API keys", {"filter": keys, "form": form}, status)
+    format = form.cleaned_data["format"]
+    try:
+        name, content = export_keys(by=request.actor, account=account_of(request), keys=keys, format=format)
+    except TooManyRows as error:
+        form.add_error(None, str(error))
+        return dialog(request, "export", "Export API keys", {"filter": keys, "form": form}, 422)
+    response = HttpResponse(content, content_type=FORMATS[format])
+    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _filter(request: SignedIn, asked: QueryDict) -> KeyFilter:
+    """The page's filters among what was sent."""
+    filters = asked.copy()
+    for name in ("csrfmiddlewaretoken", "key", "all", "count", "after", "before", *KeyExportForm.base_fields):
+        filters.pop(name, None)
+    return KeyFilter(filters, visible_to(request.user), account=account_of(request), apis=list(apis_of(request.user)))
+
+
+def _chosen(request: SignedIn, keys: KeyFilter, asked: QueryDict) -> QuerySet[Key]:
+    ticked = asked.getlist("key")[: MOST_AT_ONCE + 1]
+    chosen = keys.qs if asked.get("all") == "1" else visible_to(request.user).filter(public_id__in=ticked)
+    return chosen.filter(enabled=True)

@@ -1,0 +1,45 @@
+"""A key's own page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.views.decorators.http import require_safe
+
+from accounts.access import SignedIn, needs
+from accounts.permissions import Permission
+from accounts.policy import has
+from keys.about import last_events, lists_of
+from keys.addresses import shown, width_warning
+from keys.apis.policy import Field, Policy
+from keys.models import Key
+from keys.views.pages import account_of, answer, found, may_change
+
+
+@needs(Permission.KEYS_SEE_OWN)
+@require_safe
+def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
+    key = found(request, public_id)
+    rules = Policy.read(key.api.policy)
+    context: dict[str, Any] = {
+        "key": key,
+        "account": account_of(request),
+        "may_change": may_change(request),
+        "may_see_log": has(request.user, Permission.LOG_SEE),
+        "may_see_lists": has(request.user, Permission.IP_LISTS_SEE),
+        "rules": rules,
+        "own": [(field.label, _value(key, field), field.kind) for field in rules.fields],
+        "flags": [(rules.called(flag), getattr(key, flag)) for flag in rules.flags],
+        "labels": {setting: rules.called(setting) for setting in ("name", "addresses", "ip_lists", "expiry")},
+        "entries": [(shown(entry.network), width_warning(entry.network)) for entry in key.addresses.all()],
+        "ip_lists": lists_of(key),
+    }
+    if has(request.user, Permission.TRAIL_SEE):
+        context["events"] = last_events(key)
+    return answer(request, "detail", context)
+
+
+def _value(key: Key, field: Field) -> str:
+    value = key.fields.get(field.slug, field.value)
+    return {choice.slug: choice.label for choice in field.choices}.get(value, value)

@@ -1,0 +1,154 @@
+"""Entries of a list: adding, changing, and what is done to several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from accounts.access import SignedIn, needs
+from accounts.permissions import Permission
+from audit.actor import Actor
+from keys.addresses import shown
+from keys.ip_lists.entries import Entry
+from keys.ip_lists.filters import EntryFilter
+from keys.ip_lists.forms import EditEntryForm, EntryForm, MaybeConfirmed
+from keys.models import IpList, IpListEntry
+from keys.services import ip_lists
+from keys.services.ip_lists import WIDEN
+from keys.views.ip_lists.pages import asking, done, found_to_change, ticked
+from keys.views.pages import dialog, posted, status_of
+
+_methods = require_http_methods(["GET", "HEAD", "POST"])
+MOST_SHOWN = 20
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
+    ip_list = found_to_change(request, pk)
+    title = f"Add entry to {ip_list.name}"
+    if "mine" in request.POST:
+        typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
+        form = EntryForm(initial=request.POST.dict() | typed)
+        form.ask(request.user, WIDEN, str(pk))
+        context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+        return dialog(request, "ip_entry_new", title, context)
+    form = EntryForm(posted(request))
+    form.ask(request.user, WIDEN, str(pk))
+    if form.is_valid() and done(
+        request, form, lambda by: ip_lists.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
+    ):
+        messages.success(request, f"{shown(form.entry.network)} is added.")
+        return redirect("ip-list-detail", pk)
+    context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+    return dialog(request, "ip_entry_new", title, context, status_of(request))
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
+    ip_list = found_to_change(request, pk)
+    row = ip_list.entries.filter(pk=entry).first()
+    if row is None:
+        raise Http404("There is no such entry.")
+    form = _edit_form(request, posted(request), row)
+    title, context = f"Edit {shown(row.network)}", {"ip_list": ip_list, "entry": row, "form": form}
+    try:
+        if form.is_valid() and done(
+            request,
+            form,
+            lambda by: ip_lists.change_entry(entry=row, stamp=form.cleaned_data["stamp"], to=form.entry, by=by),
+        ):
+            messages.success(request, f"{shown(form.entry.network)} is saved.")
+            return redirect("ip-list-detail", pk)
+    except ip_lists.EntryChanged as changed:
+        typed, theirs = request.POST.copy(), Entry.of(changed.entry)
+        typed["stamp"] = theirs.stamp
+        mine = form.entry.described()
+        rows = [(name.capitalize(), mine[name], value) for name, value in theirs.described().items()]
+        context |= {"form": _edit_form(request, typed, changed.entry), "rows": rows}
+        return dialog(request, "ip_entry_edit", title, context, 409)
+    context["ask"] = asking(form, "password" in form.errors)
+    return dialog(request, "ip_entry_edit", title, context, status_of(request))
+
+
+def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
+    form = EditEntryForm(data, row=row)
+    form.ask(request.user, WIDEN, str(row.ip_list_id))
+    return form
+
+
+class Deed(NamedTuple):
+    """Something done to several entries."""
+
+    word: str
+    past: str
+    service: Callable[..., int]
+
+
+ENABLE = Deed("Enable", "enabled", ip_lists.enable_entries)
+DISABLE = Deed("Disable", "disabled", ip_lists.disable_entries)
+DELETE = Deed("Delete", "deleted", ip_lists.delete_entries)
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entries_enable(request: SignedIn, pk: int) -> HttpResponse:
+    return _to_several(request, pk, ENABLE)
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entries_disable(request: SignedIn, pk: int) -> HttpResponse:
+    return _to_several(request, pk, DISABLE)
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entries_delete(request: SignedIn, pk: int) -> HttpResponse:
+    return _to_several(request, pk, DELETE)
+
+
+def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
+    """Asks, or does it. What is chosen stays in the address: `?entry=1&entry=2`, or `?every=1` with the filters."""
+    ip_list = found_to_change(request, pk)
+    chosen = _chosen(request, ip_list)
+    form = MaybeConfirmed(posted(request))
+    form.ask(request.user, WIDEN, str(pk))
+    numbers = [row.pk for row in chosen]
+
+    def act(by: Actor) -> None:
+        deed.service(ip_list=ip_list, entries=numbers, by=by)
+
+    if numbers and form.is_valid() and done(request, form, act):
+        said = f"{shown(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
+        messages.success(request, f"{said} {deed.past}.")
+        return redirect("ip-list-detail", pk)
+    live = [row for row in chosen if row.enabled]
+    context = {
+        "ip_list": ip_list,
+        "form": form,
+        "deed": deed,
+        "chosen": chosen[:MOST_SHOWN],
+        "count": len(chosen),
+        "more": len(chosen) - MOST_SHOWN,
+        "ask": asking(form, deed is ENABLE and ip_list.key_count and len(live) < len(chosen)),
+        "last": deed is not ENABLE and live and len(live) == ip_list.live_count,
+    }
+    title = f"{deed.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"
+    return dialog(request, "ip_entries", title, context, status_of(request) if numbers else 400)
+
+
+def _chosen(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:
+    rows = ip_list.entries.order_by("network")
+    if not request.GET.get("every"):
+        return list(rows.filter(pk__in=ticked(request, "entry")))
+    asked: Any = QueryDict(mutable=True)
+    asked.update({name: value for name, value in request.GET.items() if name in ("q", "state")})
+    entries = EntryFilter(asked, rows)
+    return list(entries.qs) if entries.is_valid() else []

@@ -1,0 +1,222 @@
+"""What is done to many keys of the list: disabling them, and taking the list away as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+from openpyxl import load_workbook
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from accounts.policy import AccountNotActive, Denied
+from audit.actor import Actor
+from keys import exports
+from keys.models import IpList, Key, KeyIpList, SecretUse
+from keys.services import TooMany, bulk, disable_many
+from tests.keys_made import a_billing_key, billing_for, events
+from tests.people import a_user, acting, an_account
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice(client: Client) -> User:
+    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    billing_for(user.account)
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def three(alice: User) -> list[Key]:
+    return [a_billing_key(alice, name=name).key for name in ("one", "two", "three")]
+
+
+def enabled() -> set[str]:
+    return set(Key.objects.filter(enabled=True).values_list("name", flat=True))
+
+
+def hidden(page: HttpResponse) -> dict[str, list[str]]:
+    """What the dialog would send."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', page.content.decode()):
+        found.setdefault(name, []).append(value)
+    return {name: values for name, values in found.items() if name != "csrfmiddlewaretoken"}
+
+
+class TestDisablingSome:
+    def test_asks_first_and_says_what_breaks(self, client: Client, alice: User, three: list[Key]):
+        SecretUse.objects.create(
+            secret=three[0].secrets.get(), used_at=timezone.now() - timedelta(minutes=5), address="203.0.113.8"
+        )
+        page = client.get("/keys/disable/", {"key": [three[0].public_id, three[1].public_id]})
+        text = page.content.decode()
+
+        assert "these <strong>2 keys</strong> is refused" in text
+        assert "1 of them was used in the last 7 days" in text
+        assert "203.0.113.8" in text
+        assert "<li>one</li>" in text
+        assert "<li>three</li>" not in text
+        assert enabled() == {"one", "two", "three"}
+
+    def test_is_done_by_the_dialogs_form(self, client: Client, alice: User, three: list[Key]):
+        sent = hidden(client.get("/keys/disable/", {"key": [three[0].public_id, three[1].public_id], "sort": "name"}))
+        answer = client.post("/keys/disable/", sent)
+
+        assert (answer.status_code, answer["Location"]) == (302, "/keys/?sort=name")
+        assert enabled() == {"three"}
+        assert [json.loads(event.body)["target"]["label"] for event in events("key.disabled")] == ["one", "two"]
+        assert "2 keys are disabled" in client.get("/keys/").content.decode()
+
+    def test_all_that_match_the_filters(self, client: Client, alice: User, three: list[Key]):
+        page = client.get("/keys/disable/", {"all": "1", "q": "t"})
+        assert "these <strong>2 keys</strong>" in page.content.decode()
+        assert client.post("/keys/disable/", hidden(page)).status_code == 302
+
+        assert enabled() == {"one"}
+
+    def test_asks_again_when_other_keys_match_by_now(self, client: Client, alice: User, three: list[Key]):
+        sent = hidden(client.get("/keys/disable/", {"all": "1"}))
+        a_billing_key(alice, name="four")
+        answer = client.post("/keys/disable/", sent)
+
+        assert answer.status_code == 409
+        assert "Nothing was disabled" in answer.content.decode()
+        assert len(enabled()) == 4
+        assert client.post("/keys/disable/", hidden(answer)).status_code == 302
+        assert enabled() == set()
+
+    def test_needs_keys(self, client: Client, alice: User, three: list[Key]):
+        for answer in (client.get("/keys/disable/"), client.post("/keys/disable/", {"count": "0"})):
+            assert "No key was ticked" in answer.content.decode()
+        # Filters that mean nothing choose nothing, not everything.
+        assert client.post("/keys/disable/", {"all": "1", "status": "gone", "count": "3"}).status_code == 400
+        assert client.post("/keys/disable/", {"all": "0", "count": "3"}).status_code == 409
+        assert len(enabled()) == 3
+
+    def test_says_how_many_are_too_many(
+        self, client: Client, alice: User, three: list[Key], monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(bulk, "MOST_AT_ONCE", 2)
+        monkeypatch.setattr("keys.views.bulk.MOST_AT_ONCE", 2)
+        for answer in (client.get("/keys/disable/?all=1"), client.post("/keys/disable/", {"all": "1", "count": "3"})):
+            assert "More than 2 keys match" in answer.content.decode()
+            assert "Yes, disable" not in answer.content.decode()
+        with pytest.raises(TooMany):
+            disable_many(account=alice.account, keys=[key.pk for key in three], by=acting(alice))
+        assert len(enabled()) == 3
+
+    def test_never_reaches_another_account(self, client: Client, alice: User, three: list[Key]):
+        greta = a_user(an_account("globex"), "Greta", Role.ADMINISTRATOR)
+        foreign = a_billing_key(greta, name="foreign").key
+        sent = {"key": [three[0].public_id, foreign.public_id]}
+        page = client.get("/keys/disable/", sent)
+
+        assert "foreign" not in page.content.decode()
+        assert client.post("/keys/disable/", sent | {"count": "2"}).status_code == 409
+        assert client.post("/keys/disable/", hidden(page)).status_code == 302
+        assert enabled() == {"two", "three", "foreign"}
+        assert disable_many(account=alice.account, keys=[foreign.pk], by=acting(alice)) == 0
+        with pytest.raises(Denied):
+            disable_many(account=greta.account, keys=[foreign.pk], by=acting(alice))
+
+    def test_is_all_or_nothing(self, alice: User, three: list[Key], monkeypatch: pytest.MonkeyPatch):
+        """The second event cannot be written: not even the first key is disabled."""
+        written = []
+
+        def fail_at_the_second(*args: object, **kwargs: object) -> None:
+            written.append(args)
+            if len(written) == 2:
+                raise RuntimeError("no room")
+
+        monkeypatch.setattr(bulk, "record", fail_at_the_second)
+        with pytest.raises(RuntimeError):
+            disable_many(account=alice.account, keys=[key.pk for key in three], by=acting(alice))
+        assert len(enabled()) == 3
+
+    def test_is_not_for_an_account_that_is_not_active(self, client: Client, alice: User, three: list[Key]):
+        Account.objects.update(status="suspended")
+
+        assert client.post("/keys/disable/", {"all": "1", "count": "3"}).status_code == 403
+        assert "/keys/disable/" not in client.get("/keys/").content.decode()
+        with pytest.raises(AccountNotActive):
+            disable_many(account=alice.account, keys=[three[0].pk], by=Actor.command("test"))
+
+
+class TestExport:
+    HEADERS = (
+        *("created", "status", "name", "owner", "user_status", "api", "api_id", "token", "modules", "addresses"),
+        *("ip_lists", "secret_made", "last_used", "expires"),
+    )
+
+    def rows(self, response: HttpResponse) -> list[list[str]]:
+        assert response.status_code == 200
+        return list(csv.reader(io.StringIO(response.content.decode())))
+
+    def test_holds_the_lists_columns_and_never_a_token(self, client: Client, alice: User):
+        made = a_billing_key(alice, "203.0.113.7", "203.0.113.0/24", name="Robot", modules=frozenset({"cdrs"}))
+        office = IpList.objects.create(account=alice.account, name="Office")
+        KeyIpList.objects.create(key=made.key, ip_list=office)
+        a_billing_key(alice, name="Open")
+        answer = client.post("/keys/export/", {"format": "csv", "sort": "-name"})
+        headers, robot, plain = self.rows(answer)
+
+        assert tuple(headers) == self.HEADERS
+        told = dict(zip(headers, robot, strict=True))
+        assert (told["name"], told["owner"], told["user_status"], told["api"]) == (
+            "Robot",
+            "Alice",
+            "active",
+            "Billing",
+        )
+        assert told["token"] == f"********{made.key.public_id[-4:]}"
+        assert (told["addresses"], told["ip_lists"]) == ("203.0.113.7, 203.0.113.0/24", "Office")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told["secret_made"])
+        assert (told["last_used"], told["expires"]) == ("", "")
+        told = dict(zip(headers, plain, strict=True))
+        assert (told["name"], told["modules"], told["addresses"]) == ("Open", "all", "any")
+        assert made.token not in answer.content.decode()
+        assert re.search(r'filename="keyward-acme-keys-\d{8}T\d{6}Z.csv"', answer["Content-Disposition"])
+        assert answer["Cache-Control"] == "no-store"
+
+    def test_takes_the_pages_filters_and_says_so_in_the_trail(self, client: Client, alice: User):
+        a_billing_key(alice, name="Robot")
+        a_billing_key(alice, name="Other")
+        page = client.get("/keys/export/", {"q": "rob", "status": "active"}).content.decode()
+        assert "<dt>Status</dt><dd>Active</dd>" in page
+        answer = client.post("/keys/export/", {"format": "csv", "q": "rob", "status": "active"})
+
+        assert [row[2] for row in self.rows(answer)[1:]] == ["Robot"]
+        assert [json.loads(event.body)["data"] for event in events("keys.exported")] == [
+            {"filters": {"q": "rob", "status": "active"}, "format": "csv", "rows": 1}
+        ]
+
+    @pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "007", "+49 30 1234"])
+    def test_no_cell_is_a_formula(self, client: Client, alice: User, name: str):
+        a_billing_key(alice, name=name)
+        (_, row) = self.rows(client.post("/keys/export/", {"format": "csv"}))
+        assert row[2] == (name if name == "007" else f"'{name}")
+        sheet = load_workbook(io.BytesIO(client.post("/keys/export/", {"format": "xlsx"}).content)).active
+
+        # In a workbook the cell's type says that it is a text, so nothing is put before it, and leading zeros stay.
+        assert tuple(cell.value for cell in sheet[1]) == self.HEADERS
+        assert (sheet["C2"].value, sheet["C2"].data_type) == (name, "s")
+
+    def test_refuses_what_it_cannot_do(self, client: Client, alice: User, monkeypatch: pytest.MonkeyPatch):
+        a_billing_key(alice)
+        a_billing_key(alice)
+        assert client.post("/keys/export/", {"format": "pdf"}).status_code == 422
+        assert client.post("/keys/export/", {"format": "csv", "status": "gone"}).status_code == 400
+        monkeypatch.setattr(exports, "MOST_ROWS", 1)
+        answer = client.post("/keys/export/", {"format": "csv"})
+        assert answer.status_code == 422
+        assert "More than 1 keys match" in answer.content.decode()
+        assert events("keys.exported") == []

@@ -1,0 +1,116 @@
+"""A hundred thousand keys in one account: its list, filters, sorts and search against those of a thousand keys."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, connections
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.permissions import Role
+from keys.models import Api, Enablement
+from tests.people import a_user, an_account
+
+SMALL, SAMPLE, WHOLE = 1_000, 10_000, 100_000
+TRIES = 3
+MUST = 1.5
+
+# Rows as an account has them after years: two APIs, twenty owners, some keys disabled, expired, expiring, never used,
+# restricted to modules; the newest created last, secrets as old as their keys or changed since.
+KEYS = """
+INSERT INTO keys_key (public_id, account_id, api_id, owner_id, name, username, fields, enabled, expires_at, all_modules,
+    mask_phone, hlr_lookup, recordings, version, created_at)
+SELECT lpad(to_hex(%(account)s * 10000000 + i), 12, '0'), %(account)s, (%(apis)s::bigint[])[1 + i %% 2],
+    (%(owners)s::bigint[])[1 + (hashint4(i) & 15)], 'Service ' || md5(i::text), '', '{}', i %% 50 <> 0,
+    CASE WHEN i %% 3 = 0 THEN now() + (hashint4(i) %% 400) * interval '1 day' END, i %% 4 = 0, false, false, false, 1,
+    now() - (%(count)s - i) * (interval '1000 days' / %(count)s)
+FROM generate_series(1, %(count)s) i;
+INSERT INTO keys_secret (id, key_id, digest, pepper_id, created_at, ends_on_use)
+SELECT gen_random_uuid(), id, decode(md5(id::text), 'hex'), 1,
+    CASE WHEN id %% 3 = 0 THEN created_at ELSE created_at + (now() - created_at) / 2 END, false
+FROM keys_key WHERE account_id = %(account)s;
+INSERT INTO keys_secretuse (secret_id, used_at, address)
+SELECT s.id, k.created_at + (now() - k.created_at) * (hashint8(k.id) & 1023) / 1024, '203.0.113.8'
+FROM keys_secret s JOIN keys_key k ON k.id = s.key_id WHERE k.account_id = %(account)s AND k.id %% 10 <> 0;
+INSERT INTO keys_keymodule (key_id, module_id)
+SELECT k.id, m.id FROM keys_key k JOIN keys_module m ON m.api_id = k.api_id
+WHERE k.account_id = %(account)s AND NOT k.all_modules AND (k.id + m.id) %% 3 = 0;
+"""
+SORTS = [f"sort={sign}{name}" for name in ("created", "name", "owner", "age", "used") for sign in ("", "-")]
+FILTERS = [
+    *("status=active", "status=disabled", "status=expired", "status=expires_soon"),
+    *("owner=owner+3", "api=billing", "api=billing&module=cdrs"),
+    *("unused=30", "unused=90", "unused=180", "unused=never"),
+    *("expires=7", "expires=14", "expires=30", "expires=90", "age=90", "age=180", "age=365"),
+]
+# A start of every name, of many, of few, of none; of a second word; of an owner; the last four; what is no word.
+SEARCHES = ["q=serv", "q=a", "q=ab1", "q=zzz", "q=service+abc", "q=owner+3", "q=00a1", "q=%25"]
+
+
+def full_account(slug: str, count: int) -> User:
+    account = an_account(slug)
+    alice = a_user(account, "Alice", Role.ADMINISTRATOR)
+    apis = Api.objects.filter(slug__in=("billing", "textpeak")).order_by("slug")
+    for api in apis:
+        Enablement.objects.create(account=account, api=api)
+    owners = [a_user(account, f"Owner {number}").pk for number in range(16)]
+    facts = {"account": account.pk, "apis": [api.pk for api in apis], "owners": owners, "count": count}
+    with connection.cursor() as cursor:
+        cursor.execute(KEYS, facts)
+    return alice
+
+
+@pytest.fixture
+def accounts(transactional_db: None, full: bool) -> tuple[User, User]:
+    many = WHOLE if full else SAMPLE
+    pair = full_account("small", SMALL), full_account("large", many)
+    # The planner reads what a running installation gathers by itself.
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    connections["maintenance"].close()
+    return pair
+
+
+def look(client: Client, query: str) -> tuple[float, int]:
+    """Seconds that a page took, and the rows it shows."""
+    begun = time.perf_counter()
+    response = client.get(f"{reverse('key-list')}?{query}")
+    took = time.perf_counter() - begun
+    assert response.status_code == 200
+    return took, response.content.count(b'<td class="name">')
+
+
+def times_as_long(small: Client, large: Client, query: str, rounds: int) -> float:
+    """Medians, taken in turn, so that what else the machine does meets both. Where the small account does not fill its
+    page, its list without filters does: a row that is shown costs the same in both."""
+    fair = query if look(small, query)[1] >= look(large, query)[1] else ""
+    times = [(look(small, fair)[0], look(large, query)[0]) for _ in range(rounds)]
+    of_small, of_large = (statistics.median(side) for side in zip(*times, strict=True))
+    return of_large / of_small
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+@pytest.mark.quality(25)
+def test_a_page_of_many_keys_costs_what_a_page_of_few_does(
+    accounts: tuple[User, User], full: bool, figure: Callable[[str], None]
+) -> None:
+    small, large = Client(), Client()
+    for client, user in zip((small, large), accounts, strict=True):
+        client.force_login(user)
+    found = {}
+    for query in ("", *SORTS, *FILTERS, *SEARCHES):
+        for _ in range(TRIES):  # a machine that was busy elsewhere is no slow page
+            found[query] = times_as_long(small, large, query, 7 if full else 3)
+            if found[query] <= MUST:
+                break
+    slowest = max(found, key=lambda query: found[query])
+    figure(
+        f"{WHOLE if full else SAMPLE:,} keys in one account against {SMALL:,}: {len(found)} pages,"
+        f" {statistics.median(found.values()):.2f} times as long, the slowest {found[slowest]:.2f} times"
+    )
+    assert found[slowest] <= MUST, {query: round(ratio, 2) for query, ratio in found.items() if ratio > MUST}

@@ -1,0 +1,353 @@
+"""Importing an API again: what it would change is said before, and what it does to keys is safe."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import CommandError, call_command
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from accounts.policy import Denied
+from audit.actor import Actor, NotConfirmed
+from keys import apis
+from keys.apis.description import Description
+from keys.apis.difference import difference
+from keys.models import Api, Enablement, Key, Module, Route
+from tests.keys_made import a_key_of, confirmed, events, least
+from tests.people import a_user, acting, an_account
+from tests.unit.keys.documents import RULES, a_document, described, operation
+
+pytestmark = pytest.mark.django_db
+COMMAND = Actor.command("test")
+SHOP = a_document(
+    {
+        "/goods": {"get": operation("Goods"), "post": operation("Goods")},
+        "/orders": {"get": operation("Orders")},
+        "/prices": {"get": operation("Prices")},
+    }
+)
+# Orders are gone; prices can be changed by who has goods; there are returns.
+LATER = a_document(
+    {
+        "/goods": {"get": operation("Goods")},
+        "/prices": {"get": operation("Prices"), "post": operation("Goods")},
+        "/returns": {"get": operation("Returns")},
+    }
+)
+
+
+@pytest.fixture
+def shop() -> Api:
+    return apis.add(slug="shop", description=described(SHOP), by=COMMAND)
+
+
+@pytest.fixture
+def alice() -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+def a_shop_key(user: User, *modules: str, **terms: Any) -> Key:
+    return a_key_of("shop", user, **{"modules": frozenset(modules) or None, **terms}).key
+
+
+@pytest.fixture(autouse=True)
+def _least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(least.__globals__["LEAST"], "shop", least.__globals__["LEAST"]["billing"])
+
+
+def granted(key: Key) -> set[str]:
+    return set(key.modules.values_list("slug", flat=True))
+
+
+def stored(api: Api) -> dict[str, list[str]]:
+    modules = Module.objects.filter(api=api).order_by("position")
+    return {module.slug: sorted(map(str, module.routes.all())) for module in modules}
+
+
+def test_modules_are_known_by_their_slugs_so_that_grants_survive(shop: Api, alice: User):
+    both, orders, every = a_shop_key(alice, "goods", "orders"), a_shop_key(alice, "orders"), a_shop_key(alice)
+    kept = Module.objects.get(api=shop, slug="goods").pk
+
+    found = apis.update(api=shop, description=described(LATER), by=COMMAND)
+
+    assert stored(shop) == {
+        "goods": ["GET /goods", "POST /prices"],
+        "prices": ["GET /prices"],
+        "returns": ["GET /returns"],
+    }
+    assert Module.objects.get(api=shop, slug="goods").pk == kept
+    assert (granted(both), granted(orders), granted(every)) == ({"goods"}, set(), set())
+    assert list(Key.objects.filter(api=shop).order_by("pk").values_list("all_modules", "version")) == [
+        (False, 2),
+        (False, 2),
+        (True, 1),
+    ]
+    assert (found.gone, found.new, found.keys) == (("orders",), ("returns",), 3)
+
+
+def test_routes_that_stay_are_left_alone(shop: Api):
+    before = {str(route): route.pk for route in Route.objects.filter(module__api=shop)}
+
+    apis.update(api=shop, description=described(LATER), by=COMMAND)
+
+    after = {str(route): route.pk for route in Route.objects.filter(module__api=shop)}
+    assert set(before.items()) & set(after.items()) == {
+        ("GET /goods", before["GET /goods"]),
+        ("GET /prices", before["GET /prices"]),
+    }
+
+
+def test_it_says_what_would_change_and_changes_nothing(shop: Api, alice: User):
+    a_shop_key(alice, "goods", "orders", name="Robot")
+    lost = a_shop_key(alice, "orders", name="Lost")
+
+    lines = list(difference(shop, described(LATER, noun="Shop key")).lines())
+
+    assert lines[0] == "noun: API key -> Shop key"
+    assert {"module gone: orders", "module new: returns"} <= set(lines)
+    assert [line for line in lines if line.startswith("route")] == [
+        "route gone: POST /goods of goods",
+        "route gone: GET /orders of orders",
+        "route new: POST /prices of goods",
+        "route new: GET /returns of returns",
+    ]
+    assert lines[-4:] == [
+        "keys of this API: 2, in 1 accounts",
+        "keys that lose access: 2",
+        f"  acme: {lost}: orders; no module is left",
+        f"  acme: {Key.objects.get(name='Robot')}: goods, orders",
+    ]
+    assert "orders" in stored(shop)
+    assert events("api.changed") == []
+
+
+def test_routes_that_would_be_open_to_every_key_are_named(shop: Api):
+    found = difference(shop, described(LATER, unlisted_routes="allow"))
+
+    assert found.open == ("POST /goods", "GET /orders")
+    assert "open to every key, because unlisted_routes is allow: GET /orders" in list(found.lines())
+    assert difference(shop, described(LATER)).open == ()
+
+
+def test_each_account_that_has_keys_of_it_sees_the_change(shop: Api, alice: User):
+    other, none = an_account("globex"), an_account("initech")
+    mine, theirs = a_shop_key(alice, "orders"), a_shop_key(a_user(other, "Gina", Role.ADMINISTRATOR))
+    Enablement.objects.create(account=none, api=shop)
+
+    apis.update(api=shop, description=described(LATER, longest_days=90), by=COMMAND)
+
+    told = {event.account_id: json.loads(event.body)["data"] for event in events("api.changed")}
+    assert set(told) == {None, alice.account_id, other.pk}
+    assert {json.dumps(data["changes"]) for data in told.values()} == {json.dumps(told[None]["changes"])}
+    assert told[None]["changes"]["longest_days"] == [None, 90]
+    assert told[None]["changes"]["modules"] == [
+        ["goods (Goods)", "orders (Orders)", "prices (Prices)"],
+        ["goods (Goods)", "prices (Prices)", "returns (Returns)"],
+    ]
+    assert told[alice.account_id]["keys"] == [f"acme: {mine}: orders; no module is left"]
+    assert told[other.pk]["keys"] == []
+    assert str(theirs) not in json.dumps(told[alice.account_id])
+
+
+def test_what_is_the_same_is_no_change(shop: Api):
+    found = apis.update(api=shop, description=described(SHOP), by=COMMAND)
+
+    assert found.changes == {}
+    assert events("api.changed") == []
+
+
+def test_a_document_that_only_reads_differently_is_a_change_of_the_document(shop: Api):
+    document = {**SHOP, "info": {"title": "Shop of shops", "version": "2"}}
+
+    found = apis.update(api=shop, description=described(document), by=COMMAND)
+
+    assert set(found.changes) == {"name", "document"}
+    assert found.changes["document"][1].startswith("2 (")
+    assert Api.objects.get(slug="shop").name == "Shop of shops"
+
+
+@pytest.mark.parametrize(
+    ("rules", "word"),
+    [
+        ({"secret": "shown_once"}, "secret: 'revealable' cannot become 'shown_once'"),
+        ({"name_kind": "owner"}, "name_kind: 'text' cannot become 'owner'"),
+        ({"credentials": ["signature"]}, r"credentials: \['token', 'bearer'\] cannot become \['signature'\]"),
+    ],
+)
+def test_what_keys_could_not_follow_is_refused_while_there_are_any(
+    rules: dict[str, Any], word: str, shop: Api, alice: User
+):
+    key = a_shop_key(alice)
+
+    with pytest.raises(apis.Unsuitable, match=word):
+        apis.update(api=shop, description=described(SHOP, **rules), by=COMMAND)
+
+    Key.objects.filter(pk=key.pk).update(deleted_at="2026-01-01T00:00:00Z")
+    apis.update(api=shop, description=described(SHOP, **rules), by=COMMAND)
+
+
+def test_who_was_shown_something_else_is_asked_again(shop: Api, alice: User):
+    seen = difference(shop, described(LATER))
+    a_shop_key(alice, "orders")
+
+    with pytest.raises(apis.ChangedMeanwhile):
+        apis.update(api=shop, description=described(LATER), seen=seen, by=COMMAND)
+
+    assert "orders" in stored(shop)
+
+
+def test_only_support_changes_apis_and_only_confirmed(shop: Api, alice: User):
+    support = a_user(None, "Sam", Role.SUPPORT)
+
+    with pytest.raises(Denied):
+        apis.update(api=shop, description=described(LATER), by=acting(alice))
+    with pytest.raises(NotConfirmed):
+        apis.update(api=shop, description=described(LATER), by=acting(support))
+    apis.update(api=shop, description=described(LATER), by=confirmed(support, "api.change", "shop"))
+
+    (event,) = events("api.changed")
+    assert event.actor == support.email
+
+
+@pytest.mark.quality(19)
+def test_an_event_that_cannot_be_written_stops_the_change(shop: Api, alice: User, monkeypatch: pytest.MonkeyPatch):
+    key = a_shop_key(alice, "orders")
+    before = stored(shop)
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("no trail")
+
+    monkeypatch.setattr(apis, "record", fail)
+    for change in (
+        lambda: apis.update(api=shop, description=described(LATER), by=COMMAND),
+        lambda: apis.add(slug="second", description=described(SHOP), by=COMMAND),
+        lambda: apis.enable(api=shop, account=an_account("globex"), by=COMMAND),
+    ):
+        with pytest.raises(RuntimeError, match="no trail"):
+            change()
+
+    assert stored(shop) == before
+    assert (granted(key), Key.objects.get(pk=key.pk).version) == ({"orders"}, 1)
+    assert not Api.objects.filter(slug="second").exists()
+    assert not Enablement.objects.filter(account__slug="globex").exists()
+
+
+# The commands.
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    return write(tmp_path, SHOP)
+
+
+def write(folder: Path, document: Any, **rules: Any) -> tuple[str, str]:
+    (folder / "shop.openapi.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    (folder / "shop.policy.json").write_text(json.dumps({**RULES, **rules}), encoding="utf-8")
+    return str(folder / "shop.openapi.yaml"), str(folder / "shop.policy.json")
+
+
+def import_api(files: tuple[str, str], *options: str) -> str:
+    said = io.StringIO()
+    call_command("import_api", files[0], "--policy", files[1], *options, stdout=said)
+    return said.getvalue()
+
+
+def test_the_command_adds_an_api_under_its_files_name(files: tuple[str, str]):
+    assert "Would add the API shop (Shop). Nothing was done." in import_api(files, "--dry-run")
+    assert not Api.objects.filter(slug="shop").exists()
+
+    said = import_api(files)
+
+    assert said.splitlines()[:3] == ["goods (Goods)", "  GET /goods", "  POST /goods"]
+    assert said.endswith("Added the API shop (Shop). Next: manage.py enable_api shop ACCOUNT\n")
+    assert stored(Api.objects.get(slug="shop"))["orders"] == ["GET /orders"]
+    assert import_api(files) == "The API shop is just like that already.\n"
+    import_api(files, "--slug", "second")
+    assert Api.objects.filter(slug="second").exists()
+
+
+def test_the_command_shows_changes_and_wants_yes(files: tuple[str, str], tmp_path: Path, monkeypatch: Any):
+    import_api(files)
+    write(tmp_path, LATER)
+
+    assert "module gone: orders" in import_api(files, "--dry-run")
+    with pytest.raises(CommandError, match="Nothing was done"):
+        import_api(files)
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal("no\n"))
+    with pytest.raises(CommandError, match="Nothing was done"):
+        import_api(files)
+    assert events("api.changed") == []
+    monkeypatch.setattr("sys.stdin", Terminal("Yes\n"))
+    assert import_api(files).endswith("Changed the API shop.\n")
+    assert "returns" in stored(Api.objects.get(slug="shop"))
+
+
+def test_the_command_changes_with_yes_given(files: tuple[str, str], tmp_path: Path):
+    import_api(files)
+    write(tmp_path, LATER)
+
+    assert import_api(files, "--yes").endswith("Changed the API shop.\n")
+    assert len(events("api.changed")) == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "rules", "options", "named"),
+    [
+        ({"swagger": "2.0"}, {}, (), "swagger is '2.0'"),
+        (SHOP, {"secret": "hidden"}, (), "secret: 'hidden' is unknown"),
+        (
+            SHOP,
+            {"credentials": ["signature"], "secret": "shown_once"},
+            (),
+            "stores nothing readable is refused",
+        ),
+        (SHOP, {}, ("--slug", "Not a slug"), "--slug 'Not a slug'"),
+        (SHOP, {}, ("--slug", "x" * 65), "--slug"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    document: Any, rules: dict[str, Any], options: tuple[str, ...], named: str, tmp_path: Path
+):
+    with pytest.raises(CommandError) as refused:
+        import_api(write(tmp_path, document, **rules), *options)
+
+    assert named in str(refused.value)
+    assert not Api.objects.exclude(slug__in=apis.preset_slugs()).exists()
+
+
+def test_the_command_names_the_file_that_is_not_there(files: tuple[str, str]):
+    with pytest.raises(CommandError, match=r"absent\.yaml: No such file"):
+        import_api(("absent.yaml", files[1]))
+
+
+def test_every_preset_is_what_its_files_say():
+    for slug in apis.preset_slugs():
+        folder = Path("keys/presets")
+        found = Description.read(folder / f"{slug}.openapi.yaml", folder / f"{slug}.policy.yaml")
+        assert difference(Api.objects.get(slug=slug), found).changes == {}
+
+
+def test_enable_api_lets_an_account_have_keys(shop: Api):
+    account: Account = an_account()
+    said = io.StringIO()
+
+    call_command("enable_api", "shop", "acme", stdout=said)
+    call_command("enable_api", "shop", "acme", stdout=said)
+
+    assert said.getvalue() == "Acme now has the API shop (Shop).\nAcme had the API shop (Shop).\n"
+    assert Enablement.objects.filter(account=account, api=shop).count() == 1
+    with pytest.raises(CommandError, match=r"no API 'shops'\. Take one of billing, cloud-pbx"):
+        call_command("enable_api", "shops", "acme")
+    with pytest.raises(CommandError, match="no account 'globex'"):
+        call_command("enable_api", "shop", "globex")

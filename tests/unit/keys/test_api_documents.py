@@ -1,0 +1,310 @@
+"""Documents become modules and routes; broken and hostile ones get a clear answer and touch nothing outside."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from keys.apis.document import BadDocument
+from keys.apis.reading import read
+from tests.unit.keys.documents import OK, PUBLIC, a_document, described, modules, operation
+
+GET = {"get": operation("Shop")}
+
+OUTSIDE = ("open", "socket.", "urllib.", "subprocess.", "os.")
+_heard: list[tuple[str, str]] | None = None
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    # The environment is where pytest notes which test runs.
+    if _heard is not None and event.startswith(OUTSIDE) and event != "os.putenv":
+        _heard.append((event, repr(arguments)))
+
+
+sys.addaudithook(_hear)
+
+
+@pytest.fixture
+def touched() -> Iterator[list[tuple[str, str]]]:
+    """Every file, socket and process that the interpreter touches during the test."""
+    global _heard
+    described(a_document({"/a": GET}))  # what is imported for the first time is opened for the first time
+    described(a_document({"/a": GET}, version="3.0.3"))
+    _heard = []
+    yield _heard
+    _heard = None
+
+
+def with_schema(schema: Any) -> dict[str, Any]:
+    return a_document({"/a": GET}, components={"schemas": {"A": schema}})
+
+
+def test_tags_come_in_their_order_then_those_not_listed_then_what_has_none():
+    document = a_document(
+        {
+            "/late": {"get": operation("Late")},
+            "/none": {"get": operation()},
+            "/b": {"get": operation("B")},
+            "/a": {"get": operation("A", "B"), "post": operation("Later")},
+        },
+        tags=[{"name": "A"}, {"name": "Empty"}, {"name": "B"}],
+    )
+
+    assert modules(document) == {
+        "a": ["GET /a"],
+        "b": ["GET /b"],
+        "late": ["GET /late"],
+        "later": ["POST /a"],
+        "other": ["GET /none"],
+    }
+    assert list(modules(document)) == ["a", "b", "late", "later", "other"]
+
+
+@pytest.mark.parametrize(
+    ("servers", "route"),
+    [
+        ([], "GET /a"),
+        ([{"url": "/"}], "GET /a"),
+        ([{"url": "https://api.example.com"}], "GET /a"),
+        ([{"url": "https://api.example.com/v1/"}, {"url": "https://sandbox.example.com/test"}], "GET /v1/a"),
+        ([{"url": "v2"}], "GET /v2/a"),
+        ([{"url": "https://x.example/{base}", "variables": {"base": {"default": "v3"}}}], "GET /v3/a"),
+    ],
+)
+def test_the_path_of_the_first_server_stands_before_every_route(servers: list[Any], route: str):
+    assert modules(a_document({"/a": GET}, servers=servers)) == {"shop": [route]}
+
+
+def test_a_path_and_an_operation_may_have_servers_of_their_own():
+    document = a_document(
+        {
+            "/a": {"servers": [{"url": "/of-path"}], **GET},
+            "/b": {"get": operation("Shop", servers=[{"url": "/of-operation"}])},
+        },
+        servers=[{"url": "/all"}],
+    )
+
+    assert modules(document) == {"shop": ["GET /of-path/a", "GET /of-operation/b"]}
+
+
+def test_head_is_decided_as_get():
+    document = a_document({"/a": {**GET, "head": operation("Other tag")}, "/b": {"head": operation("Shop")}})
+
+    assert modules(document) == {"shop": ["GET /a", "GET /b"]}
+
+
+def test_a_path_may_be_a_reference():
+    document = a_document({"/a": {"$ref": "#/components/pathItems/A"}}, components={"pathItems": {"A": GET}})
+
+    assert modules(document) == {"shop": ["GET /a"]}
+
+
+def test_extensions_among_the_paths_are_no_paths():
+    assert modules(a_document({"/a": GET, "x-note": {"get": 1}})) == {"shop": ["GET /a"]}
+
+
+@pytest.mark.parametrize("version", ["3.0.0", "3.0.3", "3.1.0", "3.1.1"])
+def test_recursive_schemas_are_welcome(version: str):
+    children = {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}
+    tree = {"type": "object", "properties": {"children": children}}
+    both = {"allOf": [{"$ref": "#/components/schemas/Tree"}, {"$ref": "#/components/schemas/Both"}]}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Both"}}}}
+    document = a_document(
+        {"/a": {"post": operation("Shop", requestBody=body)}},
+        version=version,
+        components={"schemas": {"Tree": tree, "Both": both}},
+    )
+
+    assert modules(document) == {"shop": ["POST /a"]}
+
+
+def test_schemas_that_fan_out_and_patterns_that_explode_cost_nothing():
+    schemas = {f"S{n}": {"allOf": [{"$ref": f"#/components/schemas/S{n + 1}"}] * 2} for n in range(60)} | {
+        "S60": {"type": "string", "pattern": "^(a+)+$", "default": "a" * 60 + "!"}
+    }
+    began = time.monotonic()
+
+    assert modules(a_document({"/a": GET}, components={"schemas": schemas}))
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        (None, "begins with openapi, not None"),
+        ([], "begins with openapi, not []"),
+        ({"swagger": "2.0"}, "swagger is '2.0'. Write OpenAPI 3.0 or 3.1"),
+        ({"openapi": "3.2.0"}, "openapi is '3.2.0'"),
+        ({"openapi": 3.1}, "openapi is 3.1"),
+        ({}, "swagger is None"),
+        ({"openapi": "3.1.0"}, "'info' is a required property"),
+        (a_document({}), "no operation"),
+        (a_document({"/a": {}}), "no operation"),
+        (a_document({"/a": GET}, info=None), "/info"),
+        (a_document({"/a": GET}, info={"title": " ", "version": "1"}), "info.title"),
+        (a_document({"/a": GET}, info={"title": "x" * 201, "version": "1"}), "info.title"),
+        (a_document({"a": GET}), "/paths"),
+        (a_document({"/a": None}), "/paths//a"),
+        (a_document({"/a": {"get": None}}), "/paths//a/get"),
+        (a_document({"/a": {"get": operation("Shop", responses="none")}}), "/paths//a/get/responses"),
+        (a_document({"/a": {"get": {**operation(), "tags": "Shop"}}}), "/paths//a/get/tags"),
+        (a_document({"/a": {"get": {**operation(), "tags": [7]}}}), "/paths//a/get/tags"),
+        (a_document({"/a": {"get": operation("Shop", parameters="none")}}), "/paths//a/get/parameters"),
+        (
+            a_document({"/a": {"parameters": [{"name": "x", "in": "path", "required": True, "schema": {}}], **GET}}),
+            "'x'",
+        ),
+        ({**a_document({}), "paths": {"/a/{x}": GET}}, "'x'"),
+        (a_document({"/a": {"get": operation(operationId="same"), "put": operation(operationId="same")}}), "'same'"),
+        (with_schema({"type": "text"}), "'text'"),
+        (with_schema({"$ref": "#/components/schemas/A"}), "leads back to itself"),
+        (with_schema({"$ref": "#/components/schemas/B"}), "there is no 'B'"),
+        (with_schema({"$ref": "#anchor"}), "'#anchor' is no place in here"),
+        (a_document({"/a": {"$ref": "#/paths/~1a"}}), "leads back to itself"),
+        (a_document({"/a": {"$ref": "#/info/title"}}), "not valid"),
+        (a_document({"/a": {"$ref": "#/info"}}), "/paths//a"),
+        (a_document({"/a": {"get": operation("Shop", parameters=[{"$ref": "#/info"}])}}), "/paths//a/get/parameters/0"),
+        (a_document({"/a": {"get": operation("Shop", requestBody={"$ref": "#/info"})}}), "/paths//a/get/requestBody"),
+        (a_document({"/a": GET}, servers=[{"url": "http://[x"}]), "servers: 'http://[x'"),
+        (a_document({"/a": GET, "/A ": GET}, tags=[{"name": "x"}, {"name": "x"}]), "'x'"),
+    ],
+)
+@pytest.mark.parametrize("version", ["3.1.0", "3.0.3"])
+def test_a_broken_document_is_refused_by_place(document: Any, named: str, version: str):
+    if isinstance(document, dict) and document.get("openapi") == "3.1.0":
+        document = {**document, "openapi": version}
+
+    with pytest.raises(BadDocument) as refused:
+        described(document)
+
+    assert named in str(refused.value)
+    assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/a?b=1", "no ? or #"),
+        ("/a#b", "no ? or #"),
+        ("/a//b", "the gateway refuses such paths"),
+        ("/a/../b", "the gateway refuses such paths"),
+        ("/a/./b", "the gateway refuses such paths"),
+        ("/a;b", "the gateway refuses such paths"),
+        ("/a\\b", "the gateway refuses such paths"),
+        ("/a\x7f", "the gateway refuses such paths"),
+        ("/a%20b", "not %"),
+        ("/a%2Fb", "not %"),
+        ("/{a}{b}", "variables that touch"),
+        ("/{a}-{b}-{c}", "more than two"),
+        ("/" + "x" * 500, "more than 500 characters"),
+    ],
+)
+def test_a_path_that_no_call_could_take_is_refused(path: str, named: str):
+    with pytest.raises(BadDocument) as refused:
+        described(a_document({path: GET}))
+
+    assert named in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["/a/{x", "/a/x}", "/a/{x/y}", "/{}"])
+def test_braces_that_do_not_fit_are_refused(path: str):
+    with pytest.raises(BadDocument):
+        described({**a_document({}), "paths": {path: GET}})
+
+
+@pytest.mark.parametrize("path", ["/", "/a/", "/ü", "/a b", "/a/{x}.json", "/{a}:{b}", "/a'b(c)"])
+def test_unusual_paths_that_the_gateway_can_match_are_taken(path: str):
+    assert modules(a_document({path: GET})) == {"shop": [f"GET {path}"]}
+
+
+def test_an_absurd_number_of_operations_is_refused():
+    document = a_document({f"/a{n}": {"get": {"responses": OK}} for n in range(2001)})
+
+    with pytest.raises(BadDocument, match="It has 2,001 paths; at most 2,000"):
+        described(document)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "./other.yaml",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "http://127.0.0.1:9/secret.yaml",
+        "https://evil.example/openapi.yaml#/components/schemas/A",
+        "//evil.example/a.json",
+        "other.yaml#/components/schemas/A",
+        "",
+    ],
+)
+@pytest.mark.parametrize("place", ["schema", "path", "parameter", "response", "description"])
+def test_what_refers_to_files_and_addresses_is_refused(place: str, reference: str, touched: list[Any]):
+    there = {"$ref": reference}
+    document = a_document({"/a": copy.deepcopy(GET)})
+    if place == "schema":
+        document["components"] = {"schemas": {"A": {"properties": {"b": {"$dynamicRef": reference}}}}}
+    elif place == "path":
+        document["paths"]["/b"] = there
+    elif place == "parameter":
+        document["paths"]["/a"]["get"]["parameters"] = [there]
+    elif place == "response":
+        document["paths"]["/a"]["get"]["responses"] = {"200": there}
+    else:
+        document["info"]["description"] = there
+
+    with pytest.raises(BadDocument, match="References to files and addresses are never followed"):
+        described(document)
+
+    assert touched == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$id": "http://127.0.0.1:9/x", "properties": {"a": {"$ref": "#/components/schemas/B"}}},
+        {"$schema": "http://127.0.0.1:9/x"},
+        {"$schema": "file:///etc/passwd", "$ref": "#/components/schemas/B"},
+        {"discriminator": {"propertyName": "a", "mapping": {"a": "http://127.0.0.1:9/x"}}},
+        {"externalDocs": {"url": "http://127.0.0.1:9/x"}},
+    ],
+)
+def test_no_other_word_makes_it_touch_anything(schema: dict[str, Any], touched: list[Any]):
+    document = a_document({"/a": GET}, components={"schemas": {"A": schema, "B": {}}})
+    document["jsonSchemaDialect"] = "http://127.0.0.1:9/dialect"
+
+    assert described(document).name == "Shop"
+    assert touched == []
+
+
+def test_a_public_document_that_refers_to_a_file_is_refused(touched: list[Any]):
+    document = read(PUBLIC)
+    opened = [arguments for event, arguments in touched if event == "open"]
+
+    with pytest.raises(BadDocument, match=r"/info/description: \$ref is '\./description\.md'"):
+        described(document)
+
+    assert len(opened) == 1
+    assert not [arguments for _, arguments in touched if "description.md" in arguments]
+
+
+def test_a_public_document_becomes_modules_and_routes():
+    document = read(PUBLIC)
+    document["info"]["description"] = "Without the one reference to a file."
+
+    found = described(document)
+
+    assert found.name == "django-allauth: Headless API"
+    assert [module.name for module in found.modules][:3] == [
+        "Configuration",
+        "Authentication: Account",
+        "Account: Email",
+    ]
+    routes = {route.text: module.slug for module in found.modules for route in module.routes}
+    assert len(routes) == 56
+    assert routes["GET /_allauth/{client}/v1/config"] == "configuration"
+    assert routes["DELETE /_allauth/{client}/v1/auth/session"] == "authentication-current-session"

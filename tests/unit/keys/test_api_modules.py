@@ -1,0 +1,179 @@
+"""What a policy says about modules: numbers, slugs, conditions, marks; and routes that nobody can tell apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keys.apis.ambiguity import Claim, ambiguous
+from keys.apis.document import BadDocument
+from keys.apis.words import BadPolicy
+from tests.unit.keys.documents import a_document, described, modules, operation
+
+MENU = {"name": "menu", "in": "query", "schema": {"type": "integer", "enum": [1, 2]}}
+DAY = {"name": "day", "in": "query", "schema": {"type": "string"}}
+SHOP = a_document(
+    {
+        "/reports": {"get": operation("Long", "Short", parameters=[MENU, DAY])},
+        "/lists": {"get": operation("Lists"), "post": operation("Lists")},
+        "/recordings/{lead}": {"get": operation("Lists")},
+    },
+    tags=[{"name": "Long"}, {"name": "Short"}],
+)
+LONG = {"tag": "Long", "number": 11, "routes": ["GET /reports?menu=1"]}
+SHORT = {"tag": "Short", "number": 12, "routes": ["GET /reports?menu=2"]}
+
+
+def test_a_policy_gives_modules_numbers_and_routes_with_conditions():
+    found = described(SHOP, modules=[LONG, SHORT]).modules
+
+    assert [(module.slug, module.number) for module in found] == [("long", 11), ("short", 12), ("lists", None)]
+    assert [route.conditions for route in found[0].routes] == [{"menu": "1"}]
+    assert modules(SHOP, modules=[LONG, SHORT]) == {
+        "long": ["GET /reports?menu=1"],
+        "short": ["GET /reports?menu=2"],
+        "lists": ["GET /lists", "POST /lists", "GET /recordings/{lead}"],
+    }
+
+
+def test_several_conditions_and_none_stand_beside_each_other():
+    both = {"tag": "Long", "routes": ["GET /reports", "GET /reports?day=a%20b&menu=1"]}
+
+    assert modules(SHOP, modules=[both, SHORT])["long"] == ["GET /reports", "GET /reports?day=a b&menu=1"]
+
+
+def test_routes_that_add_leads_and_recordings_are_marked():
+    found = described(
+        SHOP,
+        credentials=["signature", "recording"],
+        flags=["hlr_lookup", "recordings"],
+        adds_leads=["POST /lists"],
+        recordings=["GET /recordings/{lead}"],
+    )
+    routes = {route.text: route for module in found.modules for route in module.routes}
+
+    assert [text for text, route in routes.items() if route.adds_leads] == ["POST /lists"]
+    assert [text for text, route in routes.items() if route.recording] == ["GET /recordings/{lead}"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        (
+            {"modules": [{"tag": "Longer", "number": 1}]},
+            "'Longer' is not in the document. Take one of Long, Short",
+        ),
+        ({"modules": [{**LONG, "routes": ["GET /report?menu=1"]}, SHORT]}, "'GET /report' is no operation"),
+        ({"modules": [{**LONG, "routes": ["POST /reports?menu=1"]}, SHORT]}, "'POST /reports' is no operation"),
+        (
+            {"modules": [{**LONG, "routes": ["GET /reports?item=1"]}, SHORT]},
+            "parameter 'item'. Take one of menu, day",
+        ),
+        (
+            {"modules": [{**LONG, "routes": ["GET /reports?menu=3"]}, SHORT]},
+            "'3' is no value of menu. Take one of 1",
+        ),
+        ({"modules": [{**LONG, "routes": ["GET /reports?menu"]}, SHORT]}, "has no conditions like"),
+        ({"modules": [{**LONG, "routes": ["GET /reports?menu=1&menu=2"]}, SHORT]}, "asks twice about one parameter"),
+        ({"modules": [{"tag": "Lists", "routes": ["GET /lists"]}]}, "POST /lists is in none"),
+        ({"flags": ["hlr_lookup"], "adds_leads": ["POST /leads"]}, "adds_leads: 'POST /leads' is no operation"),
+        ({"recordings": ["GET /lists"]}, "recordings: 'GET /lists' does not end in a lead"),
+        ({"recordings": ["GET /recordings/1"]}, "recordings: 'GET /recordings/1' is no operation"),
+    ],
+)
+def test_what_a_policy_says_about_routes_must_be_in_the_document(rules: dict[str, Any], named: str):
+    if "recordings" in rules:
+        rules = {**rules, "credentials": ["signature", "recording"], "flags": ["recordings"]}
+
+    with pytest.raises(BadPolicy) as refused:
+        described(SHOP, **rules)
+
+    assert named in str(refused.value)
+
+
+def tagged(*tags: str) -> dict[str, Any]:
+    return a_document({f"/a{n}": {"get": operation(tag)} for n, tag in enumerate(tags)})
+
+
+@pytest.mark.parametrize(
+    ("tags", "named"),
+    [
+        (("Pet Store", "pet-store"), "'Pet Store' and 'pet-store' make the same slug, 'pet-store'"),
+        (("客户",), "'客户' makes no slug"),
+        (("x" * 65,), "makes no slug of 1 to 64"),
+        (("…",), "makes no slug"),
+        (("",), "names a module"),
+        (("x" * 201,), "names a module"),
+        (("a\u202eb",), "names a module"),
+    ],
+)
+def test_tags_that_make_no_slug_of_their_own_are_refused(tags: tuple[str, ...], named: str):
+    with pytest.raises(BadDocument) as refused:
+        described(tagged(*tags))
+
+    assert named in str(refused.value)
+
+
+def test_a_policy_gives_them_slugs():
+    rules = [{"tag": "pet-store", "slug": "old-store"}, {"tag": "客户", "slug": "customers"}]
+
+    assert modules(tagged("Pet Store", "pet-store", "客户"), modules=rules) == {
+        "pet-store": ["GET /a0"],
+        "old-store": ["GET /a1"],
+        "customers": ["GET /a2"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("GET /a/{x}", "GET /a/{y}"),
+        ("GET /{x}/a", "GET /{y}/a"),
+        ("GET /a/v{x}", "GET /a/{y}z"),
+        ("GET /a/{x}.json", "GET /a/{y}n"),
+        ("GET /r?a=1", "GET /r?b=1"),
+        ("GET /r?a=1", "GET /r?a=1"),
+        ("GET /r/{x}?a=1", "GET /r/{y}?b=2"),
+        ("GET /r?a=1&b=2", "GET /r?a=1&c=3"),
+    ],
+)
+def test_routes_of_two_modules_that_could_take_the_same_call_are_ambiguous(one: str, other: str):
+    assert ambiguous([claim("A", one), claim("B", other)]) == (claim("A", one), claim("B", other))
+    assert ambiguous([claim("A", one), claim("A", other)]) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("GET /a/{x}", "POST /a/{x}"),
+        ("GET /a/{x}", "GET /b/{x}"),
+        ("GET /a/{x}", "GET /a/b"),
+        ("GET /a/{x}", "GET /a/{x}/b"),
+        ("GET /a/{x}/b", "GET /a/c/{y}"),
+        ("GET /a/v{x}", "GET /a/w{x}"),
+        ("GET /a/{x}.json", "GET /a/{x}.xml"),
+        ("GET /a/v{x}", "GET /a/{x}"),
+        ("GET /r?a=1", "GET /r?a=2"),
+        ("GET /r?a=1", "GET /r"),
+        ("GET /r?a=1", "GET /r?a=1&b=2"),
+        ("GET /r?a=1&b=2", "GET /r?b=3&c=4"),
+    ],
+)
+def test_routes_that_the_gateway_can_tell_apart_are_not(one: str, other: str):
+    assert ambiguous([claim("A", one), claim("B", other)]) is None
+
+
+def claim(module: str, text: str) -> Claim:
+    method, _, rest = text.partition(" ")
+    template, _, query = rest.partition("?")
+    return Claim(module, method, template, dict(pair.split("=") for pair in query.split("&") if pair))
+
+
+def test_ambiguous_routes_are_refused_at_import_by_name():
+    document = a_document({"/a/{x}": {"get": operation("A")}, "/a/{y}": {"get": operation("B")}})
+
+    with pytest.raises(BadDocument, match=r"GET /a/\{x\} of A and GET /a/\{y\} of B are equally specific"):
+        described(document)
+    with pytest.raises(BadDocument, match=r"GET /reports\?day=1 of Long and GET /reports\?menu=2 of Short"):
+        described(SHOP, modules=[{"tag": "Long", "routes": ["GET /reports?day=1"]}, SHORT])

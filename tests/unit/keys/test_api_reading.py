@@ -1,0 +1,127 @@
+"""YAML and JSON from strangers become plain values, or a clear answer, soon."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keys.apis import reading
+from keys.apis.reading import MOST_BYTES, Unreadable, parsed, read
+
+LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+MERGES = "a0: &a0 {k0: 1}\n" + "".join(
+    f"a{n}: &a{n}\n  k{n}: 1\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("200: ok", {"200": "ok"}),
+        ("on: yes\noff: no\nnull: ~", {"on": "yes", "off": "no", "null": None}),
+        (
+            "a: 2024-05-06\nb: 2024-05-06T07:08:09Z\nc: 12:30:45",
+            {"a": "2024-05-06", "b": "2024-05-06T07:08:09Z", "c": "12:30:45"},
+        ),
+        (
+            "a: true\nb: False\nc: 'true'\nd: \"1\"\ne: !!str 1",
+            {"a": True, "b": False, "c": "true", "d": "1", "e": "1"},
+        ),
+        ("a: 010\nb: 0o10\nc: 0x1F\nd: -3\ne: 1_000", {"a": 10, "b": 8, "c": 31, "d": -3, "e": "1_000"}),
+        ("a: 1.5\nb: .5\nc: 1e3\nd: .inf\ne: .nan", {"a": 1.5, "b": 0.5, "c": 1000.0, "d": ".inf", "e": ".nan"}),
+        ("a:\nb: ''\nc: |\n  x\n  y\n", {"a": None, "b": "", "c": "x\ny\n"}),
+        ("a: &x {b: 1}\nc: *x\nd: *x", {"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1}}),
+        ("a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  c: 3", {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}),
+        ('{"a": [1, null, true, "\\ud83d\\ude00"]}', {"a": [1, None, True, "😀"]}),
+        ("\ufeffa: ü", {"a": "ü"}),
+    ],
+)
+def test_yaml_is_read_by_the_core_schema_and_json_as_it_is(text: str, value: Any):
+    assert parsed(text.encode()) == value
+    assert json.loads(json.dumps(parsed(text.encode()))) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (LAUGHS, "more than 300,000 values"),
+        (MERGES, "more than 300,000 values"),
+        ("a: &a [*a]", "the alias *a names nothing that is complete here"),
+        ("a: *b", "the alias *b names nothing"),
+        ("a: 1\na: 2", "Line 2: the name 'a' is there twice"),
+        ('{"a": 1, "a": 2}', "'a' is there twice"),
+        ("? [a, b]\n: 1", "a name that is no text"),
+        ("a: !!python/object/apply:os.system [true]", "tag:yaml.org,2002:python/object/apply:os.system"),
+        ("a: !!timestamp 2024-05-06", "the tag tag:yaml.org,2002:timestamp"),
+        ("a: !include /etc/passwd", "the tag !include"),
+        ("a: <<\nb:\n  <<: 3", "<< merges mappings alone"),
+        ('a: "b\\0c"', "'\\x00'"),
+        ('"b\\0c": a', "'\\x00'"),
+        ('{"a": "\\ud800"}', "'\\ud800'"),
+        ('{"a": NaN}', "NaN is no JSON"),
+        ('{"a": 1e999}', "too large"),
+        ("a: 1e999", "too large"),
+        ('{"a": ' + "9" * 5000 + "}", "It is not JSON"),
+        ('{"a": ' + "9" * 200 + "}", "more than 100 digits"),
+        ("[" * 100_000, "More than 100"),
+        ("- " * 100_000, "More than 100"),
+        ("{a: " * 100_000, "It is not JSON"),
+        ("a:\n" + "".join(" " * n + "a:\n" for n in range(1, 150)), "More than 100"),
+        ('{"a":' * 150 + "1" + "}" * 150, "More than 100"),
+        ("a: [1, 2", "It is not YAML"),
+        ("a: \x07", "It is not YAML"),
+        ("a: 1\n---\nb: 2", "2 YAML documents"),
+        ("", "0 YAML documents"),
+        ('{"a": }', "It is not JSON: Expecting value: line 1"),
+        ("- a\n" * 350_000, "more than 300,000 values"),
+        ("[" + "1," * 350_000 + "1]", "more than 300,000 values"),
+    ],
+    ids=lambda text: text[:20].encode("unicode_escape").decode(),
+)
+def test_what_is_hostile_or_broken_gets_a_clear_answer_soon(text: str, named: str):
+    began = time.monotonic()
+
+    with pytest.raises(Unreadable) as refused:
+        parsed(text.encode())
+
+    assert named in str(refused.value)
+    assert len(str(refused.value)) < 400
+    assert time.monotonic() - began < 10
+
+
+def test_what_is_not_utf8_is_refused():
+    with pytest.raises(Unreadable, match="Byte 3 is not UTF-8"):
+        parsed(b"a: \xff")
+
+
+@pytest.mark.parametrize("size", [50_000_000, MOST_BYTES + 1])
+def test_a_file_that_is_too_large_is_refused_without_being_parsed(tmp_path: Path, size: int, monkeypatch: Any):
+    monkeypatch.setattr(reading, "_yaml", pytest.fail)
+    monkeypatch.setattr(reading, "_json", pytest.fail)
+    large = tmp_path / "large.yaml"
+    with large.open("wb") as file:
+        file.truncate(size)
+    began = time.monotonic()
+
+    with pytest.raises(Unreadable, match="more than 5,000,000 bytes"):
+        read(large)
+
+    assert time.monotonic() - began < 1
+
+
+def test_a_file_without_end_is_refused_too():
+    with pytest.raises(Unreadable, match="more than 5,000,000 bytes"):
+        read(Path("/dev/zero"))
+
+
+def test_what_is_no_file_is_named(tmp_path: Path):
+    with pytest.raises(Unreadable, match="No such file"):
+        read(tmp_path / "absent.yaml")
+    with pytest.raises(Unreadable, match="Is a directory"):
+        read(tmp_path)

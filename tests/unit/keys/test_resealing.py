@@ -1,0 +1,247 @@
+"""`manage.py reseal`: everything moves to the newest keys, nothing is lost, and what cannot move is said."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.conf import settings as configured
+from django.core.management import CommandError, call_command
+
+from accounts import mfa
+from accounts.models import User
+from accounts.permissions import Role
+from accounts.policy import Denied
+from audit.actor import Actor
+from keys import services
+from keys.checks import rings
+from keys.models import Api, Key, Secret
+from keys.sealing import header, sealed_under
+from keys.secrets import digest
+from keys.services import Created, Overlap, resealing
+from tests.keys_made import a_billing_key, confirmed, events
+from tests.people import a_user, acting, an_account, code_of, recovery_codes_of, with_totp
+
+pytestmark = pytest.mark.django_db
+COMMAND = Actor.command("reseal")
+RINGS = ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS")
+
+
+@pytest.fixture
+def alice() -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def made(alice: User) -> Created:
+    return a_billing_key(alice)
+
+
+def newer(settings: Any, *rings: str) -> None:
+    """Put a second key before the first, as an operator does."""
+    for name in rings or RINGS:
+        setattr(settings, name, {2: bytes([len(name)]) * 32, 1: getattr(configured, name)[1]})
+
+
+def reseal() -> str:
+    said = StringIO()
+    call_command("reseal", stdout=said)
+    return said.getvalue()
+
+
+def signing(alice: User) -> Created:
+    api = Api.objects.get(slug="billing")
+    Api.objects.filter(pk=api.pk).update(policy=api.policy | {"credentials": ["signature"]})
+    return a_billing_key(alice)
+
+
+def shown_once(alice: User) -> Created:
+    made = a_billing_key(alice)
+    made.key.secrets.update(sealed=None)
+    return made
+
+
+def everything() -> list[Any]:
+    return [list(Secret.objects.order_by("pk").values()), list(Authenticator.objects.order_by("pk").values())]
+
+
+def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: Created, settings: Any):
+    before = bytes(Secret.objects.get().sealed)
+    newer(settings)
+
+    said = reseal()
+
+    secret = Secret.objects.get()
+    assert (sealed_under(before), sealed_under(bytes(secret.sealed)), secret.pepper_id) == (1, 2, 2)
+    assert bytes(secret.digest) == digest(made.token, settings.TOKEN_PEPPERS[2])
+    assert services.reveal(key=made.key, by=confirmed(alice, "key.reveal", made.key.public_id)) == made.token
+    assert "Resealed 1 secrets." in said
+    assert "SEALING_KEYS 2: 1 secrets and second factors." in said
+    assert "SEALING_KEYS 1 is not needed any more." in said
+    assert "TOKEN_PEPPERS 2: 1 keys." in said
+    (event,) = events("secrets.resealed")[-1:]
+    assert json.loads(event.body)["data"] == {
+        "what": "secrets",
+        "count": 1,
+        "peppered": 1,
+        "under": {"SEALING_KEYS": 2, "SIGNING_KEYS": 2},
+    }
+    assert made.token not in said + event.body
+
+
+def test_a_second_run_changes_nothing(made: Created, settings: Any):
+    newer(settings)
+    reseal()
+    before, written = everything(), len(events("secrets.resealed"))
+
+    assert "Resealed 0 secrets." in reseal()
+    assert (everything(), len(events("secrets.resealed"))) == (before, written)
+
+
+def test_signing_secrets_move_in_their_own_ring(alice: User, settings: Any):
+    made = signing(alice)
+    newer(settings, "SIGNING_KEYS")
+
+    said = reseal()
+
+    secret = Secret.objects.get()
+    assert sealed_under(bytes(secret.sealed)) == 2
+    ring = services.secret.Ring("sign", settings.SIGNING_KEYS)
+    assert services.secret.opened(made.key, secret, ring) == made.token
+    assert "SIGNING_KEYS 2: 1 secrets and second factors." in said
+    assert "SEALING_KEYS" not in said
+
+
+def test_an_old_secret_in_its_overlap_moves_and_a_retired_one_has_nothing_to_move(made: Created, settings: Any):
+    def change(overlap: Overlap) -> None:
+        current = made.key.secrets.get(retires_at=None).pk
+        services.change(key=made.key, secret=current, overlap=overlap, by=COMMAND)
+
+    change(Overlap.DAY)
+    change(Overlap.DAY)
+    newer(settings)
+
+    assert "Resealed 2 secrets." in reseal()
+    assert sorted(Secret.objects.values_list("pepper_id", flat=True)) == [1, 2, 2]
+    assert Secret.objects.filter(sealed=None).count() == 1
+
+
+def test_keys_that_cannot_be_read_stay_on_their_pepper_and_are_counted(alice: User, settings: Any):
+    made = shown_once(alice)
+    a_billing_key(alice)
+    newer(settings, "TOKEN_PEPPERS")
+
+    assert "Keys still on pepper 1: 1; each moves when it is changed." in reseal()
+
+    old = made.key.secrets.get()
+    services.change(key=made.key, secret=old.pk, overlap=Overlap.NONE, by=COMMAND)
+    said = reseal()
+    assert "still on pepper" not in said
+    assert "TOKEN_PEPPERS 1 is not needed any more." in said
+
+
+def test_second_factors_move_and_still_work(alice: User, settings: Any):
+    secret = with_totp(alice)
+    codes = recovery_codes_of(alice)
+    newer(settings, "SEALING_KEYS")
+
+    assert "Resealed 2 second factors." in reseal()
+
+    settings.SEALING_KEYS = {2: settings.SEALING_KEYS[2]}
+    assert recovery_codes_of(alice) == codes
+    app = Authenticator.objects.get(user=alice, type=Authenticator.Type.TOTP).wrap()
+    assert app.validate_code(code_of(secret))
+    assert "Resealed 0 second factors." in reseal()
+
+
+def test_what_does_not_open_is_counted_and_stops_nothing(alice: User, made: Created, settings: Any):
+    other = a_billing_key(alice)
+    moved = other.key.secrets.get()
+    Secret.objects.filter(pk=moved.pk).update(sealed=made.key.secrets.get().sealed)
+    newer(settings)
+
+    with pytest.raises(CommandError, match="1 did not open"):
+        reseal()
+    assert sealed_under(bytes(made.key.secrets.get().sealed)) == 2
+    assert sealed_under(bytes(other.key.secrets.get().sealed)) == 1
+
+
+@pytest.mark.parametrize("junk", [b"", b"\x01", b"\x09" * 90])
+def test_junk_is_counted_too(alice: User, made: Created, settings: Any, junk: bytes):
+    with_totp(alice)
+    Secret.objects.update(sealed=junk)
+    Authenticator.objects.filter(type="totp").update(data={"secret": "§"})
+
+    with pytest.raises(CommandError, match="2 did not open"):
+        reseal()
+
+
+def test_people_do_not_reseal(alice: User):
+    for batch in (resealing.reseal_batch, mfa.reseal_batch):
+        with pytest.raises(Denied):
+            batch(by=acting(alice))
+
+
+@pytest.mark.quality(19)
+@pytest.mark.parametrize("room", [resealing, mfa])
+def test_without_its_event_nothing_moves(
+    alice: User, made: Created, settings: Any, room: Any, monkeypatch: pytest.MonkeyPatch
+):
+    with_totp(alice)
+    newer(settings)
+    before = everything()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the trail cannot be written")
+
+    monkeypatch.setattr(room, "record", fail)
+    with pytest.raises(RuntimeError, match="trail"):
+        room.reseal_batch(by=COMMAND)
+    assert everything() == before
+
+
+def test_deleted_keys_need_nothing(alice: User, made: Created):
+    services.delete(key=made.key, by=COMMAND)
+
+    assert Key.objects.count() == 1
+    assert all(ring.by_number == {} for ring in resealing.left())
+
+
+def found() -> list[str]:
+    """By `check --deploy --database default`, and what `serve` refuses to start with."""
+    said = [problem.msg for problem in rings(None, databases=["default"])]
+    assert said == resealing.unreadable()
+    return said
+
+
+def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made: Created, settings: Any):
+    with_totp(alice)
+    assert found() == []
+    newer(settings)
+    assert found() == []
+
+    for name in RINGS:
+        setattr(settings, name, {2: getattr(settings, name)[2]})
+
+    assert found() == [
+        "SEALING_KEYS has no 1, under which 3 secrets are: put it back, or each cannot be read.",
+        "TOKEN_PEPPERS has no 1, under which 1 keys are: put it back, or each is refused.",
+    ]
+    assert rings(None, databases=None) == []
+
+
+@pytest.mark.parametrize("name", ["SEALING_KEYS", "TOKEN_PEPPERS"])
+def test_another_key_under_the_same_number_is_reported(alice: User, made: Created, settings: Any, name: str):
+    setattr(settings, name, {1: b"x" * 32})
+
+    number = " 1" if name == "TOKEN_PEPPERS" else ""
+    assert found() == [f"{name}{number} is not what the secrets were made with: put back the one that was."]
+
+
+def test_one_broken_secret_does_not_stop_the_start(alice: User, made: Created):
+    Secret.objects.filter(key=a_billing_key(alice).key).update(sealed=header(1) + b"x" * 80, digest=b"y" * 32)
+
+    assert found() == []

@@ -1,0 +1,153 @@
+"""A sealed secret opens in its own place alone, and never with what a gateway has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+
+from accounts.models import User
+from accounts.permissions import Role
+from audit.actor import Actor
+from config.supervisor import PLANES
+from keys import services
+from keys.models import Api, Key, Secret
+from keys.sealing import SealBroken
+from keys.services import Created, Overlap
+from keys.services.secret import Ring, opened
+from tests.keys_made import a_billing_key, confirmed
+from tests.people import a_user, an_account
+from tests.unit.config.test_settings import production
+
+pytestmark = [pytest.mark.django_db, pytest.mark.quality(15)]
+ROOT = Path(__file__).resolve().parents[3]
+Figure = Callable[[str], None]
+
+
+@pytest.fixture
+def alice() -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def made(alice: User) -> Created:
+    return a_billing_key(alice)
+
+
+def refused(alice: User, key: Key) -> bool:
+    """Whether the token is not shown to somebody who may see it."""
+    try:
+        services.reveal(key=key, by=confirmed(alice, "key.reveal", key.public_id))
+    except services.Unreadable:
+        return True
+    return False
+
+
+def test_moved_to_another_row_it_does_not_open(alice: User, figure: Figure):
+    keys = [a_billing_key(alice).key for _ in range(5)]
+    keys.append(a_billing_key(a_user(an_account("globex"), "Greta", Role.ADMINISTRATOR)).key)
+    sealed = {key.pk: key.secrets.get().sealed for key in keys}
+    own = keys[:5]
+    moves = 0
+    for target in own:
+        for source in keys:
+            Secret.objects.filter(key=target).update(sealed=sealed[source.pk])
+            assert refused(alice, target) == (source != target)
+            moves += source != target
+    figure(f"{moves} ciphertexts moved between rows and accounts, 0 opened")
+
+
+def test_swapped_between_the_two_secrets_of_a_key_neither_opens(alice: User, made: Created):
+    old = made.key.secrets.get()
+    services.change(key=made.key, secret=old.pk, overlap=Overlap.DAY, by=Actor.command("test"))
+    new = made.key.secrets.get(retires_at=None)
+    ring = Ring("reveal", configured.SEALING_KEYS)
+    assert not refused(alice, made.key)
+
+    old.sealed, new.sealed = new.sealed, old.sealed
+    Secret.objects.bulk_update([old, new], ["sealed"])
+
+    assert refused(alice, made.key)
+    for secret in made.key.secrets.all():
+        with pytest.raises(SealBroken):
+            opened(made.key, secret, ring)
+
+
+def test_moved_between_the_rings_it_does_not_open(alice: User, made: Created, settings: Any):
+    # Even if somebody gave both rings the same keys, the purposes differ.
+    settings.SIGNING_KEYS = settings.SEALING_KEYS
+    Api.objects.filter(pk=made.key.api_id).update(policy=made.key.api.policy | {"credentials": ["signature"]})
+
+    assert refused(alice, Key.objects.get(pk=made.key.pk))
+
+
+def test_no_byte_of_it_can_be_changed(made: Created, figure: Figure):
+    secret = made.key.secrets.get()
+    ring = Ring("reveal", configured.SEALING_KEYS | {number: bytes([number]) * 32 for number in range(2, 256)})
+    sealed = bytes(secret.sealed or b"")
+    assert opened(made.key, secret, ring) == made.token
+    tries = 0
+    for place in range(len(sealed)):
+        for change in range(1, 256):
+            secret.sealed = sealed[:place] + bytes([sealed[place] ^ change]) + sealed[place + 1 :]
+            tries += 1
+            with pytest.raises(SealBroken):
+                opened(made.key, secret, ring)
+    for length in range(len(sealed)):
+        secret.sealed = sealed[:length]
+        with pytest.raises(SealBroken):
+            opened(made.key, secret, ring)
+    figure(f"{tries} changed bytes and {len(sealed)} cut lengths, 0 opened")
+
+
+# Tries every key that the process has, whatever it is for, under the number that the sealed form asks for.
+OPEN = """
+import json, sys
+import config.gunicorn_gateway
+from django.conf import settings
+from keys.sealing import SealBroken, open_sealed, sealed_under
+asked = json.load(sys.stdin)
+sealed = bytes.fromhex(asked["sealed"])
+rings = [settings.SEALING_KEYS, settings.SIGNING_KEYS, settings.TOKEN_PEPPERS, settings.AUDIT_KEYS]
+for key in [key for ring in rings for key in ring.values()]:
+    for purpose in ("reveal", "sign"):
+        try:
+            print(open_sealed(sealed, ring={sealed_under(sealed): key}, purpose=purpose, **asked["place"]))
+        except SealBroken:
+            print("refused")
+"""
+
+
+def test_a_gateways_environment_does_not_open_a_token(
+    made: Created, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Figure
+):
+    """The process is given what `serve` gives it, in production; it starts without the ring, and opens nothing."""
+    sealing = ",".join(f"{number}:{b64encode(key).decode()}" for number, key in configured.SEALING_KEYS.items())
+    given = production() | {"SEALING_KEYS": sealing, "KEYWARD_VAR": str(tmp_path)}
+    for name in os.environ:
+        if name.isupper() and name not in ("PATH", "HOME"):
+            monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    portal, gateway = (plane.environment() for plane in PLANES)
+    assert {"SEALING_KEYS", "CHECKPOINT_KEY"} <= set(portal)
+    assert not {"SEALING_KEYS", "CHECKPOINT_KEY", "SEALING_KEYS_FILE"} & set(gateway)
+    secret = made.key.secrets.get()
+    place = {"account": made.key.account_id, "key": made.key.public_id, "secret": str(secret.pk)}
+    asked = json.dumps({"sealed": bytes(secret.sealed or b"").hex(), "place": place})
+
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN], env=gateway, cwd=ROOT, input=asked, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, set(done.stdout.split())) == (0, {"refused"}), done.stderr
+    assert not (tmp_path / "secrets").exists()
+    figure(f"{len(done.stdout.split())} tries with every key that a gateway has, 0 opened")
