@@ -433,9 +433,9 @@ def test_a_keys_page_tells_everything_to_those_who_may_see_it(client: Client, al
         assert module.number is None or f">{module.number}<" in page
     assert ("API</dd>" in page and "Realm" in page) == (slug == "cloud-pbx")
     assert (url("reveal", key) in page) == (slug not in ("cloud-pbx", "sip-caller"))
-    assert f"/audit/?key={key.public_id}" in page
+    assert f"/audit/?kind=key&amp;object={key.public_id}" in page
     assert "created the" in page
-    assert key.public_id in text(client.get(f"/audit/?key={key.public_id}"))
+    assert key.public_id in text(client.get(f"/audit/?kind=key&object={key.public_id}"))
     reader, owner = a_user(alice.account, "Rita", Role.ACCOUNT_READER), a_user(alice.account, "Olga")
     Key.objects.update(owner=owner)
     for user, sees_log in ((reader, True), (owner, False)):
@@ -448,11 +448,11 @@ def test_a_keys_page_tells_everything_to_those_who_may_see_it(client: Client, al
 def test_the_trails_filter_shows_one_keys_events(client: Client, alice: User):
     key, other = a_key_of("billing", alice).key, a_key_of("textpeak", alice).key
 
-    page = text(client.get(f"/audit/?key={key.public_id}"))
+    page = text(client.get(f"/audit/?kind=key&object={key.public_id}"))
 
     assert key.name in page
     assert other.name not in page
-    assert "No events match" in text(client.get("/audit/?key=nothing"))
+    assert "No events match" in text(client.get("/audit/?kind=key&object=nothing"))
 
 
 def test_addresses_are_shown_as_people_write_them(client: Client, alice: User):

@@ -28,8 +28,8 @@ class Command(BaseCommand):
     help = (
         "Makes the API log's partitions for this month and the next three, seals the hours that are over, drops what "
         "LOG_RETENTION_DAYS lets go, destroys what could be read of secrets that retired by themselves, sweeps limits "
-        "and passkey challenges that have run out, verifies what the audit trail has grown by and signs a checkpoint of "
-        "it. Safe every hour from any node."
+        "and passkey challenges that have run out, verifies what the audit trail has grown by and signs a checkpoint. "
+        "Safe every hour from any node."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
