@@ -18,6 +18,7 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 VERIFY = "/v1/verify/"
+ENVOY = b"/v1/envoy/"
 
 
 class Gateway:
@@ -48,15 +49,26 @@ class Gateway:
     async def _respond(self, scope: Scope) -> responses.Response:
         path: str = scope["path"]
         if path.startswith(VERIFY):
-            return await self._verify(scope, path[len(VERIFY) :])
+            return await self._verify(scope, path[len(VERIFY) :], scope["headers"])
+        if scope.get("raw_path", b"").startswith(ENVOY):
+            return await self._envoy(scope)
         if path == "/health/live":
             return responses.document(200, {"status": "live"})
         if path == "/health/ready":
             return await health.ready(self._connect)
         return responses.document(404, {"code": "not_found"})
 
-    async def _verify(self, scope: Scope, api_slug: str) -> responses.Response:
-        asked = dialects.read(scope["headers"])
+    async def _envoy(self, scope: Scope) -> responses.Response:
+        """`/v1/envoy/<api-slug><original path>`. The path is taken as it was sent: a decoded one is another one."""
+        slug, slash, rest = scope["raw_path"][len(ENVOY) :].partition(b"/")
+        target = slash + rest
+        if scope["query_string"]:
+            target += b"?" + scope["query_string"]
+        headers = dialects.from_envoy(scope["method"], target, scope["headers"])
+        return await self._verify(scope, slug.decode("latin-1"), headers)
+
+    async def _verify(self, scope: Scope, api_slug: str, headers: dialects.Headers) -> responses.Response:
+        asked = dialects.read(headers)
         proxy = self._proxy(scope, asked)
         if proxy is None:
             return responses.refusal("gateway_secret")

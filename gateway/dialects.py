@@ -1,8 +1,8 @@
 """What a proxy tells about the original call, read into a Call that can be judged and stored.
 
 nginx and HAProxy say `X-Original-Method` and `X-Original-URI`, Caddy and Traefik `X-Forwarded-Method` and
-`X-Forwarded-Uri`. Names that a careless server could take for one of these (`_` or `.` for `-`) are refused, and so is
-anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g, Traefik CVE-2026-39858, Django CVE-2026-3902).
+`X-Forwarded-Uri`; Envoy asks with the call's own method and path. Names that a careless server could take for one of
+these (`_` or `.` for `-`) are refused, and so is anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g, Traefik CVE-2026-39858, Django CVE-2026-3902).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ ORIGINAL = frozenset(
     }
 )
 _KNOWN = ORIGINAL | CREDENTIALS
+# What other proxies say about a call; Envoy's question says it by itself, so there these are the client's own words.
+_TOLD_BY_OTHERS = ORIGINAL - {b"x-forwarded-for", b"user-agent", SECRET}
 _ALIASES = re.compile(rb"[_.]")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -61,6 +63,17 @@ def read(headers: Headers) -> Read:
         elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in _KNOWN:
             suspicious = True
     return Read(known, credentials, suspicious)
+
+
+def from_envoy(method: str, target: bytes, headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Envoy's question in nginx's words. `target` is the original path and query, undecoded."""
+    told = [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
+    for name, value in headers:
+        if name == b"host":
+            told.append((b"x-original-host", value))
+        elif _ALIASES.sub(b"-", name) not in _TOLD_BY_OTHERS:
+            told.append((name, value))
+    return told
 
 
 def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tuple[Call, bool]:
