@@ -2,7 +2,8 @@
 
 nginx and HAProxy say `X-Original-Method` and `X-Original-URI`, Caddy and Traefik `X-Forwarded-Method` and
 `X-Forwarded-Uri`; Envoy asks with the call's own method and path. Names that a careless server could take for one of
-these (`_` or `.` for `-`) are refused, and so is anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g, Traefik CVE-2026-39858, Django CVE-2026-3902).
+these (`_` or `.` for `-`) are refused, and so is anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g,
+Traefik CVE-2026-39858, Django CVE-2026-3902).
 """
 
 from __future__ import annotations
