@@ -43,9 +43,14 @@ SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.
             'owner_id', u.id, 'owner', u.nickname, 'owner_active', u.is_active,
             'api_enabled', EXISTS (SELECT FROM keys_enablement x WHERE x.account_id = t.id AND x.api_id = k.api_id),
             'modules', (SELECT coalesce(json_agg(g.module_id), '[]') FROM keys_keymodule g WHERE g.key_id = k.id),
-            'networks', (SELECT coalesce(json_agg(d.network), '[]') FROM keys_address d WHERE d.key_id = k.id),
+            'username', k.username,
+            'lists', (SELECT coalesce(json_agg(l.ip_list_id), '[]') FROM keys_keyiplist l WHERE l.key_id = k.id),
+            'networks', (SELECT coalesce(json_agg(d.network), '[]') FROM (
+                SELECT network FROM keys_address WHERE key_id = k.id
+                UNION SELECT e.network FROM keys_iplistentry e JOIN keys_keyiplist l USING (ip_list_id)
+                    WHERE l.key_id = k.id AND e.enabled) d),
             'secrets', (SELECT coalesce(json_agg(json_build_array(s.id, encode(s.digest, 'hex'), s.pepper_id,
-                    extract(epoch FROM s.retires_at)) ORDER BY s.retires_at DESC NULLS FIRST), '[]')
+                    extract(epoch FROM s.retires_at), s.ends_on_use) ORDER BY s.retires_at DESC NULLS FIRST), '[]')
                 FROM keys_secret s WHERE s.key_id = k.id))), '[]')
         FROM keys_key k
             JOIN accounts_account t ON t.id = k.account_id
@@ -111,7 +116,7 @@ class Snapshot:
             self._forget_key(part)
         elif kind == "key":
             self._forget_key(self._public_ids.get(int(part), ""))
-        elif kind in ("account", "owner", "api"):
+        elif kind in ("account", "owner", "api", "ip_list"):
             for public_id in list(self._parts.get((kind, int(part)), ())):
                 self._forget_key(public_id)
             if kind == "api" and (api := self._apis_by_id.pop(int(part), None)):
@@ -164,9 +169,11 @@ class Snapshot:
             module_ids=frozenset(row["modules"]),
             rules=rules(ip_network(network) for network in row["networks"]),
             secrets=tuple(
-                Secret(UUID(secret), bytes.fromhex(digest), pepper, retires)
-                for secret, digest, pepper, retires in row["secrets"]
+                Secret(UUID(secret), bytes.fromhex(digest), pepper, retires, ends_on_use)
+                for secret, digest, pepper, retires, ends_on_use in row["secrets"]
             ),
+            list_ids=frozenset(row["lists"]),
+            username=row["username"],
             mask=masked,
             phone_mask=f"first={visible.get('first', 0)};last={visible.get('last', 0)}" if masked else "",
             hlr=row["hlr"],
@@ -180,7 +187,8 @@ class Snapshot:
 
 def _parts(key: Key) -> tuple[tuple[str, int], ...]:
     """What else a key's entry was read from."""
-    return ("account", key.account_id), ("owner", key.owner_id), ("api", key.api.id)
+    lists = (("ip_list", part) for part in key.list_ids)
+    return ("account", key.account_id), ("owner", key.owner_id), ("api", key.api.id), *lists
 
 
 def _one_line(text: str) -> str:

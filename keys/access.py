@@ -72,12 +72,14 @@ class Api:
 
 
 class Secret(NamedTuple):
-    """A stored secret: its row, keyed digest, the pepper's number, and when it retires (Unix seconds) or None."""
+    """A stored secret: its row, keyed digest, the pepper's number, and when it retires (Unix seconds) or None; then
+    also whether the first allowed use of the key's new secret retires it at once."""
 
     id: UUID
     digest: bytes
     pepper_id: int
     retires_at: float | None
+    ends_on_use: bool = False
 
     def __repr__(self) -> str:
         return f"Secret({self.id})"
@@ -105,10 +107,18 @@ class Key:
     module_ids: frozenset[int]
     rules: tuple[Rule, ...]
     secrets: tuple[Secret, ...]
+    # Of the IP lists that the rules come from, too.
+    list_ids: frozenset[int] = frozenset()
+    username: str = ""
     mask: bool = False
     phone_mask: str = ""
     hlr: bool = False
     recordings: bool = False
+
+    @property
+    def restricted(self) -> bool:
+        """Without a rule and without a list, every address is admitted; a list without live entries admits nobody."""
+        return bool(self.rules or self.list_ids)
 
     def grants(self, route: Route | None) -> bool:
         if route is None:
@@ -225,7 +235,9 @@ def _account_saw(asked: _Question) -> str:
 
 
 def _address_saw(asked: _Question) -> str:
-    allowed = ", ".join(rule.text for rule in asked.key.rules) or "any address"
+    allowed = ", ".join(rule.text for rule in asked.key.rules) or (
+        "no address" if asked.key.restricted else "any address"
+    )
     return f"{asked.call.client_address}; the key admits {allowed}"
 
 
@@ -263,7 +275,7 @@ CHECKS: tuple[_Check, ...] = (
     _Check(
         "address",
         "ip_not_allowed",
-        lambda asked: asked.call.client_address is not None and (not asked.key.rules or asked.rule is not None),
+        lambda asked: asked.call.client_address is not None and (not asked.key.restricted or asked.rule is not None),
         _address_saw,
     ),
     _Check("module", "module_not_granted", lambda asked: asked.key.grants(asked.route), _module_saw),

@@ -12,7 +12,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Upper
+from django.db.models.functions import Lower, Upper
 
 from accounts.models import Account
 from keys.fields import NetworkField
@@ -80,6 +80,40 @@ class Enablement(models.Model):
         return f"{self.api_id} for {self.account_id}"
 
 
+class IpList(models.Model):
+    """A named, reusable list of addresses in an account."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="ip_lists")
+    name = models.CharField(max_length=200)
+    description = models.CharField(max_length=500, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("account", Lower("name"), name="ip_list_name_unique_in_account"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IpListEntry(models.Model):
+    """A network of a list. One that is not enabled admits nobody."""
+
+    ip_list = models.ForeignKey(IpList, models.CASCADE, related_name="entries")
+    network = NetworkField()
+    description = models.CharField(max_length=200, blank=True)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint("ip_list", "network", name="network_once_in_ip_list")]
+
+    def __str__(self) -> str:
+        return str(self.network)
+
+
 class Key(models.Model):
     """One credential holder of one API in one account. Deleting keeps the row, so that its API ID is never reused."""
 
@@ -88,11 +122,14 @@ class Key(models.Model):
     api = models.ForeignKey(Api, models.PROTECT, related_name="keys")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="keys")
     name = models.CharField(max_length=200)
+    # The name again, where the policy makes it a username: what Basic credentials must say.
+    username = models.CharField(max_length=200, blank=True, default="")
     fields = models.JSONField(default=dict)
     enabled = models.BooleanField(default=True)
     expires_at = models.DateTimeField(null=True)
     all_modules = models.BooleanField(default=True)
     modules = models.ManyToManyField(Module, through="KeyModule", related_name="keys")
+    ip_lists = models.ManyToManyField(IpList, through="KeyIpList", related_name="keys")
     mask_phone = models.BooleanField(default=False)
     hlr_lookup = models.BooleanField(default=False)
     recordings = models.BooleanField(default=False)
@@ -104,6 +141,11 @@ class Key(models.Model):
         indexes: ClassVar = [models.Index("account", F("created_at").desc(), F("id").desc(), name="key_list")]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(public_id__regex=r"^[0-9A-Za-z]{12}$"), name="key_public_id_base62"),
+            models.UniqueConstraint(
+                fields=["account", "api", "username"],
+                condition=Q(deleted_at=None) & ~Q(username=""),
+                name="username_unique_among_live_keys",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -128,8 +170,21 @@ class KeyModule(models.Model):
         return f"{self.module_id} to {self.key_id}"
 
 
+class KeyIpList(models.Model):
+    """A list whose live entries admit calls with the key. A list in use cannot be deleted."""
+
+    key = models.ForeignKey(Key, models.CASCADE, related_name="list_grants")
+    ip_list = models.ForeignKey(IpList, models.PROTECT, related_name="uses")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint("key", "ip_list", name="ip_list_once_in_key")]
+
+    def __str__(self) -> str:
+        return f"{self.ip_list_id} for {self.key_id}"
+
+
 class Secret(models.Model):
-    """What a client presents: a keyed digest, and the sealed form where the policy lets it be read again.
+    """What a client presents or signs with: a keyed digest, and the sealed form where it must be read again.
 
     The primary key is made before the row, because the sealed form is bound to it.
     """
@@ -141,6 +196,8 @@ class Secret(models.Model):
     sealed = models.BinaryField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     retires_at = models.DateTimeField(null=True)
+    # Of a secret on its way out: whether the first allowed use of the new one ends it early.
+    ends_on_use = models.BooleanField(default=False)
 
     class Meta:
         constraints: ClassVar = [
@@ -153,7 +210,7 @@ class Secret(models.Model):
 
 
 class Address(models.Model):
-    """A key's own address entry. A key without any is open to every address."""
+    """A key's own address entry. A key without any, and without an IP list, is open to every address."""
 
     key = models.ForeignKey(Key, models.CASCADE, related_name="addresses")
     network = NetworkField()

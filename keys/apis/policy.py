@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 CREDENTIALS = ("bearer", "token", "raw", "api_key", "basic", "signature", "recording")
 FLAGS = ("mask_phone", "hlr_lookup", "recordings")
@@ -18,10 +18,12 @@ HEADERS = {
     "api_key": "X-API-Key: ",
 }
 
+# What every key has besides a name and an owner: the form asks it where the policy says, else under More settings.
+SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "enabled", *FLAGS)
+
 # Names of the form's own fields, which a policy's must not take.
 RESERVED = frozenset(
-    {"name", "owner", "addresses", "every_module", "modules", "expiry", "expires_on", "enabled", *FLAGS}
-    | {"password", "form_token", "version"}
+    {"name", "owner", "every_module", "expires_on", "password", "form_token", "version", "fields", "api", *SETTINGS}
 )
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -38,18 +40,35 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Something the form asks besides what every key has; its value is kept as text in Key.fields."""
+    """Something the form asks besides what every key has; its value is kept as text in Key.fields. One of kind `fixed`
+    is shown and never typed: its value is the policy's."""
 
     slug: str
     label: str
-    kind: Literal["text", "url", "choice"]
-    required: bool
+    kind: Literal["text", "url", "choice", "fixed"]
+    required: bool = False
     choices: tuple[Choice, ...] = ()
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRule:
+    """What a policy adds to a module of the document (its tag's name): a number (menuItemId), and routes of its own,
+    `METHOD path-template?name=value`, in place of the tag's operations."""
+
+    tag: str
+    number: int | None = None
+    routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An API's rules for its keys. Api.policy holds the same keys as JSON; all are required but the last four."""
+    """An API's rules for its keys. Api.policy holds the same keys as JSON; those with a default may be left out.
+
+    `name_kind`: a text; a username, which is unique and fixed after creation; or the owner's nickname. `asks` are the
+    settings that the form asks in front of More settings, in that order; `labels` renames settings, `notes` says more
+    at them; `fixed` are those that creation decides for good. `adds_leads` and `recordings` are routes.
+    """
 
     noun: str
     plural: str
@@ -60,14 +79,28 @@ class Policy:
     unlisted_routes: Literal["deny", "allow"]
     addresses: Literal["optional", "required"]
     expiry: Literal["optional", "none", "required"]
+    name_kind: Literal["text", "username", "owner"] = "text"
     fields: tuple[Field, ...] = ()
+    asks: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    modules: tuple[ModuleRule, ...] = ()
+    adds_leads: tuple[str, ...] = ()
+    recordings: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
     documentation: str = ""
     longest_days: int | None = None
 
     @property
     def revealable(self) -> bool:
         return self.secret == "revealable"  # noqa: S105
+
+    @property
+    def signs(self) -> bool:
+        """Whether clients sign with the secret instead of sending it: the gateway must then be able to read it."""
+        return "signature" in self.credentials
 
     @property
     def header(self) -> str:
@@ -89,8 +122,17 @@ class Policy:
             unlisted_routes=_word(data, "unlisted_routes", ("deny", "allow")),
             addresses=_word(data, "addresses", ("optional", "required")),
             expiry=_word(data, "expiry", ("optional", "none", "required")),
+            name_kind=_word({"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")),
             fields=_fields(data.get("fields", [])),
+            asks=_words({"asks": [], **data}, "asks", SETTINGS),
+            labels=_texts(data, "labels"),
+            notes=_texts(data, "notes"),
+            fixed=_words({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
             flags=_words({"flags": [], **data}, "flags", FLAGS),
+            modules=_modules(data.get("modules", [])),
+            adds_leads=_lines(data, "adds_leads"),
+            recordings=_lines(data, "recordings"),
+            components=_lines(data, "components"),
             documentation=_text({"documentation": "", **data}, "documentation", empty=True),
             longest_days=_days(data.get("longest_days")),
         )
@@ -113,13 +155,48 @@ def _field(data: Any) -> Field:
     slug = _slug(data, "fields")
     if slug in RESERVED:
         raise BadPolicy(f"fields: the slug {slug!r} belongs to every key's form. Choose another.")
-    kind = _word(data, "kind", get_args(Literal["text", "url", "choice"]))
-    if not isinstance(data.get("required"), bool):
-        raise BadPolicy(f"fields: {slug}: required is {data.get('required')!r}; write true or false.")
+    kind = _word(data, "kind", ("text", "url", "choice", "fixed"))
+    required = data.get("required", False)
+    if not isinstance(required, bool):
+        raise BadPolicy(f"fields: {slug}: required is {required!r}; write true or false.")
     choices = data.get("choices", [])
     if not isinstance(choices, list) or bool(choices) != (kind == "choice"):
         raise BadPolicy(f"fields: {slug}: a field of kind choice, and no other, has a list of choices.")
-    return Field(slug, _text(data, "label"), kind, data["required"], tuple(_choice(item, slug) for item in choices))
+    value = _text(data, "value") if kind == "fixed" else ""
+    if "value" in data and kind != "fixed":
+        raise BadPolicy(f"fields: {slug}: only a field of kind fixed has a value.")
+    return Field(slug, _text(data, "label"), kind, required, tuple(_choice(item, slug) for item in choices), value)
+
+
+def _modules(data: Any) -> tuple[ModuleRule, ...]:
+    if not isinstance(data, list):
+        raise BadPolicy(f"modules: {data!r} is not a list of mappings with tag, number, routes.")
+    return tuple(_module(item) for item in data)
+
+
+def _module(data: Any) -> ModuleRule:
+    if not isinstance(data, Mapping):
+        raise BadPolicy(f"modules: {data!r} is not a mapping with tag, number, routes.")
+    _only(data, ModuleRule.__dataclass_fields__, "modules")
+    number = data.get("number")
+    if number is not None and (type(number) is not int or not 1 <= number < 2**31):
+        raise BadPolicy(f"modules: number: {number!r} is not a whole number from 1.")
+    return ModuleRule(_text(data, "tag"), number, _lines(data, "routes"))
+
+
+def _texts(data: Mapping[str, Any], name: str) -> dict[str, str]:
+    value = data.get(name, {})
+    if not isinstance(value, Mapping):
+        raise BadPolicy(f"{name}: {value!r} is not a mapping of settings to texts.")
+    _only(value, ("name", *SETTINGS), name)
+    return {setting: _text(value, setting) for setting in value}
+
+
+def _lines(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = data.get(name, [])
+    if not isinstance(value, list):
+        raise BadPolicy(f"{name}: {value!r} is not a list of texts.")
+    return tuple(_text({name: line}, name) for line in value)
 
 
 def _choice(data: Any, field: str) -> Choice:

@@ -15,13 +15,12 @@ from accounts.permissions import Permission
 from audit.actor import Actor
 from audit.record import record
 from keys.apis.policy import Policy
-from keys.models import Address, Api, Creation, Enablement, Key, KeyModule, Module, Secret
-from keys.sealing import seal
-from keys.secrets import Minted, digest, mint
+from keys.models import Address, Api, Creation, Enablement, Key, KeyModule, Module
+from keys.secrets import Minted, mint
 from keys.services.admission import target_of
+from keys.services.secret import insert_secret
 from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
 
-SEALED_FOR = "reveal"
 MOST_TRIES = 5
 
 
@@ -85,7 +84,7 @@ def create(
     )
     Address.objects.bulk_create(Address(key=key, network=network) for network in terms.networks)
     KeyModule.objects.bulk_create(KeyModule(key=key, module=modules[slug]) for slug in sorted(terms.modules or ()))
-    _insert_secret(key, minted.token, rules)
+    insert_secret(key, minted.token, rules)
     Creation.objects.create(token=form_token, key=key)
     asked = terms.described() | {"owner": key.owner.nickname, "enabled": enabled}
     record("key.created", by=by, account_id=account.pk, target=target_of(key), api=api.slug, settings=asked)
@@ -128,20 +127,3 @@ def _insert(key: Key) -> tuple[Key, Minted]:
         else:
             return key, minted
     raise RuntimeError(f"No free API ID in {MOST_TRIES} tries; is the random source broken?")
-
-
-def _insert_secret(key: Key, token: str, rules: Policy) -> None:
-    """Its digest under the newest pepper, and its sealed form if it may be read again."""
-    secret = Secret(key=key)
-    secret.pepper_id = max(settings.TOKEN_PEPPERS)
-    secret.digest = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id])
-    if rules.revealable:
-        secret.sealed = seal(
-            token,
-            ring=settings.SEALING_KEYS,
-            purpose=SEALED_FOR,
-            account=key.account_id,
-            key=key.public_id,
-            secret=str(secret.pk),
-        )
-    secret.save(force_insert=True)

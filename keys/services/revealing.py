@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import transaction
 
 from accounts.permissions import Permission
@@ -10,9 +9,9 @@ from audit.actor import Actor
 from audit.record import record
 from keys.apis.policy import Policy
 from keys.models import Key
-from keys.sealing import SealBroken, open_sealed
+from keys.sealing import SealBroken
 from keys.services.admission import admitted, target_of
-from keys.services.creation import SEALED_FOR
+from keys.services.secret import opened, ring_of
 
 
 class NotRevealable(Exception):
@@ -29,19 +28,14 @@ def reveal(*, key: Key, by: Actor) -> str:
     with transaction.atomic(durable=True):
         key = admitted(key, Permission.KEYS_CHANGE, by)
         secret = key.secrets.filter(retires_at=None).first()
-        if not Policy.read(key.api.policy).revealable or secret is None or secret.sealed is None:
+        rules = Policy.read(key.api.policy)
+        ring = ring_of(rules)
+        if not rules.revealable or ring is None or secret is None or secret.sealed is None:
             raise NotRevealable
         by.spend_confirmation("key.reveal", key.public_id)
         record("key.revealed", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
     try:
-        return open_sealed(
-            bytes(secret.sealed),
-            ring=settings.SEALING_KEYS,
-            purpose=SEALED_FOR,
-            account=key.account_id,
-            key=key.public_id,
-            secret=str(secret.pk),
-        )
+        return opened(key, secret, ring)
     except SealBroken:
         with transaction.atomic():
             record("key.unreadable", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)

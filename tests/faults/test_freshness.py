@@ -15,16 +15,17 @@ from django.db import connections
 
 from accounts.models import Account, User
 from audit.models import Call
-from keys.models import Address, Api, Enablement, Key, KeyModule, Module, Route
+from keys.models import Address, Api, Enablement, IpList, IpListEntry, Key, KeyIpList, KeyModule, Module, Route
 from keys.secrets import digest, mint
 from tests.gateways import Asker, gateway
 from tests.keyring import KeyAndToken, a_key, a_secret, an_api
 from tests.people import a_user, an_account
 
 epoch_migration = importlib.import_module("keys.migrations.0002_epoch")
+lists_migration = importlib.import_module("keys.migrations.0005_epoch_of_ip_lists")
 TRIGGERS = {
     trigger: create
-    for watched in epoch_migration.WATCHED
+    for watched in (*epoch_migration.WATCHED, *lists_migration.NEW, *lists_migration.WIDER)
     for trigger, create in epoch_migration.triggers(watched).items()
 }
 
@@ -85,6 +86,21 @@ def admitted(world: World) -> None:
     Address.objects.create(key=world.probe.key, network="127.0.0.0/8")
 
 
+def a_list(world: World, *networks: str) -> IpList:
+    made = IpList.objects.create(account=world.account, name="Offices")
+    IpListEntry.objects.bulk_create(IpListEntry(ip_list=made, network=network) for network in networks)
+    return made
+
+
+def listed(world: World) -> None:
+    """The key is restricted to a list, which admits this test's own address."""
+    KeyIpList.objects.create(key=world.probe.key, ip_list=a_list(world, "127.0.0.0/8"))
+
+
+def listed_elsewhere(world: World) -> None:
+    KeyIpList.objects.create(key=world.probe.key, ip_list=a_list(world))
+
+
 def unknown_key(world: World) -> None:
     """The asked-for API ID has no row yet; its token exists, because API IDs are remembered as unknown."""
     without_secrets(world)
@@ -113,6 +129,19 @@ CHANGES = {
     "keys_address_epoch_update": Change(lambda world: Address.objects.update(network="198.51.100.0/24"), admitted),
     "keys_address_epoch_delete": Change(lambda world: Address.objects.all().delete() and None, restricted),
     "keys_address_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_address"), restricted),
+    "keys_iplistentry_epoch_insert": Change(
+        lambda world: IpListEntry.objects.create(ip_list=IpList.objects.get(), network="127.0.0.0/8") and None,
+        listed_elsewhere,
+    ),
+    "keys_iplistentry_epoch_update": Change(lambda world: IpListEntry.objects.update(enabled=False) and None, listed),
+    "keys_iplistentry_epoch_delete": Change(lambda world: IpListEntry.objects.all().delete() and None, listed),
+    "keys_iplistentry_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_iplistentry"), listed),
+    "keys_keyiplist_epoch_insert": Change(listed_elsewhere),
+    "keys_keyiplist_epoch_update": Change(
+        lambda world: KeyIpList.objects.update(key=world.neutral.key) and None, listed_elsewhere
+    ),
+    "keys_keyiplist_epoch_delete": Change(lambda world: KeyIpList.objects.all().delete() and None, listed_elsewhere),
+    "keys_keyiplist_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_keyiplist"), listed_elsewhere),
     "keys_keymodule_epoch_insert": Change(lambda world: _grant(world, "customers"), without_grants),
     "keys_keymodule_epoch_update": Change(lambda world: _regrant(world, "invoices"), only_customers),
     "keys_keymodule_epoch_delete": Change(lambda world: KeyModule.objects.all().delete() and None, only_customers),

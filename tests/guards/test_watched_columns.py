@@ -15,6 +15,8 @@ DECIDES_NOTHING = {
     "keys_key": {"id": ROWS_OWN, "fields": SHOWN, "version": "for people who edit at once", "created_at": SHOWN},
     "keys_secret": {"id": ROWS_OWN, "sealed": "read by Show token alone", "created_at": SHOWN},
     "keys_address": {"id": ROWS_OWN},
+    "keys_iplistentry": {"id": ROWS_OWN, "description": SHOWN, "created_at": SHOWN},
+    "keys_keyiplist": {"id": ROWS_OWN},
     "keys_keymodule": {"id": ROWS_OWN},
     "keys_api": {"id": ROWS_OWN, "name": SHOWN, "document": "its routes are rows", "created_at": SHOWN},
     "keys_module": {"id": ROWS_OWN, "name": SHOWN, "number": SHOWN, "position": SHOWN},
@@ -40,6 +42,7 @@ DECIDES_NOTHING = {
 }
 TABLES_THAT_DECIDE_NOTHING = {
     "keys_secretuse": "when a secret was last used: written by the gateway itself",
+    "keys_iplist": "a list's name and words; its entries and uses decide",
     "keys_creation": "create forms that were used",
     "accounts_confirmationattempts": "wrong passwords in confirmations",
     "accounts_invitation": "people who are not users yet",

@@ -1,0 +1,56 @@
+"""A key's stored secret: its digest, and its sealed form where somebody must read it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypedDict
+
+from django.conf import settings
+
+from keys.apis.policy import Policy
+from keys.models import Key, Secret
+from keys.sealing import open_sealed, seal
+from keys.secrets import digest
+
+
+class Ring(NamedTuple):
+    """Keys of one purpose by number. The gateway has the ring of signing secrets, never the one of tokens."""
+
+    purpose: str
+    keys: Mapping[int, bytes]
+
+
+def ring_of(rules: Policy) -> Ring | None:
+    """The ring that secrets of this policy are sealed under; None if nobody ever reads them again."""
+    if rules.signs:
+        return Ring("sign", settings.SIGNING_KEYS)
+    return Ring("reveal", settings.SEALING_KEYS) if rules.revealable else None
+
+
+def insert_secret(key: Key, token: str, rules: Policy) -> Secret:
+    """The key's current secret; one that it had must be retired or gone by now."""
+    secret = Secret(key=key)
+    secret.pepper_id = max(settings.TOKEN_PEPPERS)
+    secret.digest = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id])
+    if ring := ring_of(rules):
+        secret.sealed = seal(token, ring=ring.keys, purpose=ring.purpose, **_place(key, secret))
+    secret.save(force_insert=True)
+    return secret
+
+
+def opened(key: Key, secret: Secret, ring: Ring) -> str:
+    """The token in clear. Raises SealBroken."""
+    assert secret.sealed is not None
+    return open_sealed(bytes(secret.sealed), ring=ring.keys, purpose=ring.purpose, **_place(key, secret))
+
+
+class _Place(TypedDict):
+    """Where a sealed form is kept; it opens nowhere else."""
+
+    account: int
+    key: str
+    secret: str
+
+
+def _place(key: Key, secret: Secret) -> _Place:
+    return {"account": key.account_id, "key": key.public_id, "secret": str(secret.pk)}
