@@ -42,7 +42,7 @@ def gateway(*, workers: int = 1) -> Iterator[Server]:
     port = free_port()
     with _gunicorn(
         port,
-        ["-c", "python:config.gunicorn_gateway", "--workers", str(workers), "config.asgi:application"],
+        ["-c", "python:config.gunicorn_gateway", "--workers", str(workers), "config.gateway:application"],
         {"GATEWAY_PORT": str(port)},
         ready="/health/ready",
     ) as server:

@@ -1,4 +1,4 @@
-"""gunicorn's settings for the gateway: `gunicorn -c python:config.gunicorn_gateway config.asgi:application`."""
+"""gunicorn's settings for the gateway: `gunicorn -c python:config.gunicorn_gateway config.gateway:application`."""
 
 from __future__ import annotations
 

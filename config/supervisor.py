@@ -40,7 +40,7 @@ class Plane:
 
 PLANES = (
     Plane("portal", "config.gunicorn_portal", "config.wsgi:application"),
-    Plane("gateway", "config.gunicorn_gateway", "config.asgi:application"),
+    Plane("gateway", "config.gunicorn_gateway", "config.gateway:application"),
 )
 
 

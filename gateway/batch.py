@@ -39,6 +39,8 @@ MAX_QUEUE = 4096
 MAX_TRIES = 100
 UNKNOWN_API = "unknown_api"
 
+Decided = tuple[Decision, Api | None]
+
 
 @dataclass(slots=True)
 class Pending:
@@ -47,7 +49,7 @@ class Pending:
     api_slug: str
     call: Call
     refusal: str
-    answer: asyncio.Future[tuple[Decision, Api | None]]
+    answer: asyncio.Future[Decided]
     api: Api | None = None
     secret: Secret | None = None
 
@@ -69,7 +71,7 @@ class Batch:
     _clock_offset: float = 0.0
     _stopping: bool = False
 
-    def submit(self, api_slug: str, call: Call, refusal: str = "") -> asyncio.Future[tuple[Decision, Api | None]]:
+    def submit(self, api_slug: str, call: Call, refusal: str = "") -> asyncio.Future[Decided]:
         """Take a call; the future gives its decision, and the API it was made under, once its row is committed."""
         pending = Pending(api_slug, call, refusal, asyncio.get_running_loop().create_future())
         if self._stopping or len(self._queue) >= MAX_QUEUE:

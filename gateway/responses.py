@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
+from gateway.protocol import Response, line
 from keys.access import STATUS, Api, Decision, Key
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-HeaderList = list[tuple[bytes, bytes]]
-
-_NO_STORE = (b"cache-control", b"no-store")
+_NO_STORE = line(b"cache-control", b"no-store")
+_HLR = {True: line(b"x-hlr-lookup", b"true"), False: line(b"x-hlr-lookup", b"false")}
 # Everything printable except `%`, so that the upstream can decode without doubt.
 _SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
-
-
-class Response(NamedTuple):
-    status: int
-    headers: HeaderList
-    body: bytes = b""
-
-    async def send(self, send: Send) -> None:
-        headers = [*self.headers, (b"content-length", str(len(self.body)).encode())]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 def header_text(value: str) -> bytes:
@@ -41,46 +28,44 @@ def answer(decision: Decision, api: Api | None) -> Response:
 def _allowed(decision: Decision) -> Response:
     key, route = decision.key, decision.route
     assert key is not None
-    return Response(
-        200,
-        [
-            *_identity(key),
-            (b"x-module", route.module.encode() if route else b""),
-            (b"x-hlr-lookup", b"true" if decision.hlr else b"false"),
-            (b"x-request-id", decision.call.request_id.encode()),
-        ],
-    )
+    module = _module(route.module if route else "")
+    request_id = decision.call.request_id.encode()
+    return Response(200, b"%b%b%bx-request-id: %b\r\n" % (_identity(key), module, _HLR[decision.hlr], request_id))
 
 
 @lru_cache(maxsize=8192)
-def _identity(key: Key) -> tuple[tuple[bytes, bytes], ...]:
+def _identity(key: Key) -> bytes:
     """The headers that are the same for every call of a key: always all of them, so that a client's own never survive
     (Caddy GHSA-7r4p-vjf4-gxv4)."""
     granted = (slug for module, slug in key.api.modules if key.all_modules or module in key.module_ids)
-    return (
-        _NO_STORE,
-        (b"x-key-id", key.public_id.encode()),
-        (b"x-key-name", header_text(key.name)),
-        (b"x-account", header_text(key.account)),
-        (b"x-owner", header_text(key.owner)),
-        (b"x-modules", ",".join(granted).encode()),
-        (b"x-mask-phone-number", b"true" if key.mask else b"false"),
-        (b"x-phone-mask", key.phone_mask.encode()),
-        (b"x-body-sha256", b""),
+    lines = (
+        line(b"x-key-id", key.public_id.encode()),
+        line(b"x-key-name", header_text(key.name)),
+        line(b"x-account", header_text(key.account)),
+        line(b"x-owner", header_text(key.owner)),
+        line(b"x-modules", ",".join(granted).encode()),
+        line(b"x-mask-phone-number", b"true" if key.mask else b"false"),
+        line(b"x-phone-mask", key.phone_mask.encode()),
+        line(b"x-body-sha256", b""),
     )
+    return _NO_STORE + b"".join(lines)
+
+
+@lru_cache(maxsize=8192)
+def _module(slug: str) -> bytes:
+    return line(b"x-module", slug.encode())
 
 
 def refused(decision: Decision, api: Api | None) -> Response:
-    headers = _refusal_headers(decision.reason, api)
-    headers.append((b"x-request-id", decision.call.request_id.encode()))
+    head = _refusal_head(decision.reason, api) + line(b"x-request-id", decision.call.request_id.encode())
     if decision.reason == "ip_not_allowed":
-        headers.append((b"x-client-address", str(decision.call.client_address).encode()))
-    return Response(STATUS.get(decision.reason, 403), headers, problem(decision.reason))
+        head += line(b"x-client-address", str(decision.call.client_address).encode())
+    return Response(STATUS.get(decision.reason, 403), head, problem(decision.reason))
 
 
 def refusal(code: str) -> Response:
     """A refusal that belongs to no call that is logged: the proxy's proof is missing, or the API is unknown."""
-    return Response(403, _refusal_headers(code, None), problem(code))
+    return Response(403, _refusal_head(code, None), problem(code))
 
 
 def problem(code: str) -> bytes:
@@ -88,13 +73,13 @@ def problem(code: str) -> bytes:
     return json.dumps({"code": code}, separators=(",", ":")).encode()
 
 
-def _refusal_headers(code: str, api: Api | None) -> HeaderList:
-    headers = [_NO_STORE, (b"content-type", b"application/problem+json"), (b"x-refusal", code.encode())]
+def _refusal_head(code: str, api: Api | None) -> bytes:
+    head = _NO_STORE + line(b"content-type", b"application/problem+json") + line(b"x-refusal", code.encode())
     if STATUS.get(code) == 401:
         basic = api is not None and "basic" in api.credentials
-        headers.append((b"www-authenticate", b'Basic realm="API", charset="UTF-8"' if basic else b"Bearer"))
-    return headers
+        head += line(b"www-authenticate", b'Basic realm="API", charset="UTF-8"' if basic else b"Bearer")
+    return head
 
 
 def document(status: int, content: dict[str, Any]) -> Response:
-    return Response(status, [_NO_STORE, (b"content-type", b"application/json")], json.dumps(content).encode())
+    return Response(status, _NO_STORE + line(b"content-type", b"application/json"), json.dumps(content).encode())

@@ -1,4 +1,4 @@
-"""Real gateways for tests: gunicorn with uvicorn-worker over the tests' database, and a small client that asks them."""
+"""Real gateways for tests: gunicorn with the gateway's worker over their database, and a small client that asks them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "tests.serving:app"),
-                *("--worker-class", "uvicorn_worker.UvicornWorker"),
+                *("--worker-class", "config.gateway_worker.GatewayWorker"),
                 *("--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
                 *("--graceful-timeout", "5", "--log-level", "warning"),
             ],

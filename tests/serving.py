@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application over a test's database. `TEST_PLANT` plants a fault that a test must notice."""
+"""The gateway over a test's database. `TEST_PLANT` plants a fault that a test must notice."""
 
 from __future__ import annotations
 

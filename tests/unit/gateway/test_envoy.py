@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.app import Gateway
+from gateway.protocol import Request, Response
 from keys.access import Call, Decision
 
 TOLD = [
@@ -32,31 +33,21 @@ class Question:
         return answer
 
 
-def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET", query: bytes = b"") -> tuple[int, Question]:
+def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tuple[int, Question]:
     gateway, question = Gateway(conninfo="", peppers={}, secrets={"edge": "s"}), Question()
     gateway.batch = question  # type: ignore[assignment]
-    said: list[dict[str, Any]] = []
+    said: list[Response] = []
 
-    async def send(message: dict[str, Any]) -> None:
-        said.append(message)
+    async def ask() -> None:
+        gateway(Request(method, target, [*TOLD, *more], local=False), said.append)
+        await asyncio.sleep(0)
 
-    scope = {
-        "type": "http",
-        "method": method,
-        # As a server gives it: decoded, and of no use for judging.
-        "path": target.replace(b"%2e", b".").decode(),
-        "raw_path": target,
-        "query_string": query,
-        "headers": [*TOLD, *more],
-        "client": ("127.0.0.1", 5),
-        "server": ("127.0.0.1", 8001),
-    }
-    asyncio.run(gateway(scope, None, send))  # type: ignore[arg-type]
-    return said[0]["status"], question
+    asyncio.run(ask())
+    return said[0].status, question
 
 
 def test_method_path_query_host_and_client_are_the_question_s_own():
-    _, question = asked(b"/v1/envoy/billing/customers/1001", method="PATCH", query=b"page=2&x=%20")
+    _, question = asked(b"/v1/envoy/billing/customers/1001?page=2&x=%20", method="PATCH")
     assert (question.api, question.refusal) == ("billing", "")
     assert question.call is not None
     assert (question.call.method, question.call.path) == ("PATCH", "/customers/1001")

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application. Of Django it uses the settings and the database's parameters, nothing else."""
+"""The gateway, set up. Of Django it uses the settings and the database's parameters, nothing else."""
 
 from __future__ import annotations
 
