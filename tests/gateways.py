@@ -1,4 +1,4 @@
-"""Real gateways for tests: gunicorn with the gateway's worker over their database, and a small client that asks them."""
+"""Real gateways for tests: gunicorn and the gateway's worker over their database, and a small client that asks them."""
 
 from __future__ import annotations
 
