@@ -154,7 +154,7 @@ class Connection(Protocol):
             self._refuse(400)
         except Unacceptable as error:
             self._refuse(error.status)
-        if len(self.waiting) > MAX_WAITING:
+        if self._stuck or len(self.waiting) > MAX_WAITING:
             self._throttle()
 
     def eof_received(self) -> bool:
