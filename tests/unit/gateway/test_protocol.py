@@ -113,6 +113,9 @@ class Pipe:
         self.closed = True
 
 
+CHUNKED = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n"
+
+
 def padded(size: int) -> bytes:
     return b"x-pad: " + b"a" * (size - 7)
 
@@ -130,19 +133,19 @@ def padded(size: int) -> bytes:
         ([b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MAX_BODY, b"b" * MAX_BODY], b"200"),
         ([b"POST / HTTP/1.1\r\ncontent-length: 10000000000\r\n\r\n", *([b"b" * 8192] * 40)], b"413"),
         (
-            [b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", *([b"2000\r\n" + b"b" * 8192 + b"\r\n"] * 40)],
+            [CHUNKED + b"\r\n", *([b"2000\r\n" + b"b" * 8192 + b"\r\n"] * 40)],
             b"413",
         ),
         (
             [
-                b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;",
+                CHUNKED + b"\r\n1;",
                 *([b"x" * 8192] * 200),
             ],
             b"413",
         ),
         (
             [
-                b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+                CHUNKED + b"\r\n0\r\n",
                 *([b"x-trailer: " + b"x" * 8192 + b"\r\n"] * 200),
             ],
             b"413",
@@ -166,8 +169,8 @@ def test_what_is_too_large_is_refused(running: Running, pieces: list[bytes], sta
 
 SMUGGLED = get(b"/smuggled")
 MALFORMED = {
-    "content-length and transfer-encoding": b"POST / HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
-    "the same the other way round": b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n",
+    "content-length and transfer-encoding": CHUNKED.replace(b"\r\n", b"\r\ncontent-length: 5\r\n", 1) + b"\r\n",
+    "the same the other way round": CHUNKED + b"content-length: 5\r\n\r\n",
     "two lengths": b"POST / HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
     "the same length twice": b"POST / HTTP/1.1\r\ncontent-length: 0\r\ncontent-length: 0\r\n\r\n",
     "a list of lengths": b"POST / HTTP/1.1\r\ncontent-length: 5, 5\r\n\r\nhello",
@@ -176,8 +179,8 @@ MALFORMED = {
     "a huge length": b"POST / HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
     "chunked is not the last coding": b"POST / HTTP/1.1\r\ntransfer-encoding: chunked, identity\r\n\r\n",
     "an unknown coding": b"POST / HTTP/1.1\r\ntransfer-encoding: xchunked\r\n\r\n",
-    "a bad chunk size": b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
-    "a chunk longer than said": b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n",
+    "a bad chunk size": CHUNKED + b"\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "a chunk longer than said": CHUNKED + b"\r\n2\r\nhello\r\n0\r\n\r\n",
     "a space before the colon": b"GET / HTTP/1.1\r\nhost : x\r\n\r\n",
     "no colon": b"GET / HTTP/1.1\r\nhost\r\n\r\n",
     "an empty name": b"GET / HTTP/1.1\r\n: x\r\n\r\n",
@@ -241,7 +244,7 @@ def test_trailers_and_bodies_are_no_headers(running: Running, asked):
             b"/last",
             b"connection: upgrade, http2-settings",
             b"upgrade: h2c",
-            b"http2-settings: AAMAAABkAAQAoAAAAAIAAAAA",
+            b"http2-settings: AAMA",
         ),
     ],
     ids=["close", "close in a list", "HTTP/1.0", "HTTP/1.0 keep-alive", "websocket", "h2c"],
