@@ -25,5 +25,7 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Prox
         (where / "envoy.yaml").write_text(changed((DEPLOY / "envoy" / "envoy.yaml").read_text(), ports))
         environment = os.environ | {"KEYWARD_GATEWAY_SECRET": secret}
         command = [PROGRAM, "-c", "envoy.yaml", "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
+        # It writes its access log every ten seconds otherwise.
+        command += ["--file-flush-interval-msec", "100"]
         with running(command, where, port, environment):
             yield Proxy("envoy", port, where / "access.log")

@@ -20,7 +20,8 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Prox
     # The folder is this user's alone, and nginx's workers would be another if this is root.
     user = "user root;" if os.geteuid() == 0 else ""
     with folder("nginx") as where:
-        shutil.copy(deployed / "nginx.conf", where)
+        for unchanged in ("nginx.conf", "keyward-question.conf"):
+            shutil.copy(deployed / unchanged, where)
         ports = {
             "listen 8080;": f"listen 127.0.0.1:{port};",
             "server 127.0.0.1:8001;": f"server 127.0.0.1:{gateway};",

@@ -76,7 +76,19 @@ def test_what_counts_and_is_said_twice_or_in_disguise_is_unreadable(name):
 
 
 @pytest.mark.parametrize(
-    "path", [b"/a/%2e%2e/b", b"/a%2fb", b"/../verify/billing", b"//customers", b"", b"/a;b", b"/%252e", b"/%ff"]
+    "path",
+    [
+        b"/a/%2e%2e/b",
+        b"/a%2fb",
+        b"/a#b",
+        b"/a?b#c",
+        b"/../verify/billing",
+        b"//customers",
+        b"",
+        b"/a;b",
+        b"/%252e",
+        b"/%ff",
+    ],
 )
 def test_the_path_is_judged_as_it_was_sent(path):
     status, question = asked(b"/v1/envoy/billing" + path)
