@@ -17,4 +17,5 @@ application = Gateway(
     secrets=settings.GATEWAY_SECRETS,
     trusted_proxies=settings.TRUSTED_PROXIES,
     pooled=settings.PGBOUNCER,
+    metrics_port=settings.METRICS_PORT,
 )

@@ -6,16 +6,28 @@ import asyncio
 import os
 import signal
 from socket import AF_UNIX
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import uvloop
 from gunicorn.workers.base import Worker
 
+from gateway.metrics import ROWS
 from gateway.server import TICK, Server
 
 
 class GatewayWorker(Worker):
     """Accepts on the sockets that gunicorn opened, and tells gunicorn every second that it is alive."""
+
+    row: int
+    _living: ClassVar[WeakSet[GatewayWorker]] = WeakSet()
+
+    def __init__(self, *arguments: Any) -> None:
+        """In gunicorn's master, which lets go of those that have ended."""
+        super().__init__(*arguments)
+        taken = {worker.row for worker in self._living}
+        self.row = next((row for row in range(ROWS) if row not in taken), ROWS - 1)
+        self._living.add(self)
 
     def init_signals(self) -> None:
         # The event loop takes them (see _serve); what gunicorn's master handles for itself is not this process's.
@@ -35,12 +47,19 @@ class GatewayWorker(Worker):
         loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
         loop.add_signal_handler(signal.SIGWINCH, lambda: None)
         gateway = self.wsgi
+        gateway.metrics.share(self.row)
         await gateway.start()
-        server = Server(gateway, idle=self.cfg.keepalive)
-        listeners = [await self._listen(loop, sock, server) for sock in self.sockets]
+        servers, listeners = [], []
+        for opened in (each.sock for each in self.sockets):
+            local = opened.family == AF_UNIX
+            server = Server(gateway.at(None if local else opened.getsockname()[1]), idle=self.cfg.keepalive)
+            listen = loop.create_unix_server if local else loop.create_server
+            servers.append(server)
+            listeners.append(await listen(server, sock=opened, backlog=self.cfg.backlog))
         while not self._ending.is_set() and os.getppid() == self.ppid:
             self.notify()
-            server.tick()
+            for server in servers:
+                server.tick()
             try:
                 await asyncio.wait_for(self._ending.wait(), TICK)
             except TimeoutError:
@@ -49,11 +68,5 @@ class GatewayWorker(Worker):
             listener.close()
         # gunicorn waits for graceful_timeout and then kills.
         patience = self.cfg.graceful_timeout / 2
-        await server.stop(patience)
+        await asyncio.gather(*(server.stop(patience) for server in servers))
         await gateway.stop(patience)
-
-    async def _listen(self, loop: asyncio.AbstractEventLoop, sock: Any, server: Server) -> asyncio.Server:
-        opened, backlog = sock.sock, self.cfg.backlog
-        if opened.family == AF_UNIX:
-            return await loop.create_unix_server(server, sock=opened, backlog=backlog)
-        return await loop.create_server(server, sock=opened, backlog=backlog)

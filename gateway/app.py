@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import hmac
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import time
+from collections.abc import Coroutine, Mapping, Sequence
 
 import structlog
 
 from gateway import dialects, health, responses
 from gateway.batch import UNKNOWN_API, Batch, Decided
 from gateway.connection import connect
-from gateway.protocol import Reply, Request, Response
+from gateway.metrics import Metrics
+from gateway.protocol import Application, Reply, Request, Response
+from gateway.scrape import Scrape
 from keys.addresses import Network
 
 log = structlog.get_logger("keyward.gateway")
@@ -22,7 +25,8 @@ ENVOY = b"/v1/envoy/"
 
 
 class Gateway:
-    """One process's gateway. `secrets` maps a proxy's name to what it proves itself with."""
+    """One process's gateway. `secrets` maps a proxy's name to what it proves itself with. On `metrics_port` it answers
+    with its metrics, and with nothing else."""
 
     def __init__(
         self,
@@ -32,12 +36,18 @@ class Gateway:
         secrets: Mapping[str, str],
         trusted_proxies: Sequence[Network] = (),
         pooled: bool = False,
+        metrics_port: int | None = None,
     ) -> None:
         self._secrets = [(name, secret.encode()) for name, secret in secrets.items()]
         self._trusted = trusted_proxies
         self._connect = lambda: connect(conninfo, pooled=pooled)
-        self.batch = Batch(connect=self._connect, peppers=peppers)
+        self.metrics, self._metrics_port = Metrics(), metrics_port
+        self.batch = Batch(connect=self._connect, peppers=peppers, metrics=self.metrics)
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def at(self, port: int | None) -> Application:
+        """What answers on a port; None is the Unix socket."""
+        return self if port is None or port != self._metrics_port else Scrape(self._connect)
 
     async def start(self) -> None:
         self._running = asyncio.create_task(self.batch.run())
@@ -77,14 +87,27 @@ class Gateway:
         self._verify(request, slug, dialects.from_envoy(request.method, slash + rest, request.headers), reply)
 
     def _verify(self, request: Request, slug: bytes, headers: dialects.Headers, reply: Reply) -> None:
+        began = time.monotonic()
         asked = dialects.read(headers)
         proxy = self._proxy(request, asked)
         if proxy is None:
+            self.metrics.decided("gateway_secret", 0.0)
             reply(responses.refusal("gateway_secret"))
             return
         call, readable = dialects.original_call(asked, proxy=proxy, trusted=self._trusted)
         decided = self.batch.submit(slug.decode("latin-1"), call, "" if readable else "unreadable_request")
-        decided.add_done_callback(lambda decided: reply(_answer(decided.result(), responses.answer)))
+        decided.add_done_callback(lambda decided: reply(self._answer(decided.result(), began)))
+
+    def _answer(self, decided: Decided, began: float) -> Response:
+        decision, api = decided
+        try:
+            self.metrics.decided(decision.reason, time.monotonic() - began)
+            if decision.reason == UNKNOWN_API:
+                return responses.refusal(UNKNOWN_API)
+            return responses.answer(decision, api)
+        except Exception:
+            log.exception("gateway.failed")
+            return responses.refusal("unavailable")
 
     def _proxy(self, request: Request, asked: dialects.Read) -> str | None:
         """The name of the proxy that proved itself; whoever can reach the Unix socket has done so."""
@@ -104,14 +127,3 @@ class Gateway:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _answer(decided: Decided, answer: Callable[..., Response]) -> Response:
-    decision, api = decided
-    if decision.reason == UNKNOWN_API:
-        return responses.refusal(UNKNOWN_API)
-    try:
-        return answer(decision, api)
-    except Exception:
-        log.exception("gateway.failed")
-        return responses.refusal("unavailable")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,9 @@ import structlog
 from psycopg import AsyncConnection
 
 from audit import calls
-from gateway.connection import Watchdog, abandon
+from gateway.connection import Connect, Watchdog, abandon
 from gateway.lastuse import LastUse
+from gateway.metrics import Metrics
 from gateway.snapshot import Snapshot
 from keys.access import INVALID_CREDENTIALS, Api, Call, Decision, Key, Secret, authenticate, authorise
 from keys.secrets import redact
@@ -58,8 +59,9 @@ class Pending:
 class Batch:
     """Collects calls and decides them together, over one connection of its own."""
 
-    connect: Callable[[], Awaitable[AsyncConnection[Any]]]
+    connect: Connect
     peppers: Mapping[int, bytes]
+    metrics: Metrics = field(default_factory=Metrics)
     snapshot: Snapshot = field(default_factory=Snapshot)
     patience: float = 3.0
 
@@ -89,6 +91,7 @@ class Batch:
             if not self._queue:
                 self._arrived.clear()
             if batch:
+                self.metrics.batched(len(batch), queue=len(self._queue), entries=self.snapshot.entries)
                 await self._serve(batch)
             await self._write_last_use()
         await self._write_last_use(at_once=True)
@@ -141,10 +144,12 @@ class Batch:
                     if not pending.answer.done():
                         pending.answer.set_result((decision, pending.api))
                 return
+            self.metrics.missed()
             await self._load(connection, public_ids)
         raise TimeoutError(f"the epoch moved at each of {MAX_TRIES} tries")
 
     async def _load(self, connection: AsyncConnection[Any], public_ids: Any) -> None:
+        self.metrics.reloaded()
         self._clock_offset = await self.snapshot.load(connection, public_ids) - time.monotonic()
 
     def _decide(self, batch: list[Pending]) -> list[tuple[Pending, Decision]]:

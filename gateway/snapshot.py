@@ -80,6 +80,10 @@ class Snapshot:
         """The key, or None if there is none with this API ID. The entry must have been loaded."""
         return self._keys[public_id]
 
+    @property
+    def entries(self) -> int:
+        return len(self._keys)
+
     def missing(self, public_ids: Iterable[str]) -> list[str]:
         return [public_id for public_id in public_ids if public_id not in self._keys]
 

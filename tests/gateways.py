@@ -42,6 +42,7 @@ def free_port() -> int:
 @dataclass
 class RunningGateway:
     port: int
+    metrics_port: int
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -54,19 +55,21 @@ class RunningGateway:
 @contextmanager
 def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterator[RunningGateway]:
     """A gateway on a free port, that answers /health/ready as said; its processes are gone afterwards."""
-    port = free_port()
+    port, metrics_port = free_port(), free_port()
     peppers = {number: base64.b64encode(pepper).decode() for number, pepper in settings.TOKEN_PEPPERS.items()}
     env = os.environ | {
         "TEST_CONNINFO": conninfo(),
         "TEST_PEPPERS": json.dumps(peppers),
         "TEST_SECRET": SECRET,
+        "TEST_METRICS_PORT": str(metrics_port),
     }
     with tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", delete=False) as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "tests.serving:app"),
                 *("--worker-class", "config.gateway_worker.GatewayWorker"),
-                *("--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
+                *("--workers", str(workers), "--no-control-socket"),
+                *("--bind", f"127.0.0.1:{port}", "--bind", f"127.0.0.1:{metrics_port}"),
                 *("--graceful-timeout", "5", "--log-level", "warning"),
             ],
             cwd=ROOT,
@@ -75,7 +78,7 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
             stderr=log,
             start_new_session=True,
         )
-    running = RunningGateway(port, process, Path(log.name))
+    running = RunningGateway(port, metrics_port, process, Path(log.name))
     try:
         _wait_for_health(running, ready)
         yield running

@@ -19,4 +19,5 @@ app = Gateway(
         int(number): base64.b64decode(pepper) for number, pepper in json.loads(os.environ["TEST_PEPPERS"]).items()
     },
     secrets={"tests": os.environ["TEST_SECRET"]},
+    metrics_port=int(os.environ["TEST_METRICS_PORT"]),
 )
