@@ -64,6 +64,8 @@ def decisions(samples: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], fl
 
 def test_decisions_times_and_batches_of_all_processes(key: KeyAndToken):
     with gateway(workers=3) as running:
+        while scrape(running)[1]["keyward_gateway_processes",] < 3:
+            time.sleep(0.01)
         ask(running.port, 20, key.token)
         ask(running.port, 3, None)
         ask(running.port, 2, key.token, api="nothing-like-it")
