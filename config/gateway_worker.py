@@ -67,6 +67,6 @@ class GatewayWorker(Worker):
         for listener in listeners:
             listener.close()
         # gunicorn waits for graceful_timeout and then kills.
-        patience = self.cfg.graceful_timeout / 2
+        patience = self.cfg.graceful_timeout * 0.4
         await asyncio.gather(*(server.stop(patience) for server in servers))
         await gateway.stop(patience)
