@@ -51,6 +51,7 @@ class Pending:
     call: Call
     refusal: str
     answer: asyncio.Future[Decided]
+    taken: float = field(default_factory=time.monotonic)
     api: Api | None = None
     secret: Secret | None = None
 
@@ -87,6 +88,7 @@ class Batch:
         """Serve until stopped; answers all that was taken before."""
         while self._queue or not self._stopping:
             await self._arrived.wait()
+            self._refuse_late()
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
             if not self._queue:
                 self._arrived.clear()
@@ -212,6 +214,14 @@ class Batch:
     def _wake(self) -> None:
         self._timer = None
         self._arrived.set()
+
+    def _refuse_late(self) -> None:
+        """Whoever has waited this long for a stuck database is refused: nobody waits for more than two batches."""
+        oldest = time.monotonic() - self.patience
+        late = next((n for n, pending in enumerate(self._queue) if pending.taken > oldest), len(self._queue))
+        if late:
+            self._refuse(self._queue[:late], "unavailable")
+            self._queue = self._queue[late:]
 
     def _refuse(self, batch: list[Pending], reason: str) -> None:
         for pending in batch:
