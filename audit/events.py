@@ -115,5 +115,11 @@ CATALOGUE: dict[str, EventType] = dict(
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),
+        # `source` is the file's name as it was given; the rest are numbers of lines.
+        _event(
+            "access_log.ingested",
+            "{actor} filled in {filled} calls from {source}",
+            *("source", "lines", "filled", "already", "unmatched", "without_id", "unreadable"),
+        ),
     ]
 )
