@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -129,7 +130,13 @@ class Asker:
         with suppress(OSError):
             await self.writer.wait_closed()
 
-    async def verify(
+    async def verify(self, token: str | None, **what: Any) -> Answer:
+        return await self._exchange(self.question(token, **what))
+
+    async def get(self, path: str, headers: list[tuple[str, str]] | None = None) -> Answer:
+        return await self._exchange(_get(path, headers or []))
+
+    def question(
         self,
         token: str | None,
         *,
@@ -138,8 +145,8 @@ class Asker:
         uri: str = "/customers",
         address: str = "127.0.0.1",
         extra: tuple[tuple[str, str], ...] = (),
-    ) -> Answer:
-        """Ask as nginx does about one call."""
+    ) -> bytes:
+        """What nginx asks about one call."""
         headers = [
             ("X-Gateway-Secret", self.secret),
             ("X-Original-Method", method),
@@ -149,13 +156,17 @@ class Asker:
         ]
         if token is not None:
             headers.append(("Authorization", f"Bearer {token}"))
-        return await self.get(f"/v1/verify/{api}", headers)
+        return _get(f"/v1/verify/{api}", headers)
 
-    async def get(self, path: str, headers: list[tuple[str, str]] | None = None) -> Answer:
-        lines = [f"GET {path} HTTP/1.1", "Host: gateway", *(f"{name}: {value}" for name, value in headers or [])]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+    async def _exchange(self, request: bytes) -> Answer:
+        self.writer.write(request)
         await self.writer.drain()
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         answered = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
         body = await self.reader.readexactly(int(answered.get("content-length", "0")))
         return Answer(int(head[0].split(" ")[1]), answered, body)
+
+
+def _get(path: str, headers: list[tuple[str, str]]) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: gateway", *(f"{name}: {value}" for name, value in headers)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
