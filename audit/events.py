@@ -90,6 +90,7 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("key.disabled", "{actor} disabled {target}", "api"),
         _event("key.deleted", "{actor} deleted {target}", "api"),
         _event("key.reassigned", "{actor} gave {target} to another owner", "api", "changes"),
+        _event("key.overlap_ended", "{actor} ended the overlap of {target}", "api"),
         # Reading and taking away. `started` is the number of the export.started event that this one ends.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
         _event("export.started", "{actor} started an export of the {log} as {format}", "log", "format", "filters"),

@@ -14,19 +14,22 @@ from gateway import dialects, health, responses
 from gateway.batch import UNKNOWN_API, Batch, Decided
 from gateway.connection import connect
 from gateway.metrics import Metrics
+from gateway.overlap import EndOverlap, Overlaps
 from gateway.protocol import Application, Reply, Request, Response
 from gateway.scrape import Scrape
+from gateway.snapshot import Snapshot
 from keys.addresses import Network
 
 log = structlog.get_logger("keyward.gateway")
 
 VERIFY = b"/v1/verify/"
 ENVOY = b"/v1/envoy/"
+WHOAMI = b"/v1/whoami/"
 
 
 class Gateway:
-    """One process's gateway. `secrets` maps a proxy's name to what it proves itself with. On `metrics_port` it answers
-    with its metrics, and with nothing else."""
+    """One process's gateway. `secrets` maps a proxy's name to what it proves itself with; `signing_keys` open what
+    clients sign with. On `metrics_port` it answers with its metrics, and with nothing else."""
 
     def __init__(
         self,
@@ -37,12 +40,20 @@ class Gateway:
         trusted_proxies: Sequence[Network] = (),
         pooled: bool = False,
         metrics_port: int | None = None,
+        signing_keys: Mapping[int, bytes] | None = None,
+        end_overlap: EndOverlap | None = None,
     ) -> None:
         self._secrets = [(name, secret.encode()) for name, secret in secrets.items()]
         self._trusted = trusted_proxies
         self._connect = lambda: connect(conninfo, pooled=pooled)
         self.metrics, self._metrics_port = Metrics(), metrics_port
-        self.batch = Batch(connect=self._connect, peppers=peppers, metrics=self.metrics)
+        self.batch = Batch(
+            connect=self._connect,
+            peppers=peppers,
+            metrics=self.metrics,
+            snapshot=Snapshot(signing_keys=signing_keys),
+            overlaps=Overlaps(end_overlap),
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     def at(self, port: int | None) -> Application:
@@ -74,6 +85,9 @@ class Gateway:
             self._verify(request, path[len(VERIFY) :], request.headers, reply)
         elif path.startswith(ENVOY):
             self._envoy(request, reply)
+        elif path.startswith(WHOAMI):
+            headers = dialects.from_holder(request.method, request.target, request.headers)
+            self._verify(request, path[len(WHOAMI) :], headers, reply, whoami=True)
         elif path == b"/health/live":
             reply(responses.document(200, {"status": "live"}))
         elif path == b"/health/ready":
@@ -86,7 +100,9 @@ class Gateway:
         slug, slash, rest = request.target[len(ENVOY) :].partition(b"/")
         self._verify(request, slug, dialects.from_envoy(request.method, slash + rest, request.headers), reply)
 
-    def _verify(self, request: Request, slug: bytes, headers: dialects.Headers, reply: Reply) -> None:
+    def _verify(
+        self, request: Request, slug: bytes, headers: dialects.Headers, reply: Reply, *, whoami: bool = False
+    ) -> None:
         began = time.monotonic()
         asked = dialects.read(headers)
         proxy = self._proxy(request, asked)
@@ -94,7 +110,7 @@ class Gateway:
             self.metrics.decided("gateway_secret", 0.0)
             reply(responses.refusal("gateway_secret"))
             return
-        call, readable = dialects.original_call(asked, proxy=proxy, trusted=self._trusted)
+        call, readable = dialects.original_call(asked, proxy=proxy, trusted=self._trusted, whoami=whoami)
         decided = self.batch.submit(slug.decode("latin-1"), call, "" if readable else "unreadable_request")
         decided.add_done_callback(lambda decided: reply(self._answer(decided.result(), began)))
 

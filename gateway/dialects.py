@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from audit.request_id import new_request_id
-from gateway.credentials import presented
+from gateway import credentials
 from keys.access import Call
 from keys.addresses import Network, client_address
 from keys.routes import UnreadablePath, readable_path
@@ -23,7 +23,6 @@ from keys.secrets import redact
 Headers = Iterable[tuple[bytes, bytes]]
 
 SECRET = b"x-gateway-secret"
-CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 ORIGINAL = frozenset(
     {
         *(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"),
@@ -31,9 +30,10 @@ ORIGINAL = frozenset(
         *(SECRET, b"user-agent"),
     }
 )
-_KNOWN = ORIGINAL | CREDENTIALS
+_KNOWN = ORIGINAL | credentials.NAMES
 # What other proxies say about a call; Envoy's question says it by itself, so there these are the client's own words.
 _TOLD_BY_OTHERS = ORIGINAL - {b"x-forwarded-for", b"user-agent", SECRET}
+_METHOD_AND_URI = frozenset({b"x-forwarded-method", b"x-forwarded-uri", b"x-original-method", b"x-original-uri"})
 _ALIASES = re.compile(rb"[_.]")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -42,28 +42,28 @@ TOO_LONG = 8000
 
 
 class Read(NamedTuple):
-    """Headers by name, in latin-1; all values of a credential header; and whether something was said twice or in
-    disguise."""
+    """Headers by name, in latin-1; all values of those that credentials are in; and whether something was said twice
+    or in disguise."""
 
     headers: dict[bytes, str]
-    credentials: list[tuple[bytes, str]]
+    presented: list[tuple[bytes, str]]
     suspicious: bool
 
 
 def read(headers: Headers) -> Read:
     """The headers that matter. Names arrive in lower case."""
     known: dict[bytes, str] = {}
-    credentials: list[tuple[bytes, str]] = []
+    presented: list[tuple[bytes, str]] = []
     suspicious = False
     for name, value in headers:
         if name in ORIGINAL:
             suspicious = suspicious or name in known
             known[name] = value.decode("latin-1")
-        elif name in CREDENTIALS:
-            credentials.append((name, value.decode("latin-1")))
+        elif name in credentials.NAMES:
+            presented.append((name, value.decode("latin-1")))
         elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in _KNOWN:
             suspicious = True
-    return Read(known, credentials, suspicious)
+    return Read(known, presented, suspicious)
 
 
 def from_envoy(method: str, target: bytes, headers: Headers) -> list[tuple[bytes, bytes]]:
@@ -77,7 +77,14 @@ def from_envoy(method: str, target: bytes, headers: Headers) -> list[tuple[bytes
     return told
 
 
-def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tuple[Call, bool]:
+def from_holder(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A question about the key itself is the call that it is asked about, if the proxy tells of no other."""
+    if any(name in _METHOD_AND_URI for name, _ in headers):
+        return headers
+    return [*headers, (b"x-original-method", method.encode()), (b"x-original-uri", target)]
+
+
+def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami: bool = False) -> tuple[Call, bool]:
     """The call that the proxy asks about, and whether it is readable; an unreadable one is a Call too, for the log."""
     headers = asked.headers
     method, agree_on_method = _either(headers, b"x-forwarded-method", b"x-original-method")
@@ -98,6 +105,10 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
         path = readable_path(raw_path) if readable else logged(raw_path)
     except UnreadablePath:
         path, readable = logged(raw_path), False
+    presented = credentials.presented(asked.presented, method=method, path=path, query=query)
+    link = None
+    if presented is None and "leadIdKey=" in query and not credentials.any_presented(asked.presented):
+        link = credentials.recording_link(path, query)
     call = Call(
         new_request_id(),
         proxy,
@@ -107,7 +118,10 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
         logged(query),
         logged(headers.get(b"user-agent", ""), 500),
         address,
-        presented(asked.credentials),
+        presented,
+        link,
+        query,
+        whoami,
     )
     return call, readable
 

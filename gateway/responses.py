@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from gateway.protocol import Response, line
-from keys.access import STATUS, Api, Decision, Key
+from keys.access import STATUS, Api, Call, Decision, Key
 
 _NO_STORE = line(b"cache-control", b"no-store")
+_NO_BODY = line(b"x-body-sha256", b"")
 _HLR = {True: line(b"x-hlr-lookup", b"true"), False: line(b"x-hlr-lookup", b"false")}
 # Everything printable except `%`, so that the upstream can decode without doubt.
 _SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -26,27 +28,50 @@ def answer(decision: Decision, api: Api | None) -> Response:
 
 
 def _allowed(decision: Decision) -> Response:
-    key, route = decision.key, decision.route
+    key, route, call = decision.key, decision.route, decision.call
     assert key is not None
+    if call.whoami:
+        return _whoami(key, call)
+    signed = call.presented.proof if call.presented is not None else None
+    body = _NO_BODY if signed is None else line(b"x-body-sha256", signed.body_sha256.encode())
     module = _module(route.module if route else "")
-    request_id = decision.call.request_id.encode()
-    return Response(200, b"%b%b%bx-request-id: %b\r\n" % (_identity(key), module, _HLR[decision.hlr], request_id))
+    request_id = call.request_id.encode()
+    return Response(
+        200, b"%b%b%b%bx-request-id: %b\r\n" % (_identity(key), module, body, _HLR[decision.hlr], request_id)
+    )
+
+
+def _whoami(key: Key, call: Call) -> Response:
+    """What the key's own holder may know of it."""
+    expires = None if key.expires_at is None else datetime.fromtimestamp(key.expires_at, UTC)
+    answer = document(
+        200,
+        {
+            "key_id": key.public_id,
+            "key_name": key.name,
+            "account": key.account,
+            "owner": key.owner,
+            "api": key.api.slug,
+            "modules": key.granted,
+            "expires": expires and expires.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "client_address": str(call.client_address),
+        },
+    )
+    return answer._replace(head=answer.head + line(b"x-request-id", call.request_id.encode()))
 
 
 @lru_cache(maxsize=8192)
 def _identity(key: Key) -> bytes:
     """The headers that are the same for every call of a key: always all of them, so that a client's own never survive
     (Caddy GHSA-7r4p-vjf4-gxv4)."""
-    granted = (slug for module, slug in key.api.modules if key.all_modules or module in key.module_ids)
     lines = (
         line(b"x-key-id", key.public_id.encode()),
         line(b"x-key-name", header_text(key.name)),
         line(b"x-account", header_text(key.account)),
         line(b"x-owner", header_text(key.owner)),
-        line(b"x-modules", ",".join(granted).encode()),
+        line(b"x-modules", ",".join(key.granted).encode()),
         line(b"x-mask-phone-number", b"true" if key.mask else b"false"),
         line(b"x-phone-mask", key.phone_mask.encode()),
-        line(b"x-body-sha256", b""),
     )
     return _NO_STORE + b"".join(lines)
 

@@ -57,10 +57,14 @@ class RunningGateway:
 def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterator[RunningGateway]:
     """A gateway on a free port, that answers /health/ready as said; its processes are gone afterwards."""
     port, metrics_port = free_port(), free_port()
-    peppers = {number: base64.b64encode(pepper).decode() for number, pepper in settings.TOKEN_PEPPERS.items()}
+    peppers, signing = (
+        json.dumps({number: base64.b64encode(key).decode() for number, key in ring.items()})
+        for ring in (settings.TOKEN_PEPPERS, settings.SIGNING_KEYS)
+    )
     env = os.environ | {
         "TEST_CONNINFO": conninfo(),
-        "TEST_PEPPERS": json.dumps(peppers),
+        "TEST_PEPPERS": peppers,
+        "TEST_SIGNING_KEYS": signing,
         "TEST_SECRET": SECRET,
         "TEST_METRICS_PORT": str(metrics_port),
     }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.credentials import presented
+from gateway import credentials
 from keys import secrets
 
 TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
 AUTHORIZATION = b"authorization"
+
+
+def presented(headers):
+    return credentials.presented(headers, method="GET", path="/customers", query="page=2")
 
 
 @pytest.mark.parametrize(
@@ -23,7 +27,7 @@ AUTHORIZATION = b"authorization"
     ],
 )
 def test_each_form_is_read_as_its_kind(name, value, kind):
-    assert presented([(name, value)]) == (kind, "AbCdEfGh1234", TOKEN)
+    assert presented([(name, value)]) == (kind, "AbCdEfGh1234", TOKEN, "", None)
 
 
 @pytest.mark.parametrize(
