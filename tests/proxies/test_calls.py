@@ -122,6 +122,22 @@ def test_the_question_itself_cannot_be_asked_from_outside(proxy, world):
         assert not ask(proxy.port, target, token=token).reached_upstream
 
 
+def test_a_holder_asks_whose_key_it_is_and_the_api_is_not_asked(proxy, world):
+    key, token = world.key("A", modules=("customers",))
+    spoofed = (("X-Forwarded-For", "127.0.0.9"), ("X-Original-Uri", "/customers"), ("X-Key-Id", "smuggled"))
+    for headers in ((), spoofed):
+        answer = ask(proxy.port, "/_keyward/whoami", token=token, headers=headers)
+        assert answer.status == 200
+        told = {"key_id": key.public_id, "key_name": "A", "account": "acme", "owner": "alice", "api": "billing"}
+        assert answer.json.items() >= told.items()
+        assert (answer.json["modules"], answer.json["client_address"]) == (["customers"], "127.0.0.1")
+        logged = row(answer)
+        assert (logged["decision"], logged["path"]) == ("allowed", "/_keyward/whoami")
+    assert ask(proxy.port, "/_keyward/whoami").status == 401
+    _, token = world.key("B", networks=("127.0.0.9/32",))
+    assert ask(proxy.port, "/_keyward/whoami", token=token).header("X-Refusal") == "ip_not_allowed"
+
+
 def test_a_wrong_gateway_secret_lets_nobody_through(program_of, running_gateway, upstream_port, world):
     _, token = world.key()
     before = count()
