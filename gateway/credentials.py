@@ -10,7 +10,7 @@ from keys.access import Presented, Proof
 from keys.secrets import ID_LENGTH, parse
 from keys.signatures import LONGEST_LINK, WINDOW, UnreadableQuery, lead_to_sign, string_to_sign
 
-_SCHEMES = {"bearer": "bearer", "token": "token"}
+_SCHEMES = {"bearer": "bearer", "token": "token", "basic": "basic"}
 TOKENS = frozenset({b"authorization", b"x-api-key"})
 SIGNED = (b"x-api-id", b"x-timestamp", b"x-nonce", b"x-body-sha256", b"x-signature")
 # Either of these presents a signature; the other three have other uses too, and say nothing alone.
@@ -46,11 +46,10 @@ def presented(headers: Headers, *, method: str, path: str, query: str) -> Presen
     scheme, space, rest = value.partition(" ")
     if not space:
         return _token("raw", value)
-    scheme = scheme.lower()
-    if scheme == "basic":
-        return _basic(rest.lstrip(" "))
-    kind = _SCHEMES.get(scheme)
-    return _token(kind, rest.lstrip(" ")) if kind else None
+    kind, rest = _SCHEMES.get(scheme.lower()), rest.lstrip(" ")
+    if kind == "basic":
+        return _basic(rest)
+    return _token(kind, rest) if kind else None
 
 
 def any_presented(headers: Headers) -> bool:

@@ -23,6 +23,7 @@ from keys.secrets import redact
 Headers = Iterable[tuple[bytes, bytes]]
 
 SECRET = b"x-gateway-secret"
+CREDENTIALS = credentials.NAMES
 ORIGINAL = frozenset(
     {
         *(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"),
@@ -30,7 +31,7 @@ ORIGINAL = frozenset(
         *(SECRET, b"user-agent"),
     }
 )
-_KNOWN = ORIGINAL | credentials.NAMES
+_KNOWN = ORIGINAL | CREDENTIALS
 # What other proxies say about a call; Envoy's question says it by itself, so there these are the client's own words.
 _TOLD_BY_OTHERS = ORIGINAL - {b"x-forwarded-for", b"user-agent", SECRET}
 _METHOD_AND_URI = frozenset({b"x-forwarded-method", b"x-forwarded-uri", b"x-original-method", b"x-original-uri"})
@@ -59,7 +60,7 @@ def read(headers: Headers) -> Read:
         if name in ORIGINAL:
             suspicious = suspicious or name in known
             known[name] = value.decode("latin-1")
-        elif name in credentials.NAMES:
+        elif name in CREDENTIALS:
             presented.append((name, value.decode("latin-1")))
         elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in _KNOWN:
             suspicious = True

@@ -159,11 +159,6 @@ class Key:
         """The slugs of its modules."""
         return [slug for module, slug in self.api.modules if self.all_modules or module in self.module_ids]
 
-    def grants(self, route: Route | None) -> bool:
-        if route is None:
-            return self.api.unlisted_allowed
-        return self.all_modules or route.module_id in self.module_ids
-
 
 class Checked(NamedTuple):
     """One check as it went: its name, whether it passed, and what it saw, in words."""
@@ -336,7 +331,9 @@ def _expiry_saw(asked: _Question) -> str:
 
 def _module_passes(asked: _Question) -> bool:
     route = asked.route
-    return asked.call.whoami or (route is not None and route.recording) or asked.key.grants(route)
+    if route is None:
+        return asked.call.whoami or asked.key.api.unlisted_allowed
+    return asked.key.all_modules or route.recording or route.module_id in asked.key.module_ids
 
 
 def _module_saw(asked: _Question) -> str:
@@ -350,7 +347,7 @@ def _module_saw(asked: _Question) -> str:
 
 
 def _recording_passes(asked: _Question) -> bool:
-    return asked.key.recordings or asked.route is None or not asked.route.recording
+    return asked.route is None or not asked.route.recording or asked.key.recordings
 
 
 def _recording_saw(asked: _Question) -> str:
@@ -391,7 +388,7 @@ CHECKS: tuple[_Check, ...] = (
     _Check(
         "address",
         "ip_not_allowed",
-        lambda asked: asked.call.client_address is not None and (not asked.key.restricted or asked.rule is not None),
+        lambda asked: asked.rule is not None or (asked.call.client_address is not None and not asked.key.restricted),
         _address_saw,
     ),
     _Check("module", "module_not_granted", _module_passes, _module_saw, of_route=True),
@@ -399,12 +396,14 @@ CHECKS: tuple[_Check, ...] = (
 )
 
 
+_PASSES = tuple(check.passes for check in CHECKS)
+
+
 def authorise(call: Call, key: Key, *, now: float) -> Decision:
     """Whether the key, its secret proved, may make the call."""
     question = _question(call, key, now)
-    for check in CHECKS:
-        if not check.passes(question):
-            return Decision(
-                call, key, now, check.refusal, question.route if check.name in ("module", "recording") else None
-            )
+    for place, passes in enumerate(_PASSES):
+        if not passes(question):
+            check = CHECKS[place]
+            return Decision(call, key, now, check.refusal, question.route if check.of_route else None)
     return Decision(call, key, now, "", question.route, question.rule)

@@ -53,8 +53,8 @@ class Route(NamedTuple):
 
     @property
     def text(self) -> str:
-        conditions = "&".join(f"{name}={value}" for name, value in self.conditions)
-        return f"{self.method} {self.template}{'?' if conditions else ''}{conditions}"
+        text = f"{self.method} {self.template}"
+        return text + "?" + "&".join(map("=".join, self.conditions)) if self.conditions else text
 
     @property
     def takes_link(self) -> bool:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.credentials import NAMES
-from gateway.dialects import ORIGINAL, original_call, read
+from gateway.dialects import CREDENTIALS, ORIGINAL, original_call, read
 from keys import secrets
 
 TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
@@ -76,7 +75,7 @@ def test_two_credentials_are_none_but_readable():
 
 @pytest.mark.quality(2)
 @pytest.mark.parametrize("alias", ["_", "."])
-@pytest.mark.parametrize("name", sorted(name.decode() for name in ORIGINAL | NAMES))
+@pytest.mark.parametrize("name", sorted(name.decode() for name in ORIGINAL | CREDENTIALS))
 def test_a_name_in_disguise_is_unreadable(name, alias):
     for disguised in {name.replace("-", alias), name.replace("-", alias, 1)} - {name}:
         assert not asked((disguised, "x"))[1]
