@@ -12,7 +12,7 @@ from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
 # What servers are known to turn into `_`, and to cut off.
-_TURNED = re.compile(r"[. +]")
+_TURNED = re.compile(r"[. ]")
 _CUT = re.compile(r"[\[\0].*", re.DOTALL)
 
 
@@ -47,7 +47,7 @@ def readable(query: str, conditions: Collection[tuple[str, str]]) -> bool:
 
 def _loosely(name: str) -> str:
     """The parameter that some server may take this name for."""
-    return _TURNED.sub("_", _CUT.sub("", name).strip()).casefold()
+    return _TURNED.sub("_", _CUT.sub("", name).replace("+", " ").strip()).casefold()
 
 
 def _decoded(text: str) -> str:
