@@ -3,14 +3,16 @@ no answer of the API at all."""
 
 from __future__ import annotations
 
+import json
 from urllib.parse import unquote_to_bytes
 
 import pytest
 
 from gateway.dialects import logged
 from keys.models import Api
+from tests.proxies import http2
 from tests.proxies.client import ask
-from tests.proxies.rows import row
+from tests.proxies.rows import row, row_of
 
 PIECES = [
     *("..", ".", "...", "%2e%2e", "%2E", ".%2e", "%2f", "%2F..%2f", "%5c", "\\", "//", "/./", "/../"),
@@ -78,3 +80,27 @@ def test_an_encoded_spelling_is_judged_as_what_it_means(proxy, world):
     answer = ask(proxy.port, "/%69nvoices", token=token)
     assert (answer.status, answer.header("X-Refusal")) == (403, "module_not_granted")
     assert row(answer)["path"] == "/invoices"
+
+
+@pytest.mark.quality(3)
+def test_over_http_2_too_the_path_that_was_judged_is_the_path_that_was_served(proxy, world, figure):
+    """Those that speak it without TLS; there the path is a field of its own, which need not begin with a slash."""
+    if proxy.kind in ("nginx", "caddy"):
+        assert b'"received"' not in http2.body(proxy.port, "/customers")
+        return
+    Api.objects.filter(pk=world.api.pk).update(policy=world.api.policy | {"unlisted_routes": "allow"})
+    _, token = world.key()
+    served = 0
+    targets = [target for target in TARGETS if len(target) < 5000] + ["2/customers", "/../customers", "billing/x"]
+    for target in targets:
+        answer = http2.body(proxy.port, target, ("authorization", f"Bearer {token}"))
+        if b'"received"' not in answer:
+            continue
+        served += 1
+        received = json.loads(answer)["received"]
+        judged = row_of(received["identity"]["X-Request-Id"])
+        path = unquote_to_bytes(received["path"].encode("latin-1")).decode("utf-8")
+        assert (path, judged["decision"]) == (judged["path"], "allowed"), target
+        assert logged(received["query"]) == judged["query"], target
+    assert served >= 20
+    figure(f"{proxy.kind} over HTTP/2: {len(targets)} hostile targets, {served} served as judged, the others refused")
