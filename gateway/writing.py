@@ -44,7 +44,7 @@ WRITE_ONCE = (
 SWEEP = f"""
 DELETE FROM gateway_nonce WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * CLOCK} seconds'
-    ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED))
+    ORDER BY until LIMIT 1000))
 """
 
 
