@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 
-# The module of each benchmark has `run(*, quick: bool) -> None`.
-NAMES = {"verify": "benchmarks.verify"}
+# `run(*, quick: bool) -> None` of the module of that name, with `_` for `-`.
+NAMES = ("verify", "verify-workers", "verify-latency", "verify-keys", "verify-changes")
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--quick", action="store_true", help="short rounds, to see that it works; no figure to quote")
     arguments = parser.parse_args()
-    importlib.import_module(NAMES[arguments.name]).run(quick=arguments.quick)
+    importlib.import_module(f"benchmarks.{arguments.name.replace('-', '_')}").run(quick=arguments.quick)
 
 
 main()
