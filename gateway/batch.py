@@ -261,7 +261,8 @@ class Batch:
             self._refuse([pending], "unavailable")
         else:
             pending.ended = old.id
-            self._queue.append(pending)
+            if not pending.answer.done():
+                self._queue.append(pending)
 
     async def _write_last_use(self, *, at_once: bool = False) -> None:
         """Losing some of these costs nothing but a date in a list, so no call waits for them or fails with them."""
