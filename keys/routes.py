@@ -83,6 +83,7 @@ class RouteTable:
         self._literal: dict[tuple[str, str], list[Route]] = {}
         self._patterns: dict[tuple[str, int], list[_Pattern]] = {}
         self.conditional = self.recordings = False
+        # More conditions first; sorting by specificity then keeps that order.
         for route in sorted(routes, key=lambda route: -len(route.conditions)):
             self.conditional = self.conditional or bool(route.conditions)
             self.recordings = self.recordings or route.recording
@@ -92,7 +93,7 @@ class RouteTable:
             slot = self._patterns.setdefault((route.method, route.template.count("/")), [])
             slot.append(_Pattern(specificity(route.template), _expression(route.template), route))
         for slot in self._patterns.values():
-            slot.sort(key=lambda pattern: (pattern.specificity, -len(pattern.route.conditions)))
+            slot.sort(key=lambda pattern: pattern.specificity)
 
     def match(self, method: str, path: str, query: str = "") -> Route | None:
         """The deciding route; HEAD counts as GET. `query` as it was sent."""
