@@ -24,7 +24,8 @@ Stopped = Callable[[], bool]
 
 def of_file(path: Path, *, follow: bool, stopped: Stopped) -> Iterator[Piece]:
     """The file's bytes; with `follow`, for ever, also when it is renamed and made anew, or emptied."""
-    file, successor = path.open("rb"), None
+    file: BinaryIO = path.open("rb")
+    successor: BinaryIO | None = None
     try:
         while not stopped():
             if piece := file.read(PIECE):

@@ -104,6 +104,7 @@ end, 1)
 core.register_action("keyward_whoami", {"http-req"}, function(txn, api)
     local fine, said = pcall(ask, txn, "/v1/whoami/" .. api)
     local status = fine and said and said.status
+    txn:set_var("txn.keyward_request_id", status and first(said.headers, "x-request-id") or "")
     if status == 200 or status == 401 or status == 403 then
         return pass(txn, said)
     end

@@ -28,7 +28,8 @@ def misled(program_of, fake, upstream_port):
 
 def test_the_gateway_s_yes_lets_through(fake, misled):
     fake.says(200, "X-Key-Id: AbCdEfGh1234")
-    assert ask(misled.port).reached_upstream
+    identity = ask(misled.port).served["identity"]
+    assert {name: value for name, value in identity.items() if value} == {"X-Key-Id": "AbCdEfGh1234"}
 
 
 @pytest.mark.quality(4)

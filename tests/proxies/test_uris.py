@@ -83,7 +83,7 @@ def test_an_encoded_spelling_is_judged_as_what_it_means(proxy, world):
 
 
 @pytest.mark.quality(3)
-def test_over_http_2_too_the_path_that_was_judged_is_the_path_that_was_served(proxy, world, figure):
+def test_over_http_2_too_the_path_that_was_judged_is_the_path_that_was_served(proxy, world, full, figure):
     """Those that speak it without TLS; there the path is a field of its own, which need not begin with a slash."""
     if proxy.kind in ("nginx", "caddy"):
         assert b'"received"' not in http2.body(proxy.port, "/customers")
@@ -91,7 +91,9 @@ def test_over_http_2_too_the_path_that_was_judged_is_the_path_that_was_served(pr
     Api.objects.filter(pk=world.api.pk).update(policy=world.api.policy | {"unlisted_routes": "allow"})
     _, token = world.key()
     served = 0
-    targets = [target for target in TARGETS if len(target) < 5000] + ["2/customers", "/../customers", "billing/x"]
+    targets = ["2/customers", "/../customers", "/\xff", *(target for target in TARGETS if len(target) < 5000)]
+    # Envoy takes its time over each connection that it ends.
+    targets = targets if full else targets[:3] + targets[3::3]
     for target in targets:
         answer = http2.body(proxy.port, target, ("authorization", f"Bearer {token}"))
         if b'"received"' not in answer:
@@ -102,5 +104,5 @@ def test_over_http_2_too_the_path_that_was_judged_is_the_path_that_was_served(pr
         path = unquote_to_bytes(received["path"].encode("latin-1")).decode("utf-8")
         assert (path, judged["decision"]) == (judged["path"], "allowed"), target
         assert logged(received["query"]) == judged["query"], target
-    assert served >= 20
+    assert served >= 15
     figure(f"{proxy.kind} over HTTP/2: {len(targets)} hostile targets, {served} served as judged, the others refused")

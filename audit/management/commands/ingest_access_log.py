@@ -106,7 +106,7 @@ class Command(BaseCommand):
 
     def _tell(self) -> None:
         """An event of the trail for what was done since the last one."""
-        counted = {
+        counted: dict[str, Any] = {
             name: self.tally[name] for name in ("lines", "filled", "already", "unmatched", "without_id", "unreadable")
         }
         with transaction.atomic():
