@@ -38,11 +38,11 @@ class Scrape:
     async def _answer(self, reply: Reply) -> None:
         registry = CollectorRegistry()
         registry.register(Counts())
-        registry.register(_Database(await health.missing_partitions(self._connect)))
+        registry.register(Database(await health.missing_partitions(self._connect)))
         reply(Response(200, line(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), generate_latest(registry)))
 
 
-class _Database:
+class Database:
     def __init__(self, missing: list[str] | Exception) -> None:
         self._missing = missing
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from http.client import HTTPConnection
@@ -12,8 +13,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from audit.calls import ensure_partitions
+from gateway.metrics import Counts
+from gateway.scrape import Database
 from keys.models import Key
-from tests.gateways import Answer, Asker, RunningGateway, gateway
+from tests.gateways import ROOT, Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.people import a_user, an_account
 
@@ -138,3 +141,11 @@ def test_the_metrics_port_has_nothing_else_and_the_gateway_no_metrics(key: KeyAn
         assert asyncio.run(get(running.metrics_port, "/v1/verify/ledger")) == 404
         assert asyncio.run(get(running.metrics_port, "/health/ready")) == 404
         assert asyncio.run(get(running.port, "/metrics")) == 404
+
+
+def test_every_metric_is_explained():
+    told = (ROOT / "docs" / "metrics.md").read_text()
+    explained = set(re.findall(r"^\| `(keyward_\w+)", told, re.MULTILINE))
+    counted = {metric.name for metric in [*Counts().collect(), *Database([]).collect()]}
+    # prometheus-client leaves the ending of a counter to the format.
+    assert {name.removesuffix("_total") for name in explained} == counted
