@@ -13,17 +13,20 @@ from ipaddress import ip_network
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from accounts.models import Account
 from accounts.permissions import Role
 from accounts.services import deactivate_user, set_account_status
 from audit.actor import Actor
 from keys import services
-from keys.models import Key
+from keys.models import IpList, IpListEntry, Key, KeyIpList
+from keys.secrets import mint
 from keys.services import Created
 from keys.terms import Terms
 from tests.gateways import Asker, conninfo, gateway
+from tests.keyring import a_secret
 from tests.keys_made import a_billing_key
 from tests.people import a_user, an_account
 
@@ -46,6 +49,19 @@ def shrink_addresses(key: Key) -> None:
     services.edit(key=key, version=key.version, terms=terms, by=OPERATOR)
 
 
+def shrink_ip_list(key: Key) -> None:
+    """The list that lets this test in, and nobody else."""
+    with transaction.atomic():
+        IpListEntry.objects.filter(ip_list__uses__key=key).update(enabled=False)
+
+
+def rotate(key: Key) -> None:
+    """Without an overlap: the old secret retires as the new one comes."""
+    with transaction.atomic():
+        key.secrets.update(retires_at=Now(), sealed=None)
+        a_secret(key, mint("kw", key.public_id).token)
+
+
 def suspend_account(key: Key) -> None:
     set_account_status(account=key.account, status=Account.Status.SUSPENDED, by=OPERATOR)
 
@@ -54,7 +70,7 @@ def deactivate_owner(key: Key) -> None:
     deactivate_user(user=key.owner, by=OPERATOR)
 
 
-REVOCATIONS = [disable, delete, shrink_addresses, suspend_account, deactivate_owner]
+REVOCATIONS = [disable, delete, rotate, shrink_addresses, shrink_ip_list, suspend_account, deactivate_owner]
 
 
 @dataclass
@@ -147,6 +163,8 @@ def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale:
         stack.enter_context(noise(neutral))
         for turn in range(count):
             raced = _fresh_key(f"raced-{turn}")
+            if kind is shrink_ip_list:
+                _by_list_only(raced.key)
             asked, stale = asyncio.run(
                 race(ports, raced, [key.token for key in neutral], lambda key=raced.key: revoke_in_thread(key))  # type: ignore[misc]
             )
@@ -162,6 +180,13 @@ def _fresh_key(slug: str) -> Created:
     account = an_account(slug)
     administrator, owner = a_user(account, "alice", Role.ADMINISTRATOR), a_user(account, "olga")
     return a_billing_key(administrator, "127.0.0.0/8", "198.51.100.0/24", owner=owner)
+
+
+def _by_list_only(key: Key) -> None:
+    offices = IpList.objects.create(account=key.account, name="Offices")
+    IpListEntry.objects.create(ip_list=offices, network="127.0.0.0/8")
+    KeyIpList.objects.create(key=key, ip_list=offices)
+    key.addresses.all().delete()
 
 
 @pytest.mark.quality(6)
