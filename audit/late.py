@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -18,22 +18,27 @@ BATCH = 1000
 CLOCKS_APART = 3600.0
 ONE_AT_A_TIME = 0x6B77_6C61  # any constant of our own: two at once could lock the same rows in different order
 
-# Rows are looked for in the partitions of the batch's time alone. A row that has any of the three stays as it is.
+# Rows are looked for in the partitions of the batch's time alone, by a list. A row that has any of the three stays as
+# it is. Where the log has no statistics yet, the planner would go through the whole batch for each row of the log.
+NO_PRODUCT = "SET LOCAL enable_nestloop = off"
 FILL = """
     WITH arrived AS (
-        SELECT * FROM unnest(%s::uuid[], %s::integer[], %s::float8[], %s::bigint[])
-            AS line (request_id, status, duration_ms, bytes)
+        SELECT * FROM unnest(
+            %(request_ids)s::uuid[], %(statuses)s::integer[], %(durations)s::float8[], %(sizes)s::bigint[]
+        ) AS line (request_id, status, duration_ms, bytes)
     ), known AS (
-        SELECT request_id FROM audit_call JOIN arrived USING (request_id)
-        WHERE time BETWEEN to_timestamp(%s) AND to_timestamp(%s)
+        SELECT request_id FROM audit_call
+        WHERE request_id = ANY(%(request_ids)s::uuid[])
+            AND time BETWEEN to_timestamp(%(first)s) AND to_timestamp(%(last)s)
     ), filled AS (
         UPDATE audit_call SET status = arrived.status, duration_ms = arrived.duration_ms, bytes = arrived.bytes
         FROM arrived
-        WHERE audit_call.request_id = arrived.request_id AND time BETWEEN to_timestamp(%s) AND to_timestamp(%s)
+        WHERE audit_call.request_id = ANY(%(request_ids)s::uuid[]) AND audit_call.request_id = arrived.request_id
+            AND time BETWEEN to_timestamp(%(first)s) AND to_timestamp(%(last)s)
             AND num_nonnulls(audit_call.status, audit_call.duration_ms, audit_call.bytes) = 0
         RETURNING audit_call.request_id
     )
-    SELECT known.request_id, filled.request_id IS NOT NULL FROM known LEFT JOIN filled USING (request_id)
+    SELECT request_id, false FROM known UNION ALL SELECT request_id, true FROM filled
 """
 
 
@@ -72,12 +77,23 @@ def _fill(lines: Sequence[Late]) -> dict[UUID, bool]:
     """The calls that are in the log, and whether they got their values just now. Of two lines the first counts."""
     first = {line.request_id: line for line in reversed(lines)}.values()
     asked = [line.asked_at for line in lines]
-    span = [min(asked) - CLOCKS_APART, max(asked) + CLOCKS_APART]
-    columns = [list(column) for column in zip(*first, strict=True)]
+    request_ids, statuses, durations, sizes = (list(column) for column in zip(*first, strict=True))
+    values: dict[str, Any] = {
+        "request_ids": request_ids,
+        "statuses": statuses,
+        "durations": durations,
+        "sizes": sizes,
+        "first": min(asked) - CLOCKS_APART,
+        "last": max(asked) + CLOCKS_APART,
+    }
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
-        cursor.execute(FILL, [*columns, *span, *span])
-        return dict(cursor.fetchall())
+        cursor.execute(NO_PRODUCT)
+        cursor.execute(FILL, values)
+        known: dict[UUID, bool] = {}
+        for request_id, filled in cursor.fetchall():
+            known[request_id] = known.get(request_id, False) or filled
+        return known
 
 
 def _keep(missing: Iterable[Late]) -> None:
