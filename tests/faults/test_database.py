@@ -112,9 +112,7 @@ def test_a_database_that_ends_refuses_all_until_it_is_back(
     with gateway() as running:
         assert ask(running, key) == [ALLOWED] * 5
         forget_connections()
-        os.kill(processes(cluster)[0] if number == signal.SIGINT else postmaster(cluster), number)
-        while processes(cluster):
-            time.sleep(0.01)
+        end(cluster, number)
         assert ask(running, key) == [REFUSED] * 5
         assert (status(running, "/health/ready"), status(running, "/health/live")) == (503, 200)
         cluster.join()
@@ -122,6 +120,18 @@ def test_a_database_that_ends_refuses_all_until_it_is_back(
         assert ask(running, key) == [ALLOWED] * 5
     assert allowed_rows(key) == 11
     figure(f"database {number.name}: refused, allowed again {seconds:.1f} s after its start")
+
+
+def end(cluster: Cluster, number: signal.Signals) -> None:
+    os.kill(postmaster(cluster), number)
+    wait_for_end(cluster)
+
+
+def wait_for_end(cluster: Cluster) -> None:
+    deadline = time.monotonic() + 30
+    while processes(cluster):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def postmaster(cluster: Cluster) -> int:
@@ -137,8 +147,7 @@ def test_a_database_that_restarts_under_load_costs_no_row(key: KeyAndToken, clus
             os.kill(postmaster(cluster), signal.SIGINT)
             for turn in range(10):
                 if turn == 5:
-                    while processes(cluster):
-                        time.sleep(0.01)
+                    wait_for_end(cluster)
                     cluster.join()
                 answers = ask(running, key)
                 allowed += answers.count(ALLOWED)
