@@ -164,5 +164,11 @@ CATALOGUE: dict[str, EventType] = dict(
         ),
         _event("calls.dropped", "{actor} dropped the months {months} of the API log", "months", "until"),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),
+        # `source` is the file's name as it was given; the rest are numbers of lines.
+        _event(
+            "access_log.ingested",
+            "{actor} filled in {filled} calls from {source}",
+            *("source", "lines", "filled", "already", "unmatched", "without_id", "unreadable"),
+        ),
     ]
 )

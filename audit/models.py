@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models.functions import Length
+from django.db.models.functions import Length, Now
 
 models.TextField.register_lookup(Length)
 
@@ -96,3 +96,16 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"call {self.request_id}: {self.decision}"
+
+
+class Unmatched(models.Model):
+    """A line of a proxy's access log whose call is not in the API log: kept, the newest of them, and tried again."""
+
+    request_id = models.UUIDField(primary_key=True)
+    status = models.IntegerField()
+    duration_ms = models.FloatField()
+    bytes = models.BigIntegerField()
+    arrived = models.DateTimeField(db_default=Now(), db_index=True)
+
+    def __str__(self) -> str:
+        return f"unmatched line {self.request_id}"

@@ -6,7 +6,10 @@ import argparse
 import importlib
 
 # `run(*, quick: bool) -> None` of the module of that name, with `_` for `-`.
-NAMES = ("verify", "log-page", "export", "audit-verify")
+NAMES = (
+    *("verify", "verify-workers", "verify-latency", "verify-keys", "verify-changes"),
+    *("log-page", "export", "audit-verify"),
+)
 
 
 def main() -> None:

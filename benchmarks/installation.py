@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import django
 
@@ -67,4 +68,42 @@ def make_keys(count: int) -> list[str]:
             Secret(key=key, digest=digest(made.token, settings.TOKEN_PEPPERS[pepper]), pepper_id=pepper)
             for key, made in zip(keys, minted, strict=True)
         )
+    return [made.token for made in minted]
+
+
+def copy_keys(count: int) -> list[str]:
+    """Tokens of `count` more keys like the first, made by the database."""
+    from django.conf import settings
+    from django.db import connections
+
+    from keys.models import Address, Key, KeyModule, Secret
+    from keys.secrets import digest, mint
+
+    first = Key.objects.earliest("id")
+    pepper = settings.TOKEN_PEPPERS[first.secrets.get().pepper_id]
+    minted = [mint(settings.TOKEN_PREFIX) for _ in range(count)]
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE made (public_id text PRIMARY KEY, digest bytea)")
+        with cursor.copy("COPY made FROM STDIN") as copy:
+            for made in minted:
+                copy.write_row((made.public_id, digest(made.token, pepper)))
+
+        def multiply(model: Any, **instead: str) -> None:
+            """The first key's rows of that table, for each new key."""
+            own = [one.column for one in model._meta.concrete_fields if one.column not in {"id", *instead}]
+            table, key = model._meta.db_table, "id" if model is Key else "key_id"
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join([*own, *instead])})"
+                f" SELECT {', '.join([*(f'first.{column}' for column in own), *instead.values()])}"
+                f" FROM {table} first, made LEFT JOIN keys_key k ON k.public_id = made.public_id"
+                f" WHERE first.{key} = %s",
+                [first.pk],
+            )
+
+        multiply(Key, public_id="made.public_id")
+        multiply(Address, key_id="k.id")
+        multiply(KeyModule, key_id="k.id")
+        multiply(Secret, id="gen_random_uuid()", key_id="k.id", digest="made.digest")
+        cursor.execute("DROP TABLE made")
+        cursor.execute("ANALYZE")
     return [made.token for made in minted]

@@ -1,4 +1,4 @@
-"""Load by wrk: one thread, many connections, tokens in turn. Without wrk a plain client in Python, which says so."""
+"""Load by wrk: one thread, many connections, credentials in turn. Without wrk a plain client in Python."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WRK = shutil.which("wrk")
 SCRIPT = """
 local requests, at = {}, 0
 function init(args)
-    for token in io.lines(args[1]) do
-        wrk.headers["Authorization"] = "Bearer " .. token
+    for authorization in io.lines(args[1]) do
+        wrk.headers["Authorization"] = authorization
         requests[#requests + 1] = wrk.format("GET", args[2])
     end
 end
@@ -54,14 +54,20 @@ class Load:
 
 
 def load(
-    port: int, path: str, *, tokens: Sequence[str], headers: dict[str, str], seconds: float, connections: int = 64
+    port: int,
+    path: str,
+    *,
+    authorizations: Sequence[str],
+    headers: dict[str, str],
+    seconds: float,
+    connections: int = 64,
 ) -> Load:
     if WRK is None:
-        return asyncio.run(_plain_load(port, path, tokens, headers, seconds, connections))
+        return asyncio.run(_plain_load(port, path, authorizations, headers, seconds, connections))
     lines = "\n".join(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script, tempfile.NamedTemporaryFile("w") as file:
         script.write(SCRIPT % lines)
-        file.write("\n".join(tokens))
+        file.write("\n".join(authorizations))
         script.flush()
         file.flush()
         ran = subprocess.run(
@@ -77,11 +83,11 @@ def load(
 
 
 async def _plain_load(
-    port: int, path: str, tokens: Sequence[str], headers: dict[str, str], seconds: float, connections: int
+    port: int, path: str, authorizations: Sequence[str], headers: dict[str, str], seconds: float, connections: int
 ) -> Load:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     requests = [
-        f"GET {path} HTTP/1.1\r\nHost: x\r\n{lines}Authorization: Bearer {token}\r\n\r\n".encode() for token in tokens
+        f"GET {path} HTTP/1.1\r\nHost: x\r\n{lines}Authorization: {value}\r\n\r\n".encode() for value in authorizations
     ]
     took: list[float] = []
     refused = failed = 0

@@ -1,12 +1,14 @@
-"""Servers to measure, each a gunicorn of its own on a free port, with the CPU time of its workers."""
+"""Servers to measure, each on a free port of its own, with the CPU time of its workers."""
 
 from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +25,13 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
 
+    def workers(self) -> list[str]:
+        """Their process IDs; the master only watches them."""
+        return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+
     def cpu_seconds(self) -> float:
-        """What the workers have used so far; the master only watches them."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        fields = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in children)
+        """What the workers have used so far."""
+        fields = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.workers())
         return sum(int(field[11]) + int(field[12]) for field in fields) / TICK
 
 
@@ -40,32 +45,57 @@ def free_port() -> int:
 def gateway(*, workers: int = 1) -> Iterator[Server]:
     """The gateway as `manage.py serve` starts it."""
     port = free_port()
-    with _gunicorn(
-        port,
-        ["-c", "python:config.gunicorn_gateway", "--workers", str(workers), "config.asgi:application"],
-        {"GATEWAY_PORT": str(port)},
-        ready="/health/ready",
-    ) as server:
+    arguments = ["-c", "python:config.gunicorn_gateway", "--workers", str(workers), "config.gateway:application"]
+    with _started(port, gunicorn(sys.executable, *arguments), {"GATEWAY_PORT": str(port)}, "/health/ready") as server:
         yield server
 
 
 @contextmanager
-def django_views(environment: dict[str, str]) -> Iterator[Server]:
-    """The views of benchmarks/peers.py behind gunicorn's sync worker, one worker."""
+def peer(
+    application: str, environment: dict[str, str], *, ready: str, python: str = sys.executable, worker: str = "sync"
+) -> Iterator[Server]:
+    """An application behind gunicorn, one worker."""
     port = free_port()
-    arguments = ["--worker-class", "sync", "--workers", "1", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
-    with _gunicorn(port, [*arguments, "benchmarks.peer_site:application"], environment, ready="/") as server:
+    arguments = ["--worker-class", worker, "--workers", "1", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
+    # Keyward's settings, which a peer must not load.
+    environment |= {"DJANGO_SETTINGS_MODULE": ""}
+    with _started(port, gunicorn(python, *arguments, application), environment, ready) as server:
         yield server
 
 
+def gunicorn(python: str, *arguments: str) -> list[str]:
+    return [python, "-m", "gunicorn", "--log-level", "error", *arguments]
+
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+STATIC = """
+daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off; keepalive_requests 1000000000;
+    server {{ listen 127.0.0.1:{port}; root {folder}; }}
+}}
+"""
+
+
 @contextmanager
-def _gunicorn(port: int, arguments: list[str], environment: dict[str, str], *, ready: str) -> Iterator[Server]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "--log-level", "error", *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        start_new_session=True,
-    )
+def static_file() -> Iterator[Server]:
+    """nginx, one worker, and an empty file."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # Its worker is another user where root starts it.
+        folder.chmod(0o755)
+        (folder / "empty").touch(0o644)
+        (folder / "conf").write_text(STATIC.format(folder=folder, port=port))
+        command = [str(NGINX), "-c", str(folder / "conf"), "-e", "stderr", "-p", name]
+        with _started(port, command, {}, "/empty") as server:
+            yield server
+
+
+@contextmanager
+def _started(port: int, command: list[str], environment: dict[str, str], ready: str) -> Iterator[Server]:
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, start_new_session=True)
     try:
         _wait(process, port, ready)
         yield Server(port, process)

@@ -1,141 +1,104 @@
-"""The gateway's check, every row committed before its answer, beside what a Django view costs that does nothing."""
+"""The gateway's check, every row committed before its answer, beside what a Django view costs that does nothing, and
+beside what people would otherwise put there."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from statistics import median
 
+from benchmarks.contenders import CONNECTIONS, HEAD, Contender, as_nginx_asks, cells, check_rows, run_in_turn, sizes
 from benchmarks.figures import last_line, table
-from benchmarks.installation import installation, make_keys
-from benchmarks.load import WRK, Load, load
-from benchmarks.servers import Server, django_views, gateway
+from benchmarks.installation import ROOT, installation, make_keys
+from benchmarks.load import WRK
+from benchmarks.peers.environment import Offline, python
+from benchmarks.servers import NGINX, gateway, peer, static_file
 
-CONNECTIONS = 64
 KEYS = 1000
-
-
-@dataclass
-class Contender:
-    name: str
-    server: Server
-    path: str
-    rounds: list[Load] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def measure(self, tokens: list[str], headers: dict[str, str], seconds: float) -> Load:
-        before = self.server.cpu_seconds()
-        measured = load(
-            self.server.port, self.path, tokens=tokens, headers=headers, seconds=seconds, connections=CONNECTIONS
-        )
-        if measured.refused:
-            raise SystemExit(f"{self.name}: {measured.refused} of {measured.answers} answers were not 200")
-        self.rounds.append(measured)
-        self.cpu.append((self.server.cpu_seconds() - before) / measured.answers * 1e6)
-        return measured
-
-    def against(self, other: Contender) -> float:
-        """Median over the rounds of this one's calls a second to the other's in the same round."""
-        pairs = zip(self.rounds, other.rounds, strict=True)
-        return median(mine.per_second / others.per_second for mine, others in pairs)
+PACKAGES = ["rest_framework", "rest_framework_api_key", "knox"]
+SITE = "benchmarks.peers.site:application"
 
 
 def run(*, quick: bool) -> None:
-    rounds, seconds = (2, 1.0) if quick else (7, 4.0)
+    rounds, seconds = sizes(quick=quick)
     with installation(), ExitStack() as stack:
         tokens = make_keys(KEYS)
-        headers = _as_nginx_asks()
-        peer = {"PEER_DATABASE": json.dumps(_peer_database(tokens))}
-        # Without Keyward's settings, which a peer must not load.
-        peer["DJANGO_SETTINGS_MODULE"] = ""
-        ours = Contender("Keyward, 1 worker", stack.enter_context(gateway()), "/v1/verify/billing")
-        django = stack.enter_context(django_views(peer))
-        bare = Contender("bare Django view", django, "/")
-        naive = Contender("naive Django view, ORM get + create", django, "/naive")
-        contenders = [ours, bare, naive]
-        for contender in contenders:
-            contender.measure(tokens, headers, 1.0)
-            contender.rounds.clear()
-            contender.cpu.clear()
-        rows_before = _rows()
-        for _ in range(rounds):
-            for contender in contenders:
-                contender.measure(tokens, headers, seconds)
-        _show(contenders, bare, naive, rounds=rounds, seconds=seconds)
-        _check_rows(ours, _rows() - rows_before)
+        database = json.dumps(peer_database())
+        views = {"PEER_DATABASE": database}
+        _make(sys.executable, views, tokens)
+        ours = Contender("Keyward, 1 worker", stack.enter_context(gateway()), "/v1/verify/billing", tokens)
+        django = stack.enter_context(peer(SITE, views, ready="/"))
+        bare = Contender("bare Django view", django, "/", tokens, rows=False)
+        contenders = [ours, bare, Contender("naive Django view, ORM get + create", django, "/naive", tokens)]
+        try:
+            contenders += _packages(stack, database, tokens)
+        except Offline as error:
+            print(f"Left out, because their packages cannot be installed: {', '.join(PACKAGES)}, FastAPI ({error})\n")
+        if NGINX:
+            floor = stack.enter_context(static_file())
+            contenders.append(Contender("nginx, an empty file (no decision)", floor, "/empty", tokens, rows=False))
+        else:
+            print("Left out, because it is not installed: nginx\n")
+        rows = run_in_turn(contenders, as_nginx_asks(), rounds=rounds, seconds=seconds)
+        client = "wrk" if WRK else "a client in Python (wrk is not installed: it takes CPU that the servers would need)"
+        print(f"{CONNECTIONS} connections, {client}, {rounds} rounds of {seconds:g} s in turn, medians; fsync on\n")
+        lines = [[one.name, f"{one.against(bare):.2f}", f"{one.against(ours):.2f}", *cells(one)] for one in contenders]
+        print(table(("", "x bare", "x Keyward", *HEAD), lines))
+        check_rows([ours], rows)
     print(last_line("verify", ours.against(bare), must=4, aim=6))
 
 
-def _show(contenders: list[Contender], bare: Contender, naive: Contender, *, rounds: int, seconds: float) -> None:
-    client = "wrk" if WRK else "a client in Python (wrk is not installed: it takes CPU that the servers would need)"
-    print(f"{CONNECTIONS} connections, {client}, {rounds} rounds of {seconds:g} s in turn, medians; fsync on\n")
-    print(
-        table(
-            ("", "calls/s", "x bare", "x naive", "rows/s", "p50 ms", "p99 ms", "CPU us/call", "failed"),
-            [
-                (
-                    contender.name,
-                    f"{median(one.per_second for one in contender.rounds):,.0f}",
-                    f"{contender.against(bare):.2f}",
-                    f"{contender.against(naive):.2f}",
-                    "0" if contender is bare else f"{median(one.per_second for one in contender.rounds):,.0f}",
-                    f"{median(one.p50 for one in contender.rounds):.1f}",
-                    f"{median(one.p99 for one in contender.rounds):.1f}",
-                    f"{median(contender.cpu):.0f}",
-                    str(sum(one.failed for one in contender.rounds)),
-                )
-                for contender in contenders
-            ],
+def _packages(stack: ExitStack, database: str, tokens: list[str]) -> list[Contender]:
+    found = str(python())
+    environment = {"PEER_DATABASE": database, "PEER_APPS": json.dumps(PACKAGES)}
+    made = json.loads(_make(found, environment, tokens))
+    django = stack.enter_context(peer(SITE, environment, ready="/api-key", python=found))
+    fast = stack.enter_context(
+        peer(
+            "benchmarks.peers.fast:application",
+            {"PEER_DATABASE": database},
+            ready="/ready",
+            python=found,
+            worker="uvicorn_worker.UvicornWorker",
         )
     )
+    return [
+        Contender("djangorestframework-api-key + row", django, "/api-key", made["Api-Key"], "Api-Key"),
+        Contender("django-rest-knox + row", django, "/knox", made["Token"], "Token"),
+        Contender("FastAPI + asyncpg + row", fast, "/", tokens),
+    ]
 
 
-def _check_rows(ours: Contender, rows: int) -> None:
-    """Every answer has its row; more rows are calls that were under way when a round's load stopped."""
-    answers = sum(one.answers for one in ours.rounds)
-    under_way = rows - answers
-    if not 0 <= under_way <= CONNECTIONS * len(ours.rounds):
-        raise SystemExit(f"{rows} rows were written for {answers} answers")
-    print(f"\n{rows:,} rows for {answers:,} answers, and {under_way} calls under way when the load stopped")
+def _make(interpreter: str, environment: dict[str, str], tokens: list[str]) -> str:
+    """Have the peers make their tables and keys."""
+
+    return subprocess.run(
+        [interpreter, "-m", "benchmarks.peers.make"],
+        cwd=ROOT,
+        env=os.environ | environment | {"DJANGO_SETTINGS_MODULE": ""},
+        input=json.dumps(tokens),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
 
 
-def _rows() -> int:
+def peer_database() -> dict[str, object]:
+    """A schema for the peers beside Keyward's tables, and how they reach it: the same server, as its owner."""
     from django.db import connections
 
-    with connections["maintenance"].cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM audit_call")
-        return int(cursor.fetchone()[0])
-
-
-def _as_nginx_asks() -> dict[str, str]:
-    """The headers of deploy/nginx/keyward.conf, but for the client's credential."""
-    from django.conf import settings
-
-    return {
-        "X-Gateway-Secret": next(iter(settings.GATEWAY_SECRETS.values())),
-        "X-Original-Method": "GET",
-        "X-Original-Uri": "/customers/1001?page=2",
-        "X-Forwarded-Host": "api.example.com",
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-For": "127.0.0.1",
-        "User-Agent": "curl/8.5.0",
-    }
-
-
-def _peer_database(tokens: list[str]) -> dict[str, object]:
-    """The peers' tables, and how they reach them: the same server, a connection that stays open."""
-    from django.db import connections
-
-    from benchmarks.peers import make_tables
-
-    make_tables(tokens)
-    found = connections["default"].get_connection_params()
+    owner = connections["maintenance"]
+    with owner.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA peers")
+    found = owner.get_connection_params()
     return {
         "NAME": found["dbname"],
         "USER": found["user"],
         "PASSWORD": found["password"],
         "HOST": found["host"],
         "PORT": found["port"],
+        "OPTIONS": {"options": "-c search_path=peers"},
         "CONN_MAX_AGE": None,
     }

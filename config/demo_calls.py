@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
+
+from gateway.app import Gateway
+from gateway.protocol import Request, Response
 
 
 @dataclass(frozen=True)
@@ -23,24 +25,22 @@ class Asked:
 def ask(tokens: Mapping[str, tuple[str, str]], calls: Sequence[Asked]) -> None:
     """`tokens` are the API and the token of each key."""
     # Only here: the application connects to the database when it is imported.
-    from config.asgi import application
+    from config.gateway import application
 
     asyncio.run(_ask(application, tokens, calls))
 
 
-async def _ask(application: Any, tokens: Mapping[str, tuple[str, str]], calls: Sequence[Asked]) -> None:
-    inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    lifespan = asyncio.create_task(application({"type": "lifespan"}, inbox.get, outbox.put))
-    await inbox.put({"type": "lifespan.startup"})
-    await outbox.get()
+async def _ask(application: Gateway, tokens: Mapping[str, tuple[str, str]], calls: Sequence[Asked]) -> None:
+    await application.start()
     for call in calls:
-        await application(_scope(*tokens[call.key], call), inbox.get, _ignore)
-    await inbox.put({"type": "lifespan.shutdown"})
-    await lifespan
+        # The answer is for the proxy; what matters here is the row.
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        application(_request(*tokens[call.key], call), answer.set_result)
+        await answer
+    await application.stop(10)
 
 
-def _scope(api: str, token: str, call: Asked) -> dict[str, Any]:
+def _request(api: str, token: str, call: Asked) -> Request:
     headers = {
         "x-gateway-secret": next(iter(settings.GATEWAY_SECRETS.values()), ""),
         "x-forwarded-for": call.address,
@@ -50,16 +50,5 @@ def _scope(api: str, token: str, call: Asked) -> dict[str, Any]:
         "user-agent": "demo",
         "authorization": f"Bearer {token}",
     }
-    return {
-        "type": "http",
-        "method": "GET",
-        "path": f"/v1/verify/{api}",
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": ("127.0.0.1", 0),
-        "server": ("127.0.0.1", settings.GATEWAY_PORT),
-    }
-
-
-async def _ignore(message: Mapping[str, Any]) -> None:
-    """The answer is for the proxy; what matters here is the row."""
+    told = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request("GET", f"/v1/verify/{api}".encode(), told, local=False)

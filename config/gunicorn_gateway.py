@@ -1,4 +1,4 @@
-"""gunicorn's settings for the gateway: `gunicorn -c python:config.gunicorn_gateway config.asgi:application`."""
+"""gunicorn's settings for the gateway: `gunicorn -c python:config.gunicorn_gateway config.gateway:application`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from config.gunicorn_common import logconfig_dict, on_starting, post_fork  # noq
 bind = [f"{settings.BIND}:{settings.GATEWAY_PORT}"]
 if settings.GATEWAY_SOCKET:
     bind.append(f"unix:{settings.GATEWAY_SOCKET}")
+if settings.METRICS_PORT:
+    bind.append(f"{settings.BIND}:{settings.METRICS_PORT}")
 # Who can open the socket counts as a proxy that proved itself: this user and its group, nobody else.
 umask = 0o007
 worker_class = "config.gateway_worker.GatewayWorker"

@@ -23,6 +23,8 @@ LOGGED = {
     # Written by the triggers, which run as the owner.
     "key_epoch": "SELECT",
     "key_change": "SELECT",
+    # Written and swept by gateways.
+    "gateway_nonce": "SELECT, INSERT, DELETE",
 }
 EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
 

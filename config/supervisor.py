@@ -50,7 +50,7 @@ PLANES = (
     Plane(
         "gateway",
         "config.gunicorn_gateway",
-        "config.asgi:application",
+        "config.gateway:application",
         withheld=("SEALING_KEYS", "CHECKPOINT_KEY", "MAINTENANCE_DATABASE_URL", "EMAIL_URL", "KEYWARD_DEMO_PASSWORD"),
     ),
 )

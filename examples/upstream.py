@@ -1,21 +1,28 @@
-"""A small billing API to stand behind a proxy that asks Keyward. Standard library only; nothing here checks a key.
+"""A small billing API to stand behind a proxy that asks Keyward. Nothing here checks a key.
 
     python examples/upstream.py --port 9000
 
 Besides a plausible answer, every response says under `received` what arrived: who calls, as the identity headers
 (X-Key-Id, X-Account, X-Owner, ...) say it, and all other headers. An API reads them; it must be reachable through the
 proxy alone, because whoever can reach it directly can claim anything.
+
+It keeps what a key promises: phone numbers in its answers are masked as X-Phone-Mask says, a body that is not the one
+that was signed (X-Body-Sha256) is refused, and the numbers of new leads are looked up where X-Hlr-Lookup says so.
+Standard library only, but for the look-up, which needs the `phonenumbers` package.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 from urllib.parse import unquote
 
 IDENTITY = (
@@ -31,6 +38,7 @@ CUSTOMERS: Records = {
 }
 INVOICES: Records = {"2001": {"id": "2001", "customer": "1001", "total": "120.50", "currency": "EUR", "lines": []}}
 PAYMENTS: Records = {"3001": {"id": "3001", "customer": "1001", "amount": "100.00", "currency": "EUR"}}
+LEADS: Records = {"5001": {"id": "5001", "name": "Ada Example", "phone": "+447911123456"}}
 CDRS = [{"id": "4001", "from": "+442079460123", "to": "+493012345678", "seconds": 63, "direction": "outbound"}]
 
 Answer = tuple[HTTPStatus, object]
@@ -58,6 +66,65 @@ def changed(number: str, sent: object) -> Answer:
     return status, customer
 
 
+class Provider(Protocol):
+    """Whom to ask about a phone number."""
+
+    def look_up(self, number: str) -> dict[str, object]: ...
+
+
+class Offline:
+    """What numbering plans tell; a provider that asks the networks would know whether the number is in use."""
+
+    def look_up(self, number: str) -> dict[str, object]:
+        try:
+            import phonenumbers
+            from phonenumbers import carrier
+        except ImportError:
+            return {"error": "the phonenumbers package is not installed"}
+        try:
+            parsed = phonenumbers.parse(number)
+        except phonenumbers.NumberParseException:
+            return {"valid": False, "country": None, "type": None, "carrier": None}
+        kind = phonenumbers.PhoneNumberType.to_string(phonenumbers.number_type(parsed))
+        return {
+            "valid": phonenumbers.is_valid_number(parsed),
+            "country": phonenumbers.region_code_for_number(parsed),
+            "type": kind.lower(),
+            "carrier": carrier.name_for_number(parsed, "en") or None,
+        }
+
+
+def looked_up(lead: object, provider: Provider) -> object:
+    """The lead with what is known about its phone number."""
+    if not isinstance(lead, dict) or "phone" not in lead:
+        return lead
+    return {**lead, "lookup": provider.look_up(str(lead["phone"]))}
+
+
+# As Keyward's own logs read one: 7 to 15 digits, with no letter, digit, _ or - beside them.
+PHONE = re.compile(r"(?<![A-Za-z0-9_-])[0-9]{7,15}(?![A-Za-z0-9_-])")
+
+
+def masked(data: object, mask: str) -> object:
+    """`data` with an X for each digit of its phone numbers that `first=N;last=N` does not leave visible."""
+    if isinstance(data, dict):
+        return {name: masked(value, mask) for name, value in data.items()}
+    if isinstance(data, list):
+        return [masked(value, mask) for value in data]
+    if not isinstance(data, str):
+        return data
+    # A mask that cannot be read leaves nothing visible.
+    read = re.fullmatch(r"first=([0-9]+);last=([0-9]+)", mask)
+    first, last = (int(read[1]), int(read[2])) if read else (0, 0)
+
+    def hidden(number: re.Match[str]) -> str:
+        digits = number[0]
+        left, right = digits[:first], digits[max(len(digits) - last, first) :]
+        return left + "X" * (len(digits) - len(left) - len(right)) + right
+
+    return PHONE.sub(hidden, data)
+
+
 def balance(number: str) -> Answer:
     status, customer = one(CUSTOMERS, number)
     return (status, customer) if status != HTTPStatus.OK else (status, {"balance": "42.00", "credit_limit": "500.00"})
@@ -77,6 +144,8 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", "/payments", lambda sent: listed(PAYMENTS)),
     ("POST", "/payments", made),
     ("GET", "/payments/([^/]+)", lambda number, sent: one(PAYMENTS, number)),
+    ("GET", "/leads", lambda sent: listed(LEADS)),
+    ("POST", "/leads", made),
     ("GET", "/cdrs", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
 ]
 
@@ -93,17 +162,22 @@ def respond(method: str, path: str, sent: object) -> Answer:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "upstream"
+    provider: Provider = Offline()
 
     def answer(self) -> None:
         # The request line as it came: http.server itself would merge leading slashes.
         raw_path, _, raw_query = self.requestline.split(" ")[1].partition("?")
-        length = self.headers.get("Content-Length", "0")
-        body = self.rfile.read(int(length)) if length.isdigit() else b""
+        body, path = b"", unquote(raw_path)
         try:
+            body = self.body()
             sent = json.loads(body) if body else None
-            status, data = respond(self.command, unquote(raw_path), sent)
-        except ValueError:
-            status, data = HTTPStatus.BAD_REQUEST, {"error": "the body is not JSON"}
+            if self.headers.get("X-Hlr-Lookup") == "true" and (self.command, path) == ("POST", "/leads"):
+                sent = looked_up(sent, self.provider)
+            status, data = respond(self.command, path, sent)
+        except ValueError as error:
+            status, data = HTTPStatus.BAD_REQUEST, {"error": f"the body cannot be read: {error}"}
+        if self.headers.get("X-Mask-Phone-Number") == "true":
+            data = masked(data, self.headers.get("X-Phone-Mask", ""))
         received = {
             "method": self.command,
             "path": raw_path,
@@ -113,6 +187,37 @@ class Handler(BaseHTTPRequestHandler):
             "headers": [f"{name}: {value}" for name, value in self.headers.items() if name.lower() != "authorization"],
         }
         self.write(status, json.dumps({"data": data, "received": received}, indent=1).encode() + b"\n")
+
+    def body(self) -> bytes:
+        """The whole body. It is the caller's who signed it, or it is refused before anything is done."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers:
+            body = b"".join(self.chunks())
+        elif length.isdecimal():
+            body = self.rfile.read(int(length))
+        else:
+            self.close_connection = True
+            raise ValueError("its length is no number")
+        signed = self.headers.get("X-Body-Sha256", "")
+        if signed and hashlib.sha256(body).hexdigest() != signed:
+            raise ValueError("it is not the one that was signed")
+        return body
+
+    def chunks(self) -> Iterator[bytes]:
+        # Unless it is read to its end, nothing that follows is a request.
+        self.close_connection, kept = True, self.close_connection
+        while size := self.chunk_size():
+            yield self.rfile.read(size)
+            self.rfile.readline(3)
+        while self.rfile.readline(8192).strip():
+            pass
+        self.close_connection = kept
+
+    def chunk_size(self) -> int:
+        said = self.rfile.readline(100).partition(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", said):
+            raise ValueError("a chunk's size is no number")
+        return int(said, 16)
 
     def write(self, status: HTTPStatus, content: bytes) -> None:
         self.send_response(status)
@@ -131,6 +236,11 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A proxy that drops an idle connection is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def main() -> None:

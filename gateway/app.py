@@ -1,27 +1,35 @@
-"""The gateway: an ASGI application that proxies ask about every call. No session, no cookies, no Django request."""
+"""The gateway: what proxies ask about every call. No session, no cookies, no Django request."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+
+import structlog
 
 from gateway import dialects, health, responses
-from gateway.batch import UNKNOWN_API, Batch
+from gateway.batch import UNKNOWN_API, Batch, Decided
 from gateway.connection import connect
+from gateway.metrics import Metrics
+from gateway.overlap import EndOverlap, Overlaps
+from gateway.protocol import Application, Reply, Request, Response
+from gateway.scrape import Scrape
+from gateway.snapshot import Snapshot
 from keys.addresses import Network
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+log = structlog.get_logger("keyward.gateway")
 
-VERIFY = "/v1/verify/"
+VERIFY = b"/v1/verify/"
+ENVOY = b"/v1/envoy/"
+WHOAMI = b"/v1/whoami/"
 
 
 class Gateway:
-    """One process's gateway. `secrets` maps a proxy's name to what it proves itself with."""
+    """One process's gateway. `secrets` maps a proxy's name to what it proves itself with; `signing_keys` open what
+    clients sign with. On `metrics_port` it answers with its metrics, and with nothing else."""
 
     def __init__(
         self,
@@ -31,44 +39,95 @@ class Gateway:
         secrets: Mapping[str, str],
         trusted_proxies: Sequence[Network] = (),
         pooled: bool = False,
+        metrics_port: int | None = None,
+        signing_keys: Mapping[int, bytes] | None = None,
+        end_overlap: EndOverlap | None = None,
     ) -> None:
         self._secrets = [(name, secret.encode()) for name, secret in secrets.items()]
         self._trusted = trusted_proxies
         self._connect = lambda: connect(conninfo, pooled=pooled)
-        self.batch = Batch(connect=self._connect, peppers=peppers)
-        self._running: asyncio.Task[None] | None = None
+        self.metrics, self._metrics_port = Metrics(), metrics_port
+        self.batch = Batch(
+            connect=self._connect,
+            peppers=peppers,
+            metrics=self.metrics,
+            snapshot=Snapshot(signing_keys=signing_keys),
+            overlaps=Overlaps(end_overlap),
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: responses.Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            response = await self._respond(scope)
-            await response.send(send)
+    def at(self, port: int | None) -> Application:
+        """What answers on a port; None is the Unix socket."""
+        return self if port is None or port != self._metrics_port else Scrape(self._connect)
 
-    async def _respond(self, scope: Scope) -> responses.Response:
-        path: str = scope["path"]
+    async def start(self) -> None:
+        self._running = asyncio.create_task(self.batch.run())
+        # What is here now stays until the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+
+    async def stop(self, patience: float) -> None:
+        """Answer what was taken. Takes nothing new."""
+        self.batch.stop()
+        await asyncio.wait([self._running], timeout=patience)
+
+    def __call__(self, request: Request, reply: Reply) -> None:
+        """Answer by `reply`, at once or once the row is committed. Whatever goes wrong here is a refusal."""
+        try:
+            self._respond(request, reply)
+        except Exception:
+            log.exception("gateway.failed")
+            reply(responses.refusal("unavailable"))
+
+    def _respond(self, request: Request, reply: Reply) -> None:
+        path = request.target.partition(b"?")[0]
         if path.startswith(VERIFY):
-            return await self._verify(scope, path[len(VERIFY) :])
-        if path == "/health/live":
-            return responses.document(200, {"status": "live"})
-        if path == "/health/ready":
-            return await health.ready(self._connect)
-        return responses.document(404, {"code": "not_found"})
+            self._verify(request, path[len(VERIFY) :], request.headers, reply)
+        elif path.startswith(ENVOY):
+            self._envoy(request, reply)
+        elif path.startswith(WHOAMI):
+            headers = dialects.from_holder(request.method, request.target, request.headers)
+            self._verify(request, path[len(WHOAMI) :], headers, reply, whoami=True)
+        elif path == b"/health/live":
+            reply(responses.document(200, {"status": "live"}))
+        elif path == b"/health/ready":
+            self._spawn(self._ready(reply))
+        else:
+            reply(responses.document(404, {"code": "not_found"}))
 
-    async def _verify(self, scope: Scope, api_slug: str) -> responses.Response:
-        asked = dialects.read(scope["headers"])
-        proxy = self._proxy(scope, asked)
+    def _envoy(self, request: Request, reply: Reply) -> None:
+        """`/v1/envoy/<api-slug><original path>`. The path is taken as it was sent: a decoded one is another one."""
+        slug, slash, rest = request.target[len(ENVOY) :].partition(b"/")
+        self._verify(request, slug, dialects.from_envoy(request.method, slash + rest, request.headers), reply)
+
+    def _verify(
+        self, request: Request, slug: bytes, headers: dialects.Headers, reply: Reply, *, whoami: bool = False
+    ) -> None:
+        began = time.monotonic()
+        asked = dialects.read(headers)
+        proxy = self._proxy(request, asked)
         if proxy is None:
-            return responses.refusal("gateway_secret")
-        call, readable = dialects.original_call(asked, proxy=proxy, trusted=self._trusted)
-        decision, api = await self.batch.submit(api_slug, call, "" if readable else "unreadable_request")
-        if decision.reason == UNKNOWN_API:
-            return responses.refusal(UNKNOWN_API)
-        return responses.answer(decision, api)
+            self.metrics.decided("gateway_secret", 0.0)
+            reply(responses.refusal("gateway_secret"))
+            return
+        call, readable = dialects.original_call(asked, proxy=proxy, trusted=self._trusted, whoami=whoami)
+        decided = self.batch.submit(slug.decode("latin-1"), call, "" if readable else "unreadable_request")
+        decided.add_done_callback(lambda decided: reply(self._answer(decided.result(), began)))
 
-    def _proxy(self, scope: Scope, asked: dialects.Read) -> str | None:
+    def _answer(self, decided: Decided, began: float) -> Response:
+        decision, api = decided
+        try:
+            self.metrics.decided(decision.reason, time.monotonic() - began)
+            if decision.reason == UNKNOWN_API:
+                return responses.refusal(UNKNOWN_API)
+            return responses.answer(decision, api)
+        except Exception:
+            log.exception("gateway.failed")
+            return responses.refusal("unavailable")
+
+    def _proxy(self, request: Request, asked: dialects.Read) -> str | None:
         """The name of the proxy that proved itself; whoever can reach the Unix socket has done so."""
-        if scope.get("client") is None and scope.get("server", (None, 0))[1] is None:
+        if request.local:
             return "socket"
         claimed = asked.headers.get(dialects.SECRET, "").encode("latin-1")
         proved = None
@@ -77,19 +136,10 @@ class Gateway:
                 proved = name
         return proved
 
-    async def _lifespan(self, receive: Receive, send: responses.Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self._running = asyncio.create_task(self.batch.run())
-                # What is here now stays until the end: the collector need not look at it again and again.
-                gc.collect()
-                gc.freeze()
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                self.batch.stop()
-                if self._running is not None:
-                    with contextlib.suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(self._running, 10)
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    async def _ready(self, reply: Reply) -> None:
+        reply(await health.ready(self._connect))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

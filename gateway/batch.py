@@ -8,36 +8,47 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from audit import calls
-from gateway.connection import Watchdog, abandon
+from gateway.connection import Connect, Watchdog, abandon
 from gateway.lastuse import LastUse
+from gateway.metrics import Metrics
+from gateway.overlap import Overlaps
+from gateway.rows import Folding, Row, values
 from gateway.snapshot import Snapshot
-from keys.access import INVALID_CREDENTIALS, Api, Call, Decision, Key, Secret, authenticate, authorise
-from keys.secrets import redact
+from gateway.writing import Sweeper, write
+from keys.access import (
+    INVALID_CREDENTIALS,
+    REPLAYED,
+    Api,
+    Call,
+    Decision,
+    Presented,
+    Proof,
+    Secret,
+    authenticate,
+    authorise,
+    credential,
+    ended_by_use,
+    readable,
+)
 
 log = structlog.get_logger("keyward.gateway")
-
-# The snapshot of this statement is taken after every call of the batch arrived, so a change that was committed before a
-# call arrived is always seen: either the epoch is another one and nothing is written, or memory was right.
-GUARD = "EXISTS (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid)"
-WRITE = (
-    f"WITH written AS ({calls.insert_statement(GUARD)} RETURNING 1)"
-    " SELECT count(*), extract(epoch FROM clock_timestamp())::float8 FROM written"
-)
 
 MAX_BATCH = 256
 MAX_QUEUE = 4096
 # Under continuous changes every try may find a newer epoch; each is a moment's work, so many are allowed.
 MAX_TRIES = 100
 UNKNOWN_API = "unknown_api"
+
+Decided = tuple[Decision, Api | None]
 
 
 @dataclass(slots=True)
@@ -47,29 +58,39 @@ class Pending:
     api_slug: str
     call: Call
     refusal: str
-    answer: asyncio.Future[tuple[Decision, Api | None]]
+    answer: asyncio.Future[Decided]
+    taken: float = field(default_factory=time.monotonic)
     api: Api | None = None
+    presented: Presented | None = None
     secret: Secret | None = None
+    # The proof whose nonce the call uses up, if it is allowed; and the old secret whose overlap it has ended.
+    nonce: Proof | None = None
+    ended: UUID | None = None
 
 
 @dataclass(slots=True)
 class Batch:
     """Collects calls and decides them together, over one connection of its own."""
 
-    connect: Callable[[], Awaitable[AsyncConnection[Any]]]
+    connect: Connect
     peppers: Mapping[int, bytes]
+    metrics: Metrics = field(default_factory=Metrics)
     snapshot: Snapshot = field(default_factory=Snapshot)
+    overlaps: Overlaps = field(default_factory=Overlaps)
     patience: float = 3.0
 
     _queue: list[Pending] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: AsyncConnection[Any] | None = None
     _last_use: LastUse = field(default_factory=LastUse)
+    _folding: Folding = field(default_factory=Folding)
+    _sweeper: Sweeper = field(default_factory=Sweeper)
+    _apart: set[asyncio.Task[None]] = field(default_factory=set)
     _timer: asyncio.TimerHandle | None = None
     _clock_offset: float = 0.0
     _stopping: bool = False
 
-    def submit(self, api_slug: str, call: Call, refusal: str = "") -> asyncio.Future[tuple[Decision, Api | None]]:
+    def submit(self, api_slug: str, call: Call, refusal: str = "") -> asyncio.Future[Decided]:
         """Take a call; the future gives its decision, and the API it was made under, once its row is committed."""
         pending = Pending(api_slug, call, refusal, asyncio.get_running_loop().create_future())
         if self._stopping or len(self._queue) >= MAX_QUEUE:
@@ -81,14 +102,17 @@ class Batch:
 
     async def run(self) -> None:
         """Serve until stopped; answers all that was taken before."""
-        while self._queue or not self._stopping:
+        while self._queue or self._apart or not self._stopping:
             await self._arrived.wait()
+            self._refuse_late()
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
             if not self._queue:
                 self._arrived.clear()
             if batch:
+                self.metrics.batched(len(batch), queue=len(self._queue), entries=self.snapshot.entries)
                 await self._serve(batch)
             await self._write_last_use()
+            await self._sweep()
         await self._write_last_use(at_once=True)
         if self._connection is not None:
             await self._connection.close()
@@ -125,7 +149,8 @@ class Batch:
             self._connection = None
 
     async def _answer(self, connection: AsyncConnection[Any], batch: list[Pending]) -> None:
-        public_ids = {pending.call.presented.public_id for pending in batch if pending.call.presented}
+        found = (presented for pending in batch for presented in (pending.call.presented, pending.call.link))
+        public_ids = {presented.public_id for presented in found if presented is not None}
         needed = self.snapshot.missing(public_ids)
         if needed or any(pending.api_slug not in self.snapshot.apis for pending in batch):
             await self._load(connection, needed)
@@ -134,15 +159,19 @@ class Batch:
             while missing := self.snapshot.missing(public_ids):
                 await self._load(connection, missing)
             decisions = self._decide(batch)
+            # The others have been answered, or wait for something else.
+            batch[:] = [pending for pending, _ in decisions]
             if not decisions or await self._write(connection, decisions):
                 for pending, decision in decisions:
                     if not pending.answer.done():
                         pending.answer.set_result((decision, pending.api))
                 return
+            self.metrics.missed()
             await self._load(connection, public_ids)
         raise TimeoutError(f"the epoch moved at each of {MAX_TRIES} tries")
 
     async def _load(self, connection: AsyncConnection[Any], public_ids: Any) -> None:
+        self.metrics.reloaded()
         self._clock_offset = await self.snapshot.load(connection, public_ids) - time.monotonic()
 
     def _decide(self, batch: list[Pending]) -> list[tuple[Pending, Decision]]:
@@ -150,41 +179,90 @@ class Batch:
         now = time.monotonic() + self._clock_offset
         snapshot, peppers = self.snapshot, self.peppers
         decisions = []
+        used: set[tuple[str, str]] = set()
         for pending in batch:
             call = pending.call
             api = pending.api = snapshot.apis.get(pending.api_slug)
-            if api is None:
+            if api is None or (call.whoami and "signature" in api.credentials):
                 self._refuse([pending], UNKNOWN_API)
                 continue
-            if pending.refusal:
-                decisions.append((pending, Decision(call, None, now, pending.refusal)))
+            routes = api.routes
+            presented = pending.presented = credential(call, api) if routes.recordings else call.presented
+            if pending.refusal or (routes.conditional and not readable(call, api)):
+                pending.secret = pending.nonce = None
+                decisions.append((pending, Decision(call, None, now, pending.refusal or "unreadable_request")))
                 continue
-            key = snapshot.key(call.presented.public_id) if call.presented else None
-            reason, pending.secret = authenticate(call, key, api, now=now, peppers=peppers)
-            if reason or key is None:
-                decision = Decision(call, key, now, reason or INVALID_CREDENTIALS)
-            else:
-                decision = authorise(call, key, now=now)
+            key = snapshot.key(presented.public_id) if presented else None
+            reason, secret = authenticate(presented, key, api, now=now, peppers=peppers)
+            pending.secret, pending.nonce = secret, None
+            if reason or key is None or secret is None:
+                decisions.append((pending, Decision(call, key, now, reason or INVALID_CREDENTIALS)))
+                continue
+            decision = authorise(call, key, now=now)
+            if not decision.reason:
+                old = ended_by_use(key, secret, now) if len(key.secrets) > 1 else None
+                if old is not None and old.id != pending.ended:
+                    self._end_overlap(pending, old)
+                    continue
+                if presented is not None and presented.proof is not None and presented.proof.nonce:
+                    nonce = (key.public_id, presented.proof.nonce)
+                    if nonce in used:
+                        decision = decision._replace(reason=REPLAYED)
+                    else:
+                        used.add(nonce)
+                        pending.nonce = presented.proof
             decisions.append((pending, decision))
         return decisions
 
     async def _write(self, connection: AsyncConnection[Any], decisions: list[tuple[Pending, Decision]]) -> bool:
-        """Write all rows, or none because the epoch has moved."""
-        columns = zip(*(calls_row(pending, decision) for pending, decision in decisions), strict=True)
-        parameters = ["\x1e".join(column) for column in columns]
-        cursor = await connection.execute(WRITE, (*parameters, *self.snapshot.epoch))
-        row = await cursor.fetchone()
-        if row is None or row[0] == 0:
+        """Write all rows, or none because what was decided from is not true any more. What only the database knew, a
+        nonce used before, is then in the decisions too."""
+        rows: Sequence[Row] = [values(pending.api_slug, pending.presented, decision) for pending, decision in decisions]
+        nonces = [pending.nonce for pending, _ in decisions]
+        signed = any(nonces)
+        strangers = 0
+        if not signed:
+            rows, strangers = self._folding.fold(rows)
+        now = decisions[0][1].now
+        written = await write(connection, rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
+        if written is None:
             return False
-        if row[0] != len(decisions):
-            raise RuntimeError(f"{row[0]} rows written for {len(decisions)} calls")
-        self._clock_offset = row[1] - time.monotonic()
+        self._clock_offset = written.now - time.monotonic()
+        self._folding.count(strangers)
+        if signed:
+            self._sweeper.nonces_written()
+        if written.replayed:
+            for place, (pending, decision) in enumerate(decisions):
+                if decision.call.request_id in written.replayed:
+                    decisions[place] = pending, decision._replace(reason=REPLAYED)
         self._last_use.note(
             (pending.secret.id, str(decision.call.client_address))
             for pending, decision in decisions
             if pending.secret is not None and decision.allowed
         )
         return True
+
+    def _end_overlap(self, pending: Pending, old: Secret) -> None:
+        """The call leaves its batch, and comes back once the old secret is retired."""
+        task = asyncio.create_task(self._come_back(pending, old))
+        self._apart.add(task)
+        task.add_done_callback(self._back)
+
+    def _back(self, task: asyncio.Task[None]) -> None:
+        self._apart.discard(task)
+        self._arrived.set()
+
+    async def _come_back(self, pending: Pending, old: Secret) -> None:
+        call = pending.call
+        try:
+            await self.overlaps.end(old.id, str(call.client_address), call.request_id, patience=self.patience)
+        except Exception as error:
+            log.error("overlap.not_ended", error=type(error).__name__, detail=str(error)[:200])
+            self._refuse([pending], "unavailable")
+        else:
+            pending.ended = old.id
+            if not pending.answer.done():
+                self._queue.append(pending)
 
     async def _write_last_use(self, *, at_once: bool = False) -> None:
         """Losing some of these costs nothing but a date in a list, so no call waits for them or fails with them."""
@@ -202,49 +280,30 @@ class Batch:
             log.warning("last_use.not_written", error=type(error).__name__)
             self._disconnect()
 
+    async def _sweep(self) -> None:
+        if not self._sweeper.due:
+            return
+        try:
+            connection = await self._connected()
+            with Watchdog(self.patience, connection):
+                await self._sweeper.sweep(connection)
+        except Exception as error:
+            log.warning("nonces.not_swept", error=type(error).__name__)
+            self._disconnect()
+
     def _wake(self) -> None:
         self._timer = None
         self._arrived.set()
+
+    def _refuse_late(self) -> None:
+        """Whoever has waited this long for a stuck database is refused: nobody waits for more than two batches."""
+        oldest = time.monotonic() - self.patience
+        late = next((n for n, pending in enumerate(self._queue) if pending.taken > oldest), len(self._queue))
+        if late:
+            self._refuse(self._queue[:late], "unavailable")
+            self._queue = self._queue[late:]
 
     def _refuse(self, batch: list[Pending], reason: str) -> None:
         for pending in batch:
             if not pending.answer.done():
                 pending.answer.set_result((Decision(pending.call, None, 0.0, reason), pending.api))
-
-
-_NOBODY = (calls.NULL, "", "", "", "", "f")
-
-
-def _who(key: Key) -> tuple[str, str, str, str, str, str]:
-    return str(key.account_id), key.account, key.public_id, key.name, key.owner, "t" if key.mask else "f"
-
-
-def calls_row(pending: Pending, decision: Decision) -> tuple[str, ...]:
-    """The row's values as text, in the order of audit.calls.BATCH_COLUMNS."""
-    call, key, route = decision.call, decision.key, decision.route
-    account_id, account, public_id, key_name, owner, mask = _NOBODY if key is None else _who(key)
-    return (
-        call.request_id,
-        account_id,
-        account,
-        pending.api_slug,
-        public_id,
-        key_name,
-        owner,
-        call.presented.kind if call.presented else "",
-        call.method,
-        call.host,
-        # Judged as it was sent, logged without secrets.
-        redact(call.path),
-        call.query,
-        "" if route is None else route.module,
-        calls.NULL if call.client_address is None else str(call.client_address),
-        "denied" if decision.reason else "allowed",
-        decision.reason,
-        decision.rule,
-        mask,
-        "t" if decision.hlr else "f",
-        call.proxy,
-        call.user_agent,
-        "1",
-    )

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
 from psycopg import AsyncConnection
+
+Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 
 # What keeps a row: the commit waits for the disk. The timeouts end what a stuck database would hold for ever.
 SESSION = (

@@ -2,28 +2,114 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Sequence
 
-from keys.access import Presented
-from keys.secrets import parse
+from keys.access import Presented, Proof
+from keys.secrets import ID_LENGTH, parse
+from keys.signatures import LONGEST_LINK, WINDOW, UnreadableQuery, lead_to_sign, string_to_sign
 
-_SCHEMES = {"bearer": "bearer", "token": "token"}
+_SCHEMES = {"bearer": "bearer", "token": "token", "basic": "basic"}
+TOKENS = frozenset({b"authorization", b"x-api-key"})
+SIGNED = (b"x-api-id", b"x-timestamp", b"x-nonce", b"x-body-sha256", b"x-signature")
+# Either of these presents a signature; the other three have other uses too, and say nothing alone.
+_SIGNING = frozenset({b"x-api-id", b"x-signature"})
+NAMES = TOKENS | frozenset(SIGNED)
+
+_PUBLIC_ID = re.compile(rf"[A-Za-z0-9]{{{ID_LENGTH}}}")
+# Unix seconds of the years 1973 to 5138: no two ways of writing one.
+_SECONDS = re.compile(r"[1-9][0-9]{8,10}")
+_NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LEAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LINK = ("apiId", "expires", "leadIdKey")
+
+Headers = Sequence[tuple[bytes, str]]
 
 
-def presented(headers: Sequence[tuple[bytes, str]]) -> Presented | None:
-    """The one well-formed credential; None for none, more than one, malformed, or a wrong checksum."""
+def presented(headers: Headers, *, method: str, path: str, query: str) -> Presented | None:
+    """The one well-formed credential of the headers (those of NAMES); None for none, more than one, malformed, or a
+    wrong checksum. The rest is what a signature is over: `path` decoded once, `query` as sent."""
     if len(headers) != 1:
-        return None
+        names = [name for name, _ in headers]
+        if not _SIGNING.isdisjoint(names):
+            return _signature(headers, method, path, query)
+        headers = [(name, value) for name, value in headers if name in TOKENS]
+        if len(headers) != 1:
+            return None
     name, value = headers[0]
     if name == b"x-api-key":
         return _token("api_key", value)
+    if name != b"authorization":
+        return None
     scheme, space, rest = value.partition(" ")
     if not space:
         return _token("raw", value)
-    kind = _SCHEMES.get(scheme.lower())
-    return _token(kind, rest.lstrip(" ")) if kind else None
+    kind, rest = _SCHEMES.get(scheme.lower()), rest.lstrip(" ")
+    if kind == "basic":
+        return _basic(rest)
+    return _token(kind, rest) if kind else None
 
 
-def _token(kind: str, token: str) -> Presented | None:
+def any_presented(headers: Headers) -> bool:
+    return any(name in TOKENS or name in _SIGNING for name, _ in headers)
+
+
+def recording_link(path: str, query: str) -> Presented | None:
+    """The link's own parameters, each once; None if they are not all there and well-formed. The lead ID is the path's
+    last segment."""
+    found: dict[str, str] = {}
+    for piece in query.split("&"):
+        name, _, value = piece.partition("=")
+        # Nothing in these needs encoding, so that an encoded or bracketed one is another parameter, and not enough.
+        if name in _LINK:
+            if name in found:
+                return None
+            found[name] = value
+    lead_id = path.rpartition("/")[2]
+    if len(found) != len(_LINK) or not _LEAD_ID.fullmatch(lead_id):
+        return None
+    public_id, expires, signature = (found[name] for name in _LINK)
+    if not (_PUBLIC_ID.fullmatch(public_id) and _SECONDS.fullmatch(expires) and _SHA256.fullmatch(signature)):
+        return None
+    until = int(expires)
+    proof = Proof(lead_to_sign(lead_id, expires), signature, until - LONGEST_LINK, until)
+    return Presented("recording", public_id, "", proof=proof)
+
+
+def _token(kind: str, token: str, username: str = "") -> Presented | None:
     public_id = parse(token)
-    return None if public_id is None else Presented(kind, public_id, token)
+    return None if public_id is None else Presented(kind, public_id, token, username)
+
+
+def _basic(encoded: str) -> Presented | None:
+    try:
+        username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return _token("basic", password, username) if colon else None
+
+
+def _signature(headers: Headers, method: str, path: str, query: str) -> Presented | None:
+    said = dict(headers)
+    if len(headers) != len(SIGNED) or said.keys() != set(SIGNED):
+        return None
+    public_id, timestamp, nonce, body_sha256, signature = (said[name] for name in SIGNED)
+    if not (
+        _PUBLIC_ID.fullmatch(public_id)
+        and _SECONDS.fullmatch(timestamp)
+        and _NONCE.fullmatch(nonce)
+        and _SHA256.fullmatch(body_sha256)
+        and _SHA256.fullmatch(signature)
+    ):
+        return None
+    try:
+        text = string_to_sign(
+            method=method, path=path, query=query, timestamp=timestamp, nonce=nonce, body_sha256=body_sha256
+        )
+    except UnreadableQuery:
+        return None
+    at = int(timestamp)
+    proof = Proof(text, signature, at - WINDOW, at + WINDOW, nonce, body_sha256)
+    return Presented("signature", public_id, "", proof=proof)

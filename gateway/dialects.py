@@ -1,8 +1,9 @@
 """What a proxy tells about the original call, read into a Call that can be judged and stored.
 
 nginx and HAProxy say `X-Original-Method` and `X-Original-URI`, Caddy and Traefik `X-Forwarded-Method` and
-`X-Forwarded-Uri`. Names that a careless server could take for one of these (`_` or `.` for `-`) are refused, and so is
-anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g, Traefik CVE-2026-39858, Django CVE-2026-3902).
+`X-Forwarded-Uri`; Envoy asks with the call's own method and path. Names that a careless server could take for one of
+these (`_` or `.` for `-`) are refused, and so is anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g,
+Traefik CVE-2026-39858, Django CVE-2026-3902).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from audit.request_id import new_request_id
-from gateway.credentials import presented
+from gateway import credentials
 from keys.access import Call
 from keys.addresses import Network, client_address
 from keys.routes import UnreadablePath, readable_path
@@ -22,7 +23,7 @@ from keys.secrets import redact
 Headers = Iterable[tuple[bytes, bytes]]
 
 SECRET = b"x-gateway-secret"
-CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+CREDENTIALS = credentials.NAMES
 ORIGINAL = frozenset(
     {
         *(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"),
@@ -31,6 +32,9 @@ ORIGINAL = frozenset(
     }
 )
 _KNOWN = ORIGINAL | CREDENTIALS
+# What other proxies say about a call; Envoy's question says it by itself, so there these are the client's own words.
+_TOLD_BY_OTHERS = ORIGINAL - {b"x-forwarded-for", b"user-agent", SECRET}
+_METHOD_AND_URI = frozenset({b"x-forwarded-method", b"x-forwarded-uri", b"x-original-method", b"x-original-uri"})
 _ALIASES = re.compile(rb"[_.]")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -39,31 +43,49 @@ TOO_LONG = 8000
 
 
 class Read(NamedTuple):
-    """Headers by name, in latin-1; all values of a credential header; and whether something was said twice or in
-    disguise."""
+    """Headers by name, in latin-1; all values of those that credentials are in; and whether something was said twice
+    or in disguise."""
 
     headers: dict[bytes, str]
-    credentials: list[tuple[bytes, str]]
+    presented: list[tuple[bytes, str]]
     suspicious: bool
 
 
 def read(headers: Headers) -> Read:
     """The headers that matter. Names arrive in lower case."""
     known: dict[bytes, str] = {}
-    credentials: list[tuple[bytes, str]] = []
+    presented: list[tuple[bytes, str]] = []
     suspicious = False
     for name, value in headers:
         if name in ORIGINAL:
             suspicious = suspicious or name in known
             known[name] = value.decode("latin-1")
         elif name in CREDENTIALS:
-            credentials.append((name, value.decode("latin-1")))
+            presented.append((name, value.decode("latin-1")))
         elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in _KNOWN:
             suspicious = True
-    return Read(known, credentials, suspicious)
+    return Read(known, presented, suspicious)
 
 
-def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tuple[Call, bool]:
+def from_envoy(method: str, target: bytes, headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Envoy's question in nginx's words. `target` is the original path and query, undecoded."""
+    told = [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
+    for name, value in headers:
+        if name == b"host":
+            told.append((b"x-original-host", value))
+        elif _ALIASES.sub(b"-", name) not in _TOLD_BY_OTHERS:
+            told.append((name, value))
+    return told
+
+
+def from_holder(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A question about the key itself is the call that it is asked about, if the proxy tells of no other."""
+    if any(name in _METHOD_AND_URI for name, _ in headers):
+        return headers
+    return [*headers, (b"x-original-method", method.encode()), (b"x-original-uri", target)]
+
+
+def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami: bool = False) -> tuple[Call, bool]:
     """The call that the proxy asks about, and whether it is readable; an unreadable one is a Call too, for the log."""
     headers = asked.headers
     method, agree_on_method = _either(headers, b"x-forwarded-method", b"x-original-method")
@@ -84,6 +106,10 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
         path = readable_path(raw_path) if readable else logged(raw_path)
     except UnreadablePath:
         path, readable = logged(raw_path), False
+    presented = credentials.presented(asked.presented, method=method, path=path, query=query)
+    link = None
+    if presented is None and "leadIdKey=" in query and not credentials.any_presented(asked.presented):
+        link = credentials.recording_link(path, query)
     call = Call(
         new_request_id(),
         proxy,
@@ -93,7 +119,10 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network]) -> tup
         logged(query),
         logged(headers.get(b"user-agent", ""), 500),
         address,
-        presented(asked.credentials),
+        presented,
+        link,
+        query,
+        whoami,
     )
     return call, readable
 

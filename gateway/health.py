@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-from psycopg import AsyncConnection
-
-from gateway.connection import abandon
-from gateway.responses import Response, document
+from gateway.connection import Connect, abandon
+from gateway.protocol import Response
+from gateway.responses import document
 
 PATIENCE = 2.0
 # Months that have no partition of their own, of this one and the next; their rows go to the DEFAULT partition.
@@ -22,9 +19,9 @@ WHERE to_regclass(name) IS NULL ORDER BY name
 """
 
 
-async def ready(connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> Response:
-    """200 when the database answers in time, with what needs care; else 503. On a connection of its own, so that calls
-    never wait for it."""
+async def missing_partitions(connect: Connect) -> list[str] | Exception:
+    """Their names, or why the database does not say so in time. On a connection of its own, so that calls never wait
+    for it."""
     connection = None
     try:
         async with asyncio.timeout(PATIENCE):
@@ -35,5 +32,13 @@ async def ready(connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> Respo
     except Exception as error:
         if connection is not None:
             abandon(connection)
-        return document(503, {"status": "unavailable", "database": type(error).__name__})
+        return error
+    return missing
+
+
+async def ready(connect: Connect) -> Response:
+    """200 when the database answers, with what needs care; else 503."""
+    missing = await missing_partitions(connect)
+    if isinstance(missing, Exception):
+        return document(503, {"status": "unavailable", "database": type(missing).__name__})
     return document(200, {"status": "ready", "missing_partitions": missing})

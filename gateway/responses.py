@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-from keys.access import STATUS, Api, Decision, Key
+from gateway.protocol import Response, line
+from keys.access import STATUS, Api, Call, Decision, Key
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-HeaderList = list[tuple[bytes, bytes]]
-
-_NO_STORE = (b"cache-control", b"no-store")
+_NO_STORE = line(b"cache-control", b"no-store")
+_NO_BODY = line(b"x-body-sha256", b"")
+_HLR = {True: line(b"x-hlr-lookup", b"true"), False: line(b"x-hlr-lookup", b"false")}
 # Everything printable except `%`, so that the upstream can decode without doubt.
 _SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
-
-
-class Response(NamedTuple):
-    status: int
-    headers: HeaderList
-    body: bytes = b""
-
-    async def send(self, send: Send) -> None:
-        headers = [*self.headers, (b"content-length", str(len(self.body)).encode())]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 def header_text(value: str) -> bytes:
@@ -39,48 +28,69 @@ def answer(decision: Decision, api: Api | None) -> Response:
 
 
 def _allowed(decision: Decision) -> Response:
-    key, route = decision.key, decision.route
+    key, route, call = decision.key, decision.route, decision.call
     assert key is not None
+    if call.whoami:
+        return _whoami(key, call)
+    signed = call.presented.proof if call.presented is not None else None
+    body = _NO_BODY if signed is None else line(b"x-body-sha256", signed.body_sha256.encode())
+    module = _module(route.module if route else "")
+    request_id = call.request_id.encode()
     return Response(
-        200,
-        [
-            *_identity(key),
-            (b"x-module", route.module.encode() if route else b""),
-            (b"x-hlr-lookup", b"true" if decision.hlr else b"false"),
-            (b"x-request-id", decision.call.request_id.encode()),
-        ],
+        200, b"%b%b%b%bx-request-id: %b\r\n" % (_identity(key), module, body, _HLR[decision.hlr], request_id)
     )
+
+
+def _whoami(key: Key, call: Call) -> Response:
+    """What the key's own holder may know of it."""
+    expires = None if key.expires_at is None else datetime.fromtimestamp(key.expires_at, UTC)
+    answer = document(
+        200,
+        {
+            "key_id": key.public_id,
+            "key_name": key.name,
+            "account": key.account,
+            "owner": key.owner,
+            "api": key.api.slug,
+            "modules": key.granted,
+            "expires": expires and expires.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "client_address": str(call.client_address),
+        },
+    )
+    return answer._replace(head=answer.head + line(b"x-request-id", call.request_id.encode()))
 
 
 @lru_cache(maxsize=8192)
-def _identity(key: Key) -> tuple[tuple[bytes, bytes], ...]:
+def _identity(key: Key) -> bytes:
     """The headers that are the same for every call of a key: always all of them, so that a client's own never survive
     (Caddy GHSA-7r4p-vjf4-gxv4)."""
-    granted = (slug for module, slug in key.api.modules if key.all_modules or module in key.module_ids)
-    return (
-        _NO_STORE,
-        (b"x-key-id", key.public_id.encode()),
-        (b"x-key-name", header_text(key.name)),
-        (b"x-account", header_text(key.account)),
-        (b"x-owner", header_text(key.owner)),
-        (b"x-modules", ",".join(granted).encode()),
-        (b"x-mask-phone-number", b"true" if key.mask else b"false"),
-        (b"x-phone-mask", key.phone_mask.encode()),
-        (b"x-body-sha256", b""),
+    lines = (
+        line(b"x-key-id", key.public_id.encode()),
+        line(b"x-key-name", header_text(key.name)),
+        line(b"x-account", header_text(key.account)),
+        line(b"x-owner", header_text(key.owner)),
+        line(b"x-modules", ",".join(key.granted).encode()),
+        line(b"x-mask-phone-number", b"true" if key.mask else b"false"),
+        line(b"x-phone-mask", key.phone_mask.encode()),
     )
+    return _NO_STORE + b"".join(lines)
+
+
+@lru_cache(maxsize=8192)
+def _module(slug: str) -> bytes:
+    return line(b"x-module", slug.encode())
 
 
 def refused(decision: Decision, api: Api | None) -> Response:
-    headers = _refusal_headers(decision.reason, api)
-    headers.append((b"x-request-id", decision.call.request_id.encode()))
+    head = _refusal_head(decision.reason, api) + line(b"x-request-id", decision.call.request_id.encode())
     if decision.reason == "ip_not_allowed":
-        headers.append((b"x-client-address", str(decision.call.client_address).encode()))
-    return Response(STATUS.get(decision.reason, 403), headers, problem(decision.reason))
+        head += line(b"x-client-address", str(decision.call.client_address).encode())
+    return Response(STATUS.get(decision.reason, 403), head, problem(decision.reason))
 
 
 def refusal(code: str) -> Response:
     """A refusal that belongs to no call that is logged: the proxy's proof is missing, or the API is unknown."""
-    return Response(403, _refusal_headers(code, None), problem(code))
+    return Response(403, _refusal_head(code, None), problem(code))
 
 
 def problem(code: str) -> bytes:
@@ -88,13 +98,13 @@ def problem(code: str) -> bytes:
     return json.dumps({"code": code}, separators=(",", ":")).encode()
 
 
-def _refusal_headers(code: str, api: Api | None) -> HeaderList:
-    headers = [_NO_STORE, (b"content-type", b"application/problem+json"), (b"x-refusal", code.encode())]
+def _refusal_head(code: str, api: Api | None) -> bytes:
+    head = _NO_STORE + line(b"content-type", b"application/problem+json") + line(b"x-refusal", code.encode())
     if STATUS.get(code) == 401:
         basic = api is not None and "basic" in api.credentials
-        headers.append((b"www-authenticate", b'Basic realm="API", charset="UTF-8"' if basic else b"Bearer"))
-    return headers
+        head += line(b"www-authenticate", b'Basic realm="API", charset="UTF-8"' if basic else b"Bearer")
+    return head
 
 
 def document(status: int, content: dict[str, Any]) -> Response:
-    return Response(status, [_NO_STORE, (b"content-type", b"application/json")], json.dumps(content).encode())
+    return Response(status, _NO_STORE + line(b"content-type", b"application/json"), json.dumps(content).encode())

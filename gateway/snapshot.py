@@ -6,17 +6,21 @@ process learns of changes because its guarded write finds another epoch, and the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
+import structlog
 from psycopg import AsyncConnection
 
 from keys.access import Api, Key, Secret
 from keys.addresses import rules
 from keys.routes import Route, RouteTable
+from keys.sealing import SealBroken, open_sealed
+
+log = structlog.get_logger("keyward.gateway")
 
 # Epoch, what changed since the caller's own, and the rows asked for: ONE statement, so that all of it is one moment.
 # Read as two, rows first, a change between them is lost for ever (a test plants that and turns red).
@@ -28,7 +32,7 @@ SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.
             'modules', (SELECT coalesce(json_agg(json_build_array(m.id, m.slug) ORDER BY m.position, m.id), '[]')
                 FROM keys_module m WHERE m.api_id = a.id),
             'routes', (SELECT coalesce(json_agg(json_build_array(
-                    m.id, m.slug, r.method, r.template, r.adds_leads, r.recording)), '[]')
+                    m.id, m.slug, r.method, r.template, r.adds_leads, r.recording, r.conditions)), '[]')
                 FROM keys_route r JOIN keys_module m ON m.id = r.module_id WHERE m.api_id = a.id))), '[]')
         FROM keys_api a WHERE NOT known.continues
             OR EXISTS (SELECT FROM key_change c WHERE c.n > %(n)s AND c.kind = 'api' AND c.id = a.id::text)
@@ -50,9 +54,12 @@ SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.
                 UNION SELECT e.network FROM keys_iplistentry e JOIN keys_keyiplist l USING (ip_list_id)
                     WHERE l.key_id = k.id AND e.enabled) d),
             'secrets', (SELECT coalesce(json_agg(json_build_array(s.id, encode(s.digest, 'hex'), s.pepper_id,
-                    extract(epoch FROM s.retires_at), s.ends_on_use) ORDER BY s.retires_at DESC NULLS FIRST), '[]')
+                    extract(epoch FROM s.retires_at), s.ends_on_use,
+                    CASE WHEN a.policy -> 'credentials' ? 'signature' THEN encode(s.sealed, 'hex') END)
+                    ORDER BY s.retires_at DESC NULLS FIRST), '[]')
                 FROM keys_secret s WHERE s.key_id = k.id))), '[]')
         FROM keys_key k
+            JOIN keys_api a ON a.id = k.api_id
             JOIN accounts_account t ON t.id = k.account_id
             JOIN accounts_user u ON u.id = k.owner_id
         WHERE k.public_id = ANY(%(ids)s))
@@ -65,10 +72,14 @@ NO_EPOCH = (-1, "00000000-0000-0000-0000-000000000000")
 
 
 class Snapshot:
-    """What this process knows, all of it true at `epoch`. `limit` bounds the entries, known and unknown together."""
+    """What this process knows, all of it true at `epoch`. `limit` bounds the entries, known and unknown together.
 
-    def __init__(self, limit: int = 200_000) -> None:
+    `signing_keys` open the secrets that clients sign with, once as their key's entry is loaded.
+    """
+
+    def __init__(self, limit: int = 200_000, *, signing_keys: Mapping[int, bytes] | None = None) -> None:
         self.limit = limit
+        self._signing_keys = signing_keys or {}
         self.epoch: tuple[int, str] = NO_EPOCH
         self.apis: dict[str, Api] = {}
         self._apis_by_id: dict[int, Api] = {}
@@ -79,6 +90,10 @@ class Snapshot:
     def key(self, public_id: str) -> Key | None:
         """The key, or None if there is none with this API ID. The entry must have been loaded."""
         return self._keys[public_id]
+
+    @property
+    def entries(self) -> int:
+        return len(self._keys)
 
     def missing(self, public_ids: Iterable[str]) -> list[str]:
         return [public_id for public_id in public_ids if public_id not in self._keys]
@@ -133,7 +148,7 @@ class Snapshot:
                 del self._parts[part]
 
     def _remember_api(self, row: dict[str, Any]) -> None:
-        routes = RouteTable(Route(*route) for route in row["routes"])
+        routes = RouteTable(_route(*route) for route in row["routes"])
         policy = row["policy"]
         api = Api(
             id=row["id"],
@@ -168,10 +183,7 @@ class Snapshot:
             all_modules=row["all_modules"],
             module_ids=frozenset(row["modules"]),
             rules=rules(ip_network(network) for network in row["networks"]),
-            secrets=tuple(
-                Secret(UUID(secret), bytes.fromhex(digest), pepper, retires, ends_on_use)
-                for secret, digest, pepper, retires, ends_on_use in row["secrets"]
-            ),
+            secrets=tuple(self._secret(row, *secret) for secret in row["secrets"]),
             list_ids=frozenset(row["lists"]),
             username=row["username"],
             mask=masked,
@@ -183,6 +195,31 @@ class Snapshot:
         self._public_ids[key.id] = key.public_id
         for part in _parts(key):
             self._parts.setdefault(part, set()).add(key.public_id)
+
+    def _secret(
+        self, key: dict[str, Any], secret: str, digest: str, pepper: int, retires: float | None, ends_on_use: bool,
+        sealed: str | None,
+    ) -> Secret:  # fmt: skip
+        token = None
+        if sealed is not None:
+            try:
+                token = open_sealed(
+                    bytes.fromhex(sealed),
+                    ring=self._signing_keys,
+                    purpose="sign",
+                    account=key["account_id"],
+                    key=key["public_id"],
+                    secret=secret,
+                )
+            except SealBroken:
+                log.warning("secret.unreadable", key=key["public_id"], secret=secret)
+        return Secret(UUID(secret), bytes.fromhex(digest), pepper, retires, ends_on_use, token)
+
+
+def _route(
+    module_id: int, module: str, method: str, template: str, adds_leads: bool, recording: bool, wanted: dict[str, str]
+) -> Route:
+    return Route(module_id, module, method, template, adds_leads, recording, tuple(sorted(wanted.items())))
 
 
 def _parts(key: Key) -> tuple[tuple[str, int], ...]:

@@ -1,11 +1,13 @@
-"""Which route of an API a call takes: OpenAPI path templates against one normalised path. Pure."""
+"""Which route of an API a call takes: OpenAPI path templates, and query conditions, against one reading. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from keys import queries
 
 
 class UnreadablePath(ValueError):
@@ -39,7 +41,7 @@ def readable_path(raw: str) -> str:
 
 
 class Route(NamedTuple):
-    """One route of one module."""
+    """One route of one module. `conditions` are query parameters, (name, value) decoded, sorted by name."""
 
     module_id: int
     module: str
@@ -47,10 +49,17 @@ class Route(NamedTuple):
     template: str
     adds_leads: bool = False
     recording: bool = False
+    conditions: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
-        return f"{self.method} {self.template}"
+        text = f"{self.method} {self.template}"
+        return text + "?" + "&".join(map("=".join, self.conditions)) if self.conditions else text
+
+    @property
+    def takes_link(self) -> bool:
+        """A recording link says one lead ID, so it opens nothing whose path says more, or something else."""
+        return self.recording and _LINK.fullmatch(self.template) is not None
 
 
 class _Pattern(NamedTuple):
@@ -60,33 +69,72 @@ class _Pattern(NamedTuple):
 
 
 _VARIABLE = re.compile(r"\{[^{}/]+\}")
+_LINK = re.compile(r"[^{}]*/\{[^{}/]+\}")
 
 
 class RouteTable:
-    """The routes of one API, ready for matching; of several that match the most specific alone decides."""
+    """The routes of one API, ready for matching; of several that match the most specific alone decides: a literal
+    segment before a variable one, then more conditions before fewer.
+
+    `conditional` and `recordings`: whether any route has conditions, or is a recording's.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._literal: dict[tuple[str, str], Route] = {}
+        self._literal: dict[tuple[str, str], list[Route]] = {}
         self._patterns: dict[tuple[str, int], list[_Pattern]] = {}
-        for route in routes:
+        self.conditional = self.recordings = False
+        # More conditions first; sorting by specificity then keeps that order.
+        for route in sorted(routes, key=lambda route: -len(route.conditions)):
+            self.conditional = self.conditional or bool(route.conditions)
+            self.recordings = self.recordings or route.recording
             if "{" not in route.template:
-                self._literal[route.method, route.template] = route
+                self._literal.setdefault((route.method, route.template), []).append(route)
                 continue
             slot = self._patterns.setdefault((route.method, route.template.count("/")), [])
             slot.append(_Pattern(specificity(route.template), _expression(route.template), route))
+        for slot in self._patterns.values():
             slot.sort(key=lambda pattern: pattern.specificity)
 
-    def match(self, method: str, path: str) -> Route | None:
-        """The deciding route; HEAD counts as GET."""
+    def match(self, method: str, path: str, query: str = "") -> Route | None:
+        """The deciding route; HEAD counts as GET. `query` as it was sent."""
         if method == "HEAD":
             method = "GET"
-        route = self._literal.get((method, path))
-        if route is not None:
-            return route
+        if self.conditional:
+            return self._match_conditions(method, path, query)
+        routes = self._literal.get((method, path))
+        if routes is not None:
+            return routes[0]
         for pattern in self._patterns.get((method, path.count("/")), ()):
             if pattern.expression.fullmatch(path):
                 return pattern.route
         return None
+
+    def readable(self, method: str, path: str, query: str) -> bool:
+        """Whether the parameters that conditions name can be read in one way only."""
+        if not self.conditional or not query:
+            return True
+        conditions = {condition for route in self._taking(method, path) for condition in route.conditions}
+        return not conditions or queries.readable(query, conditions)
+
+    def _match_conditions(self, method: str, path: str, query: str) -> Route | None:
+        parameters: dict[str, str] | None = None
+        for route in self._taking(method, path):
+            if not route.conditions:
+                return route
+            if parameters is None:
+                parameters = queries.parameters(query)
+            if all(parameters.get(name) == value for name, value in route.conditions):
+                return route
+        return None
+
+    def _taking(self, method: str, path: str) -> Iterator[Route]:
+        """Every route of this method and path whatever its conditions, the most specific first."""
+        if method == "HEAD":
+            method = "GET"
+        yield from self._literal.get((method, path), ())
+        for pattern in self._patterns.get((method, path.count("/")), ()):
+            if pattern.expression.fullmatch(path):
+                yield pattern.route
 
 
 def specificity(template: str) -> tuple[int, ...]:

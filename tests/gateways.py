@@ -1,4 +1,4 @@
-"""Real gateways for tests: gunicorn with uvicorn-worker over the tests' database, and a small client that asks them."""
+"""Real gateways for tests: gunicorn and the gateway's worker over their database, and a small client that asks them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -42,6 +43,7 @@ def free_port() -> int:
 @dataclass
 class RunningGateway:
     port: int
+    metrics_port: int
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -54,19 +56,25 @@ class RunningGateway:
 @contextmanager
 def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterator[RunningGateway]:
     """A gateway on a free port, that answers /health/ready as said; its processes are gone afterwards."""
-    port = free_port()
-    peppers = {number: base64.b64encode(pepper).decode() for number, pepper in settings.TOKEN_PEPPERS.items()}
+    port, metrics_port = free_port(), free_port()
+    peppers, signing = (
+        json.dumps({number: base64.b64encode(key).decode() for number, key in ring.items()})
+        for ring in (settings.TOKEN_PEPPERS, settings.SIGNING_KEYS)
+    )
     env = os.environ | {
         "TEST_CONNINFO": conninfo(),
-        "TEST_PEPPERS": json.dumps(peppers),
+        "TEST_PEPPERS": peppers,
+        "TEST_SIGNING_KEYS": signing,
         "TEST_SECRET": SECRET,
+        "TEST_METRICS_PORT": str(metrics_port),
     }
     with tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", delete=False) as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "tests.serving:app"),
-                *("--worker-class", "uvicorn_worker.UvicornWorker"),
-                *("--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket"),
+                *("--worker-class", "config.gateway_worker.GatewayWorker"),
+                *("--workers", str(workers), "--no-control-socket"),
+                *("--bind", f"127.0.0.1:{port}", "--bind", f"127.0.0.1:{metrics_port}"),
                 *("--graceful-timeout", "5", "--log-level", "warning"),
             ],
             cwd=ROOT,
@@ -75,7 +83,7 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
             stderr=log,
             start_new_session=True,
         )
-    running = RunningGateway(port, process, Path(log.name))
+    running = RunningGateway(port, metrics_port, process, Path(log.name))
     try:
         _wait_for_health(running, ready)
         yield running
@@ -126,7 +134,13 @@ class Asker:
         with suppress(OSError):
             await self.writer.wait_closed()
 
-    async def verify(
+    async def verify(self, token: str | None, **what: Any) -> Answer:
+        return await self._exchange(self.question(token, **what))
+
+    async def get(self, path: str, headers: list[tuple[str, str]] | None = None) -> Answer:
+        return await self._exchange(_get(path, headers or []))
+
+    def question(
         self,
         token: str | None,
         *,
@@ -135,8 +149,8 @@ class Asker:
         uri: str = "/customers",
         address: str = "127.0.0.1",
         extra: tuple[tuple[str, str], ...] = (),
-    ) -> Answer:
-        """Ask as nginx does about one call."""
+    ) -> bytes:
+        """What nginx asks about one call."""
         headers = [
             ("X-Gateway-Secret", self.secret),
             ("X-Original-Method", method),
@@ -146,13 +160,17 @@ class Asker:
         ]
         if token is not None:
             headers.append(("Authorization", f"Bearer {token}"))
-        return await self.get(f"/v1/verify/{api}", headers)
+        return _get(f"/v1/verify/{api}", headers)
 
-    async def get(self, path: str, headers: list[tuple[str, str]] | None = None) -> Answer:
-        lines = [f"GET {path} HTTP/1.1", "Host: gateway", *(f"{name}: {value}" for name, value in headers or [])]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+    async def _exchange(self, request: bytes) -> Answer:
+        self.writer.write(request)
         await self.writer.drain()
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         answered = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
         body = await self.reader.readexactly(int(answered.get("content-length", "0")))
         return Answer(int(head[0].split(" ")[1]), answered, body)
+
+
+def _get(path: str, headers: list[tuple[str, str]]) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: gateway", *(f"{name}: {value}" for name, value in headers)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

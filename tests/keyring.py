@@ -8,6 +8,7 @@ from django.conf import settings
 
 from accounts.models import Account, User
 from keys.models import Address, Api, Enablement, Key, KeyModule, Module, Route, Secret
+from keys.sealing import seal
 from keys.secrets import digest, mint
 
 POLICY = {"credentials": ["bearer", "token"], "unlisted_routes": "deny"}
@@ -55,6 +56,11 @@ def a_key(
 
 
 def a_secret(key: Key, token: str, **columns: Any) -> Secret:
+    """Sealed for the gateway if clients of the key's API sign."""
     number = max(settings.TOKEN_PEPPERS)
-    stored = digest(token, settings.TOKEN_PEPPERS[number])
-    return Secret.objects.create(key=key, digest=stored, pepper_id=number, **columns)
+    secret = Secret(key=key, digest=digest(token, settings.TOKEN_PEPPERS[number]), pepper_id=number, **columns)
+    if "signature" in key.api.policy["credentials"]:
+        place = {"account": key.account_id, "key": key.public_id, "secret": str(secret.pk)}
+        secret.sealed = seal(token, ring=settings.SIGNING_KEYS, purpose="sign", **place)
+    secret.save(force_insert=True)
+    return secret

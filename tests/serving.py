@@ -1,10 +1,11 @@
-"""The gateway as an ASGI application over a test's database. `TEST_PLANT` plants a fault that a test must notice."""
+"""The gateway over a test's database. `TEST_PLANT` plants a fault that a test must notice."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+from uuid import UUID
 
 from gateway.app import Gateway
 
@@ -13,10 +14,26 @@ if planted := os.environ.get("TEST_PLANT"):
 
     getattr(planted_faults, planted)()
 
+
+def ring(name: str) -> dict[int, bytes]:
+    return {int(number): base64.b64decode(key) for number, key in json.loads(os.environ[name]).items()}
+
+
+def end_overlap(old: UUID, address: str, request_id: str) -> None:
+    """As config/gateway.py has it; few tests need the models, and each starts a gateway."""
+    import django
+
+    django.setup()
+    from config.overlap import end_overlap
+
+    end_overlap(old, address, request_id)
+
+
 app = Gateway(
     conninfo=os.environ["TEST_CONNINFO"],
-    peppers={
-        int(number): base64.b64decode(pepper) for number, pepper in json.loads(os.environ["TEST_PEPPERS"]).items()
-    },
+    peppers=ring("TEST_PEPPERS"),
+    signing_keys=ring("TEST_SIGNING_KEYS"),
+    end_overlap=end_overlap,
     secrets={"tests": os.environ["TEST_SECRET"]},
+    metrics_port=int(os.environ["TEST_METRICS_PORT"]),
 )

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.proxies import nginx
 from tests.proxies.client import Answer, ask
-from tests.proxies.nginx import PROGRAM, nginx, upstream
+from tests.proxies.program import upstream
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -27,12 +28,12 @@ INSIDE, OUTSIDE = "127.0.0.1", "127.0.0.2"
 @pytest.fixture
 def port(transactional_db: None) -> Iterator[int]:
     """nginx as deployed, with the gateway it asks and the example API behind it."""
-    if PROGRAM is None:
+    if nginx.PROGRAM is None:
         pytest.skip("nginx is not installed")
     from tests.gateways import gateway
 
-    with upstream() as api, gateway() as running, nginx(gateway=running.port, upstream=api) as listening:
-        yield listening
+    with upstream() as api, gateway() as running, nginx.serve(gateway=running.port, upstream=api) as proxy:
+        yield proxy.port
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.gateways import free_port
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```sh(?: serve (?P<ready>[^\n]+))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+PROXIES = ("nginx", "caddy", "envoy", "haproxy")
 WITH_COMMANDS = [document for document in DOCUMENTS if BLOCK.search(document.read_text())]
 
 
@@ -85,7 +86,7 @@ class Shell:
             process.communicate(timeout=60)
 
     def _here(self, code: str) -> str:
-        code = code.replace('"$PWD/var/', f'"{self.var}/')
+        code = code.replace("$PWD/var/", f"{self.var}/")
         code = re.sub(r"(?<![\w/])var/", f"{self.var}/", code)
         return re.sub("|".join(self.ports), lambda match: self.ports[match[0]], code)
 
@@ -109,11 +110,15 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_of_a_document_works(document, shell):
-    if not shutil.which("nginx", path=shell.environment["PATH"]):
-        pytest.skip("nginx is not installed")
+    text = document.read_text()
+    for program in PROXIES:
+        if re.search(rf"(?m)^(?:\w+=\w+ )?{program} ", text) and not shutil.which(
+            program, path=shell.environment["PATH"]
+        ):
+            pytest.skip(f"{program} is not installed")
     said = []
     with ExitStack() as serving:
-        for block in BLOCK.finditer(document.read_text()):
+        for block in BLOCK.finditer(text):
             if block["ready"]:
                 serving.enter_context(shell.serve(block["code"], block["ready"]))
                 notes = shell.var / "demo.json"

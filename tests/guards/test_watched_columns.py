@@ -13,7 +13,11 @@ SHOWN = "shown on pages, never to an upstream"
 # Table and column that the gateway does not decide by, and why. An entry that no longer fits fails.
 DECIDES_NOTHING = {
     "keys_key": {"id": ROWS_OWN, "fields": SHOWN, "version": "for people who edit at once", "created_at": SHOWN},
-    "keys_secret": {"id": ROWS_OWN, "sealed": "read by Show token alone", "created_at": SHOWN},
+    "keys_secret": {
+        "id": ROWS_OWN,
+        "sealed": "never another secret; destroyed as retires_at passes",
+        "created_at": SHOWN,
+    },
     "keys_address": {"id": ROWS_OWN},
     "keys_iplistentry": {"id": ROWS_OWN, "description": SHOWN, "created_at": SHOWN},
     "keys_keyiplist": {"id": ROWS_OWN},

@@ -11,8 +11,12 @@ from tests.proxies.client import Answer
 
 def row(answer: Answer) -> dict[str, object]:
     """The log's row of a call."""
+    return row_of(answer.header("X-Request-Id"))
+
+
+def row_of(request_id: str | None) -> dict[str, object]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_jsonb(c) FROM audit_call c WHERE request_id = %s", [answer.header("X-Request-Id")])
+        cursor.execute("SELECT to_jsonb(c) FROM audit_call c WHERE request_id = %s", [request_id])
         [(found,)] = cursor.fetchall()
         return json.loads(found) if isinstance(found, str) else found
 

@@ -43,6 +43,8 @@ class Command(BaseCommand):
     def _serve(self, *, prepare: bool) -> None:
         refuse_taken_port("PORT", settings.BIND, settings.PORT)
         refuse_taken_port("GATEWAY_PORT", settings.BIND, settings.GATEWAY_PORT)
+        if settings.METRICS_PORT:
+            refuse_taken_port("METRICS_PORT", settings.BIND, settings.METRICS_PORT)
         if prepare:
             self._prepare()
         # A database that does not answer ends the start with one line (manage.py).

@@ -20,8 +20,9 @@ IDENTITY = {
 
 
 def headers(response) -> dict[str, str]:
-    named = {name.decode(): value.decode("ascii") for name, value in response.headers}
-    assert len(named) == len(response.headers), "a header twice"
+    lines = response.head.decode("ascii").removesuffix("\r\n").split("\r\n")
+    named = dict(line.split(": ", 1) for line in lines)
+    assert len(named) == len(lines), "a header twice"
     return named
 
 
@@ -85,15 +86,15 @@ def test_names_outside_ascii_are_percent_encoded():
 
 def test_all_bad_credentials_are_answered_with_the_same_bytes():
     answers = {
-        (response.status, tuple(response.headers), response.body)
+        (response.status, response.head, response.body)
         for key in (None, a_key(), a_key(deleted=True), a_key(name="Other", account_active=False))
         for call in (a_call(), a_call(None), a_call(path="/unlisted"), a_call(kind="raw"))
         for response in [answer(Decision(call, key, NOW, INVALID_CREDENTIALS), API)]
     }
     assert len(answers) == 1
-    (status, named, body) = answers.pop()
+    (status, head, body) = answers.pop()
     assert (status, body) == (401, b'{"code":"invalid_credentials"}')
-    assert (b"www-authenticate", b"Bearer") in named
+    assert b"\r\nwww-authenticate: Bearer\r\n" in head
 
 
 def test_basic_apis_ask_for_basic():

@@ -8,7 +8,19 @@ from uuid import UUID
 import pytest
 
 from keys import secrets
-from keys.access import CHECKS, INVALID_CREDENTIALS, STATUS, Api, Call, Key, Presented, Secret, authenticate, authorise
+from keys.access import (
+    CHECKS,
+    INVALID_CREDENTIALS,
+    STATUS,
+    Api,
+    Call,
+    Key,
+    Presented,
+    Secret,
+    authenticate,
+    authorise,
+    credential,
+)
 from keys.addresses import parse_address, parse_network, rules
 from keys.routes import Route, RouteTable
 
@@ -19,13 +31,14 @@ OLD_TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
 
 LISTS = Route(1, "customers", "GET", "/customers")
 ADDS = Route(2, "leads", "POST", "/leads", adds_leads=True)
+RECORDING = Route(2, "leads", "GET", "/recordings/{lead}", recording=True)
 API = Api(
     id=5,
     slug="billing",
     credentials=frozenset({"bearer", "token"}),
     unlisted_allowed=False,
     modules=((1, "customers"), (2, "leads")),
-    routes=RouteTable([LISTS, ADDS]),
+    routes=RouteTable([LISTS, ADDS, RECORDING]),
 )
 
 
@@ -75,13 +88,13 @@ def only(*networks: str):
 
 
 def reason(call: Call, key: Key | None, api: Api = API, now: float = NOW) -> str:
-    return authenticate(call, key, api, now=now, peppers=PEPPERS)[0]
+    return authenticate(credential(call, api), key, api, now=now, peppers=PEPPERS)[0]
 
 
 class TestAuthenticate:
     @pytest.mark.parametrize("kind", ["bearer", "token"])
     def test_the_right_secret_in_a_form_that_the_api_takes(self, kind):
-        assert authenticate(a_call(kind=kind), a_key(), API, now=NOW, peppers=PEPPERS) == ("", a_secret())
+        assert authenticate(a_call(kind=kind).presented, a_key(), API, now=NOW, peppers=PEPPERS) == ("", a_secret())
 
     def test_a_secret_under_an_older_pepper(self):
         assert reason(a_call(), a_key(secrets=(a_secret(pepper=1),))) == ""
@@ -112,7 +125,7 @@ class TestAuthenticate:
         ],
     )
     def test_everything_else_is_one_refusal(self, call, key):
-        assert authenticate(call, key, API, now=NOW, peppers=PEPPERS) == (INVALID_CREDENTIALS, None)
+        assert authenticate(call.presented, key, API, now=NOW, peppers=PEPPERS) == (INVALID_CREDENTIALS, None)
 
     def test_a_state_is_never_told_without_the_secret(self):
         key = a_key(enabled=False, account_active=False, expires_at=NOW - 1, secrets=(a_secret(retires_at=NOW - 1),))
@@ -158,7 +171,18 @@ class TestAuthorise:
         assert authorise(a_call(**call), a_key(**key), now=NOW).reason == BROKEN[first][0]
 
     def test_the_contract_lists_every_check(self):
-        assert [check.refusal for check in CHECKS] == [refusal for refusal, _, _ in BROKEN]
+        told = [refusal for refusal, _, _ in BROKEN]
+        assert [check.refusal for check in CHECKS] == [*told, "recordings_not_allowed"]
+
+    def test_a_recording_needs_the_key_s_flag_and_no_module(self):
+        call = a_call(path="/recordings/lead-7")
+        refused = authorise(call, a_key(), now=NOW)
+        assert (refused.reason, refused.route) == ("recordings_not_allowed", RECORDING)
+        assert authorise(call, a_key(all_modules=False, recordings=True), now=NOW).allowed
+
+    def test_a_question_about_the_key_itself_needs_no_module(self):
+        assert authorise(a_call(path="/unlisted", whoami=True), a_key(all_modules=False), now=NOW).allowed
+        assert authorise(a_call(whoami=True), a_key(enabled=False), now=NOW).reason == "key_disabled"
 
     def test_an_api_that_is_not_enabled_for_the_account(self):
         assert authorise(a_call(), a_key(api_enabled=False), now=NOW).reason == "account_inactive"
@@ -207,7 +231,8 @@ class TestAuthorise:
 class TestChecks:
     def test_an_allowed_call_passed_all(self):
         checks = authorise(a_call(), a_key(rules=only("203.0.113.0/24")), now=NOW).checks
-        assert [check.name for check in checks] == ["account", "owner", "enabled", "expiry", "address", "module"]
+        names = ["account", "owner", "enabled", "expiry", "address", "module", "recording"]
+        assert [check.name for check in checks] == names
         assert all(check.passed for check in checks)
 
     def test_they_end_with_the_one_that_decided_and_say_what_it_saw(self):
@@ -215,6 +240,14 @@ class TestChecks:
         assert checks[-1].name == "address"
         assert not checks[-1].passed
         assert checks[-1].saw == "203.0.113.7; the key admits 198.51.100.0/24"
+
+    def test_an_expiry_is_told_with_its_date(self):
+        checks = authorise(a_call(), a_key(expires_at=NOW - 60), now=NOW).checks
+        assert checks[-1].saw == "the key expires at 2027-01-15 07:59:00 UTC; it was 2027-01-15 08:00:00 UTC"
+
+    def test_a_missing_module_is_told_with_those_that_are_granted(self):
+        checks = authorise(a_call(), a_key(all_modules=False, module_ids=frozenset({2})), now=NOW).checks
+        assert checks[-1].saw == "GET /customers is GET /customers of customers; the key has leads"
 
     def test_no_secret_is_in_any_repr(self):
         decision = authorise(a_call(), a_key(), now=NOW)

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application. Of Django it uses the settings and the database's parameters, nothing else."""
+"""The gateway, set up. It decides without Django's models; they are there for the one change that it ever makes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+import django
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from config.postgres.parameters import conninfo
 from gateway.app import Gateway
 
+django.setup()
 application = Gateway(
     conninfo=conninfo("default"),
     peppers=settings.TOKEN_PEPPERS,
     secrets=settings.GATEWAY_SECRETS,
     trusted_proxies=settings.TRUSTED_PROXIES,
     pooled=settings.PGBOUNCER,
+    metrics_port=settings.METRICS_PORT,
+    signing_keys=settings.SIGNING_KEYS,
+    end_overlap=import_string("config.overlap.end_overlap"),
 )

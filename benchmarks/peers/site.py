@@ -1,4 +1,5 @@
-"""The peers' Django: settings as `django-admin startproject` writes them, and a database connection that stays open."""
+"""The peers' Django: settings as `django-admin startproject` writes them, in a schema of their own beside Keyward's
+tables, over a database connection that stays open. `PEER_APPS` are the packages that a peer needs."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
+apps = json.loads(os.environ.get("PEER_APPS", "[]"))
 settings.configure(
     SECRET_KEY="benchmark",
     ALLOWED_HOSTS=["*"],
-    ROOT_URLCONF="benchmarks.peers",
+    ROOT_URLCONF="benchmarks.peers.packages" if apps else "benchmarks.peers.views",
     # As `django-admin startproject` writes it.
     MIDDLEWARE=[
         "django.middleware.security.SecurityMiddleware",
@@ -23,8 +25,9 @@ settings.configure(
         "django.contrib.messages.middleware.MessageMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
     ],
-    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", *apps],
     DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **json.loads(os.environ["PEER_DATABASE"])}},
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     USE_TZ=True,
 )
 django.setup()

@@ -43,18 +43,13 @@ class NaiveCall(models.Model):
         return self.path
 
 
-def make_tables(tokens: list[str]) -> None:
-    """Run by the benchmark, in its own process, with the owner's connection."""
-    from django.db import connections
+def make(tokens: list[str]) -> None:
+    from django.db import connection
 
-    owner = connections["maintenance"]
-    with owner.schema_editor() as editor:
+    with connection.schema_editor() as editor:
         editor.create_model(NaiveKey)
         editor.create_model(NaiveCall)
-    with owner.cursor() as cursor:
-        for model in (NaiveKey, NaiveCall):
-            cursor.execute(f"GRANT ALL ON {model._meta.db_table} TO PUBLIC")
-    NaiveKey.objects.using("maintenance").bulk_create(
+    NaiveKey.objects.bulk_create(
         NaiveKey(digest=hashlib.sha256(token.encode()).hexdigest(), name=f"Shop {n}") for n, token in enumerate(tokens)
     )
 

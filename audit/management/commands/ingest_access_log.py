@@ -1,0 +1,122 @@
+"""manage.py ingest_access_log: status, duration and bytes of calls, from a proxy's access log into the API log."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from audit import late, lines
+from audit.access_log import Late, Malformed, read_line
+from audit.actor import Actor
+from audit.record import record
+
+NAMED = 100
+HOUR = 3600.0
+RETRY_SECONDS = 2.0
+SUMMARY = (
+    "{lines} lines: {filled} calls filled in, {already} had their values already, {unmatched} match no call and are "
+    "kept, {without_id} are of calls without a row, {unreadable} could not be read."
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Read JSON lines of a proxy's access log (request_id, status, duration_ms, bytes; deploy/ has the formats) "
+        "into the API log. A call's values are written once, so the same lines may be read any number of times."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", nargs="?", default="-", help="the access log; standard input if left out")
+        parser.add_argument("--follow", action="store_true", help="go on reading what is written, until stopped")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.source, self.follow = options["file"], options["follow"]
+        self.tally: Counter[str] = Counter()
+        self._told = time.monotonic()
+        self._stop = threading.Event()
+        # Who is told to stop writes what was read and says so in the trail.
+        before = {number: signal.signal(number, self._stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self.tally["filled"] = late.complete_unmatched()
+            for batch in self._batches():
+                self._complete(batch)
+                if time.monotonic() - self._told > HOUR:
+                    self._tell()
+        except OSError as error:
+            raise CommandError(f"{self.source} cannot be read: {error.strerror}.") from error
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        self._tell()
+
+    def _stopped(self, *_: object) -> None:
+        self._stop.set()
+
+    def _batches(self) -> Iterator[list[Late]]:
+        """What the log says, as many lines at a time as there are at the moment."""
+        stopped = self._stop.is_set
+        if self.source == "-":
+            pieces = lines.of_standard_input(stopped=stopped)
+        else:
+            pieces = lines.of_file(Path(self.source), follow=self.follow, stopped=stopped)
+        batch: list[Late] = []
+        for line in lines.lines(pieces, stopped=stopped):
+            if line is not None and (read := self._read(*line)):
+                batch.append(read)
+            if batch and (line is None or len(batch) >= late.BATCH):
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _read(self, number: int, line: bytes) -> Late | None:
+        self.tally["lines"] += 1
+        try:
+            read = read_line(line)
+        except Malformed as error:
+            self.tally["unreadable"] += 1
+            if self.tally["unreadable"] <= NAMED:
+                self.stderr.write(f"Line {number}: {error}.")
+            elif self.tally["unreadable"] == NAMED + 1:
+                self.stderr.write("Further lines that cannot be read are only counted.")
+            return None
+        self.tally["without_id"] += read is None
+        return read
+
+    def _complete(self, batch: list[Late]) -> None:
+        """Who follows waits for a database that is away; nothing is counted twice."""
+        while True:
+            try:
+                self.tally.update(late.complete(batch)._asdict())
+                return
+            except (OperationalError, InterfaceError):
+                if not self.follow or self._stop.is_set():
+                    raise
+                self.stderr.write("The database does not answer; trying again.")
+                connection.close()
+                self._stop.wait(RETRY_SECONDS)
+
+    def _tell(self) -> None:
+        """An event of the trail for what was done since the last one."""
+        counted: dict[str, Any] = {
+            name: self.tally[name] for name in ("lines", "filled", "already", "unmatched", "without_id", "unreadable")
+        }
+        with transaction.atomic():
+            record(
+                "access_log.ingested",
+                by=Actor.command("ingest_access_log"),
+                account_id=None,
+                source="standard input" if self.source == "-" else self.source,
+                **counted,
+            )
+        self.stdout.write(SUMMARY.format(**counted))
+        self.tally.clear()
+        self._told = time.monotonic()

@@ -1,0 +1,56 @@
+"""Calls while keys change: ten changes a second of keys that are being asked about, beside none."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count
+
+from benchmarks.contenders import CONNECTIONS, HEAD, Contender, as_nginx_asks, cells, check_rows, run_in_turn, sizes
+from benchmarks.figures import last_line, table
+from benchmarks.installation import installation, make_keys
+from benchmarks.servers import gateway
+
+EVERY = 0.1
+
+
+class Changes:
+    """Renames one key after the other, as an Administrator's edit does for the gateway: the epoch moves."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def begin(self) -> None:
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._change)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _change(self) -> None:
+        from django.db import connection
+
+        from keys.models import Key
+
+        ids = list(Key.objects.order_by("id").values_list("id", flat=True))
+        for turn in count():
+            if self._end.wait(EVERY):
+                break
+            Key.objects.filter(pk=ids[turn % len(ids)]).update(name=f"Shop renamed {turn}")
+            self.made += 1
+        connection.close()
+
+
+def run(*, quick: bool) -> None:
+    rounds, seconds = sizes(quick=quick)
+    with installation(), gateway() as server:
+        quiet = Contender("quiet", server, "/v1/verify/billing", make_keys(1000))
+        changes = Changes()
+        changing = quiet.anew("10 key changes a second", before=changes.begin, after=changes.end)
+        rows = run_in_turn([quiet, changing], as_nginx_asks(), rounds=rounds, seconds=seconds)
+        print(f"{CONNECTIONS} connections, {rounds} rounds of {seconds:g} s in turn, {changes.made} changes\n")
+        lines = [[each.name, f"{each.against(quiet):.2f}", *cells(each)] for each in (quiet, changing)]
+        print(table(("", "x quiet", *HEAD), lines))
+        check_rows([quiet, changing], rows)
+    print(last_line("verify-changes", changing.against(quiet), must=0.7, aim=0.9))

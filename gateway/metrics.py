@@ -1,0 +1,117 @@
+"""What the gateway counts, for Prometheus.
+
+All processes of a gateway share one piece of memory, made before they are forked, in which each writes to a row of its
+own: counting is an addition, whoever is asked knows everything, and a killed process takes no count with it. No label
+names a key, an account or an address.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from keys.access import STATUS
+
+# Upper bounds: seconds of an answer, calls of a batch.
+SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+CALLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+ALLOWED = ""
+REASONS = (ALLOWED, *STATUS, "gateway_secret", "unknown_api")
+
+_REASON = {reason: cell for cell, reason in enumerate(REASONS)}
+# The cells of a row: decisions by reason, two histograms with their sums behind them, two counters, and what is so now.
+_SECONDS = len(REASONS)
+_SECONDS_SUM = _SECONDS + len(SECONDS) + 1
+_CALLS = _SECONDS_SUM + 1
+_CALLS_SUM = _CALLS + len(CALLS) + 1
+_RELOADS, _MISSES, _ENTRIES, _QUEUE, _PROCESS = range(_CALLS_SUM + 1, _CALLS_SUM + 6)
+WIDTH = _PROCESS + 1
+ROWS = 128
+
+_SHARED = memoryview(mmap.mmap(-1, ROWS * WIDTH * 8)).cast("d")
+
+
+class Metrics:
+    """One process's counts; for itself alone until it is given a row of the shared memory."""
+
+    def __init__(self) -> None:
+        self._cells: memoryview[float] = memoryview(bytearray(WIDTH * 8)).cast("d")
+
+    def share(self, row: int) -> None:
+        """Count on where the process before, that had this row, stopped."""
+        self._cells = _row(row)
+        self._cells[_ENTRIES] = self._cells[_QUEUE] = 0.0
+        self._cells[_PROCESS] = os.getpid()
+
+    def decided(self, reason: str, seconds: float) -> None:
+        cells = self._cells
+        cells[_REASON[reason]] += 1.0
+        cells[_SECONDS + bisect_left(SECONDS, seconds)] += 1.0
+        cells[_SECONDS_SUM] += seconds
+
+    def batched(self, calls: int, *, queue: int, entries: int) -> None:
+        """A batch goes to the database; behind it so many wait, and memory has so many entries."""
+        cells = self._cells
+        cells[_CALLS + bisect_left(CALLS, calls)] += 1.0
+        cells[_CALLS_SUM] += calls
+        cells[_QUEUE], cells[_ENTRIES] = queue, entries
+
+    def reloaded(self) -> None:
+        self._cells[_RELOADS] += 1.0
+
+    def missed(self) -> None:
+        """The epoch had moved: a batch was decided anew."""
+        self._cells[_MISSES] += 1.0
+
+
+def _row(row: int) -> memoryview[float]:
+    return _SHARED[row * WIDTH : (row + 1) * WIDTH]
+
+
+class Counts:
+    """All rows together, as prometheus-client collects them."""
+
+    def collect(self) -> Iterable[Metric]:
+        rows = [_row(row) for row in range(ROWS) if _row(row)[_PROCESS]]
+        sums: list[float] = [sum(row[cell] for row in rows) for cell in range(WIDTH)]
+        decisions = CounterMetricFamily(
+            "keyward_gateway_decisions", "Answers, by decision and reason", labels=("decision", "reason")
+        )
+        for reason, cell in _REASON.items():
+            decisions.add_metric(("denied" if reason else "allowed", reason), sums[cell])
+        yield decisions
+        yield _histogram("verify_seconds", "Time from a whole request to its answer", SECONDS, sums, _SECONDS)
+        yield _histogram("batch_calls", "Calls that were decided and written together", CALLS, sums, _CALLS)
+        yield CounterMetricFamily("keyward_gateway_epoch_reloads", "Loads of what changed", value=sums[_RELOADS])
+        yield CounterMetricFamily(
+            "keyward_gateway_guard_misses", "Batches decided anew because something had changed", value=sums[_MISSES]
+        )
+        living = [row for row in rows if _lives(int(row[_PROCESS]))]
+        yield GaugeMetricFamily("keyward_gateway_processes", "Processes that answer", value=len(living))
+        for name, text, cell in (
+            ("snapshot_entries", "API IDs in memory, unknown ones too, of all processes", _ENTRIES),
+            ("queue_calls", "Calls that waited when the last batch began, of all processes", _QUEUE),
+        ):
+            value = sum(row[cell] for row in living)
+            yield GaugeMetricFamily(f"keyward_gateway_{name}", text, value=value)
+
+
+def _histogram(name: str, text: str, bounds: Sequence[float], sums: list[float], first: int) -> HistogramMetricFamily:
+    names = [*(str(float(bound)) for bound in bounds), "+Inf"]
+    counts = accumulate(sums[first : first + len(names)])
+    return HistogramMetricFamily(
+        f"keyward_gateway_{name}", text, list(zip(names, counts, strict=True)), sums[first + len(names)]
+    )
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True

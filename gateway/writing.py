@@ -1,0 +1,97 @@
+"""The one statement that writes a batch, if what was decided from is still true."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+
+from audit import calls
+from gateway.rows import Row
+from keys.access import REPLAYED, Proof
+
+# Seconds that our idea of the database's clock may be off: after a pause, or a step of either clock, decide again.
+CLOCK = 2
+NOW = "extract(epoch FROM clock_timestamp())::float8"
+# The snapshot of this statement is taken after every call of the batch arrived, so a change that was committed before a
+# call arrived is always seen: either the epoch is another one and nothing is written, or memory was right.
+STILL = (
+    "WITH still AS MATERIALIZED (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid"
+    f" AND abs({NOW} - %s) < {CLOCK})"
+)
+GUARD = "EXISTS (SELECT FROM still)"
+WRITE = f"{STILL}, written AS ({calls.insert_statement(GUARD)} RETURNING 1) SELECT count(*), {NOW}, NULL FROM written"
+
+# The same for a batch in which calls bring nonces. Of two that bring the same one, in whatever processes, the second
+# waits for the first one's commit, finds the nonce used, and its row says so. Sorted: unsorted ones deadlock.
+USED = "nonce IS NOT NULL AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
+INSERT = calls.insert_statement(
+    GUARD,
+    rows="batch",
+    decision=f"CASE WHEN {USED} THEN 'denied' ELSE decision END",
+    reason=f"CASE WHEN {USED} THEN '{REPLAYED}' ELSE coalesce(reason, '') END",
+)
+WRITE_ONCE = (
+    f"{STILL}, batch AS MATERIALIZED (SELECT * FROM {calls.batch(nonce='text', until='bigint')}),"
+    " fresh AS (INSERT INTO gateway_nonce (key_id, nonce, until) SELECT key_id, nonce, to_timestamp(until) FROM batch"
+    f" WHERE nonce IS NOT NULL AND {GUARD} ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce),"
+    f" written AS ({INSERT} RETURNING request_id, reason)"
+    f" SELECT count(*), {NOW}, array_agg(request_id::text) FILTER (WHERE reason = '{REPLAYED}') FROM written"
+)
+# Kept a little longer than any process could take the call's time for now.
+SWEEP = f"""
+DELETE FROM gateway_nonce WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * CLOCK} seconds'
+    ORDER BY until LIMIT 1000))
+"""
+
+
+class Written(NamedTuple):
+    """The database's time, and the request IDs of the calls whose nonce had been used."""
+
+    now: float
+    replayed: frozenset[str]
+
+
+async def write(
+    connection: AsyncConnection[Any],
+    rows: Sequence[Row],
+    nonces: Sequence[Proof | None] | None,
+    *,
+    epoch: tuple[int, str],
+    now: float,
+) -> Written | None:
+    """Write all rows, or none because the epoch has moved or the clock is not what it was taken for. `nonces`: for each
+    row the proof whose nonce it uses up; None if no row does."""
+    parameters = ["\x1e".join(column) for column in zip(*rows, strict=True)]
+    if nonces is not None:
+        parameters.append("\x1e".join(calls.NULL if proof is None else proof.nonce for proof in nonces))
+        parameters.append("\x1e".join(calls.NULL if proof is None else str(proof.until) for proof in nonces))
+    cursor = await connection.execute(WRITE if nonces is None else WRITE_ONCE, (*epoch, now, *parameters))
+    row = await cursor.fetchone()
+    if row is None or row[0] == 0:
+        return None
+    if row[0] != len(rows):
+        raise RuntimeError(f"{row[0]} rows written for {len(rows)} calls")
+    return Written(row[1], frozenset(row[2] or ()))
+
+
+class Sweeper:
+    """Forgets old nonces, some at a time, while signed calls come."""
+
+    EVERY = 10.0
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self.due = False
+
+    def nonces_written(self) -> None:
+        self.due = time.monotonic() >= self._next
+
+    async def sweep(self, connection: AsyncConnection[Any]) -> None:
+        self.due = False
+        swept = (await connection.execute(SWEEP)).rowcount
+        # A full broom leaves some: go on after the next batch.
+        self._next = time.monotonic() + (self.EVERY if swept < 1000 else 0.0)

@@ -1,0 +1,283 @@
+"""The database stopped, killed, frozen, read-only, full, or a month short: refused, never open, and well again without
+anybody's help."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from audit.calls import ensure_partitions
+from audit.models import Call
+from config.confinement import home_of
+from config.embedded import Cluster, serving
+from config.postgres.base import embedded
+from gateway.batch import MAX_QUEUE
+from gateway.protocol import MAX_WAITING
+from tests.gateways import Answer, Asker, RunningGateway, gateway
+from tests.keyring import KeyAndToken, a_key, an_api
+from tests.logbook import a_call, more_calls
+from tests.people import a_user, an_account
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "maintenance"]),
+    pytest.mark.skipif(not settings.EMBEDDED_DATABASE, reason="somebody else's server: it cannot be stopped or frozen"),
+    pytest.mark.quality(7),
+]
+# Two batches' patience, and what a busy machine adds.
+LONGEST = 10.0
+
+
+@pytest.fixture
+def key() -> KeyAndToken:
+    ensure_partitions()
+    account = an_account()
+    return a_key(account, a_user(account, "olga"), an_api())
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """The tests' server; running again afterwards, whatever was done to it."""
+    found = embedded()
+    yield found
+    for process in processes(found):
+        os.kill(process, signal.SIGCONT)
+    found.join()
+
+
+def processes(cluster: Cluster) -> list[int]:
+    return serving(home_of(cluster.folder) / "data")
+
+
+def forget_connections() -> None:
+    for connection in connections.all():
+        connection.close()
+
+
+def owner(statement: str, *parameters: object) -> list[tuple]:
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def ask(running: RunningGateway, key: KeyAndToken, calls: int = 5) -> list[tuple[int, str]]:
+    """What each of some calls at once is answered; none may take for ever."""
+
+    async def one() -> Answer:
+        async with Asker(running.port) as asker:
+            return await asker.verify(key.token)
+
+    async def every() -> list[Answer]:
+        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(calls))), LONGEST)
+
+    return [(answer.status, answer.refusal) for answer in asyncio.run(every())]
+
+
+REFUSED, ALLOWED = (403, "unavailable"), (200, "")
+
+
+def recovers(running: RunningGateway, key: KeyAndToken) -> float:
+    """Seconds until the gateway allows again; it must within ten."""
+    began = time.monotonic()
+    while ask(running, key, 1) != [ALLOWED]:
+        assert time.monotonic() < began + 10
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def allowed_rows(key: KeyAndToken) -> int:
+    return Call.objects.filter(key_id=key.key.public_id, decision="allowed").count()
+
+
+def status(running: RunningGateway, path: str) -> int:
+    async def get() -> int:
+        async with Asker(running.port) as asker:
+            return (await asker.get(path)).status
+
+    return asyncio.run(get())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["stopped", "killed"])
+def test_a_database_that_ends_refuses_all_until_it_is_back(
+    number: signal.Signals, key: KeyAndToken, cluster: Cluster, figure: Callable[[str], None]
+) -> None:
+    with gateway() as running:
+        assert ask(running, key) == [ALLOWED] * 5
+        forget_connections()
+        end(cluster, number)
+        assert ask(running, key) == [REFUSED] * 5
+        assert (status(running, "/health/ready"), status(running, "/health/live")) == (503, 200)
+        cluster.join()
+        seconds = recovers(running, key)
+        assert ask(running, key) == [ALLOWED] * 5
+    assert allowed_rows(key) == 11
+    figure(f"database {number.name}: refused, allowed again {seconds:.1f} s after its start")
+
+
+def end(cluster: Cluster, number: signal.Signals) -> None:
+    os.kill(postmaster(cluster), number)
+    wait_for_end(cluster)
+
+
+def wait_for_end(cluster: Cluster) -> None:
+    deadline = time.monotonic() + 30
+    while processes(cluster):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def postmaster(cluster: Cluster) -> int:
+    return int((home_of(cluster.folder) / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def test_a_database_that_restarts_under_load_costs_no_row(key: KeyAndToken, cluster: Cluster) -> None:
+    allowed, refused = 0, 0
+    with gateway() as running:
+        ask(running, key)
+        for _ in range(3):
+            forget_connections()
+            os.kill(postmaster(cluster), signal.SIGINT)
+            for turn in range(10):
+                if turn == 5:
+                    wait_for_end(cluster)
+                    cluster.join()
+                answers = ask(running, key)
+                allowed += answers.count(ALLOWED)
+                refused += answers.count(REFUSED)
+                assert set(answers) <= {ALLOWED, REFUSED}
+            recovers(running, key)
+            allowed += 1
+    assert refused
+    assert allowed_rows(key) == allowed + 5
+
+
+@contextmanager
+def frozen(cluster: Cluster) -> Iterator[None]:
+    stopped = processes(cluster)
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+
+
+def test_a_frozen_database_refuses_in_time_and_thaws(
+    key: KeyAndToken, cluster: Cluster, figure: Callable[[str], None]
+) -> None:
+    with gateway() as running:
+        assert ask(running, key) == [ALLOWED] * 5
+        slowest = 0.0
+        with frozen(cluster):
+            # The first finds an open connection, the next must make one.
+            for _ in range(2):
+                began = time.monotonic()
+                assert ask(running, key) == [REFUSED] * 5
+                slowest = max(slowest, time.monotonic() - began)
+            assert (status(running, "/health/ready"), status(running, "/health/live")) == (503, 200)
+        seconds = recovers(running, key)
+    # What was under way when it froze was committed once it thawed: a row without an answer, never the reverse.
+    assert allowed_rows(key) >= 6
+    figure(f"database frozen: refused within {slowest:.1f} s, allowed again {seconds:.1f} s after")
+
+
+def test_a_flood_on_a_frozen_database_is_refused_in_time(
+    key: KeyAndToken, cluster: Cluster, figure: Callable[[str], None]
+) -> None:
+    connected, each = MAX_QUEUE // MAX_WAITING + 20, MAX_WAITING
+
+    async def flood(running: RunningGateway) -> list[float]:
+        async def one() -> float:
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            request = Asker(running.port).question(key.token)
+            began = time.monotonic()
+            writer.write(request * each)
+            for _ in range(each):
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 403 "), head
+                assert b"x-refusal: unavailable" in head
+                await reader.readexactly(len(b'{"code":"unavailable"}'))
+            writer.close()
+            return time.monotonic() - began
+
+        return await asyncio.gather(*(one() for _ in range(connected)))
+
+    with gateway() as running:
+        assert ask(running, key) == [ALLOWED] * 5
+        with frozen(cluster):
+            seconds = asyncio.run(flood(running))
+        recovers(running, key)
+    figure(f"{connected * each} calls on a frozen database: all refused within {max(seconds):.1f} s")
+    assert max(seconds) < LONGEST
+
+
+def test_a_read_only_database_refuses_until_it_can_be_written(key: KeyAndToken) -> None:
+    def the_gateway_reconnects() -> None:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'keyward-gateway'"
+            )
+        connections["default"].close()
+
+    (database,) = owner("SELECT quote_ident(current_database())")[0]
+    with gateway() as running:
+        assert ask(running, key) == [ALLOWED] * 5
+        owner(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        try:
+            the_gateway_reconnects()
+            # The first may still find the connection that was cut.
+            ask(running, key, 1)
+            assert ask(running, key) == [REFUSED] * 5
+        finally:
+            owner(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+        recovers(running, key)
+    assert allowed_rows(key) == 6
+
+
+def test_a_log_that_cannot_grow_refuses_until_it_can(key: KeyAndToken) -> None:
+    """As on a full disk the statement's rows find no place; here because the server's process may not extend a file."""
+    partition = f"audit_call_{owner('SELECT to_char(now(), $$YYYY_MM$$)')[0][0]}"
+    limit = 16 * 1024 * 1024
+    with gateway() as running:
+        assert ask(running, key) == [ALLOWED] * 5
+        # Past the limit, in small rows, which leave little room in their pages.
+        while owner(f"SELECT pg_relation_size('{partition}')")[0][0] < limit + 8192:
+            more_calls(a_call(None), 20_000)
+        (backend,) = owner("SELECT pid FROM pg_stat_activity WHERE application_name = 'keyward-gateway'")[0]
+        resource.prlimit(backend, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        answers: list[tuple[int, str]] = []
+        # A little room there is.
+        while REFUSED not in answers and len(answers) < 10_000:
+            answers += ask(running, key, 100)
+        assert set(answers) == {ALLOWED, REFUSED}
+        recovers(running, key)
+    assert allowed_rows(key) == answers.count(ALLOWED) + 6
+
+
+def test_a_month_without_its_partition_is_served_and_named(key: KeyAndToken) -> None:
+    partition = f"audit_call_{owner('SELECT to_char(now(), $$YYYY_MM$$)')[0][0]}"
+    owner(f"ALTER TABLE audit_call DETACH PARTITION {partition}")
+    owner(f"DROP TABLE {partition}")
+
+    async def asked(running: RunningGateway) -> tuple[Answer, Answer]:
+        async with Asker(running.port) as asker:
+            return await asker.verify(key.token), await asker.get("/health/ready")
+
+    with gateway() as running:
+        answer, ready = asyncio.run(asked(running))
+    assert (answer.status, ready.status) == (200, 200)
+    assert partition.encode() in ready.body
+    request_id = answer.headers["x-request-id"]
+    place = "SELECT tableoid::regclass::text FROM audit_call WHERE request_id = %s"
+    assert owner(place, request_id) == [("audit_call_default",)]
+    ensure_partitions()
+    assert owner(place, request_id) == [(partition,)]

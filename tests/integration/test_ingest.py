@@ -1,0 +1,267 @@
+"""`manage.py ingest_access_log`: the three late columns, once; what matches nothing is kept; nothing stops it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+
+from audit import late
+from audit.models import Call, Event, Unmatched
+from audit.request_id import new_request_id
+from tests.logbook import a_call
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def line(request_id: UUID | str, status: int = 200, duration_ms: float = 1.5, size: int = 10) -> str:
+    fields = {"request_id": str(request_id), "status": status, "duration_ms": duration_ms, "bytes": size}
+    return json.dumps(fields) + "\n"
+
+
+def ingest(file: Path, **options: bool) -> tuple[str, str]:
+    said, complained = io.StringIO(), io.StringIO()
+    call_command("ingest_access_log", str(file), stdout=said, stderr=complained, **options)
+    return said.getvalue(), complained.getvalue()
+
+
+def late_columns(request_id: UUID) -> tuple[int | None, float | None, int | None]:
+    return Call.objects.values_list("status", "duration_ms", "bytes").get(request_id=request_id)
+
+
+def counted() -> dict[str, object]:
+    data = json.loads(Event.objects.filter(name="access_log.ingested").latest("seq").body)["data"]
+    return {name: value for name, value in data.items() if value and name != "source"}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "access.log"
+
+
+def test_a_call_gets_what_the_proxy_says_and_nothing_else_changes(log):
+    request_id, other = a_call(None), a_call(None)
+    before = Call.objects.values().get(request_id=request_id)
+    log.write_text(line(request_id, 201, 12.75, 4096))
+    said, complained = ingest(log)
+    assert Call.objects.values().get(request_id=request_id) == before | {
+        "status": 201, "duration_ms": 12.75, "bytes": 4096,
+    }  # fmt: skip
+    assert late_columns(other) == (None, None, None)
+    assert said.startswith("1 lines: 1 calls filled in, 0 had")
+    assert complained == ""
+    assert counted() == {"lines": 1, "filled": 1}
+
+
+def test_the_same_lines_again_change_nothing_and_the_first_value_stays(log):
+    request_id = a_call(None)
+    log.write_text(line(request_id, 200) + line(request_id, 500))
+    ingest(log)
+    assert late_columns(request_id)[0] == 200
+    assert counted() == {"lines": 2, "filled": 1, "already": 1}
+    log.write_text(line(request_id, 503))
+    ingest(log)
+    assert late_columns(request_id)[0] == 200
+    assert counted() == {"lines": 1, "already": 1}
+
+
+def test_what_matches_no_call_is_kept_and_counted_and_tried_again(log):
+    log.write_text(line(request_id := UUID(new_request_id()), 404))
+    ingest(log)
+    ingest(log)
+    assert list(Unmatched.objects.values_list("request_id", "status")) == [(request_id, 404)]
+    assert counted() == {"lines": 1, "unmatched": 1}
+    a_call(None, request_id=request_id)
+    log.write_text("")
+    ingest(log)
+    assert late_columns(request_id) == (404, 1.5, 10)
+    assert not Unmatched.objects.exists()
+    assert counted() == {"filled": 1}
+
+
+def test_only_the_newest_that_match_nothing_are_kept(log, monkeypatch):
+    monkeypatch.setattr(late, "KEPT_UNMATCHED", 3)
+    ids = [UUID(new_request_id()) for _ in range(5)]
+    for request_id in ids:
+        log.write_text(line(request_id))
+        ingest(log)
+    assert set(Unmatched.objects.values_list("request_id", flat=True)) == set(ids[2:])
+
+
+def test_lines_that_cannot_be_read_are_named_and_the_others_count(log):
+    request_id = a_call(None)
+    log.write_bytes(
+        b"127.0.0.1 - - GET /customers?token=kw_secret 200\n\n"
+        + line(request_id).encode()
+        + b'{"request_id": "-", "status": 503}\n'
+        + line(request_id, status=9999).encode()
+        + b"\xff\xff\0\n"
+        + line(request_id).encode()[:40]
+    )
+    said, complained = ingest(log)
+    assert late_columns(request_id)[0] == 200
+    assert [text.partition(":")[0] for text in complained.splitlines()] == ["Line 1", "Line 5", "Line 6", "Line 7"]
+    assert "status is '9999'; it has to be a status such as 200" in complained
+    assert "kw_secret" not in complained + said
+    assert counted() == {"lines": 6, "filled": 1, "without_id": 1, "unreadable": 4}
+
+
+def test_many_unreadable_lines_are_named_up_to_a_hundred(log):
+    log.write_text("x\n" * 500)
+    _, complained = ingest(log)
+    assert len(complained.splitlines()) == 101
+    assert counted() == {"lines": 500, "unreadable": 500}
+
+
+def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
+    with pytest.raises(CommandError, match=r"none\.log cannot be read: No such file or directory"):
+        ingest(tmp_path / "none.log")
+
+
+def test_calls_of_different_months_are_found(log):
+    months = [datetime(2031, 1, 15, tzinfo=UTC), datetime(2031, 3, 15, tzinfo=UTC)]
+    ids = []
+    for at in months:
+        stamp = f"{int(at.timestamp() * 1000):012x}"
+        request_id = UUID(f"{stamp[:8]}-{stamp[8:]}-{new_request_id()[14:]}")
+        a_call(None, time=at + timedelta(milliseconds=3), request_id=request_id)
+        ids.append(request_id)
+    log.write_text("".join(map(line, ids)))
+    ingest(log)
+    assert [late_columns(request_id)[0] for request_id in ids] == [200, 200]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_row_far_from_its_request_id_s_time_is_no_match(log, hours):
+    request_id = UUID(new_request_id())
+    a_call(None, time=datetime.now(UTC) + timedelta(hours=hours), request_id=request_id)
+    log.write_text(line(request_id))
+    ingest(log)
+    assert counted() == {"lines": 1, "unmatched": 1}
+
+
+def test_a_batch_is_one_statement_over_the_log(log, django_assert_max_num_queries):
+    ids = [a_call(None) for _ in range(300)]
+    log.write_text("".join(map(line, ids)))
+    with django_assert_max_num_queries(12):
+        ingest(log)
+    assert Call.objects.filter(status=200).count() >= 300
+    assert counted() == {"lines": 300, "filled": 300}
+
+
+def test_a_log_without_statistics_is_not_gone_through_for_each_line():
+    """It took a quarter of a minute for a thousand lines and thirty thousand rows."""
+    values = dict.fromkeys(("first", "last"), time.time()) | {
+        "request_ids": [UUID(new_request_id()) for _ in range(1000)],
+        "statuses": [200] * 1000, "durations": [1.0] * 1000, "sizes": [1] * 1000,
+    }  # fmt: skip
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(late.NO_PRODUCT)
+        cursor.execute("EXPLAIN " + late.FILL, values)
+        assert "Nested Loop" not in str(cursor.fetchall())
+
+
+def test_two_at_once_fill_each_call_once(log, tmp_path):
+    ids = [a_call(None) for _ in range(2000)]
+    other = tmp_path / "other.log"
+    log.write_text("".join(line(request_id, 200) for request_id in ids))
+    other.write_text("".join(line(request_id, 201) for request_id in reversed(ids)))
+    running = [command(str(file)) for file in (log, other)]
+    said = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert sum(int(text.split(" lines: ")[1].split(" ")[0]) for text in said) == 2000
+    assert not Call.objects.filter(request_id__in=ids, status=None).exists()
+
+
+def command(*arguments: str, **pipes: int) -> subprocess.Popen[str]:
+    """The command as an operator runs it, over the tests' database."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "ingest_access_log", *arguments],
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **pipes,
+    )
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_standard_input_is_read_to_its_end():
+    request_id = a_call(None)
+    process = command(stdin=subprocess.PIPE)
+    said, _ = process.communicate(line(request_id), timeout=60)
+    assert (process.returncode, late_columns(request_id)[0]) == (0, 200)
+    assert said.startswith("1 lines: 1 calls filled in")
+
+
+def test_it_follows_a_file_through_rotation_and_emptying_until_it_is_told_to_stop(log):
+    first, half, renamed, new, emptied = (a_call(None) for _ in range(5))
+    log.write_text(line(first))
+    process = command(str(log), "--follow")
+    try:
+        wait_for(lambda: late_columns(first)[0] == 200)
+        with log.open("a") as writing:
+            # A line that is not whole yet is waited for.
+            writing.write(line(half)[:30])
+            writing.flush()
+            time.sleep(0.5)
+            writing.write(line(half)[30:])
+            writing.flush()
+            wait_for(lambda: late_columns(half)[0] == 200)
+            # Renamed: the writer goes on with the old file until it opens the new one.
+            log.rename(log.with_suffix(".1"))
+            time.sleep(0.5)
+            writing.write(line(renamed))
+        log.write_text(line(new))
+        wait_for(lambda: late_columns(renamed)[0] == late_columns(new)[0] == 200)
+        log.write_text("")
+        time.sleep(0.6)
+        with log.open("a") as writing:
+            writing.write(line(emptied))
+        wait_for(lambda: late_columns(emptied)[0] == 200)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    assert "5 lines: 5 calls filled in" in said
+    assert counted() == {"lines": 5, "filled": 5}
+
+
+def test_who_follows_waits_for_a_database_that_is_away(log, monkeypatch):
+    from django.db import OperationalError
+
+    request_id = a_call(None)
+    log.write_text(line(request_id))
+    real, failures = late.complete, [OperationalError("away"), OperationalError("away")]
+
+    def complete(lines):
+        if failures:
+            raise failures.pop()
+        return real(lines)
+
+    monkeypatch.setattr(late, "complete", complete)
+    monkeypatch.setattr("audit.management.commands.ingest_access_log.RETRY_SECONDS", 0.05)
+    stop = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))
+    stop.start()
+    _, complained = ingest(log, follow=True)
+    assert late_columns(request_id)[0] == 200
+    assert complained.count("trying again") == 2

@@ -1,0 +1,34 @@
+"""A real HAProxy that runs deploy/haproxy/ as it is, but for the ports, the folder and the secret."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.gateways import SECRET, free_port
+from tests.proxies.program import DEPLOY, Proxy, changed, find, folder, running
+
+PROGRAM = find("haproxy")
+
+
+@contextmanager
+def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Proxy]:
+    assert PROGRAM is not None
+    deployed, port = DEPLOY / "haproxy", free_port()
+    with folder("haproxy") as where:
+        shutil.copy(deployed / "keyward.lua", where)
+        (where / "keyward-secret").write_text(f"{secret}\n")
+        text = (deployed / "haproxy.cfg").read_text()
+        places = {
+            "abns@keyward": f"abns@keyward-{port}",
+            "server gateway 127.0.0.1:8001": f"server gateway 127.0.0.1:{gateway}",
+            "KEYWARD_SECRET_FILE /etc/haproxy/": f"KEYWARD_SECRET_FILE {where}/",
+            "lua-load-per-thread /etc/haproxy/": f"lua-load-per-thread {where}/",
+            "    bind :8080\n": f"    bind 127.0.0.1:{port}\n",
+            "server api 127.0.0.1:9000": f"server api 127.0.0.1:{upstream}",
+        }
+        (where / "haproxy.cfg").write_text(changed(text, places))
+        with running([PROGRAM, "-f", "haproxy.cfg"], where, port):
+            # It writes them to standard output, and so does this file.
+            yield Proxy("haproxy", port, where / "said.txt")

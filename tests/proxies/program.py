@@ -1,0 +1,101 @@
+"""A proxy's program for the time of a test, and the example API behind it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from examples.upstream import Handler, Server
+from tests.gateways import ROOT
+
+DEPLOY = ROOT / "deploy"
+READY_SECONDS = 20
+
+
+def find(name: str) -> str | None:
+    """The program beside this Python, where wheels put theirs, or wherever the system has it."""
+    return shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin")
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One that runs: its kind, its port, and where it writes a line for each call."""
+
+    kind: str
+    port: int
+    access_log: Path
+
+
+def changed(text: str, changes: Mapping[str, str]) -> str:
+    """A deployed file with a test's ports. What is not there exactly once is a changed file: look again."""
+    for deployed, tested in changes.items():
+        assert text.count(deployed) == 1, deployed
+        text = text.replace(deployed, tested)
+    return text
+
+
+@contextmanager
+def folder(kind: str) -> Iterator[Path]:
+    """The folder that a proxy runs in; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f"keyward-{kind}-") as name:
+        yield Path(name)
+
+
+@contextmanager
+def running(command: list[str], where: Path, port: int, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """The program, from when it listens on `port` until the test is done with it, however that ends."""
+    said = where / "said.txt"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=where,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_listening(process, port, said)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(f"{process.args} did not start: {said.read_text()[-4000:]}")
+
+
+@contextmanager
+def upstream() -> Iterator[int]:
+    """The port of the example API, which says in its answers what reached it."""
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield int(server.server_port)
+        server.shutdown()
+        thread.join()
