@@ -42,7 +42,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
     if not keys.is_valid():
         return answer(request, "list", {"filter": keys}, 400)
     chosen = _chosen(request, keys, asked)
-    found = list(chosen.values_list("pk", "name")[: MOST_AT_ONCE + 1])
+    found = sorted(chosen.values_list("pk", "name")[: MOST_AT_ONCE + 1], key=lambda key: (key[1].lower(), key[0]))
     # Yes was said to so many; if there are more or fewer by now, it is asked for again.
     same = asked.get("count") == str(len(found))
     if request.method == "POST" and found and same and len(found) <= MOST_AT_ONCE:

@@ -36,12 +36,22 @@ def key_list(request: SignedIn) -> HttpResponse:
     apis = list(apis_of(request.user))
     everyones = has(request.user, Permission.KEYS_SEE)
     keys = KeyFilter(request.GET, visible_to(request.user), account=account, apis=apis, everyones=everyones)
-    context = {"filter": keys, "apis": apis, "account": account, "may_change": may_change(request)}
+    tab = keys.tab
+    context = {
+        "filter": keys,
+        "apis": apis,
+        "tab": tab,
+        "tab_rules": Policy.read(tab.policy) if tab else None,
+        "owners": owners_of(account) if everyones else [],
+        "account": account,
+        "add": _add(request, [tab] if tab else apis),
+        "may_change": may_change(request),
+        "may_see_log": has(request.user, Permission.LOG_SEE),
+    }
     if not keys.is_valid():
         return answer(request, "list", context, 400)
     rows = keys.rows()
-    rules = {api.pk: Policy.read(api.policy) for api in {*apis, *(key.api for key in rows)}}
-    tab = keys.tab
+    rules = {api.pk: Policy.read(api.policy) for api in {key.api for key in rows}}
     return answer(
         request,
         "list",
@@ -49,12 +59,7 @@ def key_list(request: SignedIn) -> HttpResponse:
         | {
             "rows": [(key, rules[key.api_id]) for key in rows],
             "headings": keys.headings,
-            "tab": tab,
-            "tab_rules": rules[tab.pk] if tab else None,
-            "add": _add(request, [tab] if tab else apis),
-            "owners": owners_of(account) if everyones else [],
-            "may_see_log": has(request.user, Permission.LOG_SEE),
-            "may_disable": has(request.user, Permission.KEYS_DISABLE) and _inactive(request) == "",
+            "may_disable": has(request.user, Permission.KEYS_DISABLE) and not _inactive(request),
             "may_export": has(request.user, Permission.LISTS_EXPORT),
         }
         | keys.neighbours,

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, Invitation, User
+from keys.ip_lists.entries import Entry
 from keys.models import Address, Api, Enablement, IpList, IpListEntry, Key, KeyModule, Secret
 from tests.access.table import TABLE, Persona
 from tests.access.world import World, a_world
@@ -139,6 +140,13 @@ def test_a_field_that_no_form_has_does_nothing(worlds: tuple[World, World], figu
         reverse("key-disable", args=[home.objects["key"]]): {},
         reverse("invitation", args=[home.objects["invitation link"]]): {"nickname": "New", "password": PASSWORD},
     }
+    for route, of, given in (
+        ("ip-list-new", None, {"name": "Probed", "addresses": "192.0.2.1"}),
+        ("ip-list-edit", "IP list", {"name": "Probed", "version": "1"}),
+        ("ip-entry-new", "IP list", {"network": "192.0.2.1", "enabled": "on"}),
+        ("ip-entry-edit", "IP entry", {"network": "192.0.2.1", "stamp": entry_stamp(home)}),
+    ):
+        forms[reverse(route, args=home.objects[of].split("/") if of else [])] = given
     count, wrong = 0, []
     for path, given in forms.items():
         browser = Client() if "invitation" in path else client
@@ -152,6 +160,10 @@ def test_a_field_that_no_form_has_does_nothing(worlds: tuple[World, World], figu
     figure(f"{count} probes with fields that are not on the form: no effect")
     assert wrong == []
     assert count >= 200
+
+
+def entry_stamp(world: World) -> str:
+    return Entry.of(IpListEntry.objects.get(pk=world.objects["IP entry"].split("/")[1])).stamp
 
 
 def _after(client: Client, path: str, given: dict[str, Any]) -> list[Any]:
@@ -168,4 +180,6 @@ def _after(client: Client, path: str, given: dict[str, Any]) -> list[Any]:
             list(User.objects.order_by("email").values_list(*people)),
             list(Invitation.objects.order_by("email").values_list("email", "account", "roles", "inviter")),
             list(Key.objects.order_by("created_at").values_list(*columns, *flags)),
+            list(IpList.objects.order_by("created_at").values_list("account", "name", "description", "version")),
+            list(IpListEntry.objects.order_by("created_at").values_list("ip_list__name", "network", "enabled")),
         ]

@@ -58,6 +58,7 @@ def test_a_list_is_made_and_filled_by_pasting(page: Page, sign_in: SignIn, alice
     assert_accessible(page)
 
     page.get_by_role("link", name="Import").click()
+    expect(page.get_by_label("Paste entries")).to_be_visible()
     assert_accessible(page)
     page.get_by_label("Paste entries").fill(PASTED)
     page.get_by_role("button", name="Preview").click()
@@ -88,6 +89,7 @@ def test_a_list_in_use_lets_no_more_in_without_the_password(page: Page, sign_in:
     page.get_by_role("link", name="Offices", exact=True).click()
     expect(page.get_by_role("link", name="Invoice robot")).to_be_visible()
     page.get_by_role("link", name="Enable 2001:db8::/32").click()
+    expect(dialog.get_by_label("Your password")).to_be_visible()
     assert_accessible(page)
     dialog.get_by_label("Your password").fill("wrong")
     dialog.get_by_role("button", name="Yes, enable").click()

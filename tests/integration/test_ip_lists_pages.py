@@ -190,7 +190,8 @@ class TestAList:
 
         for rest in ("", "edit/", "delete/", "import/", "entries/new/", "entries/delete/"):
             assert client.get(f"/ip-lists/{foreign.pk}/{rest}").status_code == 404
-        assert client.get(f"/ip-lists/delete/?list={foreign.pk}").status_code == 400
+        assert "No list was ticked" in text(client.get(f"/ip-lists/delete/?list={foreign.pk}"))
+        assert client.post(f"/ip-lists/delete/?list={foreign.pk}").status_code == 422
 
 
 class TestMakingOne:
@@ -332,9 +333,9 @@ class TestSeveralAtOnce:
 
     @pytest.mark.parametrize("query", ["", "?entry=0", "?entry=x", "?entry=99999999999999999999", "?every=1&q=zzz"])
     def test_says_when_nothing_is_chosen(self, client: Client, offices: IpList, query: str) -> None:
-        for ask in (client.get, client.post):
+        for ask, status in ((client.get, 200), (client.post, 422)):
             page = ask(f"/ip-lists/{offices.pk}/entries/delete/{query}")
-            assert page.status_code == 400
+            assert page.status_code == status
             assert "No entry was ticked" in text(page)
         assert offices.entries.count() == 2
 
@@ -345,7 +346,7 @@ class TestSeveralAtOnce:
         assert entries(offices) == {("203.0.113.7/32", "", False)}
 
     def test_a_filter_that_means_nothing_chooses_nothing(self, client: Client, offices: IpList) -> None:
-        assert client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1&state=dead").status_code == 400
+        assert client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1&state=dead").status_code == 422
         assert offices.entries.count() == 2
 
     def test_lists_are_deleted_but_not_those_in_use(

@@ -99,7 +99,7 @@ def _delete(request: SignedIn, lists: list[IpList]) -> HttpResponse:
     """Asks, or does it. Where one is in use, none is deleted; the dialog offers the others."""
     if request.method != "POST" or not lists:
         users = {ip_list: list(ip_lists.keys_using(ip_list).order_by("name", "pk")) for ip_list in lists}
-        return _delete_dialog(request, lists, users, 200 if lists else 400)
+        return _delete_dialog(request, lists, users, status_of(request))
     try:
         chosen = [ip_list.pk for ip_list in lists]
         count = ip_lists.delete_lists(account=account_of(request), lists=chosen, by=request.actor)

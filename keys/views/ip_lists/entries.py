@@ -141,7 +141,7 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
         "last": deed is not ENABLE and live and len(live) == ip_list.live_count,
     }
     title = f"{deed.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"
-    return dialog(request, "ip_entries", title, context, status_of(request) if numbers else 400)
+    return dialog(request, "ip_entries", title, context, status_of(request))
 
 
 def _chosen(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:

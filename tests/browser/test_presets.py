@@ -1,0 +1,274 @@
+"""A key of each preset in a browser: added in its own words, used, edited, changed, disabled, deleted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from accounts.permissions import Role
+from keys.models import IpList, IpListEntry, Key
+from tests.browser.accessibility import assert_accessible
+from tests.gateways import SECRET, gateway
+from tests.keys_made import api_for
+from tests.people import PASSWORD, a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
+# What is seen in front of More settings, in its order; * at what must be filled in.
+SEEN = """form => [...form.querySelectorAll('.field > label, .field > .label, .field > legend')]
+    .filter(label => label.checkVisibility() && !label.closest('details, .confirm'))
+    .map(label => {
+        const copy = label.cloneNode(true);
+        copy.querySelectorAll('.optional').forEach(word => word.remove());
+        return copy.textContent.trim() + (label.classList.contains('must') ? '*' : '');
+    })"""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a preset's form shows and says, and what a person does in it."""
+
+    asks: list[str]
+    says: list[str]
+    fill: Callable[[Locator], None]
+    settled: list[str]
+    edit: Callable[[Locator], None]
+    edited: dict[str, Any]
+    noun: str = "API key"
+    # After the edit.
+    name: str = "Robot"
+    revealable: bool = True
+    # A call that the key may make, where the gateway takes its credential as Bearer.
+    call: str = ""
+
+
+def _add_address(form: Locator, label: str, address: str) -> None:
+    form.get_by_role("textbox", name=label).fill(address)
+    form.locator(".entries").get_by_role("button", name="Add", exact=True).click()
+
+
+def _pbx(form: Locator) -> None:
+    form.get_by_label("Username").fill("Robot")
+    _add_address(form, "API User IP ACL", "203.0.113.0/24")
+    form.get_by_label("HLR Lookup").check()
+    expect(form.get_by_label("Active?")).to_be_checked()
+
+
+def _billing(form: Locator) -> None:
+    form.get_by_label("Application name").fill("Robot")
+    form.get_by_label("Application website").fill("https://robot.example")
+    form.get_by_label("Platform").select_option(label="Server")
+
+
+def _sip(form: Locator) -> None:
+    form.get_by_label("Name").fill("Robot")
+    form.get_by_label("Expiration").select_option(label="1 year")
+    _some_modules(form, "Account Reader")
+
+
+def _lms(form: Locator) -> None:
+    form.get_by_label("Nickname").select_option(label="Olga")
+    _some_modules(form, "Detailed Reports", "Buyer List")
+    form.get_by_label("Allow to download call recordings").check()
+
+
+def _lynx(form: Locator) -> None:
+    form.get_by_label("Nickname").select_option(label="Olga")
+    _some_modules(form, "Summary Reports", "Offer List")
+
+
+def _textpeak(form: Locator) -> None:
+    form.get_by_label("API key name").fill("Robot")
+
+
+def _some_modules(form: Locator, *names: str) -> None:
+    form.get_by_label("Only those ticked").check()
+    for name in names:
+        form.get_by_label(name, exact=True).check()
+
+
+def _pick_list(form: Locator) -> None:
+    form.locator("[data-picker-choice]").select_option(label="Office")
+    form.locator("[data-picker-add]").click()
+
+
+def _restrict_under_more(form: Locator) -> None:
+    form.get_by_text("More settings").click()
+    _add_address(form, "IP ACL", "203.0.113.7")
+
+
+PRESETS = {
+    "cloud-pbx": Expected(
+        asks=["Username*", "Realm", "API User IP ACL*", "Mask Phone Number", "HLR Lookup", "Active?"],
+        says=["203.0.113.7, 203.0.113.0/24 or 2001:db8:7::/48", "it can't be changed"],
+        fill=_pbx,
+        settled=["Robot", "API"],
+        edit=lambda form: form.get_by_label("Mask Phone Number").check(),
+        edited={"mask_phone": True, "hlr_lookup": True},
+        noun="API user",
+        revealable=False,
+    ),
+    "billing": Expected(
+        asks=["Application name*", "Application website", "Platform*", "IP ACL"],
+        says=["Without any, and without an IP list: any address."],
+        fill=_billing,
+        settled=[],
+        edit=lambda form: form.get_by_label("Platform").select_option(label="Desktop"),
+        edited={"fields": {"website": "https://robot.example", "platform": "desktop"}},
+        call="/customers",
+    ),
+    "sip-caller": Expected(
+        asks=["Name*", "Expiration*", "Roles*", "Roles of this key"],
+        says=["can't be extended", "can't be changed"],
+        fill=_sip,
+        settled=["Account Reader"],
+        edit=lambda form: form.get_by_label("Name").fill("Autodialer"),
+        edited={"name": "Autodialer", "all_modules": False},
+        name="Autodialer",
+        revealable=False,
+        call="/v1/accounts/7/campaigns",
+    ),
+    "lms-call-logic": Expected(
+        asks=["Nickname*", "Categories*", "Categories of this key", "Allow to download call recordings"],
+        says=["A user of the account, whose nickname the key is called by."],
+        fill=_lms,
+        settled=["Olga"],
+        edit=lambda form: form.get_by_label("Buyer List", exact=True).uncheck(),
+        edited={"recordings": True, "all_modules": False},
+        name="Olga",
+    ),
+    "lynx": Expected(
+        asks=["Nickname*", "Categories*", "Categories of this key"],
+        says=["A user of the account, whose nickname the key is called by."],
+        fill=_lynx,
+        settled=["Olga"],
+        edit=_restrict_under_more,
+        edited={"all_modules": False, "recordings": False},
+        name="Olga",
+    ),
+    "textpeak": Expected(
+        asks=["API key name*", "IP ACL"],
+        says=[],
+        fill=_textpeak,
+        settled=[],
+        edit=_pick_list,
+        edited={"all_modules": True},
+        call="/api/v1/messages",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def asked() -> Iterator[Callable[[str, str, str], tuple[int, str]]]:
+    """`asked(api, token, path)`: what a gateway answers, and why."""
+    gateways: list[Any] = []
+
+    def ask(api: str, token: str, path: str) -> tuple[int, str]:
+        if not gateways:
+            opened = gateway()
+            gateways.extend((opened, opened.__enter__()))
+        headers = {
+            "X-Gateway-Secret": SECRET,
+            "X-Original-Method": "GET",
+            "X-Original-URI": path,
+            "X-Forwarded-For": "203.0.113.7",
+            "Authorization": f"Bearer {token}",
+        }
+        with closing(HTTPConnection("127.0.0.1", gateways[1].port, timeout=10)) as connection:
+            connection.request("GET", f"/v1/verify/{api}", headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers.get("X-Refusal", "")
+
+    yield ask
+    if gateways:
+        gateways[0].__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("slug", sorted(PRESETS))
+def test_a_key_lives_in_the_words_of_its_preset(
+    slug: str,
+    page: Page,
+    live_server: Any,
+    sign_in: Callable[[Page, str, str], None],
+    asked: Callable[[str, str, str], tuple[int, str]],
+) -> None:
+    expected = PRESETS[slug]
+    account = an_account()
+    alice = a_user(account, "Alice", Role.ADMINISTRATOR)
+    a_user(account, "Olga")
+    office = IpList.objects.create(account=account, name="Office")
+    IpListEntry.objects.create(ip_list=office, network=ip_network("203.0.113.0/24"))
+    api_for(account, slug)
+
+    def allowed(token: str) -> tuple[int, str]:
+        return asked(slug, token, expected.call) if expected.call else (200, "")
+
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/")
+    page.get_by_role("link", name=f"Add {expected.noun}").first.click()
+    panel, modal = page.locator("#panel"), page.locator("#modal")
+    form = panel.locator("form").first
+    expect(form.get_by_role("button", name="Create")).to_be_visible()
+    assert form.evaluate(SEEN) == expected.asks
+    for words in expected.says:
+        expect(form.get_by_text(words).first).to_be_visible()
+    # Created
+    expected.fill(form)
+    form.get_by_label("Your password").fill(PASSWORD)
+    assert_accessible(page)
+    form.get_by_role("button", name="Create").click()
+    expect(panel.get_by_text("Keep your access token private")).to_be_visible()
+    expect(panel.get_by_text("It is not stored, will not be shown again")).to_have_count(
+        0 if expected.revealable else 1
+    )
+    expect(panel.get_by_role("button", name="Copy").first).to_be_visible()
+    first = panel.locator("[data-secret-value]").first.inner_text()
+    assert TOKEN.fullmatch(first)
+    assert allowed(first) == (200, "")
+    panel.get_by_role("link", name="Open the key").click()
+    expect(page.get_by_role("link", name="Edit", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Show token")).to_have_count(1 if expected.revealable else 0)
+    assert first not in page.content()
+    # Edited, so that nothing more is let in
+    page.get_by_role("link", name="Edit", exact=True).click()
+    expect(form.get_by_role("button", name="Save changes")).to_be_visible()
+    for text in expected.settled:
+        expect(form.locator(".field > span:not(.label)", has_text=re.compile(f"^{text}$"))).to_be_visible()
+    expected.edit(form)
+    form.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text(f"{expected.name} is saved")).to_be_visible()
+    key = Key.objects.get()
+    assert (key.name, key.version) == (expected.name, 2)
+    assert {name: getattr(key, name) for name in expected.edited} == expected.edited
+    # Changed
+    page.get_by_role("link", name="Change API key", exact=True).click()
+    form.get_by_label("Your password").fill(PASSWORD)
+    form.get_by_role("button", name="Yes, change API key").click()
+    expect(panel.get_by_text("The old secret is refused from now on.")).to_be_visible()
+    second = panel.locator("[data-secret-value]").first.inner_text()
+    assert TOKEN.fullmatch(second)
+    assert second != first
+    assert allowed(second) == (200, "")
+    if expected.call:
+        assert allowed(first) == (401, "secret_retired")
+    panel.get_by_role("link", name="Open the key").click()
+    # Disabled
+    page.get_by_role("link", name="Disable", exact=True).click()
+    modal.get_by_role("button", name="Yes, disable").click()
+    expect(page.get_by_text(f"{expected.name} is disabled")).to_be_visible()
+    if expected.call:
+        assert allowed(second) == (401, "key_disabled")
+    # Deleted
+    page.get_by_role("link", name="Delete", exact=True).click()
+    modal.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text(f"{expected.name} is deleted")).to_be_visible()
+    if expected.call:
+        assert allowed(second) == (401, "invalid_credentials")
