@@ -12,17 +12,17 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "invalid_credentials": (
         "The credentials are not valid",
-        "There were none, more than one, or of another kind than {api} takes; or they belong to no live key of it.",
+        "They were of another kind than {api} takes, malformed, or belong to no key of it.",
     ),
     "stale_timestamp": (
         "The request's time is not now",
-        "The secret matched, but the timestamp is more than 300 seconds off, or the link is outside its time.",
+        "{key} signed it, but its timestamp was more than 300 seconds off.",
     ),
     "secret_retired": (
         "The secret is retired",
         "It was a secret of {key} once; the key was changed since, and its overlap is over.",
     ),
-    "account_inactive": ("The account is not active", "{account} was not active, or may not use {api}."),
+    "account_inactive": ("The account is not active", "{account} was not active, or {api} was not enabled for it."),
     "owner_inactive": ("The key's owner is not active", "{key} belongs to {owner}, who was deactivated."),
     "key_disabled": ("The key is disabled", "The secret matched, but {key} was disabled."),
     "key_expired": ("The key has expired", "The secret matched, but {key} was past its expiry."),
@@ -33,14 +33,24 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "module_not_granted": (
         "The route is not granted",
-        "{method} {path} belongs to {module}, which {key} is not granted.",
+        "{method} {path} belongs to the module {module}, which {key} was not granted.",
     ),
     "recordings_not_allowed": (
         "Recordings are not allowed",
-        "{key} is not allowed to download call recordings.",
+        "{method} {path} is a call recording, and {key} was not allowed to download recordings.",
     ),
     "unavailable": ("The gateway could not decide", "It refused the call, because it could not ask its database."),
 }
+
+ALLOWED = (
+    "The credentials of {key} matched; account, owner, key and expiry were good, {client_address} was let in, and "
+    "{granted}."
+)
+# What was seen in calls of a reason that has more than one cause, by what the row says.
+NO_CREDENTIALS = "There were none that {api} could use, or more than one."
+NOT_PROVED = "They name {key}, but hold no live secret of it; or it was deleted, or is not a key of {api}."
+LINK_OUT_OF_TIME = "{key} signed the link, but its time was over, or more than 7 days ahead."
+UNLISTED = "{method} {path} is in no module of {api}, and routes that no module has are denied."
 
 
 def heading(call: Call) -> str:
@@ -51,22 +61,36 @@ def heading(call: Call) -> str:
 
 def why(call: Call) -> str:
     """What the deciding check saw."""
-    if call.decision == "allowed":
-        seen = f"The credentials of {_key(call)} matched; account, owner, key and expiry were good"
-        return f"{seen}, {call.client_address} was let in, and {call.module or 'the route'} is granted."
-    told = REFUSED.get(call.reason, ("", "Its code is {reason}."))[1]
-    return told.format(
+    told = ALLOWED if call.decision == "allowed" else _seen(call)
+    text = told.format(
         api=call.api or "the API",
-        key=_key(call),
-        account=call.account or "The account",
+        key=f"the key “{call.key_name}”" if call.key_name else "the key",
+        account=f"the account {call.account}" if call.account else "the account",
         owner=call.owner or "someone",
         client_address=call.client_address or "an unreadable address",
         method=call.method,
         path=call.path,
-        module=f"the module {call.module}" if call.module else "no module",
+        module=call.module,
+        granted=_granted(call),
         reason=call.reason,
     )
+    return text[:1].upper() + text[1:]
 
 
-def _key(call: Call) -> str:
-    return f"the key “{call.key_name}”" if call.key_name else "the key"
+def _seen(call: Call) -> str:
+    match call.reason:
+        case "invalid_credentials" if call.key_id:
+            return NOT_PROVED
+        case "invalid_credentials" if not call.credential:
+            return NO_CREDENTIALS
+        case "stale_timestamp" if call.credential == "recording":
+            return LINK_OUT_OF_TIME
+        case "module_not_granted" if not call.module:
+            return UNLISTED
+    return REFUSED.get(call.reason, ("", "Its code is {reason}."))[1]
+
+
+def _granted(call: Call) -> str:
+    if call.credential == "recording":
+        return "recordings are allowed"
+    return f"the module {call.module} is granted" if call.module else "the route needs no module"
