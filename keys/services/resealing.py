@@ -27,6 +27,8 @@ from keys.services.secret import Ring, opened, ring_of, sealed_in
 
 BATCH = 500
 SAMPLE = 20
+# Version and number of the key, as a sealed form begins.
+UNDER = Substr("sealed", 1, HEADER_LENGTH, output_field=BinaryField())
 FIRST = uuid.UUID(int=0)
 
 
@@ -90,7 +92,7 @@ def reseal_batch(*, after: uuid.UUID = FIRST, by: Actor) -> Batch:
 def left() -> list[Left]:
     """What needs which key of which ring now."""
     sealing, signing = Counter[int](), Counter[int]()
-    prefixes = _sealed().values_list("under", "key__api_id").annotate(count=Count("pk")).order_by()
+    prefixes = _sealed().values_list(UNDER, "key__api_id").annotate(count=Count("pk")).order_by()
     rings = _rings()
     sealing.update(factors_by_number())
     for prefix, api, count in prefixes:
@@ -144,16 +146,14 @@ def _live() -> QuerySet[Secret]:
 
 
 def _sealed() -> QuerySet[Secret]:
-    """With `under`: version and number of the key, as the sealed form begins."""
-    under = Substr("sealed", 1, HEADER_LENGTH, output_field=BinaryField())
-    return _live().filter(sealed__isnull=False).annotate(under=under)
+    return _live().filter(sealed__isnull=False)
 
 
 def _stale() -> QuerySet[Secret]:
     newest = Q()
     for api, ring in _rings().items():
         newest |= Q(key__api_id=api, under=header(max(ring.keys)))
-    return _sealed().exclude(newest & Q(pepper_id=max(settings.TOKEN_PEPPERS)))
+    return _sealed().alias(under=UNDER).exclude(newest & Q(pepper_id=max(settings.TOKEN_PEPPERS)))
 
 
 def _rings() -> dict[int, Ring]:
