@@ -1,0 +1,61 @@
+"""The clock is the database's, also after this machine slept or a clock was set."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from audit.request_id import new_request_id
+from gateway.batch import Batch
+from gateway.connection import connect
+from keys.access import Call, Presented
+from keys.addresses import parse_address
+from keys.models import Key
+from tests.gateways import conninfo
+from tests.keyring import KeyAndToken, a_key, an_api
+from tests.people import a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def key() -> KeyAndToken:
+    account = an_account()
+    return a_key(account, a_user(account, "alice"), an_api())
+
+
+def ask(key: KeyAndToken, *offsets: float) -> list[str]:
+    """The refusal of a call after each jump of our idea of the database's clock, in seconds."""
+    seen = []
+
+    async def run() -> None:
+        batch = Batch(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS)
+        running = asyncio.create_task(batch.run())
+        for offset in offsets:
+            batch._clock_offset += offset
+            call = Call(
+                new_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
+                Presented("bearer", key.key.public_id, key.token),
+            )  # fmt: skip
+            decision, _ = await batch.submit("ledger", call)
+            seen.append(decision.reason)
+            assert abs(decision.now - timezone.now().timestamp()) < 2
+        batch.stop()
+        await running
+
+    asyncio.run(run())
+    return seen
+
+
+def test_an_expired_key_is_refused_however_slow_our_clock_is(key: KeyAndToken) -> None:
+    Key.objects.filter(pk=key.key.pk).update(expires_at=timezone.now() - timedelta(seconds=10))
+    assert ask(key, 0, -3600, -86_400) == ["key_expired"] * 3
+
+
+def test_a_good_key_is_let_in_however_fast_our_clock_is(key: KeyAndToken) -> None:
+    Key.objects.filter(pk=key.key.pk).update(expires_at=timezone.now() + timedelta(minutes=10))
+    assert ask(key, 0, 3600, 86_400, -3600) == [""] * 4
