@@ -53,12 +53,19 @@ class Chart:
     cut: datetime | None
     left_out: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """What there is to see, for who does not see it."""
+        span = f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"
+        return f"Calls from {span}: {self.allowed:,} allowed, {self.denied:,} denied"
+
 
 def of_log(account_id: int, calls: LogFilter) -> Chart:
     """Of the range and filters of the log's page; of the last 30 days where it has no range."""
-    until = calls.until or timezone.now()
+    until = (calls.until or timezone.now()).astimezone(UTC)
+    since = calls.since.astimezone(UTC) if calls.since else until - USUAL
     narrowed, left_out = narrowing(calls)
-    return _chart(account_id, calls.since or until - USUAL, until, left_out, **narrowed)
+    return _chart(account_id, since, until, left_out, **narrowed)
 
 
 def narrowing(calls: LogFilter) -> tuple[dict[str, str], tuple[str, ...]]:

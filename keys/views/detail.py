@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from accounts.policy import has
+from audit import charts
 from keys.about import last_events, lists_of
 from keys.addresses import shown, width_warning
 from keys.apis.policy import Field, Policy
@@ -35,6 +36,8 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "entries": [(shown(entry.network), width_warning(entry.network)) for entry in key.addresses.all()],
         "ip_lists": lists_of(key),
     }
+    if context["may_see_log"]:
+        context["chart"] = charts.of_key(key.account_id, key.public_id)
     if has(request.user, Permission.TRAIL_SEE):
         context["events"] = last_events(key)
     return answer(request, "detail", context)
