@@ -138,3 +138,22 @@ def durations(rows: QuerySet[Call]) -> list[tuple[str, int, float, float]]:
     with connections[rows.db].cursor() as cursor:
         cursor.execute(DURATIONS.replace("LOOKED_AT", sql), params)
         return cursor.fetchall()
+
+
+ADDRESSES = """
+    SELECT host(client_address), count(*), max(time) FROM (LOOKED_AT) AS looked_at WHERE matches AND decision = 'denied'
+    GROUP BY client_address ORDER BY 2 DESC, 3 DESC LIMIT %s
+"""
+MOST_ADDRESSES = 20
+
+
+def denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
+    """(client address, denied calls, the last of them), of the newest rows; the addresses with the most come first."""
+    looked_at = rows.order_by("-time").annotate(
+        matches=ExpressionWrapper(matching or Q(decision="denied"), output_field=BooleanField())
+    )
+    newest = looked_at.values("client_address", "time", "decision", "matches")[:LONGEST_LOOK]
+    sql, params = newest.query.sql_with_params()
+    with connections[rows.db].cursor() as cursor:
+        cursor.execute(ADDRESSES.replace("LOOKED_AT", sql), [*params, MOST_ADDRESSES])
+        return cursor.fetchall()

@@ -65,14 +65,19 @@ def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
 @require_safe
 @vary_on_headers("HX-Request")
 def log_chart(request: SignedIn) -> HttpResponse:
-    """The page's chart and response times, by the page's filters; fetched beside the page, which need not wait."""
+    """The page's chart and figures, by the page's filters; fetched beside the page, which need not wait."""
     account = own_account(request)
     calls = CallFilter(without(request.GET, "after"), selectors.calls(account.pk), mask=Mask.of(account))
     template = "audit/_chart.html" if request.htmx else "audit/chart.html"
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
     note_reading(request, CALLS.name, calls.active)
-    context = {"filter": calls, "chart": charts.of_log(account.pk, calls), "durations": selectors.durations(calls.qs)}
+    context = {
+        "filter": calls,
+        "chart": charts.of_log(account.pk, calls),
+        "durations": selectors.durations(calls.qs),
+        "addresses": selectors.denied_by_address(calls.qs, calls.matching),
+    }
     return render(request, template, context)
 
 
