@@ -8,7 +8,7 @@ from audit.models import Call
 REFUSED: dict[str, tuple[str, str]] = {
     "unreadable_request": (
         "The request could not be read",
-        "Its method, path, query, headers or client address were missing, contradictory or ambiguous: it was not judged.",
+        "Its method, path, query, headers or address were missing, contradictory or ambiguous, so it was not judged.",
     ),
     "invalid_credentials": (
         "The credentials are not valid",
