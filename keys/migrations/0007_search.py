@@ -3,6 +3,8 @@ names, owners, API IDs, states. Nothing waits for them: the indexes are made con
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
 from django.db.models import F, Q
@@ -44,10 +46,9 @@ $$;
 """
 
 
-def of_live_keys(name: str, *expressions: models.expressions.Combinable | str, **more: object) -> AddIndexConcurrently:
-    return AddIndexConcurrently(
-        "key", models.Index(*expressions, name=name, **{"condition": Q(deleted_at=None)} | more)
-    )
+def of_live_keys(name: str, *expressions: models.expressions.Combinable | str, **more: Any) -> AddIndexConcurrently:
+    options: dict[str, Any] = {"condition": Q(deleted_at=None)} | more
+    return AddIndexConcurrently("key", models.Index(*expressions, name=name, **options))
 
 
 class Migration(migrations.Migration):

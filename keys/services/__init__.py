@@ -1,6 +1,7 @@
 """The only door through which keys change. Pages, commands and Support's admin call the same functions.
 
-Order of locks: account, acting user, API, key, IP lists, chain. Every function is atomic and writes exactly one event, last.
+Order of locks: account, acting user, API, key, IP lists, chain. Every function is atomic and writes exactly one
+event, last.
 """
 
 from __future__ import annotations
