@@ -16,20 +16,30 @@ from audit.neutral import neutral_sql
 from audit.phones import END, SHORTEST, START
 
 TEXT = ""
-# A way of COPY that quotes nothing: no JSON holds a raw control character.
+# Characters that XML cannot hold, and what stands in their place.
+NOT_XML = "".join(map(chr, (*range(1, 9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)))
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # How a cell of a sheet begins and ends.
 CELL = ('<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>")
+# A way of COPY that quotes nothing: neither JSON nor a cell's XML holds such a character, or the end of a line.
 BARE = r"FORMAT csv, DELIMITER E'\x03', QUOTE E'\x04'"
 
 
 @dataclass(frozen=True)
 class Column:
     """`cell` is SQL over the row `c` that no spreadsheet takes for a formula, TEXT for what people typed; `value` is
-    the JSON value where that is not the cell's text; `masked` cells may hold phone numbers."""
+    the JSON value where that is not the cell's text; `masked` cells may hold phone numbers; `typed` ones hold what
+    people typed, though their SQL is given."""
 
     cell: str = TEXT
     value: str = ""
     masked: bool = False
+    typed: bool = False
+
+    @property
+    def people(self) -> bool:
+        """Whether it holds what people or programs outside chose."""
+        return self.typed or not self.cell
 
 
 @dataclass(frozen=True)
@@ -77,12 +87,16 @@ class Table:
         return _marked(f"c.{name}", cell) if masking and column.masked else cell
 
     def _sheet(self, name: str, masking: bool) -> str:
-        """The cell's XML. Excel reads `_x0041_` as a letter, so that such text must say what it is."""
+        """The cell's XML. Excel reads `_x0041_` as a letter, so that such text must say what it is; the ends of lines
+        are told in the same way, and what XML has no way to tell becomes U+FFFD."""
         column = self.columns[name]
-        text = f"replace(replace(({self._text(name)})::text, '&', '&amp;'), '<', '&lt;')"
-        if not column.cell:
-            decoded = rf"regexp_replace({text}, '_(x[0-9A-Fa-f]{{4}}_)', '_x005F_\1', 'g')"
-            text = rf"CASE WHEN c.{name} LIKE '%\_x%' THEN {decoded} ELSE {text} END"
+        raw = f"({self._text(name)})::text"
+        text = f"replace(replace({raw}, '&', '&amp;'), '<', '&lt;')"
+        if column.people:
+            told = rf"regexp_replace({text}, '_(x[0-9A-Fa-f]{{4}}_)', '_x005F_\1', 'g')"
+            told = f"replace(replace({told}, E'\\n', '_x000A_'), E'\\r', '_x000D_')"
+            told = f"translate({told}, '{NOT_XML}', '{REPLACEMENT * len(NOT_XML)}')"
+            text = f"CASE WHEN {raw} ~ '_x|[\n\r{NOT_XML}]' THEN {told} ELSE {text} END"
         if masking and column.masked:
             text = _marked(f"c.{name}", text)
         return f"coalesce('{CELL[0]}' || nullif({text}, '') || '{CELL[1]}', '<c/>')"
@@ -112,7 +126,7 @@ def _flag(name: str) -> Column:
 
 def _body(path: str) -> Column:
     """What an event's body alone holds."""
-    return Column(neutral_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'")
+    return Column(neutral_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'", typed=True)
 
 
 def _number(name: str) -> Column:
@@ -150,7 +164,7 @@ EVENTS = Table(
         "confirmed_by": _body("confirmed_by"),
         "address": Column("host(c.address)"),
         **{
-            name: Column(neutral_sql(f"coalesce(c.{name}, '')"), f"c.{name}")
+            name: Column(neutral_sql(f"coalesce(c.{name}, '')"), f"c.{name}", typed=True)
             for name in ("target_kind", "target_id", "target", "request_id")
         },
         "data": _body("data"),

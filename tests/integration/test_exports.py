@@ -43,6 +43,9 @@ HOSTILE = [
     "_x0041_",
     " a ",
     '"\\u0001x\\u0002"',
+    "line\none",
+    "\r\nline\ttwo\r",
+    "_x000A_\n",
 ]
 
 
@@ -91,6 +94,14 @@ def test_hostile_texts_come_back_as_they_were(client: Client, acme: Account) -> 
     cells = sheet(exported(client, format="xlsx"))
     place = cells[0].index("user_agent")
     assert sorted(row[place] for row in cells[1:]) == sorted(HOSTILE)
+
+
+def test_what_xml_cannot_hold_is_replaced_in_a_sheet_alone(client: Client, acme: Account) -> None:
+    text = "a\x03\x04\x0b\x1f\uffffb"
+    a_call(acme, user_agent=text)
+    cells = sheet(exported(client, format="xlsx"))
+    assert cells[1][cells[0].index("user_agent")] == "a" + "\ufffd" * 5 + "b"
+    assert lines(exported(client, format="jsonl"))[0]["user_agent"] == text
 
 
 def test_phone_numbers_are_hidden_in_every_format(client: Client, acme: Account) -> None:
