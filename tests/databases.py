@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +16,8 @@ def external_test_database(*, create: bool) -> Iterator[None]:
     if not create:
         yield
         return
-    with new_database("test"):
+    # Of tests that run side by side each process has its own.
+    with new_database("test" + os.environ.get("PYTEST_XDIST_WORKER", "")):
         yield
 
 

@@ -1,4 +1,4 @@
-"""The portal as a WSGI application whose exports may take so long and no longer."""
+"""The portal as a WSGI application whose exports may take so long and no longer, and whose readers may stall so long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from importlib import import_module
 from django.core.handlers.wsgi import WSGIHandler
 
 
-def portal(longest: int) -> WSGIHandler:
+def portal(longest: int, stalled: int) -> WSGIHandler:
     application = import_module("config.wsgi").application  # sets Django up, so it comes first
     import_module("audit.exports.formats").LONGEST = longest
+    import_module("audit.views.export").STALLED_SECONDS = stalled
     return application

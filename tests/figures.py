@@ -6,7 +6,7 @@ A run writes them to var/figures.json; `python -m tests.figures` makes docs/figu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,30 +47,40 @@ _failed: set[str] = set()
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Say what was measured, in one phrase."""
-    marker = request.node.get_closest_marker("quality")
-    assert marker is not None, "a test that gives a figure names its line: @pytest.mark.quality(N)"
-    line = str(marker.args[0])
+    assert _line(request.node), "a test that gives a figure names its line: @pytest.mark.quality(N)"
 
     def say(text: str) -> None:
-        _said.setdefault(line, []).append(text)
+        # Told by the test's report, which reaches the process that sums up, whichever one ran the test.
+        request.node.user_properties.append(("figure", text))
 
     return say
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    outcome = yield
+def _line(item: pytest.Item) -> str:
     marker = item.get_closest_marker("quality")
-    if marker is not None and outcome.get_result().failed:  # type: ignore[attr-defined]
-        _failed.add(str(marker.args[0]))
+    return str(marker.args[0]) if marker else ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if line := _line(item):
+        item.user_properties.append(("quality", line))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    line = next((str(value) for name, value in report.user_properties if name == "quality"), "")
+    if line and report.failed:
+        _failed.add(line)
+    if line and report.when == "teardown":
+        _said.setdefault(line, []).extend(str(value) for name, value in report.user_properties if name == "figure")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not _said:
+    if not any(_said.values()):
         return
     figures = {
         line: {"figure": "; ".join(said), "ok": line not in _failed, "full": bool(config.getoption("--full"))}
         for line, said in sorted(_said.items(), key=lambda item: int(item[0]))
+        if said
     }
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
     FILE.parent.mkdir(mode=0o700, exist_ok=True)

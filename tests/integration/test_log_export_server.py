@@ -6,15 +6,19 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from django.test import Client
 
-from accounts.models import Account
+from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.models import Event
 from tests.logbook import a_call, more_calls
@@ -31,16 +35,41 @@ def acme() -> Account:
     return acme
 
 
+class Portal(NamedTuple):
+    port: int
+    process: subprocess.Popen[str]
+
+    @property
+    def workers(self) -> list[int]:
+        return [
+            int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
+
+    @property
+    def memory(self) -> int:
+        """The most that its workers ever had, in MB."""
+        told = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers]
+        return sum(int(found[1]) for text in told if (found := re.search(r"VmHWM:\s+(\d+) kB", text))) // 1024
+
+
+def signed_in(account: Account) -> Client:
+    client = Client()
+    user = User.objects.filter(account=account).first() or a_user(account, "Alice", Role.ADMINISTRATOR)
+    client.force_login(user)
+    return client
+
+
 @contextmanager
-def portal(longest: int) -> Iterator[int]:
-    """gunicorn as in production, on a port of the system's choice, exporting for at most `longest` seconds."""
-    application = f"tests.exporting:portal({longest})"
+def portal(longest: int, stalled: int = 60) -> Iterator[Portal]:
+    """gunicorn as in production, on a port of the system's choice, exporting for at most `longest` seconds, and to a
+    reader that takes nothing for at most `stalled`."""
+    application = f"tests.exporting:portal({longest}, {stalled})"
     command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "4", "-b", "127.0.0.1:0", application]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONWARNINGS": ""})
     try:
         for line in server.stderr:
             if port := re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", line):
-                yield int(port[1])
+                yield Portal(int(port[1]), server)
                 break
         else:
             pytest.fail("gunicorn did not start")
@@ -51,16 +80,15 @@ def portal(longest: int) -> Iterator[int]:
 
 
 @contextmanager
-def asked(port: int, account: Account) -> Iterator[http.client.HTTPResponse]:
-    client = Client()
-    client.force_login(a_user(account, "Alice", Role.ADMINISTRATOR))
+def asked(portal: Portal, account: Account, format: str = "csv") -> Iterator[http.client.HTTPResponse]:
+    client = signed_in(account)
     client.get("/logs/export/")
     cookies = {name: morsel.value for name, morsel in client.cookies.items()}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=600)
     connection.request(
         "POST",
         "/logs/export/",
-        f"format=csv&csrfmiddlewaretoken={cookies['csrf']}",
+        f"format={format}&csrfmiddlewaretoken={cookies['csrf']}",
         {
             "Host": "localhost",
             "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
@@ -82,7 +110,7 @@ def ends(account: Account) -> list[tuple[str, int]]:
 
 
 def test_a_whole_file_ends_well_and_is_not_compressed(acme):
-    with portal(900) as port, asked(port, acme) as response:
+    with portal(900) as server, asked(server, acme) as response:
         content = response.read()
 
     assert (response.status, response.headers["Content-Encoding"]) == (200, "identity")
@@ -92,7 +120,7 @@ def test_a_whole_file_ends_well_and_is_not_compressed(acme):
 
 def test_a_file_that_breaks_off_in_the_server_breaks_off_for_the_reader(acme):
     cut = pytest.raises((http.client.IncompleteRead, ConnectionError))
-    with portal(0) as port, asked(port, acme) as response, cut:
+    with portal(0) as server, asked(server, acme) as response, cut:
         response.read()
 
     assert [name for name, _ in ends(acme)] == ["export.incomplete"]
@@ -100,7 +128,58 @@ def test_a_file_that_breaks_off_in_the_server_breaks_off_for_the_reader(acme):
 
 def test_a_reader_that_hangs_up_is_recorded(acme):
     more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
-    with portal(900) as port, asked(port, acme) as response:
+    with portal(900) as server, asked(server, acme) as response:
         response.read(10)
 
     assert [name for name, _ in ends(acme)] == ["export.incomplete"]
+
+
+def test_a_reader_that_stalls_is_cut_off_and_recorded(acme):
+    more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
+    with portal(900, stalled=2) as server, asked(server, acme) as response:
+        response.read(10)
+        until = time.monotonic() + 60
+        while not ends(acme) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert [name for name, _ in ends(acme)] == ["export.incomplete"]
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            response.read()
+
+
+@pytest.mark.quality(20)
+def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete(acme, figure: Callable[[str], None]):
+    more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
+    with portal(900) as server, asked(server, acme) as response:
+        response.read(10)
+        for pid in (server.process.pid, *server.workers):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            response.read()
+
+    assert ends(acme) == []
+    started = Event.objects.get(name="export.started", account_id=acme.pk)
+    told = "Its end is not recorded"
+    assert told in signed_in(acme).get("/audit/").content.decode()
+    assert told in signed_in(acme).get(f"/audit/{started.seq}/").content.decode()
+    with portal(900) as server, asked(server, acme) as response:
+        response.read()
+    page = signed_in(acme).get("/audit/?event=export.started").content.decode()
+    assert page.count("started an export") == 2
+    assert page.count(told) == 1
+    figure("kill -9 in mid-export leaves export.started alone, and the trail says so")
+
+
+@pytest.mark.quality(20)
+def test_the_server_stays_small_however_long_the_file(acme, full: bool, figure: Callable[[str], None]):
+    rows = 1_000_000 if full else 60_000
+    more_calls(a_call(acme), rows - ROWS - 1)
+    told = []
+    for format in ("csv", "jsonl", "xlsx"):
+        with portal(900) as server, asked(server, acme, format) as response:
+            size = 0
+            while block := response.read(1 << 16):
+                size += len(block)
+            told.append(f"{server.memory} MB as {format}")
+            assert server.memory < 150, told
+    assert [count for _, count in ends(acme)] == [rows] * 3
+    figure(f"{rows:,} rows by a server of {', '.join(told)}")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -77,7 +78,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_double(client, acme):
         ("key=a%00b", "Null characters"),
         ("after=x", "“x” is not a position"),
         ("after=2026-13-45T99:99:99Z~x", "is not a position"),
-        (f"after=2026-11-20T10:00:00~{uuid.uuid4()}", "is not a position"),
+        (f"after=2026-11-20T10:00:00~{UUID(int=7)}", "is not a position"),
         ("key=" + "x" * 201, "at most 200"),
     ],
 )
@@ -143,7 +144,7 @@ def test_a_row_opens_every_column_and_says_why(client, acme):
 
     for text in ("198.51.100.7", "ip_not_allowed", "The address is not allowed", "r-9", "api.acme.example", "curl/8.0"):
         assert text in page
-    assert "which no entry of the key “Worker”&#x27;s addresses lets in" in page
+    assert "which the addresses of the key “Worker” do not let in" in page
 
 
 def test_another_accounts_call_is_not_found(client):

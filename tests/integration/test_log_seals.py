@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,6 +146,42 @@ def test_sealing_waits_for_calls_that_are_being_written(sealed: list[seals.Seal]
     lines.append(seals._line())
     assert time.monotonic() - started > 0.3
     writer.join()
+
+
+@pytest.mark.quality(20)
+def test_no_call_appears_behind_the_line_while_calls_are_written(
+    sealed: list[seals.Seal], monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None], full: bool
+) -> None:
+    """Sealing by the second, while writers take their time between INSERT and COMMIT: every seal holds at the end."""
+    monkeypatch.setattr(seals, "UNIT", "second")
+    monkeypatch.setattr(seals, "HOUR", timedelta(seconds=1))
+    monkeypatch.setattr(rollups, "add", lambda *_: None)
+    over, written = threading.Event(), [0] * 4
+
+    def write(place: int) -> None:
+        while not over.is_set():
+            with transaction.atomic():
+                a_call(None)
+                time.sleep((0, 0.001, 0.02, 0.2)[place])
+            written[place] += 1
+        connection.close()
+
+    writers = [threading.Thread(target=write, args=(place,)) for place in range(len(written))]
+    for writer in writers:
+        writer.start()
+    made: list[seals.Seal] = []
+    try:
+        until = time.monotonic() + (60 if full else 8)
+        while time.monotonic() < until:
+            made += seals.seal(BY)
+    finally:
+        over.set()
+        for writer in writers:
+            writer.join()
+    assert len(made) >= 3
+    assert all(written)
+    assert problem() == ""
+    figure(f"{sum(seal.rows for seal in made):,} calls sealed in {len(made)} seals under load, none behind the line")
 
 
 def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> None:

@@ -46,7 +46,7 @@ def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
         ({"reason": "key_disabled"}, "the key “Worker” was disabled"),
         ({"reason": "key_expired"}, "the key “Worker” was past its expiry"),
         ({"reason": "replayed"}, "Its nonce had already been used with the key “Worker”"),
-        ({"reason": "ip_not_allowed"}, "came from 203.0.113.8, which no entry of the key “Worker”'s addresses lets in"),
+        ({"reason": "ip_not_allowed"}, "came from 203.0.113.8, which the addresses of the key “Worker” do not let"),
         ({"reason": "module_not_granted"}, "GET /customers belongs to the module customers, which the key “Worker”"),
         ({"reason": "module_not_granted", "module": ""}, "GET /customers is in no module of billing"),
         ({"reason": "recordings_not_allowed", "path": "/recordings/1"}, "GET /recordings/1 is a call recording"),

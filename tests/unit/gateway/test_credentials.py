@@ -27,6 +27,8 @@ def presented(headers):
         (AUTHORIZATION, TOKEN, "raw"),
         (b"x-api-key", TOKEN, "api_key"),
     ],
+    # Without the token, which is another one in each process.
+    ids=["Bearer", "bearer", "BEARER", "Token", "raw", "X-API-Key"],
 )
 def test_each_form_is_read_as_its_kind(name, value, kind):
     assert presented([(name, value)]) == (kind, "AbCdEfGh1234", TOKEN, "", None)
