@@ -6,7 +6,7 @@ A page is found by its keyset: never by OFFSET or COUNT, so the millionth costs 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,7 @@ from audit.snapshot import reading
 Row = TypeVar("Row", Call, Event)
 
 PAGE_SIZE = 50
+LONGEST_EXPORT = timedelta(hours=1)  # with time to spare
 LONGEST_LOOK = 100_000  # rows that one page may look at
 
 
@@ -52,6 +53,19 @@ def call(account_id: int, request_id: UUID) -> Call | None:
 
 def event(account_id: int, seq: int) -> Event | None:
     return events(account_id).filter(seq=seq).first()
+
+
+def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
+    """The numbers of those of these events that started an export which no event ends."""
+    started = [event for event in rows if event.name == "export.started"]
+    if not started:
+        return set()
+    later = events(account_id).filter(seq__gt=min(event.seq for event in started)).order_by("seq")
+    beyond = later.filter(at__gt=max(event.at for event in started) + LONGEST_EXPORT).values_list("seq").first()
+    ends = later.filter(name__in=("export.finished", "export.incomplete"), **({"seq__lt": beyond[0]} if beyond else {}))
+    return {event.seq for event in started} - {
+        json.loads(body)["data"]["started"] for body in ends.values_list("body", flat=True)
+    }
 
 
 def read_lately(account_id: int, actor_id: str, data: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The portal as a WSGI application whose exports may take so long and no longer, and whose readers may stall so long."""
+"""The portal as a WSGI application whose exports may take so long and no longer, and their readers stall so long."""
 
 from __future__ import annotations
 

@@ -21,13 +21,15 @@ from audit.views.reader import note_reading, own_account
 @require_safe
 @vary_on_headers("HX-Request")
 def trail_list(request: SignedIn) -> HttpResponse:
-    events = EventPageFilter(request.GET, selectors.events(own_account(request).pk))
+    account = own_account(request)
+    events = EventPageFilter(request.GET, selectors.events(account.pk))
     template = "audit/_trail.html" if request.htmx else "audit/trail.html"
     if not events.is_valid():
         return render(request, template, {"filter": events}, status=400)
     note_reading(request, EVENTS.name, events.active)
     page = selectors.page_of_events(events.qs, events.matching)
     context = {"filter": events, "page": page, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    context["unended"] = selectors.unended(account.pk, page.rows)
     return render(request, template, context | {"standing": standing(), "more": events.more_is_on})
 
 
@@ -35,9 +37,11 @@ def trail_list(request: SignedIn) -> HttpResponse:
 @require_safe
 @vary_on_headers("HX-Request")
 def trail_detail(request: SignedIn, seq: int) -> HttpResponse:
-    event = selectors.event(own_account(request).pk, seq)
+    account = own_account(request)
+    event = selectors.event(account.pk, seq)
     if event is None:
         raise Http404("no such event in this account")
     note_reading(request, EVENTS.name, {"event": str(seq)})
     context = {"event": event, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    context["unended"] = selectors.unended(account.pk, [event])
     return render(request, "audit/_event.html" if request.htmx else "audit/event.html", context)
