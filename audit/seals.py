@@ -24,7 +24,7 @@ from audit.models import Event
 from audit.record import record
 from audit.snapshot import snapshot
 
-HOUR = timedelta(hours=1)
+UNIT, HOUR = "hour", timedelta(hours=1)
 LOG = Target("log", "calls", "API log")
 SEALED = "calls.sealed"
 LOCK = "keyward audit.seals"
@@ -107,7 +107,7 @@ def _line() -> datetime:
         cursor.execute("SET LOCAL lock_timeout = '3s'")
         # The parent alone: every call is written through it.
         cursor.execute("LOCK TABLE ONLY audit_call IN SHARE MODE")
-        cursor.execute("SELECT date_trunc('hour', clock_timestamp(), 'UTC')")
+        cursor.execute("SELECT date_trunc(%s, clock_timestamp(), 'UTC')", [UNIT])
         (line,) = cursor.fetchone()
     return line.astimezone(UTC)
 
@@ -131,7 +131,7 @@ def _seal_next(line: datetime, by: Actor) -> Seal | None:
 
 def _first(cursor: Any, line: datetime) -> tuple[datetime, datetime] | None:
     """From the hour of the log's first call to the line."""
-    cursor.execute("SELECT date_trunc('hour', min(time), 'UTC') FROM audit_call WHERE time < %s", [line])
+    cursor.execute("SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time < %s", [UNIT, line])
     (first,) = cursor.fetchone()
     return first and (first.astimezone(UTC), line)
 
@@ -142,8 +142,8 @@ def _next(cursor: Any, since: datetime, line: datetime) -> tuple[datetime, datet
     for until in (since + HOUR, line):
         if until <= line:
             cursor.execute(
-                "SELECT date_trunc('hour', min(time), 'UTC') FROM audit_call WHERE time >= %s AND time < %s",
-                [since, until],
+                "SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time >= %s AND time < %s",
+                [UNIT, since, until],
             )
             (hour,) = cursor.fetchone()
             if hour:

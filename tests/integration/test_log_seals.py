@@ -148,42 +148,6 @@ def test_sealing_waits_for_calls_that_are_being_written(sealed: list[seals.Seal]
     writer.join()
 
 
-@pytest.mark.quality(20)
-def test_no_call_appears_behind_the_line_while_calls_are_written(
-    sealed: list[seals.Seal], monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None], full: bool
-) -> None:
-    """Sealing by the second, while writers take their time between INSERT and COMMIT: every seal holds at the end."""
-    monkeypatch.setattr(seals, "UNIT", "second")
-    monkeypatch.setattr(seals, "HOUR", timedelta(seconds=1))
-    monkeypatch.setattr(rollups, "add", lambda *_: None)
-    over, written = threading.Event(), [0] * 4
-
-    def write(place: int) -> None:
-        while not over.is_set():
-            with transaction.atomic():
-                a_call(None)
-                time.sleep((0, 0.001, 0.02, 0.2)[place])
-            written[place] += 1
-        connection.close()
-
-    writers = [threading.Thread(target=write, args=(place,)) for place in range(len(written))]
-    for writer in writers:
-        writer.start()
-    made: list[seals.Seal] = []
-    try:
-        until = time.monotonic() + (60 if full else 8)
-        while time.monotonic() < until:
-            made += seals.seal(BY)
-    finally:
-        over.set()
-        for writer in writers:
-            writer.join()
-    assert len(made) >= 3
-    assert all(written)
-    assert problem() == ""
-    figure(f"{sum(seal.rows for seal in made):,} calls sealed in {len(made)} seals under load, none behind the line")
-
-
 def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> None:
     account = an_account("sums")
     before = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)[0]
@@ -236,6 +200,42 @@ def test_a_checkpoint_that_was_altered_is_no_anchor(sealed: list[seals.Seal], tm
     checkpoints.append(tmp_path / "anchor", checkpoints.line(made))
     with pytest.raises(CommandError, match="line 1 is a checkpoint, but it"):
         call_command("audit_verify", "--anchor", str(tmp_path / "anchor"))
+
+
+@pytest.mark.quality(20)
+def test_no_call_appears_behind_the_line_while_calls_are_written(
+    sealed: list[seals.Seal], monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None], full: bool
+) -> None:
+    """Sealing by the second, while writers take their time between INSERT and COMMIT: every seal holds at the end."""
+    monkeypatch.setattr(seals, "UNIT", "second")
+    monkeypatch.setattr(seals, "HOUR", timedelta(seconds=1))
+    monkeypatch.setattr(rollups, "add", lambda *_: None)
+    over, written = threading.Event(), [0] * 4
+
+    def write(place: int) -> None:
+        while not over.is_set():
+            with transaction.atomic():
+                a_call(None)
+                time.sleep((0, 0.001, 0.02, 0.2)[place])
+            written[place] += 1
+        connection.close()
+
+    writers = [threading.Thread(target=write, args=(place,)) for place in range(len(written))]
+    for writer in writers:
+        writer.start()
+    made: list[seals.Seal] = []
+    try:
+        until = time.monotonic() + (60 if full else 8)
+        while time.monotonic() < until:
+            made += seals.seal(BY)
+    finally:
+        over.set()
+        for writer in writers:
+            writer.join()
+    assert len(made) >= 3
+    assert all(written)
+    assert problem() == ""
+    figure(f"{sum(seal.rows for seal in made):,} calls sealed in {len(made)} seals under load, none behind the line")
 
 
 def test_a_seal_left_out_of_the_chain_is_found_by_the_gap(sealed: list[seals.Seal]) -> None:
