@@ -30,7 +30,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "replayed": ("The request was sent before", "Its nonce had already been used with {key}."),
     "ip_not_allowed": (
         "The address is not allowed",
-        "The call came from {client_address}, which no entry of {key}'s addresses lets in.",
+        "The call came from {client_address}, which the addresses of {key} do not let in.",
     ),
     "module_not_granted": (
         "The route is not granted",
