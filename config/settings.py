@@ -160,13 +160,14 @@ if EMBEDDED_DATABASE:
 else:
     owner = "MAINTENANCE_DATABASE_URL" if env.secret("MAINTENANCE_DATABASE_URL") else "DATABASE_URL"
     DATABASES = {"default": database("DATABASE_URL", _limited), "maintenance": database(owner, _options)}
-DATABASES["default"] |= {
-    "CONN_MAX_AGE": 60,
-    "CONN_HEALTH_CHECKS": True,
-    "DISABLE_SERVER_SIDE_CURSORS": PGBOUNCER,
-}
 if env.secret("REPLICA_DATABASE_URL"):
     DATABASES["replica"] = database("REPLICA_DATABASE_URL", _limited)
+for name in DATABASES.keys() - {"maintenance"}:
+    DATABASES[name] |= {
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": PGBOUNCER,
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Cache (every process sees the same one)

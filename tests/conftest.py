@@ -53,6 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
     atexit.register(shutil.rmtree, VAR, ignore_errors=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Processes that run tests side by side begin as this one did, or they would share its folder and its database."""
+    for name in ("KEYWARD_VAR", "DJANGO_SETTINGS_MODULE"):
+        os.environ.pop(name, None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browsers last: once there is one, its event loop runs in this thread, and asyncio.run() refuses a second."""
