@@ -1,0 +1,137 @@
+"""With REPLICA_DATABASE_URL the pages and exports of the logs read the replica, and nothing else does."""
+
+from __future__ import annotations
+
+import copy
+import runpy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from audit.models import Event
+from config.postgres.parameters import conninfo
+from tests.databases import new_database
+from tests.keys_made import a_billing_key
+from tests.logbook import a_call, more_calls
+from tests.people import ADDRESS, a_user, an_account
+
+START = "2026-01-01T00:00:00Z~" + "0" * 32
+LOGS = ("audit_call", "audit_rollup")
+
+
+class Heard:
+    """What was asked of one connection."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.statements.append(sql)
+        return execute(sql, params, many, context)
+
+    @property
+    def of_logs(self) -> list[str]:
+        return [sql for sql in self.statements if any(table in sql for table in LOGS)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests that share a database may not connect under a name of their own."""
+    with django_db_blocker.unblock(), new_database("replica"):  # type: ignore[attr-defined]
+        call_command("migrate", verbosity=0, interactive=False)
+        yield
+
+
+@pytest.fixture
+def replica(own_database: None) -> Iterator[Heard]:
+    """The same database under another name, on connections that cannot write."""
+    known = copy.deepcopy(connections["default"].settings_dict)
+    options = known["OPTIONS"].get("options", "") + " -c default_transaction_read_only=on"
+    known["OPTIONS"] |= {"application_name": "keyward-replica", "options": options.strip()}
+    settings.DATABASES["replica"] = known
+    heard = Heard()
+    try:
+        with connections["replica"].execute_wrapper(heard):
+            yield heard
+    finally:
+        connections["replica"].close()
+        del connections["replica"], settings.DATABASES["replica"]
+
+
+@pytest.fixture
+def primary(own_database: None) -> Iterator[Heard]:
+    heard = Heard()
+    with connections["default"].execute_wrapper(heard):
+        yield heard
+
+
+@pytest.fixture(scope="module")
+def acme(own_database: None) -> Account:
+    acme = an_account()
+    more_calls(a_call(acme), 30_000, user_agent="x" * 400)
+    return acme
+
+
+@pytest.fixture(scope="module")
+def arthur(acme: Account) -> User:
+    return a_user(acme, "Arthur", Role.AUDITOR)
+
+
+@pytest.fixture
+def client(arthur: User) -> Client:
+    """An auditor's: what they read is an event."""
+    client = Client(REMOTE_ADDR=ADDRESS)
+    client.force_login(arthur)
+    return client
+
+
+@pytest.mark.parametrize("path", ["?api=lynx", "?path=cust", "chart/?api=none", "tail/?method=get&newest=" + START])
+def test_a_page_of_the_log_reads_the_replica(
+    acme: Account, client: Client, replica: Heard, primary: Heard, path: str
+) -> None:
+    read = Event.objects.filter(name="log.read", account_id=acme.pk)
+    before = read.count()
+    assert client.get(f"/logs/{path}").status_code == 200
+    assert replica.of_logs
+    assert not primary.of_logs
+    # That the auditor read it stands in the trail, on the primary.
+    assert read.count() == before + 1
+    assert not [sql for sql in replica.statements if not sql.lstrip().startswith("SELECT")]
+
+
+def test_a_keys_chart_reads_the_replica(acme: Account, client: Client, replica: Heard, primary: Heard) -> None:
+    key = a_billing_key(a_user(acme, "Alice", Role.ADMINISTRATOR)).key
+    assert "Calls of the last 30 days" in client.get(f"/keys/{key.public_id}/").content.decode()
+    assert len(replica.of_logs) == 3
+    assert not primary.of_logs
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_an_export_reads_the_replica_and_is_told_of_on_the_primary(
+    acme: Account, client: Client, replica: Heard, primary: Heard, format: str
+) -> None:
+    stream = client.post("/logs/export/", {"format": format}).streaming_content
+    next(stream)
+    next(stream)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT application_name FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'")
+        assert cursor.fetchall() == [("keyward-replica",)]
+    assert sum(block.count(b"\n") for block in stream) > 20_000
+    assert not primary.of_logs
+    told = Event.objects.using("default").filter(account_id=acme.pk, name__startswith="export.").order_by("seq")
+    assert list(told.values_list("name", flat=True))[-2:] == ["export.started", "export.finished"]
+
+
+def test_decisions_are_made_on_the_primary(replica: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DATABASES["replica"]["NAME"] = "elsewhere"
+    monkeypatch.setattr("gateway.app.Gateway", dict)
+    asked = runpy.run_module("config.gateway")["application"]["conninfo"]
+    assert asked == conninfo("default")
+    assert asked != conninfo("replica")
