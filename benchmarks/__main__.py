@@ -20,4 +20,5 @@ def main() -> None:
     importlib.import_module(f"benchmarks.{arguments.name.replace('-', '_')}").run(quick=arguments.quick)
 
 
-main()
+if __name__ == "__main__":
+    main()

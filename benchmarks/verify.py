@@ -33,7 +33,8 @@ def run(*, quick: bool) -> None:
         bare = Contender("bare Django view", django, "/", tokens, rows=False)
         contenders = [ours, bare, Contender("naive Django view, ORM get + create", django, "/naive", tokens)]
         try:
-            contenders += _packages(stack, database, tokens)
+            # Their packages take a minute to install, the first time.
+            contenders += [] if quick else _packages(stack, database, tokens)
         except Offline as error:
             print(f"Left out, because their packages cannot be installed: {', '.join(PACKAGES)}, FastAPI ({error})\n")
         if NGINX:

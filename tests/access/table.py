@@ -32,6 +32,7 @@ Kind = Literal[
     "IP entry",
     "call",
     "event",
+    "export",
     "user",
     "invitation",
     "invitation link",
@@ -142,7 +143,7 @@ TABLE = (
     Row("log-tail", READ, READERS),
     Row("log-export", FORM, AUDITORS),
     Row("trail-export", FORM, AUDITORS),
-    Row("export-manifest", READ, AUDITORS),
+    Row("export-manifest", READ, AUDITORS, of="export"),
     Row("trail-list", READ, AUDITORS),
     Row("trail-detail", READ, AUDITORS, of="event"),
 )

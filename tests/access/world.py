@@ -60,6 +60,7 @@ def a_world(slug: str, api: Api) -> World:
         "key": key.public_id,
         "call": _a_call(account),
         "event": _an_event(account),
+        "export": _an_export(account),
         "user": str(owner.pk),
         "invitation": str(invitation.pk),
         "invitation link": token,
@@ -85,6 +86,18 @@ def _a_call(account: Account) -> str:
         folded=1,
     )
     return str(request_id)
+
+
+def _an_export(account: Account) -> str:
+    """The number of the event that ended it."""
+    told = {"log": "API log", "format": "csv"}
+    by = Actor.command("test")
+    with transaction.atomic():
+        started = record("export.started", by=by, account_id=account.pk, filters={}, **told)
+        ended = record(
+            "export.finished", by=by, account_id=account.pk, started=started, rows=0, sha256="0" * 64, **told
+        )
+    return str(ended)
 
 
 def _an_event(account: Account) -> str:

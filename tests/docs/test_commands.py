@@ -52,7 +52,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, f"{code}\n{done.stdout}"
         self._correct_ports()

@@ -15,7 +15,19 @@ from django.db import connections
 
 from accounts.models import Account, User
 from audit.models import Call
-from keys.models import Address, Api, Enablement, IpList, IpListEntry, Key, KeyIpList, KeyModule, Module, Route
+from keys.models import (
+    Address,
+    Api,
+    Enablement,
+    IpList,
+    IpListEntry,
+    Key,
+    KeyIpList,
+    KeyListing,
+    KeyModule,
+    Module,
+    Route,
+)  # fmt: skip
 from keys.secrets import digest, mint
 from tests.gateways import Asker, gateway
 from tests.keyring import KeyAndToken, a_key, a_secret, an_api
@@ -69,6 +81,11 @@ def without_secrets(world: World) -> None:
     world.probe.key.secrets.all().delete()
 
 
+def without_rows_of_its_own(world: World) -> None:
+    without_secrets(world)
+    KeyListing.objects.filter(key=world.probe.key).delete()
+
+
 def only_customers(world: World) -> None:
     Key.objects.filter(pk=world.probe.key.pk).update(all_modules=False)
     KeyModule.objects.create(key=world.probe.key, module=world.api.modules.get(slug="customers"))
@@ -117,7 +134,7 @@ CHANGES = {
     "keys_key_epoch_insert": Change(create_key_again, unknown_key),
     "keys_key_epoch_update": Change(lambda world: _update(Key, world.probe.key, enabled=False)),
     "keys_key_epoch_delete": Change(
-        lambda world: sql("DELETE FROM keys_key WHERE id = %s", world.probe.key.pk), without_secrets
+        lambda world: sql("DELETE FROM keys_key WHERE id = %s", world.probe.key.pk), without_rows_of_its_own
     ),
     "keys_secret_epoch_insert": Change(lambda world: _secret_again(world), without_secrets),
     "keys_secret_epoch_update": Change(

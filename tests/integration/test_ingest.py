@@ -132,7 +132,7 @@ def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
 
 
 def test_calls_of_different_months_are_found(log):
-    months = [datetime(2031, 1, 15, tzinfo=UTC), datetime(2031, 3, 15, tzinfo=UTC)]
+    months = [datetime(2041, 1, 15, tzinfo=UTC), datetime(2041, 3, 15, tzinfo=UTC)]
     ids = []
     for at in months:
         stamp = f"{int(at.timestamp() * 1000):012x}"

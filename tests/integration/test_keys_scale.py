@@ -25,7 +25,7 @@ MUST = 1.5
 KEYS = """
 INSERT INTO keys_key (public_id, account_id, api_id, owner_id, name, username, fields, enabled, expires_at, all_modules,
     mask_phone, hlr_lookup, recordings, version, created_at)
-SELECT lpad(to_hex(%(account)s * 10000000 + i), 12, '0'), %(account)s, (%(apis)s::bigint[])[1 + i %% 2],
+SELECT lpad(to_hex(%(account)s::bigint * 10000000 + i), 12, '0'), %(account)s, (%(apis)s::bigint[])[1 + i %% 2],
     (%(owners)s::bigint[])[1 + (hashint4(i) & 15)], 'Service ' || md5(i::text), '', '{}', i %% 50 <> 0,
     CASE WHEN i %% 3 = 0 THEN now() + (hashint4(i) %% 400) * interval '1 day' END, i %% 4 = 0, false, false, false, 1,
     now() - (%(count)s - i) * (interval '1000 days' / %(count)s)

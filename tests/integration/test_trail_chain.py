@@ -224,7 +224,9 @@ def test_a_ring_without_the_key_says_so():
     last = write(1)
 
     assert "AUDIT_KEYS does not have" in str(verify({}, {}).problem)
-    assert verify(settings.AUDIT_KEYS | {99: b"new"}, {}) == Verdict(last, bytes(Event.objects.get(seq=last).mac))
+    assert verify(settings.AUDIT_KEYS | {99: b"new"}, {}, calls=False) == Verdict(
+        last, bytes(Event.objects.get(seq=last).mac)
+    )
 
 
 @pytest.mark.usefixtures("kept")
