@@ -6,158 +6,35 @@ here reads a database, a setting or a clock. The gateway calls both; a question 
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
-from uuid import UUID
 
-from keys import secrets, signatures
-from keys.addresses import Address, Rule, matching_rule
-from keys.routes import Route, RouteTable
+from keys.addresses import Rule, matching_rule
+from keys.authentication import authenticate, credential, ended_by_use, readable
+from keys.facts import INVALID_CREDENTIALS, REPLAYED, STALE, STATUS, Api, Call, Key, Presented, Proof, Secret
+from keys.routes import Route
 
-# Every refusal of a known API, with its status. What a client without a matching secret is told is always the first.
-INVALID_CREDENTIALS, STALE, REPLAYED = "invalid_credentials", "stale_timestamp", "replayed"
-STATUS = {
-    INVALID_CREDENTIALS: 401,
-    STALE: 401,
-    "secret_retired": 401,
-    "account_inactive": 401,
-    "owner_inactive": 401,
-    "key_disabled": 401,
-    "key_expired": 401,
-    REPLAYED: 401,
-    "ip_not_allowed": 403,
-    "module_not_granted": 403,
-    "recordings_not_allowed": 403,
-    "unreadable_request": 403,
-    "unavailable": 403,
-}
-
-
-class Proof(NamedTuple):
-    """What was signed with the secret instead of sending it: by a request, or by a recording link (without a nonce).
-    It counts from `since` to `until`, Unix seconds, both included."""
-
-    text: str
-    signature: str
-    since: int
-    until: int
-    nonce: str = ""
-    body_sha256: str = ""
-
-    def __repr__(self) -> str:
-        return f"Proof(from {self.since} to {self.until})"
-
-
-class Presented(NamedTuple):
-    """What the client sent to prove itself: the kind (a value of the log's `credential`), and the token, with the
-    username beside it if it is Basic; or, without a token, the proof that the client has it."""
-
-    kind: str
-    public_id: str
-    token: str
-    username: str = ""
-    proof: Proof | None = None
-
-    def __repr__(self) -> str:
-        return f"Presented({self.kind}, {self.public_id})"
-
-
-@dataclass(slots=True)
-class Call:
-    """One request to decide on, in fields that the log can store. `presented` is the credential in its headers, None
-    for none or unusable ones; `link` the recording link in its query, None also if the headers hold a credential.
-
-    `sent_query` is the query as latin-1 text of the bytes sent, secrets and all; `query` is what the log keeps of it.
-    `whoami`: the key's holder asks about the key itself, and no module is needed.
-    """
-
-    request_id: str
-    proxy: str
-    method: str
-    host: str
-    path: str
-    query: str
-    user_agent: str
-    client_address: Address | None
-    presented: Presented | None
-    link: Presented | None = None
-    sent_query: str = field(default="", repr=False)
-    whoami: bool = False
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class Api:
-    """An API as the gateway knows it. `credentials` are the kinds that its policy takes."""
-
-    id: int
-    slug: str
-    credentials: frozenset[str]
-    unlisted_allowed: bool
-    modules: tuple[tuple[int, str], ...]
-    routes: RouteTable
-
-
-class Secret(NamedTuple):
-    """A stored secret: its row, keyed digest, the pepper's number, and when it retires (Unix seconds) or None; then
-    also whether the first allowed use of the key's new secret retires it at once. `token` is the secret itself where
-    clients sign with it, None if its sealed form does not open."""
-
-    id: UUID
-    digest: bytes
-    pepper_id: int
-    retires_at: float | None
-    ends_on_use: bool = False
-    token: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Secret({self.id})"
-
-    def retired(self, now: float) -> bool:
-        return self.retires_at is not None and self.retires_at <= now
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class Key:
-    """A key with everything around it that decides, as of one moment. Times are Unix seconds."""
-
-    id: int
-    public_id: str
-    name: str
-    account_id: int
-    account: str
-    account_active: bool
-    owner_id: int
-    owner: str
-    owner_active: bool
-    api: Api
-    api_enabled: bool
-    enabled: bool
-    deleted: bool
-    expires_at: float | None
-    all_modules: bool
-    module_ids: frozenset[int]
-    rules: tuple[Rule, ...]
-    secrets: tuple[Secret, ...]
-    # Of the IP lists that the rules come from, too.
-    list_ids: frozenset[int] = frozenset()
-    username: str = ""
-    mask: bool = False
-    phone_mask: str = ""
-    hlr: bool = False
-    recordings: bool = False
-
-    @property
-    def restricted(self) -> bool:
-        """Without a rule and without a list, every address is admitted; a list without live entries admits nobody."""
-        return bool(self.rules or self.list_ids)
-
-    @property
-    def granted(self) -> list[str]:
-        """The slugs of its modules."""
-        return [slug for module, slug in self.api.modules if self.all_modules or module in self.module_ids]
+__all__ = [
+    "CHECKS",
+    "INVALID_CREDENTIALS",
+    "REPLAYED",
+    "STALE",
+    "STATUS",
+    "Api",
+    "Call",
+    "Checked",
+    "Decision",
+    "Key",
+    "Presented",
+    "Proof",
+    "Secret",
+    "authenticate",
+    "authorise",
+    "credential",
+    "ended_by_use",
+    "readable",
+]
 
 
 class Checked(NamedTuple):
@@ -212,78 +89,6 @@ class Decision(NamedTuple):
             if not passed:
                 break
         return seen
-
-
-def readable(call: Call, api: Api) -> bool:
-    """Whether the call takes one route of the API, however its query is read."""
-    return call.whoami or not api.routes.conditional or api.routes.readable(call.method, call.path, call.sent_query)
-
-
-def credential(call: Call, api: Api) -> Presented | None:
-    """What counts as the call's credential: on a recording's route the link alone, elsewhere never a link."""
-    if api.routes.recordings and not call.whoami:
-        route = api.routes.match(call.method, call.path, call.sent_query)
-        if route is not None and route.recording:
-            return call.link if route.takes_link else None
-    return call.presented
-
-
-def authenticate(
-    presented: Presented | None, candidate: Key | None, api: Api, *, now: float, peppers: Mapping[int, bytes]
-) -> tuple[str, Secret | None]:
-    """The refusal's reason, or "" and the secret that matched. `presented` is the call's `credential`.
-
-    An unknown key costs what a known one costs: one digest or signature is always computed.
-    """
-    if presented is None or presented.kind not in api.credentials:
-        return INVALID_CREDENTIALS, None
-    if presented.proof is None:
-        matched = _holder(presented, candidate, peppers)
-    else:
-        matched = _signer(presented.proof, candidate, now)
-    if candidate is None or matched is None or candidate.deleted or candidate.api.id != api.id:
-        return INVALID_CREDENTIALS, None
-    proof = presented.proof
-    if proof is not None and not proof.since <= now <= proof.until:
-        return STALE, matched
-    if matched.retires_at is not None and matched.retires_at <= now:
-        return "secret_retired", matched
-    return "", matched
-
-
-def ended_by_use(key: Key, used: Secret, now: float) -> Secret | None:
-    """The key's old secret, if an allowed call with `used` ends its overlap."""
-    if len(key.secrets) == 1 or used.retires_at is not None:
-        return None
-    return next((old for old in key.secrets if old.ends_on_use and old is not used and not old.retired(now)), None)
-
-
-def _holder(presented: Presented, candidate: Key | None, peppers: Mapping[int, bytes]) -> Secret | None:
-    """The candidate's secret that was sent; with a username, only under that name."""
-    matched = None
-    for secret in candidate.secrets if candidate is not None else ():
-        pepper = peppers.get(secret.pepper_id)
-        if pepper is not None and hmac.compare_digest(secrets.digest(presented.token, pepper), secret.digest):
-            matched = secret
-            break
-    else:
-        if candidate is None or not candidate.secrets:
-            secrets.digest(presented.token, peppers[max(peppers)])
-    if presented.kind == "basic":
-        username = candidate.username if candidate is not None else ""
-        named = hmac.compare_digest(presented.username.encode(), username.encode())
-        return matched if named and username else None
-    return matched
-
-
-def _signer(proof: Proof, candidate: Key | None, now: float) -> Secret | None:
-    """The candidate's secret that signed. A retired one signs nothing any more."""
-    matched = None
-    tokens = [(each.token, each) for each in (candidate.secrets if candidate is not None else ()) if each.token]
-    for token, secret in tokens or (("", None),):
-        if hmac.compare_digest(signatures.sign(token, proof.text), proof.signature) and secret is not None:
-            matched = None if secret.retired(now) else secret
-    return matched
 
 
 class _Question(NamedTuple):

@@ -232,8 +232,8 @@ class KeyFilter(ListFilter):
         }
 
     def sorted(self) -> QuerySet[Key]:
-        """Every key that passes, with all that is shown of it."""
-        return self.order.of(for_page(self.qs))
+        """Every key that passes."""
+        return self.order.of(self.qs)
 
     def rows(self) -> list[Key]:
         """The page's keys, with all that is shown of them."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Lower, Now
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Lower, Now
 
 from accounts.models import Account, User
-from keys.models import Creation, Key
+from keys.models import Address, Creation, IpList, Key, Module
 
 EXPIRES_SOON = timedelta(days=14)
 MOST_OWNERS = 200
@@ -50,6 +51,18 @@ def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
     # A document may be megabytes, and every row would bring its own.
     related = related.defer("api__document")
     return with_use(with_status(related))
+
+
+def for_file(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """What a file holds of a key, of very many: `module_names`, `networks` and `list_names` come with the row."""
+    lists = {
+        "module_names": Module.objects.filter(keys=OuterRef("pk")).order_by("position", "pk").values("name"),
+        "networks": Address.objects.filter(key=OuterRef("pk")).order_by("pk").values(text=Cast("network", TextField())),
+        "list_names": IpList.objects.filter(keys=OuterRef("pk")).order_by("name", "pk").values("name"),
+    }
+    shown = ("created_at", "name", "public_id", "all_modules", "expires_at")
+    related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
+    return with_use(with_status(related)).annotate(**{name: ArraySubquery(rows) for name, rows in lists.items()})
 
 
 def owners_of(account: Account) -> list[str]:

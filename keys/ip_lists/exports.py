@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import tablib
 from django.db import transaction
-from django.utils import timezone
-from import_export import fields, resources
+from import_export import fields
 
 from accounts import policy
 from accounts.models import Account
 from accounts.permissions import Permission
+from accounts.tables import Table, as_file, utc
 from audit.actor import Actor
-from audit.neutral import neutral
 from audit.record import record
 from keys.addresses import shown
 from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.models import IpList, IpListEntry
 from keys.services.ip_lists import target_of
 
-# Name -> what an answer says it is.
-FORMATS = {
-    "csv": "text/csv; charset=utf-8",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
-
-class Neutral(resources.ModelResource):
-    """Every cell is text that no spreadsheet takes for a formula."""
-
-    def export_field(self, field: fields.Field, instance: Any, **options: Any) -> str:
-        return neutral(str(super().export_field(field, instance, **options)))
-
-
-class ListResource(Neutral):
+class ListResource(Table):
     entries = fields.Field(attribute="entry_count")
     enabled_entries = fields.Field(attribute="live_count")
     used_by_keys = fields.Field(attribute="key_count")
@@ -47,10 +31,10 @@ class ListResource(Neutral):
         export_order = fields
 
     def dehydrate_created(self, ip_list: IpList) -> str:
-        return _utc(ip_list.created_at)
+        return utc(ip_list.created_at)
 
 
-class EntryResource(Neutral):
+class EntryResource(Table):
     created = fields.Field()
 
     class Meta:
@@ -65,23 +49,23 @@ class EntryResource(Neutral):
         return "true" if entry.enabled else "false"
 
     def dehydrate_created(self, entry: IpListEntry) -> str:
-        return _utc(entry.created_at)
+        return utc(entry.created_at)
 
 
 @transaction.atomic
 def export_lists(*, by: Actor, account: Account, lists: IpListFilter, format: str) -> tuple[str, bytes]:
     """Name and content of a file of what the filters let through, in the page's order. Raises Denied."""
     policy.require(by, Permission.LISTS_EXPORT, account=account)
-    table = ListResource().export(lists.sorted())
+    table = ListResource().export(lists.sorted(), format=format)
     record("ip_lists.exported", by=by, account_id=account.pk, rows=len(table), filters=lists.active, format=format)
-    return _file(table, f"{account.slug}-ip-lists", format)
+    return as_file(table, f"{account.slug}-ip-lists", format)
 
 
 @transaction.atomic
 def export_entries(*, by: Actor, ip_list: IpList, entries: EntryFilter, format: str) -> tuple[str, bytes]:
     """As `export_lists`, of one list's entries."""
     policy.require(by, Permission.LISTS_EXPORT, account=ip_list.account)
-    table = EntryResource().export(entries.sorted())
+    table = EntryResource().export(entries.sorted(), format=format)
     record(
         "ip_list.exported",
         by=by,
@@ -91,14 +75,4 @@ def export_entries(*, by: Actor, ip_list: IpList, entries: EntryFilter, format: 
         filters=entries.active,
         format=format,
     )
-    return _file(table, f"{ip_list.account.slug}-ip-list-{ip_list.pk}", format)
-
-
-def _file(table: tablib.Dataset, name: str, format: str) -> tuple[str, bytes]:
-    content = table.export(format)
-    name = f"keyward-{name}-{timezone.now():%Y%m%dT%H%M%SZ}.{format}"
-    return name, content if isinstance(content, bytes) else content.encode()
-
-
-def _utc(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+    return as_file(table, f"{ip_list.account.slug}-ip-list-{ip_list.pk}", format)

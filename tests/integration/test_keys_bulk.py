@@ -215,8 +215,11 @@ class TestExport:
         a_billing_key(alice)
         assert client.post("/keys/export/", {"format": "pdf"}).status_code == 422
         assert client.post("/keys/export/", {"format": "csv", "status": "gone"}).status_code == 400
-        monkeypatch.setattr(exports, "MOST_ROWS", 1)
-        answer = client.post("/keys/export/", {"format": "csv"})
+        monkeypatch.setattr(exports, "MOST_ROWS", {"csv": 2, "xlsx": 1})
+        answer = client.post("/keys/export/", {"format": "xlsx"})
         assert answer.status_code == 422
         assert "More than 1 keys match" in answer.content.decode()
+        assert "or take CSV, which holds 2" in answer.content.decode()
+        a_billing_key(alice)
+        assert client.post("/keys/export/", {"format": "csv"}).status_code == 422
         assert events("keys.exported") == []

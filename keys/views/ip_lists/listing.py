@@ -9,7 +9,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from accounts.policy import has
-from keys.ip_lists.exports import FORMATS, export_entries, export_lists
+from accounts.tables import FORMATS
+from keys.ip_lists.exports import export_entries, export_lists
 from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.ip_lists.selectors import counted
 from keys.policy import ip_lists_of, visible_to

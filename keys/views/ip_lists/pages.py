@@ -13,8 +13,8 @@ from django.utils.http import content_disposition_header
 from accounts.access import SignedIn
 from accounts.models import Account
 from accounts.policy import require_active
+from accounts.tables import FORMATS
 from audit.actor import Actor, NotConfirmed
-from keys.ip_lists.exports import FORMATS
 from keys.ip_lists.forms import MaybeConfirmed, Refusing
 from keys.ip_lists.selectors import counted
 from keys.models import IpList, IpListEntry
