@@ -105,3 +105,5 @@ LANGUAGES = (
     Language("java", ("java",), "java", _java, camel=True),
     Language("bash", ("bash", "curl", "openssl"), "sh", _bash),
 )
+# A command to be pasted into a shell.
+CURL = Language("curl", ("bash", "curl"), "sh", _bash)
