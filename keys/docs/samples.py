@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["token", "basic", "signature", "recording"]
+# Where every program looks for the key's secret.
+SECRET_VARIABLE = "KEYWARD_SECRET"  # noqa: S105 - its name is no secret
 _PROGRAMS = Path(__file__).with_name("programs")
 _PLACE = re.compile(r"@@([A-Z_]+)@@")
 
