@@ -149,6 +149,7 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", "/leads", lambda sent: listed(LEADS)),
     ("POST", "/leads", made),
     ("GET", "/reports", lambda sent: listed(REPORTS)),
+    ("GET", "/calls", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
     ("GET", "/recordings/([^/]+)", lambda lead, sent: one(RECORDINGS, lead)),
     ("GET", "/cdrs", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
 ]
