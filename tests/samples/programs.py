@@ -73,7 +73,7 @@ class Language:
         """Skips the test by name where a program is missing."""
         missing = [program for program in self.programs if shutil.which(program) is None]
         if missing:
-            pytest.skip(f"{', '.join(missing)} is not installed")
+            pytest.skip(f"not installed: {', '.join(missing)}")
 
     def run(self, folder: Path, file_name: str, code: str, *arguments: str, secret: str, said: str = "") -> str:
         """What the program prints, in a folder of its own."""
