@@ -111,7 +111,7 @@ def test_on_paper_it_is_a_document_with_every_block_open(
         assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(23, 26, 33)"
         for sample in page.locator(".sample").all():
             expect(sample).to_be_visible()
-        page.emulate_media(media="screen")
+        page.emulate_media(media="null")
         printed = page.pdf(path=tmp_path / f"{slug}-{name}.pdf", format="A4")
         pages = len(re.findall(rb"/Type\s*/Page\b", printed))
         assert pages > 1
@@ -125,7 +125,7 @@ def _check_text(printed: Path, pages: int, key: Key, name: str) -> None:
     for title in sections:
         assert len(re.findall(rf"^\s*{title}\s*$", text, re.MULTILINE)) >= 1, title
     assert key.public_id in text
-    assert f"{pages} / {pages}" in text
+    assert re.search(rf"{pages} ?/ ?{pages}", text)
     assert "Skip to content" not in text
     for word in ("PHP", "Python", "Java", "Bash"):
         assert word in text
