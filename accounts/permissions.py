@@ -21,6 +21,7 @@ class Permission(models.TextChoices):
     OVERVIEW_SEE = "overview.see", "see the overview"
     KEYS_SEE = "keys.see", "see all keys"
     KEYS_SEE_OWN = "keys.see_own", "see own keys"
+    DOCS_SEE = "docs.see", "see key docs and the API reference"
     KEYS_CHANGE = "keys.change", "create, edit, rotate, enable, disable, delete keys; see a revealable secret"
     KEYS_DISABLE = "keys.disable", "disable keys"
     IP_LISTS_SEE = "ip_lists.see", "see IP lists"
@@ -42,7 +43,7 @@ _P = Permission
 
 # Held by everyone who is signed in, and by everyone of an account.
 EVERYONE: frozenset[Permission] = frozenset({_P.PROFILE})
-MEMBERS: frozenset[Permission] = frozenset({_P.PROFILE, _P.KEYS_SEE_OWN})
+MEMBERS: frozenset[Permission] = frozenset({_P.PROFILE, _P.KEYS_SEE_OWN, _P.DOCS_SEE})
 
 ACCOUNT_ROLES: tuple[Role, ...] = (Role.ADMINISTRATOR, Role.ACCOUNT_READER, Role.AUDITOR)
 
@@ -78,10 +79,11 @@ GRANTS: dict[str, frozenset[Permission]] = {
             _P.USERS_SEE,
         }
     ),
-    # Support's pages are Django admin; the portal's answer 403.
+    # Support's pages are Django admin, key docs and API reference; the portal's others answer 403.
     Role.SUPPORT: frozenset(
         {
             _P.ADMINISTRATION,
+            _P.DOCS_SEE,
             _P.KEYS_DISABLE,
             _P.IP_LISTS_IMPORT,
             _P.USERS_DEACTIVATE,

@@ -39,6 +39,8 @@ CUSTOMERS: Records = {
 INVOICES: Records = {"2001": {"id": "2001", "customer": "1001", "total": "120.50", "currency": "EUR", "lines": []}}
 PAYMENTS: Records = {"3001": {"id": "3001", "customer": "1001", "amount": "100.00", "currency": "EUR"}}
 LEADS: Records = {"5001": {"id": "5001", "name": "Ada Example", "phone": "+447911123456"}}
+REPORTS: Records = {"6001": {"id": "6001", "name": "Calls of the week", "rows": 120}}
+RECORDINGS: Records = {"lead-7": {"id": "lead-7", "seconds": 63}}
 CDRS = [{"id": "4001", "from": "+442079460123", "to": "+493012345678", "seconds": 63, "direction": "outbound"}]
 
 Answer = tuple[HTTPStatus, object]
@@ -146,6 +148,9 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", "/payments/([^/]+)", lambda number, sent: one(PAYMENTS, number)),
     ("GET", "/leads", lambda sent: listed(LEADS)),
     ("POST", "/leads", made),
+    ("GET", "/reports", lambda sent: listed(REPORTS)),
+    ("GET", "/calls", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
+    ("GET", "/recordings/([^/]+)", lambda lead, sent: one(RECORDINGS, lead)),
     ("GET", "/cdrs", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
 ]
 

@@ -24,6 +24,20 @@ def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
     return live.none()
 
 
+def documented_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
+    """The live keys whose docs this user may read: those that are visible; for Support, those of all accounts."""
+    if isinstance(user, User) and user.account_id is None and has(user, Permission.DOCS_SEE):
+        return Key.objects.filter(deleted_at=None)
+    return visible_to(user)
+
+
+def referenced_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
+    """The APIs whose reference this user may read: those of the account; for Support, all."""
+    if isinstance(user, User) and user.account_id is None and has(user, Permission.DOCS_SEE):
+        return Api.objects.all()
+    return apis_of(user).defer(None)
+
+
 def apis_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
     """The APIs that are enabled for the user's account, by name."""
     if not isinstance(user, User) or user.account_id is None:

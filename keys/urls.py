@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from keys.views import bulk, change, creation, detail, editing, listing, secret, state
+from keys.views import bulk, change, creation, detail, docs, editing, listing, reference, secret, state
 from keys.views.ip_lists import editing as ip_editing
 from keys.views.ip_lists import entries as ip_entries
 from keys.views.ip_lists import importing as ip_importing
@@ -52,4 +52,7 @@ urlpatterns = [
     path("keys/<api_id:public_id>/disable/", state.key_disable, name="key-disable"),
     path("keys/<api_id:public_id>/reassign/", state.key_reassign, name="key-reassign"),
     path("keys/<api_id:public_id>/delete/", state.key_delete, name="key-delete"),
+    path("keys/<api_id:public_id>/docs/", docs.key_docs, name="key-docs"),
+    path("keys/<api_id:public_id>/call-download/", docs.key_call_download, name="key-call-download"),
+    path("apis/<slug:slug>/", reference.api_reference, name="api-reference"),
 ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from keys.apis.words import FLAGS, BadPolicy
+
+# Nothing else: no user, no path (the document's servers have it), no query.
+_HOST = re.compile(r"https?://[a-z0-9._-]+(?::[0-9]{1,5})?")
 
 if TYPE_CHECKING:
     from keys.apis.policy import Policy
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
 
 def check(policy: Policy) -> None:
     """Raises BadPolicy for the first thing that does not fit."""
-    for rule in (_credentials, _secret, _flags, _settings, _expiry, _fields, _modules, _documentation):
+    for rule in (_credentials, _secret, _flags, _settings, _expiry, _fields, _modules, _documentation, _request_link):
         rule(policy)
 
 
@@ -118,6 +122,20 @@ def _documentation(policy: Policy) -> None:
         raise BadPolicy(
             f"documentation: {policy.documentation!r} is not a web address. Write one like https://docs.example.com/, "
             "or nothing, for Keyward's own reference of the API."
+        )
+
+
+def _request_link(policy: Policy) -> None:
+    if not policy.request_link:
+        return
+    try:
+        good = _HOST.fullmatch(policy.request_link) is not None and urlsplit(policy.request_link).port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise BadPolicy(
+            f"request_link: {policy.request_link!r} is not scheme and host alone. Write one like "
+            "https://api.example.com, and a path before every other into the document's servers."
         )
 
 

@@ -81,7 +81,7 @@ def operations(document: Mapping[str, Any]) -> Iterator[Operation]:
             yield Operation(
                 method="GET" if method == "head" else method.upper(),
                 path=path,
-                template=_base(servers[0]) + path,
+                template=base_of(servers[0]) + path,
                 tags=tuple(content.get("tags", ())),
                 parameters=(*item.get("parameters", ()), *content.get("parameters", ())),
                 content=content,
@@ -97,7 +97,7 @@ def check_templates(found: list[Operation]) -> None:
             raise BadDocument(f"{operation.method} {shown(operation.template)[1:-1]}: {problem}")
 
 
-def _base(server: Mapping[str, Any]) -> str:
+def base_of(server: Mapping[str, Any]) -> str:
     """The path of a server's address; the gateway sees it in front of every path."""
     url = server["url"]
     for name, variable in server.get("variables", {}).items():

@@ -1,4 +1,4 @@
-"""What a caller may send with an operation, for the documentation of keys: query, path, header and body. Pure."""
+"""What a caller may send with an operation and what comes back, for documentation. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,23 @@ class Parameter(NamedTuple):
     values: tuple[str, ...]
 
 
+class Answer(NamedTuple):
+    """One answer of an operation: its status (or default), its kinds of content, and what the first of them has."""
+
+    status: str
+    description: str
+    kinds: tuple[str, ...]
+    properties: tuple[Parameter, ...]
+
+
+def answers_of(document: Mapping[str, Any], operation: Operation) -> Iterator[Answer]:
+    for status, reference in _mapping(operation.content.get("responses")).items():
+        answer = resolved(document, reference)
+        content = _mapping(answer.get("content"))
+        properties = tuple(_properties(document, _media(content), hidden="writeOnly"))
+        yield Answer(str(status), _line(answer.get("description")), tuple(content), properties)
+
+
 def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Parameter, ...]:
     """Of the path and the operation, whose own come instead of the path's of the same name; then the body's."""
     found: dict[tuple[str, str], Parameter] = {}
@@ -41,10 +58,15 @@ def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Pa
 
 def _of_body(document: Mapping[str, Any], operation: Operation) -> Iterator[Parameter]:
     body = resolved(document, operation.content.get("requestBody", {}))
-    content: Mapping[str, Any] = body.get("content", {})
-    media: Mapping[str, Any] = next(
-        (content[kind] for kind in BODIES if kind in content), next(iter(content.values()), {})
-    )
+    return _properties(document, _media(body.get("content", {})), hidden="readOnly")
+
+
+def _media(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((content[kind] for kind in BODIES if kind in content), next(iter(content.values()), {}))
+
+
+def _properties(document: Mapping[str, Any], media: Mapping[str, Any], *, hidden: str) -> Iterator[Parameter]:
+    """Those of the body's schema, but for what the other side alone sends."""
     shapes = list(_shapes(document, media.get("schema", {})))
     if items := [shape["items"] for shape in shapes if "items" in shape]:
         # A list of objects: what each of them has.
@@ -53,7 +75,7 @@ def _of_body(document: Mapping[str, Any], operation: Operation) -> Iterator[Para
     seen: set[str] = set()
     for shape in shapes:
         for name, schema in _mapping(shape.get("properties")).items():
-            if name not in seen and not any(part.get("readOnly") for part in _shapes(document, schema)):
+            if name not in seen and not any(part.get(hidden) for part in _shapes(document, schema)):
                 seen.add(name)
                 yield _parameter(document, name, "body", schema, name in required)
 

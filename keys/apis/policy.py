@@ -99,6 +99,7 @@ class Policy:
     recordings: tuple[str, ...] = ()
     components: tuple[str, ...] = ()
     documentation: str = ""
+    request_link: str = ""
     longest_days: int | None = None
 
     @property
@@ -152,6 +153,7 @@ class Policy:
             recordings=words.lines(data, "recordings"),
             components=words.lines(data, "components"),
             documentation=words.line({"documentation": "", **data}, "documentation", empty=True),
+            request_link=words.line({"request_link": "", **data}, "request_link", empty=True).rstrip("/"),
             longest_days=words.days(data, "longest_days"),
         )
         consistency.check(policy)

@@ -162,6 +162,7 @@
     say("Copied");
   };
   on("click", "[data-copy]", (event, button) => copy(button, button.dataset.copy));
+  on("click", "[data-print]", () => print());
 
   // Secrets. A revealed one is dropped when hidden; one that is shown once is only masked until the page is left.
   const held = new WeakMap();

@@ -28,6 +28,8 @@ EVERYONE = frozenset(P)
 
 Kind = Literal[
     "key",
+    "key of recordings",
+    "API",
     "IP list",
     "IP entry",
     "call",
@@ -60,12 +62,16 @@ class Row:
     posted_by: frozenset[Persona] | None = None
     # Whoever knows the path may open it, of whichever account the object is.
     for_whoever_knows: bool = False
+    # Who opens it of whichever account the object is: staff, who have none.
+    for_all_accounts: frozenset[Persona] = frozenset()
 
 
 READ = ("GET", "HEAD")
 FORM = ("GET", "HEAD", "POST")
 ROLELESS = frozenset({P.OWNER, P.NOTHING})
 NOT_THEIRS = frozenset({P.NOTHING})
+SUPPORT = frozenset({P.SUPPORT})
+DOCUMENTED = READERS | {P.OWNER, P.SUPPORT}
 
 SIGNED_IN = EVERYONE - {P.SIGNED_OUT}
 # In the world of the tests these two have an authenticator app; the factor and the session are the first one's.
@@ -106,6 +112,12 @@ TABLE = (
     Row("key-disable", FORM, ADMINISTRATORS, of="key"),
     Row("key-reassign", FORM, ADMINISTRATORS, of="key"),
     Row("key-delete", FORM, ADMINISTRATORS, of="key"),
+    Row("key-docs", READ, DOCUMENTED, of="key", hidden_from=NOT_THEIRS, for_all_accounts=SUPPORT),
+    Row(
+        "key-call-download", READ, DOCUMENTED, of="key of recordings", hidden_from=NOT_THEIRS, for_all_accounts=SUPPORT
+    ),
+    # APIs belong to the installation; both accounts have this one.
+    Row("api-reference", READ, MEMBERS | SUPPORT, of="API", for_whoever_knows=True),
     Row("ip-list-list", READ, READERS),
     Row("ip-list-export", ("POST",), AUDITORS),
     Row("ip-list-new", FORM, ADMINISTRATORS),

@@ -1,4 +1,4 @@
-"""Two accounts that know nothing of each other, with one person of each kind, one key, one call and one event."""
+"""Two accounts that know nothing of each other, with one person of each kind, two keys, one call and one event."""
 
 from __future__ import annotations
 
@@ -58,6 +58,10 @@ def a_world(slug: str, api: Api) -> World:
         "factor": str(Authenticator.objects.get(user=holder, type="totp").pk),
         "session": str(UserSession.objects.create(user=holder, ip="203.0.113.8", session_key=slug).pk),
         "key": key.public_id,
+        "key of recordings": a_key(
+            account, owner, Api.objects.get(slug="lms-call-logic"), recordings=True
+        ).key.public_id,
+        "API": api.slug,
         "call": _a_call(account),
         "event": _an_event(account),
         "export": _an_export(account),

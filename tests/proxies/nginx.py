@@ -1,4 +1,4 @@
-"""A real nginx that runs deploy/nginx/keyward.conf as it is, but for the three ports and the secret."""
+"""A real nginx that runs deploy/nginx/keyward.conf as it is, but for the three ports, the secret and the API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRAM = find("nginx")
 
 
 @contextmanager
-def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Proxy]:
+def serve(*, gateway: int, upstream: int, secret: str = SECRET, api: str = "billing") -> Iterator[Proxy]:
     assert PROGRAM is not None
     deployed, port = DEPLOY / "nginx", free_port()
     # The folder is this user's alone, and nginx's workers would be another if this is root.
@@ -27,7 +27,8 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Prox
             "server 127.0.0.1:8001;": f"server 127.0.0.1:{gateway};",
             "server 127.0.0.1:9000;": f"server 127.0.0.1:{upstream};",
         }
-        (where / "keyward.conf").write_text(changed((deployed / "keyward.conf").read_text(), ports))
+        slugs = {f"/v1/{asked}/billing;": f"/v1/{asked}/{api};" for asked in ("verify", "whoami")}
+        (where / "keyward.conf").write_text(changed((deployed / "keyward.conf").read_text(), ports | slugs))
         proof = changed((deployed / "keyward-secret.conf").read_text(), {"CHANGE-ME": secret})
         (where / "keyward-secret.conf").write_text(proof)
         command = [PROGRAM, "-p", str(where), "-c", "nginx.conf", "-e", "error.log", "-g", f"daemon off; {user}"]

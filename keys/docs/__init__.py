@@ -1,0 +1,1 @@
+"""The documentation of each key: what its holder needs to call the API."""

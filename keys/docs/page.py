@@ -1,0 +1,136 @@
+"""What documentation says of an API and of what one key may do with it, from the API's document and policy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from keys.apis.document import Operation, base_of, operations
+from keys.apis.modules import ModuleOf, RouteOf
+from keys.apis.parameters import Answer, Parameter, answers_of, parameters_of
+from keys.apis.policy import HEADERS, Policy
+
+# Stands where neither the policy nor the document says where the API is reached.
+NO_HOST = "https://api.example.com"
+
+
+class RequestLink(NamedTuple):
+    """Where an API is reached: scheme and host, then the path before every other. `known`: whether anyone said so."""
+
+    host: str
+    base: str
+    known: bool
+
+    @property
+    def text(self) -> str:
+        return self.host + self.base
+
+
+class RouteDoc(NamedTuple):
+    """One route with what the document says of its operation; `anchor` is its place on the page."""
+
+    anchor: str
+    route: RouteOf
+    summary: str
+    description: str
+    deprecated: bool
+    parameters: tuple[Parameter, ...]
+    answers: tuple[Answer, ...]
+
+
+class ModuleDoc(NamedTuple):
+    anchor: str
+    name: str
+    slug: str
+    number: int | None
+    description: str
+    routes: tuple[RouteDoc, ...]
+
+
+def request_link(document: Mapping[str, Any], rules: Policy) -> RequestLink:
+    server: Mapping[str, Any] = next(iter(document.get("servers") or ()), {"url": "/"})
+    url = server["url"]
+    for name, variable in server.get("variables", {}).items():
+        url = url.replace(f"{{{name}}}", variable["default"])
+    parts = urlsplit(url)
+    named = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
+    return RequestLink(rules.request_link or named or NO_HOST, base_of(server), bool(rules.request_link or named))
+
+
+def modules_described(
+    document: Mapping[str, Any], modules: Iterable[ModuleOf], *, recordings: bool
+) -> tuple[ModuleDoc, ...]:
+    """The modules and their routes in the order of the document; with `recordings`, also those that a link opens."""
+    found = {(operation.method, operation.template): operation for operation in operations(document)}
+    places = {name: place for place, name in enumerate(found)}
+    said = {tag["name"]: _line(tag.get("description")) for tag in document.get("tags", [])}
+    described = []
+    for module in modules:
+        routes = sorted(
+            (route for route in module.routes if recordings or not route.recording),
+            key=lambda route: (places.get((route.method, route.template), len(places)), route.text),
+        )
+        docs = (
+            _route(document, found.get((route.method, route.template)), route, f"{module.slug}-{number}")
+            for number, route in enumerate(routes, start=1)
+        )
+        anchor = f"module-{module.slug}"
+        text = said.get(module.name, "")
+        described.append(ModuleDoc(anchor, module.name, module.slug, module.number, text, tuple(docs)))
+    return tuple(described)
+
+
+def recordings_link(modules: Iterable[ModuleOf], link: RequestLink) -> str:
+    """What stands before the lead ID in a recording's link; empty if the API has no recordings."""
+    routes = (route for module in modules for route in module.routes if route.recording)
+    template = next((route.template for route in routes), "")
+    return link.host + quote(template.rpartition("/")[0], safe="/") if template else ""
+
+
+def first_call(modules: Sequence[ModuleDoc], link: RequestLink) -> str:
+    """The address of a call to begin with: of the first route that reads, best one without variables."""
+    routes = [route for module in modules for route in module.routes]
+    reading = [doc for doc in routes if doc.route.method == "GET" and not doc.route.recording]
+    reading.sort(key=lambda doc: doc.route.template.count("{"))
+    if not reading:
+        return link.text or link.host
+    path, query = reading[0].route.template, []
+    for parameter in reading[0].parameters:
+        value = parameter.default or next(iter(parameter.values), "1")
+        if parameter.where == "path":
+            path = path.replace(f"{{{parameter.name}}}", value)
+        elif parameter.where == "query" and parameter.required:
+            query.append(f"{quote(parameter.name, safe='')}={quote(value, safe='')}")
+    return link.host + quote(path, safe="/~") + ("?" + "&".join(query) if query else "")
+
+
+def headers(rules: Policy) -> tuple[tuple[str, str], ...]:
+    """The headers that a token is sent in, any one of them: what stands before it, and the kind."""
+    return tuple((HEADERS[kind], kind) for kind in rules.credentials if kind in HEADERS)
+
+
+def _route(document: Mapping[str, Any], operation: Operation | None, route: RouteOf, anchor: str) -> RouteDoc:
+    if operation is None:
+        return RouteDoc(anchor, route, "", "", False, (), ())
+    content = operation.content
+    return RouteDoc(
+        anchor=anchor,
+        route=route,
+        summary=_line(content.get("summary")),
+        description=_line(content.get("description")),
+        deprecated=content.get("deprecated") is True,
+        parameters=tuple(_narrowed(each, route) for each in parameters_of(document, operation)),
+        answers=tuple(answers_of(document, operation)),
+    )
+
+
+def _narrowed(parameter: Parameter, route: RouteOf) -> Parameter:
+    """A parameter that the route has a condition on takes that value alone."""
+    if parameter.where != "query" or parameter.name not in route.conditions:
+        return parameter
+    return parameter._replace(required=True, multiple=False, default="", values=(route.conditions[parameter.name],))
+
+
+def _line(text: Any) -> str:
+    return " ".join(text.split()) if isinstance(text, str) else ""

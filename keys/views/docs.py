@@ -1,0 +1,94 @@
+"""A key's documentation: how to call the API with it, and how to download call recordings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from accounts.access import SignedIn, needs
+from accounts.permissions import Permission
+from keys.about import lists_of
+from keys.addresses import shown
+from keys.apis.policy import Policy
+from keys.docs import granted
+from keys.docs.examples import signed_link, signed_request
+from keys.docs.page import first_call, headers, modules_described, recordings_link, request_link
+from keys.docs.refusals import refusals
+from keys.docs.samples import SECRET_VARIABLE, samples
+from keys.models import Key
+from keys.policy import documented_to
+from keys.selectors import for_page
+from keys.signatures import LONGEST_LINK, WINDOW
+from keys.views.pages import answer
+
+
+@needs(Permission.DOCS_SEE)
+@require_safe
+def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
+    key = _found(request, public_id)
+    rules, document = Policy.read(key.api.policy), key.api.document
+    link = request_link(document, rules)
+    modules = modules_described(document, granted.of_key(key), recordings=False)
+    url = first_call(modules, link)
+    kind = "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token"
+    context = _shared(request, key, rules) | {
+        "info": document.get("info", {}),
+        "link": link,
+        "modules": modules,
+        "kind": kind,
+        "headers": headers(rules),
+        "samples": samples(kind, url=url, api_id=key.public_id, username=key.username, header=rules.header),
+        "example": signed_request(url) if rules.signs else None,
+        "refusals": refusals(rules, recordings=False),
+        "downloads": _downloads(key, rules),
+        "entries": [shown(entry.network) for entry in key.addresses.all()],
+        "ip_lists": lists_of(key),
+    }
+    return answer(request, "docs", context)
+
+
+@needs(Permission.DOCS_SEE)
+@require_safe
+def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
+    key = _found(request, public_id)
+    rules = Policy.read(key.api.policy)
+    if not _downloads(key, rules):
+        raise Http404("The key may not download call recordings.")
+    link = request_link(key.api.document, rules)
+    before_lead = recordings_link(granted.of_api(key.api), link)
+    context = _shared(request, key, rules) | {
+        "link": link,
+        "before_lead": before_lead,
+        "samples": samples("recording", url=before_lead, api_id=key.public_id),
+        "example": signed_link(before_lead, key.public_id),
+        "refusals": refusals(rules, recordings=True),
+    }
+    return answer(request, "docs_recordings", context)
+
+
+def _found(request: SignedIn, public_id: str) -> Key:
+    """The key, if this user may read its docs; a deleted one is not there."""
+    key = for_page(documented_to(request.user)).select_related("account").filter(public_id=public_id).first()
+    if key is None:
+        raise Http404("There is no such key.")
+    return key
+
+
+def _downloads(key: Key, rules: Policy) -> bool:
+    return key.recordings and "recording" in rules.credentials
+
+
+def _shared(request: SignedIn, key: Key, rules: Policy) -> dict[str, Any]:
+    """What both documents are about. Support reads them, and has no page of the key."""
+    return {
+        "key": key,
+        "rules": rules,
+        "now": timezone.now(),
+        "may_see_key": request.user.account_id is not None,
+        "variable": SECRET_VARIABLE,
+        "window": WINDOW,
+        "longest_link_days": LONGEST_LINK // 86400,
+    }
