@@ -17,7 +17,7 @@ from keys.docs import granted
 from keys.docs.examples import signed_link, signed_request
 from keys.docs.page import first_call, headers, modules_described, recordings_link, request_link
 from keys.docs.refusals import refusals
-from keys.docs.samples import SECRET_VARIABLE, samples
+from keys.docs.samples import SECRET_VARIABLE, Kind, samples
 from keys.models import Key
 from keys.policy import documented_to
 from keys.selectors import for_page
@@ -33,7 +33,7 @@ def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
     link = request_link(document, rules)
     modules = modules_described(document, granted.of_key(key), recordings=False)
     url = first_call(modules, link)
-    kind = "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token"
+    kind: Kind = "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token"
     context = _shared(request, key, rules) | {
         "info": document.get("info", {}),
         "link": link,
