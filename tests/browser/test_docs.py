@@ -98,7 +98,7 @@ def test_on_paper_it_is_a_document_with_every_block_open(
     page: Page, live_server: Any, alice: User, slug: str, sign_in: SignIn, tmp_path: Path
 ) -> None:
     downloads = slug == "lms-call-logic"
-    key = a_key_of(slug, alice, **({"recordings": True} if downloads else {})).key
+    key = a_key_of(slug, alice, recordings=downloads).key
     sign_in(page, alice.email, PASSWORD)
     # Who reads in the dark prints on white paper.
     page.emulate_media(color_scheme="dark")
@@ -144,10 +144,14 @@ def test_the_first_load_stays_under_60_kb_compressed(
     assert page.context.browser is not None
     for name in ("docs", "call-download"):
         first_time = page.context.browser.new_context(storage_state=state)
-        fresh = first_time.new_page()
-        bodies: list[bytes] = []
-        fresh.on("response", lambda response, to=bodies: to.append(response.body()))
-        fresh.goto(f"{live_server.url}/keys/{key.public_id}/{name}/", wait_until="networkidle")
+        bodies = _loaded(first_time.new_page(), f"{live_server.url}/keys/{key.public_id}/{name}/")
         first_time.close()
         assert len(bodies) > 8
         assert sum(len(gzip.compress(body)) + 500 for body in bodies) < 60_000
+
+
+def _loaded(page: Page, url: str) -> list[bytes]:
+    bodies: list[bytes] = []
+    page.on("response", lambda response: bodies.append(response.body()))
+    page.goto(url, wait_until="networkidle")
+    return bodies
