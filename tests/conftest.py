@@ -117,17 +117,31 @@ def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
             connection.close()
 
 
+# What an installation has from the first: every transactional test's flush takes it away.
+FROM_THE_FIRST = ("keys_api", "keys_module", "keys_route")
+_kept: dict[str, bytes] = {}
+
+
 @pytest.fixture(autouse=True)
-def _installed(request: pytest.FixtureRequest) -> None:
-    """A transactional test's flush takes the presets and limits with it; the next one finds them again."""
-    marker = request.node.get_closest_marker("django_db")
-    transactional = "transactional_db" in request.fixturenames or "live_server" in request.fixturenames
-    if not transactional and not (marker and marker.kwargs.get("transaction")):
+def _installed(request: pytest.FixtureRequest, django_db_blocker: pytest.FixtureRequest) -> None:
+    """The presets are there, whichever test ran before; and no limit is held from it."""
+    marked = request.node.get_closest_marker("django_db")
+    if not marked and not {"db", "transactional_db", "live_server"} & set(request.fixturenames):
         return
-    request.getfixturevalue("transactional_db")
+    request.getfixturevalue("django_db_setup")
     from django.core.cache import cache
+    from django.db import connection
 
-    from keys import apis
-
-    cache.clear()
-    apis.install_presets()
+    # Before the test's own transaction begins.
+    with django_db_blocker.unblock(), connection.cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute("SELECT EXISTS (SELECT FROM keys_api)")
+        there = cursor.fetchone()[0]
+        for table in FROM_THE_FIRST:
+            if there and table not in _kept:
+                with cursor.copy(f"COPY {table} TO STDOUT") as copy:
+                    _kept[table] = b"".join(bytes(block) for block in copy)
+            elif not there:
+                with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                    copy.write(_kept[table])
+        if not there:
+            cache.clear()
