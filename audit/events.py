@@ -154,6 +154,8 @@ CATALOGUE: dict[str, EventType] = dict(
         ),
         _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
         _event("keys.exported", "{actor} exported {rows} keys as {format}", "filters", "rows", "format"),
+        # The administration. `path` is what was asked for there and refused.
+        _event("admin.refused", "{actor} was refused {method} {path}", "method", "path"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
         # The API log. `since` and `until` bound the calls that are sealed; `sha256` is of their rows.

@@ -1,0 +1,1 @@
+"""Support's pages of both logs."""
