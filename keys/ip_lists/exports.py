@@ -86,7 +86,7 @@ def export_entries(
     format: str,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
-    """As `export_lists`, of one list's entries. `needs` is what the page it is asked from needs: Support has its own."""
+    """As `export_lists`, of one list's entries. `needs` is what the page needs: Support has pages of its own."""
     policy.require(by, needs, account=ip_list.account)
     table = EntryResource().export(entries.sorted())
     record(
