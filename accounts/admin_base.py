@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import Form, Media
@@ -52,6 +52,19 @@ class BoundedPaginator(Paginator):
         return min(counted(rows), LONGEST_LIST) if isinstance(rows, QuerySet) else len(rows)
 
 
+class BoundedList(ChangeList):
+    """In the order of its admin: any other, asked for in the address, would have no index."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        self.params.pop(ORDER_VAR, None)
+        return super().get_ordering(request, queryset)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # A list of one page would be asked for without an end.
+        self.result_list = self.result_list[: self.list_per_page]
+
+
 class Button:
     """Something Support may do to one row, by a page that says first what it does. Stateless; see `run`."""
 
@@ -89,6 +102,8 @@ class SupportAdmin(ModelAdmin):
     """A list that is searched and a page that is read. `fields` are what the page shows, each of them declared."""
 
     buttons: ClassVar[tuple[Button, ...]] = ()
+    # How a row's number stands in a path.
+    number = "int"
 
     actions = None
     paginator = BoundedPaginator
@@ -96,7 +111,6 @@ class SupportAdmin(ModelAdmin):
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    # An order by any other column would have no index.
     sortable_by = ()
     list_select_related: Any = True
     preserve_filters = False
@@ -116,6 +130,13 @@ class SupportAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """By what the list offers, and by nothing else: not by a column without an index, nor by a password's hash."""
+        return lookup.partition("__")[0] in self.list_filter
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return BoundedList
+
     @property
     def media(self) -> Media:
         """Django's scripts are for forms that are not here."""
@@ -128,28 +149,32 @@ class SupportAdmin(ModelAdmin):
         """The list, the page, and a page for each button. There is no URL that adds, changes or deletes."""
         reads = require_safe(self.changelist_view)
         buttons = [
-            path(f"<path:object_id>/{button.name}/", partial(self.button_view, button), name=self.route(button.name))
+            path(
+                f"<{self.number}:object_id>/{button.name}/",
+                partial(self.button_view, button),
+                name=self.route(button.name),
+            )
             for button in self.buttons
         ]
         return [
             path("", self.changelist_view if self.actions else reads, name=self.route("changelist")),
             *self.more_urls(),
             *buttons,
-            path("<path:object_id>/change/", require_safe(self.change_view), name=self.route("change")),
+            path(f"{row}change/", require_safe(self.change_view), name=self.route("change")),
         ]
 
     def more_urls(self) -> list[URLPattern]:
         """Pages of this model's own."""
         return []
 
-    def found(self, request: HttpRequest, object_id: str) -> Any:
-        row = self.get_object(request, unquote(object_id))
+    def found(self, request: HttpRequest, object_id: Any) -> Any:
+        row = self.get_object(request, str(object_id))
         if row is None:
             raise Http404(f"no such {self.opts.verbose_name}")
         return row
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+        self, request: HttpRequest, object_id: Any, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         row = self.found(request, object_id)
         offered = [
@@ -158,9 +183,9 @@ class SupportAdmin(ModelAdmin):
             if button.offered(row, _actor(request))
         ]
         context = {"buttons": offered, "title": str(row), "subtitle": None} | (extra_context or {})
-        return super().change_view(request, object_id, form_url, context)
+        return super().change_view(request, str(object_id), form_url, context)
 
-    def button_view(self, button: Button, request: SignedIn, object_id: str) -> HttpResponse:
+    def button_view(self, button: Button, request: SignedIn, object_id: Any) -> HttpResponse:
         row = self.found(request, object_id)
         back = reverse(f"admin:{self.route('change')}", args=[object_id])
         if not button.offered(row, request.actor):
