@@ -160,7 +160,7 @@ class SupportAdmin(ModelAdmin):
             path("", self.changelist_view if self.actions else reads, name=self.route("changelist")),
             *self.more_urls(),
             *buttons,
-            path(f"{row}change/", require_safe(self.change_view), name=self.route("change")),
+            path(f"<{self.number}:object_id>/change/", require_safe(self.change_view), name=self.route("change")),
         ]
 
     def more_urls(self) -> list[URLPattern]:
