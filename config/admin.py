@@ -14,7 +14,7 @@ from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_http_methods
 
@@ -26,6 +26,7 @@ from accounts.limits import take
 from accounts.permissions import Permission
 from accounts.policy import has
 from audit.record import record
+from keys.admin.finding import FindForm, find
 
 # Leaving, and one's own password, are the portal's; nothing may be chosen or looked up by a raw id.
 NOT_HERE = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
@@ -44,10 +45,24 @@ class SupportSite(AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         shown = [_guarded(url) for url in super().get_urls() if getattr(url, "name", None) not in NOT_HERE]
         # Last: what Django's admin would have here, and this one has not, is refused and recorded like the rest.
-        return [*shown, _guarded(path("<path:rest>", self.nothing, name="nothing"))]
+        finding = _guarded(path("find/", self.find, name="find"))
+        return [finding, *shown, _guarded(path("<path:rest>", self.nothing, name="nothing"))]
 
     def nothing(self, request: HttpRequest, rest: str) -> HttpResponse:
         raise Http404("the administration has no such page")
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return super().each_context(request) | {"find_form": FindForm()}
+
+    def find(self, request: SignedIn) -> HttpResponse:
+        """The text comes in a POST alone, and no answer repeats it."""
+        form = FindForm(request.POST if request.method == "POST" else None)
+        context = self.each_context(request) | {"title": "Find a key", "subtitle": None}
+        if form.is_valid():
+            context["found"] = find(text=form.cleaned_data["text"], by=request.actor)
+        else:
+            context["find_errors"] = form.errors.get("text")
+        return render(request, "admin/find.html", context, status=422 if form.errors else 200)
 
     def has_permission(self, request: HttpRequest) -> bool:
         return has(request.user, Permission.ADMINISTRATION)
