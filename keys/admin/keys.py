@@ -63,7 +63,7 @@ class KeyAdmin(Exported):
     list_select_related = ("account", "api", "owner")
     search_fields = ("name",)
     search_help_text = (
-        "Start of a word of the name, the API ID or its last 4, or start of the owner’s e-mail."
+        "Words of the name, the last one at least begun; the API ID or its last 4; or the start of the owner’s e-mail."
         f" The newest {MOST_FOUND} that match are shown."
     )
     fieldsets: ClassVar = (
@@ -91,7 +91,7 @@ class KeyAdmin(Exported):
         among = Key.objects.filter(deleted_at=None)
         if (account := request.GET.get("account", "")).isdecimal():
             among = among.filter(account=account)
-        return queryset.filter(pk__in=found(among, text)[:MOST_FOUND]), False
+        return queryset.filter(pk__in=found(among, text)), False
 
     def file(self, account: Account, format: str, by: Actor) -> tuple[str, bytes]:
         keys = KeyFilter({}, Key.objects.filter(account=account, deleted_at=None), account=account, apis=())
