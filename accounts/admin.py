@@ -15,10 +15,14 @@ from django.utils.html import format_html
 
 from accounts import permissions, services
 from accounts.admin_base import Button, SupportAdmin, in_words
+from accounts.admin_exports import Exported
+from accounts.exports import export_users
 from accounts.factors import second_factors
+from accounts.filters import UserFilter
 from accounts.limits import take
 from accounts.models import Account, User
-from accounts.selectors import session_count
+from accounts.permissions import Permission
+from accounts.selectors import people_of, session_count
 from accounts.services import LastAdministrator, OwnUser
 from audit.actor import Actor
 from keys.models import Key
@@ -152,7 +156,8 @@ class ResetPassword(Button):
         return f"A link for a new password went to {row.email}."
 
 
-class UserAdmin(SupportAdmin):
+class UserAdmin(Exported):
+    export_of = "an account’s users"
     buttons: ClassVar = (ResetPassword(), EndSessions(), Deactivate())
     list_display = ("email", "nickname", "account_slug", "roles_in_words", "is_active")
     list_filter = ("is_active",)
@@ -165,6 +170,12 @@ class UserAdmin(SupportAdmin):
         *("factors", "sessions", "owned"),
     )
     readonly_fields = ("account_link", "roles_in_words", "factors", "sessions", "owned")
+
+    def file(self, account: Account, format: str, by: Actor) -> tuple[str, bytes]:
+        users = UserFilter({}, people_of(account))
+        users.is_valid()
+        needs = Permission.ADMINISTRATION
+        return export_users(by=by, account=account, users=users, format=format, needs=needs)
 
     @display(description="Account")
     def account_slug(self, row: User) -> str:

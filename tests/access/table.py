@@ -103,6 +103,7 @@ TABLE = (
     Row("admin:accounts_account_activate", FORM, frozenset(), SUPPORT, of="account", for_whoever_knows=True),
     Row("admin:accounts_account_suspend", FORM, SUPPORT, of="account", for_whoever_knows=True),
     Row("admin:accounts_user_changelist", READ, SUPPORT),
+    Row("admin:accounts_user_export", FORM, SUPPORT),
     Row("admin:accounts_user_change", READ, SUPPORT, of="user", for_whoever_knows=True),
     Row("admin:accounts_user_reset-password", FORM, SUPPORT, of="user", for_whoever_knows=True),
     Row("admin:accounts_user_end-sessions", FORM, SUPPORT, of="user", for_whoever_knows=True),
