@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 import accounts.admin
 import audit.admin
-import keys.admin
+import keys.admin.pages
 from accounts.access import SignedIn, View, needs
 from accounts.limits import take
 from accounts.permissions import Permission
@@ -108,7 +108,7 @@ def _note_refusal(request: SignedIn) -> None:
 
 
 site = SupportSite(name="admin")
-for model, admin in (accounts.admin.ADMINS | keys.admin.ADMINS | audit.admin.ADMINS).items():
+for model, admin in (accounts.admin.ADMINS | keys.admin.pages.ADMINS | audit.admin.ADMINS).items():
     site.register(model, admin)
 # Whoever is not signed in is sent to the portal's own sign-in, and from there back.
 site.login = secure_admin_login(site.login)  # type: ignore[method-assign]
