@@ -23,7 +23,8 @@ from accounts.admin_exports import form_page
 from accounts.models import Account
 from audit.actor import Actor
 from keys import apis
-from keys.admin.api_forms import ConfirmUploadForm, EnableForm, NewApiForm, Upload, UploadForm
+from keys.admin.api_forms import ConfirmUploadForm, EnableForm, NewApiForm, UploadForm
+from keys.admin.upload import Upload
 from keys.apis.difference import difference
 from keys.models import Api, Key
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hmac
 import re
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -57,7 +58,8 @@ class FindForm(forms.Form):
     )
 
 
-class Match(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Match:
     """A key, what the text has to do with it, and the path of its page, unless it is deleted."""
 
     key: Key
@@ -68,7 +70,8 @@ class Match(NamedTuple):
         return "" if self.key.deleted_at else reverse("admin:keys_key_change", args=[self.key.pk])
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Found:
     """`by` says in words what the text was taken for; `more` is true where not all are here."""
 
     by: str
@@ -90,7 +93,7 @@ def find(*, text: str, by: Actor) -> Found:
         by=by,
         # Whose key was looked for sees it in their trail.
         account_id=accounts.pop() if len(accounts) == 1 else None,
-        target=only and Target("key", only.public_id, only.name),
+        target=Target("key", only.public_id, only.name) if only else None,
         what=told.by,
         keys=[key.public_id for key in keys],
     )

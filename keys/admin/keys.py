@@ -90,7 +90,7 @@ class KeyAdmin(Exported):
             return queryset, False
         among = Key.objects.filter(deleted_at=None)
         if (account := request.GET.get("account", "")).isdecimal():
-            among = among.filter(account=account)
+            among = among.filter(account=int(account))
         return queryset.filter(pk__in=found(among, text)), False
 
     def file(self, account: Account, format: str, by: Actor) -> tuple[str, bytes]:
