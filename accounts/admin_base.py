@@ -112,7 +112,7 @@ class SupportAdmin(ModelAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     sortable_by = ()
-    list_select_related: Any = True
+    list_select_related: ClassVar[Any] = True
     preserve_filters = False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

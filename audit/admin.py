@@ -147,18 +147,16 @@ class LogAdmin(SupportAdmin):
     def facts(self, row: Any) -> Iterator[tuple[str, Any]]:
         raise NotImplementedError
 
-    def changelist_view(self, request: SignedIn, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
         filters, page = self.page(request.GET)
-        context = {"filter": filters, "page": page, "headings": self.headings, "note": self.note}
+        context: dict[str, Any] = {"filter": filters, "page": page, "headings": self.headings, "note": self.note}
         if page is not None:
-            self._note(request, filters.account and filters.account.pk, filters.active)
+            self._note(request, filters.account.pk if filters.account else None, filters.active)
             url = f"admin:{self.route('change')}"
             context["rows"] = [Row(reverse(url, args=[row.pk]), self.cells(row)) for row in page.rows]
         return self._answer(request, "admin/log.html", context, 400 if page is None else 200)
 
-    def change_view(
-        self, request: SignedIn, object_id: Any, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
+    def change_view(self, request: Any, object_id: Any, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         row = self.one(object_id)
         if row is None:
             raise Http404(f"no such {self.opts.verbose_name}")
@@ -274,7 +272,7 @@ def hide_numbers(calls: Iterable[Call]) -> None:
     calls = list(calls)
     accounts = Account.objects.in_bulk({call.account_id for call in calls if call.account_id is not None})
     for call in calls:
-        account = accounts.get(call.account_id)  # type: ignore[arg-type]
+        account = accounts.get(call.account_id)
         if mask := account and Mask.of(account):
             call.path, call.query = mask.hide(call.path), mask.hide(call.query)
 
