@@ -47,10 +47,18 @@ class UserTable(Table):
 
 
 @transaction.atomic
-def export_users(*, by: Actor, account: Account, users: UserFilter) -> tuple[str, bytes]:
-    """Name and content (CSV, UTF-8) of a file of what the filters let through, in the list's order. Raises Denied."""
-    policy.require(by, Permission.LISTS_EXPORT, account=account)
-    table = UserTable().export(users.sorted(), format="csv")
+def export_users(
+    *,
+    by: Actor,
+    account: Account,
+    users: UserFilter,
+    format: str = "csv",
+    needs: Permission = Permission.LISTS_EXPORT,
+) -> tuple[str, bytes]:
+    """Name and content of a file of what the filters let through, in the list's order. Raises Denied. `needs` is what
+    the page it is asked from needs: Support has pages of its own."""
+    policy.require(by, needs, account=account)
+    table = UserTable().export(users.sorted(), format=format)
     filters = users.active
     record("users.exported", by=by, account_id=account.pk, rows=len(table), filters=filters)
-    return as_file(table, f"{account.slug}-users", "csv")
+    return as_file(table, f"{account.slug}-users", format)

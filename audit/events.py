@@ -154,6 +154,10 @@ CATALOGUE: dict[str, EventType] = dict(
         ),
         _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
         _event("keys.exported", "{actor} exported {rows} keys as {format}", "filters", "rows", "format"),
+        # The administration. `path` is what was asked for there and refused; `what` says what a search was made by,
+        # never the text itself, and `keys` are the API IDs that it found.
+        _event("admin.searched", "{actor} looked for a key by {what}", "what", "keys"),
+        _event("admin.refused", "{actor} was refused {method} {path}", "method", "path"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
         # The API log. `since` and `until` bound the calls that are sealed; `sha256` is of their rows.

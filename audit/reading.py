@@ -1,4 +1,4 @@
-"""An auditor's reading of the logs is an event too."""
+"""An auditor's reading of the logs, and Support's, is an event too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit.record import record
 from audit.selectors import read_lately
 
 
-def note_reading(*, by: Actor, account_id: int, log: str, filters: Mapping[str, str]) -> None:
+def note_reading(*, by: Actor, account_id: int | None, log: str, filters: Mapping[str, str]) -> None:
     """Record `log.read`, once for each set of filters and ten minutes."""
     data = {"log": log, "filters": plain(filters)}
     with transaction.atomic():

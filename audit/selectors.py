@@ -43,7 +43,7 @@ def calls(account_id: int) -> QuerySet[Call]:
     return Call.objects.using(reading()).filter(account_id=account_id, folded=1)
 
 
-def events(account_id: int) -> QuerySet[Event]:
+def events(account_id: int | None) -> QuerySet[Event]:
     return Event.objects.filter(account_id=account_id)
 
 
@@ -68,7 +68,16 @@ def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
     }
 
 
-def read_lately(account_id: int, actor_id: str, data: dict[str, Any]) -> bool:
+def every_call() -> QuerySet[Call]:
+    """Of all accounts and of none, and those that stand for several: for Support alone."""
+    return Call.objects.using(reading())
+
+
+def every_event() -> QuerySet[Event]:
+    return Event.objects.all()
+
+
+def read_lately(account_id: int | None, actor_id: str, data: dict[str, Any]) -> bool:
     """Whether the trail already says so, for the last ten minutes, as far as its newest thousand events go back."""
     newest = events(account_id).order_by("-seq").values("seq")[:1000]
     lately = events(account_id).filter(

@@ -1,19 +1,37 @@
-"""Support's administration: Django's own, behind the portal's sign-in. It reads; its actions call the services."""
+"""Support's administration: Django's own, behind the portal's sign-in. It reads; its buttons call the services.
+
+What is sent here and refused, by whomever and for whatever reason, is an event.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
 from allauth.account.decorators import secure_admin_login
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern, URLResolver
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import needs
+import accounts.admin
+import audit.admin
+import keys.admin.pages
+from accounts.access import SignedIn, View, needs
+from accounts.limits import take
 from accounts.permissions import Permission
+from accounts.policy import has
+from audit.record import record
+from keys.admin.finding import FindForm, find
 
 # Leaving, and one's own password, are the portal's; nothing may be chosen or looked up by a raw id.
 NOT_HERE = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
+ASKING = frozenset({"GET", "HEAD", "OPTIONS"})
+LONGEST_PATH = 200
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -25,7 +43,29 @@ class SupportSite(AdminSite):
     final_catch_all_view = False
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        return [_guarded(url) for url in super().get_urls() if getattr(url, "name", None) not in NOT_HERE]
+        shown = [_guarded(url) for url in super().get_urls() if getattr(url, "name", None) not in NOT_HERE]
+        # Last: what Django's admin would have here, and this one has not, is refused and recorded like the rest.
+        finding = _guarded(path("find/", self.find, name="find"))
+        return [finding, *shown, _guarded(path("<path:rest>", self.nothing, name="nothing"))]
+
+    def nothing(self, request: HttpRequest, rest: str) -> HttpResponse:
+        raise Http404("the administration has no such page")
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return super().each_context(request) | {"find_form": FindForm()}
+
+    def find(self, request: SignedIn) -> HttpResponse:
+        """The text comes in a POST alone, and no answer repeats it."""
+        form = FindForm(request.POST if request.method == "POST" else None)
+        context = self.each_context(request) | {"title": "Find a key", "subtitle": None}
+        if form.is_valid():
+            context["found"] = find(text=form.cleaned_data["text"], by=request.actor)
+        else:
+            context["find_errors"] = form.errors.get("text")
+        return render(request, "admin/find.html", context, status=422 if form.errors else 200)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return has(request.user, Permission.ADMINISTRATION)
 
     def login(self, request: HttpRequest, extra_context: object = None) -> HttpResponse:
         """Django's own form would be a second door: it asks for no second factor and counts no tries."""
@@ -38,10 +78,37 @@ def _guarded(url: URLPattern | URLResolver) -> URLPattern | URLResolver:
         for inner in url.url_patterns:
             _guarded(inner)
     else:
-        url.callback = needs(Permission.ADMINISTRATION)(_methods(url.callback))
+        url.callback = _watched(needs(Permission.ADMINISTRATION)(_methods(url.callback)))
     return url
 
 
+def _watched(view: View) -> View:
+    @wraps(view)
+    def watched(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            response = view(request, *args, **kwargs)
+        except (PermissionDenied, Http404, SuspiciousOperation):
+            _note_refusal(request)
+            raise
+        if response.status_code in (403, 404, 405):
+            _note_refusal(request)
+        return response
+
+    return watched
+
+
+def _note_refusal(request: SignedIn) -> None:
+    """An event, and beyond a number of them in ten minutes one for all the rest (accounts.limits)."""
+    if request.method in ASKING or not request.user.is_authenticated:
+        return
+    if take("administration", request.user.email, most=30, per=timedelta(minutes=10)):
+        with transaction.atomic():
+            account, path = request.user.account_id, request.path[:LONGEST_PATH]
+            record("admin.refused", by=request.actor, account_id=account, method=request.method, path=path)
+
+
 site = SupportSite(name="admin")
+for model, admin in (accounts.admin.ADMINS | keys.admin.pages.ADMINS | audit.admin.ADMINS).items():
+    site.register(model, admin)
 # Whoever is not signed in is sent to the portal's own sign-in, and from there back.
 site.login = secure_admin_login(site.login)  # type: ignore[method-assign]

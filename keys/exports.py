@@ -86,18 +86,65 @@ class KeyTable(Table):
         return utc(key.expires_at)
 
 
-def export_keys(*, by: Actor, account: Account, keys: KeyFilter, format: str) -> tuple[str, bytes]:
+class SettingsTable(KeyTable):
+    """The list's columns, and everything else that is set."""
+
+    enabled = fields.Field()
+    mask_phone_number = fields.Field()
+    hlr_lookup = fields.Field()
+    call_recordings = fields.Field()
+    settings = fields.Field()
+
+    class Meta:
+        model = Key
+        fields: ClassVar = (
+            *KeyTable.Meta.fields,
+            *("enabled", "mask_phone_number", "hlr_lookup", "call_recordings", "settings"),
+        )
+        export_order = fields
+
+    def dehydrate_enabled(self, key: Key) -> str:
+        return _truth(key.enabled)
+
+    def dehydrate_mask_phone_number(self, key: Key) -> str:
+        return _truth(key.mask_phone)
+
+    def dehydrate_hlr_lookup(self, key: Key) -> str:
+        return _truth(key.hlr_lookup)
+
+    def dehydrate_call_recordings(self, key: Key) -> str:
+        return _truth(key.recordings)
+
+    def dehydrate_settings(self, key: Key) -> str:
+        """What the API's policy asks besides, such as a website."""
+        return "; ".join(f"{name}: {value}" for name, value in sorted(key.fields.items()))
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def export_keys(
+    *,
+    by: Actor,
+    account: Account,
+    keys: KeyFilter,
+    format: str,
+    table: type[Table] = KeyTable,
+    needs: Permission = Permission.LISTS_EXPORT,
+) -> tuple[str, bytes]:
     """Name and content of a file of what the filters let through, in the list's order. Raises Denied, TooManyRows.
+    `needs` is what the page it is asked from needs: Support has pages of its own.
 
     A large file takes its time, so nothing is locked while it is made; it is recorded before anyone has it.
     """
     with transaction.atomic():
-        policy.require(by, Permission.LISTS_EXPORT, account=account)
+        policy.require(by, needs, account=account)
     if keys.qs[: MOST_ROWS[format] + 1].count() > MOST_ROWS[format]:
         raise TooManyRows(format)
-    table = KeyTable().export(for_file(keys.sorted()), format=format)
-    file = as_file(table, f"{account.slug}-keys", format)
+    rows = table().export(for_file(keys.sorted()), format=format)
+    file = as_file(rows, f"{account.slug}-keys", format)
     with transaction.atomic():
-        policy.require(by, Permission.LISTS_EXPORT, account=account)
-        record("keys.exported", by=by, account_id=account.pk, rows=len(table), filters=keys.active, format=format)
+        policy.require(by, needs, account=account)
+        record("keys.exported", by=by, account_id=account.pk, rows=len(rows), filters=keys.active, format=format)
     return file

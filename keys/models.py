@@ -139,7 +139,8 @@ class Key(models.Model):
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
-        # What the list sorts, filters and searches by. Words of the name have an index too, made by migration 0007.
+        # What the list sorts, filters and searches by. Words of the name have indexes too, made by migrations 0007
+        # and 0010.
         indexes: ClassVar = [
             models.Index(fields=["account", "created_at", "id"], name="key_by_creation", condition=Q(deleted_at=None)),
             models.Index("account", Lower("name"), "id", name="key_by_name", condition=Q(deleted_at=None)),
@@ -147,6 +148,7 @@ class Key(models.Model):
             models.Index(fields=["account", "expires_at"], name="key_by_expiry", condition=Q(deleted_at=None)),
             models.Index(fields=["account"], name="key_disabled", condition=Q(deleted_at=None, enabled=False)),
             models.Index("account", Right("public_id", 4), name="key_by_last4", condition=Q(deleted_at=None)),
+            models.Index(Right("public_id", 4), name="key_everywhere_by_last4", condition=Q(deleted_at=None)),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(public_id__regex=r"^[0-9A-Za-z]{12}$"), name="key_public_id_base62"),

@@ -62,9 +62,16 @@ def export_lists(*, by: Actor, account: Account, lists: IpListFilter, format: st
 
 
 @transaction.atomic
-def export_entries(*, by: Actor, ip_list: IpList, entries: EntryFilter, format: str) -> tuple[str, bytes]:
-    """As `export_lists`, of one list's entries."""
-    policy.require(by, Permission.LISTS_EXPORT, account=ip_list.account)
+def export_entries(
+    *,
+    by: Actor,
+    ip_list: IpList,
+    entries: EntryFilter,
+    format: str,
+    needs: Permission = Permission.LISTS_EXPORT,
+) -> tuple[str, bytes]:
+    """As `export_lists`, of one list's entries. `needs` is what the page needs: Support has pages of its own."""
+    policy.require(by, needs, account=ip_list.account)
     table = EntryResource().export(entries.sorted(), format=format)
     record(
         "ip_list.exported",

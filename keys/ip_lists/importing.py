@@ -13,7 +13,7 @@ from import_export import fields, resources, widgets
 
 from keys.addresses import Network, parse_address, parse_network, shown, width_warning
 from keys.ip_lists.entries import LONGEST_DESCRIPTION, Entry, already, problem_of
-from keys.ip_lists.reading import FORMULA, Row
+from keys.ip_lists.reading import COLUMNS, FORMULA, Row
 from keys.models import IpList, IpListEntry
 
 ON = ("", "true", "yes", "1", "on", "enabled")
@@ -24,7 +24,10 @@ NO_FORMULA = "This cell holds a formula. Put its value in its place."
 
 
 class Wrong(NamedTuple):
+    """A cell that is wrong; `column` is empty for what is beyond the columns."""
+
     line: int
+    column: str
     value: str
     why: str
 
@@ -128,7 +131,8 @@ def preview(ip_list: IpList, rows: list[Row]) -> Preview:
         row = rows[invalid.number - 1]
         for field, problems in invalid.error.message_dict.items():
             value = getattr(row, field, "")
-            wrong.append(Wrong(row.line, "" if value == FORMULA else value[:100], " ".join(problems)))
+            column = field if field in COLUMNS else ""
+            wrong.append(Wrong(row.line, column, "" if value == FORMULA else value[:100], " ".join(problems)))
     return Preview(resource.entries, wrong, len(result.invalid_rows))
 
 

@@ -24,6 +24,7 @@ ADMINISTRATORS = frozenset({P.ADMINISTRATOR})
 AUDITORS = frozenset({P.ADMINISTRATOR, P.AUDITOR})
 READERS = frozenset({P.ADMINISTRATOR, P.ACCOUNT_READER, P.AUDITOR})
 MEMBERS = frozenset({*READERS, P.OWNER, P.NOTHING})
+SUPPORT = frozenset({P.SUPPORT})
 EVERYONE = frozenset(P)
 
 Kind = Literal[
@@ -41,6 +42,12 @@ Kind = Literal[
     "reset",
     "factor",
     "session",
+    # Of the administration.
+    "account",
+    "API",
+    "app",
+    "key by number",
+    "nothing",
 ]
 
 
@@ -94,9 +101,40 @@ TABLE = (
     Row("profile-challenge", ("POST",), SIGNED_IN),
     Row("profile-sessions-end", ("POST",), SIGNED_IN),
     Row("profile-session-end", ("POST",), ADMINISTRATORS, of="session", hidden_from=NOT_THE_HOLDERS),
-    Row("admin:index", FORM, frozenset({P.SUPPORT})),
-    Row("admin:login", FORM, frozenset(), sent_on=frozenset({P.SUPPORT})),
-    Row("admin:jsi18n", READ, frozenset({P.SUPPORT})),
+    Row("admin:index", FORM, SUPPORT),
+    Row("admin:login", FORM, frozenset(), sent_on=SUPPORT),
+    Row("admin:jsi18n", READ, SUPPORT),
+    Row("admin:app_list", FORM, SUPPORT, of="app", for_whoever_knows=True),
+    Row("admin:accounts_account_changelist", READ, SUPPORT),
+    Row("admin:accounts_account_change", READ, SUPPORT, of="account", for_whoever_knows=True),
+    Row("admin:accounts_account_activate", FORM, frozenset(), SUPPORT, of="account", for_whoever_knows=True),
+    Row("admin:accounts_account_suspend", FORM, SUPPORT, of="account", for_whoever_knows=True),
+    Row("admin:accounts_user_changelist", READ, SUPPORT),
+    Row("admin:accounts_user_export", FORM, SUPPORT),
+    Row("admin:accounts_user_change", READ, SUPPORT, of="user", for_whoever_knows=True),
+    Row("admin:accounts_user_reset-password", FORM, SUPPORT, of="user", for_whoever_knows=True),
+    Row("admin:accounts_user_end-sessions", FORM, SUPPORT, of="user", for_whoever_knows=True),
+    Row("admin:accounts_user_deactivate", FORM, SUPPORT, of="user", for_whoever_knows=True),
+    Row("admin:keys_key_changelist", READ, SUPPORT),
+    Row("admin:keys_key_export", FORM, SUPPORT),
+    Row("admin:keys_key_change", READ, SUPPORT, of="key by number", for_whoever_knows=True),
+    Row("admin:keys_key_disable", FORM, SUPPORT, of="key by number", for_whoever_knows=True),
+    Row("admin:keys_iplist_changelist", READ, SUPPORT),
+    Row("admin:keys_iplist_change", READ, SUPPORT, of="IP list", for_whoever_knows=True),
+    Row("admin:keys_iplist_import", FORM, SUPPORT, of="IP list", for_whoever_knows=True),
+    Row("admin:keys_iplist_export", FORM, SUPPORT, of="IP list", for_whoever_knows=True),
+    Row("admin:keys_api_changelist", READ, SUPPORT),
+    Row("admin:keys_api_new", FORM, SUPPORT),
+    Row("admin:keys_api_change", READ, SUPPORT, of="API", for_whoever_knows=True),
+    Row("admin:keys_api_upload", FORM, SUPPORT, of="API", for_whoever_knows=True),
+    Row("admin:keys_api_enable", FORM, SUPPORT, of="API", for_whoever_knows=True),
+    Row("admin:find", FORM, SUPPORT),
+    Row("admin:audit_call_changelist", READ, SUPPORT),
+    Row("admin:audit_call_change", READ, SUPPORT, of="call", for_whoever_knows=True),
+    Row("admin:audit_event_changelist", READ, SUPPORT),
+    Row("admin:audit_event_change", READ, SUPPORT, of="event", for_whoever_knows=True),
+    # What Django's own admin would answer, and whatever else is asked for there.
+    Row("admin:nothing", FORM, frozenset(), of="nothing", hidden_from=SUPPORT),
     Row("overview", READ, READERS, sent_on=ROLELESS),
     Row("key-list", READ, MEMBERS),
     Row("key-new", FORM, ADMINISTRATORS),

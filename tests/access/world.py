@@ -68,6 +68,11 @@ def a_world(slug: str, api: Api) -> World:
         "user": str(owner.pk),
         "invitation": str(invitation.pk),
         "invitation link": token,
+        "account": str(account.pk),
+        "app": "accounts",
+        "key by number": str(key.pk),
+        "API": str(api.pk),
+        "nothing": "nothing",
         "reset": f"{user_pk_to_url_str(owner)}/set-password",
     }
     return World(account, people, objects)

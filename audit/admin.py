@@ -1,0 +1,280 @@
+"""Support's pages of both logs: read, a stretch of time at once, a page found by its keyset, nothing counted.
+
+Calls have an index by account, by key and by request ID, none by time alone. So a page is of one account, one key or
+one request; and where none is named, of the calls that belong to no account: refused before a key was known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.forms import Media
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.access import SignedIn
+from accounts.admin_base import SupportAdmin
+from accounts.models import Account
+from audit import reasons, selectors, sentences
+from audit.filters import CallPageFilter, EventPageFilter, LogFilter
+from audit.filters.base import LogForm
+from audit.models import Call, Event
+from audit.phones import Mask
+from audit.reading import note_reading
+from audit.request_id import time_of
+from audit.tables import CALLS, EVENTS
+
+DEFAULT = timedelta(hours=24)
+LONGEST = timedelta(days=31)
+# Of a path that belongs to nobody in particular, no digit of a number can be found.
+HIDE_ALL = Mask(0, "last")
+
+
+class AccountField(forms.CharField):
+    """An account by its slug."""
+
+    def clean(self, value: Any) -> Account | None:
+        slug = super().clean(value)
+        if not slug:
+            return None
+        found = Account.objects.filter(slug=slug).first()
+        if found is None:
+            raise ValidationError(f"There is no account “{slug}”. Give its slug, as in the list of accounts.")
+        return found
+
+
+class AccountFilter(django_filters.Filter):
+    field_class = AccountField
+
+
+class BoundedForm(LogForm):
+    """No more than LONGEST at once."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        since, until = cleaned.get("from"), cleaned.get("to") or timezone.now()
+        if since and until - since > LONGEST:
+            raise ValidationError(f"From and To are more than {LONGEST.days} days apart. Take a shorter time.")
+        return cleaned
+
+
+class Bounded(LogFilter):
+    """The last day, where no time is given; the account is named by its slug."""
+
+    @cached_property
+    def account(self) -> Account | None:
+        return self.form.cleaned_data["account"]
+
+    @cached_property
+    def since(self) -> datetime | None:
+        return super().since or (self.until or timezone.now()) - DEFAULT
+
+    @property
+    def shown(self) -> list[forms.BoundField]:
+        return [field for field in self.form.visible_fields() if field.name != "after"]
+
+
+class SupportCallFilter(Bounded, CallPageFilter):
+    account = AccountFilter(label="Account")
+
+    class Meta(CallPageFilter.Meta):
+        form = BoundedForm
+
+    @cached_property
+    def since(self) -> datetime | None:
+        """A request ID says itself when the call was."""
+        request_id = self.form.cleaned_data["request_id"]
+        if request_id and time_of(request_id) and not any(self.data.get(name) for name in ("range", "from", "to")):
+            return None
+        return super().since
+
+    def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        cleaned = self.form.cleaned_data
+        if account := cleaned["account"]:
+            queryset = queryset.filter(account_id=account.pk)
+            self.mask = Mask.of(account)
+        elif cleaned["key_id"] or cleaned["request_id"]:
+            self.mask = HIDE_ALL
+        else:
+            queryset = queryset.filter(account_id=None)
+        return super().filter_queryset(queryset)
+
+
+class SupportEventFilter(Bounded, EventPageFilter):
+    account = AccountFilter(label="Account")
+
+    class Meta(EventPageFilter.Meta):
+        form = BoundedForm
+
+    def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        account = self.form.cleaned_data["account"]
+        return super().filter_queryset(queryset.filter(account_id=account.pk) if account else queryset)
+
+
+class Row(NamedTuple):
+    url: str
+    cells: Iterable[Any]
+
+
+class LogAdmin(SupportAdmin):
+    """A page of a log, and one for each of its rows."""
+
+    log: ClassVar[str]
+    headings: ClassVar[tuple[str, ...]]
+    note: ClassVar[str]
+
+    def page(self, data: Any) -> tuple[Bounded, selectors.Page[Any] | None]:
+        """The filters, and what they find unless they cannot be applied."""
+        raise NotImplementedError
+
+    def cells(self, row: Any) -> Iterable[Any]:
+        raise NotImplementedError
+
+    def one(self, object_id: Any) -> Any:
+        """The row with this number, or None."""
+        raise NotImplementedError
+
+    def facts(self, row: Any) -> Iterator[tuple[str, Any]]:
+        raise NotImplementedError
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
+        filters, page = self.page(request.GET)
+        context: dict[str, Any] = {"filter": filters, "page": page, "headings": self.headings, "note": self.note}
+        if page is not None:
+            self._note(request, filters.account.pk if filters.account else None, filters.active)
+            url = f"admin:{self.route('change')}"
+            context["rows"] = [Row(reverse(url, args=[row.pk]), self.cells(row)) for row in page.rows]
+        return self._answer(request, "admin/log.html", context, 400 if page is None else 200)
+
+    def change_view(self, request: Any, object_id: Any, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        row = self.one(object_id)
+        if row is None:
+            raise Http404(f"no such {self.opts.verbose_name}")
+        self._note(request, row.account_id, {self.opts.model_name or "": str(row.pk)})
+        return self._answer(request, "admin/log_row.html", {"facts": self.facts(row), "title": str(row)})
+
+    def _note(self, request: SignedIn, account: int | None, filters: dict[str, str]) -> None:
+        note_reading(by=request.actor, account_id=account, log=self.log, filters=filters)
+
+    def _answer(self, request: SignedIn, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+        name = str(self.opts.verbose_name_plural).capitalize()
+        common = self.admin_site.each_context(request) | {"title": name, "opts": self.opts, "media": Media()}
+        return render(request, template, common | context, status=status)
+
+
+class CallAdmin(LogAdmin):
+    number = "uuid"
+    log = CALLS.name
+    headings = (
+        *("Time (UTC)", "Account", "API ID", "Key", "Method", "Path", "Client address"),
+        *("Decision", "Reason", "Status", "Stands for"),
+    )
+    note = (
+        "Name an account, an API ID or a request ID. Without any of them, these are the calls of no account:"
+        " those refused before a key was known."
+    )
+
+    def page(self, data: Any) -> tuple[Bounded, selectors.Page[Call] | None]:
+        filters = SupportCallFilter(data, selectors.every_call())
+        if not filters.is_valid():
+            return filters, None
+        # Narrowed first: it says what of a path may be looked for.
+        rows = filters.qs
+        page = selectors.page_of_calls(rows, filters.matching)
+        hide_numbers(page.rows)
+        return filters, page
+
+    def cells(self, row: Call) -> Iterable[Any]:
+        path = f"{row.path}?{row.query}" if row.query else row.path
+        return (
+            *(moment(row.time), row.account or "–", row.key_id or "–", row.key_name or "–", row.method, path),
+            *(row.client_address or "–", row.decision, row.reason or "–", dash(row.status), row.folded),
+        )
+
+    def one(self, object_id: UUID) -> Call | None:
+        rows = selectors.every_call().filter(request_id=object_id)
+        if made := time_of(object_id):
+            rows = rows.filter(time__range=(made - timedelta(hours=1), made + timedelta(hours=1)))
+        row = rows.order_by("time").first()
+        hide_numbers([row] if row else [])
+        return row
+
+    def facts(self, row: Call) -> Iterator[tuple[str, Any]]:
+        yield reasons.heading(row), reasons.why(row)
+        yield "Time (UTC)", moment(row.time)
+        yield "Calls that this row stands for", row.folded
+        for name in ("account", "api", "key_id", "key_name", "owner", "credential", "method", "host", "path", "query"):
+            yield LABELS.get(name, name.replace("_", " ").capitalize()), getattr(row, name) or "–"
+        for name in ("module", "client_address", "decision", "reason", "rule", "proxy", "user_agent", "request_id"):
+            yield LABELS.get(name, name.replace("_", " ").capitalize()), getattr(row, name) or "–"
+        yield "Phone numbers masked", "Yes" if row.mask else "No"
+        yield "HLR lookup", "Yes" if row.hlr else "No"
+        yield "Status", dash(row.status)
+        yield "Duration", "–" if row.duration_ms is None else f"{row.duration_ms} ms"
+        yield "Bytes", dash(row.bytes)
+
+
+class EventAdmin(LogAdmin):
+    log = EVENTS.name
+    headings = ("Time (UTC)", "What happened", "By", "From", "Request ID")
+    note = "Without an account, these are the events of all accounts and of none."
+
+    def page(self, data: Any) -> tuple[Bounded, selectors.Page[Event] | None]:
+        filters = SupportEventFilter(data, selectors.every_event())
+        if not filters.is_valid():
+            return filters, None
+        return filters, selectors.page_of_events(filters.qs, filters.matching)
+
+    def cells(self, row: Event) -> Iterable[Any]:
+        return moment(row.at), sentences.sentence(row), row.actor, row.address or "–", row.request_id or "–"
+
+    def one(self, object_id: int) -> Event | None:
+        return selectors.every_event().filter(seq=object_id).first()
+
+    def facts(self, row: Event) -> Iterator[tuple[str, Any]]:
+        yield "What happened", sentences.sentence(row)
+        yield "Time (UTC)", moment(row.at)
+        yield "Event", row.name
+        yield "By", f"{row.actor} ({row.actor_kind} {row.actor_id})"
+        yield "Confirmed by", sentences.confirmed_by(row) or "–"
+        yield "From", row.address or "–"
+        if row.target_kind:
+            yield "Object", f"{row.target} ({row.target_kind} {row.target_id})"
+        yield "Request ID", row.request_id or "–"
+        yield from sentences.facts(row)
+        for change in sentences.changes(row):
+            yield change.label, f"{change.old} → {change.new}"
+
+
+LABELS = {"api": "API", "key_id": "API ID", "key_name": "Key", "request_id": "Request ID"}
+
+
+def moment(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
+
+
+def dash(number: int | None) -> int | str:
+    return "–" if number is None else number
+
+
+def hide_numbers(calls: Iterable[Call]) -> None:
+    """As each row's own account wants it."""
+    calls = list(calls)
+    accounts = Account.objects.in_bulk({call.account_id for call in calls if call.account_id is not None})
+    for call in calls:
+        account = accounts.get(call.account_id)
+        if mask := account and Mask.of(account):
+            call.path, call.query = mask.hide(call.path), mask.hide(call.query)
+
+
+ADMINS: dict[type[Model], type[SupportAdmin]] = {Call: CallAdmin, Event: EventAdmin}

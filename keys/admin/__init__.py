@@ -1,0 +1,1 @@
+"""Support's pages of keys, IP lists and APIs."""

@@ -1,0 +1,177 @@
+"""Support finds a customer's key, sees what it is and may, and disables it; never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib.admin import display
+from django.db.models import QuerySet
+from django.forms import Form
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from accounts.admin_base import Button
+from accounts.admin_exports import Exported
+from accounts.models import Account
+from accounts.permissions import Permission
+from audit.actor import Actor
+from keys import exports, services
+from keys.about import MOST_COUNTED, calls_lately
+from keys.addresses import shown
+from keys.admin.search import MOST_FOUND, found
+from keys.apis.policy import Policy
+from keys.apis.words import FLAGS
+from keys.filters import KeyFilter
+from keys.models import Key
+from keys.selectors import STATUSES, for_page
+
+
+class Disable(Button):
+    name = "disable"
+    label = "Disable"
+    dangerous = True
+    refusals = (*Button.refusals, Key.DoesNotExist)
+
+    def offered(self, row: Key, by: Actor) -> bool:
+        return row.enabled and row.account.status == Account.Status.ACTIVE
+
+    def effects(self, row: Key) -> Iterable[str]:
+        yield (
+            f"From this moment every call with {row.name} of {row.account} to {row.api} is refused, until an"
+            " Administrator of the account enables it again."
+        )
+        calls = calls_lately(row)
+        words = f"more than {calls - 1:,}" if calls == MOST_COUNTED else f"{calls:,}"
+        yield f"Calls with it in the last 7 days: {words}."
+
+    def run(self, row: Key, form: Form, by: Actor) -> str:
+        services.disable(key=row, by=by)
+        return f"{row.name} ({row.public_id}) is disabled."
+
+    def refused(self, problem: Exception) -> str:
+        return "The key was deleted in the meantime." if isinstance(problem, Key.DoesNotExist) else str(problem)
+
+
+class KeyAdmin(Exported):
+    buttons = (Disable(),)
+    export_of = "an account’s key settings"
+    export_refusals = (exports.TooManyRows,)
+    list_display = ("name", "api_id", "account", "owner_email", "api", "state", "last_used", "created_at")
+    list_select_related = ("account", "api", "owner")
+    search_fields = ("name",)
+    search_help_text = (
+        "Words of the name, the last one at least begun; the API ID or its last 4; or the start of the owner’s e-mail."
+        f" The newest {MOST_FOUND} that match are shown."
+    )
+    fieldsets: ClassVar = (
+        (None, {"fields": ("name", "api_id", "token", "state", "calls_are", "account_link", "owner_link", "api_link")}),
+        ("May", {"fields": ("may_call", "may_come_from", "lists", "flags", "expires_at", "settings")}),
+        ("Was", {"fields": ("created_at", "secret_made", "last_used", "last_used_from")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Key]:
+        return for_page(Key.objects.filter(deleted_at=None)).select_related("account", "api", "owner")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        # Each has its index: of one account's keys by when they were made, of all by their number.
+        return ("-created_at", "-pk") if "account" in request.GET else ("-pk",)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "account"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Key], search_term: str
+    ) -> tuple[QuerySet[Key], bool]:
+        text = search_term.strip()[:200]
+        if not text:
+            return queryset, False
+        among = Key.objects.filter(deleted_at=None)
+        if (account := request.GET.get("account", "")).isdecimal():
+            among = among.filter(account=int(account))
+        return queryset.filter(pk__in=found(among, text)), False
+
+    def file(self, account: Account, format: str, by: Actor) -> tuple[str, bytes]:
+        keys = KeyFilter({}, Key.objects.filter(account=account, deleted_at=None), account=account, apis=())
+        keys.is_valid()
+        table = exports.SettingsTable
+        return exports.export_keys(
+            by=by, account=account, keys=keys, format=format, table=table, needs=Permission.ADMINISTRATION
+        )
+
+    @display(description="API ID")
+    def api_id(self, key: Key) -> str:
+        return key.public_id
+
+    @display(description="Token")
+    def token(self, key: Key) -> str:
+        return f"********{key.last4}"
+
+    @display(description="Owner")
+    def owner_email(self, key: Key) -> str:
+        return key.owner.email
+
+    @display(description="Status")
+    def state(self, key: Key) -> str:
+        return dict(STATUSES)[key.status]  # type: ignore[attr-defined]
+
+    @display(description="Calls with it")
+    def calls_are(self, key: Key) -> str:
+        """Whether the gateway would refuse them for what the key itself does not say."""
+        if key.account.status != Account.Status.ACTIVE:
+            return f"Refused: the account is {key.account.status}. Its keys cannot be disabled until it is active."
+        return "Decided by the key" if key.owner.is_active else "Refused: its owner is deactivated"
+
+    @display(description="Account")
+    def account_link(self, key: Key) -> SafeString:
+        return _link("accounts_account", key.account_id, str(key.account))
+
+    @display(description="Owner")
+    def owner_link(self, key: Key) -> SafeString:
+        return _link("accounts_user", key.owner_id, f"{key.owner.nickname} ({key.owner.email})")
+
+    @display(description="API")
+    def api_link(self, key: Key) -> SafeString:
+        return _link("keys_api", key.api_id, str(key.api))
+
+    @display(description="Modules")
+    def may_call(self, key: Key) -> str:
+        return "All" if key.all_modules else ", ".join(module.name for module in key.modules.all()) or "None"
+
+    @display(description="Own addresses")
+    def may_come_from(self, key: Key) -> str:
+        if entries := key.addresses.all():
+            return ", ".join(shown(entry.network) for entry in entries)
+        return "None" if key.ip_lists.all() else "Any address"
+
+    @display(description="IP lists")
+    def lists(self, key: Key) -> SafeString | str:
+        lists = ((_link("keys_iplist", found.pk, found.name),) for found in key.ip_lists.all())
+        return format_html_join(", ", "{}", lists) or "None"
+
+    @display(description="Flags")
+    def flags(self, key: Key) -> str:
+        rules = Policy.read(key.api.policy)
+        return ", ".join(rules.called(flag) for flag in FLAGS if flag in rules.flags and getattr(key, flag)) or "None"
+
+    @display(description="Other settings")
+    def settings(self, key: Key) -> str:
+        return "; ".join(f"{name}: {value}" for name, value in sorted(key.fields.items())) or "None"
+
+    @display(description="Secret made")
+    def secret_made(self, key: Key) -> Any:
+        return key.secret_made_at  # type: ignore[attr-defined]
+
+    @display(description="Last used", empty_value="Never")
+    def last_used(self, key: Key) -> Any:
+        return key.used_at  # type: ignore[attr-defined]
+
+    @display(description="Last used from", empty_value="–")
+    def last_used_from(self, key: Key) -> Any:
+        return key.used_from  # type: ignore[attr-defined]
+
+
+def _link(route: str, pk: Any, text: str) -> SafeString:
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{route}_change", args=[pk]), text)

@@ -1,0 +1,131 @@
+"""Support at work: an account is activated, a pasted log line leads to a key, and the key is disabled."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Page, Response, expect
+
+from accounts.models import Account
+from accounts.permissions import Role
+from keys.models import Api, Key
+from tests.browser.accessibility import assert_accessible
+from tests.keyring import a_key
+from tests.logbook import a_call
+from tests.people import PASSWORD, a_user, an_account, with_totp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[Page, str, str], None]
+HEAVIEST = 150_000
+
+
+@pytest.fixture
+def acme(db: None) -> Account:
+    return an_account(status=Account.Status.PENDING)
+
+
+@pytest.fixture
+def support(page: Page, live_server: Any) -> Page:
+    """Support's browser; the sign-in with a second factor has tests of its own."""
+    sam = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(sam)
+    client = Client()
+    client.force_login(sam)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    return page
+
+
+def test_a_pending_account_is_activated_and_its_people_can_add_keys(
+    support: Page, live_server: Any, acme: Account, sign_in: SignIn
+) -> None:
+    alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
+    a_key(acme, alice, Api.objects.get(slug="billing"))
+    theirs = support.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    sign_in(theirs, alice.email, PASSWORD)
+    theirs.goto(f"{live_server.url}/keys/?api=billing")
+    expect(theirs.get_by_role("button", name="Add API key")).to_have_attribute("aria-disabled", "true")
+
+    support.goto(f"{live_server.url}/admin/")
+    support.get_by_role("link", name="Accounts", exact=True).last.click()
+    support.get_by_role("textbox", name="Search").fill("acme")
+    support.get_by_role("button", name="Search").click()
+    expect(support).to_have_url(re.compile("q=acme"))
+    assert_accessible(support)
+    support.get_by_role("link", name="acme", exact=True).click()
+    assert_accessible(support)
+    support.get_by_role("link", name="Activate").click()
+    assert_accessible(support)
+    support.get_by_role("button", name="Yes, activate").click()
+    expect(support.get_by_text("Acme is active.")).to_be_visible()
+
+    theirs.reload()
+    expect(theirs.get_by_role("link", name="Add API key")).to_be_visible()
+    theirs.context.close()
+
+
+@pytest.mark.quality(9)
+def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(
+    support: Page, live_server: Any, figure: Callable[[str], None]
+) -> None:
+    acme = an_account()
+    bob = a_user(acme, "Bob")
+    key, token = a_key(acme, bob, Api.objects.get(slug="billing"), "Night worker")
+    request_id = a_call(acme, key_id=key.public_id)
+    support.goto(f"{live_server.url}/admin/")
+    assert_accessible(support)
+    began = time.monotonic()
+    support.get_by_label("Find a key").fill(f'203.0.113.8 "GET /customers?token={token}" 403 {request_id}')
+    support.get_by_role("button", name="Find", exact=True).click()
+    expect(support.get_by_text("The token is its current secret.")).to_be_visible()
+    assert token not in support.content()
+    assert token not in support.url
+    support.get_by_role("link", name="Night worker").click()
+    support.get_by_role("link", name="Disable").click()
+    support.get_by_role("button", name="Yes, disable").click()
+    expect(support.get_by_text("is disabled")).to_be_visible()
+    figure(f"{time.monotonic() - began:.1f} s from the pasted line to the disabled key")
+    assert not Key.objects.get(pk=key.pk).enabled
+
+
+def test_the_pages_are_accessible_and_light(support: Page, live_server: Any, acme: Account) -> None:
+    bob = a_user(acme, "Bob")
+    call = a_call(acme)
+    heavy = {}
+    for path in (
+        "",
+        "find/",
+        "accounts/account/",
+        f"accounts/account/{acme.pk}/suspend/",
+        "accounts/user/",
+        f"accounts/user/{bob.pk}/change/",
+        f"accounts/user/{bob.pk}/deactivate/",
+        "audit/call/?account=acme",
+        f"audit/call/{call}/change/",
+        "audit/event/",
+        "audit/call/?account=nobody",
+    ):
+        loaded = weigh(support, f"{live_server.url}/admin/{path}")
+        if loaded > HEAVIEST:
+            heavy[path] = loaded
+        assert_accessible(support)
+    assert heavy == {}
+
+
+def weigh(page: Page, url: str) -> int:
+    """Bytes of the page and of all it loads, as they are before compression."""
+    answers: list[Response] = []
+
+    def heard(answer: Response) -> None:
+        answers.append(answer)
+
+    page.on("response", heard)
+    page.goto(url)
+    page.remove_listener("response", heard)
+    return sum(len(answer.body()) for answer in answers if answer.ok)

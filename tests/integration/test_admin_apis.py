@@ -1,0 +1,242 @@
+"""Support's pages of APIs: a document and a policy are uploaded, what changes for keys is shown, and that is saved."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.permissions import Role
+from audit.actor import Actor
+from keys import apis
+from keys.models import Api, Enablement, Key, Module
+from tests.keys_made import a_key_of, events, least
+from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.unit.keys.documents import RULES, a_document, described, operation
+
+pytestmark = pytest.mark.django_db
+SHOP = a_document({"/goods": {"get": operation("Goods")}, "/orders": {"get": operation("Orders")}})
+LATER = a_document({"/goods": {"get": operation("Goods")}, "/returns": {"get": operation("Returns")}})
+
+
+@pytest.fixture
+def support(client: Client, db: None) -> User:
+    user = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(user)
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def shop(support: User) -> Api:
+    return apis.add(slug="shop", description=described(SHOP), by=Actor.command("test"))
+
+
+@pytest.fixture
+def key(shop: Api, monkeypatch: pytest.MonkeyPatch) -> Key:
+    """Granted orders alone."""
+    monkeypatch.setitem(least.__globals__["LEAST"], "shop", least.__globals__["LEAST"]["billing"])
+    return a_key_of("shop", a_user(an_account(), "Alice", Role.ADMINISTRATOR), modules=frozenset({"orders"})).key
+
+
+def text(response: HttpResponse) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode())).replace("&#x27;", "'")
+
+
+def upload_url(api: Api) -> str:
+    return reverse("admin:keys_api_upload", args=[api.pk])
+
+
+NEW = "/admin/keys/api/new/"
+
+
+def a_file(content: Any) -> SimpleUploadedFile:
+    """YAML, or the very bytes."""
+    return SimpleUploadedFile("file", content if isinstance(content, bytes) else yaml.safe_dump(content).encode())
+
+
+def sent(client: Client, url: str, **given: Any) -> HttpResponse:
+    files = {name: a_file(given.pop(name)) for name in ("document", "policy") if name in given}
+    return client.post(url, {**given, **files})
+
+
+def confirm(client: Client, url: str, page: HttpResponse, password: str = PASSWORD) -> HttpResponse:
+    seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
+    assert seal is not None, text(page)
+    return client.post(url, {"shown": seal[1], "password": password})
+
+
+def modules(api: Api) -> list[str]:
+    return list(Module.objects.filter(api=api).order_by("position").values_list("slug", flat=True))
+
+
+def test_apis_are_listed_and_read(client: Client, support: User, key: Key) -> None:
+    page = client.get(reverse("admin:keys_api_changelist"))
+    assert {"Billing", "Shop"} <= set(re.findall(r'<a href="[^"]+change/">([^<]+)</a>', page.content.decode()))
+
+    told = text(client.get(reverse("admin:keys_api_change", args=[key.api_id])))
+    for word in ("Shop, version 1", "GET /orders", "credentials: ", "acme"):
+        assert word in told
+
+
+def test_what_a_change_does_to_keys_is_shown_and_saved_after_a_confirmation(
+    client: Client, support: User, shop: Api, key: Key
+) -> None:
+    page = sent(client, upload_url(shop), document=LATER)
+    told = text(page)
+    for line in (
+        "module gone: orders",
+        "module new: returns",
+        "keys of this API: 1, in 1 accounts",
+        "no module is left",
+    ):
+        assert line in told
+    assert str(key) in told
+    assert modules(shop) == ["goods", "orders"]
+
+    refused = confirm(client, upload_url(shop), page, "wrong")
+    assert refused.status_code == 422
+    assert modules(shop) == ["goods", "orders"]
+    assert confirm(client, upload_url(shop), refused).status_code == 302
+    assert modules(shop) == ["goods", "returns"]
+    everywhere, in_account = events("api.changed")
+    for event, account in ((everywhere, None), (in_account, key.account_id)):
+        body = json.loads(event.body)
+        assert (body["actor"]["label"], body["account_id"]) == (support.email, account)
+        assert body["confirmed_by"] == "password"
+    # What was confirmed is what the API is like by now.
+    again = confirm(client, upload_url(shop), refused)
+    assert again.status_code == 422
+    assert "in the meantime" in text(again)
+
+
+def test_a_policy_alone_may_be_uploaded(client: Client, shop: Api) -> None:
+    page = sent(client, upload_url(shop), policy={**RULES, "noun": "shop key"})
+    assert "noun: " in text(page)
+    assert confirm(client, upload_url(shop), page).status_code == 302
+    shop.refresh_from_db()
+    assert shop.policy["noun"] == "shop key"
+    assert "just like that already" in text(client.get(sent(client, upload_url(shop), policy=shop.policy)["Location"]))
+
+
+def test_a_preview_that_is_out_of_date_is_refused(client: Client, shop: Api, key: Key) -> None:
+    page = sent(client, upload_url(shop), document=LATER)
+    Key.objects.filter(pk=key.pk).update(all_modules=True)
+
+    answer = confirm(client, upload_url(shop), page)
+    assert answer.status_code == 422
+    assert "were changed in the meantime" in text(answer)
+    assert modules(shop) == ["goods", "orders"]
+
+
+def test_what_keys_could_not_follow_is_refused_before_anything_is_confirmed(
+    client: Client, shop: Api, key: Key
+) -> None:
+    answer = sent(client, upload_url(shop), policy={**RULES, "secret": "shown_once"})
+
+    assert answer.status_code == 422
+    assert "secret: 'revealable' cannot become 'shown_once' while there are keys of Shop (1)" in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "Choose a document, a policy, or both"),
+        ({"document": b"\xff\xfe"}, "is not UTF-8"),
+        ({"document": b"{" * 1000}, ""),
+        ({"document": {"swagger": "2.0"}}, "Write OpenAPI 3.0 or 3.1"),
+        ({"document": b"x" * 6_000_000}, "It has more than 5,000,000 bytes"),
+        ({"policy": {**RULES, "colour": "red"}}, "'colour' is unknown"),
+        ({"policy": b"- 1"}, ""),
+    ],
+)
+def test_what_cannot_be_used_is_said_at_its_file(client: Client, shop: Api, given: dict[str, Any], said: str) -> None:
+    answer = sent(client, upload_url(shop), **given)
+
+    assert answer.status_code == 422
+    assert 'name="shown"' not in answer.content.decode()
+    assert said in text(answer)
+    assert "errorlist" in answer.content.decode()
+
+
+def test_what_was_not_shown_is_not_saved(client: Client, shop: Api, support: User) -> None:
+    page = sent(client, upload_url(shop), document=LATER)
+    billing = Api.objects.get(slug="billing")
+    before = modules(billing)
+    tom = a_user(None, "Tom", Role.SUPPORT)
+    with_totp(tom)
+    theirs = Client()
+    theirs.force_login(tom)
+
+    for answer in (
+        confirm(client, upload_url(billing), page),
+        confirm(client, NEW, page),
+        confirm(theirs, upload_url(shop), page),
+        client.post(upload_url(shop), {"shown": "forged", "password": PASSWORD}),
+    ):
+        assert answer.status_code == 422
+        assert "Upload the files again" in text(answer)
+    assert (modules(shop), modules(billing)) == (["goods", "orders"], before)
+
+
+def test_an_api_is_added_after_a_look_at_its_modules(client: Client, support: User) -> None:
+    page = sent(client, NEW, slug="shop", document=SHOP, policy=RULES)
+    assert "Goods (goods) GET /goods" in text(page)
+    assert not Api.objects.filter(slug="shop").exists()
+
+    assert confirm(client, NEW, page).status_code == 302
+    assert modules(Api.objects.get(slug="shop")) == ["goods", "orders"]
+    body = json.loads(events("api.added")[-1].body)
+    assert (body["actor"]["label"], body["target"]["id"]) == (support.email, "shop")
+    # A second time it is there.
+    assert "There is an API shop by now" in text(confirm(client, NEW, page))
+
+
+@pytest.mark.parametrize(
+    ("slug", "said"),
+    [("billing", "There is an API billing already"), ("Sh op", "is not small letters"), ("", "required")],
+)
+def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: str, said: str) -> None:
+    answer = sent(client, NEW, slug=slug, document=SHOP, policy=RULES)
+
+    assert answer.status_code == 422
+    assert said in text(answer)
+
+
+class TestEnabling:
+    def post(self, client: Client, api: Api, **given: str) -> HttpResponse:
+        return client.post(reverse("admin:keys_api_enable", args=[api.pk]), given)
+
+    def test_is_confirmed_for_one_account(self, client: Client, support: User, shop: Api) -> None:
+        account, other = an_account(), an_account("globex")
+
+        for given in (
+            {},
+            {"account": "acme"},
+            {"account": "acme", "password": "x"},
+            {"account": "no", "password": PASSWORD},
+        ):
+            assert self.post(client, shop, **given).status_code == 422
+        assert not Enablement.objects.filter(api=shop).exists()
+        done = self.post(client, shop, account=" ACME ", password=PASSWORD)
+        assert "Acme now has the API Shop" in text(client.get(done["Location"]))
+        assert list(Enablement.objects.filter(api=shop).values_list("account", flat=True)) == [account.pk]
+        [event] = events("api.enabled")
+        body = json.loads(event.body)
+        assert (body["actor"]["label"], body["account_id"]) == (support.email, account.pk)
+        assert other.pk != account.pk
+
+    def test_again_changes_nothing(self, client: Client, support: User, shop: Api) -> None:
+        an_account()
+        for _ in range(2):
+            answer = self.post(client, shop, account="acme", password=PASSWORD)
+        assert "had the API Shop already" in text(client.get(answer["Location"]))
+        assert len(events("api.enabled")) == 1
