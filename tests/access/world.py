@@ -71,7 +71,7 @@ def a_world(slug: str, api: Api) -> World:
         "account": str(account.pk),
         "app": "accounts",
         "key by number": str(key.pk),
-        "API": str(api.pk),
+        "API by number": str(api.pk),
         "nothing": "nothing",
         "reset": f"{user_pk_to_url_str(owner)}/set-password",
     }
