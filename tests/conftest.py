@@ -132,6 +132,8 @@ def _installed(request: pytest.FixtureRequest, django_db_blocker: pytest.Fixture
     from django.core.cache import cache
     from django.db import connection
 
+    from tests import trail
+
     # Before the test's own transaction begins.
     with django_db_blocker.unblock(), connection.cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute("SELECT EXISTS (SELECT FROM keys_api)")
@@ -145,3 +147,5 @@ def _installed(request: pytest.FixtureRequest, django_db_blocker: pytest.Fixture
                     copy.write(_kept[table])
         if not there:
             cache.clear()
+        cursor.execute("SELECT seq FROM audit_head")
+        trail.began = cursor.fetchone()[0]

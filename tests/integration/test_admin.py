@@ -15,11 +15,11 @@ from django.urls import reverse
 
 from accounts.models import Account, Limit, User
 from accounts.permissions import Role
-from audit.models import Event
 from config.admin import site
 from keys.models import Api
 from tests.keyring import a_key
 from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def text(response: HttpResponse) -> str:
 
 def told() -> list[tuple[str, str, int | None]]:
     """(event, actor, account) of all that was told, oldest first."""
-    return list(Event.objects.filter(actor_kind="user").order_by("seq").values_list("name", "actor", "account_id"))
+    return list(since_the_beginning().filter(actor_kind="user").values_list("name", "actor", "account_id"))
 
 
 class TestWhoEnters:
@@ -257,7 +257,7 @@ class TestHandMadePosts:
 
         client.post(f"/admin/{token}/")
 
-        assert token not in Event.objects.get(name="admin.refused").body
+        assert token not in since_the_beginning().get(name="admin.refused").body
 
     def test_without_the_forms_own_token_do_nothing(self, sam: User, acme: Account) -> None:
         strict = Client(enforce_csrf_checks=True)

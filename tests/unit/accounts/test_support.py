@@ -12,8 +12,8 @@ from accounts import services
 from accounts.models import User
 from accounts.permissions import Role
 from accounts.policy import Denied
-from audit.models import Event
 from tests.people import PASSWORD, a_user, acting, an_account
+from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def run(command: str, email: str) -> str:
 
 
 def names() -> list[str]:
-    return list(Event.objects.filter(name__regex="^(user|support)").order_by("seq").values_list("name", flat=True))
+    return list(since_the_beginning().filter(name__regex="^(user|support)").values_list("name", flat=True))
 
 
 def test_someone_new_becomes_support_and_adds_a_second_factor_first(monkeypatch: pytest.MonkeyPatch) -> None:
