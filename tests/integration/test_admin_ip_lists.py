@@ -236,7 +236,9 @@ def test_the_file_of_a_list_is_neutral_and_comes_back_as_it_was(
         sheet = load_workbook(io.BytesIO(answer.content)).active
         assert {row[1].data_type for row in sheet.iter_rows(min_row=2) if row[1].value} == {"s"}
         cells = {row[1].value or "" for row in sheet.iter_rows(min_row=2)}
-    assert cells == {"", "'=1+1", "00441234567890", "+441234567890"}
+    # A cell that is typed as text is no formula, and stays what it was.
+    formula = "'=1+1" if format == "csv" else "=1+1"
+    assert cells == {"", formula, "00441234567890", "+441234567890"}
     [event] = events("ip_list.exported")
     body = json.loads(event.body)
     assert (body["actor"]["label"], body["account_id"]) == (support.email, offices.account_id)
