@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce, Lower, Right, Upper
 
 from accounts.models import Account
 from keys.fields import NetworkField
+from keys.secrets import masked
 
 
 class Api(models.Model):
@@ -163,9 +164,8 @@ class Key(models.Model):
         return f"{self.name} ({self.public_id})"
 
     @property
-    def last4(self) -> str:
-        """What is shown of a token: the last four of its public part."""
-        return self.public_id[-4:]
+    def masked(self) -> str:
+        return masked(self.public_id)
 
 
 # Stands for no time at all where times are compared.
