@@ -20,7 +20,8 @@ from accounts.lists import Column, ListFilter, ListForm
 from accounts.models import Account, User
 from keys.models import NEVER, Api, Key, KeyModule
 from keys.paging import Among, Order, Page, Position, page
-from keys.selectors import STATUSES, for_page, of_status
+from keys.rows import Row, rows_of
+from keys.selectors import STATUSES, of_status
 
 USED = Coalesce("listing__used_at", Value(NEVER))
 UNUSED = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
@@ -235,7 +236,7 @@ class KeyFilter(ListFilter):
         """Every key that passes."""
         return self.order.of(self.qs)
 
-    def rows(self) -> list[Key]:
+    def rows(self) -> list[Row]:
         """The page's keys, with all that is shown of them."""
         place = {found.key: place for place, found in enumerate(self.page.keys)}
-        return sorted(for_page(self.queryset.filter(pk__in=place)), key=lambda key: place[key.pk])
+        return sorted(rows_of(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])
