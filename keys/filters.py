@@ -24,6 +24,8 @@ from keys.rows import Row, rows_of
 from keys.selectors import STATUSES, of_status
 
 USED = Coalesce("listing__used_at", Value(NEVER))
+# The indexes over listings begin with the account, which the database does not carry over by itself.
+LISTED = Q(listing__account=F("account"))
 UNUSED = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
 EXPIRES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
 AGES = (("90", "90 days"), ("180", "180 days"), ("365", "1 year"))
@@ -153,9 +155,9 @@ class KeyFilter(ListFilter):
             "status": of_status,
             "owner": lambda user: Q(owner=user),
             "module": self._may_call,
-            "unused": _unused_for,
+            "unused": lambda days: LISTED & _unused_for(days),
             "expires": lambda days: Q(expires_at__gt=Now(), expires_at__lte=Now() + _days(days)),
-            "age": lambda days: Q(listing__secret_made_at__lt=Now() - _days(days)),
+            "age": lambda days: LISTED & Q(listing__secret_made_at__lt=Now() - _days(days)),
         }
         found = Q()
         for name, condition in conditions.items():
