@@ -34,8 +34,8 @@ async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any
 
 
 def ended(connection: AsyncConnection[Any]) -> bool:
-    """Whether a connection that nobody waits on is over, which libpq learns only when it is used next. The server speaks
-    unasked when it ends a connection, and hardly ever else."""
+    """Whether a connection that nobody waits on is over, which libpq learns only when it is used next. The server
+    speaks unasked when it ends a connection, and hardly ever else."""
     if connection.closed:
         return True
     poll = select.poll()
