@@ -36,6 +36,10 @@ class ListForm(forms.Form):
 
     data: Any
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # A panel over the list has fields of the same names: an id must not be there twice, or labels miss their field.
+        super().__init__(*args, auto_id="filter_%s", **kwargs)
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if unknown := sorted(set(self.data) - set(self.fields)):

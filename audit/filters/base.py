@@ -37,6 +37,10 @@ class LogForm(forms.Form):
 
     data: Any
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # The export's dialog over the list has fields of the same names: an id must not be there twice.
+        super().__init__(*args, auto_id="filter_%s", **kwargs)
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         unknown = sorted(set(self.data) - set(self.fields))

@@ -92,7 +92,7 @@ class Administrator:
 
     def sees_calls(self) -> list[list[str]]:
         self.opens("/logs/")
-        rows = self.page.locator("#log tbody tr").all()
+        rows = self.page.locator("#log tbody tr[data-position]").all()
         return [[cell.inner_text() for cell in row.locator("td").all()] for row in rows]
 
     def exports_calls(self) -> list[dict[str, str]]:
