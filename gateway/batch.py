@@ -17,7 +17,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from gateway.connection import Connect, Watchdog, abandon
+from gateway.connection import Connect, Watchdog, abandon, ended
 from gateway.lastuse import LastUse
 from gateway.metrics import Metrics
 from gateway.overlap import Overlaps
@@ -139,7 +139,9 @@ class Batch:
             self._refuse(batch, "unavailable")
 
     async def _connected(self) -> AsyncConnection[Any]:
-        if self._connection is None or self._connection.closed:
+        if self._connection is not None and ended(self._connection):
+            self._disconnect()
+        if self._connection is None:
             self._connection = await asyncio.wait_for(self.connect(), self.patience)
         return self._connection
 

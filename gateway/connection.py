@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -30,6 +31,16 @@ async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any
     )
     connection.prepare_threshold = None if pooled else 0
     return connection
+
+
+def ended(connection: AsyncConnection[Any]) -> bool:
+    """Whether a connection that nobody waits on is over, which libpq learns only when it is used next. The server
+    speaks unasked when it ends a connection, and hardly ever else."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def cut(connection: AsyncConnection[Any]) -> None:

@@ -122,6 +122,19 @@ def test_a_database_that_ends_refuses_all_until_it_is_back(
     figure(f"database {number.name}: refused, allowed again {seconds:.1f} s after its start")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["stopped", "killed"])
+def test_a_database_that_restarts_in_a_quiet_moment_costs_no_call(
+    number: signal.Signals, key: KeyAndToken, cluster: Cluster
+) -> None:
+    with gateway() as running:
+        assert ask(running, key) == [ALLOWED] * 5
+        forget_connections()
+        end(cluster, number)
+        cluster.join()
+        assert ask(running, key) == [ALLOWED] * 5
+    assert allowed_rows(key) == 10
+
+
 def end(cluster: Cluster, number: signal.Signals) -> None:
     os.kill(postmaster(cluster), number)
     wait_for_end(cluster)
