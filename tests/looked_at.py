@@ -14,8 +14,8 @@ SCANS = {"Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
 # Of a few thousand rows the database rightly reads all and sorts or hashes them. So it goes by rows alone, one by one,
 # as it does among very many: then it reads all of them only where no index says which.
 AS_AMONG_MANY = {
-    **{name: "0" for name in ("seq_page_cost", "random_page_cost")},
-    **{name: "off" for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")},
+    **dict.fromkeys(("seq_page_cost", "random_page_cost"), "0"),
+    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
 }
 
 
