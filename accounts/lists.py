@@ -38,7 +38,7 @@ class ListForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # A panel over the list has fields of the same names: an id must not be there twice, or labels miss their field.
-        super().__init__(*args, auto_id="filter_%s", **kwargs)
+        super().__init__(*args, **kwargs | {"auto_id": "filter_%s"})
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

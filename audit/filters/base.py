@@ -39,7 +39,7 @@ class LogForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The export's dialog over the list has fields of the same names: an id must not be there twice.
-        super().__init__(*args, auto_id="filter_%s", **kwargs)
+        super().__init__(*args, **kwargs | {"auto_id": "filter_%s"})
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
