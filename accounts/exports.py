@@ -11,7 +11,7 @@ from accounts import policy
 from accounts.filters import UserFilter
 from accounts.models import Account, User
 from accounts.permissions import Permission
-from accounts.tables import Table, as_file, utc
+from accounts.tables import Table, as_file, column
 from audit.actor import Actor
 from audit.record import record
 
@@ -20,10 +20,10 @@ class UserTable(Table):
     """One row for each user."""
 
     status = fields.Field()
-    second_factor = fields.Field()
-    keys = fields.Field(attribute="key_count")
-    last_sign_in = fields.Field()
-    created = fields.Field()
+    second_factor = column("second_factor")
+    keys = column("key_count")
+    last_sign_in = column("last_login")
+    created = column("created_at")
 
     class Meta:
         model = User
@@ -35,15 +35,6 @@ class UserTable(Table):
 
     def dehydrate_status(self, user: User) -> str:
         return "active" if user.is_active else "inactive"
-
-    def dehydrate_second_factor(self, user: User) -> str:
-        return "true" if user.second_factor else "false"  # type: ignore[attr-defined]
-
-    def dehydrate_last_sign_in(self, user: User) -> str:
-        return utc(user.last_login)
-
-    def dehydrate_created(self, user: User) -> str:
-        return utc(user.created_at)
 
 
 @transaction.atomic

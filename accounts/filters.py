@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 import django_filters
-from django import forms
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Lower
 
-from accounts.lists import Column, PagedFilter
+from accounts.lists import Column, PagedFilter, choice, word
 from accounts.models import User
 from accounts.permissions import ACCOUNT_ROLES
 
@@ -32,25 +30,12 @@ class UserFilter(PagedFilter):
     sorted_at_first = "nickname"
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
-    role = django_filters.ChoiceFilter(
-        label="Role",
-        choices=ROLES,
-        empty_label="Any role",
-        method="with_role",
-        widget=forms.Select(attrs={"aria-label": "Role"}),
-    )
-    status = django_filters.ChoiceFilter(
-        label="Status",
-        choices=STATUSES,
-        empty_label="Any status",
-        method="with_status",
-        widget=forms.Select(attrs={"aria-label": "Status"}),
-    )
+    role = choice("Role", "Any role", ROLES, "with_role")
+    status = choice("Status", "Any status", STATUSES, "with_status")
 
     def search(self, users: QuerySet[User], name: str, text: str) -> QuerySet[User]:
         """Start of any word of the nickname, or start of the e-mail."""
-        word = rf"(^|[^[:alnum:]]){re.escape(text)}"
-        return users.filter(Q(nickname__iregex=word) | Q(email__istartswith=text))
+        return users.filter(Q(nickname__iregex=word(text)) | Q(email__istartswith=text))
 
     def with_role(self, users: QuerySet[User], name: str, role: str) -> QuerySet[User]:
         return users.filter(roles=[]) if role == NO_ROLE else users.filter(roles__contains=[role])

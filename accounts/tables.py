@@ -10,7 +10,7 @@ from typing import Any
 import tablib
 from django.db.models import QuerySet
 from django.utils import timezone
-from import_export import fields, resources
+from import_export import fields, resources, widgets
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, TYPE_STRING
@@ -23,6 +23,20 @@ FORMATS = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 CHUNK = 1_000
+
+
+class Text(widgets.Widget):
+    """Times in UTC, and yes and no as programs write them."""
+
+    def render(self, value: Any, obj: Any = None, **options: Any) -> str:
+        if isinstance(value, datetime):
+            return f"{value:%Y-%m-%dT%H:%M:%S}Z"
+        return str(value).lower() if isinstance(value, bool) else super().render(value, obj, **options)
+
+
+def column(attribute: str) -> fields.Field:
+    """What is to be read of an object, as a file tells it."""
+    return fields.Field(attribute=attribute, widget=Text())
 
 
 class Table(resources.ModelResource):
@@ -41,10 +55,6 @@ def as_file(table: tablib.Dataset, name: str, format: str) -> tuple[str, bytes]:
     """Name and content of a file, made now."""
     content = _workbook(table) if format == "xlsx" else table.csv.encode()
     return f"keyward-{name}-{timezone.now():%Y%m%dT%H%M%SZ}.{format}", content
-
-
-def utc(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}Z" if moment else ""
 
 
 def _workbook(table: tablib.Dataset) -> bytes:

@@ -11,7 +11,7 @@ from import_export import fields
 from accounts import policy
 from accounts.models import Account
 from accounts.permissions import Permission
-from accounts.tables import Table, as_file, utc
+from accounts.tables import Table, as_file, column
 from audit.actor import Actor
 from audit.record import record
 from keys.addresses import shown
@@ -35,19 +35,19 @@ class TooManyRows(Exception):
 class KeyTable(Table):
     """The list's columns, in their order."""
 
-    created = fields.Field()
-    status = fields.Field(attribute="status")
-    owner = fields.Field(attribute="owner__nickname")
+    created = column("created_at")
+    status = column("status")
+    owner = column("owner__nickname")
     user_status = fields.Field()
-    api = fields.Field(attribute="api__name")
-    api_id = fields.Field(attribute="public_id")
-    token = fields.Field()
+    api = column("api__name")
+    api_id = column("public_id")
+    token = column("masked")
     modules = fields.Field()
     addresses = fields.Field()
     ip_lists = fields.Field()
-    secret_made = fields.Field()
-    last_used = fields.Field()
-    expires = fields.Field()
+    secret_made = column("secret_made_at")
+    last_used = column("used_at")
+    expires = column("expires_at")
 
     class Meta:
         model = Key
@@ -57,14 +57,8 @@ class KeyTable(Table):
         )
         export_order = fields
 
-    def dehydrate_created(self, key: Key) -> str:
-        return utc(key.created_at)
-
     def dehydrate_user_status(self, key: Key) -> str:
         return "active" if key.owner.is_active else "inactive"
-
-    def dehydrate_token(self, key: Key) -> str:
-        return key.masked
 
     def dehydrate_modules(self, key: Key) -> str:
         return "all" if key.all_modules else ", ".join(key.module_names)  # type: ignore[attr-defined]
@@ -76,23 +70,14 @@ class KeyTable(Table):
     def dehydrate_ip_lists(self, key: Key) -> str:
         return ", ".join(key.list_names)  # type: ignore[attr-defined]
 
-    def dehydrate_secret_made(self, key: Key) -> str:
-        return utc(key.secret_made_at)  # type: ignore[attr-defined]
-
-    def dehydrate_last_used(self, key: Key) -> str:
-        return utc(key.used_at)  # type: ignore[attr-defined]
-
-    def dehydrate_expires(self, key: Key) -> str:
-        return utc(key.expires_at)
-
 
 class SettingsTable(KeyTable):
     """The list's columns, and everything else that is set."""
 
-    enabled = fields.Field()
-    mask_phone_number = fields.Field()
-    hlr_lookup = fields.Field()
-    call_recordings = fields.Field()
+    enabled = column("enabled")
+    mask_phone_number = column("mask_phone")
+    hlr_lookup = column("hlr_lookup")
+    call_recordings = column("recordings")
     settings = fields.Field()
 
     class Meta:
@@ -103,25 +88,9 @@ class SettingsTable(KeyTable):
         )
         export_order = fields
 
-    def dehydrate_enabled(self, key: Key) -> str:
-        return _truth(key.enabled)
-
-    def dehydrate_mask_phone_number(self, key: Key) -> str:
-        return _truth(key.mask_phone)
-
-    def dehydrate_hlr_lookup(self, key: Key) -> str:
-        return _truth(key.hlr_lookup)
-
-    def dehydrate_call_recordings(self, key: Key) -> str:
-        return _truth(key.recordings)
-
     def dehydrate_settings(self, key: Key) -> str:
         """What the API's policy asks besides, such as a website."""
         return "; ".join(f"{name}: {value}" for name, value in sorted(key.fields.items()))
-
-
-def _truth(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def export_keys(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cached_property
@@ -16,7 +15,7 @@ from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Lower, Now, Right
 from django.db.models.lookups import Exact, LessThan
 
-from accounts.lists import Column, ListFilter, ListForm
+from accounts.lists import Column, ListFilter, ListForm, choice, word
 from accounts.models import Account, User
 from keys.models import NEVER, Api, Key, KeyModule
 from keys.paging import Among, Order, Page, Position, page
@@ -29,17 +28,6 @@ LISTED = Q(listing__account=F("account"))
 UNUSED = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
 EXPIRES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
 AGES = (("90", "90 days"), ("180", "180 days"), ("365", "1 year"))
-
-
-def _choice(label: str, empty: str, choices: Iterable[tuple[str, str]]) -> Any:
-    """A drop-down that says what it is without a label beside it."""
-    return django_filters.ChoiceFilter(
-        label=label,
-        empty_label=empty,
-        choices=choices,
-        method="untouched",
-        widget=forms.Select(attrs={"aria-label": label}),
-    )
 
 
 def _days(days: str) -> Value:
@@ -110,17 +98,17 @@ class KeyFilter(ListFilter):
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="untouched")
     api = django_filters.ChoiceFilter(label="API", widget=forms.HiddenInput, method="untouched")
-    status = _choice("Status", "Any status", STATUSES)
+    status = choice("Status", "Any status", STATUSES)
     owner = OwnerFilter(
         label="Owner",
         max_length=64,
         method="untouched",
         widget=forms.TextInput(attrs={"aria-label": "Owner", "placeholder": "Any owner", "list": "owners"}),
     )
-    module = _choice("Module", "Any module", ())
-    unused = _choice("Unused for", "Used or not", UNUSED)
-    expires = _choice("Expires within", "Any expiry", EXPIRES)
-    age = _choice("Secret older than", "Any secret age", AGES)
+    module = choice("Module", "Any module", ())
+    unused = choice("Unused for", "Used or not", UNUSED)
+    expires = choice("Expires within", "Any expiry", EXPIRES)
+    age = choice("Secret older than", "Any secret age", AGES)
     after = django_filters.CharFilter(label="Position", max_length=300, widget=forms.HiddenInput, method="untouched")
     before = django_filters.CharFilter(label="Position", max_length=300, widget=forms.HiddenInput, method="untouched")
 
@@ -181,7 +169,7 @@ class KeyFilter(ListFilter):
         return list(named.values_list("pk", flat=True))
 
     def _word(self, text: str) -> Q:
-        return Q(name__iregex=rf"(^|[^[:alnum:]]){re.escape(text)}")
+        return Q(name__iregex=word(text))
 
     def _word_by_index(self, text: str) -> Q:
         """The index finds the words wherever in the name they stand; the expression says how."""

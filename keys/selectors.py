@@ -10,6 +10,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, 
 from django.db.models.functions import Cast, Lower, Now
 
 from accounts.models import Account, User
+from keys.apis.words import FLAGS
 from keys.models import Address, Creation, IpList, Key, Module
 
 EXPIRES_SOON = timedelta(days=14)
@@ -65,7 +66,7 @@ def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 def for_file(keys: QuerySet[Key]) -> QuerySet[Key]:
     """What a file holds of a key, of very many."""
-    shown = ("created_at", "name", "public_id", "all_modules", "expires_at")
+    shown = ("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields", *FLAGS)
     related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
     return with_names(related)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import transaction
-from import_export import fields
 
 from accounts import policy
 from accounts.models import Account
 from accounts.permissions import Permission
-from accounts.tables import Table, as_file, utc
+from accounts.tables import Table, as_file, column
 from audit.actor import Actor
 from audit.record import record
 from keys.addresses import shown
@@ -20,22 +19,20 @@ from keys.services.ip_lists import target_of
 
 
 class ListResource(Table):
-    entries = fields.Field(attribute="entry_count")
-    enabled_entries = fields.Field(attribute="live_count")
-    used_by_keys = fields.Field(attribute="key_count")
-    created = fields.Field()
+    entries = column("entry_count")
+    enabled_entries = column("live_count")
+    used_by_keys = column("key_count")
+    created = column("created_at")
 
     class Meta:
         model = IpList
         fields: ClassVar = ("name", "description", "entries", "enabled_entries", "used_by_keys", "created")
         export_order = fields
 
-    def dehydrate_created(self, ip_list: IpList) -> str:
-        return utc(ip_list.created_at)
-
 
 class EntryResource(Table):
-    created = fields.Field()
+    enabled = column("enabled")
+    created = column("created_at")
 
     class Meta:
         model = IpListEntry
@@ -44,12 +41,6 @@ class EntryResource(Table):
 
     def dehydrate_network(self, entry: IpListEntry) -> str:
         return shown(entry.network)
-
-    def dehydrate_enabled(self, entry: IpListEntry) -> str:
-        return "true" if entry.enabled else "false"
-
-    def dehydrate_created(self, entry: IpListEntry) -> str:
-        return utc(entry.created_at)
 
 
 @transaction.atomic

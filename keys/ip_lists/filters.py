@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 import django_filters
-from django import forms
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Lower
 
-from accounts.lists import Column, PagedFilter
+from accounts.lists import Column, PagedFilter, choice, word
 from keys.addresses import parse_address
 from keys.models import IpList, IpListEntry
 
@@ -30,7 +28,7 @@ class IpListFilter(PagedFilter):
 
     def search(self, lists: QuerySet[IpList], name: str, text: str) -> QuerySet[IpList]:
         """Start of any word of the name, or an address that an entry admits."""
-        found = Q(name__iregex=_word(text))
+        found = Q(name__iregex=word(text))
         if address := parse_address(text):
             admitting = IpListEntry.objects.filter(ip_list=OuterRef("pk"), network__admits=str(address))
             found |= Q(Exists(admitting))
@@ -48,24 +46,14 @@ class EntryFilter(PagedFilter):
     sorted_at_first = "network"
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
-    state = django_filters.ChoiceFilter(
-        label="State",
-        choices=STATES,
-        empty_label="Any state",
-        method="in_state",
-        widget=forms.Select(attrs={"aria-label": "State"}),
-    )
+    state = choice("State", "Any state", STATES, "in_state")
 
     def search(self, entries: QuerySet[IpListEntry], name: str, text: str) -> QuerySet[IpListEntry]:
         """An address finds what admits it; else the start of the network, or of any word of the description."""
         if address := parse_address(text):
             return entries.filter(network__admits=str(address))
         entries = entries.annotate(as_text=Cast("network", TextField()))
-        return entries.filter(Q(as_text__istartswith=text) | Q(description__iregex=_word(text)))
+        return entries.filter(Q(as_text__istartswith=text) | Q(description__iregex=word(text)))
 
     def in_state(self, entries: QuerySet[IpListEntry], name: str, state: str) -> QuerySet[IpListEntry]:
         return entries.filter(enabled=state == "enabled")
-
-
-def _word(text: str) -> str:
-    return rf"(^|[^[:alnum:]]){re.escape(text)}"

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
@@ -19,7 +21,9 @@ from accounts.permissions import Role
 from accounts.policy import AccountNotActive, Denied
 from audit.actor import Actor
 from keys import exports
+from keys.exports import KeyTable, SettingsTable
 from keys.models import IpList, Key, KeyIpList, SecretUse
+from keys.selectors import for_file
 from keys.services import TooMany, bulk, disable_many
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.people import a_user, acting, an_account
@@ -160,6 +164,15 @@ class TestExport:
     def rows(self, response: HttpResponse) -> list[list[str]]:
         assert response.status_code == 200
         return list(csv.reader(io.StringIO(response.content.decode())))
+
+    @pytest.mark.parametrize("table", [KeyTable, SettingsTable])
+    def test_asks_the_database_once_for_all_lines(
+        self, alice: User, table: type[KeyTable], django_assert_num_queries: Callable[..., Any]
+    ):
+        for _ in range(3):
+            a_billing_key(alice, "203.0.113.7", modules=frozenset({"cdrs"}))
+        with django_assert_num_queries(1):
+            assert len(table().export(for_file(Key.objects.order_by("pk")), format="csv")) == 3
 
     def test_holds_the_lists_columns_and_never_a_token(self, client: Client, alice: User):
         made = a_billing_key(alice, "203.0.113.7", "203.0.113.0/24", name="Robot", modules=frozenset({"cdrs"}))
