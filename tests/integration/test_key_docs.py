@@ -111,6 +111,33 @@ def test_an_example_is_worked_out_that_anyone_can_check(client: Client, alice: U
     assert digest(secret[1].encode(), text.encode(), "sha256").hex() == signature
 
 
+def test_queries_that_are_easily_signed_wrong_stand_beside_what_is_signed(client: Client, alice: User):
+    page = docs(client, a_key_of("lynx", alice).key)
+    row = r'<th scope="row" class="name"><code>{}</code></th><td data-label="Signed"><code>{}</code></td>'
+
+    for sent, signed in {
+        "id=9&id=10&id=1": "id=1&id=10&id=9",
+        "a10=1&a-b=2&a=3": "a=3&a-b=2&a10=1",
+        "q=a+b&r=a%20b": "q=a%2Bb&r=a%20b",
+        "q=%c3%a9~*": "q=%C3%A9~%2A",
+        "q&&r=": "q=&r=",
+    }.items():
+        assert row.format(sent, signed) in page
+    assert "Queries to compare with" not in docs(client, a_key_of("billing", alice).key)
+
+
+def test_a_key_that_may_only_change_things_is_shown_such_a_call(client: Client, alice: User):
+    page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"administrator"})).key)
+    found = samples(page)
+
+    assert "the call in them changes something" in page
+    assert """const METHOD = 'POST';""" in found["php"]
+    assert "/v1/accounts/1/campaigns'" in found["php"]
+    assert "--request POST" in found["curl"]
+    assert all("name" in code for code in found.values())
+    assert "the call in them changes something" not in docs(client, a_key_of("billing", alice).key)
+
+
 def test_only_what_is_granted_is_told_of(client: Client, alice: User):
     key = a_key_of("lms-call-logic", alice, modules=frozenset({"detailed-reports"})).key
     page = docs(client, key)
