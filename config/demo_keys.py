@@ -122,7 +122,7 @@ CALLS = (
 
 def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) -> dict[str, tuple[str, str]]:
     """Enable the APIs and make the keys. Returns the API and the token of each that CALLS names."""
-    _reach(by)
+    reach(by)
     known = {api.slug: api for api in Api.objects.defer("document")}
     for account, slugs in APIS.items():
         for slug in slugs:
@@ -144,7 +144,7 @@ def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) 
     return {call.key: made[call.key] for call in CALLS}
 
 
-def _reach(by: Actor) -> None:
+def reach(by: Actor) -> None:
     """Say in the presets' policies where their APIs are reached, so that the programs of the keys' pages run."""
     for api in Api.objects.all():
         described = preset(api.slug)
