@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import ip_network
 
@@ -14,6 +14,8 @@ from audit.actor import Actor
 from config.demo_calls import Asked
 from keys import apis
 from keys import services as keys
+from keys.apis.description import preset
+from keys.apis.policy import Policy
 from keys.apis.words import FLAGS
 from keys.ip_lists.entries import Entry
 from keys.models import Api, IpList
@@ -25,6 +27,8 @@ APIS = {
     "acme": ("billing", "cloud-pbx", "sip-caller", "lms-call-logic", "lynx", "textpeak"),
     "globex": ("billing", "textpeak"),
 }
+# Where the proxies of deploy/ listen.
+REQUEST_LINK = "http://localhost:8080"
 OFFICES = ("Offices", "Where our own programs run", {"203.0.113.0/26": "Berlin", "2001:db8:7::/48": "Lisbon"})
 
 
@@ -118,6 +122,7 @@ CALLS = (
 
 def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) -> dict[str, tuple[str, str]]:
     """Enable the APIs and make the keys. Returns the API and the token of each that CALLS names."""
+    reach(by)
     known = {api.slug: api for api in Api.objects.defer("document")}
     for account, slugs in APIS.items():
         for slug in slugs:
@@ -137,3 +142,11 @@ def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) 
         )
         made[sample.name] = (sample.api, created.token)
     return {call.key: made[call.key] for call in CALLS}
+
+
+def reach(by: Actor) -> None:
+    """Say in the presets' policies where their APIs are reached, so that the programs of the keys' pages run."""
+    for api in Api.objects.all():
+        described = preset(api.slug)
+        rules = {**described.rules, "request_link": REQUEST_LINK}
+        apis.update(api=api, description=replace(described, rules=rules, policy=Policy.read(rules)), by=by)

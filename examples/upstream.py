@@ -43,6 +43,11 @@ REPORTS: Records = {"6001": {"id": "6001", "name": "Calls of the week", "rows": 
 RECORDINGS: Records = {"lead-7": {"id": "lead-7", "seconds": 63}}
 CDRS = [{"id": "4001", "from": "+442079460123", "to": "+493012345678", "seconds": 63, "direction": "outbound"}]
 
+OTHERS = (
+    *("advertisers", "buyers", "campaigns", "contacts", "customers", "extensions", "messages", "offers", "partners"),
+    *("phone-numbers", "publishers", "statuses", "streams"),
+)
+
 Answer = tuple[HTTPStatus, object]
 
 
@@ -152,6 +157,10 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", "/calls", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
     ("GET", "/recordings/([^/]+)", lambda lead, sent: one(RECORDINGS, lead)),
     ("GET", "/cdrs", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
+    # Lists of the other presets, of which it has nothing.
+    ("GET", f"(?:/v1|/v1/accounts/[^/]+|/api/v1)?/(?:{'|'.join(OTHERS)})", lambda sent: listed({})),
+    ("POST", f"(?:/v1|/v1/accounts/[^/]+|/api/v1)?/(?:{'|'.join(OTHERS)})", made),
+    ("GET", "/api/v1/balance", lambda sent: (HTTPStatus.OK, {"balance": "42.00", "currency": "EUR"})),
 ]
 
 

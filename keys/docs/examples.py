@@ -1,4 +1,5 @@
-"""One signed request and one recording link, worked out step by step with a published secret. Pure."""
+"""A signed request and a recording link, worked out step by step with a published secret, and queries that are easily
+signed wrong. Pure."""
 
 from __future__ import annotations
 
@@ -7,38 +8,57 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from keys import signatures
+from keys.docs.page import FirstCall
 
 # The one of docs/signature-vectors.json: no key has it.
 PUBLISHED = "kw_Example12345_ThisSecretIsPublishedForTestsOnl4OVm7o"
 TIME = 1767225600
 NONCE = "example-nonce-0001"
 LEAD = "lead-1001"
+# A query, and what is easily done to it. More of them, whole, are in docs/signature-vectors.json.
+QUERIES = (
+    ("b=2&a=1", "Sorted by name"),
+    ("id=9&id=10&id=1", "Then by value, as texts"),
+    ("a10=1&a-b=2&a=3", "Not the joined pieces, of which a=3 would be the last"),
+    ("q=a+b&r=a%20b", "A plus is a plus; a space is %20"),
+    ("q=%c3%a9~*", "Capital hex digits; ~ stays, * does not"),
+    ("q&&r=", "Always with =, and empty pieces dropped"),
+)
 
 
 class Example(NamedTuple):
-    """What is signed, line by line, and the signature of it. `address` is the call's, or the link's."""
+    """What is signed, line by line, and the signature of it."""
 
     secret: str
-    address: str
     lines: tuple[str, ...]
     signature: str
 
 
-def signed_request(address: str) -> Example:
-    """A GET of this address, without a body."""
-    parts = urlsplit(address)
+class Query(NamedTuple):
+    """A query as it is sent, and as it is signed."""
+
+    sent: str
+    signed: str
+    about: str
+
+
+def queries() -> list[Query]:
+    return [Query(sent, signatures.canonical_query(sent), about) for sent, about in QUERIES]
+
+
+def signed_request(call: FirstCall) -> Example:
+    parts = urlsplit(call.url)
     text = signatures.string_to_sign(
-        method="GET",
+        method=call.method,
         path=unquote(parts.path),
         query=parts.query,
         timestamp=str(TIME),
         nonce=NONCE,
-        body_sha256=sha256(b"").hexdigest(),
+        body_sha256=sha256(call.body.encode()).hexdigest(),
     )
-    return Example(PUBLISHED, address, tuple(text.split("\n")), signatures.sign(PUBLISHED, text))
+    return Example(PUBLISHED, tuple(text.split("\n")), signatures.sign(PUBLISHED, text))
 
 
-def signed_link(before_lead: str, api_id: str) -> Example:
+def signed_link() -> Example:
     text = signatures.lead_to_sign(LEAD, str(TIME))
-    key = signatures.sign(PUBLISHED, text)
-    return Example(PUBLISHED, f"{before_lead}/{LEAD}?apiId={api_id}&expires={TIME}&leadIdKey={key}", (text,), key)
+    return Example(PUBLISHED, (text,), signatures.sign(PUBLISHED, text))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -25,6 +26,14 @@ class RequestLink(NamedTuple):
     @property
     def text(self) -> str:
         return self.host + self.base
+
+
+class FirstCall(NamedTuple):
+    """A call to begin with: its whole address, percent-encoded, and a JSON body, empty if it has none."""
+
+    method: str
+    url: str
+    body: str
 
 
 class RouteDoc(NamedTuple):
@@ -88,26 +97,34 @@ def recordings_link(modules: Iterable[ModuleOf], link: RequestLink) -> str:
     return link.host + quote(template.rpartition("/")[0], safe="/") if template else ""
 
 
-def first_call(modules: Sequence[ModuleDoc], link: RequestLink) -> str:
-    """The address of a call to begin with: of the first route that reads, best one without variables."""
-    routes = [route for module in modules for route in module.routes]
-    reading = [doc for doc in routes if doc.route.method == "GET" and not doc.route.recording]
-    reading.sort(key=lambda doc: doc.route.template.count("{"))
-    if not reading:
-        return link.text or link.host
-    path, query = reading[0].route.template, []
-    for parameter in reading[0].parameters:
+def first_call(modules: Iterable[ModuleDoc], link: RequestLink) -> FirstCall:
+    """A call that these modules allow: one that reads, or else one that adds, best one without variables."""
+    routes = [doc for module in modules for doc in module.routes if not doc.route.recording]
+    if not routes:
+        return FirstCall("GET", link.text, "")
+    first = min(routes, key=lambda doc: (_eagerness(doc.route.method), doc.route.template.count("{")))
+    path, query, body = first.route.template, [], {}
+    for parameter in first.parameters:
         value = parameter.default or next(iter(parameter.values), "1")
         if parameter.where == "path":
             path = path.replace(f"{{{parameter.name}}}", value)
         elif parameter.where == "query" and parameter.required:
             query.append(f"{quote(parameter.name, safe='')}={quote(value, safe='')}")
-    return link.host + quote(path, safe="/~") + ("?" + "&".join(query) if query else "")
+        elif parameter.where == "body" and parameter.required:
+            body[parameter.name] = [value] if parameter.multiple else value
+    url = link.host + quote(path, safe="/~") + ("?" + "&".join(query) if query else "")
+    return FirstCall(first.route.method, url, json.dumps(body, ensure_ascii=False) if body else "")
 
 
 def headers(rules: Policy) -> tuple[tuple[str, str], ...]:
     """The headers that a token is sent in, any one of them: what stands before it, and the kind."""
     return tuple((HEADERS[kind], kind) for kind in rules.credentials if kind in HEADERS)
+
+
+def _eagerness(method: str) -> int:
+    """How soon a method is shown: one that takes away, last."""
+    order = ("GET", "POST", "PUT", "PATCH")
+    return order.index(method) if method in order else len(order)
 
 
 def _route(document: Mapping[str, Any], operation: Operation | None, route: RouteOf, anchor: str) -> RouteDoc:

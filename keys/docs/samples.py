@@ -17,6 +17,8 @@ from typing import Literal
 Kind = Literal["token", "basic", "signature", "recording"]
 # Where every program looks for the key's secret.
 SECRET_VARIABLE = "KEYWARD_SECRET"  # noqa: S105 - its name is no secret
+# As many lines go on one sheet of paper under a program's heading, A4 or Letter, as print.css sets them.
+_SHEET = 66
 _PROGRAMS = Path(__file__).with_name("programs")
 _PLACE = re.compile(r"@@([A-Z_]+)@@")
 
@@ -31,6 +33,13 @@ class Sample:
     file_name: str
     code: str
     how_to_run: str
+
+    @property
+    def parts(self) -> list[str]:
+        """The program in pieces between which a sheet of paper may end: one, unless it is too long for a sheet."""
+        if self.code.count("\n") <= _SHEET:
+            return [self.code]
+        return re.split(r"(?<=\n\n)(?!\n)", self.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +67,23 @@ class _Language:
         return Sample(self.slug, self.label, file_name, code, f"{command} {file_name} {arguments}")
 
 
-def samples(kind: Kind, *, url: str, api_id: str, username: str = "", header: str = "") -> list[Sample]:
+def samples(
+    kind: Kind, *, url: str, api_id: str, method: str = "GET", body: str = "", username: str = "", header: str = ""
+) -> list[Sample]:
     """The programs for one kind of credential, in the order in which they are offered.
 
-    `url` is a call to begin with, whole and percent-encoded; for recordings it is what stands before the lead ID, as
-    in `https://api.example.com/recordings`. `username` is of Basic. `header` is of tokens, one of keys.apis.policy's
-    HEADERS: `Authorization: Bearer `.
+    `method`, `url` and `body` are a call to begin with, its address whole and percent-encoded; for recordings `url` is
+    what stands before the lead ID, as in `https://api.example.com/recordings`. `username` is of Basic. `header` is of
+    tokens, one of keys.apis.policy's HEADERS: `Authorization: Bearer `.
     """
-    texts = {"URL": url, "API_ID": api_id, "USERNAME": username}
+    texts = {"METHOD": method, "URL": url, "BODY": body, "API_ID": api_id, "USERNAME": username}
     name, _, scheme = header.partition(": ")
-    plain = {"HEADER": header, "NAME": name, "SCHEME": scheme}
+    # A command has no variables, so what a call that reads does without is not there at all.
+    options = [] if method == "GET" else [f"--request {method}"]
+    if body:
+        options += ["--header 'Content-Type: application/json'", f"--data-raw {_in_shell(body)}"]
+    writing = "".join(f" \\\n    {option}" for option in options)
+    plain = {"HEADER": header, "NAME": name, "SCHEME": scheme, "WRITING": writing}
     made = (language.sample(kind, texts, plain) for language in _LANGUAGES)
     return [sample for sample in made if sample is not None]
 

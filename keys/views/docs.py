@@ -14,7 +14,7 @@ from keys.about import lists_of
 from keys.addresses import shown
 from keys.apis.policy import Policy
 from keys.docs import granted
-from keys.docs.examples import signed_link, signed_request
+from keys.docs.examples import queries, signed_link, signed_request
 from keys.docs.page import first_call, headers, modules_described, recordings_link, request_link
 from keys.docs.refusals import refusals
 from keys.docs.samples import SECRET_VARIABLE, Kind, samples
@@ -32,16 +32,18 @@ def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
     rules, document = Policy.read(key.api.policy), key.api.document
     link = request_link(document, rules)
     modules = modules_described(document, granted.of_key(key), recordings=False)
-    url = first_call(modules, link)
+    call = first_call(modules, link)
     kind: Kind = "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token"
     context = _shared(request, key, rules) | {
         "info": document.get("info", {}),
         "link": link,
         "modules": modules,
+        "call": call,
         "kind": kind,
         "headers": headers(rules),
-        "samples": samples(kind, url=url, api_id=key.public_id, username=key.username, header=rules.header),
-        "example": signed_request(url) if rules.signs else None,
+        "samples": samples(kind, **call._asdict(), api_id=key.public_id, username=key.username, header=rules.header),
+        "example": signed_request(call) if rules.signs else None,
+        "queries": queries(),
         "refusals": refusals(rules, recordings=False),
         "downloads": _downloads(key, rules),
         "entries": [shown(entry.network) for entry in key.addresses.all()],
@@ -63,7 +65,7 @@ def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
         "link": link,
         "before_lead": before_lead,
         "samples": samples("recording", url=before_lead, api_id=key.public_id),
-        "example": signed_link(before_lead, key.public_id),
+        "example": signed_link(),
         "refusals": refusals(rules, recordings=True),
     }
     return answer(request, "docs_recordings", context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.access import SignedIn, needs
@@ -31,6 +32,7 @@ def api_reference(request: SignedIn, slug: str) -> HttpResponse:
         "modules": modules_described(api.document, granted.of_api(api), recordings=recordings),
         "headers": headers(rules),
         "kind": "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token",
+        "now": timezone.now(),
         "refusals": refusals(rules, recordings=recordings),
     }
     return render(request, "apis/reference.html", context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from hmac import digest
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.permissions import Role
+from audit.actor import Actor
+from config import demo_keys
 from keys import access
 from keys.docs import refusals
 from keys.models import Api, Key
@@ -21,6 +24,7 @@ from tests.people import a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 PRESETS = sorted(LEAST)
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SIGNED = {"lms-call-logic", "lynx"}
 SECTIONS = ["introduction", "overview", "modules", "credential", "parameters", "errors", "limits"]
 
@@ -109,6 +113,33 @@ def test_an_example_is_worked_out_that_anyone_can_check(client: Client, alice: U
     assert secret
     assert text.count("\n") == 5
     assert digest(secret[1].encode(), text.encode(), "sha256").hex() == signature
+
+
+def test_queries_that_are_easily_signed_wrong_stand_beside_what_is_signed(client: Client, alice: User):
+    page = docs(client, a_key_of("lynx", alice).key)
+    row = r'<th scope="row" class="name"><code>{}</code></th><td data-label="Signed"><code>{}</code></td>'
+
+    for sent, signed in {
+        "id=9&id=10&id=1": "id=1&id=10&id=9",
+        "a10=1&a-b=2&a=3": "a=3&a-b=2&a10=1",
+        "q=a+b&r=a%20b": "q=a%2Bb&r=a%20b",
+        "q=%c3%a9~*": "q=%C3%A9~%2A",
+        "q&&r=": "q=&r=",
+    }.items():
+        assert row.format(sent, signed) in page
+    assert "Queries to compare with" not in docs(client, a_key_of("billing", alice).key)
+
+
+def test_a_key_that_may_only_change_things_is_shown_such_a_call(client: Client, alice: User):
+    page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"administrator"})).key)
+    found = samples(page)
+
+    assert "the call in them changes something" in page
+    assert """const METHOD = 'POST';""" in found["php"]
+    assert "/v1/accounts/1/campaigns'" in found["php"]
+    assert "--request POST" in found["curl"]
+    assert all("name" in code for code in found.values())
+    assert "the call in them changes something" not in docs(client, a_key_of("billing", alice).key)
 
 
 def test_only_what_is_granted_is_told_of(client: Client, alice: User):
@@ -202,6 +233,17 @@ class TestRequestLink:
         assert "made up" not in page
         assert all("https://billing.acme.example/customers" in code for code in samples(page).values())
 
+    def test_in_the_demo_it_is_where_the_proxies_of_deploy_listen(self, client: Client, alice: User):
+        demo_keys.reach(Actor.command("demo"))
+
+        for slug in PRESETS:
+            page = docs(client, a_key_of(slug, alice).key)
+            assert "made up" not in page
+            assert all("http://localhost:8080/" in code for code in samples(page).values())
+        for example in ("nginx/keyward.conf", "caddy/Caddyfile", "haproxy/haproxy.cfg", "traefik/traefik.yaml"):
+            assert re.search(r"(listen |bind |address: \"|^):?8080\b", (DEPLOY / example).read_text(), re.MULTILINE)
+        assert "port_value: 8080" in (DEPLOY / "envoy/envoy.yaml").read_text()
+
     def test_it_is_the_documents_first_server_with_its_path(self, client: Client, alice: User):
         api = Api.objects.get(slug="billing")
         api.document |= {"servers": [{"url": "https://{place}.example/v2", "variables": {"place": {"default": "eu"}}}]}
@@ -267,6 +309,17 @@ class TestWho:
         for user in (alice, support()):
             client.force_login(user)
             assert client.get(reverse("key-docs", args=[key.public_id])).status_code == 404
+
+
+@pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.ACCOUNT_READER, Role.AUDITOR, None])
+def test_the_list_of_keys_leads_to_them_whoever_sees_it(client: Client, alice: User, role: Role | None):
+    reader = a_user(alice.account, "Rita", *[role] if role else [])
+    key = a_key_of("billing", alice, owner=reader).key
+    client.force_login(reader)
+    page = client.get("/keys/").content.decode()
+
+    assert f'href="{reverse("key-docs", args=[key.public_id])}"' in page
+    assert (f'href="{reverse("key-delete", args=[key.public_id])}"' in page) == (role == Role.ADMINISTRATOR)
 
 
 class TestReference:

@@ -224,13 +224,13 @@ def test_what_a_row_offers_leads_to_the_keys_own_pages(client: Client, alice: Us
     off = a_billing_key(alice, name="Off", enabled=False).key
     page = client.get("/keys/").content.decode()
 
-    offered = {"detail": (on, off), "edit": (on, off), "change": (on, off), "reveal": (on, off), "delete": (on, off)}
+    offered = dict.fromkeys(("detail", "docs", "edit", "change", "reveal", "delete"), (on, off))
     for name, keys in (offered | {"disable": (on,), "enable": (off,)}).items():
         for key in keys:
             address = reverse(f"key-{name}", args=[key.public_id])
             assert len(re.findall(rf'(?:href|action)="{address}"', page)) == 1, address
     assert reverse("key-enable", args=[on.public_id]) not in page
-    assert page.count("On &amp; on") == 10
+    assert page.count("On &amp; on") == 11
     assert "On & on" not in page
     assert "&amp;amp;" not in page
 
