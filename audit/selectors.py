@@ -44,7 +44,13 @@ def calls(account_id: int) -> QuerySet[Call]:
 
 
 def events(account_id: int | None) -> QuerySet[Event]:
+    """The account's events, the one that was just recorded among them."""
     return Event.objects.filter(account_id=account_id)
+
+
+def trail(account_id: int) -> QuerySet[Event]:
+    """The same for the trail's pages and exports, which a replica may answer: it may be a moment behind."""
+    return Event.objects.using(reading()).filter(account_id=account_id)
 
 
 def call(account_id: int, request_id: UUID) -> Call | None:
@@ -60,7 +66,7 @@ def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
     started = [event for event in rows if event.name == "export.started"]
     if not started:
         return set()
-    later = events(account_id).filter(seq__gt=min(event.seq for event in started)).order_by("seq")
+    later = trail(account_id).filter(seq__gt=min(event.seq for event in started)).order_by("seq")
     beyond = later.filter(at__gt=max(event.at for event in started) + LONGEST_EXPORT).values_list("seq").first()
     ends = later.filter(name__in=("export.finished", "export.incomplete"), **({"seq__lt": beyond[0]} if beyond else {}))
     return {event.seq for event in started} - {
@@ -74,7 +80,7 @@ def every_call() -> QuerySet[Call]:
 
 
 def every_event() -> QuerySet[Event]:
-    return Event.objects.all()
+    return Event.objects.using(reading())
 
 
 def read_lately(account_id: int | None, actor_id: str, data: dict[str, Any]) -> bool:

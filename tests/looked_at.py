@@ -13,10 +13,10 @@ EXPLAIN = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "
 SCANS = {"Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
 # Of a few thousand rows the database rightly reads all and sorts or hashes them. So it goes by rows alone, one by one,
 # as it does among very many: then it reads all of them only where no index says which.
-AS_AMONG_MANY = {
-    **dict.fromkeys(("seq_page_cost", "random_page_cost"), "0"),
-    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
-}
+AS_AMONG_MANY = (
+    *("seq_page_cost = 0", "random_page_cost = 0"),
+    *("enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off"),
+)
 
 
 class Looked:
@@ -48,9 +48,9 @@ def looked_at() -> Iterator[Looked]:
     """Of what this thread's connection is asked within."""
     looked = Looked()
     with connection.cursor() as cursor:
-        cursor.execute("; ".join(f"SET {name} = {value}" for name, value in AS_AMONG_MANY.items()))
+        cursor.execute("; ".join(f"SET {setting}" for setting in AS_AMONG_MANY))
         try:
             with connection.execute_wrapper(looked):
                 yield looked
         finally:
-            cursor.execute("; ".join(f"RESET {name}" for name in AS_AMONG_MANY))
+            cursor.execute("; ".join(f"RESET {setting.split()[0]}" for setting in AS_AMONG_MANY))

@@ -46,7 +46,7 @@ def _calls(data: QueryDict, account: Account) -> LogFilter:
 
 
 def _events(data: QueryDict, account: Account) -> LogFilter:
-    return EventFilter(data, selectors.events(account.pk))
+    return EventFilter(data, selectors.trail(account.pk))
 
 
 LOG = Source(CALLS, _calls, "log-list", "log-export")

@@ -22,7 +22,7 @@ from audit.views.reader import note_reading, own_account
 @vary_on_headers("HX-Request")
 def trail_list(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    events = EventPageFilter(request.GET, selectors.events(account.pk))
+    events = EventPageFilter(request.GET, selectors.trail(account.pk))
     template = "audit/_trail.html" if request.htmx else "audit/trail.html"
     if not events.is_valid():
         return render(request, template, {"filter": events}, status=400)
@@ -38,7 +38,7 @@ def trail_list(request: SignedIn) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def trail_detail(request: SignedIn, seq: int) -> HttpResponse:
     account = own_account(request)
-    event = selectors.event(account.pk, seq)
+    event = selectors.trail(account.pk).filter(seq=seq).first()
     if event is None:
         raise Http404("no such event in this account")
     note_reading(request, EVENTS.name, {"event": str(seq)})

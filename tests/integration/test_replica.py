@@ -10,20 +10,22 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client
 
 from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.models import Event
+from audit.record import record
 from config.postgres.parameters import conninfo
 from tests.databases import new_database
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call, more_calls
-from tests.people import ADDRESS, a_user, an_account
+from tests.people import ADDRESS, a_user, acting, an_account
 
 START = "2026-01-01T00:00:00Z~" + "0" * 32
 LOGS = ("audit_call", "audit_rollup")
+TRAIL = ("audit_event",)
 
 
 class Heard:
@@ -36,9 +38,12 @@ class Heard:
         self.statements.append(sql)
         return execute(sql, params, many, context)
 
+    def of(self, tables: tuple[str, ...]) -> list[str]:
+        return [sql for sql in self.statements if any(table in sql for table in tables)]
+
     @property
     def of_logs(self) -> list[str]:
-        return [sql for sql in self.statements if any(table in sql for table in LOGS)]
+        return self.of(LOGS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -104,6 +109,19 @@ def test_a_page_of_the_log_reads_the_replica(
     # That the auditor read it stands in the trail, on the primary.
     assert read.count() == before + 1
     assert not [sql for sql in replica.statements if not sql.lstrip().startswith("SELECT")]
+
+
+@pytest.mark.parametrize("path", ["/audit/", "/audit/?event=user.signed_out", "/audit/{seq}/"])
+def test_a_page_of_the_trail_reads_the_replica(acme: Account, replica: Heard, primary: Heard, path: str) -> None:
+    alice = a_user(acme, f"Alice {path}", Role.ADMINISTRATOR)
+    with transaction.atomic():
+        seq = record("user.signed_out", by=acting(alice), account_id=acme.pk)
+    client = Client(REMOTE_ADDR=ADDRESS)
+    client.force_login(alice)
+    primary.statements.clear()
+    assert acting(alice).label in client.get(path.format(seq=seq)).content.decode()
+    assert replica.of(TRAIL)
+    assert not primary.of(TRAIL)
 
 
 def test_a_keys_chart_reads_the_replica(acme: Account, client: Client, replica: Heard, primary: Heard) -> None:
