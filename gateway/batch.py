@@ -113,7 +113,8 @@ class Batch:
                 await self._serve(batch)
             await self._write_last_use()
             await self._sweep()
-        await self._write_last_use(at_once=True)
+        while self._last_use.due:
+            await self._write_last_use(at_once=True)
         if self._connection is not None:
             await self._connection.close()
 
@@ -278,6 +279,8 @@ class Batch:
             connection = await self._connected()
             with Watchdog(self.patience, connection):
                 await self._last_use.write(connection)
+            if self._last_use.due:
+                self._arrived.set()
         except Exception as error:
             log.warning("last_use.not_written", error=type(error).__name__)
             self._disconnect()
