@@ -71,6 +71,23 @@ def make_keys(count: int) -> list[str]:
     return [made.token for made in minted]
 
 
+def copy_database(name: str) -> str:
+    """The URL of a second database on the same server, with what the first one holds now."""
+    from urllib.parse import quote
+
+    import psycopg
+    from django.db import connections
+
+    found = {alias: connections[alias].get_connection_params() for alias in ("default", "maintenance")}
+    wanted = {part: found["maintenance"][part] for part in ("host", "port", "user", "password")}
+    # Nobody may be in a database that is copied.
+    connections.close_all()
+    with psycopg.connect(**wanted, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {found['maintenance']['dbname']} STRATEGY file_copy")
+    user, password, host = (quote(str(found["default"][part]), safe="") for part in ("user", "password", "host"))
+    return f"postgresql://{user}:{password}@/{name}?host={host}"
+
+
 def copy_keys(count: int) -> list[str]:
     """Tokens of `count` more keys like the first, made by the database."""
     from django.conf import settings
@@ -105,5 +122,5 @@ def copy_keys(count: int) -> list[str]:
         multiply(KeyModule, key_id="k.id")
         multiply(Secret, id="gen_random_uuid()", key_id="k.id", digest="made.digest")
         cursor.execute("DROP TABLE made")
-        cursor.execute("ANALYZE")
+        cursor.execute("VACUUM ANALYZE")
     return [made.token for made in minted]

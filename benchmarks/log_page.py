@@ -42,6 +42,7 @@ def run(*, quick: bool) -> None:
         large = Account.objects.create(slug="large", name="Large", status="active")
         make_calls(small.pk, few)
         make_calls(large.pk, many)
+        size = _bytes_a_row()
         rows, ratios = [], []
         for name, filters in FILTERS.items():
             times: dict[int, list[float]] = {small.pk: [], large.pk: []}
@@ -54,7 +55,19 @@ def run(*, quick: bool) -> None:
             rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1]:.2f}"))
     print(f"Server time of a page in ms, {few:,} and {many:,} rows in one account, medians of {rounds}\n")
     print(table(("filter", f"{few:,}", f"{many:,}", "ratio"), rows))
+    print(f"\nA row takes {size:.0f} bytes, its part of the indexes included")
     print(last_line("log-page", max(ratios), must=1.5, aim=1.1))
+
+
+def _bytes_a_row() -> float:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_total_relation_size(relid)) / (SELECT count(*) FROM audit_call)"
+            " FROM pg_partition_tree('audit_call') WHERE isleaf"
+        )
+        return float(cursor.fetchone()[0])
 
 
 def _page(account_id: int, filters: dict[str, str]) -> float:

@@ -34,6 +34,14 @@ class Server:
         fields = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.workers())
         return sum(int(field[11]) + int(field[12]) for field in fields) / TICK
 
+    def memory(self) -> int:
+        """Bytes that the workers hold and share with nobody."""
+        kilobytes = 0
+        for pid in self.workers():
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+        return kilobytes * 1024
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -42,11 +50,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def gateway(*, workers: int = 1) -> Iterator[Server]:
-    """The gateway as `manage.py serve` starts it."""
+def gateway(*, workers: int = 1, database: str = "") -> Iterator[Server]:
+    """The gateway as `manage.py serve` starts it; `database` is the URL of another than the embedded one's own."""
     port = free_port()
     arguments = ["-c", "python:config.gunicorn_gateway", "--workers", str(workers), "config.gateway:application"]
-    with _started(port, gunicorn(sys.executable, *arguments), {"GATEWAY_PORT": str(port)}, "/health/ready") as server:
+    environment = {"GATEWAY_PORT": str(port)} | ({"DATABASE_URL": database} if database else {})
+    with _started(port, gunicorn(sys.executable, *arguments), environment, "/health/ready") as server:
         yield server
 
 

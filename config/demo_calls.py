@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from gateway.app import Gateway
-from gateway.protocol import Request, Response
+from gateway.messages import Request, Response
 
 
 @dataclass(frozen=True)

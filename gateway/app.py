@@ -13,9 +13,9 @@ import structlog
 from gateway import dialects, health, responses
 from gateway.batch import UNKNOWN_API, Batch, Decided
 from gateway.connection import connect
+from gateway.messages import Application, Reply, Request, Response
 from gateway.metrics import Metrics
 from gateway.overlap import EndOverlap, Overlaps
-from gateway.protocol import Application, Reply, Request, Response
 from gateway.scrape import Scrape
 from gateway.snapshot import Snapshot
 from keys.addresses import Network

@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import structlog
@@ -21,17 +20,15 @@ from gateway.connection import Connect, Watchdog, abandon, ended
 from gateway.lastuse import LastUse
 from gateway.metrics import Metrics
 from gateway.overlap import Overlaps
+from gateway.pending import Decided, Pending
 from gateway.rows import Folding, Row, values
 from gateway.snapshot import Snapshot
 from gateway.writing import Sweeper, write
 from keys.access import (
     INVALID_CREDENTIALS,
     REPLAYED,
-    Api,
     Call,
     Decision,
-    Presented,
-    Proof,
     Secret,
     authenticate,
     authorise,
@@ -47,25 +44,6 @@ MAX_QUEUE = 4096
 # Under continuous changes every try may find a newer epoch; each is a moment's work, so many are allowed.
 MAX_TRIES = 100
 UNKNOWN_API = "unknown_api"
-
-Decided = tuple[Decision, Api | None]
-
-
-@dataclass(slots=True)
-class Pending:
-    """A call that waits for its answer. `refusal` is set when the request was refused before any key was looked for."""
-
-    api_slug: str
-    call: Call
-    refusal: str
-    answer: asyncio.Future[Decided]
-    taken: float = field(default_factory=time.monotonic)
-    api: Api | None = None
-    presented: Presented | None = None
-    secret: Secret | None = None
-    # The proof whose nonce the call uses up, if it is allowed; and the old secret whose overlap it has ended.
-    nonce: Proof | None = None
-    ended: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -94,7 +72,7 @@ class Batch:
         """Take a call; the future gives its decision, and the API it was made under, once its row is committed."""
         pending = Pending(api_slug, call, refusal, asyncio.get_running_loop().create_future())
         if self._stopping or len(self._queue) >= MAX_QUEUE:
-            self._refuse([pending], "unavailable")
+            pending.refuse("unavailable")
         else:
             self._queue.append(pending)
             self._arrived.set()
@@ -113,7 +91,8 @@ class Batch:
                 await self._serve(batch)
             await self._write_last_use()
             await self._sweep()
-        await self._write_last_use(at_once=True)
+        while self._last_use.due:
+            await self._write_last_use(at_once=True)
         if self._connection is not None:
             await self._connection.close()
 
@@ -129,14 +108,16 @@ class Batch:
         except psycopg.DataError as error:
             # Some call holds what the database cannot store: each goes alone, and only the guilty one is refused.
             log.warning("batch.data_error", error=type(error).__name__, calls=len(batch))
-            if len(batch) == 1:
-                self._refuse(batch, "unavailable")
-            for pending in batch if len(batch) > 1 else ():
-                await self._serve([pending])
+            for pending in batch:
+                if len(batch) == 1:
+                    pending.refuse("unavailable")
+                else:
+                    await self._serve([pending])
         except Exception as error:
             log.error("batch.refused", error=type(error).__name__, detail=str(error)[:200], calls=len(batch))
             self._disconnect()
-            self._refuse(batch, "unavailable")
+            for pending in batch:
+                pending.refuse("unavailable")
 
     async def _connected(self) -> AsyncConnection[Any]:
         if self._connection is not None and ended(self._connection):
@@ -186,7 +167,7 @@ class Batch:
             call = pending.call
             api = pending.api = snapshot.apis.get(pending.api_slug)
             if api is None or (call.whoami and "signature" in api.credentials):
-                self._refuse([pending], UNKNOWN_API)
+                pending.refuse(UNKNOWN_API)
                 continue
             routes = api.routes
             presented = pending.presented = credential(call, api) if routes.recordings else call.presented
@@ -260,7 +241,7 @@ class Batch:
             await self.overlaps.end(old.id, str(call.client_address), call.request_id, patience=self.patience)
         except Exception as error:
             log.error("overlap.not_ended", error=type(error).__name__, detail=str(error)[:200])
-            self._refuse([pending], "unavailable")
+            pending.refuse("unavailable")
         else:
             pending.ended = old.id
             if not pending.answer.done():
@@ -278,6 +259,8 @@ class Batch:
             connection = await self._connected()
             with Watchdog(self.patience, connection):
                 await self._last_use.write(connection)
+            if self._last_use.due:
+                self._arrived.set()
         except Exception as error:
             log.warning("last_use.not_written", error=type(error).__name__)
             self._disconnect()
@@ -301,11 +284,6 @@ class Batch:
         """Whoever has waited this long for a stuck database is refused: nobody waits for more than two batches."""
         oldest = time.monotonic() - self.patience
         late = next((n for n, pending in enumerate(self._queue) if pending.taken > oldest), len(self._queue))
-        if late:
-            self._refuse(self._queue[:late], "unavailable")
-            self._queue = self._queue[late:]
-
-    def _refuse(self, batch: list[Pending], reason: str) -> None:
-        for pending in batch:
-            if not pending.answer.done():
-                pending.answer.set_result((Decision(pending.call, None, 0.0, reason), pending.api))
+        for pending in self._queue[:late]:
+            pending.refuse("unavailable")
+        del self._queue[:late]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.connection import Connect, abandon
-from gateway.protocol import Response
+from gateway.messages import Response
 from gateway.responses import document
 
 PATIENCE = 2.0

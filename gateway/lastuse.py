@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +15,11 @@ from psycopg.types.json import Jsonb
 # A secret's row tells of so many addresses, the most recent ones.
 MOST_ADDRESSES = 10
 
-# Secrets before their uses, as everyone locks them, and sorted, because unsorted upserts of two processes deadlock. One
-# that somebody is about to destroy is passed over, not waited for.
+# Secrets before their uses, as everyone locks them: whoever holds a secret finds its use free. One that another process
+# is writing, or that somebody is about to destroy, is passed over, because calls would wait with it.
 WRITE = f"""
 WITH held AS MATERIALIZED (
-    SELECT id FROM keys_secret WHERE id = ANY(%s::uuid[]) ORDER BY id FOR KEY SHARE SKIP LOCKED
+    SELECT id FROM keys_secret WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
 INSERT INTO keys_secretuse (secret_id, used_at, address, addresses)
 SELECT held.id, moment.at, (u.addresses ->> -1)::inet,
@@ -29,6 +30,7 @@ ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, address = excl
     SELECT jsonb_object_agg(address, at) FROM (
         SELECT address, at FROM jsonb_each(keys_secretuse.addresses || excluded.addresses) AS one (address, at)
         ORDER BY (at #>> '{{}}')::timestamptz DESC LIMIT {MOST_ADDRESSES}) latest)
+RETURNING secret_id
 """
 
 
@@ -37,9 +39,12 @@ class LastUse:
 
     EVERY = 60.0
     PAUSE = 1.0
+    # So many secrets at once: the next batch of calls waits while they are written.
+    MOST = 100
 
     def __init__(self) -> None:
         self._due: dict[UUID, list[str]] = {}
+        self._passed_over: set[UUID] = set()
         self._noted: dict[UUID, dict[str, float]] = {}
         self._written_at = -self.PAUSE
 
@@ -70,11 +75,18 @@ class LastUse:
         return max(self._written_at + self.PAUSE - time.monotonic(), 0.0)
 
     async def write(self, connection: AsyncConnection[Any]) -> None:
+        """Those that are due, or as many of them as go at once; who is passed over has a second turn."""
         now = time.monotonic()
-        due, self._due, self._written_at = self._due, {}, now
+        due = {secret: self._due.pop(secret) for secret in list(islice(self._due, self.MOST))}
+        if not self._due:
+            self._written_at = now
         if len(self._noted) > 100_000:
             self._noted = {
                 secret: noted for secret, noted in self._noted.items() if now - max(noted.values()) < self.EVERY
             }
         secrets = sorted(due)
-        await connection.execute(WRITE, (secrets, secrets, [Jsonb(due[secret]) for secret in secrets]))
+        cursor = await connection.execute(WRITE, (secrets, secrets, [Jsonb(due[secret]) for secret in secrets]))
+        passed_over = due.keys() - {secret for (secret,) in await cursor.fetchall()} - self._passed_over
+        self._passed_over = (self._passed_over - due.keys()) | passed_over
+        for secret in passed_over:
+            self._due[secret] = [*due[secret], *self._due.get(secret, ())]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from asyncio import Protocol, Transport
 from collections import deque
-from collections.abc import Callable
 from http import HTTPStatus
 from socket import AF_UNIX
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from gateway.messages import Request, Response
 
 if TYPE_CHECKING:
     from gateway.server import Server
@@ -35,39 +36,11 @@ _EMPTY = b"content-length: 0\r\n\r\n"
 _CLOSE = b"connection: close\r\n"
 
 
-class Request(NamedTuple):
-    """A whole request; names of headers in small letters, nothing decoded. `local`: it came over a Unix socket."""
-
-    method: str
-    target: bytes
-    headers: list[tuple[bytes, bytes]]
-    local: bool
-
-
-class Response(NamedTuple):
-    """`head` is complete header lines (see `line`), without those that belong to the connection."""
-
-    status: int
-    head: bytes
-    body: bytes = b""
-
-
-Reply = Callable[[Response], None]
-Application = Callable[[Request, Reply], None]
-
-
 class Unacceptable(Exception):
     """The request is refused before anybody asks what it wants."""
 
     def __init__(self, status: int) -> None:
         self.status = status
-
-
-def line(name: bytes, value: bytes) -> bytes:
-    """A header's line. A value that would end it is a fault of ours, and must not become another header."""
-    if b"\r" in value or b"\n" in value or b"\0" in value:
-        raise ValueError(f"{name!r} cannot carry {value!r}")
-    return b"%b: %b\r\n" % (name, value)
 
 
 class Exchange:

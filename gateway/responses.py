@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from gateway.protocol import Response, line
+from gateway.messages import Response, line
 from keys.access import STATUS, Api, Call, Decision, Key
 
 _NO_STORE = line(b"cache-control", b"no-store")

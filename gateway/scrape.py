@@ -12,8 +12,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from gateway import health
 from gateway.connection import Connect
+from gateway.messages import Reply, Request, Response, line
 from gateway.metrics import Counts
-from gateway.protocol import Reply, Request, Response, line
 
 log = structlog.get_logger("keyward.gateway")
 

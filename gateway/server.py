@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from gateway.protocol import Application, Connection
+from gateway.messages import Application
+from gateway.protocol import Connection
 
 log = structlog.get_logger("keyward.gateway")
 

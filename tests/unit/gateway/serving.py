@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from gateway.protocol import Reply, Request, Response
+from gateway.messages import Reply, Request, Response
 from gateway.server import Server
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.app import Gateway
-from gateway.protocol import Request, Response
+from gateway.messages import Request, Response
 from keys.access import Call, Decision
 
 TOLD = [

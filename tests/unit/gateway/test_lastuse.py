@@ -61,6 +61,60 @@ def test_a_secrets_row_keeps_its_ten_latest_addresses():
     assert datetime.fromisoformat(used.addresses["198.51.100.1"]) == used.used_at
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_secret_that_is_held_is_not_waited_for_and_has_one_more_turn():
+    account = an_account()
+    alice, api = a_user(account, "alice"), an_api()
+    held, free = (a_key(account, alice, api, name).key.secrets.get().pk for name in ("Held", "Free"))
+    uses = LastUse()
+    uses.note((secret, "203.0.113.7") for secret in (held, free))
+
+    async def used() -> list[UUID]:
+        return [use.secret_id async for use in SecretUse.objects.order_by("used_at")]
+
+    async def write_beside_a_holder() -> None:
+        async with (
+            await AsyncConnection.connect(conninfo(), autocommit=True) as connection,
+            await AsyncConnection.connect(conninfo()) as holder,
+        ):
+            await connection.execute("SET lock_timeout = '1s'")
+            await holder.execute("SELECT FROM keys_secret WHERE id = %s FOR NO KEY UPDATE", (held,))
+            await uses.write(connection)
+            assert await used() == [free]
+            assert uses.due
+            await holder.rollback()
+            await uses.write(connection)
+            assert await used() == [free, held]
+            await holder.execute("SELECT FROM keys_secret WHERE id = %s FOR NO KEY UPDATE", (held,))
+            uses._due = {held: ["203.0.113.8"]}
+            for _ in range(2):
+                assert uses.due
+                await uses.write(connection)
+            assert not uses.due
+
+    asyncio.run(write_beside_a_holder())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_takes_so_many_and_leaves_the_others_due(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(LastUse, "MOST", 2)
+    account = an_account()
+    alice, api = a_user(account, "alice"), an_api()
+    secrets = [a_key(account, alice, api, f"Key {number}").key.secrets.get().pk for number in range(3)]
+    uses = LastUse()
+    uses.note((secret, "203.0.113.7") for secret in secrets)
+
+    async def write() -> None:
+        async with await AsyncConnection.connect(conninfo(), autocommit=True) as connection:
+            await uses.write(connection)
+            assert (uses.due, uses.wait) == (True, 0.0)
+            await uses.write(connection)
+
+    asyncio.run(write())
+    assert (uses.due, uses.wait > 0) == (False, True)
+    assert SecretUse.objects.count() == 3
+
+
 def test_the_first_write_waits_for_nothing():
     assert LastUse().wait == 0.0
 

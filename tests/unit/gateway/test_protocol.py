@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import protocol
-from gateway.protocol import MAX_BODY, MAX_FIELDS, MAX_HEAD, line
+from gateway.messages import line
+from gateway.protocol import MAX_BODY, MAX_FIELDS, MAX_HEAD
 from gateway.server import Server
 from tests.unit.gateway.serving import Echo, Running, eventually, serving
 

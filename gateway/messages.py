@@ -1,0 +1,34 @@
+"""What is asked and what is answered, between the protocol and what answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Request(NamedTuple):
+    """A whole request; names of headers in small letters, nothing decoded. `local`: it came over a Unix socket."""
+
+    method: str
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    local: bool
+
+
+class Response(NamedTuple):
+    """`head` is complete header lines (see `line`), without those that belong to the connection."""
+
+    status: int
+    head: bytes
+    body: bytes = b""
+
+
+Reply = Callable[[Response], None]
+Application = Callable[[Request, Reply], None]
+
+
+def line(name: bytes, value: bytes) -> bytes:
+    """A header's line. A value that would end it is a fault of ours, and must not become another header."""
+    if b"\r" in value or b"\n" in value or b"\0" in value:
+        raise ValueError(f"{name!r} cannot carry {value!r}")
+    return b"%b: %b\r\n" % (name, value)

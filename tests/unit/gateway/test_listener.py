@@ -1,0 +1,88 @@
+"""Who takes which connection: processes that accept from one socket share what waits there."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+import pytest
+import uvloop
+
+from gateway.server import Listener, Server
+from tests.unit.gateway.serving import Echo
+
+
+class NoDescriptors:
+    """A listening socket of a process that may open nothing more, once."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self.opened, self.asked = opened, 0
+        self.fileno = opened.fileno
+        self.setblocking = opened.setblocking
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.asked += 1
+        if self.asked == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self.opened.accept()
+
+
+@pytest.fixture
+def opened():
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+        yield listening
+
+
+def ask(opened: socket.socket, count: int) -> list[socket.socket]:
+    clients = [socket.create_connection(opened.getsockname(), 5) for _ in range(count)]
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    return clients
+
+
+async def until_all_are_taken(servers: list[Server], count: int) -> None:
+    async with asyncio.timeout(5):
+        while sum(len(server.connections) for server in servers) < count:
+            await asyncio.sleep(0.01)
+
+
+def test_two_share_what_waits(opened: socket.socket):
+    clients, also = ask(opened, 20), opened.dup()
+
+    async def serve() -> list[int]:
+        servers = [Server(Echo(), idle=5) for _ in range(2)]
+        listeners = [Listener(servers[0], opened), Listener(servers[1], also)]
+        await until_all_are_taken(servers, len(clients))
+        shares = [len(server.connections) for server in servers]
+        for listener in listeners:
+            listener.close()
+        for client in clients:
+            assert await asyncio.to_thread(client.recv, 15) == b"HTTP/1.1 200 OK"
+            client.close()
+        for server in servers:
+            await server.stop(1)
+        return shares
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        shares = runner.run(serve())
+    also.close()
+    assert shares == [10, 10]
+
+
+def test_after_a_lack_of_descriptors_it_goes_on(opened: socket.socket, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Listener, "PAUSE", 0.05)
+    (client,) = ask(opened, 1)
+    short = NoDescriptors(opened)
+
+    async def serve() -> None:
+        server = Server(Echo(), idle=5)
+        listener = Listener(server, short)  # type: ignore[arg-type]
+        await until_all_are_taken([server], 1)
+        listener.close()
+        client.close()
+        await server.stop(1)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+    assert short.asked == 2
