@@ -21,6 +21,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts.access import SignedIn
 from accounts.admin_base import SupportAdmin
@@ -167,7 +168,7 @@ class LogAdmin(SupportAdmin):
         note_reading(by=request.actor, account_id=account, log=self.log, filters=filters)
 
     def _answer(self, request: SignedIn, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        name = str(self.opts.verbose_name_plural).capitalize()
+        name = capfirst(str(self.opts.verbose_name_plural))
         common = self.admin_site.each_context(request) | {"title": name, "opts": self.opts, "media": Media()}
         return render(request, template, common | context, status=status)
 

@@ -39,24 +39,24 @@ SEPARATOR, NULL = "\x1e", "\x1f"
 PARTITION_LOCK = 0x6B77_6C6F  # any constant of our own: one node at a time makes partitions
 
 
-def batch(**more: str) -> str:
-    """A batch as a table of that name. Its parameters are one text for each of BATCH_COLUMNS, and of `more` columns by
-    their type: the column's values joined by SEPARATOR, NULL for no value. Values hold no control characters."""
-    columns = BATCH_COLUMNS | more
-    arrays = ", ".join(f"string_to_array(%s, E'\\x1e', E'\\x1f')::{kind}[]" for kind in columns.values())
-    return f"unnest({arrays}) AS batch ({', '.join(columns)})"
+def batch(guard: str, **more: str) -> str:
+    """A batch as a table of that name, without rows unless `guard` holds. Its parameters are one text for each of
+    BATCH_COLUMNS, and of `more` columns by their type: the column's values joined by SEPARATOR, NULL for no value; then
+    those of `guard`. Values hold no control characters."""
+    # Each unnested by itself, in step: as one function in FROM they would be gathered in a table first.
+    columns = ", ".join(
+        f"unnest(string_to_array(%s, E'\\x1e', E'\\x1f')::{kind}[]) AS {name}"
+        for name, kind in (BATCH_COLUMNS | more).items()
+    )
+    return f"(SELECT {columns} WHERE {guard}) AS batch"
 
 
-def insert_statement(guard: str, *, rows: str | None = None, **instead: str) -> str:
-    """The statement that writes a batch of calls where `guard` holds; its parameters are those of `batch`, then those
-    of `guard`.
-
-    `rows` is another table of these columns; `instead` an expression over it in place of a column.
-    """
+def insert_statement(rows: str, **instead: str) -> str:
+    """The statement that writes `rows`, which is a `batch`, or another table of its columns; `instead` is an expression
+    over it in place of a column."""
     # A lone empty value reads as no value.
     values = {name: f"coalesce({name}, '')" if kind == "text" else name for name, kind in BATCH_COLUMNS.items()}
-    selected = ", ".join((values | instead).values())
-    return f"INSERT INTO audit_call ({', '.join(values)}) SELECT {selected} FROM {rows or batch()} WHERE {guard}"
+    return f"INSERT INTO audit_call ({', '.join(values)}) SELECT {', '.join((values | instead).values())} FROM {rows}"
 
 
 def ensure_partitions(months_ahead: int = 3) -> list[str]:

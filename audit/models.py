@@ -53,6 +53,8 @@ class Event(models.Model):
     class Meta:
         managed = False
         db_table = "audit_event"
+        verbose_name = "audit event"
+        verbose_name_plural = "audit events"
 
     def __str__(self) -> str:
         return f"event {self.seq}: {self.name}"
@@ -91,6 +93,8 @@ class Call(models.Model):
     class Meta:
         managed = False
         db_table = "audit_call"
+        verbose_name = "API call"
+        verbose_name_plural = "API calls"
 
     DECISIONS: ClassVar = [("allowed", "Allowed"), ("denied", "Denied")]
 

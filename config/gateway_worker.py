@@ -13,7 +13,7 @@ import uvloop
 from gunicorn.workers.base import Worker
 
 from gateway.metrics import ROWS
-from gateway.server import TICK, Server
+from gateway.server import TICK, Listener, Server
 
 
 class GatewayWorker(Worker):
@@ -53,9 +53,8 @@ class GatewayWorker(Worker):
         for opened in (each.sock for each in self.sockets):
             local = opened.family == AF_UNIX
             server = Server(gateway.at(None if local else opened.getsockname()[1]), idle=self.cfg.keepalive)
-            listen = loop.create_unix_server if local else loop.create_server
             servers.append(server)
-            listeners.append(await listen(server, sock=opened, backlog=self.cfg.backlog))
+            listeners.append(Listener(server, opened))
         while not self._ending.is_set() and os.getppid() == self.ppid:
             self.notify()
             for server in servers:

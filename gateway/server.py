@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from email.utils import formatdate
+from typing import Any
+
+import structlog
 
 from gateway.protocol import Application, Connection
+
+log = structlog.get_logger("keyward.gateway")
 
 TICK = 1.0
 
@@ -44,3 +50,43 @@ class Server:
         for connection in list(self.connections):
             if connection.transport is not None:
                 connection.transport.abort()
+
+
+class Listener:
+    """Takes one connection a turn of the event loop. All processes accept from the same socket; one that took all that
+    waits there, as asyncio's own servers do, would leave nothing to the others, and who is busy should take fewer."""
+
+    # Seconds without new connections when there are no descriptors left for them.
+    PAUSE = 1.0
+
+    def __init__(self, server: Server, opened: socket.socket) -> None:
+        self._server, self._opened = server, opened
+        self._loop = asyncio.get_running_loop()
+        self._taking: set[asyncio.Task[Any]] = set()
+        self._pausing: asyncio.TimerHandle | None = None
+        opened.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._opened)
+        if self._pausing is not None:
+            self._pausing.cancel()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._opened, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            taken, _ = self._opened.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            # Another process was faster, or the client has gone.
+            return
+        except OSError as error:
+            log.error("accept.failed", error=str(error))
+            self.close()
+            self._pausing = self._loop.call_later(self.PAUSE, self._listen)
+            return
+        taken.setblocking(False)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._server, taken))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)

@@ -10,35 +10,35 @@ from psycopg import AsyncConnection
 
 from audit import calls
 from gateway.rows import Row
+from gateway.statement import Statement
 from keys.access import REPLAYED, Proof
 
 # Seconds that our idea of the database's clock may be off: after a pause, or a step of either clock, decide again.
 CLOCK = 2
-NOW = "extract(epoch FROM clock_timestamp())::float8"
 # The snapshot of this statement is taken after every call of the batch arrived, so a change that was committed before a
 # call arrived is always seen: either the epoch is another one and nothing is written, or memory was right.
 STILL = (
-    "WITH still AS MATERIALIZED (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid"
-    f" AND abs({NOW} - %s) < {CLOCK})"
+    "EXISTS (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid"
+    f" AND abs(extract(epoch FROM clock_timestamp())::float8 - %s) < {CLOCK})"
 )
-GUARD = "EXISTS (SELECT FROM still)"
-WRITE = f"{STILL}, written AS ({calls.insert_statement(GUARD)} RETURNING 1) SELECT count(*), {NOW}, NULL FROM written"
+# A row's time is the clock's when it is written: the last one's is the time to go on with.
+NOW = "extract(epoch FROM time)::float8"
+WRITE = Statement("write", f"{calls.insert_statement(calls.batch(STILL))} RETURNING {NOW}")
 
 # The same for a batch in which calls bring nonces. Of two that bring the same one, in whatever processes, the second
 # waits for the first one's commit, finds the nonce used, and its row says so. Sorted: unsorted ones deadlock.
 USED = "nonce IS NOT NULL AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
 INSERT = calls.insert_statement(
-    GUARD,
-    rows="batch",
+    "batch",
     decision=f"CASE WHEN {USED} THEN 'denied' ELSE decision END",
     reason=f"CASE WHEN {USED} THEN '{REPLAYED}' ELSE coalesce(reason, '') END",
 )
-WRITE_ONCE = (
-    f"{STILL}, batch AS MATERIALIZED (SELECT * FROM {calls.batch(nonce='text', until='bigint')}),"
+WRITE_ONCE = Statement(
+    "write_once",
+    f"WITH batch AS MATERIALIZED (SELECT * FROM {calls.batch(STILL, nonce='text', until='bigint')}),"
     " fresh AS (INSERT INTO gateway_nonce (key_id, nonce, until) SELECT key_id, nonce, to_timestamp(until) FROM batch"
-    f" WHERE nonce IS NOT NULL AND {GUARD} ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce),"
-    f" written AS ({INSERT} RETURNING request_id, reason)"
-    f" SELECT count(*), {NOW}, array_agg(request_id::text) FILTER (WHERE reason = '{REPLAYED}') FROM written"
+    " WHERE nonce IS NOT NULL ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce)"
+    f" {INSERT} RETURNING {NOW}, CASE WHEN reason = '{REPLAYED}' THEN request_id END",
 )
 # Kept a little longer than any process could take the call's time for now.
 SWEEP = f"""
@@ -69,13 +69,17 @@ async def write(
     if nonces is not None:
         parameters.append("\x1e".join(calls.NULL if proof is None else proof.nonce for proof in nonces))
         parameters.append("\x1e".join(calls.NULL if proof is None else str(proof.until) for proof in nonces))
-    cursor = await connection.execute(WRITE if nonces is None else WRITE_ONCE, (*epoch, now, *parameters))
-    row = await cursor.fetchone()
-    if row is None or row[0] == 0:
+    n, token = epoch
+    statement = WRITE if nonces is None else WRITE_ONCE
+    result = await statement.execute(connection, [*parameters, str(n), token, repr(now)])
+    if result.ntuples == 0:
         return None
-    if row[0] != len(rows):
-        raise RuntimeError(f"{row[0]} rows written for {len(rows)} calls")
-    return Written(row[1], frozenset(row[2] or ()))
+    if result.ntuples != len(rows):
+        raise RuntimeError(f"{result.ntuples} rows written for {len(rows)} calls")
+    replayed = () if nonces is None else (result.get_value(row, 1) for row in range(result.ntuples))
+    time_of_last = result.get_value(result.ntuples - 1, 0)
+    assert time_of_last is not None
+    return Written(float(time_of_last), frozenset(found.decode() for found in replayed if found is not None))
 
 
 class Sweeper:

@@ -64,7 +64,7 @@ class KeyTable(Table):
         return "active" if key.owner.is_active else "inactive"
 
     def dehydrate_token(self, key: Key) -> str:
-        return f"********{key.last4}"
+        return key.masked
 
     def dehydrate_modules(self, key: Key) -> str:
         return "all" if key.all_modules else ", ".join(key.module_names)  # type: ignore[attr-defined]

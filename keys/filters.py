@@ -20,9 +20,12 @@ from accounts.lists import Column, ListFilter, ListForm
 from accounts.models import Account, User
 from keys.models import NEVER, Api, Key, KeyModule
 from keys.paging import Among, Order, Page, Position, page
-from keys.selectors import STATUSES, for_page, of_status
+from keys.rows import Row, rows_of
+from keys.selectors import STATUSES, of_status
 
 USED = Coalesce("listing__used_at", Value(NEVER))
+# The indexes over listings begin with the account, which the database does not carry over by itself.
+LISTED = Q(listing__account=F("account"))
 UNUSED = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
 EXPIRES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
 AGES = (("90", "90 days"), ("180", "180 days"), ("365", "1 year"))
@@ -152,9 +155,9 @@ class KeyFilter(ListFilter):
             "status": of_status,
             "owner": lambda user: Q(owner=user),
             "module": self._may_call,
-            "unused": _unused_for,
+            "unused": lambda days: LISTED & _unused_for(days),
             "expires": lambda days: Q(expires_at__gt=Now(), expires_at__lte=Now() + _days(days)),
-            "age": lambda days: Q(listing__secret_made_at__lt=Now() - _days(days)),
+            "age": lambda days: LISTED & Q(listing__secret_made_at__lt=Now() - _days(days)),
         }
         found = Q()
         for name, condition in conditions.items():
@@ -235,7 +238,7 @@ class KeyFilter(ListFilter):
         """Every key that passes."""
         return self.order.of(self.qs)
 
-    def rows(self) -> list[Key]:
+    def rows(self) -> list[Row]:
         """The page's keys, with all that is shown of them."""
         place = {found.key: place for place, found in enumerate(self.page.keys)}
-        return sorted(for_page(self.queryset.filter(pk__in=place)), key=lambda key: place[key.pk])
+        return sorted(rows_of(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce, Lower, Right, Upper
 
 from accounts.models import Account
 from keys.fields import NetworkField
+from keys.secrets import masked
 
 
 class Api(models.Model):
@@ -27,6 +28,10 @@ class Api(models.Model):
     document = models.JSONField()
     policy = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "API"
+        verbose_name_plural = "APIs"
 
     def __str__(self) -> str:
         return self.name
@@ -91,6 +96,8 @@ class IpList(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "IP list"
+        verbose_name_plural = "IP lists"
         constraints: ClassVar = [
             models.UniqueConstraint("account", Lower("name"), name="ip_list_name_unique_in_account"),
         ]
@@ -109,6 +116,8 @@ class IpListEntry(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "IP list entry"
+        verbose_name_plural = "IP list entries"
         constraints: ClassVar = [models.UniqueConstraint("ip_list", "network", name="network_once_in_ip_list")]
 
     def __str__(self) -> str:
@@ -139,6 +148,8 @@ class Key(models.Model):
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
         # What the list sorts, filters and searches by. Words of the name have indexes too, made by migrations 0007
         # and 0010.
         indexes: ClassVar = [
@@ -163,9 +174,8 @@ class Key(models.Model):
         return f"{self.name} ({self.public_id})"
 
     @property
-    def last4(self) -> str:
-        """What is shown of a token: the last four of its public part."""
-        return self.public_id[-4:]
+    def masked(self) -> str:
+        return masked(self.public_id)
 
 
 # Stands for no time at all where times are compared.

@@ -72,6 +72,11 @@ def digest(token: str, pepper: bytes) -> bytes:
     return hmac.digest(pepper, token.encode("ascii"), "sha256")
 
 
+def masked(public_id: str) -> str:
+    """What is shown of a token: the last four of its public part."""
+    return f"********{public_id[-4:]}"
+
+
 def redact(text: str) -> str:
     """Text from outside without anything that looks like a token, percent-encoded ones and named parameters too."""
     if "=" in text and _SECRET_NAME.search(text):

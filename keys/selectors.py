@@ -46,23 +46,28 @@ def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 
 def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """All that a row of the list or a key's page shows, in a number of queries that does not grow with the rows."""
+    """All that a key's page shows, in a number of queries that does not grow with the keys."""
     related = keys.select_related("api", "owner").prefetch_related("addresses", "ip_lists", "modules", "api__modules")
     # A document may be megabytes, and every row would bring its own.
     related = related.defer("api__document")
     return with_use(with_status(related))
 
 
-def for_file(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """What a file holds of a key, of very many: `module_names`, `networks` and `list_names` come with the row."""
+def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """All that a line tells of a key, in one query: `module_names` of the granted, `networks` as text, `list_names`."""
     lists = {
         "module_names": Module.objects.filter(keys=OuterRef("pk")).order_by("position", "pk").values("name"),
         "networks": Address.objects.filter(key=OuterRef("pk")).order_by("pk").values(text=Cast("network", TextField())),
         "list_names": IpList.objects.filter(keys=OuterRef("pk")).order_by("name", "pk").values("name"),
     }
+    return with_use(with_status(keys)).annotate(**{name: ArraySubquery(rows) for name, rows in lists.items()})
+
+
+def for_file(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """What a file holds of a key, of very many."""
     shown = ("created_at", "name", "public_id", "all_modules", "expires_at")
     related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
-    return with_use(with_status(related)).annotate(**{name: ArraySubquery(rows) for name, rows in lists.items()})
+    return with_names(related)
 
 
 def owners_of(account: Account) -> list[str]:

@@ -121,7 +121,19 @@ def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
             connection.close()
 
 
-# What an installation has from the first: every transactional test's flush takes it away.
+@pytest.fixture(scope="session", autouse=True)
+def _emptied() -> Iterator[None]:
+    """What a transactional test wrote is deleted, not truncated with all else."""
+    from django.test import TransactionTestCase
+
+    from tests.emptying import empty_tables
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TransactionTestCase, "_fixture_teardown", lambda case: empty_tables())
+        yield
+
+
+# What an installation has from the first: emptying takes it away.
 FROM_THE_FIRST = ("keys_api", "keys_module", "keys_route")
 _kept: dict[str, bytes] = {}
 

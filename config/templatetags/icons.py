@@ -1,23 +1,34 @@
-"""Icons as inline SVG: those of heroicons, each made once. A list shows hundreds, and making one takes half a
-millisecond."""
+"""Icons as inline SVG: those of heroicons, each made once, because making one takes half a millisecond. A list shows
+hundreds; what the template itself names is text of the template."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from django import template
+from django.template.base import FilterExpression, Node, Parser, TextNode, Token
 from heroicons.templatetags import heroicons
 
 register = template.Library()
 
 
-@register.simple_tag
-@cache
-def heroicon_mini(name: str, *, size: int = 20, **attributes: str) -> str:
-    return heroicons.heroicon_mini(name, size=size, **attributes)
+def icon(draw: Callable[..., str]) -> None:
+    """A tag `{% draw name size=16 ... %}`."""
+    register.simple_tag(cache(draw))
+    compiled = register.tags[draw.__name__]
+
+    def tag(parser: Parser, token: Token) -> Node:
+        node = compiled(parser, token)
+        given = (*node.args, *node.kwargs.values())
+        return TextNode(node.render(template.Context())) if all(map(_constant, given)) else node
+
+    register.tag(draw.__name__, tag)
 
 
-@register.simple_tag
-@cache
-def heroicon_outline(name: str, *, size: int = 24, **attributes: str) -> str:
-    return heroicons.heroicon_outline(name, size=size, **attributes)
+def _constant(given: FilterExpression) -> bool:
+    return not given.filters and (not given.is_var or given.var.literal is not None)
+
+
+icon(heroicons.heroicon_mini)
+icon(heroicons.heroicon_outline)

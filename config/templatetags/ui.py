@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -47,12 +48,9 @@ def when(value: datetime | None, never: str = "Never") -> SafeString:
     """A relative time with the absolute one in its tooltip, or `never`."""
     if value is None:
         return format_html('<span class="muted">{}</span>', never)
-    utc = value.astimezone(UTC)
+    iso, words = _written(value)
     return format_html(
-        '<time datetime="{}" title="{}" data-relative>{}</time>',
-        _iso(utc),
-        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
-        relative(value, timezone.now()),
+        '<time datetime="{}" title="{} UTC" data-relative>{}</time>', iso, words, relative(value, timezone.now())
     )
 
 
@@ -61,21 +59,23 @@ def moment(value: datetime | None, never: str = "Never", ms: bool = False) -> Sa
     """An absolute time: UTC, or the reader's own zone if they switched to it. `ms` adds the milliseconds."""
     if value is None:
         return format_html('<span class="muted">{}</span>', never)
-    utc = value.astimezone(UTC)
-    text = f"{utc:%Y-%m-%d %H:%M:%S}" + (f".{utc.microsecond // 1000:03}" if ms else "")
+    iso, words = _written(value, "milliseconds" if ms else "seconds")
     attribute = SafeString(' data-ms=""' if ms else "")
-    return format_html('<time datetime="{}" data-absolute{}>{} UTC</time>', _iso(utc), attribute, text)
+    return format_html('<time datetime="{}" data-absolute{}>{} UTC</time>', iso, attribute, words)
 
 
-def _iso(utc: datetime) -> str:
-    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+def _written(value: datetime, until: str = "seconds") -> tuple[str, str]:
+    """As programs and as people read it, in UTC."""
+    utc = value.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z", utc.isoformat(" ", until)
 
 
-@register.inclusion_tag("components/badge.html")
-def status(state: str, label: str = "") -> dict[str, str]:
+@register.simple_tag
+@lru_cache
+def status(state: str, label: str = "") -> SafeString:
     """The badge of a state: a dot and a word. An unknown state is shown as it is, in the plain tone."""
     word, tone = STATES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))
-    return {"label": label or word, "tone": tone}
+    return format_html('<span class="badge {}">{}</span>', tone, label or word)
 
 
 @register.inclusion_tag("components/chips.html", takes_context=True)

@@ -107,7 +107,7 @@ class KeyAdmin(Exported):
 
     @display(description="Token")
     def token(self, key: Key) -> str:
-        return f"********{key.last4}"
+        return key.masked
 
     @display(description="Owner")
     def owner_email(self, key: Key) -> str:

@@ -50,14 +50,12 @@ def key_list(request: SignedIn) -> HttpResponse:
     }
     if not keys.is_valid():
         return answer(request, "list", context, 400)
-    rows = keys.rows()
-    rules = {api.pk: Policy.read(api.policy) for api in {key.api for key in rows}}
     return answer(
         request,
         "list",
         context
         | {
-            "rows": [(key, rules[key.api_id]) for key in rows],
+            "rows": keys.rows(),
             "headings": keys.headings,
             "may_disable": has(request.user, Permission.KEYS_DISABLE) and not _inactive(request),
             "may_export": has(request.user, Permission.LISTS_EXPORT),

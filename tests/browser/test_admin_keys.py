@@ -75,7 +75,7 @@ def test_a_thousand_entries_of_which_three_are_wrong(
     rows = [f"{BAD.get(n, f'10.{n >> 8}.{n & 255}.0/24')},Office {n}" for n in range(1_000)]
     file.write_text("\n".join(["network,description", *rows]))
 
-    page.get_by_role("link", name="Ip lists", exact=True).last.click()
+    page.get_by_role("link", name="IP lists", exact=True).last.click()
     page.get_by_role("link", name="Offices").click()
     page.get_by_role("link", name="Import entries").click()
     page.get_by_label("Or upload a file").set_input_files(file)

@@ -84,7 +84,7 @@ def test_a_key_is_found_by_what_a_customer_says(client: Client, alice: User, bob
         "new, invoice",
         "(new",
         key.public_id,
-        key.last4,
+        key.public_id[-4:],
         "ALICE@acme",
         " robot ",
     ):

@@ -1,10 +1,15 @@
-"""A million keys in a thousand accounts: Support's list and search against those of a thousand keys."""
+"""A million keys in a thousand accounts: Support's list and search against those of a thousand keys.
+
+The whole figure is of time. The sample counts the rows that the database looks at instead, among five thousand keys,
+where a search takes the newest hundred for the newest thousand.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection, connections
@@ -13,12 +18,15 @@ from django.urls import reverse
 
 from accounts.models import Account, User
 from accounts.permissions import Role
+from keys.admin import search
 from keys.models import Api
+from tests.looked_at import looked_at
 from tests.people import a_user, an_account, with_totp
 
-SMALL, SAMPLE, WHOLE = 1_000, 50_000, 1_000_000
+SMALL, SAMPLE, WHOLE = 1_000, 5_000, 1_000_000
 ACCOUNTS = 1_000
-TRIES = 3
+NEWEST = (100, 500)
+TRIES, ROUNDS = 3, 7
 MUST = 2.0
 
 ACCOUNTS_AND_OWNERS = """
@@ -76,52 +84,61 @@ def keys(start: int, count: int) -> None:
     connections["maintenance"].close()
 
 
-def look(client: Client, query: dict[str, str]) -> tuple[float, int]:
-    """Milliseconds that a page took, and the rows it shows."""
-    begun = time.perf_counter()
+def look(client: Client, query: dict[str, str]) -> int:
+    """The rows that the page shows."""
     response = client.get(reverse("admin:keys_key_changelist"), query)
-    took = (time.perf_counter() - begun) * 1000
     assert response.status_code == 200
-    return took, response.content.count(b'class="field-name"')
+    return response.content.count(b'class="field-name"')
 
 
-def times(client: Client, rounds: int) -> dict[str, tuple[float, int]]:
-    """Of the list, of each search, of one account's list and of a search in it: the median, and the rows shown."""
+def rows_for(client: Client, query: dict[str, str]) -> float:
+    with looked_at() as looked:
+        look(client, query)
+    return looked.rows
+
+
+def time_for(client: Client, query: dict[str, str]) -> float:
+    look(client, query)
+    took = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        look(client, query)
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took)
+
+
+def costs(client: Client, cost: Callable[[Client, dict[str, str]], float]) -> dict[str, tuple[float, int]]:
+    """Of the list, of each search, of one account's list and of a search in it; and the rows shown."""
     one = str(Account.objects.get(slug="customer-7").pk)
     queries = [{"q": text} for text in SEARCHES] + [{"account": one}, {"account": one, "q": "serv"}]
-    found = {}
-    for query in queries:
-        took = [look(client, query) for _ in range(rounds + 1)][1:]
-        found["&".join(f"{name}={value}" for name, value in query.items())] = (
-            statistics.median(time for time, _ in took),
-            took[0][1],
-        )
-    return found
+    return {urlencode(query): (cost(client, query), look(client, query)) for query in queries}
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 @pytest.mark.quality(25)
 def test_support_finds_a_key_among_many_as_quickly_as_among_few(
-    support: User, full: bool, figure: Callable[[str], None]
+    support: User, full: bool, figure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, many = Client(), WHOLE if full else SAMPLE
+    client = Client()
     client.force_login(support)
-    rounds = 7 if full else 3
+    many, cost, unit = (WHOLE, time_for, "times as long") if full else (SAMPLE, rows_for, "times as many rows")
+    if not full:
+        monkeypatch.setattr(search, "NEWEST", NEWEST)
     keys(1, SMALL)
-    few = times(client, rounds)
+    few = costs(client, cost)
     # A page costs by the rows on it: what shows more of them among many is held against a page that is full among few.
     fullest = few["q="][0]
     keys(SMALL + 1, many)
     for _ in range(TRIES):  # a machine that was busy elsewhere is no slow page
         ratios = {
-            query: took / (few[query][0] if rows <= few[query][1] else fullest)
-            for query, (took, rows) in times(client, rounds).items()
+            query: cost / (few[query][0] if rows <= few[query][1] else max(few[query][0], fullest))
+            for query, (cost, rows) in costs(client, cost).items()
         }
         if max(ratios.values()) <= MUST:
             break
     slowest = max(ratios, key=lambda query: ratios[query])
     figure(
         f"Support's list of {many:,} keys in {ACCOUNTS:,} accounts against {SMALL:,}: {len(ratios)} pages,"
-        f" {statistics.median(ratios.values()):.2f} times as long, the slowest {ratios[slowest]:.2f} times"
+        f" {statistics.median(ratios.values()):.2f} {unit}, the most {ratios[slowest]:.2f}"
     )
     assert ratios[slowest] <= MUST, {query: round(ratio, 2) for query, ratio in ratios.items()}

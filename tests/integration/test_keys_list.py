@@ -12,6 +12,7 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.lists import PAGE_SIZE
@@ -213,9 +214,25 @@ def test_a_row_costs_no_query(client: Client, alice: User):
     for _ in range(20):
         a_billing_key(a_user(alice.account, f"user{_}", Role.ADMINISTRATOR), "203.0.113.7", "2001:db8::/32")
     assert cost() == one
-    # Session, user; its tracked session in 5; account, APIs, the page's keys; these with their addresses, IP lists,
-    # modules, their APIs' modules; owners to choose from.
-    assert one == 16
+    # Session, user; its tracked session in 5; account, APIs, the page's keys; these with all that is shown of them,
+    # their APIs with their modules; owners to choose from.
+    assert one == 13
+
+
+def test_what_a_row_offers_leads_to_the_keys_own_pages(client: Client, alice: User):
+    on = a_billing_key(alice, name="On & on").key
+    off = a_billing_key(alice, name="Off", enabled=False).key
+    page = client.get("/keys/").content.decode()
+
+    offered = {"detail": (on, off), "edit": (on, off), "change": (on, off), "reveal": (on, off), "delete": (on, off)}
+    for name, keys in (offered | {"disable": (on,), "enable": (off,)}).items():
+        for key in keys:
+            address = reverse(f"key-{name}", args=[key.public_id])
+            assert len(re.findall(rf'(?:href|action)="{address}"', page)) == 1, address
+    assert reverse("key-enable", args=[on.public_id]) not in page
+    assert page.count("On &amp; on") == 10
+    assert "On & on" not in page
+    assert "&amp;amp;" not in page
 
 
 class TestFilters:

@@ -1,4 +1,8 @@
-"""A hundred thousand keys in one account: its list, filters, sorts and search against those of a thousand keys."""
+"""A hundred thousand keys in one account: its list, filters, sorts and search against those of a thousand keys.
+
+The whole figure is of time. The sample counts the rows that the database looks at instead, with a fifth of everything:
+the keys of the small account, those of a page, and those that are looked at in the hope of filling it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,17 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.permissions import Role
+from keys import paging
 from keys.models import Api, Enablement
+from tests.looked_at import looked_at
 from tests.people import a_user, an_account
 
-SMALL, SAMPLE, WHOLE = 1_000, 10_000, 100_000
-TRIES = 3
+SMALL, WHOLE = 1_000, 100_000
+SAMPLE, FIFTH = 1_000, 5
+TRIES, ROUNDS = 3, 7
 MUST = 1.5
+# Where few keys match, a page looks at all that do, which are more among more.
+MUST_OF_ROWS = 2.0
 
 # Rows as an account has them after years: two APIs, twenty owners, some keys disabled, expired, expiring, never used,
 # restricted to modules; the newest created last, secrets as old as their keys or changed since.
@@ -66,9 +75,19 @@ def full_account(slug: str, count: int) -> User:
 
 
 @pytest.fixture
-def accounts(transactional_db: None, full: bool) -> tuple[User, User]:
-    many = WHOLE if full else SAMPLE
-    pair = full_account("small", SMALL), full_account("large", many)
+def sizes(full: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """Keys of the small account and of the large one."""
+    if full:
+        return SMALL, WHOLE
+    monkeypatch.setattr(paging, "PAGE_SIZE", paging.PAGE_SIZE // FIFTH)
+    monkeypatch.setattr(paging, "LOOK", paging.LOOK // FIFTH)
+    return SMALL // FIFTH, SAMPLE
+
+
+@pytest.fixture
+def accounts(transactional_db: None, sizes: tuple[int, int]) -> tuple[User, User]:
+    few, many = sizes
+    pair = full_account("small", few), full_account("large", many)
     # The planner reads what a running installation gathers by itself.
     with connections["maintenance"].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
@@ -85,32 +104,43 @@ def look(client: Client, query: str) -> tuple[float, int]:
     return took, response.content.count(b'<td class="name">')
 
 
-def times_as_long(small: Client, large: Client, query: str, rounds: int) -> float:
+def rows_for(client: Client, query: str) -> int:
+    with looked_at() as looked:
+        look(client, query)
+    return looked.rows
+
+
+def rows_as_many(small: Client, large: Client, query: str) -> float:
+    return rows_for(large, query) / rows_for(small, query)
+
+
+def times_as_long(small: Client, large: Client, query: str) -> float:
     """Medians, taken in turn, so that what else the machine does meets both. Where the small account does not fill its
     page, its list without filters does: a row that is shown costs the same in both."""
     fair = query if look(small, query)[1] >= look(large, query)[1] else ""
-    times = [(look(small, fair)[0], look(large, query)[0]) for _ in range(rounds)]
-    of_small, of_large = (statistics.median(side) for side in zip(*times, strict=True))
+    for _ in range(TRIES):  # a machine that was busy elsewhere is no slow page
+        times = [(look(small, fair)[0], look(large, query)[0]) for _ in range(ROUNDS)]
+        of_small, of_large = (statistics.median(side) for side in zip(*times, strict=True))
+        if of_large <= MUST * of_small:
+            break
     return of_large / of_small
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 @pytest.mark.quality(25)
 def test_a_page_of_many_keys_costs_what_a_page_of_few_does(
-    accounts: tuple[User, User], full: bool, figure: Callable[[str], None]
+    accounts: tuple[User, User], sizes: tuple[int, int], full: bool, figure: Callable[[str], None]
 ) -> None:
     small, large = Client(), Client()
     for client, user in zip((small, large), accounts, strict=True):
         client.force_login(user)
-    found = {}
-    for query in ("", *SORTS, *FILTERS, *SEARCHES):
-        for _ in range(TRIES):  # a machine that was busy elsewhere is no slow page
-            found[query] = times_as_long(small, large, query, 7 if full else 3)
-            if found[query] <= MUST:
-                break
+    compare, unit, must = (
+        (times_as_long, "times as long", MUST) if full else (rows_as_many, "times as many rows", MUST_OF_ROWS)
+    )
+    found = {query: compare(small, large, query) for query in ("", *SORTS, *FILTERS, *SEARCHES)}
     slowest = max(found, key=lambda query: found[query])
     figure(
-        f"{WHOLE if full else SAMPLE:,} keys in one account against {SMALL:,}: {len(found)} pages,"
-        f" {statistics.median(found.values()):.2f} times as long, the slowest {found[slowest]:.2f} times"
+        f"{sizes[1]:,} keys in one account against {sizes[0]:,}: {len(found)} pages,"
+        f" {statistics.median(found.values()):.2f} {unit}, the most {found[slowest]:.2f}"
     )
-    assert found[slowest] <= MUST, {query: round(ratio, 2) for query, ratio in found.items() if ratio > MUST}
+    assert found[slowest] <= must, {query: round(ratio, 2) for query, ratio in found.items() if ratio > must}

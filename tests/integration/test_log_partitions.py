@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.db.utils import Error
 
-from audit.calls import BATCH_COLUMNS, ensure_partitions, insert_statement
+from audit.calls import BATCH_COLUMNS, batch, ensure_partitions, insert_statement
 from audit.models import Call, Event
 from audit.request_id import new_request_id
 from tests.logbook import USUAL, a_call
@@ -182,14 +182,14 @@ def test_a_batch_is_written_whole_where_its_guard_holds_and_not_at_all_elsewhere
         USUAL | {"request_id": new_request_id(), "account_id": None, "account": "", "path": "/é\\N{}\"'"},
     ]
     rows[1]["client_address"] = None
-    for batch in (rows, rows[1:]):
+    for written in (rows, rows[1:]):
         with connection.cursor() as cursor:
-            cursor.execute(insert_statement("%s = 1"), [*a_batch(*batch), 2])
+            cursor.execute(insert_statement(batch("%s = 1")), [*a_batch(*written), 2])
             assert cursor.rowcount == 0
-            cursor.execute(insert_statement("%s = 1"), [*a_batch(*batch), 1])
-            assert cursor.rowcount == len(batch)
+            cursor.execute(insert_statement(batch("%s = 1")), [*a_batch(*written), 1])
+            assert cursor.rowcount == len(written)
 
-    written = list(Call.objects.filter(request_id=rows[1]["request_id"]))
-    assert [(c.account_id, c.account, c.client_address, c.path, c.mask) for c in written] == [
+    found = Call.objects.filter(request_id=rows[1]["request_id"])
+    assert [(c.account_id, c.account, c.client_address, c.path, c.mask) for c in found] == [
         (None, "", None, "/é\\N{}\"'", False)
     ] * 2

@@ -1,0 +1,95 @@
+"""Rows of the list of keys: what a page shows of each, read with the same two queries however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, OuterRef, QuerySet
+from django.urls import reverse
+
+from keys.addresses import shown
+from keys.apis.policy import Policy
+from keys.models import Api, Key, Module
+from keys.secrets import masked
+from keys.selectors import with_names
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOfRows:
+    """What rows say of their API. Modules are names."""
+
+    name: str
+    rules: Policy
+    modules: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`url` is the key's page; what may be done with the key lies beneath it. Modules and IP lists are names."""
+
+    id: int
+    url: str
+    public_id: str
+    name: str
+    status: str
+    enabled: bool
+    owner: str
+    owner_active: bool
+    api: ApiOfRows
+    all_modules: bool
+    modules: list[str]
+    ip_lists: list[str]
+    networks: list[str]
+    created_at: datetime
+    secret_made_at: datetime | None
+    used_at: datetime | None
+
+    @property
+    def masked(self) -> str:
+        return masked(self.public_id)
+
+    @property
+    def granted(self) -> str:
+        return "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules)}"
+
+    @property
+    def admitting(self) -> int:
+        """How many rules say where calls may come from; if none does, from anywhere."""
+        return len(self.ip_lists) + len(self.networks)
+
+
+def rows_of(keys: QuerySet[Key]) -> list[Row]:
+    """In no order."""
+    own = ("id", "public_id", "name", "enabled", "all_modules", "created_at", "status", "secret_made_at", "used_at")
+    told = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
+    found = list(with_names(keys).values(*own, "module_names", "list_names", "networks", **told))
+    apis = _apis({key["of_api"] for key in found})
+    page = reverse("key-list")
+
+    def row(key: dict[str, Any]) -> Row:
+        api = apis[key["of_api"]]
+        return Row(
+            **{name: key[name] for name in (*own, "owner_active")},
+            url=f"{page}{key['public_id']}/",
+            owner=key["of_owner"],
+            api=api,
+            modules=api.modules if key["all_modules"] else key["module_names"],
+            ip_lists=key["list_names"],
+            networks=[shown(ip_network(text)) for text in key["networks"]],
+        )
+
+    return [row(key) for key in found]
+
+
+def _apis(numbers: Collection[int]) -> dict[int, ApiOfRows]:
+    modules = Module.objects.filter(api=OuterRef("pk")).order_by("position", "pk").values("name")
+    apis = Api.objects.filter(pk__in=numbers).annotate(module_names=ArraySubquery(modules))
+    return {
+        pk: ApiOfRows(name, Policy.read(policy), names)
+        for pk, name, policy, names in apis.values_list("pk", "name", "policy", "module_names")
+    }

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+from django import forms
+from django.forms.renderers import DjangoTemplates
+from pytest_django.asserts import assertHTMLEqual
+
+CHOICES = [("", "Any <state>"), ("on", "On & up"), (2, "Two"), ("More", [("a", "A"), ("b", "B")])]
+
+
+@pytest.mark.parametrize("chosen", ["", "on", 2, "b", None])
+@pytest.mark.parametrize("widget", [forms.Select, forms.SelectMultiple])
+def test_a_drop_down_is_written_as_django_writes_it(widget: type[forms.Select], chosen: object) -> None:
+    one = widget(attrs={"aria-label": 'A "state"', "required": True, "hidden": False}, choices=CHOICES)
+    of_form = forms.Form().renderer
+    value = [chosen] if widget is forms.SelectMultiple else chosen
+    assert type(of_form) is not DjangoTemplates
+    assertHTMLEqual(
+        one.render("state", value, renderer=of_form), one.render("state", value, renderer=DjangoTemplates())
+    )
