@@ -102,7 +102,7 @@ def _shape(bar: Bar, place: int, count: int, highest: int) -> Shape:
     allowed, denied = (max(part, 1.5) if some else 0 for part, some in ((allowed, bar.allowed), (denied, bar.denied)))
     label = f"{bar.start:%Y-%m-%d %H:%M} UTC: {bar.allowed:,} allowed, {bar.denied:,} denied"
     top = max(HEIGHT - allowed - denied, 0)
-    numbers = (place * slot, slot * 0.8, allowed, denied, top, top + denied)
+    numbers = ((place + 0.1) * slot, slot * 0.8, allowed, denied, top, top + denied)
     x, width, allowed, denied, top, base = (round(number, 2) for number in numbers)
     return Shape(x, width, allowed, denied, top, base, label)
 

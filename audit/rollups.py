@@ -73,7 +73,8 @@ def bars(
         if step >= HOUR:
             cursor.execute("SELECT max(hour) + interval '1 hour' FROM audit_rollup")
             (summed,) = cursor.fetchone()
-            tail_from = max(since, summed) if summed else since
+            # Of the hour in which the range ends, a sum would hold what comes after it.
+            tail_from = max(since, min(summed, until - (until - since) % HOUR)) if summed else since
             cursor.execute(SUMS % conditions, [seconds, since, account_id, since, tail_from, *values])
             _count(counted, cursor.fetchall())
         cursor.execute(TAIL % conditions, [seconds, since, account_id, tail_from, until, *values, LONGEST_TAIL])

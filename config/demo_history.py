@@ -13,7 +13,7 @@ REPEAT = """
     WITH decided AS MATERIALIZED (
         SELECT *, row_number() OVER (ORDER BY time, request_id) AS n, count(*) OVER () AS total FROM audit_call
     ), moments AS MATERIALIZED (
-        SELECT date_trunc('day', clock_timestamp(), 'UTC') - floor(random() * 30) * interval '1 day'
+        SELECT date_trunc('day', clock_timestamp(), 'UTC') - floor(random() * 31) * interval '1 day'
                 + (random() + random() + random()) * interval '8 hours' AS at,
             random() AS pick, random() AS luck, random() AS weight, md5(random()::text) AS noise
         FROM generate_series(1, %(calls)s)

@@ -61,8 +61,12 @@ def pytest_xdist_setupnodes() -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Browsers last: once there is one, its event loop runs in this thread, and asyncio.run() refuses a second."""
+    if not config.getoption("--full"):
+        whole = [item for item in items if item.get_closest_marker("full")]
+        items[:] = [item for item in items if item not in whole]
+        config.hook.pytest_deselected(items=whole)
     items.sort(key=lambda item: "playwright" in getattr(item, "fixturenames", ()))
 
 

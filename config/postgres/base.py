@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError
 from django.db.backends.postgresql import base
 
 from config.confinement import EmbeddedDatabaseError
 from config.embedded import Cluster
-from config.env import Misconfigured
 
 
 @cache
@@ -26,7 +26,7 @@ def embedded() -> Cluster:
     try:
         found.join()
     except EmbeddedDatabaseError as error:
-        raise Misconfigured(str(error)) from error
+        raise OperationalError(str(error)) from error
     return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
+from typing import Any
 
 import psycopg
 import pytest
@@ -167,7 +168,7 @@ async def race(
     return asked, stale
 
 
-def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale: bool = False) -> Outcome:
+def races(kind: Callable[[Key], None], count: int, ports: list[int], until_stale: bool = False) -> Outcome:
     neutral = [_fresh_key("quiet")]
     outcome = Outcome()
 
@@ -177,11 +178,7 @@ def races(kind: Callable[[Key], None], count: int, plant: str = "", until_stale:
         finally:
             connection.close()
 
-    with ExitStack() as stack:
-        # Two processes on ports of their own, so that each is surely asked.
-        environment = {"TEST_PLANT": plant} if plant else {}
-        ports = [stack.enter_context(gateway(**environment)).port for _ in range(2)]
-        stack.enter_context(noise(neutral))
+    with noise(neutral):
         for turn in range(count):
             raced = _fresh_key(f"raced-{turn}")
             BEFORE.get(kind, lambda key: None)(raced.key)
@@ -202,16 +199,33 @@ def _fresh_key(slug: str) -> Created:
     return a_billing_key(administrator, "127.0.0.0/8", "198.51.100.0/24", owner=owner)
 
 
+@contextmanager
+def processes(count: int, **environment: str) -> Iterator[list[int]]:
+    """Gateways on ports of their own, so that each is surely asked."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(gateway(**environment)).port for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def ports(full: bool, django_db_setup: None, django_db_blocker: Any) -> Iterator[list[int]]:
+    with django_db_blocker.unblock(), processes(8 if full else 2) as found:
+        yield found
+
+
 @pytest.mark.quality(6)
 @pytest.mark.parametrize("kind", REVOCATIONS, ids=lambda kind: kind.__name__)
 def test_no_call_after_the_commit_is_let_through(
-    kind: Callable[[Key], None], full: bool, figure: Callable[..., None]
+    kind: Callable[[Key], None], ports: list[int], full: bool, figure: Callable[..., None]
 ) -> None:
-    outcome = races(kind, 1000 if full else 125)
-    figure(f"{kind.__name__}: {outcome.races} races, {outcome.asked} calls, {len(outcome.stale)} stale")
+    outcome = races(kind, 1000 if full else 125, ports)
+    figure(
+        f"{kind.__name__}: {outcome.races} races over {len(ports)} processes,"
+        f" {outcome.asked} calls, {len(outcome.stale)} stale"
+    )
     assert outcome.stale == []
 
 
 def test_loader_in_two_statements_is_noticed() -> None:
-    outcome = races(disable, 400, plant="two_statements", until_stale=True)
+    with processes(2, TEST_PLANT="two_statements") as ports:
+        outcome = races(disable, 400, ports, until_stale=True)
     assert outcome.stale, f"{outcome.races} races with the fault planted, and none noticed it"

@@ -162,6 +162,18 @@ def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> No
         assert cursor.fetchone() == (5, 5)
 
 
+def test_a_chart_of_sealed_time_ends_where_its_range_does(sealed: list[seals.Seal]) -> None:
+    account = an_account("ends")
+    day = datetime(2019, 5, 4, tzinfo=UTC)
+    for hour, minute in ((9, 0), (10, 20), (10, 40), (11, 0), (23, 0)):
+        a_call(account, time=day + timedelta(hours=hour, minutes=minute))
+    with transaction.atomic():
+        rollups.add(day, day + timedelta(days=1))
+    for until, calls in ((day + timedelta(hours=10, minutes=30), 2), (day + timedelta(hours=11), 3)):
+        bars, _ = rollups.bars(account_id=account.pk, since=day, until=until, step=timedelta(days=1))
+        assert [bar.allowed for bar in bars] == [calls], until
+
+
 def test_months_that_are_over_and_sealed_are_dropped_and_their_seals_stay_good(sealed: list[seals.Seal]) -> None:
     assert retention.drop_old(400, BY) == []
     owner("CREATE TABLE audit_call_2020_01 (LIKE audit_call INCLUDING ALL)")

@@ -7,10 +7,11 @@ import sys
 import time
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import ProgrammingError, connections
+from django.db import OperationalError, ProgrammingError, connections
 
 from config import demo
 from config.collected import collect_static
@@ -20,6 +21,7 @@ from config.supervisor import ROOT, Failed, Stopped, Supervisor, answers, refuse
 from keys.services import resealing
 
 MAINTAIN_SECONDS = 3600.0
+logger = structlog.get_logger("keyward.serve")
 
 
 class Command(BaseCommand):
@@ -93,7 +95,11 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _each_second(self) -> None:
-        self._hold_database()
+        try:
+            self._hold_database()
+        except OperationalError as error:
+            # What it lacks may come back, such as room on its disk; until then nothing is let through.
+            logger.error("the database cannot be started again now", detail=str(error))
         if self._maintain is not None and self._maintain.poll() is not None:
             self._maintain = None
         if self._maintain is None and time.monotonic() >= self._maintain_due:

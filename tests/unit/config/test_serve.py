@@ -158,6 +158,21 @@ def test_a_killed_database_is_started_again(environ: dict[str, str]) -> None:
         assert answers_again(f"{served.portal}/health/ready")
 
 
+def test_a_database_that_cannot_start_again_is_tried_until_it_can(environ: dict[str, str]) -> None:
+    data = Path(environ["KEYWARD_VAR"]) / "postgres/server/data"
+    needed, hidden = data / "global/pg_control", data / "global/pg_control.hidden"
+    with serving(environ) as served:
+        needed.rename(hidden)
+        os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        time.sleep(6)
+        assert served.process.poll() is None
+        assert status(f"{served.portal}/health/ready") == 503
+        assert status(f"http://127.0.0.1:{environ['GATEWAY_PORT']}/health/ready") == 503
+        hidden.rename(needed)
+        assert answers_again(f"{served.portal}/health/ready")
+        assert answers_again(f"http://127.0.0.1:{environ['GATEWAY_PORT']}/health/ready")
+
+
 def test_kill_9_of_serve_takes_everything_with_it(environ: dict[str, str]) -> None:
     with serving(environ) as served:
         served.process.kill()

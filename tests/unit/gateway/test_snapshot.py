@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import string
+import sys
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from gateway.connection import connect
 from gateway.snapshot import Snapshot
+from keys.models import Address, Key, Secret
+from keys.secrets import digest, mint
 from tests.gateways import conninfo
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account
@@ -44,3 +50,63 @@ def test_a_flood_of_unknown_ids_leaves_no_more_than_the_limit():
         await connection.close()
 
     asyncio.run(flood())
+
+
+CHANGES = (
+    "SELECT key_epoch_move('everything', '')",
+    "UPDATE keys_api SET policy = policy || jsonb_build_object('turn', %s::text) WHERE slug = 'ledger'",
+    "UPDATE accounts_account SET mask_digits = 1 + %s::int %% 9 WHERE slug = 'acme'",
+    "UPDATE accounts_user SET nickname = 'olga ' || %s WHERE nickname LIKE 'olga%%'",
+    "UPDATE keys_key SET name = 'Worker ' || %s WHERE id %% 10 = 0",
+)
+
+
+def many_keys(count: int) -> list[str]:
+    account, api = an_account(), an_api()
+    owner = a_user(account, "olga")
+    a_key(account, owner, api)
+    minted = [mint("kw") for _ in range(count)]
+    keys = Key.objects.bulk_create(
+        Key(account=account, owner=owner, api=api, name="Worker", public_id=each.public_id, all_modules=True)
+        for each in minted
+    )
+    number, pepper = next(iter(settings.TOKEN_PEPPERS.items()))
+    Secret.objects.bulk_create(
+        Secret(key=key, digest=digest(each.token, pepper), pepper_id=number)
+        for key, each in zip(keys, minted, strict=True)
+    )
+    Address.objects.bulk_create(Address(key=key, network="203.0.113.0/24") for key in keys)
+    return [each.public_id for each in minted]
+
+
+def memory() -> tuple[int, float]:
+    """Blocks that Python has given out, and the process's megabytes."""
+    gc.collect()
+    return sys.getallocatedblocks(), int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+def test_keys_that_are_loaded_again_and_again_take_no_more_memory(full: bool) -> None:
+    count, reloads = (20_000, 50) if full else (500, 50)
+    public_ids = many_keys(count)
+    seen: list[tuple[int, float]] = []
+
+    async def reload() -> None:
+        snapshot = Snapshot()
+        async with await connect(conninfo()) as gateway, await connect(conninfo("maintenance")) as owner:
+            for turn in range(reloads + len(CHANGES)):
+                change = CHANGES[turn % len(CHANGES)]
+                await owner.execute(change, (turn,) if "%s" in change else None)
+                # The change is learned with the first of them.
+                await snapshot.load(gateway, public_ids[:1])
+                for start in range(0, count, 250):
+                    if missing := snapshot.missing(public_ids[start : start + 250]):
+                        await snapshot.load(gateway, missing)
+                assert snapshot.entries == count
+                seen.append(memory())
+
+    asyncio.run(reload())
+    blocks, grown = (seen[-1][place] - seen[len(CHANGES) - 1][place] for place in (0, 1))
+    # One that stayed behind for each key and reload would be fifty.
+    assert blocks < count
+    assert grown < 16
