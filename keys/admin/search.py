@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
+from django.db import connection
+from django.db.models import BooleanField, ExpressionWrapper, F, Func, Q, QuerySet, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Right
 from django.db.models.lookups import Exact
@@ -14,26 +15,34 @@ from keys.models import Key
 
 MOST_FOUND = 100
 MOST_OWNERS = 20
-# Among so many of the newest keys it looks first, then among more, then among all: where many keys match, enough of
-# the newest do, and where they do not, few match.
-NEWEST = (1_000, 20_000)
+# It looks among the newest keys one by one, and where they hold more than a few, among more of them. Where even the
+# newest hold few, few keys match, and the indexes know which.
+NEWEST, MORE = 1_000, 20_000
+FEW = 10
 ALL_ACCOUNTS = 0  # as the index of migration 0010 has it
 
 
 def found(keys: QuerySet[Key], text: str) -> list[int]:
     """The newest MOST_FOUND keys by: every word of the text in the name, the last as the start of one; exact API ID, or
     the last 4 of it; start of the owner's e-mail."""
-    ways = (_named(text), _known(text))
-    for many in NEWEST:
-        if not (oldest := keys.order_by("-pk").values_list("pk", flat=True)[many - 1 : many]):
-            break
-        seen = _newest(keys.filter(pk__gte=oldest[0]), ways)
-        if len(seen) == MOST_FOUND:
-            return seen
-    return _newest(keys, ways)
+    named, known = _named(text), _known(text)
+    seen = _among(keys, NEWEST, known | named)
+    if FEW <= len(seen) < MOST_FOUND:
+        seen = _among(keys, MORE, known | named)
+    return seen if len(seen) == MOST_FOUND else _by_index(keys, named, known)
 
 
-def _newest(keys: QuerySet[Key], ways: tuple[Q, ...]) -> list[int]:
+def _among(keys: QuerySet[Key], newest: int, matching: Q) -> list[int]:
+    """It stops where it has seen MOST_FOUND."""
+    looked_at = keys.order_by("-pk").annotate(matches=ExpressionWrapper(matching, BooleanField()))
+    sql, params = looked_at.values_list("pk", "matches")[:newest].query.sql_with_params()
+    with connection.cursor() as cursor:
+        # Without ORDER BY outside: the rows come in order.
+        cursor.execute(f"SELECT pk FROM ({sql}) AS newest (pk, matches) WHERE matches LIMIT {MOST_FOUND}", params)
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def _by_index(keys: QuerySet[Key], *ways: Q) -> list[int]:
     """One way at a time, each has its index; by what no index has, or the database may walk along the primary key in
     the hope of meeting some."""
     order = (F("pk") + 0).desc()

@@ -109,13 +109,16 @@ def test_a_search_that_many_keys_match_shows_the_newest_hundred(
     client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("keys.admin.search.MOST_FOUND", 2)
+    monkeypatch.setattr("keys.admin.search.FEW", 1)
     for number in range(4):
         a_billing_key(alice, name=f"Robot {number}")
     a_billing_key(alice, name="Other")
 
     assert listed(client, q="robot") == ["Robot 3", "Robot 2"]
-    for newest in ((1,), (2, 4), (1, 3), ()):
+    # Among the newest, among more of them, and by the index, with one of the two seen before and with none.
+    for newest, more in ((3, 3), (2, 3), (2, 2), (1, 1)):
         monkeypatch.setattr("keys.admin.search.NEWEST", newest)
+        monkeypatch.setattr("keys.admin.search.MORE", more)
         assert listed(client, q="robot") == ["Robot 3", "Robot 2"]
 
 
