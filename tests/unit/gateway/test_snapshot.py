@@ -7,9 +7,10 @@ import itertools
 import string
 
 import pytest
+from django.db import connections
 
 from gateway.connection import connect
-from gateway.snapshot import Snapshot
+from gateway.snapshot import LOAD, MOST_CHANGES, NO_EPOCH, Snapshot
 from tests.gateways import conninfo
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account
@@ -44,3 +45,34 @@ def test_a_flood_of_unknown_ids_leaves_no_more_than_the_limit():
         await connection.close()
 
     asyncio.run(flood())
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+def test_who_is_behind_a_large_change_begins_anew_instead_of_reading_its_list():
+    account = an_account()
+    known = a_key(account, a_user(account, "alice"), an_api()).key.public_id
+
+    def change(count: int) -> None:
+        """So many keys of others at once."""
+        with connections["maintenance"].cursor() as cursor:
+            cursor.execute("SELECT key_epoch_move('public_id', n::text) FROM generate_series(1, %s) n", [count])
+        connections.close_all()
+
+    async def load() -> None:
+        snapshot = Snapshot()
+        connection = await connect(conninfo())
+        await snapshot.load(connection, [known])
+        for count, left in ((MOST_CHANGES, 1), (MOST_CHANGES + 1, 0)):
+            epoch = snapshot.epoch
+            await asyncio.to_thread(change, count)
+            await snapshot.load(connection, [])
+            assert (snapshot.entries, snapshot.epoch[0]) == (left, epoch[0] + 1)
+            assert snapshot.apis
+        # A new process reads none of it.
+        cursor = await connection.execute(LOAD, {"n": NO_EPOCH[0], "token": NO_EPOCH[1], "ids": []})
+        row = await cursor.fetchone()
+        assert row is not None
+        assert (row[3], row[4]) == (False, [])
+        await connection.close()
+
+    asyncio.run(load())
