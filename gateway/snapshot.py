@@ -22,11 +22,15 @@ from keys.sealing import SealBroken, open_sealed
 
 log = structlog.get_logger("keyward.gateway")
 
+# With more changes than that since its own epoch a process begins anew, as a new one does: reading the list of a large
+# import would take longer than the statement may.
+MOST_CHANGES = 10_000
 # Epoch, what changed since the caller's own, and the rows asked for: ONE statement, so that all of it is one moment.
 # Read as two, rows first, a change between them is lost for ever (a test plants that and turns red).
-LOAD = """
+LOAD = f"""
 SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.continues,
-    (SELECT coalesce(json_agg(json_build_array(c.kind, c.id)), '[]') FROM key_change c WHERE c.n > %(n)s),
+    (SELECT coalesce(json_agg(json_build_array(c.kind, c.id)), '[]') FROM key_change c
+        WHERE known.continues AND c.n > %(n)s),
     (SELECT coalesce(json_agg(json_build_object(
             'id', a.id, 'slug', a.slug, 'policy', a.policy,
             'modules', (SELECT coalesce(json_agg(json_build_array(m.id, m.slug) ORDER BY m.position, m.id), '[]')
@@ -65,7 +69,9 @@ SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.
         WHERE k.public_id = ANY(%(ids)s))
 FROM key_epoch e, LATERAL (SELECT
     EXISTS (SELECT FROM key_change c WHERE c.n = %(n)s AND c.token = %(token)s::uuid)
-    AND NOT EXISTS (SELECT FROM key_change c WHERE c.n > %(n)s AND c.kind = 'everything') AS continues) known
+    AND NOT EXISTS (SELECT FROM key_change c WHERE c.n > %(n)s AND c.kind = 'everything')
+    AND (SELECT count(*) FROM (SELECT FROM key_change c WHERE c.n > %(n)s LIMIT {MOST_CHANGES + 1}) listed)
+        <= {MOST_CHANGES} AS continues) known
 """
 
 NO_EPOCH = (-1, "00000000-0000-0000-0000-000000000000")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connections
 
 from gateway.connection import connect
-from gateway.snapshot import Snapshot
+from gateway.snapshot import LOAD, MOST_CHANGES, NO_EPOCH, Snapshot
 from keys.models import Address, Key, Secret
 from keys.secrets import digest, mint
 from tests.gateways import conninfo
@@ -110,3 +111,34 @@ def test_keys_that_are_loaded_again_and_again_take_no_more_memory(full: bool) ->
     # One that stayed behind for each key and reload would be fifty.
     assert blocks < count
     assert grown < 16
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+def test_who_is_behind_a_large_change_begins_anew_instead_of_reading_its_list():
+    account = an_account()
+    known = a_key(account, a_user(account, "alice"), an_api()).key.public_id
+
+    def change(count: int) -> None:
+        """So many keys of others at once."""
+        with connections["maintenance"].cursor() as cursor:
+            cursor.execute("SELECT key_epoch_move('public_id', n::text) FROM generate_series(1, %s) n", [count])
+        connections.close_all()
+
+    async def load() -> None:
+        snapshot = Snapshot()
+        connection = await connect(conninfo())
+        await snapshot.load(connection, [known])
+        for count, left in ((MOST_CHANGES, 1), (MOST_CHANGES + 1, 0)):
+            epoch = snapshot.epoch
+            await asyncio.to_thread(change, count)
+            await snapshot.load(connection, [])
+            assert (snapshot.entries, snapshot.epoch[0]) == (left, epoch[0] + 1)
+            assert snapshot.apis
+        # A new process reads none of it.
+        cursor = await connection.execute(LOAD, {"n": NO_EPOCH[0], "token": NO_EPOCH[1], "ids": []})
+        row = await cursor.fetchone()
+        assert row is not None
+        assert (row[3], row[4]) == (False, [])
+        await connection.close()
+
+    asyncio.run(load())
