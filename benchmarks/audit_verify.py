@@ -8,12 +8,7 @@ from statistics import median
 
 from benchmarks.figures import last_line, table
 from benchmarks.installation import installation
-
-BODY = (
-    '{"account_id":1,"actor":{"id":"7","kind":"user","label":"alice@acme.example"},"address":"203.0.113.8",'
-    '"confirmed_by":"password","data":{"api":"billing","changes":{"name":["Shop %d","Shop"]}},"event":"key.edited",'
-    '"request_id":"01a1fa00-0000-7000-8000-000000000000","target":{"id":"0123456789ab","kind":"key","label":"Shop"}}'
-)
+from benchmarks.logs import make_events
 
 SAMPLE = "SELECT string_agg(prev || convert_to(body, 'UTF8'), '') FROM audit_event WHERE seq <= 100000"
 
@@ -26,7 +21,7 @@ def run(*, quick: bool) -> None:
 
         from audit.verification import verify
 
-        _make(events)
+        make_events(1, events)
         with connections["default"].cursor() as cursor:
             cursor.execute(SAMPLE)
             sample = bytes(cursor.fetchone()[0])
@@ -49,25 +44,3 @@ def run(*, quick: bool) -> None:
         )
     )
     print(last_line("audit-verify", median(a / b for a, b in zip(ours, hashed, strict=True)), must=30, aim=10))
-
-
-def _make(count: int) -> None:
-    """A chain as the only writer makes it, but in few statements."""
-    from django.conf import settings
-    from django.db import connections
-    from psycopg import sql
-
-    from audit import chain
-
-    key_id = next(iter(settings.AUDIT_KEYS))
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT seq, mac, clock_timestamp() FROM audit_head")
-        last, mac, at = cursor.fetchone()
-        mac, instant = bytes(mac), chain.instant(at)
-        columns = sql.SQL("COPY audit_event (seq, at, body, key_id, prev, mac) FROM STDIN")
-        with cursor.copy(columns) as copy:
-            for seq in range(last + 1, last + count + 1):
-                prev, body = mac, BODY % seq
-                mac = chain.mac(settings.AUDIT_KEYS[key_id], prev, b"%d" % seq, instant.encode(), body.encode())
-                copy.write_row((seq, at, body, key_id, prev, mac))
-        cursor.execute("UPDATE audit_head SET seq = %s, mac = %s", [last + count, mac])

@@ -1,4 +1,4 @@
-"""Very many rows at once, as a restored dump has them: what triggers, indexes and references see to comes afterwards."""
+"""Very many rows at once, as a restored dump has them: triggers, indexes and references are seen to afterwards."""
 
 from __future__ import annotations
 

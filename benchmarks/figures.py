@@ -1,8 +1,21 @@
-"""Tables and last lines, the same for every benchmark."""
+"""Medians, tables and last lines, the same for every benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+
+
+def in_turn(works: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Milliseconds that each takes, the median; in turn, so that what else the machine does meets all of them."""
+    taken: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds):
+        for work, times in zip(works, taken, strict=True):
+            began = time.perf_counter()
+            work()
+            times.append((time.perf_counter() - began) * 1000)
+    return [median(times) for times in taken]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

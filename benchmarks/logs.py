@@ -1,6 +1,8 @@
-"""Rows for the benchmarks of the logs: calls as a gateway writes them, with phone numbers in a few of them."""
+"""Rows for the benchmarks of the logs: calls as a gateway writes them, with phone numbers in a few of them; events."""
 
 from __future__ import annotations
+
+from benchmarks.bulk import restoring
 
 CALLS = """
     INSERT INTO audit_call (time, request_id, account_id, account, api, key_id, key_name, owner, credential, method,
@@ -8,7 +10,7 @@ CALLS = """
         duration_ms, bytes)
     SELECT at, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(noise, 1, 3) || 'a'
             || substr(noise, 4, 15))::uuid, %(account)s, 'acme', (ARRAY['billing', 'cloud-pbx', 'lynx'])[1 + n %% 3],
-        lpad((n %% 200)::text, 12, '0'), 'Shop ' || n %% 200, 'owner' || n %% 20, 'bearer',
+        %(keys)s || lpad((n %% 200)::text, 4, '0'), 'Shop ' || n %% 200, 'owner' || n %% 20, 'bearer',
         CASE WHEN n %% 7 = 0 THEN 'POST' ELSE 'GET' END, 'api.example.com', '/customers/' || n %% 5000,
         CASE WHEN n %% 10 = 0 THEN 'to=4479' || lpad((n %% 100000000)::text, 8, '0') ELSE 'page=' || n %% 40 END,
         (ARRAY['customers', 'invoices', 'payments'])[1 + n %% 3], ('203.0.113.' || n %% 250)::inet,
@@ -16,21 +18,53 @@ CALLS = """
         CASE WHEN n %% 25 = 0 THEN (ARRAY['key_expired', 'ip_not_allowed'])[1 + n %% 2] ELSE '' END,
         '203.0.113.0/24; GET /customers/{id}', true, false, 'nginx', 'curl/8.5.0', 200, n %% 90 + 0.5, n %% 9000
     FROM (SELECT n, md5(n::text) AS noise, clock_timestamp() - n * %(step)s * interval '1 second' AS at
-        FROM generate_series(%(first)s, %(last)s) AS n) AS numbered
+        FROM generate_series(%(first)s, %(last)s, -1) AS n) AS numbered
 """
+EVENT = (
+    '{"account_id":%d,"actor":{"id":"7","kind":"user","label":"alice@acme.example"},"address":"203.0.113.8",'
+    '"confirmed_by":"password","data":{"api":"billing","changes":{"name":["Shop %d","Shop"]}},"event":"key.edited",'
+    '"request_id":"01a1fa00-0000-7000-8000-000000000000","target":{"id":"%s","kind":"key","label":"Shop"}}'
+)
+BATCH = 250_000
 
 
-def make_calls(account_id: int, count: int, *, days: float = 30) -> None:
-    """`count` calls of the account, spread evenly over the days that have just been."""
-    from django.db import connections
+def key_id(account_id: int | None, number: int) -> str:
+    """The API ID of one of an account's 200 keys."""
+    return f"{account_id or 0:08}{number:04}"
 
+
+def make_calls(account_id: int | None, count: int, *, days: float = 30) -> None:
+    """`count` calls of the account, or of none, spread evenly over the days that have just been, the oldest first."""
     from audit.calls import ensure_partitions
 
-    step = days * 86_400 / count
-    with connections["maintenance"].cursor() as cursor:
-        for first in range(1, count + 1, 250_000):
-            last = min(first + 249_999, count)
-            cursor.execute(CALLS, {"account": account_id, "step": step, "first": first, "last": last})
-    ensure_partitions()
-    with connections["maintenance"].cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE audit_call")
+    facts = {"account": account_id, "keys": key_id(account_id, 0)[:8], "step": days * 86_400 / count}
+    with restoring("audit_call") as cursor:
+        for first in (count, *range(count - 1, 0, -BATCH)):
+            cursor.execute(
+                CALLS, facts | {"first": first, "last": max(first - BATCH + 1, 1) if first < count else first}
+            )
+            if first == count:
+                # From the oldest it knows which months there are to be.
+                ensure_partitions()
+
+
+def make_events(account_id: int, count: int) -> None:
+    """`count` events of the account, edits of its keys: a chain as the only writer makes it, but in one statement."""
+    from django.conf import settings
+    from django.db import connections
+    from psycopg import sql
+
+    from audit import chain
+
+    number, secret = next(iter(settings.AUDIT_KEYS.items()))
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT seq, mac, clock_timestamp() FROM audit_head")
+        last, mac, at = cursor.fetchone()
+        mac, instant = bytes(mac), chain.instant(at)
+        columns = sql.SQL("COPY audit_event (seq, at, body, key_id, prev, mac) FROM STDIN")
+        with cursor.copy(columns) as copy:
+            for seq in range(last + 1, last + count + 1):
+                prev, body = mac, EVENT % (account_id, seq, key_id(account_id, seq % 200))
+                mac = chain.mac(secret, prev, b"%d" % seq, instant.encode(), body.encode())
+                copy.write_row((seq, at, body, number, prev, mac))
+        cursor.execute("UPDATE audit_head SET seq = %s, mac = %s", [last + count, mac])

@@ -1,0 +1,89 @@
+"""Support's pages of both logs, of an account with very many calls and events beside one with few: whole pages."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from benchmarks.figures import in_turn, last_line, table
+from benchmarks.installation import installation
+from benchmarks.logs import key_id, make_calls, make_events
+
+CALLS, EVENTS = "/admin/audit/call/", "/admin/audit/event/"
+PAGES = {
+    "calls, the last day": f"{CALLS}?account={{account}}",
+    "calls, the last day, denied": f"{CALLS}?account={{account}}&decision=denied",
+    "calls, 30 days, path contains, never": f"{CALLS}?account={{account}}&range=30d&path=nowhere",
+    "calls, 30 days, rare pair": f"{CALLS}?account={{account}}&range=30d&address=203.0.113.9&reason=key_expired",
+    "calls of a key": f"{CALLS}?key_id={{key}}",
+    "calls of a key, 30 days, denied": f"{CALLS}?key_id={{key}}&range=30d&decision=denied",
+    "a call by its request ID": f"{CALLS}?request_id={{call}}",
+    "a call": f"{CALLS}{{call}}/change/",
+    "events, the last day": f"{EVENTS}?account={{account}}",
+    "events, 30 days, by nobody": f"{EVENTS}?account={{account}}&range=30d&who=nobody",
+    "events, 30 days, about a key": f"{EVENTS}?account={{account}}&range=30d&kind=key&object={{key}}",
+    "an event": f"{EVENTS}{{event}}/change/",
+}
+# Of all accounts, or of none: there is one page, beside that of the account with few.
+OF_ALL = {"calls of no account": CALLS, "events of all accounts": EVENTS}
+
+
+def run(*, quick: bool) -> None:
+    few, many, rounds = (2_000, 20_000, 2) if quick else (100_000, 10_000_000, 9)
+    with installation():
+        from accounts.models import Account
+
+        accounts = [Account.objects.create(slug=slug, name=slug, status="active") for slug in ("small", "large")]
+        make_calls(None, few)
+        for account, calls in zip(accounts, (few, many), strict=True):
+            make_calls(account.pk, calls)
+            make_events(account.pk, calls // 10)
+        get = _support()
+        pages = {name: [page.format(**_own(account)) for account in accounts] for name, page in PAGES.items()}
+        pages |= {name: [f"{page}?account=small", page] for name, page in OF_ALL.items()}
+        rows, ratios = [], []
+        for name, addresses in pages.items():
+            at_few, at_many = in_turn([partial(get, address) for address in addresses], rounds)
+            ratios.append(at_many / at_few)
+            rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1]:.2f}"))
+    print(f"Server time of a page in ms, {few:,} and {many:,} calls, a tenth as many events, medians of {rounds}\n")
+    print(table(("page", f"{few:,}", f"{many:,}", "ratio"), rows))
+    print(last_line("support-pages", max(ratios), must=2, aim=1.1))
+
+
+def _own(account: Any) -> dict[str, Any]:
+    """What the account's pages are asked for by: one of its keys, calls and events."""
+    from audit import selectors
+
+    calls, events = selectors.calls(account.pk), selectors.events(account.pk)
+    return {
+        "account": account.slug,
+        "key": key_id(account.pk, 75),
+        "call": calls.order_by("-time")[50].request_id,
+        "event": events.order_by("-seq")[50].seq,
+    }
+
+
+def _support() -> Any:
+    """Gets a page as Support."""
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+    from django.conf import settings
+    from django.test import Client
+
+    from accounts.models import User
+    from config.collected import collect_static
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    collect_static()
+    user = User.objects.create(email="sam@support.example", nickname="sam", roles=["support"])
+    TOTP.activate(user, generate_totp_secret())
+    client = Client()
+    client.force_login(user)
+
+    def get(address: str) -> None:
+        response = client.get(address)
+        if response.status_code != 200:
+            raise SystemExit(f"{address}: {response.status_code}")
+
+    get(CALLS)
+    return get
