@@ -26,6 +26,7 @@ for name in list(os.environ):
     ):  # fmt: skip
         del os.environ[name]
 pytest_plugins = ["tests.figures"]
+LONG = {"access", "benchmarks", "docs", "faults"}
 VAR = Path(tempfile.mkdtemp(prefix="keyward-test-"))
 os.environ |= {"KEYWARD_VAR": str(VAR), "DJANGO_SETTINGS_MODULE": "config.settings"}
 # A run that is told to end ends as by Ctrl-C: fixtures are torn down, the server stops, the folder goes.
@@ -62,12 +63,13 @@ def pytest_xdist_setupnodes() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Browsers last: once there is one, its event loop runs in this thread, and asyncio.run() refuses a second."""
+    """Browsers last: once there is one, its event loop runs in this thread, and asyncio.run() refuses a second. What
+    takes long first, so that processes side by side end together."""
     if not config.getoption("--full"):
         whole = [item for item in items if item.get_closest_marker("full")]
         items[:] = [item for item in items if item not in whole]
         config.hook.pytest_deselected(items=whole)
-    items.sort(key=lambda item: "playwright" in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: ("playwright" in getattr(item, "fixturenames", ()), not LONG & set(item.path.parts)))
 
 
 @pytest.hookimpl(wrapper=True)
