@@ -8,9 +8,9 @@ from benchmarks.figures import last_line, table
 from benchmarks.installation import copy_database, copy_keys, installation, make_keys
 from benchmarks.servers import gateway
 
-FEW, MANY, QUICK_MANY = 1000, 1_000_000, 20_000
+FEW, MANY, QUICK_MANY = 1000, 1_000_000, 5_000
 # So many are asked about in the last line; half of what a process remembers at once.
-HOT, QUICK_HOT = 100_000, 5_000
+HOT, QUICK_HOT = 100_000, 1_000
 
 
 def run(*, quick: bool) -> None:
