@@ -26,7 +26,8 @@ log = structlog.get_logger("keyward.gateway")
 # Read as two, rows first, a change between them is lost for ever (a test plants that and turns red).
 LOAD = """
 SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.continues,
-    (SELECT coalesce(json_agg(json_build_array(c.kind, c.id)), '[]') FROM key_change c WHERE c.n > %(n)s),
+    (SELECT coalesce(json_agg(json_build_array(c.kind, c.id)), '[]') FROM key_change c
+        WHERE known.continues AND c.n > %(n)s),
     (SELECT coalesce(json_agg(json_build_object(
             'id', a.id, 'slug', a.slug, 'policy', a.policy,
             'modules', (SELECT coalesce(json_agg(json_build_array(m.id, m.slug) ORDER BY m.position, m.id), '[]')
