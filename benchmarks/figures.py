@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 
-def in_turn(works: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """Milliseconds that each takes, the median; in turn, so that what else the machine does meets all of them."""
+def in_turn(works: Sequence[Callable[[], object]], rounds: int, seconds: float = 0) -> list[float]:
+    """Milliseconds that each takes, the median; in turn, so that what else the machine does meets all of them, for so
+    many rounds at least and as many more as fit into the time."""
     taken: list[list[float]] = [[] for _ in works]
-    for _ in range(rounds):
+    until = time.perf_counter() + seconds
+    while len(taken[0]) < rounds or time.perf_counter() < until:
         for work, times in zip(works, taken, strict=True):
             began = time.perf_counter()
             work()

@@ -51,13 +51,12 @@ def make_calls(account_id: int | None, count: int, *, days: float = 30) -> None:
 def make_events(account_id: int, count: int) -> None:
     """`count` events of the account, edits of its keys: a chain as the only writer makes it, but in one statement."""
     from django.conf import settings
-    from django.db import connections
     from psycopg import sql
 
     from audit import chain
 
     number, secret = next(iter(settings.AUDIT_KEYS.items()))
-    with connections["default"].cursor() as cursor:
+    with restoring("audit_event") as cursor:
         cursor.execute("SELECT seq, mac, clock_timestamp() FROM audit_head")
         last, mac, at = cursor.fetchone()
         mac, instant = bytes(mac), chain.instant(at)
