@@ -17,7 +17,7 @@ def external_test_database(*, create: bool) -> Iterator[None]:
         yield
         return
     # Of tests that run side by side each process has its own.
-    with new_database("test" + os.environ.get("PYTEST_XDIST_WORKER", "")):
+    with new_database("test" + os.environ.get("TEST_PART", "") + os.environ.get("PYTEST_XDIST_WORKER", "")):
         yield
 
 
