@@ -11,7 +11,7 @@ from benchmarks.servers import Server
 
 CONNECTIONS = 64
 ROUNDS, SECONDS = 7, 4.0
-QUICK_ROUNDS, QUICK_SECONDS = 1, 0.5
+QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0
 
 
 def sizes(*, quick: bool) -> tuple[int, float]:
