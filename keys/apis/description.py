@@ -48,5 +48,8 @@ def preset_slugs() -> list[str]:
 
 @cache
 def preset(slug: str) -> Description:
-    """`<slug>.openapi.yaml` with the `<slug>.policy.yaml` beside it."""
-    return Description.read(PRESETS / f"{slug}.openapi.yaml", PRESETS / f"{slug}.policy.yaml")
+    """`<slug>.openapi.yaml` with the `<slug>.policy.yaml` beside it. That they are valid OpenAPI is for the tests to
+    show: it takes seconds, and every first start would pay for it."""
+    document, rules = (reading.read(PRESETS / f"{slug}.{kind}.yaml") for kind in ("openapi", "policy"))
+    policy = Policy.read(rules)
+    return Description(document, rules, policy, modules_of(document, policy))
