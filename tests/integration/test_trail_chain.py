@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
+from django.db.backends.utils import CursorWrapper
 
 from audit import chain
 from audit.actor import Actor
@@ -25,23 +26,27 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "main
 BOB = Actor(kind="user", id="8", label="bob@acme.example", address="2001:db8::8", request_id="r-2")
 
 
+@transaction.atomic
 def write(count: int) -> int:
     for n in range(count):
-        with transaction.atomic():
-            seq = record(
-                "key.revealed", by=BOB, account_id=1, target=Target("key", f"{n:012}", "Worker"), api="billing"
-            )
+        seq = record("key.revealed", by=BOB, account_id=1, target=Target("key", f"{n:012}", "Worker"), api="billing")
     return seq
 
 
-def tamper(statement: str, *params: object) -> None:
-    """As the owner, who can turn the triggers off."""
+@contextmanager
+def owner() -> Iterator[CursorWrapper]:
+    """Who can turn the triggers off."""
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER ALL; ALTER TABLE audit_head DISABLE TRIGGER ALL")
-        cursor.execute(statement, params or None)
+        yield cursor
         for table in ("event", "head"):
             for what in ("change", "truncate"):
                 cursor.execute(f"ALTER TABLE audit_{table} ENABLE ALWAYS TRIGGER audit_{table}_refuse_{what}")
+
+
+def tamper(statement: str, *params: object) -> None:
+    with owner() as cursor:
+        cursor.execute(statement, params or None)
 
 
 @contextmanager
@@ -53,9 +58,10 @@ def undone() -> Iterator[None]:
     try:
         yield
     finally:
-        tamper("DELETE FROM audit_event WHERE seq > %s", seq)
-        tamper("UPDATE audit_head SET seq = %s, mac = %s", seq, head)
-        tamper("DELETE FROM audit_standing")
+        with owner() as owned:
+            owned.execute("DELETE FROM audit_event WHERE seq > %s", [seq])
+            owned.execute("UPDATE audit_head SET seq = %s, mac = %s", [seq, head])
+            owned.execute("DELETE FROM audit_standing")
 
 
 @pytest.fixture
@@ -68,6 +74,7 @@ def verdict(anchors: dict[int, bytes] | None = None) -> Verdict:
     return verify(settings.AUDIT_KEYS, anchors or {}, calls=False)
 
 
+@pytest.mark.usefixtures("kept")
 @pytest.mark.quality(17)
 def test_writers_in_parallel_leave_no_gap_and_a_good_chain(full: bool, figure: Callable[[str], None]):
     writers, each = (16, 1000) if full else (8, 50)
@@ -132,13 +139,16 @@ def roll_back(seq: int) -> None:
 
 def rewrite(seq: int) -> None:
     """Everything from there on written anew, with the key."""
-    prev = bytes(Event.objects.get(seq=seq).prev)
-    for event in Event.objects.filter(seq__gte=seq).order_by("seq"):
-        body, key = event.body.replace("bob@", "eve@"), settings.AUDIT_KEYS[event.key_id]
-        forged = mac(key, prev, b"%d" % event.seq, chain.instant(event.at).encode(), body.encode())
-        tamper("UPDATE audit_event SET body = %s, prev = %s, mac = %s WHERE seq = %s", body, prev, forged, event.seq)
-        prev = forged
-    tamper("UPDATE audit_head SET mac = %s", prev)
+    events = list(Event.objects.filter(seq__gte=seq).order_by("seq"))
+    prev = bytes(events[0].prev)
+    with owner() as cursor:
+        for event in events:
+            body, key = event.body.replace("bob@", "eve@"), settings.AUDIT_KEYS[event.key_id]
+            forged = mac(key, prev, b"%d" % event.seq, chain.instant(event.at).encode(), body.encode())
+            changed = "UPDATE audit_event SET body = %s, prev = %s, mac = %s WHERE seq = %s"
+            cursor.execute(changed, [body, prev, forged, event.seq])
+            prev = forged
+        cursor.execute("UPDATE audit_head SET mac = %s", [prev])
 
 
 # What nothing but an anchor shows.
