@@ -75,7 +75,7 @@ class Contender:
 def run_in_turn(contenders: Sequence[Contender], headers: dict[str, str], *, rounds: int, seconds: float) -> int:
     """A short round each to warm up, then the rounds that count. Returns how many rows Keyward wrote in these."""
     for contender in contenders:
-        contender.measure(headers, 2.0)
+        contender.measure(headers, min(2.0, seconds))
         contender.rounds.clear()
         contender.cpu.clear()
     rows_before = count_rows()
