@@ -82,7 +82,8 @@ def test_writers_in_parallel_leave_no_gap_and_a_good_chain(full: bool, figure: C
 
     def writer(_: int) -> None:
         try:
-            write(each)
+            for _ in range(each):
+                write(1)
         finally:
             connection.close()
 
