@@ -17,6 +17,7 @@ USUAL: dict[str, Any] = {
     "client_address": "203.0.113.8", "decision": "allowed", "reason": "", "rule": "GET /customers", "mask": False,
     "hlr": False, "proxy": "nginx", "user_agent": "curl/8.0", "folded": 1,
 }  # fmt: skip
+SOME = 100_000
 
 
 def a_call(account: Account | None, /, *, time: datetime | None = None, **columns: Any) -> uuid.UUID:
@@ -38,9 +39,11 @@ def more_calls(request_id: uuid.UUID, count: int, user_agent: str = "curl/8.0") 
     """`count` calls like that one, each a second before the one before."""
     columns = ", ".join(USUAL.keys() - {"user_agent"})
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO audit_call (account_id, account, {columns}, user_agent, request_id, time) "
-            f"SELECT account_id, account, {columns}, %s, gen_random_uuid(), time - n * interval '1 second' "
-            "FROM audit_call, generate_series(1, %s) AS n WHERE request_id = %s",
-            [user_agent, count, request_id],
-        )
+        # Some at a time: the application's statements may not take for ever.
+        for first in range(1, count + 1, SOME):
+            cursor.execute(
+                f"INSERT INTO audit_call (account_id, account, {columns}, user_agent, request_id, time) "
+                f"SELECT account_id, account, {columns}, %s, gen_random_uuid(), time - n * interval '1 second' "
+                "FROM audit_call, generate_series(%s, %s) AS n WHERE request_id = %s",
+                [user_agent, first, min(first + SOME - 1, count), request_id],
+            )
