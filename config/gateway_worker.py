@@ -48,7 +48,7 @@ class GatewayWorker(Worker):
         loop.add_signal_handler(signal.SIGWINCH, lambda: None)
         gateway = self.wsgi
         gateway.metrics.share(self.row)
-        await gateway.start()
+        await gateway.start(alone=self.cfg.workers == 1)
         servers, listeners = [], []
         for opened in (each.sock for each in self.sockets):
             local = opened.family == AF_UNIX

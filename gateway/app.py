@@ -60,7 +60,9 @@ class Gateway:
         """What answers on a port; None is the Unix socket."""
         return self if port is None or port != self._metrics_port else Scrape(self._connect)
 
-    async def start(self) -> None:
+    async def start(self, *, alone: bool = True) -> None:
+        """`alone`: no other process of the gateway runs beside this one."""
+        self.batch.alone = alone
         self._running = asyncio.create_task(self.batch.run())
         # What is here now stays until the end: the collector need not look at it again and again.
         gc.collect()
