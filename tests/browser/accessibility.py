@@ -9,10 +9,11 @@ from playwright.sync_api import Page
 EVERYTHING = {"preload": False}
 # A scheme changes colours and nothing else.
 COLOURS = EVERYTHING | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-# The new scheme's colours come by transitions, and half-way there they are nobody's.
+# What was asked for is there, and colours have arrived: half-way there they are nobody's.
 SETTLED = """
 async () => {
-    await new Promise(requestAnimationFrame);
+    do await new Promise(requestAnimationFrame);
+    while (document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling"));
     const moving = document.getAnimations().filter(each => each instanceof CSSTransition);
     await Promise.allSettled(moving.map(each => each.finished));
 }

@@ -69,6 +69,7 @@ def test_a_key_lives_from_its_panel_to_its_deletion(
     # Show and hide
     page.get_by_role("button", name="Show token").first.click()
     modal = page.locator("#modal")
+    expect(modal).to_be_visible()
     assert_accessible(page)
     modal.get_by_label("Your password").fill("wrong")
     modal.get_by_role("button", name="Show token").click()
@@ -93,6 +94,7 @@ def test_a_key_lives_from_its_panel_to_its_deletion(
     panel.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Invoice robot is saved")).to_be_visible()
     page.get_by_role("link", name="Disable", exact=True).click()
+    expect(page.get_by_role("button", name="Yes, disable")).to_be_visible()
     assert_accessible(page)
     page.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("Invoice robot is disabled")).to_be_visible()
