@@ -6,6 +6,7 @@ A run writes them to var/figures.json; `python -m tests.figures` makes docs/figu
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,8 @@ PROMISES = {
 }
 _said: dict[str, list[str]] = {}
 _failed: set[str] = set()
+# Tests that passed.
+_passed: Counter[str] = Counter()
 
 
 @pytest.fixture
@@ -70,17 +73,23 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     line = next((str(value) for name, value in report.user_properties if name == "quality"), "")
     if line and report.failed:
         _failed.add(line)
+    if line and report.when == "call" and report.passed:
+        _passed[line] += 1
     if line and report.when == "teardown":
         _said.setdefault(line, []).extend(str(value) for name, value in report.user_properties if name == "figure")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not any(_said.values()):
+    if not _said:
         return
     figures = {
-        line: {"figure": "; ".join(said), "ok": line not in _failed, "full": bool(config.getoption("--full"))}
+        line: {
+            # Where there is nothing to measure, the tests are what there is to count.
+            "figure": "; ".join(said) or f"{_passed[line]} tests passed",
+            "ok": line not in _failed,
+            "full": bool(config.getoption("--full")),
+        }
         for line, said in sorted(_said.items(), key=lambda item: int(item[0]))
-        if said
     }
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
     FILE.parent.mkdir(mode=0o700, exist_ok=True)

@@ -70,10 +70,7 @@ def test_a_pending_account_is_activated_and_its_people_can_add_keys(
     theirs.context.close()
 
 
-@pytest.mark.quality(9)
-def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(
-    support: Page, live_server: Any, figure: Callable[[str], None]
-) -> None:
+def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(support: Page, live_server: Any) -> None:
     acme = an_account()
     bob = a_user(acme, "Bob")
     key, token = a_key(acme, bob, Api.objects.get(slug="billing"), "Night worker")
@@ -90,7 +87,7 @@ def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(
     support.get_by_role("link", name="Disable").click()
     support.get_by_role("button", name="Yes, disable").click()
     expect(support.get_by_text("is disabled")).to_be_visible()
-    figure(f"{time.monotonic() - began:.1f} s from the pasted line to the disabled key")
+    assert time.monotonic() - began < 60
     assert not Key.objects.get(pk=key.pk).enabled
 
 
