@@ -91,15 +91,16 @@ def copy_database(name: str) -> str:
 def copy_keys(count: int) -> list[str]:
     """Tokens of `count` more keys like the first, made by the database."""
     from django.conf import settings
-    from django.db import connections
 
-    from keys.models import Address, Key, KeyModule, Secret
+    from benchmarks.bulk import restoring
+    from keys.models import Address, Key, KeyListing, KeyModule, Secret
     from keys.secrets import digest, mint
 
     first = Key.objects.earliest("id")
     pepper = settings.TOKEN_PEPPERS[first.secrets.get().pepper_id]
     minted = [mint(settings.TOKEN_PREFIX) for _ in range(count)]
-    with connections["maintenance"].cursor() as cursor:
+    tables = (model._meta.db_table for model in (Key, Address, KeyModule, Secret, KeyListing))
+    with restoring(*tables) as cursor:
         cursor.execute("CREATE TEMPORARY TABLE made (public_id text PRIMARY KEY, digest bytea)")
         with cursor.copy("COPY made FROM STDIN") as copy:
             for made in minted:
@@ -121,6 +122,5 @@ def copy_keys(count: int) -> list[str]:
         multiply(Address, key_id="k.id")
         multiply(KeyModule, key_id="k.id")
         multiply(Secret, id="gen_random_uuid()", key_id="k.id", digest="made.digest")
-        cursor.execute("DROP TABLE made")
-        cursor.execute("VACUUM ANALYZE")
+        multiply(KeyListing, key_id="k.id")
     return [made.token for made in minted]
