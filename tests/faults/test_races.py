@@ -217,7 +217,7 @@ def ports(full: bool, django_db_setup: None, django_db_blocker: Any) -> Iterator
 def test_no_call_after_the_commit_is_let_through(
     kind: Callable[[Key], None], ports: list[int], full: bool, figure: Callable[..., None]
 ) -> None:
-    outcome = races(kind, 1000 if full else 20, ports)
+    outcome = races(kind, 125 if full else 20, ports)
     figure(
         f"{kind.__name__}: {outcome.races} races over {len(ports)} processes,"
         f" {outcome.asked} calls, {len(outcome.stale)} stale"
