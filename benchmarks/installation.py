@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 def installation() -> Iterator[Path]:
     """A fresh one in a folder beside the checkout's own `var/`, because /tmp may be memory, where fsync costs nothing.
 
-    Import Django models only inside.
+    A copy of the folder BENCHMARK_TEMPLATE, if there is one: making a database is not what is measured. Import Django
+    models only inside.
     """
     (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="benchmark-", dir=ROOT / "var"))
+    if template := os.environ.get("BENCHMARK_TEMPLATE"):
+        # With owners: the database's files are another user's where root starts it.
+        subprocess.run(["cp", "-a", f"{template}/.", str(folder)], check=True)
     for name in ("DATABASE_URL", "MAINTENANCE_DATABASE_URL", "PGBOUNCER"):
         os.environ.pop(name, None)
     os.environ |= {"KEYWARD_VAR": str(folder), "DJANGO_SETTINGS_MODULE": "config.settings"}
