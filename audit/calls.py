@@ -51,6 +51,12 @@ def batch(guard: str, **more: str) -> str:
     return f"(SELECT {columns} WHERE {guard}) AS batch"
 
 
+def single(guard: str) -> str:
+    """A batch of one row: its parameters are the values themselves, so that no columns need be taken apart."""
+    columns = ", ".join(f"%s::{kind} AS {name}" for name, kind in BATCH_COLUMNS.items())
+    return f"(SELECT {columns} WHERE {guard}) AS batch"
+
+
 def insert_statement(rows: str, **instead: str) -> str:
     """The statement that writes `rows`, which is a `batch`, or another table of its columns; `instead` is an expression
     over it in place of a column."""

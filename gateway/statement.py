@@ -27,10 +27,10 @@ class Statement:
         self._name = name.encode()
         self._prepared: WeakSet[AsyncConnection[Any]] = WeakSet()
 
-    async def execute(self, connection: AsyncConnection[Any], parameters: Sequence[str]) -> PGresult:
+    async def execute(self, connection: AsyncConnection[Any], parameters: Sequence[str | None]) -> PGresult:
         """Raises what psycopg would. The connection must not be used by anybody else meanwhile."""
-        values = [value.encode() for value in parameters]
-        if any(b"\0" in value for value in values):
+        values = [None if value is None else value.encode() for value in parameters]
+        if any(value is not None and b"\0" in value for value in values):
             # libpq would take it for the value's end.
             raise psycopg.DataError("PostgreSQL text cannot hold NUL")
         pgconn = connection.pgconn

@@ -24,6 +24,7 @@ STILL = (
 # A row's time is the clock's when it is written: the last one's is the time to go on with.
 NOW = "extract(epoch FROM time)::float8"
 WRITE = Statement("write", f"{calls.insert_statement(calls.batch(STILL))} RETURNING {NOW}")
+WRITE_ONE = Statement("write_one", f"{calls.insert_statement(calls.single(STILL))} RETURNING {NOW}")
 
 # The same for a batch in which calls bring nonces. Of two that bring the same one, in whatever processes, the second
 # waits for the first one's commit, finds the nonce used, and its row says so. Sorted: unsorted ones deadlock.
@@ -65,13 +66,18 @@ async def write(
 ) -> Written | None:
     """Write all rows, or none because the epoch has moved or the clock is not what it was taken for. `nonces`: for each
     row the proof whose nonce it uses up; None if no row does."""
-    parameters = ["\x1e".join(column) for column in zip(*rows, strict=True)]
-    if nonces is not None:
-        parameters.append("\x1e".join(calls.NULL if proof is None else proof.nonce for proof in nonces))
-        parameters.append("\x1e".join(calls.NULL if proof is None else str(proof.until) for proof in nonces))
     n, token = epoch
-    statement = WRITE if nonces is None else WRITE_ONCE
-    result = await statement.execute(connection, [*parameters, str(n), token, repr(now)])
+    guard = [str(n), token, repr(now)]
+    if nonces is None and len(rows) == 1:
+        row = [None if value == calls.NULL else value for value in rows[0]]
+        result = await WRITE_ONE.execute(connection, [*row, *guard])
+    else:
+        columns = ["\x1e".join(column) for column in zip(*rows, strict=True)]
+        if nonces is not None:
+            columns.append("\x1e".join(calls.NULL if proof is None else proof.nonce for proof in nonces))
+            columns.append("\x1e".join(calls.NULL if proof is None else str(proof.until) for proof in nonces))
+        statement = WRITE if nonces is None else WRITE_ONCE
+        result = await statement.execute(connection, [*columns, *guard])
     if result.ntuples == 0:
         return None
     if result.ntuples != len(rows):
