@@ -30,7 +30,7 @@ class Statement:
     async def execute(self, connection: AsyncConnection[Any], parameters: Sequence[str | None]) -> PGresult:
         """Raises what psycopg would. The connection must not be used by anybody else meanwhile."""
         values = [None if value is None else value.encode() for value in parameters]
-        if any(value is not None and b"\0" in value for value in values):
+        if b"\0" in b"".join(filter(None, values)):
             # libpq would take it for the value's end.
             raise psycopg.DataError("PostgreSQL text cannot hold NUL")
         pgconn = connection.pgconn
@@ -51,11 +51,15 @@ async def _result(pgconn: PGconn) -> PGresult:
     done: asyncio.Future[None] = loop.create_future()
     descriptor = pgconn.socket
     results: list[PGresult] = []
+    # What the system did not take at once; mostly nothing.
+    unsent = False
 
     def go_on() -> None:
         """Something can be read, or written."""
+        nonlocal unsent
         try:
-            if not pgconn.flush():
+            if unsent and not pgconn.flush():
+                unsent = False
                 loop.remove_writer(descriptor)
             pgconn.consume_input()
             while not pgconn.is_busy() and not done.done():
@@ -71,11 +75,13 @@ async def _result(pgconn: PGconn) -> PGresult:
     loop.add_reader(descriptor, go_on)
     try:
         if pgconn.flush():
+            unsent = True
             loop.add_writer(descriptor, go_on)
         await done
     finally:
         loop.remove_reader(descriptor)
-        loop.remove_writer(descriptor)
+        if unsent:
+            loop.remove_writer(descriptor)
     *_, result = results
     if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
         raise error_from_result(result)

@@ -19,10 +19,10 @@ CLOCK = 2
 # call arrived is always seen: either the epoch is another one and nothing is written, or memory was right.
 STILL = (
     "EXISTS (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid"
-    f" AND abs(extract(epoch FROM clock_timestamp())::float8 - %s) < {CLOCK})"
+    f" AND abs(date_part('epoch', clock_timestamp()) - %s) < {CLOCK})"
 )
 # A row's time is the clock's when it is written: the last one's is the time to go on with.
-NOW = "extract(epoch FROM time)::float8"
+NOW = "date_part('epoch', time)"
 WRITE = Statement("write", f"{calls.insert_statement(calls.batch(STILL))} RETURNING {NOW}")
 WRITE_ONE = Statement("write_one", f"{calls.insert_statement(calls.single(STILL))} RETURNING {NOW}")
 
