@@ -11,13 +11,14 @@ from collections.abc import Coroutine, Mapping, Sequence
 import structlog
 
 from gateway import dialects, health, responses
-from gateway.batch import UNKNOWN_API, Batch, Decided
+from gateway.batch import UNKNOWN_API, Batch
 from gateway.connection import connect
 from gateway.messages import Application, Reply, Request, Response
 from gateway.metrics import Metrics
 from gateway.overlap import EndOverlap, Overlaps
 from gateway.scrape import Scrape
 from gateway.snapshot import Snapshot
+from keys.access import Api, Decision
 from keys.addresses import Network
 
 log = structlog.get_logger("keyward.gateway")
@@ -113,11 +114,13 @@ class Gateway:
             reply(responses.refusal("gateway_secret"))
             return
         call, readable = dialects.original_call(asked, proxy=proxy, trusted=self._trusted, whoami=whoami)
-        decided = self.batch.submit(slug.decode("latin-1"), call, "" if readable else "unreadable_request")
-        decided.add_done_callback(lambda decided: reply(self._answer(decided.result(), began)))
 
-    def _answer(self, decided: Decided, began: float) -> Response:
-        decision, api = decided
+        def tell(decision: Decision, api: Api | None) -> None:
+            reply(self._answer(decision, api, began))
+
+        self.batch.submit(slug.decode("latin-1"), call, "" if readable else "unreadable_request", tell)
+
+    def _answer(self, decision: Decision, api: Api | None, began: float) -> Response:
         try:
             self.metrics.decided(decision.reason, time.monotonic() - began)
             if decision.reason == UNKNOWN_API:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 import structlog
-from psycopg import AsyncConnection
 
-from gateway.connection import Connect, Watchdog, abandon, ended
+from gateway.connection import Connect
 from gateway.lastuse import LastUse
 from gateway.metrics import Metrics
 from gateway.overlap import Overlaps
-from gateway.pending import Decided, Pending
+from gateway.pending import Pending, Tell
 from gateway.rows import Folding, Row, values
 from gateway.snapshot import Snapshot
+from gateway.wire import Wire
 from gateway.writing import Sweeper, write
 from keys.access import (
     INVALID_CREDENTIALS,
@@ -63,7 +62,7 @@ class Batch:
 
     _queue: list[Pending] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    _connection: AsyncConnection[Any] | None = None
+    _wire: Wire | None = None
     _last_use: LastUse = field(default_factory=LastUse)
     _folding: Folding = field(default_factory=Folding)
     _sweeper: Sweeper = field(default_factory=Sweeper)
@@ -73,15 +72,14 @@ class Batch:
     _busy: bool = False
     _stopping: bool = False
 
-    def submit(self, api_slug: str, call: Call, refusal: str = "") -> asyncio.Future[Decided]:
-        """Take a call; the future gives its decision, and the API it was made under, once its row is committed."""
-        pending = Pending(api_slug, call, refusal, asyncio.get_running_loop().create_future())
+    def submit(self, api_slug: str, call: Call, refusal: str, tell: Tell) -> None:
+        """Take a call; `tell` is told once its row is committed."""
+        pending = Pending(api_slug, call, refusal, tell)
         if self._stopping or len(self._queue) >= MAX_QUEUE:
             pending.refuse("unavailable")
         else:
             self._queue.append(pending)
             self._arrived.set()
-        return pending.answer
 
     async def run(self) -> None:
         """Serve until stopped; answers all that was taken before."""
@@ -103,8 +101,8 @@ class Batch:
             await self._sweep()
         while self._last_use.due:
             await self._write_last_use(at_once=True)
-        if self._connection is not None:
-            await self._connection.close()
+        if self._wire is not None:
+            await self._wire.close()
 
     def stop(self) -> None:
         self._stopping = True
@@ -112,9 +110,9 @@ class Batch:
 
     async def _serve(self, batch: list[Pending]) -> None:
         try:
-            connection = await self._connected()
-            with Watchdog(self.patience, connection):
-                await self._answer(connection, batch)
+            wire = await self._connected()
+            with wire.watchdog:
+                decisions = await self._decided(wire, batch)
         except psycopg.DataError as error:
             # Some call holds what the database cannot store: each goes alone, and only the guilty one is refused.
             log.warning("batch.data_error", error=type(error).__name__, calls=len(batch))
@@ -128,44 +126,62 @@ class Batch:
             self._disconnect()
             for pending in batch:
                 pending.refuse("unavailable")
+        else:
+            if self._queue:
+                # The next batch is on its way before these are told: neither need wait for the other.
+                asyncio.get_running_loop().call_soon(self._answer, decisions)
+            else:
+                self._answer(decisions)
 
-    async def _connected(self) -> AsyncConnection[Any]:
-        if self._connection is not None and ended(self._connection):
+    def _answer(self, decisions: list[tuple[Pending, Decision]]) -> None:
+        for pending, decision in decisions:
+            pending.answer(decision)
+        if self._last_use.note(
+            (pending.secret.id, str(decision.call.client_address))
+            for pending, decision in decisions
+            if pending.secret is not None and decision.allowed
+        ):
+            self._arrived.set()
+
+    async def _connected(self) -> Wire:
+        if self._wire is not None and self._wire.ended:
             self._disconnect()
-        if self._connection is None:
-            self._connection = await asyncio.wait_for(self.connect(), self.patience)
-        return self._connection
+        if self._wire is None:
+            self._wire = Wire(await asyncio.wait_for(self.connect(), self.patience), patience=self.patience)
+        return self._wire
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            abandon(self._connection)
-            self._connection = None
+        if self._wire is not None:
+            self._wire.abandon()
+            self._wire = None
 
-    async def _answer(self, connection: AsyncConnection[Any], batch: list[Pending]) -> None:
-        found = (presented for pending in batch for presented in (pending.call.presented, pending.call.link))
-        public_ids = {presented.public_id for presented in found if presented is not None}
+    async def _decided(self, wire: Wire, batch: list[Pending]) -> list[tuple[Pending, Decision]]:
+        """The decisions, all of them committed, on the calls that are still in the batch."""
+        public_ids = set()
+        for pending in batch:
+            for presented in (pending.call.presented, pending.call.link):
+                if presented is not None:
+                    public_ids.add(presented.public_id)
         needed = self.snapshot.missing(public_ids)
         if needed or any(pending.api_slug not in self.snapshot.apis for pending in batch):
-            await self._load(connection, needed)
+            await self._load(wire, needed)
         for _ in range(MAX_TRIES):
             # Entries may have been dropped by what the load learned.
             while missing := self.snapshot.missing(public_ids):
-                await self._load(connection, missing)
+                await self._load(wire, missing)
             decisions = self._decide(batch)
             # The others have been answered, or wait for something else.
             batch[:] = [pending for pending, _ in decisions]
-            if not decisions or await self._write(connection, decisions):
-                for pending, decision in decisions:
-                    if not pending.answer.done():
-                        pending.answer.set_result((decision, pending.api))
-                return
+            if not decisions or await self._write(wire, decisions):
+                return decisions
             self.metrics.missed()
-            await self._load(connection, public_ids)
+            await self._load(wire, public_ids)
         raise TimeoutError(f"the epoch moved at each of {MAX_TRIES} tries")
 
-    async def _load(self, connection: AsyncConnection[Any], public_ids: Any) -> None:
+    async def _load(self, wire: Wire, public_ids: Collection[str]) -> None:
         self.metrics.reloaded()
-        self._clock_offset = await self.snapshot.load(connection, public_ids) - time.monotonic()
+        with wire.lent() as connection:
+            self._clock_offset = await self.snapshot.load(connection, public_ids) - time.monotonic()
 
     def _decide(self, batch: list[Pending]) -> list[tuple[Pending, Decision]]:
         """A decision for every call of a known API; calls of an unknown one are answered here, without a row."""
@@ -207,7 +223,7 @@ class Batch:
             decisions.append((pending, decision))
         return decisions
 
-    async def _write(self, connection: AsyncConnection[Any], decisions: list[tuple[Pending, Decision]]) -> bool:
+    async def _write(self, wire: Wire, decisions: list[tuple[Pending, Decision]]) -> bool:
         """Write all rows, or none because what was decided from is not true any more. What only the database knew, a
         nonce used before, is then in the decisions too."""
         rows: Sequence[Row] = [values(pending.api_slug, pending.presented, decision) for pending, decision in decisions]
@@ -217,7 +233,7 @@ class Batch:
         if not signed:
             rows, strangers = self._folding.fold(rows)
         now = decisions[0][1].now
-        written = await write(connection, rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
+        written = await write(wire, rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
         if written is None:
             return False
         self._clock_offset = written.now - time.monotonic()
@@ -228,11 +244,6 @@ class Batch:
             for place, (pending, decision) in enumerate(decisions):
                 if decision.call.request_id in written.replayed:
                     decisions[place] = pending, decision._replace(reason=REPLAYED)
-        self._last_use.note(
-            (pending.secret.id, str(decision.call.client_address))
-            for pending, decision in decisions
-            if pending.secret is not None and decision.allowed
-        )
         return True
 
     def _end_overlap(self, pending: Pending, old: Secret) -> None:
@@ -254,7 +265,7 @@ class Batch:
             pending.refuse("unavailable")
         else:
             pending.ended = old.id
-            if not pending.answer.done():
+            if not pending.answered:
                 self._queue.append(pending)
 
     async def _write_last_use(self, *, at_once: bool = False) -> None:
@@ -266,8 +277,8 @@ class Batch:
                 self._timer = asyncio.get_running_loop().call_later(self._last_use.wait, self._wake)
             return
         try:
-            connection = await self._connected()
-            with Watchdog(self.patience, connection):
+            wire = await self._connected()
+            with wire.watchdog, wire.lent() as connection:
                 await self._last_use.write(connection)
             if self._last_use.due:
                 self._arrived.set()
@@ -279,8 +290,8 @@ class Batch:
         if not self._sweeper.due:
             return
         try:
-            connection = await self._connected()
-            with Watchdog(self.patience, connection):
+            wire = await self._connected()
+            with wire.watchdog, wire.lent() as connection:
                 await self._sweeper.sweep(connection)
         except Exception as error:
             log.warning("nonces.not_swept", error=type(error).__name__)
@@ -293,6 +304,8 @@ class Batch:
     def _refuse_late(self) -> None:
         """Whoever has waited this long for a stuck database is refused: nobody waits for more than two batches."""
         oldest = time.monotonic() - self.patience
+        if not self._queue or self._queue[0].taken > oldest:
+            return
         late = next((n for n, pending in enumerate(self._queue) if pending.taken > oldest), len(self._queue))
         for pending in self._queue[:late]:
             pending.refuse("unavailable")

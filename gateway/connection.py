@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
-import select
 import socket
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -33,16 +33,6 @@ async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any
     return connection
 
 
-def ended(connection: AsyncConnection[Any]) -> bool:
-    """Whether a connection that nobody waits on is over, which libpq learns only when it is used next. The server
-    speaks unasked when it ends a connection, and hardly ever else."""
-    if connection.closed:
-        return True
-    poll = select.poll()
-    poll.register(connection.pgconn.socket, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def cut(connection: AsyncConnection[Any]) -> None:
     """End the connection at the socket, without asking the server, which may be frozen. Whoever waits gets an error."""
     # A duplicate, because closing it must not close libpq's own descriptor under it.
@@ -58,15 +48,28 @@ def abandon(connection: AsyncConnection[Any]) -> None:
 
 
 class Watchdog:
-    """Cuts the connection if what runs inside takes longer than `seconds`: a frozen database times nothing out."""
+    """Cuts the connection if what runs inside takes longer than `seconds`: a frozen database times nothing out. Its
+    timer outlives what it was set for, because most runs end long before it could look at them."""
 
     def __init__(self, seconds: float, connection: AsyncConnection[Any]) -> None:
-        self.seconds, self.connection = seconds, connection
+        self._seconds, self._connection = seconds, connection
+        self._loop = asyncio.get_running_loop()
+        self._until = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        self.timer = asyncio.get_running_loop().call_later(self.seconds, cut, self.connection)
+        self._until = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._until, self._look)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.timer.cancel()
+        self._until = math.inf
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._until <= self._loop.time():
+            cut(self._connection)
+        elif self._until < math.inf:
+            self._timer = self._loop.call_at(self._until, self._look)

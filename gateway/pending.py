@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import structlog
+
 from keys.access import Api, Call, Decision, Presented, Proof, Secret
 
-Decided = tuple[Decision, Api | None]
+log = structlog.get_logger("keyward.gateway")
+
+# Takes a call's decision, and the API that it was made under.
+Tell = Callable[[Decision, Api | None], None]
 
 
 @dataclass(slots=True)
@@ -19,7 +24,7 @@ class Pending:
     api_slug: str
     call: Call
     refusal: str
-    answer: asyncio.Future[Decided]
+    tell: Tell
     taken: float = field(default_factory=time.monotonic)
     api: Api | None = None
     presented: Presented | None = None
@@ -27,7 +32,17 @@ class Pending:
     # The proof whose nonce the call uses up, if it is allowed; and the old secret whose overlap it has ended.
     nonce: Proof | None = None
     ended: UUID | None = None
+    answered: bool = False
+
+    def answer(self, decision: Decision) -> None:
+        """The first answer counts. What fails in giving it must not touch the other calls of a batch."""
+        if self.answered:
+            return
+        self.answered = True
+        try:
+            self.tell(decision, self.api)
+        except Exception:
+            log.exception("answer.failed")
 
     def refuse(self, reason: str) -> None:
-        if not self.answer.done():
-            self.answer.set_result((Decision(self.call, None, 0.0, reason), self.api))
+        self.answer(Decision(self.call, None, 0.0, reason))

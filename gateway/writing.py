@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from audit import calls
 from gateway.rows import Row
-from gateway.statement import Statement
+from gateway.wire import Statement, Wire
 from keys.access import REPLAYED, Proof
 
 # Seconds that our idea of the database's clock may be off: after a pause, or a step of either clock, decide again.
@@ -47,6 +47,7 @@ DELETE FROM gateway_nonce WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * CLOCK} seconds'
     ORDER BY until LIMIT 1000))
 """
+_SEPARATOR, _NULL = calls.SEPARATOR.encode(), calls.NULL.encode()
 
 
 class Written(NamedTuple):
@@ -57,7 +58,7 @@ class Written(NamedTuple):
 
 
 async def write(
-    connection: AsyncConnection[Any],
+    wire: Wire,
     rows: Sequence[Row],
     nonces: Sequence[Proof | None] | None,
     *,
@@ -68,16 +69,20 @@ async def write(
     row the proof whose nonce it uses up; None if no row does."""
     n, token = epoch
     guard = [str(n), token, repr(now)]
+    parameters: list[bytes | None]
     if nonces is None and len(rows) == 1:
-        row = [None if value == calls.NULL else value for value in rows[0]]
-        result = await WRITE_ONE.execute(connection, [*row, *guard])
+        statement = WRITE_ONE
+        # All at once, because each by itself costs more than it is.
+        values = calls.SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
+        parameters = [None if value == _NULL else value for value in values]
     else:
-        columns = ["\x1e".join(column) for column in zip(*rows, strict=True)]
-        if nonces is not None:
-            columns.append("\x1e".join(calls.NULL if proof is None else proof.nonce for proof in nonces))
-            columns.append("\x1e".join(calls.NULL if proof is None else str(proof.until) for proof in nonces))
         statement = WRITE if nonces is None else WRITE_ONCE
-        result = await statement.execute(connection, [*columns, *guard])
+        columns = [calls.SEPARATOR.join(column) for column in zip(*rows, strict=True)]
+        if nonces is not None:
+            columns.append(calls.SEPARATOR.join(calls.NULL if proof is None else proof.nonce for proof in nonces))
+            columns.append(calls.SEPARATOR.join(calls.NULL if proof is None else str(proof.until) for proof in nonces))
+        parameters = [column.encode() for column in [*columns, *guard]]
+    result = await wire.execute(statement, parameters)
     if result.ntuples == 0:
         return None
     if result.ntuples != len(rows):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 from zlib import crc32
@@ -69,7 +70,15 @@ def parse(token: str) -> str | None:
 
 def digest(token: str, pepper: bytes) -> bytes:
     """HMAC-SHA256 of the token under a pepper: 32 bytes. Fast on purpose: 32 base62 digits leave nothing to guess."""
-    return hmac.digest(pepper, token.encode("ascii"), "sha256")
+    keyed = _keyed(pepper).copy()
+    keyed.update(token.encode("ascii"))
+    return keyed.digest()
+
+
+@lru_cache(maxsize=64)
+def _keyed(pepper: bytes) -> hmac.HMAC:
+    """What is the same for every token; begun anew for each, a digest takes half as long again."""
+    return hmac.new(pepper, digestmod="sha256")
 
 
 def masked(public_id: str) -> str:

@@ -23,6 +23,9 @@ from django.conf import settings
 from django.db import connections
 from psycopg.conninfo import make_conninfo
 
+from gateway.batch import Batch
+from keys.access import Call, Decision
+
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "gateway-secret-of-the-tests"
 
@@ -32,6 +35,13 @@ def conninfo(alias: str = "default") -> str:
     parameters = connections[alias].get_connection_params()
     wanted = ("host", "port", "user", "password", "dbname")
     return make_conninfo(**{name: str(parameters[name]) for name in wanted if parameters.get(name)})
+
+
+def decision_of(batch: Batch, api_slug: str, call: Call) -> asyncio.Future[Decision]:
+    """Of a call that is asked about now."""
+    decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+    batch.submit(api_slug, call, "", lambda decision, _: decided.set_result(decision))
+    return decided
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ from gateway.connection import connect
 from keys.access import Call, Presented
 from keys.addresses import parse_address
 from keys.models import Key
-from tests.gateways import conninfo
+from tests.gateways import conninfo, decision_of
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.people import a_user, an_account
 
@@ -41,7 +41,7 @@ def ask(key: KeyAndToken, *offsets: float) -> list[str]:
                 new_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
                 Presented("bearer", key.key.public_id, key.token),
             )  # fmt: skip
-            decision, _ = await batch.submit("ledger", call)
+            decision = await decision_of(batch, "ledger", call)
             seen.append(decision.reason)
             assert abs(decision.now - timezone.now().timestamp()) < 2
         batch.stop()

@@ -14,7 +14,7 @@ from gateway.connection import connect
 from gateway.metrics import Metrics
 from keys.access import Call, Presented
 from keys.addresses import parse_address
-from tests.gateways import conninfo
+from tests.gateways import conninfo, decision_of
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.people import a_user, an_account
 
@@ -51,7 +51,7 @@ def sizes(key: KeyAndToken, first: int, *, alone: bool) -> list[int]:
             new_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
             Presented("bearer", key.key.public_id, key.token),
         )  # fmt: skip
-        return batch.submit("ledger", call)
+        return decision_of(batch, "ledger", call)
 
     def ask_again(_: asyncio.Future[Any]) -> None:
         latecomers.append(ask())

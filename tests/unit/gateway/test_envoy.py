@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import pytest
 
 from gateway.app import Gateway
 from gateway.messages import Request, Response
+from gateway.pending import Tell
 from keys.access import Call, Decision
 
 TOLD = [
@@ -26,11 +24,9 @@ class Question:
         self.api, self.refusal = "", ""
         self.call: Call | None = None
 
-    def submit(self, api: str, call: Call, refusal: str = "") -> asyncio.Future[Any]:
+    def submit(self, api: str, call: Call, refusal: str, tell: Tell) -> None:
         self.api, self.call, self.refusal = api, call, refusal
-        answer = asyncio.get_running_loop().create_future()
-        answer.set_result((Decision(call, None, 0.0, "invalid_credentials"), None))
-        return answer
+        tell(Decision(call, None, 0.0, "invalid_credentials"), None)
 
 
 def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tuple[int, Question]:
@@ -38,11 +34,7 @@ def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tup
     gateway.batch = question  # type: ignore[assignment]
     said: list[Response] = []
 
-    async def ask() -> None:
-        gateway(Request(method, target, [*TOLD, *more], local=False), said.append)
-        await asyncio.sleep(0)
-
-    asyncio.run(ask())
+    gateway(Request(method, target, [*TOLD, *more], local=False), said.append)
     return said[0].status, question
 
 

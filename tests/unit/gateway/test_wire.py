@@ -1,0 +1,140 @@
+"""Statements sent over libpq itself: what comes back, what is refused, and an end to every wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import pytest
+import uvloop
+from psycopg import errors
+
+from gateway.connection import connect, cut
+from gateway.wire import Statement, Wire
+from tests.gateways import conninfo
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+JOIN = Statement("join", "SELECT %s || %s")
+NUMBER = Statement("number", "SELECT %s::integer")
+SLEEP = Statement("sleep", "SELECT pg_sleep(%s::float8)")
+PROCESS = Statement("process", "SELECT pg_backend_pid()")
+END = Statement("end", "SELECT pg_terminate_backend(%s::integer)")
+
+
+def run(work: Callable[[Wire], Awaitable[None]], *, pooled: bool = False, patience: float = 30) -> None:
+    async def connected() -> None:
+        wire = Wire(await connect(conninfo(), pooled=pooled), patience=patience)
+        await work(wire)
+        await wire.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(connected())
+
+
+async def joined(wire: Wire, one: bytes = b"a", other: bytes = b"b") -> bytes | None:
+    return (await wire.execute(JOIN, [one, other])).get_value(0, 0)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_it_is_prepared_where_that_lasts(pooled):
+    async def work(wire: Wire) -> None:
+        for _ in range(2):
+            assert await joined(wire, "é".encode(), b"$1 %s") == "é$1 %s".encode()
+        with wire.lent() as connection:
+            prepared = await (await connection.execute("SELECT name FROM pg_prepared_statements")).fetchall()
+        assert [name for (name,) in prepared if name == "join"] == ([] if pooled else ["join"])
+
+    run(work, pooled=pooled)
+
+
+def test_each_connection_has_its_own():
+    async def work(wire: Wire) -> None:
+        other = Wire(await connect(conninfo()), patience=30)
+        for each in (wire, other, wire):
+            assert await joined(each) == b"ab"
+        await other.close()
+
+    run(work)
+
+
+def test_what_does_not_go_out_at_once_goes_out():
+    async def work(wire: Wire) -> None:
+        large = b"x" * 20_000_000
+        assert await joined(wire, large) == large + b"b"
+        assert await joined(wire) == b"ab"
+
+    run(work)
+
+
+def test_what_the_database_refuses_is_said_and_the_connection_goes_on():
+    async def work(wire: Wire) -> None:
+        with pytest.raises(errors.InvalidTextRepresentation, match="many"):
+            await wire.execute(NUMBER, [b"many"])
+        with pytest.raises(psycopg.DataError, match="NUL"):
+            await wire.execute(NUMBER, [b"1\x00"])
+        assert (await wire.execute(NUMBER, [b"7"])).get_value(0, 0) == b"7"
+        assert (await wire.execute(NUMBER, [None])).get_value(0, 0) is None
+
+    run(work)
+
+
+def test_between_statements_it_is_lent():
+    async def work(wire: Wire) -> None:
+        for _ in range(3):
+            assert await joined(wire) == b"ab"
+            with wire.lent() as connection:
+                assert await (await connection.execute("SELECT pg_sleep(0.01), 7")).fetchone() == ("", 7)
+        assert not wire.ended
+
+    run(work)
+
+
+def test_a_cut_ends_the_wait():
+    async def work(wire: Wire) -> None:
+        with wire.lent() as connection:
+            asyncio.get_running_loop().call_later(0.1, cut, connection)
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(wire.execute(SLEEP, [b"30"]), 10)
+        assert wire.ended
+
+    run(work)
+
+
+def test_it_is_cut_when_a_statement_takes_too_long_and_not_before():
+    async def work(wire: Wire) -> None:
+        # Together longer than one may take, and each within the time that was set for the one before.
+        for _ in range(4):
+            with wire.watchdog:
+                await wire.execute(SLEEP, [b"0.2"])
+        await asyncio.sleep(0.6)
+        assert not wire.ended
+        began = time.monotonic()
+        with pytest.raises(psycopg.OperationalError), wire.watchdog:
+            await wire.execute(SLEEP, [b"30"])
+        assert 0.45 < time.monotonic() - began < 5
+
+    run(work, patience=0.5)
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_it_knows_when_the_server_has_ended_it(lent):
+    async def work(wire: Wire) -> None:
+        process = b"%d" % int((await wire.execute(PROCESS, [])).get_value(0, 0) or 0)
+        other = Wire(await connect(conninfo()), patience=30)
+        if lent:
+            with pytest.raises(psycopg.OperationalError), wire.lent() as connection:
+                asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(other.execute(END, [process])))
+                await connection.execute("SELECT pg_sleep(30)")
+        else:
+            await other.execute(END, [process])
+            for _ in range(100):
+                if wire.ended:
+                    break
+                await asyncio.sleep(0.05)
+        assert wire.ended
+        await other.close()
+
+    run(work)
