@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 import structlog
+from psycopg.pq.abc import PGresult
 
 from gateway.connection import Connect
 from gateway.lastuse import LastUse
@@ -22,7 +23,7 @@ from gateway.pending import Pending, Tell
 from gateway.rows import Folding, Row, values
 from gateway.snapshot import Snapshot
 from gateway.wire import Wire
-from gateway.writing import Sweeper, write
+from gateway.writing import Sweeper, statement, written
 from keys.access import (
     INVALID_CREDENTIALS,
     REPLAYED,
@@ -97,8 +98,10 @@ class Batch:
             if batch:
                 self.metrics.batched(len(batch), queue=len(self._queue), entries=self.snapshot.entries)
                 await self._serve(batch)
-            await self._write_last_use()
-            await self._sweep()
+            if self._last_use.due:
+                await self._write_last_use()
+            if self._sweeper.due:
+                await self._sweep()
         while self._last_use.due:
             await self._write_last_use(at_once=True)
         if self._wire is not None:
@@ -110,7 +113,9 @@ class Batch:
 
     async def _serve(self, batch: list[Pending]) -> None:
         try:
-            wire = await self._connected()
+            wire = self._wire
+            if wire is None or wire.ended:
+                wire = await self._connected()
             with wire.watchdog:
                 decisions = await self._decided(wire, batch)
         except psycopg.DataError as error:
@@ -127,21 +132,14 @@ class Batch:
             for pending in batch:
                 pending.refuse("unavailable")
         else:
-            if self._queue:
-                # The next batch is on its way before these are told: neither need wait for the other.
-                asyncio.get_running_loop().call_soon(self._answer, decisions)
-            else:
-                self._answer(decisions)
-
-    def _answer(self, decisions: list[tuple[Pending, Decision]]) -> None:
-        for pending, decision in decisions:
-            pending.answer(decision)
-        if self._last_use.note(
-            (pending.secret.id, str(decision.call.client_address))
-            for pending, decision in decisions
-            if pending.secret is not None and decision.allowed
-        ):
-            self._arrived.set()
+            if decisions and not decisions[0][0].answered:
+                # Once the next batch is on its way: neither need wait for the other.
+                asyncio.get_running_loop().call_soon(_tell, decisions)
+            self._last_use.note(
+                (pending.secret.id, str(decision.call.client_address))
+                for pending, decision in decisions
+                if pending.secret is not None and decision.allowed
+            )
 
     async def _connected(self) -> Wire:
         if self._wire is not None and self._wire.ended:
@@ -225,26 +223,33 @@ class Batch:
 
     async def _write(self, wire: Wire, decisions: list[tuple[Pending, Decision]]) -> bool:
         """Write all rows, or none because what was decided from is not true any more. What only the database knew, a
-        nonce used before, is then in the decisions too."""
+        nonce used before, is then in the decisions too. If nobody else waits they are told at once."""
         rows: Sequence[Row] = [values(pending.api_slug, pending.presented, decision) for pending, decision in decisions]
         nonces = [pending.nonce for pending, _ in decisions]
         signed = any(nonces)
         strangers = 0
         if not signed:
             rows, strangers = self._folding.fold(rows)
+
+        def then(result: PGresult) -> bool:
+            done = written(result, len(rows), nonces=signed)
+            if done is None:
+                return False
+            self._clock_offset = done.now - time.monotonic()
+            self._folding.count(strangers)
+            if signed:
+                self._sweeper.nonces_written()
+            if done.replayed:
+                for place, (pending, decision) in enumerate(decisions):
+                    if decision.call.request_id in done.replayed:
+                        decisions[place] = pending, decision._replace(reason=REPLAYED)
+            if not self._queue:
+                _tell(decisions)
+            return True
+
         now = decisions[0][1].now
-        written = await write(wire, rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
-        if written is None:
-            return False
-        self._clock_offset = written.now - time.monotonic()
-        self._folding.count(strangers)
-        if signed:
-            self._sweeper.nonces_written()
-        if written.replayed:
-            for place, (pending, decision) in enumerate(decisions):
-                if decision.call.request_id in written.replayed:
-                    decisions[place] = pending, decision._replace(reason=REPLAYED)
-        return True
+        asked = statement(rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
+        return await wire.execute(*asked, then)
 
     def _end_overlap(self, pending: Pending, old: Secret) -> None:
         """The call leaves its batch, and comes back once the old secret is retired."""
@@ -270,8 +275,6 @@ class Batch:
 
     async def _write_last_use(self, *, at_once: bool = False) -> None:
         """Losing some of these costs nothing but a date in a list, so no call waits for them or fails with them."""
-        if not self._last_use.due:
-            return
         if self._last_use.wait and not at_once:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(self._last_use.wait, self._wake)
@@ -287,8 +290,6 @@ class Batch:
             self._disconnect()
 
     async def _sweep(self) -> None:
-        if not self._sweeper.due:
-            return
         try:
             wire = await self._connected()
             with wire.watchdog, wire.lent() as connection:
@@ -310,3 +311,8 @@ class Batch:
         for pending in self._queue[:late]:
             pending.refuse("unavailable")
         del self._queue[:late]
+
+
+def _tell(decisions: Sequence[tuple[Pending, Decision]]) -> None:
+    for pending, decision in decisions:
+        pending.answer(decision)

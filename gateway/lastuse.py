@@ -48,10 +48,9 @@ class LastUse:
         self._noted: dict[UUID, dict[str, float]] = {}
         self._written_at = -self.PAUSE
 
-    def note(self, uses: Iterable[tuple[UUID, str]]) -> bool:
-        """Whether any of them is to be written. A secret that is used from more addresses than are kept is noted from
-        the first of each minute."""
-        now, new = time.monotonic(), False
+    def note(self, uses: Iterable[tuple[UUID, str]]) -> None:
+        """A secret that is used from more addresses than are kept is noted from the first of each minute."""
+        now = time.monotonic()
         for secret, address in uses:
             noted = self._noted.get(secret)
             if noted is None:
@@ -63,9 +62,8 @@ class LastUse:
                 if now - noted[oldest] < self.EVERY:
                     continue
                 del noted[oldest]
-            noted[address], new = now, True
+            noted[address] = now
             self._due.setdefault(secret, []).append(address)
-        return new
 
     @property
     def due(self) -> bool:

@@ -68,6 +68,8 @@ class Folding:
     def fold(self, rows: Sequence[Row]) -> tuple[Sequence[Row], int]:
         """The rows to write, and how many of these refusals there were, for `count`."""
         strangers = sum(not row[_KEY] for row in rows)
+        if not strangers:
+            return rows, 0
         if int(time.monotonic()) != self._second:
             self._second, self._count = int(time.monotonic()), 0
         room = self.LIMIT - self._count

@@ -4,10 +4,10 @@ calls do otherwise, and with one call in a batch more than all the rest."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -16,6 +16,8 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from gateway.connection import Watchdog, abandon
+
+T = TypeVar("T")
 
 
 class Statement:
@@ -39,8 +41,9 @@ class Wire:
         # libpq closes it by itself when the connection ends.
         self._descriptor = connection.pgconn.socket
         self._prepared: set[bytes] = set()
-        self._waiting: asyncio.Future[None] | None = None
+        self._waiting: asyncio.Future[Any] | None = None
         self._result: PGresult | None = None
+        self._then: Callable[[PGresult], Any]
         # What the system did not take at once is still on its way; mostly nothing is.
         self._unsent = False
         self._listening = False
@@ -48,20 +51,24 @@ class Wire:
         self.watchdog = Watchdog(patience, connection)
         self._listen()
 
-    async def execute(self, statement: Statement, parameters: Sequence[bytes | None]) -> PGresult:
-        """Raises what psycopg would."""
+    async def execute(
+        self, statement: Statement, parameters: Sequence[bytes | None], then: Callable[[PGresult], T]
+    ) -> T:
+        """What `then` makes of the result, in the moment in which that is there: who waits here learns of it a turn of
+        the event loop later. Raises what psycopg would."""
         if b"\0" in b"".join(filter(None, parameters)):
             # libpq would take it for the value's end.
             raise psycopg.DataError("PostgreSQL text cannot hold NUL")
+        pgconn = self._pgconn
         if self._connection.prepare_threshold is None:
-            self._pgconn.send_query_params(statement.query, parameters)
-            return await self._answer()
-        if statement.name not in self._prepared:
-            self._pgconn.send_prepare(statement.name, statement.query)
-            await self._answer()
-            self._prepared.add(statement.name)
-        self._pgconn.send_query_prepared(statement.name, parameters)
-        return await self._answer()
+            pgconn.send_query_params(statement.query, parameters)
+        else:
+            if statement.name not in self._prepared:
+                pgconn.send_prepare(statement.name, statement.query)
+                await self._sent(lambda result: None)
+                self._prepared.add(statement.name)
+            pgconn.send_query_prepared(statement.name, parameters)
+        return await self._sent(then)
 
     @contextmanager
     def lent(self) -> Iterator[AsyncConnection[Any]]:
@@ -84,20 +91,14 @@ class Wire:
         self._leave()
         abandon(self._connection)
 
-    async def _answer(self) -> PGresult:
-        """To what was sent last. Whoever cuts the connection ends the wait with an error."""
-        self._result = None
+    def _sent(self, then: Callable[[PGresult], T]) -> asyncio.Future[T]:
+        """Whoever cuts the connection ends the wait with an error."""
+        self._result, self._then = None, then
         self._waiting = waiting = self._loop.create_future()
         if self._pgconn.flush():
             self._unsent = True
             self._loop.add_writer(self._descriptor, self._go_on)
-        await waiting
-        self._waiting, result = None, self._result
-        if result is None:
-            raise psycopg.OperationalError("no result")
-        if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            raise error_from_result(result)
-        return result
+        return waiting
 
     def _go_on(self) -> None:
         """Something can be read, or written."""
@@ -114,11 +115,22 @@ class Wire:
             while not pgconn.is_busy():
                 result = pgconn.get_result()
                 if result is None:
-                    waiting.set_result(None)
-                    return
+                    break
                 self._result = result
+            else:
+                return
         except psycopg.Error as error:
             self._leave()
+            waiting.set_exception(error)
+            return
+        self._waiting, result = None, self._result
+        try:
+            if result is None:
+                raise psycopg.OperationalError("no result")
+            if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+                raise error_from_result(result)
+            waiting.set_result(self._then(result))
+        except Exception as error:
             waiting.set_exception(error)
 
     def _all_sent(self) -> None:

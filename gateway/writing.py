@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
+from psycopg.pq.abc import PGresult
 
 from audit import calls
+from audit.calls import NULL, SEPARATOR
 from gateway.rows import Row
-from gateway.wire import Statement, Wire
+from gateway.wire import Statement
 from keys.access import REPLAYED, Proof
 
 # Seconds that our idea of the database's clock may be off: after a pause, or a step of either clock, decide again.
@@ -47,7 +49,25 @@ DELETE FROM gateway_nonce WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * CLOCK} seconds'
     ORDER BY until LIMIT 1000))
 """
-_SEPARATOR, _NULL = calls.SEPARATOR.encode(), calls.NULL.encode()
+_SEPARATOR, _NULL = SEPARATOR.encode(), NULL.encode()
+
+
+def statement(
+    rows: Sequence[Row], nonces: Sequence[Proof | None] | None, *, epoch: tuple[int, str], now: float
+) -> tuple[Statement, list[bytes | None]]:
+    """The one that writes all rows or none, and its parameters. `nonces`: for each row the proof whose nonce it uses
+    up; None if no row does."""
+    n, token = epoch
+    guard = [str(n), token, repr(now)]
+    if nonces is None and len(rows) == 1:
+        # All at once, because each by itself costs more than it is.
+        values = SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
+        return WRITE_ONE, [None if value == _NULL else value for value in values]
+    columns = [SEPARATOR.join(column) for column in zip(*rows, strict=True)]
+    if nonces is not None:
+        columns.append(SEPARATOR.join(NULL if proof is None else proof.nonce for proof in nonces))
+        columns.append(SEPARATOR.join(NULL if proof is None else str(proof.until) for proof in nonces))
+    return WRITE if nonces is None else WRITE_ONCE, [column.encode() for column in [*columns, *guard]]
 
 
 class Written(NamedTuple):
@@ -57,38 +77,15 @@ class Written(NamedTuple):
     replayed: frozenset[str]
 
 
-async def write(
-    wire: Wire,
-    rows: Sequence[Row],
-    nonces: Sequence[Proof | None] | None,
-    *,
-    epoch: tuple[int, str],
-    now: float,
-) -> Written | None:
-    """Write all rows, or none because the epoch has moved or the clock is not what it was taken for. `nonces`: for each
-    row the proof whose nonce it uses up; None if no row does."""
-    n, token = epoch
-    guard = [str(n), token, repr(now)]
-    parameters: list[bytes | None]
-    if nonces is None and len(rows) == 1:
-        statement = WRITE_ONE
-        # All at once, because each by itself costs more than it is.
-        values = calls.SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
-        parameters = [None if value == _NULL else value for value in values]
-    else:
-        statement = WRITE if nonces is None else WRITE_ONCE
-        columns = [calls.SEPARATOR.join(column) for column in zip(*rows, strict=True)]
-        if nonces is not None:
-            columns.append(calls.SEPARATOR.join(calls.NULL if proof is None else proof.nonce for proof in nonces))
-            columns.append(calls.SEPARATOR.join(calls.NULL if proof is None else str(proof.until) for proof in nonces))
-        parameters = [column.encode() for column in [*columns, *guard]]
-    result = await wire.execute(statement, parameters)
+def written(result: PGresult, rows: int, *, nonces: bool) -> Written | None:
+    """What came of a statement for so many rows; None if none was written, because the epoch has moved or the clock is
+    not what it was taken for."""
     if result.ntuples == 0:
         return None
-    if result.ntuples != len(rows):
-        raise RuntimeError(f"{result.ntuples} rows written for {len(rows)} calls")
-    replayed = () if nonces is None else (result.get_value(row, 1) for row in range(result.ntuples))
-    time_of_last = result.get_value(result.ntuples - 1, 0)
+    if result.ntuples != rows:
+        raise RuntimeError(f"{result.ntuples} rows written for {rows} calls")
+    replayed = (result.get_value(row, 1) for row in range(rows)) if nonces else ()
+    time_of_last = result.get_value(rows - 1, 0)
     assert time_of_last is not None
     return Written(float(time_of_last), frozenset(found.decode() for found in replayed if found is not None))
 

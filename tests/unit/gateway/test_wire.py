@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import uvloop
 from psycopg import errors
+from psycopg.pq.abc import PGresult
 
 from gateway.connection import connect, cut
 from gateway.wire import Statement, Wire
@@ -34,8 +35,12 @@ def run(work: Callable[[Wire], Awaitable[None]], *, pooled: bool = False, patien
         runner.run(connected())
 
 
+def first(result: PGresult) -> bytes | None:
+    return result.get_value(0, 0)
+
+
 async def joined(wire: Wire, one: bytes = b"a", other: bytes = b"b") -> bytes | None:
-    return (await wire.execute(JOIN, [one, other])).get_value(0, 0)
+    return await wire.execute(JOIN, [one, other], first)
 
 
 @pytest.mark.parametrize("pooled", [False, True])
@@ -72,11 +77,11 @@ def test_what_does_not_go_out_at_once_goes_out():
 def test_what_the_database_refuses_is_said_and_the_connection_goes_on():
     async def work(wire: Wire) -> None:
         with pytest.raises(errors.InvalidTextRepresentation, match="many"):
-            await wire.execute(NUMBER, [b"many"])
+            await wire.execute(NUMBER, [b"many"], first)
         with pytest.raises(psycopg.DataError, match="NUL"):
-            await wire.execute(NUMBER, [b"1\x00"])
-        assert (await wire.execute(NUMBER, [b"7"])).get_value(0, 0) == b"7"
-        assert (await wire.execute(NUMBER, [None])).get_value(0, 0) is None
+            await wire.execute(NUMBER, [b"1\x00"], first)
+        assert await wire.execute(NUMBER, [b"7"], first) == b"7"
+        assert await wire.execute(NUMBER, [None], first) is None
 
     run(work)
 
@@ -97,7 +102,7 @@ def test_a_cut_ends_the_wait():
         with wire.lent() as connection:
             asyncio.get_running_loop().call_later(0.1, cut, connection)
         with pytest.raises(psycopg.OperationalError):
-            await asyncio.wait_for(wire.execute(SLEEP, [b"30"]), 10)
+            await asyncio.wait_for(wire.execute(SLEEP, [b"30"], first), 10)
         assert wire.ended
 
     run(work)
@@ -108,12 +113,12 @@ def test_it_is_cut_when_a_statement_takes_too_long_and_not_before():
         # Together longer than one may take, and each within the time that was set for the one before.
         for _ in range(4):
             with wire.watchdog:
-                await wire.execute(SLEEP, [b"0.2"])
+                await wire.execute(SLEEP, [b"0.2"], first)
         await asyncio.sleep(0.6)
         assert not wire.ended
         began = time.monotonic()
         with pytest.raises(psycopg.OperationalError), wire.watchdog:
-            await wire.execute(SLEEP, [b"30"])
+            await wire.execute(SLEEP, [b"30"], first)
         assert 0.45 < time.monotonic() - began < 5
 
     run(work, patience=0.5)
@@ -122,14 +127,15 @@ def test_it_is_cut_when_a_statement_takes_too_long_and_not_before():
 @pytest.mark.parametrize("lent", [False, True])
 def test_it_knows_when_the_server_has_ended_it(lent):
     async def work(wire: Wire) -> None:
-        process = b"%d" % int((await wire.execute(PROCESS, [])).get_value(0, 0) or 0)
+        process = await wire.execute(PROCESS, [], first)
         other = Wire(await connect(conninfo()), patience=30)
+        ended = other.execute(END, [process], first)
         if lent:
             with pytest.raises(psycopg.OperationalError), wire.lent() as connection:
-                asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(other.execute(END, [process])))
+                asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(ended))
                 await connection.execute("SELECT pg_sleep(30)")
         else:
-            await other.execute(END, [process])
+            await ended
             for _ in range(100):
                 if wire.ended:
                     break
