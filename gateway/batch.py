@@ -160,9 +160,8 @@ class Batch:
             for presented in (pending.call.presented, pending.call.link):
                 if presented is not None:
                     public_ids.add(presented.public_id)
-        needed = self.snapshot.missing(public_ids)
-        if needed or any(pending.api_slug not in self.snapshot.apis for pending in batch):
-            await self._load(wire, needed)
+        if any(pending.api_slug not in self.snapshot.apis for pending in batch):
+            await self._load(wire, self.snapshot.missing(public_ids))
         for _ in range(MAX_TRIES):
             # Entries may have been dropped by what the load learned.
             while missing := self.snapshot.missing(public_ids):
