@@ -36,6 +36,10 @@ class Served:
     def portal(self) -> str:
         return f"http://127.0.0.1:{self.environ['PORT']}"
 
+    @property
+    def gateway(self) -> str:
+        return f"http://127.0.0.1:{self.environ['GATEWAY_PORT']}"
+
 
 def processes(environ: dict[str, str]) -> dict[int, str]:
     """Everything that runs with this test's var folder: process ID and command line."""
@@ -147,49 +151,56 @@ def test_a_second_start_says_the_same(environ: dict[str, str]) -> None:
     assert {stat.S_IMODE((var / name).stat().st_mode) for name in ("demo.json", "secrets/demo_password")} == {0o600}
 
 
-def test_a_client_cannot_move_the_path_by_a_header(environ: dict[str, str]) -> None:
+@pytest.fixture(scope="class")
+def served(environ: dict[str, str]) -> Iterator[Served]:
     with serving(environ) as served:
-        connection = http.client.HTTPConnection("127.0.0.1", int(environ["PORT"]), timeout=10)
+        yield served
+
+
+@pytest.fixture
+def data(environ: dict[str, str]) -> Path:
+    return Path(environ["KEYWARD_VAR"]) / "postgres/server/data"
+
+
+class TestWhileItServes:
+    def test_a_client_cannot_move_the_path_by_a_header(self, served: Served) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", int(served.environ["PORT"]), timeout=10)
         connection.request("GET", "/login/", headers={"SCRIPT_NAME": "/login"})
         assert connection.getresponse().status == 400
         connection.close()
         assert served.process.poll() is None
 
-
-def test_a_plane_that_dies_is_started_again(environ: dict[str, str]) -> None:
-    with serving(environ) as served:
-        time.sleep(6)
-        master = next(
-            pid
-            for pid, command in processes(environ).items()
-            if "gunicorn_gateway" in command and parent(pid) == served.process.pid
-        )
-        os.kill(master, signal.SIGKILL)
-        assert answers_again(f"http://127.0.0.1:{environ['GATEWAY_PORT']}/health/ready")
-
-
-def test_a_killed_database_is_started_again(environ: dict[str, str]) -> None:
-    with serving(environ) as served:
-        postmaster = int((Path(environ["KEYWARD_VAR"]) / "postgres/server/data/postmaster.pid").read_text().split()[0])
-        os.kill(postmaster, signal.SIGKILL)
+    def test_a_killed_database_is_started_again(self, served: Served, data: Path) -> None:
+        # A worker that finds no database at its start ends its plane, and one so young is not started again.
+        wait_for_gateway(served.environ)
+        kill_database(data)
         assert answers_again(f"{served.portal}/health/ready")
 
-
-def test_a_database_that_cannot_start_again_is_tried_until_it_can(environ: dict[str, str]) -> None:
-    data = Path(environ["KEYWARD_VAR"]) / "postgres/server/data"
-    needed, hidden = data / "global/pg_control", data / "global/pg_control.hidden"
-    with serving(environ) as served:
-        # A worker that finds no database at its start ends its plane, and one so young is not started again.
-        wait_for_gateway(environ)
+    def test_a_database_that_cannot_start_again_is_tried_until_it_can(self, served: Served, data: Path) -> None:
+        needed, hidden = data / "global/pg_control", data / "global/pg_control.hidden"
         needed.rename(hidden)
-        os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        kill_database(data)
         time.sleep(6)
         assert served.process.poll() is None
         assert status(f"{served.portal}/health/ready") == 503
-        assert status(f"http://127.0.0.1:{environ['GATEWAY_PORT']}/health/ready") == 503
+        assert status(f"{served.gateway}/health/ready") == 503
         hidden.rename(needed)
         assert answers_again(f"{served.portal}/health/ready")
-        assert answers_again(f"http://127.0.0.1:{environ['GATEWAY_PORT']}/health/ready")
+        assert answers_again(f"{served.gateway}/health/ready")
+
+    def test_a_plane_that_dies_is_started_again(self, served: Served) -> None:
+        """By now it is old enough."""
+        master = next(
+            pid
+            for pid, command in processes(served.environ).items()
+            if "gunicorn_gateway" in command and parent(pid) == served.process.pid
+        )
+        os.kill(master, signal.SIGKILL)
+        assert answers_again(f"{served.gateway}/health/ready")
+
+
+def kill_database(data: Path) -> None:
+    os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
 
 def test_kill_9_of_serve_takes_everything_with_it(environ: dict[str, str]) -> None:
