@@ -113,11 +113,17 @@ class Batch:
 
     async def _serve(self, batch: list[Pending]) -> None:
         try:
-            wire = self._wire
-            if wire is None or wire.ended:
-                wire = await self._connected()
+            wire = await self._connected()
             with wire.watchdog:
                 decisions = await self._decided(wire, batch)
+            if decisions and not decisions[0][0].answered:
+                # Once the next batch is on its way: neither need wait for the other.
+                asyncio.get_running_loop().call_soon(_tell, decisions)
+            self._last_use.note(
+                (pending.secret.id, str(decision.call.client_address))
+                for pending, decision in decisions
+                if pending.secret is not None and decision.allowed
+            )
         except psycopg.DataError as error:
             # Some call holds what the database cannot store: each goes alone, and only the guilty one is refused.
             log.warning("batch.data_error", error=type(error).__name__, calls=len(batch))
@@ -131,15 +137,6 @@ class Batch:
             self._disconnect()
             for pending in batch:
                 pending.refuse("unavailable")
-        else:
-            if decisions and not decisions[0][0].answered:
-                # Once the next batch is on its way: neither need wait for the other.
-                asyncio.get_running_loop().call_soon(_tell, decisions)
-            self._last_use.note(
-                (pending.secret.id, str(decision.call.client_address))
-                for pending, decision in decisions
-                if pending.secret is not None and decision.allowed
-            )
 
     async def _connected(self) -> Wire:
         if self._wire is not None and self._wire.ended:
