@@ -1,0 +1,56 @@
+"""Calls that are decided together have nothing else to do with each other."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from django.conf import settings
+
+from audit.models import Call as Row
+from audit.request_id import new_request_id
+from gateway.batch import Batch
+from gateway.connection import connect
+from keys.access import Api, Call, Decision, Presented
+from keys.addresses import parse_address
+from tests.gateways import conninfo, decision_of
+from tests.keyring import a_key, an_api
+from tests.people import a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_answer_that_cannot_be_given_is_nobody_else_s_matter() -> None:
+    account = an_account()
+    key = a_key(account, a_user(account, "alice"), an_api())
+    allowed: list[bool] = []
+
+    def a_call() -> Call:
+        return Call(
+            new_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
+            Presented("bearer", key.key.public_id, key.token),
+        )  # fmt: skip
+
+    def fail(decision: Decision, _: Api | None) -> None:
+        allowed.append(decision.allowed)
+        raise RuntimeError("the client has gone")
+
+    async def run() -> list[Decision]:
+        batch = Batch(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS)
+        running = asyncio.create_task(batch.run())
+        asked = []
+        for _ in range(2):
+            batch.submit("ledger", a_call(), "", fail)
+            asked.append(decision_of(batch, "ledger", a_call()))
+            await asked[-1]
+        batch.stop()
+        await running
+        return [each.result() for each in asked]
+
+    decisions = asyncio.run(run())
+
+    assert [decision.reason for decision in decisions] == ["", ""]
+    assert allowed == [True, True]
+    assert {UUID(each.call.request_id) for each in decisions} < set(Row.objects.values_list("request_id", flat=True))
+    assert Row.objects.count() == 4
