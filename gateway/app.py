@@ -11,8 +11,9 @@ from collections.abc import Coroutine, Mapping, Sequence
 import structlog
 
 from gateway import dialects, health, responses
-from gateway.batch import UNKNOWN_API, Batch
+from gateway.batch import Batch
 from gateway.connection import connect
+from gateway.deciding import UNKNOWN_API
 from gateway.messages import Application, Reply, Request, Response
 from gateway.metrics import Metrics
 from gateway.overlap import EndOverlap, Overlaps

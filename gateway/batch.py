@@ -16,6 +16,7 @@ import structlog
 from psycopg.pq.abc import PGresult
 
 from gateway.connection import Connect
+from gateway.deciding import decide
 from gateway.lastuse import LastUse
 from gateway.metrics import Metrics
 from gateway.overlap import Overlaps
@@ -24,18 +25,7 @@ from gateway.rows import Folding, Row, values
 from gateway.snapshot import Snapshot
 from gateway.wire import Wire
 from gateway.writing import Sweeper, statement, written
-from keys.access import (
-    INVALID_CREDENTIALS,
-    REPLAYED,
-    Call,
-    Decision,
-    Secret,
-    authenticate,
-    authorise,
-    credential,
-    ended_by_use,
-    readable,
-)
+from keys.access import REPLAYED, Call, Decision, Secret
 
 log = structlog.get_logger("keyward.gateway")
 
@@ -46,7 +36,6 @@ MAX_QUEUE = 4096
 TURNS = 2
 # Under continuous changes every try may find a newer epoch; each is a moment's work, so many are allowed.
 MAX_TRIES = 100
-UNKNOWN_API = "unknown_api"
 
 
 @dataclass(slots=True)
@@ -163,7 +152,8 @@ class Batch:
             # Entries may have been dropped by what the load learned.
             while missing := self.snapshot.missing(public_ids):
                 await self._load(wire, missing)
-            decisions = self._decide(batch)
+            now = time.monotonic() + self._clock_offset
+            decisions = decide(batch, self.snapshot, self.peppers, now=now, end_overlap=self._end_overlap)
             # The others have been answered, or wait for something else.
             batch[:] = [pending for pending, _ in decisions]
             if not decisions or await self._write(wire, decisions):
@@ -176,46 +166,6 @@ class Batch:
         self.metrics.reloaded()
         with wire.lent() as connection:
             self._clock_offset = await self.snapshot.load(connection, public_ids) - time.monotonic()
-
-    def _decide(self, batch: list[Pending]) -> list[tuple[Pending, Decision]]:
-        """A decision for every call of a known API; calls of an unknown one are answered here, without a row."""
-        now = time.monotonic() + self._clock_offset
-        snapshot, peppers = self.snapshot, self.peppers
-        decisions = []
-        used: set[tuple[str, str]] = set()
-        for pending in batch:
-            call = pending.call
-            api = pending.api = snapshot.apis.get(pending.api_slug)
-            if api is None or (call.whoami and "signature" in api.credentials):
-                pending.refuse(UNKNOWN_API)
-                continue
-            routes = api.routes
-            presented = pending.presented = credential(call, api) if routes.recordings else call.presented
-            if pending.refusal or (routes.conditional and not readable(call, api)):
-                pending.secret = pending.nonce = None
-                decisions.append((pending, Decision(call, None, now, pending.refusal or "unreadable_request")))
-                continue
-            key = snapshot.key(presented.public_id) if presented else None
-            reason, secret = authenticate(presented, key, api, now=now, peppers=peppers)
-            pending.secret, pending.nonce = secret, None
-            if reason or key is None or secret is None:
-                decisions.append((pending, Decision(call, key, now, reason or INVALID_CREDENTIALS)))
-                continue
-            decision = authorise(call, key, now=now)
-            if not decision.reason:
-                old = ended_by_use(key, secret, now) if len(key.secrets) > 1 else None
-                if old is not None and old.id != pending.ended:
-                    self._end_overlap(pending, old)
-                    continue
-                if presented is not None and presented.proof is not None and presented.proof.nonce:
-                    nonce = (key.public_id, presented.proof.nonce)
-                    if nonce in used:
-                        decision = decision._replace(reason=REPLAYED)
-                    else:
-                        used.add(nonce)
-                        pending.nonce = presented.proof
-            decisions.append((pending, decision))
-        return decisions
 
     async def _write(self, wire: Wire, decisions: list[tuple[Pending, Decision]]) -> bool:
         """Write all rows, or none because what was decided from is not true any more. What only the database knew, a
