@@ -9,5 +9,5 @@ ITS_OWN = {"X-Request-Id", "Expires"}
 
 
 def common_headers(response: HttpResponse) -> str:
-    """All headers that two equal answers have in common."""
-    return str({name: value for name, value in response.headers.items() if name not in ITS_OWN})
+    """All headers, and of those that are each answer's own that they are there."""
+    return str({name: name in ITS_OWN or value for name, value in response.headers.items()})
