@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from gateway import app, dialects, responses
+from gateway import app, deciding, dialects, responses
 from keys.access import STATUS
 from keys.apis.reading import read
 
