@@ -27,6 +27,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from config.confinement import Confinement, EmbeddedDatabaseError, choose, home_of
+from config.cores import bind, usable
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -51,6 +52,7 @@ class Cluster:
     def __init__(self, folder: Path, *, fsync: bool = True) -> None:
         self.folder = folder.absolute()
         self.fsync = fsync
+        self._cores = usable()
         self._users: int | None = None
         self._keepers: list[subprocess.Popen[bytes]] = []
 
@@ -135,6 +137,8 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+        # This process may have been bound to one core since.
+        bind(keeper.pid, self._cores)
         self._keepers.append(keeper)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():

@@ -12,6 +12,7 @@ from weakref import WeakSet
 import uvloop
 from gunicorn.workers.base import Worker
 
+from config.cores import bind, usable
 from gateway.metrics import ROWS
 from gateway.server import TICK, Listener, Server
 
@@ -20,6 +21,7 @@ class GatewayWorker(Worker):
     """Accepts on the sockets that gunicorn opened, and tells gunicorn every second that it is alive."""
 
     row: int
+    place: int
     _living: ClassVar[WeakSet[GatewayWorker]] = WeakSet()
 
     def __init__(self, *arguments: Any) -> None:
@@ -27,6 +29,8 @@ class GatewayWorker(Worker):
         super().__init__(*arguments)
         taken = {worker.row for worker in self._living}
         self.row = next((row for row in range(ROWS) if row not in taken), ROWS - 1)
+        places = [worker.place for worker in self._living]
+        self.place = min(range(self.cfg.workers), key=places.count)
         self._living.add(self)
 
     def init_signals(self) -> None:
@@ -46,6 +50,7 @@ class GatewayWorker(Worker):
             loop.add_signal_handler(number, self._ending.set)
         loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
         loop.add_signal_handler(signal.SIGWINCH, lambda: None)
+        self._take_core()
         gateway = self.wsgi
         gateway.metrics.share(self.row)
         await gateway.start(alone=self.cfg.workers == 1)
@@ -69,3 +74,10 @@ class GatewayWorker(Worker):
         patience = self.cfg.graceful_timeout * 0.4
         await asyncio.gather(*(server.stop(patience) for server in servers))
         await gateway.stop(patience)
+
+    def _take_core(self) -> None:
+        """With one worker for each core, each stays on its own: the system, left to itself, now and then has two of
+        them take turns on one core while the other is idle."""
+        cores = usable()
+        if self.cfg.workers == len(cores):
+            bind(0, [cores[self.place]])

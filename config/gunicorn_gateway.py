@@ -9,6 +9,7 @@ os.environ["KEYWARD_PLANE"] = "gateway"
 
 from django.conf import settings
 
+from config.cores import usable
 from config.gunicorn_common import logconfig_dict, on_starting, post_fork  # noqa: F401
 
 bind = [f"{settings.BIND}:{settings.GATEWAY_PORT}"]
@@ -19,7 +20,7 @@ if settings.METRICS_PORT:
 # Who can open the socket counts as a proxy that proved itself: this user and its group, nobody else.
 umask = 0o007
 worker_class = "config.gateway_worker.GatewayWorker"
-workers = max(2, os.cpu_count() or 2)
+workers = max(2, len(usable()) or os.cpu_count() or 2)
 timeout = 30
 graceful_timeout = 10
 # Longer than any proxy keeps an idle connection, so that it is the proxy that closes it.

@@ -19,6 +19,7 @@ import pytest
 
 from config import confinement
 from config.confinement import EmbeddedDatabaseError, home_of
+from config.cores import bind, usable
 from config.embedded import Cluster, serving
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,6 +118,20 @@ def test_a_killed_server_is_started_again_with_its_rows(folder: Path) -> None:
     cluster.leave()
 
 
+def test_a_server_is_not_kept_to_the_core_of_the_process_that_starts_it_again(folder: Path) -> None:
+    cores = usable()
+    cluster = Cluster(folder, fsync=False)
+    bind(0, cores[:1])
+    try:
+        cluster.join()
+        started = int((home_of(folder) / "data" / "postmaster.pid").read_text().split()[0])
+        assert sorted(os.sched_getaffinity(started)) == cores
+        assert usable() == cores[:1]
+    finally:
+        bind(0, cores)
+        cluster.leave()
+
+
 def test_a_process_number_that_was_given_to_another_does_not_mislead(folder: Path) -> None:
     cluster = Cluster(folder, fsync=False)
     cluster.join()
@@ -205,7 +220,7 @@ def test_an_ordinary_user_runs_it_too(folder: Path) -> None:
         shutil.copytree(package, checkout / package.name)
     shutil.copy(packages / "typing_extensions.py", checkout)
     os.chown(folder.parent, nobody.pw_uid, nobody.pw_gid)
-    python = next((python for python in (sys.executable, "/usr/bin/python3") if usable(python, checkout, nobody)), None)
+    python = next((python for python in (sys.executable, "/usr/bin/python3") if runs(python, checkout, nobody)), None)
     if python is None:
         pytest.skip("no Python of this version that the user nobody may run")
     process = subprocess.Popen(
@@ -253,7 +268,7 @@ def as_user(user: pwd.struct_passwd, checkout: Path) -> dict[str, object]:
     }
 
 
-def usable(python: str, checkout: Path, user: pwd.struct_passwd) -> bool:
+def runs(python: str, checkout: Path, user: pwd.struct_passwd) -> bool:
     try:
         done = subprocess.run(
             [python, "-c", "import config.embedded, psycopg"],
