@@ -34,35 +34,41 @@ BATCH_COLUMNS: dict[str, str] = {
     "user_agent": "text",
     "folded": "integer",
 }
-SEPARATOR, NULL = "\x1e", "\x1f"
+SEPARATOR = "\x1e"
 
 PARTITION_LOCK = 0x6B77_6C6F  # any constant of our own: one node at a time makes partitions
 
 
-def batch(guard: str, **more: str) -> str:
-    """A batch as a table of that name, without rows unless `guard` holds. Its parameters are one text for each of
-    BATCH_COLUMNS, and of `more` columns by their type: the column's values joined by SEPARATOR, NULL for no value; then
-    those of `guard`. Values hold no control characters."""
-    # Each unnested by itself, in step: as one function in FROM they would be gathered in a table first.
+def batch(guard: str, *more: str) -> str:
+    """A batch as a table of that name, without rows unless `guard` holds. Its parameters, the statement's first, are
+    one text for each of BATCH_COLUMNS and of `more` text columns, then those of `guard`. A column's text is its values
+    joined by SEPARATOR, or the value that all rows share; the first one's are always joined, because they count the
+    rows. Where there is no value it is empty. Values hold no control characters."""
+    kinds = BATCH_COLUMNS | dict.fromkeys(more, "text")
+    # Each unnested by itself, in step: as one function in FROM they would be gathered in a table first. One that ends
+    # before the others goes on as NULL; so a value that all rows share is taken apart, and sent, once.
+    apart = ", ".join(f"unnest(string_to_array(%s, E'\\x1e')) AS {name}" for name in kinds)
     columns = ", ".join(
-        f"unnest(string_to_array(%s, E'\\x1e', E'\\x1f')::{kind}[]) AS {name}"
-        for name, kind in (BATCH_COLUMNS | more).items()
+        _column(f"coalesce({name}, ${number})", name, kind) for number, (name, kind) in enumerate(kinds.items(), 1)
     )
-    return f"(SELECT {columns} WHERE {guard}) AS batch"
+    return f"(SELECT {columns} FROM (SELECT {apart} WHERE {guard}) AS apart) AS batch"
 
 
 def single(guard: str) -> str:
     """A batch of one row: its parameters are the values themselves, so that no columns need be taken apart."""
-    columns = ", ".join(f"%s::{kind} AS {name}" for name, kind in BATCH_COLUMNS.items())
+    columns = ", ".join(_column("%s::text", name, kind) for name, kind in BATCH_COLUMNS.items())
     return f"(SELECT {columns} WHERE {guard}) AS batch"
+
+
+def _column(value: str, name: str, kind: str) -> str:
+    return f"{value} AS {name}" if kind == "text" else f"nullif({value}, '')::{kind} AS {name}"
 
 
 def insert_statement(rows: str, **instead: str) -> str:
     """The statement that writes `rows`, which is a `batch`, or another table of its columns; `instead` is an expression
     over it in place of a column."""
-    # A lone empty value reads as no value.
-    values = {name: f"coalesce({name}, '')" if kind == "text" else name for name, kind in BATCH_COLUMNS.items()}
-    return f"INSERT INTO audit_call ({', '.join(values)}) SELECT {', '.join((values | instead).values())} FROM {rows}"
+    values = {name: instead.get(name, name) for name in BATCH_COLUMNS}
+    return f"INSERT INTO audit_call ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {rows}"
 
 
 def ensure_partitions(months_ahead: int = 3) -> list[str]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from audit.calls import BATCH_COLUMNS, NULL
+from audit.calls import BATCH_COLUMNS
 from keys.access import Decision, Key, Presented
 from keys.secrets import redact
 
 Row = tuple[str, ...]
 
-_NOBODY = (NULL, "", "", "", "", "f")
+_NOBODY = ("", "", "", "", "", "f")
 _COLUMNS = list(BATCH_COLUMNS)
 _API, _KEY, _REASON, _FOLDED = (_COLUMNS.index(name) for name in ("api", "key_id", "reason", "folded"))
-# What a folded row says where its calls differ.
-_DIFFERENT = tuple("" if kind == "text" else NULL for kind in BATCH_COLUMNS.values())
 
 
 def values(api_slug: str, presented: Presented | None, decision: Decision) -> Row:
@@ -37,7 +35,7 @@ def values(api_slug: str, presented: Presented | None, decision: Decision) -> Ro
         redact(call.path),
         call.query,
         "" if route is None else route.module,
-        NULL if call.client_address is None else str(call.client_address),
+        "" if call.client_address is None else str(call.client_address),
         "denied" if decision.reason else "allowed",
         decision.reason,
         decision.rule,
@@ -90,8 +88,6 @@ class Folding:
 
 
 def _one(rows: list[Row]) -> Row:
-    first = rows[0]
-    agreed = [value if len(set(column)) == 1 else different for value, column, different in
-              zip(first, zip(*rows, strict=True), _DIFFERENT, strict=True)]  # fmt: skip
-    agreed[0], agreed[_FOLDED] = first[0], str(len(rows))
+    agreed = [column[0] if len(set(column)) == 1 else "" for column in zip(*rows, strict=True)]
+    agreed[0], agreed[_FOLDED] = rows[0][0], str(len(rows))
     return tuple(agreed)

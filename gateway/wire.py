@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 
 class Statement:
-    """Prepared once a connection; behind a pooler, where nothing can be prepared, parsed each time. `%s` stands for a
-    parameter; parameters and results are text."""
+    """Prepared once a connection; behind a pooler, where nothing can be prepared, parsed each time. `%s` stands for the
+    next parameter, `$1` for the first; parameters and results are text."""
 
     def __init__(self, name: str, query: str) -> None:
         number = count(1)
@@ -51,12 +51,10 @@ class Wire:
         self.watchdog = Watchdog(patience, connection)
         self._listen()
 
-    async def execute(
-        self, statement: Statement, parameters: Sequence[bytes | None], then: Callable[[PGresult], T]
-    ) -> T:
+    async def execute(self, statement: Statement, parameters: Sequence[bytes], then: Callable[[PGresult], T]) -> T:
         """What `then` makes of the result, in the moment in which that is there: who waits here learns of it a turn of
         the event loop later. Raises what psycopg would."""
-        if b"\0" in b"".join(filter(None, parameters)):
+        if b"\0" in b"".join(parameters):
             # libpq would take it for the value's end.
             raise psycopg.DataError("PostgreSQL text cannot hold NUL")
         pgconn = self._pgconn

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.pq.abc import PGresult
 
 from audit import calls
-from audit.calls import NULL, SEPARATOR
+from audit.calls import SEPARATOR
 from gateway.rows import Row
 from gateway.wire import Statement
 from keys.access import REPLAYED, Proof
@@ -30,17 +30,17 @@ WRITE_ONE = Statement("write_one", f"{calls.insert_statement(calls.single(STILL)
 
 # The same for a batch in which calls bring nonces. Of two that bring the same one, in whatever processes, the second
 # waits for the first one's commit, finds the nonce used, and its row says so. Sorted: unsorted ones deadlock.
-USED = "nonce IS NOT NULL AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
+USED = "nonce <> '' AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
 INSERT = calls.insert_statement(
     "batch",
     decision=f"CASE WHEN {USED} THEN 'denied' ELSE decision END",
-    reason=f"CASE WHEN {USED} THEN '{REPLAYED}' ELSE coalesce(reason, '') END",
+    reason=f"CASE WHEN {USED} THEN '{REPLAYED}' ELSE reason END",
 )
 WRITE_ONCE = Statement(
     "write_once",
-    f"WITH batch AS MATERIALIZED (SELECT * FROM {calls.batch(STILL, nonce='text', until='bigint')}),"
-    " fresh AS (INSERT INTO gateway_nonce (key_id, nonce, until) SELECT key_id, nonce, to_timestamp(until) FROM batch"
-    " WHERE nonce IS NOT NULL ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce)"
+    f"WITH batch AS MATERIALIZED (SELECT * FROM {calls.batch(STILL, 'nonce', 'until')}),"
+    " fresh AS (INSERT INTO gateway_nonce (key_id, nonce, until) SELECT key_id, nonce, to_timestamp(until::bigint)"
+    " FROM batch WHERE nonce <> '' ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce)"
     f" {INSERT} RETURNING {NOW}, CASE WHEN reason = '{REPLAYED}' THEN request_id END",
 )
 # Kept a little longer than any process could take the call's time for now.
@@ -49,25 +49,30 @@ DELETE FROM gateway_nonce WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * CLOCK} seconds'
     ORDER BY until LIMIT 1000))
 """
-_SEPARATOR, _NULL = SEPARATOR.encode(), NULL.encode()
+_SEPARATOR = SEPARATOR.encode()
 
 
 def statement(
     rows: Sequence[Row], nonces: Sequence[Proof | None] | None, *, epoch: tuple[int, str], now: float
-) -> tuple[Statement, list[bytes | None]]:
+) -> tuple[Statement, list[bytes]]:
     """The one that writes all rows or none, and its parameters. `nonces`: for each row the proof whose nonce it uses
     up; None if no row does."""
     n, token = epoch
     guard = [str(n), token, repr(now)]
     if nonces is None and len(rows) == 1:
         # All at once, because each by itself costs more than it is.
-        values = SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
-        return WRITE_ONE, [None if value == _NULL else value for value in values]
-    columns = [SEPARATOR.join(column) for column in zip(*rows, strict=True)]
+        return WRITE_ONE, SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
+    first, *others = zip(*rows, strict=True)
     if nonces is not None:
-        columns.append(SEPARATOR.join(NULL if proof is None else proof.nonce for proof in nonces))
-        columns.append(SEPARATOR.join(NULL if proof is None else str(proof.until) for proof in nonces))
+        others.append(tuple("" if proof is None else proof.nonce for proof in nonces))
+        others.append(tuple("" if proof is None else str(proof.until) for proof in nonces))
+    columns = [SEPARATOR.join(first), *map(_joined, others)]
     return WRITE if nonces is None else WRITE_ONCE, [column.encode() for column in [*columns, *guard]]
+
+
+def _joined(column: Sequence[str]) -> str:
+    one = column[0]
+    return one if column.count(one) == len(column) else SEPARATOR.join(column)
 
 
 class Written(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.calls import BATCH_COLUMNS, NULL
+from audit.calls import BATCH_COLUMNS
 from gateway import rows
 from gateway.rows import Folding, Row, values
 from keys.access import INVALID_CREDENTIALS, Decision
@@ -29,7 +29,7 @@ def column(name: str, found: Row) -> str:
 
 def test_a_row_has_a_value_for_each_column():
     assert len(row()) == len(BATCH_COLUMNS)
-    assert (column("key_id", row()), column("account_id", row()), column("folded", row())) == ("", NULL, "1")
+    assert (column("key_id", row()), column("account_id", row()), column("folded", row())) == ("", "", "1")
 
 
 def test_up_to_a_hundred_each_has_its_own():
@@ -43,7 +43,7 @@ def test_above_that_they_share_one_which_says_what_all_agree_on():
     assert (list(written[:100]), len(written), strangers) == (batch[:100], 101, 130)
     folded = written[100]
     assert (column("request_id", folded), column("folded", folded)) == ("id-100", "30")
-    assert (column("query", folded), column("client_address", folded)) == ("", NULL)
+    assert (column("query", folded), column("client_address", folded)) == ("", "")
     same = {name for name in COLUMNS if column(name, folded) == column(name, batch[100])}
     assert set(COLUMNS) - same == {"query", "client_address", "folded"}
 
