@@ -87,13 +87,14 @@ class Table:
         return _marked(f"c.{name}", cell) if masking and column.masked else cell
 
     def _sheet(self, name: str, masking: bool) -> str:
-        """The cell's XML. Excel reads `_x0041_` as a letter, so that such text must say what it is; the ends of lines
-        are told in the same way, and what XML has no way to tell becomes U+FFFD."""
+        """Return the cell's XML as SQL. Excel reads `_x0041_` as a letter, so that the `_` of such text is escaped (its
+        last `_` may begin the next such text: a lookahead leaves it there); line ends are escaped in the same way, and
+        what XML cannot hold becomes U+FFFD."""
         column = self.columns[name]
         raw = f"({self._text(name)})::text"
         text = f"replace(replace({raw}, '&', '&amp;'), '<', '&lt;')"
         if column.people:
-            told = rf"regexp_replace({text}, '_(x[0-9A-Fa-f]{{4}}_)', '_x005F_\1', 'g')"
+            told = rf"regexp_replace({text}, '_(?=x[0-9A-Fa-f]{{4}}_)', '_x005F_', 'g')"
             told = f"replace(replace({told}, E'\\n', '_x000A_'), E'\\r', '_x000D_')"
             told = f"translate({told}, '{NOT_XML}', '{REPLACEMENT * len(NOT_XML)}')"
             text = f"CASE WHEN {raw} ~ '_x|[\n\r{NOT_XML}]' THEN {told} ELSE {text} END"

@@ -68,7 +68,8 @@ class Export:
         self._first = b""
 
     def begin(self) -> None:
-        """Make the first block, so that what a format cannot hold is known before anything is sent."""
+        """Make the first block, which may be empty, so that what a format cannot hold is known before anything is
+        sent."""
         self._first = next(self._stream)
 
     def __iter__(self) -> Iterator[bytes]:

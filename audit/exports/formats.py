@@ -1,4 +1,5 @@
-"""The bytes of a file in each format, in blocks. Every function is a generator that counts rows as it goes."""
+"""The bytes of a file in each format, in blocks, one at least. Every function is a generator that counts rows as it
+goes."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def csv(table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Count
 
 
 def jsonl(table: Table, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
-    """One JSON object a line."""
+    """Yield one JSON object a line; of no rows, an empty file."""
+    # There is no heading: without a block of its own a file without rows would be none at all.
+    yield b""
     hide = mask.hide_marked_json if mask else None
     yield from _copied(lambda cursor: table.jsonl(rows, cursor, masking=mask is not None), b"\n", hide, count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import subprocess
@@ -41,6 +42,9 @@ HOSTILE = [
     "a,b",
     "{}",
     "_x0041_",
+    "_x0041_x0042_",
+    "_x0041__x0042_x000A_x",
+    "__x005F_x0041_x0041_x0041",
     " a ",
     '"\\u0001x\\u0002"',
     "line\none",
@@ -94,6 +98,26 @@ def test_hostile_texts_come_back_as_they_were(client: Client, acme: Account) -> 
     cells = sheet(exported(client, format="xlsx"))
     place = cells[0].index("user_agent")
     assert sorted(row[place] for row in cells[1:]) == sorted(HOSTILE)
+
+
+@pytest.mark.parametrize("log", ["logs", "audit"])
+@pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
+def test_a_file_without_rows_is_delivered_before_its_end_is_recorded(
+    client: Client, acme: Account, log: str, format: str
+) -> None:
+    """ "There were no such calls" is an answer, too."""
+    response = client.post(f"/{log}/export/", {"format": format, "from": "2001-01-01T00:00", "to": "2001-01-02T00:00"})
+    assert response.status_code == 200
+    assert not selectors.events(acme.pk).filter(name__in=("export.finished", "export.incomplete")).exists()
+
+    content = b"".join(response.streaming_content)
+
+    finished = json.loads(selectors.events(acme.pk).get(name="export.finished").body)["data"]
+    assert (finished["rows"], finished["sha256"]) == (0, hashlib.sha256(content).hexdigest())
+    if format == "jsonl":
+        assert content == b""
+    else:
+        assert len(sheet(content) if format == "xlsx" else content.splitlines()) == 1
 
 
 def test_what_xml_cannot_hold_is_replaced_in_a_sheet_alone(client: Client, acme: Account) -> None:
