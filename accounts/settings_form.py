@@ -19,7 +19,14 @@ class SettingsForm(Refusing, ConfirmForm):
     """The confirmation is asked for only when numbers become readable; then the form is shown again with it."""
 
     name = forms.CharField(label="Account name", max_length=200)
-    mask_phone = forms.BooleanField(label="Mask phone numbers in logs and exports", required=False)
+    mask_phone = forms.BooleanField(
+        label="Mask phone numbers",
+        required=False,
+        help_text=(
+            "In the API logs and their exports; and in API calls with keys that have Mask Phone Number, which has no "
+            "effect while this is off."
+        ),
+    )
     mask_digits = forms.IntegerField(
         label="Digits to show", min_value=0, max_value=15, help_text="0 hides all of them.", initial=0
     )

@@ -8,12 +8,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from accounts.models import Account, User
 from keys.addresses import EXAMPLES, shown, width_warning
 from keys.apis.policy import Field, Policy
 from keys.apis.words import FLAGS, SETTINGS
+from keys.flags import needs_account_masking
 from keys.form_fields import ListsField, NetworksField, asked, choose
 from keys.models import IpList, Key, Module
 from keys.terms import (
@@ -118,7 +122,10 @@ class KeyForm(forms.Form):
     @property
     def warnings(self) -> list[str]:
         """What is probably not meant, though it may be; call when it is valid."""
-        return [warning for network in self.terms.networks if (warning := width_warning(network))]
+        wide = [warning for network in self.terms.networks if (warning := width_warning(network))]
+        if self.terms.mask_phone and needs_account_masking("mask_phone", self.offer.account):
+            wide.append(f"{self.rules.called('mask_phone')} is not in force while the account’s phone masking is off.")
+        return wide
 
     @property
     def latest(self) -> datetime | None:
@@ -221,7 +228,8 @@ class KeyForm(forms.Form):
                 own += " Without any, and without an IP list: any address."
         if setting in self.rules.settled and not note:
             note = self._settled_note(setting)
-        field.help_text = " ".join(text for text in (own, note) if text)
+        off = _masking_off() if needs_account_masking(setting, self.offer.account) else ""
+        field.help_text = format_html_join(" ", "{}", ((text,) for text in (own, note, off) if text))
 
     def _settled_note(self, setting: str) -> str:
         why = why_settled(setting, self.rules)
@@ -269,3 +277,13 @@ class KeyForm(forms.Form):
         self.fields["expiry"].initial = str(min(PRESELECTED_DAYS, longest or PRESELECTED_DAYS)) if must else "never"
         choices = [] if must else [("never", "Never")]
         return [*choices, *((str(days), words) for days, words in sorted(lifetimes.items())), ("date", "A date")]
+
+
+def _masking_off() -> SafeString:
+    """Return why Mask Phone Number has no effect now. The settings open in a new tab, so that what was typed stays."""
+    return format_html(
+        "<strong>Not in force now:</strong> the account’s phone masking is off. "
+        '<a href="{}#masking" target="_blank">Turn it on in the settings</a>'
+        '<span class="hush"> (opens in a new tab)</span>.',
+        reverse("settings"),
+    )

@@ -48,7 +48,9 @@ def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
     """All that a key's page shows, in a number of queries that does not grow with the keys."""
-    related = keys.select_related("api", "owner").prefetch_related("addresses", "ip_lists", "modules", "api__modules")
+    related = keys.select_related("api", "owner", "account").prefetch_related(
+        "addresses", "ip_lists", "modules", "api__modules"
+    )
     # A document may be megabytes, and every row would bring its own.
     related = related.defer("api__document")
     return with_use(with_status(related))

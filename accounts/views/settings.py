@@ -16,7 +16,7 @@ from accounts.settings_form import SettingsForm, preview
 from accounts.views.pages import account_to_change, answer, may_change, own_account, posted, status_of
 from audit.actor import NotConfirmed
 
-ASK = "This shows phone numbers that were masked, so it needs your confirmation."
+ASK = "This shows phone numbers that were masked, to API calls too, so it needs your confirmation."
 
 
 @needs(Permission.USERS_SEE)

@@ -25,6 +25,7 @@ from keys.admin.search import MOST_FOUND, found
 from keys.apis.policy import Policy
 from keys.apis.words import FLAGS
 from keys.filters import KeyFilter
+from keys.flags import NOT_IN_FORCE, format_flag
 from keys.models import Key
 from keys.selectors import STATUSES, for_page
 
@@ -154,7 +155,8 @@ class KeyAdmin(Exported):
     @display(description="Flags")
     def flags(self, key: Key) -> str:
         rules = Policy.read(key.api.policy)
-        return ", ".join(rules.called(flag) for flag in FLAGS if flag in rules.flags and getattr(key, flag)) or "None"
+        on = [flag for flag in FLAGS if flag in rules.flags and getattr(key, flag)]
+        return ", ".join(_named(rules.called(flag), format_flag(key, flag)) for flag in on) or "None"
 
     @display(description="Other settings")
     def settings(self, key: Key) -> str:
@@ -171,6 +173,10 @@ class KeyAdmin(Exported):
     @display(description="Last used from", empty_value="–")
     def last_used_from(self, key: Key) -> Any:
         return key.used_from  # type: ignore[attr-defined]
+
+
+def _named(label: str, state: str) -> str:
+    return f"{label} (not in force: the account’s phone masking is off)" if state == NOT_IN_FORCE else label
 
 
 def _link(route: str, pk: Any, text: str) -> SafeString:

@@ -14,6 +14,7 @@ from audit import charts
 from keys.about import last_events, lists_of
 from keys.addresses import shown, width_warning
 from keys.apis.policy import Field, Policy
+from keys.flags import NOT_IN_FORCE, format_flag
 from keys.models import Key
 from keys.views.pages import account_of, answer, found, may_change
 
@@ -29,9 +30,11 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "may_change": may_change(request),
         "may_see_log": has(request.user, Permission.LOG_SEE),
         "may_see_lists": has(request.user, Permission.IP_LISTS_SEE),
+        "may_see_settings": has(request.user, Permission.USERS_SEE),
         "rules": rules,
+        "not_in_force": NOT_IN_FORCE,
         "own": [(field.label, _value(key, field), field.kind) for field in rules.fields],
-        "flags": [(rules.called(flag), getattr(key, flag)) for flag in rules.flags],
+        "flags": [(rules.called(flag), format_flag(key, flag)) for flag in rules.flags],
         "labels": {setting: rules.called(setting) for setting in ("name", "addresses", "ip_lists", "expiry")},
         "entries": [(shown(entry.network), width_warning(entry.network)) for entry in key.addresses.all()],
         "ip_lists": lists_of(key),

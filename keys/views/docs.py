@@ -18,6 +18,7 @@ from keys.docs.examples import queries, signed_link, signed_request
 from keys.docs.page import first_call, headers, modules_described, recordings_link, request_link
 from keys.docs.refusals import refusals
 from keys.docs.samples import SECRET_VARIABLE, Kind, samples
+from keys.flags import NOT_IN_FORCE, format_flag
 from keys.models import Key
 from keys.policy import documented_to
 from keys.selectors import for_page
@@ -38,6 +39,11 @@ def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
         "info": document.get("info", {}),
         "link": link,
         "modules": modules,
+        "flags": {flag: format_flag(key, flag) for flag in rules.flags},
+        "not_in_force": NOT_IN_FORCE,
+        "mask_label": rules.called("mask_phone"),
+        "numbered": any(module.number is not None for module in rules.modules),
+        "may_call": any(module.routes for module in modules) or rules.unlisted_routes == "allow",
         "call": call,
         "kind": kind,
         "headers": headers(rules),
@@ -73,7 +79,7 @@ def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
 
 def _found(request: SignedIn, public_id: str) -> Key:
     """The key, if this user may read its docs; a deleted one is not there."""
-    key = for_page(documented_to(request.user)).select_related("account").filter(public_id=public_id).first()
+    key = for_page(documented_to(request.user)).filter(public_id=public_id).first()
     if key is None:
         raise Http404("There is no such key.")
     return key

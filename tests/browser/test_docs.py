@@ -82,14 +82,14 @@ def test_without_javascript_tabs_and_blocks_open_all_the_same(
     expect(plain_page.locator(".sample:visible code[data-sample]")).to_have_attribute("data-sample", "bash")
     plain_page.locator("summary", has_text="Detailed Reports").click()
     expect(plain_page.get_by_role("link", name="GET /calls", exact=True)).to_be_visible()
-    expect(plain_page.get_by_role("button", name="Print")).to_have_count(0)
+    expect(plain_page.get_by_role("button", name="Print to PDF")).to_have_count(0)
 
 
 def test_the_button_prints(page: Page, live_server: Any, alice: User, key: Key, sign_in: SignIn) -> None:
     page.add_init_script("window.print = () => { window.printed = true; }")
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/{key.public_id}/docs/")
-    page.get_by_role("button", name="Print").click()
+    page.get_by_role("button", name="Print to PDF").click()
     assert page.evaluate("window.printed")
 
 

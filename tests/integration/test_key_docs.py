@@ -222,7 +222,7 @@ class TestRequestLink:
     def test_a_host_that_nobody_named_is_said_to_be_made_up(self, client: Client, alice: User):
         page = docs(client, a_key_of("billing", alice).key)
 
-        assert "This host is made up" in page
+        assert "This host is a placeholder" in page
         assert "https://api.example.com/" in samples(page)["php"]
 
     def test_it_is_the_policys(self, client: Client, alice: User):
@@ -230,7 +230,7 @@ class TestRequestLink:
         page = docs(client, a_key_of("billing", alice).key)
 
         assert "<code>https://billing.acme.example</code>" in page
-        assert "made up" not in page
+        assert "a placeholder" not in page
         assert all("https://billing.acme.example/customers" in code for code in samples(page).values())
 
     def test_in_the_demo_it_is_where_the_proxies_of_deploy_listen(self, client: Client, alice: User):
@@ -238,7 +238,7 @@ class TestRequestLink:
 
         for slug in PRESETS:
             page = docs(client, a_key_of(slug, alice).key)
-            assert "made up" not in page
+            assert "a placeholder" not in page
             assert all("http://localhost:8080/" in code for code in samples(page).values())
         for example in ("nginx/keyward.conf", "caddy/Caddyfile", "haproxy/haproxy.cfg", "traefik/traefik.yaml"):
             assert re.search(r"(listen |bind |address: \"|^):?8080\b", (DEPLOY / example).read_text(), re.MULTILINE)
@@ -250,6 +250,45 @@ class TestRequestLink:
         api.save()
 
         assert "<code>https://eu.example/v2</code>" in docs(client, a_key_of("billing", alice).key)
+
+
+class TestRequest:
+    def test_it_is_a_whole_request_that_the_key_may_make(self, client: Client, alice: User):
+        ruled("lms-call-logic", request_link="https://lms.acme.example")
+        page = docs(client, a_key_of("lms-call-logic", alice, modules=frozenset({"summary-reports"})).key)
+
+        whole = "https://lms.acme.example/reports?menuItemId=102"
+        assert f'<dt>Request</dt><dd><a href="{whole}" rel="noreferrer noopener"><code>GET {whole}</code></a>' in page
+        assert "<dt>Base URL</dt><dd><code>https://lms.acme.example</code>" in page
+
+    def test_one_that_changes_something_has_its_body_and_is_no_link(self, client: Client, alice: User):
+        ruled("sip-caller", request_link="https://sip.acme.example")
+        page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"administrator"})).key)
+
+        whole = "POST https://sip.acme.example/v1/accounts/1/campaigns"
+        assert f"<dt>Request</dt><dd><code>{whole}</code>" in page
+        assert '<span class="muted">with the body</span> <code>{"name": ' in page
+
+    def test_a_key_that_may_call_nothing_has_none(self, client: Client, alice: User):
+        key = a_key_of("billing", alice).key
+        key.all_modules = False
+        key.save()
+        page = docs(client, key)
+
+        assert "<dt>Request</dt><dd>None: there is nothing that this API key may call.</dd>" in page.replace(
+            '<span class="muted">', ""
+        ).replace("</span></dd>", "</dd>")
+
+
+@pytest.mark.parametrize(
+    ("slug", "title"),
+    [("lms-call-logic", "Allowed menuItemId list"), ("lynx", "Allowed menuItemId list"), ("sip-caller", "Roles")],
+)
+def test_what_is_granted_is_called_as_the_api_counts_it(client: Client, alice: User, slug: str, title: str):
+    page = docs(client, a_key_of(slug, alice).key)
+
+    assert re.search(rf'<a href="#modules">\s*{title}\s*</a>', page)
+    assert re.search(rf'id="modules"><h2>\s*{title}\s*</h2>', page)
 
 
 class TestRecordings:

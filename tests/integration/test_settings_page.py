@@ -102,7 +102,7 @@ class TestSaving:
 
         page = text(client.get("/settings/"))
         assert "Save changes" not in page
-        assert "<dt>Phone masking</dt><dd>Off</dd>" in page
+        assert "Phone masking</dt><dd>Off, for API calls too" in page
         assert client.post("/settings/", filled_in()).status_code == 403
         acme.refresh_from_db()
         assert not acme.mask_phone

@@ -1,0 +1,20 @@
+"""Whether the flags of a key are in force: Mask Phone Number needs the account's phone masking, too."""
+
+from __future__ import annotations
+
+from accounts.models import Account
+from keys.models import Key
+
+NOT_IN_FORCE = "Yes, but not in force"
+
+
+def needs_account_masking(flag: str, account: Account) -> bool:
+    """Return whether the flag has no effect because the account's phone masking is off."""
+    return flag == "mask_phone" and not account.mask_phone
+
+
+def format_flag(key: Key, flag: str) -> str:
+    """Return the flag's state as pages say it: Yes, No, or NOT_IN_FORCE."""
+    if not getattr(key, flag):
+        return "No"
+    return NOT_IN_FORCE if needs_account_masking(flag, key.account) else "Yes"
