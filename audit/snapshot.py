@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 from django.conf import settings
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from psycopg import Cursor
+
+# After a replica that did not answer, this process reads the primary for so long before it asks the replica again.
+REPLICA_RETRY_SECONDS = 10.0
+logger = structlog.get_logger("keyward.replica")
+_away_until = 0.0
 
 
 def reading() -> str:
-    """The database that pages and exports of the logs read: a replica, where there is one. Decisions never do."""
-    return "replica" if "replica" in settings.DATABASES else "default"
+    """Return the database that pages and exports of the logs read: the replica, where there is one and it answers,
+    else the primary. Decisions never read a replica."""
+    global _away_until
+    if "replica" not in settings.DATABASES or is_replica_away():
+        return "default"
+    try:
+        # Also asks a connection that this request has not used yet whether it still works.
+        connections["replica"].cursor().close()
+    except (OperationalError, InterfaceError) as error:
+        connections["replica"].close()
+        _away_until = time.monotonic() + REPLICA_RETRY_SECONDS
+        logger.warning("the replica does not answer, reading the primary", detail=" ".join(str(error).split())[:200])
+        return "default"
+    return "replica"
+
+
+def is_replica_away() -> bool:
+    """Return whether there is a replica that did not answer this process a moment ago."""
+    return time.monotonic() < _away_until
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -12,13 +14,26 @@ from django.core.management import call_command
 
 def collect_static() -> None:
     """Run collectstatic unless every file is the one that was collected."""
-    stamp = Path(settings.STATIC_ROOT) / "collected"
-    present = _fingerprint()
-    if stamp.exists() and stamp.read_text(encoding="ascii") == present:
-        return
-    stamp.unlink(missing_ok=True)
-    call_command("collectstatic", verbosity=0, interactive=False)
-    stamp.write_text(present, encoding="ascii")
+    if not is_collected():
+        call_command("collectstatic", verbosity=0, interactive=False)
+
+
+def is_collected() -> bool:
+    """Return whether the files under STATIC_ROOT were collected from those of this version."""
+    stamp = _stamp()
+    return stamp.exists() and stamp.read_text(encoding="ascii") == _fingerprint()
+
+
+@contextmanager
+def stamping() -> Iterator[None]:
+    """Note, around a collection that succeeds, from which files it was made."""
+    _stamp().unlink(missing_ok=True)
+    yield
+    _stamp().write_text(_fingerprint(), encoding="ascii")
+
+
+def _stamp() -> Path:
+    return Path(settings.STATIC_ROOT) / "collected"
 
 
 def _fingerprint() -> str:

@@ -1,44 +1,110 @@
 """Configuration from the environment, read strictly: a value that is not understood stops the start.
 
-Every reader names the variable, the value (never a secret's) and what would be right. A secret may also come from a
-file: `NAME_FILE` holds its path.
+Each reader returns a usable placeholder for a value that it refuses and keeps the reason, so that `check` reports
+everything that is wrong at once: a line each, with the variable, the value (never a secret's) and what would be right.
+A secret may also come from a file: `NAME_FILE` holds its path.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
-from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
-from typing import Any, NoReturn
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import wraps
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
+
+from config.secret_strength import is_guessable, is_guessable_text
 
 KEY_BYTES = 32
 DEMO_BYTES = b"demo"
 DEMO_TEXT = "demo-"
 
 
+URLS = {
+    "db": "postgresql://user:password@host:5432/name",
+    "cache": "rediss://host:6379/0",
+    "email": "smtp+tls://user:password@host:587",
+}
+# A network of trusted proxies may not be wider in production: a client inside it chooses the address that is logged.
+MIN_PREFIX_LENGTH = {4: 8, 6: 7}
+# How alike an unknown name must be to a known one to be refused as a misspelling (difflib's ratio).
+MISSPELLING_RATIO = 0.85
+MIN_MISSPELLING_LENGTH = 8
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Reader = Callable[Concatenate["Environment", str, P], T]
+
+
 class Misconfigured(ImproperlyConfigured):
-    """A variable is missing or unreadable; the message is one line for the operator."""
+    """A variable is missing or unreadable; the message has a line for each problem, for the operator."""
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether an address to listen on can be reached from this machine alone."""
+    return ip_address(address).is_loopback
+
+
+def _reader(placeholder: Callable[[Any], Any]) -> Callable[[Reader[P, T]], Reader[P, T]]:
+    """Make a reader report what it refuses and return `placeholder(default)` in its stead."""
+
+    def decorate(read: Reader[P, T]) -> Reader[P, T]:
+        @wraps(read)
+        def reader(self: Environment, name: str, *args: P.args, **kwargs: P.kwargs) -> T:
+            with self.reporting():
+                return read(self, name, *args, **kwargs)
+            default = args[0] if args else kwargs.get("default")
+            return placeholder(default)
+
+        return reader
+
+    return decorate
+
+
+_as_default = _reader(lambda default: default)
 
 
 class Environment:
-    """Strict readers over `environ`; remembers which names it knows, so that misspelt ones can be refused."""
+    """Strict readers over `environ`; keep what they refuse, and which names they know so as to find misspelt ones."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, production: bool = False) -> None:
         self._environ = environ
         self._known: set[str] = set()
+        self.production = production
+        self.problems: list[str] = []
+
+    def check(self) -> None:
+        """Raise Misconfigured with everything that was refused, a line each."""
+        if self.problems:
+            raise Misconfigured("\n".join(dict.fromkeys(self.problems)))
+
+    def report(self, problem: str) -> None:
+        self.problems.append(problem)
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Keep a Misconfigured raised within as a problem instead of letting it end the start."""
+        try:
+            yield
+        except Misconfigured as error:
+            self.report(str(error))
 
     def text(self, name: str, default: str = "") -> str:
         """The value without surrounding space; empty counts as unset, as compose files write unset variables."""
         self._known.add(name)
         return self._environ.get(name, "").strip() or default
 
+    @_as_default
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         value = self.text(name, default)
         if value not in choices:
@@ -48,6 +114,7 @@ class Environment:
     def boolean(self, name: str, default: bool) -> bool:
         return self.choice(name, str(default).lower(), ("true", "false")) == "true"
 
+    @_as_default
     def number(self, name: str, default: int | None, low: int, high: int) -> int | None:
         value = self.text(name)
         if not value:
@@ -59,12 +126,14 @@ class Environment:
     def port(self, name: str, default: int) -> int:
         return self.number(name, default, 1, 65535) or default
 
+    @_as_default
     def matching(self, name: str, default: str, pattern: str, right: str, *, secret: bool = False) -> str:
         value = self.text(name, default)
         if value and not re.fullmatch(pattern, value):
             self.refuse(name, None if secret else value, right)
         return value
 
+    @_as_default
     def base_url(self, name: str, default: str) -> str:
         """Scheme, host and port, without a path or a trailing slash."""
         value = self.text(name, default)
@@ -79,6 +148,7 @@ class Environment:
             self.refuse(name, value, right)
         return f"{parts.scheme}://{parts.netloc}"
 
+    @_as_default
     def hosts(self, name: str, default: list[str]) -> list[str]:
         values = [piece.strip() for piece in self.text(name).split(",") if piece.strip()]
         for value in values:
@@ -86,28 +156,43 @@ class Environment:
                 self.refuse(name, value, "host names separated by commas, such as keys.example.com (no port, no *)")
         return values or default
 
-    def networks(self, name: str, *, allow_everything: bool) -> tuple[IPv4Network | IPv6Network, ...]:
+    @_as_default
+    def addresses(self, name: str, default: list[str]) -> list[str]:
+        """Return addresses to listen on, IPv4 and IPv6, without brackets."""
+        values = [piece.strip() for piece in self.text(name).split(",") if piece.strip()]
+        try:
+            parsed = [str(ip_address(value)) for value in values]
+        except ValueError:
+            self.refuse(name, ",".join(values), "addresses separated by commas, such as 127.0.0.1,::1 (no port)")
+        return list(dict.fromkeys(parsed)) or default
+
+    @_reader(lambda default: ())
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         networks = []
         for value in (piece.strip() for piece in self.text(name).split(",")):
-            if not value:
+            if not value or value == "none":
                 continue
             try:
-                network = ip_network(value)
+                networks.append(ip_network(value))
             except ValueError:
                 self.refuse(name, value, "addresses or ranges separated by commas, such as 10.0.0.5,192.0.2.0/24")
-            if network.prefixlen == 0 and not allow_everything:
-                self.refuse(name, value, "a narrower range in production: /0 would let every client choose its address")
-            networks.append(network)
+        if self.production:
+            self._refuse_wide(name, networks)
         return tuple(networks)
+
+    def _refuse_wide(self, name: str, networks: list[IPv4Network | IPv6Network]) -> None:
+        four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+        six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+        collapsed: list[IPv4Network | IPv6Network] = [*four, *six]
+        for network in collapsed:
+            narrowest = MIN_PREFIX_LENGTH[network.version]
+            if network.prefixlen < narrowest:
+                why = "whoever is inside a trusted range chooses the address that is checked and logged"
+                self.refuse(name, str(network), f"a range of /{narrowest} or narrower in production: {why}")
 
     def url(self, name: str, kind: str, default: str) -> dict[str, Any]:
         """A `kind` ("db", "cache" or "email") URL as Django's settings; its password is never repeated."""
         value = self.secret(name) or default
-        rights = {
-            "db": "postgresql://user:password@host:5432/name",
-            "cache": "rediss://host:6379/0",
-            "email": "smtp+tls://user:password@host:587",
-        }
         try:
             parsed: dict[str, Any] = getattr(Env, f"{kind}_url_config")(value)
         except (ValueError, TypeError, KeyError, AttributeError, ImproperlyConfigured):
@@ -115,10 +200,13 @@ class Environment:
         ok = bool(parsed)
         if kind == "db":
             ok = "postgresql" in parsed.get("ENGINE", "") and bool(parsed.get("NAME"))
-        if not ok:
-            self.refuse(name, None, f"a URL such as {rights[kind]}")
-        return parsed
+        if ok:
+            return parsed
+        with self.reporting():
+            self.refuse(name, None, f"a URL such as {URLS[kind]}")
+        return dict(getattr(Env, f"{kind}_url_config")(URLS[kind]))
 
+    @_reader(lambda default: "")
     def secret(self, name: str) -> str:
         """The value of `name`, or the content of the file that `NAME_FILE` names; empty when neither is set."""
         value, path = self.text(name), self.text(f"{name}_FILE")
@@ -127,11 +215,18 @@ class Environment:
         if not path:
             return value
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            with open(path, encoding="utf-8") as file:
+                others = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o007
+                value = file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             self.refuse(f"{name}_FILE", path, f"a readable text file ({reason})")
+        if others and self.production:
+            with self.reporting():
+                self.refuse(f"{name}_FILE", path, f"a file that other users cannot open (chmod o= {path})")
+        return value
 
+    @_reader(lambda default: {})
     def ring(self, name: str, value: str) -> dict[int, bytes]:
         """`2:base64,1:base64` as {2: key, 1: key}, newest (highest) first; keys are 32 bytes."""
         ring: dict[int, bytes] = {}
@@ -139,18 +234,23 @@ class Environment:
             number, colon, text = piece.partition(":")
             if not colon or not re.fullmatch(r"[1-9][0-9]{0,8}", number) or int(number) in ring:
                 self.refuse(name, None, "numbered keys, each number once: 2:base64,1:base64")
-            ring[int(number)] = self.key(name, text)
+            key = self.key(name, text)
+            if not key:
+                return {}
+            ring[int(number)] = key
         return dict(sorted(ring.items(), reverse=True))
 
+    @_reader(lambda default: b"")
     def key(self, name: str, value: str) -> bytes:
         try:
             key = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             key = b""
-        if len(key) != KEY_BYTES:
+        if len(key) != KEY_BYTES or (self.production and is_guessable(key)):
             self.refuse(name, None, f"base64 of {KEY_BYTES} random bytes (openssl rand -base64 {KEY_BYTES})")
         return key
 
+    @_reader(lambda default: {})
     def named_secrets(self, name: str, value: str) -> dict[str, str]:
         """`edge:secret,backup:secret` as a dict."""
         secrets: dict[str, str] = {}
@@ -161,6 +261,8 @@ class Environment:
                 self.refuse(name, None, "name:secret pairs, each name once, in small letters, digits and hyphens")
             if not re.fullmatch(r"[!-~]{16,200}", secret):
                 self.refuse(name, None, f"a secret of 16 to 200 printable characters without spaces for {label}")
+            if self.production and is_guessable_text(secret):
+                self.refuse(name, None, f"a random secret for {label} (openssl rand -hex 32)")
             secrets[label] = secret
         return secrets
 
@@ -169,11 +271,15 @@ class Environment:
         self._known.add(name)
 
     def refuse_unknown(self) -> None:
-        """A misspelt KEYWARD_ variable would silently leave its default in force."""
-        for name in sorted(self._environ):
-            if name.startswith("KEYWARD_") and name not in self._known:
-                known = ", ".join(sorted(n for n in self._known if n.startswith("KEYWARD_")))
-                raise Misconfigured(f"{name} is not a variable Keyward knows; it knows {known}.")
+        """Report names that are misspelt: their variable would silently keep its default."""
+        long = sorted(name for name in self._known if len(name) >= MIN_MISSPELLING_LENGTH)
+        for name in sorted(set(self._environ) - self._known):
+            alike = get_close_matches(name, long, n=1, cutoff=MISSPELLING_RATIO)
+            if alike:
+                self.report(f"{name} is not a variable Keyward knows: it must be {alike[0]}.")
+            elif name.startswith("KEYWARD_"):
+                ours = ", ".join(n for n in sorted(self._known) if n.startswith("KEYWARD_"))
+                self.report(f"{name} is not a variable Keyward knows; it knows {ours}.")
 
     def refuse(self, name: str, value: str | None, right: str) -> NoReturn:
         """`value` is None where it is or may hold a secret."""

@@ -14,6 +14,11 @@ logconfig_dict = settings.LOGGING | {
 }
 
 
+def listen(address: str, port: int) -> str:
+    """Return gunicorn's text for an address and a port; IPv6 stands in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def on_starting(server: Any) -> None:
     """The master ends with `manage.py serve`, if that started it; under another supervisor it lives by itself."""
     if settings.SUPERVISOR:

@@ -10,13 +10,15 @@ os.environ["KEYWARD_PLANE"] = "gateway"
 from django.conf import settings
 
 from config.cores import usable
-from config.gunicorn_common import logconfig_dict, on_starting, post_fork  # noqa: F401
+from config.gunicorn_common import listen, logconfig_dict, on_starting, post_fork  # noqa: F401
 
-bind = [f"{settings.BIND}:{settings.GATEWAY_PORT}"]
 if settings.GATEWAY_SOCKET:
-    bind.append(f"unix:{settings.GATEWAY_SOCKET}")
+    # Instead of the port: who may ask is then decided by the file's rights alone.
+    bind = [f"unix:{settings.GATEWAY_SOCKET}"]
+else:
+    bind = [listen(address, settings.GATEWAY_PORT) for address in settings.GATEWAY_BIND]
 if settings.METRICS_PORT:
-    bind.append(f"{settings.BIND}:{settings.METRICS_PORT}")
+    bind += [listen(address, settings.METRICS_PORT) for address in settings.METRICS_BIND]
 # Who can open the socket counts as a proxy that proved itself: this user and its group, nobody else.
 umask = 0o007
 worker_class = "config.gateway_worker.GatewayWorker"

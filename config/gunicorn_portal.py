@@ -8,9 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
-from config.gunicorn_common import logconfig_dict, on_starting, post_fork  # noqa: F401
+from config.gunicorn_common import listen, logconfig_dict, on_starting, post_fork  # noqa: F401
 
-bind = [f"{settings.BIND}:{settings.PORT}"]
+bind = [listen(address, settings.PORT) for address in settings.BIND]
 worker_class = "gthread"
 workers = 2
 threads = 8

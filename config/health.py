@@ -1,13 +1,101 @@
-"""Whether the portal lives and can work, for whoever supervises it."""
+"""Whether the portal lives and can work, for whoever supervises it; asked by any host name, and cheap however often."""
 
 from __future__ import annotations
 
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.access import public
+from audit.snapshot import is_replica_away
+from config.collected import is_collected
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+# One look at the database a second and process, whoever asks and however often.
+PROBE_SECONDS = 1.0
+# Sorting more than fits into memory writes a file: a disk without room is found before a change is lost.
+WRITES = """
+    SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, count(filling)
+    FROM (SELECT n, repeat('-', 200) AS filling FROM generate_series(1, 1000) AS n ORDER BY -n OFFSET 0) AS sorted
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """`refused` keeps the portal from working; `warnings` are worth a look and do not."""
+
+    refused: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class Probe:
+    """Share one answer among all who ask within PROBE_SECONDS; while one looks, the others get the answer before."""
+
+    def __init__(self, look: Callable[[], Readiness]) -> None:
+        self._look = look
+        self._looking = threading.Lock()
+        self._answer: Readiness | None = None
+        self._until = 0.0
+
+    def get(self) -> Readiness:
+        if self._answer is not None and time.monotonic() < self._until:
+            return self._answer
+        if not self._looking.acquire(blocking=self._answer is None):
+            assert self._answer is not None
+            return self._answer
+        try:
+            if self._answer is None or time.monotonic() >= self._until:
+                self._answer = self._look()
+                self._until = time.monotonic() + PROBE_SECONDS
+            return self._answer
+        finally:
+            self._looking.release()
+
+
+def look() -> Readiness:
+    """Ask the database what the portal needs of it."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL work_mem = '64kB'")
+            cursor.execute(WRITES)
+            read_only = cursor.fetchone()[0]
+            cursor.execute("SELECT app, name FROM django_migrations")
+            applied = set(cursor.fetchall())
+    except DatabaseError as error:
+        return Readiness(f"the database does not answer, or has no room: {str(error).splitlines()[0][:200]}")
+    if read_only:
+        return Readiness("the database is read-only")
+    if missing := sorted(_migrations() - applied):
+        first = ".".join(missing[0])
+        return Readiness(f"the schema is behind: {len(missing)} migrations are pending, the first is {first}")
+    if settings.PRODUCTION and not _static_files():
+        return Readiness("the static files are not collected")
+    return Readiness(warnings=("the replica does not answer: pages read the primary",) if is_replica_away() else ())
+
+
+@cache
+def _migrations() -> set[tuple[str, str]]:
+    return set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
+
+
+@cache
+def _static_files() -> bool:
+    """They were read when this process started."""
+    return is_collected()
+
+
+PROBE = Probe(look)
 
 
 @public("a supervisor has no user; it says nothing but that the process answers")
@@ -17,13 +105,23 @@ def live(request: HttpRequest) -> HttpResponse:
     return HttpResponse("live\n", content_type="text/plain")
 
 
-@public("a supervisor has no user; it says nothing but that the database answers")
+@public("a supervisor has no user; it says whether the portal can work, and nothing of anybody")
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return HttpResponse("the database does not answer\n", status=503, content_type="text/plain")
-    return HttpResponse("ready\n", content_type="text/plain")
+    answer = PROBE.get()
+    if answer.refused:
+        return HttpResponse(f"{answer.refused}\n", status=503, content_type="text/plain")
+    return HttpResponse("\n".join(["ready", *answer.warnings, ""]), content_type="text/plain")
+
+
+class HealthChecks:
+    """Answers health checks before anything asks for a known host name, a session or a user."""
+
+    VIEWS: ClassVar[dict[str, Callable[..., HttpResponseBase]]] = {"/health/live": live, "/health/ready": ready}
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.VIEWS.get(request.path_info, self.get_response)(request)

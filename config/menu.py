@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from accounts import policy
 from accounts.permissions import Permission
+from audit.snapshot import is_replica_away
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
 )
 
 
-def entries(request: HttpRequest) -> dict[str, list[Entry]]:
-    """Context processor: `menu`, for the user of this request."""
+def entries(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `menu`, for the user of this request, and whether the logs' replica is away."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"menu": []}
@@ -48,4 +50,4 @@ def entries(request: HttpRequest) -> dict[str, list[Entry]]:
         if any(policy.has(user, permission) for permission in permissions):
             here = request.path == url if url == "/" else request.path.startswith(url)
             shown.append(Entry(label, url, icon, here))
-    return {"menu": shown}
+    return {"menu": shown, "replica_away": is_replica_away()}

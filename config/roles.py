@@ -5,6 +5,7 @@ Run by `migrate` as the owner; it first takes all rights back, so that a right n
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -37,19 +38,7 @@ def grant() -> str | None:
         cursor.execute("SELECT current_user")
         if cursor.fetchone() == (role,):
             return None
-        existing = {
-            row[0]
-            for row in _rows(
-                cursor,
-                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')",
-            )
-        }
-        managed = set(owner.introspection.django_table_names(only_existing=True)) | {"django_migrations"}
-        managed |= {
-            cache["LOCATION"] for cache in settings.CACHES.values() if cache["BACKEND"].endswith("DatabaseCache")
-        }
-        rights = dict.fromkeys(managed, EVERYTHING) | LOGGED
-        rights["django_migrations"] = "SELECT"
+        rights, managed = _rights(cursor)
         who = sql.Identifier(role)
         statements = [
             sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(who),
@@ -59,7 +48,6 @@ def grant() -> str | None:
         statements += [
             sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(right), sql.Identifier("public", table), who)
             for table, right in sorted(rights.items())
-            if table in existing
         ]
         statements += [
             sql.SQL("GRANT USAGE, SELECT ON SEQUENCE {} TO {}").format(sql.Identifier("public", sequence), who)
@@ -67,6 +55,33 @@ def grant() -> str | None:
         ]
         cursor.execute(sql.SQL("; ").join(statements).as_string(cursor.connection))
     return role
+
+
+def list_missing_rights() -> list[str]:
+    """Return the rights that the application's own role should have and lacks, as `INSERT on audit_call`."""
+    with connections["default"].cursor() as cursor:
+        rights, _ = _rights(cursor)
+        # A right on columns counts as one on the table: which columns is compared by `audit_verify`.
+        wanted = [(table, right) for table, listed in rights.items() for right in re.findall("[A-Z]+", listed)]
+        statement = """
+            SELECT wanted."right" || ' on ' || wanted.name
+            FROM unnest(%s::text[], %s::text[]) AS wanted (name, "right")
+            WHERE NOT has_table_privilege(format('public.%%I', wanted.name), wanted."right")
+                AND (wanted."right" = 'DELETE'
+                    OR NOT has_any_column_privilege(format('public.%%I', wanted.name), wanted."right"))
+            ORDER BY 1
+        """
+        return [row[0] for row in _rows(cursor, statement, [list(names) for names in zip(*wanted, strict=True)])]
+
+
+def _rights(cursor: CursorWrapper) -> tuple[dict[str, str], set[str]]:
+    """Return the rights of the application's role on each table that is there, and the names that Django manages."""
+    statement = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+    existing = {row[0] for row in _rows(cursor, statement)}
+    managed = set(connections["maintenance"].introspection.django_table_names()) & existing | {"django_migrations"}
+    managed |= {cache["LOCATION"] for cache in settings.CACHES.values() if cache["BACKEND"].endswith("DatabaseCache")}
+    rights = dict.fromkeys(managed, EVERYTHING) | LOGGED | {"django_migrations": "SELECT"}
+    return {table: right for table, right in rights.items() if table in existing}, managed
 
 
 def application_role() -> str:

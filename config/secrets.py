@@ -10,6 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config.env import DEMO_BYTES, DEMO_TEXT, KEY_BYTES, Environment, Misconfigured
+from config.secret_strength import is_guessable_text
+
+# As Django's own check of SECRET_KEY has it.
+MIN_TEXT_LENGTH = 50
 
 
 def demo_key() -> str:
@@ -18,7 +22,7 @@ def demo_key() -> str:
 
 
 def demo_text() -> str:
-    return DEMO_TEXT + secrets.token_urlsafe(32)
+    return DEMO_TEXT + secrets.token_urlsafe(40)
 
 
 def private_folder(folder: Path) -> Path:
@@ -57,47 +61,69 @@ def kept(path: Path, make: Callable[[], str]) -> str:
 
 
 class Secrets:
-    """Reads each secret; in production an absent one, or one made by the demo, stops the start."""
+    """Reads each secret; in production an absent, weak or repeated one, or one made by the demo, stops the start."""
 
-    def __init__(self, env: Environment, *, production: bool, folder: Path) -> None:
+    def __init__(self, env: Environment, *, folder: Path) -> None:
         self._env = env
-        self._production = production
         self._folder = folder
+        self._seen: dict[bytes | str, str] = {}
 
     def ring(self, name: str) -> dict[int, bytes]:
         ring = self._env.ring(name, self._value(name, lambda: f"1:{demo_key()}"))
         for key in ring.values():
             self._refuse_demo(name, key.startswith(DEMO_BYTES))
+            self._refuse_repeated(name, key)
         return ring
 
     def key(self, name: str) -> bytes:
-        key = self._env.key(name, self._value(name, demo_key))
+        value = self._value(name, demo_key)
+        key = self._env.key(name, value) if value else b""
         self._refuse_demo(name, key.startswith(DEMO_BYTES))
+        self._refuse_repeated(name, key)
         return key
 
     def text(self, name: str) -> str:
         value = self._value(name, demo_text)
         self._refuse_demo(name, value.startswith(DEMO_TEXT))
-        if len(value) < 32:
-            self._env.refuse(name, None, "at least 32 random characters (openssl rand -base64 32)")
+        self._refuse_repeated(name, value)
+        weak = self._env.production and is_guessable_text(value)
+        if value and (len(value) < MIN_TEXT_LENGTH or weak) and not value.startswith(DEMO_TEXT):
+            with self._env.reporting():
+                self._env.refuse(name, None, f"at least {MIN_TEXT_LENGTH} random characters (openssl rand -base64 48)")
         return value
 
     def named(self, name: str) -> dict[str, str]:
         named = self._env.named_secrets(name, self._value(name, lambda: f"demo:{demo_text()}", required=False))
         for value in named.values():
             self._refuse_demo(name, value.startswith(DEMO_TEXT))
+            self._refuse_repeated(name, value)
         return named
 
     def _value(self, name: str, make: Callable[[], str], *, required: bool = True) -> str:
+        """Return the text of the secret; empty, and reported where it is required, when there is none."""
         value = self._env.secret(name)
         if value:
             return value
-        if not self._production:
-            return kept(self._folder / name.lower(), make)
-        if required:
-            raise Misconfigured(f"{name} is not set: production needs it (or {name}_FILE with the path of a file).")
+        if not self._env.production:
+            with self._env.reporting():
+                return kept(self._folder / name.lower(), make)
+            return make()
+        # A file that cannot be read has been reported already.
+        if required and not self._env.text(f"{name}_FILE"):
+            self._env.report(f"{name} is not set: production needs it (or {name}_FILE with the path of a file).")
         return ""
 
     def _refuse_demo(self, name: str, demo: bool) -> None:
-        if self._production and demo:
-            raise Misconfigured(f"{name} holds a secret that the demo made: production needs one of its own.")
+        if self._env.production and demo:
+            self._env.report(f"{name} holds a secret that the demo made: production needs one of its own.")
+
+    def _refuse_repeated(self, name: str, value: bytes | str) -> None:
+        """Each secret protects against the loss of another: one value in two places protects neither."""
+        if not self._env.production or not value:
+            return
+        other = self._seen.get(value)
+        if other == name:
+            self._env.report(f"{name} holds the same secret twice: each of its entries must have its own.")
+        elif other:
+            self._env.report(f"{name} holds a secret that {other} holds too: each must have its own.")
+        self._seen[value] = name

@@ -9,10 +9,12 @@ from typing import Any
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts.factors import must_enrol
+from accounts.session_store import SessionStore
 from accounts.sessions import BEGAN, SEEN, begin
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -22,6 +24,20 @@ BACKGROUND = "X-Background"
 
 # When it was last used is written at most this often, in seconds.
 STEP = 60
+
+
+class DigestedSessions(SessionMiddleware):
+    """Django's middleware with a cookie that is not the session's key (accounts/session_store.py)."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.session = SessionStore.from_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response = super().process_response(request, response)
+        cookie, session = response.cookies.get(settings.SESSION_COOKIE_NAME), request.session
+        if cookie is not None and cookie.value and isinstance(session, SessionStore) and session.cookie:
+            cookie.set(cookie.key, session.cookie, session.cookie)
+        return response
 
 
 class SessionLimits:

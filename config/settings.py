@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from config.env import Environment, Misconfigured
+from config.env import Environment, is_loopback
 from config.logs import logging
 from config.secrets import Secrets, private_folder
 
@@ -19,9 +19,13 @@ env = Environment(os.environ)
 # Mode and places
 
 KEYWARD_MODE = env.choice("KEYWARD_MODE", "demo", ("demo", "production"))
-PRODUCTION = KEYWARD_MODE == "production"
-VAR = private_folder(Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute())
+PRODUCTION = env.production = KEYWARD_MODE == "production"
+VAR = Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute()
+with env.reporting():
+    private_folder(VAR)
 DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 128 characters", secret=True)
+if PRODUCTION and DEMO_PASSWORD:
+    env.report("KEYWARD_DEMO_PASSWORD is set: production has no demo, and must not be given its password.")
 env.allow("KEYWARD_PASSWORD")
 # Set by `manage.py serve` for the servers it starts: its process number, with which they end.
 SUPERVISOR = env.number("KEYWARD_SUPERVISOR", None, 1, 2**22)
@@ -31,20 +35,32 @@ PORT = env.port("PORT", 8000)
 GATEWAY_PORT = env.port("GATEWAY_PORT", 8001)
 METRICS_PORT = env.number("METRICS_PORT", None, 1, 65535)
 GATEWAY_SOCKET = env.text("GATEWAY_SOCKET")
-# The demo is for this machine alone; in production a proxy, perhaps on another host, stands before both planes.
-BIND = "0.0.0.0" if PRODUCTION else "127.0.0.1"  # noqa: S104
+# A proxy that ends TLS stands before the portal; on another host it needs another address here.
+BIND = env.addresses("BIND", ["127.0.0.1"])
+GATEWAY_BIND = env.addresses("GATEWAY_BIND", ["127.0.0.1"])
+METRICS_BIND = env.addresses("METRICS_BIND", ["127.0.0.1"])
 BASE_URL = env.base_url("BASE_URL", f"http://localhost:{PORT}")
 HTTPS = BASE_URL.startswith("https://")
+if PRODUCTION and not HTTPS and not all(is_loopback(address) for address in BIND):
+    env.report(
+        f"BIND {','.join(BIND)} would serve passwords and sessions in clear: it must be a loopback address, or "
+        f"BASE_URL {BASE_URL!r} an https:// one, served by a proxy that ends TLS."
+    )
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
-if PRODUCTION and not ALLOWED_HOSTS:
-    raise Misconfigured("ALLOWED_HOSTS is not set: production needs the portal's host names, such as keys.example.com.")
-TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", allow_everything=not PRODUCTION)
+if PRODUCTION and not env.text("ALLOWED_HOSTS"):
+    env.report("ALLOWED_HOSTS is not set: production needs the portal's host names, such as keys.example.com.")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+if PRODUCTION and not env.text("TRUSTED_PROXIES"):
+    env.report(
+        "TRUSTED_PROXIES is not set: production needs the addresses of the proxies in front of the portal, such as "
+        "127.0.0.1 (without it every user has the proxy's address), or none where clients connect directly."
+    )
 if len({PORT, GATEWAY_PORT, METRICS_PORT}) != 3:
-    raise Misconfigured(f"PORT {PORT}, GATEWAY_PORT {GATEWAY_PORT} and METRICS_PORT {METRICS_PORT} must differ.")
+    env.report(f"PORT {PORT}, GATEWAY_PORT {GATEWAY_PORT} and METRICS_PORT {METRICS_PORT} must differ.")
 
 # Secrets
 
-secrets = Secrets(env, production=PRODUCTION, folder=VAR / "secrets")
+secrets = Secrets(env, folder=VAR / "secrets")
 SECRET_KEY = secrets.text("SECRET_KEY")
 TOKEN_PEPPERS = secrets.ring("TOKEN_PEPPERS")
 # Those of revealable tokens are the portal's alone: a gateway that was broken into cannot open one.
@@ -93,9 +109,10 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.ConstantPolicy",
+    "config.health.HealthChecks",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.sessions.DigestedSessions",
     "config.sessions.SessionLimits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -186,7 +203,15 @@ else:
 
 # Mail
 
-EMAIL = env.url("EMAIL_URL", "email", "consolemail://")
+# In the demo mail is printed; so would be, in production, every link that resets a password.
+CONSOLE = "consolemail://"
+EMAIL = env.url("EMAIL_URL", "email", CONSOLE)
+UNDELIVERED = ("console", "dummy", "locmem")
+if PRODUCTION and not GATEWAY and EMAIL["EMAIL_BACKEND"].split(".")[-2] in UNDELIVERED:
+    env.report(
+        "EMAIL_URL is not set to a mail server: production needs one, such as smtp+tls://user:password@host:587, for "
+        "invitations, password resets and notices."
+    )
 EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]
 EMAIL_HOST, EMAIL_PORT = EMAIL["EMAIL_HOST"] or "localhost", EMAIL["EMAIL_PORT"] or 25
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"] or "", EMAIL["EMAIL_HOST_PASSWORD"] or ""
@@ -227,6 +252,7 @@ PASSWORD_RESET_TIMEOUT = 3600
 
 # Sessions, cookies, headers
 
+SESSION_ENGINE = "accounts.session_store"
 # However much a session is used, and without being used.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_IDLE_SECONDS = 30 * 60
@@ -288,4 +314,10 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",
 ]
 
+if GATEWAY:
+    # The portal's own; a gateway that is started with them in its environment does not read them.
+    for name in ("SEALING_KEYS", "CHECKPOINT_KEY", "EMAIL_URL"):
+        env.allow(name)
+        env.allow(f"{name}_FILE")
 env.refuse_unknown()
+env.check()

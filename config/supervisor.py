@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import structlog
-
-from config.env import Misconfigured
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 70.0
@@ -64,25 +62,35 @@ class Failed(Exception):
     """A plane cannot run; the message is one line."""
 
 
-def refuse_taken_port(variable: str, host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Misconfigured(
-                f"{variable} {port} is not free ({error.strerror}): stop what uses it, or set {variable} to another."
-            ) from error
+def find_taken_port(variable: str, addresses: Sequence[str], port: int) -> str | None:
+    """Return what is wrong with listening on `port` of `addresses`, or None."""
+    for address in addresses:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                advice = f"stop what uses it, or set {variable} to another."
+                if error.errno == errno.EADDRNOTAVAIL:
+                    advice = f"this machine has no address {address}."
+                return f"{variable} {port} is not free on {address} ({error.strerror}): {advice}"
+    return None
 
 
-def answers(url: str, timeout: float = 2.0) -> bool:
-    """Whether something answers at `url`, but for saying that it cannot. Refusing the name it is asked by will do."""
+def is_ready(place: tuple[str, int] | str, timeout: float = 0.5) -> bool:
+    """Return whether the plane that listens at `place`, an address and a port or a socket's path, can work."""
+    asked = HTTPConnection("localhost", timeout=timeout)
     try:
-        with urlopen(url, timeout=timeout):  # noqa: S310 - the URLs are our own
-            return True
-    except HTTPError as error:
-        return error.code != HTTPStatus.SERVICE_UNAVAILABLE
-    except (URLError, OSError):
+        with contextlib.closing(asked):
+            if isinstance(place, str):
+                asked.sock = socket.socket(socket.AF_UNIX)
+                asked.sock.settimeout(timeout)
+                asked.sock.connect(place)
+            else:
+                asked.sock = socket.create_connection(place, timeout)
+            asked.request("GET", "/health/ready")
+            return asked.getresponse().status == HTTPStatus.OK
+    except (HTTPException, OSError):
         return False
 
 

@@ -135,6 +135,15 @@ def _emptied() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _sessions() -> Iterator[None]:
+    from tests.sessions import patch_client
+
+    with pytest.MonkeyPatch.context() as patched:
+        patch_client(patched)
+        yield
+
+
 # What an installation has from the first: emptying takes it away.
 FROM_THE_FIRST = ("keys_api", "keys_module", "keys_route")
 _kept: dict[str, bytes] = {}

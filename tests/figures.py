@@ -40,6 +40,10 @@ PROMISES = {
     "23": "Several hosts keep the same promises",
     "24": "Planted faults turn the gates red",
     "25": "The list of a hundred thousand keys is as quick as that of a thousand",
+    "26": "Tampering by the database's owner or the application's role is found or refused",
+    "27": "Digests prove an account's records with a public key alone",
+    "28": "Unauthenticated load stops nobody",
+    "29": "A wrong configuration does not start",
 }
 _said: dict[str, list[str]] = {}
 _failed: set[str] = set()

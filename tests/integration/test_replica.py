@@ -17,6 +17,7 @@ from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.models import Event
 from audit.record import record
+from audit.snapshot import is_replica_away
 from config.postgres.parameters import conninfo
 from tests.databases import new_database
 from tests.keys_made import a_billing_key
@@ -153,3 +154,36 @@ def test_decisions_are_made_on_the_primary(replica: Heard, monkeypatch: pytest.M
     asked = runpy.run_module("config.gateway")["application"]["conninfo"]
     assert asked == conninfo("default")
     assert asked != conninfo("replica")
+
+
+AWAY = "The replica of the logs does not answer."
+
+
+@pytest.mark.parametrize("path", ["/logs/", "/audit/", "/"])
+def test_without_its_replica_a_page_reads_the_primary_and_says_so(
+    acme: Account, client: Client, replica: Heard, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    assert AWAY not in client.get(path).content.decode()
+    monkeypatch.setattr("audit.snapshot._away_until", 0.0)
+    connections["replica"].close()
+    connections["replica"].settings_dict["HOST"] = "/nowhere"
+    page = client.get(path)
+    assert (page.status_code, AWAY in client.get(path).content.decode()) == (200, True)
+    # Nobody waits for it again in the next seconds; then it is asked, and read once it is back.
+    assert is_replica_away()
+    connections["replica"].settings_dict["HOST"] = connections["default"].settings_dict["HOST"]
+    monkeypatch.setattr("audit.snapshot._away_until", 0.0)
+    replica.statements.clear()
+    assert AWAY not in client.get(path).content.decode()
+    assert replica.of(LOGS + TRAIL)
+
+
+def test_an_export_without_its_replica_reads_the_primary(
+    acme: Account, client: Client, replica: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.snapshot._away_until", 0.0)
+    connections["replica"].close()
+    connections["replica"].settings_dict["HOST"] = "/nowhere"
+    stream = client.post("/logs/export/", {"format": "csv"}).streaming_content
+    assert sum(block.count(b"\n") for block in stream) > 20_000
+    monkeypatch.setattr("audit.snapshot._away_until", 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.test import Client
 
@@ -48,9 +49,21 @@ def test_the_key_that_one_came_with_is_worthless_after_sign_in(client: Client, a
 def test_the_session_is_in_the_database_and_its_cookie_is_for_the_browser_alone(inside: Client) -> None:
     cookie = inside.cookies["session"]
 
-    assert Session.objects.filter(session_key=cookie.value).exists()
+    assert Session.objects.filter(session_key=inside.session.session_key).exists()
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
     assert cookie["max-age"] == ""
+
+
+def test_what_the_database_keeps_of_a_session_signs_nobody_in(inside: Client) -> None:
+    kept = {*Session.objects.values_list("session_key", flat=True)}
+    kept |= {*UserSession.objects.values_list("session_key", flat=True)}
+    assert inside.session.session_key in kept
+    assert inside.cookies["session"].value not in kept
+    stolen = Client()
+    for key in kept:
+        stolen.cookies["session"] = key
+        assert not is_in(stolen)
+    assert is_in(inside)
 
 
 def test_deactivating_ends_every_session_at_once(inside: Client, alice: User) -> None:

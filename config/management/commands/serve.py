@@ -11,14 +11,13 @@ import structlog
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError, connections
+from django.db import OperationalError, connections
 
-from config import demo
+from config import demo, preflight
 from config.collected import collect_static
 from config.env import Misconfigured
 from config.postgres.base import embedded
-from config.supervisor import ROOT, Failed, Stopped, Supervisor, answers, refuse_taken_port, stop_signals
-from keys.services import resealing
+from config.supervisor import ROOT, Failed, Stopped, Supervisor, is_ready, stop_signals
 
 MAINTAIN_SECONDS = 3600.0
 logger = structlog.get_logger("keyward.serve")
@@ -43,15 +42,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _serve(self, *, prepare: bool) -> None:
-        refuse_taken_port("PORT", settings.BIND, settings.PORT)
-        refuse_taken_port("GATEWAY_PORT", settings.BIND, settings.GATEWAY_PORT)
-        if settings.METRICS_PORT:
-            refuse_taken_port("METRICS_PORT", settings.BIND, settings.METRICS_PORT)
         if prepare:
             self._prepare()
         # A database that does not answer ends the start with one line (manage.py).
-        connections["default"].ensure_connection()
-        self._refuse_other_secrets()
+        if problems := preflight.list_problems():
+            raise Misconfigured("\n".join(problems))
         for connection in connections.all():
             connection.close()
         self._hold_database()
@@ -64,17 +59,6 @@ class Command(BaseCommand):
                 self._maintain.terminate()
                 self._maintain.wait()
 
-    def _refuse_other_secrets(self) -> None:
-        """With another pepper every call would be refused, and with other keys no token could be read again."""
-        try:
-            lines = resealing.unreadable()
-        except ProgrammingError as error:
-            raise Misconfigured(
-                "The database's tables are not those of this version: run manage.py migrate."
-            ) from error
-        if lines:
-            raise Misconfigured(" ".join(lines))
-
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         collect_static()
@@ -82,13 +66,13 @@ class Command(BaseCommand):
             demo.load()
 
     def _ready(self) -> bool:
-        return all(
-            answers(f"http://127.0.0.1:{port}/health/ready", 0.5) for port in (settings.PORT, settings.GATEWAY_PORT)
-        )
+        gateway = settings.GATEWAY_SOCKET or (settings.GATEWAY_BIND[0], settings.GATEWAY_PORT)
+        return all(is_ready(place) for place in ((settings.BIND[0], settings.PORT), gateway))
 
     def _announce(self) -> None:
         self.stdout.write(f"Portal: {settings.BASE_URL}")
-        self.stdout.write(f"Gateway: http://localhost:{settings.GATEWAY_PORT}")
+        port = f"http://localhost:{settings.GATEWAY_PORT}"
+        self.stdout.write(f"Gateway: {settings.GATEWAY_SOCKET or port}")
         for line in demo.lines():
             self.stdout.write(line)
         self.stdout.write("Ready")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ def test_a_whole_installation_has_nothing_to_say(tmp_path: Path) -> None:
     environ = production() | {
         "DATABASE_URL": "postgresql://app:x@db.example/keyward",
         "MAINTENANCE_DATABASE_URL": "postgresql://owner:x@db.example/keyward",
-        "GATEWAY_SECRETS": "nginx:0123456789abcdef0123456789abcdef",
+        "GATEWAY_SECRETS": f"nginx:{secrets.token_hex(32)}",
     }
     assert check(tmp_path, **environ) == "System check identified no issues (3 silenced).\n"
 

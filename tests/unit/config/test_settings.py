@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import os
+import runpy
 import secrets
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from config.env import Misconfigured
 
 ROOT = Path(__file__).resolve().parents[3]
 READ = "from django.conf import settings; print(settings.KEYWARD_MODE, settings.SECRET_KEY)"
@@ -34,6 +38,8 @@ def production() -> dict[str, str]:
         "CHECKPOINT_KEY": key(),
         "ALLOWED_HOSTS": "keys.example.com",
         "BASE_URL": "https://keys.example.com",
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "EMAIL_URL": "smtp+tls://keyward:x@mail.example.com:587",
         **rings,
     }
 
@@ -66,11 +72,8 @@ def test_production_refuses_what_the_demo_made(name: str, tmp_path: Path) -> Non
     ("environ", "said"),
     [
         ({"PORT": "eighty"}, "PORT 'eighty' is not usable"),
-        ({"KEYWARD_MODE": "prod"}, "KEYWARD_MODE 'prod' is not usable"),
         ({"PORT": "9000", "GATEWAY_PORT": "9000"}, "must differ"),
-        ({"KEYWARD_MDOE": "demo"}, "KEYWARD_MDOE is not a variable"),
         ({"TOKEN_PEPPERS": "1:hunter2"}, "TOKEN_PEPPERS is not usable"),
-        ({"KEYWARD_VAR": "/proc/nowhere"}, "KEYWARD_VAR '/proc/nowhere' is not usable"),
         ({"KEYWARD_DEMO_PASSWORD": "short"}, "KEYWARD_DEMO_PASSWORD is not usable"),
     ],
 )
@@ -80,6 +83,99 @@ def test_a_bad_value_stops_the_start_with_one_line(environ: dict[str, str], said
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert "hunter2" not in done.stderr
+
+
+ZEROS = base64.b64encode(bytes(32)).decode()
+ONE = key()
+WRONG = [
+    ({"KEYWARD_MODE": "prod"}, "KEYWARD_MODE 'prod' is not usable"),
+    ({"PORT": "eighty"}, "PORT 'eighty'"),
+    ({"GATEWAY_PORT": "70000"}, "GATEWAY_PORT '70000'"),
+    ({"METRICS_PORT": "0"}, "METRICS_PORT '0'"),
+    ({"BIND": "keys.example.com"}, "BIND 'keys.example.com'"),
+    ({"GATEWAY_BIND": "127.0.0.1:80"}, "GATEWAY_BIND '127.0.0.1:80'"),
+    ({"METRICS_BIND": "[::1]"}, "METRICS_BIND '[::1]'"),
+    ({"BIND": "0.0.0.0", "BASE_URL": "http://keys.example.com"}, "BIND 0.0.0.0 would serve passwords"),
+    ({"BIND": "::", "BASE_URL": "http://keys.example.com"}, "BIND :: would serve passwords"),
+    ({"BASE_URL": "keys.example.com"}, "BASE_URL 'keys.example.com'"),
+    ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set"),
+    ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS '*'"),
+    ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES is not set"),
+    ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES '0.0.0.0/0'"),
+    ({"TRUSTED_PROXIES": "0.0.0.0/1,128.0.0.0/1"}, "TRUSTED_PROXIES '0.0.0.0/0'"),
+    ({"TRUSTED_PROXIES": "the-proxy"}, "TRUSTED_PROXIES 'the-proxy'"),
+    ({"SECRET_KEY": "x" * 60}, "SECRET_KEY is not usable"),
+    ({"SECRET_KEY": secrets.token_urlsafe(24)}, "SECRET_KEY is not usable"),
+    ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+    ({"TOKEN_PEPPERS": f"1:{ZEROS}"}, "TOKEN_PEPPERS is not usable"),
+    ({"TOKEN_PEPPERS": ""}, "TOKEN_PEPPERS is not set"),
+    ({"SEALING_KEYS": f"1:{ZEROS}"}, "SEALING_KEYS is not usable"),
+    ({"SEALING_KEYS": f"1:{ONE}", "SIGNING_KEYS": f"1:{ONE}"}, "SIGNING_KEYS holds a secret that SEALING_KEYS holds"),
+    ({"SIGNING_KEYS": f"2:{ONE},1:{ONE}"}, "SIGNING_KEYS holds the same secret twice"),
+    ({"SIGNING_KEYS": "2:short"}, "SIGNING_KEYS is not usable"),
+    ({"AUDIT_KEYS": base64.b64encode(bytes(range(32))).decode()}, "AUDIT_KEYS is not usable"),
+    ({"AUDIT_KEYS": f"1:{base64.b64encode(b'correct horse battery staple 123').decode()}"}, "AUDIT_KEYS is not usable"),
+    ({"CHECKPOINT_KEY": ONE, "AUDIT_KEYS": f"7:{ONE}"}, "CHECKPOINT_KEY holds a secret that AUDIT_KEYS holds"),
+    ({"CHECKPOINT_KEY_FILE": "/nowhere", "CHECKPOINT_KEY": ""}, "CHECKPOINT_KEY_FILE '/nowhere'"),
+    (
+        {"GATEWAY_SECRETS": "nginx:aaaaaaaaaaaaaaaa"},
+        "GATEWAY_SECRETS is not usable: it must be a random secret",
+    ),
+    ({"GATEWAY_SECRETS": "nginx:CHANGE-ME-0123-4567-89ab"}, "GATEWAY_SECRETS is not usable"),
+    ({"GATEWAY_SECRETS": f"a:{ONE},b:{ONE}"}, "GATEWAY_SECRETS holds the same secret twice"),
+    ({"GATEWAY_SECRETS": secrets.token_hex(16)}, "GATEWAY_SECRETS is not usable: it must be name:secret"),
+    ({"EMAIL_URL": ""}, "EMAIL_URL is not set to a mail server"),
+    ({"EMAIL_URL": "consolemail://"}, "EMAIL_URL is not set to a mail server"),
+    ({"EMAIL_URL": "mail.example.com"}, "EMAIL_URL is not usable"),
+    ({"DATABASE_URL": "mysql://root@db/keyward"}, "DATABASE_URL is not usable"),
+    ({"REPLICA_DATABASE_URL": "postgresql://db"}, "REPLICA_DATABASE_URL is not usable"),
+    ({"CACHE_URL": "carrierpigeon://"}, "CACHE_URL is not usable"),
+    ({"PGBOUNCER": "yes"}, "PGBOUNCER 'yes'"),
+    ({"TOKEN_PREFIX": "Acme!"}, "TOKEN_PREFIX 'Acme!'"),
+    ({"LOG_RETENTION_DAYS": "0"}, "LOG_RETENTION_DAYS '0'"),
+    ({"KEY_MAX_LIFETIME_DAYS": "forever"}, "KEY_MAX_LIFETIME_DAYS 'forever'"),
+    ({"KEYWARD_DEMO_PASSWORD": "a demo password"}, "KEYWARD_DEMO_PASSWORD is set"),
+    ({"KEYWARD_VAR": "/proc/nowhere"}, "KEYWARD_VAR '/proc/nowhere' is not usable"),
+    ({"LOG_RETENTION_DAY": "3"}, "LOG_RETENTION_DAY is not a variable Keyward knows: it must be LOG_RETENTION_DAYS"),
+    ({"GATEWAY_SECRET": "x"}, "GATEWAY_SECRET is not a variable Keyward knows: it must be GATEWAY_SECRETS"),
+    ({"KEYWARD_MDOE": "demo"}, "KEYWARD_MDOE is not a variable Keyward knows"),
+]
+
+
+def problems(environ: dict[str, str], var: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What reading the settings in that environment reports, a line each; the tests' own settings are not touched."""
+    with monkeypatch.context() as patched:
+        for name in list(os.environ):
+            patched.delenv(name)
+        for name, value in ({"PATH": "/bin", "KEYWARD_VAR": str(var)} | environ).items():
+            patched.setenv(name, value)
+        try:
+            runpy.run_path(str(ROOT / "config" / "settings.py"))
+        except Misconfigured as error:
+            return str(error).splitlines()
+    return []
+
+
+@pytest.mark.quality(29)
+def test_each_of_many_wrong_configurations_gets_its_line_and_all_of_them_in_one_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None]
+) -> None:
+    good = production()
+    assert problems(good, tmp_path, monkeypatch) == []
+    together: dict[str, str] = {}
+    at_once = []
+    for environ, said in WRONG:
+        lines = problems(good | environ, tmp_path, monkeypatch)
+        # A value that is not read is not there for what compares it with another: one line more is right.
+        assert [line for line in lines if line.startswith(said)], (environ, lines)
+        assert len(lines) == 1 or "KEYWARD_MODE" in environ, (environ, lines)
+        if not set(environ) & set(together) and "KEYWARD_MODE" not in environ and "KEYWARD_VAR" not in environ:
+            together |= environ
+            at_once.append(said)
+    lines = problems(good | together, tmp_path, monkeypatch)
+    missing = [said for said in at_once if not any(line.startswith(said) for line in lines)]
+    assert missing == []
+    figure(f"{len(WRONG)} wrong configurations, a line each; {len(at_once)} of them named in one start")
 
 
 def test_an_unreachable_database_stops_a_command_with_one_line(tmp_path: Path) -> None:

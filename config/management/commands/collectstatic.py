@@ -1,0 +1,16 @@
+"""`collectstatic` with a note of what was collected, by which `serve` recognises files of another version."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+from django.contrib.staticfiles.management.commands import collectstatic
+
+from config.collected import stamping
+
+
+class Command(collectstatic.Command):
+    def collect(self) -> dict[str, Any]:
+        with nullcontext() if self.dry_run else stamping():
+            return super().collect()

@@ -1,0 +1,102 @@
+"""The portal's health checks: by any host name, without a session, one look a second, and the truth."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+from config import health
+from config.health import WRITES, Probe, Readiness, look
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Forget what was found before."""
+    return lambda: monkeypatch.setattr(health, "PROBE", Probe(look))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("host", ["192.0.2.7", "10.0.0.1:8000", "anything.example", "[2001:db8::1]"])
+def test_health_is_answered_by_any_host_name(client: Client, host: str, probe: Callable[[], None]) -> None:
+    probe()
+    assert client.get("/health/live", headers={"host": host}).status_code == 200
+    answer = client.get("/health/ready", headers={"host": host})
+    assert (answer.status_code, answer.content) == (200, b"ready\n")
+    assert answer.headers["Cache-Control"].startswith("max-age=0")
+    assert "Content-Security-Policy" in answer.headers
+    assert client.get("/", headers={"host": host}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_a_schema_behind_is_not_ready(client: Client, probe: Callable[[], None], monkeypatch: Any) -> None:
+    probe()
+    monkeypatch.setattr(health, "_migrations", lambda: {("keys", "0099_to_come"), ("keys", "0001_initial")})
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.content == b"the schema is behind: 1 migrations are pending, the first is keys.0099_to_come\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_database_is_not_ready(client: Client, probe: Callable[[], None]) -> None:
+    probe()
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        try:
+            assert client.get("/health/ready").content == b"the database is read-only\n"
+        finally:
+            cursor.execute("RESET default_transaction_read_only")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_disk_without_room_is_not_ready(client: Client, probe: Callable[[], None]) -> None:
+    """The probe writes a file of the database's; what PostgreSQL says when it cannot is given to the one who asks."""
+    probe()
+
+    def full(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql == WRITES:
+            raise OperationalError("could not write to file: No space left on device")
+        return execute(sql, *rest)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET work_mem = '64kB'")
+        cursor.execute("EXPLAIN (ANALYZE, COSTS off) " + WRITES)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("RESET work_mem")
+    assert "Sort Method: external merge  Disk:" in plan
+    with connection.execute_wrapper(full):
+        answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert b"No space left on device" in answer.content
+
+
+def test_many_who_ask_share_one_look() -> None:
+    looks: list[float] = []
+
+    def look_slowly() -> Readiness:
+        looks.append(time.monotonic())
+        time.sleep(0.1)
+        return Readiness()
+
+    shared = Probe(look_slowly)
+    threads = [threading.Thread(target=shared.get) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(looks) == 1
+    shared._until = 0.0
+    slow = threading.Thread(target=shared.get)
+    slow.start()
+    while len(looks) < 2:
+        time.sleep(0.001)
+    # While one looks again, the others do not wait for it.
+    began = time.monotonic()
+    assert shared.get() == Readiness()
+    assert time.monotonic() - began < 0.08
+    slow.join()
