@@ -154,7 +154,7 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", "/leads", lambda sent: listed(LEADS)),
     ("POST", "/leads", made),
     ("GET", "/reports", lambda sent: listed(REPORTS)),
-    ("GET", "/calls", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
+    ("GET", "(?:/v1/accounts/[^/]+)?/calls", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
     ("GET", "/recordings/([^/]+)", lambda lead, sent: one(RECORDINGS, lead)),
     ("GET", "/cdrs", lambda sent: (HTTPStatus.OK, {"items": CDRS, "next": None})),
     # Lists of the other presets, of which it has nothing.

@@ -4,47 +4,78 @@ from __future__ import annotations
 
 import base64
 import shlex
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from keys.apis.policy import Policy
+from keys.docs import curl, granted
+from keys.docs.page import first_call, modules_described, recordings_link, request_link
 from keys.models import Key
 
 
 class Line(NamedTuple):
-    """A line to copy: what stands before the secret is no secret."""
+    """A line to copy: what stands around the secret is no secret."""
 
     caption: str
     secret: str
     before: str = ""
+    after: str = ""
 
     def __repr__(self) -> str:
         return f"Line({self.caption})"
 
 
 class Credential(NamedTuple):
-    """`word` is what people call the secret; `public` is what may be seen of it, (label, value)."""
+    """`word` is what people call the secret; `public` is what may be seen of it, (label, value); `lines` hold it, the
+    last of them whole calls. `placeholder` is the host in those that nobody has set yet."""
 
     word: str
     use: str
     public: tuple[tuple[str, str], ...]
     lines: tuple[Line, ...]
+    placeholder: str = ""
 
     def __repr__(self) -> str:
         return f"Credential({self.word})"
 
 
 def shown(key: Key, rules: Policy, token: str) -> Credential:
+    link = request_link(key.api.document, rules)
+    calls = tuple(_calls(key, rules, token))
+    host = link.host if calls and not link.known else ""
     if rules.signs:
         use = "Clients sign each call with the secret and send the API ID; the secret itself is never sent."
-        return Credential("Secret", use, (("API ID", key.public_id),), (Line("Secret", token),))
+        return Credential("Secret", use, (("API ID", key.public_id),), (Line("Secret", token), *calls), host)
     if "basic" in rules.credentials:
-        pair = f"{key.username}:{token}"
-        lines = (
-            Line("Password", token),
-            Line("The full header, to paste", base64.b64encode(pair.encode()).decode(), "Authorization: Basic "),
-            Line("With curl", shlex.quote(pair), "curl -u "),
-        )
+        pair = base64.b64encode(f"{key.username}:{token}".encode()).decode()
+        header = Line("The full header, to paste", pair, "Authorization: Basic ")
         use = "Clients send username and password with each call, by HTTP Basic."
-        return Credential("Password", use, ((rules.name_label, key.username),), lines)
-    header = (Line("The full header, to paste", token, rules.header),) if rules.header else ()
-    return Credential("Token", "Clients send the token with each call.", (), (Line("Token", token), *header))
+        public = ((rules.name_label, key.username),)
+        return Credential("Password", use, public, (Line("Password", token), header, *calls), host)
+    headers = (Line("The full header, to paste", token, rules.header),) if rules.header else ()
+    use = "Clients send the token with each call."
+    return Credential("Token", use, (), (Line("Token", token), *headers, *calls), host)
+
+
+def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
+    """A whole call with each kind of credential that the key has; none if it may call nothing."""
+    link = request_link(key.api.document, rules)
+    modules = modules_described(key.api.document, granted.of_key(key), recordings=False)
+    if any(module.routes for module in modules) or rules.unlisted_routes == "allow":
+        call = first_call(modules, link)
+        changes = "" if call.method == "GET" else f": a {call.method}, which may change something"
+        caption = f"A whole call, with curl{changes}"
+        if rules.signs:
+            signed = curl.signed_call(call, key.public_id)
+            yield Line(f"A whole call, with curl and openssl{changes}", token, *signed)
+        elif "basic" in rules.credentials:
+            yield Line(caption, shlex.quote(f"{key.username}:{token}"), *curl.basic_call(call))
+        elif rules.header:
+            yield Line(caption, token, *curl.token_call(call, rules.header))
+    if key.recordings and "recording" in rules.credentials:
+        before_lead = recordings_link(granted.of_api(key.api), link)
+        yield Line(
+            f"The recording of a lead, {curl.LEAD} for example",
+            token,
+            *curl.recording_download(before_lead, key.public_id),
+        )

@@ -195,7 +195,7 @@
     paint(box, eye.getAttribute("aria-pressed") === "false" && held.has(box));
   });
   on("click", "[data-secret-copy]", (event, button) => {
-    copy(button, (button.dataset.prefix ?? "") + held.get(button.closest("[data-secret]")));
+    copy(button, (button.dataset.prefix ?? "") + held.get(button.closest("[data-secret]")) + (button.dataset.suffix ?? ""));
   });
   on("submit", "form[data-reveal]", (event, form) => {
     event.preventDefault();

@@ -183,7 +183,7 @@ def test_a_new_credential_is_handed_over_whole_and_once(client: Client, alice: U
     if slug == "cloud-pbx":
         basic = base64.b64encode(f"dialer:{token}".encode()).decode()
         assert f"Authorization: Basic {basic}" in bare
-        assert f"curl -u dialer:{token}" in bare
+        assert f"curl --include --user dialer:{token} https://api.example.com/" in bare
         assert 'data-copy="dialer"' in page
     elif slug in ("lms-call-logic", "lynx"):
         assert f'data-copy="{key.public_id}"' in page

@@ -1,0 +1,79 @@
+"""Whole calls as one command to paste into a shell, for the one answer that shows a secret. Pure.
+
+A line is cut around the secret, (before, after), so that the page can hide the secret alone. Unlike the programs of the
+documentation it names the secret on the command line, where other users of the machine can see it while it runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+from hashlib import sha256
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from keys import signatures
+from keys.docs.page import FirstCall
+
+# As in the programs of the documentation.
+LEAD = "lead-7"
+LINK_SECONDS = 3600
+# HMAC-SHA256 of standard input in hex, keyed by the shell variable `secret`.
+_HMAC = """openssl dgst -sha256 -hmac "$secret" | sed 's/.* //'"""
+
+
+class Around(NamedTuple):
+    """What stands before and after the secret."""
+
+    before: str
+    after: str
+
+
+def token_call(call: FirstCall, header: str) -> Around:
+    """`header` is what stands before a token, as in keys.apis.policy.HEADERS."""
+    return Around(f"curl --include {_writing(call)}--header '{header}", f"' {shlex.quote(call.url)}")
+
+
+def basic_call(call: FirstCall) -> Around:
+    """Around `username:password`, quoted for a shell."""
+    return Around(f"curl --include {_writing(call)}--user ", f" {shlex.quote(call.url)}")
+
+
+def signed_call(call: FirstCall, api_id: str) -> Around:
+    """Signs when it runs: a signature holds for a few minutes, a nonce once. Needs openssl beside curl."""
+    parts, body = urlsplit(call.url), sha256(call.body.encode()).hexdigest()
+    method, path, query, *_ = signatures.string_to_sign(
+        method=call.method, path=unquote(parts.path) or "/", query=parts.query, timestamp="", nonce="", body_sha256=body
+    ).split("\n")
+    lines = f'{method} {shlex.quote(path)} {shlex.quote(query)} "$now" "$nonce" {body}'
+    headers = (
+        f"'X-Api-Id: {api_id}'",
+        '"X-Timestamp: $now"',
+        '"X-Nonce: $nonce"',
+        f"'X-Body-Sha256: {body}'",
+        f"\"X-Signature: $(printf '%s\\n%s\\n%s\\n%s\\n%s\\n%s' {lines} | {_HMAC})\"",
+    )
+    sent = " ".join(f"--header {header}" for header in headers)
+    return Around(
+        "(secret='",
+        f"'; now=$(date +%s); nonce=$(openssl rand -hex 16); "
+        f"curl --include {_writing(call)}{sent} {shlex.quote(call.url)})",
+    )
+
+
+def recording_download(before_lead: str, api_id: str) -> Around:
+    """Downloads the recording of an example lead. `before_lead` is what stands before the lead ID in the link."""
+    key = f'$(printf \'%s.%s\' "$lead" "$expires" | {_HMAC})'
+    return Around(
+        "(secret='",
+        f"'; lead={LEAD}; expires=$(($(date +%s) + {LINK_SECONDS})); "
+        f"curl --output \"recording-$lead\" --write-out '%{{http_code}}\\n' "
+        f'{shlex.quote(before_lead + "/")}"$lead?apiId={api_id}&expires=$expires&leadIdKey={key}")',
+    )
+
+
+def _writing(call: FirstCall) -> str:
+    """The options of a call that does more than read."""
+    options = [] if call.method == "GET" else [f"--request {call.method}"]
+    if call.body:
+        options += ["--header 'Content-Type: application/json'", f"--data-raw {shlex.quote(call.body)}"]
+    return "".join(f"{option} " for option in options)
