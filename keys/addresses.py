@@ -12,6 +12,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _PREFIX = re.compile(r"0|[1-9][0-9]{0,2}")
+_QUAD = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){3}")
 EXAMPLES = "203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
 
 
@@ -31,11 +32,15 @@ def parse_network(text: str) -> Network:
         raise BadAddress(f"{text} has a scope ID (after %), which means nothing outside one machine. Leave it out.")
     try:
         parsed = ip_address(address)
-        if slash and not _PREFIX.fullmatch(prefix):
-            raise ValueError
-        network = ip_network(f"{parsed}/{prefix or parsed.max_prefixlen}", strict=False)
     except ValueError:
-        raise BadAddress(f"{text} is not an IP address or CIDR range. Write it like {EXAMPLES}.") from None
+        raise BadAddress(_unreadable(text, address)) from None
+    if slash and not _PREFIX.fullmatch(prefix):
+        raise BadAddress(_unreadable(text, address))
+    longest = parsed.max_prefixlen
+    if int(prefix or 0) > longest:
+        kind = f"an IPv{parsed.version} range"
+        raise BadAddress(f"{text} is not an IP address or CIDR range: the prefix of {kind} is 0 to {longest}.")
+    network = ip_network(f"{parsed}/{prefix or longest}", strict=False)
     mapped = getattr(parsed, "ipv4_mapped", None)
     if mapped is not None:
         plain = f"{mapped}" if network.prefixlen == 128 else f"{mapped}/{max(network.prefixlen - 96, 0)}"
@@ -43,6 +48,15 @@ def parse_network(text: str) -> Network:
     if network.network_address != parsed:
         raise BadAddress(f"{text} has bits set beyond its prefix. Did you mean {network} or {parsed}?")
     return network
+
+
+def _unreadable(text: str, address: str) -> str:
+    """Return why the text is no network."""
+    if _QUAD.fullmatch(address):
+        large = next((part for part in map(int, address.split(".")) if part > 255), None)
+        if large is not None:
+            return f"{text} is not an IP address: {large} is more than 255. Write it like {EXAMPLES}."
+    return f"{text} is not an IP address or CIDR range. Write it like {EXAMPLES}."
 
 
 def shown(network: Network) -> str:

@@ -57,7 +57,7 @@
       if ("relative" in time.dataset) time.title = full;
     }
   };
-  setInterval(tick, 30_000);
+  setInterval(() => window.keyward.released(tick), 30_000);
 
   // Theme and clock.
   const press = () => {
@@ -267,7 +267,10 @@
   // Other files use the same, and do their own with each part of a page.
   const others = [];
   const begin = (act) => { others.push(act); act(document); };
-  window.keyward = { $, all, on, say, refused, unreachable, begin };
+  const make = (name, act) => begin((part) => {
+    all(`[data-${name}]:not(.ready)`, part).forEach((field) => { field.classList.add("ready"); act(field); });
+  });
+  window.keyward = { $, all, on, say, refused, unreachable, begin, make };
 
   press();
   for (const box of all("[data-shortcuts]")) box.checked = stored("shortcuts") !== "off";

@@ -1,7 +1,7 @@
-// What forms gain with JavaScript: passkeys, and lists that are made of one entry after the other.
+// What forms gain with JavaScript: passkeys, and choices of several that are picked one after the other.
 "use strict";
 (() => {
-  const { $, all, on, say, refused, unreachable, begin } = window.keyward;
+  const { $, on, say, refused, unreachable, make } = window.keyward;
 
   // Passkeys: the browser signs what the server made up, and the answer goes into the form.
   const ceremony = async (kind, options) => {
@@ -41,51 +41,13 @@
     form.requestSubmit();
   });
 
-  // Address entries: typed one at a time; the text area stays what is sent.
-  const entries = (field) => {
-    const area = $("textarea", field);
-    const input = $("[data-entry-input]", field);
-    const list = $("[data-entry-list]", field);
-    const values = area.value.split(/\s+/).filter(Boolean);
-    $("label", field).htmlFor = input.id;
-    const draw = () => {
-      area.value = values.join("\n");
-      list.replaceChildren(...values.map((value, index) => {
-        const item = $("template", field).content.cloneNode(true).firstElementChild;
-        $("code", item).textContent = value;
-        $("button", item).setAttribute("aria-label", `Remove ${value}`);
-        $("button", item).addEventListener("click", () => {
-          values.splice(index, 1);
-          draw();
-          say(`${value} removed`);
-          input.focus();
-        });
-        return item;
-      }));
-    };
-    const add = () => {
-      const fresh = input.value.split(/[\s,;]+/).filter((value) => value && !values.includes(value));
-      const wrong = fresh.find((value) => !/^[0-9a-f:.]+(\/\d{1,3})?$/i.test(value));
-      input.setCustomValidity(wrong ? `“${wrong}” is not an address. Type one such as 203.0.113.7 or 203.0.113.0/24.` : "");
-      if (wrong) return input.reportValidity();
-      values.push(...fresh);
-      input.value = "";
-      draw();
-      if (fresh.length) say(`${fresh.join(", ")} added`);
-      return true;
-    };
-    $("[data-entry-add]", field).addEventListener("click", () => { add(); input.focus(); });
-    input.addEventListener("input", () => input.setCustomValidity(""));
-    input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && input.value.trim()) { event.preventDefault(); add(); }
-    });
-    // Someone who typed an address and went on without Add meant it.
-    input.addEventListener("change", add);
-    draw();
-  };
+  // What is wrong in a part that is folded away is shown: else the form is not sent, and nobody is told why.
+  document.addEventListener("invalid", (event) => {
+    for (let part = event.target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  }, true);
 
   // Several of a list: picked one at a time; the list itself stays what is sent.
-  const picker = (field) => {
+  make("picker", (field) => {
     const chosen = $("select[multiple]", field);
     const choice = $("[data-picker-choice]", field);
     const list = $("[data-picker-list]", field);
@@ -116,14 +78,10 @@
       if (event.key === "Enter") { event.preventDefault(); add(); }
     });
     // Someone who chose one and sent the form without Add meant it.
-    field.closest("form").addEventListener("submit", add, true);
+    field.closest("form").addEventListener("submit", () => {
+      const option = [...chosen.options].find((one) => choice.value && one.value === choice.value);
+      if (option) option.selected = true;
+    }, true);
     draw();
-  };
-
-  const makers = { entries, picker };
-  begin((part) => {
-    for (const [name, make] of Object.entries(makers)) {
-      all(`[data-${name}]:not(.ready)`, part).forEach((field) => { field.classList.add("ready"); make(field); });
-    }
   });
 })();

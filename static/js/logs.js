@@ -18,6 +18,7 @@
   let timer = 0;
   const label = button.querySelector("span");
   const on = () => button.getAttribute("aria-pressed") === "true";
+  const aimedAt = () => matchMedia("(hover: hover)").matches && $("[data-tail] tbody:hover") !== null;
   const set = (live) => {
     button.setAttribute("aria-pressed", live);
     label.textContent = live ? "Live, on" : "Live";
@@ -27,7 +28,9 @@
   const look = async () => {
     const list = $("[data-tail]");
     if (!list) return set(false); // an older page
-    if (document.visibilityState === "visible" && !$("dialog[open]")) await fetchRows(list);
+    // Rows do not move away from under a pointer that is on its way to one of them.
+    if (on()) label.textContent = aimedAt() ? "Live, paused" : "Live, on";
+    if (document.visibilityState === "visible" && !$("dialog[open]") && !aimedAt()) await fetchRows(list);
     if (on()) timer = setTimeout(look, EVERY);
   };
   const fetchRows = async (list) => {
@@ -38,6 +41,7 @@
     if (!answer.ok || answer.redirected || answer.headers.has("HX-Redirect")) return set(false);
     const rows = document.createElement("template");
     rows.innerHTML = await answer.text();
+    if (aimedAt()) return; // asked for again when the pointer has gone
     const body = list.querySelector("tbody");
     if (!body) return location.reload(); // the first row ever: the page says it as a whole
     const first = rows.content.firstElementChild;

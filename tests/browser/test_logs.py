@@ -168,6 +168,14 @@ def test_new_calls_appear_while_the_page_is_live(
     assert asked[-1] == 204
     expect(page.locator("#alert")).to_be_empty()
     expect(rows(page)).to_have_count(3)
+    # Under the pointer no row moves away.
+    rows(page).last.hover()
+    a_call(acme, path="/while/aimed")
+    expect(page.get_by_role("button", name="Live, paused")).to_be_visible()
+    page.wait_for_timeout(2_500)
+    expect(rows(page)).to_have_count(3)
+    page.mouse.move(1, 1)
+    expect(rows(page).first).to_contain_text("/while/aimed", timeout=15_000)
     # Hidden: it does not ask, and goes on when it is seen again.
     page.evaluate("Object.defineProperty(document, 'visibilityState', { get: () => 'hidden', configurable: true })")
     page.wait_for_timeout(500)
@@ -185,7 +193,7 @@ def test_new_calls_appear_while_the_page_is_live(
     page.wait_for_timeout(5_000)
     assert len(asked) == count
     assert set(asked) == {200, 204}
-    expect(rows(page)).to_have_count(4)
+    expect(rows(page)).to_have_count(5)
 
 
 def test_a_row_opens_in_the_panel_and_says_why(
