@@ -38,6 +38,30 @@ class NetworksField(forms.CharField):
         return
 
 
+class ModulesWidget(forms.RadioSelect):
+    """All or some: who ticked some has chosen "some". So a browser must not ask for the choice; the script does."""
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        return False
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return super().value_from_datadict(data, files, name) or ("some" if data.get("modules") else None)
+
+
+class ModulesField(forms.MultipleChoiceField):
+    """Slugs of modules. `needed`: some must be ticked while it is shown, which no browser checks by itself."""
+
+    widget = forms.CheckboxSelectMultiple
+    needed = True
+
+
+class DayField(forms.DateField):
+    """A day. `needed` as of modules."""
+
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    needed = True
+
+
 class ListsField(forms.MultipleChoiceField):
     """IP lists by primary key."""
 

@@ -18,7 +18,7 @@ from keys.addresses import EXAMPLES, shown, width_warning
 from keys.apis.policy import Field, Policy
 from keys.apis.words import FLAGS, SETTINGS
 from keys.flags import needs_account_masking
-from keys.form_fields import ListsField, NetworksField, asked, choose
+from keys.form_fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, asked, choose
 from keys.models import IpList, Key, Module
 from keys.terms import (
     Invalid,
@@ -71,14 +71,13 @@ class KeyForm(forms.Form):
     addresses = NetworksField(required=False)
     ip_lists = ListsField(required=False)
     every_module = forms.ChoiceField(
-        choices=[("all", "All, also those added later"), ("some", "Only those ticked")], widget=forms.RadioSelect
+        choices=[("all", "All, also those added later"), ("some", "Selected")], widget=ModulesWidget
     )
-    modules = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    modules = ModulesField(required=False)
     expiry = forms.ChoiceField()
-    expires_on = forms.DateField(
+    expires_on = DayField(
         label="Expires on",
         required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text="For “A date”: the key works until the end of that day, UTC.",
     )
 

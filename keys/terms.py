@@ -240,7 +240,7 @@ def _modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> 
         return None
     if unknown := sorted(modules - set(known)):
         return f"{unknown[0]!r} is not one of this API's. Take some of {', '.join(known)}."
-    return None if modules else "Take at least one, or all."
+    return None if modules else "Select at least one, or choose All."
 
 
 def _lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:

@@ -1,7 +1,7 @@
 // What forms gain with JavaScript: passkeys, and choices of several that are picked one after the other.
 "use strict";
 (() => {
-  const { $, on, say, refused, unreachable, make } = window.keyward;
+  const { $, all, on, say, refused, unreachable, make } = window.keyward;
 
   // Passkeys: the browser signs what the server made up, and the answer goes into the form.
   const ceremony = async (kind, options) => {
@@ -45,6 +45,22 @@
   document.addEventListener("invalid", (event) => {
     for (let part = event.target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
   }, true);
+
+  // A choice, and what it asks for besides: some modules, or a day.
+  make("part", (part) => {
+    const some = $("[name=every_module][value=some]", part);
+    const boxes = all("[name=modules]", part);
+    const [choice, day] = [$("[name=expiry]", part), $("[name=expires_on]", part)];
+    const check = (event) => {
+      if (boxes.includes(event?.target) && event.target.checked) some.checked = true;
+      const lacking = some?.checked && !boxes.some((box) => box.checked);
+      boxes[0]?.setCustomValidity(lacking ? "Select at least one, or choose All." : "");
+      if (day) day.required = choice.value === "date";
+    };
+    if (some) some.required = true;
+    part.addEventListener("change", check);
+    check();
+  });
 
   // Several of a list: picked one at a time; the list itself stays what is sent.
   make("picker", (field) => {

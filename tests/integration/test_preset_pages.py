@@ -29,9 +29,9 @@ TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
 MAIN = {
     "cloud-pbx": ["Username*", "Realm", "API User IP ACL*", "Mask Phone Number", "HLR Lookup", "Active?"],
     "billing": ["Application name*", "Application website", "Platform*", "IP ACL"],
-    "sip-caller": ["Name*", "Expiration*", "Expires on", "Roles*", "Roles of this key"],
-    "lms-call-logic": ["Nickname*", "Categories*", "Categories of this key", "Allow to download call recordings"],
-    "lynx": ["Nickname*", "Categories*", "Categories of this key"],
+    "sip-caller": ["Name*", "Expiration*", "Expires on*", "Roles*", "Roles of this key*"],
+    "lms-call-logic": ["Nickname*", "Categories*", "Categories of this key*", "Allow to download call recordings"],
+    "lynx": ["Nickname*", "Categories*", "Categories of this key*"],
     "textpeak": ["API key name*", "IP ACL"],
 }
 MORE = {
@@ -117,7 +117,7 @@ def test_the_form_asks_what_the_table_says_in_its_order_and_words(client: Client
     form = page[page.index("<form", page.index('id="main"')) :]
     main, _, more = form[: form.index('<fieldset class="confirm">')].partition('<details class="more"')
 
-    choices = {"All, also those added later", "Only those ticked"}
+    choices = {"All, also those added later", "Selected"}
     api = api_for(alice.account, slug)
     choices |= {module.name for module in api.modules.all()}
     assert [label for label in labels(main) if label not in choices] == MAIN[slug]
@@ -214,6 +214,17 @@ def test_what_was_asked_for_is_the_keys(client: Client, alice: User):
     assert Terms.of(called).modules == {"detailed-reports"}
 
 
+@pytest.mark.parametrize("slug", ["sip-caller", "lms-call-logic", "lynx"])
+def test_ticking_some_chooses_selected(client: Client, alice: User, slug: str):
+    module = api_for(alice.account, slug).modules.earliest("pk").slug
+    data = filled(slug, alice, modules=[module], every_module="")
+    again = text(client.post(new(slug), data | {"password": ""}))
+    assert re.search(r'name="every_module" value="some"[^>]*checked', again)
+
+    assert client.post(new(slug), data).status_code == 200
+    assert Terms.of(Key.objects.get()).modules == {module}
+
+
 def test_a_very_wide_range_is_made_and_warned_of(client: Client, alice: User):
     page = text(client.post(new("billing"), filled("billing", alice, addresses="0.0.0.0/0\n203.0.113.7")))
 
@@ -229,8 +240,8 @@ def test_a_very_wide_range_is_made_and_warned_of(client: Client, alice: User):
 WRONG = {
     "cloud-pbx": [{"addresses": ""}, {"name": "a:b"}, {"name": ""}, {"realm": "Mine"}],
     "billing": [{"platform": ""}, {"name": ""}],
-    "sip-caller": [{"expiry": "never"}, {"expiry": ""}, {"every_module": ""}, {"modules": []}],
-    "lms-call-logic": [{"owner": ""}, {"owner": "0"}, {"every_module": ""}, {"modules": []}],
+    "sip-caller": [{"expiry": "never"}, {"expiry": ""}, {"every_module": "", "modules": []}, {"modules": []}],
+    "lms-call-logic": [{"owner": ""}, {"owner": "0"}, {"every_module": "", "modules": []}, {"modules": []}],
     "lynx": [{"owner": ""}, {"owner": "x"}, {"every_module": ""}],
     "textpeak": [{"name": ""}, {"addresses": "office"}],
 }

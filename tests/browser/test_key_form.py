@@ -1,0 +1,77 @@
+"""The form of a key in a browser: fields that depend on another, and what is asked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from accounts.permissions import Role
+from keys.models import Key
+from keys.terms import Terms
+from tests.keys_made import LEAST, api_for
+from tests.people import PASSWORD, a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[Page, str, str], None]
+
+
+@pytest.fixture
+def alice() -> User:
+    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    assert user.account is not None
+    for slug in LEAST:
+        api_for(user.account, slug)
+    return user
+
+
+def test_roles_are_chosen_by_ticking_them_and_some_are_needed(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/new/?api=sip-caller")
+    all_roles, selected = page.get_by_label("All, also those added later"), page.get_by_label("Selected", exact=True)
+    reader, create = page.get_by_label("Account Reader", exact=True), page.get_by_role("button", name="Create")
+    page.get_by_label("Name", exact=True).fill("Robot")
+    page.get_by_label("Your password").fill(PASSWORD)
+    expect(page.locator("legend", has_text="Roles").get_by_text("optional")).to_have_count(0)
+    create.click()
+    assert all_roles.evaluate("radio => radio.validity.valueMissing")
+    reader.focus()
+    page.keyboard.press("Space")
+    expect(selected).to_be_checked()
+    page.keyboard.press("Space")
+    create.click()
+    assert page.evaluate("document.querySelector('[name=modules]').validationMessage").startswith("Select at least one")
+    all_roles.check()
+    expect(reader).to_be_hidden()
+    selected.check()
+    reader.check()
+    page.get_by_label("Expiration").select_option(label="A date")
+    create.click()
+    expect(page.get_by_label("Expires on")).to_be_focused()
+    assert Key.objects.count() == 0
+    page.get_by_label("Expires on").fill("2031-01-01")
+    create.click()
+    expect(page.get_by_role("heading", name="API key created")).to_be_visible()
+    assert Terms.of(Key.objects.get()).modules == {"account-reader"}
+
+
+def test_roles_are_chosen_by_ticking_them_without_javascript(
+    plain_page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    page = plain_page
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/new/?api=lynx")
+    page.get_by_label("Nickname").select_option(label="Alice")
+    page.get_by_label("Offer List", exact=True).check()
+    page.get_by_label("Your password").fill("wrong")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_label("Selected", exact=True)).to_be_checked()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="API key created")).to_be_visible()
+    assert Terms.of(Key.objects.get()).modules == {"offer-list"}
