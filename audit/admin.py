@@ -113,6 +113,11 @@ class SupportCallFilter(Bounded, CallPageFilter):
 
 class SupportEventFilter(Bounded, EventPageFilter):
     account = AccountFilter(label="Account")
+    scope = None
+
+    def in_scope(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        """All of them: here nothing is routine."""
+        return queryset
 
     class Meta(EventPageFilter.Meta):
         form = BoundedForm
@@ -246,6 +251,7 @@ class EventAdmin(LogAdmin):
         yield "What happened", sentences.sentence(row)
         yield "Time (UTC)", moment(row.at)
         yield "Event", row.name
+        yield "Number", f"{dash(row.number)} {'of the installation' if row.account_id is None else 'of the account'}"
         yield "By", f"{row.actor} ({row.actor_kind} {row.actor_id})"
         yield "Confirmed by", sentences.confirmed_by(row) or "–"
         yield "From", row.address or "–"

@@ -48,7 +48,12 @@ def plain(value: Any) -> Any:
 
 def canonical(body: Mapping[str, Any]) -> str:
     """The one text of `body` that is stored and signed: sorted names, no white space, UTF-8 as it is."""
-    return json.dumps(plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return dump(plain(body))
+
+
+def dump(body: Any) -> str:
+    """The same of what is storable JSON already."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def instant(at: datetime) -> str:

@@ -176,3 +176,20 @@ CATALOGUE: dict[str, EventType] = dict(
         ),
     ]
 )
+
+# Events of the installation itself that touch every account: its calls, its secrets, who may see it. Each account's
+# trail shows them beside its own. Of these, ROUTINE is what the hourly job and the proxies' logs bring; pages and
+# exports leave it out until it is asked for.
+SHOWN_TO_ACCOUNTS = frozenset(
+    {
+        "support.granted",
+        "support.revoked",
+        "secrets.destroyed",
+        "secrets.resealed",
+        "calls.sealed",
+        "calls.dropped",
+        "partitions.made",
+        "access_log.ingested",
+    }
+)
+ROUTINE = frozenset({"secrets.destroyed", "calls.sealed", "partitions.made", "access_log.ingested"})

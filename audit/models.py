@@ -41,6 +41,9 @@ class Event(models.Model):
     mac = models.BinaryField()
     name = models.TextField()
     account_id = models.BigIntegerField(null=True)
+    number = models.BigIntegerField(
+        null=True, db_comment="within the account, or among the installation's own events; without gaps"
+    )
     actor_kind = models.TextField()
     actor_id = models.TextField()
     actor = models.TextField()

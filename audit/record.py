@@ -14,6 +14,9 @@ from audit.events import CATALOGUE, Target, WrongEvent
 LONGEST_ID = 200  # they are indexed, and an index entry may not pass 2,704 bytes
 
 LOCK_HEAD = "SELECT seq, mac, clock_timestamp() FROM audit_head WHERE chain = 1 FOR UPDATE"
+# A statement of its own, because that one's snapshot may be older than the lock it waited for.
+LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id = %s"
+LAST_NUMBER_OF_INSTALLATION = "SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id IS NULL"
 APPEND = """
     WITH appended AS (
         INSERT INTO audit_event (seq, at, body, key_id, prev, mac) VALUES (%s, %s, %s, %s, %s, %s)
@@ -28,10 +31,12 @@ class NotInTransaction(RuntimeError):
 
 
 def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | None = None, **data: Any) -> int:
-    """Append the event to the trail and return its number, in the caller's transaction: both are kept or neither.
+    """Append the event to the trail and return its place in the chain, in the caller's transaction: both are kept or
+    neither.
 
-    Call it last: the chain's head stays locked until the commit, and every other writer waits for it. Times come from
-    the database. Text is cleaned of what the database cannot hold, so that no input can make an event unwritable.
+    Call it last: the chain's head stays locked until the commit, and every other writer waits for it. Under that lock
+    the event is numbered within its account, or among the installation's own. Times come from the database. Text is
+    cleaned of what the database cannot hold, so that no input can make an event unwritable.
     """
     event = CATALOGUE.get(name)
     if event is None:
@@ -39,7 +44,7 @@ def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | 
     event.check(data)
     if not connection.in_atomic_block:
         raise NotInTransaction(f"event {name} needs the transaction of the change that it records")
-    body = chain.canonical(
+    content = chain.plain(
         {
             "event": name,
             "account_id": account_id,
@@ -55,7 +60,12 @@ def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | 
     with connection.cursor() as cursor:
         cursor.execute(LOCK_HEAD)
         last, prev, at = cursor.fetchone()
-        seq = last + 1
+        if account_id is None:
+            cursor.execute(LAST_NUMBER_OF_INSTALLATION)
+        else:
+            cursor.execute(LAST_NUMBER, [account_id])
+        seq, number = last + 1, cursor.fetchone()[0] + 1
+        body = chain.dump(content | {"number": number})
         mac = chain.mac(settings.AUDIT_KEYS[key_id], prev, str(seq).encode(), chain.instant(at).encode(), body.encode())
         cursor.execute(APPEND, [seq, at, body, key_id, prev, mac])
     return seq

@@ -6,7 +6,7 @@ A page is found by its keyset: never by OFFSET or COUNT, so the millionth costs 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -18,6 +18,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from audit.chain import instant
+from audit.events import SHOWN_TO_ACCOUNTS
 from audit.models import Call, Event
 from audit.snapshot import reading
 
@@ -49,27 +50,38 @@ def events(account_id: int | None) -> QuerySet[Event]:
 
 
 def trail(account_id: int) -> QuerySet[Event]:
-    """The same for the trail's pages and exports, which a replica may answer: it may be a moment behind."""
-    return Event.objects.using(reading()).filter(account_id=account_id)
+    """What the account's trail shows: its events, and those of the installation that touch every account. For pages and
+    exports, which a replica may answer: it may be a moment behind."""
+    return Event.objects.using(reading()).filter(
+        Q(account_id=account_id) | Q(account_id=None, name__in=SHOWN_TO_ACCOUNTS)
+    )
 
 
 def call(account_id: int, request_id: UUID) -> Call | None:
     return calls(account_id).filter(request_id=request_id).order_by("time").first()
 
 
-def event(account_id: int, seq: int) -> Event | None:
-    return events(account_id).filter(seq=seq).first()
+def event(account_id: int, number: int) -> Event | None:
+    """The account's event of that number."""
+    return events(account_id).filter(number=number).first()
+
+
+def number_of(seq: int) -> int:
+    """The number, within its account, of the event that was just recorded at this place in the chain."""
+    number = Event.objects.values_list("number", flat=True).get(seq=seq)
+    assert number is not None
+    return number
 
 
 def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
     """The numbers of those of these events that started an export which no event ends."""
-    started = [event for event in rows if event.name == "export.started"]
+    started = [event for event in rows if event.name == "export.started" and event.number]
     if not started:
         return set()
-    later = trail(account_id).filter(seq__gt=min(event.seq for event in started)).order_by("seq")
+    later = trail(account_id).filter(account_id=account_id, seq__gt=min(event.seq for event in started)).order_by("seq")
     beyond = later.filter(at__gt=max(event.at for event in started) + LONGEST_EXPORT).values_list("seq").first()
     ends = later.filter(name__in=("export.finished", "export.incomplete"), **({"seq__lt": beyond[0]} if beyond else {}))
-    return {event.seq for event in started} - {
+    return {event.number for event in started if event.number} - {
         json.loads(body)["data"]["started"] for body in ends.values_list("body", flat=True)
     }
 
@@ -104,6 +116,24 @@ def page_of_calls(rows: QuerySet[Call], matching: Q) -> Page[Call]:
 
 def page_of_events(rows: QuerySet[Event], matching: Q) -> Page[Event]:
     return _page(rows, matching, ("seq",))
+
+
+def page_of_trail(account_id: int, rows: QuerySet[Event], matching: Q, installation: Collection[str]) -> Page[Event]:
+    """A page of an account's trail: its own events and the `installation`'s of these names, each found by its own index
+    and merged. `rows` holds both."""
+    pages = [
+        page_of_events(rows.filter(account_id=account_id), matching),
+        page_of_events(rows.filter(account_id=None, name__in=installation), matching),
+    ]
+    # Below the place where one of the two ends early, its next rows are not known yet.
+    cut = max((page for page in pages if page.after), key=lambda page: int(page.after or 0), default=None)
+    floor = int(cut.after or 0) if cut else 0
+    merged = sorted(
+        (row for page in pages for row in page.rows if row.seq >= floor), key=lambda row: row.seq, reverse=True
+    )
+    if len(merged) > PAGE_SIZE:
+        return Page(merged[:PAGE_SIZE], keyset(merged[PAGE_SIZE - 1]))
+    return Page(merged, cut.after if cut else None, cut.gave_up_at if cut else None)
 
 
 def keyset(row: Call | Event) -> str:

@@ -81,6 +81,13 @@ def words(value: Any) -> str:
 PAGES = {"key": "key-detail", "user": "user-detail", "ip_list": "ip-list-detail"}
 
 
+def page(event: Event) -> str:
+    """The event's own page in its account; empty for one from before events had numbers."""
+    if event.number is None:
+        return ""
+    return reverse("trail-installation" if event.account_id is None else "trail-detail", args=[event.number])
+
+
 def link(event: Event) -> str:
     """The page of what the event is about; empty if that kind has none. It may be gone."""
     try:

@@ -159,7 +159,8 @@ EVENTS = Table(
     "c.seq DESC",
     {
         "time": _time("at", "US"),
-        "number": Column("c.seq", "c.seq"),
+        "number": Column("c.number", "c.number"),
+        "scope": Column("CASE WHEN c.account_id IS NULL THEN 'installation' ELSE 'account' END"),
         "event": Column(neutral_sql("c.name"), "c.name"),
         **dict.fromkeys(("actor_kind", "actor_id", "actor"), Column()),
         "confirmed_by": _body("confirmed_by"),

@@ -5,7 +5,7 @@ from django.urls import path, register_converter
 from audit.views import export, log, trail
 
 
-class SeqConverter:
+class NumberConverter:
     """An event's number: at most what a bigint holds."""
 
     regex = "[1-9][0-9]{0,17}"
@@ -17,7 +17,7 @@ class SeqConverter:
         return str(value)
 
 
-register_converter(SeqConverter, "seq")
+register_converter(NumberConverter, "number")
 
 urlpatterns = [
     path("logs/", log.log_list, name="log-list"),
@@ -27,6 +27,7 @@ urlpatterns = [
     path("logs/<uuid:request_id>/", log.log_detail, name="log-detail"),
     path("audit/", trail.trail_list, name="trail-list"),
     path("audit/export/", export.trail_export, name="trail-export"),
-    path("audit/<seq:seq>/", trail.trail_detail, name="trail-detail"),
-    path("audit/<seq:seq>/manifest/", export.export_manifest, name="export-manifest"),
+    path("audit/installation/<number:number>/", trail.trail_installation, name="trail-installation"),
+    path("audit/<number:number>/", trail.trail_detail, name="trail-detail"),
+    path("audit/<number:number>/manifest/", export.export_manifest, name="export-manifest"),
 ]

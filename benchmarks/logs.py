@@ -23,7 +23,7 @@ CALLS = """
 EVENT = (
     '{"account_id":%d,"actor":{"id":"7","kind":"user","label":"alice@acme.example"},"address":"203.0.113.8",'
     '"confirmed_by":"password","data":{"api":"billing","changes":{"name":["Shop %d","Shop"]}},"event":"key.edited",'
-    '"request_id":"01a1fa00-0000-7000-8000-000000000000","target":{"id":"%s","kind":"key","label":"Shop"}}'
+    '"number":%d,"request_id":"01a1fa00-0000-7000-8000-000000000000","target":{"id":"%s","kind":"key","label":"Shop"}}'
 )
 BATCH = 250_000
 
@@ -60,10 +60,12 @@ def make_events(account_id: int, count: int) -> None:
         cursor.execute("SELECT seq, mac, clock_timestamp() FROM audit_head")
         last, mac, at = cursor.fetchone()
         mac, instant = bytes(mac), chain.instant(at)
+        cursor.execute("SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id = %s", [account_id])
+        (numbered,) = cursor.fetchone()
         columns = sql.SQL("COPY audit_event (seq, at, body, key_id, prev, mac) FROM STDIN")
         with cursor.copy(columns) as copy:
             for seq in range(last + 1, last + count + 1):
-                prev, body = mac, EVENT % (account_id, seq, key_id(account_id, seq % 200))
+                prev, body = mac, EVENT % (account_id, seq, numbered + seq - last, key_id(account_id, seq % 200))
                 mac = chain.mac(secret, prev, b"%d" % seq, instant.encode(), body.encode())
                 copy.write_row((seq, at, body, number, prev, mac))
         cursor.execute("UPDATE audit_head SET seq = %s, mac = %s", [last + count, mac])

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts import policy
 from accounts.models import Account
 from accounts.permissions import Permission
+from audit import selectors
 from audit.actor import Actor
 from audit.exports.formats import FORMATS
 from audit.exports.sheet import LONGEST_CELL, MOST_ROWS
@@ -136,7 +137,7 @@ def export(
         with transaction.atomic():
             policy.require(by, Permission.LOG_EXPORT, account=account)
             told: dict[str, Any] = {"log": table.name, "format": format, "filters": filters.active}
-            started = record("export.started", by=by, account_id=account.pk, **told)
+            started = selectors.number_of(record("export.started", by=by, account_id=account.pk, **told))
     except BaseException:
         _slots.release()
         raise

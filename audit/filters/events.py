@@ -8,12 +8,24 @@ import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 
-from audit.events import CATALOGUE
+from audit.events import CATALOGUE, ROUTINE, SHOWN_TO_ACCOUNTS
 from audit.filters.base import LogFilter, LogForm
 from audit.filters.fields import AddressField, select
 from audit.models import Event
 
-KINDS = (("key", "Key"), ("ip_list", "IP list"), ("user", "User"), ("account", "Account"), ("api", "API"))
+KINDS = (
+    ("key", "Key"),
+    ("ip_list", "IP list"),
+    ("user", "User"),
+    ("account", "Account"),
+    ("api", "API"),
+    ("log", "API log"),
+)
+SCOPES = (
+    ("account", "This account"),
+    ("installation", "The installation, routine included"),
+    ("all", "Both, routine included"),
+)
 
 
 class EventKeysetFilter(django_filters.Filter):
@@ -27,11 +39,17 @@ class AddressFilter(django_filters.Filter):
 class EventFilter(LogFilter):
     """Who did what, on what, when, from where."""
 
-    MORE = ("kind", "object", "address", "request_id")
+    MORE = ("scope", "kind", "object", "address", "request_id")
 
     who = django_filters.CharFilter(label="By", max_length=200)
     event = django_filters.ChoiceFilter(
         label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE], widget=select("Event")
+    )
+    scope = django_filters.ChoiceFilter(
+        label="Events of",
+        empty_label="Account and installation, without routine",
+        choices=SCOPES,
+        widget=select("Events of"),
     )
     kind = django_filters.ChoiceFilter(label="On", empty_label="Anything", choices=KINDS, widget=select("On what"))
     object = django_filters.CharFilter(label="Name or ID of it", max_length=200)
@@ -43,8 +61,28 @@ class EventFilter(LogFilter):
         fields: ClassVar[list[str]] = []
         form = LogForm
 
+    @property
+    def leaves_out_routine(self) -> bool:
+        """Whether routine events of the installation are left out, because nobody asked for them."""
+        cleaned = self.form.cleaned_data
+        return not cleaned["scope"] and cleaned["event"] not in ROUTINE
+
+    @property
+    def installation(self) -> frozenset[str]:
+        """The names of the installation's events that are let through."""
+        if self.form.cleaned_data["scope"] == "account":
+            return frozenset()
+        return SHOWN_TO_ACCOUNTS - ROUTINE if self.leaves_out_routine else SHOWN_TO_ACCOUNTS
+
+    def in_scope(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        scope = Q(account_id=None, name__in=self.installation)
+        if self.form.cleaned_data["scope"] != "installation":
+            scope |= Q(account_id__isnull=False)
+        return queryset.filter(scope)
+
     def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
         """What an index serves: everything about one thing."""
+        queryset = self.in_scope(queryset)
         kind, found = self.form.cleaned_data["kind"], self.form.cleaned_data["object"]
         if kind and found and self.queryset.filter(target_kind=kind, target_id=found).exists():
             return queryset.filter(target_kind=kind, target_id=found)

@@ -120,9 +120,9 @@ def trail_export(request: SignedIn) -> HttpResponseBase:
 
 @needs(Permission.LOG_EXPORT)
 @require_safe
-def export_manifest(request: SignedIn, seq: int) -> HttpResponse:
+def export_manifest(request: SignedIn, number: int) -> HttpResponse:
     """The signed manifest of the export that this event finished."""
-    event = selectors.event(own_account(request).pk, seq)
+    event = selectors.event(own_account(request).pk, number)
     if event is None or event.name != "export.finished":
         raise Http404("no such export in this account")
     told = manifest(event)

@@ -27,7 +27,7 @@ def trail_list(request: SignedIn) -> HttpResponse:
     if not events.is_valid():
         return render(request, template, {"filter": events}, status=400)
     note_reading(request, EVENTS.name, events.active)
-    page = selectors.page_of_events(events.qs, events.matching)
+    page = selectors.page_of_trail(account.pk, events.qs, events.matching, events.installation)
     context = {"filter": events, "page": page, "may_export": has(request.user, Permission.LOG_EXPORT)}
     context["unended"] = selectors.unended(account.pk, page.rows)
     return render(request, template, context | {"standing": standing(), "more": events.more_is_on})
@@ -36,12 +36,25 @@ def trail_list(request: SignedIn) -> HttpResponse:
 @needs(Permission.TRAIL_SEE)
 @require_safe
 @vary_on_headers("HX-Request")
-def trail_detail(request: SignedIn, seq: int) -> HttpResponse:
+def trail_detail(request: SignedIn, number: int) -> HttpResponse:
+    """An event of the account, by its number there."""
+    return _detail(request, own_account(request).pk, number)
+
+
+@needs(Permission.TRAIL_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def trail_installation(request: SignedIn, number: int) -> HttpResponse:
+    """An event of the installation that touches every account, by its number among those."""
+    return _detail(request, None, number)
+
+
+def _detail(request: SignedIn, owner: int | None, number: int) -> HttpResponse:
     account = own_account(request)
-    event = selectors.trail(account.pk).filter(seq=seq).first()
+    event = selectors.trail(account.pk).filter(account_id=owner, number=number).first()
     if event is None:
         raise Http404("no such event in this account")
-    note_reading(request, EVENTS.name, {"event": str(seq)})
+    note_reading(request, EVENTS.name, {"event": f"{number}" if owner else f"installation {number}"})
     context = {"event": event, "may_export": has(request.user, Permission.LOG_EXPORT)}
     context["unended"] = selectors.unended(account.pk, [event])
     return render(request, "audit/_event.html" if request.htmx else "audit/event.html", context)

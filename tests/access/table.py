@@ -35,6 +35,8 @@ Kind = Literal[
     "IP entry",
     "call",
     "event",
+    "event in the chain",
+    "event of the installation",
     "export",
     "user",
     "invitation",
@@ -69,6 +71,8 @@ class Row:
     posted_by: frozenset[Persona] | None = None
     # Whoever knows the path may open it, of whichever account the object is.
     for_whoever_knows: bool = False
+    # The object's number counts within its account: the other account's number is one of their own, or none.
+    numbered_within: bool = False
     # Who opens it of whichever account the object is: staff, who have none.
     for_all_accounts: frozenset[Persona] = frozenset()
 
@@ -132,7 +136,7 @@ TABLE = (
     Row("admin:audit_call_changelist", READ, SUPPORT),
     Row("admin:audit_call_change", READ, SUPPORT, of="call", for_whoever_knows=True),
     Row("admin:audit_event_changelist", READ, SUPPORT),
-    Row("admin:audit_event_change", READ, SUPPORT, of="event", for_whoever_knows=True),
+    Row("admin:audit_event_change", READ, SUPPORT, of="event in the chain", for_whoever_knows=True),
     # What Django's own admin would answer, and whatever else is asked for there.
     Row("admin:nothing", FORM, frozenset(), of="nothing", hidden_from=SUPPORT),
     Row("overview", READ, READERS, sent_on=ROLELESS),
@@ -193,7 +197,8 @@ TABLE = (
     Row("log-tail", READ, READERS),
     Row("log-export", FORM, AUDITORS),
     Row("trail-export", FORM, AUDITORS),
-    Row("export-manifest", READ, AUDITORS, of="export"),
+    Row("export-manifest", READ, AUDITORS, of="export", numbered_within=True),
     Row("trail-list", READ, AUDITORS),
-    Row("trail-detail", READ, AUDITORS, of="event"),
+    Row("trail-detail", READ, AUDITORS, of="event", numbered_within=True),
+    Row("trail-installation", READ, AUDITORS, of="event of the installation", for_whoever_knows=True),
 )

@@ -74,7 +74,9 @@ def expectation(row: Row, persona: Persona, method: str, *, foreign: bool) -> st
         return "signs in first" if persona == Persona.SIGNED_OUT else "403"
     if method not in row.methods:
         return "405"
-    if (foreign and not row.for_whoever_knows and persona not in row.for_all_accounts) or persona in row.hidden_from:
+    if (
+        foreign and not row.for_whoever_knows and not row.numbered_within and persona not in row.for_all_accounts
+    ) or persona in row.hidden_from:
         return "404"
     if method == "POST" and row.posted_by is not None and persona not in row.posted_by:
         return "403"

@@ -16,6 +16,7 @@ from accounts.permissions import Role
 from audit.actor import Actor
 from audit.models import Call
 from audit.record import record
+from audit.selectors import number_of
 from keys.models import Api
 from tests.access.table import Kind, Persona
 from tests.ip_lists_made import an_ip_list
@@ -52,6 +53,7 @@ def a_world(slug: str, api: Api) -> World:
         with_totp(people[Persona.SUPPORT])
     ip_list = an_ip_list(holder, "203.0.113.7")
     entry = ip_list.entries.get()
+    numbers = _an_event(account)
     objects: dict[Kind, str] = {
         "IP list": str(ip_list.pk),
         "IP entry": f"{ip_list.pk}/{entry.pk}",
@@ -63,7 +65,9 @@ def a_world(slug: str, api: Api) -> World:
         ).key.public_id,
         "API": api.slug,
         "call": _a_call(account),
-        "event": _an_event(account),
+        "event": str(numbers[0]),
+        "event in the chain": str(numbers[1]),
+        "event of the installation": _an_event_of_the_installation(),
         "export": _an_export(account),
         "user": str(owner.pk),
         "invitation": str(invitation.pk),
@@ -102,13 +106,20 @@ def _an_export(account: Account) -> str:
     told = {"log": "API log", "format": "csv"}
     by = Actor.command("test")
     with transaction.atomic():
-        started = record("export.started", by=by, account_id=account.pk, filters={}, **told)
+        started = number_of(record("export.started", by=by, account_id=account.pk, filters={}, **told))
         ended = record(
             "export.finished", by=by, account_id=account.pk, started=started, rows=0, sha256="0" * 64, **told
         )
-    return str(ended)
+    return str(number_of(ended))
 
 
-def _an_event(account: Account) -> str:
+def _an_event(account: Account) -> tuple[int, int]:
+    """Its number within the account, and in the chain."""
     with transaction.atomic():
-        return str(record("user.signed_out", by=Actor.command("test"), account_id=account.pk))
+        seq = record("user.signed_out", by=Actor.command("test"), account_id=account.pk)
+    return number_of(seq), seq
+
+
+def _an_event_of_the_installation() -> str:
+    with transaction.atomic():
+        return str(number_of(record("partitions.made", by=Actor.command("test"), account_id=None, months=[])))

@@ -22,6 +22,7 @@ from accounts.permissions import Role
 from audit import signing
 from audit.events import Target
 from audit.record import record
+from audit.selectors import number_of
 from keys.models import Key
 from keys.services import reveal
 from tests.browser.accessibility import assert_accessible
@@ -298,4 +299,6 @@ def record_of_an_edit(acme: Account, alice: User) -> int:
     with transaction.atomic():
         target = Target("account", acme.slug, acme.name)
         changes = {"mask_phone": [False, True], "mask_digits": [4, 0]}
-        return record("settings.changed", by=acting(alice), account_id=acme.pk, target=target, changes=changes)
+        return number_of(
+            record("settings.changed", by=acting(alice), account_id=acme.pk, target=target, changes=changes)
+        )

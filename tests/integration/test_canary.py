@@ -221,7 +221,8 @@ def pages(world: World, key: Key) -> Iterator[tuple[str, bytes]]:
     event = Event.objects.filter(target_id=key.public_id).order_by("-seq").first()
     assert call is not None
     assert event is not None
-    objects = world.objects | {"key": key.public_id, "call": str(call.request_id), "event": str(event.seq)}
+    objects = world.objects | {"key": key.public_id, "call": str(call.request_id), "event": str(event.number)}
+    objects["event in the chain"] = str(event.seq)
     for persona in (Persona.ADMINISTRATOR, Persona.AUDITOR, Persona.SUPPORT, Persona.SIGNED_OUT):
         client = Client(raise_request_exception=False)
         if user := world.people[persona]:

@@ -174,7 +174,7 @@ def test_the_trail_is_exported_with_the_pages_filters(client: Client, acme: Acco
         assert content.startswith((",".join(EVENTS.columns) + "\r\n").encode())
         found = [int(line.split(",")[1]) for line in content.decode().splitlines()[1:]]
     # The export of the trail is itself in the trail.
-    assert found == [event.seq for event in told]
+    assert found == [event.number for event in told]
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def signed(client: Client, acme: Account, tmp_path: Path) -> tuple[Path, Path, P
     paths = tmp_path / "log.csv", tmp_path / "manifest.json", tmp_path / "key.pem"
     paths[0].write_bytes(exported(client, format="csv"))
     finished = selectors.events(acme.pk).get(name="export.finished")
-    paths[1].write_bytes(client.get(f"/audit/{finished.seq}/manifest/").content)
+    paths[1].write_bytes(client.get(f"/audit/{finished.number}/manifest/").content)
     paths[2].write_text(signing.public_pem(settings.CHECKPOINT_KEY))
     return paths
 
@@ -230,14 +230,14 @@ def test_one_changed_byte_is_refused_with_the_public_key_alone(
 def test_a_manifest_is_of_a_finished_export_alone(client: Client, acme: Account) -> None:
     exported(client, format="csv")
     started = selectors.events(acme.pk).get(name="export.started")
-    assert client.get(f"/audit/{started.seq}/manifest/").status_code == 404
+    assert client.get(f"/audit/{started.number}/manifest/").status_code == 404
 
 
 def test_the_dialog_leads_to_the_manifests_of_ones_own_exports(client: Client, acme: Account) -> None:
     exported(client, format="csv")
     finished = selectors.events(acme.pk).get(name="export.finished")
-    assert f"/audit/{finished.seq}/manifest/" in client.get("/logs/export/").content.decode()
-    assert f"/audit/{finished.seq}/manifest/" not in client.get("/audit/export/").content.decode()
+    assert f"/audit/{finished.number}/manifest/" in client.get("/logs/export/").content.decode()
+    assert f"/audit/{finished.number}/manifest/" not in client.get("/audit/export/").content.decode()
 
 
 def test_exports_leave_threads_for_pages(client: Client, acme: Account) -> None:

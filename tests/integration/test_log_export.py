@@ -133,7 +133,7 @@ def test_start_and_end_are_events(client, acme):
         "log": "API log", "format": "csv", "filters": {"decision": "allowed", "range": "24h"}
     }  # fmt: skip
     finished = told("export.finished")
-    assert finished["started"] == started.seq
+    assert finished["started"] == started.number
     assert finished["rows"] == 3 == len(rows_of(content))
     assert finished["sha256"] == hashlib.sha256(content).hexdigest()
     assert not Event.objects.filter(name="export.incomplete", account_id=acme.pk).exists()

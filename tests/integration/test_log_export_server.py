@@ -160,7 +160,7 @@ def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete
     started = Event.objects.get(name="export.started", account_id=acme.pk)
     told = "Its end is not recorded"
     assert told in signed_in(acme).get("/audit/").content.decode()
-    assert told in signed_in(acme).get(f"/audit/{started.seq}/").content.decode()
+    assert told in signed_in(acme).get(f"/audit/{started.number}/").content.decode()
     with portal(900) as server, asked(server, acme) as response:
         response.read()
     page = signed_in(acme).get("/audit/?event=export.started").content.decode()

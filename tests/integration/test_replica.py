@@ -17,6 +17,7 @@ from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.models import Event
 from audit.record import record
+from audit.selectors import number_of
 from audit.snapshot import is_replica_away
 from config.postgres.parameters import conninfo
 from tests.databases import new_database
@@ -112,15 +113,15 @@ def test_a_page_of_the_log_reads_the_replica(
     assert not [sql for sql in replica.statements if not sql.lstrip().startswith("SELECT")]
 
 
-@pytest.mark.parametrize("path", ["/audit/", "/audit/?event=user.signed_out", "/audit/{seq}/"])
+@pytest.mark.parametrize("path", ["/audit/", "/audit/?event=user.signed_out", "/audit/{number}/"])
 def test_a_page_of_the_trail_reads_the_replica(acme: Account, replica: Heard, primary: Heard, path: str) -> None:
     alice = a_user(acme, f"Alice {path}", Role.ADMINISTRATOR)
     with transaction.atomic():
-        seq = record("user.signed_out", by=acting(alice), account_id=acme.pk)
+        number = number_of(record("user.signed_out", by=acting(alice), account_id=acme.pk))
     client = Client(REMOTE_ADDR=ADDRESS)
     client.force_login(alice)
     primary.statements.clear()
-    assert acting(alice).label in client.get(path.format(seq=seq)).content.decode()
+    assert acting(alice).label in client.get(path.format(number=number)).content.decode()
     assert replica.of(TRAIL)
     assert not primary.of(TRAIL)
 

@@ -12,6 +12,7 @@ from audit.actor import Actor, Confirmation
 from audit.events import CATALOGUE, Target
 from audit.models import Event
 from audit.record import record
+from audit.selectors import number_of
 from tests.logbook import a_call
 from tests.people import a_user, acting, an_account, with_totp
 
@@ -45,7 +46,9 @@ def readings(account) -> list[str]:
 
 def test_an_event_reads_as_a_sentence_with_who_from_where_and_when(alice, acme):
     changes = {"name": ["Old", "New"], "addresses": [[], ["203.0.113.0/24"]], "enabled": [True, False]}
-    seq = record("key.edited", by=acting(alice), account_id=acme.pk, target=WORKER, api="billing", changes=changes)
+    number = number_of(
+        record("key.edited", by=acting(alice), account_id=acme.pk, target=WORKER, api="billing", changes=changes)
+    )
 
     page = texts(signed_in(alice).get("/audit/"))
 
@@ -55,24 +58,23 @@ def test_an_event_reads_as_a_sentence_with_who_from_where_and_when(alice, acme):
         "Name: <bdi>Old</bdi> → <bdi>New</bdi>"
     ) in page
     assert "203.0.113.8" in page
-    assert f'href="/audit/{seq}/"' in page
+    assert f'href="/audit/{number}/"' in page
     assert "<time" in page
 
 
 def test_a_row_opens_old_and_new(alice, acme):
     by = acting(alice).confirmed(Confirmation("key.edit", "0123456789ab", "password"))
-    seq = record(
-        "key.edited", by=by, account_id=acme.pk, target=WORKER, api="billing", changes={"name": ["Old", "New"]}
-    )
+    changes = {"name": ["Old", "New"]}
+    number = number_of(record("key.edited", by=by, account_id=acme.pk, target=WORKER, api="billing", changes=changes))
     client = signed_in(alice)
 
-    page = texts(client.get(f"/audit/{seq}/"))
+    page = texts(client.get(f"/audit/{number}/"))
 
     assert "<del>Old</del>" in page
     assert "<ins>New</ins>" in page
     for text in ("key.edited", "0123456789ab", "r-1", "203.0.113.8", "<dd>password</dd>"):
         assert text in page
-    assert "<html" not in texts(client.get(f"/audit/{seq}/", headers={"HX-Request": "true"}))
+    assert "<html" not in texts(client.get(f"/audit/{number}/", headers={"HX-Request": "true"}))
 
 
 def test_every_event_of_the_catalogue_can_be_shown(alice, acme):
@@ -87,24 +89,91 @@ def test_every_event_of_the_catalogue_can_be_shown(alice, acme):
     # Newest first, fifty on a page.
     pages = [texts(client.get("/audit/"))]
     pages += [texts(client.get(f"/audit/?after={seqs[after]}")) for after in range(len(seqs) - 50, 0, -50)]
-    assert all(any(f'href="/audit/{seq}/"' in page for page in pages) for seq in seqs)
-    for seq in seqs:
-        page = client.get(f"/audit/{seq}/")
+    numbers = [number_of(seq) for seq in seqs]
+    assert all(any(f'href="/audit/{number}/"' in page for page in pages) for number in numbers)
+    for number in numbers:
+        page = client.get(f"/audit/{number}/")
         assert page.status_code == 200
         assert "x<y>" not in texts(page)
 
 
 def test_nobody_sees_another_accounts_events(alice, acme):
     bolt = an_account("bolt")
-    other = record("key.deleted", by=Actor.command("x"), account_id=bolt.pk, target=WORKER, api="bolts-api")
+    for _ in range(2):
+        other = record("key.deleted", by=Actor.command("x"), account_id=bolt.pk, target=WORKER, api="bolts-api")
     nobodys = record("demo.loaded", by=Actor.command("demo"), account_id=None)
+    own = record("key.revealed", by=acting(alice), account_id=acme.pk, target=WORKER, api="own-api")
     client = signed_in(alice)
 
-    assert "Worker" not in texts(client.get("/audit/"))
-    for seq in (other, nobodys, 10**17):
-        assert client.get(f"/audit/{seq}/").status_code == 404
-    for seq in ("0", "-1", "x", "9" * 30):
-        assert client.get(f"/audit/{seq}/").status_code == 404
+    assert number_of(own) == number_of(other) - 1 == 1
+    assert "bolts-api" not in texts(client.get("/audit/"))
+    # The other account's first number is one of this account's own.
+    assert "key.revealed" in texts(client.get("/audit/1/"))
+    for number in (number_of(other), 10**17, "0", "-1", "x", "9" * 30):
+        assert client.get(f"/audit/{number}/").status_code == 404
+    for number in (number_of(nobodys), 10**17, 0):
+        assert client.get(f"/audit/installation/{number}/").status_code == 404
+
+
+def test_an_accounts_numbers_have_no_gap_whatever_happens_elsewhere(alice, acme):
+    bolt = an_account("bolt")
+    made = {}
+    for account in (acme.pk, bolt.pk, None, None, acme.pk, bolt.pk, acme.pk):
+        seq = record("user.signed_out", by=acting(alice), account_id=account)
+        made.setdefault(account, []).append(number_of(seq))
+    first = made[None][0]
+
+    assert (made[acme.pk], made[bolt.pk], made[None]) == ([1, 2, 3], [1, 2], [first, first + 1])
+
+
+def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme):
+    job = Actor.command("maintain")
+    sealed = {"since": "x", "until": "x", "rows": 7, "first": "", "last": "", "sha256": ""}
+    numbers = {
+        name: number_of(record(name, by=job, account_id=None, **data))
+        for name, data in {
+            "calls.dropped": {"months": ["2024-05"], "until": "x"},
+            "calls.sealed": sealed,
+            "demo.loaded": {},
+        }.items()
+    }
+    record("user.signed_out", by=acting(alice), account_id=acme.pk)
+    client = signed_in(alice)
+
+    def shown(query: str) -> set[str]:
+        page = client.get(f"/audit/?{query}")
+        return {event.name for event in page.context["page"].rows if event.number in (1, *numbers.values())}
+
+    assert shown("") == {"user.signed_out", "calls.dropped"}
+    assert "Routine events of the installation" in texts(client.get("/audit/"))
+    assert shown("scope=all") == {"user.signed_out", "calls.dropped", "calls.sealed"}
+    assert "Routine events of the installation" not in texts(client.get("/audit/?scope=all"))
+    assert shown("scope=installation") == {"calls.dropped", "calls.sealed"}
+    assert shown("scope=account") == {"user.signed_out"}
+    assert shown("event=calls.sealed") == {"calls.sealed"}
+    page = texts(client.get("/audit/?event=calls.dropped"))
+    assert f'href="/audit/installation/{numbers["calls.dropped"]}/"' in page
+    assert "Of the installation" in page
+    assert "2024-05" in texts(client.get(f"/audit/installation/{numbers['calls.dropped']}/"))
+
+
+def test_pages_merge_both_kinds_of_events_in_their_order(alice, acme):
+    """As many of each as fill more than a page, in turn and in blocks."""
+    made = []
+    for count in (70, 60, 1, 1, 1, 30):
+        account = None if len(made) % 2 else acme.pk
+        name, data = ("calls.dropped", {"months": [], "until": "x"}) if account is None else ("user.signed_out", {})
+        made.append([record(name, by=Actor.command("x"), account_id=account, **data) for _ in range(count)])
+    client = signed_in(alice)
+
+    seen, url = [], "/audit/?"
+    while url:
+        page = client.get(url).context["page"]
+        seen += [event.seq for event in page.rows]
+        url = f"/audit/?after={page.after}" if page.after else None
+
+    own = [seq for block in made for seq in block]
+    assert [seq for seq in seen if seq >= own[0]] == own[::-1]
 
 
 def test_pages_follow_each_other(alice, acme):
