@@ -154,6 +154,9 @@ CATALOGUE: dict[str, EventType] = dict(
         ),
         _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
         _event("keys.exported", "{actor} exported {rows} keys as {format}", "filters", "rows", "format"),
+        # Looked for by a token, a line of a log or words: `what` says which, never the text itself; `keys` are the API
+        # IDs of those found.
+        _event("keys.searched", "{actor} looked for a key by {what}", "what", "keys"),
         # The administration. `path` is what was asked for there and refused; `what` says what a search was made by,
         # never the text itself, and `keys` are the API IDs that it found.
         _event("admin.searched", "{actor} looked for a key by {what}", "what", "keys"),

@@ -86,6 +86,13 @@ def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
     }
 
 
+def events_of_requests(account_id: int, request_ids: Iterable[UUID]) -> Sequence[Event]:
+    """Return the account's events that these requests caused, newest first, a page at most, of its newest
+    LONGEST_LOOK."""
+    wanted = [str(request_id) for request_id in request_ids]
+    return page_of_events(trail(account_id), Q(request_id__in=wanted)).rows
+
+
 def every_call() -> QuerySet[Call]:
     """Of all accounts and of none, and those that stand for several: for Support alone."""
     return Call.objects.using(reading())

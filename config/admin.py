@@ -26,7 +26,8 @@ from accounts.limits import take
 from accounts.permissions import Permission
 from accounts.policy import has
 from audit.record import record
-from keys.admin.finding import FindForm, find
+from keys.admin.finding import find
+from keys.finding import FindForm
 
 # Leaving, and one's own password, are the portal's; nothing may be chosen or looked up by a raw id.
 NOT_HERE = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})

@@ -123,6 +123,7 @@ MIDDLEWARE = [
     "config.middleware.HtmxRedirect",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "config.token_guard.TokenGuard",
     "config.middleware.RequestActor",
     "config.sessions.SecondFactorFirst",
 ]
@@ -139,6 +140,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "config.menu.entries",
+                "config.token_guard.offer",
             ],
         },
     },

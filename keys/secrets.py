@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from base64 import b64decode
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -29,6 +30,9 @@ _SECRET_PARAMETER = re.compile(
 )
 # What all of these names end in; looked for first, because most queries hold none.
 _SECRET_NAME = re.compile(r"(?i)(?:key|token|secret|password|passwd|signature)=")
+# Enough of a token that it must not go into an address: half of its secret.
+_TOKEN_PART = re.compile(rf"[A-Za-z0-9]{{1,20}}_[A-Za-z0-9]{{{ID_LENGTH}}}_[A-Za-z0-9]{{{SECRET_LENGTH // 2}}}")
+_BASIC = re.compile(r"(?i)\bbasic[ +]+([A-Za-z0-9+/]{16,}={0,2})")
 REDACTED = "[secret]"
 
 
@@ -93,6 +97,24 @@ def redact(text: str) -> str:
     if "_" in text:
         text = _TOKEN_ANYWHERE.sub(REDACTED, text)
     return REDACTED if "%" in text and _hides_token(text) else text
+
+
+def holds_secret(text: str) -> bool:
+    """Return whether the text holds a token or half of one, percent-encoded or in an HTTP Basic header too, or a
+    parameter that `redact` hides."""
+    return redact(text) != text or bool(_TOKEN_PART.search(f"{unquote(text)} {decode_basic(unquote(text))}"))
+
+
+def decode_basic(text: str) -> str:
+    """Return the `username:password` of each HTTP Basic header in the text, a line each."""
+    return "\n".join(filter(None, map(_decode_pair, _BASIC.findall(text))))
+
+
+def _decode_pair(encoded: str) -> str:
+    try:
+        return b64decode(encoded).decode()
+    except ValueError:
+        return ""
 
 
 def _hides_token(text: str) -> bool:

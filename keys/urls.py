@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from keys.views import bulk, change, creation, detail, docs, editing, listing, reference, secret, state
+from keys.views import bulk, change, creation, detail, docs, editing, finding, listing, reference, secret, state
 from keys.views.ip_lists import editing as ip_editing
 from keys.views.ip_lists import entries as ip_entries
 from keys.views.ip_lists import importing as ip_importing
@@ -24,6 +24,7 @@ class ApiId:
 register_converter(ApiId, "api_id")
 
 urlpatterns = [
+    path("find/", finding.find, name="key-find"),
     path("ip-lists/", ip_listing.ip_list_list, name="ip-list-list"),
     path("ip-lists/export/", ip_listing.ip_list_export, name="ip-list-export"),
     path("ip-lists/new/", ip_editing.ip_list_new, name="ip-list-new"),

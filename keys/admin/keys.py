@@ -21,12 +21,12 @@ from audit.actor import Actor
 from keys import exports, services
 from keys.about import MOST_COUNTED, calls_lately
 from keys.addresses import shown
-from keys.admin.search import MOST_FOUND, found
 from keys.apis.policy import Policy
 from keys.apis.words import FLAGS
 from keys.filters import KeyFilter
 from keys.flags import NOT_IN_FORCE, format_flag
 from keys.models import Key
+from keys.search import MOST_FOUND, found
 from keys.selectors import STATUSES, for_page
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from keys.services.bulk import TooMany, disable_many
 from keys.services.creation import AlreadyCreated, Created, create
 from keys.services.editing import Stale, edit
+from keys.services.finding import find
 from keys.services.ownership import hand_over, hand_over_and_deactivate, reassign
 from keys.services.revealing import NotRevealable, Unreadable, reveal
 from keys.services.rotation import AlreadyChanged, Changed, NoOverlap, Overlap, change, end_overlap, extend_overlap
@@ -36,6 +37,7 @@ __all__ = [
     "enable",
     "end_overlap",
     "extend_overlap",
+    "find",
     "hand_over",
     "hand_over_and_deactivate",
     "reassign",

@@ -160,6 +160,7 @@ TABLE = (
     ),
     # APIs belong to the installation; both accounts have this one.
     Row("api-reference", READ, MEMBERS | SUPPORT, of="API", for_whoever_knows=True),
+    Row("key-find", FORM, AUDITORS),
     Row("ip-list-list", READ, READERS),
     Row("ip-list-export", ("POST",), AUDITORS),
     Row("ip-list-new", FORM, ADMINISTRATORS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import string
+from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
@@ -132,3 +133,29 @@ def test_redact_leaves_no_secret(text):
 )
 def test_redact_hides_named_secrets_and_leaves_the_rest_alone(text, redacted):
     assert secrets.redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*LEAKS, TOKEN[:32], f"Bearer {TOKEN}", f"Basic {b64encode(f'robot:{TOKEN}'.encode()).decode()}", "token=hunter2"],
+)
+def test_what_holds_a_secret_must_not_go_into_an_address(text):
+    assert secrets.holds_secret(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "robot",
+        TOKEN[3:15],
+        TOKEN[:15],
+        f"{TOKEN[:15]}_********",
+        "key_notification_sender",
+        "50%",
+        "a=b",
+        "Basic robots",
+    ],
+)
+def test_what_holds_none_may(text):
+    assert not secrets.holds_secret(text)

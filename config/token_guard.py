@@ -1,0 +1,74 @@
+"""Keep tokens out of addresses: a token typed into a search is answered with the finder, which takes it by POST.
+
+With JavaScript (static/js/tokens.js) it is held back before it is sent. Without, it arrives in the query of a GET: the
+answer is a redirect to an address without it, which browsers put in the place of the one that had it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import reverse
+
+from accounts import policy
+from accounts.permissions import Permission
+from keys.secrets import holds_secret
+from keys.services.finding import NEEDS
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+HELD = (
+    "What was typed into the search looks like a secret, so it was not looked for. It was part of an address, which a"
+    " proxy in front of Keyward may have logged: if it was a live token, change that key."
+)
+FINDER = "Paste it into the box below to find its key: there it is sent apart from the address, matched and not kept."
+NO_FINDER = "An Administrator or Auditor of the account can find whose token it is."
+
+
+def find_url(request: HttpRequest) -> str:
+    """Return where this user may look for a token; empty for nowhere."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return ""
+    if policy.has(user, Permission.ADMINISTRATION):
+        return reverse("admin:find")
+    return reverse("key-find") if all(policy.has(user, permission) for permission in NEEDS) else ""
+
+
+def offer(request: HttpRequest) -> dict[str, str]:
+    """Context processor for templates/components/find_box.html and token_offer.html."""
+    return {"find_url": find_url(request), "token_prefix": settings.TOKEN_PREFIX}
+
+
+class TokenGuard:
+    """Redirect a GET whose query holds a secret: to the finder, or to the same page without it."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.META.get("QUERY_STRING") and request.method in ("GET", "HEAD"):
+            kept = _without_secrets(request.GET)
+            if len(kept) < len(request.GET):
+                return self._redirect(request, kept)
+        return self.get_response(request)
+
+    def _redirect(self, request: HttpRequest, kept: QueryDict) -> HttpResponse:
+        finder = find_url(request)
+        if request.user.is_authenticated:
+            messages.warning(request, f"{HELD} {FINDER if finder else NO_FINDER}")
+        query = kept.urlencode()
+        response = HttpResponseRedirect(finder or (f"{request.path}?{query}" if query else request.path))
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def _without_secrets(query: QueryDict) -> QueryDict:
+    kept = query.copy()
+    for name, values in query.lists():
+        if any(map(holds_secret, (name, *values))):
+            del kept[name]
+    return kept

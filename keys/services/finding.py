@@ -1,0 +1,38 @@
+"""Looking for a key of one's own account by what was pasted, which is matched and not kept."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts import policy
+from accounts.models import Account
+from accounts.permissions import Permission
+from audit import selectors
+from audit.actor import Actor
+from audit.record import record
+from keys.finding import Found, Scope, find_in
+from keys.models import Key
+from keys.selectors import with_status
+from keys.services.admission import target_of
+
+# What is found comes from the keys, the log and the trail.
+NEEDS = (Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
+
+
+@transaction.atomic
+def find(*, account: Account, text: str, by: Actor) -> Found:
+    """Return the keys, deleted ones too, calls and events of the account that the text names. Raises Denied."""
+    for permission in NEEDS:
+        policy.require(by, permission, account=account)
+    keys = with_status(Key.objects.filter(account=account))
+    found = find_in(Scope(keys, selectors.calls(account.pk), account.pk), text)
+    matched = [match.key for match in found.matches]
+    record(
+        "keys.searched",
+        by=by,
+        account_id=account.pk,
+        target=target_of(matched[0]) if len(matched) == 1 else None,
+        what=found.by,
+        keys=[key.public_id for key in matched],
+    )
+    return found
