@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from audit import rollups
+from audit import rollups, selectors
 from audit.filters import LogFilter
 from audit.rollups import Bar
 
@@ -24,7 +24,8 @@ STEPS = (
 )
 LONGEST_STEP = timedelta(days=30)
 USUAL = timedelta(days=30)
-# Filters that a chart counts by; others it leaves out, and says so.
+LEAST = timedelta(minutes=1)
+# Filters that sums are narrowed by; by any other the rows themselves are counted.
 COUNTED = ("api", "key_id", "reason", "decision")
 
 
@@ -42,16 +43,18 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """`cut` is the time before which the newest calls were not counted; `left_out` names filters that were not used."""
+    """`cut` and `head_cut` are those of rollups.Bars; `back_to` is the time before which no rows were looked at, where
+    the range goes further back; `recent`: of the whole log, of which only the last days are shown."""
 
     shapes: list[Shape]
     since: datetime
     until: datetime
     allowed: int
     denied: int
-    highest: int
-    cut: datetime | None
-    left_out: tuple[str, ...] = ()
+    cut: datetime | None = None
+    head_cut: datetime | None = None
+    back_to: datetime | None = None
+    recent: bool = False
 
     @property
     def label(self) -> str:
@@ -61,38 +64,61 @@ class Chart:
 
 
 def of_log(account_id: int, calls: LogFilter) -> Chart:
-    """Of the range and filters of the log's page; of the last 30 days where it has no range."""
+    """Return the chart of the calls that the log's list shows; of the whole log, only those of the last 30 days."""
     until = (calls.until or timezone.now()).astimezone(UTC)
-    since = calls.since.astimezone(UTC) if calls.since else until - USUAL
-    narrowed, left_out = narrowing(calls)
-    return _chart(account_id, since, until, left_out, **narrowed)
+    narrowed, others = narrowing(calls)
+    if others:
+        return _of_rows(calls, until)
+    recent = not (calls.since or narrowed)
+    first = calls.since or (rollups.first_hour(account_id=account_id, **narrowed) if narrowed else None)
+    since = first.astimezone(UTC) if first and first < until else until - USUAL
+    return _of_sums(account_id, since, until, recent=recent, **narrowed)
 
 
 def narrowing(calls: LogFilter) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Which of the page's filters sums can be narrowed by, and the labels of the others that are on."""
+    """Return by which of the page's filters sums can be narrowed, and the labels of the others that are on."""
     narrowed = {name: value for name in COUNTED if (value := calls.form.cleaned_data.get(name))}
-    if key_id := getattr(calls, "api_id", ""):
-        narrowed["key_id"] = key_id
-    used = {*COUNTED, "range", "from", "to", "zone", *(("key",) if key_id else ())}
+    used = {*COUNTED, "range", "from", "to", "zone"}
+    # A key's API ID may be given in two places; sums can be of one key alone.
+    if (key_id := getattr(calls, "api_id", "")) and narrowed.setdefault("key_id", key_id) == key_id:
+        used.add("key")
     return narrowed, tuple(str(calls.form[name].label) for name in calls.active if name not in used)
 
 
 def of_key(account_id: int, key_id: str) -> Chart:
-    """Of one key over the last 30 days."""
+    """Return the chart of one key over the last 30 days."""
     until = timezone.now()
-    return _chart(account_id, until - USUAL, until, (), key_id=key_id)
+    return _of_sums(account_id, until - USUAL, until, key_id=key_id)
 
 
-def _chart(account_id: int, since: datetime, until: datetime, left_out: tuple[str, ...], **narrowed: str) -> Chart:
-    step = next((step for longest, step in STEPS if until - since <= longest), LONGEST_STEP)
-    # Sums are of whole hours; days begin at midnight, UTC.
-    whole = min(max(step, timedelta(minutes=1)), timedelta(days=1))
-    since = _floor(since, whole)
-    bars, cut = rollups.bars(account_id=account_id, since=since, until=until, step=step, **narrowed)
+def _of_sums(account_id: int, since: datetime, until: datetime, *, recent: bool = False, **narrowed: str) -> Chart:
+    bars, cut, head_cut = rollups.bars(
+        account_id=account_id, since=since, until=until, step=_step(since, until), **narrowed
+    )
+    return _chart(bars, since, until, cut=cut, head_cut=head_cut, recent=recent)
+
+
+def _of_rows(calls: LogFilter, until: datetime) -> Chart:
+    """By filters that sums know nothing of: from the newest rows, as many as a page of the list looks at."""
+    back_to, first = selectors.reach(calls.qs, calls.matching)
+    since = (back_to or calls.since or first or until - USUAL).astimezone(UTC)
+    since = min(since, until - LEAST)
+    step = _step(since, until)
+    counted: rollups.Counted = {}
+    origin = rollups.origin_of(since, step)
+    rollups.add_counts(counted, selectors.count_by_step(calls.qs, calls.matching, since, origin, step))
+    return _chart(rollups.in_steps(counted, since, until, step), since, until, back_to=back_to)
+
+
+def _step(since: datetime, until: datetime) -> timedelta:
+    return next((step for longest, step in STEPS if until - since <= longest), LONGEST_STEP)
+
+
+def _chart(bars: list[Bar], since: datetime, until: datetime, **said: Any) -> Chart:
     highest = max((bar.allowed + bar.denied for bar in bars), default=0)
     allowed, denied = sum(bar.allowed for bar in bars), sum(bar.denied for bar in bars)
     shapes = [_shape(bar, place, len(bars), highest) for place, bar in enumerate(bars)]
-    return Chart(shapes, since, until, allowed, denied, highest, cut, left_out)
+    return Chart(shapes, since, until, allowed, denied, **said)
 
 
 def _shape(bar: Bar, place: int, count: int, highest: int) -> Shape:
@@ -105,8 +131,3 @@ def _shape(bar: Bar, place: int, count: int, highest: int) -> Shape:
     numbers = ((place + 0.1) * slot, slot * 0.8, allowed, denied, top, top + denied)
     x, width, allowed, denied, top, base = (round(number, 2) for number in numbers)
     return Shape(x, width, allowed, denied, top, base, label)
-
-
-def _floor(at: datetime, step: timedelta) -> datetime:
-    beginning = datetime(2000, 1, 1, tzinfo=UTC)
-    return at - (at - beginning) % step

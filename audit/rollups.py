@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -19,6 +20,9 @@ LONGEST_TAIL = 100_000
 
 
 HOUR = timedelta(hours=1)
+RESOLUTION = timedelta(microseconds=1)
+# Allowed and denied calls by the start of their step.
+Counted = dict[datetime, list[int]]
 # How a chart may be narrowed, on sums and rows alike.
 CONDITIONS = {
     "api": "api = %s",
@@ -49,40 +53,62 @@ class Bar(NamedTuple):
     denied: int
 
 
+class Bars(NamedTuple):
+    """`cut` is the time before which calls that are not summed yet were not counted, None when all were; `head_cut` is
+    the same within the hour in which the range begins, of which a sum would hold what came before it."""
+
+    bars: list[Bar]
+    cut: datetime | None = None
+    head_cut: datetime | None = None
+
+
 def add(since: datetime, until: datetime) -> None:
     """The sums of these hours, in the transaction that seals them."""
     with connection.cursor() as cursor:
         cursor.execute(ADD, [since, until])
 
 
-def bars(
-    *, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: str
-) -> tuple[list[Bar], datetime | None]:
-    """The account's calls from `since` on, in steps up to `until`. Sums serve steps of whole hours that begin at one;
-    shorter steps are counted from rows.
+def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: str) -> Bars:
+    """Return the account's calls from `since` up to `until`, in steps; `narrowed` may name api, key_id, reason and
+    decision.
 
-    `narrowed` may name api, key_id, reason and decision. Also returns the time before which calls that are not summed
-    yet were not counted, None when all were.
+    Sums serve the whole hours of steps of whole hours; the rest is counted from rows.
     """
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
-    values = list(narrowed.values())
-    seconds = step.total_seconds()
-    counted: dict[datetime, list[int]] = {}
+    values: list[Any] = list(narrowed.values())
+    origin, seconds = origin_of(since, step), step.total_seconds()
+    counted: Counted = {}
     with connections[reading()].cursor() as cursor:
-        tail_from = since
+
+        def count_rows(since: datetime, until: datetime) -> datetime | None:
+            cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, LONGEST_TAIL])
+            tail = cursor.fetchall()
+            add_counts(counted, [row[:3] for row in tail])
+            return tail[0][4] if tail and tail[0][3] == LONGEST_TAIL else None
+
+        tail_from, head_cut = since, None
         if step >= HOUR:
             cursor.execute("SELECT max(hour) + interval '1 hour' FROM audit_rollup")
             (summed,) = cursor.fetchone()
-            # Of the hour in which the range ends, a sum would hold what comes after it.
-            tail_from = max(since, min(summed, until - (until - since) % HOUR)) if summed else since
-            cursor.execute(SUMS % conditions, [seconds, since, account_id, since, tail_from, *values])
-            _count(counted, cursor.fetchall())
-        cursor.execute(TAIL % conditions, [seconds, since, account_id, tail_from, until, *values, LONGEST_TAIL])
-        tail = cursor.fetchall()
-    _count(counted, [row[:3] for row in tail])
-    cut = tail[0][4] if tail and tail[0][3] == LONGEST_TAIL else None
-    count = -((since - until) // step)
-    return [Bar(at, *counted.get(at, (0, 0))) for at in (since + n * step for n in range(count))], cut
+            first, last = ceiling(since, HOUR), min(summed, floor(until, HOUR)) if summed else since
+            if first < last:
+                if since < first:
+                    head_cut = count_rows(since, first)
+                cursor.execute(SUMS % conditions, [seconds, origin, account_id, first, last, *values])
+                add_counts(counted, cursor.fetchall())
+                tail_from = last
+        cut = count_rows(tail_from, until)
+    return Bars(in_steps(counted, since, until, step), cut, head_cut)
+
+
+def first_hour(*, account_id: int, **narrowed: str) -> datetime | None:
+    """Return the earliest hour whose sums pass, None if no hour's do."""
+    conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
+    with connections[reading()].cursor() as cursor:
+        sql = f"SELECT hour FROM audit_rollup WHERE account_id = %s{conditions} ORDER BY hour LIMIT 1"
+        cursor.execute(sql, [account_id, *narrowed.values()])
+        row = cursor.fetchone()
+    return row[0].astimezone(UTC) if row else None
 
 
 def estimate(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: str) -> int | None:
@@ -100,7 +126,28 @@ def estimate(*, account_id: int, since: datetime | None, until: datetime | None,
     return rows
 
 
-def _count(counted: dict[datetime, list[int]], rows: list[tuple[Any, ...]]) -> None:
+def in_steps(counted: Counted, since: datetime, until: datetime, step: timedelta) -> list[Bar]:
+    """Return a bar for each step of the range, the first from `since` on."""
+    origin = origin_of(since, step)
+    starts = (origin + n * step for n in range(-((origin - until) // step)))
+    return [Bar(max(at, since), *counted.get(at, (0, 0))) for at in starts]
+
+
+def origin_of(since: datetime, step: timedelta) -> datetime:
+    """Return where the steps of a range begin: at a whole minute, hour or, for steps of days, day, UTC."""
+    return floor(since, min(max(step, timedelta(minutes=1)), timedelta(days=1)))
+
+
+def floor(at: datetime, step: timedelta) -> datetime:
+    return at - (at - datetime(2000, 1, 1, tzinfo=UTC)) % step
+
+
+def ceiling(at: datetime, step: timedelta) -> datetime:
+    return floor(at - RESOLUTION, step) + step
+
+
+def add_counts(counted: Counted, rows: Iterable[tuple[datetime, int | None, int | None]]) -> None:
+    """Add (start, allowed, denied) of each row."""
     for start, allowed, denied in rows:
         bar = counted.setdefault(start.astimezone(UTC), [0, 0])
         bar[0] += int(allowed or 0)

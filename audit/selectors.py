@@ -191,35 +191,59 @@ def beginning(behind: timedelta) -> str:
     return f"{instant(timezone.now() - behind)}~{UUID(int=0)}"
 
 
+# Of the newest rows, those that match. `looked` is the number of rows that were looked at.
 DURATIONS = """
     SELECT api, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms),
         percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms)
-    FROM (LOOKED_AT) AS looked_at WHERE duration_ms IS NOT NULL GROUP BY api ORDER BY api
+    FROM (LOOKED_AT) AS looked_at WHERE matches AND duration_ms IS NOT NULL GROUP BY api ORDER BY api
 """
-
-
-def durations(rows: QuerySet[Call]) -> list[tuple[str, int, float, float]]:
-    """(API, calls, p50, p95) in milliseconds, of those of the newest rows whose duration is known."""
-    sql, params = rows.order_by("-time").values("api", "duration_ms")[:LONGEST_LOOK].query.sql_with_params()
-    with connections[rows.db].cursor() as cursor:
-        cursor.execute(DURATIONS.replace("LOOKED_AT", sql), params)
-        return cursor.fetchall()
-
-
 ADDRESSES = """
     SELECT host(client_address), count(*), max(time) FROM (LOOKED_AT) AS looked_at WHERE matches AND decision = 'denied'
     GROUP BY client_address ORDER BY 2 DESC, 3 DESC LIMIT %s
 """
+REACH = "SELECT count(*), min(time), min(time) FILTER (WHERE matches) FROM (LOOKED_AT) AS looked_at"
+BY_STEP = """
+    SELECT date_bin(make_interval(secs => %s), time, %s), count(*) FILTER (WHERE decision = 'allowed'),
+        count(*) FILTER (WHERE decision = 'denied')
+    FROM (LOOKED_AT) AS looked_at WHERE matches GROUP BY 1
+"""
 MOST_ADDRESSES = 20
+
+
+def durations(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, float]]:
+    """Return (API, calls, p50, p95) in milliseconds, of those of the newest rows that match and whose duration is
+    known."""
+    return _of_newest(DURATIONS, rows, matching, "api", "duration_ms")
 
 
 def denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
     """(client address, denied calls, the last of them), of the newest rows; the addresses with the most come first."""
-    looked_at = rows.order_by("-time").annotate(
-        matches=ExpressionWrapper(matching or Q(decision="denied"), output_field=BooleanField())
-    )
-    newest = looked_at.values("client_address", "time", "decision", "matches")[:LONGEST_LOOK]
-    sql, params = newest.query.sql_with_params()
+    return _of_newest(ADDRESSES, rows, matching, "client_address", "decision", after=[MOST_ADDRESSES])
+
+
+def reach(rows: QuerySet[Call], matching: Q) -> tuple[datetime | None, datetime | None]:
+    """Return the time of the last of the newest rows that may be looked at, None if there are no more than those; and
+    the time of the earliest of them that matches."""
+    ((looked, earliest, first),) = _of_newest(REACH, rows, matching)
+    return earliest if looked == LONGEST_LOOK else None, first
+
+
+def count_by_step(
+    rows: QuerySet[Call], matching: Q, since: datetime, origin: datetime, step: timedelta
+) -> list[tuple[datetime, int, int]]:
+    """Return (start of the step, allowed, denied) of those of the newest rows since then that match; steps are counted
+    from `origin`."""
+    rows = rows.filter(time__gte=since)
+    return _of_newest(BY_STEP, rows, matching, "decision", before=[step.total_seconds(), origin])
+
+
+def _of_newest(
+    sql: str, rows: QuerySet[Call], matching: Q, *columns: str, before: Sequence[Any] = (), after: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
+    """`sql` over the newest LONGEST_LOOK of these rows; `matches` says which of them do."""
+    matches = ExpressionWrapper(matching or Q(time__isnull=False), output_field=BooleanField())
+    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches", *columns)[:LONGEST_LOOK]
+    looked_at, params = newest.query.sql_with_params()
     with connections[rows.db].cursor() as cursor:
-        cursor.execute(ADDRESSES.replace("LOOKED_AT", sql), [*params, MOST_ADDRESSES])
+        cursor.execute(sql.replace("LOOKED_AT", looked_at), [*before, *params, *after])
         return cursor.fetchall()

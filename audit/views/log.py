@@ -75,7 +75,7 @@ def log_chart(request: SignedIn) -> HttpResponse:
     context = {
         "filter": calls,
         "chart": charts.of_log(account.pk, calls),
-        "durations": selectors.durations(calls.qs),
+        "durations": selectors.durations(calls.qs, calls.matching),
         "addresses": selectors.denied_by_address(calls.qs, calls.matching),
     }
     return render(request, template, context)

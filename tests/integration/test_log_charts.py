@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
+from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, User
 from accounts.permissions import Role
-from audit import charts, selectors
+from audit import charts, rollups, selectors
+from audit.filters import CallFilter
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call
 from tests.people import ADDRESS, a_user, an_account
@@ -60,9 +62,10 @@ def test_only_those_who_see_the_log_see_a_keys_chart(acme: Account, alice: User)
 
 
 def test_a_keys_chart_costs_a_few_queries_however_many_calls_there_are(acme: Account) -> None:
+    summed(acme)
     with CaptureQueriesContext(connection) as asked:
         charts.of_key(acme.pk, "0123456789ab")
-    assert len(asked) == 3
+    assert len(asked) == 4
     assert all("LIMIT" in query["sql"] for query in asked if "audit_call" in query["sql"])
 
 
@@ -92,3 +95,89 @@ def test_addresses_are_looked_for_among_so_many_rows(acme: Account, monkeypatch:
     assert selectors.denied_by_address(selectors.calls(acme.pk), Q()) == []
     monkeypatch.setattr(selectors, "LONGEST_LOOK", 6)
     assert [told[:2] for told in selectors.denied_by_address(selectors.calls(acme.pk), Q())] == [("192.0.2.1", 1)]
+
+
+def summed(account: Account) -> list[datetime]:
+    """Calls of many kinds over the last days, all but the newest hours' in sums. Returns when the allowed ones were."""
+    now = datetime.now(UTC)
+    other = {"api": "lynx", "key_id": "000000000000", "key_name": "Shop"}
+    kinds = (
+        {},
+        {"duration_ms": 20.0, "status": 200},
+        DENIED | {"client_address": "198.51.100.7"},
+        other,
+        other | DENIED,
+    )
+    times = []
+    for n, minutes in enumerate((1, 50, 130, 200, 1000, 1430, 1450, 3000, 4300, 20_000)):
+        for kind in (*kinds, {"path": "/invoices", "method": "POST", "module": "invoices"}):
+            a_call(account, time=now - timedelta(minutes=minutes, seconds=n), **kind)
+        times.append(now - timedelta(minutes=minutes, seconds=n))
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    with transaction.atomic():
+        rollups.add(hour - timedelta(days=60), hour - timedelta(hours=1))
+    return times
+
+
+FILTERS = (
+    "range=24h", "range=7d", "range=24h&decision=denied", "range=24h&reason=ip_not_allowed", "key_id=0123456789ab",
+    "key=0123456789ab", "key=0123456789ab&key_id=000000000000", "range=7d&api=lynx&decision=allowed", "decision=denied",
+    "range=24h&address=198.51.100.0/24", "path=invoices", "range=7d&method=post", "module=invoices&range=30d",
+    "status=2xx", "owner=alice&range=7d", "key=shop", "range=15m", "range=1h&path=customers", "address=192.0.2.1",
+)  # fmt: skip
+
+
+def test_the_chart_shows_the_calls_of_the_list(acme: Account) -> None:
+    summed(acme)
+    counts = set()
+    for query in FILTERS:
+        calls = CallFilter(QueryDict(query), selectors.calls(acme.pk))
+        assert calls.is_valid(), query
+        chart = charts.of_log(acme.pk, calls)
+        listed = calls.found
+        allowed, denied = (listed.filter(decision=decision).count() for decision in ("allowed", "denied"))
+        assert (chart.allowed, chart.denied) == (allowed, denied), query
+        assert calls.since is None or chart.since == calls.since, query
+        assert sum(durations[1] for durations in selectors.durations(calls.qs, calls.matching)) == (
+            listed.exclude(duration_ms=None).count()
+        ), query
+        counts.add((allowed, denied))
+    assert len(counts) > 10
+
+
+def test_the_chart_begins_where_the_range_does(acme: Account, alice: User) -> None:
+    times = summed(acme)
+    client = signed_in(alice)
+    # Just before and just after a call, within an hour that is summed as a whole.
+    for since, calls in ((times[5] - timedelta(seconds=1), 6), (times[5] + timedelta(seconds=1), 5)):
+        chart = client.get("/logs/chart/", {"from": since.isoformat(), "decision": "allowed"}).context["chart"]
+        assert chart.since == since
+        assert chart.allowed == calls * 4
+    assert "The last 30 days." in client.get("/logs/chart/").content.decode()
+    assert "The last 30 days." not in client.get("/logs/chart/?range=30d").content.decode()
+    assert "The last 30 days." not in client.get("/logs/chart/?decision=denied").content.decode()
+
+
+def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = summed(acme)
+    monkeypatch.setattr(selectors, "LONGEST_LOOK", 18)
+    page = signed_in(alice).get("/logs/chart/?path=invoices&range=7d")
+    chart = page.context["chart"]
+    assert abs(chart.since - times[2]) < timedelta(seconds=1)
+    assert (chart.allowed, chart.back_to) == (3, chart.since)
+    assert "Looked at 100,000 calls, back to" in page.content.decode()
+    monkeypatch.setattr(rollups, "LONGEST_TAIL", 2)
+    since = times[5] - timedelta(microseconds=1)
+    chart = signed_in(alice).get("/logs/chart/", {"from": since.isoformat()}).context["chart"]
+    assert chart.head_cut is not None
+    assert chart.cut is not None
+
+
+def test_response_times_are_those_of_the_calls_that_are_listed(acme: Account, alice: User) -> None:
+    a_call(acme, duration_ms=10.0, status=200)
+    a_call(acme, duration_ms=900.0, status=403, **DENIED)
+    for query, told in (("", [("billing", 2)]), ("?decision=denied", [("billing", 1)]), ("?reason=key_expired", [])):
+        durations = signed_in(alice).get(f"/logs/chart/{query}").context["durations"]
+        assert [row[:2] for row in durations] == told
+        if query == "?decision=denied":
+            assert durations[0][2] == 900.0

@@ -155,11 +155,11 @@ def test_sealing_waits_for_calls_that_are_being_written(sealed: list[seals.Seal]
 
 def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> None:
     account = an_account("sums")
-    before = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)[0]
+    before = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR).bars
     assert {(bar.allowed, bar.denied) for bar in before} == {(0, 0)}
     a_call(account, time=NOW + timedelta(seconds=2))
     a_call(account, time=NOW + timedelta(seconds=3), decision="denied", reason="key_expired")
-    bars, cut = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)
+    bars, cut, _ = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)
     assert (bars[-1].start, bars[-1].allowed, bars[-1].denied) == (NOW, 1, 1)
     assert cut is None
     with connection.cursor() as cursor:
@@ -175,7 +175,7 @@ def test_a_chart_of_sealed_time_ends_where_its_range_does(sealed: list[seals.Sea
     with transaction.atomic():
         rollups.add(day, day + timedelta(days=1))
     for until, calls in ((day + timedelta(hours=10, minutes=30), 2), (day + timedelta(hours=11), 3)):
-        bars, _ = rollups.bars(account_id=account.pk, since=day, until=until, step=timedelta(days=1))
+        bars, *_ = rollups.bars(account_id=account.pk, since=day, until=until, step=timedelta(days=1))
         assert [bar.allowed for bar in bars] == [calls], until
 
 
