@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 
 from keys.access import Api, Key, Secret
 from keys.addresses import rules
+from keys.containment import with_contained
 from keys.routes import Route, RouteTable
 from keys.sealing import SealBroken, open_sealed
 
@@ -33,7 +34,8 @@ SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.
         WHERE known.continues AND c.n > %(n)s),
     (SELECT coalesce(json_agg(json_build_object(
             'id', a.id, 'slug', a.slug, 'policy', a.policy,
-            'modules', (SELECT coalesce(json_agg(json_build_array(m.id, m.slug) ORDER BY m.position, m.id), '[]')
+            'modules', (SELECT coalesce(json_agg(json_build_array(m.id, m.slug, m.contained)
+                    ORDER BY m.position, m.id), '[]')
                 FROM keys_module m WHERE m.api_id = a.id),
             'routes', (SELECT coalesce(json_agg(json_build_array(
                     m.id, m.slug, r.method, r.template, r.adds_leads, r.recording, r.conditions)), '[]')
@@ -161,8 +163,9 @@ class Snapshot:
             slug=row["slug"],
             credentials=frozenset(policy["credentials"]),
             unlisted_allowed=policy.get("unlisted_routes") == "allow",
-            modules=tuple((module, slug) for module, slug in row["modules"]),
+            modules=tuple((module, slug) for module, slug, _ in row["modules"]),
             routes=routes,
+            contained=_contained(row["modules"]),
         )
         # A module's change names the module alone; the keys of its API hold the old table.
         self._forget("api", str(api.id))
@@ -171,6 +174,7 @@ class Snapshot:
     def _remember_key(self, row: dict[str, Any]) -> None:
         masked = row["mask"] and row["account_mask"]
         visible = {row["mask_side"]: row["mask_digits"]}
+        api = self._apis_by_id[row["api_id"]]
         key = Key(
             id=row["id"],
             public_id=row["public_id"],
@@ -181,13 +185,13 @@ class Snapshot:
             owner_id=row["owner_id"],
             owner=_one_line(row["owner"]),
             owner_active=row["owner_active"],
-            api=self._apis_by_id[row["api_id"]],
+            api=api,
             api_enabled=row["api_enabled"],
             enabled=row["enabled"],
             deleted=row["deleted"],
             expires_at=row["expires_at"],
             all_modules=row["all_modules"],
-            module_ids=frozenset(row["modules"]),
+            module_ids=with_contained(row["modules"], api.contained),
             rules=rules(ip_network(network) for network in row["networks"]),
             secrets=tuple(self._secret(row, *secret) for secret in row["secrets"]),
             list_ids=frozenset(row["lists"]),
@@ -226,6 +230,14 @@ def _route(
     module_id: int, module: str, method: str, template: str, adds_leads: bool, recording: bool, wanted: dict[str, str]
 ) -> Route:
     return Route(module_id, module, method, template, adds_leads, recording, tuple(sorted(wanted.items())))
+
+
+def _contained(modules: list[tuple[int, str, list[str]]]) -> dict[int, frozenset[int]]:
+    """What modules contain, by numbers; resolved when the API was stored."""
+    numbers = {slug: module for module, slug, _ in modules}
+    return {
+        module: frozenset(numbers[slug] for slug in slugs if slug in numbers) for module, _, slugs in modules if slugs
+    }
 
 
 def _parts(key: Key) -> tuple[tuple[str, int], ...]:

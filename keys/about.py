@@ -1,17 +1,18 @@
-"""Reading what is around one key: its IP lists, what was done with it, and what calls with it."""
+"""Reading what is around one key: its modules and IP lists, what was done with it, and what calls with it."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.functions import Lower, Now
 
 from audit import selectors
-from keys.models import IpList, Key
+from keys.containment import with_contained
+from keys.models import IpList, Key, Module
 
 LATELY = timedelta(days=7)
 MOST_COUNTED = 1000
@@ -25,6 +26,30 @@ class Edit:
     at: datetime
     by: str
     changes: dict[str, list[Any]]
+
+
+class GrantedModule(NamedTuple):
+    """A module that a key may call. `through` are the names of the granted modules that contain it, where it was not
+    granted itself."""
+
+    module: Module
+    through: list[str]
+
+
+def modules_of(key: Key) -> list[GrantedModule]:
+    """Return the modules that the key was granted and all that they contain, in the API's order."""
+    modules = sorted(key.api.modules.all(), key=lambda module: (module.position, module.pk))
+    if key.all_modules:
+        return [GrantedModule(module, []) for module in modules]
+    granted = {module.slug for module in key.modules.all()}
+    every = with_contained(granted, {module.slug: module.contained for module in modules})
+    return [GrantedModule(module, _through(module, modules, granted)) for module in modules if module.slug in every]
+
+
+def _through(module: Module, modules: list[Module], granted: set[str]) -> list[str]:
+    if module.slug in granted:
+        return []
+    return [other.name for other in modules if other.slug in granted and module.slug in other.contained]
 
 
 def last_edits(key: Key, count: int) -> list[Edit]:

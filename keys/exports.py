@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import transaction
 from import_export import fields
@@ -17,7 +17,7 @@ from audit.record import record
 from keys.addresses import shown
 from keys.filters import KeyFilter
 from keys.models import Key
-from keys.selectors import for_file
+from keys.selectors import ApiModules, for_file, modules_by_api
 
 # A file is made in memory, within what a person waits for.
 MOST_ROWS = {"csv": 100_000, "xlsx": 50_000}
@@ -34,6 +34,10 @@ class TooManyRows(Exception):
 
 class KeyTable(Table):
     """The list's columns, in their order."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._modules: dict[int, ApiModules] = {}
 
     created = column("created_at")
     status = column("status")
@@ -61,7 +65,12 @@ class KeyTable(Table):
         return "active" if key.owner.is_active else "inactive"
 
     def dehydrate_modules(self, key: Key) -> str:
-        return "all" if key.all_modules else ", ".join(key.module_names)  # type: ignore[attr-defined]
+        """Contained ones too: what the key may call."""
+        if key.all_modules:
+            return "all"
+        if key.api_id not in self._modules:
+            self._modules |= modules_by_api([key.api_id])
+        return ", ".join(self._modules[key.api_id].granted(key.module_slugs))  # type: ignore[attr-defined]
 
     def dehydrate_addresses(self, key: Key) -> str:
         networks, lists = key.networks, key.list_names  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
@@ -90,6 +91,8 @@ class Api:
     unlisted_allowed: bool
     modules: tuple[tuple[int, str], ...]
     routes: RouteTable
+    # What modules contain, by their numbers; those that contain nothing are not there.
+    contained: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
 class Secret(NamedTuple):
@@ -113,7 +116,8 @@ class Secret(NamedTuple):
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Key:
-    """A key with everything around it that decides, as of one moment. Times are Unix seconds."""
+    """A key with everything around it that decides, as of one moment. Times are Unix seconds. `module_ids` are the
+    modules that it was granted and all that they contain."""
 
     id: int
     public_id: str
@@ -148,5 +152,5 @@ class Key:
 
     @property
     def granted(self) -> list[str]:
-        """The slugs of its modules."""
+        """The slugs of its modules, contained ones too."""
         return [slug for module, slug in self.api.modules if self.all_modules or module in self.module_ids]

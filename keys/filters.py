@@ -17,7 +17,7 @@ from django.db.models.lookups import Exact, LessThan
 
 from accounts.lists import Column, ListFilter, ListForm, choice, word
 from accounts.models import Account, User
-from keys.models import NEVER, Api, Key, KeyModule
+from keys.models import NEVER, Api, Key, KeyModule, Module
 from keys.paging import Among, Order, Page, Position, page
 from keys.rows import Row, rows_of
 from keys.selectors import STATUSES, of_status
@@ -178,7 +178,9 @@ class KeyFilter(ListFilter):
         return Q(CombinedExpression(words, "@@", wanted, BooleanField())) & self._word(text)
 
     def _may_call(self, slug: str) -> Q:
-        granted = KeyModule.objects.filter(key=OuterRef("pk"), module__api=self.tab, module__slug=slug)
+        # What contains the module will do.
+        of_tab = Module.objects.filter(Q(slug=slug) | Q(contained__contains=[slug]), api=self.tab)
+        granted = KeyModule.objects.filter(key=OuterRef("pk"), module__in=of_tab)
         return Q(all_modules=True) | Q(Exists(granted))
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from accounts.models import Account, User
 from keys.addresses import EXAMPLES, shown, width_warning
 from keys.apis.policy import Field, Policy
 from keys.apis.words import FLAGS, SETTINGS
+from keys.containment import with_contained
 from keys.flags import needs_account_masking
 from keys.form_fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, asked, choose
 from keys.models import IpList, Key, Module
@@ -240,7 +241,7 @@ class KeyForm(forms.Form):
         assert self.before is not None
         value = self.before.value(setting)
         if setting == "modules":
-            return "All, also those added later" if value is None else ", ".join(self._named(self.module_names, value))
+            return "All, also those added later" if value is None else self._granted(value)
         if setting == "ip_lists":
             return ", ".join(self._named(self.list_names, value))
         if setting == "addresses":
@@ -248,6 +249,13 @@ class KeyForm(forms.Form):
         if setting == "expiry":
             return f"{value:%Y-%m-%d %H:%M} UTC" if value else "Never"
         return ("Yes" if value else "No") if setting in FLAGS else str(value)
+
+    def _granted(self, slugs: Collection[str]) -> str:
+        """What was granted, with all that it contains."""
+        granted = with_contained(slugs, {module.slug: module.contained for module in self.offer.modules})
+        contained = granted - set(slugs)
+        text = ", ".join(self._named(self.module_names, slugs))
+        return f"{text}; contained: {', '.join(self._named(self.module_names, contained))}" if contained else text
 
     @staticmethod
     def _named(names: dict[Any, str], chosen: Any) -> list[str]:

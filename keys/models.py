@@ -45,6 +45,8 @@ class Module(models.Model):
     name = models.CharField(max_length=200)
     number = models.PositiveIntegerField(null=True)
     position = models.PositiveSmallIntegerField(default=0)
+    # Slugs of all the modules that it contains, through others too (keys.containment).
+    contained = models.JSONField(default=list, db_default=Value([], models.JSONField()))
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint("api", "slug", name="module_slug_unique_in_api")]

@@ -1,4 +1,4 @@
-"""Rows of the list of keys: what a page shows of each, read with the same two queries however many there are."""
+"""Rows of the list of keys: what a page shows of each, read with the same three queries however many there are."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, QuerySet
+from django.db.models import F, QuerySet
 from django.urls import reverse
 
 from keys.addresses import shown
 from keys.apis.policy import Policy
-from keys.models import Api, Key, Module
+from keys.models import Api, Key
 from keys.secrets import masked
-from keys.selectors import with_names
+from keys.selectors import ApiModules, modules_by_api, with_names
 
 
 @dataclass(frozen=True, slots=True)
 class ApiOfRows:
-    """What rows say of their API. Modules are names."""
+    """What rows say of their API."""
 
     name: str
     rules: Policy
-    modules: list[str]
+    modules: ApiModules
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`url` is the key's page; what may be done with the key lies beneath it. Modules and IP lists are names."""
+    """`url` is the key's page; what may be done with the key lies beneath it. Modules, contained ones too, and IP lists
+    are names."""
 
     id: int
     url: str
@@ -55,7 +55,7 @@ class Row:
 
     @property
     def granted(self) -> str:
-        return "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules)}"
+        return "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules.names)}"
 
     @property
     def admitting(self) -> int:
@@ -67,7 +67,7 @@ def rows_of(keys: QuerySet[Key]) -> list[Row]:
     """In no order."""
     own = ("id", "public_id", "name", "enabled", "all_modules", "created_at", "status", "secret_made_at", "used_at")
     told = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
-    found = list(with_names(keys).values(*own, "module_names", "list_names", "networks", **told))
+    found = list(with_names(keys).values(*own, "module_slugs", "list_names", "networks", **told))
     apis = _apis({key["of_api"] for key in found})
     page = reverse("key-list")
 
@@ -78,7 +78,9 @@ def rows_of(keys: QuerySet[Key]) -> list[Row]:
             url=f"{page}{key['public_id']}/",
             owner=key["of_owner"],
             api=api,
-            modules=api.modules if key["all_modules"] else key["module_names"],
+            modules=list(api.modules.names.values())
+            if key["all_modules"]
+            else api.modules.granted(key["module_slugs"]),
             ip_lists=key["list_names"],
             networks=[shown(ip_network(text)) for text in key["networks"]],
         )
@@ -87,9 +89,6 @@ def rows_of(keys: QuerySet[Key]) -> list[Row]:
 
 
 def _apis(numbers: Collection[int]) -> dict[int, ApiOfRows]:
-    modules = Module.objects.filter(api=OuterRef("pk")).order_by("position", "pk").values("name")
-    apis = Api.objects.filter(pk__in=numbers).annotate(module_names=ArraySubquery(modules))
-    return {
-        pk: ApiOfRows(name, Policy.read(policy), names)
-        for pk, name, policy, names in apis.values_list("pk", "name", "policy", "module_names")
-    }
+    modules = modules_by_api(numbers)
+    apis = Api.objects.filter(pk__in=numbers).values_list("pk", "name", "policy")
+    return {pk: ApiOfRows(name, Policy.read(policy), modules[pk]) for pk, name, policy in apis}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -11,6 +13,7 @@ from django.db.models.functions import Cast, Lower, Now
 
 from accounts.models import Account, User
 from keys.apis.words import FLAGS
+from keys.containment import with_contained
 from keys.models import Address, Creation, IpList, Key, Module
 
 EXPIRES_SOON = timedelta(days=14)
@@ -57,9 +60,9 @@ def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 
 def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """All that a line tells of a key, in one query: `module_names` of the granted, `networks` as text, `list_names`."""
+    """All that a line tells of a key, in one query: `module_slugs` of the granted, `networks` as text, `list_names`."""
     lists = {
-        "module_names": Module.objects.filter(keys=OuterRef("pk")).order_by("position", "pk").values("name"),
+        "module_slugs": Module.objects.filter(keys=OuterRef("pk")).order_by("position", "pk").values("slug"),
         "networks": Address.objects.filter(key=OuterRef("pk")).order_by("pk").values(text=Cast("network", TextField())),
         "list_names": IpList.objects.filter(keys=OuterRef("pk")).order_by("name", "pk").values("name"),
     }
@@ -71,6 +74,29 @@ def for_file(keys: QuerySet[Key]) -> QuerySet[Key]:
     shown = ("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields", *FLAGS)
     related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
     return with_names(related)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiModules:
+    """The modules of an API in its order: {slug: name}, and {slug: all that it contains}."""
+
+    names: dict[str, str]
+    contained: dict[str, Collection[str]]
+
+    def granted(self, slugs: Iterable[str]) -> list[str]:
+        """Return the names of these modules and of all that they contain."""
+        every = with_contained(slugs, self.contained)
+        return [name for slug, name in self.names.items() if slug in every]
+
+
+def modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
+    """Return the modules of these APIs, by primary key."""
+    found = {api: ApiModules({}, {}) for api in apis}
+    modules = Module.objects.filter(api__in=apis).order_by("position", "pk")
+    for api, slug, name, contained in modules.values_list("api", "slug", "name", "contained"):
+        found[api].names[slug] = name
+        found[api].contained[slug] = contained
+    return found
 
 
 def owners_of(account: Account) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from accounts.services import Invalid
 from keys.addresses import Network
 from keys.apis.policy import Field, Policy
 from keys.apis.words import FLAGS
+from keys.containment import with_contained
 from keys.models import Key
 
 LONGEST_NAME = 200
@@ -170,13 +172,16 @@ def latest_expiry(created_at: datetime, longest_days: int | None) -> datetime | 
     return None if longest_days is None else created_at + timedelta(days=longest_days)
 
 
-def widened(before: Terms, after: Terms, lists: Lists) -> list[str]:
-    """Which terms let more in than they did. `lists` holds those of both."""
+def widened(
+    before: Terms, after: Terms, lists: Lists, contained: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> list[str]:
+    """Which terms let more in than they did. `lists` holds those of both; `contained` says what modules contain."""
     found = []
     old, new = _admitted(before, lists), _admitted(after, lists)
     if old is not None and (new is None or _union(old) != _union((*old, *new))):
         found.append("addresses")
-    if before.modules is not None and (after.modules is None or after.modules - before.modules):
+    had = None if before.modules is None else with_contained(before.modules, contained)
+    if had is not None and (after.modules is None or after.modules - had):
         found.append("modules")
     if before.expires_at is not None and (after.expires_at is None or after.expires_at > before.expires_at):
         found.append("expiry")

@@ -19,7 +19,7 @@ from accounts.models import Account
 from accounts.permissions import Permission
 from audit.actor import Actor
 from keys import exports, services
-from keys.about import MOST_COUNTED, calls_lately
+from keys.about import MOST_COUNTED, calls_lately, modules_of
 from keys.addresses import shown
 from keys.apis.policy import Policy
 from keys.apis.words import FLAGS
@@ -139,7 +139,7 @@ class KeyAdmin(Exported):
 
     @display(description="Modules")
     def may_call(self, key: Key) -> str:
-        return "All" if key.all_modules else ", ".join(module.name for module in key.modules.all()) or "None"
+        return "All" if key.all_modules else ", ".join(module.name for module, _ in modules_of(key)) or "None"
 
     @display(description="Own addresses")
     def may_come_from(self, key: Key) -> str:

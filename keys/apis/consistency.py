@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from keys.apis.words import FLAGS, BadPolicy
+from keys.containment import BadContainment, resolve
 
 # Nothing else: no user, no path (the document's servers have it), no query.
 _HOST = re.compile(r"https?://[a-z0-9._-]+(?::[0-9]{1,5})?")
@@ -108,6 +109,10 @@ def _modules(policy: Policy) -> None:
     for name, values in kinds:
         if doubled := next((value for value in values if values.count(value) > 1), None):
             raise BadPolicy(f"modules: {name}: {doubled!r} is there twice. Give each module its own.")
+    try:
+        resolve({rule.tag: rule.contains for rule in policy.modules})
+    except BadContainment as error:
+        raise BadPolicy(f"modules: contains: {error}") from error
 
 
 def _documentation(policy: Policy) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from keys.apis.description import Description
 from keys.apis.modules import text_of
+from keys.containment import with_contained
 from keys.models import Api, Key, Module
 
 MOST_NAMES = 20
@@ -32,14 +33,16 @@ class Losing:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`changes` is {field: [old, new]}, as the trail keeps it; `gone` and `new` are slugs of modules. `open` are routes
-    that no module has any more, and that every key may then take because the policy allows unlisted ones. `accounts`
-    are those that have keys of the API, `keys` how many there are in all."""
+    that no module has any more, and that every key may then take because the policy allows unlisted ones. `gaining` is
+    how many keys were granted modules that come to have or contain more. `accounts` are those that have keys of the
+    API, `keys` how many there are in all."""
 
     changes: Mapping[str, list[Any]]
     gone: tuple[str, ...]
     new: tuple[str, ...]
     open: tuple[str, ...]
     losing: tuple[Losing, ...]
+    gaining: int
     accounts: tuple[int, ...]
     keys: int
 
@@ -54,7 +57,10 @@ class Difference:
         yield from (f"module gone: {module}" for module in self.gone)
         yield from (f"module new: {module}" for module in self.new)
         yield from (f"open to every key, because unlisted_routes is allow: {route}" for route in self.open)
-        yield f"keys of this API: {self.keys}, in {len(self.accounts)} accounts"
+        accounts = len(self.accounts)
+        yield f"keys of this API: {self.keys}, in {accounts} account{'' if accounts == 1 else 's'}"
+        if self.gaining:
+            yield f"keys that may call more: {self.gaining}"
         if self.losing:
             yield f"keys that lose access: {len(self.losing)}"
             yield from (f"  {key}" for key in self.losing[:MOST_NAMES])
@@ -85,7 +91,13 @@ def difference(api: Api, description: Description) -> Difference:
         changes["modules"] = [_named(old), _named(new)]
     if gone or come:
         changes["routes"] = [gone, come]
-    shrinking = {module for route, module in had.items() if has.get(route) != module}
+    containing = {module.slug: tuple(module.contained) for module in modules}
+    will_contain = {module.slug: module.contained for module in description.modules}
+    if _said(containing) != _said(will_contain):
+        changes["contains"] = [_said(containing), _said(will_contain)]
+    before, after = _reach(had, containing), _reach(has, will_contain)
+    shrinking = {slug for slug, routes in before.items() if routes - after.get(slug, frozenset())}
+    growing = {slug for slug, routes in before.items() if after.get(slug, frozenset()) - routes}
     keys = Key.objects.filter(api=api, deleted_at=None)
     return Difference(
         changes=changes,
@@ -93,9 +105,25 @@ def difference(api: Api, description: Description) -> Difference:
         new=tuple(slug for slug in new if slug not in old),
         open=tuple(route for route in had if route not in has) if rules.unlisted_routes == "allow" else (),
         losing=tuple(_losing(api, shrinking, set(new))),
+        gaining=keys.filter(all_modules=False, modules__slug__in=growing).distinct().count(),
         accounts=tuple(keys.order_by("account").values_list("account", flat=True).distinct()),
         keys=keys.count(),
     )
+
+
+def _reach(routes: Mapping[str, str], contained: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    """What each module lets a key call, contained modules' routes too. `routes` is {route: its module}."""
+    own: dict[str, set[str]] = {slug: set() for slug in contained}
+    for route, module in routes.items():
+        own[module].add(route)
+    return {
+        slug: frozenset(route for each in with_contained([slug], contained) for route in own.get(each, ()))
+        for slug in contained
+    }
+
+
+def _said(contained: Mapping[str, Collection[str]]) -> list[str]:
+    return [f"{slug}: {', '.join(others)}" for slug, others in contained.items() if others]
 
 
 def _losing(api: Api, shrinking: set[str], staying: set[str]) -> Iterator[Losing]:

@@ -13,6 +13,7 @@ from keys.apis.document import LONGEST_NAME, BadDocument, Operation, check_templ
 from keys.apis.parameters import parameters_of
 from keys.apis.policy import ModuleRule, Policy
 from keys.apis.words import BadPolicy, shown
+from keys.containment import resolve
 
 # The module of operations that have no tag.
 UNTAGGED = "Other"
@@ -40,6 +41,8 @@ class ModuleOf(NamedTuple):
     name: str
     number: int | None
     routes: tuple[RouteOf, ...]
+    # Slugs of all that it contains, through others too, in the order of the modules.
+    contained: tuple[str, ...] = ()
 
 
 def text_of(route: Any) -> str:
@@ -50,7 +53,8 @@ def text_of(route: Any) -> str:
 
 def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, ...]:
     """The modules of a valid document: its tags in their order, those that `tags` does not list after them, and the
-    operations without a tag last. Of several tags the first counts; a tag without operations makes no module."""
+    operations without a tag last. Of several tags the first counts; a tag without operations makes no module, unless
+    the policy says that it contains others."""
     found = list(operations(document))
     check_templates(found)
     rules = {rule.tag: rule for rule in policy.modules}
@@ -68,9 +72,28 @@ def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, .
             tagged[rule.tag] = {route.text: route for route in map(routes.named, rule.routes)}
     if UNTAGGED in tagged and UNTAGGED not in [tag["name"] for tag in document.get("tags", [])]:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
-    modules = tuple(_module(tag, rules.get(tag), own.values()) for tag, own in tagged.items() if own)
-    _check(modules, found)
-    return modules
+    made = {
+        tag: _module(tag, rules.get(tag), own.values())
+        for tag, own in tagged.items()
+        if own or (tag in rules and rules[tag].contains)
+    }
+    _check(tuple(made.values()), found)
+    return _containing(made, policy)
+
+
+def _containing(made: Mapping[str, ModuleOf], policy: Policy) -> tuple[ModuleOf, ...]:
+    """The modules, each with all that it contains by the policy, which has no cycle."""
+    for rule in policy.modules:
+        if unknown := next((tag for tag in rule.contains if tag not in made), None):
+            raise BadPolicy(
+                f"modules: contains: {rule.tag!r} contains {unknown!r}, which is no module of the document. "
+                f"Take some of {', '.join(tag for tag in made if tag != rule.tag)}."
+            )
+    contained = resolve({rule.tag: rule.contains for rule in policy.modules})
+    return tuple(
+        module._replace(contained=tuple(made[each].slug for each in made if each in contained.get(tag, ())))
+        for tag, module in made.items()
+    )
 
 
 def _module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteOf]) -> ModuleOf:

@@ -60,13 +60,15 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class ModuleRule:
     """What a policy adds to a module of the document (its tag's name): a number (menuItemId); a slug, where the name
-    makes none or another's; and routes of its own, `METHOD path-template?name=value`, in place of the tag's operations.
+    makes none or another's; routes of its own, `METHOD path-template?name=value`, in place of the tag's operations; and
+    the tags of the modules that it contains: a key that is granted this one may do what they let it do.
     """
 
     tag: str
     number: int | None = None
     slug: str = ""
     routes: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +194,13 @@ def _field(data: Any) -> Field:
 
 def _modules(data: Any) -> tuple[ModuleRule, ...]:
     if not isinstance(data, list):
-        raise BadPolicy(f"modules: {shown(data)} is not a list of mappings with tag, number, slug, routes.")
+        raise BadPolicy(f"modules: {shown(data)} is not a list of mappings with tag, number, slug, routes, contains.")
     return tuple(_module(item) for item in data)
 
 
 def _module(data: Any) -> ModuleRule:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"modules: {shown(data)} is not a mapping with tag, number, slug, routes.")
+        raise BadPolicy(f"modules: {shown(data)} is not a mapping with tag, number, slug, routes, contains.")
     words.only(data, ModuleRule.__dataclass_fields__, "modules")
     number = data.get("number")
     if number is not None and (type(number) is not int or not 1 <= number < 2**31):
@@ -206,7 +208,7 @@ def _module(data: Any) -> ModuleRule:
     slug = data.get("slug", "")
     if not isinstance(slug, str) or (slug and not _MODULE_SLUG.fullmatch(slug)):
         raise BadPolicy(f"modules: the slug {shown(slug)} is not up to 64 small letters, digits and hyphens.")
-    return ModuleRule(words.line(data, "tag"), number, slug, words.lines(data, "routes"))
+    return ModuleRule(words.line(data, "tag"), number, slug, words.lines(data, "routes"), words.lines(data, "contains"))
 
 
 def _choice(data: Any, field: str) -> Choice:

@@ -14,7 +14,12 @@ def store(api: Api, description: Description) -> None:
     Module.objects.filter(api=api).exclude(slug__in=[module.slug for module in description.modules]).delete()
     there = {module.slug: module for module in Module.objects.filter(api=api)}
     for position, found in enumerate(description.modules):
-        described = {"name": found.name, "number": found.number, "position": position}
+        described = {
+            "name": found.name,
+            "number": found.number,
+            "position": position,
+            "contained": list(found.contained),
+        }
         module = there.get(found.slug)
         if module is None:
             module = Module.objects.create(api=api, slug=found.slug, **described)

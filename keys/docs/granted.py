@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
-
+from keys.about import modules_of
 from keys.apis.modules import ModuleOf, RouteOf
 from keys.models import Api, Key, Module
 
 
 def of_key(key: Key) -> tuple[ModuleOf, ...]:
-    return _read(key.api.modules.all() if key.all_modules else key.modules.all())
+    """Return the modules that the key was granted and all that they contain."""
+    granted = {module.slug for module, _ in modules_of(key)}
+    return tuple(module for module in of_api(key.api) if module.slug in granted)
 
 
 def of_api(api: Api) -> tuple[ModuleOf, ...]:
-    return _read(api.modules.all())
-
-
-def _read(modules: QuerySet[Module]) -> tuple[ModuleOf, ...]:
-    found = Module.objects.filter(pk__in=modules.values("pk")).order_by("position", "pk").prefetch_related("routes")
+    found = Module.objects.filter(api=api).order_by("position", "pk").prefetch_related("routes")
     return tuple(
         ModuleOf(
             module.slug,
@@ -27,6 +24,7 @@ def _read(modules: QuerySet[Module]) -> tuple[ModuleOf, ...]:
                 RouteOf(route.method, route.template, route.conditions, route.adds_leads, route.recording)
                 for route in module.routes.all()
             ),
+            tuple(module.contained),
         )
         for module in found
     )

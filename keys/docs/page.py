@@ -55,6 +55,8 @@ class ModuleDoc(NamedTuple):
     number: int | None
     description: str
     routes: tuple[RouteDoc, ...]
+    # Those of the modules described that it contains.
+    contained: tuple[ModuleDoc, ...] = ()
 
 
 def request_link(document: Mapping[str, Any], rules: Policy) -> RequestLink:
@@ -74,7 +76,8 @@ def modules_described(
     found = {(operation.method, operation.template): operation for operation in operations(document)}
     places = {name: place for place, name in enumerate(found)}
     said = {tag["name"]: _line(tag.get("description")) for tag in document.get("tags", [])}
-    described = []
+    described: dict[str, ModuleDoc] = {}
+    modules = list(modules)
     for module in modules:
         routes = sorted(
             (route for route in module.routes if recordings or not route.recording),
@@ -86,8 +89,13 @@ def modules_described(
         )
         anchor = f"module-{module.slug}"
         text = said.get(module.name, "")
-        described.append(ModuleDoc(anchor, module.name, module.slug, module.number, text, tuple(docs)))
-    return tuple(described)
+        described[module.slug] = ModuleDoc(anchor, module.name, module.slug, module.number, text, tuple(docs))
+    return tuple(
+        described[module.slug]._replace(
+            contained=tuple(described[slug] for slug in module.contained if slug in described)
+        )
+        for module in modules
+    )
 
 
 def recordings_link(modules: Iterable[ModuleOf], link: RequestLink) -> str:

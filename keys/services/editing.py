@@ -45,7 +45,7 @@ def edit(*, key: Key, version: int, terms: Terms, by: Actor) -> Key:
     changed = changes(before, terms, lists)
     if not changed:
         return key
-    if widened(before, terms, lists):
+    if widened(before, terms, lists, {slug: module.contained for slug, module in modules.items()}):
         by.spend_confirmation("key.edit", key.public_id)
     put(key, terms)
     key.version += 1

@@ -11,7 +11,7 @@ from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from accounts.policy import has
 from audit import charts
-from keys.about import last_events, lists_of
+from keys.about import last_events, lists_of, modules_of
 from keys.addresses import shown, width_warning
 from keys.apis.policy import Field, Policy
 from keys.flags import NOT_IN_FORCE, format_flag
@@ -33,6 +33,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "may_see_settings": has(request.user, Permission.USERS_SEE),
         "rules": rules,
         "not_in_force": NOT_IN_FORCE,
+        "modules": modules_of(key),
         "own": [(field.label, _value(key, field), field.kind) for field in rules.fields],
         "flags": [(rules.called(flag), format_flag(key, flag)) for flag in rules.flags],
         "labels": {setting: rules.called(setting) for setting in ("name", "addresses", "ip_lists", "expiry")},

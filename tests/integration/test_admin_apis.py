@@ -95,7 +95,7 @@ def test_what_a_change_does_to_keys_is_shown_and_saved_after_a_confirmation(
     for line in (
         "module gone: orders",
         "module new: returns",
-        "keys of this API: 1, in 1 accounts",
+        "keys of this API: 1, in 1 account",
         "no module is left",
     ):
         assert line in told

@@ -131,15 +131,30 @@ def test_queries_that_are_easily_signed_wrong_stand_beside_what_is_signed(client
 
 
 def test_a_key_that_may_only_change_things_is_shown_such_a_call(client: Client, alice: User):
-    page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"administrator"})).key)
+    page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"partner-admin"})).key)
     found = samples(page)
 
     assert "the call in them changes something" in page
     assert """const METHOD = 'POST';""" in found["php"]
-    assert "/v1/accounts/1/campaigns'" in found["php"]
+    assert "/v1/partners'" in found["php"]
     assert "--request POST" in found["curl"]
     assert all("name" in code for code in found.values())
     assert "the call in them changes something" not in docs(client, a_key_of("billing", alice).key)
+
+
+def test_what_a_module_contains_is_told_of_with_its_routes(client: Client, alice: User):
+    page = docs(client, a_key_of("sip-caller", alice, name="Robot", modules=frozenset({"administrator"})).key)
+
+    assert re.search(r'Contains <a href="#module-account-reader">Account Reader</a>,', page)
+    for route in ("GET /v1/accounts/{account_id}/calls", "POST /v1/partners", "GET /v1/customers"):
+        assert f"<code>{route}</code>" in page
+    # A call that only reads is shown first.
+    assert "the call in them changes something" not in page
+
+    reference = client.get("/apis/sip-caller/").content.decode()
+    administrator = reference.partition('id="module-administrator"')[2].partition("</section>")[0]
+    assert "Contains" in administrator
+    assert "<code>GET /v1/accounts/{account_id}/calls</code>" in administrator
 
 
 def test_only_what_is_granted_is_told_of(client: Client, alice: User):

@@ -19,7 +19,7 @@ from accounts.lists import PAGE_SIZE
 from accounts.models import User
 from accounts.permissions import Role
 from keys.models import Api, Enablement, Key, SecretUse
-from tests.keys_made import a_billing_key, billing_for
+from tests.keys_made import a_billing_key, a_key_of, billing_for
 from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db
@@ -217,8 +217,8 @@ def test_a_row_costs_no_query(client: Client, alice: User):
         a_billing_key(a_user(alice.account, f"user{_}", Role.ADMINISTRATOR), "203.0.113.7", "2001:db8::/32")
     assert cost() == one
     # Session, user; its tracked session in 5; account, APIs, the page's keys; these with all that is shown of them,
-    # their APIs with their modules; owners to choose from.
-    assert one == 13
+    # their APIs, the modules of these; owners to choose from.
+    assert one == 14
 
 
 def test_what_a_row_offers_leads_to_the_keys_own_pages(client: Client, alice: User):
@@ -257,6 +257,12 @@ class TestFilters:
         a_billing_key(alice, name="other", modules=frozenset({"balance"}))
 
         assert self.found(client, api="billing", module="cdrs") == ["all", "some"]
+        for role in ("administrator", "partner-admin", "account-reader"):
+            a_key_of("sip-caller", alice, name=role, modules=frozenset({role}))
+        # What contains it, too.
+        assert self.found(client, api="sip-caller", module="account-reader") == ["account-reader", "administrator"]
+        page = client.get("/keys/?api=sip-caller").content.decode()
+        assert sorted(re.findall(r"<summary>(\d of \d)</summary>", page)) == ["1 of 4", "1 of 4", "4 of 4"]
         assert "Choose the tab of an API" in client.get("/keys/?module=cdrs").content.decode()
 
     def test_unused_counts_from_the_creation_of_what_was_never_used(self, client: Client, alice: User):

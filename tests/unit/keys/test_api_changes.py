@@ -117,14 +117,39 @@ def test_it_says_what_would_change_and_changes_nothing(shop: Api, alice: User):
         "route new: POST /prices of goods",
         "route new: GET /returns of returns",
     ]
-    assert lines[-4:] == [
-        "keys of this API: 2, in 1 accounts",
+    assert lines[-5:] == [
+        "keys of this API: 2, in 1 account",
+        "keys that may call more: 1",
         "keys that lose access: 2",
         f"  acme: {lost}: orders; no module is left",
         f"  acme: {Key.objects.get(name='Robot')}: goods, orders",
     ]
     assert "orders" in stored(shop)
     assert events("api.changed") == []
+
+
+def test_what_modules_contain_counts_for_what_keys_lose_and_gain(shop: Api, alice: User):
+    a_shop_key(alice, "goods", name="Robot")
+    orders = a_shop_key(alice, "orders", name="Clerk")
+    containing = described(SHOP, modules=[{"tag": "Goods", "contains": ["Orders"]}])
+
+    more = difference(shop, containing)
+    assert 'contains: [] -> ["goods: orders"]' in list(more.lines())
+    assert (more.gaining, more.losing) == (1, ())
+
+    apis.update(api=shop, description=containing, by=COMMAND)
+    assert dict(Module.objects.filter(api=shop).values_list("slug", "contained")) == {
+        "goods": ["orders"],
+        "orders": [],
+        "prices": [],
+    }
+    less = difference(shop, described(SHOP))
+    assert (less.gaining, [(each.modules, each.bare) for each in less.losing]) == (0, [(("goods",), False)])
+    # Orders lose their routes: so does whoever contains them.
+    moved = a_document({**SHOP["paths"], "/orders": {"get": operation("Prices")}}, tags=[{"name": "Orders"}])
+    gone = difference(shop, described(moved, modules=[{"tag": "Goods", "contains": ["Prices"]}]))
+    assert [(each.key, each.modules, each.bare) for each in gone.losing] == [(str(orders), ("orders",), True)]
+    assert gone.gaining == 1
 
 
 def test_routes_that_would_be_open_to_every_key_are_named(shop: Api):

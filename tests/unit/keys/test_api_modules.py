@@ -57,9 +57,29 @@ def test_routes_that_add_leads_and_recordings_are_marked():
     assert [text for text, route in routes.items() if route.recording] == ["GET /recordings/{lead}"]
 
 
+def test_a_module_contains_what_the_policy_says_and_what_that_contains():
+    owner = {"tag": "Owner", "contains": ["Long"]}
+    long = {**LONG, "contains": ["Lists"]}
+    document = {**SHOP, "tags": [{"name": "Owner"}, *SHOP["tags"]]}
+    found = described(document, modules=[owner, long, SHORT]).modules
+
+    assert [(module.slug, module.contained) for module in found] == [
+        ("owner", ("long", "lists")),
+        ("long", ("lists",)),
+        ("short", ()),
+        ("lists", ()),
+    ]
+    # It has no operation of its own, and is there for what it contains.
+    assert found[0].routes == ()
+
+
 @pytest.mark.parametrize(
     ("rules", "named"),
     [
+        (
+            {"modules": [{**LONG, "contains": ["Longer"]}, SHORT]},
+            "'Long' contains 'Longer', which is no module of the document. Take some of Short, Lists.",
+        ),
         (
             {"modules": [{"tag": "Longer", "number": 1}]},
             "'Longer' is not in the document. Take one of Long, Short",

@@ -100,6 +100,7 @@ def test_what_is_no_mapping_is_no_policy(data: Any):
         {**BILLING, "request_link": "https://api.example.com:8443"},
         {**BILLING, "expiry": "required", "longest_days": 365},
         {**BILLING, "modules": [{"tag": "Invoices", "number": 4, "slug": "bills", "routes": ["GET /invoices"]}]},
+        {**BILLING, "modules": [{"tag": "A", "contains": ["B", "C"]}, {"tag": "B", "contains": ["C"]}]},
     ],
 )
 def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
@@ -153,6 +154,17 @@ def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
         ({**BILLING, "modules": [{"tag": "Invoices", "slug": "A,B"}]}, "'A,B'"),
         ({**BILLING, "modules": [{"tag": "Invoices"}, {"tag": "Invoices"}]}, "tag: 'Invoices'"),
         ({**BILLING, "modules": [{"tag": "A", "number": 7}, {"tag": "B", "number": 7}]}, "number: 7"),
+        ({**BILLING, "modules": [{"tag": "A", "contains": "B"}]}, "contains: 'B' is not a list"),
+        ({**BILLING, "modules": [{"tag": "A", "contains": ["B", "B"]}]}, "contains: 'B' is there twice"),
+        ({**BILLING, "modules": [{"tag": "A", "contains": ["A"]}]}, "modules: contains: 'A' contains 'A': no module"),
+        (
+            {**BILLING, "modules": [{"tag": each, "contains": [other]} for each, other in ("AB", "BC", "CA")]},
+            "contains 'A'",
+        ),
+        (
+            {**BILLING, "modules": [{"tag": "A", "contains": [f"B{n}" for n in range(101)]}]},
+            "'A' contains 101 modules; at most 100 are taken",
+        ),
         ({**BILLING, "recordings": "GET /recordings/{lead_id}"}, "is not a list"),
         ({**BILLING, "fields": [{**FIELD, "kind": "fixed"}]}, "value"),
         ({**BILLING, "fields": [{**FIELD, "kind": "fixed", "value": "API", "required": True}]}, "required is true"),

@@ -265,6 +265,14 @@ def test_what_lets_less_in_or_decides_nothing_is_not(before: dict[str, Any], aft
     assert widened(replace(GOOD, **before), replace(GOOD, **after), HELD) == []
 
 
+def test_what_a_granted_module_contains_is_had_already():
+    before, contained = replace(GOOD, modules=frozenset({"admin"})), {"admin": ["reader"], "reader": []}
+
+    assert widened(before, replace(GOOD, modules=frozenset({"reader"})), HELD, contained) == []
+    assert widened(before, replace(GOOD, modules=frozenset({"admin", "other"})), HELD, contained) == ["modules"]
+    assert widened(replace(GOOD, modules=frozenset({"reader"})), before, HELD, contained) == ["modules"]
+
+
 def test_changes_hold_old_and_new_of_what_differs_alone():
     before = replace(GOOD, recordings=True)
     after = replace(
