@@ -278,9 +278,9 @@ class TestRequest:
 
     def test_one_that_changes_something_has_its_body_and_is_no_link(self, client: Client, alice: User):
         ruled("sip-caller", request_link="https://sip.acme.example")
-        page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"administrator"})).key)
+        page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"partner-admin"})).key)
 
-        whole = "POST https://sip.acme.example/v1/accounts/1/campaigns"
+        whole = "POST https://sip.acme.example/v1/partners"
         assert f"<dt>Request</dt><dd><code>{whole}</code>" in page
         assert '<span class="muted">with the body</span> <code>{"name": ' in page
 
