@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, cast
 
 from django import forms
 
 from keys.addresses import BadAddress, parse_network
 from keys.apis.policy import Field
+from keys.docs.abilities import Ability
 
 
 class _Lines(forms.Textarea):
@@ -48,10 +51,24 @@ class ModulesWidget(forms.RadioSelect):
         return super().value_from_datadict(data, files, name) or ("some" if data.get("modules") else None)
 
 
+class ModuleBoxes(forms.CheckboxSelectMultiple):
+    """A box for each module; `abilities` says, by slug, what each lets a key do."""
+
+    option_template_name = "keys/_module_box.html"
+    abilities: Mapping[str, Ability] = MappingProxyType({})
+
+    def create_option(self, name: str, value: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **options)
+        if ability := self.abilities.get(str(value)):
+            option["ability"] = ability
+            option["attrs"]["aria-describedby"] = f"{option['attrs']['id']}_about"
+        return option
+
+
 class ModulesField(forms.MultipleChoiceField):
     """Slugs of modules. `needed`: some must be ticked while it is shown, which no browser checks by itself."""
 
-    widget = forms.CheckboxSelectMultiple
+    widget = ModuleBoxes
     needed = True
 
 

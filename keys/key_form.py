@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -15,12 +15,14 @@ from django.utils.safestring import SafeString
 
 from accounts.models import Account, User
 from keys.addresses import EXAMPLES, shown, width_warning
+from keys.apis.modules import ModuleOf
 from keys.apis.policy import Field, Policy
 from keys.apis.words import FLAGS, SETTINGS
 from keys.containment import with_contained
+from keys.docs.abilities import Ability
 from keys.flags import needs_account_masking
 from keys.form_fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, asked, choose
-from keys.models import IpList, Key, Module
+from keys.models import IpList, Key
 from keys.terms import (
     Invalid,
     Terms,
@@ -45,7 +47,9 @@ class Offer:
 
     account: Account
     rules: Policy
-    modules: Sequence[Module]
+    modules: Sequence[ModuleOf]
+    # What each module lets a key do, by slug.
+    abilities: Mapping[str, Ability]
     ip_lists: Sequence[IpList]
     owners: Sequence[User] = ()
 
@@ -263,6 +267,7 @@ class KeyForm(forms.Form):
 
     def _offer_choices(self) -> None:
         choose(self.fields["modules"], list(self.module_names.items()))
+        self.fields["modules"].widget.abilities = self.offer.abilities
         choose(self.fields["ip_lists"], [(str(pk), name) for pk, name in self.list_names.items()])
         self.fields["addresses"].required = self.rules.addresses == "required"
         if "modules" not in self.rules.asks:

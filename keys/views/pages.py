@@ -20,6 +20,8 @@ from accounts.policy import has, require_active
 from accounts.selectors import people_of
 from audit.actor import Actor
 from keys.apis.policy import Policy
+from keys.docs.abilities import abilities_of
+from keys.docs.granted import of_api
 from keys.key_form import Offer
 from keys.models import Api, Key
 from keys.policy import ip_lists_of, visible_to
@@ -63,11 +65,12 @@ def gone_is_not_found() -> Iterator[None]:
 
 def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
     """What a form about a key of this API lets this user choose."""
-    account = account_of(request)
+    account, modules = account_of(request), of_api(api)
     return Offer(
         account=account,
         rules=rules,
-        modules=list(api.modules.order_by("position", "pk")),
+        modules=modules,
+        abilities=abilities_of(api.document, modules),
         ip_lists=list(ip_lists_of(request.user).order_by(Lower("name"), "pk")),
         owners=list(active_people(account)) if rules.name_kind == "owner" else (),
     )

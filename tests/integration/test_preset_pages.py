@@ -157,6 +157,31 @@ def test_a_sip_caller_form_says_what_is_set_for_good(client: Client, alice: User
     assert page.count("can't be changed") == 3
 
 
+def test_each_box_says_what_it_lets_a_key_do(client: Client, alice: User):
+    page = text(client.get(new("sip-caller")))
+    about = dict(re.findall(r'<div class="help ability" id="(\w+)">(.*?)</div>', page, re.DOTALL))
+    boxes = re.findall(r'value="([\w-]+)"[^>]* aria-describedby="(\w+_about)"', page)
+
+    assert [slug for slug, _ in boxes] == ["administrator", "account-reader", "partner-admin", "partner-reader"]
+    said = {slug: about[place] for slug, place in boxes}
+    assert "Contains Account Reader, Partner Admin, Partner Reader: it allows what they allow." in said["administrator"]
+    assert "Adds partners and customers." in said["partner-admin"]
+    assert "Add a partner · Add a customer" in said["partner-admin"]
+    assert "Contains" not in said["partner-admin"]
+    # Modules and categories, too.
+    for slug, summary in (("lynx", "Clicks, newest first"), ("cloud-pbx", "Leads, newest first")):
+        assert summary in text(client.get(new(slug)))
+
+
+def test_a_settled_role_is_shown_with_what_it_contains(client: Client, alice: User):
+    key = a_key_of("sip-caller", alice, modules=frozenset({"administrator"})).key
+
+    page = text(client.get(url("edit", key)))
+    assert "Administrator; contained: Account Reader, Partner Admin, Partner Reader" in page
+    page = text(client.get(f"/keys/{key.public_id}/"))
+    assert page.count("contained in Administrator") == 3
+
+
 def test_nickname_offers_the_active_users_of_the_account(client: Client, alice: User):
     a_user(alice.account, "Bob")
     a_user(alice.account, "Gone", is_active=False)
