@@ -171,11 +171,11 @@ class UserAdmin(Exported):
     )
     readonly_fields = ("account_link", "roles_in_words", "factors", "sessions", "owned")
 
-    def file(self, account: Account, format: str, by: Actor) -> tuple[str, bytes]:
+    def file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
         users = UserFilter({}, people_of(account))
         users.is_valid()
         needs = Permission.ADMINISTRATION
-        return export_users(by=by, account=account, users=users, format=format, needs=needs)
+        return export_users(by=by, account=account, users=users, format=format, zip=zip, needs=needs)
 
     @display(description="Account")
     def account_slug(self, row: User) -> str:

@@ -13,13 +13,14 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
-from django.utils.http import content_disposition_header
 
 from accounts.access import SignedIn
 from accounts.admin_base import SupportAdmin
+from accounts.list_export import as_answer
 from accounts.models import Account
 from accounts.tables import FORMATS
 from audit.actor import Actor
+from audit.forms import ManifestField
 
 
 class AccountField(forms.CharField):
@@ -45,11 +46,12 @@ class AccountField(forms.CharField):
 
 class FormatForm(forms.Form):
     format = forms.ChoiceField(choices=[(name, name.upper()) for name in FORMATS])
+    zip = ManifestField()
 
 
 class AccountFormatForm(FormatForm):
     account = AccountField()
-    field_order = ("account", "format")
+    field_order = ("account", "format", "zip")
 
 
 class Exported(SupportAdmin):
@@ -61,7 +63,7 @@ class Exported(SupportAdmin):
     # Of what the domain refuses: told at the form.
     export_refusals: tuple[type[Exception], ...] = ()
 
-    def file(self, account: Account, format: str, by: Actor) -> tuple[str, bytes]:
+    def file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
         """Name and content, by a service that records it."""
         raise NotImplementedError
 
@@ -77,17 +79,12 @@ class Exported(SupportAdmin):
         form = AccountFormatForm(request.POST if posted else None, initial={"account": request.GET.get("account", "")})
         if form.is_valid():
             try:
-                return as_answer(*self.file(form.cleaned_data["account"], form.cleaned_data["format"], request.actor))
+                asked = dict(form.cleaned_data)
+                return as_answer(*self.file(asked.pop("account"), request.actor, **asked))
             except self.export_refusals as problem:
                 form.add_error(None, str(problem))
         back = reverse(f"admin:{self.route('changelist')}")
         return form_page(self, request, form, f"Export {self.export_of}", "Export", back)
-
-
-def as_answer(name: str, content: bytes) -> HttpResponse:
-    response = HttpResponse(content, content_type=FORMATS[name.rpartition(".")[2]])
-    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
-    return response
 
 
 def form_page(

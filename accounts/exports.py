@@ -11,9 +11,9 @@ from accounts import policy
 from accounts.filters import UserFilter
 from accounts.models import Account, User
 from accounts.permissions import Permission
-from accounts.tables import Table, as_file, column
+from accounts.tables import Table, column, encode
 from audit.actor import Actor
-from audit.record import record
+from audit.exports import ListFile, deliver_list
 
 
 class UserTable(Table):
@@ -44,12 +44,12 @@ def export_users(
     account: Account,
     users: UserFilter,
     format: str = "csv",
+    zip: bool = False,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
-    """Name and content of a file of what the filters let through, in the list's order. Raises Denied. `needs` is what
-    the page it is asked from needs: Support has pages of its own."""
+    """Return the name and content of a file of what the filters let through, in the list's order. Raise Denied. `needs`
+    is what the page it is asked from needs: Support has pages of its own."""
     policy.require(by, needs, account=account)
     table = UserTable().export(users.sorted(), format=format)
-    filters = users.active
-    record("users.exported", by=by, account_id=account.pk, rows=len(table), filters=filters)
-    return as_file(table, f"{account.slug}-users", format)
+    file = ListFile(encode(table, format), format, len(table), table.headers, users.active, dict(users.described))
+    return deliver_list("users.exported", file, by=by, account=account, zip=zip)

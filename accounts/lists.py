@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import django_filters
@@ -65,6 +65,17 @@ def choice(label: str, empty: str, choices: Iterable[tuple[str, str]], method: s
 def word(text: str) -> str:
     """The start of any word, as a regular expression of the database."""
     return rf"(^|[^[:alnum:]]){re.escape(text)}"
+
+
+def sent_filters(*sent: QueryDict, but: Collection[str]) -> QueryDict:
+    """Return the filters in a request's address and in its body, all but the named fields of other forms: what is in
+    either counts, and a name in both is given twice, which every list refuses."""
+    filters = QueryDict(mutable=True)
+    for part in sent:
+        for name, values in part.lists():
+            if name not in but:
+                filters.setlist(name, [*filters.getlist(name), *values])
+    return filters
 
 
 class PageFilter(django_filters.Filter):

@@ -9,7 +9,6 @@ from typing import Any
 
 import tablib
 from django.db.models import QuerySet
-from django.utils import timezone
 from import_export import fields, resources, widgets
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -17,11 +16,12 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, TYPE_STRING
 
 from audit.neutral import neutral
 
-# Name -> what an answer says it is.
+# Name -> what an answer says it is; a ZIP holds a file of another format and its manifest.
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+CONTENT_TYPES = FORMATS | {"zip": "application/zip"}
 CHUNK = 1_000
 
 
@@ -51,10 +51,9 @@ class Table(resources.ModelResource):
         return queryset.iterator(chunk_size=CHUNK)
 
 
-def as_file(table: tablib.Dataset, name: str, format: str) -> tuple[str, bytes]:
-    """Name and content of a file, made now."""
-    content = _workbook(table) if format == "xlsx" else table.csv.encode()
-    return f"keyward-{name}-{timezone.now():%Y%m%dT%H%M%SZ}.{format}", content
+def encode(table: tablib.Dataset, format: str) -> bytes:
+    """Return the content of a file."""
+    return _workbook(table) if format == "xlsx" else table.csv.encode()
 
 
 def _workbook(table: tablib.Dataset) -> bytes:

@@ -19,14 +19,16 @@ from django.db.models import Model, QuerySet
 from django.forms import Media
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
+from django.views.decorators.http import require_safe
 
 from accounts.access import SignedIn
 from accounts.admin_base import SupportAdmin
 from accounts.models import Account
 from audit import reasons, selectors, sentences
+from audit.exports import find_export, started_number
 from audit.filters import CallPageFilter, EventPageFilter, LogFilter
 from audit.filters.base import LogForm
 from audit.models import Call, Event
@@ -34,6 +36,7 @@ from audit.phones import Mask
 from audit.reading import note_reading
 from audit.request_id import time_of
 from audit.tables import CALLS, EVENTS
+from audit.views.export import answer_manifest
 
 DEFAULT = timedelta(hours=24)
 LONGEST = timedelta(days=31)
@@ -153,6 +156,10 @@ class LogAdmin(SupportAdmin):
     def facts(self, row: Any) -> Iterator[tuple[str, Any]]:
         raise NotImplementedError
 
+    def link(self, row: Any) -> tuple[str, str] | None:
+        """What can be had of the row besides: words and address."""
+        return None
+
     def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
         filters, page = self.page(request.GET)
         context: dict[str, Any] = {"filter": filters, "page": page, "headings": self.headings, "note": self.note}
@@ -167,7 +174,8 @@ class LogAdmin(SupportAdmin):
         if row is None:
             raise Http404(f"no such {self.opts.verbose_name}")
         self._note(request, row.account_id, {self.opts.model_name or "": str(row.pk)})
-        return self._answer(request, "admin/log_row.html", {"facts": self.facts(row), "title": str(row)})
+        context = {"facts": self.facts(row), "title": str(row), "link": self.link(row)}
+        return self._answer(request, "admin/log_row.html", context)
 
     def _note(self, request: SignedIn, account: int | None, filters: dict[str, str]) -> None:
         note_reading(by=request.actor, account_id=account, log=self.log, filters=filters)
@@ -231,6 +239,8 @@ class CallAdmin(LogAdmin):
 
 
 class EventAdmin(LogAdmin):
+    """With the manifests of what Support exports from an account, which are the account's events."""
+
     log = EVENTS.name
     headings = ("Time (UTC)", "What happened", "By", "From", "Request ID")
     note = "Without an account, these are the events of all accounts and of none."
@@ -246,6 +256,19 @@ class EventAdmin(LogAdmin):
 
     def one(self, object_id: int) -> Event | None:
         return selectors.every_event().filter(seq=object_id).first()
+
+    def more_urls(self) -> list[URLPattern]:
+        return [path("<int:object_id>/manifest/", require_safe(self.manifest_view), name=self.route("manifest"))]
+
+    def manifest_view(self, request: SignedIn, object_id: int) -> HttpResponse:
+        event = self.one(object_id)
+        found = find_export(event.account_id, started_number(event)) if event and event.account_id else None
+        return answer_manifest(found)
+
+    def link(self, row: Event) -> tuple[str, str] | None:
+        if row.account_id is None or not find_export(row.account_id, started_number(row)):
+            return None
+        return "Signed manifest", reverse(f"admin:{self.route('manifest')}", args=[row.pk])
 
     def facts(self, row: Event) -> Iterator[tuple[str, Any]]:
         yield "What happened", sentences.sentence(row)

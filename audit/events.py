@@ -43,6 +43,10 @@ def _event(name: str, sentence: str, *fields: str) -> tuple[str, EventType]:
 
 
 _ENTRIES = ("entries", "sha256", "networks")
+_EXPORTED = ("filters", "format")
+_FILE = ("rows", "sha256")
+# What the manifest of an export states; `since` and `until` are UTC, and bound it as [since, until).
+_STATEMENT = ("account", "since", "until", "filters_in_words", "masking", "columns", "version")
 
 # `changes` is {field: [old, new]}; `settings` is {field: value}; `filters` is {field: value as typed}.
 CATALOGUE: dict[str, EventType] = dict(
@@ -123,37 +127,28 @@ CATALOGUE: dict[str, EventType] = dict(
         # One batch of `reseal`: `what` is secrets or second factors, `under` the newest keys' numbers by ring, and
         # `peppered` how many moved to the newest pepper.
         _event("secrets.resealed", "{actor} sealed {count} {what} again", "what", "count", "under", "peppered"),
-        # Reading and taking away. `started` is the number of the export.started event that this one ends.
+        # Reading and taking away. An export's number is that of the event with which it started; `started` of an end is
+        # that number. The fields of _STATEMENT say what the file is, in full and for ever.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
-        _event("export.started", "{actor} started an export of the {log} as {format}", "log", "format", "filters"),
+        _event("export.started", "{actor} started an export of the {log} as {format}", "log", *_EXPORTED, *_STATEMENT),
         _event(
             "export.finished",
-            "{actor} finished an export of the {log} with {rows} rows",
-            "log",
-            "format",
-            "started",
-            "rows",
-            "sha256",
+            "{actor} finished export {started} of the {log} with {rows} rows",
+            *("log", "format", "started", "rows", "sha256"),
         ),
         _event(
             "export.incomplete",
-            "An export of the {log} by {actor} broke off after {rows} rows",
-            "log",
-            "format",
-            "started",
-            "rows",
-            "reason",
+            "Export {started} of the {log} by {actor} broke off after {rows} rows",
+            *("log", "format", "started", "rows", "reason"),
         ),
-        _event("ip_lists.exported", "{actor} exported {rows} IP lists as {format}", "format", "filters", "rows"),
+        _event("ip_lists.exported", "{actor} exported {rows} IP lists as {format}", *_FILE, *_EXPORTED, *_STATEMENT),
         _event(
             "ip_list.exported",
             "{actor} exported {rows} entries of the IP list {target} as {format}",
-            "format",
-            "filters",
-            "rows",
+            *(*_FILE, *_EXPORTED, *_STATEMENT),
         ),
-        _event("users.exported", "{actor} exported {rows} users", "filters", "rows"),
-        _event("keys.exported", "{actor} exported {rows} keys as {format}", "filters", "rows", "format"),
+        _event("users.exported", "{actor} exported {rows} users", *_FILE, *_EXPORTED, *_STATEMENT),
+        _event("keys.exported", "{actor} exported {rows} keys as {format}", *_FILE, *_EXPORTED, *_STATEMENT),
         # Looked for by a token, a line of a log or words: `what` says which, never the text itself; `keys` are the API
         # IDs of those found.
         _event("keys.searched", "{actor} looked for a key by {what}", "what", "keys"),

@@ -25,6 +25,33 @@ def signed(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, A
     return whole | {SIGNATURE: base64.b64encode(private.sign(message(whole))).decode()}
 
 
+def parse(content: bytes) -> dict[str, Any]:
+    """Return the document that the bytes hold as JSON in UTF-8, with or without a byte order mark. Raise BadSignature
+    for anything else, and for a name given twice: readers would differ about which of the two was signed."""
+    try:
+        document = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise BadSignature("it is not UTF-8; take it as it was downloaded") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadSignature(f"it is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise BadSignature("it is not a JSON object")
+    return document
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise BadSignature(f"it has the name {name!r} twice")
+        found[name] = value
+    return found
+
+
+def _refuse_constant(text: str) -> Any:
+    raise BadSignature(f"{text} is not JSON")
+
+
 def check(document: Mapping[str, Any], *, kind: str, public_key: Ed25519PublicKey) -> None:
     """Raises BadSignature unless the document is of this kind, as it was signed, under this very key."""
     if document.get("kind") != kind:

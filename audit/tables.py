@@ -44,15 +44,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is as events and pages say it, `slug` as file names do; `order` is newest first; `longest` is the model's
-    field of whose length there is no limit."""
+    """`name` is as events and pages say it, `slug` as file names do; `time` is the model's field that the time range
+    bounds; `order` is newest first; `longest` is the model's field of whose length there is no limit."""
 
     name: str
     slug: str
     model: type[Model]
+    time: str
     order: str
     columns: Mapping[str, Column] = field(repr=False)
     longest: str = ""
+
+    @property
+    def masks(self) -> bool:
+        """Whether it has cells that may hold phone numbers."""
+        return any(column.masked for column in self.columns.values())
 
     def csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are marked."""
@@ -138,6 +144,7 @@ CALLS = Table(
     "API log",
     "api-log",
     Call,
+    "time",
     "c.time DESC, c.request_id DESC",
     {
         "time": _time("time", "MS"),
@@ -156,6 +163,7 @@ EVENTS = Table(
     "audit trail",
     "audit-trail",
     Event,
+    "at",
     "c.seq DESC",
     {
         "time": _time("at", "US"),

@@ -4,9 +4,10 @@
     python3 verify_export.py FILE MANIFEST PUBLIC_KEY.pem
 
 FILE is the export, MANIFEST what was downloaded beside it, PUBLIC_KEY.pem the installation's public key, which its
-operator gives out (`manage.py audit_checkpoint --public-key`). Exits 0 and says what the file is, or 1 and says what is
-wrong. The manifest is signed with Ed25519 (RFC 8032) over its JSON without "signature": sorted names, no white space,
-ASCII. The arithmetic of RFC 8032 is written out below, so that nothing needs to be installed or trusted.
+operator gives out (`manage.py audit_checkpoint --public-key`). Exits 0 and prints what the manifest states (of which
+account, range, filters and columns the file is), or 1 and says what is wrong. The manifest is signed with Ed25519
+(RFC 8032) over its JSON without "signature": sorted names, no white space, ASCII. The arithmetic of RFC 8032 is written
+out below, so that nothing needs to be installed or trusted.
 """
 
 import base64
@@ -14,7 +15,7 @@ import hashlib
 import json
 import sys
 
-KIND = "keyward-export-1"
+KIND = "keyward-export-2"
 
 # Curve25519 in its Edwards form: -x*x + y*y = 1 + D*x*x*y*y modulo P; ORDER is the base point's.
 P = 2**255 - 19
@@ -88,13 +89,40 @@ def public_key_in(pem):
     return der[12:]
 
 
+def once(pairs):
+    """Readers would differ about which of two values of one name was signed."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"it has the name {name!r} twice")
+        found[name] = value
+    return found
+
+
+def refuse_constant(text):
+    raise ValueError(f"{text} is not JSON")
+
+
+def parse(content):
+    """The JSON object in the bytes: UTF-8, with or without a byte order mark."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8; take it as it was downloaded") from None
+    manifest = json.loads(text, object_pairs_hook=once, parse_constant=refuse_constant)
+    if not isinstance(manifest, dict):
+        raise ValueError("it is not a JSON object")
+    return manifest
+
+
 def problem(path, manifest, public_key):
     """What is wrong, None for nothing."""
     if manifest.get("kind") != KIND:
-        return "the manifest is not one of an export"
+        return f"the manifest is of kind {manifest.get('kind')!r}, not {KIND!r}"
     rest = {name: value for name, value in manifest.items() if name != "signature"}
     message = json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")
-    if not signed_by(public_key, message, base64.b64decode(manifest.get("signature", ""))):
+    signature = base64.b64decode(manifest.get("signature", ""), validate=True)
+    if not signed_by(public_key, message, signature):
         return "the manifest is not as it was signed, or was signed with another key"
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -105,22 +133,55 @@ def problem(path, manifest, public_key):
     return None
 
 
+def printable(text):
+    """Filters are what people typed: nothing in them may move a terminal's cursor or pass for another line."""
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def describe(manifest):
+    """What a manifest states, a line for each statement."""
+    bounds, by = manifest["range"], manifest["exporter"]
+    filters = "; ".join(f"{label}: {value}" for label, value in manifest["filters"].items())
+    facts = [
+        ("Account", manifest["account"]),
+        ("Content", f"{manifest['content']}, as {manifest['format']}"),
+        ("Range", f"from {bounds['from'] or 'the first row'} to before {bounds['to']}"),
+        ("Filters", filters or "none"),
+        ("Masking", manifest["masking"]),
+        ("Rows", manifest["rows"]),
+        ("Columns", f"{len(manifest['columns'])}: {', '.join(manifest['columns'])}"),
+        (
+            "Exported by",
+            f"{by['label']} ({by['kind']} {by['id']}), {manifest['at']}, with Keyward {manifest['version']}",
+        ),
+        ("File", manifest["file"]),
+        ("SHA-256", manifest["sha256"]),
+    ]
+    return [f"{label + ':':<13}{printable(str(value))}" for label, value in facts]
+
+
 def main(arguments):
     if len(arguments) != 3:
         sys.exit(__doc__)
     path, manifest_path, key_path = arguments
     try:
-        with open(manifest_path, encoding="utf-8") as file:
-            manifest = json.load(file)
+        with open(manifest_path, "rb") as file:
+            content = file.read()
         with open(key_path, encoding="ascii") as file:
             key = public_key_in(file.read())
+    except (OSError, ValueError) as error:
+        sys.exit(f"NOT good: cannot be read: {error}.")
+    try:
+        manifest = parse(content)
         wrong = problem(path, manifest, key)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
         wrong = f"cannot be read: {error}"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        wrong = f"the manifest cannot be used: {error}"
     if wrong:
         sys.exit(f"NOT good: {wrong}.")
-    by, at = manifest["exporter"]["label"], manifest["finished"]["at"]
-    print(f"Good: the {manifest['log']}, {manifest['rows']} rows, exported by {by}, finished {at}.")
+    print(f"Good: {path} is export {manifest['number']}, whole and unchanged.")
+    print("\n".join(describe(manifest)))
 
 
 if __name__ == "__main__":

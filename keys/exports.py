@@ -11,9 +11,9 @@ from import_export import fields
 from accounts import policy
 from accounts.models import Account
 from accounts.permissions import Permission
-from accounts.tables import Table, as_file, column
+from accounts.tables import Table, column, encode
 from audit.actor import Actor
-from audit.record import record
+from audit.exports import ListFile, deliver_list
 from keys.addresses import shown
 from keys.filters import KeyFilter
 from keys.models import Key
@@ -108,6 +108,7 @@ def export_keys(
     account: Account,
     keys: KeyFilter,
     format: str,
+    zip: bool = False,
     table: type[Table] = KeyTable,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
@@ -121,8 +122,10 @@ def export_keys(
     if keys.qs[: MOST_ROWS[format] + 1].count() > MOST_ROWS[format]:
         raise TooManyRows(format)
     rows = table().export(for_file(keys.sorted()), format=format)
-    file = as_file(rows, f"{account.slug}-keys", format)
+    masking = "Of each token, only the last four characters of its public part are shown."
+    file = ListFile(
+        encode(rows, format), format, len(rows), rows.headers, keys.active, dict(keys.described), masking=masking
+    )
     with transaction.atomic():
         policy.require(by, needs, account=account)
-        record("keys.exported", by=by, account_id=account.pk, rows=len(rows), filters=keys.active, format=format)
-    return file
+        return deliver_list("keys.exported", file, by=by, account=account, zip=zip)

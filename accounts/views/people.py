@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import SignedIn, needs
 from accounts.exports import export_users
 from accounts.filters import UserFilter
+from accounts.list_export import NOT_FILTERS, ListDialog, answer_export
+from accounts.lists import sent_filters
 from accounts.permissions import Permission
 from accounts.policy import has
 from accounts.selectors import people_of, session_count
@@ -47,18 +51,12 @@ def user_list(request: SignedIn) -> HttpResponse:
 
 
 @needs(Permission.LISTS_EXPORT)
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def user_export(request: SignedIn) -> HttpResponse:
-    """The page's filters apply; they are in the address, as on the page itself."""
     account = own_account(request)
-    users = UserFilter(request.GET, people_of(account))
-    if not users.is_valid():
-        return answer(request, "users", {"filter": users}, 400)
-    name, content = export_users(by=request.actor, account=account, users=users)
-    response = HttpResponse(content, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    users = UserFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), people_of(account))
+    dialog = ListDialog("users.exported", "Export users", "users", reverse("user-list"))
+    return answer_export(request, dialog, users, partial(export_users, by=request.actor, account=account, users=users))
 
 
 @needs(Permission.USERS_SEE)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import policy
@@ -20,8 +19,20 @@ from accounts.permissions import Permission
 from audit import selectors
 from audit.actor import Actor
 from audit.exports.formats import FORMATS
+from audit.exports.manifest import Finished, manifest_json
 from audit.exports.sheet import LONGEST_CELL, MOST_ROWS
+from audit.exports.statement import (
+    STARTED,
+    TICK,
+    build_statement,
+    export_number,
+    file_name,
+    manifest_name,
+    masking_in_words,
+)
+from audit.exports.zipped import zipped
 from audit.filters import LogFilter
+from audit.models import Event
 from audit.phones import Mask
 from audit.record import record
 from audit.tables import Table
@@ -47,15 +58,16 @@ class CellTooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be made: which log, whose, by which filters, in which format; `started` is the event's number."""
+    """What is to be made, of which rows, and the event with which it started."""
 
     table: Table
-    account: Account
-    filters: LogFilter
+    rows: QuerySet[Any]
+    mask: Mask | None
     format: str
     bom: bool
+    zip: bool
     by: Actor
-    started: int
+    started: Event
 
 
 class Export:
@@ -65,7 +77,7 @@ class Export:
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.rows, self.digest, self.ended = 0, hashlib.sha256(), False
-        self._stream = self._told()
+        self._stream = self._delivered()
         self._first = b""
 
     def begin(self) -> None:
@@ -83,11 +95,10 @@ class Export:
         if not self.ended:
             self._end("export.incomplete", reason="the download was broken off")
 
-    def _told(self) -> Generator[bytes, None, None]:
+    def _delivered(self) -> Generator[bytes, None, None]:
+        started = self.asked.started
         try:
-            for block in self._blocks():
-                self.digest.update(block)
-                yield block
+            yield from zipped(file_name(started), self._blocks(), self._manifest) if self.asked.zip else self._blocks()
         except GeneratorExit:
             raise  # by close()
         except BaseException as error:
@@ -97,8 +108,13 @@ class Export:
 
     def _blocks(self) -> Iterator[bytes]:
         asked = self.asked
-        mask = Mask.of(asked.account)
-        return FORMATS[asked.format][2](asked.table, asked.filters.found, mask, asked.bom, self._count)
+        for block in FORMATS[asked.format][2](asked.table, asked.rows, asked.mask, asked.bom, self._count):
+            self.digest.update(block)
+            yield block
+
+    def _manifest(self) -> tuple[str, bytes]:
+        started = self.asked.started
+        return manifest_name(started), manifest_json(Finished(started, self.rows, self.digest.hexdigest()))
 
     def _count(self, rows: int) -> None:
         self.rows += rows
@@ -107,10 +123,11 @@ class Export:
         self.ended = True
         _slots.release()
         asked = self.asked
-        told: dict[str, Any] = {"log": asked.table.name, "format": asked.format, "started": asked.started, **data}
+        told: dict[str, Any] = {"log": asked.table.name, "format": asked.format, **data}
+        told["started"] = export_number(asked.started)
         try:
             with transaction.atomic():
-                record(name, by=asked.by, account_id=asked.account.pk, rows=self.rows, **told)
+                record(name, by=asked.by, account_id=asked.started.account_id, rows=self.rows, **told)
         except Exception:
             if name == "export.finished":
                 raise
@@ -119,11 +136,17 @@ class Export:
 
 
 def export(
-    *, by: Actor, account: Account, table: Table, filters: LogFilter, format: str, bom: bool = False
+    *,
+    by: Actor,
+    account: Account,
+    table: Table,
+    filters: LogFilter,
+    format: str,
+    bom: bool = False,
+    zip: bool = False,
 ) -> tuple[str, Export]:
-    """File name and content of what the filters let through; `export.started` is committed.
-
-    Raises Denied, Busy, TooManyRows, CellTooLong.
+    """Return the name and content of a file of what the filters let through, or of a ZIP of it and its manifest.
+    `export.started` is committed, and no row is newer than it. Raise Denied, Busy, TooManyRows, CellTooLong.
     """
     policy.require(by, Permission.LOG_EXPORT, account=account)
     if format == "xlsx":
@@ -136,21 +159,24 @@ def export(
     try:
         with transaction.atomic():
             policy.require(by, Permission.LOG_EXPORT, account=account)
-            told: dict[str, Any] = {"log": table.name, "format": format, "filters": filters.active}
-            started = selectors.number_of(record("export.started", by=by, account_id=account.pk, **told))
+            account.refresh_from_db(fields=["mask_phone", "mask_digits", "mask_side"])
+            mask = Mask.of(account) if table.masks else None
+            until = filters.until if filters.until and filters.until < timezone.now() else None
+            told = build_statement(
+                account,
+                columns=table.columns,
+                filters_in_words=filters.in_words,
+                masking=masking_in_words(mask),
+                since=filters.since,
+                until=until,
+            )
+            told |= {"log": table.name, "format": format, "filters": filters.active}
+            seq = record(STARTED, by=by, account_id=account.pk, **told)
+            started = selectors.events(account.pk).get(seq=seq)
+        rows = filters.found.filter(**{f"{table.time}__lt": started.at + TICK})
+        made = Export(Asked(table, rows, mask, format, bom, zip, by, started))
     except BaseException:
         _slots.release()
         raise
-    made = Export(Asked(table, account, filters, format, bom, by, started))
     made.begin()
-    return file_name(account.slug, table.slug, filters.since, filters.until or timezone.now(), format), made
-
-
-def file_name(account: str, log: str, since: datetime | None, until: datetime, format: str) -> str:
-    """Account, range and format, in characters that every file system takes."""
-    name = re.sub(r"[^A-Za-z0-9-]", "-", account)
-    return f"keyward-{name}-{log}-{_stamp(since) if since else 'start'}-{_stamp(until)}.{format}"
-
-
-def _stamp(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    return file_name(started, "zip" if zip else ""), made

@@ -15,6 +15,7 @@ from django.utils import timezone
 from audit.filters.fields import TimeField, ZoneField, select
 
 POSITIONS = ("after", "newest")
+TIMES = ("range", "from", "to", "zone")
 RANGES: dict[str, tuple[str, timedelta]] = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),
     "1h": ("Last hour", timedelta(hours=1)),
@@ -87,6 +88,23 @@ class LogFilter(django_filters.FilterSet):
         if not given.keys() & {"from", "to"}:
             given.pop("zone", None)
         return given
+
+    @property
+    def described(self) -> list[tuple[str, str]]:
+        """As `active`, in words: label and value."""
+        return [(self._label(name), self._value(name, value)) for name, value in self.active.items()]
+
+    @property
+    def in_words(self) -> dict[str, str]:
+        """As `described`, without the time range, which exports state in UTC."""
+        return {self._label(name): self._value(name, value) for name, value in self.active.items() if name not in TIMES}
+
+    def _label(self, name: str) -> str:
+        return str(self.form.fields[name].label or name)
+
+    def _value(self, name: str, value: str) -> str:
+        choices = getattr(self.form.fields[name], "choices", ())
+        return {str(key): str(word) for key, word in choices}.get(value, value)
 
     @property
     def more(self) -> list[forms.BoundField]:

@@ -68,6 +68,12 @@ class EventFilter(LogFilter):
         return not cleaned["scope"] and cleaned["event"] not in ROUTINE
 
     @property
+    def in_words(self) -> dict[str, str]:
+        """With what is left out where nothing else is asked for."""
+        routine = {"Events of": "Account and installation, without routine"} if self.leaves_out_routine else {}
+        return super().in_words | routine
+
+    @property
     def installation(self) -> frozenset[str]:
         """The names of the installation's events that are let through."""
         if self.form.cleaned_data["scope"] == "account":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import template
 
 from audit import reasons, selectors, sentences
+from audit.exports import manifest_number
 
 register = template.Library()
 
@@ -16,5 +17,6 @@ register.filter("confirmed_by", sentences.confirmed_by)
 register.filter("heading", reasons.heading)
 register.filter("why", reasons.why)
 register.filter("position", selectors.keyset)
+register.filter("manifest_number", manifest_number)
 register.filter("link", sentences.link)
 register.filter("event_page", sentences.page)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import SignedIn, needs
+from accounts.lists import sent_filters
 from accounts.models import Account
 from accounts.permissions import Permission
 from audit import charts, rollups, selectors
-from audit.exports import Busy, CellTooLong, Export, TooManyRows, export, finished, manifest
+from audit.exports import (
+    Busy,
+    CellTooLong,
+    Export,
+    Finished,
+    TooManyRows,
+    export,
+    find_export,
+    manifest_json,
+    manifest_name,
+    recent_exports,
+)
 from audit.exports.formats import FORMATS
 from audit.exports.sheet import MOST_ROWS
 from audit.filters import CallFilter, EventFilter, LogFilter
@@ -27,6 +38,9 @@ from audit.views.reader import own_account
 
 # A reader that takes nothing for so long has gone away.
 STALLED_SECONDS = 60
+ZIP = "application/zip"
+# What a request to export carries besides the page's filters.
+NOT_FILTERS = ("csrfmiddlewaretoken", "after", *ExportForm.base_fields)
 # Of a usual row as CSV.
 ROW_BYTES = 280
 
@@ -56,23 +70,21 @@ TRAIL = Source(EVENTS, _events, "trail-list", "trail-export")
 def _export(request: SignedIn, source: Source) -> HttpResponseBase:
     """GET shows the dialog for the filters in its address; POST is the file."""
     account = own_account(request)
-    given = (request.POST or request.GET).copy()
-    for name in ("csrfmiddlewaretoken", "after", *ExportForm.base_fields):
-        given.pop(name, None)
-    filters = source.filters(given, account)
+    filters = source.filters(sent_filters(request.GET, request.POST, but=NOT_FILTERS), account)
     form = ExportForm(request.POST if request.method == "POST" else None)
     context = {"filter": filters, "form": form, "source": source}
     status = 400
     if filters.is_valid() and (not form.is_bound or form.is_valid()):
         status = 200
         context |= _about(account, filters) if source is LOG else {}
-        context["recent"] = finished(account.pk, str(request.user.pk), source.table.name)
+        context["recent"] = recent_exports(account.pk, str(request.user.pk), "export.finished", of=source.table.name)
         if form.is_bound:
             try:
                 name, content = export(
                     by=request.actor, account=account, table=source.table, filters=filters, **form.cleaned_data
                 )
-                return _download(request, name, content, FORMATS[form.cleaned_data["format"]][1])
+                content_type = ZIP if form.cleaned_data["zip"] else FORMATS[form.cleaned_data["format"]][1]
+                return _download(request, name, content, content_type)
             except Busy:
                 form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
                 status = 503
@@ -121,13 +133,15 @@ def trail_export(request: SignedIn) -> HttpResponseBase:
 @needs(Permission.LOG_EXPORT)
 @require_safe
 def export_manifest(request: SignedIn, number: int) -> HttpResponse:
-    """The signed manifest of the export that this event finished."""
-    event = selectors.event(own_account(request).pk, number)
-    if event is None or event.name != "export.finished":
-        raise Http404("no such export in this account")
-    told = manifest(event)
-    response = JsonResponse(told, json_dumps_params={"indent": 2, "sort_keys": True})
-    name = f"keyward-export-{json.loads(event.body)['data']['started']}-manifest.json"
+    """The signed manifest of the account's export of this number: of a log or of a list."""
+    return answer_manifest(find_export(own_account(request).pk, number))
+
+
+def answer_manifest(export: Finished | None) -> HttpResponse:
+    if export is None:
+        raise Http404("no such export was finished in this account")
+    response = HttpResponse(manifest_json(export), content_type="application/json")
+    name = manifest_name(export.started)
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
     response["Cache-Control"] = "no-store"
     return response

@@ -17,7 +17,8 @@ from django.utils.safestring import SafeString
 
 from accounts.access import SignedIn
 from accounts.admin_base import SupportAdmin
-from accounts.admin_exports import FormatForm, as_answer, form_page
+from accounts.admin_exports import FormatForm, form_page
+from accounts.list_export import as_answer
 from accounts.models import Account
 from accounts.permissions import Permission
 from keys.ip_lists.exports import export_entries
@@ -85,11 +86,9 @@ class IpListAdmin(SupportAdmin):
         if form.is_valid():
             entries = EntryFilter({}, row.entries.all())
             entries.is_valid()
-            format = form.cleaned_data["format"]
+            needs = Permission.ADMINISTRATION
             return as_answer(
-                *export_entries(
-                    by=request.actor, ip_list=row, entries=entries, format=format, needs=Permission.ADMINISTRATION
-                )
+                *export_entries(by=request.actor, ip_list=row, entries=entries, needs=needs, **form.cleaned_data)
             )
         return form_page(self, request, form, f"Export {row}", "Export", self._page_of(row))
 

@@ -94,12 +94,12 @@ class KeyAdmin(Exported):
             among = among.filter(account=int(account))
         return queryset.filter(pk__in=found(among, text)), False
 
-    def file(self, account: Account, format: str, by: Actor) -> tuple[str, bytes]:
+    def file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
         keys = KeyFilter({}, Key.objects.filter(account=account, deleted_at=None), account=account, apis=())
         keys.is_valid()
         table = exports.SettingsTable
         return exports.export_keys(
-            by=by, account=account, keys=keys, format=format, table=table, needs=Permission.ADMINISTRATION
+            by=by, account=account, keys=keys, format=format, zip=zip, table=table, needs=Permission.ADMINISTRATION
         )
 
     @display(description="API ID")

@@ -7,11 +7,12 @@ from typing import ClassVar
 from django.db import transaction
 
 from accounts import policy
+from accounts.lists import PagedFilter
 from accounts.models import Account
 from accounts.permissions import Permission
-from accounts.tables import Table, as_file, column
+from accounts.tables import Table, column, encode
 from audit.actor import Actor
-from audit.record import record
+from audit.exports import ListFile, deliver_list
 from keys.addresses import shown
 from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.models import IpList, IpListEntry
@@ -44,12 +45,13 @@ class EntryResource(Table):
 
 
 @transaction.atomic
-def export_lists(*, by: Actor, account: Account, lists: IpListFilter, format: str) -> tuple[str, bytes]:
-    """Name and content of a file of what the filters let through, in the page's order. Raises Denied."""
+def export_lists(
+    *, by: Actor, account: Account, lists: IpListFilter, format: str, zip: bool = False
+) -> tuple[str, bytes]:
+    """Return the name and content of a file of what the filters let through, in the page's order. Raise Denied."""
     policy.require(by, Permission.LISTS_EXPORT, account=account)
-    table = ListResource().export(lists.sorted(), format=format)
-    record("ip_lists.exported", by=by, account_id=account.pk, rows=len(table), filters=lists.active, format=format)
-    return as_file(table, f"{account.slug}-ip-lists", format)
+    file = _file(ListResource(), lists, format)
+    return deliver_list("ip_lists.exported", file, by=by, account=account, zip=zip)
 
 
 @transaction.atomic
@@ -59,18 +61,15 @@ def export_entries(
     ip_list: IpList,
     entries: EntryFilter,
     format: str,
+    zip: bool = False,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
     """As `export_lists`, of one list's entries. `needs` is what the page needs: Support has pages of its own."""
     policy.require(by, needs, account=ip_list.account)
-    table = EntryResource().export(entries.sorted(), format=format)
-    record(
-        "ip_list.exported",
-        by=by,
-        account_id=ip_list.account_id,
-        target=target_of(ip_list),
-        rows=len(table),
-        filters=entries.active,
-        format=format,
-    )
-    return as_file(table, f"{ip_list.account.slug}-ip-list-{ip_list.pk}", format)
+    file = _file(EntryResource(), entries, format)
+    return deliver_list("ip_list.exported", file, by=by, account=ip_list.account, target=target_of(ip_list), zip=zip)
+
+
+def _file(resource: Table, rows: PagedFilter, format: str) -> ListFile:
+    table = resource.export(rows.sorted(), format=format)
+    return ListFile(encode(table, format), format, len(table), table.headers, rows.active, dict(rows.described))

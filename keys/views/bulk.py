@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -10,24 +11,25 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
+from accounts.list_export import NOT_FILTERS, ListDialog, answer_export
+from accounts.lists import sent_filters
 from accounts.permissions import Permission
 from accounts.policy import require_active
-from accounts.tables import FORMATS
-from keys.export_form import KeyExportForm
 from keys.exports import TooManyRows, export_keys
 from keys.filters import KeyFilter
 from keys.models import Key, KeyListing
 from keys.policy import apis_of, visible_to
 from keys.services import disable_many
 from keys.services.bulk import MOST_AT_ONCE
-from keys.views.pages import account_of, answer, dialog, status_of
+from keys.views.pages import account_of, answer, dialog
 
 LATELY = timedelta(days=7)
 MOST_NAMED = 10
+# What says which of the list's keys are to be disabled.
+CHOICE = ("csrfmiddlewaretoken", "key", "all", "count", "after", "before")
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -38,7 +40,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
     account = account_of(request)
     require_active(account)
     asked = request.POST or request.GET
-    keys = _filter(request, asked)
+    keys = _filter(request, CHOICE)
     if not keys.is_valid():
         return answer(request, "list", {"filter": keys}, 400)
     chosen = _chosen(request, keys, asked)
@@ -73,29 +75,16 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
 @needs(Permission.LISTS_EXPORT)
 @_methods
 def key_export(request: SignedIn) -> HttpResponse:
-    """GET shows the dialog for the filters in its address; POST is the file."""
-    keys = _filter(request, request.POST or request.GET)
-    form = KeyExportForm(request.POST if request.method == "POST" else None)
-    if not keys.is_valid() or not form.is_bound or not form.is_valid():
-        status = 400 if not keys.is_valid() else status_of(request)
-        return dialog(request, "export", "Export API keys", {"filter": keys, "form": form}, status)
-    format = form.cleaned_data["format"]
-    try:
-        name, content = export_keys(by=request.actor, account=account_of(request), keys=keys, format=format)
-    except TooManyRows as error:
-        form.add_error(None, str(error))
-        return dialog(request, "export", "Export API keys", {"filter": keys, "form": form}, 422)
-    response = HttpResponse(content, content_type=FORMATS[format])
-    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    keys = _filter(request, NOT_FILTERS)
+    note = "It holds no token, only the last four characters of its public part."
+    dialog = ListDialog("keys.exported", "Export API keys", "API keys", reverse("key-list"), note)
+    make = partial(export_keys, by=request.actor, account=account_of(request), keys=keys)
+    return answer_export(request, dialog, keys, make, (TooManyRows,))
 
 
-def _filter(request: SignedIn, asked: QueryDict) -> KeyFilter:
+def _filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
     """The page's filters among what was sent."""
-    filters = asked.copy()
-    for name in ("csrfmiddlewaretoken", "key", "all", "count", "after", "before", *KeyExportForm.base_fields):
-        filters.pop(name, None)
+    filters = sent_filters(request.GET, request.POST, but=but)
     return KeyFilter(filters, visible_to(request.user), account=account_of(request), apis=list(apis_of(request.user)))
 
 

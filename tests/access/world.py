@@ -14,6 +14,7 @@ from django.db import transaction
 from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.actor import Actor
+from audit.exports.statement import build_statement
 from audit.models import Call
 from audit.record import record
 from audit.selectors import number_of
@@ -53,7 +54,7 @@ def a_world(slug: str, api: Api) -> World:
         with_totp(people[Persona.SUPPORT])
     ip_list = an_ip_list(holder, "203.0.113.7")
     entry = ip_list.entries.get()
-    numbers = _an_event(account)
+    numbers, exports = _an_event(account), _an_export(account)
     objects: dict[Kind, str] = {
         "IP list": str(ip_list.pk),
         "IP entry": f"{ip_list.pk}/{entry.pk}",
@@ -68,7 +69,8 @@ def a_world(slug: str, api: Api) -> World:
         "event": str(numbers[0]),
         "event in the chain": str(numbers[1]),
         "event of the installation": _an_event_of_the_installation(),
-        "export": _an_export(account),
+        "export": str(exports[0]),
+        "export in the chain": str(exports[1]),
         "user": str(owner.pk),
         "invitation": str(invitation.pk),
         "invitation link": token,
@@ -101,16 +103,15 @@ def _a_call(account: Account) -> str:
     return str(request_id)
 
 
-def _an_export(account: Account) -> str:
-    """The number of the event that ended it."""
+def _an_export(account: Account) -> tuple[int, int]:
+    """Its number within the account, and in the chain."""
     told = {"log": "API log", "format": "csv"}
     by = Actor.command("test")
     with transaction.atomic():
-        started = number_of(record("export.started", by=by, account_id=account.pk, filters={}, **told))
-        ended = record(
-            "export.finished", by=by, account_id=account.pk, started=started, rows=0, sha256="0" * 64, **told
-        )
-    return str(number_of(ended))
+        stated = build_statement(account, columns=["time"], filters_in_words={})
+        seq = record("export.started", by=by, account_id=account.pk, filters={}, **told, **stated)
+        record("export.finished", by=by, account_id=account.pk, started=number_of(seq), rows=0, sha256="0" * 64, **told)
+    return number_of(seq), seq
 
 
 def _an_event(account: Account) -> tuple[int, int]:

@@ -5,21 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.conf import settings
-from django.core.management import CommandError, call_command
 from django.test import Client
 from openpyxl import load_workbook
 from openpyxl.utils.escape import unescape
 
 from accounts.models import Account
 from accounts.permissions import Role
-from audit import selectors, signing
+from audit import selectors
 from audit.exports import file
 from audit.models import Event
 from audit.phones import Mask
@@ -175,69 +170,6 @@ def test_the_trail_is_exported_with_the_pages_filters(client: Client, acme: Acco
         found = [int(line.split(",")[1]) for line in content.decode().splitlines()[1:]]
     # The export of the trail is itself in the trail.
     assert found == [event.number for event in told]
-
-
-@pytest.fixture
-def signed(client: Client, acme: Account, tmp_path: Path) -> tuple[Path, Path, Path]:
-    """A file, its manifest, and the public key."""
-    a_call(acme)
-    paths = tmp_path / "log.csv", tmp_path / "manifest.json", tmp_path / "key.pem"
-    paths[0].write_bytes(exported(client, format="csv"))
-    finished = selectors.events(acme.pk).get(name="export.finished")
-    paths[1].write_bytes(client.get(f"/audit/{finished.number}/manifest/").content)
-    paths[2].write_text(signing.public_pem(settings.CHECKPOINT_KEY))
-    return paths
-
-
-def standalone(*paths: Path) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-I", str(STANDALONE), *map(str, paths)], capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.mark.quality(20)
-def test_one_changed_byte_is_refused_with_the_public_key_alone(
-    signed: tuple[Path, Path, Path], figure: Callable[[str], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, manifest, key = signed
-    call_command("verify_export", str(path), str(manifest))
-    assert "is the API log that alice@acme.example exported: 1 rows" in capsys.readouterr().out.lower().replace(
-        "api log", "API log"
-    )
-    assert standalone(path, manifest, key)[0] == 0
-    good, told = path.read_bytes(), json.loads(manifest.read_text())
-    places = range(0, len(good), max(len(good) // 20, 1))
-    for place in places:
-        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
-        with pytest.raises(CommandError, match="NOT the exported file"):
-            call_command("verify_export", str(path), str(manifest))
-    assert standalone(path, manifest, key)[0] == 1
-    path.write_bytes(good)
-    changes = {"rows": 2, "sha256": "0" * 64, "filters": {"decision": "denied"}, "version": 2, "log": "audit trail"}
-    for name, value in changes.items():
-        manifest.write_text(json.dumps(told | {name: value}))
-        with pytest.raises(CommandError, match="NOT good"):
-            call_command("verify_export", str(path), str(manifest))
-        assert "NOT good" in standalone(path, manifest, key)[1]
-    other = signing.public_pem(b"x" * 32)
-    key.write_text(other)
-    manifest.write_text(json.dumps(told))
-    assert standalone(path, manifest, key)[0] == 1
-    with pytest.raises(CommandError, match="another key"):
-        call_command("verify_export", str(path), str(manifest), "--public-key", str(key))
-    figure(f"{len(places)} changed bytes and {len(changes)} changed manifests refused, by the public key alone")
-
-
-def test_a_manifest_is_of_a_finished_export_alone(client: Client, acme: Account) -> None:
-    exported(client, format="csv")
-    started = selectors.events(acme.pk).get(name="export.started")
-    assert client.get(f"/audit/{started.number}/manifest/").status_code == 404
-
-
-def test_the_dialog_leads_to_the_manifests_of_ones_own_exports(client: Client, acme: Account) -> None:
-    exported(client, format="csv")
-    finished = selectors.events(acme.pk).get(name="export.finished")
-    assert f"/audit/{finished.number}/manifest/" in client.get("/logs/export/").content.decode()
-    assert f"/audit/{finished.number}/manifest/" not in client.get("/audit/export/").content.decode()
 
 
 def test_exports_leave_threads_for_pages(client: Client, acme: Account) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 
@@ -105,11 +106,12 @@ def test_the_file_holds_the_accounts_rows_in_order_and_every_column(client, acme
     assert content.endswith(b"\r\n")
 
 
-def test_the_answer_is_a_download_with_a_name_that_says_what_it_is(client):
+def test_the_answer_is_a_download_with_a_name_that_says_what_it_is(client, acme):
     response, _ = export(client, **{"from": "2026-11-01T00:00", "to": "2026-11-20T12:00"})
 
+    number = Event.objects.get(name="export.started", account_id=acme.pk).number
     assert response["Content-Disposition"] == (
-        'attachment; filename="keyward-acme-api-log-20261101T000000Z-20261120T120000Z.csv"'
+        f'attachment; filename="keyward-acme-api-log-20261101T000000Z-20261120T120000Z-{number}.csv"'
     )
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Cache-Control"] == "no-store"
@@ -129,9 +131,20 @@ def test_start_and_end_are_events(client, acme):
     started = Event.objects.get(name="export.started", account_id=acme.pk)
     content = b"".join(response.streaming_content)
 
-    assert told("export.started") == {
-        "log": "API log", "format": "csv", "filters": {"decision": "allowed", "range": "24h"}
-    }  # fmt: skip
+    start = told("export.started")
+    since = datetime.fromisoformat(start.pop("since"))
+    assert abs(started.at - since - timedelta(hours=24)) < timedelta(seconds=10)
+    assert start == {
+        "log": "API log",
+        "format": "csv",
+        "filters": {"decision": "allowed", "range": "24h"},
+        "account": "acme",
+        "until": None,
+        "filters_in_words": {"Decision": "Allowed"},
+        "masking": "Not masked.",
+        "columns": list(CALLS.columns),
+        "version": settings.VERSION,
+    }
     finished = told("export.finished")
     assert finished["started"] == started.number
     assert finished["rows"] == 3 == len(rows_of(content))

@@ -130,10 +130,10 @@ class TestTheFile:
     def test_holds_what_the_filters_let_through_and_is_told(self, client: Client, alice: User, bob: User) -> None:
         User.objects.filter(pk=bob.pk).update(last_login=timezone.now())
         User.objects.filter(pk=alice.pk).update(last_login=None)
-        response = client.post("/users/export/?status=active&sort=-nickname")
+        response = client.post("/users/export/?status=active&sort=-nickname", {"format": "csv"})
 
         assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
-        assert re.search(r'filename="keyward-acme-users-\d{8}T\d{6}Z.csv"', response.headers["Content-Disposition"])
+        assert re.search(r'filename="keyward-acme-users-\d{8}T\d{6}Z-\d+.csv"', response.headers["Content-Disposition"])
         assert b"\r\n" in response.content
         rows = list(csv.DictReader(io.StringIO(response.content.decode())))
         columns = ["nickname", "email", "roles", "status", "second_factor", "keys", "last_sign_in", "created"]
@@ -143,7 +143,8 @@ class TestTheFile:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", rows[0]["last_sign_in"])
         assert rows[1]["last_sign_in"] == ""
         [event] = events("users.exported")
-        assert json.loads(event.body)["data"] == {"filters": {"status": "active"}, "rows": 2}
+        told = json.loads(event.body)["data"]
+        assert (told["filters"], told["rows"], told["format"]) == ({"status": "active"}, 2, "csv")
 
     @pytest.mark.parametrize("nickname", ["=1+1", "@SUM(A1)", "+cmd|'/C calc'!A0", "-2+3", '=HYPERLINK("x")'])
     def test_has_no_cell_that_a_spreadsheet_takes_for_a_formula(
@@ -151,23 +152,28 @@ class TestTheFile:
     ) -> None:
         a_user(alice.account, nickname[:1] + "x")
         User.objects.filter(nickname=nickname[:1] + "x").update(nickname=nickname)
-        cells = [row[0] for row in csv.reader(io.StringIO(client.post("/users/export/").content.decode()))]
+        content = client.post("/users/export/", {"format": "csv"}).content.decode()
+        cells = [row[0] for row in csv.reader(io.StringIO(content))]
 
         assert f"'{nickname}" in cells
         assert nickname not in cells
 
     def test_is_not_made_by_a_link(self, client: Client, alice: User) -> None:
-        assert client.get("/users/export/").status_code == 405
+        page = client.get("/users/export/?status=active")
+
+        assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "<dt>Status</dt><dd>Active</dd>" in page.content.decode()
+        assert events("users.exported") == []
 
     def test_is_refused_with_a_filter_that_means_nothing(self, client: Client, alice: User) -> None:
-        assert client.post("/users/export/?role=king").status_code == 400
+        assert client.post("/users/export/?role=king", {"format": "csv"}).status_code == 400
         assert events("users.exported") == []
 
     def test_may_be_made_by_an_auditor_in_a_suspended_account(self, client: Client, acme: Account, bob: User) -> None:
         Account.objects.update(status="suspended")
         client.force_login(bob)
 
-        assert client.post("/users/export/").status_code == 200
+        assert client.post("/users/export/", {"format": "csv"}).status_code == 200
 
 
 class TestAUsersPage:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import signing
+from audit.exports.description import describe
 from audit.exports.manifest import KIND
 
 
 class Command(BaseCommand):
-    help = "Checks an exported file against its signed manifest. Exits 1 unless it is that very file."
+    help = (
+        "Checks an exported file against its signed manifest and prints what the manifest states. Exits 1 unless it is "
+        "that very file."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
@@ -32,15 +35,16 @@ class Command(BaseCommand):
         except (OSError, signing.BadSignature) as error:
             raise CommandError(f"{public_key} cannot be used: {error}") from error
         try:
-            told = json.loads(manifest.read_text(encoding="utf-8"))
+            told = signing.parse(manifest.read_bytes())
             signing.check(told, kind=KIND, public_key=key)
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
         except signing.BadSignature as error:
             raise CommandError(f"The manifest {manifest} is NOT good: {error}.") from error
-        except (OSError, ValueError, AttributeError) as error:
+        except OSError as error:
             raise CommandError(f"{manifest} or {file} cannot be read: {error}") from error
         if digest != told["sha256"]:
             raise CommandError(f"{file} is NOT the exported file: its SHA-256 is {digest}, not {told['sha256']}.")
-        by, rows = told["exporter"]["label"], told["rows"]
-        self.stdout.write(f"{file} is the {told['log']} that {by} exported: {rows} rows, {told['finished']['at']}.")
+        self.stdout.write(f"Good: {file} is export {told['number']}, whole and unchanged.")
+        for line in describe(told):
+            self.stdout.write(line)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import BadRequest
+from functools import partial
+
 from django.http import HttpResponse
-from django.views.decorators.http import require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import SignedIn, needs
+from accounts.list_export import NOT_FILTERS, ListDialog, answer_export
+from accounts.lists import sent_filters
 from accounts.permissions import Permission
 from accounts.policy import has
-from accounts.tables import FORMATS
 from keys.ip_lists.exports import export_entries, export_lists
 from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.ip_lists.selectors import counted
 from keys.policy import ip_lists_of, visible_to
 from keys.selectors import with_status
-from keys.views.ip_lists.pages import barred, file_answer, found
+from keys.views.ip_lists.pages import barred, found
 from keys.views.pages import account_of, answer
 
 MOST_KEYS = 100
+_methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @needs(Permission.IP_LISTS_SEE)
@@ -52,31 +56,25 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @needs(Permission.LISTS_EXPORT)
-@require_POST
+@_methods
 def ip_list_export(request: SignedIn) -> HttpResponse:
-    """The page's filters apply; they are in the address, as on the page itself."""
-    lists = IpListFilter(request.GET, counted(ip_lists_of(request.user)))
-    if not lists.is_valid():
-        return answer(request, "ip_lists", {"filter": lists}, 400)
-    account = account_of(request)
-    return file_answer(*export_lists(by=request.actor, account=account, lists=lists, format=_format(request)))
+    filters = sent_filters(request.GET, request.POST, but=NOT_FILTERS)
+    lists = IpListFilter(filters, counted(ip_lists_of(request.user)))
+    dialog = ListDialog("ip_lists.exported", "Export IP lists", "IP lists", reverse("ip-list-list"))
+    make = partial(export_lists, by=request.actor, account=account_of(request), lists=lists)
+    return answer_export(request, dialog, lists, make)
 
 
 @needs(Permission.LISTS_EXPORT)
-@require_POST
+@_methods
 def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = found(request, pk)
-    entries = EntryFilter(request.GET, ip_list.entries.all())
-    if not entries.is_valid():
-        return answer(request, "ip_list", {"ip_list": ip_list, "filter": entries}, 400)
-    return file_answer(*export_entries(by=request.actor, ip_list=ip_list, entries=entries, format=_format(request)))
-
-
-def _format(request: SignedIn) -> str:
-    format = request.POST.get("format", "")
-    if format not in FORMATS:
-        raise BadRequest(f"The format {format[:20]!r} is not known. Take one of {', '.join(FORMATS)}.")
-    return format
+    entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), ip_list.entries.all())
+    back = reverse("ip-list-detail", args=[pk])
+    dialog = ListDialog("ip_list.exported", f"Export {ip_list.name}", "entries of the IP list", back, of=str(pk))
+    return answer_export(
+        request, dialog, entries, partial(export_entries, by=request.actor, ip_list=ip_list, entries=entries)
+    )
 
 
 def _rights(request: SignedIn) -> dict[str, bool]:

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404, HttpResponse
-from django.utils.http import content_disposition_header
+from django.http import Http404
 
 from accounts.access import SignedIn
 from accounts.models import Account
 from accounts.policy import require_active
-from accounts.tables import FORMATS
 from audit.actor import Actor, NotConfirmed
 from keys.ip_lists.forms import MaybeConfirmed, Refusing
 from keys.ip_lists.selectors import counted
@@ -79,13 +77,6 @@ def asking(form: MaybeConfirmed, needed: object) -> bool:
     """Whether the form is shown with its confirmation, which then is no choice."""
     form.fields["password"].required = bool(needed)
     return bool(needed)
-
-
-def file_answer(name: str, content: bytes) -> HttpResponse:
-    response = HttpResponse(content, content_type=FORMATS[name.rpartition(".")[2]])
-    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def ticked(request: SignedIn, name: str) -> list[int]:

@@ -1,0 +1,47 @@
+"""Lists as files (keys, users, IP lists): made whole in memory, recorded, and packed with their manifest if
+wanted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from accounts.models import Account
+from audit import selectors
+from audit.actor import Actor
+from audit.events import Target
+from audit.exports.manifest import Finished, manifest_json
+from audit.exports.statement import build_statement, file_name, manifest_name
+from audit.exports.zipped import zipped
+from audit.record import record
+
+
+@dataclass(frozen=True, slots=True)
+class ListFile:
+    """What was made: its bytes, what they hold, and the filters, as typed and in words."""
+
+    content: bytes
+    format: str
+    rows: int
+    columns: Collection[str]
+    filters: Mapping[str, str]
+    filters_in_words: Mapping[str, str]
+    masking: str = "Not masked."
+
+
+def deliver_list(
+    event: str, file: ListFile, *, by: Actor, account: Account, target: Target | None = None, zip: bool = False
+) -> tuple[str, bytes]:
+    """Record the export in the caller's transaction, and return the name and content of the file, or of a ZIP of it and
+    its manifest. Call it last, as `record`."""
+    told = build_statement(account, columns=file.columns, filters_in_words=file.filters_in_words, masking=file.masking)
+    sha256 = hashlib.sha256(file.content).hexdigest()
+    told |= {"filters": dict(file.filters), "format": file.format, "rows": file.rows, "sha256": sha256}
+    seq = record(event, by=by, account_id=account.pk, target=target, **told)
+    started = selectors.events(account.pk).get(seq=seq)
+    name = file_name(started)
+    if not zip:
+        return name, file.content
+    manifest = manifest_name(started), manifest_json(Finished(started, file.rows, sha256))
+    return file_name(started, "zip"), b"".join(zipped(name, [file.content], lambda: manifest))

@@ -1,0 +1,38 @@
+"""A ZIP of an export and its manifest, made as it is sent, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+
+class _Sink:
+    """What zipfile writes to. It cannot seek, so that zipfile never goes back."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._written.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None: ...
+
+    def take(self) -> bytes:
+        written, self._written = b"".join(self._written), []
+        return written
+
+
+def zipped(name: str, blocks: Iterable[bytes], manifest: Callable[[], tuple[str, bytes]]) -> Iterator[bytes]:
+    """Yield a ZIP of the file and of the manifest (its name and content), which is asked for once the file is whole."""
+    sink = _Sink()
+    # An XLSX is a ZIP itself. zlib's other levels take several times as long as its fastest, for little less.
+    compression = ZIP_STORED if name.endswith(".xlsx") else ZIP_DEFLATED
+    with ZipFile(sink, "w", compression, compresslevel=1) as archive:  # type: ignore[call-overload]
+        with archive.open(name, "w", force_zip64=True) as member:
+            for block in blocks:
+                member.write(block)
+                if part := sink.take():
+                    yield part
+        archive.writestr(*manifest())
+    yield sink.take()
