@@ -11,7 +11,7 @@ from django.conf import settings
 from config.gunicorn_common import listen, logconfig_dict, on_starting, post_fork  # noqa: F401
 
 bind = [listen(address, settings.PORT) for address in settings.BIND]
-worker_class = "gthread"
+worker_class = "config.portal_worker.PortalWorker"
 workers = 2
 threads = 8
 # Loaded once and forked: the second worker costs neither time nor memory.
@@ -19,7 +19,8 @@ preload_app = True
 timeout = 30
 # An export that is under way when the portal stops gets this long to finish.
 graceful_timeout = 60
-keepalive = 5
+# How long is in config/limits.py; here only that connections are kept.
+keepalive = 15
 max_requests = 10_000
 max_requests_jitter = 1_000
 backlog = 256

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from collections.abc import MutableMapping
 from logging.config import dictConfig
 from typing import Any
@@ -26,6 +29,66 @@ def _redacted(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | None) else redact(str(value))
 
 
+class RefusalsWithoutTracebacks(logging.Filter):
+    """Refusals are the portal at work: a request that is answered 4xx, or asks for another host, is a warning of one
+    line. Tracebacks are for faults of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        refused = getattr(record, "status_code", 500) < 500 or record.name.startswith("django.security")
+        if refused:
+            record.exc_info, record.exc_text = None, None
+            if record.levelno > logging.WARNING:
+                record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
+class BoundedPerCause(logging.Filter):
+    """Lets LIMIT lines of one cause through in each WINDOW_SECONDS and counts the others; the next line that is let
+    through says how many there were (`repeated`). A flood of one cause neither fills the disk nor hides another."""
+
+    LIMIT = 20
+    WINDOW_SECONDS = 60.0
+    MAX_CAUSES = 1_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        # For each cause: when its window began, lines in it, and lines held back before it.
+        self._causes: dict[tuple[object, ...], tuple[float, int, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        cause, now = _cause_of(record), time.monotonic()
+        with self._lock:
+            began, count, held = self._causes.get(cause, (now, 0, 0))
+            if now - began >= self.WINDOW_SECONDS:
+                began, count, held = now, 0, max(0, count - self.LIMIT)
+            count += 1
+            if len(self._causes) >= self.MAX_CAUSES and cause not in self._causes:
+                self._causes.clear()
+            self._causes[cause] = (began, count, 0 if count == 1 else held)
+        if count == 1 and held:
+            _note(record, held)
+        return count <= self.LIMIT
+
+
+def _cause_of(record: logging.LogRecord) -> tuple[object, ...]:
+    """Return what tells one cause of log lines from another: the text before its values, and where an error arose."""
+    text = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    trace = error.__traceback__ if error else None
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = (type(error), trace.tb_frame.f_code.co_filename, trace.tb_lineno) if error and trace else ()
+    return record.name, record.levelno, getattr(record, "status_code", None), text, *place
+
+
+def _note(record: logging.LogRecord, held: int) -> None:
+    if isinstance(record.msg, dict):
+        record.msg["repeated"] = held
+    else:
+        record.msg, record.args = f"{record.getMessage()} (repeated {held} times)", ()
+
+
 SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -35,7 +98,7 @@ SHARED: list[Any] = [
 ]
 
 
-def logging(*, json: bool) -> dict[str, Any]:
+def configuration(*, json: bool) -> dict[str, Any]:
     """Django's LOGGING: one handler for everything, the libraries' own loggers included."""
     renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     return {
@@ -53,7 +116,17 @@ def logging(*, json: bool) -> dict[str, Any]:
                 ],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "filters": {
+            "refusals": {"()": RefusalsWithoutTracebacks},
+            "bounded": {"()": BoundedPerCause},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "structured",
+                "filters": ["refusals", "bounded"],
+            }
+        },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "keyward": {"level": "INFO"},
@@ -65,6 +138,7 @@ def logging(*, json: bool) -> dict[str, Any]:
 
 def configure(settings: dict[str, Any]) -> None:
     dictConfig(settings)
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

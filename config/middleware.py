@@ -14,6 +14,7 @@ from django.http.response import HttpResponseRedirectBase
 
 from audit.actor import Actor
 from audit.request_id import new_request_id
+from config.limits import get_max_body_bytes
 from keys.addresses import client_address
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -77,6 +78,19 @@ class ConstantPolicy(CSPMiddleware):
             parts = response.headers[HEADER].split("; ")
             response.headers[HEADER] = "; ".join(sorted(parts, key=lambda part: order.index(part.split(" ")[0])))
         return response
+
+
+class BodyLimits:
+    """Refuses a body that is too long for its page before anything reads it, whatever server is in front."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > get_max_body_bytes(request.path_info):
+            return HttpResponse("Content Too Large\n", status=413, content_type="text/plain")
+        return self.get_response(request)
 
 
 class HtmxRedirect:

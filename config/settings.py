@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 
 from config.env import Environment, is_loopback
-from config.logs import logging
+from config.logs import configuration
 from config.secrets import Secrets, private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -112,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.ConstantPolicy",
     "config.health.HealthChecks",
+    "config.middleware.BodyLimits",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "config.sessions.DigestedSessions",
@@ -309,7 +310,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DEBUG = False
 LOGGING_CONFIG = "config.logs.configure"
-LOGGING = logging(json=PRODUCTION)
+LOGGING = configuration(json=PRODUCTION)
 SILENCED_SYSTEM_CHECKS = [
     # The portal never sees http: config/wsgi.py takes the scheme from BASE_URL, and the proxy in front redirects.
     "security.W008",

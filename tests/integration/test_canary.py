@@ -31,7 +31,7 @@ from psycopg.conninfo import conninfo_to_dict
 from accounts.models import User
 from audit.models import Call, Event
 from config.confinement import EmbeddedDatabaseError, installed
-from config.logs import logging as log_settings
+from config.logs import configuration as log_settings
 from keys import services
 from keys.models import Api, Key
 from keys.views import change as change_page

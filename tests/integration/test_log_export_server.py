@@ -26,6 +26,7 @@ from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = 3000
+WORKER = "config.portal_worker.PortalWorker"
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def portal(longest: int, stalled: int = 60) -> Iterator[Portal]:
     """gunicorn as in production, on a port of the system's choice, exporting for at most `longest` seconds, and to a
     reader that takes nothing for at most `stalled`."""
     application = f"tests.exporting:portal({longest}, {stalled})"
-    command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "4", "-b", "127.0.0.1:0", application]
+    command = [sys.executable, "-m", "gunicorn", "-k", WORKER, "--threads", "4", "-b", "127.0.0.1:0", application]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONWARNINGS": ""})
     try:
         for line in server.stderr:

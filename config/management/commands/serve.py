@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from tempfile import TemporaryFile
 from typing import Any
 
 import structlog
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         self._hold_database()
         self._maintain: subprocess.Popen[bytes] | None = None
         self._maintain_due = time.monotonic()
+        self._said = TemporaryFile()  # noqa: SIM115 - for as long as this process serves
         try:
             Supervisor(self._each_second).run(self._ready, self._announce)
         finally:
@@ -85,7 +87,7 @@ class Command(BaseCommand):
             # What it lacks may come back, such as room on its disk; until then nothing is let through.
             logger.error("the database cannot be started again now", detail=str(error))
         if self._maintain is not None and self._maintain.poll() is not None:
-            self._maintain = None
+            self._note_maintain()
         if self._maintain is None and time.monotonic() >= self._maintain_due:
             self._maintain_due = time.monotonic() + MAINTAIN_SECONDS
             self._maintain = subprocess.Popen(
@@ -98,8 +100,22 @@ class Command(BaseCommand):
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=self._said,
                 start_new_session=True,
             )
+
+    def _note_maintain(self) -> None:
+        """Log what the `maintain` that has ended said, as one line among the others."""
+        assert self._maintain is not None
+        self._said.seek(0)
+        said = " ".join(self._said.read(10_000).decode("utf-8", "replace").split())
+        if self._maintain.returncode:
+            logger.error("maintain failed", status=self._maintain.returncode, detail=said)
+        elif said:
+            logger.warning("maintain finished", detail=said)
+        self._said.seek(0)
+        self._said.truncate()
+        self._maintain = None
 
     def _hold_database(self) -> None:
         """Start the embedded server, or start it again if it was killed."""

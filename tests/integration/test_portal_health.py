@@ -100,3 +100,9 @@ def test_many_who_ask_share_one_look() -> None:
     assert shared.get() == Readiness()
     assert time.monotonic() - began < 0.08
     slow.join()
+
+
+@pytest.mark.parametrize(("path", "length"), [("/login/", 70_000), ("/keys/new/", 4_000_000), ("/login/", -1)])
+def test_a_body_that_is_too_long_is_refused_unread(client: Client, path: str, length: int) -> None:
+    answer = client.post(path, b"", content_type="text/plain", headers={"content-length": str(length)})
+    assert (answer.status_code, answer.content) == (413, b"Content Too Large\n")

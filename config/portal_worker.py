@@ -1,0 +1,235 @@
+"""gunicorn's threads with requests that are complete before they take one.
+
+A thread works for one request at a time, so whoever sends a request slowly would keep one from everybody else. Here the
+worker's own loop receives head and body, within the limits of config/limits.py, and hands a thread what it can answer
+at once. Refused are bodies without a length (browsers and proxies give one) and what is too large, before it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import selectors
+import socket
+import sys
+import time
+from collections import Counter
+from concurrent.futures import Future
+from functools import partial
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any
+
+from django.conf import settings
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from config import limits
+
+HEAD_END = b"\r\n\r\n"
+LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+ENCODED = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
+EXPECTS = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
+RECEIVE_BYTES = 256 * limits.KIB
+SEND_BUFFER_BYTES = 512 * limits.KIB
+
+
+class Refused(Exception):
+    """The request is not read any further; `status` is the answer."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class Connection(TConn):
+    """A client's connection with what has arrived of its next request."""
+
+    def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(cfg, sock, client, server)
+        self.data_ready = True
+        self.address = client[0] if isinstance(client, tuple) else ""
+        self.received = bytearray()
+        # Bytes of the whole request; 0 until its head has arrived.
+        self.length = 0
+        self.large = 0
+        self.deadline = 0.0
+        self.closing = False
+
+    def read_head(self) -> bool:
+        """Return whether the head has arrived, and know the length of the request then. Raise Refused."""
+        end = self.received.find(HEAD_END)
+        if end < 0 or end > limits.MAX_HEAD_BYTES:
+            if len(self.received) > limits.MAX_HEAD_BYTES:
+                raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return False
+        head = bytes(self.received[: end + len(HEAD_END)])
+        lengths = set(LENGTH.findall(head))
+        if ENCODED.search(head):
+            raise Refused(HTTPStatus.LENGTH_REQUIRED)
+        if len(lengths) > 1 or not all(re.fullmatch(rb"[0-9]{1,18}", length) for length in lengths):
+            raise Refused(HTTPStatus.BAD_REQUEST)
+        body = int(next(iter(lengths), b"0"))
+        if body > limits.get_max_body_bytes(_path(head)):
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        self.length = len(head) + body
+        self.large = body if body > limits.MAX_ANONYMOUS_BODY_BYTES else 0
+        self.deadline += body / limits.MIN_BODY_BYTES_PER_SECOND
+        if EXPECTS.search(head) and len(self.received) < self.length:
+            self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def init(self) -> None:
+        """Give the parser, in the thread, what has arrived."""
+        super().init()
+        self.sock.settimeout(limits.SEND_TIMEOUT_SECONDS)
+        self.parser.unreader.unread(bytes(self.received))
+        self.received.clear()
+
+    def take_rest(self) -> None:
+        """Take back what arrived behind the request that was answered."""
+        self.received = bytearray(self.parser.unreader.take_buffered())
+
+
+class PortalWorker(ThreadWorker):
+    """Threads for complete requests; waiting connections cost their bytes alone."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The limit is kept by making room, not by leaving clients unaccepted.
+        self.worker_connections = sys.maxsize
+        self.waiting: dict[Connection, None] = {}
+        self.addresses: Counter[str] = Counter()
+        self.large = 0
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            sock, client = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        conn = Connection(self.cfg, sock, client, listener.getsockname())
+        self.nr_conns += 1
+        self.addresses[conn.address] += 1
+        if not self._make_room(conn.address):
+            self._drop(conn)
+            return
+        with contextlib.suppress(OSError):
+            # A page is then in the system's hands at once, however slowly it is read.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._wait(conn, limits.HEAD_TIMEOUT_SECONDS)
+
+    def finish_request(self, conn: Connection, future: Future[Any]) -> None:
+        """Wait for the next request of a connection that is kept; called in the worker's loop."""
+        self.large -= conn.large
+        conn.large = conn.length = 0
+        try:
+            kept = not future.cancelled() and future.result()
+        except Exception:
+            kept = False
+        if not kept or not self.alive:
+            with contextlib.suppress(OSError):
+                conn.sock.setblocking(False)
+            self._close_gracefully(conn)
+            return
+        conn.take_rest()
+        conn.sock.setblocking(False)
+        self._wait(conn, limits.HEAD_TIMEOUT_SECONDS if conn.received else limits.KEEPALIVE_SECONDS)
+        self._advance(conn)
+
+    def murder_pending(self) -> None:
+        """Close connections whose time is over; those without a request too, when the worker stops."""
+        now = time.monotonic()
+        for conn in list(self.waiting):
+            if conn.deadline < now or not (self.alive or conn.received or conn.closing):
+                self._drop(conn)
+
+    def _wait(self, conn: Connection, seconds: float) -> None:
+        conn.deadline = time.monotonic() + seconds
+        self.waiting[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+
+    def _receive(self, conn: Connection, _sock: Any) -> None:
+        try:
+            data = conn.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(conn)
+        elif not conn.closing:
+            if not conn.received:
+                # The time of a request runs from its first byte, not from the end of the one before.
+                conn.deadline = time.monotonic() + limits.HEAD_TIMEOUT_SECONDS
+            conn.received += data
+            self._advance(conn)
+
+    def _advance(self, conn: Connection) -> None:
+        """Hand the request to a thread once it is complete, or refuse it."""
+        try:
+            if not conn.length and conn.read_head():
+                self.large += conn.large
+                if conn.large and self.large > limits.MAX_LARGE_BODIES_BYTES:
+                    raise Refused(HTTPStatus.SERVICE_UNAVAILABLE)
+        except Refused as refused:
+            self._answer(conn, refused.status)
+            return
+        except OSError:
+            self._drop(conn)
+            return
+        if conn.length and len(conn.received) >= conn.length:
+            self._forget(conn)
+            self.enqueue_req(conn)
+
+    def _answer(self, conn: Connection, status: HTTPStatus) -> None:
+        text = f"{status.phrase}\n"
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
+        self._forget(conn)
+        with contextlib.suppress(OSError):
+            conn.sock.send(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
+        self._close_gracefully(conn)
+
+    def _close_gracefully(self, conn: Connection) -> None:
+        """End our side and read on for a moment: closing at once would take the answer back from who still sends."""
+        conn.closing = True
+        conn.received.clear()
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            self._wait(conn, limits.CLOSE_TIMEOUT_SECONDS)
+        except (OSError, ValueError):
+            self._drop(conn)
+
+    def _make_room(self, address: str) -> bool:
+        """Return whether one more connection from `address` has a place; the one that waits longest may make it."""
+        share = self.addresses[address] > limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
+        if not share and self.nr_conns <= limits.MAX_CONNECTIONS:
+            return True
+        longest = next((conn for conn in self.waiting if not share or conn.address == address), None)
+        if longest is not None:
+            self._drop(longest)
+        return longest is not None
+
+    def _forget(self, conn: Connection) -> None:
+        if conn in self.waiting:
+            del self.waiting[conn]
+            with contextlib.suppress(OSError, KeyError, ValueError):
+                self.poller.unregister(conn.sock)
+
+    def _drop(self, conn: Connection) -> None:
+        self._forget(conn)
+        self.large -= conn.large
+        conn.large = 0
+        self.nr_conns -= 1
+        self.addresses[conn.address] -= 1
+        if not self.addresses[conn.address]:
+            del self.addresses[conn.address]
+        conn.close()
+
+
+def _path(head: bytes) -> str:
+    target = head.split(b" ", 2)[1:2]
+    return target[0].split(b"?")[0].decode("latin-1") if target else ""
+
+
+def _is_trusted(address: str) -> bool:
+    """Return whether many clients may stand behind the address: a trusted proxy's, or a Unix socket's."""
+    return not address or any(ip_address(address) in network for network in settings.TRUSTED_PROXIES)
