@@ -10,7 +10,7 @@ from django import forms
 from accounts.forms import ConfirmForm, PasswordField
 from accounts.models import User
 from keys.addresses import shown
-from keys.apis.words import FLAGS
+from keys.apis.words import FLAGS, SETTINGS
 from keys.key_form import KeyForm, Offer
 from keys.models import Key
 from keys.terms import Terms
@@ -45,8 +45,14 @@ class CreateForm(ConfirmForm, KeyForm):
 
 
 class EditForm(ConfirmForm, KeyForm):
-    """The password is asked for only when the change lets more in; then the form is shown again with it."""
+    """The password is asked for only when the change lets more in; then the form is shown again with it. Disabling is
+    asked about once more in the same way. `was_enabled` is what the form showed: a switch that nobody touched is left
+    to whoever else turns it.
+    """
 
+    enabled = forms.BooleanField(required=False)
+    was_enabled = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    disable = forms.BooleanField(label="Yes, disable it", required=False)
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
     password = PasswordField(required=False)
 
@@ -60,9 +66,37 @@ class EditForm(ConfirmForm, KeyForm):
             "every_module": "all" if terms.modules is None else "some",
             "modules": sorted(terms.modules or ()),
             "version": key.version,
+            "enabled": key.enabled,
+            "was_enabled": key.enabled,
             **{flag: terms.value(flag) for flag in FLAGS},
         }
         super().__init__(data, initial=initial, offer=offer, key=key)
+        if self._only_renames:
+            for name in ("enabled", "was_enabled", "disable"):
+                del self.fields[name]
+
+    @property
+    def enabled_now(self) -> bool | None:
+        """Whether the key is to be enabled or disabled, or None to leave it as it is. Call when the form is clean."""
+        enabled = self.cleaned_data.get("enabled")
+        return None if enabled == self.cleaned_data.get("was_enabled") else enabled
+
+    @property
+    def disables(self) -> bool:
+        """Whether saving it would disable the key."""
+        return self.is_bound and self.key is not None and self.key.enabled and self.enabled_now is False
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if self.disables and not cleaned.get("disable"):
+            self.add_error("disable", "Tick this to disable it, or leave it enabled above.")
+        return cleaned
+
+    @property
+    def _only_renames(self) -> bool:
+        """Whether creation settled all else, so that enabling and disabling are left to their own pages."""
+        others = [setting for setting in SETTINGS if setting != "enabled" and self._fields_of(setting)]
+        return "enabled" not in self.rules.asks and self.settled >= set(others)
 
     def _lifetimes(self) -> list[tuple[str, str]]:
         choices = super()._lifetimes()

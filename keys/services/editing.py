@@ -12,6 +12,7 @@ from keys.apis.policy import Policy
 from keys.models import Key
 from keys.services.admission import admitted, target_of
 from keys.services.granting import COLUMNS, grant, lists_of, modules_of, put
+from keys.services.state import record_switch
 from keys.terms import Terms, changes, check_expiry, check_settled, checked, latest_expiry, longest_days, widened
 
 
@@ -25,8 +26,9 @@ class Stale(Exception):
 
 
 @transaction.atomic
-def edit(*, key: Key, version: int, terms: Terms, by: Actor) -> Key:
-    """Give the key other terms. `version` is that of the key when the terms were thought of.
+def edit(*, key: Key, version: int, terms: Terms, enabled: bool | None = None, by: Actor) -> Key:
+    """Give the key other terms, and enable or disable it if `enabled` says so. `version` is that of the key when the
+    terms were thought of.
 
     A confirmation is spent only if more is let in than before. Raises Denied, AccountNotActive, Stale, Invalid,
     NotConfirmed.
@@ -43,13 +45,24 @@ def edit(*, key: Key, version: int, terms: Terms, by: Actor) -> Key:
         latest = latest_expiry(key.created_at, longest_days(key.account, rules))
         check_expiry(terms.expires_at, rules, now=timezone.now(), latest=latest)
     changed = changes(before, terms, lists)
-    if not changed:
+    switched = enabled is not None and enabled != key.enabled
+    if not changed and not switched:
         return key
-    if widened(before, terms, lists, {slug: module.contained for slug, module in modules.items()}):
+    contained = {slug: module.contained for slug, module in modules.items()}
+    if widened(before, terms, lists, contained) or (switched and enabled):
         by.spend_confirmation("key.edit", key.public_id)
-    put(key, terms)
-    key.version += 1
-    key.save(update_fields=[*COLUMNS, "version"])
-    grant(key, before, terms, modules)
-    record("key.edited", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changed)
+    columns = []
+    if switched:
+        key.enabled = bool(enabled)
+        columns += ["enabled"]
+    if changed:
+        put(key, terms)
+        key.version += 1
+        columns += [*COLUMNS, "version"]
+    key.save(update_fields=columns)
+    if changed:
+        grant(key, before, terms, modules)
+        record("key.edited", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changed)
+    if switched:
+        record_switch(key, by)
     return key

@@ -47,6 +47,11 @@ def _switch(key: Key, enabled: bool, by: Actor) -> Key:
         return key
     key.enabled = enabled
     key.save(update_fields=["enabled"])
-    name = "key.enabled" if enabled else "key.disabled"
-    record(name, by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    record_switch(key, by)
     return key
+
+
+def record_switch(key: Key, by: Actor) -> None:
+    """Record that the key was enabled or disabled, whichever it is now."""
+    name = "key.enabled" if key.enabled else "key.disabled"
+    record(name, by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)

@@ -13,13 +13,14 @@ from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from audit.actor import NotConfirmed
 from audit.sentences import words
-from keys.about import Edit, last_edits
+from keys.about import Edit, calls_lately, last_edits
 from keys.apis.policy import Policy
 from keys.forms import EditForm
 from keys.models import Key
 from keys.services import Invalid, Stale, edit
 from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
 
+SAVED = {None: "saved.", True: "saved and enabled.", False: "saved and disabled: calls with it are refused."}
 ASK = "This lets more in than before, so it needs your password."
 
 
@@ -33,8 +34,9 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
         try:
             if by:
                 with gone_is_not_found():
-                    edit(key=key, version=form.cleaned_data["version"], terms=form.terms, by=by)
-                messages.success(request, f"{form.terms.name} is saved.")
+                    version, enabled = form.cleaned_data["version"], form.enabled_now
+                    edit(key=key, version=version, terms=form.terms, enabled=enabled, by=by)
+                messages.success(request, f"{form.terms.name} is {SAVED[enabled]}")
                 for warning in form.warnings:
                     messages.warning(request, warning)
                 return redirect("key-detail", public_id)
@@ -45,7 +47,8 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
         except Invalid as problem:
             form.refuse(problem)
     ask = form.fields["password"].required = "password" in form.errors
-    return dialog(request, "edit", f"Edit {key.name}", {"key": key, "form": form, "ask": ask}, status_of(request))
+    context = {"key": key, "form": form, "ask": ask, "calls": calls_lately(key) if form.disables else 0}
+    return dialog(request, "edit", f"Edit {key.name}", context, status_of(request))
 
 
 def _form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm:

@@ -12,7 +12,8 @@ from accounts.models import User
 from accounts.permissions import Role
 from keys.models import Key
 from keys.terms import Terms
-from tests.keys_made import LEAST, api_for
+from tests.browser.accessibility import assert_accessible
+from tests.keys_made import LEAST, a_key_of, api_for
 from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,3 +76,26 @@ def test_roles_are_chosen_by_ticking_them_without_javascript(
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name="API key created")).to_be_visible()
     assert Terms.of(Key.objects.get()).modules == {"offer-list"}
+
+
+def test_an_api_user_is_disabled_and_enabled_in_its_edit_form(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    key = a_key_of("cloud-pbx", alice).key
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/{key.public_id}/")
+    panel = page.locator("#panel")
+    page.get_by_role("link", name="Edit", exact=True).click()
+    panel.get_by_label("Active?").uncheck()
+    panel.get_by_role("button", name="Save changes").click()
+    expect(panel.get_by_text("From this moment every call with dialer to Cloud PBX is refused")).to_be_visible()
+    assert_accessible(page)
+    panel.get_by_label("Yes, disable it").check()
+    panel.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text("dialer is saved and disabled: calls with it are refused.")).to_be_visible()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    panel.get_by_label("Active?").check()
+    panel.get_by_role("button", name="Save changes").click()
+    panel.get_by_label("Your password").fill(PASSWORD)
+    panel.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text("dialer is saved and enabled.")).to_be_visible()

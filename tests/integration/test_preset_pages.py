@@ -390,6 +390,43 @@ def test_a_sip_caller_keys_form_has_a_name_and_shows_the_rest(client: Client, al
     assert (Key.objects.get().name, Terms.of(Key.objects.get()).modules) == ("Renamed", {"account-reader"})
 
 
+@pytest.mark.parametrize(("slug", "label"), [("cloud-pbx", "Active?"), ("billing", "Enabled"), ("lynx", "Enabled")])
+def test_a_key_is_disabled_and_enabled_by_its_edit_form(client: Client, alice: User, slug: str, label: str):
+    key = a_key_of(slug, alice).key
+    page = text(client.get(url("edit", key)))
+    main, _, more = page[page.index("<form", page.index('id="main"')) :].partition('<details class="more"')
+    assert label in labels(main if slug == "cloud-pbx" else more)
+    assert re.search(r'name="enabled"[^>]*checked', page)
+    assert 'name="disable"' not in page
+
+    asked = client.post(url("edit", key), edited(key, was_enabled="True"))
+    page = text(asked)
+    assert (asked.status_code, Key.objects.get().enabled, events("key.disabled")) == (422, True, [])
+    assert f"From this moment every call with <strong>{key.name}</strong> to {key.api.name} is refused" in page
+    assert "It has never been used." in page
+    assert 'type="password"' not in page
+    said = text(client.post(url("edit", key), edited(key, was_enabled="True", disable="on"), follow=True))
+    assert f"{key.name} is saved and disabled: calls with it are refused." in said
+    assert (Key.objects.get().enabled, len(events("key.disabled")), events("key.edited")) == (False, 1, [])
+
+    asked = client.post(url("edit", key), edited(key, was_enabled="False", enabled="on"))
+    assert (asked.status_code, Key.objects.get().enabled) == (422, False)
+    assert "so it needs your password" in text(asked)
+    confirmed = edited(key, was_enabled="False", enabled="on", password=PASSWORD)
+    assert f"{key.name} is saved and enabled." in text(client.post(url("edit", key), confirmed, follow=True))
+    assert (Key.objects.get().enabled, len(events("key.enabled"))) == (True, 1)
+
+
+def test_a_switch_that_nobody_touched_stays_as_another_left_it(client: Client, alice: User):
+    key = a_key_of("cloud-pbx", alice).key
+    Key.objects.update(enabled=False)
+    # The form was opened while it was enabled.
+    saved = client.post(url("edit", key), edited(key, was_enabled="True", enabled="on", hlr_lookup="on"))
+
+    assert saved.status_code == 302
+    assert (Key.objects.get().enabled, Key.objects.get().hlr_lookup) == (False, True)
+
+
 def test_a_username_and_a_nickname_are_shown_and_not_typed(client: Client, alice: User):
     for slug, said in (("cloud-pbx", "it can't be changed"), ("lynx", "changes only when the key is reassigned")):
         page = text(client.get(url("edit", a_key_of(slug, alice).key)))

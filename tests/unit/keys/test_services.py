@@ -245,6 +245,24 @@ def test_disable_and_enable_tell_the_trail_once_each(alice: User, key: Key):
     assert (len(events("key.disabled")), len(events("key.enabled"))) == (1, 1)
 
 
+def test_an_edit_switches_a_key_and_the_trail_tells_each_thing(alice: User, key: Key):
+    renamed = replace(Terms.of(key), name="Other")
+    key = services.edit(key=key, version=1, terms=renamed, enabled=False, by=acting(alice))
+
+    assert (key.enabled, key.name, key.version) == (False, "Other", 2)
+    assert [len(events(f"key.{done}")) for done in ("edited", "disabled", "enabled")] == [1, 1, 0]
+    with pytest.raises(NotConfirmed):
+        services.edit(key=key, version=2, terms=renamed, enabled=True, by=acting(alice))
+    assert not Key.objects.get().enabled
+    by = confirmed(alice, "key.edit", key.public_id)
+    services.edit(key=key, version=2, terms=renamed, enabled=True, by=by)
+    assert (Key.objects.get().enabled, Key.objects.get().version) == (True, 2)
+    assert [len(events(f"key.{done}")) for done in ("edited", "disabled", "enabled")] == [1, 1, 1]
+    # Somebody else did it already.
+    services.edit(key=key, version=2, terms=renamed, enabled=True, by=acting(alice))
+    assert len(events("key.enabled")) == 1
+
+
 def test_delete_destroys_the_secrets_and_keeps_the_name(alice: User, key: Key):
     SecretUse.objects.create(secret=key.secrets.get(), used_at=timezone.now(), address="203.0.113.8")
 
