@@ -12,7 +12,15 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, ShowFacets
-from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import (
+    ERROR_FLAG,
+    ORDER_VAR,
+    SEARCH_VAR,
+    ChangeList,
+    ChangeListSearchForm,
+)
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import Form, Media
@@ -63,6 +71,14 @@ class BoundedList(ChangeList):
         super().get_results(request)
         # A list of one page would be asked for without an end.
         self.result_list = self.result_list[: self.list_per_page]
+
+
+def refuse_unknown(request: HttpRequest, form: Form) -> None:
+    """Raise BadRequest for a name, in the address or the body, that is no field of the form: a filter that a page does
+    not have must not be taken for none."""
+    known = {*form.fields, "csrfmiddlewaretoken"}
+    if unknown := sorted({*request.GET, *request.POST} - known):
+        raise BadRequest(f"There is no “{unknown[0]}” here. There are: {', '.join(form.fields)}.")
 
 
 class Button:
@@ -136,6 +152,21 @@ class SupportAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return BoundedList
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Raise BadRequest for filters that cannot be applied. Django's own answers are a redirect to the list without
+        them, and for a search a message above everything."""
+        if repeated := sorted(name for name, values in request.GET.lists() if len(values) > 1):
+            raise BadRequest(f"The filter “{repeated[0]}” is given more than once.")
+        search = ChangeListSearchForm(request.GET)
+        if not search.is_valid():
+            raise BadRequest(f"The search cannot be made: {' '.join(map(str, search.errors[SEARCH_VAR]))}")
+        if ERROR_FLAG in request.GET:
+            raise BadRequest("The filters cannot be applied.")
+        try:
+            return super().get_changelist_instance(request)
+        except IncorrectLookupParameters as problem:
+            raise BadRequest(f"The filters cannot be applied: {', '.join(sorted(request.GET))}.") from problem
 
     @property
     def media(self) -> Media:

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 
 from accounts.access import SignedIn
-from accounts.admin_base import SupportAdmin
+from accounts.admin_base import SupportAdmin, refuse_unknown
 from accounts.list_export import as_answer
 from accounts.models import Account
 from accounts.tables import FORMATS
@@ -77,6 +77,7 @@ class Exported(SupportAdmin):
     def export_view(self, request: SignedIn) -> HttpResponse:
         posted = request.method == "POST"
         form = AccountFormatForm(request.POST if posted else None, initial={"account": request.GET.get("account", "")})
+        refuse_unknown(request, form)
         if form.is_valid():
             try:
                 asked = dict(form.cleaned_data)

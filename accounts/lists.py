@@ -45,7 +45,7 @@ class ListForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if unknown := sorted(set(self.data) - set(self.fields)):
-            raise ValidationError(f"There is no filter “{unknown[0]}”. There are: {', '.join(self.fields)}.")
+            raise ValidationError(f"There is no filter “{'”, “'.join(unknown)}”. There are: {', '.join(self.fields)}.")
         if repeated := sorted(name for name in self.data if len(self.data.getlist(name)) > 1):
             raise ValidationError(f"The filter “{repeated[0]}” is given more than once.")
         return cleaned
@@ -109,7 +109,8 @@ class ListFilter(django_filters.FilterSet):
     @property
     def active(self) -> dict[str, str]:
         """The filters that narrow the list, as typed. Call after `is_valid`, as everything below."""
-        return {name: self.data[name] for name in self.form.fields if name not in NOT_FILTERS and self.data.get(name)}
+        names = (name for name in self.form.fields if name not in NOT_FILTERS)
+        return {name: self.data[name] for name in names if self.data.get(name, "").strip()}
 
     @property
     def described(self) -> list[tuple[str, str]]:

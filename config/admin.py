@@ -11,7 +11,7 @@ from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib.admin import AdminSite
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -88,7 +88,7 @@ def _watched(view: View) -> View:
     def watched(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             response = view(request, *args, **kwargs)
-        except (PermissionDenied, Http404, SuspiciousOperation):
+        except (BadRequest, PermissionDenied, Http404, SuspiciousOperation):
             _note_refusal(request)
             raise
         if response.status_code in (403, 404, 405):

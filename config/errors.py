@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -18,7 +18,8 @@ def _page(request: HttpRequest, status: int, **context: object) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _page(request, 400)
+    """A BadRequest carries a sentence for the reader; what Django finds suspicious is not explained."""
+    return _page(request, 400, reason=str(exception) if isinstance(exception, BadRequest) else "")
 
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:

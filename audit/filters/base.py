@@ -44,9 +44,8 @@ class LogForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        unknown = sorted(set(self.data) - set(self.fields))
-        if unknown:
-            raise ValidationError(f"There is no filter “{unknown[0]}”. There are: {', '.join(self.fields)}.")
+        if unknown := sorted(set(self.data) - set(self.fields)):
+            raise ValidationError(f"There is no filter “{'”, “'.join(unknown)}”. There are: {', '.join(self.fields)}.")
         repeated = sorted(name for name in self.data if len(self.data.getlist(name)) > 1)
         if repeated:
             raise ValidationError(f"The filter “{repeated[0]}” is given more than once.")
@@ -84,7 +83,7 @@ class LogFilter(django_filters.FilterSet):
     def active(self) -> dict[str, str]:
         """The filters that are on, as typed, without the position: for events and the export's form."""
         names = [name for name in self.form.fields if name not in POSITIONS]
-        given = {name: self.data[name] for name in names if self.data.get(name)}
+        given = {name: self.data[name] for name in names if self.data.get(name, "").strip()}
         if not given.keys() & {"from", "to"}:
             given.pop("zone", None)
         return given

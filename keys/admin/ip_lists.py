@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.access import SignedIn
-from accounts.admin_base import SupportAdmin
+from accounts.admin_base import SupportAdmin, refuse_unknown
 from accounts.admin_exports import FormatForm, form_page
 from accounts.list_export import as_answer
 from accounts.models import Account
@@ -83,6 +83,7 @@ class IpListAdmin(SupportAdmin):
     def export_view(self, request: SignedIn, pk: int) -> HttpResponse:
         row = self.found(request, str(pk))
         form = FormatForm(request.POST if request.method == "POST" else None)
+        refuse_unknown(request, form)
         if form.is_valid():
             entries = EntryFilter({}, row.entries.all())
             entries.is_valid()

@@ -46,7 +46,7 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     assert_accessible(page)
     with page.expect_download() as download:
         modal.get_by_role("button", name="Export").click()
-    assert re.fullmatch(r"keyward-acme-keys-\d{8}T\d{6}Z.csv", download.value.suggested_filename)
+    assert re.fullmatch(r"keyward-acme-keys-\d{8}T\d{6}Z-\d+.csv", download.value.suggested_filename)
     page.get_by_label("Choose all on this page").check()
     expect(page.get_by_label("Choose Old app")).to_be_checked()
     page.get_by_label("Choose Payment page").uncheck()

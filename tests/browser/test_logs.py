@@ -133,7 +133,7 @@ def test_who_revealed_this_token(page: Page, arthur: User, alice: User, key: Key
     expect(page.get_by_role("img", name=re.compile("allowed, .* denied"))).to_be_visible()
     assert_accessible(page)
     page.get_by_role("link", name="All in the audit trail").click()
-    page.get_by_role("combobox", name="Event").select_option("key.revealed")
+    page.get_by_role("combobox", name="Event", exact=True).select_option("key.revealed")
     expect(rows(page)).to_have_count(1)
     row = rows(page).first
     expect(row).to_contain_text(f"{alice.email} revealed the secret of {key.name}")
@@ -287,7 +287,7 @@ def test_filters_pages_chart_and_export_work_without_javascript(
     path = downloaded(page, page.get_by_role("button", name="Export"), tmp_path)
     assert path.read_bytes().count(b"\r\n") == 7
     page.goto(f"{live_server.url}/audit/")
-    page.get_by_role("combobox", name="Event").select_option("export.finished")
+    page.get_by_role("combobox", name="Event", exact=True).select_option("export.finished")
     page.get_by_role("button", name="Filter").click()
     expect(rows(page)).to_have_count(1)
     page.get_by_role("link", name=re.compile(r"finished export \d+ of the API log with 6 rows")).click()

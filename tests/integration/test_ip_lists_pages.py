@@ -346,7 +346,11 @@ class TestSeveralAtOnce:
         assert entries(offices) == {("203.0.113.7/32", "", False)}
 
     def test_a_filter_that_means_nothing_chooses_nothing(self, client: Client, offices: IpList) -> None:
-        assert client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1&state=dead").status_code == 422
+        for wrong in ("state=dead", "sate=enabled", "state=enabled&state=disabled"):
+            answer = client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1&{wrong}")
+            assert answer.status_code == 400
+            assert "Nothing is chosen, because the filters cannot be applied" in text(answer)
+        assert client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1", {"state": "dead"}).status_code == 400
         assert offices.entries.count() == 2
 
     def test_lists_are_deleted_but_not_those_in_use(

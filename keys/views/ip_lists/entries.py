@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
+from accounts.lists import sent_filters
 from accounts.permissions import Permission
 from audit.actor import Actor
 from keys.addresses import shown
@@ -83,6 +85,10 @@ def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> E
     return form
 
 
+# What says which of the list's entries are meant, and confirms it, besides the filters.
+NOT_FILTERS = ("csrfmiddlewaretoken", "entry", "every", "page", *MaybeConfirmed.base_fields)
+
+
 class Deed(NamedTuple):
     """Something done to several entries."""
 
@@ -146,9 +152,10 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
 
 def _chosen(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:
     rows = ip_list.entries.order_by("network")
-    if not request.GET.get("every"):
+    if request.GET.get("every") != "1":
         return list(rows.filter(pk__in=ticked(request, "entry")))
-    asked: Any = QueryDict(mutable=True)
-    asked.update({name: value for name, value in request.GET.items() if name in ("q", "state")})
-    entries = EntryFilter(asked, rows)
-    return list(entries.qs) if entries.is_valid() else []
+    entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), rows)
+    if not entries.is_valid():
+        problems = (error for errors in entries.form.errors.values() for error in errors)
+        raise BadRequest(f"Nothing is chosen, because the filters cannot be applied. {' '.join(problems)}")
+    return list(entries.qs)
