@@ -34,10 +34,23 @@ async def _ask(application: Gateway, tokens: Mapping[str, tuple[str, str]], call
     await application.start()
     for call in calls:
         # The answer is for the proxy; what matters here is the row.
-        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        application(_request(*tokens[call.key], call), answer.set_result)
-        await answer
+        answer = _Answer()
+        application(_request(*tokens[call.key], call), answer)
+        await answer.given
     await application.stop(10)
+
+
+class _Answer:
+    """A place for one answer, without a connection."""
+
+    def __init__(self) -> None:
+        self.given: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+    def __call__(self, response: Response) -> None:
+        self.given.set_result(response)
+
+    def doubt(self) -> None:
+        """There is no connection to doubt."""
 
 
 def _request(api: str, token: str, call: Asked) -> Request:

@@ -8,6 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 import django
 from django.conf import settings
+from django.db.migrations.loader import MigrationLoader
 from django.utils.module_loading import import_string
 
 from config.postgres.parameters import conninfo
@@ -23,4 +24,7 @@ application = Gateway(
     metrics_port=settings.METRICS_PORT,
     signing_keys=settings.SIGNING_KEYS,
     end_overlap=import_string("config.overlap.end_overlap"),
+    replica=conninfo("replica") if "replica" in settings.DATABASES else None,
+    # The last of each application: those before it are applied with it.
+    migrations=[".".join(last) for last in MigrationLoader(None).graph.leaf_nodes()],
 )

@@ -13,6 +13,7 @@ import uvloop
 from gunicorn.workers.base import Worker
 
 from config.cores import bind, usable
+from gateway.connections import Connections, get_max_connections
 from gateway.metrics import ROWS
 from gateway.server import TICK, Listener, Server
 
@@ -55,15 +56,18 @@ class GatewayWorker(Worker):
         gateway.metrics.share(self.row)
         await gateway.start(alone=self.cfg.workers == 1)
         servers, listeners = [], []
+        connections = Connections(get_max_connections())
         for opened in (each.sock for each in self.sockets):
             local = opened.family == AF_UNIX
-            server = Server(gateway.at(None if local else opened.getsockname()[1]), idle=self.cfg.keepalive)
+            application = gateway.at(None if local else opened.getsockname()[1])
+            server = Server(application, idle=self.cfg.keepalive, all_connections=connections)
             servers.append(server)
             listeners.append(Listener(server, opened))
         while not self._ending.is_set() and os.getppid() == self.ppid:
             self.notify()
             for server in servers:
                 server.tick()
+            gateway.metrics.connected(len(connections), evicted=connections.evicted)
             try:
                 await asyncio.wait_for(self._ending.wait(), TICK)
             except TimeoutError:

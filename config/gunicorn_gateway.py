@@ -11,6 +11,7 @@ from django.conf import settings
 
 from config.cores import usable
 from config.gunicorn_common import listen, logconfig_dict, on_starting, post_fork  # noqa: F401
+from gateway.limits import IDLE_TIMEOUT_SECONDS
 
 if settings.GATEWAY_SOCKET:
     # Instead of the port: who may ask is then decided by the file's rights alone.
@@ -25,7 +26,6 @@ worker_class = "config.gateway_worker.GatewayWorker"
 workers = max(2, len(usable()) or os.cpu_count() or 2)
 timeout = 30
 graceful_timeout = 10
-# Longer than any proxy keeps an idle connection, so that it is the proxy that closes it.
-keepalive = 75
+keepalive = int(IDLE_TIMEOUT_SECONDS)
 backlog = 2048
 control_socket_disable = True

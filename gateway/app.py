@@ -6,23 +6,21 @@ import asyncio
 import gc
 import hmac
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-import structlog
-
-from gateway import dialects, health, responses
+from gateway import dialects, responses
 from gateway.batch import Batch
 from gateway.connection import connect
 from gateway.deciding import UNKNOWN_API
+from gateway.health import Readiness
 from gateway.messages import Application, Reply, Request, Response
 from gateway.metrics import Metrics
 from gateway.overlap import EndOverlap, Overlaps
+from gateway.reporting import ERROR, report
 from gateway.scrape import Scrape
 from gateway.snapshot import Snapshot
 from keys.access import Api, Decision
 from keys.addresses import Network
-
-log = structlog.get_logger("keyward.gateway")
 
 VERIFY = b"/v1/verify/"
 ENVOY = b"/v1/envoy/"
@@ -31,7 +29,8 @@ WHOAMI = b"/v1/whoami/"
 
 class Gateway:
     """One process's gateway. `secrets` maps a proxy's name to what it proves itself with; `signing_keys` open what
-    clients sign with. On `metrics_port` it answers with its metrics, and with nothing else."""
+    clients sign with. On `metrics_port` it answers with its metrics, and with nothing else. `replica` is how readiness
+    reaches the replica, if there is one; `migrations` are those without which it is not ready."""
 
     def __init__(
         self,
@@ -44,23 +43,28 @@ class Gateway:
         metrics_port: int | None = None,
         signing_keys: Mapping[int, bytes] | None = None,
         end_overlap: EndOverlap | None = None,
+        replica: str | None = None,
+        migrations: Collection[str] = (),
     ) -> None:
         self._secrets = [(name, secret.encode()) for name, secret in secrets.items()]
         self._trusted = trusted_proxies
-        self._connect = lambda: connect(conninfo, pooled=pooled)
         self.metrics, self._metrics_port = Metrics(), metrics_port
+        self._readiness = Readiness(
+            lambda: connect(conninfo, pooled=pooled),
+            connect_replica=None if replica is None else lambda: connect(replica, pooled=pooled),
+            migrations=migrations,
+        )
         self.batch = Batch(
-            connect=self._connect,
+            connect=lambda: connect(conninfo, pooled=pooled),
             peppers=peppers,
             metrics=self.metrics,
             snapshot=Snapshot(signing_keys=signing_keys),
             overlaps=Overlaps(end_overlap),
         )
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def at(self, port: int | None) -> Application:
         """What answers on a port; None is the Unix socket."""
-        return self if port is None or port != self._metrics_port else Scrape(self._connect)
+        return self if port is None or port != self._metrics_port else Scrape(self._readiness)
 
     async def start(self, *, alone: bool = True) -> None:
         """`alone`: no other process of the gateway runs beside this one."""
@@ -79,8 +83,8 @@ class Gateway:
         """Answer by `reply`, at once or once the row is committed. Whatever goes wrong here is a refusal."""
         try:
             self._respond(request, reply)
-        except Exception:
-            log.exception("gateway.failed")
+        except Exception as error:
+            report(ERROR, "gateway.failed", error, traceback=True)
             reply(responses.refusal("unavailable"))
 
     def _respond(self, request: Request, reply: Reply) -> None:
@@ -93,10 +97,13 @@ class Gateway:
             headers = dialects.from_holder(request.method, request.target, request.headers)
             self._verify(request, path[len(WHOAMI) :], headers, reply, whoami=True)
         elif path == b"/health/live":
+            reply.doubt()
             reply(responses.document(200, {"status": "live"}))
         elif path == b"/health/ready":
-            self._spawn(self._ready(reply))
+            reply.doubt()
+            self._readiness.tell(lambda state: reply(state.response))
         else:
+            reply.doubt()
             reply(responses.document(404, {"code": "not_found"}))
 
     def _envoy(self, request: Request, reply: Reply) -> None:
@@ -112,6 +119,7 @@ class Gateway:
         proxy = self._proxy(request, asked)
         if proxy is None:
             self.metrics.decided("gateway_secret", 0.0)
+            reply.doubt()
             reply(responses.refusal("gateway_secret"))
             return
         call, readable = dialects.original_call(asked, proxy=proxy, trusted=self._trusted, whoami=whoami)
@@ -127,8 +135,8 @@ class Gateway:
             if decision.reason == UNKNOWN_API:
                 return responses.refusal(UNKNOWN_API)
             return responses.answer(decision, api)
-        except Exception:
-            log.exception("gateway.failed")
+        except Exception as error:
+            report(ERROR, "gateway.failed", error, traceback=True)
             return responses.refusal("unavailable")
 
     def _proxy(self, request: Request, asked: dialects.Read) -> str | None:
@@ -141,11 +149,3 @@ class Gateway:
             if hmac.compare_digest(claimed, secret):
                 proved = name
         return proved
-
-    async def _ready(self, reply: Reply) -> None:
-        reply(await health.ready(self._connect))
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -12,30 +12,26 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
-import structlog
 from psycopg.pq.abc import PGresult
 
 from gateway.connection import Connect
 from gateway.deciding import decide
 from gateway.lastuse import LastUse
+from gateway.limits import BATCH_TIMEOUT_SECONDS, HOLD_SECONDS, MAX_BATCH, MAX_HELD, MAX_QUEUE, MAX_TRIES
 from gateway.metrics import Metrics
 from gateway.overlap import Overlaps
 from gateway.pending import Pending, Tell
-from gateway.rows import Folding, Row, values
+from gateway.refusals import Refusals
+from gateway.reporting import ERROR, INFO, WARNING, report
+from gateway.rows import Row, values
 from gateway.snapshot import Snapshot
 from gateway.wire import Wire
 from gateway.writing import Sweeper, statement, written
-from keys.access import REPLAYED, Call, Decision, Secret
+from keys.access import REPLAYED, Call, Decision, Proof, Secret
 
-log = structlog.get_logger("keyward.gateway")
-
-MAX_BATCH = 256
-MAX_QUEUE = 4096
 # Turns of the event loop that a busy process which shares its machine lets pass before it takes a batch: what has just
 # been answered asks again meanwhile, and fuller batches are fewer. Alone it would only let the database wait.
 TURNS = 2
-# Under continuous changes every try may find a newer epoch; each is a moment's work, so many are allowed.
-MAX_TRIES = 100
 
 
 @dataclass(slots=True)
@@ -47,14 +43,19 @@ class Batch:
     metrics: Metrics = field(default_factory=Metrics)
     snapshot: Snapshot = field(default_factory=Snapshot)
     overlaps: Overlaps = field(default_factory=Overlaps)
-    patience: float = 3.0
+    patience: float = BATCH_TIMEOUT_SECONDS
     alone: bool = True
 
     _queue: list[Pending] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: Wire | None = None
     _last_use: LastUse = field(default_factory=LastUse)
-    _folding: Folding = field(default_factory=Folding)
+    _refusals: Refusals = field(default_factory=Refusals)
+    # Calls that wait for others like them, and what lets them go on.
+    _held: list[Pending] = field(default_factory=list)
+    _release_timer: asyncio.TimerHandle | None = None
+    # Whether the last batch was refused because of the database.
+    _refusing: bool = False
     _sweeper: Sweeper = field(default_factory=Sweeper)
     _apart: set[asyncio.Task[None]] = field(default_factory=set)
     _timer: asyncio.TimerHandle | None = None
@@ -73,7 +74,7 @@ class Batch:
 
     async def run(self) -> None:
         """Serve until stopped; answers all that was taken before."""
-        while self._queue or self._apart or not self._stopping:
+        while self._queue or self._apart or self._held or not self._stopping:
             await self._arrived.wait()
             if self._busy and not self.alone:
                 for _ in range(TURNS):
@@ -98,13 +99,16 @@ class Batch:
 
     def stop(self) -> None:
         self._stopping = True
-        self._arrived.set()
+        self._release()
 
     async def _serve(self, batch: list[Pending]) -> None:
         try:
             wire = await self._connected()
             with wire.watchdog:
                 decisions = await self._decided(wire, batch)
+            if self._refusing:
+                self._refusing = False
+                report(INFO, "batch.written_again")
             if decisions and not decisions[0][0].answered:
                 # Once the next batch is on its way: neither need wait for the other.
                 asyncio.get_running_loop().call_soon(_tell, decisions)
@@ -115,14 +119,16 @@ class Batch:
             )
         except psycopg.DataError as error:
             # Some call holds what the database cannot store: each goes alone, and only the guilty one is refused.
-            log.warning("batch.data_error", error=type(error).__name__, calls=len(batch))
+            # Without its words, which may repeat the call's.
+            report(WARNING, "batch.data_error", kind=type(error).__name__, calls=len(batch))
             for pending in batch:
                 if len(batch) == 1:
                     pending.refuse("unavailable")
                 else:
                     await self._serve([pending])
         except Exception as error:
-            log.error("batch.refused", error=type(error).__name__, detail=str(error)[:200], calls=len(batch))
+            report(ERROR, "batch.refused", error, calls=len(batch))
+            self._refusing = True
             self._disconnect()
             for pending in batch:
                 pending.refuse("unavailable")
@@ -154,6 +160,9 @@ class Batch:
                 await self._load(wire, missing)
             now = time.monotonic() + self._clock_offset
             decisions = decide(batch, self.snapshot, self.peppers, now=now, end_overlap=self._end_overlap)
+            decisions, held = self._refusals.split(decisions)
+            if held:
+                self._hold(held)
             # The others have been answered, or wait for something else.
             batch[:] = [pending for pending, _ in decisions]
             if not decisions or await self._write(wire, decisions):
@@ -171,18 +180,16 @@ class Batch:
         """Write all rows, or none because what was decided from is not true any more. What only the database knew, a
         nonce used before, is then in the decisions too. If nobody else waits they are told at once."""
         rows: Sequence[Row] = [values(pending.api_slug, pending.presented, decision) for pending, decision in decisions]
-        nonces = [pending.nonce for pending, _ in decisions]
+        nonces: Sequence[Proof | None] = [pending.nonce for pending, _ in decisions]
         signed = any(nonces)
-        strangers = 0
-        if not signed:
-            rows, strangers = self._folding.fold(rows)
+        rows, nonces, refusals = self._refusals.fold(rows, nonces, decisions)
 
         def then(result: PGresult) -> bool:
             done = written(result, len(rows), nonces=signed)
             if done is None:
                 return False
             self._clock_offset = done.now - time.monotonic()
-            self._folding.count(strangers)
+            self._refusals.count(refusals)
             if signed:
                 self._sweeper.nonces_written()
             if done.replayed:
@@ -196,6 +203,22 @@ class Batch:
         now = decisions[0][1].now
         asked = statement(rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
         return await wire.execute(*asked, then)
+
+    def _hold(self, calls: list[Pending]) -> None:
+        """These calls leave their batch, and come back together."""
+        self._held += calls
+        if len(self._held) >= MAX_HELD or self._stopping:
+            self._release()
+        elif self._release_timer is None:
+            self._release_timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._release)
+
+    def _release(self) -> None:
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
+        self._queue += self._held
+        self._held = []
+        self._arrived.set()
 
     def _end_overlap(self, pending: Pending, old: Secret) -> None:
         """The call leaves its batch, and comes back once the old secret is retired."""
@@ -212,7 +235,7 @@ class Batch:
         try:
             await self.overlaps.end(old.id, str(call.client_address), call.request_id, patience=self.patience)
         except Exception as error:
-            log.error("overlap.not_ended", error=type(error).__name__, detail=str(error)[:200])
+            report(ERROR, "overlap.not_ended", error)
             pending.refuse("unavailable")
         else:
             pending.ended = old.id
@@ -232,7 +255,7 @@ class Batch:
             if self._last_use.due:
                 self._arrived.set()
         except Exception as error:
-            log.warning("last_use.not_written", error=type(error).__name__)
+            report(WARNING, "last_use.not_written", error)
             self._disconnect()
 
     async def _sweep(self) -> None:
@@ -241,7 +264,7 @@ class Batch:
             with wire.watchdog, wire.lent() as connection:
                 await self._sweeper.sweep(connection)
         except Exception as error:
-            log.warning("nonces.not_swept", error=type(error).__name__)
+            report(WARNING, "nonces.not_swept", error)
             self._disconnect()
 
     def _wake(self) -> None:

@@ -43,7 +43,10 @@ def decide(
         presented = pending.presented = credential(call, api) if routes.recordings else call.presented
         if pending.refusal or (routes.conditional and not readable(call, api)):
             pending.secret = pending.nonce = None
-            decisions.append((pending, Decision(call, None, now, pending.refusal or "unreadable_request")))
+            # Whose it seems to be: nothing is proved, but that account should see it.
+            presented = pending.presented = presented or call.presented or call.link
+            key = snapshot.key(presented.public_id) if presented else None
+            decisions.append((pending, Decision(call, key, now, pending.refusal or "unreadable_request")))
             continue
         key = snapshot.key(presented.public_id) if presented else None
         reason, secret = authenticate(presented, key, api, now=now, peppers=peppers)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from audit.request_id import new_request_id
 from gateway import credentials
+from gateway.limits import MAX_URI
 from keys.access import Call
 from keys.addresses import Network, client_address
 from keys.routes import UnreadablePath, readable_path
@@ -39,7 +40,6 @@ _ALIASES = re.compile(rb"[_.]")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAY_HIDE_SECRETS = re.compile(r"[=_%]")
-TOO_LONG = 8000
 
 
 class Read(NamedTuple):
@@ -98,7 +98,7 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami
         and agree_on_method
         and agree_on_uri
         and address is not None
-        and len(uri) <= TOO_LONG
+        and len(uri) <= MAX_URI
         and method_readable
         and "#" not in query
     )
@@ -134,7 +134,7 @@ def _either(headers: dict[bytes, str], one: bytes, other: bytes) -> tuple[str, b
     return value or "", bool(value) and (first is None or second is None or first == second)
 
 
-def logged(text: str, longest: int = TOO_LONG) -> str:
+def logged(text: str, longest: int = MAX_URI) -> str:
     """Text from outside as it goes into the log: storable, without secrets, and only then cut when too long."""
     if not (text.isascii() and text.isprintable()):
         text = storable(text)

@@ -1,44 +1,169 @@
-"""Whether this process can answer. Liveness touches nothing; readiness asks the database."""
+"""Whether this process could answer a call now. Liveness touches nothing; readiness asks the database, at most once a
+second and for everybody who asks meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
+from psycopg import AsyncConnection
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
+from audit import calls
+from audit.calls import BATCH_COLUMNS
+from audit.request_id import new_request_id
 from gateway.connection import Connect, abandon
+from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
 from gateway.messages import Response
 from gateway.responses import document
 
-PATIENCE = 2.0
-# Months that have no partition of their own, of this one and the next; their rows go to the DEFAULT partition.
-MISSING = """
-SELECT name FROM (
-    SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
-    FROM generate_series(0, 1) m
-) expected
-WHERE to_regclass(name) IS NULL ORDER BY name
+# The months that have no partition of their own, of this one and the next, whose rows go to the DEFAULT partition; the
+# migrations that are not applied, of those asked for; whether anything can be written; when `maintain` last ran.
+LOOK = """
+SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
+        SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
+        FROM generate_series(0, 1) m
+    ) expected WHERE to_regclass(name) IS NULL),
+    (SELECT coalesce(json_agg(wanted ORDER BY wanted), '[]') FROM unnest(%(migrations)s::text[]) AS wanted
+        WHERE wanted NOT IN (SELECT app || '.' || name FROM django_migrations)),
+    current_setting('transaction_read_only')::bool,
+    (SELECT extract(epoch FROM at)::float8 FROM audit_standing),
+    extract(epoch FROM clock_timestamp())::float8
 """
+# A row like a call's, which is rolled back: whether there is room for one, and the right to write it.
+WRITE = calls.insert_statement(calls.single("true"))
+_BLANK = dict.fromkeys(BATCH_COLUMNS, "") | {
+    "decision": "denied", "reason": "unavailable", "mask": "f", "hlr": "f", "folded": "1",
+}  # fmt: skip
+
+# Why a call could not be answered.
+DATABASE_AWAY, READ_ONLY, SCHEMA_BEHIND, NOT_WRITABLE = (
+    "database_away", "database_read_only", "schema_behind", "not_writable",
+)  # fmt: skip
 
 
-async def missing_partitions(connect: Connect) -> list[str] | Exception:
-    """Their names, or why the database does not say so in time. On a connection of its own, so that calls never wait
-    for it."""
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a probe found. `cause` says why a call could not be answered, empty if it could; `detail` more of it.
+
+    The rest needs care, but stops no call: months without a partition; whether the replica answers, None if there is
+    none; when `maintain` last ran, in Unix seconds, and whether that is too long ago.
+    """
+
+    cause: str = ""
+    detail: str = ""
+    missing_partitions: Sequence[str] = ()
+    replica_up: bool | None = None
+    maintained_at: float | None = None
+    maintain_late: bool = False
+
+    @property
+    def database_up(self) -> bool:
+        return self.cause != DATABASE_AWAY
+
+    @property
+    def response(self) -> Response:
+        if self.cause:
+            return document(503, {"status": "unavailable", "cause": self.cause, "detail": self.detail})
+        at = self.maintained_at and datetime.fromtimestamp(self.maintained_at, UTC).isoformat(timespec="seconds")
+        return document(
+            200,
+            {
+                "status": "ready",
+                "missing_partitions": list(self.missing_partitions),
+                "replica": {None: "none", True: "up", False: "away"}[self.replica_up],
+                "maintain": {"last": at and at.replace("+00:00", "Z"), "late": self.maintain_late},
+            },
+        )
+
+
+class Readiness:
+    """One probe at a time, its result good for PROBE_INTERVAL_SECONDS, however many ask. It has connections of its own,
+    so that calls never wait for it.
+
+    `migrations` are those that this version needs, as `app.name`.
+    """
+
+    def __init__(
+        self, connect: Connect, *, connect_replica: Connect | None = None, migrations: Collection[str] = ()
+    ) -> None:
+        self._connect, self._connect_replica = connect, connect_replica
+        self._migrations = sorted(migrations)
+        self._state = State()
+        self._known_until = 0.0
+        self._probing: asyncio.Task[State] | None = None
+
+    def tell(self, then: Callable[[State], None]) -> None:
+        """Call `then` with the state: at once where it is known, else when the probe under way ends."""
+        if self._probing is None:
+            if time.monotonic() < self._known_until:
+                then(self._state)
+                return
+            self._probing = asyncio.create_task(self._probe())
+        self._probing.add_done_callback(lambda probe: None if probe.cancelled() else then(probe.result()))
+
+    async def _probe(self) -> State:
+        try:
+            self._state = await self._look()
+        except Exception as error:
+            self._state = State(DATABASE_AWAY, type(error).__name__)
+        self._known_until = time.monotonic() + PROBE_INTERVAL_SECONDS
+        self._probing = None
+        return self._state
+
+    async def _look(self) -> State:
+        replica = asyncio.create_task(self._replica_up())
+        try:
+            return await _within_time(self._connect, lambda connection: self._ask(connection, replica))
+        finally:
+            replica.cancel()
+
+    async def _ask(self, connection: AsyncConnection[Any], replica: asyncio.Task[bool | None]) -> State:
+        try:
+            cursor = await connection.execute(LOOK, {"migrations": self._migrations})
+            row = await cursor.fetchone()
+        except (UndefinedTable, UndefinedColumn) as error:
+            return State(SCHEMA_BEHIND, type(error).__name__)
+        assert row is not None
+        partitions, migrations, read_only, maintained_at, now = row
+        if migrations:
+            return State(SCHEMA_BEHIND, ", ".join(migrations))
+        if read_only:
+            return State(READ_ONLY)
+        try:
+            async with connection.transaction(force_rollback=True):
+                await connection.execute(WRITE, list((_BLANK | {"request_id": new_request_id()}).values()))
+        except Exception as error:
+            return State(NOT_WRITABLE, type(error).__name__)
+        late = maintained_at is None or now - maintained_at > MAINTAIN_LATE_SECONDS
+        return State("", "", partitions, await replica, maintained_at, late)
+
+    async def _replica_up(self) -> bool | None:
+        if self._connect_replica is None:
+            return None
+        try:
+            await _within_time(self._connect_replica, lambda connection: connection.execute("SELECT 1"), 0.75)
+        except Exception:
+            return False
+        return True
+
+
+async def _within_time(connect: Connect, work: Callable[[AsyncConnection[Any]], Any], share: float = 1.0) -> Any:
+    """Return what `work` makes of a connection of its own, in a part of PROBE_TIMEOUT_SECONDS."""
     connection = None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS * share):
             connection = await connect()
-            cursor = await connection.execute(MISSING)
-            missing = [name for (name,) in await cursor.fetchall()]
+            result = await work(connection)
             await connection.close()
-    except Exception as error:
+    except BaseException:
         if connection is not None:
-            abandon(connection)
-        return error
-    return missing
-
-
-async def ready(connect: Connect) -> Response:
-    """200 when the database answers, with what needs care; else 503."""
-    missing = await missing_partitions(connect)
-    if isinstance(missing, Exception):
-        return document(503, {"status": "unavailable", "database": type(missing).__name__})
-    return document(200, {"status": "ready", "missing_partitions": missing})
+            with suppress(Exception):
+                abandon(connection)
+        raise
+    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Request(NamedTuple):
@@ -23,7 +23,16 @@ class Response(NamedTuple):
     body: bytes = b""
 
 
-Reply = Callable[[Response], None]
+class Reply(Protocol):
+    """Where a request's response goes."""
+
+    def __call__(self, response: Response) -> None:
+        """Answer. Whoever is answered without a doubt has proved to be a proxy."""
+
+    def doubt(self) -> None:
+        """Say, before the answer, that anybody may be asking: one question at a time, and no claim to stay."""
+
+
 Application = Callable[[Request, Reply], None]
 
 

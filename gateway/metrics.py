@@ -24,12 +24,13 @@ ALLOWED = ""
 REASONS = (ALLOWED, *STATUS, "gateway_secret", "unknown_api")
 
 _REASON = {reason: cell for cell, reason in enumerate(REASONS)}
-# The cells of a row: decisions by reason, two histograms with their sums behind them, two counters, and what is so now.
+# The cells of a row: decisions by reason, two histograms with their sums behind them, three counters, and what is so
+# now.
 _SECONDS = len(REASONS)
 _SECONDS_SUM = _SECONDS + len(SECONDS) + 1
 _CALLS = _SECONDS_SUM + 1
 _CALLS_SUM = _CALLS + len(CALLS) + 1
-_RELOADS, _MISSES, _ENTRIES, _QUEUE, _PROCESS = range(_CALLS_SUM + 1, _CALLS_SUM + 6)
+_RELOADS, _MISSES, _EVICTED, _ENTRIES, _QUEUE, _CONNECTIONS, _PROCESS = range(_CALLS_SUM + 1, _CALLS_SUM + 8)
 WIDTH = _PROCESS + 1
 ROWS = 128
 
@@ -41,11 +42,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self._cells: memoryview[float] = memoryview(bytearray(WIDTH * 8)).cast("d")
+        self._evicted_before = 0.0
 
     def share(self, row: int) -> None:
         """Count on where the process before, that had this row, stopped."""
         self._cells = _row(row)
-        self._cells[_ENTRIES] = self._cells[_QUEUE] = 0.0
+        self._cells[_ENTRIES] = self._cells[_QUEUE] = self._cells[_CONNECTIONS] = 0.0
+        self._evicted_before = self._cells[_EVICTED]
         self._cells[_PROCESS] = os.getpid()
 
     def decided(self, reason: str, seconds: float) -> None:
@@ -63,6 +66,10 @@ class Metrics:
 
     def reloaded(self) -> None:
         self._cells[_RELOADS] += 1.0
+
+    def connected(self, connections: int, *, evicted: int) -> None:
+        """So many connections there are, and so many had to go since this process began."""
+        self._cells[_CONNECTIONS], self._cells[_EVICTED] = connections, self._evicted_before + evicted
 
     def missed(self) -> None:
         """The epoch had moved: a batch was decided anew."""
@@ -91,10 +98,16 @@ class Counts:
         yield CounterMetricFamily(
             "keyward_gateway_guard_misses", "Batches decided anew because something had changed", value=sums[_MISSES]
         )
+        yield CounterMetricFamily(
+            "keyward_gateway_evicted_connections",
+            "Connections closed for others, because there were too many that proved nothing",
+            value=sums[_EVICTED],
+        )
         living = [row for row in rows if _lives(int(row[_PROCESS]))]
         yield GaugeMetricFamily("keyward_gateway_processes", "Processes that answer", value=len(living))
         for name, text, cell in (
             ("snapshot_entries", "API IDs in memory, unknown ones too, of all processes", _ENTRIES),
+            ("connections", "Open connections, of all processes", _CONNECTIONS),
             ("queue_calls", "Calls that waited when the last batch began, of all processes", _QUEUE),
         ):
             value = sum(row[cell] for row in living)

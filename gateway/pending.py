@@ -7,11 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import structlog
-
+from gateway.reporting import ERROR, report
 from keys.access import Api, Call, Decision, Presented, Proof, Secret
-
-log = structlog.get_logger("keyward.gateway")
 
 # Takes a call's decision, and the API that it was made under.
 Tell = Callable[[Decision, Api | None], None]
@@ -33,6 +30,8 @@ class Pending:
     nonce: Proof | None = None
     ended: UUID | None = None
     answered: bool = False
+    # Among the unauthenticated refusals of its second it has been counted (gateway/refusals.py).
+    weighed: bool = False
 
     def answer(self, decision: Decision) -> None:
         """The first answer counts. What fails in giving it must not touch the other calls of a batch."""
@@ -41,8 +40,8 @@ class Pending:
         self.answered = True
         try:
             self.tell(decision, self.api)
-        except Exception:
-            log.exception("answer.failed")
+        except Exception as error:
+            report(ERROR, "answer.failed", error, traceback=True)
 
     def refuse(self, reason: str) -> None:
         self.answer(Decision(self.call, None, 0.0, reason))

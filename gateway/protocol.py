@@ -13,23 +13,24 @@ from http import HTTPStatus
 from socket import AF_UNIX
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from gateway.limits import (
+    CLOSE_TIMEOUT_SECONDS,
+    FIRST_REQUEST_TIMEOUT_SECONDS,
+    MAX_BODY,
+    MAX_FEED,
+    MAX_FIELDS,
+    MAX_HEAD,
+    MAX_WAITING,
+    READ_TIMEOUT_SECONDS,
+    WRITE_TIMEOUT_SECONDS,
+)
 from gateway.messages import Request, Response
+from gateway.reporting import ERROR, report
 
 if TYPE_CHECKING:
     from gateway.server import Server
-
-log = structlog.get_logger("keyward.gateway")
-
-MAX_HEAD = 64 * 1024
-MAX_FIELDS = 200
-MAX_BODY = 64 * 1024
-# Answers that one connection may wait for before no more is read from it.
-MAX_WAITING = 64
-# Seconds for a request to arrive whole, for a stuck reader to read on, and for a refused one to hang up.
-ARRIVE, UNSTICK, LINGER = 10.0, 10.0, 2.0
 
 _STATUS = {status.value: f"HTTP/1.1 {status} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _EMPTY = b"content-length: 0\r\n\r\n"
@@ -46,16 +47,19 @@ class Unacceptable(Exception):
 class Exchange:
     """One request's place in the order of its connection; calling it with the response answers."""
 
-    __slots__ = ("connection", "headless", "last", "written")
+    __slots__ = ("connection", "doubted", "headless", "last", "written")
 
     def __init__(self, connection: Connection, *, headless: bool, last: bool) -> None:
         self.connection, self.headless, self.last = connection, headless, last
+        self.doubted = False
         self.written: bytes | None = None
 
     def __call__(self, response: Response) -> None:
         connection = self.connection
         if connection.transport is None:
             return
+        if not self.doubted and not connection.proved:
+            connection.prove()
         status, head, body = response
         parts = [_STATUS[status], connection.server.date, head]
         if self.last:
@@ -70,20 +74,28 @@ class Exchange:
         if connection.waiting[0] is self:
             connection.write_answers()
 
+    def doubt(self) -> None:
+        self.doubted = self.connection.doubted = True
+
 
 class Connection(Protocol):
     """One connection, from accept to close. `deadline` is the time at which the server gives it up."""
 
     __slots__ = (
-        *("server", "transport", "waiting", "deadline", "_parser", "_local", "_target", "_headers", "_request"),
+        *("server", "transport", "address", "proved", "doubted", "waiting", "deadline"),
+        *("_parser", "_local", "_target", "_headers", "_request"),
         *("_begun", "_deaf", "_refused", "_stuck", "_continued", "_piece", "_fed", "_body"),
     )
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.transport: Transport | None = None
+        # The peer's, empty on a Unix socket.
+        self.address = ""
+        # A question on this connection was answered to a proxy; the last one may have been anybody's.
+        self.proved = self.doubted = False
         self.waiting: deque[Exchange] = deque()
-        self.deadline = server.now + server.idle
+        self.deadline = self._idle_deadline()
         self._parser: Any = HttpRequestParser(self)
         self._local = False
         self._target = b""
@@ -101,10 +113,13 @@ class Connection(Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self._local = transport.get_extra_info("socket").family == AF_UNIX
+        self.address = "" if self._local else (transport.get_extra_info("peername") or [""])[0]
         self.server.connections.add(self)
+        self.server.all_connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.server.connections.discard(self)
+        self.server.all_connections.discard(self)
         self.waiting.clear()
         # The parser holds this object: without this, each connection would wait for the garbage collector.
         self.transport = self._parser = None
@@ -112,12 +127,14 @@ class Connection(Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._piece = len(data)
-        self._fed += self._piece
+        if self.doubted and not self.waiting:
+            self.doubted = False
         try:
-            self._parser.feed_data(data)
-            if self._begun:
-                self._look_at_unfinished()
+            if len(data) <= MAX_FEED:
+                self._feed(data)
+            else:
+                for start in range(0, len(data), MAX_FEED):
+                    self._feed(data[start : start + MAX_FEED])
         except HttpParserUpgrade:
             # Answered as if it had not asked; it is the connection's last request.
             pass
@@ -129,6 +146,15 @@ class Connection(Protocol):
             self._refuse(error.status)
         if self._stuck or len(self.waiting) > MAX_WAITING:
             self._throttle()
+
+    def _feed(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._piece = len(data)
+        self._fed += self._piece
+        self._parser.feed_data(data)
+        if self._begun:
+            self._look_at_unfinished()
 
     def eof_received(self) -> bool:
         """Who has only stopped talking still gets the answers that it waits for."""
@@ -150,22 +176,29 @@ class Connection(Protocol):
     def on_message_begin(self) -> None:
         if self._deaf:
             # Something follows the last request in the same piece; whoever sent it was told that it would be the last.
-            return
+            # Nothing of it is taken apart: `_refuse` says nothing more here.
+            raise Unacceptable(400)
+        if self.doubted:
+            self._end_with_answers()
+            raise Unacceptable(400)
         self._begun, self._continued = True, False
         self._target, self._headers = b"", []
         # What of this piece belongs to the requests before is not told; the exact size is asked for when it matters.
         self._fed, self._body = self._piece, 0
-        self.deadline = self.server.now + ARRIVE
+        self.deadline = self.server.now + READ_TIMEOUT_SECONDS
 
     def on_url(self, url: bytes) -> None:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        headers = self._headers
+        if len(headers) == MAX_FIELDS:
+            raise Unacceptable(431)
+        headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         headers = self._headers
-        if len(headers) > MAX_FIELDS or (self._fed > MAX_HEAD and self._head_bytes() > MAX_HEAD):
+        if self._fed > MAX_HEAD and self._head_bytes() > MAX_HEAD:
             raise Unacceptable(431)
         self._request = Request(self._parser.get_method().decode(), self._target, headers, self._local)
         # What comes behind a chunked body are no headers of the request.
@@ -183,6 +216,9 @@ class Connection(Protocol):
         parser = self._parser
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
+            raise Unacceptable(400)
+        if self.doubted:
+            self._end_with_answers()
             raise Unacceptable(400)
         self._begun = False
         last = self.server.stopping or version == "1.0" or not parser.should_keep_alive() or parser.should_upgrade()
@@ -212,7 +248,7 @@ class Connection(Protocol):
         if exchange.last:
             self._close()
         elif not waiting and not self._begun and not self._stuck:
-            self.deadline = self.server.now + self.server.idle
+            self.deadline = self._idle_deadline()
 
     def stop(self) -> None:
         """Take no more than what has begun, and end with its answer."""
@@ -229,6 +265,24 @@ class Connection(Protocol):
             self._refuse(408)
         else:
             self.transport.abort()
+
+    def prove(self) -> None:
+        """Keep the connection when there are too many: a proxy asks on it."""
+        self.proved = True
+        self.server.all_connections.prove(self)
+
+    def abort(self) -> None:
+        """Close at once, without an answer."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _end_with_answers(self) -> None:
+        """Read nothing more; close once what is due has been answered."""
+        self._deaf = True
+        if self.waiting:
+            self.waiting[-1].last = True
+        else:
+            self._close()
 
     def _hang_up_after_last(self) -> None:
         self.waiting[-1].last = self._deaf = True
@@ -248,9 +302,8 @@ class Connection(Protocol):
         if isinstance(error, Unacceptable):
             self._refuse(error.status)
             return
-        log.error("http.failed", exc_info=error)
-        if self.transport is not None:
-            self.transport.abort()
+        report(ERROR, "http.failed", error, traceback=True)
+        self.abort()
 
     def _close(self) -> None:
         transport = cast(Transport, self.transport)
@@ -258,10 +311,10 @@ class Connection(Protocol):
             # It may still be sending: closed at once, the system would throw the answer away before it is read.
             transport.write_eof()
             transport.resume_reading()
-            self.deadline = self.server.now + LINGER
+            self.deadline = self.server.now + CLOSE_TIMEOUT_SECONDS
         else:
             transport.close()
-            self.deadline = self.server.now + UNSTICK
+            self.deadline = self.server.now + WRITE_TIMEOUT_SECONDS
 
     def _throttle(self) -> None:
         """Read on only while answers are taken off."""
@@ -273,11 +326,15 @@ class Connection(Protocol):
         else:
             transport.resume_reading()
         if self._stuck:
-            self.deadline = self.server.now + UNSTICK
+            self.deadline = self.server.now + WRITE_TIMEOUT_SECONDS
         elif self._begun:
-            self.deadline = self.server.now + ARRIVE
+            self.deadline = self.server.now + READ_TIMEOUT_SECONDS
         else:
-            self.deadline = math.inf if self.waiting else self.server.now + self.server.idle
+            self.deadline = math.inf if self.waiting else self._idle_deadline()
+
+    def _idle_deadline(self) -> float:
+        idle = self.server.idle
+        return self.server.now + (idle if self.proved else min(FIRST_REQUEST_TIMEOUT_SECONDS, idle))
 
     def _look_at_unfinished(self) -> None:
         if self._request is None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
-import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from gateway import health
-from gateway.connection import Connect
+from gateway.health import Readiness, State
 from gateway.messages import Reply, Request, Response, line
 from gateway.metrics import Counts
-
-log = structlog.get_logger("keyward.gateway")
 
 _PLAIN = line(b"content-type", b"text/plain; charset=utf-8")
 
@@ -23,35 +18,43 @@ _PLAIN = line(b"content-type", b"text/plain; charset=utf-8")
 class Scrape:
     """The application of the metrics' port."""
 
-    def __init__(self, connect: Connect) -> None:
-        self._connect = connect
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
 
     def __call__(self, request: Request, reply: Reply) -> None:
+        reply.doubt()
         if request.target.partition(b"?")[0] != b"/metrics":
             reply(Response(404, _PLAIN, b"The metrics are at /metrics.\n"))
             return
-        task = asyncio.create_task(self._answer(reply))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._readiness.tell(lambda state: reply(_render(state)))
 
-    async def _answer(self, reply: Reply) -> None:
-        registry = CollectorRegistry()
-        registry.register(Counts())
-        registry.register(Database(await health.missing_partitions(self._connect)))
-        reply(Response(200, line(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), generate_latest(registry)))
+
+def _render(state: State) -> Response:
+    registry = CollectorRegistry()
+    registry.register(Counts())
+    registry.register(Database(state))
+    return Response(200, line(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), generate_latest(registry))
 
 
 class Database:
-    def __init__(self, missing: list[str] | Exception) -> None:
-        self._missing = missing
+    """What the last probe found."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def collect(self) -> Iterable[Metric]:
-        up = not isinstance(self._missing, Exception)
-        yield GaugeMetricFamily("keyward_database_up", "Whether the database answers", value=up)
-        if not isinstance(self._missing, Exception):
-            yield GaugeMetricFamily(
-                "keyward_missing_partitions",
-                "Months, of this one and the next, whose rows go to the DEFAULT partition",
-                value=len(self._missing),
-            )
+        state = self._state
+        yield GaugeMetricFamily("keyward_database_up", "Whether the database answers", value=state.database_up)
+        yield GaugeMetricFamily("keyward_gateway_ready", "Whether a call could be answered", value=not state.cause)
+        if state.cause:
+            return
+        yield GaugeMetricFamily(
+            "keyward_missing_partitions",
+            "Months, of this one and the next, whose rows go to the DEFAULT partition",
+            value=len(state.missing_partitions),
+        )
+        if state.replica_up is not None:
+            yield GaugeMetricFamily("keyward_replica_up", "Whether the replica answers", value=state.replica_up)
+        yield GaugeMetricFamily(
+            "keyward_maintain_late", "Whether maintain has missed two hours", value=state.maintain_late
+        )

@@ -8,22 +8,23 @@ import time
 from email.utils import formatdate
 from typing import Any
 
-import structlog
-
+from gateway.connections import Connections
+from gateway.limits import ACCEPT_PAUSE_SECONDS
 from gateway.messages import Application
 from gateway.protocol import Connection
-
-log = structlog.get_logger("keyward.gateway")
+from gateway.reporting import ERROR, WARNING, report
 
 TICK = 1.0
 
 
 class Server:
-    """Calling it makes the protocol of a new connection. `idle`: seconds that a connection may stay without asking."""
+    """Calling it makes the protocol of a new connection. `idle`: seconds that a connection may stay without asking.
+    `all_connections` are those of the whole process, which may have several servers."""
 
-    def __init__(self, application: Application, *, idle: float) -> None:
+    def __init__(self, application: Application, *, idle: float, all_connections: Connections | None = None) -> None:
         self.application = application
         self.idle = idle
+        self.all_connections = Connections() if all_connections is None else all_connections
         self.connections: set[Connection] = set()
         self.stopping = False
         self.tick()
@@ -57,9 +58,6 @@ class Listener:
     """Takes one connection a turn of the event loop. All processes accept from the same socket; one that took all that
     waits there, as asyncio's own servers do, would leave nothing to the others, and who is busy should take fewer."""
 
-    # Seconds without new connections when there are no descriptors left for them.
-    PAUSE = 1.0
-
     def __init__(self, server: Server, opened: socket.socket) -> None:
         self._server, self._opened = server, opened
         self._loop = asyncio.get_running_loop()
@@ -73,19 +71,28 @@ class Listener:
         if self._pausing is not None:
             self._pausing.cancel()
 
+    def _pause(self) -> None:
+        self.close()
+        self._pausing = self._loop.call_later(ACCEPT_PAUSE_SECONDS, self._listen)
+
     def _listen(self) -> None:
         self._loop.add_reader(self._opened, self._accept)
 
     def _accept(self) -> None:
+        if not self._server.all_connections.make_room():
+            report(WARNING, "connections.full", connections=len(self._server.all_connections))
+            self._pause()
+            return
         try:
             taken, _ = self._opened.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             # Another process was faster, or the client has gone.
             return
         except OSError as error:
-            log.error("accept.failed", error=str(error))
-            self.close()
-            self._pausing = self._loop.call_later(self.PAUSE, self._listen)
+            # Without descriptors one that proves nothing gives its own away; else the others go on, and this one waits.
+            report(ERROR, "accept.failed", error)
+            if not self._server.all_connections.evict():
+                self._pause()
             return
         taken.setblocking(False)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._server, taken))

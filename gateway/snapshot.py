@@ -12,16 +12,14 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-import structlog
 from psycopg import AsyncConnection
 
+from gateway.reporting import WARNING, report
 from keys.access import Api, Key, Secret
 from keys.addresses import rules
 from keys.containment import with_contained
 from keys.routes import Route, RouteTable
 from keys.sealing import SealBroken, open_sealed
-
-log = structlog.get_logger("keyward.gateway")
 
 # With more changes than that since its own epoch a process begins anew, as a new one does: reading the list of a large
 # import would take longer than the statement may.
@@ -222,7 +220,7 @@ class Snapshot:
                     secret=secret,
                 )
             except SealBroken:
-                log.warning("secret.unreadable", key=key["public_id"], secret=secret)
+                report(WARNING, "secret.unreadable", key=key["public_id"], secret=secret)
         return Secret(UUID(secret), bytes.fromhex(digest), pepper, retires, ends_on_use, token)
 
 

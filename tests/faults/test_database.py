@@ -20,8 +20,7 @@ from audit.models import Call
 from config.confinement import home_of
 from config.embedded import Cluster, serving
 from config.postgres.base import embedded
-from gateway.batch import MAX_QUEUE
-from gateway.protocol import MAX_WAITING
+from gateway.limits import MAX_QUEUE, MAX_WAITING
 from tests.gateways import Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.logbook import a_call, more_calls

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from audit.models import Call
+from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY
 from keys.models import Key, Route, Secret
 from keys.secrets import mint
 from tests.gateways import SECRET, Answer, Asker, RunningGateway, gateway
@@ -166,6 +167,40 @@ def test_a_flood_of_strangers_is_folded_and_none_is_lost(running: RunningGateway
         assert (row.method, row.query, row.path, str(row.client_address)) == ("GET", "", "/customers", "127.0.0.1")
 
 
+def test_a_flood_with_a_known_api_id_is_folded_in_its_account_and_the_key_goes_on(
+    running: RunningGateway, keys: dict[str, KeyAndToken]
+):
+    agent, count, own = f"flood-{uuid.uuid4()}", 600, keys["bearer"]
+    wrong = mint("kw", own.key.public_id).token
+
+    async def part(first: int) -> list[Answer]:
+        async with Asker(running.port) as asker:
+            return [
+                await asker.verify(
+                    own.token if number % 10 == 0 else wrong,
+                    api="by-bearer",
+                    uri=f"/customers?n={number}&long={'x' * 7000}",
+                    extra=(("User-Agent", agent),),
+                )
+                for number in range(first, count, 30)
+            ]
+
+    async def flood() -> list[Answer]:
+        return [answer for answers in await asyncio.gather(*map(part, range(30))) for answer in answers]
+
+    answers = asyncio.run(flood())
+    assert sorted(answer.status for answer in answers) == [200] * (count // 10) + [401] * (count - count // 10)
+    logged = Call.objects.filter(user_agent=agent, account_id=own.key.account_id, key_id=own.key.public_id)
+    assert logged.filter(decision="allowed", folded=1).count() == count // 10
+    refused = logged.filter(reason="invalid_credentials")
+    assert sum(refused.values_list("folded", flat=True)) == count - count // 10
+    # Twenty a second, and those that waited for each other 40 times a second.
+    assert REFUSALS_PER_KEY <= refused.count() < (count - count // 10) / 2
+    folded = refused.filter(folded__gt=1)
+    assert {(row.account, row.key_name, row.method) for row in folded} == {("acme", own.key.name, "GET")}
+    assert all(len(query) <= MAX_REFUSED_TEXT for query in refused.values_list("query", flat=True))
+
+
 def test_a_holder_asks_whose_key_it_is(running: RunningGateway, keys: dict[str, KeyAndToken]):
     key = keys["bearer"]
     Key.objects.filter(pk=key.key.pk).update(
@@ -223,4 +258,6 @@ def test_conditions_decide_and_what_has_two_readings_is_refused_before_any_key(
     allowed = Call.objects.get(request_id=answers[2].headers["x-request-id"])
     assert (allowed.rule, allowed.query) == ("GET /reports?menuItemId=101", "menuItemId=101&token=[secret]")
     refused = Call.objects.get(request_id=answers[3].headers["x-request-id"])
-    assert (refused.key_id, refused.reason) == ("", "unreadable_request")
+    # Nothing was proved, but the account whose key was presented sees it.
+    assert (refused.account_id, refused.key_id) == (key.key.account_id, key.key.public_id)
+    assert (refused.reason, refused.credential, refused.decision) == ("unreadable_request", "bearer", "denied")

@@ -29,12 +29,21 @@ class Question:
         tell(Decision(call, None, 0.0, "invalid_credentials"), None)
 
 
+class Said(list[Response]):
+    """Answers without a connection."""
+
+    def __call__(self, response: Response) -> None:
+        self.append(response)
+
+    def doubt(self) -> None:
+        """There is no connection to doubt."""
+
+
 def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tuple[int, Question]:
     gateway, question = Gateway(conninfo="", peppers={}, secrets={"edge": "s"}), Question()
     gateway.batch = question  # type: ignore[assignment]
-    said: list[Response] = []
-
-    gateway(Request(method, target, [*TOLD, *more], local=False), said.append)
+    said = Said()
+    gateway(Request(method, target, [*TOLD, *more], local=False), said)
     return said[0].status, question
 
 

@@ -1,14 +1,23 @@
-"""Live says that the process answers; ready says that the database does, and which months have no partition yet."""
+"""Live says that the process answers; ready, that a call could be answered: from one probe a second, whoever asks."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from django.db import connections
 
 from audit.calls import ensure_partitions
-from tests.gateways import Answer, Asker, gateway
+from audit.models import Call
+from gateway import health
+from gateway.connection import connect
+from gateway.health import Readiness, State
+from tests.gateways import Answer, Asker, conninfo, gateway
+
+NOBODY = "host=127.0.0.1 port=9 dbname=none"
 
 
 def ask(port: int, path: str) -> Answer:
@@ -19,12 +28,113 @@ def ask(port: int, path: str) -> Answer:
     return asyncio.run(get())
 
 
-@pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
-def test_a_gateway_with_its_database_is_live_and_ready():
+def probe(*, to: str = "", replica: str = "", **needed: Any) -> State:
+    async def told() -> State:
+        readiness = Readiness(
+            lambda: connect(to or conninfo()),
+            connect_replica=(lambda: connect(replica)) if replica else None,
+            **needed,
+        )
+        state: asyncio.Future[State] = asyncio.get_running_loop().create_future()
+        readiness.tell(state.set_result)
+        return await state
+
+    return asyncio.run(told())
+
+
+def owner(statement: str) -> None:
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.fixture
+def database(transactional_db: None) -> None:
     ensure_partitions()
+    owner("INSERT INTO audit_standing (seq, mac, at, problem) VALUES (0, '', now(), '') ON CONFLICT (one) DO NOTHING")
+    owner("UPDATE audit_standing SET at = now()")
+
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+
+
+def test_a_gateway_with_its_database_is_live_and_ready(database: None):
     with gateway() as running:
         live, ready, other = (ask(running.port, path) for path in ("/health/live", "/health/ready", "/health/"))
     assert (live.status, json.loads(live.body)) == (200, {"status": "live"})
-    assert (ready.status, json.loads(ready.body)) == (200, {"status": "ready", "missing_partitions": []})
+    content = json.loads(ready.body)
+    assert content["maintain"].pop("last").endswith("Z")
+    assert (ready.status, content) == (
+        200,
+        {"status": "ready", "missing_partitions": [], "replica": "none", "maintain": {"late": False}},
+    )
     assert other.status == 404
     assert live.headers["cache-control"] == "no-store"
+
+
+def test_what_could_not_be_answered_is_not_ready(database: None):
+    rows = Call.objects.count()
+    assert probe(to=NOBODY).cause == health.DATABASE_AWAY
+    state = probe(migrations=["keys.0001_initial", "keys.9999_tomorrow"])
+    assert (state.cause, state.detail, state.response.status) == (health.SCHEMA_BEHIND, "keys.9999_tomorrow", 503)
+    owner("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
+    try:
+        assert probe(to=conninfo("maintenance")).cause == health.READ_ONLY
+    finally:
+        owner("SET default_transaction_read_only = off; ALTER ROLE CURRENT_USER RESET default_transaction_read_only")
+    owner("ALTER TABLE audit_call ADD CONSTRAINT no_room CHECK (decision = 'full') NOT VALID")
+    try:
+        state = probe()
+        assert (state.cause, state.detail, state.response.status) == (health.NOT_WRITABLE, "CheckViolation", 503)
+    finally:
+        owner("ALTER TABLE audit_call DROP CONSTRAINT no_room")
+    owner("ALTER TABLE audit_standing RENAME TO audit_standing_aside")
+    try:
+        assert probe().cause == health.SCHEMA_BEHIND
+    finally:
+        owner("ALTER TABLE audit_standing_aside RENAME TO audit_standing")
+    assert probe(migrations=["keys.0001_initial"]).cause == ""
+    assert Call.objects.count() == rows
+
+
+def test_what_needs_care_is_named_and_stays_ready(database: None):
+    assert probe(replica=conninfo()).replica_up is True
+    owner("UPDATE audit_standing SET at = now() - interval '121 minutes'")
+    state = probe(replica=NOBODY)
+    content = json.loads(state.response.body)
+    assert (state.response.status, content["status"]) == (200, "ready")
+    assert (content["replica"], content["maintain"]["late"]) == ("away", True)
+    owner("UPDATE audit_standing SET at = now() - interval '119 minutes'")
+    assert probe().maintain_late is False
+
+
+class Slow:
+    """Connections that take a moment, never come, and are counted."""
+
+    def __init__(self) -> None:
+        self.made, self.open, self.most = 0, 0, 0
+
+    async def __call__(self) -> Any:
+        self.made, self.open = self.made + 1, self.open + 1
+        self.most = max(self.most, self.open)
+        await asyncio.sleep(0.02)
+        self.open -= 1
+        raise OSError("away")
+
+
+def test_a_thousand_questions_are_one_probe_a_second(monkeypatch: pytest.MonkeyPatch):
+    slow, told = Slow(), []
+    now = [100.0]
+    monkeypatch.setattr(health, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def flood() -> None:
+        readiness = Readiness(slow)
+        for now[0] in (100.0, 100.9, 101.1):
+            for _ in range(1000):
+                readiness.tell(told.append)
+            await asyncio.sleep(0.1)
+            readiness.tell(told.append)
+
+    asyncio.run(flood())
+    assert (slow.made, slow.most) == (2, 1)
+    assert len(told) == 3003
+    assert {state.cause for state in told} == {health.DATABASE_AWAY}

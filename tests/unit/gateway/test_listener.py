@@ -9,6 +9,7 @@ import socket
 import pytest
 import uvloop
 
+import gateway.server
 from gateway.server import Listener, Server
 from tests.unit.gateway.serving import Echo
 
@@ -71,7 +72,7 @@ def test_two_share_what_waits(opened: socket.socket):
 
 
 def test_after_a_lack_of_descriptors_it_goes_on(opened: socket.socket, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Listener, "PAUSE", 0.05)
+    monkeypatch.setattr(gateway.server, "ACCEPT_PAUSE_SECONDS", 0.05)
     (client,) = ask(opened, 1)
     short = NoDescriptors(opened)
 

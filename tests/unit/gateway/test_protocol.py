@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import protocol
+from gateway.limits import MAX_BODY, MAX_FIELDS, MAX_HEAD
 from gateway.messages import line
-from gateway.protocol import MAX_BODY, MAX_FIELDS, MAX_HEAD
 from gateway.server import Server
 from tests.unit.gateway.serving import Echo, Running, eventually, serving
 
@@ -104,8 +104,8 @@ class Pipe:
         if not self.closed:
             self.connection.data_received(piece)
 
-    def get_extra_info(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(family=socket.AF_INET)
+    def get_extra_info(self, name: str) -> object:
+        return ("127.0.0.1", 40000) if name == "peername" else SimpleNamespace(family=socket.AF_INET)
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -338,7 +338,7 @@ SLOW = {
 
 @pytest.mark.parametrize("begun", SLOW.values(), ids=SLOW.keys())
 def test_a_request_that_trickles_is_given_up(running: Running, asked, monkeypatch, begun: bytes):
-    monkeypatch.setattr(protocol, "ARRIVE", 0.3)
+    monkeypatch.setattr(protocol, "READ_TIMEOUT_SECONDS", 0.3)
     began = time.monotonic()
     with running.connect() as client:
         client.send(begun)
@@ -356,7 +356,7 @@ def test_a_request_that_trickles_is_given_up(running: Running, asked, monkeypatc
 
 
 def test_a_refused_peer_that_does_not_hang_up_is_cut_off(running: Running, monkeypatch):
-    monkeypatch.setattr(protocol, "LINGER", 0.2)
+    monkeypatch.setattr(protocol, "CLOSE_TIMEOUT_SECONDS", 0.2)
     with running.connect() as client:
         client.send(b"\0")
         assert client.rest().startswith(b"HTTP/1.1 400")
@@ -364,7 +364,7 @@ def test_a_refused_peer_that_does_not_hang_up_is_cut_off(running: Running, monke
 
 
 def test_who_never_reads_is_not_read_from_and_then_cut_off(running: Running, asked, monkeypatch):
-    monkeypatch.setattr(protocol, "UNSTICK", 0.4)
+    monkeypatch.setattr(protocol, "WRITE_TIMEOUT_SECONDS", 0.4)
     with running.connect() as client:
         client.socket.settimeout(0.2)
         with pytest.raises((TimeoutError, ConnectionError)):
