@@ -158,19 +158,30 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("admin.refused", "{actor} was refused {method} {path}", "method", "path"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
-        # The API log. `since` and `until` bound the calls that are sealed; `sha256` is of their rows.
+        # The API log. `since` and `until` bound the calls that are sealed; `sha256` is of their rows in the format that
+        # `form` names; `rest` is what a dropped month left of the seals that reach beyond it.
         _event(
             "calls.sealed",
             "{actor} sealed {rows} calls of the API log",
-            *("since", "until", "rows", "first", "last", "sha256"),
+            *("since", "until", "rows", "first", "last", "sha256", "form"),
         ),
-        _event("calls.dropped", "{actor} dropped the months {months} of the API log", "months", "until"),
+        _event(
+            "calls.late_sealed",
+            "{actor} sealed {rows} calls of the API log with status, duration and bytes",
+            *("since", "until", "rows", "first", "last", "sha256", "form"),
+        ),
+        _event("calls.dropped", "{actor} dropped the months {months} of the API log", "months", "until", "rest"),
+        # A verification that found something: its problems in words, the last good event. Someone acknowledged them.
+        _event("verification.failed", "{actor} found tampering: {problems}", "problems", "events"),
+        _event(
+            "verification.acknowledged", "{actor} acknowledged a finding of tampering: {reason}", "problems", "reason"
+        ),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),
         # `source` is the file's name as it was given; the rest are numbers of lines.
         _event(
             "access_log.ingested",
             "{actor} filled in {filled} calls from {source}",
-            *("source", "lines", "filled", "already", "unmatched", "without_id", "unreadable"),
+            *("source", "lines", "filled", "already", "unmatched", "too_late", "without_id", "unreadable"),
         ),
     ]
 )
@@ -185,9 +196,14 @@ SHOWN_TO_ACCOUNTS = frozenset(
         "secrets.destroyed",
         "secrets.resealed",
         "calls.sealed",
+        "calls.late_sealed",
         "calls.dropped",
+        "verification.failed",
+        "verification.acknowledged",
         "partitions.made",
         "access_log.ingested",
     }
 )
-ROUTINE = frozenset({"secrets.destroyed", "calls.sealed", "partitions.made", "access_log.ingested"})
+ROUTINE = frozenset(
+    {"secrets.destroyed", "calls.sealed", "calls.late_sealed", "partitions.made", "access_log.ingested"}
+)

@@ -51,6 +51,10 @@ def snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
         with own.connection.transaction(), own.connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
+            # No setting of a role or database may put other tables in front, or change the text of a number.
+            cursor.execute("SET LOCAL search_path = pg_catalog, public")
+            cursor.execute("SET LOCAL extra_float_digits = 1")
+            cursor.execute("SET LOCAL row_security = off")
             yield cursor
     finally:
         own.close()

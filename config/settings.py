@@ -75,6 +75,9 @@ GATEWAY_SECRETS = secrets.named("GATEWAY_SECRETS")
 # Keys and logs
 
 TOKEN_PREFIX = env.matching("TOKEN_PREFIX", "kw", r"[a-z][a-z0-9]{1,9}", "2 to 10 small letters and digits")
+SECURITY_MAIL = env.matching(
+    "SECURITY_MAIL", "", r"[^@\s,]+@[^@\s,]+", "one e-mail address, such as security@example.com"
+)
 LOG_RETENTION_DAYS = env.number("LOG_RETENTION_DAYS", 400, 1, 36500)
 KEY_MAX_LIFETIME_DAYS = env.number("KEY_MAX_LIFETIME_DAYS", None, 1, 36500)
 

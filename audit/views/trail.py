@@ -12,8 +12,8 @@ from accounts.permissions import Permission
 from accounts.policy import has
 from audit import selectors
 from audit.filters import EventPageFilter
-from audit.standing import standing
 from audit.tables import EVENTS
+from audit.verification_state import read_state
 from audit.views.reader import note_reading, own_account
 
 
@@ -30,7 +30,7 @@ def trail_list(request: SignedIn) -> HttpResponse:
     page = selectors.page_of_trail(account.pk, events.qs, events.matching, events.installation)
     context = {"filter": events, "page": page, "may_export": has(request.user, Permission.LOG_EXPORT)}
     context["unended"] = selectors.unended(account.pk, page.rows)
-    return render(request, template, context | {"standing": standing(), "more": events.more_is_on})
+    return render(request, template, context | {"verification": read_state(), "more": events.more_is_on})
 
 
 @needs(Permission.TRAIL_SEE)

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from audit import late
 from audit.models import Call, Event, Unmatched
@@ -90,6 +90,30 @@ def test_what_matches_no_call_is_kept_and_counted_and_tried_again(log):
     assert late_columns(request_id) == (404, 1.5, 10)
     assert not Unmatched.objects.exists()
     assert counted() == {"filled": 1}
+
+
+def an_old_call(hours: float) -> UUID:
+    """With a request ID of its time, as every call has."""
+    at = datetime.now(UTC) - timedelta(hours=hours)
+    request_id = UUID(int=(int(at.timestamp() * 1000) << 80) | (UUID(new_request_id()).int & ((1 << 80) - 1)))
+    a_call(None, time=at, request_id=request_id)
+    return request_id
+
+
+def test_what_comes_after_48_hours_is_refused_by_name_and_kept_apart(log):
+    in_time, too_late = an_old_call(47.9), an_old_call(48.1)
+    log.write_text(line(in_time) + line(too_late))
+    said, complained = ingest(log)
+    assert late_columns(in_time)[0] == 200
+    assert late_columns(too_late)[0] is None
+    assert complained == f"Call {too_late} is sealed without its status: its line came after 48 hours.\n"
+    assert "1 came more than 48 hours after their call" in said
+    assert counted() == {"lines": 2, "filled": 1, "too_late": 1}
+    assert list(Unmatched.objects.values_list("request_id", flat=True)) == [too_late]
+    late.complete_unmatched()
+    assert Unmatched.objects.count() == 1
+    with pytest.raises(DatabaseError, match="stays as it was written"), connection.cursor() as cursor:
+        cursor.execute("UPDATE audit_call SET status = 200 WHERE request_id = %s", [too_late])
 
 
 def test_only_the_newest_that_match_nothing_are_kept(log, monkeypatch):

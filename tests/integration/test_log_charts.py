@@ -181,3 +181,14 @@ def test_response_times_are_those_of_the_calls_that_are_listed(acme: Account, al
         assert [row[:2] for row in durations] == told
         if query == "?decision=denied":
             assert durations[0][2] == 900.0
+
+
+def test_a_chart_of_sealed_time_ends_where_its_range_does() -> None:
+    account = an_account("ends")
+    day = datetime(2019, 5, 4, tzinfo=UTC)
+    for hour, minute in ((9, 0), (10, 20), (10, 40), (11, 0), (23, 0)):
+        a_call(account, time=day + timedelta(hours=hour, minutes=minute))
+    rollups.add(day, day + timedelta(days=1))
+    for until, calls in ((day + timedelta(hours=10, minutes=30), 2), (day + timedelta(hours=11), 3)):
+        bars, *_ = rollups.bars(account_id=account.pk, since=day, until=until, step=timedelta(days=1))
+        assert [bar.allowed for bar in bars] == [calls], until

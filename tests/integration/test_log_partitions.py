@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from django.core.management import call_command
 from django.db import connection, connections
 from django.db.utils import Error
 from psycopg.pq import ExecStatus
 
 from audit.calls import BATCH_COLUMNS, SEPARATOR, batch, ensure_partitions, insert_statement
-from audit.models import Call, Event
+from audit.models import Call
 from audit.request_id import new_request_id
 from gateway.wire import Statement
 from tests.logbook import USUAL, a_call
@@ -77,19 +76,6 @@ def test_partitions_begin_at_midnight_utc_whatever_the_sessions_time_zone():
     assert partition_of(a_call(None, time=datetime(2034, 3, 31, 23, 59, 59, tzinfo=UTC))) == "audit_call_2034_03"
 
 
-def test_maintain_tells_of_the_partitions_it_made_and_only_of_those(capsys):
-    a_call(None, time=datetime(2035, 7, 4, tzinfo=UTC))
-
-    call_command("maintain")
-    made = Event.objects.filter(name="partitions.made").latest("seq")
-    call_command("maintain")
-
-    assert '"months":["2035-07"]' in made.body
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Partitions")]
-    assert told == ["Partitions made: 2035-07.", "Partitions made: none needed."]
-    assert Event.objects.filter(name="partitions.made").latest("seq") == made
-
-
 def refused(run: Callable[[str], object], statement: str) -> bool:
     try:
         run(statement)
@@ -123,7 +109,7 @@ def test_the_application_can_neither_change_nor_remove_what_is_logged():
 
 def test_the_owner_too_is_refused_by_a_trigger():
     a_call(None, time=datetime(2036, 1, 1, tzinfo=UTC))
-    call_command("maintain")
+    ensure_partitions()
     partition = partition_of(a_call(None))
     statements = [
         "UPDATE audit_call SET path = '/'",

@@ -16,11 +16,13 @@ from django.db.backends.utils import CursorWrapper
 
 from audit import chain
 from audit.actor import Actor
+from audit.anchors import format_anchor, read_anchors
 from audit.chain import mac
 from audit.events import Target
 from audit.models import Event
 from audit.record import record
-from audit.verification import Verdict, anchor_line, read_anchors, verify
+from audit.verdict import Verdict
+from audit.verification import verify
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 BOB = Actor(kind="user", id="8", label="bob@acme.example", address="2001:db8::8", request_id="r-2")
@@ -61,7 +63,7 @@ def undone() -> Iterator[None]:
         with owner() as owned:
             owned.execute("DELETE FROM audit_event WHERE seq > %s", [seq])
             owned.execute("UPDATE audit_head SET seq = %s, mac = %s", [seq, head])
-            owned.execute("DELETE FROM audit_standing")
+            owned.execute("DELETE FROM audit_verification")
 
 
 @pytest.fixture
@@ -205,7 +207,8 @@ def test_a_fake_event_without_the_key_is_found():
 @pytest.mark.usefixtures("kept")
 def test_a_tail_cut_with_the_head_rolled_back_is_found_by_an_anchor_alone(tmp_path: Path):
     last = write(3)
-    (tmp_path / "anchor").write_text(anchor_line(verdict()) + "\n")
+    after = verdict()
+    (tmp_path / "anchor").write_text(format_anchor(after.events, after.mac) + "\n")
     earlier = Event.objects.get(seq=last - 2)
     tamper("DELETE FROM audit_event WHERE seq > %s", earlier.seq)
     tamper("UPDATE audit_head SET seq = %s, mac = %s", earlier.seq, earlier.mac)

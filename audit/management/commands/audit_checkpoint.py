@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import checkpoints, signing
+from audit import checkpoints, signing, verification_state
 
 
 class Command(BaseCommand):
@@ -31,4 +31,9 @@ class Command(BaseCommand):
 
 
 def _checkpoint() -> str:
+    state = verification_state.read_state()
+    if state and state.problems:
+        raise CommandError(
+            f"No checkpoint is signed over what was found and not acknowledged: {'; '.join(state.problems)}."
+        )
     return checkpoints.line(checkpoints.checkpoint())

@@ -9,14 +9,18 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import signing, standing
-from audit.verification import BadAnchor, anchor_line, read_anchors, verify
+from audit import signing, verification_state
+from audit.actor import Actor
+from audit.anchors import BadAnchor, format_anchor, read_anchors
+from audit.verdict import Verdict
+from audit.verification import verify
+from audit.verification_state import NOTHING, VerificationState
 
 
 class Command(BaseCommand):
     help = (
-        "Checks every event of the audit trail, then the API log against its seals. Exits 1 and names the first bad "
-        "one, if any."
+        "Checks every event of the audit trail with the columns that pages read, the database's objects, then the API "
+        "log and its sums against the seals. Exits 1 and names what is bad, or was bad and is not acknowledged."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,14 +42,36 @@ class Command(BaseCommand):
         parser.add_argument("--trail-only", action="store_true", help="leave the API log's rows out")
 
     def handle(self, *args: Any, anchor: Path | None, public_key: list[Path], trail_only: bool, **options: Any) -> None:
-        verdict = verify(settings.AUDIT_KEYS, _anchors(anchor, public_key), calls=not trail_only)
-        if verdict.problem:
-            raise CommandError(f"The trail is NOT good: {verdict.problem}. Events good before it: {verdict.events}.")
-        standing.note(verdict)
-        self.stdout.write(f"The trail is good: {verdict.events} events.")
-        if not trail_only:
-            self.stdout.write(f"The API log is as it was sealed: {verdict.seals} seals.")
-        self.stdout.write(f"Anchor: {anchor_line(verdict)}")
+        anchors = _anchors(anchor, public_key)
+        state = verification_state.read_state() or NOTHING
+        verdict = verify(settings.AUDIT_KEYS, state.anchors | anchors, calls=not trail_only, accepted=state.accepted)
+        state = verification_state.note(verdict, whole=not trail_only, by=Actor.command("audit_verify"))
+        if not verdict.problems:
+            self.stdout.write(f"The trail is good: {verdict.events} events.")
+            if not trail_only:
+                self.stdout.write(f"The API log is as it was sealed: {verdict.seals} seals.")
+            if verdict.unproven:
+                self.stdout.write(
+                    f"{verdict.unproven} seals reach into months that an earlier version dropped: what is left of them "
+                    "is checked by later seals alone."
+                )
+        require_good(verdict, state)
+        if state.accepted:
+            self.stdout.write(f"Passed over, as acknowledged: {len(state.accepted)} problems.")
+        self.stdout.write(f"Anchor: {format_anchor(verdict.events, verdict.mac)}")
+
+
+def require_good(verdict: Verdict, state: VerificationState) -> None:
+    """Raise CommandError, so that the command exits 1, when something is bad or was and is not acknowledged."""
+    if verdict.problems:
+        first, *more = (problem.text for problem in verdict.problems)
+        told = "".join(f"\nAlso: {text}." for text in more)
+        raise CommandError(f"The trail is NOT good: {first}. Events good before it: {verdict.events}.{told}")
+    if state.problems:
+        told = "\n".join(f"- {text}" for text in state.problems)
+        raise CommandError(
+            f"An earlier verification found what nobody has acknowledged (manage.py audit_acknowledge):\n{told}"
+        )
 
 
 def _anchors(path: Path | None, public_keys: list[Path]) -> dict[int, bytes]:

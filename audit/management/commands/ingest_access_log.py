@@ -23,7 +23,8 @@ HOUR = 3600.0
 RETRY_SECONDS = 2.0
 SUMMARY = (
     "{lines} lines: {filled} calls filled in, {already} had their values already, {unmatched} match no call and are "
-    "kept, {without_id} are of calls without a row, {unreadable} could not be read."
+    "kept, {too_late} came more than 48 hours after their call and are kept apart, {without_id} are of calls without a "
+    "row, {unreadable} could not be read."
 )
 
 
@@ -95,7 +96,7 @@ class Command(BaseCommand):
         """Who follows waits for a database that is away; nothing is counted twice."""
         while True:
             try:
-                self.tally.update(late.complete(batch)._asdict())
+                self._count(late.complete(batch))
                 return
             except (OperationalError, InterfaceError):
                 if not self.follow or self._stop.is_set():
@@ -104,10 +105,19 @@ class Command(BaseCommand):
                 connection.close()
                 self._stop.wait(RETRY_SECONDS)
 
+    def _count(self, completed: late.Completed) -> None:
+        *counts, too_late = completed
+        self.tally.update(dict(zip(("filled", "already", "unmatched"), counts, strict=True)))
+        for request_id in too_late:
+            self.tally["too_late"] += 1
+            if self.tally["too_late"] <= NAMED:
+                self.stderr.write(f"Call {request_id} is sealed without its status: its line came after 48 hours.")
+
     def _tell(self) -> None:
         """An event of the trail for what was done since the last one."""
         counted: dict[str, Any] = {
-            name: self.tally[name] for name in ("lines", "filled", "already", "unmatched", "without_id", "unreadable")
+            name: self.tally[name]
+            for name in ("lines", "filled", "already", "unmatched", "too_late", "without_id", "unreadable")
         }
         with transaction.atomic():
             record(

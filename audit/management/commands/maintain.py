@@ -14,7 +14,7 @@ from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
 from accounts import limits, passkeys
-from audit import checkpoints, retention, seals, standing
+from audit import checkpoints, retention, seals, verification_state
 from audit.actor import Actor
 from audit.calls import ensure_partitions
 from audit.record import record
@@ -28,8 +28,8 @@ class Command(BaseCommand):
     help = (
         "Makes the API log's partitions for this month and the next three, seals the hours that are over, drops what "
         "LOG_RETENTION_DAYS lets go, destroys what could be read of secrets that retired by themselves, sweeps limits "
-        "and passkey challenges that have run out, verifies what the audit trail has grown by and signs a checkpoint. "
-        "Safe every hour from any node."
+        "and passkey challenges that have run out, verifies what the audit trail has grown by, once a day all of "
+        "it and the API log, and signs a checkpoint unless something was found. Safe every hour from any node."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,19 +45,32 @@ class Command(BaseCommand):
                 record("partitions.made", by=by, account_id=None, months=months)
         self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
         sealed = _patiently(lambda: seals.seal(by))
-        self.stdout.write(f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals.")
+        late = _patiently(lambda: seals.seal_late(by))
+        self.stdout.write(
+            f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
+            f"with their last columns {sum(seal.rows for seal in late)}, in {len(late)}."
+        )
         days = settings.LOG_RETENTION_DAYS
         assert days is not None  # it has a default
-        dropped = _patiently(lambda: retention.drop_old(days, by))
-        self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
+        try:
+            dropped = _patiently(lambda: retention.drop_old(days, by))
+        except retention.NotAsSealed as error:
+            self.stderr.write(f"Months dropped: none, because {error}.")
+        else:
+            self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
         self.stdout.write(f"Retired secrets destroyed: {rotation.sweep(by=by)}.")
         limits.sweep()
         passkeys.sweep()
-        verdict = standing.advance()
+        state = verification_state.advance(by)
+        if state.problems:
+            # A checkpoint would say that the chain is good as it is now.
+            told = "\n".join(f"- {text}" for text in state.problems)
+            raise CommandError(
+                f"The trail is NOT good: {state.problems[0]}. Events good: {state.seq}. No checkpoint is signed until "
+                f"manage.py audit_acknowledge:\n{told}"
+            )
         self._checkpoint(options["checkpoints"])
-        if verdict.problem:
-            raise CommandError(f"The trail is NOT good: {verdict.problem}. Events good before it: {verdict.events}.")
-        self.stdout.write(f"The trail is good: {verdict.events} events.")
+        self.stdout.write(f"The trail is good: {state.seq} events.")
 
     def _checkpoint(self, path: Path | None) -> None:
         line = checkpoints.line(checkpoints.checkpoint())

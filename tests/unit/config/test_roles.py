@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
+from audit.calls import BATCH_COLUMNS
 from config import roles
 
 pytestmark = pytest.mark.django_db(databases=["default", "maintenance"])
@@ -26,7 +27,8 @@ def rights(table: str) -> set[str]:
         ("django_cache", set(RIGHTS)),
         ("audit_event", {"SELECT", "INSERT"}),
         ("audit_head", {"SELECT", "UPDATE"}),
-        ("audit_call", {"SELECT", "INSERT"}),
+        ("audit_call", {"SELECT"}),
+        ("audit_verification", {"SELECT"}),
         ("audit_call_default", set()),
         ("key_epoch", {"SELECT"}),
         ("key_change", {"SELECT"}),
@@ -46,6 +48,10 @@ def test_the_application_has_these_rights(table: str, expected: set[str]) -> Non
         "UPDATE audit_call SET path = ''",
         "DELETE FROM audit_call",
         "TRUNCATE audit_call",
+        "INSERT INTO audit_call (time, request_id) VALUES ('2020-01-01Z', gen_random_uuid())",
+        "INSERT INTO audit_verification VALUES (true, '{}', 1, '')",
+        "UPDATE audit_verification SET body = '{}'",
+        "DELETE FROM audit_verification",
         "INSERT INTO audit_head SELECT 2, 0, mac FROM audit_head",
         "UPDATE key_epoch SET n = 0",
         "DELETE FROM key_change",
@@ -64,13 +70,23 @@ def test_the_application_is_refused(statement: str) -> None:
         cursor.execute(statement)
 
 
-def test_the_late_columns_alone_may_be_updated() -> None:
+def columns_with(right: str) -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'audit_call'::regclass AND attnum > 0"
-            " AND has_column_privilege('audit_call', attname, 'UPDATE') ORDER BY attname"
+            " AND has_column_privilege('audit_call', attname, %s)",
+            [right],
         )
-        assert [row[0] for row in cursor.fetchall()] == ["bytes", "duration_ms", "status"]
+        return {row[0] for row in cursor.fetchall()}
+
+
+def test_the_late_columns_alone_may_be_updated() -> None:
+    assert columns_with("UPDATE") == {"bytes", "duration_ms", "status"}
+
+
+def test_a_calls_time_is_the_databases_clock() -> None:
+    assert columns_with("SELECT") - columns_with("INSERT") == {"time", "bytes", "duration_ms", "status"}
+    assert columns_with("INSERT") == set(BATCH_COLUMNS)
 
 
 def test_a_right_that_is_not_listed_is_taken_back() -> None:

@@ -1,0 +1,45 @@
+"""manage.py audit_acknowledge: somebody has seen what a verification found."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.selectors import find_responsible
+from audit import verification_state
+from audit.actor import Actor
+
+
+class Command(BaseCommand):
+    help = (
+        "Acknowledges what verifications of the audit trail and the API log found, so that checkpoints are signed "
+        "again. It is an event with your name and reason. What can be repaired is found again unless it was."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--by", required=True, metavar="EMAIL", help="whose decision it is: Support or an Administrator"
+        )
+        parser.add_argument(
+            "--reason", required=True, metavar="TEXT", help="what happened, and where it is looked into"
+        )
+
+    def handle(self, *args: Any, by: str, reason: str, **options: Any) -> None:
+        user = find_responsible(by)
+        if user is None:
+            raise CommandError(
+                f"--by {by!r} is not the e-mail address of an active user who is Support or an Administrator."
+            )
+        if not reason.strip():
+            raise CommandError("--reason is empty; say what happened.")
+        actor = Actor(kind="command", id="audit_acknowledge", label=f"{user.email} by manage.py audit_acknowledge")
+        closed = verification_state.acknowledge(by=actor, reason=reason.strip())
+        if not closed:
+            self.stdout.write("There is nothing to acknowledge.")
+            return
+        self.stdout.write(f"Acknowledged by {user.email}:")
+        for text in closed:
+            self.stdout.write(f"- {text}")
+        self.stdout.write("The next verification looks at everything from the beginning.")

@@ -1,0 +1,21 @@
+"""manage.py audit_objects: the database's objects under the trail and the log, as audit/objects.txt keeps them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from audit.catalogue import describe
+from audit.snapshot import snapshot
+from audit.verification import application_role
+
+
+class Command(BaseCommand):
+    help = "Prints the definitions, triggers and rights that audit_verify compares with audit/objects.txt."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        role = application_role()
+        with snapshot(seconds=60, using="maintenance") as cursor:
+            for line in describe(cursor, role):
+                self.stdout.write(line)
