@@ -24,8 +24,8 @@ ROWS = r"""
     COPY (SELECT seq, key_id, prev, mac, at, body,
             concat_ws(E'\x1f', coalesce(account_id::text, E'\x1e'), actor_id, actor_kind, actor,
                 coalesce(abbrev(address), E'\x1e')),
-            concat_ws(E'\x1f', name, coalesce(number::text, E'\x1e'), coalesce(request_id, E'\x1e'), coalesce(target_id, E'\x1e'),
-                coalesce(target_kind, E'\x1e'), coalesce(target, E'\x1e'))
+            concat_ws(E'\x1f', name, coalesce(number::text, E'\x1e'), coalesce(request_id, E'\x1e'),
+                coalesce(target_id, E'\x1e'), coalesce(target_kind, E'\x1e'), coalesce(target, E'\x1e'))
           FROM audit_event WHERE seq > {after} ORDER BY seq) TO STDOUT (FORMAT binary)
 """
 # Those of these events whose columns are not what their bodies say, and which columns.

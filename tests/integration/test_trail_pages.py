@@ -128,11 +128,11 @@ def test_an_accounts_numbers_have_no_gap_whatever_happens_elsewhere(alice, acme)
 
 def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme):
     job = Actor.command("maintain")
-    sealed = {"since": "x", "until": "x", "rows": 7, "first": "", "last": "", "sha256": ""}
+    sealed = {"since": "x", "until": "x", "rows": 7, "first": "", "last": "", "sha256": "", "form": 2}
     numbers = {
         name: number_of(record(name, by=job, account_id=None, **data))
         for name, data in {
-            "calls.dropped": {"months": ["2024-05"], "until": "x"},
+            "calls.dropped": {"months": ["2024-05"], "until": "x", "rest": []},
             "calls.sealed": sealed,
             "demo.loaded": {},
         }.items()
@@ -162,7 +162,9 @@ def test_pages_merge_both_kinds_of_events_in_their_order(alice, acme):
     made = []
     for count in (70, 60, 1, 1, 1, 30):
         account = None if len(made) % 2 else acme.pk
-        name, data = ("calls.dropped", {"months": [], "until": "x"}) if account is None else ("user.signed_out", {})
+        name, data = (
+            ("calls.dropped", {"months": [], "until": "x", "rest": []}) if account is None else ("user.signed_out", {})
+        )
         made.append([record(name, by=Actor.command("x"), account_id=account, **data) for _ in range(count)])
     client = signed_in(alice)
 
