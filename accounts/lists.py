@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import django_filters
@@ -159,9 +160,13 @@ class PagedFilter(ListFilter):
 
     page = PageFilter(label="Page", method="untouched", min_value=1, max_value=LAST_PAGE)
 
-    @property
+    @cached_property
     def page_number(self) -> int:
-        return self.form.cleaned_data["page"] or 1
+        """The page that was asked for, or the last one where rows have gone meanwhile."""
+        asked = self.form.cleaned_data["page"] or 1
+        if asked == 1 or self.qs.order_by()[(asked - 1) * PAGE_SIZE :].exists():
+            return asked
+        return max(1, -(-self.qs.count() // PAGE_SIZE))
 
     def sorted(self) -> QuerySet[Any]:
         expression = self.column.expression

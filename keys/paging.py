@@ -107,6 +107,13 @@ def page(among: Among, order: Order, after: Position | None, before: Position | 
             return Page(found, before=found[0], after=found[-1])
         # Less than a page is left before it: then it is the first page, which is shown whole.
     found = _found(among, order, after)
+    if after is not None and not found:
+        # The rows behind it have gone meanwhile: the last page is shown.
+        found = _found(among, order.reversed, None)
+        if len(found) > PAGE_SIZE:
+            found = found[PAGE_SIZE - 1 :: -1]
+            return Page(found, before=found[0], after=None)
+        return Page(found[::-1], before=None, after=None)
     more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE]
     return Page(found, before=found[0] if found and after else None, after=found[-1] if more else None)
 

@@ -48,10 +48,16 @@ class Row:
     created_at: datetime
     secret_made_at: datetime | None
     used_at: datetime | None
+    recordings: bool
 
     @property
     def masked(self) -> str:
         return masked(self.public_id)
+
+    @property
+    def downloads(self) -> bool:
+        """Whether it may download call recordings."""
+        return self.recordings and "recording" in self.api.rules.credentials
 
     @property
     def granted(self) -> str:
@@ -65,7 +71,18 @@ class Row:
 
 def rows_of(keys: QuerySet[Key]) -> list[Row]:
     """In no order."""
-    own = ("id", "public_id", "name", "enabled", "all_modules", "created_at", "status", "secret_made_at", "used_at")
+    own = (
+        "id",
+        "public_id",
+        "name",
+        "enabled",
+        "all_modules",
+        "created_at",
+        "status",
+        "secret_made_at",
+        "used_at",
+        "recordings",
+    )
     told = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
     found = list(with_names(keys).values(*own, "module_slugs", "list_names", "networks", **told))
     apis = _apis({key["of_api"] for key in found})

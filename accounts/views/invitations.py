@@ -7,12 +7,14 @@ from datetime import timedelta
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts import limits, services
 from accounts.access import SignedIn, needs, public
 from accounts.models import Invitation
 from accounts.permissions import Permission
+from accounts.returning import return_url
 from accounts.services import Invalid, InvitationOver
 from accounts.user_forms import AcceptForm, InviteForm
 from accounts.views.pages import account_to_change, dialog, posted, status_of
@@ -61,7 +63,7 @@ def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
     except Invitation.DoesNotExist as gone:
         raise Http404("The invitation was accepted or withdrawn in the meantime.") from gone
     messages.success(request, f"The invitation of {invitation.email} is withdrawn: its link no longer works.")
-    return redirect("user-list")
+    return redirect(return_url(request, reverse("user-list"), reverse("user-list")))
 
 
 @public("whoever has the link is the one invited")

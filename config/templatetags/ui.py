@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts import returning
+
 register = template.Library()
 
 # Seconds and name; static/js/app.js counts with the same steps, so that nothing moves when it takes over.
@@ -76,6 +78,18 @@ def status(state: str, label: str = "") -> SafeString:
     """The badge of a state: a dot and a word. An unknown state is shown as it is, in the plain tone."""
     word, tone = STATES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))
     return format_html('<span class="badge {}">{}</span>', tone, label or word)
+
+
+@register.simple_tag(takes_context=True)
+def list_query(context: Mapping[str, Any]) -> str:
+    """`back=...`, for links of a list's rows, so that what they open returns to the list as it is."""
+    return returning.encode_list(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def return_url(context: Mapping[str, Any], listed: str, otherwise: str) -> str:
+    """Where Cancel leads: to the list at `listed` as it was, or `otherwise` if it was opened from elsewhere."""
+    return returning.return_url(context["request"], listed, otherwise)
 
 
 @register.inclusion_tag("components/chips.html", takes_context=True)

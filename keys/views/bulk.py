@@ -18,6 +18,7 @@ from accounts.list_export import NOT_FILTERS, ListDialog, answer_export
 from accounts.lists import sent_filters
 from accounts.permissions import Permission
 from accounts.policy import require_active
+from accounts.returning import PARAMETER, return_url
 from keys.exports import TooManyRows, export_keys
 from keys.filters import KeyFilter
 from keys.models import Key, KeyListing
@@ -29,7 +30,7 @@ from keys.views.pages import account_of, answer, dialog
 LATELY = timedelta(days=7)
 MOST_NAMED = 10
 # What says which of the list's keys are to be disabled.
-CHOICE = ("csrfmiddlewaretoken", "key", "all", "count", "after", "before")
+CHOICE = ("csrfmiddlewaretoken", "key", "all", "count", "after", "before", PARAMETER)
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -51,7 +52,8 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
         count = disable_many(account=account, keys=[pk for pk, _ in found], by=request.actor)
         words = f"{count} key{' is' if count == 1 else 's are'} disabled: calls with {'it' if count == 1 else 'them'}"
         messages.success(request, f"{words} are refused.")
-        return redirect(f"{reverse('key-list')}?{keys.data.urlencode()}")
+        listed = reverse("key-list")
+        return redirect(return_url(request, listed, f"{listed}?{keys.data.urlencode()}"))
     used = KeyListing.objects.filter(key__in=[pk for pk, _ in found], used_at__gt=timezone.now() - LATELY)
     return dialog(
         request,
@@ -65,7 +67,9 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
             "used": used.count(),
             "last": used.order_by("-used_at").first(),
             "changed": request.method == "POST" and not same,
-            "sent": [(name, value) for name in asked for value in asked.getlist(name) if name in ("key", "all")],
+            "sent": [
+                (name, value) for name in asked for value in asked.getlist(name) if name in ("key", "all", PARAMETER)
+            ],
             "filter": keys,
         },
         409 if request.method == "POST" else 200,

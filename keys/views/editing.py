@@ -18,7 +18,7 @@ from keys.apis.policy import Policy
 from keys.forms import EditForm
 from keys.models import Key
 from keys.services import Invalid, Stale, edit
-from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
+from keys.views.pages import behind, confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
 
 SAVED = {None: "saved.", True: "saved and enabled.", False: "saved and disabled: calls with it are refused."}
 ASK = "This lets more in than before, so it needs your password."
@@ -39,7 +39,7 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
                 messages.success(request, f"{form.terms.name} is {SAVED[enabled]}")
                 for warning in form.warnings:
                     messages.warning(request, warning)
-                return redirect("key-detail", public_id)
+                return redirect(behind(request, public_id))
         except Stale as stale:
             return dialog(request, "edit", f"Edit {stale.key.name}", _again(request, stale), 409)
         except NotConfirmed:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Lower
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
 from accounts.access import SignedIn
@@ -17,6 +18,7 @@ from accounts.forms import ConfirmForm
 from accounts.models import Account, User
 from accounts.permissions import Permission
 from accounts.policy import has, require_active
+from accounts.returning import return_url
 from accounts.selectors import people_of
 from audit.actor import Actor
 from keys.apis.policy import Policy
@@ -74,6 +76,11 @@ def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
         ip_lists=list(ip_lists_of(request.user).order_by(Lower("name"), "pk")),
         owners=list(active_people(account)) if rules.name_kind == "owner" else (),
     )
+
+
+def behind(request: SignedIn, public_id: str) -> str:
+    """Return where an action on a key leads when it is done: the list that it was opened from, or the key's page."""
+    return return_url(request, reverse("key-list"), reverse("key-detail", args=[public_id]))
 
 
 def active_people(account: Account) -> QuerySet[User]:

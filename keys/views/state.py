@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
 from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
+from accounts.returning import return_url
 from accounts.user_forms import HandOverForm
 from keys.about import calls_lately
 from keys.apis.policy import Policy
@@ -17,6 +19,7 @@ from keys.services import Invalid, delete, disable, enable, reassign
 from keys.views.pages import (
     account_of,
     active_people,
+    behind,
     confirmed,
     dialog,
     found_to_change,
@@ -61,7 +64,8 @@ def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
         return dialog(request, "delete", f"Delete {key.name}", {"key": key, "calls": calls_lately(key)})
     with gone_is_not_found():
         delete(key=key, by=request.actor)
-    return _done(request, f"{key.name} is deleted: calls with it are refused.")
+    messages.success(request, f"{key.name} is deleted: calls with it are refused.")
+    return redirect(return_url(request, reverse("key-list"), reverse("key-list")))
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -83,7 +87,7 @@ def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
     return dialog(request, "reassign", f"Reassign {key.name}", context, status_of(request))
 
 
-def _done(request: SignedIn, said: str, public_id: str = "") -> HttpResponse:
-    """Back to the key's page; of one that is gone, to the list."""
+def _done(request: SignedIn, said: str, public_id: str) -> HttpResponse:
+    """Say so on the list that the action was opened from, or on the key's page."""
     messages.success(request, said)
-    return redirect("key-detail", public_id) if public_id else redirect("key-list")
+    return redirect(behind(request, public_id))

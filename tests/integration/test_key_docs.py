@@ -373,7 +373,7 @@ def test_the_list_of_keys_leads_to_them_whoever_sees_it(client: Client, alice: U
     page = client.get("/keys/").content.decode()
 
     assert f'href="{reverse("key-docs", args=[key.public_id])}"' in page
-    assert (f'href="{reverse("key-delete", args=[key.public_id])}"' in page) == (role == Role.ADMINISTRATOR)
+    assert (f'href="{reverse("key-delete", args=[key.public_id])}?back="' in page) == (role == Role.ADMINISTRATOR)
 
 
 class TestReference:

@@ -8,11 +8,13 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from accounts.policy import require_active
+from accounts.returning import PARAMETER, get_query, return_url
 from audit.actor import Actor
 from keys.ip_lists.forms import EditListForm, NewListForm
 from keys.ip_lists.selectors import last_edit
@@ -68,7 +70,7 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
             request, form, lambda by: ip_lists.edit_list(ip_list=ip_list, by=by, **form.cleaned_data)
         ):
             messages.success(request, f"{form.cleaned_data['name']} is saved.")
-            return redirect("ip-list-detail", pk)
+            return redirect(return_url(request, reverse("ip-list-list"), reverse("ip-list-detail", args=[pk])))
     except ip_lists.ListChanged as changed:
         typed = request.POST.copy()
         typed["version"] = str(changed.ip_list.version)
@@ -108,17 +110,19 @@ def _delete(request: SignedIn, lists: list[IpList]) -> HttpResponse:
         return _delete_dialog(request, lists, refused.uses, 409)
     gone = f"{lists[0].name} is" if count == 1 else f"{count} IP lists are"
     messages.success(request, f"{gone} deleted.")
-    return redirect("ip-list-list")
+    return redirect(return_url(request, reverse("ip-list-list"), reverse("ip-list-list")))
 
 
 def _delete_dialog(
     request: SignedIn, lists: list[IpList], users: Mapping[IpList, list[Key]], status: int
 ) -> HttpResponse:
+    query = get_query(request)
+    behind = [] if query is None else [(PARAMETER, query)]
     free = [ip_list for ip_list in lists if not users.get(ip_list)]
     context = {
         "used": [(ip_list, keys) for ip_list, keys in users.items() if keys],
         "free": free,
-        "query": urlencode([("list", ip_list.pk) for ip_list in free]),
+        "query": urlencode([*(("list", str(ip_list.pk)) for ip_list in free), *behind]),
     }
     return dialog(
         request, "ip_list_delete", f"Delete {lists[0].name}" if len(lists) == 1 else "Delete IP lists", context, status

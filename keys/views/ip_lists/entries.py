@@ -9,11 +9,13 @@ from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import SignedIn, needs
 from accounts.lists import sent_filters
 from accounts.permissions import Permission
+from accounts.returning import return_url
 from audit.actor import Actor
 from keys.addresses import shown
 from keys.ip_lists.entries import Entry
@@ -67,7 +69,7 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
             lambda by: ip_lists.change_entry(entry=row, stamp=form.cleaned_data["stamp"], to=form.entry, by=by),
         ):
             messages.success(request, f"{shown(form.entry.network)} is saved.")
-            return redirect("ip-list-detail", pk)
+            return redirect(_entries(request, pk))
     except ip_lists.EntryChanged as changed:
         typed, theirs = request.POST.copy(), Entry.of(changed.entry)
         typed["stamp"] = theirs.stamp
@@ -77,6 +79,12 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
         return dialog(request, "ip_entry_edit", title, context, 409)
     context["ask"] = asking(form, "password" in form.errors)
     return dialog(request, "ip_entry_edit", title, context, status_of(request))
+
+
+def _entries(request: SignedIn, pk: int) -> str:
+    """Return the address of the list's page, with the filters and the page of its entries that were open."""
+    page = reverse("ip-list-detail", args=[pk])
+    return return_url(request, page, page)
 
 
 def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
@@ -134,7 +142,7 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
     if numbers and form.is_valid() and done(request, form, act):
         said = f"{shown(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
         messages.success(request, f"{said} {deed.past}.")
-        return redirect("ip-list-detail", pk)
+        return redirect(_entries(request, pk))
     live = [row for row in chosen if row.enabled]
     context = {
         "ip_list": ip_list,

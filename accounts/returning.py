@@ -1,0 +1,34 @@
+"""The way back to a list, as it was, from an action that was opened from one of its rows.
+
+The row's link carries the list's own query, its filters and its page, in `?back=`: never an address, so that nothing in
+it can lead elsewhere.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, QueryDict
+
+PARAMETER = "back"
+MAX_LENGTH = 2000
+
+
+def encode_list(request: HttpRequest) -> str:
+    """Return `back=<query>` for the links of the list that this request shows."""
+    return urlencode({PARAMETER: request.GET.urlencode()})
+
+
+def get_query(request: HttpRequest) -> str | None:
+    """Return the query of the list that the action was opened from; None if it was opened from elsewhere."""
+    text = request.GET.get(PARAMETER, request.POST.get(PARAMETER))
+    return text if text is not None and len(text) <= MAX_LENGTH else None
+
+
+def return_url(request: HttpRequest, listed: str, otherwise: str) -> str:
+    """Return the address of the list at the path `listed` as it was; of an action from elsewhere, `otherwise`."""
+    text = get_query(request)
+    if text is None:
+        return otherwise
+    query = QueryDict(text).urlencode()
+    return f"{listed}?{query}" if query else listed
