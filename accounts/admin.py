@@ -11,9 +11,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.forms import Form
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from accounts import permissions, services
+from accounts.admin_apis import EnableApis
 from accounts.admin_base import Button, SupportAdmin, in_words
 from accounts.admin_exports import Exported
 from accounts.exports import export_users
@@ -45,10 +47,13 @@ class Activate(Button):
     def effects(self, row: Account) -> Iterator[str]:
         yield f"{row.name} is {row.status}. Once it is active, its keys can be created and changed."
         yield f"Calls with its live keys are decided by the keys' own settings again: {working(account=row)} of them."
+        if not row.enablements.exists():
+            yield "No API is enabled for it yet: its people can add keys once you have enabled some, too."
 
     def run(self, row: Account, form: Form, by: Actor) -> str:
         services.set_account_status(account=row, status=Account.Status.ACTIVE, by=by)
-        return f"{row.name} is active."
+        next_step = "" if row.enablements.exists() else " Next: enable APIs for it."
+        return f"{row.name} is active.{next_step}"
 
 
 class Suspend(Button):
@@ -69,7 +74,7 @@ class Suspend(Button):
 
 
 class AccountAdmin(SupportAdmin):
-    buttons: ClassVar = (Activate(), Suspend())
+    buttons: ClassVar = (Activate(), EnableApis(), Suspend())
     list_display = ("slug", "name", "status", "created_at")
     list_filter = ("status",)
     search_fields = ("slug__istartswith", "name__icontains")
@@ -77,9 +82,9 @@ class AccountAdmin(SupportAdmin):
     ordering = ("slug",)
     fields = (
         *("slug", "name", "status", "created_at", "live_keys", "people", "apis"),
-        *("masking", "second_factor_required", "key_lifetime_days"),
+        *("masking", "second_factor", "longest_life"),
     )
-    readonly_fields = ("live_keys", "people", "apis", "masking")
+    readonly_fields = ("live_keys", "people", "apis", "masking", "second_factor", "longest_life")
 
     @display(description="Live keys")
     def live_keys(self, row: Account) -> str:
@@ -90,12 +95,22 @@ class AccountAdmin(SupportAdmin):
         return in_words(User.objects.filter(account=row))
 
     @display(description="APIs")
-    def apis(self, row: Account) -> str:
-        return ", ".join(row.enablements.order_by("api__name").values_list("api__name", flat=True)) or "None"
+    def apis(self, row: Account) -> SafeString | str:
+        found = row.enablements.order_by("api__name", "api").values_list("api", "api__name")
+        links = [(reverse("admin:keys_api_change", args=[pk]), name) for pk, name in found]
+        return format_html_join(", ", '<a href="{}">{}</a>', links) or "None yet: enable those that it needs."
 
     @display(description="Phone masking")
     def masking(self, row: Account) -> str:
         return f"{row.mask_digits} digits shown, {row.get_mask_side_display()}" if row.mask_phone else "Off"
+
+    @display(description="Second factor required")
+    def second_factor(self, row: Account) -> str:
+        return "Yes" if row.second_factor_required else "No"
+
+    @display(description="Longest key lifetime")
+    def longest_life(self, row: Account) -> str:
+        return f"{row.key_lifetime_days} days" if row.key_lifetime_days else "No limit of the account"
 
 
 class Deactivate(Button):

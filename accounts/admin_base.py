@@ -95,8 +95,17 @@ class Button:
     refusals: tuple[type[Exception], ...] = (AccountNotActive,)
     dangerous = False
 
+    @property
+    def verb(self) -> str:
+        """The label as it stands after "Yes,"."""
+        return self.label[:1].lower() + self.label[1:]
+
     def offered(self, row: Any, by: Actor) -> bool:
         return True
+
+    def make_form(self, row: Any, data: Any) -> Form:
+        """Return the form, bound to `data` unless that is None."""
+        return self.form(data)
 
     def target(self, row: Any) -> str:
         """What the confirmation is bound to."""
@@ -227,7 +236,7 @@ class SupportAdmin(ModelAdmin):
 
 def confirmed_action(admin: SupportAdmin, request: SignedIn, button: Button, row: Any, back: str) -> HttpResponse:
     """The page that says what the button does; on its POST, the service, a message, and back."""
-    form = button.form(request.POST if request.method == "POST" else None)
+    form = button.make_form(row, request.POST if request.method == "POST" else None)
     if isinstance(form, ConfirmForm):
         form.ask(request.user, button.confirms, button.target(row))
         # Its passkey needs a script of the portal's pages.

@@ -10,6 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from accounts.models import User
+from accounts.policy import AccountNotActive
+from keys.first_steps import first_steps
+
 
 def _page(request: HttpRequest, status: int, **context: object) -> HttpResponse:
     response = render(request, f"{status}.html", context, status=status)
@@ -24,7 +28,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
     """accounts.policy's refusals carry a sentence for the reader; Django's own carry none."""
-    return _page(request, 403, reason=str(exception))
+    waiting = isinstance(exception, AccountNotActive)
+    steps = first_steps(request.user) if waiting and isinstance(request.user, User) else None
+    return _page(request, 403, reason=str(exception), up_to_support=waiting, first_steps=steps)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -81,6 +81,12 @@ SECURITY_MAIL = env.matching(
 LOG_RETENTION_DAYS = env.number("LOG_RETENTION_DAYS", 400, 1, 36500)
 KEY_MAX_LIFETIME_DAYS = env.number("KEY_MAX_LIFETIME_DAYS", None, 1, 36500)
 
+# Support
+
+SUPPORT_CONTACT = env.matching(
+    "SUPPORT_CONTACT", "", r"[^\s@:/<>\"']+@[^\s@:/<>\"']+|https?://[^\s<>\"']+", "an e-mail address or a web address"
+)
+
 # Applications
 
 INSTALLED_APPS = [

@@ -18,6 +18,7 @@ from audit import selectors
 from audit.phones import Mask
 from audit.reading import note_reading
 from audit.tables import CALLS, EVENTS
+from keys.first_steps import first_steps
 from keys.models import Key
 from keys.policy import apis_of, visible_to
 from keys.selectors import STATUSES, with_status
@@ -32,12 +33,15 @@ def overview(request: SignedIn) -> HttpResponse:
     if not has(user, Permission.OVERVIEW_SEE):
         return redirect("key-list")
     keys = with_status(visible_to(user))
+    figures = _figures(keys)
     expiring = keys.filter(status="expires_soon").order_by("expires_at", "pk")  # type: ignore[misc]
     context = {
         "account": user.account,
-        "figures": _figures(keys),
+        "figures": figures,
         "expiring": expiring.select_related("api", "owner")[:LATEST],
         "next_step": _next_step(user),
+        # Who has keys has an API.
+        "first_steps": first_steps(user, has_apis=True if figures else None),
     }
     return render(request, "accounts/overview.html", context | _lately(request))
 
@@ -55,7 +59,7 @@ def _next_step(user: User) -> tuple[str, str]:
     if user.account is None or user.account.status != Account.Status.ACTIVE:
         return "Keys can be created once the account is active.", ""
     if not apis_of(user).exists():
-        return "No API is enabled for this account yet. Support enables them.", ""
+        return "No API is enabled for this account yet.", ""
     return "A key lets one program call an API, from the addresses and for the modules you choose.", reverse("key-new")
 
 

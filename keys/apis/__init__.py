@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from django.db import connection, transaction
 from django.db.models import F
 
@@ -108,11 +110,25 @@ def refuse_stranding(api: Api, description: Description, keys: int) -> None:
 
 @transaction.atomic
 def enable(*, api: Api, account: Account, by: Actor) -> bool:
-    """Let the account have keys of the API. Returns whether that is new."""
+    """Let the account have keys of the API. Return whether that is new."""
+    return bool(enable_all(apis=[api], account=account, by=by))
+
+
+@transaction.atomic
+def enable_all(*, apis: Collection[Api], account: Account, by: Actor) -> list[Api]:
+    """Let the account have keys of these APIs, by one confirmation. Return those that are new to it."""
     require(by, Permission.APIS_CHANGE, account=account)
-    by.spend_confirmation("api.enable", f"{account.slug}/{api.slug}")
-    _, new = Enablement.objects.get_or_create(account=account, api=api)
-    if new:
-        target = Target("api", api.slug, api.name)
-        record("api.enabled", by=by, account_id=account.pk, target=target, account=account.slug)
+    by.spend_confirmation("api.enable", enabling(account.slug, [api.slug for api in apis]))
+    new = []
+    for api in sorted(apis, key=lambda api: api.slug):
+        _, created = Enablement.objects.get_or_create(account=account, api=api)
+        if created:
+            target = Target("api", api.slug, api.name)
+            record("api.enabled", by=by, account_id=account.pk, target=target, account=account.slug)
+            new.append(api)
     return new
+
+
+def enabling(account: str, apis: Iterable[str]) -> str:
+    """Return what a confirmation of enabling is bound to, from slugs."""
+    return f"{account}/{','.join(sorted(apis))}"

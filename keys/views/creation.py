@@ -10,6 +10,7 @@ from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import require_active
 from keys.apis.policy import Policy
+from keys.first_steps import first_steps
 from keys.forms import CreateForm
 from keys.models import Key
 from keys.policy import apis_of
@@ -27,7 +28,9 @@ def key_new(request: SignedIn) -> HttpResponse:
     apis, slug = list(apis_of(request.user)), request.GET.get("api", "")
     chosen = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]
     if not chosen:
-        return dialog(request, "choose", "Add API key", {"apis": apis, "unknown": slug}, 404 if slug else 200)
+        steps = first_steps(request.user, has_apis=bool(apis))
+        choice = {"apis": apis, "unknown": slug, "first_steps": steps}
+        return dialog(request, "choose", "Add API key", choice, 404 if slug else 200)
     api = chosen[0]
     rules = Policy.read(api.policy)
     form = CreateForm(posted(request), offer=offer(request, api, rules))

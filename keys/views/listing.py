@@ -15,6 +15,7 @@ from accounts.permissions import Permission
 from accounts.policy import has
 from keys.apis.policy import Policy
 from keys.filters import KeyFilter
+from keys.first_steps import first_steps
 from keys.models import Api
 from keys.policy import apis_of, visible_to
 from keys.selectors import owners_of
@@ -44,6 +45,7 @@ def key_list(request: SignedIn) -> HttpResponse:
         "tab_rules": Policy.read(tab.policy) if tab else None,
         "owners": owners_of(account) if everyones else [],
         "account": account,
+        "first_steps": first_steps(request.user, has_apis=bool(apis)),
         "add": _add(request, [tab] if tab else apis),
         "may_change": may_change(request),
         "may_see_log": has(request.user, Permission.LOG_SEE),
@@ -69,7 +71,7 @@ def _add(request: SignedIn, apis: list[Api]) -> Add | None:
         return None
     url = reverse("key-new")
     if len(apis) != 1:
-        reason = "" if apis else "No API is enabled for this account yet. Support enables them."
+        reason = "" if apis else "No API is enabled for this account yet."
         return Add("Add API key", url, _inactive(request) or reason)
     noun = Policy.read(apis[0].policy).noun
     return Add(f"Add {noun}", f"{url}?{urlencode({'api': apis[0].slug})}", _inactive(request))

@@ -113,6 +113,7 @@ TABLE = (
     Row("admin:accounts_account_changelist", READ, SUPPORT),
     Row("admin:accounts_account_change", READ, SUPPORT, of="account", for_whoever_knows=True),
     Row("admin:accounts_account_activate", FORM, frozenset(), SUPPORT, of="account", for_whoever_knows=True),
+    Row("admin:accounts_account_enable-apis", FORM, SUPPORT, of="account", for_whoever_knows=True),
     Row("admin:accounts_account_suspend", FORM, SUPPORT, of="account", for_whoever_knows=True),
     Row("admin:accounts_user_changelist", READ, SUPPORT),
     Row("admin:accounts_user_export", FORM, SUPPORT),

@@ -42,14 +42,16 @@ def support(page: Page, live_server: Any) -> Page:
     return page
 
 
-def test_a_pending_account_is_activated_and_its_people_can_add_keys(
+def test_a_pending_account_is_activated_gets_apis_and_its_people_can_add_keys(
     support: Page, live_server: Any, acme: Account, sign_in: SignIn
 ) -> None:
     alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
-    a_key(acme, alice, Api.objects.get(slug="billing"))
     theirs = support.context.browser.new_context().new_page()  # type: ignore[union-attr]
     sign_in(theirs, alice.email, PASSWORD)
-    theirs.goto(f"{live_server.url}/keys/?api=billing")
+    expect(theirs.get_by_role("region", name="What happens next")).to_contain_text("Support activates the account.")
+    assert_accessible(theirs)
+    theirs.goto(f"{live_server.url}/keys/")
+    expect(theirs.get_by_role("region", name="What happens next")).to_contain_text("manage.py enable_api API acme")
     expect(theirs.get_by_role("button", name="Add API key")).to_have_attribute("aria-disabled", "true")
 
     support.goto(f"{live_server.url}/admin/")
@@ -63,10 +65,21 @@ def test_a_pending_account_is_activated_and_its_people_can_add_keys(
     support.get_by_role("link", name="Activate").click()
     assert_accessible(support)
     support.get_by_role("button", name="Yes, activate").click()
-    expect(support.get_by_text("Acme is active.")).to_be_visible()
+    expect(support.get_by_text("Acme is active. Next: enable APIs for it.")).to_be_visible()
+    theirs.reload()
+    expect(theirs.get_by_text("Support activates the account. Done.")).to_be_visible()
+
+    support.get_by_role("link", name="Enable APIs").click()
+    assert_accessible(support)
+    support.get_by_role("checkbox", name="Billing").check()
+    support.get_by_role("checkbox", name="TextPeak").check()
+    support.get_by_label("Your password").fill(PASSWORD)
+    support.get_by_role("button", name="Yes, enable APIs").click()
+    expect(support.get_by_text("Acme now has Billing, TextPeak.")).to_be_visible()
 
     theirs.reload()
-    expect(theirs.get_by_role("link", name="Add API key")).to_be_visible()
+    expect(theirs.get_by_role("region", name="What happens next")).to_have_count(0)
+    expect(theirs.get_by_role("link", name="Add API key").first).to_be_visible()
     theirs.context.close()
 
 

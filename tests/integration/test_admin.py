@@ -115,6 +115,66 @@ class TestAccounts:
         assert told() == []
 
 
+class TestEnablingApis:
+    def url(self, acme: Account) -> str:
+        return f"/admin/accounts/account/{acme.pk}/enable-apis/"
+
+    def test_those_ticked_are_enabled_by_one_confirmation_and_each_is_an_event(
+        self, client: Client, sam: User, acme: Account
+    ) -> None:
+        acme.enablements.create(api=Api.objects.get(slug="lynx"))
+        page = text(client.get(self.url(acme)))
+        assert re.findall(r'name="apis" value="([^"]+)"', page) == [
+            *("billing", "cloud-pbx", "lms-call-logic", "sip-caller", "textpeak")
+        ]
+
+        given = {"apis": ["textpeak", "billing"], "password": PASSWORD}
+        answer = client.post(self.url(acme), given, follow=True)
+
+        assert "Acme now has Billing, TextPeak." in text(answer)
+        assert told() == [("api.enabled", sam.email, acme.pk)] * 2
+        targets = since_the_beginning().filter(name="api.enabled").values_list("target_id", flat=True)
+        assert set(targets) == {"billing", "textpeak"}
+        enabled = set(acme.enablements.values_list("api__slug", flat=True))
+        assert enabled == {"billing", "lynx", "textpeak"}
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"apis": ["billing"], "password": "wrong"}, "That is neither your password nor"),
+            ({"apis": ["billing"]}, "required"),
+            ({"password": PASSWORD}, "Tick the APIs that the account may have keys of."),
+            ({"apis": ["nothing"], "password": PASSWORD}, "nothing is not one of the available choices."),
+        ],
+    )
+    def test_without_a_confirmation_or_an_api_nothing_is(
+        self, client: Client, sam: User, acme: Account, given: dict[str, Any], said: str
+    ) -> None:
+        answer = client.post(self.url(acme), given)
+
+        assert answer.status_code == 422
+        assert said in text(answer)
+        assert not acme.enablements.exists()
+
+    def test_the_account_is_told_what_comes_next(self, client: Client, sam: User, acme: Account) -> None:
+        Account.objects.filter(pk=acme.pk).update(status="pending")
+        page = text(client.get(f"/admin/accounts/account/{acme.pk}/change/"))
+        assert "None yet: enable those that it needs." in page
+
+        given = {"apis": ["billing"], "password": PASSWORD}
+        assert "Next: activate the account." in text(client.post(self.url(acme), given, follow=True))
+        answer = client.post(f"/admin/accounts/account/{acme.pk}/activate/", follow=True)
+        assert "Acme is active." in text(answer)
+        assert "Next: enable" not in text(answer)
+
+    def test_where_all_are_there_is_nothing_to_enable(self, client: Client, sam: User, acme: Account) -> None:
+        for api in Api.objects.all():
+            acme.enablements.create(api=api)
+
+        assert "Enable APIs" not in text(client.get(f"/admin/accounts/account/{acme.pk}/change/"))
+        assert "“Enable APIs” is not possible" in text(client.get(self.url(acme), follow=True))
+
+
 class TestUsers:
     def test_the_list_finds_by_email_and_nickname(self, client: Client, sam: User, bob: User) -> None:
         a_user(bob.account, "Zoe")

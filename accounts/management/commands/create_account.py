@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
+from django.urls import reverse
 
 from accounts import services
 from accounts.management.passwords import password_of_operator
 from accounts.models import Account
 from accounts.permissions import Role
 from audit.actor import Actor
+from keys.models import Api
 
 
 class Command(BaseCommand):
@@ -45,3 +48,15 @@ class Command(BaseCommand):
         except services.Invalid as error:
             raise CommandError(services.lines_of(error)) from error
         self.stdout.write(f"Created the account {account.slug} ({account.status}) with {user.email} as Administrator.")
+        self.stdout.write(_next_step(account))
+
+
+def _next_step(account: Account) -> str:
+    """Return who must do what before the account can have keys."""
+    page = f"{settings.BASE_URL}{reverse('admin:accounts_account_change', args=[account.pk])}"
+    known = ", ".join(Api.objects.order_by("slug").values_list("slug", flat=True)) or "none yet: manage.py import_api"
+    activate = "" if account.status == Account.Status.ACTIVE else "activates it and "
+    return (
+        f"Next: Support {activate}enables its APIs at {page}; APIs also by manage.py enable_api API {account.slug} "
+        f"(API: {known})."
+    )

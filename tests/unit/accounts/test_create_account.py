@@ -23,7 +23,11 @@ def test_makes_an_active_account_with_its_first_administrator(monkeypatch: pytes
     assert (alice.email, alice.nickname, alice.roles) == ("alice@acme.example", "Alice", ["administrator"])
     assert alice.account == Account.objects.get(slug="acme", status="active")
     assert alice.check_password(PASSWORD)
-    assert said.getvalue() == "Created the account acme (active) with alice@acme.example as Administrator.\n"
+    created, next_step = said.getvalue().splitlines()
+    assert created == "Created the account acme (active) with alice@acme.example as Administrator."
+    assert next_step.startswith("Next: Support enables its APIs at http://")
+    assert f"/admin/accounts/account/{alice.account_id}/change/" in next_step
+    assert "manage.py enable_api API acme (API: billing, cloud-pbx, lms-call-logic," in next_step
     by = Event.objects.filter(account_id=alice.account_id).values_list("name", "actor_kind", "actor").order_by("seq")
     assert list(by) == [
         ("account.created", "command", "manage.py create_account"),
@@ -35,8 +39,10 @@ def test_reads_the_password_from_standard_input(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("KEYWARD_PASSWORD", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
 
-    call_command("create_account", *ACME, "--pending", stdout=io.StringIO())
+    said = io.StringIO()
+    call_command("create_account", *ACME, "--pending", stdout=said)
 
+    assert said.getvalue().splitlines()[-1].startswith("Next: Support activates it and enables its APIs at http://")
     assert User.objects.get().check_password(PASSWORD)
     assert Account.objects.get().status == "pending"
 

@@ -36,11 +36,11 @@ def api(acme: Account) -> Api:
     return api
 
 
-def page(user: User) -> str:
+def page(user: User, url: str = "/", status: int = 200) -> str:
     client = Client()
     client.force_login(user)
-    response = client.get("/")
-    assert response.status_code == 200
+    response = client.get(url)
+    assert response.status_code == status
     return response.content.decode()
 
 
@@ -95,8 +95,49 @@ def test_who_cannot_add_keys_is_told_who_can(acme: Account, api: Api, role: Role
     assert "/keys/new/" not in text
 
 
-def test_without_an_api_there_is_nothing_to_add(alice: User) -> None:
-    assert "No API is enabled for this account yet" in page(alice)
+def steps(text: str) -> list[str]:
+    """What happens next, each step in words."""
+    listed = text.partition('<ol class="steps">')[2].partition("</ol>")[0]
+    items = re.findall(r"<li.*?</li>", listed, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", "", item).split()) for item in items]
+
+
+def test_without_an_api_what_happens_next_is_said_even_to_the_only_administrator(alice: User) -> None:
+    for url in ("/", "/keys/", "/keys/new/"):
+        text = page(alice, url)
+
+        assert "No API is enabled for this account yet" in text
+        assert steps(text) == [
+            "Support activates the account. Done.",
+            "Support enables the APIs that you need. "
+            "Enable APIs, at /admin/, Accounts, acme; or on the server, manage.py enable_api API acme.",
+            "You add API keys here.",
+        ]
+        assert "ask an administrator" not in text.lower()
+        assert "makes a Support user" in text
+
+
+def test_a_pending_account_says_what_happens_next(acme: Account, alice: User, settings: Any) -> None:
+    settings.SUPPORT_CONTACT = "help@keys.example"
+    Account.objects.filter(pk=acme.pk).update(status="pending")
+
+    for url, status in (("/", 200), ("/keys/", 200), ("/keys/new/", 403)):
+        text = page(alice, url, status)
+        assert steps(text)[0] == "Support activates the account. Activate, at /admin/, Accounts, acme."
+        assert len(steps(text)) == 3
+        assert '<a href="mailto:help@keys.example">help@keys.example</a> and name the account' in text
+        assert "ask an administrator" not in text.lower()
+    # Who adds keys is another one.
+    bob = page(a_user(acme, "Bob", Role.ACCOUNT_READER))
+    assert steps(bob)[2] == "An Administrator of the account adds API keys."
+
+
+def test_once_there_is_an_api_nothing_has_to_happen_first(acme: Account, alice: User) -> None:
+    Enablement.objects.create(account=acme, api=Api.objects.get(slug="billing"))
+    assert "What happens next" not in page(alice)
+    assert "What happens next" not in page(alice, "/keys/")
+    Account.objects.filter(pk=acme.pk).update(status="suspended")
+    assert "What happens next" not in page(alice)
 
 
 @pytest.mark.parametrize("status", ["pending", "suspended"])

@@ -132,6 +132,8 @@ WRONG = [
     ({"CACHE_URL": "carrierpigeon://"}, "CACHE_URL is not usable"),
     ({"PGBOUNCER": "yes"}, "PGBOUNCER 'yes'"),
     ({"TOKEN_PREFIX": "Acme!"}, "TOKEN_PREFIX 'Acme!'"),
+    ({"SUPPORT_CONTACT": "ask Sam"}, "SUPPORT_CONTACT 'ask Sam'"),
+    ({"SUPPORT_CONTACT": "javascript:alert(1)//@x"}, "SUPPORT_CONTACT 'javascript"),
     ({"LOG_RETENTION_DAYS": "0"}, "LOG_RETENTION_DAYS '0'"),
     ({"KEY_MAX_LIFETIME_DAYS": "forever"}, "KEY_MAX_LIFETIME_DAYS 'forever'"),
     ({"KEYWARD_DEMO_PASSWORD": "a demo password"}, "KEYWARD_DEMO_PASSWORD is set"),
