@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -22,7 +22,9 @@ from keys.containment import with_contained
 from keys.docs.abilities import Ability
 from keys.flags import needs_account_masking
 from keys.form_fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, asked, choose
+from keys.ip_lists.entries import NewList
 from keys.models import IpList, Key
+from keys.new_list_form import NEW_LIST, NewListForm, width_warnings
 from keys.terms import (
     Invalid,
     Terms,
@@ -38,7 +40,11 @@ LIFETIMES = {30: "30 days", 90: "90 days", 365: "1 year"}
 PRESELECTED_DAYS = 90
 
 # Settings that the form asks with more than the one field of their name.
-ASKED_WITH = {"modules": ("every_module", "modules"), "expiry": ("expiry", "expires_on")}
+ASKED_WITH = {
+    "modules": ("every_module", "modules"),
+    "expiry": ("expiry", "expires_on"),
+    "ip_lists": ("ip_lists", "new_list", "new_list_entries"),
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Part:
         return [str(error) for field in self.fields for error in field.errors]
 
 
-class KeyForm(forms.Form):
+class KeyForm(NewListForm):
     """The base of creating and editing. What the policy asks comes first, the rest under "More settings"."""
 
     name = forms.CharField()
@@ -85,6 +91,8 @@ class KeyForm(forms.Form):
         required=False,
         help_text="For “A date”: the key works until the end of that day, UTC.",
     )
+
+    new_list_asked: NewList | None = None
 
     def __init__(self, *args: Any, offer: Offer, key: Key | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -127,6 +135,7 @@ class KeyForm(forms.Form):
     def warnings(self) -> list[str]:
         """What is probably not meant, though it may be; call when it is valid."""
         wide = [warning for network in self.terms.networks if (warning := width_warning(network))]
+        wide += width_warnings(self.new_list_asked)
         if self.terms.mask_phone and needs_account_masking("mask_phone", self.offer.account):
             wide.append(f"{self.rules.called('mask_phone')} is not in force while the account’s phone masking is off.")
         return wide
@@ -140,7 +149,7 @@ class KeyForm(forms.Form):
         cleaned = super().clean() or {}
         wrong = set(self.errors)
         try:
-            self.terms = checked(self._terms(cleaned), self.rules, self.module_names, self.list_names)
+            self.terms = self._checked_terms(cleaned)
             if self.before:
                 check_settled(self.before, self.terms, self.rules)
             if not self.before or self.terms.expires_at != self.before.expires_at:
@@ -150,6 +159,15 @@ class KeyForm(forms.Form):
             said = {name: messages for name, messages in problem.message_dict.items() if self._place(name) not in wrong}
             self.refuse(Invalid(said))
         return cleaned
+
+    def _checked_terms(self, cleaned: dict[str, Any]) -> Terms:
+        """What was typed, with the new list among the lists while it is checked."""
+        self.new_list_asked = self.read_new_list(cleaned)
+        added = {NEW_LIST: self.new_list_asked.name} if self.new_list_asked else {}
+        typed = self._terms(cleaned)
+        typed = replace(typed, ip_lists=typed.ip_lists.union(added))
+        terms = checked(typed, self.rules, self.module_names, self.list_names | added)
+        return replace(terms, ip_lists=terms.ip_lists.difference(added))
 
     def refuse(self, problem: Invalid) -> None:
         """Show what a service or the terms say, at the field if the form has it."""

@@ -33,7 +33,10 @@ LABELS = {
 
 # Names of the form's own fields, which a policy's must not take.
 RESERVED = frozenset(
-    {"name", "owner", "every_module", "expires_on", "password", "form_token", "version", "fields", "api", *SETTINGS}
+    {
+        *("name", "owner", "every_module", "expires_on", "new_list", "new_list_entries", "was_enabled", "disable"),
+        *("password", "passkey", "form_token", "version", "fields", "api", *SETTINGS),
+    }
 )
 _MODULE_SLUG = re.compile(r"[a-z0-9-]{1,64}")
 

@@ -17,6 +17,8 @@ MOST_ENTRIES = 10_000
 # How many networks an event names; its hash is of all.
 MOST_NAMED = 100
 
+NO_ENTRIES = "Enter at least one address: a list without entries admits nobody."
+
 
 class Entry(NamedTuple):
     """An entry as a person asks for it."""
@@ -46,6 +48,14 @@ class Entry(NamedTuple):
             return False
         same = self.network.version == other.network.version
         return not (other.enabled and same and self.network.subnet_of(other.network))  # type: ignore[arg-type]
+
+
+class NewList(NamedTuple):
+    """A list as a person asks for it."""
+
+    name: str
+    entries: tuple[Entry, ...] = ()
+    description: str = ""
 
 
 def told(entries: Iterable[Entry]) -> dict[str, Any]:

@@ -16,10 +16,12 @@ from accounts.permissions import Permission
 from audit.actor import Actor
 from audit.record import record
 from keys.apis.policy import Policy
+from keys.ip_lists.entries import NewList
 from keys.models import Api, Creation, Enablement, Key
 from keys.secrets import Minted, mint
 from keys.services.admission import held, target_of
-from keys.services.granting import grant, lists_of, modules_of, put
+from keys.services.granting import grant, insert_new_list, lists_of, modules_of, put
+from keys.services.ip_lists import record_creation
 from keys.services.secret import insert_secret
 from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
 
@@ -54,9 +56,12 @@ def create(
     owner: User | None = None,
     enabled: bool = True,
     form_token: uuid.UUID | None = None,
+    new_list: NewList | None = None,
 ) -> Created:
     """Make a key with its first secret. The owner is whoever creates it, unless given; a policy whose keys are called
     by their owner's nickname wants one given, and puts that name into the terms.
+
+    `new_list` is an IP list to make with it, which the key is then restricted to.
 
     A form token makes one key, however often and however parallel it is sent. Raises Denied, AccountNotActive,
     NotConfirmed, AlreadyCreated, Invalid.
@@ -73,6 +78,9 @@ def create(
     owner = _owner(owner, account, rules, by)
     if rules.name_kind == "owner":
         terms = replace(terms, name=owner.nickname)
+    made = insert_new_list(account, new_list, by) if new_list else None
+    if made:
+        terms = replace(terms, ip_lists=terms.ip_lists | {made.pk})
     lists = lists_of(account, terms.ip_lists)
     terms = checked(terms, rules, modules, lists)
     now = timezone.now()
@@ -84,6 +92,8 @@ def create(
     grant(key, None, terms, modules)
     insert_secret(key, minted.token, rules)
     Creation.objects.create(token=form_token, key=key)
+    if made and new_list:
+        record_creation(made, new_list, by)
     asked = terms.described(lists) | {"owner": owner.nickname, "enabled": enabled}
     record("key.created", by=by, account_id=account.pk, target=target_of(key), api=api.slug, settings=asked)
     return Created(key, minted.token)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -9,9 +11,11 @@ from accounts.permissions import Permission
 from audit.actor import Actor
 from audit.record import record
 from keys.apis.policy import Policy
+from keys.ip_lists.entries import NewList
 from keys.models import Key
 from keys.services.admission import admitted, target_of
-from keys.services.granting import COLUMNS, grant, lists_of, modules_of, put
+from keys.services.granting import COLUMNS, grant, insert_new_list, lists_of, modules_of, put
+from keys.services.ip_lists import record_creation
 from keys.services.state import record_switch
 from keys.terms import Terms, changes, check_expiry, check_settled, checked, latest_expiry, longest_days, widened
 
@@ -26,9 +30,11 @@ class Stale(Exception):
 
 
 @transaction.atomic
-def edit(*, key: Key, version: int, terms: Terms, enabled: bool | None = None, by: Actor) -> Key:
+def edit(
+    *, key: Key, version: int, terms: Terms, enabled: bool | None = None, new_list: NewList | None = None, by: Actor
+) -> Key:
     """Give the key other terms, and enable or disable it if `enabled` says so. `version` is that of the key when the
-    terms were thought of.
+    terms were thought of, `new_list` an IP list to make with it and to restrict the key to.
 
     A confirmation is spent only if more is let in than before. Raises Denied, AccountNotActive, Stale, Invalid,
     NotConfirmed.
@@ -38,6 +44,9 @@ def edit(*, key: Key, version: int, terms: Terms, enabled: bool | None = None, b
         raise Stale(key, key.version - version)
     rules = Policy.read(key.api.policy)
     modules, before = modules_of(key.api_id), Terms.of(key)
+    made = insert_new_list(key.account, new_list, by) if new_list else None
+    if made:
+        terms = replace(terms, ip_lists=terms.ip_lists | {made.pk})
     lists = lists_of(key.account, before.ip_lists | terms.ip_lists)
     terms = checked(terms, rules, modules, lists)
     check_settled(before, terms, rules)
@@ -62,6 +71,8 @@ def edit(*, key: Key, version: int, terms: Terms, enabled: bool | None = None, b
     key.save(update_fields=columns)
     if changed:
         grant(key, before, terms, modules)
+        if made and new_list:
+            record_creation(made, new_list, by)
         record("key.edited", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changed)
     if switched:
         record_switch(key, by)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from accounts import policy
 from accounts.models import Account
+from accounts.permissions import Permission
+from audit.actor import Actor
 from keys.addresses import Network
 from keys.apis.words import FLAGS
+from keys.ip_lists.entries import NO_ENTRIES, NewList
 from keys.models import Address, IpList, IpListEntry, Key, KeyIpList, KeyModule, Module
-from keys.terms import Listed, Lists, Terms
+from keys.services.ip_lists import insert_list
+from keys.terms import Invalid, Listed, Lists, Terms
 
 # Columns of the key that its terms decide.
 COLUMNS = ("name", "fields", "expires_at", "all_modules", *FLAGS)
@@ -29,6 +34,19 @@ def lists_of(account: Account, wanted: Collection[int]) -> Lists:
     for entry in IpListEntry.objects.filter(ip_list__in=names, enabled=True):
         live[entry.ip_list_id].append(entry.network)
     return {pk: Listed(name, tuple(live[pk])) for pk, name in names.items()}
+
+
+def insert_new_list(account: Account, new: NewList, by: Actor) -> IpList:
+    """Insert a list for a key that is saved with it. Raise Denied, or Invalid under the names of the key's form."""
+    policy.require(by, Permission.IP_LISTS_CHANGE, account=account)
+    if not new.entries:
+        raise Invalid({"new_list_entries": NO_ENTRIES})
+    try:
+        return insert_list(account, new)
+    except Invalid as problem:
+        errors = problem.message_dict
+        names = {name: "new_list" if name == "name" else "new_list_entries" for name in errors}
+        raise Invalid({names[name]: messages for name, messages in errors.items()}) from None
 
 
 def put(key: Key, terms: Terms) -> None:

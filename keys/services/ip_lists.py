@@ -19,7 +19,7 @@ from audit.actor import Actor
 from audit.events import Target
 from audit.record import record
 from keys.addresses import shown
-from keys.ip_lists.entries import Entry, checked_entries, checked_list, told
+from keys.ip_lists.entries import Entry, NewList, checked_entries, checked_list, told
 from keys.models import IpList, IpListEntry, Key
 from keys.terms import Invalid
 
@@ -57,15 +57,9 @@ def create_list(
     """Make a list; no key uses it yet. Raises Denied, AccountNotActive, Invalid."""
     policy.require(by, Permission.IP_LISTS_CHANGE, account=account)
     account = policy.require_active(account)
-    name, description = checked_list(name, description)
-    entries = checked_entries(entries)
-    ip_list = IpList(account=account, name=name, description=description)
-    _save(ip_list, force_insert=True)
-    _insert(ip_list, entries)
-    settings = {"name": name, "description": description}
-    record(
-        "ip_list.created", by=by, account_id=account.pk, target=target_of(ip_list), settings=settings, **told(entries)
-    )
+    new = NewList(name, tuple(entries), description)
+    ip_list = insert_list(account, new)
+    record_creation(ip_list, new, by)
     return ip_list
 
 
@@ -188,6 +182,22 @@ def delete_lists(*, account: Account, lists: Collection[int], by: Actor) -> int:
         row.delete()
         record("ip_list.deleted", by=by, account_id=account.pk, target=target, **entries)
     return len(rows)
+
+
+def insert_list(account: Account, new: NewList) -> IpList:
+    """Insert the list and its entries without an event: `record_creation` writes it. Raise Invalid."""
+    name, description = checked_list(new.name, new.description)
+    entries = checked_entries(new.entries)
+    ip_list = IpList(account=account, name=name, description=description)
+    _save(ip_list, force_insert=True)
+    _insert(ip_list, entries)
+    return ip_list
+
+
+def record_creation(ip_list: IpList, new: NewList, by: Actor) -> None:
+    settings = {"name": ip_list.name, "description": ip_list.description}
+    account_id, entries = ip_list.account_id, told(checked_entries(new.entries))
+    record("ip_list.created", by=by, account_id=account_id, target=target_of(ip_list), settings=settings, **entries)
 
 
 def keys_using(ip_list: IpList) -> QuerySet[Key]:

@@ -49,6 +49,7 @@ def key_new(request: SignedIn) -> HttpResponse:
                 owner=form.owner,
                 enabled=form.cleaned_data["enabled"],
                 form_token=form.cleaned_data["form_token"],
+                new_list=form.new_list_asked,
                 by=by,
             )
             context |= {"key": new.key, "credential": shown(new.key, rules, new.token), "warnings": form.warnings}

@@ -35,7 +35,8 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
             if by:
                 with gone_is_not_found():
                     version, enabled = form.cleaned_data["version"], form.enabled_now
-                    edit(key=key, version=version, terms=form.terms, enabled=enabled, by=by)
+                    new_list = form.new_list_asked
+                    edit(key=key, version=version, terms=form.terms, enabled=enabled, new_list=new_list, by=by)
                 messages.success(request, f"{form.terms.name} is {SAVED[enabled]}")
                 for warning in form.warnings:
                     messages.warning(request, warning)

@@ -99,3 +99,29 @@ def test_an_api_user_is_disabled_and_enabled_in_its_edit_form(
     panel.get_by_label("Your password").fill(PASSWORD)
     panel.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("dialer is saved and enabled.")).to_be_visible()
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_list_is_made_in_place_where_there_is_none(
+    page: Page, plain_page: Page, live_server: Any, alice: User, sign_in: SignIn, scripted: bool
+) -> None:
+    page = page if scripted else plain_page
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/new/?api=textpeak")
+    expect(page.get_by_text("The account has no IP lists yet.")).to_be_visible()
+    page.get_by_text("Create an IP list").click()
+    page.get_by_label("API key name").fill("SMS robot")
+    page.get_by_label("List name").fill("Office")
+    entries = page.get_by_role("textbox", name="List entries")
+    if scripted:
+        entries.fill("1.1.1.1/24")
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_text("Did you mean 1.1.1.0/24 or 1.1.1.1?")).to_be_visible()
+        entries.fill("1.1.1.0/24")
+        assert_accessible(page)
+    else:
+        entries.fill("1.1.1.0/24")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("restricted to the new IP list Office")).to_be_visible()
+    assert [each.name for each in Key.objects.get().ip_lists.all()] == ["Office"]

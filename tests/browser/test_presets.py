@@ -69,7 +69,7 @@ def _billing(form: Locator) -> None:
 
 
 def _sip(form: Locator) -> None:
-    form.get_by_label("Name").fill("Robot")
+    form.get_by_label("Name", exact=True).fill("Robot")
     form.get_by_label("Expiration").select_option(label="1 year")
     _some_modules(form, "Account Reader")
 
@@ -130,7 +130,7 @@ PRESETS = {
         says=["can't be extended", "can't be changed"],
         fill=_sip,
         settled=["Account Reader"],
-        edit=lambda form: form.get_by_label("Name").fill("Autodialer"),
+        edit=lambda form: form.get_by_label("Name", exact=True).fill("Autodialer"),
         edited={"name": "Autodialer", "all_modules": False},
         name="Autodialer",
         revealable=False,

@@ -32,14 +32,14 @@ MAIN = {
     "sip-caller": ["Name*", "Expiration*", "Expires on*", "Roles*", "Roles of this key*"],
     "lms-call-logic": ["Nickname*", "Categories*", "Categories of this key*", "Allow to download call recordings"],
     "lynx": ["Nickname*", "Categories*", "Categories of this key*"],
-    "textpeak": ["API key name*", "IP ACL"],
+    "textpeak": ["API key name*", "IP ACL", "List name", "List entries"],
 }
 MORE = {
-    "cloud-pbx": ["IP lists", "Modules", "Expiration"],
-    "billing": ["IP lists", "Modules", "Expiration", "Enabled"],
-    "sip-caller": ["IP ACL", "IP lists", "Enabled"],
-    "lms-call-logic": ["IP ACL", "IP lists", "Expiration", "Enabled"],
-    "lynx": ["IP ACL", "IP lists", "Expiration", "Enabled"],
+    "cloud-pbx": ["IP lists", "List name", "List entries", "Modules", "Expiration"],
+    "billing": ["IP lists", "List name", "List entries", "Modules", "Expiration", "Enabled"],
+    "sip-caller": ["IP ACL", "IP lists", "List name", "List entries", "Enabled"],
+    "lms-call-logic": ["IP ACL", "IP lists", "List name", "List entries", "Expiration", "Enabled"],
+    "lynx": ["IP ACL", "IP lists", "List name", "List entries", "Expiration", "Enabled"],
     "textpeak": ["Own addresses", "Modules", "Expiration", "Enabled"],
 }
 
@@ -237,6 +237,70 @@ def test_what_was_asked_for_is_the_keys(client: Client, alice: User):
     assert (robot.enabled, robot.mask_phone, robot.hlr_lookup, robot.username) == (False, True, True, "dialer")
     assert (called.owner, called.name, called.recordings, set(called.ip_lists.all())) == (bob, "Bob", True, {office})
     assert Terms.of(called).modules == {"detailed-reports"}
+
+
+# A list that is made with the key
+
+
+@pytest.mark.parametrize("slug", ["textpeak", "cloud-pbx"])
+def test_a_list_is_made_with_the_key_that_it_restricts(client: Client, alice: User, slug: str):
+    data = filled(slug, alice, addresses="", new_list="Branch", new_list_entries="198.51.100.0/24, 2001:db8::1")
+    page = text(client.post(new(slug), data))
+
+    assert "The key is restricted to the new IP list Branch." in page
+    key, branch = Key.objects.get(), IpList.objects.get(name="Branch")
+    assert (list(key.ip_lists.all()), Terms.of(key).networks) == ([branch], ())
+    assert sorted(map(str, branch.entries.values_list("network", flat=True))) == ["198.51.100.0/24", "2001:db8::1/128"]
+    [made], [created] = events("ip_list.created"), events("key.created")
+    assert (made.target_id, made.seq + 1) == (str(branch.pk), created.seq)
+    assert '"ip_lists":["Branch"]' in created.body.replace(" ", "")
+    assert client.post(new(slug), data).status_code == 409
+    assert IpList.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "field", "said"),
+    [
+        ("Branch", "", "new_list_entries", "a list without entries admits nobody"),
+        ("", "198.51.100.1", "new_list", "Give the list a name."),
+        ("Office", "198.51.100.1", "new_list", "There is a list called Office already."),
+        ("Branch", "1.1.1.1/24", "new_list_entries", "Did you mean 1.1.1.0/24 or 1.1.1.1?"),
+        ("x" * 201, "198.51.100.1", "new_list", "201 characters long"),
+    ],
+)
+def test_a_list_that_cannot_be_made_makes_no_key(
+    client: Client, alice: User, name: str, entries: str, field: str, said: str
+):
+    response = client.post(new("textpeak"), filled("textpeak", alice, new_list=name, new_list_entries=entries))
+
+    assert response.status_code == 422
+    assert said in str(response.context["form"].errors[field])
+    assert '<details class="inset" open>' in text(response)
+    assert (Key.objects.count(), IpList.objects.count(), events("ip_list.created")) == (0, 1, [])
+
+
+def test_a_key_is_restricted_to_a_list_that_is_made_by_its_edit_form(client: Client, alice: User):
+    key = a_key_of("textpeak", alice).key
+    saved = client.post(url("edit", key), edited(key, new_list="Branch", new_list_entries="198.51.100.1"))
+    assert saved.status_code == 302
+    assert [each.name for each in Key.objects.get().ip_lists.all()] == ["Branch"]
+    [made], [change] = events("ip_list.created"), events("key.edited")
+    assert made.seq + 1 == change.seq
+    # Another list lets more in than the first alone.
+    key.refresh_from_db()
+    more = edited(key, new_list="Other", new_list_entries="192.0.2.1")
+    assert client.post(url("edit", key), more).status_code == 422
+    assert (IpList.objects.count(), len(events("ip_list.created"))) == (2, 1)
+    assert client.post(url("edit", key), more | {"password": PASSWORD}).status_code == 302
+    assert Key.objects.get().ip_lists.count() == 2
+
+
+def test_a_list_made_by_hand_for_a_settled_key_is_refused(client: Client, alice: User):
+    key = a_key_of("sip-caller", alice).key
+    more = edited(key, new_list="Branch", new_list_entries="198.51.100.1", password=PASSWORD)
+
+    assert client.post(url("edit", key), more).status_code == 422
+    assert (IpList.objects.count(), Key.objects.get().ip_lists.count()) == (1, 0)
 
 
 @pytest.mark.parametrize("slug", ["sip-caller", "lms-call-logic", "lynx"])
