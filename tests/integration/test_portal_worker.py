@@ -7,8 +7,6 @@ import http.client
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -16,25 +14,15 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from config import limits
+from tests.echoing import serve
 
 GOOD = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    command = [sys.executable, "-m", "gunicorn", "-k", "config.portal_worker.PortalWorker", "--threads", "4"]
-    command += ["--keep-alive", "15", "-b", "127.0.0.1:0", "tests.echoing:application"]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONWARNINGS": ""})
-    assert server.stderr is not None
-    try:
-        found = next(
-            found for line in server.stderr if (found := re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", line))
-        )
-        yield int(found[1])
-    finally:
-        server.terminate()
-        server.stderr.close()
-        server.wait(30)
+    with serve() as port:
+        yield port
 
 
 def connected(port: int) -> socket.socket:
