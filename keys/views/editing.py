@@ -18,6 +18,7 @@ from keys.apis.policy import Policy
 from keys.forms import EditForm
 from keys.models import Key
 from keys.services import Invalid, Stale, edit
+from keys.views.losses import settle_losses
 from keys.views.pages import behind, confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
 
 SAVED = {None: "saved.", True: "saved and enabled.", False: "saved and disabled: calls with it are refused."}
@@ -29,6 +30,14 @@ ASK = "This lets more in than before, so it needs your password."
 def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = _form(request, posted(request), key)
+    context: dict[str, Any] = {"key": key}
+    title = f"Edit {key.name}"
+    if form.is_valid():
+        form, losses, accepts = settle_losses(request.POST, form, lambda data: _form(request, data, key))
+        context |= {"losses": losses, "accepts": accepts}
+        if losses:
+            context |= {"form": form, "calls": calls_lately(key) if form.disables else 0}
+            return dialog(request, "edit", title, context, 409)
     if form.is_valid():
         by = confirmed(request, form) if form.was_given else request.actor
         try:
@@ -48,8 +57,8 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
         except Invalid as problem:
             form.refuse(problem)
     ask = form.fields["password"].required = "password" in form.errors
-    context = {"key": key, "form": form, "ask": ask, "calls": calls_lately(key) if form.disables else 0}
-    return dialog(request, "edit", f"Edit {key.name}", context, status_of(request))
+    context |= {"form": form, "ask": ask, "calls": calls_lately(key) if form.disables else 0}
+    return dialog(request, "edit", title, context, status_of(request))
 
 
 def _form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm:
