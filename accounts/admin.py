@@ -28,6 +28,7 @@ from accounts.selectors import people_of, session_count
 from accounts.services import LastAdministrator, OwnUser
 from audit.actor import Actor
 from keys.models import Key
+from keys.services import deactivate_owner
 
 MOST_KEYS = 10_000
 
@@ -126,7 +127,7 @@ class Deactivate(Button):
         yield "An Administrator of the account can give the keys to someone else, or let the user in again."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
-        services.deactivate_user(user=row, by=by)
+        deactivate_owner(user=row, by=by)
         return f"{row.email} is deactivated."
 
     def refused(self, problem: Exception) -> str:

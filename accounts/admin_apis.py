@@ -11,7 +11,9 @@ from django.forms import Form
 from accounts.admin_base import Button
 from accounts.forms import ConfirmForm
 from accounts.models import Account, User
+from accounts.services import of_account
 from audit.actor import Actor
+from audit.events import Target
 from keys import apis
 from keys.models import Api
 
@@ -35,10 +37,10 @@ class EnableApisForm(ConfirmForm):
         super().__init__(data)
         self.fields["apis"].queryset = not_enabled_for(account)  # type: ignore[attr-defined]
 
-    def ask(self, user: User, action: str, target: str) -> None:
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
         """The consent is to these APIs for this account."""
         chosen = self["apis"].data or ()
-        super().ask(user, action, apis.enabling(target, chosen))
+        super().ask(user, action, apis.enabling(target, chosen), about)
 
 
 class EnableApis(Button):
@@ -51,6 +53,9 @@ class EnableApis(Button):
 
     def make_form(self, row: Account, data: Any) -> Form:
         return EnableApisForm(data, account=row)
+
+    def about(self, row: Account) -> Target:
+        return of_account(row)
 
     def target(self, row: Account) -> str:
         """The form adds the APIs."""

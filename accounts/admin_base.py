@@ -36,6 +36,7 @@ from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
 from accounts.policy import AccountNotActive
 from audit.actor import Actor
+from audit.events import Target
 
 # A list leads no further than this: whoever looks for something narrows it. Nothing counts more rows than this.
 LONGEST_LIST = 1_000
@@ -110,6 +111,10 @@ class Button:
     def target(self, row: Any) -> str:
         """What the confirmation is bound to."""
         return str(row.pk)
+
+    def about(self, row: Any) -> Target:
+        """The object that a wrong confirmation is recorded on."""
+        raise NotImplementedError
 
     def effects(self, row: Any) -> Iterable[str]:
         """Sentences for the page: what happens on Yes, and to whom."""
@@ -238,7 +243,7 @@ def confirmed_action(admin: SupportAdmin, request: SignedIn, button: Button, row
     """The page that says what the button does; on its POST, the service, a message, and back."""
     form = button.make_form(row, request.POST if request.method == "POST" else None)
     if isinstance(form, ConfirmForm):
-        form.ask(request.user, button.confirms, button.target(row))
+        form.ask(request.user, button.confirms, button.target(row), button.about(row))
         # Its passkey needs a script of the portal's pages.
         form.has_passkey = False
     if form.is_bound and form.is_valid():

@@ -57,13 +57,22 @@ class NoFactor(ConfirmationRefused):
 
 
 def confirm(
-    user: User, given: str = "", *, passkey: str = "", action: str, target: str, by: Actor, password_only: bool = False
+    user: User,
+    given: str = "",
+    *,
+    passkey: str = "",
+    action: str,
+    target: str,
+    about: Target | None = None,
+    by: Actor,
+    password_only: bool = False,
 ) -> Confirmation:
     """Check what was given and return consent to `action` on `target`, good for one use.
 
     `given` is the password or a TOTP code; `passkey` a browser's answer to accounts.passkeys.request_options for this
-    very action and target. `by` is the request's actor, so that a refusal is recorded with its address. Must not run
-    inside the caller's transaction: a rollback would forget the try (RuntimeError).
+    very action and target. A refusal is recorded on `about`, the object that the action is on (else the person), with
+    the address of `by`, the request's actor. Must not run inside the caller's transaction: a rollback would forget the
+    try (RuntimeError).
     """
     user = User.objects.get(pk=user.pk)
     has = frozenset() if password_only else factors.second_factors(user)
@@ -80,7 +89,7 @@ def confirm(
         words = "That is neither your password nor an unused code of your authenticator app."
     else:
         words = "That is not your password."
-    _refuse(user, booked, action=action, by=by, words=words)
+    _refuse(user, booked, action=action, about=about or Target("user", str(user.pk), user.email), by=by, words=words)
 
 
 def _method(
@@ -115,17 +124,16 @@ def _forgive(user: User, booked: datetime) -> None:
         cursor.execute(_FORGIVE, {"user": user.pk, "booked": booked})
 
 
-def _refuse(user: User, booked: datetime, *, action: str, by: Actor, words: str) -> NoReturn:
-    target = Target("user", str(user.pk), user.email)
+def _refuse(user: User, booked: datetime, *, action: str, about: Target, by: Actor, words: str) -> NoReturn:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, {"user": user.pk, "booked": booked, "limit": LIMIT, "lock": LOCK})
             left, until = cursor.fetchone()
         if until is None:
-            record("confirmation.failed", by=by, account_id=user.account_id, target=target, action=action)
+            record("confirmation.failed", by=by, account_id=user.account_id, target=about, action=action)
         else:
             moment = until.isoformat(timespec="seconds")
-            record("confirmation.locked", by=by, account_id=user.account_id, target=target, action=action, until=moment)
+            record("confirmation.locked", by=by, account_id=user.account_id, target=about, action=action, until=moment)
     if until is not None:
         raise Locked(until)
     raise WrongPassword(left, words)

@@ -11,6 +11,7 @@ from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, co
 from accounts.factors import Type, second_factors
 from accounts.models import User
 from audit.actor import Actor
+from audit.events import Target
 
 
 class SignInForm(LoginForm):
@@ -62,12 +63,14 @@ class ConfirmForm(forms.Form):
     passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
 
     action = target = ""
+    about: Target
     has_passkey = False
     password_only = False
 
-    def ask(self, user: User, action: str, target: str) -> None:
-        """Before the form is read: whose consent to what."""
-        self.action, self.target = action, target
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+        """Before the form is read: whose consent to what. `target` is what services bind it to; `about` is the object
+        that the trail names when the confirmation is wrong."""
+        self.action, self.target, self.about = action, target, about
         has = second_factors(user)
         self.has_passkey = Type.WEBAUTHN in has
         if Type.TOTP in has:
@@ -90,6 +93,7 @@ class ConfirmForm(forms.Form):
                 passkey=passkey,
                 action=self.action,
                 target=self.target,
+                about=self.about,
                 by=by,
                 password_only=self.password_only,
             )
@@ -119,9 +123,9 @@ class NewPasswordForm(ConfirmForm):
     )
     field_order = ("password", "new_password")
 
-    def ask(self, user: User, action: str, target: str) -> None:
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
         """The password itself, nothing in its place."""
-        self.action, self.target = action, target
+        self.action, self.target, self.about = action, target, about
         self.fields["password"].label = "Current password"
 
     password_only = True

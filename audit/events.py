@@ -56,8 +56,9 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("user.sign_in_failed", "A sign-in as {email} failed", "email"),
         _event("user.signed_out", "{actor} signed out"),
         _event("user.created", "{actor} created the user {target}", "roles"),
-        _event("user.deactivated", "{actor} deactivated {target}"),
-        _event("user.reactivated", "{actor} reactivated {target}"),
+        # `keys` names the first hundred of the keys that stopped with their owner, or work again; `count` is of all.
+        _event("user.deactivated", "{actor} deactivated {target}", "keys", "count"),
+        _event("user.reactivated", "{actor} reactivated {target}", "keys", "count"),
         _event("user.roles_changed", "{actor} changed the roles of {target}", "changes"),
         _event("user.sessions_ended", "{actor} ended every session of {target}"),
         _event("user.invited", "{actor} invited {target}", "roles"),
@@ -77,9 +78,14 @@ CATALOGUE: dict[str, EventType] = dict(
         _event(
             "limit.held", "{refused} tries of {limit} by {key} were refused over the limit", "limit", "key", "refused"
         ),
-        # Confirmations. `action` is one of the names services ask for, such as key.reveal; `until` an ISO time.
-        _event("confirmation.failed", "{actor} gave a wrong confirmation for {action}", "action"),
-        _event("confirmation.locked", "Confirmations by {actor} are locked until {until}", "action", "until"),
+        # Confirmations. The target is the object of the action: a key, a user, a list; what a new one is to belong to.
+        # `action` is one of the names services ask for, such as key.reveal; `until` an ISO time.
+        _event("confirmation.failed", "{actor} gave a wrong confirmation for {action} of {target}", "action"),
+        _event(
+            "confirmation.locked",
+            "Confirmations by {actor} are locked until {until}, after a wrong one for {action} of {target}",
+            *("action", "until"),
+        ),
         # Accounts.
         _event("account.created", "{actor} created the account {target}", "status"),
         _event("account.status_changed", "{actor} changed the status of {target}", "changes"),
@@ -98,6 +104,9 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("key.enabled", "{actor} enabled {target}", "api"),
         _event("key.disabled", "{actor} disabled {target}", "api"),
         _event("key.deleted", "{actor} deleted {target}", "api"),
+        # Each key that worked has one beside its owner's user.deactivated or user.reactivated.
+        _event("key.owner_deactivated", "{actor} stopped {target} by deactivating its owner {owner}", "api", "owner"),
+        _event("key.owner_reactivated", "{actor} let {target} work again with its owner {owner}", "api", "owner"),
         _event("key.reassigned", "{actor} gave {target} to another owner", "api", "changes"),
         # `overlap` is how long the old secret goes on; `ends_on_use`, whether the new one's first use ends it early.
         _event(

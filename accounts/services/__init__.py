@@ -8,7 +8,7 @@ other.
 from __future__ import annotations
 
 from accounts.services.accounts import create_account, set_account_status
-from accounts.services.admission import Invalid, LastAdministrator, lines_of
+from accounts.services.admission import Invalid, LastAdministrator, lines_of, of_account, of_user
 from accounts.services.factors import (
     AlreadyThere,
     NeededFactor,
@@ -56,6 +56,8 @@ __all__ = [
     "grant_support",
     "invite",
     "lines_of",
+    "of_account",
+    "of_user",
     "open_invitation",
     "reactivate_user",
     "remove_factor",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -13,7 +15,10 @@ from accounts.permissions import ACCOUNT_ROLES, Permission, Role
 from accounts.services.admission import Invalid, admitted, keep_an_administrator, line, locked, of_user, validate
 from accounts.services.sessions import drop_sessions
 from audit.actor import Actor
+from audit.events import Target
 from audit.record import record
+
+MAX_NAMED = 100
 
 
 class OwnUser(Exception):
@@ -65,10 +70,11 @@ def known_roles(account: Account | None, roles: Iterable[str]) -> list[str]:
 
 
 @transaction.atomic
-def deactivate_user(*, user: User, by: Actor) -> User:
-    """Sign-in ends, and every session with it; keys the user owns are refused from the commit on.
+def deactivate_user(*, user: User, keys: Collection[Target] = (), by: Actor) -> User:
+    """End sign-in and every session; keys the user owns are refused from the commit on. `keys` are those that worked:
+    keys.services.deactivate_owner finds them, and everything but tests goes through it.
 
-    Raises Denied, AccountNotActive, OwnUser, LastAdministrator.
+    Raise Denied, AccountNotActive, OwnUser, LastAdministrator.
     """
     admitted(user.account, Permission.USERS_DEACTIVATE, by)
     user = locked(user)
@@ -80,17 +86,23 @@ def deactivate_user(*, user: User, by: Actor) -> User:
     user.is_active = False
     drop_sessions(user)
     user.save(update_fields=["is_active", "sessions_ended"])
-    record("user.deactivated", by=by, account_id=user.account_id, target=of_user(user))
+    record("user.deactivated", by=by, account_id=user.account_id, target=of_user(user), **_named(keys))
     return user
 
 
 @transaction.atomic
-def reactivate_user(*, user: User, by: Actor) -> User:
+def reactivate_user(*, user: User, keys: Collection[Target] = (), by: Actor) -> User:
+    """As `deactivate_user`, the other way round, by way of keys.services.reactivate_owner."""
     admitted(user.account, Permission.USERS_CHANGE, by)
     user = locked(user)
     if user.is_active:
         return user
     user.is_active = True
     user.save(update_fields=["is_active"])
-    record("user.reactivated", by=by, account_id=user.account_id, target=of_user(user))
+    record("user.reactivated", by=by, account_id=user.account_id, target=of_user(user), **_named(keys))
     return user
+
+
+def _named(keys: Collection[Target]) -> dict[str, Any]:
+    names = [f"{key.label} ({key.id})" for key in islice(keys, MAX_NAMED)]
+    return {"keys": names, "count": len(keys)}

@@ -31,7 +31,7 @@ def user_invite(request: SignedIn) -> HttpResponse:
     account = account_to_change(request)
     form = InviteForm(posted(request))
     token = str(form["form_token"].value())
-    form.ask(request.user, "user.invite", token)
+    form.ask(request.user, "user.invite", token, services.of_account(account))
     by = form.confirmed(request.user, request.actor) if form.is_valid() else None
     if by and not _within_limits(request, form.cleaned_data["email"]):
         form.add_error("email", TOO_MANY)

@@ -12,12 +12,12 @@ from accounts.models import Account, User
 from accounts.permissions import Permission
 from accounts.policy import require_active
 from accounts.selectors import people_of
-from accounts.services import Invalid, LastAdministrator, OwnUser
+from accounts.services import Invalid, LastAdministrator, OwnUser, of_user
 from accounts.user_forms import DeactivateForm, HandOverForm, RolesForm
 from accounts.views.pages import account_to_change, dialog, found_to_change, own_account, posted, status_of
 from accounts.views.people import back_to
 from audit.actor import NotConfirmed
-from keys.services import hand_over, hand_over_and_deactivate
+from keys.services import deactivate_owner, hand_over, hand_over_and_deactivate, reactivate_owner
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 ASK = "This grants a role, so it needs your confirmation."
@@ -29,7 +29,7 @@ OWN = "You cannot deactivate yourself: there must be someone left to undo it."
 def user_roles(request: SignedIn, pk: int) -> HttpResponse:
     user = found_to_change(request, pk)
     form = RolesForm(posted(request), initial={"roles": user.roles})
-    form.ask(request.user, "user.roles", str(user.pk))
+    form.ask(request.user, "user.roles", str(user.pk), of_user(user))
     if form.is_valid():
         by = form.confirmed(request.user, request.actor) if form.was_given else request.actor
         try:
@@ -70,7 +70,7 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
                         request, pk, f"{user.nickname} is deactivated. {form.chosen.nickname} has their keys."
                     )
             elif request.method == "POST":
-                services.deactivate_user(user=user, by=request.actor)
+                deactivate_owner(user=user, by=request.actor)
                 return back_to(request, pk, f"{user.nickname} is deactivated, and signed out everywhere.")
         except (LastAdministrator, OwnUser) as refused:
             said = OWN if isinstance(refused, OwnUser) else str(refused)
@@ -95,7 +95,7 @@ def user_hand_over(request: SignedIn, pk: int) -> HttpResponse:
     user = found_to_change(request, pk)
     require_active(own_account(request))
     form = HandOverForm(posted(request), heirs=_heirs(user))
-    form.ask(request.user, "keys.hand_over", str(user.pk))
+    form.ask(request.user, "keys.hand_over", str(user.pk), of_user(user))
     by = form.confirmed(request.user, request.actor) if form.is_valid() else None
     try:
         if by:
@@ -118,7 +118,7 @@ def user_reactivate(request: SignedIn, pk: int) -> HttpResponse:
     user = found_to_change(request, pk)
     if request.method != "POST":
         return dialog(request, "user_reactivate", f"Reactivate {user.nickname}", {"person": user})
-    services.reactivate_user(user=user, by=request.actor)
+    reactivate_owner(user=user, by=request.actor)
     return back_to(request, pk, f"{user.nickname} is active and can sign in.")
 
 
@@ -138,7 +138,7 @@ def _deactivation(request: SignedIn, user: User) -> DeactivateForm | None:
         return None
     active = account_to_change(request).status == Account.Status.ACTIVE
     form = DeactivateForm(posted(request), heirs=_heirs(user) if active else ())
-    form.ask(request.user, "keys.hand_over", str(user.pk))
+    form.ask(request.user, "keys.hand_over", str(user.pk), of_user(user))
     return form
 
 

@@ -50,7 +50,7 @@ def profile(request: SignedIn) -> HttpResponse:
 @_methods
 def password(request: SignedIn) -> HttpResponse:
     form = NewPasswordForm(_posted(request))
-    form.ask(request.user, "password.change", str(request.user.pk))
+    form.ask(request.user, "password.change", str(request.user.pk), services.of_user(request.user))
     if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
         try:
             user = services.change_password(user=request.user, password=form.cleaned_data["new_password"], by=by)
@@ -83,7 +83,7 @@ def totp(request: SignedIn) -> HttpResponse:
         # The first look, or a form that lay for longer than an hour.
         secret = generate_totp_secret()
         form = TotpForm(initial={"seed": signing.dumps([user.pk, secret], salt=SEED)})
-    form.ask(user, "factor.add", "totp")
+    form.ask(user, "factor.add", "totp", services.of_user(user))
     if form.is_valid():
         step = factors.matching_step(secret, form.cleaned_data["code"])
         if step is None:
@@ -104,7 +104,7 @@ def totp(request: SignedIn) -> HttpResponse:
 def new_passkey(request: SignedIn) -> HttpResponse:
     user = request.user
     form = PasskeyForm(_posted(request))
-    form.ask(user, "factor.add", "passkey")
+    form.ask(user, "factor.add", "passkey", services.of_user(user))
     if form.is_valid():
         by = form.confirmed(user, request.actor)
         credential = passkeys.registered(user, form.cleaned_data["credential"]) if by else None
@@ -123,7 +123,7 @@ def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
     if row is None:
         raise Http404("There is no such second factor.")
     form = ConfirmForm(_posted(request))
-    form.ask(request.user, "factor.remove", str(row.pk))
+    form.ask(request.user, "factor.remove", str(row.pk), services.of_user(request.user))
     if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
         try:
             sessions.renew(request, services.remove_factor(user=request.user, factor=row.pk, by=by))
@@ -145,7 +145,7 @@ def recovery_codes(request: SignedIn) -> HttpResponse:
         messages.info(request, "Recovery codes are for those who have a second factor. Add one first.")
         return redirect("profile")
     form = ConfirmForm(_posted(request))
-    form.ask(request.user, "recovery_codes.replace", str(request.user.pk))
+    form.ask(request.user, "recovery_codes.replace", str(request.user.pk), services.of_user(request.user))
     if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
         return _with_codes(request, *services.replace_recovery_codes(user=request.user, by=by))
     return _asked(request, "new_codes", {"form": form})

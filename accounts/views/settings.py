@@ -11,7 +11,7 @@ from accounts.access import SignedIn, needs
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import Denied, has
-from accounts.services import Invalid, change_settings
+from accounts.services import Invalid, change_settings, of_account
 from accounts.settings_form import SettingsForm, preview
 from accounts.views.pages import account_to_change, answer, may_change, own_account, posted, status_of
 from audit.actor import NotConfirmed
@@ -51,7 +51,7 @@ def settings_preview(request: SignedIn) -> HttpResponse:
 
 def _form(request: SignedIn, account: Account) -> SettingsForm:
     form = SettingsForm(posted(request), account=account)
-    form.ask(request.user, "settings.unmask", account.slug)
+    form.ask(request.user, "settings.unmask", account.slug, of_account(account))
     return form
 
 

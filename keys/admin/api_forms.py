@@ -12,6 +12,7 @@ from django.utils.text import slugify
 from accounts.admin_exports import AccountField
 from accounts.forms import ConfirmForm
 from accounts.models import User
+from audit.events import Target
 from keys.admin.upload import Upload
 from keys.apis import reading
 from keys.apis.description import Description
@@ -89,7 +90,8 @@ class ConfirmUploadForm(ConfirmForm):
     shown = forms.CharField(widget=forms.HiddenInput)
 
     def asks(self, user: User, upload: Upload) -> None:
-        self.ask(user, "api.change" if upload.seen else "api.add", upload.slug)
+        about = Target("api", upload.slug, upload.description.name)
+        self.ask(user, "api.change" if upload.seen else "api.add", upload.slug, about)
         # Its passkey needs a script of the portal's pages.
         self.has_passkey = False
 
@@ -98,10 +100,10 @@ class EnableForm(ConfirmForm):
     account = AccountField()
     field_order = ("account", "password", "passkey")
 
-    def ask(self, user: User, action: str, target: str) -> None:
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
         """The consent is to this API for this account."""
         account = str(self.data.get(self.add_prefix("account"), "")).strip().lower()
-        super().ask(user, action, f"{account}/{target}")
+        super().ask(user, action, f"{account}/{target}", about)
 
 
 def _parsed(file: UploadedFile | None) -> Any:

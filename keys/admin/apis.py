@@ -22,6 +22,7 @@ from accounts.admin_base import Button, SupportAdmin, in_words
 from accounts.admin_exports import form_page
 from accounts.models import Account
 from audit.actor import Actor
+from audit.events import Target
 from keys import apis
 from keys.admin.api_forms import ConfirmUploadForm, EnableForm, NewApiForm, UploadForm
 from keys.admin.upload import Upload
@@ -37,6 +38,9 @@ class Enable(Button):
     label = "Enable for an account"
     form = EnableForm
     confirms = "api.enable"
+
+    def about(self, row: Api) -> Target:
+        return Target("api", row.slug, row.name)
 
     def target(self, row: Api) -> str:
         """The form puts the account before it."""

@@ -135,7 +135,7 @@ class IpListAdmin(SupportAdmin):
     def _asking(self, request: SignedIn, row: Any, seen: Preview, **given: Any) -> ImportForm:
         """Support's own confirmation, always; and what is out of the ordinary must be meant."""
         form = ImportForm(**given)
-        form.ask(request.user, WIDEN, str(row.pk))
+        form.ask(request.user, WIDEN, str(row.pk), services.target_of(row))
         # Its passkey needs a script of the portal's pages.
         form.has_passkey = False
         form.fields["password"].required = True

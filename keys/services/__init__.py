@@ -6,11 +6,18 @@ event, last.
 
 from __future__ import annotations
 
+from keys.services.admission import target_of
 from keys.services.bulk import TooMany, disable_many
 from keys.services.creation import AlreadyCreated, Created, create
 from keys.services.editing import Stale, edit
 from keys.services.finding import find
-from keys.services.ownership import hand_over, hand_over_and_deactivate, reassign
+from keys.services.ownership import (
+    deactivate_owner,
+    hand_over,
+    hand_over_and_deactivate,
+    reactivate_owner,
+    reassign,
+)
 from keys.services.revealing import NotRevealable, Unreadable, reveal
 from keys.services.rotation import AlreadyChanged, Changed, NoOverlap, Overlap, change, end_overlap, extend_overlap
 from keys.services.state import delete, disable, enable
@@ -30,6 +37,7 @@ __all__ = [
     "Unreadable",
     "change",
     "create",
+    "deactivate_owner",
     "delete",
     "disable",
     "disable_many",
@@ -40,6 +48,8 @@ __all__ = [
     "find",
     "hand_over",
     "hand_over_and_deactivate",
+    "reactivate_owner",
     "reassign",
     "reveal",
+    "target_of",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from accounts import policy
 from accounts.models import Account, User
 from accounts.permissions import Permission
-from accounts.services import deactivate_user
+from accounts.services import deactivate_user, reactivate_user
 from audit.actor import Actor
 from audit.record import record
 from keys.apis.policy import Policy
@@ -54,8 +58,44 @@ def hand_over_and_deactivate(*, user: User, heir: User, by: Actor) -> int:
     # The account's lock first, in the strength that deactivating takes: two who held it shared could not go on.
     Account.objects.select_for_update(no_key=True).get(pk=_account_of(user).pk)
     count = hand_over(user=user, heir=heir, by=by)
-    deactivate_user(user=user, by=by)
+    deactivate_owner(user=user, by=by)
     return count
+
+
+@transaction.atomic
+def deactivate_owner(*, user: User, by: Actor) -> User:
+    """Deactivate the user, and say so in the trail of each key of theirs that worked until then. Raise what
+    accounts.services.deactivate_user raises."""
+    return _switch(user, deactivate_user, "key.owner_deactivated", by)
+
+
+@transaction.atomic
+def reactivate_owner(*, user: User, by: Actor) -> User:
+    """The other way round, for each key that works from now on."""
+    return _switch(user, reactivate_user, "key.owner_reactivated", by)
+
+
+def _switch(user: User, service: Callable[..., User], event: str, by: Actor) -> User:
+    keys = _working(user) if (service is deactivate_user) == _is_active(user) else []
+    user = service(user=user, keys=[target_of(key) for key in keys], by=by)
+    for key in keys:
+        told = {"api": key.api.slug, "owner": user.nickname}
+        record(event, by=by, account_id=key.account_id, target=target_of(key), **told)
+    return user
+
+
+def _is_active(user: User) -> bool:
+    """Return whether the user is active; under the account's lock, as strong as deactivating takes it, it stays so."""
+    if user.account_id is not None:
+        Account.objects.select_for_update(no_key=True).get(pk=user.account_id)
+    return User.objects.values_list("is_active", flat=True).get(pk=user.pk)
+
+
+def _working(user: User) -> list[Key]:
+    """The user's keys that nothing but their owner could stop."""
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
+    keys = Key.objects.filter(unexpired, owner=user, deleted_at=None, enabled=True).select_related("api")
+    return list(keys.defer("api__document").order_by("pk"))
 
 
 def _give(key: Key, owner: User, by: Actor) -> None:

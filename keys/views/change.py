@@ -13,7 +13,7 @@ from keys.apis.policy import Policy
 from keys.change_forms import ChangeForm, ExtendForm
 from keys.models import Key
 from keys.overlap import last_change, old_secret
-from keys.services import AlreadyChanged, Invalid, NoOverlap, Overlap, change, end_overlap, extend_overlap
+from keys.services import AlreadyChanged, Invalid, NoOverlap, Overlap, change, end_overlap, extend_overlap, target_of
 from keys.views.credential import shown
 from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, posted, status_of
 
@@ -27,7 +27,7 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
     rules = Policy.read(key.api.policy)
     current = key.secrets.filter(retires_at=None).values_list("pk", flat=True).first()
     form = ChangeForm(posted(request), initial={"secret": current})
-    form.ask(request.user, "key.change", key.public_id)
+    form.ask(request.user, "key.change", key.public_id, target_of(key))
     context = {"key": key, "form": form, "rules": rules, "old": old_secret(key)}
     # Before the confirmation is looked at: a second POST of a form that was used costs nobody a try.
     if form.is_valid() and form.cleaned_data["secret"] != current:
@@ -70,7 +70,7 @@ def overlap_end(request: SignedIn, public_id: str) -> HttpResponse:
 def overlap_extend(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = ExtendForm(posted(request))
-    form.ask(request.user, "key.extend_overlap", key.public_id)
+    form.ask(request.user, "key.extend_overlap", key.public_id, target_of(key))
     context = {"key": key, "form": form, "old": old_secret(key)}
     by = confirmed(request, form) if form.is_valid() else None
     try:

@@ -9,6 +9,7 @@ from accounts.access import SignedIn, needs
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import require_active
+from audit.events import Target
 from keys.apis.policy import Policy
 from keys.first_steps import first_steps
 from keys.forms import CreateForm
@@ -34,7 +35,7 @@ def key_new(request: SignedIn) -> HttpResponse:
     api = chosen[0]
     rules = Policy.read(api.policy)
     form = CreateForm(posted(request), offer=offer(request, api, rules))
-    form.ask(request.user, "key.create", str(form["form_token"].value()))
+    form.ask(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
     context = {"form": form, "api": api, "rules": rules}
     # Before anything else is looked at: who sends a used form again has nothing to confirm or correct.
     if made := _made_already(form, account):

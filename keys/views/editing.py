@@ -17,7 +17,7 @@ from keys.about import Edit, calls_lately, last_edits
 from keys.apis.policy import Policy
 from keys.forms import EditForm
 from keys.models import Key
-from keys.services import Invalid, Stale, edit
+from keys.services import Invalid, Stale, edit, target_of
 from keys.views.losses import settle_losses
 from keys.views.pages import behind, confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
 
@@ -63,7 +63,7 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
 
 def _form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm:
     form = EditForm(data, key=key, offer=offer(request, key.api, Policy.read(key.api.policy)))
-    form.ask(request.user, "key.edit", key.public_id)
+    form.ask(request.user, "key.edit", key.public_id, target_of(key))
     return form
 
 

@@ -10,7 +10,7 @@ from accounts.access import SignedIn, needs
 from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
 from keys.apis.policy import Policy
-from keys.services import NotRevealable, Unreadable, reveal
+from keys.services import NotRevealable, Unreadable, reveal, target_of
 from keys.views.credential import shown
 from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, posted, status_of
 
@@ -24,7 +24,7 @@ def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
     if not rules.revealable:
         raise Http404("Secrets of this API are shown once, at creation.")
     form = ConfirmForm(posted(request))
-    form.ask(request.user, "key.reveal", key.public_id)
+    form.ask(request.user, "key.reveal", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
         return _varied(dialog(request, "reveal", "Show token", {"key": key, "form": form}, status_of(request)))

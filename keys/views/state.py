@@ -15,7 +15,7 @@ from accounts.returning import return_url
 from accounts.user_forms import HandOverForm
 from keys.about import calls_lately
 from keys.apis.policy import Policy
-from keys.services import Invalid, delete, disable, enable, reassign
+from keys.services import Invalid, delete, disable, enable, reassign, target_of
 from keys.views.pages import (
     account_of,
     active_people,
@@ -36,7 +36,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = ConfirmForm(posted(request))
-    form.ask(request.user, "key.enable", key.public_id)
+    form.ask(request.user, "key.enable", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
         return dialog(request, "enable", f"Enable {key.name}", {"key": key, "form": form}, status_of(request))
@@ -73,7 +73,7 @@ def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
 def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = HandOverForm(posted(request), heirs=active_people(account_of(request)).exclude(pk=key.owner_id))
-    form.ask(request.user, "key.reassign", key.public_id)
+    form.ask(request.user, "key.reassign", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     try:
         if by:

@@ -193,7 +193,8 @@ class TestUsers:
 
         bob.refresh_from_db()
         assert not bob.is_active
-        assert told() == [("user.deactivated", sam.email, bob.account_id)]
+        by_sam = (sam.email, bob.account_id)
+        assert told() == [("user.deactivated", *by_sam), ("key.owner_deactivated", *by_sam)]
 
     def test_the_last_administrator_stays(self, client: Client, sam: User, acme: Account) -> None:
         alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
@@ -257,11 +258,10 @@ class TestAddresses:
     def test_a_list_keeps_its_order_and_its_end(self, client: Client, sam: User, bob: User) -> None:
         zoe = a_user(bob.account, "Zoe")
 
-        for query in ("o=-1", "o=2", "all=", "e=1", "q=%00", "p=99999"):
+        for query in ("o=-1", "o=2", "all=", "p=99999"):
             page = client.get(f"/admin/accounts/user/?{query}", follow=True)
             assert page.status_code == 200
-            if query not in ("q=%00",):
-                assert text(page).index(bob.email) < text(page).index(zoe.email)
+            assert text(page).index(bob.email) < text(page).index(zoe.email)
 
     @pytest.mark.parametrize("number", ["0", "x", "%00", "1" * 40, "-1", "a/b", "1/2"])
     def test_what_there_is_not_is_not_found(self, client: Client, sam: User, number: str) -> None:

@@ -91,6 +91,17 @@ def test_a_used_form_costs_no_try_at_the_password(client: Client, key: Key):
     assert events("confirmation.failed") == []
 
 
+def test_a_wrong_confirmation_names_the_key_and_the_action(client: Client, alice: User, key: Key):
+    client.post(url("change", key), filled(key) | {"password": "wrong"})
+
+    [event] = events("confirmation.failed")
+    assert (event.target_kind, event.target_id, event.target) == ("key", key.public_id, key.name)
+    page = text(client.get(f"/audit/{event.number}/"))
+    assert f"gave a wrong confirmation for <bdi>key.change</bdi> of <bdi>{key.name}</bdi>" in page
+    # And so the key's own trail has it.
+    assert f'href="/audit/{event.number}/"' in text(client.get(f"/audit/?kind=key&object={key.public_id}"))
+
+
 def test_the_second_of_two_administrators_is_told(client: Client, alice: User, key: Key):
     theirs = Client()
     theirs.force_login(a_user(alice.account, "Bob", Role.ADMINISTRATOR))

@@ -39,11 +39,11 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     if "mine" in request.POST:
         typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
         form = EntryForm(initial=request.POST.dict() | typed)
-        form.ask(request.user, WIDEN, str(pk))
+        form.ask(request.user, WIDEN, str(pk), ip_lists.target_of(ip_list))
         context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
         return dialog(request, "ip_entry_new", title, context)
     form = EntryForm(posted(request))
-    form.ask(request.user, WIDEN, str(pk))
+    form.ask(request.user, WIDEN, str(pk), ip_lists.target_of(ip_list))
     if form.is_valid() and done(
         request, form, lambda by: ip_lists.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
     ):
@@ -89,7 +89,7 @@ def _entries(request: SignedIn, pk: int) -> str:
 
 def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
     form = EditEntryForm(data, row=row)
-    form.ask(request.user, WIDEN, str(row.ip_list_id))
+    form.ask(request.user, WIDEN, str(row.ip_list_id), ip_lists.target_of(row.ip_list))
     return form
 
 
@@ -133,7 +133,7 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
     ip_list = found_to_change(request, pk)
     chosen = _chosen(request, ip_list)
     form = MaybeConfirmed(posted(request))
-    form.ask(request.user, WIDEN, str(pk))
+    form.ask(request.user, WIDEN, str(pk), ip_lists.target_of(ip_list))
     numbers = [row.pk for row in chosen]
 
     def act(by: Actor) -> None:

@@ -37,7 +37,7 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
         return answer(request, "ip_list_import", {"ip_list": ip_list, "form": form}, status_of(request))
     seen = preview(ip_list, form.table.rows)
     again = ImportForm(initial={"shown": signed(ip_list, request.user.pk, seen)})
-    again.ask(request.user, WIDEN, str(pk))
+    again.ask(request.user, WIDEN, str(pk), ip_lists.target_of(ip_list))
     return _shown(request, ip_list, seen, again, note=form.table.note)
 
 
@@ -50,7 +50,7 @@ def _add(request: SignedIn, ip_list: CountedList) -> HttpResponse:
         again.add_error(None, OVER)
         return answer(request, "ip_list_import", {"ip_list": ip_list, "form": again}, 422)
     form = ImportForm(request.POST)
-    form.ask(request.user, WIDEN, str(ip_list.pk))
+    form.ask(request.user, WIDEN, str(ip_list.pk), ip_lists.target_of(ip_list))
     if form.is_valid():
         form.check(seen)
     if form.is_valid() and done(

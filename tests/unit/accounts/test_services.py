@@ -158,7 +158,7 @@ class TestDeactivateAndReactivate:
         bob.refresh_from_db()
         assert not bob.is_active
         assert bob.get_session_auth_hash() != before
-        assert the_event() == ("user.deactivated", bob.email, {})
+        assert the_event() == ("user.deactivated", bob.email, {"keys": [], "count": 0})
 
     def test_reactivating_brings_the_user_back_but_no_old_session(self, alice: User) -> None:
         bob = a_user(alice.account, "Bob")
@@ -170,7 +170,7 @@ class TestDeactivateAndReactivate:
         bob.refresh_from_db()
         assert bob.is_active
         assert bob.get_session_auth_hash() != before
-        assert the_event() == ("user.reactivated", bob.email, {})
+        assert the_event() == ("user.reactivated", bob.email, {"keys": [], "count": 0})
 
     def test_twice_is_once(self, alice: User) -> None:
         bob = a_user(alice.account, "Bob", is_active=False)

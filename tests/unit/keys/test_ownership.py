@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from django.utils import timezone
 
 from accounts.models import Account, User
 from accounts.permissions import Role
@@ -126,3 +129,45 @@ def test_the_last_administrators_keys_stay_when_they_do(alice: User, bob: User) 
     with pytest.raises(LastAdministrator):
         services.hand_over_and_deactivate(user=alice, heir=bob, by=Actor.command("test"))
     assert owners() == ["Alice"]
+
+
+def told(name: str) -> list[tuple[str | None, str | None, dict]]:
+    return [(event.target, event.target_id, json.loads(event.body)["data"]) for event in events(name)]
+
+
+def test_the_trail_says_which_keys_stopped_with_their_owner_and_each_keys_own_says_so(alice: User, bob: User) -> None:
+    keys = [a_billing_key(alice, owner=bob, name=name).key for name in ("Robot", "Kiosk")]
+    for change in ({"enabled": False}, {"expires_at": timezone.now()}, {"deleted_at": timezone.now()}):
+        Key.objects.filter(pk=a_billing_key(alice, owner=bob, name="Stopped before").key.pk).update(**change)
+    a_billing_key(alice, owner=alice, name="Another owner")
+    named = {"keys": [f"{key.name} ({key.public_id})" for key in keys], "count": 2}
+    each = [(key.name, key.public_id, {"api": "billing", "owner": "Bob"}) for key in keys]
+
+    services.deactivate_owner(user=bob, by=acting(alice))
+    services.deactivate_owner(user=bob, by=acting(alice))
+    assert told("user.deactivated") == [(bob.email, str(bob.pk), named)]
+    assert told("key.owner_deactivated") == each
+
+    services.reactivate_owner(user=bob, by=acting(alice))
+    services.reactivate_owner(user=bob, by=acting(alice))
+    assert told("user.reactivated") == [(bob.email, str(bob.pk), named)]
+    assert told("key.owner_reactivated") == each
+
+
+def test_no_key_stops_when_all_are_given_away_first(alice: User, bob: User) -> None:
+    a_billing_key(alice, owner=bob)
+    services.hand_over_and_deactivate(user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
+    assert told("user.deactivated") == [(bob.email, str(bob.pk), {"keys": [], "count": 0})]
+    assert told("key.owner_deactivated") == []
+
+
+def test_an_owner_is_not_deactivated_if_one_keys_event_cannot_be_written(
+    alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_billing_key(alice, owner=bob)
+    monkeypatch.setattr("keys.services.ownership.record", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        services.deactivate_owner(user=bob, by=acting(alice))
+    bob.refresh_from_db()
+    assert bob.is_active
+    assert told("user.deactivated") == []
