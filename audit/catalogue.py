@@ -19,7 +19,7 @@ from audit.calls import start_of
 from audit.seals import next_month
 from audit.verdict import Problem
 
-TABLES = ("audit_event", "audit_head", "audit_call", "audit_rollup", "audit_verification")
+TABLES = ("audit_event", "audit_head", "audit_call", "audit_rollup", "audit_digest", "audit_verification")
 KEPT = Path(__file__).with_name("objects.txt")
 FIXED = ("SET LOCAL TimeZone = 'UTC'", "SET LOCAL DateStyle = 'ISO, YMD'", "SET LOCAL quote_all_identifiers = off")
 # The partitions of the log must be as the log is; they are told apart by their bounds alone.

@@ -24,10 +24,22 @@ GENERATED = {
     "request_id": "j ->> 'request_id'",
     "number": "(j ->> 'number')::bigint",
 }
+# Stated by the signed document of a digest, whose JSON is `j` here.
+DIGEST = {
+    "account_id": "(j -> 'account' ->> 'id')::bigint",
+    "number": "(j ->> 'number')::bigint",
+    "since": "(j ->> 'since')::timestamptz",
+    "until": "(j ->> 'until')::timestamptz",
+    "late_until": "(j -> 'late' ->> 'until')::timestamptz",
+    "last_event": "(j ->> 'chain')::bigint",
+    "document": "document",
+}
 COVERAGE: dict[str, frozenset[str]] = {
     "audit_event": CHAINED | set(GENERATED),
     # The seal of an hour covers all but the late columns, the later one all.
     "audit_call": COVERED[WHOLE],
+    # Compared with the document, whose hash an event has.
+    "audit_digest": frozenset({"id", *DIGEST}),
     # Counted anew from the sealed rows.
     "audit_rollup": frozenset({"hour", "account_id", "api", "key_id", "reason", "rows", "calls"}),
 }

@@ -186,6 +186,12 @@ CATALOGUE: dict[str, EventType] = dict(
             "verification.acknowledged", "{actor} acknowledged a finding of tampering: {reason}", "problems", "reason"
         ),
         _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),
+        # Hourly statements about each account's calls and events; `sha256` is of their hashes, by account.
+        _event(
+            "digests.made",
+            "{actor} signed {digests} digests of calls and events until {until}",
+            *("until", "late_until", "last_event", "digests", "sha256"),
+        ),
         # `source` is the file's name as it was given; the rest are numbers of lines.
         _event(
             "access_log.ingested",
@@ -210,9 +216,17 @@ SHOWN_TO_ACCOUNTS = frozenset(
         "verification.failed",
         "verification.acknowledged",
         "partitions.made",
+        "digests.made",
         "access_log.ingested",
     }
 )
 ROUTINE = frozenset(
-    {"secrets.destroyed", "calls.sealed", "calls.late_sealed", "partitions.made", "access_log.ingested"}
+    {
+        "secrets.destroyed",
+        "calls.sealed",
+        "calls.late_sealed",
+        "partitions.made",
+        "digests.made",
+        "access_log.ingested",
+    }
 )

@@ -105,6 +105,26 @@ class Call(models.Model):
         return f"call {self.request_id}: {self.decision}"
 
 
+class Digest(models.Model):
+    """A signed statement about an account's calls and events of some hours; `document` is the file as given out."""
+
+    id = models.BigIntegerField(primary_key=True)
+    account_id = models.BigIntegerField()
+    number = models.BigIntegerField()
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField()
+    late_until = models.DateTimeField(null=True)
+    last_event = models.BigIntegerField()
+    document = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_digest"
+
+    def __str__(self) -> str:
+        return f"digest {self.number} of account {self.account_id}"
+
+
 class Unmatched(models.Model):
     """A line of a proxy's access log whose call is not in the API log: kept, the newest of them, and tried again."""
 

@@ -44,6 +44,11 @@ def calls(account_id: int) -> QuerySet[Call]:
     return Call.objects.using(reading()).filter(account_id=account_id, folded=1)
 
 
+def calls_of_accounts() -> QuerySet[Call]:
+    """What `calls` lets through, of every account, as the primary has it: for digests."""
+    return Call.objects.filter(account_id__isnull=False, folded=1)
+
+
 def events(account_id: int | None) -> QuerySet[Event]:
     """The account's events, the one that was just recorded among them."""
     return Event.objects.filter(account_id=account_id)
@@ -55,6 +60,11 @@ def trail(account_id: int) -> QuerySet[Event]:
     return Event.objects.using(reading()).filter(
         Q(account_id=account_id) | Q(account_id=None, name__in=SHOWN_TO_ACCOUNTS)
     )
+
+
+def events_of_accounts() -> QuerySet[Event]:
+    """What `trail` lets through, of every account, as the primary has it: for digests."""
+    return Event.objects.filter(Q(account_id__isnull=False) | Q(name__in=SHOWN_TO_ACCOUNTS))
 
 
 def call(account_id: int, request_id: UUID) -> Call | None:

@@ -75,6 +75,10 @@ class Table:
         cells = " || ".join(self._sheet(name, masking) for name in self.columns)
         return _copy(self._selected(f"'<row>' || {cells} || '</row>'", rows, cursor), BARE)
 
+    def cell(self, name: str) -> str:
+        """SQL over the row `c` of the cell's text as CSV has it, before any masking."""
+        return self._csv(name, masking=False)
+
     def _selected(self, cells: str, rows: QuerySet, cursor: Cursor) -> str:
         """COPY takes no parameters: they are bound here."""
         columns = (column.attname for column in self.model._meta.concrete_fields)

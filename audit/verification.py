@@ -13,6 +13,7 @@ from django.db import connection
 
 from audit.catalogue import check_objects
 from audit.chain_check import check_chain
+from audit.digests.checking import check_digests
 from audit.log_check import LogCheck
 from audit.snapshot import snapshot
 from audit.verdict import BEGINNING, MAX_PROBLEMS, Verdict
@@ -37,7 +38,8 @@ def verify(
         if calls and not verdict.problems:
             log = LogCheck(cursor, accepted)
             log.run()
-            verdict = replace(verdict, problems=tuple(log.problems), seals=log.seals, unproven=log.unproven)
+            problems = (*log.problems, *(found for found in check_digests(cursor) if found.key not in accepted))
+            verdict = replace(verdict, problems=problems, seals=log.seals, unproven=log.unproven)
         if objects:
             verdict = replace(verdict, problems=(*verdict.problems, *check_objects(cursor, role)))
     return replace(verdict, problems=verdict.problems[:MAX_PROBLEMS])

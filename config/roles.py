@@ -22,6 +22,7 @@ LOGGED = {
     "audit_head": "SELECT, UPDATE",
     # Not `time`: it is the database's clock, nobody else's choice.
     "audit_call": f"SELECT, INSERT ({', '.join(BATCH_COLUMNS)}), UPDATE (status, duration_ms, bytes)",
+    "audit_digest": "SELECT, INSERT",
     "audit_rollup": "SELECT, INSERT",
     "audit_verification": "SELECT",
     # Written by the triggers, which run as the owner.

@@ -14,7 +14,7 @@ from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
 from accounts import limits, passkeys
-from audit import checkpoints, retention, seals, verification_state
+from audit import checkpoints, digests, retention, seals, verification_state
 from audit.actor import Actor
 from audit.calls import ensure_partitions
 from audit.record import record
@@ -26,10 +26,11 @@ T = TypeVar("T")
 
 class Command(BaseCommand):
     help = (
-        "Makes the API log's partitions for this month and the next three, seals the hours that are over, drops what "
-        "LOG_RETENTION_DAYS lets go, destroys what could be read of secrets that retired by themselves, sweeps limits "
-        "and passkey challenges that have run out, verifies what the audit trail has grown by, once a day all of "
-        "it and the API log, and signs a checkpoint unless something was found. Safe every hour from any node."
+        "Makes the API log's partitions for this month and the next three, seals the hours that are over, signs each "
+        "account's digests of them, drops what LOG_RETENTION_DAYS lets go, destroys what could be read of secrets that "
+        "retired by themselves, sweeps limits and passkey challenges that have run out, verifies what the audit trail "
+        "has grown by, once a day all of it and the API log, and signs a checkpoint unless something was found. Safe "
+        "every hour from any node."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -50,6 +51,7 @@ class Command(BaseCommand):
             f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
             f"with their last columns {sum(seal.rows for seal in late)}, in {len(late)}."
         )
+        self.stdout.write(f"Digests signed: {_patiently(lambda: digests.make(by))}.")
         days = settings.LOG_RETENTION_DAYS
         assert days is not None  # it has a default
         try:

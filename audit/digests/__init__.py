@@ -1,0 +1,8 @@
+"""Digests: signed hourly statements of what each account's calls and events were, to check exports against."""
+
+from __future__ import annotations
+
+from audit.digests.files import NoDigests, build_files, digest_name, in_range, list_digests
+from audit.digests.making import make
+
+__all__ = ["NoDigests", "build_files", "digest_name", "in_range", "list_digests", "make"]

@@ -1,0 +1,152 @@
+"""The normal form of a row, over which digests are made: what CSV, JSON Lines and XLSX exports have in common.
+
+A row is the cells of an export's CSV, TAB between them and LF after them, with backslash, TAB, LF and CR inside a cell
+written as PostgreSQL's COPY writes them (`\\\\`, `\\t`, `\\n`, `\\r`). Characters that XML cannot hold are U+FFFD.
+examples/verify_digests.py makes the same of an exported file; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from psycopg import ClientCursor, Cursor
+
+from audit import selectors
+from audit.models import Call, Event
+from audit.neutral import neutral
+from audit.phones import END, MARKED, START
+from audit.tables import CALLS, EVENTS, NOT_XML, REPLACEMENT
+
+# Columns of a call that arrive from the proxy's access log, later than the row.
+LATE = ("status", "duration_ms", "bytes")
+CALL_COLUMNS = tuple(name for name in CALLS.columns if name not in LATE)
+LATE_COLUMNS = ("request_id", *LATE)
+EVENT_COLUMNS = tuple(EVENTS.columns)
+# What masking may have hidden, whatever the account's setting: it changes digits in such runs to X and nothing else.
+HIDEABLE = "[0-9X]{7,}"
+_HIDEABLE = re.compile(HIDEABLE.encode())
+_MARKS = (START + END).encode()
+_FFFD = REPLACEMENT.encode()
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_REPLACED = str.maketrans(dict.fromkeys(NOT_XML, REPLACEMENT))
+BLOCK = 64 * 1024  # bytes
+
+
+class Sum:
+    """Count, first and last ID and hashes of rows that come in the order of their IDs."""
+
+    def __init__(self, position: int) -> None:
+        self.count, self._position = 0, position
+        self._first, self._last = b"", b""
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._whole, self._hidden = hashlib.sha256(), hashlib.sha256()
+
+    def add(self, row: bytes) -> None:
+        """A row's normal form, in which marks stand around cells that masking may change."""
+        if not self.count:
+            self._first = row
+        self.count += 1
+        self._last = row
+        self._pending.append(row)
+        self._size += len(row)
+        if self._size > BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        block = b"".join(self._pending)
+        if b"\xef\xbf" in block:
+            block = block.replace(b"\xef\xbf\xbe", _FFFD).replace(b"\xef\xbf\xbf", _FFFD)
+        if _MARKS[:1] in block:
+            self._hidden.update(MARKED.sub(_hide, block))
+            self._whole.update(block.translate(None, _MARKS))
+        else:
+            self._hidden.update(block)
+            self._whole.update(block)
+        self._pending, self._size = [], 0
+
+    def _id(self, row: bytes) -> str:
+        return row.rstrip(b"\n").split(b"\t")[self._position].decode() if row else ""
+
+    def as_json(self, *, whole: bool = True, hidden: bool = False) -> dict[str, Any]:
+        self._flush()
+        told: dict[str, Any] = {"count": self.count, "first": self._id(self._first), "last": self._id(self._last)}
+        told["sha256"] = self._whole.hexdigest() if whole else None
+        return told | ({"sha256_masked": self._hidden.hexdigest()} if hidden else {})
+
+
+def _hide(found: re.Match[bytes]) -> bytes:
+    return _HIDEABLE.sub(lambda run: b"X" * len(run[0]), found[1])
+
+
+def calls(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, Sum]]:
+    """Each account that had calls then, with the sum of them; in one pass, the memory of which does not grow."""
+    cells = [_marked(name) if CALLS.columns[name].masked else CALLS.cell(name) for name in CALL_COLUMNS]
+    return _summed(cursor, since, until, cells, CALL_COLUMNS.index("request_id"))
+
+
+def late_columns(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, Sum]]:
+    """The same of the columns that arrive late."""
+    return _summed(cursor, since, until, [CALLS.cell(name) for name in LATE_COLUMNS], 0)
+
+
+def _summed(
+    cursor: Cursor, since: datetime | None, until: datetime, cells: Sequence[str], position: int
+) -> Iterator[tuple[int, Sum]]:
+    rows = selectors.calls_of_accounts().filter(time__lt=until)
+    sql = _bound(rows.filter(time__gte=since) if since else rows, cursor)
+    order = "c.account_id, c.request_id"
+    statement = f"COPY (SELECT c.account_id, {', '.join(cells)} FROM ({sql}) AS c ORDER BY {order}) TO STDOUT (NULL '')"
+    account, made = b"", Sum(position)
+    with cursor.copy(statement.encode()) as copy:
+        for message in copy:
+            of, _, row = bytes(message).partition(b"\t")
+            if of != account:
+                if made.count:
+                    yield int(account), made
+                account, made = of, Sum(position)
+            made.add(row)
+    if made.count:
+        yield int(account), made
+
+
+def _marked(name: str) -> str:
+    cell = CALLS.cell(name)
+    return f"CASE WHEN c.{name} ~ '[0-9X]{{7}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
+
+
+def events(cursor: Cursor, after: int, last: int) -> Iterator[tuple[int | None, int, str, int, bytes]]:
+    """(account, number, name, place in the chain, normal form) of the numbered events in this part of the chain that an
+    account's trail shows, in their order; the account is None for those of the installation."""
+    shown = selectors.events_of_accounts().filter(seq__gt=after, seq__lte=last, number__isnull=False)
+    cells = ", ".join(f"({EVENTS.cell(name)})::text" for name in EVENT_COLUMNS)
+    select = f"SELECT c.account_id, c.number, c.name, c.seq, {cells} FROM ({_bound(shown, cursor)}) AS c ORDER BY c.seq"
+    cursor.execute(select.encode())
+    for account, number, name, seq, *values in cursor:
+        texts = dict(zip(EVENT_COLUMNS, values, strict=True))
+        texts["data"] = canonical(texts["data"])
+        yield account, number, name, seq, line(list(texts.values()))
+
+
+def canonical(text: str) -> str:
+    """JSON with sorted names and no white space."""
+    return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def line(cells: Sequence[str | None]) -> bytes:
+    """The normal form of a row from the texts of its cells."""
+    texts = (neutral((cell or "").translate(_REPLACED)).translate(_ESCAPES) for cell in cells)
+    return ("\t".join(texts) + "\n").encode()
+
+
+def _bound(rows: QuerySet[Call] | QuerySet[Event], cursor: Cursor) -> str:
+    """The query as text, because COPY takes no parameters."""
+    columns = (column.attname for column in rows.model._meta.concrete_fields)
+    sql, params = rows.order_by().values(*columns).query.sql_with_params()
+    return ClientCursor(cursor.connection).mogrify(sql, params)

@@ -1,0 +1,473 @@
+#!/usr/bin/env python3
+"""Are these exports whole? Checks digests of an account, and exports against them. Needs Python 3.8 or later, and
+verify_export.py beside it.
+
+    python3 verify_digests.py PUBLIC_KEY.pem DIGESTS [FILE MANIFEST]...
+
+PUBLIC_KEY.pem is the installation's public key, DIGESTS a folder (or the ZIP) of digests with its index, as Keyward's
+audit trail gives it out; FILE is an export of the API log or the audit trail as CSV, JSON Lines or XLSX, and MANIFEST
+what was downloaded beside it. Exits 0 and says which hours are covered, or 1 and says what is wrong and in which hours.
+
+Each digest states how many calls and events an account had in some hours, the first and the last, and the SHA-256 of
+their rows in the normal form below; and the SHA-256 of the digest before it. So nothing can be taken out, added,
+changed or moved without breaking the chain that the last digest's signature closes.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import sys
+import zipfile
+from bisect import bisect_left, bisect_right
+from xml.etree import ElementTree
+
+import verify_export
+
+KIND, INDEX = "keyward-digest-1", "keyward-digests-1"
+LOGS = {"API log": "calls", "audit trail": "events"}
+LATE = ("status", "duration_ms", "bytes")
+# What an export of the trail may leave out and still hold every event of the account's own.
+SCOPE = "Events of"
+WITH_ROUTINE = "Both, routine included"
+SCOPES = (WITH_ROUTINE, "Account and installation, without routine", "This account")
+SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+class Wrong(Exception):
+    """What is wrong, in words."""
+
+
+# Digests
+
+
+def canonical(document):
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def named(content):
+    """The files of a folder or a ZIP: names and bytes."""
+    if os.path.isdir(content):
+        for name in sorted(os.listdir(content)):
+            with open(os.path.join(content, name), "rb") as file:
+                yield name, file.read()
+        return
+    with zipfile.ZipFile(content) as archive:
+        for name in sorted(archive.namelist()):
+            yield name, archive.read(name)
+
+
+def signature_is_good(document, key):
+    rest = {name: value for name, value in document.items() if name != "signature"}
+    signature = verify_export.base64.b64decode(document.get("signature", ""), validate=True)
+    return verify_export.signed_by(key, canonical(rest), signature)
+
+
+def read_digests(content, key):
+    """The digests in their order, checked; their indexes must agree with them."""
+    digests, indexes = {}, []
+    for name, text in named(content):
+        try:
+            document = verify_export.parse(text)
+        except (ValueError, RecursionError) as error:
+            raise Wrong(f"{name} is not a digest: {error}")
+        kind = document.get("kind")
+        if kind == INDEX:
+            indexes.append((name, document))
+        elif kind == KIND:
+            number = document.get("number")
+            if type(number) is not int or number < 1:
+                raise Wrong(f"{name} has no number")
+            if number in digests and digests[number] != document:
+                raise Wrong(f"there are two different digests {number}, one of them in {name}")
+            digests[number] = document
+        else:
+            raise Wrong(f"{name} is of kind {kind!r}, neither a digest nor an index of them")
+    if not digests:
+        raise Wrong("there is no digest")
+    if not indexes:
+        raise Wrong("the index is missing, so nobody can tell whether the newest digests are")
+    ordered = [digests[number] for number in sorted(digests)]
+    check_chain(ordered, key)
+    for name, index in indexes:
+        check_index(name, index, digests, ordered[0]["account"], key)
+    if not any(index["last"] == ordered[-1]["number"] for _, index in indexes):
+        raise Wrong(f"no index ends with digest {ordered[-1]['number']}")
+    return ordered
+
+
+def check_chain(digests, key):
+    """From the last, whose signature is checked, each by the hash in the one after it."""
+    last = digests[-1]
+    if not signature_is_good(last, key):
+        raise Wrong(f"digest {last['number']} is not as it was signed, or was signed with another key")
+    for after, digest in zip(digests[:0:-1], digests[-2::-1]):
+        number = digest["number"]
+        if after["number"] != number + 1:
+            gap = f"{number + 1} to {after['number'] - 1}"
+            raise Wrong(f"digests {gap} are missing: from {digest['until']} to {after['since']} nothing is covered")
+        if after["previous"] != hashlib.sha256(canonical(digest)).hexdigest():
+            raise Wrong(f"digest {number} ({span(digest)}) is not the one that digest {number + 1} follows")
+    event = None
+    for place, digest in enumerate(digests):
+        number, events = digest["number"], digest["events"]
+        if digest["account"] != last["account"]:
+            raise Wrong(f"digest {number} is of another account: {digest['account']['slug']}")
+        if place and (digest["since"] != digests[place - 1]["until"]):
+            raise Wrong(f"digest {number} begins at {digest['since']}, the one before ends at another time")
+        if (number == 1) != (digest["previous"] is None) or (number == 1) != (digest["since"] is None):
+            raise Wrong(f"digest {number} does not say what comes before it")
+        if place and digest["late"]["since"] != digests[place - 1]["late"]["until"]:
+            raise Wrong(f"digest {number} leaves out columns that arrived late")
+        if number == 1:
+            event = 0
+        if events["count"]:
+            first, end = int(events["first"]), int(events["last"])
+            if end - first + 1 != events["count"] or (event is not None and first != event + 1):
+                raise Wrong(f"digest {number} ({span(digest)}): numbers of events are left out before event {end}")
+            event = end
+
+
+def check_index(name, index, digests, account, key):
+    if not signature_is_good(index, key):
+        raise Wrong(f"{name} is not as it was signed, or was signed with another key")
+    if index["account"] != account:
+        raise Wrong(f"{name} is of another account: {index['account']['slug']}")
+    missing = [number for number in range(index["first"], index["last"] + 1) if number not in digests]
+    if missing:
+        raise Wrong(f"digest {missing[-1]} is missing: {name} knows of it")
+    if hashlib.sha256(canonical(digests[index["last"]])).hexdigest() != index["sha256"]:
+        raise Wrong(f"digest {index['last']} is not the one that {name} knows")
+
+
+def span(digest):
+    return f"from {digest['since'] or 'the beginning'} to {digest['until']}"
+
+
+# Rows of a file, each a dict of the cells' texts
+
+
+class Number(float):
+    """A number that is told as it was written."""
+
+    def __new__(cls, text):
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def text_of(value):
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)
+    return str(value)
+
+
+def read_csv(path):
+    csv.field_size_limit(2**31 - 1)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        head = next(rows)
+        for row in rows:
+            if len(row) != len(head):
+                raise Wrong(f"{path} has a row of {len(row)} cells under {len(head)} names")
+            yield dict(zip(head, row))
+
+
+def read_jsonl(path):
+    with open(path, encoding="utf-8", newline="\n") as file:
+        for line in file:
+            row = json.loads(line, object_pairs_hook=verify_export.once, parse_float=Number)
+            yield {name: text_of(value) for name, value in row.items()}
+
+
+def read_xlsx(path):
+    def cell(found):
+        text = found.findtext(f"{SHEET}is/{SHEET}t") or ""
+        return re.sub("_x([0-9A-Fa-f]{4})_", lambda code: chr(int(code[1], 16)), text)
+
+    head = None
+    with zipfile.ZipFile(path) as book, book.open("xl/worksheets/sheet1.xml") as sheet:
+        for _, element in ElementTree.iterparse(sheet):
+            if element.tag != f"{SHEET}row":
+                continue
+            cells = [cell(found) for found in element]
+            element.clear()
+            if head is None:
+                head = cells
+            else:
+                yield dict(zip(head, cells))
+
+
+READERS = {"csv": read_csv, "jsonl": read_jsonl, "xlsx": read_xlsx}
+
+# The normal form of a row
+
+NUMBER = re.compile("[+-][0-9]+([.][0-9]+)?")
+NOT_XML = dict.fromkeys((*range(1, 9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\N{REPLACEMENT CHARACTER}")
+ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+# Masking changes digits in such runs to X, and nothing else.
+HIDEABLE = re.compile("[0-9X]{7,}")
+
+
+def neutral(text):
+    """As CSV has it, so that no spreadsheet takes it for a formula."""
+    if text[:1] in ("=", "@", "\t", "\r", "\n", "\0") or (text[:1] in ("+", "-") and not NUMBER.fullmatch(text)):
+        return "'" + text
+    return text
+
+
+def line(row, columns, hide=()):
+    cells = []
+    for column in columns:
+        text = row[column]
+        if column == "data":
+            text = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = neutral(text.translate(NOT_XML)).translate(ESCAPES)
+        cells.append(HIDEABLE.sub(lambda run: "X" * len(run[0]), text) if column in hide else text)
+    return ("\t".join(cells) + "\n").encode()
+
+
+def sha256(rows, columns, hide=()):
+    whole = hashlib.sha256()
+    for row in rows:
+        whole.update(line(row, columns, hide))
+    return whole.hexdigest()
+
+
+# An export against the digests
+
+
+def moment(text):
+    """Calls are told by the millisecond."""
+    return text[:23]
+
+
+class Check:
+    """One export; `problems` and `notes` are filled as its rows are read."""
+
+    def __init__(self, path, manifest, digests):
+        self.path, self.manifest, self.digests = path, manifest, digests
+        self.problems, self.checked = [], 0
+        since, until = manifest["range"]["from"], manifest["range"]["to"]
+        self.whole = [
+            digest
+            for digest in digests
+            if (since is None or (digest["since"] is not None and digest["since"] >= since))
+            and digest["until"] <= until
+        ]
+        self.outside = []
+        covered = (self.whole[0]["since"], self.whole[-1]["until"]) if self.whole else None
+        if covered is None:
+            self.outside.append(f"no hour of it is covered: the digests end at {digests[-1]['until']}")
+            return
+        if covered[0] is not None and (since is None or since < covered[0]):
+            self.outside.append(f"from {since or 'the first row'} to {covered[0]}")
+        if covered[1] < until:
+            self.outside.append(f"from {covered[1]} to {until}")
+
+    def wrong(self, digest, text):
+        self.problems.append(f"{span(digest)}: {text}")
+
+    def counted(self, digest, stated, rows, columns, what):
+        """Whether the rows are those of the digest, in number; else that is said."""
+        if len(rows) == stated["count"]:
+            return True
+        difference = len(rows) - stated["count"]
+        kind = "missing" if difference < 0 else "too many"
+        self.wrong(digest, f"{abs(difference)} {what} {kind}, it had {stated['count']}")
+        return False
+
+    def calls(self, rows):
+        """Rows are the newest first, so each digest's come together."""
+        waiting = list(self.whole)
+        kept, last = [], None
+        for row in rows:
+            time = moment(row["time"])
+            if last is not None and time > last:
+                self.problems.append(f"the call {row['request_id']} of {row['time']} is out of order")
+                return
+            last = time
+            while waiting and waiting[-1]["since"] is not None and time < moment(waiting[-1]["since"]):
+                self.compare_calls(waiting.pop(), kept)
+                kept = []
+            if waiting and time < moment(waiting[-1]["until"]):
+                kept.append(row)
+        while waiting:
+            self.compare_calls(waiting.pop(), kept)
+            kept = []
+
+    def compare_calls(self, digest, rows):
+        stated, columns = digest["calls"], digest["columns"]["calls"]
+        rows = sorted(rows, key=lambda row: row["request_id"])
+        if not self.counted(digest, stated, rows, columns, "calls"):
+            return
+        self.checked += len(rows)
+        ends = (rows[0]["request_id"], rows[-1]["request_id"]) if rows else ("", "")
+        if ends != (stated["first"], stated["last"]):
+            self.wrong(digest, "its first or last call is another")
+        elif sha256(rows, columns, ("path", "query")) != stated["sha256_masked"]:
+            self.wrong(digest, "a call was changed")
+        elif self.unmasked and stated["sha256"] is not None and sha256(rows, columns) != stated["sha256"]:
+            self.wrong(digest, "a phone number in a call was changed")
+
+    @property
+    def unmasked(self):
+        return self.manifest["masking"] == "Not masked."
+
+    def late(self, rows):
+        """What arrived late, where the digests cover it: kept by hour of the digests that say so."""
+        spans = [digest for digest in self.digests if digest["late"]["count"] and self.holds(digest["late"])]
+        kept = {digest["number"]: [] for digest in spans}
+        ends = [moment(digest["late"]["until"]) for digest in spans]
+        for row in rows:
+            time = moment(row["time"])
+            place = bisect_right(ends, time)
+            since = spans[place]["late"]["since"] if place < len(spans) else None
+            if place < len(spans) and (since is None or moment(since) <= time):
+                kept[spans[place]["number"]].append(row)
+            yield row
+        for digest in spans:
+            stated = digest["late"]
+            found = sorted(kept[digest["number"]], key=lambda row: row["request_id"])
+            if len(found) != stated["count"] or sha256(found, digest["columns"]["late"]) != stated["sha256"]:
+                hours = f"from {stated['since'] or 'the beginning'} to {stated['until']}"
+                self.problems.append(f"{hours}: status, duration or bytes of a call were changed")
+
+    def holds(self, late):
+        since = self.manifest["range"]["from"]
+        return (since is None or (late["since"] is not None and late["since"] >= since)) and late[
+            "until"
+        ] <= self.manifest["range"]["to"]
+
+    def events(self, rows):
+        scope = self.manifest["filters"].get(SCOPE, SCOPES[1])
+        own = {digest["number"]: [] for digest in self.whole}
+        numbered = [digest for digest in self.whole if digest["events"]["count"]]
+        ends = [int(digest["events"]["last"]) for digest in numbered]
+        installation, last = {}, None
+        for row in rows:
+            if last is not None and row["time"] > last:
+                self.problems.append(f"the event {row['number']} of {row['time']} is out of order")
+                return
+            last, number = row["time"], int(row["number"] or 0)
+            if row["scope"] == "installation":
+                if installation.setdefault(number, row) is not row:
+                    self.problems.append(f"event {number} of the installation is there twice")
+                continue
+            place = bisect_left(ends, number)
+            if place < len(numbered) and int(numbered[place]["events"]["first"]) <= number:
+                own[numbered[place]["number"]].append(row)
+            elif self.covers(row["time"]):
+                self.problems.append(f"event {row['number'] or 'without a number'} of {row['time']} is in no digest")
+        for digest in self.whole:
+            self.compare_events(digest, own[digest["number"]])
+        self.compare_installation(installation, scope)
+
+    def covers(self, time):
+        return bool(self.whole) and (
+            (self.whole[0]["since"] is None or self.whole[0]["since"] <= time) and time < self.whole[-1]["until"]
+        )
+
+    def compare_events(self, digest, rows):
+        stated = digest["events"]
+        rows = sorted(rows, key=lambda row: int(row["number"]))
+        if self.counted(digest, stated, rows, digest["columns"]["events"], "events"):
+            self.checked += len(rows)
+            if sha256(rows, digest["columns"]["events"]) != stated["sha256"]:
+                self.wrong(digest, "an event was changed")
+
+    def compare_installation(self, rows, scope):
+        known = set()
+        for digest in self.whole:
+            for stated in digest["installation"]["events"]:
+                known.add(stated["number"])
+                row = rows.get(stated["number"])
+                if row is None:
+                    if scope == WITH_ROUTINE or (scope == SCOPES[1] and not stated["routine"]):
+                        self.wrong(digest, f"event {stated['number']} of the installation is missing")
+                elif hashlib.sha256(line(row, digest["columns"]["events"])).hexdigest() != stated["sha256"]:
+                    self.wrong(digest, f"event {stated['number']} of the installation was changed")
+                else:
+                    self.checked += 1
+        first = self.whole[0]["installation"]["since"] if self.whole else None
+        for number, row in rows.items():
+            if number not in known and self.covers(row["time"]) and (first is None or first <= row["time"]):
+                self.problems.append(f"event {number} of the installation, {row['time']}, is in no digest")
+
+
+def check_export(path, manifest_path, digests, key):
+    """What was wrong, in lines; and what was not covered."""
+    with open(manifest_path, "rb") as file:
+        manifest = verify_export.parse(file.read())
+    wrong = verify_export.problem(path, manifest, key)
+    if wrong:
+        raise Wrong(wrong)
+    account = digests[-1]["account"]["slug"]
+    if manifest["account"] != account:
+        raise Wrong(f"the export is of the account {manifest['account']}, the digests are of {account}")
+    if manifest["content"] not in LOGS:
+        raise Wrong(f"there are no digests of {manifest['content']}")
+    narrowed = {label: value for label, value in manifest["filters"].items() if label != SCOPE}
+    if manifest["filters"].get(SCOPE, SCOPES[1]) not in SCOPES:
+        narrowed[SCOPE] = manifest["filters"][SCOPE]
+    if narrowed:
+        words = "; ".join(f"{label}: {value}" for label, value in narrowed.items())
+        raise Wrong(f"the export is not whole: it was narrowed to {verify_export.printable(words)}")
+    check = Check(path, manifest, digests)
+    rows = READERS[manifest["format"]](path)
+    if LOGS[manifest["content"]] == "calls":
+        check.calls(check.late(rows))
+    else:
+        check.events(rows)
+    return check
+
+
+def main(arguments):
+    if len(arguments) < 2 or len(arguments) % 2:
+        sys.exit(__doc__)
+    try:
+        with open(arguments[0], encoding="ascii") as file:
+            key = verify_export.public_key_in(file.read())
+        digests = read_digests(arguments[1], key)
+    except Wrong as error:
+        sys.exit(f"NOT good: {error}.")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        sys.exit(f"NOT good: the digests cannot be used: {error}.")
+    first, last = digests[0], digests[-1]
+    print(
+        f"Good: digests {first['number']} to {last['number']} of {last['account']['slug']}, "
+        f"from {first['since'] or 'the beginning'} to {last['until']}."
+    )
+    failed = False
+    for path, manifest_path in zip(arguments[2::2], arguments[3::2]):
+        try:
+            check = check_export(path, manifest_path, digests, key)
+        except Wrong as error:
+            print(f"NOT good: {path}: {error}.")
+            failed = True
+            continue
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, csv.Error,
+                zipfile.BadZipFile, ElementTree.ParseError) as error:  # fmt: skip
+            print(f"NOT good: {path} or its manifest cannot be used: {error}.")
+            failed = True
+            continue
+        for problem in check.problems:
+            print(f"NOT good: {path}: {problem}.")
+        failed = failed or bool(check.problems) or not check.whole
+        if check.whole and not check.problems:
+            whole = f"from {check.whole[0]['since'] or 'the beginning'} to {check.whole[-1]['until']}"
+            print(f"Good: {path} is whole {whole}: {check.checked} rows, none missing, added or changed.")
+        for outside in check.outside:
+            print(f"Not covered by these digests: {path}: {outside}.")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
