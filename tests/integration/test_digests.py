@@ -28,9 +28,11 @@ from accounts.permissions import Role
 from audit import digests, signing
 from audit.actor import Actor
 from audit.digests import making, rows
+from audit.digests.checking import check_digests
 from audit.models import Digest, Event
 from audit.phones import Mask
 from audit.record import record
+from audit.snapshot import snapshot
 from tests.databases import new_database
 from tests.integration.test_exports import HOSTILE
 from tests.logbook import a_call
@@ -72,12 +74,15 @@ def world(
         acme, bolt, idle = an_account("acme"), an_account("bolt"), an_account("idle")
         Account.objects.filter(pk=bolt.pk).update(mask_phone=True, mask_digits=4, mask_side="last")
         for account in (acme, bolt):
-            for hours in (5.5, 5.2, 3.7, 3.5, 3.2, 1.5):
+            for hours in (5.5, 5.2):
+                late = {"status": 200, "duration_ms": hours * 2, "bytes": 4711}
+                a_call(account, time=now - hours * HOUR, path="/leads/447911123456", **late)
+            for hours in (3.7, 3.5, 3.2, 1.5):
                 a_call(account, time=now - hours * HOUR, path="/leads/447911123456")
             for text in HOSTILE:
                 a_call(account, time=now - 2.5 * HOUR, query=text, user_agent=text, key_name=text)
         a_call(None, time=now - 1.5 * HOUR)
-        made.passes = [digests.making.make_pass(now - 4 * HOUR, None, BY), making.make_until(now, None, BY)]
+        made.passes = [digests.making.make_pass(now - 4 * HOUR, None, BY), making.make_until(now, now - 5 * HOUR, BY)]
         clients = {}
         for account in (acme, bolt):
             client = Client(REMOTE_ADDR=ADDRESS)
@@ -88,7 +93,7 @@ def world(
                 changes = {"name": ["=1+1", "\uffffü\n"], "n": [0.1, 10**20]}
                 record("settings.changed", by=BY, account_id=account.pk, changes=changes)
         with transaction.atomic():
-            record("calls.dropped", by=BY, account_id=None, months=["2019-01"], until="x")
+            record("calls.dropped", by=BY, account_id=None, months=["2019-01"], until="x", rest={})
         making.make_pass(datetime.now(UTC), None, BY)
         made.accounts = {account.slug: account for account in (acme, bolt, idle)}
         for slug, client in clients.items():
@@ -137,6 +142,7 @@ def test_every_hour_is_covered_once_for_every_account(world: SimpleNamespace) ->
         assert found[0]["since"] is None
         assert [digest["since"] for digest in found[1:]] == [digest["until"] for digest in found[:-1]]
     assert told(world, "acme")[0]["calls"]["sha256"] is not None
+    assert [digest["late"]["count"] for digest in told(world, "acme")] == [0, 0, 0, 0, 2, 0]
     assert told(world, "bolt")[0]["calls"]["sha256"] is None
     assert [event["event"] for event in told(world, "acme")[-1]["installation"]["events"]][-1] == "calls.dropped"
     # The same again makes nothing.
@@ -201,6 +207,32 @@ def test_nobody_changes_a_digest(world: SimpleNamespace) -> None:
                 connections[using].cursor() as cursor,
             ):
                 cursor.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        (
+            "UPDATE audit_digest SET document = replace(document, '\"count\":2', '\"count\":3')",
+            "are not those that event",
+        ),
+        ("UPDATE audit_digest SET document = 'x' WHERE number = 2", "are not those that event"),
+        ("DELETE FROM audit_digest WHERE number = 2", "are not those that event"),
+        ("DELETE FROM audit_digest WHERE until = (SELECT max(until) FROM audit_digest)", "are missing, which event"),
+        ("UPDATE audit_digest SET until = until + interval '1 day' WHERE number = 2", "are in no event"),
+        ("UPDATE audit_digest SET number = 99 WHERE number = 2", "have columns other than they state"),
+        ("UPDATE audit_digest SET last_event = 1", "have columns other than they state"),
+    ],
+)
+def test_the_owners_change_of_a_digest_is_found(world: SimpleNamespace, statement: str, problem: str) -> None:
+    with snapshot(seconds=60, using="maintenance") as cursor:
+        assert check_digests(cursor) == []
+    with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_digest DISABLE TRIGGER USER")
+        cursor.execute(statement)
+        found = check_digests(cursor)  # type: ignore[arg-type]
+        transaction.set_rollback(True, using="maintenance")
+    assert problem in " ".join(said.text for said in found)
 
 
 # Alterations
@@ -298,6 +330,9 @@ TO_ROWS: dict[str, Callable[[bytes], bytes]] = {
     "a column's name": lambda text: text.replace(b"request_id", b"request", 1),
 }
 TO_CALLS = {
+    "a status": last(b",200,", b",500,"),
+    "a duration": last(b",11,", b",12,"),
+    "a number of bytes": last(b",4711", b",4712"),
     "an address": last(b"203.0.113.8", b"203.0.113.9"),
     "an owner": last(b"Alice", b"Alicf"),
     "a decision": last(b"allowed", b"denied"),
