@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.http import QueryDict
 
-from keys.addresses import shown
+from keys.addresses import Network, shown
 from keys.forms import EditForm
 from keys.losses import Losses, find_losses
 
@@ -31,7 +31,7 @@ def settle_losses(sent: QueryDict, form: EditForm, make: Callable[[QueryDict], E
     if sent.get("accepts") == settings:
         return Settled(form, None, settings)
     contained = {module.slug: module.contained for module in form.offer.modules}
-    losses = find_losses(form.key, form.before, form.terms, contained)
+    losses = find_losses(form.key, form.before, form.terms, contained, new_networks(form))
     if not losses:
         return Settled(form, None)
     if sent.get("add") == settings and losses.can_be_added:
@@ -43,8 +43,14 @@ def settings_digest(form: EditForm) -> str:
     """Return what stands for the settings that may refuse calls."""
     terms = form.terms
     modules = None if terms.modules is None else sorted(terms.modules)
-    narrowing = (sorted(map(str, terms.networks)), sorted(terms.ip_lists), modules)
+    networks = [sorted(map(str, networks)) for networks in (terms.networks, new_networks(form))]
+    narrowing = (networks, sorted(terms.ip_lists), modules)
     return hashlib.sha256(repr((form.key and form.key.public_id, narrowing)).encode()).hexdigest()
+
+
+def new_networks(form: EditForm) -> list[Network]:
+    """Return what the list admits that the form asks to make."""
+    return [entry.network for entry in form.new_list_asked.entries] if form.new_list_asked else []
 
 
 def _with(sent: QueryDict, losses: Losses) -> QueryDict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -21,6 +21,7 @@ from keys.addresses import shown
 from keys.ip_lists.entries import Entry
 from keys.ip_lists.filters import EntryFilter
 from keys.ip_lists.forms import EditEntryForm, EntryForm, MaybeConfirmed
+from keys.losses import ListLosses, find_list_losses
 from keys.models import IpList, IpListEntry
 from keys.services import ip_lists
 from keys.services.ip_lists import WIDEN
@@ -61,7 +62,12 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     if row is None:
         raise Http404("There is no such entry.")
     form = _edit_form(request, posted(request), row)
-    title, context = f"Edit {shown(row.network)}", {"ip_list": ip_list, "entry": row, "form": form}
+    title = f"Edit {shown(row.network)}"
+    context: dict[str, Any] = {"ip_list": ip_list, "entry": row, "form": form}
+    if form.is_valid():
+        losses, context["accepts"] = _entry_losses(request, ip_list, row, form.entry)
+        if losses:
+            return dialog(request, "ip_entry_edit", title, context | {"losses": losses}, 409)
     try:
         if form.is_valid() and done(
             request,
@@ -85,6 +91,17 @@ def _entries(request: SignedIn, pk: int) -> str:
     """Return the address of the list's page, with the filters and the page of its entries that were open."""
     page = reverse("ip-list-detail", args=[pk])
     return return_url(request, page, page)
+
+
+def _entry_losses(request: SignedIn, ip_list: IpList, row: IpListEntry, to: Entry) -> tuple[ListLosses, str]:
+    """What the entry's change would refuse, unless "Save anyway" was answered about this very change; and that answer,
+    to be sent again while the form asks for more."""
+    if request.POST.get("accepts") == to.stamp:
+        return ListLosses(), to.stamp
+    gone = [row.network] if row.enabled else []
+    others = ip_list.entries.filter(enabled=True).exclude(pk=row.pk).values_list("network", flat=True)
+    losses = find_list_losses(ip_list, gone, [*others, *([to.network] if to.enabled else [])])
+    return losses, to.stamp if losses else ""
 
 
 def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
@@ -154,6 +171,10 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
         "ask": asking(form, deed is ENABLE and ip_list.key_count and len(live) < len(chosen)),
         "last": deed is not ENABLE and live and len(live) == ip_list.live_count,
     }
+    if live and deed is not ENABLE:
+        others = ip_list.entries.filter(enabled=True).exclude(pk__in=[row.pk for row in live])
+        gone, left = [row.network for row in live], list(others.values_list("network", flat=True))
+        context["losses"] = find_list_losses(ip_list, gone, left)
     title = f"{deed.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"
     return dialog(request, "ip_entries", title, context, status_of(request))
 
