@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from config import preflight
 
 
 @register(Tags.security, deploy=True)
@@ -22,3 +24,13 @@ def installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         and "Neither GATEWAY_SECRETS nor GATEWAY_SOCKET is set: no proxy can prove itself, every call is refused.",
     }
     return [Warning(message, id=f"keyward.{number}") for number, message in found.items() if message]
+
+
+@register(Tags.database, deploy=True)
+def database(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """What `serve` would refuse of the database, and what it cannot mend itself."""
+    if "default" not in (databases or ()):
+        return []
+    if pending := preflight.describe_pending_migrations():
+        return [Error(pending, id="keyward.E002")]
+    return [Error(line, id="keyward.E003") for line in preflight.list_missing_rights()]

@@ -18,25 +18,34 @@ def list_problems() -> list[str]:
     """Return everything that is wrong, a line each. Raise OperationalError when the database does not answer."""
     # A database that does not answer has nothing to say about the rest.
     connection.ensure_connection()
-    pending = list_pending_migrations()
     problems = list(_taken_ports())
-    if pending:
-        problems.append(
-            f"The database's tables are not those of this version: {len(pending)} migrations are pending, the first "
-            f"is {pending[0]}. Run manage.py migrate, or serve --prepare."
-        )
+    if pending := describe_pending_migrations():
+        problems.append(pending)
     else:
-        problems += [*resealing.unreadable(), *_missing_rights()]
+        problems += [*resealing.unreadable(), *list_missing_rights()]
     if not is_collected():
         problems.append("The static files are not those of this version: run manage.py collectstatic.")
     return problems
 
 
-def list_pending_migrations() -> list[str]:
-    """Return the migrations that the database lacks, as `app.name`, in their order."""
+def describe_pending_migrations() -> str:
+    """Return what the database lacks of this version's schema, and what to do; empty when it lacks nothing."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+    if not plan:
+        return ""
+    first = f"{plan[0][0].app_label}.{plan[0][0].name}"
+    count = f"{len(plan)} migrations are pending, the first is {first}"
+    return f"The database's tables are not those of this version: {count}. Run manage.py migrate."
+
+
+def list_missing_rights() -> list[str]:
+    """Return what the application's role lacks, and what to do, in one line at most."""
+    missing = roles.list_missing_rights()
+    if not missing:
+        return []
+    lacks = f"The role {roles.application_role()} lacks rights that Keyward needs, such as {missing[0]}"
+    return [f"{lacks}: run manage.py migrate, which grants them."]
 
 
 def _taken_ports() -> Iterator[str]:
@@ -48,12 +57,3 @@ def _taken_ports() -> Iterator[str]:
     for variable, addresses, port in asked:
         if problem := find_taken_port(variable, addresses, port):
             yield problem
-
-
-def _missing_rights() -> Iterator[str]:
-    missing = roles.list_missing_rights()
-    if missing:
-        yield (
-            f"The role {roles.application_role()} lacks rights that Keyward needs, such as {missing[0]}: run "
-            "manage.py migrate, which grants them."
-        )

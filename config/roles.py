@@ -110,6 +110,6 @@ def _sequences(cursor: CursorWrapper, tables: set[str]) -> list[str]:
     return [row[0] for row in _rows(cursor, statement, [sorted(tables)])]
 
 
-def _rows(cursor: CursorWrapper, statement: str, parameters: list[Any] | None = None) -> list[tuple[str]]:
+def _rows(cursor: CursorWrapper, statement: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     cursor.execute(statement, parameters)
     return list(cursor.fetchall())

@@ -13,9 +13,3 @@ REVOKE ALL ON DATABASE keyward FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE keyward TO keyward_app;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT ALL ON SCHEMA public TO keyward_owner;
-
--- Large objects belong to whoever makes them: one of the application's would make the owner's pg_dump fail.
-REVOKE EXECUTE ON FUNCTION
-    lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea), lo_open(oid, integer), lowrite(integer, bytea),
-    lo_put(oid, bigint, bytea), lo_unlink(oid)
-    FROM PUBLIC;

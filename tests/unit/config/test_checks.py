@@ -41,3 +41,17 @@ def test_one_role_for_everything_is_reported(tmp_path: Path) -> None:
 def test_the_demo_is_reported(tmp_path: Path) -> None:
     said = check(tmp_path)
     assert ("KEYWARD_MODE is demo" in said, "The database is the embedded one" in said) == (True, True)
+
+
+def test_a_database_without_tables_is_reported_in_a_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--database", "default"],
+        env={"PATH": os.environ["PATH"], "KEYWARD_VAR": str(tmp_path / "var")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "(keyward.E002) The database's tables are not those of this version: " in done.stderr
+    assert "Traceback" not in done.stderr
