@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from accounts.access import public
 from audit.snapshot import is_replica_away
 from config.collected import is_collected
+from gateway.limits import MAINTAIN_LATE_SECONDS
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -28,6 +29,13 @@ PROBE_SECONDS = 1.0
 WRITES = """
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, count(filling)
     FROM (SELECT n, repeat('-', 200) AS filling FROM generate_series(1, 1000) AS n ORDER BY -n OFFSET 0) AS sorted
+"""
+
+# `maintain` ends with a verification. Before its first run nothing is late.
+MAINTAINED = """
+    SELECT coalesce(
+        (SELECT max((body::jsonb ->> 'at')::timestamptz) FROM audit_verification)
+            < now() - make_interval(secs => %s), false)
 """
 
 
@@ -72,16 +80,23 @@ def look() -> Readiness:
             read_only = cursor.fetchone()[0]
             cursor.execute("SELECT app, name FROM django_migrations")
             applied = set(cursor.fetchall())
+            if missing := sorted(_migrations() - applied):
+                first = ".".join(missing[0])
+                behind = f"the schema is behind: {len(missing)} migrations are pending, the first is {first}"
+                return Readiness(behind)
+            cursor.execute(MAINTAINED, [MAINTAIN_LATE_SECONDS])
+            late = cursor.fetchone()[0]
     except DatabaseError as error:
         return Readiness(f"the database does not answer, or has no room: {str(error).splitlines()[0][:200]}")
     if read_only:
         return Readiness("the database is read-only")
-    if missing := sorted(_migrations() - applied):
-        first = ".".join(missing[0])
-        return Readiness(f"the schema is behind: {len(missing)} migrations are pending, the first is {first}")
     if settings.PRODUCTION and not _static_files():
         return Readiness("the static files are not collected")
-    return Readiness(warnings=("the replica does not answer: pages read the primary",) if is_replica_away() else ())
+    warnings = {
+        "the replica does not answer: pages read the primary": is_replica_away(),
+        "maintain has not run for two hours": late,
+    }
+    return Readiness(warnings=tuple(text for text, there in warnings.items() if there))
 
 
 @cache

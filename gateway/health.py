@@ -32,7 +32,7 @@ SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
     (SELECT coalesce(json_agg(wanted ORDER BY wanted), '[]') FROM unnest(%(migrations)s::text[]) AS wanted
         WHERE wanted NOT IN (SELECT app || '.' || name FROM django_migrations)),
     current_setting('transaction_read_only')::bool,
-    (SELECT extract(epoch FROM at)::float8 FROM audit_standing),
+    (SELECT extract(epoch FROM (body::jsonb ->> 'at')::timestamptz)::float8 FROM audit_verification),
     extract(epoch FROM clock_timestamp())::float8
 """
 # A row like a call's, which is rolled back: whether there is room for one, and the right to write it.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.test import Client
 
 from config import health
@@ -40,6 +40,21 @@ def test_a_schema_behind_is_not_ready(client: Client, probe: Callable[[], None],
     answer = client.get("/health/ready")
     assert answer.status_code == 503
     assert answer.content == b"the schema is behind: 1 migrations are pending, the first is keys.0099_to_come\n"
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+@pytest.mark.parametrize(("hours", "said"), [(1, b"ready\n"), (3, b"ready\nmaintain has not run for two hours\n")])
+def test_a_late_maintain_is_named(client: Client, probe: Callable[[], None], hours: int, said: bytes) -> None:
+    probe()
+    with connections["maintenance"].cursor() as cursor:
+        body = f"json_build_object('at', now() - interval '{hours} hours')::text"
+        conflict = "ON CONFLICT (one) DO UPDATE SET body = excluded.body"
+        cursor.execute(f"INSERT INTO audit_verification (body, key_id, mac) VALUES ({body}, 1, '') {conflict}")
+    try:
+        assert client.get("/health/ready").content == said
+    finally:
+        with connections["maintenance"].cursor() as cursor:
+            cursor.execute("DELETE FROM audit_verification")
 
 
 @pytest.mark.django_db(transaction=True)

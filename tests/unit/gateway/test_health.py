@@ -47,11 +47,17 @@ def owner(statement: str) -> None:
         cursor.execute(statement)
 
 
+def maintained(ago: str) -> None:
+    """Let the last verification, which `maintain` ends with, be so long ago."""
+    body = f"json_build_object('at', now() - interval '{ago}')::text"
+    conflict = "ON CONFLICT (one) DO UPDATE SET body = excluded.body"
+    owner(f"INSERT INTO audit_verification (body, key_id, mac) VALUES ({body}, 1, '') {conflict}")
+
+
 @pytest.fixture
 def database(transactional_db: None) -> None:
     ensure_partitions()
-    owner("INSERT INTO audit_standing (seq, mac, at, problem) VALUES (0, '', now(), '') ON CONFLICT (one) DO NOTHING")
-    owner("UPDATE audit_standing SET at = now()")
+    maintained("0 minutes")
 
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
@@ -87,23 +93,23 @@ def test_what_could_not_be_answered_is_not_ready(database: None):
         assert (state.cause, state.detail, state.response.status) == (health.NOT_WRITABLE, "CheckViolation", 503)
     finally:
         owner("ALTER TABLE audit_call DROP CONSTRAINT no_room")
-    owner("ALTER TABLE audit_standing RENAME TO audit_standing_aside")
+    owner("ALTER TABLE audit_verification RENAME TO audit_verification_aside")
     try:
         assert probe().cause == health.SCHEMA_BEHIND
     finally:
-        owner("ALTER TABLE audit_standing_aside RENAME TO audit_standing")
+        owner("ALTER TABLE audit_verification_aside RENAME TO audit_verification")
     assert probe(migrations=["keys.0001_initial"]).cause == ""
     assert Call.objects.count() == rows
 
 
 def test_what_needs_care_is_named_and_stays_ready(database: None):
     assert probe(replica=conninfo()).replica_up is True
-    owner("UPDATE audit_standing SET at = now() - interval '121 minutes'")
+    maintained("121 minutes")
     state = probe(replica=NOBODY)
     content = json.loads(state.response.body)
     assert (state.response.status, content["status"]) == (200, "ready")
     assert (content["replica"], content["maintain"]["late"]) == ("away", True)
-    owner("UPDATE audit_standing SET at = now() - interval '119 minutes'")
+    maintained("119 minutes")
     assert probe().maintain_late is False
 
 
