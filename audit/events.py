@@ -65,6 +65,7 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("invitation.withdrawn", "{actor} withdrew the invitation of {target}"),
         _event("invitation.accepted", "{target} accepted the invitation of {inviter}", "inviter", "roles"),
         _event("password.reset_requested", "A new password was asked for as {email}", "email"),
+        _event("password.set", "{actor} set a new password for {target}"),
         _event("password.reset", "{target} set a new password by the link in a mail"),
         # What someone signs in with. `factor` is totp or passkey; `sessions` is how many of their own they ended.
         _event("password.changed", "{actor} changed their password"),

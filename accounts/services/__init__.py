@@ -25,7 +25,7 @@ from accounts.services.invitations import (
     open_invitation,
     withdraw_invitation,
 )
-from accounts.services.passwords import LinkUsed, request_reset, reset_password
+from accounts.services.passwords import LinkUsed, request_reset, reset_password, set_password
 from accounts.services.roles import change_roles
 from accounts.services.sessions import end_other_sessions, end_session, end_sessions
 from accounts.services.settings import Settings, change_settings
@@ -66,5 +66,6 @@ __all__ = [
     "reset_password",
     "revoke_support",
     "set_account_status",
+    "set_password",
     "withdraw_invitation",
 ]

@@ -1,14 +1,18 @@
-"""A new password for someone who has forgotten theirs, by a link in a mail."""
+"""A new password for someone who has forgotten theirs: by a link in a mail, or by an operator."""
 
 from __future__ import annotations
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import mail
 from accounts.models import User
-from accounts.services.admission import locked, of_user
+from accounts.permissions import Permission
+from accounts.policy import Denied
+from accounts.services.admission import Invalid, locked, of_user
 from accounts.services.sessions import drop_sessions
 from audit.actor import Actor
 from audit.record import record
@@ -49,3 +53,24 @@ def reset_password(*, user: User, password: str, by: Actor) -> User:
     mail.notice(now, "password_changed", address=by.address or "")
     record("password.reset", by=by, account_id=now.account_id, target=of_user(now))
     return now
+
+
+@transaction.atomic
+def set_password(*, user: User, password: str, by: Actor) -> User:
+    """Set what an operator chose; every session ends, and the user is told by mail. Second factors stay as they are.
+
+    Raise Denied for everyone but a command, Invalid for a password that the validators refuse.
+    """
+    if by.kind != "command":
+        raise Denied(Permission.USERS_CHANGE)
+    user = locked(user)
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid({"password": error.messages}) from error
+    user.set_password(password)
+    drop_sessions(user)
+    user.save(update_fields=["password", "sessions_ended"])
+    mail.notice(user, "password_changed", address="")
+    record("password.set", by=by, account_id=user.account_id, target=of_user(user))
+    return user

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
+from django.db.migrations.exceptions import AmbiguityError
+from django.db.migrations.executor import MigrationExecutor
 
 from audit import calls
 from config import roles
@@ -24,6 +26,8 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         database = options["database"]
+        if options["migration_name"]:
+            self._refuse_to_go_back(options["app_label"], options["migration_name"], database)
         with connections[database].cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, false)", [str(LOCK_TIMEOUT_MS)])
         super().handle(*args, **options)
@@ -33,3 +37,16 @@ class Command(migrate.Command):
         roles.grant()
         calls.ensure_partitions()
         apis.install_presets()
+
+    def _refuse_to_go_back(self, app: str, name: str, database: str) -> None:
+        """Raise CommandError: unapplying a migration drops people, keys or the trail with its tables and columns."""
+        executor = MigrationExecutor(connections[database])
+        try:
+            target = None if name == "zero" else executor.loader.get_migration_by_prefix(app, name).name
+        except (KeyError, AmbiguityError):
+            return  # Django says which there are.
+        if any(backwards for _, backwards in executor.migration_plan([(app, target)])):
+            raise CommandError(
+                f"Keyward does not go back to {app} {name}: that would drop people, keys or the trail without an event."
+                " Restore a backup instead (docs/operations.md)."
+            )

@@ -1,0 +1,34 @@
+"""`manage.py changepassword`: an operator sets someone's password, by the service, with an event and a mail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts import services
+from accounts.management.passwords import password_of_operator
+from accounts.models import User
+from audit.actor import Actor
+
+
+class Command(BaseCommand):
+    help = (
+        "Set a user's password; every session of theirs ends, and they are told by mail. The password is asked for, "
+        "read from standard input when that is not a terminal, or taken from KEYWARD_PASSWORD; never an argument, "
+        "because others can see those."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email", help="e-mail address of the user")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        email = options["email"].strip().lower()
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            raise CommandError(f"email: there is no user {email}.")
+        try:
+            services.set_password(user=user, password=password_of_operator(), by=Actor.command("changepassword"))
+        except services.Invalid as error:
+            raise CommandError(services.lines_of(error)) from error
+        self.stdout.write(f"The password of {email} is changed; their sessions ended, and a mail tells them.")

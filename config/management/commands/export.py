@@ -1,0 +1,10 @@
+"""django-import-export's `export`, refused."""
+
+from __future__ import annotations
+
+from config.refused_commands import RefusedCommand
+
+
+class Command(RefusedCommand):
+    why = "It would take people and keys away without an event."
+    instead = "Use the exports of the pages and of the administration, which are recorded and signed."

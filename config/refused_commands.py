@@ -1,0 +1,32 @@
+"""Commands of Django and of the installed apps that Keyward refuses: they would change people, keys or the trail, or
+take them away, past the services, without an event and without a mail. Each says what to use instead.
+
+tests/guards/test_stock_commands.py holds a decision about every command that is not Keyward's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+
+class RefusedCommand(BaseCommand):
+    """`why` and `instead` are sentences for the operator."""
+
+    why = "It would change people, keys or the trail without an event."
+    instead = ""
+    requires_system_checks = ()
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Refuse whatever the arguments are: an unknown one would otherwise be told before this."""
+        self.stderr.write(self._words())
+        sys.exit(1)
+
+    def execute(self, *args: Any, **options: Any) -> None:
+        raise CommandError(self._words())
+
+    def _words(self) -> str:
+        name = type(self).__module__.rpartition(".")[2]
+        return f"Keyward does not run {name}. {self.why} {self.instead}"
