@@ -104,6 +104,11 @@ class Call(models.Model):
     def __str__(self) -> str:
         return f"call {self.request_id}: {self.decision}"
 
+    @property
+    def count(self) -> int:
+        """How many calls the row stands for, as pages and exports call it."""
+        return self.folded
+
 
 class Digest(models.Model):
     """A signed statement about an account's calls and events of some hours; `document` is the file as given out."""

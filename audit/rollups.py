@@ -36,11 +36,11 @@ SUMS = """
     FROM audit_rollup WHERE account_id = %%s AND hour >= %%s AND hour < %%s %s GROUP BY 1
 """
 TAIL = """
-    SELECT date_bin(make_interval(secs => %%s), time, %%s), count(*) FILTER (WHERE reason = ''),
-        count(*) FILTER (WHERE reason <> ''), sum(count(*)) OVER (), min(min(time)) OVER ()
+    SELECT date_bin(make_interval(secs => %%s), time, %%s), sum(folded) FILTER (WHERE reason = ''),
+        sum(folded) FILTER (WHERE reason <> ''), sum(count(*)) OVER (), min(min(time)) OVER ()
     FROM (
-        SELECT time, reason FROM audit_call
-        WHERE account_id = %%s AND folded = 1 AND time >= %%s AND time < %%s %s ORDER BY time DESC LIMIT %%s
+        SELECT time, reason, folded FROM audit_call
+        WHERE account_id = %%s AND time >= %%s AND time < %%s %s ORDER BY time DESC LIMIT %%s
     ) tail GROUP BY 1
 """
 

@@ -40,8 +40,8 @@ class Page(Generic[Row]):
 
 
 def calls(account_id: int) -> QuerySet[Call]:
-    """The account's calls. A row that stands for several refusals belongs to no account's pages or exports."""
-    return Call.objects.using(reading()).filter(account_id=account_id, folded=1)
+    """Return the account's calls; a row may stand for several refusals (`folded`)."""
+    return Call.objects.using(reading()).filter(account_id=account_id)
 
 
 def calls_of_accounts() -> QuerySet[Call]:
@@ -104,7 +104,7 @@ def events_of_requests(account_id: int, request_ids: Iterable[UUID]) -> Sequence
 
 
 def every_call() -> QuerySet[Call]:
-    """Of all accounts and of none, and those that stand for several: for Support alone."""
+    """Of all accounts and of none: for Support alone."""
     return Call.objects.using(reading())
 
 
@@ -208,13 +208,13 @@ DURATIONS = """
     FROM (LOOKED_AT) AS looked_at WHERE matches AND duration_ms IS NOT NULL GROUP BY api ORDER BY api
 """
 ADDRESSES = """
-    SELECT host(client_address), count(*), max(time) FROM (LOOKED_AT) AS looked_at WHERE matches AND decision = 'denied'
-    GROUP BY client_address ORDER BY 2 DESC, 3 DESC LIMIT %s
+    SELECT host(client_address), sum(folded), max(time) FROM (LOOKED_AT) AS looked_at
+    WHERE matches AND decision = 'denied' GROUP BY client_address ORDER BY 2 DESC, 3 DESC LIMIT %s
 """
 REACH = "SELECT count(*), min(time), min(time) FILTER (WHERE matches) FROM (LOOKED_AT) AS looked_at"
 BY_STEP = """
-    SELECT date_bin(make_interval(secs => %s), time, %s), count(*) FILTER (WHERE decision = 'allowed'),
-        count(*) FILTER (WHERE decision = 'denied')
+    SELECT date_bin(make_interval(secs => %s), time, %s), coalesce(sum(folded) FILTER (WHERE decision = 'allowed'), 0),
+        coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0)
     FROM (LOOKED_AT) AS looked_at WHERE matches GROUP BY 1
 """
 MOST_ADDRESSES = 20
@@ -228,7 +228,7 @@ def durations(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, 
 
 def denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
     """(client address, denied calls, the last of them), of the newest rows; the addresses with the most come first."""
-    return _of_newest(ADDRESSES, rows, matching, "client_address", "decision", after=[MOST_ADDRESSES])
+    return _of_newest(ADDRESSES, rows, matching, "client_address", "decision", "folded", after=[MOST_ADDRESSES])
 
 
 def reach(rows: QuerySet[Call], matching: Q) -> tuple[datetime | None, datetime | None]:
@@ -244,7 +244,7 @@ def count_by_step(
     """Return (start of the step, allowed, denied) of those of the newest rows since then that match; steps are counted
     from `origin`."""
     rows = rows.filter(time__gte=since)
-    return _of_newest(BY_STEP, rows, matching, "decision", before=[step.total_seconds(), origin])
+    return _of_newest(BY_STEP, rows, matching, "decision", "folded", before=[step.total_seconds(), origin])
 
 
 def _of_newest(

@@ -161,6 +161,7 @@ CALLS = Table(
         **dict.fromkeys(("proxy", "user_agent"), Column()),
         "request_id": Column("c.request_id"),
         **{name: _number(name) for name in ("status", "duration_ms", "bytes")},
+        "count": _number("folded"),
     },
 )
 EVENTS = Table(

@@ -42,13 +42,13 @@ def signed_in(user: User) -> Client:
 
 def test_a_keys_page_has_the_chart_of_its_own_calls(acme: Account, alice: User) -> None:
     key = a_billing_key(alice).key
-    for columns in ({}, {}, DENIED):
+    for columns in ({}, {}, DENIED, DENIED | {"folded": 30}):
         a_call(acme, key_id=key.public_id, **columns)
     a_call(acme, key_id="000000000000")
     a_call(acme, key_id=key.public_id, time=datetime.now(UTC) - timedelta(days=40))
     page = signed_in(alice).get(f"/keys/{key.public_id}/").content.decode()
     assert "Calls of the last 30 days" in page
-    assert "UTC: 2 allowed, 1 denied" in page
+    assert "UTC: 2 allowed, 31 denied" in page
     assert f'href="/logs/?key={key.public_id}&amp;range=30d"' in page
 
 

@@ -94,15 +94,16 @@ def test_the_file_holds_the_accounts_rows_in_order_and_every_column(client, acme
 
     _, content = export(client)
 
-    expected = Call.objects.filter(account_id=acme.pk, folded=1).order_by("-time", "-request_id")
+    expected = Call.objects.filter(account_id=acme.pk).order_by("-time", "-request_id")
     assert [list(row.values()) for row in rows_of(content)] == [
         [text(getattr(call, name)) for name in CALLS.columns] for call in expected
     ]
     assert content.startswith(
         b"time,account,api,key_id,key_name,owner,credential,method,host,path,query,module,client_address,decision,reason,"
-        b"rule,mask,hlr,proxy,user_agent,request_id,status,duration_ms,bytes\r\n"
+        b"rule,mask,hlr,proxy,user_agent,request_id,status,duration_ms,bytes,count\r\n"
     )
-    assert content.count(b"\n") == content.count(b"\r\n") == 302
+    assert content.count(b"\n") == content.count(b"\r\n") == 303
+    assert [row["count"] for row in rows_of(content) if row["path"] == "/folded"] == ["7"]
     assert content.endswith(b"\r\n")
 
 

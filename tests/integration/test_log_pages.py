@@ -49,6 +49,16 @@ def test_the_log_shows_the_accounts_calls_and_no_others(client, acme):
     assert "/unknown/3" not in texts(page)
 
 
+def test_refusals_that_share_a_row_are_shown_with_their_number(client, acme):
+    shared = a_call(acme, decision="denied", reason="invalid_credentials", folded=731)
+    own = a_call(acme, decision="denied", reason="invalid_credentials")
+    rows = texts(client.get("/logs/"))
+    assert rows.count("× 731") == 1
+    assert rows.count("× 1<") == 0
+    assert "731 refused calls share this row" in texts(client.get(f"/logs/{shared}/"))
+    assert "<dt>Count</dt><dd>1</dd>" in texts(client.get(f"/logs/{own}/"))
+
+
 def test_pages_follow_each_other_without_a_gap_or_a_double(client, acme):
     now = datetime.now(UTC)
     made = [a_call(acme, time=now - timedelta(seconds=n // 3)) for n in range(120)]

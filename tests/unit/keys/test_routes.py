@@ -139,6 +139,13 @@ def test_the_order_of_the_routes_does_not_matter():
         assert table(*turned).match("GET", "/x/y").module == "narrow"
 
 
+def test_a_segment_with_a_variable_in_it_decides_before_one_that_is_a_variable():
+    routes = [("any", "GET", "/a/{x}"), ("version", "GET", "/a/v{x}")]
+    for turned in (routes, routes[::-1]):
+        assert table(*turned).match("GET", "/a/v1").module == "version"
+        assert table(*turned).match("GET", "/a/w1").module == "any"
+
+
 def test_characters_of_a_template_are_literal():
     assert table(("m", "GET", "/a.b/{id}")).match("GET", "/aXb/1") is None
     assert table(("m", "GET", "/a+b/{id}")).match("GET", "/a+b/1") is not None

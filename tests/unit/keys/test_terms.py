@@ -258,6 +258,8 @@ def test_what_lets_more_in_is_widening(before: dict[str, Any], after: dict[str, 
         ({"expires_at": NOW}, {"expires_at": NOW - timedelta(days=1)}),
         ({"mask_phone": False}, {"mask_phone": True}),
         ({"recordings": True, "hlr_lookup": False}, {"recordings": False, "hlr_lookup": True}),
+        # A key that may already: an edit of something else needs no password.
+        ({"recordings": True, "name": "Shop"}, {"recordings": True, "name": "Bakery"}),
         ({}, {"name": "Other", "fields": {"platform": "web"}}),
     ],
 )
