@@ -89,15 +89,16 @@ class Exported(SupportAdmin):
 
 
 def form_page(
-    admin: ModelAdmin, request: HttpRequest, form: forms.Form, title: str, button: str, back: str
+    admin: ModelAdmin, request: HttpRequest, form: forms.Form, title: str, button: str, back: str, why: str = ""
 ) -> HttpResponse:
-    """A page that is one form."""
+    """A page that is one form. `why` says what was refused, where a form without errors comes back."""
     context = admin.admin_site.each_context(request) | {
         "title": title,
         "form": form,
         "button": button,
         "back": back,
+        "why": why,
         "opts": admin.opts,
         "media": Media(),
     }
-    return render(request, "admin/form.html", context, status=422 if form.errors else 200)
+    return render(request, "admin/form.html", context, status=422 if form.errors or why else 200)

@@ -96,6 +96,7 @@ CATALOGUE: dict[str, EventType] = dict(
         # `changes` holds words of the policy, name, document, modules and routes; `keys` are the account's that lost a
         # module.
         _event("api.changed", "{actor} changed the API {target}", "changes", "keys"),
+        _event("api.request_link_changed", "{actor} changed where the API {target} is reached", "changes"),
         _event("api.enabled", "{actor} enabled the API {target} for {account}", "account"),
         # Keys. `api` is the API's slug.
         _event("key.created", "{actor} created the {api} key {target}", "api", "settings"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_network
 
@@ -14,8 +14,6 @@ from audit.actor import Actor
 from config.demo_calls import Asked
 from keys import apis
 from keys import services as keys
-from keys.apis.description import preset
-from keys.apis.policy import Policy
 from keys.apis.words import FLAGS
 from keys.ip_lists.entries import Entry
 from keys.models import Api, IpList
@@ -145,8 +143,6 @@ def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) 
 
 
 def reach(by: Actor) -> None:
-    """Say in the presets' policies where their APIs are reached, so that the programs of the keys' pages run."""
-    for api in Api.objects.all():
-        described = preset(api.slug)
-        rules = {**described.rules, "request_link": REQUEST_LINK}
-        apis.update(api=api, description=replace(described, rules=rules, policy=Policy.read(rules)), by=by)
+    """Say where the presets' APIs are reached, so that the programs of the keys' pages run."""
+    for api in Api.objects.defer("document"):
+        apis.set_request_link(api=api, link=REQUEST_LINK, by=by)

@@ -27,6 +27,8 @@ class Api(models.Model):
     name = models.CharField(max_length=200)
     document = models.JSONField()
     policy = models.JSONField()
+    # Where clients reach it, as Support set it; empty for what the policy or the document says.
+    request_link = models.CharField(max_length=200, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
 from django.utils.text import slugify
 
 from accounts.admin_exports import AccountField
@@ -18,33 +17,68 @@ from keys.apis import reading
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
 from keys.apis.reading import Unreadable
+from keys.apis.rendering import render_document, render_policy
+from keys.apis.request_link import request_link_problem
 from keys.apis.words import BadPolicy
 from keys.models import Api
 
+# A larger document is not put into a page; it is changed by a file.
+MAX_TEXT_CHARACTERS = 500_000
+
+
+def _text_field(label: str) -> forms.CharField:
+    attrs = {"rows": 24, "spellcheck": "false", "autocapitalize": "off", "class": "vLargeTextField code"}
+    return forms.CharField(label=label, required=False, strip=False, widget=forms.Textarea(attrs=attrs))
+
 
 class Documents(forms.Form):
-    document = forms.FileField(label="OpenAPI document", help_text="OpenAPI 3.0 or 3.1, YAML or JSON.")
-    policy = forms.FileField(label="Policy", help_text="YAML or JSON.")
+    """A document and a policy, each as a file or as text."""
+
+    document = forms.FileField(
+        label="OpenAPI document, a file", required=False, help_text="OpenAPI 3.0 or 3.1, YAML or JSON."
+    )
+    document_text = _text_field("OpenAPI document as text")
+    policy = forms.FileField(label="Policy, a file", required=False, help_text="YAML or JSON.")
+    policy_text = _text_field("Policy as text")
+    # What stands in the text fields before anything is typed.
+    texts: dict[str, str]
     upload: Upload
 
-    def clean_document(self) -> Any:
-        return _parsed(self.cleaned_data["document"])
+    def given(self, name: str) -> Any:
+        """Return what was uploaded or typed, read; None if neither was. Adds an error if it cannot be read."""
+        file, typed = self.cleaned_data.get(name), _lines(self.cleaned_data.get(f"{name}_text", ""))
+        changed = bool(typed.strip()) and typed.strip() != self.texts.get(name, "").strip()
+        if file is not None and changed:
+            self.add_error(name, "There is a file and a changed text. Take one of them away.")
+        try:
+            if file is not None:
+                # One byte more tells that there is too much, without reading it all.
+                return reading.parsed(file.read(reading.MOST_BYTES + 1))
+            return reading.parsed(typed.encode()) if changed else None
+        except Unreadable as problem:
+            self.add_error(name if file is not None else f"{name}_text", str(problem))
+            return None
 
-    def clean_policy(self) -> Any:
-        return _parsed(self.cleaned_data["policy"])
-
-    def described(self, slug: str, document: Any, policy: Any) -> None:
+    def describe(self, slug: str, document: Any, policy: Any) -> None:
+        """Keep what was given as `upload`, or say at the field what is wrong with it."""
         try:
             self.upload = Upload(slug, Description.of(document, policy))
         except BadDocument as problem:
-            self.add_error("document", str(problem))
+            self.add_error(self._place("document"), str(problem))
         except BadPolicy as problem:
-            self.add_error("policy", str(problem))
+            self.add_error(self._place("policy"), str(problem))
+
+    def _place(self, name: str) -> str:
+        return name if self.cleaned_data.get(name) is not None else f"{name}_text"
 
 
 class NewApiForm(Documents):
     slug = forms.CharField(label="Short name", max_length=64, help_text="For addresses, such as billing.")
-    field_order = ("slug", "document", "policy")
+    field_order = ("slug", "document", "document_text", "policy", "policy_text")
+
+    def __init__(self, data: Any = None, files: Any = None, *, texts: dict[str, str] | None = None, slug: str = ""):
+        super().__init__(data, files, initial={"slug": slug} | _initial(texts or {}))
+        self.texts = {}
 
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
@@ -56,34 +90,45 @@ class NewApiForm(Documents):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        document, policy = self.given("document"), self.given("policy")
+        for name, found, what in (("document", document, "document"), ("policy", policy, "policy")):
+            if found is None and not {name, f"{name}_text"} & set(self.errors):
+                self.add_error(name, f"Choose a file, or write the {what} beneath.")
         if not self.errors:
-            self.described(cleaned["slug"], cleaned["document"], cleaned["policy"])
+            self.describe(cleaned["slug"], document, policy)
         return cleaned
 
 
 class UploadForm(Documents):
-    """What is not uploaded stays as it is."""
+    """The document and the policy in use, to be edited, or replaced by files. What is left alone stays as it is."""
 
-    def __init__(self, *args: Any, api: Api, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: Any = None, files: Any = None, *, api: Api, texts: dict[str, str] | None = None) -> None:
+        self.texts = {"document": render_document(api.document), "policy": render_policy(api.policy)}
+        super().__init__(data, files, initial=_initial(self.texts | (texts or {})))
         self.api = api
-        for field in self.fields.values():
-            field.required = False
-            field.help_text += " Without a file it stays as it is."
+        for name in ("document", "policy"):
+            self.fields[name].help_text += " Without a file, the text beneath counts."
+        if len(self.texts["document"]) > MAX_TEXT_CHARACTERS:
+            del self.fields["document_text"]
+            self.fields["document"].help_text = "It is too large to be edited here: download it, and upload it changed."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        document, policy = self.given("document"), self.given("policy")
         if self.errors:
             return cleaned
-        document, policy = cleaned["document"], cleaned["policy"]
         if document is None and policy is None:
-            raise ValidationError("Choose a document, a policy, or both.")
-        self.described(
+            raise ValidationError("Nothing is changed yet. Edit a text, or choose a file.")
+        self.describe(
             self.api.slug,
             self.api.document if document is None else document,
             self.api.policy if policy is None else policy,
         )
         return cleaned
+
+    def _place(self, name: str) -> str:
+        place = super()._place(name)
+        return place if place in self.fields else name
 
 
 class ConfirmUploadForm(ConfirmForm):
@@ -106,11 +151,27 @@ class EnableForm(ConfirmForm):
         super().ask(user, action, f"{account}/{target}", about)
 
 
-def _parsed(file: UploadedFile | None) -> Any:
-    if file is None:
-        return None
-    try:
-        # One byte more tells that there is too much, without reading it all.
-        return reading.parsed(file.read(reading.MOST_BYTES + 1))
-    except Unreadable as problem:
-        raise ValidationError(str(problem)) from problem
+class RequestLinkForm(ConfirmForm):
+    link = forms.CharField(
+        label="Request link",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocapitalize": "off", "spellcheck": "false"}),
+        help_text="Scheme and host, such as https://api.example.com. Empty: what the policy or the document says.",
+    )
+    field_order = ("link", "password", "passkey")
+
+    def clean_link(self) -> str:
+        link = self.cleaned_data["link"].rstrip("/")
+        if link and (problem := request_link_problem(link)):
+            raise ValidationError(f"“{link}” {problem}")
+        return str(link)
+
+
+def _initial(texts: dict[str, str]) -> dict[str, str]:
+    return {f"{name}_text": text for name, text in texts.items()}
+
+
+def _lines(text: str) -> str:
+    """As it was before a browser sent it."""
+    return text.replace("\r\n", "\n")

@@ -1,5 +1,5 @@
-"""Support edits APIs: a document and a policy are uploaded, what they change for existing keys is shown, and exactly
-that is saved after a confirmation."""
+"""Support edits APIs: a document and a policy are downloaded, edited or uploaded; what they change, line by line and
+for existing keys, is shown; and exactly that is saved after a confirmation."""
 
 from __future__ import annotations
 
@@ -15,53 +15,34 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
 
 from accounts.access import SignedIn
-from accounts.admin_base import Button, SupportAdmin, in_words
+from accounts.admin_base import SupportAdmin, in_words
 from accounts.admin_exports import form_page
 from accounts.models import Account
 from audit.actor import Actor
-from audit.events import Target
 from keys import apis
-from keys.admin.api_forms import ConfirmUploadForm, EnableForm, NewApiForm, UploadForm
+from keys.admin.api_buttons import Enable, SetRequestLink, describe_request_link
+from keys.admin.api_forms import ConfirmUploadForm, NewApiForm, UploadForm
 from keys.admin.upload import Upload
 from keys.apis.difference import difference
+from keys.apis.rendering import file_name, render_document, render_policy
 from keys.models import Api, Key
 
 MOST_ACCOUNTS = 100
-OVER = "What was shown is more than an hour old or not yours. Upload the files again."
-
-
-class Enable(Button):
-    name = "enable"
-    label = "Enable for an account"
-    form = EnableForm
-    confirms = "api.enable"
-
-    def about(self, row: Api) -> Target:
-        return Target("api", row.slug, row.name)
-
-    def target(self, row: Api) -> str:
-        """The form puts the account before it."""
-        return row.slug
-
-    def effects(self, row: Api) -> list[str]:
-        return [f"People of the account see {row.name}, and may add keys of it."]
-
-    def run(self, row: Api, form: Form, by: Actor) -> str:
-        account = form.cleaned_data["account"]
-        new = apis.enable(api=row, account=account, by=by)
-        return f"{account} {'now has' if new else 'had'} the API {row.name}{'' if new else ' already'}."
+OVER = "What was shown is more than an hour old or not yours. Upload the files again, or edit the text again."
 
 
 class ApiAdmin(SupportAdmin):
-    buttons = (Enable(),)
+    buttons = (SetRequestLink(), Enable())
     list_display = ("name", "slug", "created_at")
     ordering = ("name", "pk")
     search_fields = ("name__istartswith", "slug__istartswith")
     search_help_text = "Start of the name or of the short name."
-    fields = ("name", "slug", "version", "key_count", "accounts", "rules", "module_list", "created_at")
+    fields = ("name", "slug", "version", "reached_at", "key_count", "accounts", "rules", "module_list", "created_at")
     change_list_template = "admin/exported_list.html"
     change_form_template = "admin/keys/api.html"
 
@@ -75,6 +56,8 @@ class ApiAdmin(SupportAdmin):
         return [
             path("new/", self.new_view, name=self.route("new")),
             path("<int:pk>/upload/", self.upload_view, name=self.route("upload")),
+            path("<int:pk>/document/", require_safe(self.document_view), name=self.route("document")),
+            path("<int:pk>/policy/", require_safe(self.policy_view), name=self.route("policy")),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -86,6 +69,14 @@ class ApiAdmin(SupportAdmin):
     ) -> HttpResponse:
         upload = reverse(f"admin:{self.route('upload')}", args=[object_id])
         return super().change_view(request, object_id, form_url, {"upload": upload} | (extra_context or {}))
+
+    def document_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        api = self.found(request, str(pk))
+        return _as_file(api, "openapi", render_document(api.document))
+
+    def policy_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        api = self.found(request, str(pk))
+        return _as_file(api, "policy", render_policy(api.policy))
 
     def new_view(self, request: SignedIn) -> HttpResponse:
         if "shown" in request.POST:
@@ -111,7 +102,7 @@ class ApiAdmin(SupportAdmin):
             try:
                 apis.refuse_stranding(api, upload.description, found.keys)
             except apis.Unsuitable as problem:
-                return self._refuse(request, api, str(problem))
+                return self._refuse(request, api, str(problem), upload)
             if not found.changes:
                 messages.info(request, f"{api.name} is just like that already.")
                 return redirect(self._page_of(api))
@@ -119,7 +110,7 @@ class ApiAdmin(SupportAdmin):
         try:
             form = ConfirmUploadForm(initial={"shown": upload.signed(request.user.pk)})
         except ValueError as problem:
-            return self._refuse(request, api, str(problem))
+            return self._refuse(request, api, str(problem), upload)
         form.asks(request.user, upload)
         return self._shown(request, api, upload, form)
 
@@ -128,8 +119,12 @@ class ApiAdmin(SupportAdmin):
             upload = Upload.unsigned(request.user.pk, request.POST["shown"], api)
         except BadSignature:
             return self._refuse(request, api, OVER)
+        if "again" in request.POST:
+            return self._ask(request, _form(api, upload), api)
+        try:
+            upload.require_as_shown(request.user.pk, request.POST["shown"])
         except apis.ChangedMeanwhile as problem:
-            return self._refuse(request, api, f"{problem} Upload the files again.")
+            return self._refuse(request, api, f"{problem} Look at it again.", upload)
         form = ConfirmUploadForm(request.POST)
         form.asks(request.user, upload)
         by = form.confirmed(request.user, request.actor) if form.is_valid() else None
@@ -138,23 +133,20 @@ class ApiAdmin(SupportAdmin):
         try:
             saved = _saved(api, upload, by)
         except (apis.Unsuitable, apis.ChangedMeanwhile) as problem:
-            return self._refuse(request, api, str(problem))
+            return self._refuse(request, api, str(problem), upload)
         except IntegrityError:
-            return self._refuse(request, api, f"There is an API {upload.slug} by now.")
+            return self._refuse(request, api, f"There is an API {upload.slug} by now.", upload)
         messages.success(request, f"{saved.name} is {'changed' if api else 'added. Next: enable it for an account'}.")
         return redirect(self._page_of(saved))
 
-    def _ask(self, request: SignedIn, form: Form, api: Api | None) -> HttpResponse:
+    def _ask(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
         title = f"Change the document or the policy: {api}" if api else "Add an API"
         back = self._page_of(api) if api else reverse(f"admin:{self.route('changelist')}")
-        return form_page(self, request, form, title, "Preview", back)
+        return form_page(self, request, form, title, "Preview", back, why)
 
-    def _refuse(self, request: SignedIn, api: Api | None, why: str) -> HttpResponse:
-        """The upload form again, saying why not."""
-        form = UploadForm({}, api=api) if api else NewApiForm({})
-        form.errors.clear()
-        form.add_error(None, why)
-        return self._ask(request, form, api)
+    def _refuse(self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None) -> HttpResponse:
+        """The form again with what was uploaded or edited, saying why not."""
+        return self._ask(request, _form(api, upload), api, why)
 
     def _shown(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
@@ -163,7 +155,8 @@ class ApiAdmin(SupportAdmin):
             "media": Media(),
             "api": api,
             "upload": upload,
-            "lines": list(upload.seen.lines()) if upload.seen else (),
+            "lines": _lines(api, upload) if api else (),
+            "texts": upload.text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",
             "back": self._page_of(api) if api else reverse(f"admin:{self.route('changelist')}"),
@@ -174,9 +167,17 @@ class ApiAdmin(SupportAdmin):
         return reverse(f"admin:{self.route('change')}", args=[api.pk])
 
     @display(description="Document")
-    def version(self, api: Api) -> str:
+    def version(self, api: Api) -> SafeString:
         info = api.document.get("info", {})
-        return f"{info.get('title', '')}, version {info.get('version', '')}"
+        text = f"{info.get('title', '')}, version {info.get('version', '')}"
+        return format_html('{} <a href="{}">Download the document</a>', text, self._file_of(api, "document"))
+
+    def _file_of(self, api: Api, kind: str) -> str:
+        return reverse(f"admin:{self.route(kind)}", args=[api.pk])
+
+    @display(description="Request link")
+    def reached_at(self, api: Api) -> str:
+        return describe_request_link(api)
 
     @display(description="Keys")
     def key_count(self, api: Api) -> str:
@@ -196,15 +197,37 @@ class ApiAdmin(SupportAdmin):
 
     @display(description="Policy")
     def rules(self, api: Api) -> SafeString:
-        return format_html_join(
-            "", "<div>{}: {}</div>", sorted((word, str(value)) for word, value in api.policy.items())
-        )
+        link = self._file_of(api, "policy")
+        text = render_policy(api.policy)
+        return format_html('<a href="{}">Download the policy</a><pre class="code">{}</pre>', link, text)
 
     @display(description="Modules")
     def module_list(self, api: Api) -> SafeString:
         modules = api.modules.prefetch_related("routes").order_by("position", "pk")
         told = ((found.name, found.slug, ", ".join(map(str, found.routes.all()))) for found in modules)
         return format_html_join("", "<div><strong>{}</strong> ({}): {}</div>", told)
+
+
+def _lines(api: Api, upload: Upload) -> list[str]:
+    if upload.seen is None:
+        return []
+    lines = list(upload.seen.lines())
+    if api.request_link and "request_link" in upload.seen.changes:
+        lines.append(f"request_link: the API's own setting, {api.request_link}, stays in force")
+    return lines
+
+
+def _as_file(api: Api, kind: str, text: str) -> HttpResponse:
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    name = file_name(api.slug, kind, text)
+    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _form(api: Api | None, upload: Upload | None) -> Form:
+    texts = upload.texts if upload else None
+    return UploadForm(api=api, texts=texts) if api else NewApiForm(texts=texts, slug=upload.slug if upload else "")
 
 
 def _sent(request: HttpRequest) -> tuple[Any, ...]:

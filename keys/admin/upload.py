@@ -1,4 +1,5 @@
-"""An API as Support uploaded it, on its way from the page that shows what it changes to the one that saves it."""
+"""An API as Support uploaded or edited it, on its way from the page that shows what it changes to the one that saves
+it."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from django.core import signing
 from keys.apis import ChangedMeanwhile
 from keys.apis.description import Description
 from keys.apis.difference import Difference, difference
+from keys.apis.rendering import render_document, render_policy
+from keys.apis.text_difference import Line, compare_texts
 from keys.models import Api
 
 SECONDS = 3600
@@ -21,12 +24,37 @@ LARGEST = 2_000_000
 TOO_LARGE = "This is too large for this page. Use manage.py import_api."
 
 
+class TextDifference(NamedTuple):
+    """The lines of one of the two that differ, and how many more there are than are shown."""
+
+    label: str
+    lines: list[Line]
+    more: int
+
+
 class Upload(NamedTuple):
     """An API as it was uploaded. `seen` is what Support was shown that it changes; None of a new one."""
 
     slug: str
     description: Description
     seen: Difference | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What it holds, to be edited further."""
+        rules = self.description.rules
+        return {"document": render_document(self.description.document), "policy": render_policy(rules)}
+
+    def text_differences(self, api: Api) -> list[TextDifference]:
+        """Return what differs in the document and in the policy, line by line."""
+        before = {"document": render_document(api.document), "policy": render_policy(api.policy)}
+        labels = {"policy": "Policy", "document": "OpenAPI document"}
+        after = self.texts
+        return [
+            TextDifference(label, *compare_texts(before[name], after[name]))
+            for name, label in labels.items()
+            if before[name] != after[name]
+        ]
 
     def signed(self, user_id: int) -> str:
         """For the form that confirms it: no one else's, and only for an hour. Raises ValueError if it is too large."""
@@ -38,15 +66,18 @@ class Upload(NamedTuple):
 
     @classmethod
     def unsigned(cls, user_id: int, text: str, api: Api | None) -> Self:
-        """Raises BadSignature, or ChangedMeanwhile if it would change something else by now."""
+        """Return what was signed, with what it would change by now. Raises BadSignature."""
         slug, document, rules, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
         if (api.slug if api else None) != (slug if fingerprint else None):
             raise signing.BadSignature("it was shown for another API")
         description = Description.of(document, rules)
-        upload = cls(slug, description, difference(api, description) if api else None)
-        if api and upload._fingerprint != fingerprint:
-            raise ChangedMeanwhile(f"{api.name} or its keys were changed in the meantime.")
-        return upload
+        return cls(slug, description, difference(api, description) if api else None)
+
+    def require_as_shown(self, user_id: int, text: str) -> None:
+        """Raise ChangedMeanwhile if it would change something else than was shown when it was signed."""
+        *_, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
+        if self._fingerprint != fingerprint:
+            raise ChangedMeanwhile(f"{self.description.name} or its keys were changed in the meantime.")
 
     @property
     def _fingerprint(self) -> str:

@@ -15,12 +15,13 @@ from audit.events import Target
 from audit.record import record
 from keys.apis.description import Description, preset, preset_slugs
 from keys.apis.difference import Difference, difference
+from keys.apis.request_link import request_link_problem
 from keys.apis.storing import store
 from keys.models import Api, Enablement, Key
 
 
 class Unsuitable(ValueError):
-    """Keys that are there could not follow the change; the text names word, value and what would be right."""
+    """The API cannot be so, or keys that are there could not follow; the text names value and what would be right."""
 
 
 class ChangedMeanwhile(Exception):
@@ -90,6 +91,27 @@ def update(*, api: Api, description: Description, by: Actor, seen: Difference | 
         target = Target("api", api.slug, api.name)
         record("api.changed", by=by, account_id=account, target=target, changes=found.changes, keys=keys)
     return found
+
+
+@transaction.atomic
+def set_request_link(*, api: Api, link: str, by: Actor) -> Api:
+    """Set where clients reach the API; empty for what its policy or document says. Raise Unsuitable."""
+    require(by, Permission.APIS_CHANGE, account=None)
+    by.spend_confirmation("api.request_link", api.slug)
+    link = link.strip().rstrip("/")
+    if link and (problem := request_link_problem(link)):
+        raise Unsuitable(f"{link!r} {problem}")
+    api = Api.objects.select_for_update().defer("document").get(pk=api.pk)
+    before, api.request_link = api.request_link, link
+    if before == link:
+        return api
+    api.save(update_fields=["request_link"])
+    using = Key.objects.filter(api=api, deleted_at=None).order_by("account").values_list("account", flat=True)
+    changes = {"request_link": [before or None, link or None]}
+    for account in (None, *using.distinct()):
+        target = Target("api", api.slug, api.name)
+        record("api.request_link_changed", by=by, account_id=account, target=target, changes=changes)
+    return api
 
 
 def refuse_stranding(api: Api, description: Description, keys: int) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from keys.apis.request_link import request_link_problem
 from keys.apis.words import FLAGS, BadPolicy
 from keys.containment import BadContainment, resolve
-
-# Nothing else: no user, no path (the document's servers have it), no query.
-_HOST = re.compile(r"https?://[a-z0-9._-]+(?::[0-9]{1,5})?")
 
 if TYPE_CHECKING:
     from keys.apis.policy import Policy
@@ -131,17 +128,8 @@ def _documentation(policy: Policy) -> None:
 
 
 def _request_link(policy: Policy) -> None:
-    if not policy.request_link:
-        return
-    try:
-        good = _HOST.fullmatch(policy.request_link) is not None and urlsplit(policy.request_link).port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise BadPolicy(
-            f"request_link: {policy.request_link!r} is not scheme and host alone. Write one like "
-            "https://api.example.com, and a path before every other into the document's servers."
-        )
+    if policy.request_link and (problem := request_link_problem(policy.request_link)):
+        raise BadPolicy(f"request_link: {policy.request_link!r} {problem}")
 
 
 def _list(words: tuple[str, ...]) -> str:

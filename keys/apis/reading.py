@@ -179,6 +179,11 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     return text
 
 
+def is_text(text: str) -> bool:
+    """Return whether a plain scalar is read as the text that it is."""
+    return all(read(text) is text for read in (_null, _boolean, _integer, _float))
+
+
 def _null(text: str) -> Any:
     return None if text in _NULL else text
 

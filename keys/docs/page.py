@@ -59,14 +59,16 @@ class ModuleDoc(NamedTuple):
     contained: tuple[ModuleDoc, ...] = ()
 
 
-def request_link(document: Mapping[str, Any], rules: Policy) -> RequestLink:
+def request_link(document: Mapping[str, Any], rules: Policy, setting: str) -> RequestLink:
+    """Return where the API is reached: as its setting says, else its policy, else its document's first server."""
     server: Mapping[str, Any] = next(iter(document.get("servers") or ()), {"url": "/"})
     url = server["url"]
     for name, variable in server.get("variables", {}).items():
         url = url.replace(f"{{{name}}}", variable["default"])
     parts = urlsplit(url)
     named = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
-    return RequestLink(rules.request_link or named or NO_HOST, base_of(server), bool(rules.request_link or named))
+    said = setting or rules.request_link or named
+    return RequestLink(said or NO_HOST, base_of(server), bool(said))
 
 
 def modules_described(

@@ -40,7 +40,7 @@ class Credential(NamedTuple):
 
 
 def shown(key: Key, rules: Policy, token: str) -> Credential:
-    link = request_link(key.api.document, rules)
+    link = request_link(key.api.document, rules, key.api.request_link)
     calls = tuple(_calls(key, rules, token))
     host = link.host if calls and not link.known else ""
     if rules.signs:
@@ -59,7 +59,7 @@ def shown(key: Key, rules: Policy, token: str) -> Credential:
 
 def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
     """A whole call with each kind of credential that the key has; none if it may call nothing."""
-    link = request_link(key.api.document, rules)
+    link = request_link(key.api.document, rules, key.api.request_link)
     modules = modules_described(key.api.document, granted.of_key(key), recordings=False)
     if any(module.routes for module in modules) or rules.unlisted_routes == "allow":
         call = first_call(modules, link)

@@ -31,7 +31,7 @@ from keys.views.pages import answer
 def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
     key = _found(request, public_id)
     rules, document = Policy.read(key.api.policy), key.api.document
-    link = request_link(document, rules)
+    link = request_link(document, rules, key.api.request_link)
     modules = modules_described(document, granted.of_key(key), recordings=False)
     call = first_call(modules, link)
     kind: Kind = "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token"
@@ -65,7 +65,7 @@ def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
     rules = Policy.read(key.api.policy)
     if not _downloads(key, rules):
         raise Http404("The key may not download call recordings.")
-    link = request_link(key.api.document, rules)
+    link = request_link(key.api.document, rules, key.api.request_link)
     before_lead = recordings_link(granted.of_api(key.api), link)
     context = _shared(request, key, rules) | {
         "link": link,

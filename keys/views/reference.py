@@ -28,7 +28,7 @@ def api_reference(request: SignedIn, slug: str) -> HttpResponse:
         "api": api,
         "rules": rules,
         "info": api.document.get("info", {}),
-        "link": request_link(api.document, rules),
+        "link": request_link(api.document, rules, api.request_link),
         "modules": modules_described(api.document, granted.of_api(api), recordings=recordings),
         "headers": headers(rules),
         "kind": "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token",

@@ -3,6 +3,7 @@ with JavaScript and in one without."""
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.browser.accessibility import assert_accessible
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key
 from tests.people import PASSWORD, a_user, an_account, code_of, with_totp
-from tests.unit.keys.documents import RULES, a_document, operation
+from tests.unit.keys.documents import a_document, operation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BAD = {17: "300.1.2.3", 500: "10.0.0.1/8", 999: "nonsense"}
@@ -106,22 +107,31 @@ def test_an_api_is_changed_after_a_look_at_what_changes(
     signed_in(page, live_server.url)
     document = tmp_path / "document.yaml"
     document.write_text(yaml.safe_dump(a_document({"/goods": {"get": operation("Goods")}})))
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(yaml.safe_dump(RULES))
 
     page.goto(f"{live_server.url}/admin/keys/api/{billing.pk}/change/")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Download the policy").click()
+    policy = Path(downloading.value.path()).read_text()
     page.get_by_role("link", name="Change document or policy").click()
     assert_accessible(page)
-    page.get_by_label("OpenAPI document").set_input_files(document)
-    page.get_by_label("Policy").set_input_files(policy)
+    expect(page.get_by_label("Policy as text")).to_have_value(policy)
+    page.get_by_label("OpenAPI document, a file").set_input_files(document)
+    page.get_by_label("Policy as text").fill(policy.replace("plural: API keys", "plural: shop keys"))
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("module new: goods")).to_be_visible()
-    expect(page.get_by_text("keys of this API: 1, in 1 accounts")).to_be_visible()
+    expect(page.get_by_text("keys of this API: 1, in 1 account")).to_be_visible()
+    expect(page.get_by_role("region", name="Policy, line by line", exact=True).locator("ins")).to_have_text(
+        "+ plural: shop keys"
+    )
     assert_accessible(page)
+    page.get_by_role("button", name="Edit further").click()
+    expect(page.get_by_label("Policy as text")).to_have_value(re.compile("plural: shop keys"))
+    page.get_by_role("button", name="Preview").click()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Yes, change it").click()
     expect(page.get_by_text("Shop is changed.")).to_be_visible()
-    assert Api.objects.get(pk=billing.pk).name == "Shop"
+    changed = Api.objects.get(pk=billing.pk)
+    assert (changed.name, changed.policy["plural"]) == ("Shop", "shop keys")
 
 
 def test_the_pages_are_accessible(page: Page, live_server: Any, alice: User) -> None:
@@ -132,6 +142,7 @@ def test_the_pages_are_accessible(page: Page, live_server: Any, alice: User) -> 
         *("key/", "key/?q=none", "key/export/", f"key/{key.pk}/change/", f"key/{key.pk}/disable/"),
         *("iplist/", f"iplist/{offices.pk}/change/", f"iplist/{offices.pk}/export/", f"iplist/{offices.pk}/import/"),
         *("api/", "api/new/", f"api/{key.api_id}/change/", f"api/{key.api_id}/enable/"),
+        f"api/{key.api_id}/request-link/",
     ):
         answer = page.goto(f"{live_server.url}/admin/keys/{path}")
         assert answer is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any
@@ -17,6 +18,7 @@ from accounts.models import User
 from accounts.permissions import Role
 from audit.actor import Actor
 from keys import apis
+from keys.apis.reading import parsed
 from keys.models import Api, Enablement, Key, Module
 from tests.keys_made import a_key_of, events, least
 from tests.people import PASSWORD, a_user, an_account, with_totp
@@ -149,7 +151,7 @@ def test_what_keys_could_not_follow_is_refused_before_anything_is_confirmed(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "Choose a document, a policy, or both"),
+        ({}, "Nothing is changed yet. Edit a text, or choose a file."),
         ({"document": b"\xff\xfe"}, "is not UTF-8"),
         ({"document": b"{" * 1000}, ""),
         ({"document": {"swagger": "2.0"}}, "Write OpenAPI 3.0 or 3.1"),
@@ -209,6 +211,149 @@ def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: 
 
     assert answer.status_code == 422
     assert said in text(answer)
+
+
+class TestEditing:
+    def texts(self, page: HttpResponse) -> dict[str, str]:
+        """What stands in the text fields."""
+        found = re.findall(r'<textarea name="(\w+)_text"[^>]*>\n?(.*?)</textarea>', page.content.decode(), re.DOTALL)
+        return {name: html.unescape(content) for name, content in found}
+
+    def test_what_is_in_use_is_downloaded_and_is_what_is_read_again(self, client: Client, shop: Api) -> None:
+        for kind, stored in (("document", shop.document), ("policy", shop.policy)):
+            answer = client.get(reverse(f"admin:keys_api_{kind}", args=[shop.pk]))
+            name = "openapi" if kind == "document" else kind
+            assert answer.headers["Content-Disposition"] == f'attachment; filename="shop.{name}.yaml"'
+            assert parsed(answer.content) == stored
+            assert reverse(f"admin:keys_api_{kind}", args=[shop.pk]) in client.get(
+                reverse("admin:keys_api_change", args=[shop.pk])
+            ).content.decode()  # fmt: skip
+
+    def test_a_text_is_edited_its_difference_shown_edited_further_and_saved(
+        self, client: Client, support: User, shop: Api
+    ) -> None:
+        before = self.texts(client.get(upload_url(shop)))
+        assert parsed(before["policy"].encode()) == shop.policy
+        # As a browser sends it.
+        typed = {f"{name}_text": content.replace("\n", "\r\n") for name, content in before.items()}
+        typed["policy_text"] = typed["policy_text"].replace("noun: API key", "noun: shop key")
+
+        page = client.post(upload_url(shop), typed)
+        assert "<del>" in page.content.decode()
+        assert "− noun: API key + noun: shop key" in text(page)
+        assert "OpenAPI document, line by line" not in text(page)
+
+        seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
+        assert seal is not None
+        further = client.post(upload_url(shop), {"shown": seal[1], "again": "1"})
+        assert further.status_code == 200
+        assert "noun: shop key" in self.texts(further)["policy"]
+        assert self.texts(further)["document"] == before["document"]
+        shop.refresh_from_db()
+        assert shop.policy["noun"] == "API key"
+
+        assert confirm(client, upload_url(shop), page).status_code == 302
+        shop.refresh_from_db()
+        assert (shop.policy["noun"], shop.document) == ("shop key", SHOP)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"policy_text": "noun: [", "policy": None}, "It is not YAML in line"),
+            ({"policy_text": "noun: shop key", "policy": RULES}, "There is a file and a changed text."),
+            ({"document_text": "openapi: 2.0.0", "policy": None}, "Write OpenAPI 3.0 or 3.1"),
+        ],
+    )
+    def test_what_is_wrong_is_said_and_what_was_typed_stays(
+        self, client: Client, shop: Api, given: dict[str, Any], said: str
+    ) -> None:
+        answer = sent(client, upload_url(shop), **{name: value for name, value in given.items() if value is not None})
+
+        assert answer.status_code == 422
+        assert said in text(answer)
+        name = next(iter(given))
+        assert self.texts(answer)[name.removesuffix("_text")] == given[name]
+
+    def test_what_changed_in_the_meantime_loses_nothing_typed(self, client: Client, shop: Api, key: Key) -> None:
+        page = client.post(upload_url(shop), {"document_text": yaml.safe_dump(LATER)})
+        Key.objects.filter(pk=key.pk).update(all_modules=True)
+
+        answer = confirm(client, upload_url(shop), page)
+        assert answer.status_code == 422
+        assert "/returns" in self.texts(answer)["document"]
+
+    def test_a_new_api_may_be_typed(self, client: Client, support: User) -> None:
+        given = {"slug": "shop", "document_text": yaml.safe_dump(SHOP), "policy_text": json.dumps(RULES)}
+        assert "Choose a file, or write the policy beneath." in text(client.post(NEW, given | {"policy_text": ""}))
+
+        assert confirm(client, NEW, client.post(NEW, given)).status_code == 302
+        assert modules(Api.objects.get(slug="shop")) == ["goods", "orders"]
+
+    def test_a_document_that_is_too_large_for_a_page_is_changed_by_a_file(
+        self, client: Client, shop: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("keys.admin.api_forms.MAX_TEXT_CHARACTERS", 10)
+
+        page = client.get(upload_url(shop))
+        assert "document" not in self.texts(page)
+        assert "too large to be edited here" in text(page)
+        assert "Write OpenAPI 3.0 or 3.1" in text(sent(client, upload_url(shop), document={"swagger": "2.0"}))
+
+
+class TestRequestLink:
+    def post(self, client: Client, api: Api, **given: str) -> HttpResponse:
+        return client.post(reverse("admin:keys_api_request-link", args=[api.pk]), given, follow=True)
+
+    def test_is_a_setting_that_policies_do_not_take_back(
+        self, client: Client, support: User, shop: Api, key: Key
+    ) -> None:
+        page = text(client.get(reverse("admin:keys_api_change", args=[shop.pk])))
+        assert "https://api.example.com (made up: nobody has said where)" in page
+
+        answer = self.post(client, shop, link="https://shop.acme.example/", password=PASSWORD)
+        assert "Shop is reached at https://shop.acme.example (set here)." in text(answer)
+        everywhere, in_account = events("api.request_link_changed")
+        for event, account in ((everywhere, None), (in_account, key.account_id)):
+            body = json.loads(event.body)
+            assert (body["actor"]["label"], body["account_id"]) == (support.email, account)
+            assert body["data"]["changes"] == {"request_link": [None, "https://shop.acme.example"]}
+            assert body["confirmed_by"] == "password"
+
+        preview = sent(client, upload_url(shop), policy={**RULES, "request_link": "https://first.example"})
+        assert "the API's own setting, https://shop.acme.example, stays in force" in text(preview)
+        assert confirm(client, upload_url(shop), preview).status_code == 302
+        assert "https://shop.acme.example (set here)" in text(client.get(self.page(shop)))
+        client.force_login(User.objects.get(nickname="Alice"))
+        assert "https://shop.acme.example" in text(client.get(f"/keys/{key.public_id}/docs/"))
+        client.force_login(support)
+        answer = self.post(client, shop, link="", password=PASSWORD)
+        assert "Shop is reached at https://first.example (from the policy)." in text(answer)
+
+    def page(self, api: Api) -> str:
+        return reverse("admin:keys_api_change", args=[api.pk])
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (
+                {"link": "https://a.example/v1", "password": PASSWORD},
+                "“https://a.example/v1” is not scheme and host alone",
+            ),
+            ({"link": "javascript:alert(1)", "password": PASSWORD}, "is not scheme and host alone"),
+            ({"link": "https://a.example", "password": "wrong"}, "That is neither your password"),
+            ({"link": "https://a.example"}, "required"),
+        ],
+    )
+    def test_nothing_else_is_taken(
+        self, client: Client, support: User, shop: Api, given: dict[str, str], said: str
+    ) -> None:
+        answer = self.post(client, shop, **given)
+
+        assert answer.status_code == 422
+        assert said in text(answer)
+        shop.refresh_from_db()
+        assert shop.request_link == ""
+        assert events("api.request_link_changed") == []
 
 
 class TestEnabling:

@@ -253,6 +253,7 @@ def test_an_event_that_cannot_be_written_stops_the_change(shop: Api, alice: User
         lambda: apis.update(api=shop, description=described(LATER), by=COMMAND),
         lambda: apis.add(slug="second", description=described(SHOP), by=COMMAND),
         lambda: apis.enable(api=shop, account=an_account("globex"), by=COMMAND),
+        lambda: apis.set_request_link(api=shop, link="https://shop.example", by=COMMAND),
     ):
         with pytest.raises(RuntimeError, match="no trail"):
             change()
@@ -261,6 +262,23 @@ def test_an_event_that_cannot_be_written_stops_the_change(shop: Api, alice: User
     assert (granted(key), Key.objects.get(pk=key.pk).version) == ({"orders"}, 1)
     assert not Api.objects.filter(slug="second").exists()
     assert not Enablement.objects.filter(account__slug="globex").exists()
+    assert Api.objects.get(slug="shop").request_link == ""
+
+
+def test_only_support_sets_the_request_link_and_only_confirmed(shop: Api, alice: User):
+    support, link = a_user(None, "Sam", Role.SUPPORT), "https://shop.example"
+
+    with pytest.raises(Denied):
+        apis.set_request_link(api=shop, link=link, by=acting(alice))
+    with pytest.raises(NotConfirmed):
+        apis.set_request_link(api=shop, link=link, by=confirmed(support, "api.request_link", "billing"))
+    with pytest.raises(apis.Unsuitable, match=r"'https://shop\.example/v1' is not scheme and host alone"):
+        apis.set_request_link(api=shop, link=f"{link}/v1", by=COMMAND)
+    apis.set_request_link(api=shop, link=link, by=confirmed(support, "api.request_link", "shop"))
+    apis.set_request_link(api=shop, link=link, by=COMMAND)
+
+    (event,) = events("api.request_link_changed")
+    assert (event.actor, Api.objects.get(slug="shop").request_link) == (support.email, link)
 
 
 # The commands.

@@ -1,0 +1,94 @@
+"""The document and the policy in use, as files to read, edit and import again.
+
+The database keeps neither their order nor their comments, so names come in the order in which people write them, the
+rest by name. What is written here is read by keys.apis.reading as exactly what it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from keys.apis.policy import Policy
+from keys.apis.reading import is_text
+
+# Above it a file is JSON: YAML would take seconds to write.
+MAX_YAML_CHARACTERS = 500_000
+
+_DOCUMENT_ORDER = (
+    *("openapi", "info", "title", "version", "name", "in", "url", "summary", "description", "required"),
+    *(
+        "jsonSchemaDialect",
+        "servers",
+        "tags",
+        "security",
+        "paths",
+        "webhooks",
+        "components",
+        "parameters",
+        "get",
+        "put",
+        "post",
+    ),
+    *("delete", "options", "head", "patch", "trace", "operationId", "deprecated", "requestBody", "responses", "schema"),
+    *("type", "format", "enum", "default", "properties", "items"),
+)
+_POLICY_ORDER = (
+    *Policy.__dataclass_fields__,
+    *("tag", "slug", "number", "label", "kind", "required", "choices", "value", "contains", "routes"),
+)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Texts that a reader of YAML 1.2 would take for something else are quoted; long ones with line ends are blocks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: Any, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None if is_text(text) else '"'
+    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
+
+
+_Dumper.add_representer(str, _text)
+
+
+def render_document(document: Mapping[str, Any]) -> str:
+    """Return the OpenAPI document as YAML, or as JSON if it is large."""
+    return _render(_ordered(document, _DOCUMENT_ORDER))
+
+
+def render_policy(rules: Mapping[str, Any]) -> str:
+    """Return the policy as YAML."""
+    return _render(_ordered(rules, _POLICY_ORDER))
+
+
+def file_name(slug: str, kind: str, text: str) -> str:
+    """Return what the file is called: `billing.policy.yaml`, as the presets are."""
+    return f"{slug}.{kind}.{'json' if text.startswith('{') else 'yaml'}"
+
+
+def _render(value: Any) -> str:
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # A name << merges in YAML, quoted or not.
+    if len(text) > MAX_YAML_CHARACTERS or '"<<"' in text:
+        return text
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _ordered(value: Any, order: tuple[str, ...]) -> Any:
+    """The value with the names of every mapping in this order, others after them by name."""
+    places = {name: place for place, name in reversed(list(enumerate(order)))}
+
+    def sort(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            names = sorted(value, key=lambda name: (places.get(name, len(order)), name))
+            return {name: sort(value[name]) for name in names}
+        return [sort(item) for item in value] if isinstance(value, list) else value
+
+    return sort(value)

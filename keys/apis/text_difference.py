@@ -1,0 +1,56 @@
+"""What changed between two texts, line by line, for whoever is to agree to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from itertools import islice
+from typing import NamedTuple
+
+CONTEXT = 3
+# Of each text, between what is the same at both ends: comparing more takes too long for a page.
+MAX_COMPARED = 5_000
+MAX_SHOWN = 1_000
+
+
+class Line(NamedTuple):
+    """`kind` is "same", "removed", "added", or "gap" where lines that are the same are left out."""
+
+    kind: str
+    text: str
+
+
+def compare_texts(old: str, new: str) -> tuple[list[Line], int]:
+    """Return the lines that differ with CONTEXT around them, at most MAX_SHOWN, and how many more there are."""
+    lines = list(_lines(old.splitlines(), new.splitlines()))
+    return lines[:MAX_SHOWN], max(len(lines) - MAX_SHOWN, 0)
+
+
+def _lines(old: list[str], new: list[str]) -> Iterator[Line]:
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    if old == new:
+        return
+    start = max(head - CONTEXT, 0)
+    end = max(tail - CONTEXT, 0)
+    before, after = old[start : len(old) - end], new[start : len(new) - end]
+    if max(len(before), len(after)) > MAX_COMPARED:
+        yield Line("gap", f"These {len(before):,} lines are replaced by {len(after):,}.")
+        yield from (Line("removed", text) for text in before)
+        yield from (Line("added", text) for text in after)
+        return
+    for number, group in enumerate(SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(CONTEXT)):
+        if number:
+            yield Line("gap", "…")
+        for what, i1, i2, j1, j2 in group:
+            if what == "equal":
+                yield from (Line("same", text) for text in before[i1:i2])
+                continue
+            yield from (Line("removed", text) for text in islice(before, i1, i2))
+            yield from (Line("added", text) for text in islice(after, j1, j2))
+
+
+def _common(old: list[str], new: list[str]) -> int:
+    """How many lines are the same from the beginning."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((number for number, (one, other) in pairs if one != other), min(len(old), len(new)))
