@@ -1,4 +1,4 @@
-"""The list of keys as a file. Of a token it holds what the list shows: the last four of its public part."""
+"""The list of keys as a file. Of a token it holds what the list shows: all but its secret part."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def export_keys(
     if keys.qs[: MOST_ROWS[format] + 1].count() > MOST_ROWS[format]:
         raise TooManyRows(format)
     rows = table().export(for_file(keys.sorted()), format=format)
-    masking = "Of each token, only the last four characters of its public part are shown."
+    masking = "Of each token, only the prefix and the API ID are shown."
     file = ListFile(
         encode(rows, format), format, len(rows), rows.headers, keys.active, dict(keys.described), masking=masking
     )

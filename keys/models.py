@@ -179,7 +179,7 @@ class Key(models.Model):
 
     @property
     def masked(self) -> str:
-        return masked(self.public_id)
+        return masked(settings.TOKEN_PREFIX, self.public_id)
 
 
 # Stands for no time at all where times are compared.

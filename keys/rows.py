@@ -8,6 +8,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F, QuerySet
 from django.urls import reverse
 
@@ -52,7 +53,7 @@ class Row:
 
     @property
     def masked(self) -> str:
-        return masked(self.public_id)
+        return masked(settings.TOKEN_PREFIX, self.public_id)
 
     @property
     def downloads(self) -> bool:

@@ -85,9 +85,9 @@ def _keyed(pepper: bytes) -> hmac.HMAC:
     return hmac.new(pepper, digestmod="sha256")
 
 
-def masked(public_id: str) -> str:
-    """What is shown of a token: the last four of its public part."""
-    return f"********{public_id[-4:]}"
+def masked(prefix: str, public_id: str) -> str:
+    """Return what is shown of a token: all but its secret part."""
+    return f"{prefix}_{public_id}_********"
 
 
 def redact(text: str) -> str:

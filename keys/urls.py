@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from keys.views import bulk, change, creation, detail, docs, editing, finding, listing, reference, secret, state
+from keys.views import (
+    bulk,
+    change,
+    columns,
+    creation,
+    detail,
+    docs,
+    editing,
+    finding,
+    listing,
+    reference,
+    secret,
+    state,
+)
 from keys.views.ip_lists import editing as ip_editing
 from keys.views.ip_lists import entries as ip_entries
 from keys.views.ip_lists import importing as ip_importing
@@ -41,6 +54,7 @@ urlpatterns = [
     path("ip-lists/<int:pk>/entries/delete/", ip_entries.ip_entries_delete, name="ip-entries-delete"),
     path("keys/", listing.key_list, name="key-list"),
     path("keys/new/", creation.key_new, name="key-new"),
+    path("keys/columns/", columns.key_columns, name="key-columns"),
     path("keys/export/", bulk.key_export, name="key-export"),
     path("keys/disable/", bulk.key_disable_some, name="key-disable-some"),
     path("keys/<api_id:public_id>/", detail.key_detail, name="key-detail"),

@@ -80,7 +80,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
 @_methods
 def key_export(request: SignedIn) -> HttpResponse:
     keys = _filter(request, NOT_FILTERS)
-    note = "It holds no token, only the last four characters of its public part."
+    note = "It holds no token, only its prefix and its API ID."
     dialog = ListDialog("keys.exported", "Export API keys", "API keys", reverse("key-list"), note)
     make = partial(export_keys, by=request.actor, account=account_of(request), keys=keys)
     return answer_export(request, dialog, keys, make, (TooManyRows,))

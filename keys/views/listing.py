@@ -13,12 +13,14 @@ from accounts.access import SignedIn, needs
 from accounts.models import Account
 from accounts.permissions import Permission
 from accounts.policy import has
+from keys import columns
 from keys.apis.policy import Policy
 from keys.filters import KeyFilter
 from keys.first_steps import first_steps
 from keys.models import Api
 from keys.policy import apis_of, visible_to
 from keys.selectors import owners_of
+from keys.views.columns import get_chosen
 from keys.views.pages import account_of, answer, may_change
 
 
@@ -38,11 +40,14 @@ def key_list(request: SignedIn) -> HttpResponse:
     everyones = has(request.user, Permission.KEYS_SEE)
     keys = KeyFilter(request.GET, visible_to(request.user), account=account, apis=apis, everyones=everyones)
     tab = keys.tab
+    tab_rules = Policy.read(tab.policy) if tab else None
     context = {
         "filter": keys,
         "apis": apis,
         "tab": tab,
-        "tab_rules": Policy.read(tab.policy) if tab else None,
+        "tab_rules": tab_rules,
+        "shown": dict.fromkeys(columns.shown(get_chosen(request), tab_rules), True),
+        "labels": columns.labels(tab_rules),
         "owners": owners_of(account) if everyones else [],
         "account": account,
         "first_steps": first_steps(request.user, has_apis=bool(apis)),

@@ -149,6 +149,7 @@ TABLE = (
     Row("key-list", READ, MEMBERS),
     Row("key-new", FORM, ADMINISTRATORS),
     Row("key-export", FORM, AUDITORS),
+    Row("key-columns", FORM, MEMBERS),
     Row("key-disable-some", FORM, ADMINISTRATORS),
     Row("key-detail", READ, READERS | {P.OWNER}, of="key", hidden_from=NOT_THEIRS),
     Row("key-edit", FORM, ADMINISTRATORS, of="key"),

@@ -190,7 +190,7 @@ class TestExport:
             "active",
             "Billing",
         )
-        assert told["token"] == f"********{made.key.public_id[-4:]}"
+        assert told["token"] == f"kw_{made.key.public_id}_********"
         assert (told["addresses"], told["ip_lists"]) == ("203.0.113.7, 203.0.113.0/24", "Office")
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told["secret_made"])
         assert (told["last_used"], told["expires"]) == ("", "")

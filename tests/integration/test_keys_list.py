@@ -38,20 +38,89 @@ def names(response: HttpResponse) -> list[str]:
     return re.findall(r'<td class="name"><a[^>]*>([^<]*)</a>', response.content.decode())
 
 
-def test_the_columns_are_those_of_the_product(client: Client, alice: User):
+ALL = ["Created", "Status", "Name", "Owner", "API", "Token", "Modules", "IP ACL", "Last used", "Actions"]
+OF_ONE = ["Created", "Status", "Name", "Owner", "Token", "Modules", "IP ACL", "Secret age", "Last used", "Actions"]
+OF_NICKNAMES = ["Created", "Status", "Nickname", "User status", "API ID", "API Key", "Modules"]
+EVERY = (
+    *("Created", "Status", "Name", "Owner", "User status", "API", "API ID", "Token", "Modules", "IP ACL"),
+    *("Secret age", "Last used", "Actions"),
+)
+
+
+def headings(client: Client, page: str = "/keys/") -> list[str]:
+    found = re.findall(r"<th scope.*?</th>", client.get(page).content.decode(), re.DOTALL)
+    return [heading for heading in (re.sub("<[^>]*>", "", cell).strip() for cell in found) if heading]
+
+
+def choose(client: Client, *columns: str) -> None:
+    assert client.post("/keys/columns/", {"columns": columns}).headers["Location"] == "/keys/"
+
+
+def test_a_row_says_what_a_key_is_and_never_its_token(client: Client, alice: User):
     made = a_billing_key(alice, "203.0.113.0/24", modules=frozenset({"cdrs", "balance"}))
     SecretUse.objects.create(secret=made.key.secrets.get(), used_at=timezone.now(), address="203.0.113.8")
     page = client.get("/keys/").content.decode()
 
-    headings = [re.sub("<[^>]*>", "", heading) for heading in re.findall(r"<th.*?</th>", page)]
-    assert headings == [
-        *("Created", "Status", "Name", "Owner", "User status", "API", "API ID", "Token", "Modules", "IP ACL"),
-        *("Secret age", "Last used", "Actions"),
-    ]
-    assert f"********{made.key.public_id[-4:]}" in page
+    assert f"kw_{made.key.public_id}_********" in page
     assert "2 of 5" in page
     assert "203.0.113.0/24" in page
     assert made.token not in page
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("slug", "wanted"),
+        [
+            ("", ALL),
+            ("billing", OF_ONE),
+            ("lms-call-logic", [*OF_NICKNAMES, "Last used", "Actions"]),
+            ("lynx", [*OF_NICKNAMES, "Last used", "Actions"]),
+        ],
+    )
+    def test_at_most_ten_are_shown(self, client: Client, alice: User, slug: str, wanted: list[str]):
+        a_key_of(slug or "billing", alice)
+
+        assert headings(client, f"/keys/?api={slug}" if slug else "/keys/") == wanted
+        assert len(wanted) <= 10
+
+    def test_others_are_those_chosen_and_a_reset_takes_the_choice_back(self, client: Client, alice: User):
+        a_billing_key(alice)
+        page = "/keys/?api=billing&status=active"
+        link = re.search(r'href="(/keys/columns/[^"]*)"', client.get(page).content.decode())
+        assert link
+        every = ("created", "status", "owner", "user_status", "api", "api_id", "token", "modules", "addresses", "age")
+        answer = client.post(html.unescape(link[1]), {"columns": [*every, "used"]})
+
+        assert answer.headers["Location"] == page
+        cookie = answer.cookies["key_columns"]
+        assert (cookie["httponly"], cookie["samesite"], int(cookie["max-age"]) > 86400) == (True, "Lax", True)
+        assert headings(client) == list(EVERY)
+        choose(client, "used")
+        assert headings(client) == ["Name", "Last used", "Actions"]
+        client.post("/keys/columns/", {"reset": "1"})
+        assert headings(client) == ALL
+
+    def test_nicknames_keep_theirs_whatever_is_chosen(self, client: Client, alice: User):
+        a_key_of("lynx", alice)
+        choose(client, "age")
+
+        assert headings(client, "/keys/?api=lynx") == [*OF_NICKNAMES, "Secret age", "Actions"]
+
+    def test_what_is_no_column_is_refused_in_the_form_and_ignored_in_the_cookie(self, client: Client, alice: User):
+        a_billing_key(alice)
+        for given in ({"columns": ["colour"]}, {}):
+            assert client.post("/keys/columns/", given).status_code == 422
+        client.cookies["key_columns"] = "colour.<b>"
+        assert headings(client) == ALL
+
+    def test_an_inactive_owner_is_seen_without_the_column_too(self, client: Client, alice: User):
+        bob = a_user(alice.account, "Bob")
+        a_billing_key(alice, owner=bob)
+        assert "Inactive" not in client.get("/keys/").content.decode()
+        User.objects.filter(pk=bob.pk).update(is_active=False)
+        for chosen in ("owner", "user_status"):
+            choose(client, chosen)
+            assert client.get("/keys/").content.decode().count("Inactive") == 1
 
 
 COLUMNS = ("created", "name", "owner", "used", "age")

@@ -1,0 +1,55 @@
+"""Which columns the list of keys shows: a choice of this browser, kept in a cookie."""
+
+from __future__ import annotations
+
+from django import forms
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from accounts.access import SignedIn, needs
+from accounts.permissions import Permission
+from accounts.returning import return_url
+from keys import columns
+from keys.views.pages import dialog, posted, status_of
+
+COOKIE = "key_columns"
+MAX_AGE = 365 * 86400
+
+
+class ColumnsForm(forms.Form):
+    columns = forms.MultipleChoiceField(
+        label="Columns",
+        choices=[(name, label) for name, label in columns.COLUMNS.items() if name not in columns.ALWAYS],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Tick at least one column."},
+    )
+
+
+def get_chosen(request: SignedIn) -> list[str] | None:
+    """Return the columns that were chosen in this browser; None if none were."""
+    chosen = request.COOKIES.get(COOKIE)
+    return chosen.split(".") if chosen else None
+
+
+@needs(Permission.KEYS_SEE_OWN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def key_columns(request: SignedIn) -> HttpResponse:
+    back = redirect(return_url(request, reverse("key-list"), reverse("key-list")))
+    if request.method == "POST" and "reset" in request.POST:
+        back.delete_cookie(COOKIE, samesite="Lax")
+        return back
+    form = ColumnsForm(posted(request), initial={"columns": sorted(columns.shown(get_chosen(request), None))})
+    if not form.is_valid():
+        return dialog(request, "columns", "Columns", {"form": form}, status_of(request))
+    back.set_cookie(
+        COOKIE,
+        ".".join(form.cleaned_data["columns"]),
+        max_age=MAX_AGE,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return back
