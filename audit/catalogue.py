@@ -21,7 +21,6 @@ from audit.verdict import Problem
 
 TABLES = ("audit_event", "audit_head", "audit_call", "audit_rollup", "audit_digest", "audit_verification")
 KEPT = Path(__file__).with_name("objects.txt")
-FIXED = ("SET LOCAL TimeZone = 'UTC'", "SET LOCAL DateStyle = 'ISO, YMD'", "SET LOCAL quote_all_identifiers = off")
 # The partitions of the log must be as the log is; they are told apart by their bounds alone.
 RELATIONS = """
     SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
@@ -121,9 +120,9 @@ def expected() -> frozenset[str]:
 
 
 def describe(cursor: Cursor, role: str) -> Iterator[str]:
-    """Yield each object as a line, those of partitions as far as they differ from the log's."""
-    for statement in FIXED:
-        cursor.execute(statement.encode())
+    """Yield each object as a line, those of partitions as far as they differ from the log's. The cursor's settings are
+    those of audit.snapshot."""
+    cursor.execute("SET LOCAL quote_all_identifiers = off")
     relations = _rows(cursor, RELATIONS, {"tables": list(TABLES)})
     log = next((relation[0] for relation in relations if relation[1] == "audit_call"), None)
     log_lines = set(_table(cursor, log, "audit_call")) if log else set()

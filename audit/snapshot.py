@@ -39,6 +39,16 @@ def is_replica_away() -> bool:
     return time.monotonic() < _away_until
 
 
+def fix_settings(cursor: Cursor) -> None:
+    """For the transaction: no setting of a role or database may put other tables in front, or change the text of a
+    number or a time; where a policy would hide rows, reading fails."""
+    cursor.execute("SET LOCAL search_path = pg_catalog, public")
+    cursor.execute("SET LOCAL extra_float_digits = 1")
+    cursor.execute("SET LOCAL TimeZone = 'UTC'")
+    cursor.execute("SET LOCAL DateStyle = 'ISO, YMD'")
+    cursor.execute("SET LOCAL row_security = off")
+
+
 @contextmanager
 def snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
     """A cursor whose statements see the database as it was at the first, read-only, for at most `seconds` each.
@@ -51,10 +61,7 @@ def snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
         with own.connection.transaction(), own.connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
-            # No setting of a role or database may put other tables in front, or change the text of a number.
-            cursor.execute("SET LOCAL search_path = pg_catalog, public")
-            cursor.execute("SET LOCAL extra_float_digits = 1")
-            cursor.execute("SET LOCAL row_security = off")
+            fix_settings(cursor)
             yield cursor
     finally:
         own.close()

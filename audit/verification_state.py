@@ -39,10 +39,13 @@ WRITE = """
     INSERT INTO audit_verification (body, key_id, mac) VALUES (%s, %s, %s)
     ON CONFLICT (one) DO UPDATE SET body = excluded.body, key_id = excluded.key_id, mac = excluded.mac
 """
-# The last word of the trail on findings, where the state is gone.
-LAST_WORD = """
-    SELECT name, body FROM audit_event
-    WHERE target_kind = %s AND target_id = %s AND name IN (%s, %s) ORDER BY seq DESC LIMIT 1
+# What was found since somebody last acknowledged something.
+UNACKNOWLEDGED = """
+    SELECT body FROM audit_event
+    WHERE target_kind = %(kind)s AND target_id = %(id)s AND name = %(failed)s AND seq > (
+        SELECT coalesce(max(seq), 0) FROM audit_event
+        WHERE target_kind = %(kind)s AND target_id = %(id)s AND name = %(acknowledged)s
+    ) ORDER BY seq
 """
 
 
@@ -223,11 +226,10 @@ def _mac(key: bytes, body: str) -> bytes:
 def _unacknowledged() -> tuple[Finding, ...]:
     """What the trail says was found and not acknowledged, where there is no state: somebody may have removed it."""
     with connection.cursor() as cursor:
-        cursor.execute(LAST_WORD, [TRAIL.kind, TRAIL.id, FAILED, ACKNOWLEDGED])
-        row = cursor.fetchone()
-    if row is None or row[0] == ACKNOWLEDGED:
-        return ()
-    problems = [Problem(text) for text in json.loads(row[1])["data"]["problems"]]
+        names = {"kind": TRAIL.kind, "id": TRAIL.id, "failed": FAILED, "acknowledged": ACKNOWLEDGED}
+        cursor.execute(UNACKNOWLEDGED, names)
+        texts = dict.fromkeys(text for (body,) in cursor.fetchall() for text in json.loads(body)["data"]["problems"])
+    problems = [Problem(text) for text in texts]
     return tuple(Finding(problem.text, problem.key, False, datetime.now(UTC)) for problem in problems)
 
 

@@ -4,6 +4,7 @@ second and for everybody who asks meanwhile."""
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ from gateway.messages import Response
 from gateway.responses import document
 
 # The months that have no partition of their own, of this one and the next, whose rows go to the DEFAULT partition; the
-# migrations that are not applied, of those asked for; whether anything can be written; when `maintain` last ran.
+# migrations that are not applied, of those asked for; whether anything can be written; the state of the verification.
 LOOK = """
 SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
         SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
@@ -32,7 +33,7 @@ SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
     (SELECT coalesce(json_agg(wanted ORDER BY wanted), '[]') FROM unnest(%(migrations)s::text[]) AS wanted
         WHERE wanted NOT IN (SELECT app || '.' || name FROM django_migrations)),
     current_setting('transaction_read_only')::bool,
-    (SELECT extract(epoch FROM (body::jsonb ->> 'at')::timestamptz)::float8 FROM audit_verification),
+    (SELECT body FROM audit_verification),
     extract(epoch FROM clock_timestamp())::float8
 """
 # A row like a call's, which is rolled back: whether there is room for one, and the right to write it.
@@ -52,7 +53,8 @@ class State:
     """What a probe found. `cause` says why a call could not be answered, empty if it could; `detail` more of it.
 
     The rest needs care, but stops no call: months without a partition; whether the replica answers, None if there is
-    none; when `maintain` last ran, in Unix seconds, and whether that is too long ago.
+    none; when `maintain` last ran, in Unix seconds, and whether that is too long ago; how much was found tampered with
+    that nobody has acknowledged.
     """
 
     cause: str = ""
@@ -61,6 +63,7 @@ class State:
     replica_up: bool | None = None
     maintained_at: float | None = None
     maintain_late: bool = False
+    findings: int = 0
 
     @property
     def database_up(self) -> bool:
@@ -130,7 +133,7 @@ class Readiness:
         except (UndefinedTable, UndefinedColumn) as error:
             return State(SCHEMA_BEHIND, type(error).__name__)
         assert row is not None
-        partitions, migrations, read_only, maintained_at, now = row
+        partitions, migrations, read_only, verification, now = row
         if migrations:
             return State(SCHEMA_BEHIND, ", ".join(migrations))
         if read_only:
@@ -140,8 +143,9 @@ class Readiness:
                 await connection.execute(WRITE, list((_BLANK | {"request_id": new_request_id()}).values()))
         except Exception as error:
             return State(NOT_WRITABLE, type(error).__name__)
+        maintained_at, findings = _verification(verification)
         late = maintained_at is None or now - maintained_at > MAINTAIN_LATE_SECONDS
-        return State("", "", partitions, await replica, maintained_at, late)
+        return State("", "", partitions, await replica, maintained_at, late, findings)
 
     async def _replica_up(self) -> bool | None:
         if self._connect_replica is None:
@@ -151,6 +155,17 @@ class Readiness:
         except Exception:
             return False
         return True
+
+
+def _verification(state: str | None) -> tuple[float | None, int]:
+    """When the trail was last looked at, and the number of findings. A state that cannot be read is one."""
+    if state is None:
+        return None, 0
+    try:
+        content = json.loads(state)
+        return datetime.fromisoformat(content["at"]).timestamp(), len(content["findings"])
+    except (ValueError, KeyError, TypeError):
+        return None, 1
 
 
 async def _within_time(connect: Connect, work: Callable[[AsyncConnection[Any]], Any], share: float = 1.0) -> Any:

@@ -58,3 +58,6 @@ class Database:
         yield GaugeMetricFamily(
             "keyward_maintain_late", "Whether maintain has missed two hours", value=state.maintain_late
         )
+        yield GaugeMetricFamily(
+            "keyward_tampering_findings", "What verifications found and nobody acknowledged", value=state.findings
+        )

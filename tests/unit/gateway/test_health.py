@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,17 +48,19 @@ def owner(statement: str) -> None:
         cursor.execute(statement)
 
 
-def maintained(ago: str) -> None:
-    """Let the last verification, which `maintain` ends with, be so long ago."""
-    body = f"json_build_object('at', now() - interval '{ago}')::text"
-    conflict = "ON CONFLICT (one) DO UPDATE SET body = excluded.body"
-    owner(f"INSERT INTO audit_verification (body, key_id, mac) VALUES ({body}, 1, '') {conflict}")
+def verified(at: str, findings: str = "[]") -> None:
+    """The trail was looked at then; who signs that is not the gateway's concern."""
+    body = f"json_build_object('at', {at}, 'findings', '{findings}'::json)"
+    owner(f"INSERT INTO audit_verification (body, key_id, mac) VALUES ({body}, 1, '') ON CONFLICT (one) DO NOTHING")
+    owner(f"UPDATE audit_verification SET body = {body}")
 
 
 @pytest.fixture
-def database(transactional_db: None) -> None:
+def database(transactional_db: None) -> Iterator[None]:
     ensure_partitions()
-    maintained("0 minutes")
+    verified("now()")
+    yield
+    owner("DELETE FROM audit_verification")
 
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
@@ -104,13 +107,15 @@ def test_what_could_not_be_answered_is_not_ready(database: None):
 
 def test_what_needs_care_is_named_and_stays_ready(database: None):
     assert probe(replica=conninfo()).replica_up is True
-    maintained("121 minutes")
+    verified("now() - interval '121 minutes'")
     state = probe(replica=NOBODY)
     content = json.loads(state.response.body)
     assert (state.response.status, content["status"]) == (200, "ready")
     assert (content["replica"], content["maintain"]["late"]) == ("away", True)
-    maintained("119 minutes")
-    assert probe().maintain_late is False
+    verified("now() - interval '119 minutes'", '[{"text": "event 7 is missing"}]')
+    assert (probe().maintain_late, probe().findings) == (False, 1)
+    owner("UPDATE audit_verification SET body = 'nothing'")
+    assert (probe().cause, probe().maintain_late, probe().findings) == ("", True, 1)
 
 
 class Slow:
