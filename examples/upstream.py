@@ -7,7 +7,8 @@ Besides a plausible answer, every response says under `received` what arrived: w
 proxy alone, because whoever can reach it directly can claim anything.
 
 It keeps what a key promises: phone numbers in its answers are masked as X-Phone-Mask says, a body that is not the one
-that was signed (X-Body-Sha256) is refused, and the numbers of new leads are looked up where X-Hlr-Lookup says so.
+that was signed (X-Body-Sha256) is refused, a query is read as it was signed, and the numbers of new leads are looked up
+where X-Hlr-Lookup says so.
 Standard library only, but for the look-up, which needs the `phonenumbers` package.
 """
 
@@ -132,6 +133,17 @@ def masked(data: object, mask: str) -> object:
     return PHONE.sub(hidden, data)
 
 
+def parameters(query: str) -> dict[str, list[str]]:
+    """Return the values of each name of a query, read as a signature reads it: `+` is a plus, `a` is `a=`, and neither
+    empty pieces nor any order count. So two queries that have the same signature give the same."""
+    read: dict[str, list[str]] = {}
+    for piece in filter(None, query.split("&")):
+        # Decoding forms, as parse_qs does, would make a space of a plus.
+        name, _, value = piece.partition("=")
+        read.setdefault(unquote(name), []).append(unquote(value))
+    return {name: sorted(values) for name, values in sorted(read.items())}
+
+
 def balance(number: str) -> Answer:
     status, customer = one(CUSTOMERS, number)
     return (status, customer) if status != HTTPStatus.OK else (status, {"balance": "42.00", "credit_limit": "500.00"})
@@ -196,6 +208,7 @@ class Handler(BaseHTTPRequestHandler):
             "method": self.command,
             "path": raw_path,
             "query": raw_query,
+            "parameters": parameters(raw_query),
             "body_bytes": len(body),
             "identity": {name: self.headers[name] for name in IDENTITY if name in self.headers},
             "headers": [f"{name}: {value}" for name, value in self.headers.items() if name.lower() != "authorization"],

@@ -68,6 +68,15 @@ def test_the_query_is_signed_as_it_is_sent(proxy: Proxy, signed_world, query):
     assert refused(ask(proxy.port, f"/customers?{query}1", headers=headers)) == "invalid_credentials"
 
 
+def test_what_the_signature_does_not_tell_apart_the_api_reads_alike(proxy: Proxy, signed_world):
+    key, secret = signed_world.key()
+    alike = (("x=%2B", "x=+", {"x": ["+"]}), ("b=1&a=&b=0", "a&b=0&b=1", {"a": [""], "b": ["0", "1"]}))
+    for signed, sent, read in alike:
+        headers = signature(key.public_id, secret, "GET", "/customers", signed)
+        answer = ask(proxy.port, f"/customers?{sent}", headers=headers)
+        assert (answer.status, answer.served["parameters"]) == (200, read)
+
+
 @pytest.mark.quality(8)
 def test_a_request_that_is_not_the_signed_one_is_refused(proxy: Proxy, signed_world, figure):
     key, secret = signed_world.key()

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from audit.phones import Mask
-from examples.upstream import Offline, looked_up, masked
+from examples.upstream import Offline, looked_up, masked, parameters
+from keys.signatures import string_to_sign
 from tests.proxies.program import upstream
 
 DATA = {
@@ -110,3 +111,23 @@ def test_a_body_without_a_clear_end_is_refused_and_nothing_after_it_is_read(port
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1") == 1
     assert "cannot be read" in json.loads(answer.partition(b"\r\n\r\n")[2])["data"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "read"),
+    [
+        ("x=%2B", "x=+", {"x": ["+"]}),
+        ("x=%41&y=%c3%a9", "y=%C3%A9&x=A", {"x": ["A"], "y": ["é"]}),
+        ("a", "a=", {"a": [""]}),
+        ("b=2&a=1", "a=1&&b=2&", {"a": ["1"], "b": ["2"]}),
+        ("x=1&x=2", "x=2&%78=1", {"x": ["1", "2"]}),
+        ("x=a%20b", "x=a%20b&", {"x": ["a b"]}),
+        ("", "&", {}),
+    ],
+)
+def test_queries_that_are_signed_alike_are_read_alike(one: str, other: str, read: dict[str, list[str]]):
+    def signed(query: str) -> str:
+        return string_to_sign(method="GET", path="/", query=query, timestamp="1", nonce="n", body_sha256="")
+
+    assert signed(one) == signed(other)
+    assert parameters(one) == parameters(other) == read
