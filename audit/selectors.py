@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connections
@@ -191,9 +191,28 @@ def calls_after(time: datetime, request_id: UUID) -> Q:
     return Q(time__gte=time) & (Q(time__gt=time) | Q(time=time, request_id__gt=request_id))
 
 
-def tail_of_calls(rows: QuerySet[Call], matching: Q, until: datetime) -> list[Call]:
-    """The newest of `rows` that match and came before `until`, newest first; no more than two pages of them."""
-    return list(rows.filter(matching, time__lt=until).order_by("-time", "-request_id")[: 2 * PAGE_SIZE])
+class Tail(NamedTuple):
+    """The newest rows, and how many are left out below them: `many` says that there are more than were counted."""
+
+    rows: list[Call]
+    left_out: int = 0
+    many: bool = False
+
+    @property
+    def oldest(self) -> str:
+        return keyset(self.rows[-1])
+
+
+def tail_of_calls(rows: QuerySet[Call], matching: Q, until: datetime) -> Tail:
+    """Return the newest of `rows` that match and came before `until`, newest first; no more than two pages of them. The
+    others are counted, as far as one page looks."""
+    found = rows.filter(matching, time__lt=until).order_by("-time", "-request_id")
+    newest = list(found[: 2 * PAGE_SIZE])
+    if len(newest) < 2 * PAGE_SIZE:
+        return Tail(newest)
+    below = found.filter(calls_before(newest[-1].time, newest[-1].request_id)).order_by()
+    count = below[: LONGEST_LOOK + 1].count()
+    return Tail(newest, min(count, LONGEST_LOOK), count > LONGEST_LOOK)
 
 
 def beginning(behind: timedelta) -> str:

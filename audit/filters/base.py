@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from audit.filters.fields import TimeField, ZoneField, select
 
-POSITIONS = ("after", "newest")
+POSITIONS = ("after", "before", "newest")
 TIMES = ("range", "from", "to", "zone")
 RANGES: dict[str, tuple[str, timedelta]] = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),

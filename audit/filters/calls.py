@@ -13,7 +13,7 @@ from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from django.db.models.lookups import IContains
 
 from audit.filters.base import LogFilter, LogForm
-from audit.filters.fields import AddressField, CallKeysetField, RequestIdField, StatusField, select
+from audit.filters.fields import NO_STATUS, AddressField, CallKeysetField, RequestIdField, StatusField, select
 from audit.models import Call
 from audit.phones import Mask
 from audit.reasons import REFUSED
@@ -102,7 +102,7 @@ class CallFilter(LogFilter):
         if cleaned["key"] and not self.api_id:
             found &= Q(key_name__icontains=cleaned["key"])
         if status := cleaned["status"]:
-            found &= Q(status__range=status)
+            found &= Q(status=None) if status == NO_STATUS else Q(status__range=status)
         if cleaned["address"]:
             found &= Q(client_address__in_network=cleaned["address"])
         if cleaned["path"]:
@@ -139,9 +139,14 @@ class CallsAfterFilter(django_filters.Filter):
 
 
 class CallTailFilter(CallFilter):
-    """`newest` is the position of the newest row that the page has."""
+    """`newest` is the position of the newest row that the page has; `before`, where rows were left out, that of the
+    oldest row above them."""
 
     newest = CallsAfterFilter(required=True)
+    before = CallKeysetFilter()
 
     def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
-        return self.filters["newest"].filter(super().filter_queryset(queryset), self.form.cleaned_data["newest"])
+        queryset = super().filter_queryset(queryset)
+        for name in ("newest", "before"):
+            queryset = self.filters[name].filter(queryset, self.form.cleaned_data[name])
+        return queryset

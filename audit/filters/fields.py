@@ -64,15 +64,27 @@ class AddressField(forms.CharField):
             ) from None
 
 
+NO_STATUS = (0, 0)
+
+
 class StatusField(forms.CharField):
-    """An HTTP status, or a class of them: 404, 5xx. Cleaned to the first and last that are meant."""
+    """An HTTP status, a class of them, or that none has arrived yet: 404, 5xx, none. Cleaned to the first and last that
+    are meant, or to NO_STATUS."""
+
+    widget = forms.TextInput(attrs={"list": "statuses"})
+    # What pages and exports say instead of the word that is typed.
+    choices = (("none", "No status yet"),)
 
     def clean(self, value: Any) -> tuple[int, int] | None:
         text = super().clean(value).lower()
         if not text:
             return None
+        if text == "none":
+            return NO_STATUS
         if not re.fullmatch(r"[1-5](?:[0-9]{2}|xx)", text):
-            raise ValidationError(f"“{text}” is not a status. Write it like 404 or 5xx.")
+            raise ValidationError(
+                f"“{text}” is not a status. Write it like 404 or 5xx, or none for calls that have no status yet."
+            )
         return int(text.replace("x", "0")), int(text.replace("x", "9"))
 
 

@@ -84,18 +84,18 @@ def log_chart(request: SignedIn) -> HttpResponse:
 @needs(Permission.LOG_SEE)
 @require_safe
 def log_tail(request: SignedIn) -> HttpResponse:
-    """What came since the page's newest row, newest first, as rows for it; 204 for nothing. Rows are committed out of
-    order, so it stays two seconds behind."""
+    """What came since the page's newest row, newest first, as rows for it; 204 for nothing. Where it leaves rows out,
+    the last one says how many and leads to them. Rows are committed out of order, so it stays two seconds behind."""
     account = own_account(request)
     calls = CallTailFilter(request.GET, selectors.calls(account.pk), mask=Mask.of(account))
     if not calls.is_valid():
         return HttpResponseBadRequest("The filters cannot be applied.")
-    rows = selectors.tail_of_calls(calls.qs, calls.matching, timezone.now() - BEHIND)
-    if not rows:
+    tail = selectors.tail_of_calls(calls.qs, calls.matching, timezone.now() - BEHIND)
+    if not tail.rows:
         return HttpResponse(status=204)
     note_reading(request, CALLS.name, calls.active)
-    _mask(account, rows)
-    return render(request, "audit/_calls.html", {"rows": rows})
+    _mask(account, tail.rows)
+    return render(request, "audit/_tail.html", {"tail": tail})
 
 
 def _mask(account: Account, calls: Iterable[Call]) -> None:

@@ -3,7 +3,7 @@
 (() => {
   const $ = (selector) => document.querySelector(selector);
   const EVERY = 2_000;
-  const MOST = 200; // rows that stay on the page
+  const MAX_ROWS = 200; // that stay on the page, besides those that were asked for
 
   // From and To are in UTC, or in the reader's zone if the clock was switched to it.
   const zone = () => {
@@ -16,6 +16,7 @@
   const button = $("[data-live]");
   if (!button) return;
   let timer = 0;
+  let loaded = 0; // rows that were asked for
   const label = button.querySelector("span");
   const on = () => button.getAttribute("aria-pressed") === "true";
   const aimedAt = () => matchMedia("(hover: hover)").matches && $("[data-tail] tbody:hover") !== null;
@@ -48,7 +49,28 @@
     list.dataset.newest = first.dataset.position;
     for (const row of rows.content.children) row.classList.add("fresh");
     body.prepend(rows.content);
-    while (body.children.length > MOST) body.lastElementChild.remove();
+    while (body.children.length > MAX_ROWS + loaded) body.lastElementChild.remove();
   };
+  // Rows that one answer left out: the next of them take the place of the row that stands for them.
+  const loadGap = async (gap, link) => {
+    link.setAttribute("aria-busy", "true");
+    const answer = await fetch(gap.dataset.gap, { headers: { "HX-Request": "true" } }).catch(() => null);
+    link.removeAttribute("aria-busy");
+    if (!answer) return keyward.unreachable();
+    if (!answer.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(link.href);
+    const rows = document.createElement("template");
+    rows.innerHTML = answer.status === 204 ? "" : await answer.text();
+    const count = rows.content.querySelectorAll("[data-position]").length;
+    const first = rows.content.querySelector("a");
+    loaded += count;
+    gap.replaceWith(rows.content);
+    first?.focus();
+    keyward.say(`${count} calls loaded`);
+  };
+  keyward.on("click", "[data-load-gap]", (event, link) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    loadGap(link.closest("[data-gap]"), link);
+  });
   button.addEventListener("click", () => set(!on()));
 })();

@@ -28,7 +28,7 @@ from keys.services import reveal
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import NARROW
 from tests.keys_made import a_billing_key, confirmed
-from tests.logbook import a_call
+from tests.logbook import a_call, more_calls
 from tests.people import PASSWORD, a_user, acting, an_account
 
 SignIn = Callable[[Page, str, str], None]
@@ -195,6 +195,31 @@ def test_new_calls_appear_while_the_page_is_live(
     assert len(asked) == count
     assert set(asked) == {200, 204}
     expect(rows(page)).to_have_count(5)
+
+
+def test_a_live_page_says_how_many_calls_it_leaves_out_and_loads_them(
+    page: Page, live_server: Any, acme: Account, alice: User, sign_in: SignIn
+) -> None:
+    a_call(acme, path="/before", time=datetime.now(UTC) - timedelta(hours=1))
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/logs/")
+    more_calls(a_call(acme, path="/burst", time=datetime.now(UTC) - timedelta(seconds=5)), 259)
+    page.get_by_role("button", name="Live").click()
+    gap = page.locator("tr.gap")
+    expect(gap).to_have_text("160 more calls came in between. Show the next 100", timeout=15_000)
+    expect(rows(page)).to_have_count(102)
+    assert_accessible(page)
+    gap.get_by_role("link").click()
+    expect(gap).to_have_text("60 more calls came in between. Show them")
+    expect(rows(page)).to_have_count(202)
+    gap.get_by_role("link").press("Enter")
+    expect(gap).to_have_count(0)
+    # Every call once, and the focus on the first of those that were asked for.
+    expect(rows(page)).to_have_count(261)
+    positions = page.evaluate("[...document.querySelectorAll('[data-position]')].map((row) => row.dataset.position)")
+    assert positions == sorted(set(positions), reverse=True)
+    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 201
+    expect(page.locator("#alert")).to_be_empty()
 
 
 def test_a_row_opens_in_the_panel_and_says_why(
