@@ -62,6 +62,7 @@ class User(AbstractBaseUser):
     roles = ArrayField(models.CharField(max_length=20, choices=Role.choices), default=list, blank=True)
     is_active = models.BooleanField(default=True)
     sessions_ended = models.PositiveIntegerField(default=0, db_comment="one more ends every session there is")
+    reset_links = models.PositiveIntegerField(default=0, db_comment="one more ends every password-reset link there is")
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"

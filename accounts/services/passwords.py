@@ -19,7 +19,7 @@ from audit.record import record
 
 
 class LinkUsed(Exception):
-    """The password was changed since the link was made."""
+    """The password was changed, another link asked for or the user deactivated since the link was made."""
 
 
 @transaction.atomic
@@ -27,8 +27,11 @@ def request_reset(*, email: str, by: Actor) -> None:
     """Mail a link that sets a new password within an hour; or, to an address without an active user, that there is
     none. Whoever asks learns nothing either way."""
     email = email.strip().lower()
-    user = User.objects.filter(email=email).first()
+    user = User.objects.select_for_update().filter(email=email).first()
     if user is not None and user.is_active:
+        # The links before this one end with it.
+        user.reset_links += 1
+        user.save(update_fields=["reset_links"])
         key = default_token_generator.make_token(user)
         link = mail.page("account_reset_password_from_key", user_pk_to_url_str(user), key)
         mail.send("password_reset", email, email=email, link=link)
@@ -45,7 +48,8 @@ def reset_password(*, user: User, password: str, by: Actor) -> User:
     The form has validated the password. Second factors stay as they are. Raises LinkUsed.
     """
     now = locked(user)
-    if now.password != user.password or not now.is_active:
+    changed = (now.password, now.reset_links) != (user.password, user.reset_links)
+    if changed or not now.is_active:
         raise LinkUsed
     now.set_password(password)
     drop_sessions(now)

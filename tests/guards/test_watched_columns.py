@@ -45,6 +45,7 @@ DECIDES_NOTHING = {
         "password": "for sign-in",
         "last_login": "for sign-in",
         "sessions_ended": "for sign-in",
+        "reset_links": "for password-reset links",
         "roles": "what a person may do in the portal; a key's owner needs none",
         "account_id": "a user never changes account",
         "created_at": SHOWN,

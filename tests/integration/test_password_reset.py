@@ -12,11 +12,12 @@ from django.core import mail
 from django.http import HttpResponse
 from django.test import Client
 
+from accounts import services
 from accounts.models import User
 from accounts.permissions import Role
 from tests.answers import common_headers
 from tests.keys_made import events
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.people import PASSWORD, a_user, acting, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 NEW = "a long and quiet evening"
@@ -224,3 +225,42 @@ def test_what_is_undone_leaves_the_password(ask, alice: User, monkeypatch: pytes
     alice.refresh_from_db()
     assert alice.check_password(PASSWORD)
     assert json.loads(events("password.reset_requested")[0].body)["data"] == {"email": alice.email}
+
+
+class TestOlderLinks:
+    def test_a_newer_link_ends_the_older_ones(self, ask, alice: User, client: Client) -> None:
+        ask(alice.email)
+        older = link()
+        ask(alice.email)
+        newer = link()
+        assert older != newer
+        assert client.get(older).status_code == 200
+        use(client, older)
+        assert not may_sign_in(alice.email, NEW)
+        use(Client(), newer)
+        assert may_sign_in(alice.email, NEW)
+
+    def test_a_form_that_was_opened_before_the_newer_link_is_refused(self, ask, alice: User, client: Client) -> None:
+        ask(alice.email)
+        form = client.get(link()).headers["Location"]
+        client.get(form)
+        ask(alice.email)
+        client.post(form, {"password1": NEW, "password2": NEW})
+        assert not may_sign_in(alice.email, NEW)
+
+    def test_deactivating_and_ending_sessions_end_the_links(self, ask, alice: User) -> None:
+        admin = a_user(alice.account, "Adam", Role.ADMINISTRATOR)
+        for end in (services.end_sessions, services.deactivate_user):
+            ask(alice.email)
+            sent = link()
+            end(user=alice, by=acting(admin))
+            assert "not valid" in opened_text(sent)
+        services.reactivate_user(user=alice, by=acting(admin))
+        assert "not valid" in opened_text(sent)
+
+
+def opened_text(path: str) -> str:
+    """The page that a link leads to."""
+    client = Client()
+    answer = client.get(path)
+    return (client.get(answer.headers["Location"]) if answer.status_code == 302 else answer).content.decode()

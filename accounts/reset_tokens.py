@@ -1,0 +1,22 @@
+"""What a password-reset link proves: the newest one that its user asked for, while the user is active."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+
+from accounts.models import User
+
+
+class ResetTokens(PasswordResetTokenGenerator):
+    """Django's tokens, worthless once a newer one is asked for, the sessions are ended or the e-mail changes."""
+
+    def _make_hash_value(self, user: AbstractBaseUser, timestamp: int | datetime) -> str:
+        assert isinstance(user, User)
+        own = f"{user.reset_links} {user.sessions_ended} {user.email}"
+        return f"{super()._make_hash_value(user, timestamp)} {own}"  # type: ignore[arg-type]
+
+    def check_token(self, user: AbstractBaseUser | None, token: str | None) -> bool:
+        return user is not None and user.is_active and super().check_token(user, token)
