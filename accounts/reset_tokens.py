@@ -18,5 +18,5 @@ class ResetTokens(PasswordResetTokenGenerator):
         own = f"{user.reset_links} {user.sessions_ended} {user.email}"
         return f"{super()._make_hash_value(user, timestamp)} {own}"  # type: ignore[arg-type]
 
-    def check_token(self, user: AbstractBaseUser | None, token: str | None) -> bool:
+    def check_token(self, user: User | None, token: str | None) -> bool:
         return user is not None and user.is_active and super().check_token(user, token)

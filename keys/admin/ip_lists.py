@@ -101,7 +101,8 @@ class IpListAdmin(SupportAdmin):
             return redirect(self._page_of(row))
         if "shown" in request.POST:
             return self._add(request, row)
-        form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+        given = (request.POST, request.FILES) if request.method == "POST" else ()
+        form = UploadForm(*given, account_id=row.account_id)
         if not form.is_valid():
             return form_page(self, request, form, f"Import entries: {row}", "Preview", self._page_of(row))
         seen = preview(row, form.table.rows)
@@ -112,7 +113,7 @@ class IpListAdmin(SupportAdmin):
         try:
             seen = unsigned(row, request.user.pk, request.POST["shown"])
         except BadSignature:
-            again = UploadForm({})
+            again = UploadForm({}, account_id=row.account_id)
             again.errors.clear()
             again.add_error(None, OVER)
             return form_page(self, request, again, f"Import entries: {row}", "Preview", self._page_of(row))

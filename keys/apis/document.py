@@ -46,8 +46,9 @@ def check(document: Any) -> None:
         raise BadDocument(f"A document is a mapping that begins with openapi, not {shown(document)}.")
     version = document.get("openapi")
     if not isinstance(version, str) or not re.fullmatch(r"3\.[01]\.[0-9]+", version):
-        word = "openapi" if "openapi" in document else "swagger"
-        raise BadDocument(f"{word} is {shown(document.get(word))}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
+        word = next((word for word in ("openapi", "swagger") if word in document), None)
+        found = f"{word} is {shown(document[word])}" if word else "It does not say which version of OpenAPI it is"
+        raise BadDocument(f"{found}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
     # Before validation, which takes a while for so many.
     if (paths := len(document["paths"]) if isinstance(document.get("paths"), Mapping) else 0) > MOST_OPERATIONS:
         raise BadDocument(f"It has {paths:,} paths; at most {MOST_OPERATIONS:,} are taken. Split it.")

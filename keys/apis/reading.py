@@ -20,6 +20,8 @@ import yaml
 MOST_BYTES = 5_000_000
 MOST_VALUES = 300_000
 DEEPEST = 100
+MAX_DIGITS = 100
+TOO_MANY_DIGITS = f"A number has more than {MAX_DIGITS} digits. Write a smaller one, or a text."
 
 _CORE = "tag:yaml.org,2002:"
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -70,8 +72,13 @@ def _json(text: str) -> Any:
     def constant(word: str) -> NoReturn:
         raise Unreadable(f"{word} is no JSON. Write a number or a text.")
 
+    def integer(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise Unreadable(TOO_MANY_DIGITS)
+        return int(digits)
+
     try:
-        return json.loads(text, object_pairs_hook=mapping, parse_constant=constant)
+        return json.loads(text, object_pairs_hook=mapping, parse_constant=constant, parse_int=integer)
     except Unreadable:
         raise
     except RecursionError as error:
@@ -226,7 +233,7 @@ def _check(value: Any) -> None:
                 raise Unreadable("A number is too large to be stored. Write a smaller one.")
         elif isinstance(found, int):
             if found.bit_length() > 400:
-                raise Unreadable("A number has more than 100 digits. Write a smaller one, or a text.")
+                raise Unreadable(TOO_MANY_DIGITS)
         elif found:
             if depth > DEEPEST:
                 raise Unreadable(_too_deep())

@@ -16,6 +16,7 @@ from keys.ip_lists.importing import Preview
 from keys.ip_lists.reading import MOST_BYTES, MOST_ROWS, Table, Unreadable, read_file, read_text
 from keys.models import IpListEntry
 from keys.terms import Invalid
+from keys.uploads import Busy, reading
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
@@ -154,6 +155,10 @@ class UploadForm(forms.Form):
     )
     table: Table
 
+    def __init__(self, *args: Any, account_id: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account_id = account_id
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         text, file = cleaned.get("text", ""), cleaned.get("file")
@@ -162,8 +167,9 @@ class UploadForm(forms.Form):
         if file and text.strip():
             raise ValidationError("Paste entries or upload a file, not both: empty the box, or take no file.")
         try:
-            self.table = _read(file) if file else read_text(text)
-        except Unreadable as problem:
+            with reading(self.account_id):
+                self.table = _read(file) if file else read_text(text)
+        except (Unreadable, Busy) as problem:
             self.add_error("file" if file else "text", str(problem))
         return cleaned
 

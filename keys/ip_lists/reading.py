@@ -11,26 +11,31 @@ import codecs
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from audit.neutral import neutral
+from keys.ip_lists.workbook import MAX_ROWS, TooMuch, check_workbook
 
 MOST_ROWS = 10_000
 MOST_BYTES = 1_000_000
-# Unpacked, and with the empty rows between: what a small file may blow up to.
-MOST_UNPACKED = 30_000_000
-MOST_LINES = 50_000
 COLUMNS = ("network", "description", "enabled")
 # Columns of our own export that an import has no use for.
 IGNORED = ("created",)
 NAMES = {"address": "network", "ip": "network", "cidr": "network", "ip address": "network", "comment": "description"}
 HEADERS = {*COLUMNS, *NAMES}
 FORMULA = "\0formula"
+# What zipfile, expat and openpyxl raise at what is no workbook.
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, InvalidFileException, KeyError, IndexError,
+    AttributeError, TypeError, ParseError, ExpatError, OSError, ValueError,
+)  # fmt: skip
 
 
 class Unreadable(ValueError):
@@ -116,20 +121,21 @@ def _at_space(cells: Sequence[str]) -> Sequence[str]:
 
 def _sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:
-                raise Unreadable("The workbook is too large once unpacked. Save the sheet as CSV (UTF-8).")
+        check_workbook(content)
         book = load_workbook(io.BytesIO(content), read_only=True)
         sheet = book.worksheets[0]
         # What a workbook says about its own size may be wrong.
         sheet.reset_dimensions()
         for number, row in enumerate(sheet.iter_rows(max_col=20), 1):
-            if number > MOST_LINES:
-                raise Unreadable(f"The sheet has more than {MOST_LINES:,} lines. Remove the empty ones, or split it.")
+            # A row says its own number, which may be far beyond how many there are.
+            if number > MAX_ROWS:
+                raise Unreadable(f"The sheet has more than {MAX_ROWS:,} lines. Remove the empty ones, or split it.")
             cells = [FORMULA if cell.data_type == "f" else _text(cell.value) for cell in row]
             if _counts("".join(cells)):
                 yield number, cells
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, IndexError, ParseError, OSError, ValueError) as problem:
+    except TooMuch as problem:
+        raise Unreadable(str(problem)) from None
+    except UNREADABLE as problem:
         if isinstance(problem, Unreadable):
             raise
         raise Unreadable("The file begins like an XLSX workbook, but cannot be read as one. Save it anew.") from None

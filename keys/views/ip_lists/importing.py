@@ -32,7 +32,8 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = found_to_change(request, pk)
     if "shown" in request.POST:
         return _add(request, ip_list)
-    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    given = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*given, account_id=ip_list.account_id)
     if not form.is_valid():
         return answer(request, "ip_list_import", {"ip_list": ip_list, "form": form}, status_of(request))
     seen = preview(ip_list, form.table.rows)
@@ -45,7 +46,7 @@ def _add(request: SignedIn, ip_list: CountedList) -> HttpResponse:
     try:
         seen = unsigned(ip_list, request.user.pk, request.POST["shown"])
     except BadSignature:
-        again = UploadForm({})
+        again = UploadForm({}, account_id=ip_list.account_id)
         again.errors.clear()
         again.add_error(None, OVER)
         return answer(request, "ip_list_import", {"ip_list": ip_list, "form": again}, 422)

@@ -111,7 +111,7 @@ def far_away() -> bytes:
         (b"x" * 1_000_001, "at most 1,000 kB"),
         (b"PK\x03\x04nonsense", "cannot be read as one"),
         (zipped("x", b"x"), "cannot be read as one"),
-        (zipped("x", b"\0" * 40_000_000), "too large once unpacked"),
+        (zipped("x", b"\0" * 40_000_000), "more than 16 MB once unpacked"),
         (far_away(), "more than 50,000 lines"),
         (b"::1," + b'"x' * 200_000, "cannot be read as CSV"),
     ],
