@@ -25,7 +25,7 @@ from keys.exports import KeyTable, SettingsTable
 from keys.models import IpList, Key, KeyIpList, SecretUse
 from keys.selectors import for_file
 from keys.services import TooMany, bulk, disable_many
-from tests.keys_made import a_billing_key, billing_for, events
+from tests.keys_made import a_billing_key, a_key_of, billing_for, events
 from tests.people import a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db
@@ -166,13 +166,23 @@ class TestExport:
         return list(csv.reader(io.StringIO(response.content.decode())))
 
     @pytest.mark.parametrize("table", [KeyTable, SettingsTable])
-    def test_asks_the_database_once_for_all_lines(
+    def test_asks_the_database_once_for_all_lines_and_once_for_an_apis_modules(
         self, alice: User, table: type[KeyTable], django_assert_num_queries: Callable[..., Any]
     ):
         for _ in range(3):
             a_billing_key(alice, "203.0.113.7", modules=frozenset({"cdrs"}))
-        with django_assert_num_queries(1):
+        with django_assert_num_queries(2):
             assert len(table().export(for_file(Key.objects.order_by("pk")), format="csv")) == 3
+
+    def test_names_what_a_granted_module_contains(self, client: Client, alice: User):
+        for role in ("administrator", "partner-reader"):
+            a_key_of("sip-caller", alice, name=role, modules=frozenset({role}))
+        headers, *lines = self.rows(client.post("/keys/export/", {"format": "csv", "sort": "name"}))
+
+        assert [line[headers.index("modules")] for line in lines] == [
+            "Administrator, Account Reader, Partner Admin, Partner Reader",
+            "Partner Reader",
+        ]
 
     def test_holds_the_lists_columns_and_never_a_token(self, client: Client, alice: User):
         made = a_billing_key(alice, "203.0.113.7", "203.0.113.0/24", name="Robot", modules=frozenset({"cdrs"}))
