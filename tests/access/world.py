@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
@@ -15,13 +13,13 @@ from accounts.models import Account, User
 from accounts.permissions import Role
 from audit.actor import Actor
 from audit.exports.statement import build_statement
-from audit.models import Call
 from audit.record import record
 from audit.selectors import number_of
 from keys.models import Api
 from tests.access.table import Kind, Persona
 from tests.ip_lists_made import an_ip_list
 from tests.keyring import a_key
+from tests.logbook import a_call
 from tests.people import a_user, an_account, an_invitation, with_totp
 
 
@@ -65,7 +63,7 @@ def a_world(slug: str, api: Api) -> World:
             account, owner, Api.objects.get(slug="lms-call-logic"), recordings=True
         ).key.public_id,
         "API": api.slug,
-        "call": _a_call(account),
+        "call": str(a_call(account)),
         "event": str(numbers[0]),
         "event in the chain": str(numbers[1]),
         "event of the installation": _an_event_of_the_installation(),
@@ -82,25 +80,6 @@ def a_world(slug: str, api: Api) -> World:
         "reset": f"{user_pk_to_url_str(owner)}/set-password",
     }
     return World(account, people, objects)
-
-
-def _a_call(account: Account) -> str:
-    request_id = uuid.uuid4()
-    Call.objects.create(
-        request_id=request_id,
-        time=datetime.now(UTC),
-        account_id=account.pk,
-        account=account.slug,
-        api="billing",
-        decision="allowed",
-        method="GET",
-        path="/customers",
-        client_address="203.0.113.8",
-        mask=False,
-        hlr=False,
-        folded=1,
-    )
-    return str(request_id)
 
 
 def _an_export(account: Account) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +9,10 @@ from django.test import Client
 
 from accounts.models import Account, User
 from accounts.permissions import Role
-from audit.models import Call, Event
+from audit.models import Event
 from keys.models import Api, Enablement
 from tests.keyring import a_key, an_api
+from tests.logbook import a_call
 from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db
@@ -47,14 +47,6 @@ def page(user: User, url: str = "/", status: int = 200) -> str:
 def figures(text: str) -> dict[str, int]:
     found = re.findall(r'status=(\w+)"><span class="figure-number">(\d+)</span>', text)
     return {status: int(count) for status, count in found}
-
-
-def a_call(account: Account, path: str) -> None:
-    Call.objects.create(
-        request_id=uuid.uuid4(), time=datetime.now(UTC), account_id=account.pk, account=account.slug, api="weather",
-        decision="allowed", method="GET", path=path, key_name="Worker", client_address="203.0.113.8",
-        mask=False, hlr=False, folded=1,
-    )  # fmt: skip
 
 
 def test_every_live_key_of_the_account_counts_once_under_its_status(acme: Account, alice: User, api: Api) -> None:
@@ -154,8 +146,8 @@ def test_an_account_that_is_not_active_says_so_and_offers_no_keys(
 
 def test_the_latest_calls_are_the_accounts_own_and_masked_as_it_says(acme: Account, alice: User, api: Api) -> None:
     Account.objects.filter(pk=acme.pk).update(mask_phone=True, mask_digits=4)
-    a_call(acme, "/lookup/447911123456")
-    a_call(an_account("globex"), "/theirs")
+    a_call(acme, path="/lookup/447911123456")
+    a_call(an_account("globex"), path="/theirs")
 
     text = page(alice)
 
@@ -194,7 +186,7 @@ def test_it_costs_the_same_for_one_key_and_for_twenty(
 ) -> None:
     for number in range(20):
         a_key(acme, alice, api, f"Key {number}", expires_at=datetime.now(UTC) + DAY)
-        a_call(acme, f"/customers/{number}")
+        a_call(acme, path=f"/customers/{number}")
     client = Client()
     client.force_login(alice)
     client.get("/")
