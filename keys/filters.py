@@ -20,6 +20,7 @@ from accounts.models import Account, User
 from keys.models import NEVER, Api, Key, KeyModule, Module
 from keys.paging import Among, Order, Page, Position, page
 from keys.rows import Row, rows_of
+from keys.secrets import unmask
 from keys.selectors import STATUSES, of_status
 
 USED = Coalesce("listing__used_at", Value(NEVER))
@@ -156,7 +157,7 @@ class KeyFilter(ListFilter):
     def _search(self, text: str, in_name: Q) -> Q:
         """Start of any word of the name, start of nickname or e-mail, exact API ID, or the last 4 of it."""
         # By what costs nothing first: of a row that it finds, the name is not looked at.
-        found = Q(public_id=text) | Q(owner__in=self._owners)
+        found = Q(public_id=unmask(text)) | Q(owner__in=self._owners)
         if len(text) == 4:
             found |= Q(Exact(Right("public_id", 4), text))
         return found | in_name

@@ -33,6 +33,8 @@ _SECRET_NAME = re.compile(r"(?i)(?:key|token|secret|password|passwd|signature)="
 # Enough of a token that it must not go into an address: half of its secret.
 _TOKEN_PART = re.compile(rf"[A-Za-z0-9]{{1,20}}_[A-Za-z0-9]{{{ID_LENGTH}}}_[A-Za-z0-9]{{{SECRET_LENGTH // 2}}}")
 _BASIC = re.compile(r"(?i)\bbasic[ +]+([A-Za-z0-9+/]{16,}={0,2})")
+# As tokens are shown with their secret hidden.
+_HIDDEN = re.compile(rf"[A-Za-z0-9]{{1,20}}_([A-Za-z0-9]{{{ID_LENGTH}}})_\*+")
 REDACTED = "[secret]"
 
 
@@ -88,6 +90,12 @@ def _keyed(pepper: bytes) -> hmac.HMAC:
 def masked(prefix: str, public_id: str) -> str:
     """Return what is shown of a token: all but its secret part."""
     return f"{prefix}_{public_id}_********"
+
+
+def unmask(text: str) -> str:
+    """Return the API ID in a token that is shown with its secret hidden (`kw_<API ID>_********`); else the text."""
+    match = _HIDDEN.fullmatch(text.strip())
+    return match[1] if match else text
 
 
 def redact(text: str) -> str:

@@ -215,6 +215,12 @@ def test_who_may_not_look_for_it_gets_the_page_without_it(acme: Acme) -> None:
     assert "looks like a secret" in client.get("/admin/find/").content.decode()
 
 
+def test_a_token_as_pages_show_it_finds_its_key_in_the_list(acme: Acme) -> None:
+    page = acme.client.get("/keys/", {"q": f"kw_{acme.key.public_id}_********"}).content.decode()
+    assert acme.page in page
+    assert "Other" not in page.split("<tbody>")[1]
+
+
 def test_what_is_no_secret_is_looked_for(acme: Acme) -> None:
     for text in (
         acme.key.public_id,
