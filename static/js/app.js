@@ -77,6 +77,7 @@
   const panel = $("#panel");
   const modal = $("#modal");
   let home = null; // where a closed panel leads back to
+  let panelAddress = "";
   const fill = (dialog, html) => {
     const body = $(".dialog-body", dialog);
     body.innerHTML = html;
@@ -101,6 +102,7 @@
     const title = link.dataset.panel || link.dataset.modal || link.textContent.trim();
     if (!(await show(inPanel ? panel : modal, link.href, title, link)) || !inPanel) return;
     home ??= location.href;
+    panelAddress = link.href;
     history[history.state?.panel ? "replaceState" : "pushState"]({ panel: true }, "", link.href);
   });
   // A form that leads to a dialog: its page opens in the modal.
@@ -108,15 +110,6 @@
     event.preventDefault();
     const sent = new URLSearchParams(new FormData(form, event.submitter));
     show(modal, `${form.action}?${sent}`, form.dataset.modalForm, event.submitter);
-  });
-  on("click", "[data-close]", (event, button) => {
-    const dialog = button.closest("dialog");
-    if (!dialog) return; // on a page of its own it is a plain link
-    event.preventDefault();
-    dialog.close();
-  });
-  on("click", "dialog", (event, dialog) => {
-    if (event.target === dialog && !$("form, [data-secret]", dialog)) dialog.close();
   });
   for (const dialog of [panel, modal]) {
     dialog?.addEventListener("close", () => {
@@ -134,8 +127,15 @@
     if (home === null && !event.state?.panel) return;
     event.stopImmediatePropagation();
     if (event.state?.panel) return location.reload();
-    home = null;
-    if (panel.open) panel.close();
+    if (!panel.open) { home = null; return; }
+    // Until it is decided, the panel's address is the page's again; to close it leads back once more.
+    let decided = false;
+    window.keyward.askFirst(panel, () => {
+      decided = true;
+      if (!history.state?.panel) home = null;
+      panel.close();
+    });
+    if (!decided) history.pushState({ panel: true }, "", panelAddress);
   }, true);
 
   // Copy.
@@ -241,7 +241,11 @@
   });
 
   // Answers of htmx.
-  document.addEventListener("htmx:load", (event) => enhance(event.detail.elt));
+  document.addEventListener("htmx:load", (event) => {
+    const part = event.detail.elt;
+    enhance(part);
+    if (part !== document.body) receive(part);
+  });
   document.addEventListener("htmx:afterSettle", (event) => {
     const summary = $("[data-summary]", event.target);
     if (summary) say(summary.textContent);
@@ -264,6 +268,18 @@
     $("[data-focus]", part)?.focus();
   };
 
+  // What came in place of a form is said, and has the focus that the form had.
+  const receive = (part) => {
+    const result = part.matches("[data-title]") ? part : $("[data-title]", part);
+    if (!result) return;
+    if (!part.contains(document.activeElement)) {
+      const heading = $("h2", part.closest("dialog") ?? document.createElement("i")) ?? $("h1");
+      heading.tabIndex = -1;
+      heading.focus();
+    }
+    say([result.dataset.title, result.dataset.say].filter(Boolean).join(". "));
+  };
+
   // Other files use the same, and do their own with each part of a page.
   const others = [];
   const begin = (act) => { others.push(act); act(document); };
@@ -275,4 +291,6 @@
   press();
   for (const box of all("[data-shortcuts]")) box.checked = stored("shortcuts") !== "off";
   enhance(document);
+  // What a page says when it has loaded is read aloud if it comes after that.
+  setTimeout(() => all(".messages [role=status]").forEach((each) => each.replaceChildren(...each.childNodes)), 200);
 })();

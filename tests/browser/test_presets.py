@@ -233,6 +233,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
     first = panel.locator("[data-secret-value]").first.inner_text()
     assert TOKEN.fullmatch(first)
     assert allowed(first) == (200, "")
+    panel.locator("[data-secret-copy]").first.click()
     panel.get_by_role("link", name="Open the key").click()
     expect(page.get_by_role("link", name="Edit", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Show token")).to_have_count(1 if expected.revealable else 0)
@@ -259,6 +260,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
     assert allowed(second) == (200, "")
     if expected.call:
         assert allowed(first) == (401, "secret_retired")
+    panel.locator("[data-secret-copy]").first.click()
     panel.get_by_role("link", name="Open the key").click()
     # Disabled
     page.get_by_role("link", name="Disable", exact=True).click()

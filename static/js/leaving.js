@@ -1,0 +1,116 @@
+// What would be lost is asked about once: a secret that is shown once and was not copied, and a form that was begun.
+// Closing dialogs is here; a page that is left without this file's knowledge is the browser's own question.
+"use strict";
+(() => {
+  const { $, all, on, begin } = window.keyward;
+  const FORM = "form.form-card[method=post]:not([data-download])";
+  const leave = $("#leave");
+  const returned = new WeakSet(); // forms that came back from the server with what was typed
+  let leaving = false; // whatever is lost now is meant to be
+
+  const isChanged = (control) => {
+    if (!control.name || control.matches("button, [type=hidden], [type=password], [type=submit]")) return false;
+    if (control.matches("[type=checkbox], [type=radio]")) return control.checked !== control.defaultChecked;
+    if (control.matches("[type=file]")) return control.files.length > 0;
+    if (!control.matches("select")) return control.value !== control.defaultValue;
+    const options = [...control.options];
+    if (control.multiple) return options.some((option) => option.selected !== option.defaultSelected);
+    return control.selectedIndex !== Math.max(options.findIndex((option) => option.defaultSelected), 0);
+  };
+  const isBegun = (form) => returned.has(form) || [...form.elements].some(isChanged);
+  const losesForm = (part) => all(FORM, part).some(isBegun);
+  const losesSecret = (part) => $("[data-shown-once]:not(.kept)", part) !== null;
+  const loss = (part) => (losesSecret(part) && "secret") || (losesForm(part) && "form") || "";
+
+  // Reloading, closing the window, Back from a page: the browser asks.
+  const guard = (event) => { if (!leaving && loss(document)) event.preventDefault(); };
+  const arm = () => addEventListener("beforeunload", guard);
+  on("input", FORM, arm);
+
+  // One question, and what is done if the answer is yes.
+  let proceed = null;
+  const ask = (what, act) => {
+    if (!leave) return act();
+    if (leave.open) return;
+    proceed = act;
+    for (const question of all("[data-loss]", leave)) question.hidden = question.dataset.loss !== what;
+    leave.setAttribute("aria-labelledby", `leave-${what}`);
+    leave.showModal();
+    $(`[data-loss=${what}] [data-stay]`, leave).focus();
+  };
+  on("click", "#leave [data-stay]", () => leave.close());
+  on("click", "#leave [data-go]", () => {
+    leave.close();
+    proceed();
+  });
+
+  const askFirst = (what, act) => (what ? ask(what, act) : act());
+  const close = (dialog) => askFirst(loss(dialog), () => dialog.close());
+  window.keyward.askFirst = (part, act) => askFirst(loss(part), act);
+
+  // The ways out of a dialog: its cross and its buttons, Escape, the ground behind it.
+  on("click", "[data-close]", (event, button) => {
+    const dialog = button.closest("dialog");
+    // Cancel says itself that a form is given up.
+    const what = losesSecret(dialog ?? document) ? "secret" : "";
+    if (dialog) {
+      event.preventDefault();
+      if (button.closest(".dialog-head")) close(dialog);
+      else askFirst(what, () => dialog.close());
+    } else if (!what) leaving = true; // on a page of its own it is a plain link
+  });
+  let pressedOn = null;
+  addEventListener("pointerdown", (event) => { pressedOn = event.target; }, true);
+  on("click", "dialog", (event, dialog) => {
+    if (event.target === dialog && pressedOn === dialog) close(dialog);
+  });
+  document.addEventListener("keydown", (event) => {
+    const dialog = all("dialog[open]").at(-1);
+    if (event.key !== "Escape" || !dialog || !loss(dialog)) return;
+    event.preventDefault();
+    close(dialog);
+  });
+  for (const dialog of all("dialog")) {
+    dialog.addEventListener("cancel", (event) => {
+      if (event.target !== dialog || !loss(dialog)) return;
+      event.preventDefault();
+      close(dialog);
+    });
+  }
+
+  // Links that lead away.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]:not([data-close], [data-kept], [data-panel], [data-modal], [target], [download])");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const what = link.getAttribute("href").startsWith("#") ? "" : loss(document);
+    if (!what) return;
+    event.preventDefault();
+    ask(what, () => {
+      leaving = true;
+      location.assign(link.href);
+    });
+  }, true);
+
+  // What is no loss: a copied secret, and what was sent or saved.
+  const keep = (part) => part?.closest("[data-shown-once]")?.classList.add("kept");
+  on("click", "[data-secret-copy], [data-copy-codes], [data-kept]", (event, button) => keep(button));
+  document.addEventListener("copy", () => {
+    const node = getSelection().anchorNode;
+    keep((node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.(".secret, .codes"));
+  });
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.target.matches("[hx-post], [hx-get]")) return;
+    leaving = true;
+    setTimeout(() => { leaving = false; }, 1000);
+  });
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.xhr.getResponseHeader("HX-Redirect")) leaving = true;
+  });
+  let begunBefore = false;
+  document.addEventListener("htmx:beforeSwap", (event) => { begunBefore = losesForm(event.detail.target); });
+  begin((part) => {
+    if (begunBefore) all(FORM, part).forEach((form) => returned.add(form));
+    begunBefore = false;
+    if ($("[data-shown-once]", part)) arm();
+  });
+})();
