@@ -75,7 +75,7 @@ def of_log(account_id: int, calls: LogFilter) -> Chart:
     return _of_sums(account_id, since, until, recent=recent, **narrowed)
 
 
-def narrowing(calls: LogFilter) -> tuple[dict[str, str], tuple[str, ...]]:
+def narrowing(calls: LogFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return by which of the page's filters sums can be narrowed, and the labels of the others that are on."""
     narrowed = {name: value for name in COUNTED if (value := calls.form.cleaned_data.get(name))}
     used = {*COUNTED, "range", "from", "to", "zone"}
@@ -91,7 +91,7 @@ def of_key(account_id: int, key_id: str) -> Chart:
     return _of_sums(account_id, until - USUAL, until, key_id=key_id)
 
 
-def _of_sums(account_id: int, since: datetime, until: datetime, *, recent: bool = False, **narrowed: str) -> Chart:
+def _of_sums(account_id: int, since: datetime, until: datetime, *, recent: bool = False, **narrowed: Any) -> Chart:
     bars, cut, head_cut = rollups.bars(
         account_id=account_id, since=since, until=until, step=_step(since, until), **narrowed
     )

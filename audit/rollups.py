@@ -25,7 +25,7 @@ RESOLUTION = timedelta(microseconds=1)
 Counted = dict[datetime, list[int]]
 # How a chart may be narrowed, on sums and rows alike.
 CONDITIONS = {
-    "api": "api = %s",
+    "api": "api = ANY(%s)",
     "key_id": "key_id = %s",
     "reason": "reason = %s",
     "decision": "(reason <> '') = (%s = 'denied')",
@@ -68,7 +68,7 @@ def add(since: datetime, until: datetime) -> None:
         cursor.execute(ADD, [since, until])
 
 
-def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: str) -> Bars:
+def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
     """Return the account's calls from `since` up to `until`, in steps; `narrowed` may name api, key_id, reason and
     decision.
 
@@ -101,7 +101,7 @@ def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, 
     return Bars(in_steps(counted, since, until, step), cut, head_cut)
 
 
-def first_hour(*, account_id: int, **narrowed: str) -> datetime | None:
+def first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
     """Return the earliest hour whose sums pass, None if no hour's do."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     with connections[reading()].cursor() as cursor:
@@ -111,7 +111,7 @@ def first_hour(*, account_id: int, **narrowed: str) -> datetime | None:
     return row[0].astimezone(UTC) if row else None
 
 
-def estimate(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: str) -> int | None:
+def estimate(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: Any) -> int | None:
     """About how many rows of the log these filters let through, from sums alone; None while there are none."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     values: list[Any] = list(narrowed.values())

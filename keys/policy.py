@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from accounts.permissions import Permission
 from accounts.policy import has
-from keys.models import Api, IpList, Key
+from keys.models import Api, IpList, Key, Module
 
 
 def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
@@ -50,3 +52,21 @@ def ip_lists_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
     if not isinstance(user, User) or user.account_id is None or not has(user, Permission.IP_LISTS_SEE):
         return IpList.objects.none()
     return IpList.objects.filter(account=user.account_id)
+
+
+class LogNames(NamedTuple):
+    """What the APIs and modules in an account's log are called, by their slugs; APIs may share a module's slug."""
+
+    apis: dict[str, str]
+    modules: dict[str, str]
+
+
+def names_in_log(account_id: int) -> LogNames:
+    """Return the names of the APIs that the account has or had keys of, and of their modules, sorted by name."""
+    apis = Api.objects.filter(Q(enablements__account=account_id) | Q(keys__account=account_id))
+    found = dict(apis.order_by("name", "slug").distinct().values_list("slug", "name"))
+    modules: dict[str, str] = {}
+    for slug, name in Module.objects.filter(api__slug__in=found).order_by("name", "pk").values_list("slug", "name"):
+        if name not in modules.setdefault(slug, name).split(", "):
+            modules[slug] += f", {name}"
+    return LogNames(found, modules)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,7 +14,15 @@ from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from django.db.models.lookups import IContains
 
 from audit.filters.base import LogFilter, LogForm
-from audit.filters.fields import NO_STATUS, AddressField, CallKeysetField, RequestIdField, StatusField, select
+from audit.filters.fields import (
+    NO_STATUS,
+    AddressField,
+    CallKeysetField,
+    NamedField,
+    RequestIdField,
+    StatusField,
+    select,
+)
 from audit.models import Call
 from audit.phones import Mask
 from audit.reasons import REFUSED
@@ -38,13 +47,14 @@ class CallKeysetFilter(django_filters.Filter):
 
 
 class CallFilter(LogFilter):
-    """`mask` is the account's: then what is looked for in a path is looked for in what pages show of it."""
+    """`mask` is the account's: then what is looked for in a path is looked for in what pages show of it. `apis` and
+    `modules` are names by slug, to choose from."""
 
     MORE = ("reason", "api", "key_id", "owner", "method", "path", "module", "address", "status", "request_id")
 
     key = django_filters.CharFilter(label="Key", max_length=200)
     key_id = django_filters.CharFilter(label="Key ID", max_length=12)
-    api = django_filters.CharFilter(label="API", max_length=64, widget=forms.TextInput(attrs={"list": "apis"}))
+    api = _own(NamedField)(label="API", max_length=200)
     owner = django_filters.CharFilter(label="Owner", max_length=200)
     decision = django_filters.ChoiceFilter(
         label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=select("Decision")
@@ -58,7 +68,7 @@ class CallFilter(LogFilter):
     status = _own(StatusField)(label="Status")
     method = django_filters.CharFilter(label="Method", max_length=20)
     path = django_filters.CharFilter(label="Path contains", max_length=500)
-    module = django_filters.CharFilter(label="Module", max_length=64)
+    module = _own(NamedField)(label="Module", max_length=200)
     address = _own(AddressField)(label="Client address or range")
     request_id = _own(RequestIdField)(label="Request ID")
 
@@ -67,9 +77,19 @@ class CallFilter(LogFilter):
         fields: ClassVar[list[str]] = []
         form = LogForm
 
-    def __init__(self, data: Any, queryset: QuerySet[Call], *, mask: Mask | None = None) -> None:
+    def __init__(
+        self,
+        data: Any,
+        queryset: QuerySet[Call],
+        *,
+        mask: Mask | None = None,
+        apis: Mapping[str, str] | None = None,
+        modules: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(data, queryset)
         self.mask = mask
+        self.filters["api"].extra["names"] = apis
+        self.filters["module"].extra["names"] = modules
 
     @cached_property
     def api_id(self) -> str:
@@ -93,8 +113,10 @@ class CallFilter(LogFilter):
     def matching(self) -> Q:
         cleaned = self.form.cleaned_data
         found = Q()
-        for name in ("api", "decision", "reason", "module"):
+        for name in ("decision", "reason"):
             found &= Q(**{name: cleaned[name]}) if cleaned[name] else Q()
+        for name in ("api", "module"):
+            found &= Q(**{f"{name}__in": cleaned[name]}) if cleaned[name] else Q()
         if cleaned["method"]:
             found &= Q(method=cleaned["method"].upper())
         if cleaned["owner"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
@@ -86,6 +87,38 @@ class StatusField(forms.CharField):
                 f"“{text}” is not a status. Write it like 404 or 5xx, or none for calls that have no status yet."
             )
         return int(text.replace("x", "0")), int(text.replace("x", "9"))
+
+
+class NamedField(forms.CharField):
+    """What calls name by a slug, given by slug or by name. Cleaned to the slugs that are meant: a slug that no name is
+    known for is kept, because calls outlive what they called."""
+
+    widget: Any = forms.TextInput
+
+    def __init__(self, *args: Any, names: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.names = names or {}
+        if names:
+            label = kwargs["label"]
+            self.widget = forms.Select(attrs={"aria-label": label}, choices=[("", f"Any {label}"), *names.items()])
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        return list(self.names.items())
+
+    def clean(self, value: Any) -> list[str]:
+        text = super().clean(value)
+        if not text:
+            return []
+        wanted = text.casefold()
+        return [text, *(slug for slug, name in self.names.items() if wanted in name.casefold().split(", "))]
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
+        """With what was given among the choices, so that the form keeps it."""
+        given = form.data.get(field_name)
+        if isinstance(self.widget, forms.Select) and given and given not in self.names:
+            self.widget.choices = [*self.widget.choices, (given, given)]
+        return super().get_bound_field(form, field_name)
 
 
 class RequestIdField(forms.CharField):

@@ -32,8 +32,8 @@ from audit.exports.formats import FORMATS
 from audit.exports.sheet import MOST_ROWS
 from audit.filters import CallFilter, EventFilter, LogFilter
 from audit.forms import ExportForm
-from audit.phones import Mask
 from audit.tables import CALLS, EVENTS, Table
+from audit.views.log import filter_calls
 from audit.views.reader import own_account
 
 # A reader that takes nothing for so long has gone away.
@@ -56,7 +56,7 @@ class Source:
 
 
 def _calls(data: QueryDict, account: Account) -> LogFilter:
-    return CallFilter(data, selectors.calls(account.pk), mask=Mask.of(account))
+    return filter_calls(CallFilter, data, account)
 
 
 def _events(data: QueryDict, account: Account) -> LogFilter:

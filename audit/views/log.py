@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, HttpResponseBadRequest
+from django.http import Http404, HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -22,9 +23,10 @@ from audit.models import Call
 from audit.phones import Mask
 from audit.tables import CALLS
 from audit.views.reader import note_reading, own_account, without
-from keys.policy import apis_of
+from keys.policy import LogNames, names_in_log
 
 BEHIND = timedelta(seconds=2)
+Filter = TypeVar("Filter", bound=CallFilter)
 
 
 @needs(Permission.LOG_SEE)
@@ -32,19 +34,20 @@ BEHIND = timedelta(seconds=2)
 @vary_on_headers("HX-Request")
 def log_list(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    calls = CallPageFilter(request.GET, selectors.calls(account.pk), mask=Mask.of(account))
+    names = names_in_log(account.pk)
+    calls = filter_calls(CallPageFilter, request.GET, account, names)
     template = "audit/_log.html" if request.htmx else "audit/log.html"
     context = {"filter": calls, "may_export": has(request.user, Permission.LOG_EXPORT)}
     if not calls.is_valid():
         return render(request, template, context, status=400)
     note_reading(request, CALLS.name, calls.active)
     page = selectors.page_of_calls(calls.qs, calls.matching)
-    _mask(account, page.rows)
+    _prepare(account, names, page.rows)
     newest = selectors.keyset(page.rows[0]) if page.rows else selectors.beginning(BEHIND)
     return render(
         request,
         template,
-        context | {"page": page, "apis": apis_of(request.user), "newest": newest, "more": calls.more_is_on},
+        context | {"page": page, "newest": newest, "more": calls.more_is_on},
     )
 
 
@@ -57,7 +60,7 @@ def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
     if call is None:
         raise Http404("no such call in this account")
     note_reading(request, CALLS.name, {"request_id": str(request_id)})
-    _mask(account, [call])
+    _prepare(account, names_in_log(account.pk), [call])
     return render(request, "audit/_call.html" if request.htmx else "audit/call.html", {"call": call})
 
 
@@ -67,7 +70,8 @@ def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
 def log_chart(request: SignedIn) -> HttpResponse:
     """The page's chart and figures, by the page's filters; fetched beside the page, which need not wait."""
     account = own_account(request)
-    calls = CallFilter(without(request.GET, "after"), selectors.calls(account.pk), mask=Mask.of(account))
+    names = names_in_log(account.pk)
+    calls = filter_calls(CallFilter, without(request.GET, "after"), account, names)
     template = "audit/_chart.html" if request.htmx else "audit/chart.html"
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
@@ -75,7 +79,9 @@ def log_chart(request: SignedIn) -> HttpResponse:
     context = {
         "filter": calls,
         "chart": charts.of_log(account.pk, calls),
-        "durations": selectors.durations(calls.qs, calls.matching),
+        "durations": [
+            (names.apis.get(api, api), *figures) for api, *figures in selectors.durations(calls.qs, calls.matching)
+        ],
         "addresses": selectors.denied_by_address(calls.qs, calls.matching),
     }
     return render(request, template, context)
@@ -87,18 +93,30 @@ def log_tail(request: SignedIn) -> HttpResponse:
     """What came since the page's newest row, newest first, as rows for it; 204 for nothing. Where it leaves rows out,
     the last one says how many and leads to them. Rows are committed out of order, so it stays two seconds behind."""
     account = own_account(request)
-    calls = CallTailFilter(request.GET, selectors.calls(account.pk), mask=Mask.of(account))
+    names = names_in_log(account.pk)
+    calls = filter_calls(CallTailFilter, request.GET, account, names)
     if not calls.is_valid():
         return HttpResponseBadRequest("The filters cannot be applied.")
     tail = selectors.tail_of_calls(calls.qs, calls.matching, timezone.now() - BEHIND)
     if not tail.rows:
         return HttpResponse(status=204)
     note_reading(request, CALLS.name, calls.active)
-    _mask(account, tail.rows)
+    _prepare(account, names, tail.rows)
     return render(request, "audit/_tail.html", {"tail": tail})
 
 
-def _mask(account: Account, calls: Iterable[Call]) -> None:
-    if mask := Mask.of(account):
-        for call in calls:
+def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: LogNames | None = None) -> Filter:
+    """Return the account's filter of this kind, which knows APIs and modules by their names too."""
+    names = names or names_in_log(account.pk)
+    calls = selectors.calls(account.pk)
+    return kind(data, calls, mask=Mask.of(account), apis=names.apis, modules=names.modules)
+
+
+def _prepare(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
+    """Give the calls what the pages show of them: names, and phone numbers as the account masks them."""
+    mask = Mask.of(account)
+    for call in calls:
+        call.api_name = names.apis.get(call.api, call.api)  # type: ignore[attr-defined]
+        call.module_name = names.modules.get(call.module, "")  # type: ignore[attr-defined]
+        if mask:
             call.path, call.query = mask.hide(call.path), mask.hide(call.query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +16,7 @@ from accounts.permissions import Role
 from audit.actor import Actor
 from audit.events import Target
 from audit.record import record
+from tests.keys_made import api_for
 from tests.logbook import a_call
 from tests.people import ADDRESS, a_user, an_account
 
@@ -71,6 +73,61 @@ def test_a_filter_of_the_log_finds_what_it_says(
     a_call(acme, **other)
     request_id = a_call(acme, **(wanted[0] if wanted else {}))
     assert found(client, **filters) == [request_id]
+
+
+class TestNames:
+    """APIs and modules are chosen by name, as on every other page; what programs wrote into addresses, slugs, holds."""
+
+    @pytest.fixture(autouse=True)
+    def calls(self, acme: Account) -> dict[str, UUID]:
+        for slug in ("cloud-pbx", "lynx", "lms-call-logic"):
+            api_for(acme, slug)
+        return {
+            "pbx": a_call(acme, api="cloud-pbx", module="leads"),
+            "lynx": a_call(acme, api="lynx", module="detailed-reports"),
+            "lms": a_call(acme, api="lms-call-logic", module="detailed-reports"),
+            "gone": a_call(acme, api="bygone", module="relics"),
+        }
+
+    @pytest.mark.parametrize(
+        ("filters", "wanted"),
+        [
+            ({"api": "Cloud PBX"}, ["pbx"]),
+            ({"api": "cloud pbx"}, ["pbx"]),
+            ({"api": "cloud-pbx"}, ["pbx"]),
+            ({"module": "Leads"}, ["pbx"]),
+            ({"module": "Detailed Reports"}, ["lms", "lynx"]),
+            ({"module": "detailed-reports", "api": "LMS & Call Logic"}, ["lms"]),
+            ({"api": "bygone"}, ["gone"]),
+            ({"module": "relics"}, ["gone"]),
+            ({"api": "Bygone"}, []),
+            # Another account's API has no name here.
+            ({"api": "Billing"}, []),
+        ],
+    )
+    def test_both_find_their_calls(
+        self, client: Client, calls: dict[str, UUID], filters: dict[str, str], wanted: list[str]
+    ) -> None:
+        assert set(found(client, **filters)) == {calls[name] for name in wanted}
+        chart = client.get(f"/logs/chart/?{urlencode(filters)}")
+        assert (chart.status_code, chart.context["chart"].allowed) == (200, len(wanted))
+        assert client.get(f"/logs/export/?{urlencode(filters)}").status_code == 200
+
+    def test_the_page_offers_and_shows_names_and_keeps_what_was_given(self, client: Client) -> None:
+        page = client.get("/logs/?api=cloud-pbx").content.decode()
+        select = page[page.index('<select name="api"') :]
+        select = select[: select.index("</select>")]
+        assert re.findall(r"<option[^>]*>([^<]*)", select) == ["Any API", "Cloud PBX", "LMS &amp; Call Logic", "Lynx"]
+        assert '<option value="cloud-pbx" selected>' in select
+        assert '<td data-label="API">Cloud PBX</td>' in page
+        assert "API: Cloud PBX" in page
+        page = client.get("/logs/?module=relics").content.decode()
+        assert '<option value="relics" selected>relics</option>' in page
+
+    def test_the_details_say_both(self, client: Client, calls: dict[str, UUID]) -> None:
+        page = client.get(f"/logs/{calls['pbx']}/").content.decode()
+        assert "<dd>Cloud PBX <code>cloud-pbx</code></dd>" in page
+        assert "<dd>Leads <code>leads</code></dd>" in page
 
 
 @pytest.mark.parametrize("status", ["404", "4xx", "4XX"])
