@@ -204,8 +204,16 @@ class ApiAdmin(SupportAdmin):
     @display(description="Modules")
     def module_list(self, api: Api) -> SafeString:
         modules = api.modules.prefetch_related("routes").order_by("position", "pk")
-        told = ((found.name, found.slug, ", ".join(map(str, found.routes.all()))) for found in modules)
-        return format_html_join("", "<div><strong>{}</strong> ({}): {}</div>", told)
+        told = (
+            (
+                found.name,
+                found.slug,
+                ", ".join(map(str, found.routes.all())) or "no route of its own",
+                f"; contains {', '.join(found.contained)}" if found.contained else "",
+            )
+            for found in modules
+        )
+        return format_html_join("", "<div><strong>{}</strong> ({}): {}{}</div>", told)
 
 
 def _lines(api: Api, upload: Upload) -> list[str]:

@@ -85,6 +85,9 @@ def test_apis_are_listed_and_read(client: Client, support: User, key: Key) -> No
     assert {"Billing", "Shop"} <= set(re.findall(r'<a href="[^"]+change/">([^<]+)</a>', page.content.decode()))
 
     told = text(client.get(reverse("admin:keys_api_change", args=[key.api_id])))
+    sip = Api.objects.get(slug="sip-caller")
+    page = text(client.get(reverse("admin:keys_api_change", args=[sip.pk])))
+    assert "; contains account-reader, partner-admin, partner-reader" in page
     for word in ("Shop, version 1", "GET /orders", "credentials: ", "acme"):
         assert word in told
 
