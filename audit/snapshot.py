@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from django.conf import settings
@@ -47,6 +48,16 @@ def fix_settings(cursor: Cursor) -> None:
     cursor.execute("SET LOCAL TimeZone = 'UTC'")
     cursor.execute("SET LOCAL DateStyle = 'ISO, YMD'")
     cursor.execute("SET LOCAL row_security = off")
+
+
+def get_replayed_until() -> datetime | None:
+    """Return the commit time up to which the replica that is read has followed; None where the primary is read."""
+    if (using := reading()) == "default":
+        return None
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_last_xact_replay_timestamp()")
+        at: datetime | None = cursor.fetchone()[0]
+        return at
 
 
 @contextmanager

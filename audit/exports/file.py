@@ -35,6 +35,7 @@ from audit.filters import LogFilter
 from audit.models import Event
 from audit.phones import Mask
 from audit.record import record
+from audit.snapshot import get_replayed_until
 from audit.tables import Table
 
 logger = logging.getLogger(__name__)
@@ -161,7 +162,9 @@ def export(
             policy.require(by, Permission.LOG_EXPORT, account=account)
             account.refresh_from_db(fields=["mask_phone", "mask_digits", "mask_side"])
             mask = Mask.of(account) if table.masks else None
-            until = filters.until if filters.until and filters.until < timezone.now() else None
+            # What lies ahead, or was committed after the replica's last, is not promised.
+            bounds = (filters.until, get_replayed_until())
+            until = min((bound for bound in bounds if bound and bound < timezone.now()), default=None)
             told = build_statement(
                 account,
                 columns=table.columns,
@@ -173,7 +176,7 @@ def export(
             told |= {"log": table.name, "format": format, "filters": filters.active}
             seq = record(STARTED, by=by, account_id=account.pk, **told)
             started = selectors.events(account.pk).get(seq=seq)
-        rows = filters.found.filter(**{f"{table.time}__lt": started.at + TICK})
+        rows = filters.found.filter(**{f"{table.time}__lt": until or started.at + TICK})
         made = Export(Asked(table, rows, mask, format, bom, zip, by, started))
     except BaseException:
         _slots.release()

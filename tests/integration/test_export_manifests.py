@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -21,6 +22,7 @@ from django.test import Client
 from accounts.models import Account, User
 from accounts.permissions import Role
 from audit import selectors, signing
+from audit.exports import file
 from audit.exports.description import describe
 from audit.models import Event
 from keys.models import IpList
@@ -102,6 +104,19 @@ def test_no_row_is_newer_than_the_range_that_the_manifest_states(client: Client,
     response = client.post("/logs/export/", {"format": "jsonl"})
     a_call(acme)
     assert content_of(response) == b""
+
+
+def test_what_a_replica_does_not_have_yet_is_not_promised(
+    client: Client, acme: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed = datetime.now(UTC) - timedelta(minutes=5)
+    monkeypatch.setattr(file, "get_replayed_until", lambda: followed)
+    a_call(acme, time=followed - timedelta(seconds=1), path="/there")
+    a_call(acme, path="/not-there-yet")
+    content = content_of(client.post("/logs/export/", {"format": "jsonl", "to": "2031-01-01T00:00"}))
+    assert [json.loads(line)["path"] for line in content.splitlines()] == ["/there"]
+    told = json.loads(client.get(f"/audit/{the_export(acme).number}/manifest/").content)
+    assert datetime.fromisoformat(told["range"]["to"]) == followed
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
