@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -19,6 +20,7 @@ from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST = 400
+BACK = re.compile(r"(?<=[?&])back=[^&]*&?")
 
 
 class Offered(HTMLParser):
@@ -59,8 +61,9 @@ def crawl(client: Client) -> Iterator[tuple[str, str, int]]:
             continue
         for target in targets:
             found, _ = urldefrag(urljoin(address, target))
-            if found not in seen:
-                seen.add(found)
+            # An action is one page, from whichever state of its list it is opened; one way back is followed.
+            if (alike := BACK.sub("", found)) not in seen:
+                seen.add(alike)
                 waiting.append((address, found))
 
 
