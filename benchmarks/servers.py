@@ -60,6 +60,15 @@ def gateway(*, workers: int = 1, database: str = "") -> Iterator[Server]:
 
 
 @contextmanager
+def portal() -> Iterator[Server]:
+    """The portal as `manage.py serve` starts it, with as many workers."""
+    port = free_port()
+    command = gunicorn(sys.executable, "-c", "python:config.gunicorn_portal", "config.wsgi:application")
+    with _started(port, command, {"PORT": str(port)}, "/health/live") as server:
+        yield server
+
+
+@contextmanager
 def peer(
     application: str, environment: dict[str, str], *, ready: str, python: str = sys.executable, worker: str = "sync"
 ) -> Iterator[Server]:

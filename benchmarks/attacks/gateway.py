@@ -1,0 +1,103 @@
+"""Attacks on the gateway: by whoever reaches its port, and by a client of a proxy in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from benchmarks.attacks.attack import Attack, Attempts, Target
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+READY = b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n"
+# 199 fields of 300 bytes, the most that is taken apart.
+FIELDS = b"".join(b"x-%03d: %b\r\n" % (n, b"a" * 293) for n in range(199))
+LARGE = b"GET /v1/verify/billing HTTP/1.1\r\n" + FIELDS + b"\r\n"
+
+
+@asynccontextmanager
+async def connected(target: Target) -> AsyncIterator[Streams]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", target.gateway_port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def flood_readiness(target: Target, attempts: Attempts) -> None:
+    """Ask without waiting for answers."""
+    async with connected(target) as (reader, writer):
+        while not reader.at_eof():
+            writer.write(READY * 500)
+            attempts.count += 500
+            await writer.drain()
+            await reader.read(65536)
+
+
+async def stay_silent(target: Target, attempts: Attempts) -> None:
+    async with connected(target) as (reader, _):
+        attempts.count += 1
+        await reader.read(1)
+
+
+async def send_slowly(target: Target, attempts: Attempts) -> None:
+    """A byte of a head each second."""
+    async with connected(target) as (reader, writer):
+        for byte in b"GET /v1/verify/billing HTTP/1.1\r\nx-a: " + b"a" * 60:
+            if reader.at_eof():
+                return
+            writer.write(bytes([byte]))
+            attempts.count += 1
+            await writer.drain()
+            await asyncio.sleep(1)
+
+
+async def send_large_heads(target: Target, attempts: Attempts) -> None:
+    async with connected(target) as (reader, writer):
+        while not reader.at_eof():
+            writer.write(LARGE)
+            attempts.count += 1
+            await writer.drain()
+            await reader.readuntil(b"\r\n\r\n")
+
+
+async def guess_a_secret(target: Target, attempts: Attempts) -> None:
+    """Of a key whose API ID is known, with a query as long as may be."""
+    from keys.secrets import mint
+
+    await _ask(target, attempts, lambda: mint("kw", target.api_id).token)
+
+
+async def guess_a_key(target: Target, attempts: Attempts) -> None:
+    from keys.secrets import mint
+
+    await _ask(target, attempts, lambda: mint("kw").token)
+
+
+async def _ask(target: Target, attempts: Attempts, token: object) -> None:
+    assert callable(token)
+    async with connected(target) as (reader, writer):
+        while True:
+            writer.write(
+                (
+                    "GET /v1/verify/billing HTTP/1.1\r\nHost: x\r\n"
+                    f"X-Gateway-Secret: {target.secret}\r\nX-Original-Method: GET\r\n"
+                    f"X-Original-Uri: /customers?q={secrets.token_urlsafe(5000)}\r\nX-Forwarded-For: 203.0.113.9\r\n"
+                    f"Authorization: Bearer {token()}\r\n\r\n"
+                ).encode()
+            )
+            attempts.count += 1
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.partition(b"content-length: ")[2].split(b"\r\n", 1)[0] or 0)
+            await reader.readexactly(length)
+
+
+GATEWAY = (
+    Attack("readiness, pipelined", flood_readiness, 6),
+    Attack("silent connections", stay_silent, 500),
+    Attack("heads of a byte a second", send_slowly, 200),
+    Attack("large heads", send_large_heads, 16),
+    Attack("wrong secrets, known API ID", guess_a_secret, 64),
+    Attack("unknown keys", guess_a_key, 64),
+)

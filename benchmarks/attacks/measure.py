@@ -1,0 +1,158 @@
+"""One attack, with quiet rounds between: what it changes and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from benchmarks.attacks.attack import Attack, Target
+from benchmarks.attacks.clients import Client
+from benchmarks.installation import installation, make_keys
+from benchmarks.servers import Server, gateway, portal
+
+# Below this a difference is the machine's.
+FLOOR_MS = 1.0
+
+
+class Installation:
+    """An installation with both planes and fifty keys."""
+
+    gateway: Server
+    portal: Server
+    tokens: list[str]
+
+    def __enter__(self) -> Installation:
+        with ExitStack() as stack:
+            stack.enter_context(installation())
+            self.tokens = make_keys(50)
+            from config.collected import collect_static
+
+            collect_static()
+            self.gateway = stack.enter_context(gateway())
+            self.portal = stack.enter_context(portal())
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def target(self) -> Target:
+        from django.conf import settings
+
+        secret = next(iter(settings.GATEWAY_SECRETS.values()))
+        return Target(self.gateway.port, self.portal.port, secret, self.tokens[0].split("_")[1])
+
+
+@dataclass
+class Found:
+    """Milliseconds by client (calls, pages), quiet and under attack, and what the attack left a second."""
+
+    name: str
+    quiet: list[list[float]] = field(default_factory=lambda: [[], []])
+    attacked: list[list[float]] = field(default_factory=lambda: [[], []])
+    attempts: list[float] = field(default_factory=list)
+    rows: list[float] = field(default_factory=list)
+    kilobytes: list[float] = field(default_factory=list)
+    connections: int = 0
+    database_connections: int = 0
+
+    def ratios(self) -> list[float]:
+        pairs = zip(self.attacked, self.quiet, strict=True)
+        return [max(_p99(under), FLOOR_MS) / max(_p99(quiet), FLOOR_MS) for under, quiet in pairs]
+
+    @property
+    def ratio(self) -> float:
+        return max(self.ratios())
+
+    @property
+    def cells(self) -> list[str]:
+        times = [
+            text
+            for under, quiet, ratio in zip(self.attacked, self.quiet, self.ratios(), strict=True)
+            for text in (f"{_p99(under):.1f}", f"{_p99(quiet):.1f}", f"{ratio:.2f}")
+        ]
+        left = (f"{median(each):,.0f}" for each in (self.attempts, self.rows, self.kilobytes))
+        return [self.name, *times, *left, str(self.connections), str(self.database_connections)]
+
+
+def measure(
+    attack: Attack, installed: Installation, clients: Sequence[Client], *, rounds: int, seconds: float
+) -> Found:
+    found = Found(attack.name)
+    for _ in range(rounds):
+        _gather(clients, found.quiet, seconds)
+        with attack.under_way(installed.target) as count:
+            rows, size, attempts, began = *_logged(), count.value, time.perf_counter()
+            _gather(clients, found.attacked, seconds)
+            found.connections = max(found.connections, _open_sockets(installed.gateway))
+            found.database_connections = max(found.database_connections, _database_connections())
+            took = time.perf_counter() - began
+            rows_after, size_after = _logged()
+            found.attempts.append((count.value - attempts) / took)
+            found.rows.append((rows_after - rows) / took)
+            found.kilobytes.append((size_after - size) / 1024 / took)
+    return found
+
+
+def _gather(clients: Sequence[Client], into: list[list[float]], seconds: float) -> None:
+    """All clients at once, each in a thread of its own."""
+    failed: list[SystemExit] = []
+
+    def one(client: Client, times: list[float]) -> None:
+        try:
+            times += client.measure(seconds)
+        except SystemExit as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=one, args=pair) for pair in zip(clients, into, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _p99(times: list[float]) -> float:
+    times = sorted(times)
+    return times[len(times) * 99 // 100]
+
+
+def _logged() -> tuple[int, int]:
+    """Rows of the API log, and bytes of it with its indexes."""
+    from django.db import connections
+
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM audit_call), sum(pg_total_relation_size(relid))::bigint"
+            " FROM pg_partition_tree('audit_call') WHERE isleaf"
+        )
+        rows, size = cursor.fetchone()
+    return rows, size
+
+
+def _database_connections() -> int:
+    from django.db import connections
+
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'keyward-%%'", [])
+        return int(cursor.fetchone()[0])
+
+
+def _open_sockets(server: Server) -> int:
+    """Of the workers: connections, and the few that each has anyway."""
+    count = 0
+    for pid in server.workers():
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                count += os.readlink(descriptor).startswith("socket:")
+            except OSError:
+                continue
+    return count
