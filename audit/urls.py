@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from audit.views import export, log, trail
+from audit.views import digests, export, log, trail
 
 
 class NumberConverter:
@@ -27,6 +27,8 @@ urlpatterns = [
     path("logs/<uuid:request_id>/", log.log_detail, name="log-detail"),
     path("audit/", trail.trail_list, name="trail-list"),
     path("audit/export/", export.trail_export, name="trail-export"),
+    path("audit/digests/", digests.digest_list, name="digest-list"),
+    path("audit/digests/download/", digests.digest_zip, name="digest-zip"),
     path("audit/installation/<number:number>/", trail.trail_installation, name="trail-installation"),
     path("audit/<number:number>/", trail.trail_detail, name="trail-detail"),
     path("audit/<number:number>/manifest/", export.export_manifest, name="export-manifest"),

@@ -206,6 +206,8 @@ TABLE = (
     Row("log-export", FORM, AUDITORS),
     Row("trail-export", FORM, AUDITORS),
     Row("export-manifest", READ, AUDITORS, of="export", numbered_within=True),
+    Row("digest-list", READ, AUDITORS),
+    Row("digest-zip", READ, AUDITORS),
     Row("trail-list", READ, AUDITORS),
     Row("trail-detail", READ, AUDITORS, of="event", numbered_within=True),
     Row("trail-installation", READ, AUDITORS, of="event of the installation", for_whoever_knows=True),

@@ -20,6 +20,7 @@ from playwright.sync_api import Locator, Page, expect
 from accounts.models import Account, User
 from accounts.permissions import Role
 from audit import signing
+from audit.digests.making import make_pass
 from audit.events import Target
 from audit.record import record
 from audit.selectors import number_of
@@ -272,6 +273,7 @@ def test_every_page_is_accessible_wide_and_narrow(
 ) -> None:
     call = a_call(acme, **REFUSED, query="page=2")
     with_diff = record_of_an_edit(acme, alice)
+    make_pass(datetime.now(UTC), None, acting(alice))
     sign_in(page, alice.email, PASSWORD)
     for width in (None, NARROW):
         if width:
@@ -279,6 +281,7 @@ def test_every_page_is_accessible_wide_and_narrow(
         for path in (
             "/logs/", "/logs/chart/", f"/logs/{call}/", "/logs/export/", "/logs/?status=abc", "/logs/?key=nobody",
             "/audit/", f"/audit/{with_diff}/", "/audit/export/", "/audit/?who=nobody",
+            "/audit/digests/", "/audit/digests/?from=x",
         ):  # fmt: skip
             page.goto(f"{live_server.url}{path}", wait_until="networkidle")
             assert_accessible(page)

@@ -172,6 +172,29 @@ def test_a_zip_is_taken_as_it_was_downloaded(world: SimpleNamespace, tmp_path: P
     assert run(world.key, tmp_path / "digests.zip")[0] == 0
 
 
+def test_the_page_lists_digests_and_gives_those_of_a_range_as_a_zip(world: SimpleNamespace, tmp_path: Path) -> None:
+    client = world.clients["acme"]
+    page = client.get("/audit/digests/").content.decode()
+    assert 'href="/audit/digests/"' in client.get("/audit/").content.decode()
+    assert page.count("ZIP<span") == len(told(world, "acme"))
+    two = f"from={world.now - 3 * HOUR:%Y-%m-%dT%H:%M}&to={world.now - HOUR:%Y-%m-%dT%H:%M}"
+    assert client.get(f"/audit/digests/?{two}").content.decode().count("ZIP<span") == 2
+
+    response = client.get(f"/audit/digests/download/?{two}")
+
+    path = tmp_path / "digests.zip"
+    path.write_bytes(b"".join(response.streaming_content))
+    assert response["Content-Disposition"] == 'attachment; filename="keyward-acme-digests-3-4.zip"'
+    code, said = run(world.key, path)
+    assert (code, "digests 3 to 4 of acme" in said) == (0, True), said
+    # Page after page; and what is not there, or means nothing, is said.
+    assert client.get("/audit/digests/?after=3").content.decode().count("ZIP<span") == 2
+    assert client.get("/audit/digests/download/?to=2019-01-01T00:00").status_code == 200  # the first has no beginning
+    for query, status in (("from=2099-01-01T00:00", 422), ("from=x", 400), ("q=1", 400), ("after=0", 400)):
+        assert client.get(f"/audit/digests/download/?{query}").status_code == status
+    assert client.get("/audit/digests/?from=x").status_code == 400
+
+
 def test_the_command_writes_the_files(world: SimpleNamespace, tmp_path: Path) -> None:
     call_command("audit_digests", "acme", str(tmp_path / "some"), "--from", f"{world.now - 2 * HOUR:%Y-%m-%dT%H:%M}")
 
