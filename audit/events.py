@@ -191,7 +191,7 @@ CATALOGUE: dict[str, EventType] = dict(
         # Hourly statements about each account's calls and events; `sha256` is of their hashes, by account.
         _event(
             "digests.made",
-            "{actor} signed {digests} digests of calls and events until {until}",
+            "{actor} signed every account's digest of calls and events until {until}",
             *("until", "late_until", "last_event", "digests", "sha256"),
         ),
         # `source` is the file's name as it was given; the rest are numbers of lines.

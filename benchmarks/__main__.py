@@ -8,7 +8,7 @@ import importlib
 # `run(*, quick: bool) -> None` of the module of that name, with `_` for `-`.
 NAMES = (
     *("verify", "verify-workers", "verify-latency", "verify-keys", "verify-changes"),
-    *("log-page", "pages", "export", "audit-verify", "start", "support-pages", "attacks"),
+    *("log-page", "pages", "export", "audit-verify", "digests", "start", "support-pages", "attacks"),
 )
 
 
