@@ -46,7 +46,7 @@ def calls(account_id: int) -> QuerySet[Call]:
 
 def calls_of_accounts() -> QuerySet[Call]:
     """What `calls` lets through, of every account, as the primary has it: for digests."""
-    return Call.objects.filter(account_id__isnull=False, folded=1)
+    return Call.objects.filter(account_id__isnull=False)
 
 
 def events(account_id: int | None) -> QuerySet[Event]:

@@ -77,8 +77,9 @@ def world(
             for hours in (5.5, 5.2):
                 late = {"status": 200, "duration_ms": hours * 2, "bytes": 4711}
                 a_call(account, time=now - hours * HOUR, path="/leads/447911123456", **late)
-            for hours in (3.7, 3.5, 3.2, 1.5):
+            for hours in (3.7, 3.5, 3.2):
                 a_call(account, time=now - hours * HOUR, path="/leads/447911123456")
+            a_call(account, time=now - 1.5 * HOUR, decision="denied", reason="key_expired", folded=3)
             for text in HOSTILE:
                 a_call(account, time=now - 2.5 * HOUR, query=text, user_agent=text, key_name=text)
         a_call(None, time=now - 1.5 * HOUR)
