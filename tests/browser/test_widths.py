@@ -1,0 +1,127 @@
+"""No page is wider than the window, whatever the things on it are called; no column of keys covers another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from accounts.models import Account, User
+from accounts.permissions import Role
+from audit.models import Event
+from keys.models import IpList
+from keys.services import edit
+from keys.terms import Terms
+from tests.keys_made import a_billing_key, a_key_of, confirmed
+from tests.logbook import a_call
+from tests.people import PASSWORD, a_user, an_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LONG = "W" * 200
+# What reaches beyond the right edge although it is no part of something that scrolls or hides what is too much.
+BEYOND = """() => {
+    if (document.documentElement.scrollWidth <= innerWidth) return [];
+    return [...document.querySelectorAll('body *')]
+        .filter(each => each.getBoundingClientRect().right > innerWidth + 1)
+        .slice(-3).map(each => each.outerHTML.slice(0, 80));
+}"""
+FITS = """dialog => dialog.scrollWidth <= dialog.clientWidth + 1
+    && [...dialog.querySelectorAll('*')].every(each => each.getBoundingClientRect().right <= innerWidth + 1)"""
+OVERLAPPING = """() => [...document.querySelectorAll('.table.dense tbody tr')].flatMap(row => {
+    const cells = [...row.cells].map(cell => cell.getBoundingClientRect());
+    const inner = [...row.cells].flatMap(cell => [...cell.querySelectorAll('a, code, time, summary, button, .badge')]
+        .filter(each => each.checkVisibility() && !each.closest('.hush')
+            && each.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1)
+        .map(each => each.outerHTML.slice(0, 80)));
+    return [...cells.slice(1).flatMap((box, n) => box.left < cells[n].right - 1 ? [`cell ${n}`] : []), ...inner];
+})"""
+
+
+@pytest.fixture
+def alice() -> User:
+    """An account in which everything is called as long as may be, without a space."""
+    account = an_account()
+    Account.objects.filter(pk=account.pk).update(name=LONG)
+    account.refresh_from_db()
+    return a_user(account, "N" * 64, Role.ADMINISTRATOR)
+
+
+def test_no_page_is_wider_than_the_window(
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None], full: bool
+) -> None:
+    account = alice.account
+    assert account
+    office = IpList.objects.create(account=account, name=LONG, description="d" * 500)
+    office.entries.create(network="203.0.113.0/24", description="e" * 200)
+    fields = {"website": f"https://{'w' * 60}.example/{'p' * 300}", "platform": "server"}
+    key = a_billing_key(alice, name=LONG, ip_lists=frozenset({office.pk}), fields=fields).key
+    user = a_key_of("cloud-pbx", alice, name=LONG, mask_phone=True).key
+    signed = a_key_of("lms-call-logic", alice, recordings=True).key
+    edit(key=key, version=1, terms=Terms(name="V" * 200, fields=fields), by=confirmed(alice, "key.edit", key.public_id))
+    call = a_call(
+        account, key_name=LONG, key_id=key.public_id, path=f"/{'p' * 300}", query="q" * 300, user_agent="u" * 300
+    )
+    event = Event.objects.filter(name="key.edited").latest("seq")
+    one, lms = f"/keys/{key.public_id}/", f"/keys/{signed.public_id}/"
+    pages = [
+        *("/", "/keys/", "/keys/?api=billing", f"/keys/?q={LONG}", "/keys/columns/", "/keys/new/?api=cloud-pbx"),
+        *("/keys/new/?api=lms-call-logic", f"/keys/disable/?key={key.public_id}", "/keys/export/"),
+        *(f"{one}{rest}" for rest in ("", "edit/", "change/", "reveal/", "disable/", "delete/", "reassign/", "docs/")),
+        *(f"{lms}{rest}" for rest in ("", "docs/", "call-download/")),
+        *(f"/keys/{user.public_id}/{rest}" for rest in ("", "edit/", "docs/")),
+        *("/ip-lists/", "/ip-lists/new/", f"/ip-lists/{office.pk}/", f"/ip-lists/{office.pk}/edit/"),
+        *(f"/ip-lists/{office.pk}/delete/", f"/ip-lists/{office.pk}/import/", f"/ip-lists/{office.pk}/entries/new/"),
+        *("/logs/", f"/logs/?key={LONG}", f"/logs/{call}/", "/logs/export/", "/audit/", f"/audit/{event.number}/"),
+        *("/users/", f"/users/{alice.pk}/", f"/users/?q={'N' * 64}", "/settings/", "/profile/", "/apis/billing/"),
+    ]
+    sign_in(page, alice.email, PASSWORD)
+    wide: dict[Any, Any] = {}
+    for path in pages if full else pages[::4]:
+        answer = page.goto(f"{live_server.url}{path}")
+        assert answer, path
+        if answer.status != 200:
+            wide[path] = answer.status
+        for width in (390, 1440):
+            page.set_viewport_size({"width": width, "height": 860})
+            if found := page.evaluate(BEYOND):
+                wide[path, width] = found
+    # What opens over the list.
+    page.goto(f"{live_server.url}/keys/")
+    for name in ("Edit V", "Delete V"):
+        page.get_by_role("link", name=name).click()
+        dialog = page.locator("dialog[open]")
+        expect(dialog.get_by_role("link", name="Cancel")).to_be_visible()
+        if not dialog.evaluate(FITS):
+            wide[name] = "dialog"
+        dialog.get_by_role("link", name="Cancel").click()
+    assert wide == {}
+
+
+def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
+    page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    a_billing_key(alice, "203.0.113.7", name="Invoice robot of the warehouse")
+    a_billing_key(alice, "2001:db8:7::/48", enabled=False)
+    a_key_of("lms-call-logic", alice, recordings=True)
+    a_key_of("lynx", alice)
+    sign_in(page, alice.email, PASSWORD)
+    covered = {}
+    for path in ("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=lynx"):
+        page.set_viewport_size({"width": 1440, "height": 860})
+        page.goto(f"{live_server.url}{path}")
+        for shown in (False, True):
+            if shown:
+                page.get_by_role("button", name="Show token").first.click()
+                page.get_by_label("Your password").fill(PASSWORD)
+                page.locator("#modal").get_by_role("button", name="Show token").click()
+                expect(page.locator("[data-secret] [aria-pressed=true]")).to_have_count(1)
+            for width in (1440, 1366, 1365, 1280, 1180, 1100, 1024):
+                page.set_viewport_size({"width": width, "height": 860})
+                scrolls = page.evaluate("(s => s.scrollWidth - s.clientWidth)(document.querySelector('.scroll'))")
+                found = page.evaluate(OVERLAPPING)
+                if found or scrolls:
+                    covered[path, shown, width] = (found, scrolls)
+    assert covered == {}
