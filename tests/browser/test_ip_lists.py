@@ -187,6 +187,6 @@ def test_a_reader_sees_and_changes_nothing(page: Page, sign_in: SignIn, offices:
 
     expect(page.get_by_role("cell", name="203.0.113.7")).to_be_visible()
     assert page.locator("main input[type=checkbox]").count() == 0
-    for name in ("Import", "Add entry", "Edit", "Delete", "CSV"):
+    for name in ("Import", "Add entry", "Edit", "Delete", "Export"):
         expect(page.locator("main").get_by_text(name, exact=True)).to_have_count(0)
     assert_accessible(page)
