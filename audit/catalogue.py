@@ -30,28 +30,29 @@ RELATIONS = """
         AND (c.relname = ANY(%(tables)s) OR p.relname = ANY(%(tables)s)) ORDER BY c.relname
 """
 COLUMNS = """
-    SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated, a.attidentity,
+    SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated, a.attidentity,
         a.attcollation <> t.typcollation, pg_get_expr(d.adbin, d.adrelid)
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+    WHERE a.attrelid = ANY(%(oids)s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 TRIGGERS = """
-    SELECT tgname, tgenabled, tgtype, tgattr::text, pg_get_expr(tgqual, tgrelid), p.pronamespace::regnamespace::text,
-        p.proname
-    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE tgrelid = %s AND NOT tgisinternal ORDER BY tgname
+    SELECT tgrelid, tgname, tgenabled, tgtype, tgattr::text, pg_get_expr(tgqual, tgrelid),
+        p.pronamespace::regnamespace::text, p.proname
+    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE tgrelid = ANY(%(oids)s) AND NOT tgisinternal
+    ORDER BY tgname
 """
 # Not those that say NOT NULL, which only newer versions keep here; the columns say it.
 CONSTRAINTS = """
-    SELECT conname, contype, convalidated, pg_get_constraintdef(oid) FROM pg_constraint
-    WHERE conrelid = %s AND contype <> 'n' ORDER BY conname
+    SELECT conrelid, conname, contype, convalidated, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE conrelid = ANY(%(oids)s) AND contype <> 'n' ORDER BY conname
 """
 RULES = """
-    SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(oid)s
-    UNION ALL SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = %(oid)s
-    UNION ALL SELECT 'child ' || inhrelid::regclass::text FROM pg_inherits
-        WHERE inhparent = %(oid)s AND %(oid)s <> coalesce(to_regclass('public.audit_call'), 0)
-    ORDER BY 1
+    SELECT ev_class, 'rule ' || rulename FROM pg_rewrite WHERE ev_class = ANY(%(oids)s)
+    UNION ALL SELECT polrelid, 'policy ' || polname FROM pg_policy WHERE polrelid = ANY(%(oids)s)
+    UNION ALL SELECT inhparent, 'child ' || inhrelid::regclass::text FROM pg_inherits
+        WHERE inhparent = ANY(%(oids)s) AND inhparent <> coalesce(to_regclass('public.audit_call'), 0)
+    ORDER BY 2
 """
 FUNCTIONS = """
     SELECT proname, pg_get_function_identity_arguments(p.oid), l.lanname, provolatile, prosecdef, proisstrict,
@@ -124,10 +125,10 @@ def describe(cursor: Cursor, role: str) -> Iterator[str]:
     those of audit.snapshot."""
     cursor.execute("SET LOCAL quote_all_identifiers = off")
     relations = _rows(cursor, RELATIONS, {"tables": list(TABLES)})
-    log = next((relation[0] for relation in relations if relation[1] == "audit_call"), None)
-    log_lines = set(_table(cursor, log, "audit_call")) if log else set()
+    tables = _tables(cursor, {oid: "audit_call" if parent else name for oid, name, *_, parent in relations})
+    log_lines = next((set(tables[oid]) for oid, name, *_ in relations if name == "audit_call"), set())
     for oid, name, kind, persistence, secured, forced, bounds, parent in relations:
-        lines = [*_table(cursor, oid, "audit_call" if parent else name)]
+        lines = tables[oid]
         if not parent:
             yield f"table {name}: {kind}{persistence}" + " row security" * (secured or forced)
             yield from lines
@@ -158,21 +159,26 @@ def describe(cursor: Cursor, role: str) -> Iterator[str]:
             yield f"power of the application: {', '.join(powers)}"
 
 
-def _table(cursor: Cursor, oid: int, name: str) -> Iterator[str]:
-    for column, kind, not_null, generated, identity, collated, expression in _rows(cursor, COLUMNS, [oid]):
+def _tables(cursor: Cursor, names: dict[int, str]) -> dict[int, list[str]]:
+    """The lines of each relation's columns, triggers, constraints and rules, in one query for each kind."""
+    lines: dict[int, list[str]] = {oid: [] for oid in names}
+    values = {"oids": list(names)}
+    for oid, column, kind, not_null, generated, identity, collated, expression in _rows(cursor, COLUMNS, values):
         flags = " not null" * not_null + " identity" * bool(identity) + " collated" * collated
         default = {"s": "generated as", "v": "virtual as", "": "default"}.get(generated, generated)
-        yield f"column {name}.{column}: {kind}{flags}" + (f" {default} {_plain(expression)}" if expression else "")
-    for trigger, enabled, kind, columns, condition, schema, function in _rows(cursor, TRIGGERS, [oid]):
+        value = f" {default} {_plain(expression)}" if expression else ""
+        lines[oid].append(f"column {names[oid]}.{column}: {kind}{flags}{value}")
+    for oid, trigger, enabled, kind, columns, condition, schema, function in _rows(cursor, TRIGGERS, values):
         when = f" when {_plain(condition)}" if condition else ""
-        yield f"trigger {trigger} on {name}: {enabled} {kind} {columns}{when} {schema}.{function}"
-    for constraint, kind, valid, definition in _rows(cursor, CONSTRAINTS, [oid]):
-        yield f"constraint {_key(constraint, name)} on {name}: {kind} {valid} {_plain(definition)}"
-    for (line,) in _rows(cursor, RULES, {"oid": oid}):
-        yield f"{line} on {name}"
+        lines[oid].append(f"trigger {trigger} on {names[oid]}: {enabled} {kind} {columns}{when} {schema}.{function}")
+    for oid, constraint, kind, valid, definition in _rows(cursor, CONSTRAINTS, values):
+        lines[oid].append(f"constraint {_key(constraint)} on {names[oid]}: {kind} {valid} {_plain(definition)}")
+    for oid, line in _rows(cursor, RULES, values):
+        lines[oid].append(f"{line} on {names[oid]}")
+    return lines
 
 
-def _key(constraint: str, name: str) -> str:
+def _key(constraint: str) -> str:
     return re.sub(r"^audit_call_(default|[0-9]{4}_[0-9]{2})_", "audit_call_", constraint)
 
 

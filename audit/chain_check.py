@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
 from struct import Struct
 
 from psycopg import Cursor
@@ -21,7 +20,7 @@ HEAD = "SELECT seq, mac FROM audit_head WHERE chain = 1"
 # Binary, because text would need unescaping, and two different bodies could then read the same. The last two are what
 # the generated columns hold, between characters that separate them and one that stands for NULL.
 ROWS = r"""
-    COPY (SELECT seq, key_id, prev, mac, at, body,
+    COPY (SELECT seq, key_id, prev, mac, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), body,
             concat_ws(E'\x1f', coalesce(account_id::text, E'\x1e'), actor_id, actor_kind, actor,
                 coalesce(abbrev(address), E'\x1e')),
             concat_ws(E'\x1f', name, coalesce(number::text, E'\x1e'), coalesce(request_id, E'\x1e'),
@@ -37,16 +36,14 @@ DIFFERENT = """
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 # Number of columns; then the length of each, and its value; the last is the length of the body, which follows.
-ROW = Struct(">h i q i i i 32s i 32s i q i")
-SHAPE = (8, 8, 4, 32, 32, 8)
+ROW = Struct(">h i q i i i 32s i 32s i 27s i")
+SHAPE = (8, 8, 4, 32, 32, 27)
 LENGTH = Struct(">i")
 NULL, SEPARATOR = b"\x1e", b"\x1f"
 # How a body ends, of a numbered event with a request and a target.
 NUMBERED = b',"event":"%b","number":%b,"request_id":"%b","target":{"id":"%b","kind":"%b","label":"%b"}}'
 MAX_HEADS = 10_000
 BATCH = 10_000
-DAY = 86_400_000_000  # microseconds
-EPOCH = date(2000, 1, 1)  # of PostgreSQL's binary times
 
 
 class _Broken(Exception):
@@ -139,7 +136,7 @@ class _Walk:
                 body = row[size : (ends := size + of_body)]
                 if key_id not in keys:
                     fault(f"event {seq} is under key {key_id}, which AUDIT_KEYS does not have", row)
-                elif mac_of(keys[key_id], prev_told, b"%d" % seq, _instant(at), body) != mac:
+                elif mac_of(keys[key_id], prev_told, b"%d" % seq, at, body) != mac:
                     fault(f"event {seq} is not as it was written", row)
                     self.last, self.prev = seq, mac
                     continue
@@ -190,24 +187,6 @@ def _begins(head: bytes) -> bytes:
     )
     actor = f'{{"id":{actor_id},"kind":{kind},"label":{label}}}'
     return f'{{"account_id":{account.strip(chr(34))},"actor":{actor},"address":{address},'.encode()
-
-
-_dates: dict[int, bytes] = {}
-
-
-def _instant(at: int) -> bytes:
-    """As chain.instant writes it; `at` is microseconds since 2000, as PostgreSQL sends times."""
-    day, rest = divmod(at, DAY)
-    text = _dates.get(day)
-    if text is None:
-        try:
-            text = (EPOCH + timedelta(days=day)).isoformat().encode()
-        except OverflowError:
-            return b"never"
-        if len(_dates) < MAX_HEADS:
-            _dates[day] = text
-    seconds, micros = divmod(rest, 1_000_000)
-    return b"%bT%02d:%02d:%02d.%06dZ" % (text, seconds // 3600, seconds // 60 % 60, seconds % 60, micros)
 
 
 def _check_columns(cursor: Cursor, unlike: list[int], verdict: Verdict) -> Verdict:
