@@ -24,6 +24,7 @@ from config.secret_strength import is_guessable, is_guessable_text
         secrets.token_hex(16).encode(),
         bytes(28) + secrets.token_bytes(4),
     ],
+    ids=range(10),
 )
 def test_a_guessable_key(key: bytes) -> None:
     assert len(key) == 32
@@ -44,6 +45,7 @@ def test_a_guessable_key(key: bytes) -> None:
         "Password123!Password456?",
         secrets.token_hex(8) * 2,
     ],
+    ids=range(10),
 )
 def test_a_guessable_text(text: str) -> None:
     assert is_guessable_text(text)
