@@ -20,7 +20,7 @@ from django.urls import reverse
 from accounts.models import Account, User
 from accounts.permissions import Role
 from benchmarks.bulk import restoring
-from keys.admin import search
+from keys import search
 from keys.models import Api
 from tests.looked_at import looked_at
 from tests.people import a_user, an_account, with_totp
