@@ -129,3 +129,21 @@ def copy_keys(count: int) -> list[str]:
         multiply(Secret, id="gen_random_uuid()", key_id="k.id", digest="made.digest")
         multiply(KeyListing, key_id="k.id")
     return [made.token for made in minted]
+
+
+def signed_in(user: Any) -> Any:
+    """Return Django's test client with a session of the user, whose cookie is not the session's key."""
+    from django.conf import settings
+    from django.contrib.auth import login
+    from django.http import HttpRequest
+    from django.test import Client
+
+    from accounts.session_store import SessionStore
+
+    request = HttpRequest()
+    request.session = SessionStore()
+    login(request, user, settings.AUTHENTICATION_BACKENDS[0])
+    request.session.save()
+    client = Client()
+    client.cookies[settings.SESSION_COOKIE_NAME] = request.session.cookie
+    return client

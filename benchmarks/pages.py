@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.figures import last_line, table
-from benchmarks.installation import installation
+from benchmarks.installation import installation, signed_in
 from benchmarks.logs import make_calls
 
 PAGES = (
@@ -22,7 +22,6 @@ def run(*, quick: bool) -> None:
     with installation():
         from django.conf import settings
         from django.http import HttpResponse
-        from django.test import Client
         from django.urls import path
 
         from accounts.access import public
@@ -37,8 +36,7 @@ def run(*, quick: bool) -> None:
         settings.ALLOWED_HOSTS = ["testserver"]
         collect_static()
         user, key = _account(calls)
-        client = Client()
-        client.force_login(user)
+        client = signed_in(user)
         times: dict[str, list[float]] = {page: [] for page in ("/bare/", *PAGES)}
         for _ in range(rounds):
             for page, taken in times.items():

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.figures import in_turn, last_line, table
-from benchmarks.installation import installation
+from benchmarks.installation import installation, signed_in
 from benchmarks.logs import key_id, make_calls, make_events
 
 CALLS, EVENTS = "/admin/audit/call/", "/admin/audit/event/"
@@ -69,7 +69,6 @@ def _support() -> Any:
     """Gets a page as Support."""
     from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
     from django.conf import settings
-    from django.test import Client
 
     from accounts.models import User
     from config.collected import collect_static
@@ -78,8 +77,7 @@ def _support() -> Any:
     collect_static()
     user = User.objects.create(email="sam@support.example", nickname="sam", roles=["support"])
     TOTP.activate(user, generate_totp_secret())
-    client = Client()
-    client.force_login(user)
+    client = signed_in(user)
 
     def get(address: str) -> None:
         response = client.get(address)
