@@ -7,10 +7,10 @@ from benchmarks.attacks.attack import Attack
 from benchmarks.attacks.clients import Calls, Pages
 from benchmarks.attacks.gateway import GATEWAY
 from benchmarks.attacks.measure import Installation, measure
+from benchmarks.attacks.portal import PORTAL
 from benchmarks.figures import last_line, table
 
-# Another plane's attacks are further tuples here.
-ATTACKS: tuple[Attack, ...] = (*GATEWAY,)
+ATTACKS: tuple[Attack, ...] = (*GATEWAY, *PORTAL)
 HEAD = (
     *("attack", "verify p99", "quiet", "x", "page p99", "quiet", "x"),
     *("attempts/s", "rows/s", "kB/s", "gateway connections", "database connections"),

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from benchmarks.attacks.attack import Attack, Attempts, Target
+from benchmarks.attacks.connection import connected
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 READY = b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n"
 # 199 fields of 300 bytes, the most that is taken apart.
 FIELDS = b"".join(b"x-%03d: %b\r\n" % (n, b"a" * 293) for n in range(199))
 LARGE = b"GET /v1/verify/billing HTTP/1.1\r\n" + FIELDS + b"\r\n"
 
 
-@asynccontextmanager
-async def connected(target: Target) -> AsyncIterator[Streams]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", target.gateway_port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
 async def flood_readiness(target: Target, attempts: Attempts) -> None:
     """Ask without waiting for answers."""
-    async with connected(target) as (reader, writer):
+    async with connected(target.gateway_port) as (reader, writer):
         while not reader.at_eof():
             writer.write(READY * 500)
             attempts.count += 500
@@ -36,14 +25,14 @@ async def flood_readiness(target: Target, attempts: Attempts) -> None:
 
 
 async def stay_silent(target: Target, attempts: Attempts) -> None:
-    async with connected(target) as (reader, _):
+    async with connected(target.gateway_port) as (reader, _):
         attempts.count += 1
         await reader.read(1)
 
 
 async def send_slowly(target: Target, attempts: Attempts) -> None:
     """A byte of a head each second."""
-    async with connected(target) as (reader, writer):
+    async with connected(target.gateway_port) as (reader, writer):
         for byte in b"GET /v1/verify/billing HTTP/1.1\r\nx-a: " + b"a" * 60:
             if reader.at_eof():
                 return
@@ -54,7 +43,7 @@ async def send_slowly(target: Target, attempts: Attempts) -> None:
 
 
 async def send_large_heads(target: Target, attempts: Attempts) -> None:
-    async with connected(target) as (reader, writer):
+    async with connected(target.gateway_port) as (reader, writer):
         while not reader.at_eof():
             writer.write(LARGE)
             attempts.count += 1
@@ -77,7 +66,7 @@ async def guess_a_key(target: Target, attempts: Attempts) -> None:
 
 async def _ask(target: Target, attempts: Attempts, token: object) -> None:
     assert callable(token)
-    async with connected(target) as (reader, writer):
+    async with connected(target.gateway_port) as (reader, writer):
         while True:
             writer.write(
                 (
