@@ -6,7 +6,6 @@ In one pass of COPY, in nearly constant memory: what a million events go through
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Mapping
 from struct import Struct
 
@@ -17,15 +16,25 @@ from audit.coverage import GENERATED
 from audit.verdict import Problem, Verdict
 
 HEAD = "SELECT seq, mac FROM audit_head WHERE chain = 1"
-# Binary, because text would need unescaping, and two different bodies could then read the same. The last two are what
-# the generated columns hold, between characters that separate them and one that stands for NULL.
-ROWS = r"""
-    COPY (SELECT seq, key_id, prev, mac, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), body,
-            concat_ws(E'\x1f', coalesce(account_id::text, E'\x1e'), actor_id, actor_kind, actor,
-                coalesce(abbrev(address), E'\x1e')),
-            concat_ws(E'\x1f', name, coalesce(number::text, E'\x1e'), coalesce(request_id, E'\x1e'),
-                coalesce(target_id, E'\x1e'), coalesce(target_kind, E'\x1e'), coalesce(target, E'\x1e'))
-          FROM audit_event WHERE seq > {after} ORDER BY seq) TO STDOUT (FORMAT binary)
+# How a body begins and ends if it says what the generated columns hold; JSON is escaped alike here and in audit.chain.
+BEGINS = """
+    concat('{"account_id":', coalesce(account_id::text, 'null'), ',"actor":{"id":', to_json(actor_id),
+        ',"kind":', to_json(actor_kind), ',"label":', to_json(actor),
+        '},"address":', coalesce(to_json(abbrev(address))::text, 'null'), ',')
+"""
+ENDS = """
+    concat(',"event":', to_json(name), ',"number":' || number,
+        ',"request_id":', coalesce(to_json(request_id)::text, 'null'), ',"target":',
+        CASE WHEN target_id IS NULL AND target_kind IS NULL AND target IS NULL THEN 'null' ELSE
+            concat('{"id":', to_json(target_id), ',"kind":', to_json(target_kind), ',"label":', to_json(target), '}')
+        END, '}')
+"""
+# Binary, because text would need unescaping, and two different bodies could then read the same.
+ROWS = f"""
+    COPY (SELECT seq, key_id, prev, mac, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            starts_with(body, {BEGINS}) AND right(body, length(ends)) = ends, body
+          FROM audit_event, LATERAL (SELECT {ENDS}) AS tail (ends)
+          WHERE seq > %d ORDER BY seq) TO STDOUT (FORMAT binary)
 """
 # Those of these events whose columns are not what their bodies say, and which columns.
 DIFFERENT = """
@@ -36,13 +45,8 @@ DIFFERENT = """
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 # Number of columns; then the length of each, and its value; the last is the length of the body, which follows.
-ROW = Struct(">h i q i i i 32s i 32s i 27s i")
-SHAPE = (8, 8, 4, 32, 32, 27)
-LENGTH = Struct(">i")
-NULL, SEPARATOR = b"\x1e", b"\x1f"
-# How a body ends, of a numbered event with a request and a target.
-NUMBERED = b',"event":"%b","number":%b,"request_id":"%b","target":{"id":"%b","kind":"%b","label":"%b"}}'
-MAX_HEADS = 10_000
+ROW = Struct(">h i q i i i 32s i 32s i 27s i ? i")
+SHAPE = (7, 8, 4, 32, 32, 27, 1)
 BATCH = 10_000
 
 
@@ -110,8 +114,8 @@ class _Walk:
     def run(self, cursor: Cursor) -> None:
         keys, fault = self.keys, self.fault
         unpack, size, mac_of, anchors, anchored = ROW.unpack_from, ROW.size, chain.mac, self.anchors, set(self.anchors)
-        length_of, reads_as, first, unlike = LENGTH.unpack_from, _Glance(), True, self.unlike.append
-        with cursor.copy(ROWS.format(after=self.last).encode()) as copy:
+        first, unlike = True, self.unlike.append
+        with cursor.copy((ROWS % self.last).encode()) as copy:
             for message in copy:
                 row = bytes(message)
                 if first:
@@ -123,70 +127,29 @@ class _Walk:
                     fault(f"event {last + 1} has columns of wrong lengths", row)
                     self.last, self.prev = last + 1, None
                     continue
-                columns, of_seq, seq, of_key, key_id, of_prev, prev_told, of_mac, mac, of_at, at, of_body = unpack(row)
+                columns, of_seq, seq, of_key, key_id, of_prev, prev_told, of_mac, mac, of_at, at, of_alike, alike, _ = (
+                    unpack(row)
+                )
                 if seq != last + 1:
                     fault(f"event {last + 1} is missing: after event {last} comes event {seq}")
                     prev = None
-                if (columns, of_seq, of_key, of_prev, of_mac, of_at) != SHAPE:
+                if (columns, of_seq, of_key, of_prev, of_mac, of_at, of_alike) != SHAPE:
                     fault(f"event {seq} has columns of wrong lengths", row)
                     self.last, self.prev = seq, None
                     continue
                 if prev_told != prev and prev is not None:
                     fault(f"event {seq} does not follow from the one before it", row)
-                body = row[size : (ends := size + of_body)]
                 if key_id not in keys:
                     fault(f"event {seq} is under key {key_id}, which AUDIT_KEYS does not have", row)
-                elif mac_of(keys[key_id], prev_told, b"%d" % seq, at, body) != mac:
+                elif mac_of(keys[key_id], prev_told, b"%d" % seq, at, row[size:]) != mac:
                     fault(f"event {seq} is not as it was written", row)
                     self.last, self.prev = seq, mac
                     continue
                 if seq in anchored and anchors[seq] != mac:
                     fault(f"event {seq} is not the one that the anchor knows", row)
-                middle = ends + 4 + length_of(row, ends)[0]
-                if not reads_as(body, row[ends + 4 : middle], row[middle + 4 :]):
+                if not alike:
                     unlike(seq)
                 self.last, self.prev = seq, mac
-
-
-class _Glance:
-    """Whether a body begins and ends as its columns say. False is "look closer": values that JSON escapes come so."""
-
-    def __init__(self) -> None:
-        self._heads: dict[bytes, bytes] = {}
-
-    def __call__(self, body: bytes, head: bytes, tail: bytes) -> bool:
-        begins = self._heads.get(head)
-        if begins is None:
-            if len(self._heads) >= MAX_HEADS:
-                self._heads.clear()
-            begins = self._heads[head] = _begins(head)
-        if not begins or not body.startswith(begins) or b'"' in tail or b"\\" in tail:
-            return False
-        values = tuple(tail.split(SEPARATOR))
-        if len(values) != 6:
-            return False
-        if NULL not in tail:
-            return body.endswith(NUMBERED % values)
-        name, number, request_id, *target = values
-        text = b',"event":"%b"' % name
-        if number != NULL:
-            text += b',"number":%b' % number
-        text += b',"request_id":%b' % (b"null" if request_id == NULL else b'"%b"' % request_id)
-        if NULL not in target:
-            return body.endswith(text + b',"target":{"id":"%b","kind":"%b","label":"%b"}}' % tuple(target))
-        return target == [NULL] * 3 and body.endswith(text + b',"target":null}')
-
-
-def _begins(head: bytes) -> bytes:
-    """How a body with these columns begins; empty where that cannot be told for sure."""
-    values = head.decode().split(SEPARATOR.decode())
-    if len(values) != 5:
-        return b""
-    account, actor_id, kind, label, address = (
-        "null" if value == "\x1e" else json.dumps(value, ensure_ascii=False) for value in values
-    )
-    actor = f'{{"id":{actor_id},"kind":{kind},"label":{label}}}'
-    return f'{{"account_id":{account.strip(chr(34))},"actor":{actor},"address":{address},'.encode()
 
 
 def _check_columns(cursor: Cursor, unlike: list[int], verdict: Verdict) -> Verdict:
