@@ -85,14 +85,19 @@ def _ours(account: Any, format: str) -> int:
     return size
 
 
+def _fields() -> list[str]:
+    """Return the table's names of the file's columns."""
+    from audit.tables import CALLS
+
+    return ["folded" if name == "count" else name for name in CALLS.columns]
+
+
 def _psql(account_id: int) -> int:
     from django.db import connections
 
-    from audit.tables import CALLS
-
     found = connections["default"].get_connection_params()
     environment = {f"PG{name}": str(found[key]) for name, key in _PARAMETERS.items() if found.get(key)}
-    columns = ", ".join(CALLS.columns)
+    columns = ", ".join(_fields())
     rows = f"SELECT {columns} FROM audit_call WHERE account_id = {account_id} ORDER BY time DESC"
     statement = f"\\copy ({rows}) TO STDOUT CSV"
     process = subprocess.Popen([_program(), "-qXc", statement], stdout=subprocess.PIPE, env=os.environ | environment)
@@ -116,10 +121,9 @@ def _program() -> str:
 def _values_list(account_id: int) -> int:
     """What many write: the ORM, a batch at a time, and the csv module; nothing masked or neutralised."""
     from audit import selectors
-    from audit.tables import CALLS
 
     def lines() -> Iterator[int]:
-        rows = selectors.calls(account_id).order_by("-time").values_list(*CALLS.columns)
+        rows = selectors.calls(account_id).order_by("-time").values_list(*_fields())
         for row in rows.iterator(chunk_size=2_000):
             buffer = io.StringIO()
             csv.writer(buffer).writerow(row)
@@ -134,9 +138,8 @@ def _import_export(account_id: int) -> int:
 
     from audit import selectors
     from audit.models import Call
-    from audit.tables import CALLS
 
-    resource = modelresource_factory(Call, meta_options={"fields": list(CALLS.columns)})()
+    resource = modelresource_factory(Call, meta_options={"fields": _fields()})()
     return len(resource.export(selectors.calls(account_id).order_by("-time")).csv.encode())
 
 

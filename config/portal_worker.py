@@ -54,6 +54,8 @@ class Connection(TConn):
         self.large = 0
         self.deadline = 0.0
         self.closing = False
+        # Whether a request of it was answered: a person's browser or a proxy, rather than somebody who holds places.
+        self.served = False
 
     def read_head(self) -> bool:
         """Return whether the head has arrived, and know the length of the request then. Raise Refused."""
@@ -130,6 +132,7 @@ class PortalWorker(ThreadWorker):
                 conn.sock.setblocking(False)
             self._close_gracefully(conn)
             return
+        conn.served = True
         conn.take_rest()
         conn.sock.setblocking(False)
         self._wait(conn, limits.HEAD_TIMEOUT_SECONDS if conn.received else limits.KEEPALIVE_SECONDS)
@@ -199,11 +202,13 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
 
     def _make_room(self, address: str) -> bool:
-        """Return whether one more connection from `address` has a place; the one that waits longest may make it."""
+        """Return whether one more connection from `address` has a place. One that waits may make it: the longest, and of
+        those that have brought no request first."""
         share = self.addresses[address] > limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
         if not share and self.nr_conns <= limits.MAX_CONNECTIONS:
             return True
-        longest = next((conn for conn in self.waiting if not share or conn.address == address), None)
+        waiting = [conn for conn in self.waiting if not share or conn.address == address]
+        longest = next((conn for conn in waiting if not conn.served), waiting[0] if waiting else None)
         if longest is not None:
             self._drop(longest)
         return longest is not None

@@ -36,8 +36,9 @@ INSERT INTO accounts_account
     (slug, name, status, mask_phone, mask_digits, mask_side, second_factor_required, created_at)
 SELECT 'customer-' || i, 'Customer ' || i, 'active', false, 4, 'last', false, now()
 FROM generate_series(1, %(accounts)s) i;
-INSERT INTO accounts_user (password, email, nickname, account_id, roles, is_active, sessions_ended, created_at)
-SELECT '!', 'owner@' || slug || '.example', 'Owner', id, '{}', true, 0, now()
+INSERT INTO accounts_user
+    (password, email, nickname, account_id, roles, is_active, sessions_ended, reset_links, created_at)
+SELECT '!', 'owner@' || slug || '.example', 'Owner', id, '{}', true, 0, 0, now()
 FROM accounts_account WHERE slug LIKE 'customer-%%';
 """
 KEYS = """

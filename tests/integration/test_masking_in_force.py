@@ -73,7 +73,7 @@ def test_a_key_that_is_saved_with_it_warns(client: Client, alice: User, on: bool
         given | {"version": key.version, "mask_phone": "on", "expiry": "keep", "hlr_lookup": "on"},
         follow=True,
     )
-    assert ("dialer is saved." in words(saved), WARNING in words(saved)) == (True, not on)
+    assert ("dialer is saved" in words(saved), WARNING in words(saved)) == (True, not on)
 
 
 def test_the_key_s_page_and_its_docs_say_that_it_is_not_in_force(client: Client, alice: User) -> None:

@@ -77,6 +77,17 @@ def test_more_silent_connections_than_there_are_places_make_room(port: int) -> N
         assert silent[0].recv(1) == b""
 
 
+def test_a_connection_that_brought_a_request_is_kept_while_silent_ones_make_room(port: int) -> None:
+    with ExitStack() as stack:
+        kept = stack.enter_context(connected(port))
+        kept.sendall(GOOD)
+        answer(kept).read()
+        for _ in range(limits.MAX_CONNECTIONS + 40):
+            stack.enter_context(connected(port))
+        kept.sendall(GOOD)
+        assert answer(kept).status == 200
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [

@@ -87,7 +87,7 @@ def test_people_of_a_pending_or_suspended_account_sign_in(client: Client, status
         ("alice@acme.example\x00", PASSWORD, "Null characters are not allowed"),
         ("alice@acme.example", "\x00", "Null characters are not allowed"),
         ("a" * 5000 + "@acme.example", PASSWORD, "at most 320 characters"),
-        ("alice@acme.example", "x" * 100_000, NEUTRAL),
+        ("alice@acme.example", "x" * 50_000, NEUTRAL),
         ("alice@acme.example' OR 1=1 --", PASSWORD, "Enter a valid email address"),
     ],
 )

@@ -173,7 +173,9 @@ class TestWhileItServes:
     def test_a_killed_database_is_started_again(self, served: Served, data: Path) -> None:
         # A worker that finds no database at its start ends its plane, and one so young is not started again.
         wait_for_gateway(served.environ)
-        kill_database(data)
+        killed = kill_database(data)
+        # What a probe found before is still the answer for a second.
+        assert is_replaced(data, killed)
         assert answers_again(f"{served.portal}/health/ready")
 
     def test_a_database_that_cannot_start_again_is_tried_until_it_can(self, served: Served, data: Path) -> None:
@@ -199,8 +201,22 @@ class TestWhileItServes:
         assert answers_again(f"{served.gateway}/health/ready")
 
 
-def kill_database(data: Path) -> None:
-    os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+def kill_database(data: Path) -> int:
+    """Kill the server; return its process number."""
+    pid = int((data / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def is_replaced(data: Path, killed: int) -> bool:
+    """Wait for another server in the place of the killed one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(OSError, IndexError):
+            if int((data / "postmaster.pid").read_text().split()[0]) != killed:
+                return True
+        time.sleep(0.1)
+    return False
 
 
 def test_kill_9_of_serve_takes_everything_with_it(environ: dict[str, str]) -> None:

@@ -141,7 +141,7 @@ def test_schemas_that_fan_out_and_patterns_that_explode_cost_nothing():
         ({"swagger": "2.0"}, "swagger is '2.0'. Write OpenAPI 3.0 or 3.1"),
         ({"openapi": "3.2.0"}, "openapi is '3.2.0'"),
         ({"openapi": 3.1}, "openapi is 3.1"),
-        ({}, "swagger is None"),
+        ({}, "It does not say which version of OpenAPI it is. Write OpenAPI 3.0 or 3.1"),
         ({"openapi": "3.1.0"}, "'info' is a required property"),
         (a_document({}), "no operation"),
         (a_document({"/a": {}}), "no operation"),
