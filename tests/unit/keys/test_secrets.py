@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import string
 from base64 import b64encode
 from urllib.parse import quote
@@ -159,3 +160,13 @@ def test_what_holds_a_secret_must_not_go_into_an_address(text):
 )
 def test_what_holds_none_may(text):
     assert not secrets.holds_secret(text)
+
+
+PATTERN = re.compile(r"[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{32,}")
+PIECES = ["_", "a", "A1b2C3d4E5f6", "x" * 32, "y" * 20, "-", "kw_", "é", "_A1b2C3d4E5f6_"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30))
+def test_tokens_are_hidden_as_the_pattern_of_a_token_has_it(pieces: list[str]):
+    text = "".join(pieces)
+    assert secrets.redact(text) == PATTERN.sub(secrets.REDACTED, text)
