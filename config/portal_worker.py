@@ -202,8 +202,8 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
 
     def _make_room(self, address: str) -> bool:
-        """Return whether one more connection from `address` has a place. One that waits may make it: the longest, and of
-        those that have brought no request first."""
+        """Return whether one more connection from `address` has a place. One that waits may make it: the longest, and
+        of those that have brought no request first."""
         share = self.addresses[address] > limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
         if not share and self.nr_conns <= limits.MAX_CONNECTIONS:
             return True

@@ -35,9 +35,14 @@ from tests.people import a_user, an_account
 
 epoch_migration = importlib.import_module("keys.migrations.0002_epoch")
 lists_migration = importlib.import_module("keys.migrations.0005_epoch_of_ip_lists")
+modules_migration = importlib.import_module("keys.migrations.0014_contained_modules")
 TRIGGERS = {
     trigger: create
-    for watched in (*epoch_migration.WATCHED, *lists_migration.NEW, *lists_migration.WIDER)
+    for watched in (
+        *(*epoch_migration.WATCHED, *lists_migration.NEW, *lists_migration.WIDER),
+        # The newest of a table is what it has now.
+        modules_migration.WIDER,
+    )
     for trigger, create in epoch_migration.triggers(watched).items()
 }
 
