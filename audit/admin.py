@@ -6,7 +6,7 @@ one request; and where none is named, of the calls that belong to no account: re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -37,6 +37,7 @@ from audit.reading import note_reading
 from audit.request_id import time_of
 from audit.tables import CALLS, EVENTS
 from audit.views.export import answer_manifest
+from keys.policy import names_in_every_log
 
 DEFAULT = timedelta(hours=24)
 LONGEST = timedelta(days=31)
@@ -199,7 +200,8 @@ class CallAdmin(LogAdmin):
     )
 
     def page(self, data: Any) -> tuple[Bounded, selectors.Page[Call] | None]:
-        filters = SupportCallFilter(data, selectors.every_call())
+        names = names_in_every_log()
+        filters = SupportCallFilter(data, selectors.every_call(), apis=names.apis, modules=names.modules)
         if not filters.is_valid():
             return filters, None
         # Narrowed first: it says what of a path may be looked for.
@@ -227,10 +229,11 @@ class CallAdmin(LogAdmin):
         yield reasons.heading(row), reasons.why(row)
         yield "Time (UTC)", moment(row.time)
         yield "Calls that this row stands for", row.folded
-        for name in ("account", "api", "key_id", "key_name", "owner", "credential", "method", "host", "path", "query"):
-            yield LABELS.get(name, name.replace("_", " ").capitalize()), getattr(row, name) or "–"
-        for name in ("module", "client_address", "decision", "reason", "rule", "proxy", "user_agent", "request_id"):
-            yield LABELS.get(name, name.replace("_", " ").capitalize()), getattr(row, name) or "–"
+        names = names_in_every_log()
+        called = {"api": named(names.apis, row.api), "module": named(names.modules, row.module)}
+        for name in COLUMNS:
+            label = LABELS.get(name, name.replace("_", " ").capitalize())
+            yield label, called.get(name) or getattr(row, name) or "–"
         yield "Phone numbers masked", "Yes" if row.mask else "No"
         yield "HLR lookup", "Yes" if row.hlr else "No"
         yield "Status", dash(row.status)
@@ -286,11 +289,20 @@ class EventAdmin(LogAdmin):
             yield change.label, f"{change.old} → {change.new}"
 
 
+COLUMNS = (
+    *("account", "api", "key_id", "key_name", "owner", "credential", "method", "host", "path", "query", "module"),
+    *("client_address", "decision", "reason", "rule", "proxy", "user_agent", "request_id"),
+)
 LABELS = {"api": "API", "key_id": "API ID", "key_name": "Key", "request_id": "Request ID"}
 
 
 def moment(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
+
+
+def named(names: Mapping[str, str], slug: str) -> str:
+    """Return the name and the slug of an API or a module; of one that is gone, the slug."""
+    return f"{names[slug]} ({slug})" if slug in names else slug
 
 
 def dash(number: int | None) -> int | str:

@@ -55,7 +55,7 @@ def ip_lists_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
 
 
 class LogNames(NamedTuple):
-    """What the APIs and modules in an account's log are called, by their slugs; APIs may share a module's slug."""
+    """What the APIs and modules in a log are called, by their slugs; APIs may share a module's slug."""
 
     apis: dict[str, str]
     modules: dict[str, str]
@@ -63,7 +63,15 @@ class LogNames(NamedTuple):
 
 def names_in_log(account_id: int) -> LogNames:
     """Return the names of the APIs that the account has or had keys of, and of their modules, sorted by name."""
-    apis = Api.objects.filter(Q(enablements__account=account_id) | Q(keys__account=account_id))
+    return _names_of(Api.objects.filter(Q(enablements__account=account_id) | Q(keys__account=account_id)))
+
+
+def names_in_every_log() -> LogNames:
+    """Return the names of all APIs and of their modules, sorted by name: for Support."""
+    return _names_of(Api.objects.all())
+
+
+def _names_of(apis: QuerySet[Api]) -> LogNames:
     found = dict(apis.order_by("name", "slug").distinct().values_list("slug", "name"))
     modules: dict[str, str] = {}
     for slug, name in Module.objects.filter(api__slug__in=found).order_by("name", "pk").values_list("slug", "name"):

@@ -14,6 +14,7 @@ from accounts.permissions import Role
 from audit.actor import Actor
 from audit.models import Event
 from audit.record import record
+from tests.keys_made import billing_for
 from tests.logbook import a_call, more_calls
 from tests.people import a_user, an_account, with_totp
 
@@ -64,6 +65,26 @@ def test_calls_are_found_by_account_key_and_request_id(client: Client, sam: User
         page = shown(client, CALLS, **given)
         assert "/wanted" in page
         assert "/other" not in page
+
+
+def test_apis_and_modules_are_chosen_by_their_names(client: Client, sam: User, acme: Account) -> None:
+    invoices = billing_for(acme).modules.get(slug="invoices")
+    wanted = a_call(acme, path="/wanted", api="billing", module="invoices")
+    a_call(acme, path="/other", api="textpeak", module="send")
+
+    for given in (
+        *({"api": "Billing"}, {"api": "billing"}, {"module": invoices.name}, {"module": "invoices"}),
+        {"api": "Billing", "module": invoices.name},
+    ):
+        page = shown(client, CALLS, account="acme", **given)
+        assert "/wanted" in page
+        assert "/other" not in page
+        assert '<option value="billing"' in page
+    # A call may outlive what it names.
+    assert "/other" in shown(client, CALLS, account="acme", api="textpeak")
+    row = shown(client, f"{CALLS}{wanted}/change/")
+    assert "Billing (billing)" in row
+    assert f"{invoices.name} (invoices)" in row
 
 
 def test_the_last_day_is_shown_unless_another_time_is_asked_for(client: Client, sam: User, acme: Account) -> None:
