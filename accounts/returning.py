@@ -12,6 +12,8 @@ from django.http import HttpRequest, QueryDict
 
 PARAMETER = "back"
 MAX_LENGTH = 2000
+# Where a list has the actions on the rows that are ticked.
+CHOSEN = "chosen"
 
 
 def encode_list(request: HttpRequest) -> str:
@@ -25,10 +27,16 @@ def get_query(request: HttpRequest) -> str | None:
     return text if text is not None and len(text) <= MAX_LENGTH else None
 
 
-def return_url(request: HttpRequest, listed: str, otherwise: str) -> str:
-    """Return the address of the list at the path `listed` as it was; of an action from elsewhere, `otherwise`."""
+def return_url(request: HttpRequest, listed: str, otherwise: str, place: str = "") -> str:
+    """Return the address of the list at the path `listed` as it was, and where on its page the action was: the element
+    ID of a row (`row_id`), or `CHOSEN`. Of an action from elsewhere return `otherwise`."""
     text = get_query(request)
     if text is None:
         return otherwise
     query = QueryDict(text).urlencode()
-    return f"{listed}?{query}" if query else listed
+    return listed + (f"?{query}" if query else "") + (f"#{place}" if place else "")
+
+
+def row_id(kind: str, number: object) -> str:
+    """Return the element ID of an object's row in its list."""
+    return f"{kind}-{number}"

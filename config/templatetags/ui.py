@@ -87,9 +87,11 @@ def list_query(context: Mapping[str, Any]) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def return_url(context: Mapping[str, Any], listed: str, otherwise: str) -> str:
-    """Where Cancel leads: to the list at `listed` as it was, or `otherwise` if it was opened from elsewhere."""
-    return returning.return_url(context["request"], listed, otherwise)
+def return_url(context: Mapping[str, Any], listed: str, otherwise: str, kind: str = "", number: object = "") -> str:
+    """Where Cancel leads: to the list at `listed` as it was, at the row of this object if one is given; or `otherwise`
+    if it was opened from elsewhere."""
+    place = returning.row_id(kind, number) if kind else ""
+    return returning.return_url(context["request"], listed, otherwise, place)
 
 
 @register.inclusion_tag("components/chips.html", takes_context=True)

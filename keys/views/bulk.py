@@ -18,7 +18,7 @@ from accounts.list_export import NOT_FILTERS, ListDialog, answer_export
 from accounts.lists import sent_filters
 from accounts.permissions import Permission
 from accounts.policy import require_active
-from accounts.returning import PARAMETER, return_url
+from accounts.returning import CHOSEN, PARAMETER, return_url
 from keys.exports import TooManyRows, export_keys
 from keys.filters import KeyFilter
 from keys.models import Key, KeyListing
@@ -53,7 +53,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
         words = f"{count} key{' is' if count == 1 else 's are'} disabled: calls with {'it' if count == 1 else 'them'}"
         messages.success(request, f"{words} are refused.")
         listed = reverse("key-list")
-        return redirect(return_url(request, listed, f"{listed}?{keys.data.urlencode()}"))
+        return redirect(return_url(request, listed, f"{listed}?{keys.data.urlencode()}", CHOSEN))
     used = KeyListing.objects.filter(key__in=[pk for pk, _ in found], used_at__gt=timezone.now() - LATELY)
     return dialog(
         request,

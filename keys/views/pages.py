@@ -18,7 +18,7 @@ from accounts.forms import ConfirmForm
 from accounts.models import Account, User
 from accounts.permissions import Permission
 from accounts.policy import has, require_active
-from accounts.returning import return_url
+from accounts.returning import return_url, row_id
 from accounts.selectors import people_of
 from audit.actor import Actor
 from keys.apis.policy import Policy
@@ -80,7 +80,7 @@ def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
 
 def behind(request: SignedIn, public_id: str) -> str:
     """Return where an action on a key leads when it is done: the list that it was opened from, or the key's page."""
-    return return_url(request, reverse("key-list"), reverse("key-detail", args=[public_id]))
+    return return_url(request, reverse("key-list"), reverse("key-detail", args=[public_id]), row_id("key", public_id))
 
 
 def active_people(account: Account) -> QuerySet[User]:

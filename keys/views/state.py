@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import SignedIn, needs
 from accounts.forms import ConfirmForm
 from accounts.permissions import Permission
-from accounts.returning import return_url
+from accounts.returning import return_url, row_id
 from accounts.user_forms import HandOverForm
 from keys.about import calls_lately
 from keys.apis.policy import Policy
@@ -65,7 +65,7 @@ def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
     with gone_is_not_found():
         delete(key=key, by=request.actor)
     messages.success(request, f"{key.name} is deleted: calls with it are refused.")
-    return redirect(return_url(request, reverse("key-list"), reverse("key-list")))
+    return redirect(return_url(request, reverse("key-list"), reverse("key-list"), row_id("key", public_id)))
 
 
 @needs(Permission.KEYS_CHANGE)

@@ -116,10 +116,27 @@
       const changed = $("[data-reload]", dialog);
       all("[data-secret]", dialog).forEach(forget);
       $(".dialog-body", dialog).replaceChildren();
-      if (dialog === panel && history.state?.panel) changed ? location.replace(home) : history.back();
-      else if (changed) location.reload();
+      const inPanel = dialog === panel && history.state?.panel;
+      const row = $("#list") ? changed?.dataset.reload : "";
+      if (changed) renew(Object.assign(new URL(inPanel ? home : location.href), { hash: row }));
+      else if (inPanel) history.back();
     });
   }
+  // Loads a page in this one's place, scrolled to where this one is.
+  const renew = (address) => {
+    // What was ticked would be ticked again by the browser, on whichever rows have come to its place.
+    for (const box of all("input[type=checkbox]")) box.checked = box.defaultChecked;
+    history.replaceState(null, "", address);
+    setTimeout(() => location.reload());
+  };
+  // What was done to a row leads back to its list.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const to = event.detail.xhr.getResponseHeader("HX-Redirect");
+    const address = to?.includes("#") && new URL(to, location.href);
+    if (!address || address.pathname !== new URL(home ?? location.href).pathname) return;
+    event.preventDefault();
+    renew(address);
+  });
   // After a reload the panel's address is a plain page.
   if (history.state?.panel) history.replaceState(null, "");
   // Back closes the panel; htmx must not fetch the page that is still there.

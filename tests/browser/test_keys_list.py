@@ -56,18 +56,20 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     assert_accessible(page)
     modal.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("1 key is disabled")).to_be_visible()
-    expect(page).to_have_url(re.compile("owner=bob&unused=never$"))
+    expect(page).to_have_url(re.compile("owner=bob&unused=never#chosen$"))
     assert set(Key.objects.filter(enabled=False).values_list("name", flat=True)) == {"Old app"}
+    for name in ("all on this page", "Payment page"):
+        expect(page.get_by_label(f"Choose {name}")).not_to_be_checked()
     # So are those of one row.
     page.get_by_role("link", name="Delete Old app").click()
     modal.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Old app is deleted")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/keys/\?owner=bob&unused=never$"))
+    expect(page).to_have_url(re.compile(r"/keys/\?owner=bob&unused=never#key-\w{12}$"))
     page.get_by_role("link", name="Edit Payment page").click()
     page.locator("#panel").get_by_label("Application name").fill("Checkout")
     page.locator("#panel").get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Checkout is saved.")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/keys/\?owner=bob&unused=never$"))
+    expect(page).to_have_url(re.compile(r"/keys/\?owner=bob&unused=never#key-\w{12}$"))
 
 
 def test_the_same_without_javascript(

@@ -62,10 +62,13 @@ def same(one: str, other: str) -> bool:
 def test_edit_disable_enable_and_delete_of_a_key_return_to_its_list(client: Client, alice: User) -> None:
     key = a_billing_key(alice, name="röb & co").key
     page = f"/keys/?{LISTED}"
+    assert f'<tr id="key-{key.public_id}">' in client.get(page).content.decode()
 
     given = {"name": key.name, "platform": "web", "every_module": "all", "expiry": "keep", "version": 1}
     for label, sent in (("Edit", given), ("Disable", {}), ("Delete", {})):
-        assert same(sent_to(client, link(client, page, label), **sent), page), label
+        location = sent_to(client, link(client, page, label), **sent)
+        assert same(location, page), label
+        assert urlsplit(location).fragment == f"key-{key.public_id}"
         if label == "Disable":
             off = page.replace("active", "disabled")
             assert same(sent_to(client, link(client, off, "Enable"), password=PASSWORD), off)
@@ -149,7 +152,9 @@ def test_ip_lists_and_their_entries_return_to_their_lists(client: Client, alice:
     for number in range(PAGE_SIZE + 1):
         office.entries.create(network=f"10.0.0.{number}", description="desk")
     lists = "/ip-lists/?q=off&sort=name"
-    assert same(sent_to(client, link(client, lists, "Edit"), name="Office 2", version=1), lists)
+    location = sent_to(client, link(client, lists, "Edit"), name="Office 2", version=1)
+    assert same(location, lists)
+    assert f'<tr id="{urlsplit(location).fragment}">' in client.get(lists).content.decode()
 
     entries = f"/ip-lists/{office.pk}/?q=desk&page=2"
     for label in ("Disable", "Enable"):
@@ -160,7 +165,9 @@ def test_ip_lists_and_their_entries_return_to_their_lists(client: Client, alice:
     stamp = re.search(r'name="stamp" value="([^"]*)"', client.get(edit).content.decode())
     assert stamp
     given = {"network": str(entry.network), "description": "desk", "enabled": "on", "stamp": unescape(stamp[1])}
-    assert same(sent_to(client, edit, **given), entries)
+    location = sent_to(client, edit, **given)
+    assert same(location, entries)
+    assert f'<tr id="{urlsplit(location).fragment}">' in client.get(entries).content.decode()
     # The second page is gone with its only entry, so the first is shown.
     assert same(sent_to(client, link(client, entries, "Delete 10")), entries)
     shown = client.get(entries)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import SignedIn, needs
 from accounts.permissions import Permission
 from accounts.policy import require_active
-from accounts.returning import PARAMETER, get_query, return_url
+from accounts.returning import CHOSEN, PARAMETER, get_query, return_url, row_id
 from audit.actor import Actor
 from keys.ip_lists.forms import EditListForm, NewListForm
 from keys.ip_lists.selectors import last_edit
@@ -70,7 +70,8 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
             request, form, lambda by: ip_lists.edit_list(ip_list=ip_list, by=by, **form.cleaned_data)
         ):
             messages.success(request, f"{form.cleaned_data['name']} is saved.")
-            return redirect(return_url(request, reverse("ip-list-list"), reverse("ip-list-detail", args=[pk])))
+            page = reverse("ip-list-detail", args=[pk])
+            return redirect(return_url(request, reverse("ip-list-list"), page, row_id("list", pk)))
     except ip_lists.ListChanged as changed:
         typed = request.POST.copy()
         typed["version"] = str(changed.ip_list.version)
@@ -110,7 +111,8 @@ def _delete(request: SignedIn, lists: list[IpList]) -> HttpResponse:
         return _delete_dialog(request, lists, refused.uses, 409)
     gone = f"{lists[0].name} is" if count == 1 else f"{count} IP lists are"
     messages.success(request, f"{gone} deleted.")
-    return redirect(return_url(request, reverse("ip-list-list"), reverse("ip-list-list")))
+    place = row_id("list", lists[0].pk) if count == 1 else CHOSEN
+    return redirect(return_url(request, reverse("ip-list-list"), reverse("ip-list-list"), place))
 
 
 def _delete_dialog(

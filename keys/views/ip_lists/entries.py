@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import SignedIn, needs
 from accounts.lists import sent_filters
 from accounts.permissions import Permission
-from accounts.returning import return_url
+from accounts.returning import CHOSEN, return_url, row_id
 from audit.actor import Actor
 from keys.addresses import shown
 from keys.ip_lists.entries import Entry
@@ -75,7 +75,7 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
             lambda by: ip_lists.change_entry(entry=row, stamp=form.cleaned_data["stamp"], to=form.entry, by=by),
         ):
             messages.success(request, f"{shown(form.entry.network)} is saved.")
-            return redirect(_entries(request, pk))
+            return redirect(_entries(request, pk, [entry]))
     except ip_lists.EntryChanged as changed:
         typed, theirs = request.POST.copy(), Entry.of(changed.entry)
         typed["stamp"] = theirs.stamp
@@ -87,10 +87,11 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     return dialog(request, "ip_entry_edit", title, context, status_of(request))
 
 
-def _entries(request: SignedIn, pk: int) -> str:
-    """Return the address of the list's page, with the filters and the page of its entries that were open."""
+def _entries(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
+    """Return the address of the list's page, with the filters and the page of its entries that were open, at the entry
+    that was changed if there was only one."""
     page = reverse("ip-list-detail", args=[pk])
-    return return_url(request, page, page)
+    return return_url(request, page, page, row_id("entry", changed[0]) if len(changed) == 1 else CHOSEN)
 
 
 def _entry_losses(request: SignedIn, ip_list: IpList, row: IpListEntry, to: Entry) -> tuple[ListLosses, str]:
@@ -159,7 +160,7 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
     if numbers and form.is_valid() and done(request, form, act):
         said = f"{shown(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
         messages.success(request, f"{said} {deed.past}.")
-        return redirect(_entries(request, pk))
+        return redirect(_entries(request, pk, numbers))
     live = [row for row in chosen if row.enabled]
     context = {
         "ip_list": ip_list,
