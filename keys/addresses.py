@@ -13,6 +13,8 @@ Network = IPv4Network | IPv6Network
 
 _PREFIX = re.compile(r"0|[1-9][0-9]{0,2}")
 _QUAD = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){3}")
+_WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]):(?P<port>[0-9]{1,5})")
+MAX_PORT = 65535
 EXAMPLES = "203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
 
 
@@ -91,18 +93,30 @@ def parse_address(text: str) -> Address | None:
     return address
 
 
+@lru_cache(maxsize=16384)
+def parse_hop(text: str) -> Address | None:
+    """Return the address of an X-Forwarded-For entry: `address`, `ipv4:port` or `[ipv6]:port`; None for anything else.
+
+    Azure Application Gateway and some load balancers write the client's port behind its address.
+    """
+    if found := _WITH_PORT.fullmatch(text):
+        return parse_address(found["v4"] or found["v6"]) if int(found["port"]) <= MAX_PORT else None
+    return parse_address(text)
+
+
 def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> Address | None:
     """The client's address: from the peer leftwards through X-Forwarded-For, as far as each hop is a trusted proxy.
 
-    Without a peer (the gateway, whose caller has proved itself) the rightmost entry is where the walk begins. None
-    when a hop that is needed is absent or unreadable: the caller refuses.
+    Without a peer (the gateway, whose caller has proved itself) the rightmost entry is where the walk begins. Every
+    entry that is read was so written by a trusted hop. None when a hop that is needed is absent or unreadable: the
+    caller refuses.
     """
     hops = [] if forwarded_for is None else forwarded_for.split(",")
     if peer is not None:
         hops.append(peer)
     address = None
     for hop in reversed(hops):
-        address = parse_address(hop.strip())
+        address = parse_hop(hop.strip())
         if address is None or not trusted or not any(address in network for network in trusted):
             break
     return address

@@ -95,7 +95,7 @@ def test_without_method_path_or_client_a_request_is_unreadable(name):
     assert not asked(without=name)[1]
 
 
-@pytest.mark.parametrize("entry", ["unknown", "203.0.113.7:80", "fe80::1%eth0", "", "198.51.100.1, "])
+@pytest.mark.parametrize("entry", ["unknown", "203.0.113.7:x", "fe80::1%eth0", "", "198.51.100.1, "])
 def test_an_unreadable_client_address_is_refused(entry):
     call, readable = asked(x_forwarded_for=entry)
     assert not readable

@@ -14,6 +14,7 @@ from keys.addresses import (
     client_address,
     matching_rule,
     parse_address,
+    parse_hop,
     parse_network,
     rules,
     shown,
@@ -118,6 +119,48 @@ def test_a_bad_network_is_refused_with_a_reason_that_names_it(text, because):
 @pytest.mark.parametrize(("text", "address"), REPORTED)
 def test_a_reported_address_is_read_or_refused(text, address):
     read = parse_address(text)
+    assert (None if read is None else str(read)) == address
+
+
+@pytest.mark.quality(5)
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:0", "203.0.113.7"),
+        ("203.0.113.7:65535", "203.0.113.7"),
+        ("[2001:db8::7]:443", "2001:db8::7"),
+        ("[::1]:1", "::1"),
+        ("[::ffff:203.0.113.7]:443", "203.0.113.7"),
+        # Without brackets the last group is part of the address.
+        ("2001:db8::7:443", "2001:db8::7:443"),
+        ("203.0.113.7:65536", None),
+        ("203.0.113.7:", None),
+        ("203.0.113.7:-1", None),
+        ("203.0.113.7:+1", None),
+        ("203.0.113.7:٣", None),
+        ("203.0.113.7: 80", None),
+        ("203.0.113.7:080000", None),
+        ("203.0.113.7:80:80", None),
+        ("203.0.113.007:80", None),
+        ("203.0.113.256:80", None),
+        ("203.0.113:80", None),
+        (":80", None),
+        ("[203.0.113.7]:80", None),
+        ("[2001:db8::7]", None),
+        ("[2001:db8::7]:", None),
+        ("[2001:db8::7]:65536", None),
+        ("[2001:db8::7]443", None),
+        ("[fe80::1%eth0]:80", None),
+        ("[]:80", None),
+        ("[:]:80", None),
+        ("localhost:80", None),
+        ("unknown:80", None),
+        ("203.0.113.7:80\n", None),
+    ],
+)
+def test_a_hop_may_have_a_port(text, address):
+    read = parse_hop(text)
     assert (None if read is None else str(read)) == address
 
 
@@ -230,7 +273,12 @@ TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
         (None, "forged, 203.0.113.7", "203.0.113.7"),
         (None, "forged, 10.0.0.9", None),
         (None, "203.0.113.7, ", None),
-        (None, "203.0.113.7, 10.0.0.9:80", None),
+        (None, "203.0.113.7, 10.0.0.9:80", "203.0.113.7"),
+        (None, "203.0.113.7:51234, 10.0.0.9:80", "203.0.113.7"),
+        (None, "[2001:db8::7]:51234, [2001:db8:1::5]:443", "2001:db8::7"),
+        # What a hop that is not trusted says is not read, with a port or without.
+        (None, "10.0.0.9:80, 203.0.113.7:51234", "203.0.113.7"),
+        (None, "198.51.100.1:80, forged:80, 10.0.0.9:80", None),
         (None, "", None),
         (None, None, None),
         # The portal: its peer is known, and only a trusted peer's word counts.
