@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from math import isfinite
 from typing import Any
 
@@ -18,6 +19,8 @@ from keys.secrets import redact
 PURPOSE = b"keyward-audit-v1"
 FIRST_PREV = bytes(32)
 LONGEST_TEXT = 4_000
+# Bytes that SHA-256 takes in at a time.
+BLOCK = 64
 
 _NOT_STORABLE = {0: "\N{REPLACEMENT CHARACTER}", **dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")}
 
@@ -63,7 +66,26 @@ def instant(at: datetime) -> str:
 
 def mac(key: bytes, prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
     """HMAC-SHA256 of one row. `seq` is decimal, `at` as `instant` gives it, `body` the stored text in UTF-8."""
-    message = b"%b%b%b%b%b%b%b%b%b" % (
+    return hmac.digest(key, _message(prev, seq, at, body), "sha256")
+
+
+def mac_of_many(key: bytes) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
+    """Return `mac` under this key for very many rows, at half the cost: the two hashes that HMAC begins with depend on
+    the key alone and are made once (RFC 2104, section 4)."""
+    block = (key if len(key) <= BLOCK else sha256(key).digest()).ljust(BLOCK, b"\0")
+    inner, outer = sha256(bytes(byte ^ 0x36 for byte in block)).copy, sha256(bytes(byte ^ 0x5C for byte in block)).copy
+
+    def mac(prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
+        within, around = inner(), outer()
+        within.update(_message(prev, seq, at, body))
+        around.update(within.digest())
+        return around.digest()
+
+    return mac
+
+
+def _message(prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
+    return b"%b%b%b%b%b%b%b%b%b" % (
         PURPOSE,
         len(prev).to_bytes(8, "big"),
         prev,
@@ -74,4 +96,3 @@ def mac(key: bytes, prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
         len(body).to_bytes(8, "big"),
         body,
     )
-    return hmac.digest(key, message, "sha256")

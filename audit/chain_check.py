@@ -1,13 +1,14 @@
 """Checks every event of the trail: its MAC, its place in the chain, and the columns that pages read beside its body.
 
-In one pass of COPY, in nearly constant memory: what a million events go through is few steps for each.
+In one pass, in nearly constant memory: what a million events go through is few steps for each.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from struct import Struct
+from collections.abc import Collection, Generator, Mapping
+from contextlib import closing
+from typing import Any, cast
 
 from psycopg import Cursor
 
@@ -16,25 +17,33 @@ from audit.coverage import GENERATED
 from audit.verdict import Problem, Verdict
 
 HEAD = "SELECT seq, mac FROM audit_head WHERE chain = 1"
-# How a body begins and ends if it says what the generated columns hold; JSON is escaped alike here and in audit.chain.
+# How a body begins and ends if it says what the generated columns hold, and none of them holds what JSON escapes.
 BEGINS = """
-    concat('{"account_id":', coalesce(account_id::text, 'null'), ',"actor":{"id":', to_json(actor_id),
-        ',"kind":', to_json(actor_kind), ',"label":', to_json(actor),
-        '},"address":', coalesce(to_json(abbrev(address))::text, 'null'), ',')
+    '{"account_id":' || coalesce(account_id::text, 'null') || ',"actor":{"id":"' || actor_id
+        || '","kind":"' || actor_kind || '","label":"' || actor
+        || '"},"address":' || coalesce('"' || abbrev(address) || '"', 'null') || ','
 """
 ENDS = """
-    concat(',"event":', to_json(name), ',"number":' || number,
-        ',"request_id":', coalesce(to_json(request_id)::text, 'null'), ',"target":',
-        CASE WHEN target_id IS NULL AND target_kind IS NULL AND target IS NULL THEN 'null' ELSE
-            concat('{"id":', to_json(target_id), ',"kind":', to_json(target_kind), ',"label":', to_json(target), '}')
-        END, '}')
+    ',"event":"' || name || coalesce('","number":' || number, '"')
+        || ',"request_id":' || coalesce('"' || request_id || '"', 'null') || ',"target":'
+        || CASE WHEN coalesce(target_id, target_kind, target) IS NULL THEN 'null}'
+            ELSE '{"id":"' || target_id || '","kind":"' || target_kind || '","label":"' || target || '"}}' END
 """
-# Binary, because text would need unescaping, and two different bodies could then read the same.
+# Without a quote or a backslash in a column, the text above is the one that these columns have as JSON; a control
+# character would be in no body. As bytes, because PostgreSQL counts characters of UTF-8 from the beginning each time.
+# Everything else, and what is NULL here, is compared by _check_columns.
+TEXTS = "concat(actor_id, actor_kind, actor, name, request_id, target_id, target_kind, target)"
+ALIKE = f"""
+    substr(convert_to(body, 'UTF8'), 1, octet_length({BEGINS})) = convert_to({BEGINS}, 'UTF8')
+    AND substr(convert_to(body, 'UTF8'), 1 + octet_length(body) - octet_length({ENDS})) = convert_to({ENDS}, 'UTF8')
+    AND strpos({TEXTS}, '"') = 0 AND strpos({TEXTS}, chr(92)) = 0
+"""
+# What is NULL is no part of any chain: its MAC is not good.
 ROWS = f"""
-    COPY (SELECT seq, key_id, prev, mac, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-            starts_with(body, {BEGINS}) AND right(body, length(ends)) = ends, body
-          FROM audit_event, LATERAL (SELECT {ENDS}) AS tail (ends)
-          WHERE seq > %d ORDER BY seq) TO STDOUT (FORMAT binary)
+    SELECT coalesce(seq, 0), key_id, coalesce(prev, ''), coalesce(mac, ''),
+        coalesce(convert_to(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'UTF8'), ''),
+        coalesce(convert_to(body, 'UTF8'), ''), coalesce({ALIKE}, false)
+    FROM audit_event %s ORDER BY audit_event.seq
 """
 # Those of these events whose columns are not what their bodies say, and which columns.
 DIFFERENT = """
@@ -42,16 +51,12 @@ DIFFERENT = """
         SELECT *, body::jsonb AS j FROM audit_event WHERE seq = ANY(%s) OFFSET 0
     ) AS event ORDER BY seq
 """
-SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-END = b"\xff\xff"
-# Number of columns; then the length of each, and its value; the last is the length of the body, which follows.
-ROW = Struct(">h i q i i i 32s i 32s i 27s i ? i")
-SHAPE = (7, 8, 4, 32, 32, 27, 1)
 BATCH = 10_000
+ROWS_AT_A_TIME = 1_000
 
 
 class _Broken(Exception):
-    """Leaves the loop: COPY can only be left early by an exception."""
+    """Leaves the loop, with the problem; the rest of the rows is not read."""
 
 
 def check_chain(
@@ -93,8 +98,9 @@ class _Walk:
         # Events whose columns did not read as their bodies at a glance.
         self.unlike: list[int] = []
 
-    def fault(self, text: str, row: bytes = b"") -> None:
-        problem = Problem(text, lasting=True, evidence=hashlib.sha256(row).hexdigest() if row else "")
+    def fault(self, text: str, row: tuple[object, ...] = ()) -> None:
+        evidence = hashlib.sha256(repr(row).encode()).hexdigest() if row else ""
+        problem = Problem(text, lasting=True, evidence=evidence)
         if problem.key not in self.accepted:
             raise _Broken(problem)
 
@@ -107,41 +113,33 @@ class _Walk:
         elif head[0] < last:
             self.fault(f"event {head[0] + 1} is missing: the chain was good to event {last} before")
         elif self.prev is not None and bytes(head[1]) != self.prev:
-            self.fault(f"event {head[0]} is not what the chain's head says of it", bytes(head[1]))
+            self.fault(f"event {head[0]} is not what the chain's head says of it", (bytes(head[1]),))
         if beyond := sorted(seq for seq in self.anchors if seq > last):
             self.fault(f"event {last + 1} is missing: the anchor knows event {beyond[0]}")
 
     def run(self, cursor: Cursor) -> None:
-        keys, fault = self.keys, self.fault
-        unpack, size, mac_of, anchors, anchored = ROW.unpack_from, ROW.size, chain.mac, self.anchors, set(self.anchors)
-        first, unlike = True, self.unlike.append
-        with cursor.copy((ROWS % self.last).encode()) as copy:
-            for message in copy:
-                row = bytes(message)
-                if first:
-                    row, first = row.removeprefix(SIGNATURE), False
+        anchors, anchored = self.anchors, set(self.anchors)
+        mac_under = {key_id: chain.mac_of_many(key) for key_id, key in self.keys.items()}
+        unlike, fault = self.unlike.append, self.fault
+        # Of everything, what stands before the chain's first event too.
+        query = ROWS % (f"WHERE seq > {self.last}" if self.last else "")
+        rows = Cursor(cursor.connection).stream(query.encode(), binary=True, size=ROWS_AT_A_TIME)
+        # A generator: closed at once, it leaves the connection usable for what follows a problem.
+        with closing(cast("Generator[tuple[Any, ...]]", rows)):
+            for row in rows:
+                seq, key_id, prev_told, mac, at, body, alike = row
                 last, prev = self.last, self.prev
-                if len(row) < size:
-                    if row in (b"", END):
-                        continue
-                    fault(f"event {last + 1} has columns of wrong lengths", row)
-                    self.last, self.prev = last + 1, None
-                    continue
-                columns, of_seq, seq, of_key, key_id, of_prev, prev_told, of_mac, mac, of_at, at, of_alike, alike, _ = (
-                    unpack(row)
-                )
                 if seq != last + 1:
+                    if seq < 1:
+                        fault(f"event {seq} is none of the chain's, which begins with event 1", row)
+                        continue
                     fault(f"event {last + 1} is missing: after event {last} comes event {seq}")
                     prev = None
-                if (columns, of_seq, of_key, of_prev, of_mac, of_at, of_alike) != SHAPE:
-                    fault(f"event {seq} has columns of wrong lengths", row)
-                    self.last, self.prev = seq, None
-                    continue
                 if prev_told != prev and prev is not None:
                     fault(f"event {seq} does not follow from the one before it", row)
-                if key_id not in keys:
+                if key_id not in mac_under:
                     fault(f"event {seq} is under key {key_id}, which AUDIT_KEYS does not have", row)
-                elif mac_of(keys[key_id], prev_told, b"%d" % seq, at, row[size:]) != mac:
+                elif mac_under[key_id](prev_told, b"%d" % seq, at, body) != mac:
                     fault(f"event {seq} is not as it was written", row)
                     self.last, self.prev = seq, mac
                     continue

@@ -26,6 +26,8 @@ EVENTS = {
     "an event deleted": "DELETE FROM audit_event WHERE seq = {seq}",
     "an event copied to the end": "INSERT INTO audit_event (seq, at, body, key_id, prev, mac) "
     "SELECT (SELECT max(seq) + 1 FROM audit_event), at, body, key_id, prev, mac FROM audit_event WHERE seq = {seq}",
+    "an event put before the first": "INSERT INTO audit_event (seq, at, body, key_id, prev, mac) "
+    "SELECT -{n}, at, body, key_id, prev, mac FROM audit_event WHERE seq = {seq}",
     "two bodies swapped": "UPDATE audit_event e SET body = o.body FROM audit_event o "
     "WHERE e.seq IN ({seq}, {seq} + 1) AND o.seq IN ({seq}, {seq} + 1) AND o.seq <> e.seq",
     "an event deleted and the rest renumbered": "DELETE FROM audit_event WHERE seq = {seq}; "
@@ -268,6 +270,8 @@ APPLICATION = (
     "FROM audit_event",
     "INSERT INTO audit_event (seq, at, body, key_id, prev, mac) SELECT h.seq + 1, at, body, key_id, h.mac, e.mac "
     "FROM audit_event e, audit_head h LIMIT 1",
+    "INSERT INTO audit_event (seq, at, body, key_id, prev, mac) SELECT 0, at, body, key_id, prev, mac "
+    "FROM audit_event LIMIT 1",
     "INSERT INTO audit_event (seq, at, body, key_id, prev, mac, actor) SELECT 999999, at, body, key_id, prev, mac, 'e' "
     "FROM audit_event LIMIT 1",
     "UPDATE audit_head SET seq = seq - 1",

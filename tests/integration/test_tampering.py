@@ -101,7 +101,9 @@ def world(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> It
 
 @transaction.atomic
 def _event(n: int) -> int:
-    return record("key.revealed", by=BOB, account_id=1, target=Target("key", f"{n:012}", "Worker"), api="billing")
+    """With what JSON escapes in every second one, and with data that look like the end of a body."""
+    target = Target("key", f"{n:012}", "Worker" if n % 2 else 'The "new"\n\\worker')
+    return record("key.revealed", by=BOB, account_id=1, target=target, api={"are": 1, "event": "key.made"})
 
 
 class Undone(Exception):
@@ -243,6 +245,25 @@ def test_what_pages_show_is_compared_with_the_body_event_by_event(
             seq = world.values(place)["seq"]
             assert verdict.problem == f"event {seq} is shown with another {column} than was written"
             assert verdict.events == world.events[place] - 1
+
+
+def test_a_column_cannot_hold_the_text_between_two_parts_of_the_body(world: World) -> None:
+    """Its event's body ends with that text, were it not for what JSON escapes."""
+    seq = world.events[1]
+
+    def tamper(cursor: psycopg.Cursor[Any]) -> None:
+        cursor.execute(
+            'SELECT substring(body FROM \',"event":"(.*)","number"\') FROM audit_event WHERE seq = %s', [seq]
+        )
+        row = cursor.fetchone()
+        assert row
+        assert row[0].startswith('key.made"')
+        cursor.execute("ALTER TABLE audit_event ALTER COLUMN name DROP EXPRESSION")
+        cursor.execute("UPDATE audit_event SET name = %s WHERE seq = %s", [row[0], seq])
+
+    with psycopg.connect(conninfo("maintenance")) as owner:
+        verdict = tampered(owner, world, tamper, guards=True)
+    assert verdict.problem == f"event {seq} is shown with another name than was written"
 
 
 @pytest.mark.quality(26)

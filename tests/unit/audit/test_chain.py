@@ -19,6 +19,14 @@ def test_the_mac_is_hmac_sha256_over_purpose_and_length_prefixed_parts():
     assert chain.mac(KEY, *parts) == hmac.new(KEY, message, hashlib.sha256).digest()
 
 
+@pytest.mark.parametrize("length", [1, 32, 64, 65, 200])
+def test_the_mac_of_many_rows_is_the_same(length: int):
+    key, mac = b"k" * length, chain.mac_of_many(b"k" * length)
+
+    for seq, body in ((b"1", b"{}"), (b"12", b"x" * 5000)):
+        assert mac(PREV, seq, b"at", body) == chain.mac(key, PREV, seq, b"at", body)
+
+
 def test_no_byte_can_move_between_neighbouring_parts():
     macs = {
         chain.mac(KEY, PREV, b"12", b"3", b"body"),
