@@ -1,4 +1,4 @@
-"""What may be done, and which role may do it: product.md section 2 as one table."""
+"""Permissions, and the one table of which role has which of them."""
 
 from __future__ import annotations
 

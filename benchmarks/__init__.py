@@ -1,1 +1,1 @@
-"""What design promises about speed, measured: `python -m benchmarks NAME [--quick]`."""
+"""Measure what the documents promise about speed: `python -m benchmarks NAME [--quick]`."""

@@ -1,4 +1,4 @@
-"""Django's settings, all from the environment (config/env.py); product.md's table of variables is in the README."""
+"""Django's settings, all from the environment (config/env.py); the README has a table of the variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may open what: product.md section 2 as one row for each route. A new page adds its row here."""
+"""Who may open what: one row for each route. A new page adds its row here."""
 
 from __future__ import annotations
 

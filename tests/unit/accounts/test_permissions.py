@@ -1,4 +1,4 @@
-"""Roles grant what product.md section 2 says, no more and no less."""
+"""Roles grant what their table says, no more and no less."""
 
 from __future__ import annotations
 
