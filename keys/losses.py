@@ -14,6 +14,7 @@ from django.db.models import F
 from audit.uses import MAX_GROUPS, KeyUse, Use, uses_of, uses_within
 from keys.addresses import Network, Rule, matching_rule, parse_address, rules
 from keys.containment import with_contained
+from keys.ip_lists.entries import MOST_ENTRIES
 from keys.models import IpList, IpListEntry, Key
 from keys.terms import MOST_ADDRESSES, Terms
 
@@ -65,11 +66,12 @@ class KeyLoss:
 @dataclass(frozen=True, slots=True)
 class ListLosses:
     """What keys would lose by a change of a list that they use; false if nothing. `keys` is how many were looked at, of
-    `of_keys` that use the list."""
+    `of_keys` that use the list; `room` is for how many more entries the list has room."""
 
     found: Sequence[KeyLoss] = ()
     keys: int = 0
     of_keys: int = 0
+    room: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.found)
@@ -81,6 +83,15 @@ class ListLosses:
     @property
     def unshown(self) -> int:
         return len(self.found) - len(self.shown)
+
+    @property
+    def networks(self) -> list[Network]:
+        return [ip_network(address) for address in dict.fromkeys(loss.use.address for loss in self.found)]
+
+    @property
+    def can_be_added(self) -> bool:
+        # Where those that were counted are not all, they cannot all be added.
+        return len(self.networks) <= self.room and len(self.found) < MAX_GROUPS
 
 
 class Admission(NamedTuple):
@@ -136,7 +147,7 @@ def find_list_losses(ip_list: IpList, gone: Collection[Network], left: Collectio
     admission = {public_id: Admission.of(of_key, of_lists) for public_id, of_key in terms.items()}
     uses = uses_within(ip_list.account_id, keys, list(map(str, gone)))
     found = [KeyLoss(keys[use.key_id], use) for use in uses if not admission[use.key_id].admits(use.address)]
-    return ListLosses(found, len(keys), using.count())
+    return ListLosses(found, len(keys), using.count(), MOST_ENTRIES - ip_list.entries.count())
 
 
 def grants(terms: Terms, contained: Contained, slug: str) -> bool:

@@ -18,7 +18,7 @@ from accounts.permissions import Permission
 from audit.actor import Actor
 from audit.events import Target
 from audit.record import record
-from keys.addresses import shown
+from keys.addresses import Network, shown
 from keys.ip_lists.entries import Entry, NewList, checked_entries, checked_list, told
 from keys.models import IpList, IpListEntry, Key
 from keys.terms import Invalid
@@ -101,11 +101,14 @@ def add_entries(*, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> int:
 
 
 @transaction.atomic
-def change_entry(*, entry: IpListEntry, stamp: str, to: Entry, by: Actor) -> IpListEntry:
-    """Make the entry another. `stamp` is that of the entry (entries.Entry.stamp) when the change was thought of.
+def change_entry(
+    *, entry: IpListEntry, stamp: str, to: Entry, keep: Collection[Network] = (), by: Actor
+) -> IpListEntry:
+    """Make the entry another, and let these networks in by entries of their own. `stamp` is that of the entry
+    (entries.Entry.stamp) when the change was thought of.
 
-    Needs the confirmation "ip_list.widen" if a key uses the list and the entry admits more than before. Raises Denied,
-    AccountNotActive, NotConfirmed, EntryChanged, Invalid, IpList.DoesNotExist, IpListEntry.DoesNotExist.
+    Needs the confirmation "ip_list.widen" if a key uses the list and the entries admit more than the entry before.
+    Raises Denied, AccountNotActive, NotConfirmed, EntryChanged, Invalid, IpList.DoesNotExist, IpListEntry.DoesNotExist.
     """
     ip_list = _admitted(entry.ip_list, by)
     row = ip_list.entries.get(pk=entry.pk)
@@ -117,7 +120,8 @@ def change_entry(*, entry: IpListEntry, stamp: str, to: Entry, by: Actor) -> IpL
     changes = _changes(before.described(), to.described())
     if not changes:
         return row
-    if to.admits_more_than(before) and _in_use(ip_list):
+    wanted = (to, *(Entry(network, to.description) for network in keep))
+    if any(each.admits_more_than(before) for each in wanted) and _in_use(ip_list):
         _confirmed(ip_list, by)
     row.network, row.description, row.enabled = to
     row.save(update_fields=["network", "description", "enabled"])
@@ -126,6 +130,7 @@ def change_entry(*, entry: IpListEntry, stamp: str, to: Entry, by: Actor) -> IpL
     record(
         "ip_list.entry_changed", by=by, account_id=ip_list.account_id, target=target, network=network, changes=changes
     )
+    _admit(ip_list, wanted[1:], by)
     return row
 
 
@@ -240,6 +245,16 @@ def _save(ip_list: IpList, **options: Any) -> None:
 
 def _insert(ip_list: IpList, entries: Iterable[Entry]) -> None:
     IpListEntry.objects.bulk_create((IpListEntry(ip_list=ip_list, **entry._asdict()) for entry in entries), 1000)
+
+
+def _admit(ip_list: IpList, entries: Collection[Entry], by: Actor) -> None:
+    """Enable those that are on the list, and insert the others."""
+    there = {row.network: row for row in ip_list.entries.all()} if entries else {}
+    known = [there[entry.network] for entry in entries if entry.network in there]
+    _switch(ip_list, [row for row in known if not row.enabled], True, by)
+    if new := checked_entries([entry for entry in entries if entry.network not in there], there=there):
+        _insert(ip_list, new)
+        _record("added", ip_list, new, by)
 
 
 def _switch(ip_list: IpList, rows: list[IpListEntry], enabled: bool, by: Actor) -> int:

@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
+from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call
 from tests.people import PASSWORD, a_user, an_account
@@ -71,3 +72,23 @@ def test_without_javascript_it_is_a_step_of_its_own(
     page.get_by_role("button", name="Save anyway").click()
     expect(page.get_by_text("is saved.")).to_be_visible()
     assert networks(key) == {"203.0.113.9/32"}
+
+
+def test_an_entry_of_an_ip_list_asks_in_the_panel_too(
+    page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
+) -> None:
+    office = an_ip_list(alice, "198.51.100.0/24", "203.0.113.9", used_by=key)
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/ip-lists/{office.pk}/")
+    page.get_by_role("link", name="Edit 198.51.100.0/24").click()
+    panel = page.locator("#panel")
+    panel.get_by_label("Address or range").fill("198.51.100.128/25")
+    panel.get_by_role("button", name="Save changes").click()
+    asks = panel.get_by_role("alert")
+    expect(asks).to_be_focused()
+    expect(asks.get_by_role("row", name=re.compile("198.51.100.7 .* 2 "))).to_be_visible()
+    assert_accessible(page)
+    asks.get_by_role("button", name="Add them too").click()
+    expect(page.get_by_text("198.51.100.128/25 is saved, and 1 address is added.")).to_be_visible()
+    expect(page.locator("tr:target")).to_contain_text("198.51.100.128/25")
+    expect(page.get_by_role("link", name="Edit 198.51.100.7", exact=True)).to_be_visible()

@@ -13,9 +13,7 @@ from accounts.models import User
 from accounts.permissions import Role
 from audit import uses
 from audit.uses import uses_of
-from keys import losses
-from keys.ip_lists.entries import Entry
-from keys.models import IpList, IpListEntry, Key
+from keys.models import Key
 from keys.terms import Terms
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, billing_for, events
@@ -201,75 +199,3 @@ def test_a_list_that_is_made_with_the_key_narrows_too(client: Client, key: Key) 
     assert save(client, key, **typed | {"new_list_entries": "192.0.2.1"}, accepts=accepts).status_code == 409
     assert save(client, key, **typed, add=accepts).status_code == 302
     assert networks(key) == {"2001:db8::7/128", "203.0.113.9/32"}
-
-
-# Entries of IP lists
-
-
-@pytest.fixture
-def offices(key: Key, alice: User) -> IpList:
-    """All that the key comes from, and more; another key has the list and an address of its own."""
-    ip_list = an_ip_list(alice, "198.51.100.0/24", "203.0.113.9", "2001:db8::/32", "192.0.2.0/24", used_by=key)
-    other = a_billing_key(alice, "198.51.100.7", name="Shop").key
-    other.list_grants.create(ip_list=ip_list)
-    used(other, "198.51.100.7", "invoices", hours=1)
-    used(other, "203.0.113.9", "invoices", hours=1)
-    return ip_list
-
-
-def entry(ip_list: IpList, network: str) -> IpListEntry:
-    return ip_list.entries.get(network=network)
-
-
-def lost_by_list(response: HttpResponse) -> list[tuple[str, str, int]]:
-    return sorted((loss.key.name, loss.use.address, loss.use.calls) for loss in response.context["losses"].found)
-
-
-def test_disabling_and_deleting_entries_says_what_that_refuses(client: Client, offices: IpList) -> None:
-    every = "&".join(f"entry={row.pk}" for row in offices.entries.all())
-    for deed in ("disable", "delete"):
-        path = f"/ip-lists/{offices.pk}/entries/{deed}/"
-        narrow = client.get(f"{path}?entry={entry(offices, '198.51.100.0/24').pk}")
-        # The other key's own address still lets it in.
-        assert lost_by_list(narrow) == [("Invoice robot", "198.51.100.7", 3)]
-        assert "This refuses calls that were allowed" in narrow.content.decode()
-        assert lost_by_list(client.get(f"{path}?{every}")) == [
-            ("Invoice robot", "198.51.100.7", 3),
-            ("Invoice robot", "2001:db8::7", 1),
-            ("Invoice robot", "203.0.113.9", 1),
-            ("Shop", "203.0.113.9", 1),
-        ]
-        unused = client.get(f"{path}?entry={entry(offices, '192.0.2.0/24').pk}")
-        assert "This refuses calls" not in unused.content.decode()
-
-
-def test_narrowing_an_entry_asks_first(client: Client, offices: IpList) -> None:
-    row = entry(offices, "198.51.100.0/24")
-    stamp = Entry.of(row).stamp
-    path = f"/ip-lists/{offices.pk}/entries/{row.pk}/edit/"
-    typed = {"network": "198.51.100.128/25", "description": "Berlin", "enabled": "on", "stamp": stamp}
-    asks = client.post(path, typed)
-    assert asks.status_code == 409
-    assert lost_by_list(asks) == [("Invoice robot", "198.51.100.7", 3)]
-    assert 'value="Berlin"' in asks.content.decode()
-    assert lost_by_list(client.post(path, typed | {"network": "198.51.100.0/25", "enabled": ""})) == lost_by_list(asks)
-    # An answer holds for the change it was given about.
-    accepts = asks.context["accepts"]
-    assert client.post(path, typed | {"network": "198.51.100.192/26", "accepts": accepts}).status_code == 409
-    row.refresh_from_db()
-    assert str(row.network) == "198.51.100.0/24"
-    assert client.post(path, typed | {"accepts": accepts}).status_code == 302
-    row.refresh_from_db()
-    assert str(row.network) == "198.51.100.128/25"
-    # What nobody comes from is saved at once.
-    row = entry(offices, "192.0.2.0/24")
-    path = f"/ip-lists/{offices.pk}/entries/{row.pk}/edit/"
-    typed |= {"network": "192.0.2.128/25", "stamp": Entry.of(row).stamp}
-    assert client.post(path, typed).status_code == 302
-
-
-def test_so_many_keys_of_a_list_are_looked_at(client: Client, offices: IpList, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "MAX_KEYS", 1)
-    page = client.get(f"/ip-lists/{offices.pk}/entries/disable/?entry={entry(offices, '203.0.113.9/32').pk}")
-    assert len(lost_by_list(page)) == 1
-    assert "with the keys that were used last (1 of 2)" in page.content.decode()

@@ -17,7 +17,7 @@ from accounts.lists import sent_filters
 from accounts.permissions import Permission
 from accounts.returning import CHOSEN, return_url, row_id
 from audit.actor import Actor
-from keys.addresses import shown
+from keys.addresses import Network, shown
 from keys.ip_lists.entries import Entry
 from keys.ip_lists.filters import EntryFilter
 from keys.ip_lists.forms import EditEntryForm, EntryForm, MaybeConfirmed
@@ -64,17 +64,25 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     form = _edit_form(request, posted(request), row)
     title = f"Edit {shown(row.network)}"
     context: dict[str, Any] = {"ip_list": ip_list, "entry": row, "form": form}
+    keep: Sequence[Network] = ()
     if form.is_valid():
-        losses, context["accepts"] = _entry_losses(request, ip_list, row, form.entry)
-        if losses:
-            return dialog(request, "ip_entry_edit", title, context | {"losses": losses}, 409)
+        losses = _entry_losses(ip_list, row, form.entry)
+        context |= {"accepts": form.entry.stamp, "answer": _answer(request, losses, form.entry)}
+        if losses and not context["answer"]:
+            context |= {"losses": losses, "can_be_added": _can_be_added(losses, form.entry)}
+            return dialog(request, "ip_entry_edit", title, context, 409)
+        if context["answer"] == "add":
+            keep = losses.networks
     try:
         if form.is_valid() and done(
             request,
             form,
-            lambda by: ip_lists.change_entry(entry=row, stamp=form.cleaned_data["stamp"], to=form.entry, by=by),
+            lambda by: ip_lists.change_entry(
+                entry=row, stamp=form.cleaned_data["stamp"], to=form.entry, keep=keep, by=by
+            ),
         ):
-            messages.success(request, f"{shown(form.entry.network)} is saved.")
+            added = f", and {len(keep):,} address{'es are' if len(keep) > 1 else ' is'} added" if keep else ""
+            messages.success(request, f"{shown(form.entry.network)} is saved{added}.")
             return redirect(_entries(request, pk, [entry]))
     except ip_lists.EntryChanged as changed:
         typed, theirs = request.POST.copy(), Entry.of(changed.entry)
@@ -94,15 +102,26 @@ def _entries(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
     return return_url(request, page, page, row_id("entry", changed[0]) if len(changed) == 1 else CHOSEN)
 
 
-def _entry_losses(request: SignedIn, ip_list: IpList, row: IpListEntry, to: Entry) -> tuple[ListLosses, str]:
-    """What the entry's change would refuse, unless "Save anyway" was answered about this very change; and that answer,
-    to be sent again while the form asks for more."""
-    if request.POST.get("accepts") == to.stamp:
-        return ListLosses(), to.stamp
+def _answer(request: SignedIn, losses: ListLosses, to: Entry) -> str:
+    """Return what was answered about this very change: "accepts" for Save anyway, "add" for Add them too, or nothing.
+    It is sent again while the form asks for more."""
+    if not losses:
+        return ""
+    if request.POST.get("add") == to.stamp and _can_be_added(losses, to):
+        return "add"
+    return "accepts" if request.POST.get("accepts") == to.stamp else ""
+
+
+def _can_be_added(losses: ListLosses, to: Entry) -> bool:
+    """Return whether what would be refused can have entries of its own beside the changed one."""
+    return losses.can_be_added and to.network not in losses.networks
+
+
+def _entry_losses(ip_list: IpList, row: IpListEntry, to: Entry) -> ListLosses:
+    """Return what the entry's change would refuse."""
     gone = [row.network] if row.enabled else []
     others = ip_list.entries.filter(enabled=True).exclude(pk=row.pk).values_list("network", flat=True)
-    losses = find_list_losses(ip_list, gone, [*others, *([to.network] if to.enabled else [])])
-    return losses, to.stamp if losses else ""
+    return find_list_losses(ip_list, gone, [*others, *([to.network] if to.enabled else [])])
 
 
 def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
