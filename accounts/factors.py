@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
-from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.mfa.utils import decrypt
 from django.db import connection
 from django.utils.crypto import constant_time_compare
 
+from accounts.allauth_internals import (
+    RecoveryCodes,
+    format_hotp_value,
+    hotp_value,
+    normalize_user_code,
+    yield_hotp_counters_from_time,
+)
 from accounts.models import User
 
 Type = Authenticator.Type

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.internal.auth import get_authenticator_by_credential_id, get_credentials
 from django.conf import settings
 from django.utils import timezone
 from fido2.server import Fido2Server
@@ -26,6 +25,7 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
+from accounts.allauth_internals import get_authenticator_by_credential_id, get_credentials
 from accounts.models import PasskeyChallenge, User
 
 LIFETIME = timedelta(minutes=5)

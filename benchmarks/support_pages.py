@@ -67,9 +67,9 @@ def _own(account: Any) -> dict[str, Any]:
 
 def _support() -> Any:
     """Gets a page as Support."""
-    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
     from django.conf import settings
 
+    from accounts.allauth_internals import TOTP, generate_totp_secret
     from accounts.models import User
     from config.collected import collect_static
 

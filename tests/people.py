@@ -9,11 +9,10 @@ from datetime import timedelta
 from functools import cache
 
 from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
+from accounts.allauth_internals import TOTP, RecoveryCodes, format_hotp_value, generate_totp_secret, hotp_value
 from accounts.models import Account, Invitation, User
 from accounts.permissions import Role
 from audit.actor import Actor

@@ -8,14 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP
-from allauth.mfa.webauthn.internal.auth import WebAuthn
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import mail, policy
+from accounts.allauth_internals import TOTP, RecoveryCodes, WebAuthn
 from accounts.factors import SECOND, Type, must_have_one, spend
 from accounts.models import User
 from accounts.permissions import Permission

@@ -8,7 +8,6 @@ from typing import Any
 
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.core import signing
@@ -20,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import factors, passkeys, services, sessions
 from accounts.access import SignedIn, needs
 from accounts.agents import named
+from accounts.allauth_internals import generate_totp_secret
 from accounts.forms import ConfirmForm, NewPasswordForm, PasskeyForm, TotpForm
 from accounts.models import User
 from accounts.permissions import Permission, Role

@@ -10,7 +10,6 @@ from functools import wraps
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.internal.decorators import login_stage_required
 from allauth.account.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import factors, limits, passkeys
 from accounts.access import public
 from accounts.adapter import SIGN_IN, may_try
+from accounts.allauth_internals import login_stage_required
 from accounts.forms import SecondFactorForm, SignInForm
 from accounts.models import User
 from accounts.stages import SecondFactor, still_good

@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from allauth.mfa.webauthn.internal.auth import WebAuthn
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
 from accounts import passkeys
+from accounts.allauth_internals import WebAuthn
 from accounts.confirmation import WrongPassword, confirm
 from accounts.models import PasskeyChallenge, User
 from accounts.permissions import Role
