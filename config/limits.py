@@ -16,7 +16,7 @@ MAX_ANONYMOUS_BODY_BYTES = 64 * KIB
 # A page's form: the largest is an IP list's text of 1 MB, which percent-encoding makes three times as long.
 MAX_BODY_BYTES = 3 * MIB + 512 * KIB
 # An API's document, as keys/apis/reading.py reads it at most, and a form around it.
-MAX_DOCUMENT_BODY_BYTES = 12 * MIB
+MAX_DOCUMENT_BODY_BYTES = 20 * MIB
 # Bodies beyond MAX_ANONYMOUS_BODY_BYTES that one process holds at a time, whoever sends them.
 MAX_LARGE_BODIES_BYTES = 64 * MIB
 

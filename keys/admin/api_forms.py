@@ -42,6 +42,8 @@ class Documents(forms.Form):
     policy_text = _text_field("Policy as text")
     # What stands in the text fields before anything is typed.
     texts: dict[str, str]
+    # What the document was read of; None where it stays as it is.
+    source: str | None = None
     upload: Upload
 
     def given(self, name: str) -> Any:
@@ -50,11 +52,15 @@ class Documents(forms.Form):
         changed = bool(typed.strip()) and typed.strip() != self.texts.get(name, "").strip()
         if file is not None and changed:
             self.add_error(name, "There is a file and a changed text. Take one of them away.")
+        if file is None and not changed:
+            return None
         try:
-            if file is not None:
-                # One byte more tells that there is too much, without reading it all.
-                return reading.parsed(file.read(reading.MOST_BYTES + 1))
-            return reading.parsed(typed.encode()) if changed else None
+            # One byte more tells that there is too much, without reading it all.
+            content = typed.encode() if file is None else file.read(reading.MOST_BYTES + 1)
+            text = reading.decode(content)
+            if name == "document":
+                self.source = text
+            return reading.parse(text)
         except Unreadable as problem:
             self.add_error(name if file is not None else f"{name}_text", str(problem))
             return None
@@ -62,9 +68,11 @@ class Documents(forms.Form):
     def describe(self, slug: str, document: Any, policy: Any) -> None:
         """Keep what was given as `upload`, or say at the field what is wrong with it."""
         try:
-            self.upload = Upload(slug, Description.of(document, policy))
+            self.upload = Upload(slug, Description.of(document, policy, text=self.source))
         except BadDocument as problem:
-            self.add_error(self._place("document"), str(problem))
+            more = [f"and {problem.omitted:,} more"] if problem.omitted else []
+            lines = [problem.problem, *map(str, problem.findings), *more]
+            self.add_error(self._place("document"), ValidationError(lines))
         except BadPolicy as problem:
             self.add_error(self._place("policy"), str(problem))
 

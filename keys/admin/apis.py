@@ -29,6 +29,7 @@ from keys.admin.api_buttons import Enable, SetRequestLink, describe_request_link
 from keys.admin.api_forms import ConfirmUploadForm, NewApiForm, UploadForm
 from keys.admin.upload import Upload
 from keys.apis.difference import difference
+from keys.apis.findings import format_warnings
 from keys.apis.rendering import file_name, render_document, render_policy
 from keys.models import Api, Key
 
@@ -156,6 +157,7 @@ class ApiAdmin(SupportAdmin):
             "api": api,
             "upload": upload,
             "lines": _lines(api, upload) if api else (),
+            "warned": format_warnings(len(upload.description.warnings) + upload.description.omitted),
             "texts": upload.text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",

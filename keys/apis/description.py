@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from keys.apis import document as documents
-from keys.apis import reading
+from keys.apis import document_check, reading
+from keys.apis.document import get_mapping
+from keys.apis.findings import Finding
 from keys.apis.modules import ModuleOf, modules_of
 from keys.apis.policy import Policy
 
@@ -18,28 +19,43 @@ PRESETS = Path(__file__).resolve().parent.parent / "presets"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A document that is valid, a policy that is consistent, and the modules that both make together."""
+    """A document that the gateway can decide by, a policy that is consistent, and the modules that both make together.
+    `warnings` are the document's other faults, `omitted` how many more there are."""
 
     document: Mapping[str, Any]
     rules: Mapping[str, Any]
     policy: Policy
     modules: tuple[ModuleOf, ...]
+    warnings: tuple[Finding, ...] = ()
+    omitted: int = 0
 
     @property
     def name(self) -> str:
         return " ".join(self.document["info"]["title"].split())
 
     @classmethod
-    def of(cls, document: Any, rules: Any) -> Self:
-        """Raises BadDocument or BadPolicy."""
+    def of(cls, document: Any, rules: Any, *, text: str | None = None, strict: bool = False) -> Self:
+        """Return the description. `text` is what the document was read of, for lines and columns; if `strict`, every
+        warning is an error. Raise BadDocument or BadPolicy."""
         policy = Policy.read(rules)
-        documents.check(document)
-        return cls(document, rules, policy, modules_of(document, policy))
+        warnings, omitted = document_check.check(document, text, strict=strict)
+        return cls(document, rules, policy, modules_of(document, policy), warnings, omitted)
 
     @classmethod
-    def read(cls, document: Path, policy: Path) -> Self:
-        """Of two files, YAML or JSON. Raises Unreadable, BadDocument or BadPolicy."""
-        return cls.of(reading.read(document), reading.read(policy))
+    def read(
+        cls, document: Path, policy: Path, *, strict: bool = False, progress: Callable[[str], None] = lambda stage: None
+    ) -> Self:
+        """Return the description by two files, YAML or JSON. Raise Unreadable, BadDocument or BadPolicy."""
+        rules = reading.read(policy)
+        text = reading.read_text(document)
+        progress(f"Reading {document.name}, {len(text) / 1_000_000:,.1f} MB")
+        try:
+            value = reading.parse(text, progress)
+        except reading.Unreadable as error:
+            raise reading.Unreadable(f"{document}: {error}") from error
+        paths = get_mapping(value, "paths")
+        progress(f"Checking {len(paths):,} path{'' if len(paths) == 1 else 's'}")
+        return cls.of(value, rules, text=text, strict=strict)
 
 
 def preset_slugs() -> list[str]:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from django.utils.text import slugify
 
 from keys.apis.ambiguity import Claim, ambiguous
-from keys.apis.document import LONGEST_NAME, BadDocument, Operation, check_templates, operations
+from keys.apis.document import LONGEST_NAME, BadDocument, Operation, get_list, operations
 from keys.apis.parameters import parameters_of
 from keys.apis.policy import ModuleRule, Policy
 from keys.apis.words import BadPolicy, shown
@@ -56,10 +56,10 @@ def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, .
     operations without a tag last. Of several tags the first counts; a tag without operations makes no module, unless
     the policy says that it contains others."""
     found = list(operations(document))
-    check_templates(found)
     rules = {rule.tag: rule for rule in policy.modules}
     routes = _Routes(document, found, policy)
-    tagged: dict[str, dict[str, RouteOf]] = {tag["name"]: {} for tag in document.get("tags", [])}
+    listed = [tag["name"] for tag in get_list(document, "tags")]
+    tagged: dict[str, dict[str, RouteOf]] = {name: {} for name in listed}
     for operation in found:
         tag = operation.tags[0] if operation.tags else UNTAGGED
         own = tagged.setdefault(tag, {})
@@ -70,7 +70,7 @@ def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, .
             raise BadPolicy(f"modules: tag: {rule.tag!r} is not in the document. Take one of {', '.join(tagged)}.")
         if rule.routes:
             tagged[rule.tag] = {route.text: route for route in map(routes.named, rule.routes)}
-    if UNTAGGED in tagged and UNTAGGED not in [tag["name"] for tag in document.get("tags", [])]:
+    if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
     made = {
         tag: _module(tag, rules.get(tag), own.values())
@@ -120,10 +120,12 @@ class _Routes:
 
     def of(self, operation: Operation, conditions: Mapping[str, str] | None = None) -> RouteOf:
         marks = operation.name in self.leads, operation.name in self.recordings
-        return RouteOf(operation.method, operation.template, conditions or {}, *marks)
+        return RouteOf(operation.method, operation.template, {**operation.conditions, **(conditions or {})}, *marks)
 
     def named(self, line: str) -> RouteOf:
         """The route that a policy names, `METHOD path-template?name=value`."""
+        if (whole := " ".join(line.split())) in self.by_name:
+            return self.of(self.by_name[whole])
         name, _, query = line.partition("?")
         operation = self.by_name[self._operation(name, "modules: routes")]
         try:
@@ -171,8 +173,10 @@ def _check(modules: tuple[ModuleOf, ...], found: list[Operation]) -> None:
                 "Give one of them another in the policy, as in modules: [{tag: ..., slug: ...}]."
             )
     held = {(route.method, route.template) for module in modules for route in module.routes}
+    named = {route.text for module in modules for route in module.routes}
     for operation in found:
-        if (operation.method, operation.template) not in held:
+        whole = RouteOf(operation.method, operation.template, operation.conditions).text
+        if whole not in named if operation.conditions else (operation.method, operation.template) not in held:
             raise BadPolicy(
                 f"modules: {operation.name} is in none, because its tag has routes of its own. "
                 "Name it under one of them."

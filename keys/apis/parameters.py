@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from keys.apis.document import Operation
-from keys.apis.references import resolved
+from keys.apis.references import resolve_mapping
 
 # Where a body's properties are looked for, best first; else the first kind of content.
 BODIES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 def answers_of(document: Mapping[str, Any], operation: Operation) -> Iterator[Answer]:
     for status, reference in _mapping(operation.content.get("responses")).items():
-        answer = resolved(document, reference)
+        answer = resolve_mapping(document, reference)
         content = _mapping(answer.get("content"))
         properties = tuple(_properties(document, _media(content), hidden="writeOnly"))
         yield Answer(str(status), _line(answer.get("description")), tuple(content), properties)
@@ -47,22 +47,25 @@ def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Pa
     """Of the path and the operation, whose own come instead of the path's of the same name; then the body's."""
     found: dict[tuple[str, str], Parameter] = {}
     for reference in operation.parameters:
-        parameter = resolved(document, reference)
-        content: Mapping[str, Any] = next(iter(parameter.get("content", {}).values()), {})
+        parameter = resolve_mapping(document, reference)
+        name, where = parameter.get("name"), parameter.get("in")
+        if not isinstance(name, str) or not isinstance(where, str):
+            continue
+        content = _mapping(next(iter(_mapping(parameter.get("content")).values()), None))
         schema = parameter.get("schema", content.get("schema", {}))
-        made = _parameter(document, parameter["name"], parameter["in"], schema, parameter.get("required", False))
+        made = _parameter(document, name, where, schema, parameter.get("required", False))
         described = parameter.get("description") or made.description
         found[made.where, made.name] = made._replace(description=_line(described))
     return (*found.values(), *_of_body(document, operation))
 
 
 def _of_body(document: Mapping[str, Any], operation: Operation) -> Iterator[Parameter]:
-    body = resolved(document, operation.content.get("requestBody", {}))
-    return _properties(document, _media(body.get("content", {})), hidden="readOnly")
+    body = resolve_mapping(document, operation.content.get("requestBody"))
+    return _properties(document, _media(_mapping(body.get("content"))), hidden="readOnly")
 
 
 def _media(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((content[kind] for kind in BODIES if kind in content), next(iter(content.values()), {}))
+    return _mapping(next((content[kind] for kind in BODIES if kind in content), next(iter(content.values()), None)))
 
 
 def _properties(document: Mapping[str, Any], media: Mapping[str, Any], *, hidden: str) -> Iterator[Parameter]:
@@ -71,7 +74,7 @@ def _properties(document: Mapping[str, Any], media: Mapping[str, Any], *, hidden
     if items := [shape["items"] for shape in shapes if "items" in shape]:
         # A list of objects: what each of them has.
         shapes = list(_shapes(document, items[0]))
-    required = [name for shape in shapes for name in _list(shape.get("required"))]
+    required = [name for shape in shapes for name in _list(shape.get("required")) if isinstance(name, str)]
     seen: set[str] = set()
     for shape in shapes:
         for name, schema in _mapping(shape.get("properties")).items():
@@ -102,8 +105,8 @@ def _shapes(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, A
     """The schema and what it is composed of, each once, however they refer to each other."""
     left, seen = [schema], set()
     while left:
-        shape = resolved(document, left.pop(0))
-        if not isinstance(shape, Mapping) or id(shape) in seen:
+        shape = resolve_mapping(document, left.pop(0))
+        if not shape or id(shape) in seen:
             continue
         seen.add(id(shape))
         yield shape

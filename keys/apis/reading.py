@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 
 import yaml
 
-MOST_BYTES = 5_000_000
-MOST_VALUES = 300_000
+MOST_BYTES = 16_000_000
+MOST_VALUES = 1_000_000
 DEEPEST = 100
 MAX_DIGITS = 100
+# How much of a YAML text is read between two lines of progress.
+PROGRESS_CHARACTERS = 1_000_000
 TOO_MANY_DIGITS = f"A number has more than {MAX_DIGITS} digits. Write a smaller one, or a text."
 
 _CORE = "tag:yaml.org,2002:"
@@ -31,31 +33,55 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,100}|[0-9]{1,100}(?:\.[0-9]{0,100})?)(?:
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
+# One that does not end reaches to the end of the text, so that looking for them takes one pass.
+_JSON_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+
+
 class Unreadable(ValueError):
     """The file is not what was expected, or too much of it; the text says where, and what would be right."""
 
 
 def read(path: Path) -> Any:
-    """What the file holds. Never more than MOST_BYTES are read, whatever the file is."""
+    """Return what the file holds. Raise Unreadable."""
+    text = read_text(path)
     try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror or error}.") from error
-    try:
-        return parsed(text)
+        return parse(text)
     except Unreadable as error:
         raise Unreadable(f"{path}: {error}") from error
 
 
-def parsed(text: bytes) -> Any:
-    if len(text) > MOST_BYTES:
+def read_text(path: Path) -> str:
+    """Return the file's text. Never more than MOST_BYTES are read, whatever the file is. Raise Unreadable."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror or error}.") from error
+    try:
+        return decode(content)
+    except Unreadable as error:
+        raise Unreadable(f"{path}: {error}") from error
+
+
+def parsed(content: bytes) -> Any:
+    """Return what the bytes of a file hold. Raise Unreadable."""
+    return parse(decode(content))
+
+
+def decode(content: bytes) -> str:
+    """Return a file's text. Raise Unreadable."""
+    if len(content) > MOST_BYTES:
         raise Unreadable(f"It has more than {MOST_BYTES:,} bytes, the most that is read. Split it.")
     try:
-        decoded = text.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(f"Byte {error.start} is not UTF-8. Save it as UTF-8.") from error
-    value = _json(decoded) if decoded.lstrip()[:1] in ("{", "[") else _yaml(decoded)
+
+
+def parse(text: str, progress: Callable[[str], None] = lambda stage: None) -> Any:
+    """Return what a text holds, JSON if it begins as JSON does, else YAML, which tells of its progress. Raise
+    Unreadable."""
+    value = _json(text) if text.lstrip()[:1] in ("{", "[") else _yaml(text, progress)
     _check(value)
     return value
 
@@ -68,6 +94,9 @@ def _json(text: str) -> Any:
                 raise Unreadable(f"The name {name[:100]!r} is there twice in one object. Write it once.")
             made[name] = value
         return made
+
+    if _count_json(text) > MOST_VALUES:
+        raise Unreadable(_too_many())
 
     def constant(word: str) -> NoReturn:
         raise Unreadable(f"{word} is no JSON. Write a number or a text.")
@@ -85,6 +114,13 @@ def _json(text: str) -> Any:
         raise Unreadable(_too_deep()) from error
     except ValueError as error:
         raise Unreadable(f"It is not JSON: {error}.") from error
+
+
+def _count_json(text: str) -> int:
+    """Return how many values a JSON text holds at most, before any of them is made."""
+    if text.count(",") + text.count("[") + text.count("{") > MOST_VALUES:
+        text = _JSON_STRING.sub("", text)
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 @dataclass
@@ -155,11 +191,14 @@ class _Builder:
                 holder.value[name] = value
 
 
-def _yaml(text: str) -> Any:
-    builder = _Builder()
+def _yaml(text: str, progress: Callable[[str], None]) -> Any:
+    builder, told = _Builder(), PROGRESS_CHARACTERS
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             builder.take(event)
+            if (mark := event.end_mark) is not None and mark.index > told:
+                progress(f"Reading YAML: {mark.index * 100 // len(text)}%")
+                told += PROGRESS_CHARACTERS
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise Unreadable(f"It is not YAML{line}: {error.problem or error.context}.") from error

@@ -1,64 +1,77 @@
-"""`$ref` in a document: only places in the document itself, and only such as are there."""
+"""`$ref` in a document: only places in the document itself are followed, and nothing is opened or fetched."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
 
 class BadReference(ValueError):
-    """A reference leads out of the document, nowhere, or round in a circle."""
+    """A reference leads out of the document, nowhere, or round in a circle; the text says what would be right."""
 
 
-def check(document: Mapping[str, Any]) -> None:
-    """Raises BadReference unless every `$ref` leads to something in this document. Opens and fetches nothing."""
-    for place, found in _mappings(document):
-        for name in ("$ref", "$dynamicRef", "$recursiveRef"):
-            reference = found.get(name)
-            if isinstance(reference, str) and not reference.startswith("#"):
-                raise BadReference(
-                    f"{place}: {name} is {reference[:200]!r}. References to files and addresses are never followed. "
-                    "Put what it names into the document and refer to it by #/."
-                )
-        if isinstance(found.get("$ref"), str):
-            resolved(document, found)
+class CircularReference(BadReference):
+    """A reference leads back to itself."""
 
 
-def resolved(document: Mapping[str, Any], value: Any) -> Any:
-    """The value itself, or what its `$ref` leads to in the end."""
-    seen: list[str] = []
-    while isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
-        reference = value["$ref"]
-        if reference in seen:
-            raise BadReference(f"$ref: {reference[:200]!r} leads back to itself. Write what it stands for.")
-        seen.append(reference)
-        value = _at(document, reference)
+def resolve(document: Mapping[str, Any], value: Any) -> Any:
+    """Return the value itself, or what its `$ref` leads to in the end. Raise BadReference."""
+    if isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
+        return find(document, value["$ref"])[0]
     return value
 
 
-def _at(document: Mapping[str, Any], reference: str) -> Any:
+def resolve_mapping(document: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
+    """Return what the value stands for if that is a mapping, else an empty one: for pages, which show what they can."""
+    try:
+        found = resolve(document, value)
+    except BadReference:
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def find(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
+    """Return what a reference leads to in the end, and the names that lead to it. Raise BadReference."""
+    seen: set[str] = set()
+    while True:
+        if reference in seen:
+            raise CircularReference("It leads back to itself. Write what it stands for")
+        seen.add(reference)
+        value, names = step(document, reference)
+        if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), str):
+            return value, names
+        reference = value["$ref"]
+
+
+def leads_back(document: Mapping[str, Any], value: Any) -> bool:
+    """Return whether a value is a reference that leads round in a circle."""
+    try:
+        resolve(document, value)
+    except CircularReference:
+        return True
+    except BadReference:
+        return False
+    return False
+
+
+def step(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
+    """Return what stands where a reference leads, which may be a reference too, and the names that lead there. Raise
+    BadReference."""
     found: Any = document
     if reference not in ("#", "#/") and not reference.startswith("#/"):
-        raise BadReference(f"$ref: {reference[:200]!r} is no place in here. Write one like #/components/schemas/A.")
+        raise BadReference("It is no place in here. Write one like #/components/schemas/A")
+    names = []
     for part in reference.split("/")[1:] if reference.startswith("#/") else ():
         name = unquote(part).replace("~1", "/").replace("~0", "~")
+        names.append(name)
         if isinstance(found, Mapping) and name in found:
             found = found[name]
         elif isinstance(found, list) and name.isascii() and name.isdecimal() and int(name[:9]) < len(found):
             found = found[int(name[:9])]
         else:
-            raise BadReference(f"$ref: {reference[:200]!r} leads nowhere: there is no {name[:100]!r}.")
-    return found
-
-
-def _mappings(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every mapping in the document, with its place."""
-    left: list[tuple[str, Any]] = [("", document)]
-    while left:
-        place, found = left.pop()
-        if isinstance(found, Mapping):
-            yield place, found
-            left += [(f"{place}/{name}", value) for name, value in found.items() if isinstance(value, (Mapping, list))]
-        elif isinstance(found, list):
-            left += [(f"{place}/{n}", value) for n, value in enumerate(found) if isinstance(value, (Mapping, list))]
+            raise BadReference(
+                f"It leads nowhere: there is no {name[:100]!r}. References begin at the document's root, so write one "
+                "like #/components/schemas/A"
+            )
+    return found, tuple(names)

@@ -1,100 +1,213 @@
-"""Validity of a document by openapi-spec-validator. Imported where it is used, because that takes half a second."""
+"""Every value of a document against the objects of OpenAPI, in one pass that looks into no data and opens no file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from difflib import get_close_matches
+from typing import Any
 
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
-from jsonschema.protocols import Validator
-from jsonschema_path import SchemaPath
-from openapi_schema_validator import OAS30Validator, OAS31Validator
-from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
-from openapi_spec_validator.validation import keywords
+from keys.apis.findings import Findings, cut, quote
+from keys.apis.openapi_objects import SHAPES, TYPES, Rule, Shape
+from keys.apis.references import BadReference, CircularReference, leads_back, step
 
-from keys.apis.document import METHODS
-from keys.apis.references import resolved
-
-LONGEST = 300
-
-
-class _Schema30(keywords.SchemaValidator):
-    """Each schema against the specification. Not its default against itself: patterns, and branches within branches,
-    may take for ever there, and the defaults of real documents are often wrong."""
-
-    language: ClassVar[type[Validator]] = OAS30Validator
-
-    def __init__(self, registry: Any) -> None:
-        super().__init__(registry)
-        self.seen: set[int] = set()
-
-    def __call__(
-        self, schema: SchemaPath, require_properties: bool = True, meta_checked: bool = False
-    ) -> Iterator[ValidationError]:
-        content: Any = schema.read_value()
-        if id(content) not in self.seen:
-            self.seen.add(id(content))
-            try:
-                self.language.check_schema(content)
-            except SchemaError as error:
-                yield ValidationError(error.message, path=schema.parts)
+# A value's place: its parent's place and its own name, so that no pointer is made where nothing is wrong.
+Place = tuple[Any, str] | None
+REMOTE = (
+    "References to files and addresses are never followed: let a bundler put everything into one file, and refer to "
+    "it by #/"
+)
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_PARAMETERS_IN = ("query", "header", "path", "cookie")
+_RIGHT = {
+    "text": "Write a text",
+    "flag": "Write true or false",
+    "number": "Write a number",
+    "count": "Write a whole number from 0",
+    "list": "Write a list",
+    "mapping": "Write a mapping",
+}
 
 
-class _Schema31(_Schema30):
-    language = OAS31Validator
+def pointer_of(place: Place) -> tuple[str, ...]:
+    """Return the names that lead to a place from the root."""
+    names = []
+    while place is not None:
+        place, name = place
+        names.append(name)
+    return tuple(reversed(names))
 
 
-class _Validator30(OpenAPIV30SpecValidator):
-    keyword_validators = {**OpenAPIV30SpecValidator.keyword_validators, "schema": _Schema30}  # noqa: RUF012
+class Validator:
+    """Looks at each value once for each object that it must be, however often it is referred to. What is referred to
+    is judged where it stands."""
+
+    def __init__(self, document: Mapping[str, Any], findings: Findings) -> None:
+        self.document = document
+        self.findings = findings
+        self.shapes = SHAPES["3.0" if document["openapi"].startswith("3.0.") else "3.1"]
+        self.old = self.shapes is SHAPES["3.0"]
+        self._left: list[tuple[Shape, Any, Place]] = [(self.shapes["OpenAPI"], document, None)]
+        self._seen: set[tuple[int, str]] = set()
+
+    def run(self) -> None:
+        while self._left:
+            shape, value, place = self._left.pop()
+            if (id(value), shape.name) not in self._seen:
+                self._seen.add((id(value), shape.name))
+                self._object(shape, value, place)
+
+    def _object(self, shape: Shape, value: Mapping[str, Any], place: Place) -> None:
+        if shape.referable:
+            if isinstance(value.get("$ref"), str):
+                self._follow(shape, value["$ref"], (place, "$ref"))
+                if self.old or shape.name != "Schema":
+                    return
+            if shape.name == "Schema":
+                self._schema(value, place)
+            elif shape.name == "Parameter":
+                self._parameter(value, place)
+        rules, rest = shape.rules, shape.rest
+        for name, item in value.items():
+            rule = rules.get(name)
+            if rule is None:
+                if rest is not None:
+                    if self._is_named_right(shape, name, place):
+                        self._check(rest, item, (place, name))
+                elif not name.startswith("x-"):
+                    self._unknown(shape, name, item, place)
+            elif rule.types and (rule.kind in ("object", "list", "mapping") or type(item) not in rule.types):
+                self._check(rule, item, (place, name))
+            elif rule.kind == "count" and item < 0:
+                self._wrong(rule, item, (place, name))
+        for name, fatal in shape.required:
+            if name not in value:
+                self.findings.add(pointer_of(place), f"{name} is missing", f"Write {name}", fatal=fatal)
+        if shape.name == "Operation" and "responses" not in value and self.old:
+            self.findings.add(pointer_of(place), "responses is missing", "Write responses")
+
+    def _check(self, rule: Rule, value: Any, place: Place) -> None:
+        kind = rule.kind
+        if kind == "object":
+            if isinstance(value, Mapping):
+                self._left.append((self.shapes[rule.name], value, place))
+            # In 3.1 true and false are schemas, too.
+            elif self.old or rule.name != "Schema" or not isinstance(value, bool):
+                self._wrong(rule, value, place)
+        elif rule.types and (type(value) not in rule.types or (kind == "count" and value < 0)):
+            self._wrong(rule, value, place)
+        elif kind == "list" and rule.inner is not None:
+            for number, item in enumerate(value):
+                self._check(rule.inner, item, (place, str(number)))
+        elif kind == "mapping" and rule.inner is not None:
+            for name, item in value.items():
+                self._check(rule.inner, item, (place, name))
+
+    def _wrong(self, rule: Rule, value: Any, place: Place) -> None:
+        if rule.other is not None and (rule.other.kind == "object" or type(value) in rule.other.types):
+            self._check(rule.other, value, place)
+            return
+        pointer = pointer_of(place)
+        if isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
+            self._follow(None, value["$ref"], (place, "$ref"), fatal=rule.fatal)
+        right = _RIGHT.get(rule.kind) or f"Write a mapping, as {_with_article(rule.name)} is one"
+        if rule.kind == "text" and isinstance(value, (int, float)):
+            right = f'Write it in quotes: "{quote(value)}"'
+        elif pointer[-1] in ("exclusiveMinimum", "exclusiveMaximum"):
+            limit = pointer[-1].removeprefix("exclusive").lower()
+            right = (
+                f"In OpenAPI 3.0 write {limit} with the number, and {pointer[-1]}: true"
+                if self.old
+                else f"In OpenAPI 3.1 write the limit itself, {pointer[-1]}: 0, in place of {limit}: 0"
+            )
+        self.findings.add(pointer, quote(value), right, fatal=rule.fatal)
+
+    def _unknown(self, shape: Shape, name: str, item: Any, place: Place) -> None:
+        if name in _REFERENCES and isinstance(item, str):
+            self._follow(None, item, (place, name))
+            return
+        if self.findings.full:
+            self.findings.skip()
+            return
+        like = get_close_matches(name[:50], shape.rules, 1)
+        advice = f"Write {like[0]}" if like else "Take it out, or begin its name with x-"
+        if shape.name == "Schema" and name == "nullable":
+            advice = 'In OpenAPI 3.1 write "null" beside the type, as in type: [string, "null"]'
+        version = "3.0" if self.old else "3.1"
+        stands = f"{cut(name)} is no word of {_with_article(shape.name)} in OpenAPI {version}"
+        self.findings.add(pointer_of((place, name)), stands, advice)
+
+    def _is_named_right(self, shape: Shape, name: str, place: Place) -> bool:
+        if name.startswith("x-") and shape.name != "Security Requirement":
+            return False
+        if shape.name == "Paths" and not name.startswith("/"):
+            self.findings.add(pointer_of((place, name)), "A path without / at its beginning", "Write /", fatal=True)
+            return False
+        if shape.name == "Responses" and not _is_status(name):
+            self.findings.add(
+                pointer_of((place, name)), f"{quote(name)} is no status", "Write one like 200, 4XX or default"
+            )
+        return True
+
+    def _follow(self, shape: Shape | None, reference: str, place: Place, *, fatal: bool = False) -> None:
+        """Judge what a reference leads to, as what stands there; a place that takes none says None."""
+        if not reference.startswith("#"):
+            self.findings.add(pointer_of(place), quote(reference), REMOTE, fatal=True)
+            return
+        fatal = fatal or (shape is not None and shape.name == "Path")
+        if shape is None:
+            return
+        try:
+            target, path = step(self.document, reference)
+            if leads_back(self.document, target):
+                raise CircularReference("It leads back to itself. Write what it stands for")
+        except BadReference as problem:
+            self.findings.add(pointer_of(place), quote(reference), str(problem), fatal=fatal)
+            return
+        where: Place = None
+        for part in path:
+            where = (where, part)
+        self._check(Rule("object", (dict,), shape.name, fatal=fatal), target, where)
+
+    def _parameter(self, parameter: Mapping[str, Any], place: Place) -> None:
+        where = parameter.get("in")
+        if isinstance(where, str) and where not in _PARAMETERS_IN:
+            self.findings.add(pointer_of((place, "in")), quote(where), f"Write one of {', '.join(_PARAMETERS_IN)}")
+        if where == "path" and parameter.get("required") is not True:
+            self.findings.add(pointer_of(place), "required is not true, but it is in the path", "Write required: true")
+        if "schema" not in parameter and "content" not in parameter:
+            self.findings.add(pointer_of(place), "schema is missing", "Write schema or content")
+
+    def _schema(self, schema: Mapping[str, Any], place: Place) -> None:
+        """What no table says: types by name, required names once, references of 3.1."""
+        kinds = schema.get("type")
+        listed = isinstance(kinds, list)
+        for number, kind in enumerate(kinds if isinstance(kinds, list) else (kinds,)):
+            if isinstance(kind, str) and (kind not in TYPES or (self.old and kind == "null")):
+                known = ", ".join(TYPES[:-1] if self.old else TYPES)
+                where = (*pointer_of((place, "type")), *([str(number)] if listed else []))
+                self.findings.add(where, quote(kind), f"Write one of {known}")
+        required = schema.get("required")
+        if isinstance(required, list) and len(required) > 1:
+            for number, name in _repeated(required):
+                where = pointer_of((place, "required"))
+                self.findings.add((*where, str(number)), f"{quote(name)} for the second time", "Write it once")
+        for word in ("$dynamicRef", "$recursiveRef"):
+            if isinstance(schema.get(word), str):
+                self._follow(None, schema[word], (place, word))
 
 
-class _Validator31(OpenAPIV31SpecValidator):
-    keyword_validators = {**OpenAPIV31SpecValidator.keyword_validators, "schema": _Schema31}  # noqa: RUF012
+def _repeated(values: list[Any]) -> Iterator[tuple[int, Any]]:
+    seen: set[str] = set()
+    for number, value in enumerate(values):
+        if isinstance(value, str):
+            if value in seen:
+                yield number, value
+            seen.add(value)
 
 
-def problem_of(document: Mapping[str, Any]) -> str:
-    """What is wrong with the document, in one line; empty if it is valid. Its references have been checked."""
-    kind = _Validator30 if document["openapi"].startswith("3.0.") else _Validator31
-    try:
-        error = best_match(kind.schema_validator.iter_errors(document))
-        if error is None:
-            # Again with what references lead to in their places: the validator would take anything there.
-            whole = _without_references(document)
-            error = best_match(kind.schema_validator.iter_errors(whole))
-        if error is None:
-            # No handlers: what leads out of the document is not found, whatever it is.
-            path = SchemaPath.from_dict(whole, handlers={})
-            error = next(kind(path).root_validator(path), None)
-    except Exception as stumble:  # whatever the validator stumbles over is the document's fault
-        return f"it cannot be followed ({type(stumble).__name__}: {_short(str(stumble))})."
-    if error is None:
-        return ""
-    place = "".join(f"/{part}" for part in error.absolute_path)
-    return f"{place or 'document'}: {_short(error.message)}"
+def _is_status(name: str) -> bool:
+    return name == "default" or (len(name) == 3 and name[0] in "12345" and (name[1:].isdigit() or name[1:] == "XX"))
 
 
-def _without_references(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with every path, parameter and body in its own place; schemas keep their references."""
-    paths = {}
-    for path, reference in document.get("paths", {}).items():
-        item = dict(resolved(document, reference)) if path.startswith("/") else reference
-        if path.startswith("/"):
-            _fill(document, item)
-            for method in METHODS:
-                if isinstance(item.get(method), Mapping):
-                    item[method] = dict(item[method])
-                    _fill(document, item[method])
-        paths[path] = item
-    return {**document, "paths": paths}
-
-
-def _fill(document: Mapping[str, Any], holder: dict[str, Any]) -> None:
-    if isinstance(holder.get("parameters"), list):
-        holder["parameters"] = [resolved(document, parameter) for parameter in holder["parameters"]]
-    if "requestBody" in holder:
-        holder["requestBody"] = resolved(document, holder["requestBody"])
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name} Object"

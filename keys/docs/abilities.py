@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from keys.apis.document import operations
+from keys.apis.document import get_list, operations_by_route
 from keys.apis.modules import ModuleOf
 
 # As many operations of a module are named beside its box; how many more there are is said.
@@ -26,15 +26,16 @@ def abilities_of(document: Mapping[str, Any], modules: Iterable[ModuleOf]) -> di
     """Return what each module lets a key do, by slug. Recordings are left out: they are reached by links alone."""
     modules = list(modules)
     summaries = {
-        (operation.method, operation.template): _line(operation.content.get("summary"))
-        for operation in operations(document)
+        name: _line(operation.content.get("summary")) for name, operation in operations_by_route(document).items()
     }
-    described = {_line(tag["name"]): _line(tag.get("description")) for tag in document.get("tags", [])}
+    described = {_line(tag["name"]): _line(tag.get("description")) for tag in get_list(document, "tags")}
     names = {module.slug: module.name for module in modules}
     found = {}
     for module in modules:
         said = dict.fromkeys(
-            summaries.get((route.method, route.template)) or route.text
+            summaries.get((route.method, route.template, frozenset(route.conditions.items())))
+            or summaries.get((route.method, route.template, frozenset()))
+            or route.text
             for route in module.routes
             if not route.recording
         )

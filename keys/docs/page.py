@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from keys.apis.document import Operation, base_of, operations
+from keys.apis.document import Operation, address_of, base_of, get_list, operations_by_route
 from keys.apis.modules import ModuleOf, RouteOf
 from keys.apis.parameters import Answer, Parameter, answers_of, parameters_of
 from keys.apis.policy import HEADERS, Policy
@@ -61,10 +61,9 @@ class ModuleDoc(NamedTuple):
 
 def request_link(document: Mapping[str, Any], rules: Policy, setting: str) -> RequestLink:
     """Return where the API is reached: as its setting says, else its policy, else its document's first server."""
-    server: Mapping[str, Any] = next(iter(document.get("servers") or ()), {"url": "/"})
-    url = server["url"]
-    for name, variable in server.get("variables", {}).items():
-        url = url.replace(f"{{{name}}}", variable["default"])
+    servers = get_list(document, "servers")
+    server = servers[0] if servers else {}
+    url = address_of(server)
     parts = urlsplit(url)
     named = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
     said = setting or rules.request_link or named
@@ -75,18 +74,18 @@ def modules_described(
     document: Mapping[str, Any], modules: Iterable[ModuleOf], *, recordings: bool
 ) -> tuple[ModuleDoc, ...]:
     """The modules and their routes in the order of the document; with `recordings`, also those that a link opens."""
-    found = {(operation.method, operation.template): operation for operation in operations(document)}
-    places = {name: place for place, name in enumerate(found)}
-    said = {tag["name"]: _line(tag.get("description")) for tag in document.get("tags", [])}
+    found = operations_by_route(document)
+    places = {name[:2]: place for place, name in enumerate(found)}
+    said = {tag["name"]: _line(tag.get("description")) for tag in get_list(document, "tags")}
     described: dict[str, ModuleDoc] = {}
     modules = list(modules)
     for module in modules:
         routes = sorted(
             (route for route in module.routes if recordings or not route.recording),
-            key=lambda route: (places.get((route.method, route.template), len(places)), route.text),
+            key=lambda route: (places.get(route[:2], len(places)), route.text),
         )
         docs = (
-            _route(document, found.get((route.method, route.template)), route, f"{module.slug}-{number}")
+            _route(document, _operation_of(found, route), route, f"{module.slug}-{number}")
             for number, route in enumerate(routes, start=1)
         )
         anchor = f"module-{module.slug}"
@@ -135,6 +134,12 @@ def _eagerness(method: str) -> int:
     """How soon a method is shown: one that takes away, last."""
     order = ("GET", "POST", "PUT", "PATCH")
     return order.index(method) if method in order else len(order)
+
+
+def _operation_of(found: Mapping[Any, Operation], route: RouteOf) -> Operation | None:
+    """The operation that has the route's conditions in its own path, or else the one that a policy narrows by them."""
+    key = route.method, route.template
+    return found.get((*key, frozenset(route.conditions.items())), found.get((*key, frozenset())))
 
 
 def _route(document: Mapping[str, Any], operation: Operation | None, route: RouteOf, anchor: str) -> RouteDoc:

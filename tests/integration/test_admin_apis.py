@@ -151,14 +151,38 @@ def test_what_keys_could_not_follow_is_refused_before_anything_is_confirmed(
     assert "secret: 'revealable' cannot become 'shown_once' while there are keys of Shop (1)" in text(answer)
 
 
+def test_all_faults_of_a_document_are_said_at_its_file_with_line_and_column(client: Client, shop: Api) -> None:
+    paths = "paths:\n  /a: {get: {tags: A, operationId: 7}}\n  /b//c: {get: {}}\n"
+    document = b"openapi: 3.1.0\ninfo: {title: Shop, version: 1}\n" + paths.encode()
+
+    answer = html.unescape(text(sent(client, upload_url(shop), document=document)))
+
+    assert "it has 4 faults" in answer
+    assert 'line 4, column 20, /paths/~1a/get/tags: "A". Write a list.' in answer
+    assert "line 5, column 10, /paths/~1b~1~1c: /b//c." in answer
+    assert 'line 2, column 30, /info/version: 1. Write it in quotes: "1".' in answer
+    assert "line 4, column 36, /paths/~1a/get/operationId: 7." in answer
+
+
+def test_warnings_are_shown_before_the_change_is_confirmed(client: Client, shop: Api) -> None:
+    document = json.dumps(LATER | {"info": {"title": "Shop", "version": 2}}, indent=1).encode()
+
+    page = sent(client, upload_url(shop), document=document)
+
+    assert page.status_code == 200
+    assert "1 warning: the gateway does not need what is wrong here" in text(page)
+    assert 'line 5, column 14, /info/version: 2. Write it in quotes: "2".' in html.unescape(text(page))
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({}, "Nothing is changed yet. Edit a text, or choose a file."),
         ({"document": b"\xff\xfe"}, "is not UTF-8"),
         ({"document": b"{" * 1000}, ""),
-        ({"document": {"swagger": "2.0"}}, "Write OpenAPI 3.0 or 3.1"),
-        ({"document": b"x" * 6_000_000}, "It has more than 5,000,000 bytes"),
+        ({"document": {"openapi": "2.0"}}, "Write OpenAPI 3.0 or 3.1"),
+        ({"document": {"swagger": "2.0"}}, "Convert it to OpenAPI 3 with npx swagger2openapi"),
+        ({"document": b"x" * 16_000_001}, "It has more than 16,000,000 bytes"),
         ({"policy": {**RULES, "colour": "red"}}, "'colour' is unknown"),
         ({"policy": b"- 1"}, ""),
     ],
@@ -300,7 +324,7 @@ class TestEditing:
         page = client.get(upload_url(shop))
         assert "document" not in self.texts(page)
         assert "too large to be edited here" in text(page)
-        assert "Write OpenAPI 3.0 or 3.1" in text(sent(client, upload_url(shop), document={"swagger": "2.0"}))
+        assert "Write OpenAPI 3.0 or 3.1" in text(sent(client, upload_url(shop), document={"openapi": "2.0"}))
 
 
 class TestRequestLink:

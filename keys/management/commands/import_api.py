@@ -14,6 +14,7 @@ from keys import apis
 from keys.apis.description import Description
 from keys.apis.difference import difference
 from keys.apis.document import BadDocument
+from keys.apis.findings import format_warnings
 from keys.apis.reading import Unreadable
 from keys.apis.words import BadPolicy
 from keys.models import Api
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help="the OpenAPI document")
         parser.add_argument("--policy", type=Path, required=True, help="the policy; docs/apis.md lists its words")
         parser.add_argument("--slug", default="", help="short name in addresses; else the file's name before its dot")
+        parser.add_argument("--strict", action="store_true", help="refuse the document for what is only warned of else")
         parser.add_argument("--yes", action="store_true", help="change the API without asking")
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
@@ -37,7 +39,10 @@ class Command(BaseCommand):
         if slug != slugify(slug) or not 1 <= len(slug) <= 64:
             raise CommandError(f"--slug {slug!r} is not 1 to 64 small letters, digits and hyphens, such as billing.")
         try:
-            description = Description.read(options["file"], options["policy"])
+            description = Description.read(
+                options["file"], options["policy"], strict=options["strict"], progress=self._tell
+            )
+            self._warn(description)
             api = Api.objects.filter(slug=slug).first()
             if api is None:
                 self._add(slug, description, options)
@@ -45,6 +50,20 @@ class Command(BaseCommand):
                 self._change(api, description, options)
         except (Unreadable, BadDocument, BadPolicy, apis.Unsuitable, apis.ChangedMeanwhile) as error:
             raise CommandError(str(error)) from error
+
+    def _tell(self, stage: str) -> None:
+        self.stderr.write(f"{stage} …", self.style.NOTICE)
+
+    def _warn(self, description: Description) -> None:
+        """Say what is wrong with the document that the gateway does not need."""
+        warnings = description.warnings
+        if warnings:
+            count = len(warnings) + description.omitted
+            self.stderr.write(f"{format_warnings(count)}:", self.style.WARNING)
+        for finding in warnings:
+            self.stderr.write(f"  {finding}", self.style.WARNING)
+        if description.omitted:
+            self.stderr.write(f"  and {description.omitted:,} more", self.style.WARNING)
 
     def _add(self, slug: str, description: Description, options: dict[str, Any]) -> None:
         for module in description.modules:
@@ -55,6 +74,7 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"Would add the API {slug} ({description.name}). Nothing was done.")
             return
+        self._tell(f"Storing {sum(len(module.routes) for module in description.modules):,} routes")
         apis.add(slug=slug, description=description, by=Actor.command("import_api"))
         self.stdout.write(f"Added the API {slug} ({description.name}). Next: manage.py enable_api {slug} ACCOUNT")
 

@@ -344,10 +344,24 @@ def test_the_command_changes_with_yes_given(files: tuple[str, str], tmp_path: Pa
     assert len(events("api.changed")) == 1
 
 
+def test_the_command_warns_of_what_the_gateway_does_not_need_and_tells_of_its_progress(tmp_path: Path):
+    files = write(tmp_path, {**SHOP, "info": {"title": "Shop", "version": 2}})
+    told = io.StringIO()
+
+    call_command("import_api", files[0], "--policy", files[1], stdout=io.StringIO(), stderr=told)
+
+    assert told.getvalue().splitlines()[:2] == ["Reading shop.openapi.yaml, 0.0 MB …", "Checking 3 paths …"]
+    assert "1 warning: the gateway does not need what is wrong here:" in told.getvalue()
+    assert '/info/version: 2. Write it in quotes: "2".' in told.getvalue()
+    assert told.getvalue().endswith("Storing 4 routes …\n")
+    assert Api.objects.filter(slug="shop").exists()
+
+
 @pytest.mark.parametrize(
     ("document", "rules", "options", "named"),
     [
-        ({"swagger": "2.0"}, {}, (), "swagger is '2.0'"),
+        ({"swagger": "2.0"}, {}, (), "npx swagger2openapi"),
+        ({**SHOP, "info": {"title": "Shop", "version": 2}}, {}, ("--strict",), "/info/version: 2. Write it in quotes"),
         (SHOP, {"secret": "hidden"}, (), "secret: 'hidden' is unknown"),
         (
             SHOP,

@@ -1,0 +1,203 @@
+"""Whether a document can be imported: all that is wrong with it at once, what the gateway needs apart from the rest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from keys.apis.document import (
+    LONGEST_NAME,
+    LONGEST_TEMPLATE,
+    MOST_OPERATIONS,
+    BadDocument,
+    Operation,
+    address_of,
+    get_list,
+    get_mapping,
+    variants,
+)
+from keys.apis.findings import Finding, Findings, cut, quote
+from keys.apis.positions import locate
+from keys.apis.references import resolve_mapping
+from keys.apis.validation import Validator
+from keys.apis.words import shown
+from keys.routes import UnreadablePath, readable_path
+
+_VARIABLE = re.compile(r"\{([^{}/]+)\}")
+SWAGGER = (
+    "It is Swagger 2.0. Convert it to OpenAPI 3 with npx swagger2openapi --patch --outfile openapi.json YOUR-FILE, or "
+    "at converter.swagger.io, and import what comes out"
+)
+
+
+def check(document: Any, text: str | None = None, *, strict: bool = False) -> tuple[tuple[Finding, ...], int]:
+    """Return what is wrong with a document that can be imported, and how many faults more there are.
+
+    `text` is what it was read of, for lines and columns. Raise BadDocument unless it is OpenAPI 3.0 or 3.1 with all
+    that the gateway needs; if `strict`, for any fault.
+    """
+    _check_version(document)
+    findings = Findings()
+    Validator(document, findings).run()
+    _check_title(document, findings)
+    _check_servers(document, findings)
+    _check_tags(document, findings)
+    found = list(variants(document))
+    _check_operations(document, found, findings)
+    if not found:
+        findings.add(("paths",), "No operation, so nothing to protect", "Describe at least one", fatal=True)
+    ordered = _with_positions(findings, text)
+    if any(finding.fatal for finding in ordered) or (strict and ordered):
+        count = len(ordered) + findings.omitted
+        problem = f"The document cannot be imported: it has {count:,} fault{'' if count == 1 else 's'}."
+        raise BadDocument(problem, ordered, findings.omitted)
+    return ordered, findings.omitted
+
+
+def _check_version(document: Any) -> None:
+    if not isinstance(document, Mapping):
+        raise BadDocument(f"A document is a mapping that begins with openapi, not {shown(document)}.")
+    version = document.get("openapi")
+    if isinstance(version, str) and re.fullmatch(r"3\.[01]\.[0-9]+", version):
+        return
+    if str(document.get("swagger")).startswith("2"):
+        raise BadDocument(f"{SWAGGER}.")
+    word = next((word for word in ("openapi", "swagger") if word in document), None)
+    found = f"{word} is {shown(document[word])}" if word else "It does not say which version of OpenAPI it is"
+    raise BadDocument(f"{found}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
+
+
+def _with_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]:
+    """The faults in the order of the text, fatal ones first."""
+    kept = list(findings)
+    if text is not None and kept:
+        places = locate(text, [finding.pointer for finding in kept])
+        kept = [
+            finding._replace(line=line, column=column) for finding in kept for line, column in [places[finding.pointer]]
+        ]
+    return tuple(sorted(kept, key=lambda finding: (not finding.fatal, finding.line, finding.column)))
+
+
+def _check_title(document: Mapping[str, Any], findings: Findings) -> None:
+    title = get_mapping(document, "info").get("title")
+    if isinstance(title, str) and (not title.strip() or not title.isprintable() or len(title) > LONGEST_NAME):
+        right = f"Write a line of at most {LONGEST_NAME} characters"
+        findings.add(("info", "title"), quote(title), right, fatal=True)
+
+
+def _check_servers(document: Mapping[str, Any], findings: Findings) -> None:
+    """Those that stand before a path must be addresses."""
+    holders: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    for path, item in get_mapping(document, "paths").items():
+        holders.append((("paths", path), item))
+        if isinstance(item, Mapping):
+            holders += [(("paths", path, name), value) for name, value in item.items() if isinstance(value, Mapping)]
+    for pointer, holder in holders:
+        for number, server in enumerate(get_list(holder, "servers")):
+            try:
+                urlsplit(address_of(server)).path  # noqa: B018
+            except ValueError as problem:
+                where = (*pointer, "servers", str(number), "url")
+                right = f"Write an address ({problem})"
+                findings.add(where, quote(address_of(server)), right, fatal=True)
+
+
+def _check_tags(document: Mapping[str, Any], findings: Findings) -> None:
+    seen: set[str] = set()
+    for number, tag in enumerate(get_list(document, "tags")):
+        name = tag.get("name") if isinstance(tag, Mapping) else None
+        if isinstance(name, str):
+            if name in seen:
+                findings.add(("tags", str(number), "name"), f"{quote(name)} for the second time", "Write it once")
+            seen.add(name)
+
+
+def _check_operations(document: Mapping[str, Any], found: list[Operation], findings: Findings) -> None:
+    if len(found) > MOST_OPERATIONS:
+        right = f"At most {MOST_OPERATIONS:,} are taken: split it"
+        findings.add(("paths",), f"{len(found):,} operations", right, fatal=True)
+        return
+    first: dict[tuple[str, str], Operation] = {}
+    ids: dict[str, Operation] = {}
+    schemes = get_mapping(get_mapping(document, "components"), "securitySchemes")
+    for operation in found:
+        place = ("paths", operation.place)
+        if problem := _problem(operation):
+            findings.add(place, *problem, fatal=True)
+        earlier = first.setdefault((operation.method, operation.path), operation)
+        if earlier is not operation:
+            right = f"Its calls are decided as those of {quote(earlier.place)}: what follows # is never sent"
+            findings.add((*place, operation.method.lower()), "A variant by its fragment", right)
+        name = operation.content.get("operationId")
+        if isinstance(name, str) and ids.setdefault(name, operation) is not operation:
+            other = f"{ids[name].method} {cut(ids[name].place)}"
+            where = (*place, operation.method.lower(), "operationId")
+            findings.add(where, quote(name), f"Give it an operationId of its own: {other} has this one")
+        _check_parameters(document, operation, findings)
+        _check_security(operation.content, (*place, operation.method.lower()), schemes, findings)
+    _check_security(document, (), schemes, findings)
+
+
+def _check_parameters(document: Mapping[str, Any], operation: Operation, findings: Findings) -> None:
+    """Every variable of the path is a parameter, every parameter in the path is a variable, none is there twice."""
+    place = ("paths", operation.place, operation.method.lower())
+    in_path = set()
+    own = get_list(operation.content, "parameters")
+    seen: set[tuple[str, str]] = set()
+    for number, parameter in enumerate(operation.parameters, start=len(own) - len(operation.parameters)):
+        described = resolve_mapping(document, parameter)
+        name, where = described.get("name"), described.get("in")
+        if not isinstance(name, str) or not isinstance(where, str):
+            continue
+        if where == "path":
+            in_path.add(name)
+        if number >= 0 and (name, where) in seen:
+            at = (*place, "parameters", str(number))
+            findings.add(at, f"The parameter {quote(name)} for the second time", "Write it once")
+        if number >= 0:
+            seen.add((name, where))
+    variables = set(_VARIABLE.findall(operation.path))
+    for name in sorted(variables - in_path):
+        findings.add(place, f"{{{cut(name)}}} is no parameter", f"Describe {quote(name)} under parameters, in: path")
+    for name in sorted(in_path - variables):
+        right = f"Write {{{cut(name)}}} into the path, or take the parameter out"
+        findings.add(place, f"The parameter {quote(name)} is not in the path", right)
+
+
+def _check_security(
+    holder: Mapping[str, Any], place: tuple[str, ...], schemes: Mapping[str, Any], findings: Findings
+) -> None:
+    for number, requirement in enumerate(get_list(holder, "security")):
+        for name in requirement if isinstance(requirement, Mapping) else ():
+            if name not in schemes:
+                where = (*place, "security", str(number), name)
+                known = ", ".join(cut(scheme) for scheme in list(schemes)[:10]) or "none yet"
+                findings.add(where, f"{quote(name)} is no security scheme", f"Take one of components: {known}")
+
+
+def _problem(operation: Operation) -> tuple[str, str] | None:
+    """What stands in a path that no call could ever take, or that would be dear to match, and what would be right."""
+    template, path = operation.template, operation.path
+    if len(template) > LONGEST_TEMPLATE:
+        return f"{len(template):,} characters", f"A path has at most {LONGEST_TEMPLATE}"
+    _, mark, query = path.partition("?")
+    if mark and (
+        not operation.conditions or len(operation.conditions) < query.count("&") + 1 or "{" in query or "+" in query
+    ):
+        return cut(path), "Write a query as ?name=value&name=value: each name once, no variables, %20 for a space"
+    literal = _VARIABLE.sub("x", template)
+    if "{" in literal or "}" in literal:
+        return cut(template), "A variable is written {name}, without / and other braces"
+    if "%" in literal:
+        return cut(template), "The gateway compares decoded paths: write the characters themselves, not %"
+    try:
+        readable_path(literal.encode().decode("latin-1"))
+    except UnreadablePath:
+        forbidden = "//, . and .., control characters, backslash or semicolon"
+        return cut(template), f"The gateway refuses such paths ({forbidden}): write it without"
+    for segment in template.split("/"):
+        if len(_VARIABLE.findall(segment)) > 2 or "}{" in segment:
+            return cut(segment), "Variables that touch, or more than two, cannot be told apart: write /{name} for each"
+    return None

@@ -1,0 +1,120 @@
+"""Lines and columns of places in a document's text. Looked for only where something is to be said about them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from json import decoder
+from typing import Any
+
+import yaml
+
+Pointer = tuple[str, ...]
+# The places that are looked for: {name: those beneath it}.
+_Wanted = dict[str, Any]
+# json's own scanners, in C: (text, index) to what begins there and where it ends.
+_skip_value: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_read_name: Any = decoder.scanstring  # type: ignore[attr-defined]
+_blank = re.compile(r"[ \t\r\n]*").match
+
+
+def locate(text: str, pointers: Iterable[Pointer]) -> dict[Pointer, tuple[int, int]]:
+    """Return the line and column, from 1, at which each value begins. What is not there, as what an alias or a merge
+    key brings, has the place of the nearest value that holds it. The text has been read without an error."""
+    pointers = list(pointers)
+    wanted: _Wanted = {}
+    for pointer in pointers:
+        level = wanted
+        for name in pointer:
+            level = level.setdefault(name, {})
+    found = _in_json(text, wanted) if text.lstrip()[:1] in ("{", "[") else _in_yaml(text, wanted)
+    return {pointer: _nearest(found, pointer) for pointer in pointers}
+
+
+def _nearest(found: dict[Pointer, tuple[int, int]], pointer: Pointer) -> tuple[int, int]:
+    while pointer and pointer not in found:
+        pointer = pointer[:-1]
+    return found.get(pointer, (1, 1))
+
+
+def _in_json(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
+    found: dict[Pointer, int] = {}
+    _visit(text, _blank_end(text, 0), wanted, (), found)
+    places, line, start, done = {}, 1, 0, 0
+    for pointer, offset in sorted(found.items(), key=lambda item: item[1]):
+        if breaks := text.count("\n", done, offset):
+            line, start = line + breaks, text.rindex("\n", done, offset) + 1
+        done = offset
+        places[pointer] = line, offset - start + 1
+    return places
+
+
+def _visit(text: str, index: int, wanted: _Wanted, pointer: Pointer, found: dict[Pointer, int]) -> int:
+    """Note where the value at `index` and those wanted in it begin; return where it ends. Nothing else is visited:
+    json's own scanner skips it."""
+    found[pointer] = index
+    opening = text[index]
+    if not wanted or opening not in "{[":
+        return int(_skip_value(text, index)[1])
+    index, number = _blank_end(text, index + 1), 0
+    while text[index] not in "}]":
+        name = str(number)
+        if opening == "{":
+            name, index = _read_name(text, index + 1)
+            index = _blank_end(text, _blank_end(text, index) + 1)
+        if name in wanted:
+            index = _visit(text, index, wanted[name], (*pointer, name), found)
+        else:
+            index = int(_skip_value(text, index)[1])
+        index, number = _blank_end(text, index), number + 1
+        if text[index] == ",":
+            index = _blank_end(text, index + 1)
+    return index + 1
+
+
+def _blank_end(text: str, index: int) -> int:
+    match = _blank(text, index)
+    return match.end() if match else index
+
+
+class _Open:
+    """A mapping or list that the events are in. `wanted` is None where nothing in it is looked for."""
+
+    def __init__(self, pointer: Pointer, wanted: _Wanted | None, *, is_list: bool) -> None:
+        self.pointer, self.wanted, self.is_list = pointer, wanted, is_list
+        self.number, self.name = 0, None if not is_list else "0"
+
+    def step(self) -> None:
+        """Go on to the next name or number."""
+        self.number += 1
+        self.name = str(self.number) if self.is_list else None
+
+
+def _in_yaml(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
+    found: dict[Pointer, tuple[int, int]] = {}
+    opened: list[_Open] = []
+    for event in _nodes(text):
+        if isinstance(event, yaml.CollectionEndEvent):
+            opened.pop()
+        elif opened and opened[-1].name is None:
+            opened[-1].name = getattr(event, "value", "")
+            continue
+        else:
+            holder = opened[-1] if opened else None
+            pointer: Pointer = (*holder.pointer, holder.name or "") if holder and holder.wanted is not None else ()
+            inner = wanted if holder is None else (holder.wanted or {}).get(holder.name or "")
+            if inner is not None:
+                found[pointer] = event.start_mark.line + 1, event.start_mark.column + 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                opened.append(_Open(pointer, inner, is_list=isinstance(event, yaml.SequenceStartEvent)))
+                continue
+        if opened:
+            opened[-1].step()
+    return found
+
+
+def _nodes(text: str) -> Iterator[Any]:
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent)):
+            yield event
