@@ -16,8 +16,9 @@ from psycopg.pq.abc import PGresult
 
 from gateway.connection import Connect
 from gateway.deciding import decide
+from gateway.held import HeldRefusals
 from gateway.lastuse import LastUse
-from gateway.limits import BATCH_TIMEOUT_SECONDS, HOLD_SECONDS, MAX_BATCH, MAX_HELD, MAX_QUEUE, MAX_TRIES
+from gateway.limits import BATCH_TIMEOUT_SECONDS, MAX_BATCH, MAX_QUEUE, MAX_TRIES
 from gateway.metrics import Metrics
 from gateway.overlap import Overlaps
 from gateway.pending import Pending, Tell
@@ -51,9 +52,7 @@ class Batch:
     _wire: Wire | None = None
     _last_use: LastUse = field(default_factory=LastUse)
     _refusals: Refusals = field(default_factory=Refusals)
-    # Calls that wait for others like them, and what lets them go on.
-    _held: list[Pending] = field(default_factory=list)
-    _release_timer: asyncio.TimerHandle | None = None
+    _held: HeldRefusals = field(init=False)
     # Whether the last batch was refused because of the database.
     _refusing: bool = False
     _sweeper: Sweeper = field(default_factory=Sweeper)
@@ -62,6 +61,9 @@ class Batch:
     _clock_offset: float = 0.0
     _busy: bool = False
     _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._held = HeldRefusals(self._resume)
 
     def submit(self, api_slug: str, call: Call, refusal: str, tell: Tell) -> None:
         """Take a call; `tell` is told once its row is committed."""
@@ -99,7 +101,7 @@ class Batch:
 
     def stop(self) -> None:
         self._stopping = True
-        self._release()
+        self._held.stop()
 
     async def _serve(self, batch: list[Pending]) -> None:
         try:
@@ -162,7 +164,7 @@ class Batch:
             decisions = decide(batch, self.snapshot, self.peppers, now=now, end_overlap=self._end_overlap)
             decisions, held = self._refusals.split(decisions)
             if held:
-                self._hold(held)
+                self._held.hold(held)
             # The others have been answered, or wait for something else.
             batch[:] = [pending for pending, _ in decisions]
             if not decisions or await self._write(wire, decisions):
@@ -204,20 +206,9 @@ class Batch:
         asked = statement(rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
         return await wire.execute(*asked, then)
 
-    def _hold(self, calls: list[Pending]) -> None:
-        """These calls leave their batch, and come back together."""
-        self._held += calls
-        if len(self._held) >= MAX_HELD or self._stopping:
-            self._release()
-        elif self._release_timer is None:
-            self._release_timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._release)
-
-    def _release(self) -> None:
-        if self._release_timer is not None:
-            self._release_timer.cancel()
-            self._release_timer = None
-        self._queue += self._held
-        self._held = []
+    def _resume(self, calls: Sequence[Pending]) -> None:
+        """Take held calls back, or none, once the last has gone."""
+        self._queue += calls
         self._arrived.set()
 
     def _end_overlap(self, pending: Pending, old: Secret) -> None:

@@ -16,6 +16,9 @@ MAX_FIELDS = 200
 MAX_BODY = 64 * 1024
 # The parser is fed so much at once: a long piece of a stream must not keep the other connections waiting.
 MAX_FEED = 16 * 1024
+# Bytes of unproved connections that wait for their turn to be parsed; above it who sends more than MAX_FEED at once is
+# cut off. Each may have one piece, of 256 KiB at most.
+MAX_UNPARSED = 16 * 1024 * 1024
 # For a request to arrive whole, counted from its first byte, however many follow.
 READ_TIMEOUT_SECONDS = 10.0
 # The longest path and query together that is decided on; nginx and HAProxy take 8 KiB of a request line.
@@ -58,9 +61,11 @@ BATCH_TIMEOUT_SECONDS = 3.0
 # they wait for each other and share rows. A client that has lost its secret makes a few; guessing makes thousands.
 REFUSALS_PER_KEY = 20
 REFUSALS_PER_PROCESS = 100
-# How long they wait, and how many at most: 40 rows a second for each API ID and reason, and an answer in good time.
+# How long they wait, and how many at most: some 40 rows a second for each API ID and reason; answers in good time.
 HOLD_SECONDS = 0.025
-MAX_HELD = 256
+MAX_HELD = 64
+# Of them that are answered in one turn of the event loop, each some 0.1 ms with the question that follows it.
+HELD_ANSWERS_PER_TURN = 2
 # Characters of path and query that are logged of a call without a matching secret: its sender pays nothing for more.
 MAX_REFUSED_TEXT = 1000
 

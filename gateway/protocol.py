@@ -82,7 +82,7 @@ class Connection(Protocol):
     """One connection, from accept to close. `deadline` is the time at which the server gives it up."""
 
     __slots__ = (
-        *("server", "transport", "address", "proved", "doubted", "waiting", "deadline"),
+        *("server", "transport", "address", "proved", "doubted", "waiting", "deadline", "_held"),
         *("_parser", "_local", "_target", "_headers", "_request"),
         *("_begun", "_deaf", "_refused", "_stuck", "_continued", "_piece", "_fed", "_body"),
     )
@@ -95,6 +95,8 @@ class Connection(Protocol):
         # A question on this connection was answered to a proxy; the last one may have been anybody's.
         self.proved = self.doubted = False
         self.waiting: deque[Exchange] = deque()
+        # Something of it waits for its turn (gateway/turns.py).
+        self._held = False
         self.deadline = self._idle_deadline()
         self._parser: Any = HttpRequestParser(self)
         self._local = False
@@ -127,14 +129,34 @@ class Connection(Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
+        if not self.proved:
+            self.server.turns.add(self, data)
+            return
+        for start in range(0, len(data), MAX_FEED):
+            if not self._deaf:
+                self.parse(data[start : start + MAX_FEED] if len(data) > MAX_FEED else data)
+
+    @property
+    def listening(self) -> bool:
+        """Whether what arrives is still parsed."""
+        return self.transport is not None and not self._deaf
+
+    def hold(self) -> None:
+        """Read nothing more until `release`."""
+        self._held = True
+        cast(Transport, self.transport).pause_reading()
+
+    def release(self) -> None:
+        self._held = False
+        if self.transport is not None and not self.transport.is_closing() and not self._is_full():
+            self.transport.resume_reading()
+
+    def parse(self, data: bytes) -> None:
+        """Parse a piece of the stream of MAX_FEED at most, and ask what is asked in it."""
         if self.doubted and not self.waiting:
             self.doubted = False
         try:
-            if len(data) <= MAX_FEED:
-                self._feed(data)
-            else:
-                for start in range(0, len(data), MAX_FEED):
-                    self._feed(data[start : start + MAX_FEED])
+            self._feed(data)
         except HttpParserUpgrade:
             # Answered as if it had not asked; it is the connection's last request.
             pass
@@ -144,12 +166,10 @@ class Connection(Protocol):
             self._refuse(400)
         except Unacceptable as error:
             self._refuse(error.status)
-        if self._stuck or len(self.waiting) > MAX_WAITING:
+        if self._is_full():
             self._throttle()
 
     def _feed(self, data: bytes) -> None:
-        if self._deaf:
-            return
         self._piece = len(data)
         self._fed += self._piece
         self._parser.feed_data(data)
@@ -316,14 +336,18 @@ class Connection(Protocol):
             transport.close()
             self.deadline = self.server.now + WRITE_TIMEOUT_SECONDS
 
+    def _is_full(self) -> bool:
+        """Return whether nothing more may be read until answers are taken off."""
+        return self._stuck or len(self.waiting) > MAX_WAITING
+
     def _throttle(self) -> None:
         """Read on only while answers are taken off."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        if self._stuck or len(self.waiting) > MAX_WAITING:
+        if self._is_full():
             transport.pause_reading()
-        else:
+        elif not self._held:
             transport.resume_reading()
         if self._stuck:
             self.deadline = self.server.now + WRITE_TIMEOUT_SECONDS

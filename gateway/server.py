@@ -13,6 +13,7 @@ from gateway.limits import ACCEPT_PAUSE_SECONDS
 from gateway.messages import Application
 from gateway.protocol import Connection
 from gateway.reporting import ERROR, WARNING, report
+from gateway.turns import Turns
 
 TICK = 1.0
 
@@ -26,6 +27,7 @@ class Server:
         self.idle = idle
         self.all_connections = Connections() if all_connections is None else all_connections
         self.connections: set[Connection] = set()
+        self.turns = Turns()
         self.stopping = False
         self.tick()
 

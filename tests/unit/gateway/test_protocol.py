@@ -99,6 +99,8 @@ class Pipe:
         server.date = b""
         self.connection = server()
         self.connection.connection_made(self)
+        # What is not would wait for its turn of an event loop.
+        self.connection.prove()
 
     def feed(self, piece: bytes) -> None:
         if not self.closed:
