@@ -15,11 +15,11 @@ from typing import Literal, NoReturn
 from django.contrib.auth.hashers import check_password
 from django.db import connection, transaction
 
-from accounts import factors, passkeys
 from accounts.models import User
-from audit.actor import Actor, Confirmation
-from audit.events import Target
-from audit.record import record
+from accounts.signin import passkeys, second_factors
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor, Confirmation
 
 LIMIT = 10
 WINDOW = "10 minutes"
@@ -69,13 +69,13 @@ def confirm(
 ) -> Confirmation:
     """Check what was given and return consent to `action` on `target`, good for one use.
 
-    `given` is the password or a TOTP code; `passkey` a browser's answer to accounts.passkeys.request_options for this
-    very action and target. A refusal is recorded on `about`, the object that the action is on (else the person), with
-    the address of `by`, the request's actor. Must not run inside the caller's transaction: a rollback would forget the
-    try (RuntimeError).
+    `given` is the password or a TOTP code; `passkey` a browser's answer to accounts.signin.passkeys.request_options for
+    this very action and target. A refusal is recorded on `about`, the object that the action is on (else the person),
+    with the address of `by`, the request's actor. Must not run inside the caller's transaction: a rollback would forget
+    the try (RuntimeError).
     """
     user = User.objects.get(pk=user.pk)
-    has = frozenset() if password_only else factors.second_factors(user)
+    has = frozenset() if password_only else second_factors.second_factors(user)
     if not user.is_active or not (user.has_usable_password() or has):
         raise NoFactor
     booked = _book(user)
@@ -85,7 +85,7 @@ def confirm(
         return Confirmation(action=action, target=target, method=method)
     if passkey:
         words = "The passkey did not confirm this. Try it again, or give your password."
-    elif factors.Type.TOTP in has:
+    elif second_factors.Type.TOTP in has:
         words = "That is neither your password nor an unused code of your authenticator app."
     else:
         words = "That is not your password."
@@ -97,7 +97,11 @@ def _method(
 ) -> Literal["password", "totp", "passkey"] | None:
     if passkey:
         return "passkey" if passkeys.accepted(user, passkey, action, target) else None
-    if factors.Type.TOTP in has and factors.looks_like_a_code(given) and factors.totp_accepted(user, given):
+    if (
+        second_factors.Type.TOTP in has
+        and second_factors.looks_like_a_code(given)
+        and second_factors.totp_accepted(user, given)
+    ):
         return "totp"
     # Not user.check_password: that one saves the row when the hasher's parameters have changed.
     return "password" if check_password(given, user.password) else None

@@ -7,13 +7,13 @@ from typing import ClassVar
 from django.db import transaction
 from import_export import fields
 
-from accounts import policy
 from accounts.filters import UserFilter
 from accounts.models import Account, User
-from accounts.permissions import Permission
-from accounts.tables import Table, column, encode
-from audit.actor import Actor
 from audit.exports import ListFile, deliver_list
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
+from core.spreadsheets import Table, column, encode
 
 
 class UserTable(Table):
@@ -49,7 +49,7 @@ def export_users(
 ) -> tuple[str, bytes]:
     """Return the name and content of a file of what the filters let through, in the list's order. Raise Denied. `needs`
     is what the page it is asked from needs: Support has pages of its own."""
-    policy.require(by, needs, account=account)
+    authorization.require(by, needs, account=account)
     table = UserTable().export(users.sorted(), format=format)
     file = ListFile(encode(table, format), format, len(table), table.headers, users.active, dict(users.described))
     return deliver_list("users.exported", file, by=by, account=account, zip=zip)

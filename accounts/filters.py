@@ -8,9 +8,9 @@ import django_filters
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Lower
 
-from accounts.lists import Column, PagedFilter, choice, word
 from accounts.models import User
-from accounts.permissions import ACCOUNT_ROLES
+from core.lists import Column, PagedFilter, choice, word
+from core.permissions import ACCOUNT_ROLES
 
 STATUSES = (("active", "Active"), ("inactive", "Inactive"))
 NO_ROLE = "none"

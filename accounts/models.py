@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 
-from accounts.permissions import ACCOUNT_ROLES, Role
+from core.permissions import ACCOUNT_ROLES, Role
 
 
 class Account(models.Model):
@@ -125,7 +125,8 @@ class Invitation(models.Model):
 
 
 class Limit(models.Model):
-    """Tries of one name by one key (an e-mail, an address) within their window. Written by accounts.limits alone."""
+    """Tries of one name by one key (an e-mail, an address) within their window. Written by accounts.signin.limits
+    alone."""
 
     pk = models.CompositePrimaryKey("name", "key")
     name = models.CharField(max_length=40)
@@ -164,7 +165,7 @@ class KnownAddress(models.Model):
 
 class TotpUse(models.Model):
     """The newest time step whose code a user has given: that code and those before it are worthless, wherever it was
-    given. Written by accounts.factors alone."""
+    given. Written by accounts.signin.second_factors alone."""
 
     user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="+")
     step = models.BigIntegerField(db_comment="seconds since 1970, divided by 30")
@@ -175,7 +176,7 @@ class TotpUse(models.Model):
 
 class PasskeyChallenge(models.Model):
     """What a passkey is asked to sign, for one action of one user on one object; deleted by its first use. Written by
-    accounts.passkeys alone."""
+    accounts.signin.passkeys alone."""
 
     challenge = models.BinaryField(primary_key=True)
     user = models.ForeignKey(User, models.CASCADE, related_name="+")

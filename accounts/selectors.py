@@ -9,7 +9,6 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import Account, User
-from accounts.permissions import Role
 
 SECOND_FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
@@ -28,9 +27,3 @@ def session_count(user: User) -> int:
     """How many sessions of theirs have not run out."""
     live = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=Now())
     return UserSession.objects.filter(Exists(live), user=user).count()
-
-
-def find_responsible(email: str) -> User | None:
-    """Return the active user of this address who is Support or an Administrator, and may answer for a decision."""
-    wanted = Q(roles__contains=[Role.SUPPORT]) | Q(roles__contains=[Role.ADMINISTRATOR])
-    return User.objects.filter(wanted, email=email.strip().lower(), is_active=True).first()

@@ -24,20 +24,23 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.views.decorators.http import require_safe
 
-from accounts.access import SignedIn
-from accounts.admin_base import SupportAdmin
-from accounts.models import Account
-from audit import reasons, selectors, sentences
+from audit import selectors
+from audit.calls import reasons
+from audit.calls.filters import CallPageFilter
+from audit.calls.names import get_log_names
 from audit.exports import find_export, started_number
-from audit.filters import CallPageFilter, EventPageFilter, LogFilter
-from audit.filters.base import LogForm
+from audit.exports.columns import CALLS, EVENTS
+from audit.exports.views import answer_manifest
 from audit.models import Call, Event
-from audit.phones import Mask
-from audit.reading import note_reading
-from audit.request_id import time_of
-from audit.tables import CALLS, EVENTS
-from audit.views.export import answer_manifest
-from keys.policy import names_in_every_log
+from audit.trail import sentences
+from audit.trail.filters import EventPageFilter
+from audit.trail.record_log_read import note_reading
+from core.accounts import Account, find_account, get_account_model
+from core.admin import SupportAdmin
+from core.filters.time_range import LogFilter, LogForm
+from core.page_guard import SignedIn
+from core.phone_masking import Mask
+from core.request_id import time_of
 
 DEFAULT = timedelta(hours=24)
 LONGEST = timedelta(days=31)
@@ -52,7 +55,7 @@ class AccountField(forms.CharField):
         slug = super().clean(value)
         if not slug:
             return None
-        found = Account.objects.filter(slug=slug).first()
+        found = find_account(slug)
         if found is None:
             raise ValidationError(f"There is no account “{slug}”. Give its slug, as in the list of accounts.")
         return found
@@ -200,7 +203,7 @@ class CallAdmin(LogAdmin):
     )
 
     def page(self, data: Any) -> tuple[Bounded, selectors.Page[Call] | None]:
-        names = names_in_every_log()
+        names = get_log_names(None)
         filters = SupportCallFilter(data, selectors.every_call(), apis=names.apis, modules=names.modules)
         if not filters.is_valid():
             return filters, None
@@ -229,7 +232,7 @@ class CallAdmin(LogAdmin):
         yield reasons.heading(row), reasons.why(row)
         yield "Time (UTC)", moment(row.time)
         yield "Calls that this row stands for", row.folded
-        names = names_in_every_log()
+        names = get_log_names(None)
         called = {"api": named(names.apis, row.api), "module": named(names.modules, row.module)}
         for name in COLUMNS:
             label = LABELS.get(name, name.replace("_", " ").capitalize())
@@ -312,7 +315,7 @@ def dash(number: int | None) -> int | str:
 def hide_numbers(calls: Iterable[Call]) -> None:
     """As each row's own account wants it."""
     calls = list(calls)
-    accounts = Account.objects.in_bulk({call.account_id for call in calls if call.account_id is not None})
+    accounts = get_account_model().objects.in_bulk({call.account_id for call in calls if call.account_id is not None})
     for call in calls:
         account = accounts.get(call.account_id)
         if mask := account and Mask.of(account):

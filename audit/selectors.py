@@ -17,10 +17,10 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Wi
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from audit.chain import instant
-from audit.events import SHOWN_TO_ACCOUNTS
 from audit.models import Call, Event
-from audit.snapshot import reading
+from audit.trail.chain import instant
+from audit.trail.events import SHOWN_TO_ACCOUNTS
+from core.replica import reading
 
 Row = TypeVar("Row", Call, Event)
 

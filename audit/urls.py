@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from audit.views import digests, export, log, trail
+from audit.calls import views as calls_views
+from audit.digests import views as digests_views
+from audit.exports import views as exports_views
+from audit.trail import views as trail_views
 
 
 class NumberConverter:
@@ -20,16 +23,16 @@ class NumberConverter:
 register_converter(NumberConverter, "number")
 
 urlpatterns = [
-    path("logs/", log.log_list, name="log-list"),
-    path("logs/chart/", log.log_chart, name="log-chart"),
-    path("logs/tail/", log.log_tail, name="log-tail"),
-    path("logs/export/", export.log_export, name="log-export"),
-    path("logs/<uuid:request_id>/", log.log_detail, name="log-detail"),
-    path("audit/", trail.trail_list, name="trail-list"),
-    path("audit/export/", export.trail_export, name="trail-export"),
-    path("audit/digests/", digests.digest_list, name="digest-list"),
-    path("audit/digests/download/", digests.digest_zip, name="digest-zip"),
-    path("audit/installation/<number:number>/", trail.trail_installation, name="trail-installation"),
-    path("audit/<number:number>/", trail.trail_detail, name="trail-detail"),
-    path("audit/<number:number>/manifest/", export.export_manifest, name="export-manifest"),
+    path("logs/", calls_views.log_list, name="log-list"),
+    path("logs/chart/", calls_views.log_chart, name="log-chart"),
+    path("logs/tail/", calls_views.log_tail, name="log-tail"),
+    path("logs/export/", exports_views.log_export, name="log-export"),
+    path("logs/<uuid:request_id>/", calls_views.log_detail, name="log-detail"),
+    path("audit/", trail_views.trail_list, name="trail-list"),
+    path("audit/export/", exports_views.trail_export, name="trail-export"),
+    path("audit/digests/", digests_views.digest_list, name="digest-list"),
+    path("audit/digests/download/", digests_views.digest_zip, name="digest-zip"),
+    path("audit/installation/<number:number>/", trail_views.trail_installation, name="trail-installation"),
+    path("audit/<number:number>/", trail_views.trail_detail, name="trail-detail"),
+    path("audit/<number:number>/manifest/", exports_views.export_manifest, name="export-manifest"),
 ]

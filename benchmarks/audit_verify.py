@@ -19,7 +19,7 @@ def run(*, quick: bool) -> None:
         from django.conf import settings
         from django.db import connections
 
-        from audit.verification import verify
+        from audit.trail.verification import verify
 
         make_events(1, events)
         with connections["default"].cursor() as cursor:

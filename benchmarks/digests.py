@@ -18,9 +18,9 @@ def run(*, quick: bool) -> None:
     calls, accounts, rounds = (3_000, 3, 2) if quick else (60_000, 3, 3)
     with installation():
         from accounts.models import Account
-        from audit import seals
-        from audit.actor import Actor
-        from audit.digests.making import make_pass
+        from audit.calls import seals
+        from audit.digests.build import make_pass
+        from core.actor import Actor
 
         by = Actor.command("maintain")
         line = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

@@ -69,11 +69,11 @@ def _ours(account: Any, format: str) -> int:
     from django.http import QueryDict
 
     from audit import selectors
-    from audit.actor import Actor
+    from audit.calls.filters import CallFilter
     from audit.exports import export
-    from audit.filters import CallFilter
-    from audit.phones import Mask
-    from audit.tables import CALLS
+    from audit.exports.columns import CALLS
+    from core.actor import Actor
+    from core.phone_masking import Mask
 
     calls = CallFilter(QueryDict(), selectors.calls(account.pk), mask=Mask.of(account))
     assert calls.is_valid()
@@ -87,7 +87,7 @@ def _ours(account: Any, format: str) -> int:
 
 def _fields() -> list[str]:
     """Return the table's names of the file's columns."""
-    from audit.tables import CALLS
+    from audit.exports.columns import CALLS
 
     return ["folded" if name == "count" else name for name in CALLS.columns]
 

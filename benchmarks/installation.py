@@ -36,7 +36,7 @@ def installation() -> Iterator[Path]:
         from django.core.management import call_command
         from django.db import connections
 
-        from config.postgres.base import embedded
+        from config.embedded.backend.base import embedded
 
         call_command("migrate", verbosity=0)
         yield folder
@@ -52,8 +52,8 @@ def make_keys(count: int) -> list[str]:
     from django.db import transaction
 
     from accounts.models import Account, User
+    from keys.crypto.secrets import digest, mint
     from keys.models import Address, Api, Enablement, Key, KeyModule, Secret
-    from keys.secrets import digest, mint
 
     api = Api.objects.get(slug="billing")
     granted = list(api.modules.order_by("position", "id"))[:-1]
@@ -98,8 +98,8 @@ def copy_keys(count: int) -> list[str]:
     from django.conf import settings
 
     from benchmarks.bulk import restoring
+    from keys.crypto.secrets import digest, mint
     from keys.models import Address, Key, KeyListing, KeyModule, Secret
-    from keys.secrets import digest, mint
 
     first = Key.objects.earliest("id")
     pepper = settings.TOKEN_PEPPERS[first.secrets.get().pepper_id]
@@ -138,7 +138,7 @@ def signed_in(user: Any) -> Any:
     from django.http import HttpRequest
     from django.test import Client
 
-    from accounts.session_store import SessionStore
+    from accounts.signin.session_store import SessionStore
 
     request = HttpRequest()
     request.session = SessionStore()

@@ -74,8 +74,8 @@ def _page(account_id: int, filters: dict[str, str], *, hidden: bool) -> None:
     from django.utils.http import urlencode
 
     from audit import selectors
-    from audit.filters import CallPageFilter
-    from audit.phones import Mask
+    from audit.calls.filters import CallPageFilter
+    from core.phone_masking import Mask
 
     given = {
         name: key_id(account_id, int(value[1:-1])) if value.startswith("{") else value

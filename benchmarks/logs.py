@@ -35,7 +35,7 @@ def key_id(account_id: int | None, number: int) -> str:
 
 def make_calls(account_id: int | None, count: int, *, days: float = 30) -> None:
     """`count` calls of the account, or of none, spread evenly over the days that have just been, the oldest first."""
-    from audit.calls import ensure_partitions
+    from audit.calls.insert import ensure_partitions
 
     facts = {"account": account_id, "keys": key_id(account_id, 0)[:8], "step": days * 86_400 / count}
     with restoring("audit_call") as cursor:
@@ -53,7 +53,7 @@ def make_events(account_id: int, count: int) -> None:
     from django.conf import settings
     from psycopg import sql
 
-    from audit import chain
+    from audit.trail import chain
 
     number, secret = next(iter(settings.AUDIT_KEYS.items()))
     with restoring("audit_event") as cursor:

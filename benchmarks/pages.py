@@ -24,9 +24,9 @@ def run(*, quick: bool) -> None:
         from django.http import HttpResponse
         from django.urls import path
 
-        from accounts.access import public
         from config import urls
-        from config.collected import collect_static
+        from config.static_build import collect_static
+        from core.page_guard import public
 
         @public("a page that says nothing")
         def bare(request: Any) -> HttpResponse:

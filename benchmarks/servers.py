@@ -53,7 +53,13 @@ def free_port() -> int:
 def gateway(*, workers: int = 1, database: str = "") -> Iterator[Server]:
     """The gateway as `manage.py serve` starts it; `database` is the URL of another than the embedded one's own."""
     port = free_port()
-    arguments = ["-c", "python:config.gunicorn_gateway", "--workers", str(workers), "config.gateway:application"]
+    arguments = [
+        "-c",
+        "python:config.serve.gunicorn_gateway",
+        "--workers",
+        str(workers),
+        "config.serve.gateway:application",
+    ]
     environment = {"GATEWAY_PORT": str(port)} | ({"DATABASE_URL": database} if database else {})
     with _started(port, gunicorn(sys.executable, *arguments), environment, "/health/ready") as server:
         yield server
@@ -63,7 +69,7 @@ def gateway(*, workers: int = 1, database: str = "") -> Iterator[Server]:
 def portal() -> Iterator[Server]:
     """The portal as `manage.py serve` starts it, with as many workers."""
     port = free_port()
-    command = gunicorn(sys.executable, "-c", "python:config.gunicorn_portal", "config.wsgi:application")
+    command = gunicorn(sys.executable, "-c", "python:config.serve.gunicorn_portal", "config.wsgi:application")
     with _started(port, command, {"PORT": str(port)}, "/health/live") as server:
         yield server
 

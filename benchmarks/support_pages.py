@@ -71,7 +71,7 @@ def _support() -> Any:
 
     from accounts.allauth_internals import TOTP, generate_totp_secret
     from accounts.models import User
-    from config.collected import collect_static
+    from config.static_build import collect_static
 
     settings.ALLOWED_HOSTS = ["testserver"]
     collect_static()

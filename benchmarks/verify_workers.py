@@ -8,7 +8,7 @@ from benchmarks.contenders import CONNECTIONS, HEAD, Contender, as_nginx_asks, c
 from benchmarks.figures import last_line, table
 from benchmarks.installation import installation, make_keys
 from benchmarks.servers import Server, gateway
-from config.cores import bind, usable
+from config.cpu_affinity import bind, usable
 
 
 def run(*, quick: bool) -> None:

@@ -18,16 +18,16 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_http_methods
 
-import accounts.admin
 import audit.admin
-import keys.admin.pages
-from accounts.access import SignedIn, View, needs
-from accounts.limits import take
-from accounts.permissions import Permission
-from accounts.policy import has
-from audit.record import record
+import keys.admin.people
+import keys.admin.registry
+from accounts.signin.limits import take
+from audit.trail.record import record
+from core.authorization import has
+from core.page_guard import SignedIn, View, needs
+from core.permissions import Permission
 from keys.admin.finding import find
-from keys.finding import FindForm
+from keys.selectors.find import FindForm
 
 # Leaving, and one's own password, are the portal's; nothing may be chosen or looked up by a raw id.
 NOT_HERE = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
@@ -99,7 +99,7 @@ def _watched(view: View) -> View:
 
 
 def _note_refusal(request: SignedIn) -> None:
-    """An event, and beyond a number of them in ten minutes one for all the rest (accounts.limits)."""
+    """An event, and beyond a number of them in ten minutes one for all the rest (accounts.signin.limits)."""
     if request.method in ASKING or not request.user.is_authenticated:
         return
     if take("administration", request.user.email, most=30, per=timedelta(minutes=10)):
@@ -109,7 +109,7 @@ def _note_refusal(request: SignedIn) -> None:
 
 
 site = SupportSite(name="admin")
-for model, admin in (accounts.admin.ADMINS | keys.admin.pages.ADMINS | audit.admin.ADMINS).items():
+for model, admin in (keys.admin.people.ADMINS | keys.admin.registry.ADMINS | audit.admin.ADMINS).items():
     site.register(model, admin)
 # Whoever is not signed in is sent to the portal's own sign-in, and from there back.
 site.login = secure_admin_login(site.login)  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from config import preflight
+from config.serve import preflight
 
 
 @register(Tags.security, deploy=True)

@@ -11,8 +11,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from accounts.models import User
-from accounts.policy import AccountNotActive
-from keys.first_steps import first_steps
+from core.authorization import AccountNotActive
+from keys.selectors.first_steps import first_steps
 
 
 def _page(request: HttpRequest, status: int, **context: object) -> HttpResponse:
@@ -27,7 +27,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
-    """accounts.policy's refusals carry a sentence for the reader; Django's own carry none."""
+    """core.authorization's refusals carry a sentence for the reader; Django's own carry none."""
     waiting = isinstance(exception, AccountNotActive)
     steps = first_steps(request.user) if waiting and isinstance(request.user, User) else None
     return _page(request, 403, reason=str(exception), up_to_support=waiting, first_steps=steps)

@@ -16,9 +16,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.access import public
-from audit.snapshot import is_replica_away
-from config.collected import is_collected
+from config.static_build import is_collected
+from core.page_guard import public
+from core.replica import is_replica_away
 from gateway.limits import MAINTAIN_LATE_SECONDS
 
 Handler = Callable[[HttpRequest], HttpResponse]

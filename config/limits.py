@@ -1,6 +1,6 @@
 """What one client of the portal may take of it: bytes, seconds and connections, each with its reason.
 
-The gateway's own are in gateway/limits.py, people's (sign-in, confirmation) in accounts/limits.py.
+The gateway's own are in gateway/limits.py, people's (sign-in, confirmation) in accounts/signin/limits.py.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import re
 
 KIB, MIB = 1024, 1024 * 1024
 
-# A request's line and headers: gunicorn's own limits allow no more that makes sense (config/gunicorn_portal.py).
+# A request's line and headers: gunicorn's own limits allow no more that makes sense (config/serve/gunicorn_portal.py).
 MAX_HEAD_BYTES = 32 * KIB
 # Nobody is signed in yet: an e-mail, a password, a code.
 MAX_ANONYMOUS_BODY_BYTES = 64 * KIB
 # A page's form: the largest is an IP list's text of 1 MB, which percent-encoding makes three times as long.
 MAX_BODY_BYTES = 3 * MIB + 512 * KIB
-# An API's document, as keys/apis/reading.py reads it at most, and a form around it.
+# An API's document, as keys/apis/yaml_loader.py reads it at most, and a form around it.
 MAX_DOCUMENT_BODY_BYTES = 20 * MIB
 # Bodies beyond MAX_ANONYMOUS_BODY_BYTES that one process holds at a time, whoever sends them.
 MAX_LARGE_BODIES_BYTES = 64 * MIB

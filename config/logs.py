@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from keys.secrets import redact
+from core.redaction import redact
 
 
 def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

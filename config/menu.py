@@ -8,9 +8,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from accounts import policy
-from accounts.permissions import Permission
-from audit.snapshot import is_replica_away
+from core import authorization
+from core.permissions import Permission
+from core.replica import is_replica_away
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def entries(request: HttpRequest) -> dict[str, Any]:
             url = reverse(name)
         except NoReverseMatch:
             continue
-        if any(policy.has(user, permission) for permission in permissions):
+        if any(authorization.has(user, permission) for permission in permissions):
             here = request.path == url if url == "/" else request.path.startswith(url)
             shown.append(Entry(label, url, icon, here))
     return {"menu": shown, "replica_away": is_replica_away()}

@@ -12,10 +12,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirectBase
 
-from audit.actor import Actor
-from audit.request_id import new_request_id
 from config.limits import get_max_body_bytes
-from keys.addresses import client_address
+from core.actor import Actor
+from core.request_id import new_request_id
+from keys.decision.addresses import client_address
 
 Handler = Callable[[HttpRequest], HttpResponse]
 

@@ -13,9 +13,9 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts.factors import must_enrol
-from accounts.session_store import SessionStore
-from accounts.sessions import BEGAN, SEEN, begin
+from accounts.signin.current_session import BEGAN, SEEN, begin
+from accounts.signin.second_factors import must_enrol
+from accounts.signin.session_store import SessionStore
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -27,7 +27,7 @@ STEP = 60
 
 
 class DigestedSessions(SessionMiddleware):
-    """Django's middleware with a cookie that is not the session's key (accounts/session_store.py)."""
+    """Django's middleware with a cookie that is not the session's key (accounts/signin/session_store.py)."""
 
     def process_request(self, request: HttpRequest) -> None:
         request.session = SessionStore.from_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))

@@ -31,7 +31,7 @@ if PRODUCTION and DEMO_PASSWORD:
 env.allow("KEYWARD_PASSWORD")
 # Set by `manage.py serve` for the servers it starts: its process number, with which they end.
 SUPERVISOR = env.number("KEYWARD_SUPERVISOR", None, 1, 2**22)
-# Set by the gateway's server (config/gunicorn_gateway.py).
+# Set by the gateway's server (config/serve/gunicorn_gateway.py).
 GATEWAY = env.choice("KEYWARD_PLANE", "portal", ("portal", "gateway")) == "gateway"
 PORT = env.port("PORT", 8000)
 GATEWAY_PORT = env.port("GATEWAY_PORT", 8001)
@@ -91,6 +91,7 @@ SUPPORT_CONTACT = env.matching(
 
 INSTALLED_APPS = [
     "config",
+    "core",
     "accounts",
     "audit",
     "keys",
@@ -178,7 +179,7 @@ def database(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def embedded(user: str, options: dict[str, Any]) -> dict[str, Any]:
-    return {"ENGINE": "config.postgres", "NAME": "keyward", "USER": user, "OPTIONS": options}
+    return {"ENGINE": "config.embedded.backend", "NAME": "keyward", "USER": user, "OPTIONS": options}
 
 
 _options: dict[str, Any] = {"application_name": "keyward-portal", "connect_timeout": 5}
@@ -248,26 +249,26 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "account_login"
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "accounts.signin.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
 ACCOUNT_SESSION_REMEMBER = False
-# Limits are our own (accounts/limits.py): they hold whatever the cache forgets.
+# Limits are our own (accounts/signin/limits.py): they hold whatever the cache forgets.
 ACCOUNT_RATE_LIMITS = False
-MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_ADAPTER = "accounts.signin.sealed_factors.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 # The code before and the one after count too: clocks and people are slow.
 MFA_TOTP_TOLERANCE = 1
 USERSESSIONS_TRACK_ACTIVITY = True
 PASSWORD_RESET_TIMEOUT = 3600
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.reset_tokens.ResetTokens"  # noqa: S105 - a class
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.signin.reset_tokens.ResetTokens"  # noqa: S105 - a class
 
 # Sessions, cookies, headers
 
-SESSION_ENGINE = "accounts.session_store"
+SESSION_ENGINE = "accounts.signin.session_store"
 # However much a session is used, and without being used.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_IDLE_SECONDS = 30 * 60

@@ -13,9 +13,9 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 
-from accounts import policy
-from accounts.permissions import Permission
-from keys.secrets import holds_secret
+from core import authorization
+from core.permissions import Permission
+from core.redaction import holds_secret
 from keys.services.finding import NEEDS
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -33,9 +33,9 @@ def find_url(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return ""
-    if policy.has(user, Permission.ADMINISTRATION):
+    if authorization.has(user, Permission.ADMINISTRATION):
         return reverse("admin:find")
-    return reverse("key-find") if all(policy.has(user, permission) for permission in NEEDS) else ""
+    return reverse("key-find") if all(authorization.has(user, permission) for permission in NEEDS) else ""
 
 
 def offer(request: HttpRequest) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""The portal as a WSGI application, served by `manage.py serve` or any gunicorn with config/gunicorn_portal.py."""
+"""The portal as a WSGI application, served by `manage.py serve` or any gunicorn with
+config/serve/gunicorn_portal.py."""
 
 from __future__ import annotations
 

@@ -10,17 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 
 from gateway import dialects, responses
 from gateway.batch import Batch
-from gateway.connection import connect
-from gateway.deciding import UNKNOWN_API
+from gateway.database import connect
+from gateway.decide import UNKNOWN_API
+from gateway.end_overlap import EndOverlap, Overlaps
 from gateway.health import Readiness
-from gateway.messages import Application, Reply, Request, Response
+from gateway.http.messages import Application, Reply, Request, Response
+from gateway.log_lines import ERROR, report
 from gateway.metrics import Metrics
-from gateway.overlap import EndOverlap, Overlaps
-from gateway.reporting import ERROR, report
 from gateway.scrape import Scrape
 from gateway.snapshot import Snapshot
-from keys.access import Api, Decision
-from keys.addresses import Network
+from keys.decision.access import Api, Decision
+from keys.decision.addresses import Network
 
 VERIFY = b"/v1/verify/"
 ENVOY = b"/v1/envoy/"

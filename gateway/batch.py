@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from gateway.connection import Connect
-from gateway.deciding import decide
+from gateway.database import Connect
+from gateway.decide import decide
+from gateway.end_overlap import Overlaps
 from gateway.held import HeldRefusals
-from gateway.lastuse import LastUse
+from gateway.last_use import LastUse
+from gateway.libpq.connection import Wire
 from gateway.limits import BATCH_TIMEOUT_SECONDS, MAX_BATCH, MAX_QUEUE, MAX_TRIES
+from gateway.log_insert import Sweeper, statement, written
+from gateway.log_lines import ERROR, INFO, WARNING, report
+from gateway.log_rows import Row, values
 from gateway.metrics import Metrics
-from gateway.overlap import Overlaps
-from gateway.pending import Pending, Tell
-from gateway.refusals import Refusals
-from gateway.reporting import ERROR, INFO, WARNING, report
-from gateway.rows import Row, values
 from gateway.snapshot import Snapshot
-from gateway.wire import Wire
-from gateway.writing import Sweeper, statement, written
-from keys.access import REPLAYED, Call, Decision, Proof, Secret
+from gateway.unauthenticated import Refusals
+from gateway.waiting_call import Pending, Tell
+from keys.decision.access import REPLAYED, Call, Decision, Proof, Secret
 
 # Turns of the event loop that a busy process which shares its machine lets pass before it takes a batch: what has just
 # been answered asks again meanwhile, and fuller batches are fewer. Alone it would only let the database wait.

@@ -6,9 +6,9 @@ import base64
 import re
 from collections.abc import Sequence
 
-from keys.access import Presented, Proof
-from keys.secrets import ID_LENGTH, parse
-from keys.signatures import LONGEST_LINK, WINDOW, UnreadableQuery, lead_to_sign, string_to_sign
+from keys.crypto.secrets import ID_LENGTH, parse
+from keys.crypto.signatures import LONGEST_LINK, WINDOW, UnreadableQuery, lead_to_sign, string_to_sign
+from keys.decision.access import Presented, Proof
 
 _SCHEMES = {"bearer": "bearer", "token": "token", "basic": "basic"}
 TOKENS = frozenset({b"authorization", b"x-api-key"})

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from audit.request_id import new_request_id
+from core.redaction import redact
+from core.request_id import new_request_id
 from gateway import credentials
 from gateway.limits import MAX_URI
-from keys.access import Call
-from keys.addresses import Network, client_address
-from keys.routes import UnreadablePath, readable_path
-from keys.secrets import redact
+from keys.decision.access import Call
+from keys.decision.addresses import Network, client_address
+from keys.decision.routes import UnreadablePath, readable_path
 
 Headers = Iterable[tuple[bytes, bytes]]
 

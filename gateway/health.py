@@ -15,12 +15,12 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
-from audit import calls
-from audit.calls import BATCH_COLUMNS
-from audit.request_id import new_request_id
-from gateway.connection import Connect, abandon
+from audit.calls import insert
+from audit.calls.insert import BATCH_COLUMNS
+from core.request_id import new_request_id
+from gateway.database import Connect, abandon
+from gateway.http.messages import Response
 from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
-from gateway.messages import Response
 from gateway.responses import document
 
 # The months that have no partition of their own, of this one and the next, whose rows go to the DEFAULT partition; the
@@ -37,7 +37,7 @@ SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
     extract(epoch FROM clock_timestamp())::float8
 """
 # A row like a call's, which is rolled back: whether there is room for one, and the right to write it.
-WRITE = calls.insert_statement(calls.single("true"))
+WRITE = insert.insert_statement(insert.single("true"))
 _BLANK = dict.fromkeys(BATCH_COLUMNS, "") | {
     "decision": "denied", "reason": "unavailable", "mask": "f", "hlr": "f", "folded": "1",
 }  # fmt: skip

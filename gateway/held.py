@@ -1,5 +1,5 @@
-"""Refusals that wait for each other (gateway/refusals.py): released together, answered a few in each turn of the event
-loop, because who is answered asks again, and a burst of questions would keep the other calls waiting."""
+"""Refusals that wait for each other (gateway/unauthenticated.py): released together, answered a few in each turn of the
+event loop, because who is answered asks again, and a burst of questions would keep the other calls waiting."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.limits import HELD_ANSWERS_PER_TURN, HOLD_SECONDS, MAX_HELD
-from gateway.pending import Pending, Tell
-from gateway.reporting import ERROR, report
-from keys.access import Api, Decision
+from gateway.log_lines import ERROR, report
+from gateway.waiting_call import Pending, Tell
+from keys.decision.access import Api, Decision
 
 
 class HeldRefusals:

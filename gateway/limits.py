@@ -57,8 +57,9 @@ MAX_TRIES = 100
 # For the database to write a batch. Whoever waited longer is refused.
 BATCH_TIMEOUT_SECONDS = 3.0
 
-# Calls without a matching secret (gateway/refusals.py). Above these in one second, of one API ID and of a process,
-# they wait for each other and share rows. A client that has lost its secret makes a few; guessing makes thousands.
+# Calls without a matching secret (gateway/unauthenticated.py). Above these in one second, of one API ID and of a
+# process, they wait for each other and share rows. A client that has lost its secret makes a few; guessing makes
+# thousands.
 REFUSALS_PER_KEY = 20
 REFUSALS_PER_PROCESS = 100
 # How long they wait, and how many at most: some 40 rows a second for each API ID and reason; answers in good time.

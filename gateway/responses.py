@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from gateway.messages import Response, line
-from keys.access import STATUS, Api, Call, Decision, Key
+from gateway.http.messages import Response, line
+from keys.decision.access import STATUS, Api, Call, Decision, Key
 
 _NO_STORE = line(b"cache-control", b"no-store")
 _NO_BODY = line(b"x-body-sha256", b"")

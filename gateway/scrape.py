@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from gateway.health import Readiness, State
-from gateway.messages import Reply, Request, Response, line
+from gateway.http.messages import Reply, Request, Response, line
 from gateway.metrics import Counts
 
 _PLAIN = line(b"content-type", b"text/plain; charset=utf-8")

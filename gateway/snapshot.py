@@ -14,12 +14,12 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from gateway.reporting import WARNING, report
-from keys.access import Api, Key, Secret
-from keys.addresses import rules
-from keys.containment import with_contained
-from keys.routes import Route, RouteTable
-from keys.sealing import SealBroken, open_sealed
+from core.sealing import SealBroken, open_sealed
+from gateway.log_lines import WARNING, report
+from keys.decision.access import Api, Key, Secret
+from keys.decision.addresses import rules
+from keys.decision.containment import with_contained
+from keys.decision.routes import Route, RouteTable
 
 # With more changes than that since its own epoch a process begins anew, as a new one does: reading the list of a large
 # import would take longer than the statement may.

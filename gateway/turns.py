@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.limits import MAX_FEED, MAX_UNPARSED
 
 if TYPE_CHECKING:
-    from gateway.protocol import Connection
+    from gateway.http.protocol import Connection
 
 
 class Turns:

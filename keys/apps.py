@@ -8,4 +8,8 @@ class KeysConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from keys import checks  # noqa: F401
+        from audit.calls.names import register_lookup
+        from keys import checks  # noqa: F401 - registers them
+        from keys.visibility import get_log_names
+
+        register_lookup(get_log_names)

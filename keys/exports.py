@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 from django.db import transaction
 from import_export import fields
 
-from accounts import policy
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.tables import Table, column, encode
-from audit.actor import Actor
 from audit.exports import ListFile, deliver_list
-from keys.addresses import shown
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
+from core.spreadsheets import Table, column, encode
+from keys.decision.addresses import shown
 from keys.filters import KeyFilter
 from keys.models import Key
-from keys.selectors import ApiModules, for_file, modules_by_api
+from keys.selectors.keys import ApiModules, for_file, modules_by_api
 
 # A file is made in memory, within what a person waits for.
 MOST_ROWS = {"csv": 100_000, "xlsx": 50_000}
@@ -118,7 +118,7 @@ def export_keys(
     A large file takes its time, so nothing is locked while it is made; it is recorded before anyone has it.
     """
     with transaction.atomic():
-        policy.require(by, needs, account=account)
+        authorization.require(by, needs, account=account)
     if keys.qs[: MOST_ROWS[format] + 1].count() > MOST_ROWS[format]:
         raise TooManyRows(format)
     rows = table().export(for_file(keys.sorted()), format=format)
@@ -127,5 +127,5 @@ def export_keys(
         encode(rows, format), format, len(rows), rows.headers, keys.active, dict(keys.described), masking=masking
     )
     with transaction.atomic():
-        policy.require(by, needs, account=account)
+        authorization.require(by, needs, account=account)
         return deliver_list("keys.exported", file, by=by, account=account, zip=zip)

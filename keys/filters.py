@@ -15,13 +15,13 @@ from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Lower, Now, Right
 from django.db.models.lookups import Exact, LessThan
 
-from accounts.lists import Column, ListFilter, ListForm, choice, word
 from accounts.models import Account, User
+from core.lists import Column, ListFilter, ListForm, choice, word
+from keys.crypto.secrets import unmask
 from keys.models import NEVER, Api, Key, KeyModule, Module
-from keys.paging import Among, Order, Page, Position, page
-from keys.rows import Row, rows_of
-from keys.secrets import unmask
-from keys.selectors import STATUSES, of_status
+from keys.selectors.keys import STATUSES, of_status
+from keys.selectors.paging import Among, Order, Page, Position, page
+from keys.selectors.rows import Row, rows_of
 
 USED = Coalesce("listing__used_at", Value(NEVER))
 # The indexes over listings begin with the account, which the database does not carry over by itself.

@@ -16,8 +16,8 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Lower, Right, Upper
 
 from accounts.models import Account
-from keys.fields import NetworkField
-from keys.secrets import masked
+from keys.crypto.secrets import masked
+from keys.model_fields import NetworkField
 
 
 class Api(models.Model):
@@ -47,7 +47,7 @@ class Module(models.Model):
     name = models.CharField(max_length=200)
     number = models.PositiveIntegerField(null=True)
     position = models.PositiveSmallIntegerField(default=0)
-    # Slugs of all the modules that it contains, through others too (keys.containment).
+    # Slugs of all the modules that it contains, through others too (keys.decision.containment).
     contained = models.JSONField(default=list, db_default=Value([], models.JSONField()))
 
     class Meta:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Of the threads of a portal process (config/gunicorn_portal.py), which pages need too.
+# Of the threads of a portal process (config/serve/gunicorn_portal.py), which pages need too.
 MAX_READERS = 2
 BUSY = "Another upload is being read. Try again in a moment."
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
+from keys.apis import views as apis_views
+from keys.docs import views as docs_views
+from keys.ip_lists.views import editing as ip_editing
+from keys.ip_lists.views import entries as ip_entries
+from keys.ip_lists.views import importing as ip_importing
+from keys.ip_lists.views import listing as ip_listing
 from keys.views import (
     bulk,
     change,
     columns,
     creation,
     detail,
-    docs,
     editing,
     finding,
     listing,
-    reference,
+    membership,
+    overview,
     secret,
     state,
 )
-from keys.views.ip_lists import editing as ip_editing
-from keys.views.ip_lists import entries as ip_entries
-from keys.views.ip_lists import importing as ip_importing
-from keys.views.ip_lists import listing as ip_listing
 
 
 class ApiId:
@@ -37,6 +39,13 @@ class ApiId:
 register_converter(ApiId, "api_id")
 
 urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("users/<int:pk>/", membership.user_detail, name="user-detail"),
+    path("users/<int:pk>/roles/", membership.user_roles, name="user-roles"),
+    path("users/<int:pk>/deactivate/", membership.user_deactivate, name="user-deactivate"),
+    path("users/<int:pk>/reactivate/", membership.user_reactivate, name="user-reactivate"),
+    path("users/<int:pk>/end-sessions/", membership.user_end_sessions, name="user-end-sessions"),
+    path("users/<int:pk>/hand-over/", membership.user_hand_over, name="user-hand-over"),
     path("find/", finding.find, name="key-find"),
     path("ip-lists/", ip_listing.ip_list_list, name="ip-list-list"),
     path("ip-lists/export/", ip_listing.ip_list_export, name="ip-list-export"),
@@ -67,7 +76,7 @@ urlpatterns = [
     path("keys/<api_id:public_id>/disable/", state.key_disable, name="key-disable"),
     path("keys/<api_id:public_id>/reassign/", state.key_reassign, name="key-reassign"),
     path("keys/<api_id:public_id>/delete/", state.key_delete, name="key-delete"),
-    path("keys/<api_id:public_id>/docs/", docs.key_docs, name="key-docs"),
-    path("keys/<api_id:public_id>/call-download/", docs.key_call_download, name="key-call-download"),
-    path("apis/<slug:slug>/", reference.api_reference, name="api-reference"),
+    path("keys/<api_id:public_id>/docs/", docs_views.key_docs, name="key-docs"),
+    path("keys/<api_id:public_id>/call-download/", docs_views.key_call_download, name="key-call-download"),
+    path("apis/<slug:slug>/", apis_views.api_reference, name="api-reference"),
 ]

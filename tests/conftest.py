@@ -107,7 +107,7 @@ def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
     from django.core.management import call_command
     from django.db import connections
 
-    from config import roles
+    from config import database_roles
     from tests.databases import external_test_database
 
     with django_db_blocker.unblock(), external_test_database(create=not settings.EMBEDDED_DATABASE):
@@ -115,7 +115,7 @@ def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
         owner = connections["maintenance"]
         with owner.cursor() as cursor:
             tables = ", ".join(owner.ops.quote_name(t) for t in owner.introspection.django_table_names(True))
-            cursor.execute(f'GRANT TRUNCATE ON {tables} TO "{roles.application_role()}"')
+            cursor.execute(f'GRANT TRUNCATE ON {tables} TO "{database_roles.application_role()}"')
         # Nothing of the owner's may be open while a transactional test truncates.
         owner.close()
         yield

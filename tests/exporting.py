@@ -10,5 +10,5 @@ from django.core.handlers.wsgi import WSGIHandler
 def portal(longest: int, stalled: int) -> WSGIHandler:
     application = import_module("config.wsgi").application  # sets Django up, so it comes first
     import_module("audit.exports.formats").LONGEST = longest
-    import_module("audit.views.export").STALLED_SECONDS = stalled
+    import_module("audit.exports.views").STALLED_SECONDS = stalled
     return application

@@ -24,7 +24,7 @@ from django.db import connections
 from psycopg.conninfo import make_conninfo
 
 from gateway.batch import Batch
-from keys.access import Call, Decision
+from keys.decision.access import Call, Decision
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "gateway-secret-of-the-tests"
@@ -82,7 +82,7 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "tests.serving:app"),
-                *("--worker-class", "config.gateway_worker.GatewayWorker"),
+                *("--worker-class", "config.serve.gateway_worker.GatewayWorker"),
                 *("--workers", str(workers), "--no-control-socket"),
                 *("--bind", f"127.0.0.1:{port}", "--bind", f"127.0.0.1:{metrics_port}"),
                 *("--graceful-timeout", "5", "--log-level", "warning"),

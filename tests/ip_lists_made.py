@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from accounts.models import User
-from audit.actor import Actor
-from keys.addresses import parse_network
+from core.actor import Actor
+from keys.decision.addresses import parse_network
+from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
 from keys.models import IpList, Key, KeyIpList
-from keys.services import ip_lists
 from tests.keys_made import confirmed
 from tests.people import acting
 
@@ -16,7 +16,7 @@ def an_ip_list(user: User, *networks: str, name: str = "Offices", used_by: Key |
     """A list of the user's account, created by that user; a network with "!" before it is not enabled."""
     assert user.account is not None
     entries = [Entry(parse_network(text.lstrip("!")), enabled=not text.startswith("!")) for text in networks]
-    made = ip_lists.create_list(account=user.account, name=name, entries=entries, by=acting(user))
+    made = ip_lists_services.create_list(account=user.account, name=name, entries=entries, by=acting(user))
     if used_by:
         KeyIpList.objects.create(key=used_by, ip_list=made)
     return made

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from accounts.models import Account, User
+from core.sealing import seal
+from keys.crypto.secrets import digest, mint
 from keys.models import Address, Api, Enablement, Key, KeyModule, Module, Route, Secret
-from keys.sealing import seal
-from keys.secrets import digest, mint
 
 POLICY = {"credentials": ["bearer", "token"], "unlisted_routes": "deny"}
 

@@ -12,11 +12,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Account, User
-from audit.actor import Actor, Confirmation
 from audit.models import Event
+from core.actor import Actor, Confirmation
+from keys.key_settings import Terms
 from keys.models import Api, Enablement
 from keys.services import Created, create
-from keys.terms import Terms
 from tests.people import acting
 
 FIELDS = {"website": "https://shop.example", "platform": "server"}

@@ -12,8 +12,8 @@ from django.db import connection
 from psycopg import ClientCursor
 
 from accounts.models import Account
-from audit.calls import BATCH_COLUMNS
-from audit.request_id import new_request_id
+from audit.calls.insert import BATCH_COLUMNS
+from core.request_id import new_request_id
 from tests.gateways import conninfo
 
 USUAL: dict[str, Any] = {

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from accounts.allauth_internals import TOTP, RecoveryCodes, format_hotp_value, generate_totp_secret, hotp_value
 from accounts.models import Account, Invitation, User
-from accounts.permissions import Role
-from audit.actor import Actor
+from core.actor import Actor
+from core.permissions import Role
 
 PASSWORD = "correct horse battery staple"
 ADDRESS = "203.0.113.8"

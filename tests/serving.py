@@ -20,11 +20,11 @@ def ring(name: str) -> dict[int, bytes]:
 
 
 def end_overlap(old: UUID, address: str, request_id: str) -> None:
-    """As config/gateway.py has it; few tests need the models, and each starts a gateway."""
+    """As config/serve/gateway.py has it; few tests need the models, and each starts a gateway."""
     import django
 
     django.setup()
-    from config.overlap import end_overlap
+    from config.serve.end_overlap import end_overlap
 
     end_overlap(old, address, request_id)
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.test import Client
 
-from accounts.session_store import SessionStore
+from accounts.signin.session_store import SessionStore
 
 
 def patch_client(patched: pytest.MonkeyPatch) -> None:

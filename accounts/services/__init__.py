@@ -8,7 +8,6 @@ other.
 from __future__ import annotations
 
 from accounts.services.accounts import create_account, set_account_status
-from accounts.services.admission import Invalid, LastAdministrator, lines_of, of_account, of_user
 from accounts.services.factors import (
     AlreadyThere,
     NeededFactor,
@@ -25,6 +24,7 @@ from accounts.services.invitations import (
     open_invitation,
     withdraw_invitation,
 )
+from accounts.services.locks import Invalid, LastAdministrator, lines_of, of_account, of_user
 from accounts.services.passwords import LinkUsed, request_reset, reset_password, set_password
 from accounts.services.roles import change_roles
 from accounts.services.sessions import end_other_sessions, end_session, end_sessions

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts import policy
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.services.admission import line, of_account, validate
-from audit.actor import Actor
-from audit.record import record
+from accounts.services.locks import line, of_account, validate
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
 
 
 @transaction.atomic
 def create_account(*, slug: str, name: str, status: str = Account.Status.ACTIVE, by: Actor) -> Account:
-    policy.require(by, Permission.ACCOUNTS_CHANGE, account=None)
+    authorization.require(by, Permission.ACCOUNTS_CHANGE, account=None)
     account = Account(slug=slug, name=line(name, "name"), status=status)
     validate(account)
     account.save()
@@ -25,7 +25,7 @@ def create_account(*, slug: str, name: str, status: str = Account.Status.ACTIVE,
 @transaction.atomic
 def set_account_status(*, account: Account, status: str, by: Actor) -> Account:
     account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-    policy.require(by, Permission.ACCOUNTS_CHANGE, account=account)
+    authorization.require(by, Permission.ACCOUNTS_CHANGE, account=account)
     before, account.status = account.status, status
     validate(account)
     if before == account.status:

@@ -1,6 +1,7 @@
 """What a person signs in with, changed by that person: password, authenticator app, passkeys, recovery codes.
 
-Each change ends every session of theirs; the page that asked for it goes on under a new key (accounts.sessions).
+Each change ends every session of theirs; the page that asked for it goes on under a new key
+(accounts.signin.current_session).
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import mail, policy
 from accounts.allauth_internals import TOTP, RecoveryCodes, WebAuthn
-from accounts.factors import SECOND, Type, must_have_one, spend
 from accounts.models import User
-from accounts.permissions import Permission
-from accounts.policy import Denied
-from accounts.services.admission import Invalid, locked, of_user
-from audit.actor import Actor
-from audit.record import record
+from accounts.notices import notice
+from accounts.services.locks import Invalid, locked, of_user
+from accounts.signin.second_factors import SECOND, Type, must_have_one, spend
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Permission
 
 LONGEST_NAME = 60
 
@@ -46,7 +48,7 @@ def change_password(*, user: User, password: str, by: Actor) -> User:
         raise Invalid({"new_password": error.messages}) from error
     user.set_password(password)
     _end_sessions(user, "password")
-    mail.notice(user, "password_changed", address=by.address or "")
+    notice(user, "password_changed", address=by.address or "")
     record("password.changed", by=by, account_id=user.account_id, target=of_user(user))
     return user
 
@@ -64,7 +66,7 @@ def add_totp(*, user: User, secret: str, step: int, by: Actor) -> tuple[User, li
 
 @transaction.atomic
 def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor) -> tuple[User, list[str]]:
-    """`credential` was checked by accounts.passkeys. Returns recovery codes if there were none."""
+    """`credential` was checked by accounts.signin.passkeys. Returns recovery codes if there were none."""
     user = _own(user, by)
     by.spend_confirmation("factor.add", "passkey")
     WebAuthn.add(user, name[:LONGEST_NAME], credential)
@@ -85,7 +87,7 @@ def remove_factor(*, user: User, factor: int, by: Actor) -> User:
     kind, words = ("totp", "The authenticator app") if row.type == Type.TOTP else ("passkey", f"The passkey “{row}”")
     row.delete()
     _end_sessions(user)
-    mail.notice(user, "factor_removed", factor=words)
+    notice(user, "factor_removed", factor=words)
     record("factor.removed", by=by, account_id=user.account_id, target=of_user(user), factor=kind)
     return user
 
@@ -103,7 +105,7 @@ def replace_recovery_codes(*, user: User, by: Actor) -> tuple[User, list[str]]:
 
 def _own(user: User, by: Actor) -> User:
     """The user, locked, if it is the one who acts."""
-    policy.require(by, Permission.PROFILE, account=user.account)
+    authorization.require(by, Permission.PROFILE, account=user.account)
     if by.id != str(user.pk):
         raise Denied(Permission.PROFILE)
     return locked(user)
@@ -114,7 +116,7 @@ def _added(user: User, kind: str, words: str, by: Actor) -> list[str]:
     if not Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).exists():
         codes = RecoveryCodes.activate(user).generate_codes()
     _end_sessions(user)
-    mail.notice(user, "factor_added", factor=words[0].upper() + words[1:])
+    notice(user, "factor_added", factor=words[0].upper() + words[1:])
     record("factor.added", by=by, account_id=user.account_id, target=of_user(user), factor=kind)
     return codes
 

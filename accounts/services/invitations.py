@@ -13,15 +13,15 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import mail
 from accounts.models import Account, Invitation, User
-from accounts.permissions import Permission
-from accounts.policy import AccountNotActive
-from accounts.services.admission import admitted, of_user, validate
+from accounts.services.locks import admitted, of_user, validate
 from accounts.services.users import known_roles, new_user
-from audit.actor import Actor
-from audit.events import Target
-from audit.record import record
+from audit.trail.events import Target
+from audit.trail.record import record
+from core import mail
+from core.actor import Actor
+from core.authorization import AccountNotActive
+from core.permissions import Permission
 
 LIFE = timedelta(days=7)
 

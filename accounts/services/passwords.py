@@ -8,14 +8,15 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import mail
 from accounts.models import User
-from accounts.permissions import Permission
-from accounts.policy import Denied
-from accounts.services.admission import Invalid, locked, of_user
+from accounts.notices import notice
+from accounts.services.locks import Invalid, locked, of_user
 from accounts.services.sessions import drop_sessions
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core import mail
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Permission
 
 
 class LinkUsed(Exception):
@@ -54,7 +55,7 @@ def reset_password(*, user: User, password: str, by: Actor) -> User:
     now.set_password(password)
     drop_sessions(now)
     now.save(update_fields=["password", "sessions_ended"])
-    mail.notice(now, "password_changed", address=by.address or "")
+    notice(now, "password_changed", address=by.address or "")
     record("password.reset", by=by, account_id=now.account_id, target=of_user(now))
     return now
 
@@ -75,6 +76,6 @@ def set_password(*, user: User, password: str, by: Actor) -> User:
     user.set_password(password)
     drop_sessions(user)
     user.save(update_fields=["password", "sessions_ended"])
-    mail.notice(user, "password_changed", address="")
+    notice(user, "password_changed", address="")
     record("password.set", by=by, account_id=user.account_id, target=of_user(user))
     return user

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from accounts.mail import notice
 from accounts.models import User
-from accounts.permissions import Permission, Role, in_words
-from accounts.services.admission import Invalid, admitted, keep_an_administrator, locked, of_user
+from accounts.notices import notice
+from accounts.services.locks import Invalid, admitted, keep_an_administrator, locked, of_user
 from accounts.services.sessions import drop_sessions
 from accounts.services.users import known_roles
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Permission, Role, in_words
 
 
 @transaction.atomic

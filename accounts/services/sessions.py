@@ -6,15 +6,16 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
-from accounts import mail, policy
-from accounts.agents import named
-from accounts.limits import address_key
 from accounts.models import KnownAddress, User
-from accounts.permissions import Permission
-from accounts.policy import Denied
-from accounts.services.admission import admitted, locked, of_user
-from audit.actor import Actor
-from audit.record import record
+from accounts.notices import notice
+from accounts.services.locks import admitted, locked, of_user
+from accounts.signin.limits import address_key
+from accounts.signin.user_agent import named
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Permission
 
 
 @transaction.atomic
@@ -57,7 +58,7 @@ def end_other_sessions(*, user: User, keep: str, by: Actor) -> int:
 
 
 def _only_own(user: User, by: Actor) -> None:
-    policy.require(by, Permission.PROFILE, account=user.account)
+    authorization.require(by, Permission.PROFILE, account=user.account)
     if by.id != str(user.pk):
         raise Denied(Permission.PROFILE)
 
@@ -70,4 +71,4 @@ def note_address(user: User, *, address: str, agent: str) -> None:
         return
     KnownAddress.objects.bulk_create([KnownAddress(user=user, key=here)], ignore_conflicts=True)
     if elsewhere:
-        mail.notice(user, "new_address", address=address, agent=named(agent))
+        notice(user, "new_address", address=address, agent=named(agent))

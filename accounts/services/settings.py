@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from django.db import transaction
 
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.services.admission import Invalid, admitted, line, of_account, validate
-from audit.actor import Actor
-from audit.phones import LONGEST, SHORTEST
-from audit.record import record
+from accounts.services.locks import Invalid, admitted, line, of_account, validate
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Permission
+from core.phone_masking import LONGEST, SHORTEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import User
-from accounts.permissions import Permission, Role
-from accounts.policy import Denied
-from accounts.services.admission import Invalid, locked, of_user
+from accounts.services.locks import Invalid, locked, of_user
 from accounts.services.sessions import drop_sessions
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Permission, Role
 
 
 @transaction.atomic

@@ -11,12 +11,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.models import Account, User
-from accounts.permissions import ACCOUNT_ROLES, Permission, Role
-from accounts.services.admission import Invalid, admitted, keep_an_administrator, line, locked, of_user, validate
+from accounts.services.locks import Invalid, admitted, keep_an_administrator, line, locked, of_user, validate
 from accounts.services.sessions import drop_sessions
-from audit.actor import Actor
-from audit.events import Target
-from audit.record import record
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import ACCOUNT_ROLES, Permission, Role
 
 MAX_NAMED = 100
 

@@ -10,14 +10,16 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts import limits, services
-from accounts.access import SignedIn, needs, public
+from accounts import services
+from accounts.forms.users import AcceptForm, InviteForm
 from accounts.models import Invitation
-from accounts.permissions import Permission
-from accounts.returning import return_url
 from accounts.services import Invalid, InvitationOver
-from accounts.user_forms import AcceptForm, InviteForm
-from accounts.views.pages import account_to_change, dialog, posted, status_of
+from accounts.signin import limits
+from accounts.views.common import account_to_change
+from core.back_links import return_url
+from core.page_guard import SignedIn, needs, public
+from core.pages import get_form_data, get_form_status, render_dialog
+from core.permissions import Permission
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 HOUR = timedelta(hours=1)
@@ -29,7 +31,7 @@ TOO_MANY = "Too many invitations to this e-mail or from your address. Try again 
 def user_invite(request: SignedIn) -> HttpResponse:
     """The answer is the same whoever the e-mail belongs to: nobody, someone here, or someone elsewhere."""
     account = account_to_change(request)
-    form = InviteForm(posted(request))
+    form = InviteForm(get_form_data(request))
     token = str(form["form_token"].value())
     form.ask(request.user, "user.invite", token, services.of_account(account))
     by = form.confirmed(request.user, request.actor) if form.is_valid() else None
@@ -44,7 +46,7 @@ def user_invite(request: SignedIn) -> HttpResponse:
         else:
             messages.success(request, f"An invitation is on its way to {email}. It is good for 7 days.")
             return redirect("user-list")
-    return dialog(request, "invite", "Invite user", {"form": form}, status_of(request))
+    return render_dialog(request, "accounts/invite", "Invite user", {"form": form}, get_form_status(request))
 
 
 @needs(Permission.USERS_CHANGE)
@@ -55,8 +57,11 @@ def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
     if invitation is None:
         raise Http404("There is no such invitation.")
     if request.method != "POST":
-        return dialog(
-            request, "invitation_withdraw", f"Withdraw the invitation of {invitation.email}", {"invitation": invitation}
+        return render_dialog(
+            request,
+            "accounts/invitation_withdraw",
+            f"Withdraw the invitation of {invitation.email}",
+            {"invitation": invitation},
         )
     try:
         services.withdraw_invitation(invitation=invitation, by=request.actor)
@@ -73,7 +78,7 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
     invitation = services.open_invitation(token)
     if invitation is None:
         return _over(request)
-    form = AcceptForm(posted(request))
+    form = AcceptForm(get_form_data(request))
     if form.is_valid() and not request.user.is_authenticated:
         try:
             services.accept_invitation(token=token, **form.cleaned_data, by=request.actor)  # type: ignore[attr-defined]
@@ -85,7 +90,7 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
             messages.success(request, f"Welcome to {invitation.account}. Sign in with your e-mail and your password.")
             return redirect("account_login")
     context = {"invitation": invitation, "form": form}
-    return _private(render(request, "accounts/accept.html", context, status=status_of(request)))
+    return _private(render(request, "accounts/accept.html", context, status=get_form_status(request)))
 
 
 def _over(request: HttpRequest) -> HttpResponse:

@@ -16,13 +16,15 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import factors, passkeys, services, sessions
-from accounts.access import SignedIn, needs
-from accounts.agents import named
+from accounts import services
 from accounts.allauth_internals import generate_totp_secret
-from accounts.forms import ConfirmForm, NewPasswordForm, PasskeyForm, TotpForm
+from accounts.forms.confirm import ConfirmForm
+from accounts.forms.profile import NewPasswordForm, PasskeyForm, TotpForm
 from accounts.models import User
-from accounts.permissions import Permission, Role
+from accounts.signin import current_session, passkeys, second_factors
+from accounts.signin.user_agent import named
+from core.page_guard import SignedIn, needs
+from core.permissions import Permission, Role
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 SEED = "accounts.profile.seed"
@@ -34,13 +36,13 @@ SEED_SECONDS = 3600
 def profile(request: SignedIn) -> HttpResponse:
     user = request.user
     rows = list(Authenticator.objects.filter(user=user).order_by("type", "pk"))
-    codes = next((row for row in rows if row.type == factors.Type.RECOVERY_CODES), None)
+    codes = next((row for row in rows if row.type == second_factors.Type.RECOVERY_CODES), None)
     context = {
         "roles": [Role(role).label for role in user.roles],
-        "factors": [row for row in rows if row.type in factors.SECOND],
-        "has_totp": any(row.type == factors.Type.TOTP for row in rows),
+        "factors": [row for row in rows if row.type in second_factors.SECOND],
+        "has_totp": any(row.type == second_factors.Type.TOTP for row in rows),
         "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
-        "required": factors.must_have_one(user),
+        "required": second_factors.must_have_one(user),
         "sessions": _sessions(request),
     }
     return _answer(request, "profile", context)
@@ -57,7 +59,7 @@ def password(request: SignedIn) -> HttpResponse:
         except services.Invalid as problem:
             form.add_error(None, problem)
         else:
-            sessions.renew(request, user)
+            current_session.renew(request, user)
             messages.success(request, "Your password is changed, and your other sessions have ended.")
             return redirect("profile")
     return _asked(request, "password", {"form": form})
@@ -67,14 +69,14 @@ def password(request: SignedIn) -> HttpResponse:
 @require_safe
 def enrol(request: SignedIn) -> HttpResponse:
     """Where those are led who must have a second factor and have none."""
-    return _answer(request, "enrol") if factors.must_enrol(request.user) else redirect("profile")
+    return _answer(request, "enrol") if second_factors.must_enrol(request.user) else redirect("profile")
 
 
 @needs(Permission.PROFILE)
 @_methods
 def totp(request: SignedIn) -> HttpResponse:
     user = request.user
-    if factors.Type.TOTP in factors.second_factors(user):
+    if second_factors.Type.TOTP in second_factors.second_factors(user):
         messages.info(request, "You have an authenticator app already. Remove it before you add another one.")
         return redirect("profile")
     form = TotpForm(_posted(request))
@@ -85,7 +87,7 @@ def totp(request: SignedIn) -> HttpResponse:
         form = TotpForm(initial={"seed": signing.dumps([user.pk, secret], salt=SEED)})
     form.ask(user, "factor.add", "totp", services.of_user(user))
     if form.is_valid():
-        step = factors.matching_step(secret, form.cleaned_data["code"])
+        step = second_factors.matching_step(secret, form.cleaned_data["code"])
         if step is None:
             form.add_error("code", "That is not the app's code of now. Compare the clocks, or scan the picture again.")
         elif by := form.confirmed(user, request.actor):
@@ -119,14 +121,14 @@ def new_passkey(request: SignedIn) -> HttpResponse:
 @needs(Permission.PROFILE)
 @_methods
 def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
-    row = Authenticator.objects.filter(pk=factor, user=request.user, type__in=factors.SECOND).first()
+    row = Authenticator.objects.filter(pk=factor, user=request.user, type__in=second_factors.SECOND).first()
     if row is None:
         raise Http404("There is no such second factor.")
     form = ConfirmForm(_posted(request))
     form.ask(request.user, "factor.remove", str(row.pk), services.of_user(request.user))
     if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
         try:
-            sessions.renew(request, services.remove_factor(user=request.user, factor=row.pk, by=by))
+            current_session.renew(request, services.remove_factor(user=request.user, factor=row.pk, by=by))
         except services.NeededFactor as needed:
             form.add_error(None, str(needed))
         except Authenticator.DoesNotExist as gone:
@@ -141,7 +143,7 @@ def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
 @_methods
 def recovery_codes(request: SignedIn) -> HttpResponse:
     """New ones; the old ones are worthless from then on. They are shown in this one answer."""
-    if not factors.second_factors(request.user):
+    if not second_factors.second_factors(request.user):
         messages.info(request, "Recovery codes are for those who have a second factor. Add one first.")
         return redirect("profile")
     form = ConfirmForm(_posted(request))
@@ -158,7 +160,7 @@ def challenge(request: SignedIn) -> HttpResponse:
     action, target = request.POST.get("action", ""), request.POST.get("target", "")
     if not (0 < len(action) <= 40 and len(target) <= 200 and (action + target).isprintable()):
         return JsonResponse({"error": "action and target say what is confirmed"}, status=400)
-    if factors.Type.WEBAUTHN not in factors.second_factors(request.user):
+    if second_factors.Type.WEBAUTHN not in second_factors.second_factors(request.user):
         return JsonResponse({"error": "you have no passkey"}, status=409)
     return JsonResponse(passkeys.request_options(request.user, action, target))
 
@@ -202,7 +204,7 @@ def _seed(user: User, signed: str) -> str | None:
 
 def _with_codes(request: SignedIn, user: User, codes: list[str]) -> HttpResponse:
     """After a factor: on to the profile, or first the recovery codes, in this answer alone."""
-    sessions.renew(request, user)
+    current_session.renew(request, user)
     if not codes:
         messages.success(request, "It is added, and your other sessions have ended.")
         return redirect("profile")
@@ -219,8 +221,8 @@ def _asked(request: SignedIn, name: str, context: dict[str, Any]) -> HttpRespons
 
 
 def _answer(request: SignedIn, name: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
-    """The page `profile/<name>.html`; never stored."""
-    response = render(request, f"profile/{name}.html", context or {}, status=status)
+    """The page `accounts/profile/<name>.html`; never stored."""
+    response = render(request, f"accounts/profile/{name}.html", context or {}, status=status)
     response.headers["Cache-Control"] = "no-store"
     patch_vary_headers(response, ["HX-Request"])
     return response

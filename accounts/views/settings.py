@@ -7,14 +7,15 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.access import SignedIn, needs
+from accounts.forms.settings import SettingsForm, preview
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.policy import Denied, has
 from accounts.services import Invalid, change_settings, of_account
-from accounts.settings_form import SettingsForm, preview
-from accounts.views.pages import account_to_change, answer, may_change, own_account, posted, status_of
-from audit.actor import NotConfirmed
+from accounts.views.common import account_to_change, may_change
+from core.actor import NotConfirmed
+from core.authorization import Denied, has
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, own_account, render_page
+from core.permissions import Permission
 
 ASK = "This shows phone numbers that were masked, to API calls too, so it needs your confirmation."
 
@@ -39,7 +40,7 @@ def settings(request: SignedIn) -> HttpResponse:
             form.add_error("password", ASK)
         except Invalid as problem:
             form.refuse(problem)
-    return _page(request, account, form, status_of(request))
+    return _page(request, account, form, get_form_status(request))
 
 
 @needs(Permission.USERS_CHANGE)
@@ -50,7 +51,7 @@ def settings_preview(request: SignedIn) -> HttpResponse:
 
 
 def _form(request: SignedIn, account: Account) -> SettingsForm:
-    form = SettingsForm(posted(request), account=account)
+    form = SettingsForm(get_form_data(request), account=account)
     form.ask(request.user, "settings.unmask", account.slug, of_account(account))
     return form
 
@@ -67,6 +68,6 @@ def _page(
         "may_change": may_change(request),
     }
     if preview_only and request.htmx:
-        return answer(request, "mask_preview", context)
+        return render_page(request, "accounts/mask_preview", context)
     # The password is never sent back, so a page without a script that asks for it shows it empty.
-    return answer(request, "settings", context, status)
+    return render_page(request, "accounts/settings", context, status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from audit.digests.build import make
 from audit.digests.files import NoDigests, build_files, digest_name, in_range, list_digests
-from audit.digests.making import make
 
 __all__ = ["NoDigests", "build_files", "digest_name", "in_range", "list_digests", "make"]

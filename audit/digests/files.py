@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from accounts.models import Account
-from audit import signing
-from audit.digests.making import sha256
+from audit.digests.build import sha256
 from audit.models import Digest
-from audit.snapshot import reading
+from core import signed_json
+from core.accounts import Account
+from core.replica import reading
 
 KIND = "keyward-digests-1"
 
@@ -58,5 +58,5 @@ def _index(first: Digest, last: Digest) -> bytes:
         "last": last.number,
         "sha256": sha256(last.document),
     }
-    signed = signing.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
+    signed = signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
     return json.dumps(signed, sort_keys=True, indent=2).encode() + b"\n"

@@ -18,10 +18,10 @@ from django.db.models import QuerySet
 from psycopg import ClientCursor, Cursor
 
 from audit import selectors
+from audit.exports.columns import CALLS, EVENTS, NOT_XML, REPLACEMENT
 from audit.models import Call, Event
-from audit.neutral import neutral
-from audit.phones import END, MARKED, START
-from audit.tables import CALLS, EVENTS, NOT_XML, REPLACEMENT
+from core.csv_escaping import neutral
+from core.phone_masking import END, MARKED, START
 
 # Columns of a call that arrive from the proxy's access log, later than the row.
 LATE = ("status", "duration_ms", "bytes")

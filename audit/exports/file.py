@@ -13,14 +13,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import policy
-from accounts.models import Account
-from accounts.permissions import Permission
 from audit import selectors
-from audit.actor import Actor
+from audit.exports.columns import Table
 from audit.exports.formats import FORMATS
 from audit.exports.manifest import Finished, manifest_json
-from audit.exports.sheet import LONGEST_CELL, MOST_ROWS
 from audit.exports.statement import (
     STARTED,
     TICK,
@@ -30,13 +26,17 @@ from audit.exports.statement import (
     manifest_name,
     masking_in_words,
 )
-from audit.exports.zipped import zipped
-from audit.filters import LogFilter
+from audit.exports.xlsx import LONGEST_CELL, MOST_ROWS
+from audit.exports.zip import zipped
 from audit.models import Event
-from audit.phones import Mask
-from audit.record import record
-from audit.snapshot import get_replayed_until
-from audit.tables import Table
+from audit.trail.record import record
+from core import authorization
+from core.accounts import Account
+from core.actor import Actor
+from core.filters.time_range import LogFilter
+from core.permissions import Permission
+from core.phone_masking import Mask
+from core.replica import get_replayed_until
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def export(
     """Return the name and content of a file of what the filters let through, or of a ZIP of it and its manifest.
     `export.started` is committed, and no row is newer than it. Raise Denied, Busy, TooManyRows, CellTooLong.
     """
-    policy.require(by, Permission.LOG_EXPORT, account=account)
+    authorization.require(by, Permission.LOG_EXPORT, account=account)
     if format == "xlsx":
         if filters.found[MOST_ROWS : MOST_ROWS + 1].exists():
             raise TooManyRows
@@ -159,7 +159,7 @@ def export(
         raise Busy
     try:
         with transaction.atomic():
-            policy.require(by, Permission.LOG_EXPORT, account=account)
+            authorization.require(by, Permission.LOG_EXPORT, account=account)
             account.refresh_from_db(fields=["mask_phone", "mask_digits", "mask_side"])
             mask = Mask.of(account) if table.masks else None
             # What lies ahead, or was committed after the replica's last, is not promised.

@@ -11,10 +11,10 @@ from typing import Protocol
 from django.db.models import QuerySet
 from psycopg import Cursor
 
-from audit.exports import sheet
-from audit.phones import Mask
-from audit.snapshot import reading, snapshot
-from audit.tables import Table
+from audit.exports import xlsx as sheet
+from audit.exports.columns import Table
+from core.phone_masking import Mask
+from core.replica import reading, snapshot
 
 BLOCK = 64 * 1024  # bytes; a block for each row would cost more than making the row
 LONGEST = 15 * 60  # seconds

@@ -7,14 +7,14 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from accounts.models import Account
 from audit import selectors
-from audit.actor import Actor
-from audit.events import Target
 from audit.exports.manifest import Finished, manifest_json
 from audit.exports.statement import build_statement, file_name, manifest_name
-from audit.exports.zipped import zipped
-from audit.record import record
+from audit.exports.zip import zipped
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.accounts import Account
+from core.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)

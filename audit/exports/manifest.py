@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from audit import selectors, signing
-from audit.chain import instant
+from audit import selectors
 from audit.exports.statement import LISTS, content_of, end_of, export_number, file_name, statement_of
 from audit.models import Event
+from audit.trail.chain import instant
+from core import signed_json
 
 KIND = "keyward-export-2"
 Manifest = dict[str, Any]
@@ -41,7 +42,7 @@ def build_manifest(export: Finished) -> Manifest:
     """Return the signed statement of what the file is. It depends on nothing but the export, so that the manifest in a
     ZIP and the one that is downloaded later are the same."""
     started, told = export.started, statement_of(export.started)
-    return signing.signed(
+    return signed_json.signed(
         {
             "version": told["version"],
             "number": export_number(started),

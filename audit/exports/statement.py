@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from accounts.models import Account
-from audit.chain import instant
+from audit.exports.columns import CALLS, EVENTS
 from audit.models import Event
-from audit.phones import Mask
-from audit.tables import CALLS, EVENTS
+from audit.trail.chain import instant
+from core.accounts import Account
+from core.phone_masking import Mask
 
 STARTED = "export.started"
 # The log's own event is the last that its export may hold.

@@ -12,8 +12,8 @@ BEGIN
 END $$;
 """
 
-# body is jsonb-safe text (audit.record sees to it); the MAC covers its bytes, and the columns that pages filter by are
-# generated from it, so that they cannot say anything else.
+# body is jsonb-safe text (audit.trail.record sees to it); the MAC covers its bytes, and the columns that pages filter
+# by are generated from it, so that they cannot say anything else.
 EVENTS = """
 CREATE TABLE audit_event (
     seq bigint PRIMARY KEY,
@@ -90,7 +90,7 @@ CREATE INDEX audit_call_account ON audit_call (account_id, time DESC, request_id
 CREATE INDEX audit_call_key ON audit_call (key_id, time DESC, request_id DESC);
 CREATE INDEX audit_call_request ON audit_call (request_id);
 CREATE TABLE audit_call_default PARTITION OF audit_call DEFAULT;
--- Statement triggers are not inherited: audit.calls gives every further partition its own.
+-- Statement triggers are not inherited: audit.calls.insert gives every further partition its own.
 CREATE TRIGGER audit_call_default_refuse_truncate BEFORE TRUNCATE ON audit_call_default
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 ALTER TABLE audit_call_default ENABLE ALWAYS TRIGGER audit_call_default_refuse_truncate;

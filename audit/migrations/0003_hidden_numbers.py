@@ -1,7 +1,7 @@
 """Phone numbers hidden in SQL, for filters alone: who may not see a number may not find out by looking for it.
 
-The same rule as audit.phones.Mask.hide; a test holds the two against each other. Pages and exports use that one, which
-is several times as fast; here it is asked only of rows that pass a cheaper test first, hence the cost.
+The same rule as core.phone_masking.Mask.hide; a test holds the two against each other. Pages and exports use that one,
+which is several times as fast; here it is asked only of rows that pass a cheaper test first, hence the cost.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.db import migrations
 
-# One row. `body` is JSON, `mac` its HMAC under the audit key `key_id`; audit.verification_state writes it as the owner.
+# One row. `body` is JSON, `mac` its HMAC under the audit key `key_id`; audit.trail.verification_state writes it as the
+# owner.
 STATE = """
 CREATE TABLE audit_verification (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -38,8 +39,8 @@ BEGIN
     RETURN NEW;
 END $$;
 """
-# From then on audit.seals seals them. Not the statement's or the transaction's time: the sealer waits for those under
-# way, and what begins later must find the later time.
+# From then on audit.calls.seals seals them. Not the statement's or the transaction's time: the sealer waits for those
+# under way, and what begins later must find the later time.
 IN_TIME = "\n        AND OLD.time > clock_timestamp() - interval '48 hours'"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django import template
 
-from audit import reasons, selectors, sentences
+from audit import selectors
+from audit.calls import reasons
 from audit.exports import manifest_number
+from audit.trail import sentences
 
 register = template.Library()
 

@@ -53,13 +53,13 @@ async def send_large_heads(target: Target, attempts: Attempts) -> None:
 
 async def guess_a_secret(target: Target, attempts: Attempts) -> None:
     """Of a key whose API ID is known, with a query as long as may be."""
-    from keys.secrets import mint
+    from keys.crypto.secrets import mint
 
     await _ask(target, attempts, lambda: mint("kw", target.api_id).token)
 
 
 async def guess_a_key(target: Target, attempts: Attempts) -> None:
-    from keys.secrets import mint
+    from keys.crypto.secrets import mint
 
     await _ask(target, attempts, lambda: mint("kw").token)
 

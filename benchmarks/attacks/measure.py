@@ -31,7 +31,7 @@ class Installation:
         with ExitStack() as stack:
             stack.enter_context(installation())
             self.tokens = make_keys(50)
-            from config.collected import collect_static
+            from config.static_build import collect_static
 
             collect_static()
             self.gateway = stack.enter_context(gateway())

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts import policy
-from accounts.permissions import Permission
 from audit import selectors
-from audit.actor import Actor
-from audit.events import Target
-from audit.record import record
-from keys.finding import Found, Scope, find_in
+from audit.trail.events import Target
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
 from keys.models import Key
+from keys.selectors.find import Found, Scope, find_in
 
 
 @transaction.atomic
 def find(*, text: str, by: Actor) -> Found:
     """Look for keys of all accounts by what was pasted or typed. Raises Denied."""
-    policy.require(by, Permission.ADMINISTRATION, account=None)
+    authorization.require(by, Permission.ADMINISTRATION, account=None)
     found = find_in(Scope(Key.objects.all(), selectors.every_call()), text)
     keys = [match.key for match in found.matches]
     accounts = {key.account_id for key in keys}

@@ -13,21 +13,21 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.admin_base import Button
-from accounts.admin_exports import Exported
+from accounts.admin.exports import Exported
 from accounts.models import Account
-from accounts.permissions import Permission
-from audit.actor import Actor
+from core.actor import Actor
+from core.admin import Button
+from core.permissions import Permission
 from keys import exports, services
-from keys.about import MOST_COUNTED, calls_lately, modules_of
-from keys.addresses import shown
 from keys.apis.policy import Policy
-from keys.apis.words import FLAGS
+from keys.apis.policy_parsing import FLAGS
+from keys.decision.addresses import shown
 from keys.filters import KeyFilter
-from keys.flags import NOT_IN_FORCE, format_flag
 from keys.models import Key
-from keys.search import MOST_FOUND, found
-from keys.selectors import STATUSES, for_page
+from keys.selectors.detail import MOST_COUNTED, calls_lately, modules_of
+from keys.selectors.flags import NOT_IN_FORCE, format_flag
+from keys.selectors.keys import STATUSES, for_page
+from keys.selectors.search import MOST_FOUND, found
 
 
 class Disable(Button):

@@ -8,15 +8,15 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.policy import require
-from audit.actor import Actor
-from audit.events import Target
-from audit.record import record
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor
+from core.authorization import require
+from core.permissions import Permission
 from keys.apis.description import Description, preset, preset_slugs
 from keys.apis.difference import Difference, difference
 from keys.apis.request_link import request_link_problem
-from keys.apis.storing import store
+from keys.apis.stored_modules import store
 from keys.models import Api, Enablement, Key
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import NamedTuple
 
-from keys.routes import specificity
+from keys.decision.routes import specificity
 
 _VARIABLE = re.compile(r"\{[^{}/]+\}")
 

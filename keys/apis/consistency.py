@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from keys.apis.policy_parsing import FLAGS, BadPolicy
 from keys.apis.request_link import request_link_problem
-from keys.apis.words import FLAGS, BadPolicy
-from keys.containment import BadContainment, resolve
+from keys.decision.containment import BadContainment, resolve
 
 if TYPE_CHECKING:
     from keys.apis.policy import Policy

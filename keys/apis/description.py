@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from keys.apis import document_check, reading
+from keys.apis import document_check, yaml_loader
 from keys.apis.document import get_mapping
 from keys.apis.findings import Finding
 from keys.apis.modules import ModuleOf, modules_of
 from keys.apis.policy import Policy
 
-PRESETS = Path(__file__).resolve().parent.parent / "presets"
+PRESETS = Path(__file__).with_name("presets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,13 @@ class Description:
         cls, document: Path, policy: Path, *, strict: bool = False, progress: Callable[[str], None] = lambda stage: None
     ) -> Self:
         """Return the description by two files, YAML or JSON. Raise Unreadable, BadDocument or BadPolicy."""
-        rules = reading.read(policy)
-        text = reading.read_text(document)
+        rules = yaml_loader.read(policy)
+        text = yaml_loader.read_text(document)
         progress(f"Reading {document.name}, {len(text) / 1_000_000:,.1f} MB")
         try:
-            value = reading.parse(text, progress)
-        except reading.Unreadable as error:
-            raise reading.Unreadable(f"{document}: {error}") from error
+            value = yaml_loader.parse(text, progress)
+        except yaml_loader.Unreadable as error:
+            raise yaml_loader.Unreadable(f"{document}: {error}") from error
         paths = get_mapping(value, "paths")
         progress(f"Checking {len(paths):,} path{'' if len(paths) == 1 else 's'}")
         return cls.of(value, rules, text=text, strict=strict)
@@ -66,6 +66,6 @@ def preset_slugs() -> list[str]:
 def preset(slug: str) -> Description:
     """`<slug>.openapi.yaml` with the `<slug>.policy.yaml` beside it. That they are valid OpenAPI is for the tests to
     show: it takes seconds, and every first start would pay for it."""
-    document, rules = (reading.read(PRESETS / f"{slug}.{kind}.yaml") for kind in ("openapi", "policy"))
+    document, rules = (yaml_loader.read(PRESETS / f"{slug}.{kind}.yaml") for kind in ("openapi", "policy"))
     policy = Policy.read(rules)
     return Description(document, rules, policy, modules_of(document, policy))

@@ -10,7 +10,7 @@ from typing import Any
 
 from keys.apis.description import Description
 from keys.apis.modules import text_of
-from keys.containment import with_contained
+from keys.decision.containment import with_contained
 from keys.models import Api, Key, Module
 
 MOST_NAMES = 20

@@ -19,11 +19,11 @@ from keys.apis.document import (
     variants,
 )
 from keys.apis.findings import Finding, Findings, cut, quote
+from keys.apis.policy_parsing import shown
 from keys.apis.positions import locate
 from keys.apis.references import resolve_mapping
 from keys.apis.validation import Validator
-from keys.apis.words import shown
-from keys.routes import UnreadablePath, readable_path
+from keys.decision.routes import UnreadablePath, readable_path
 
 _VARIABLE = re.compile(r"\{([^{}/]+)\}")
 SWAGGER = (

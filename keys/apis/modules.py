@@ -12,8 +12,8 @@ from keys.apis.ambiguity import Claim, ambiguous
 from keys.apis.document import LONGEST_NAME, BadDocument, Operation, get_list, operations
 from keys.apis.parameters import parameters_of
 from keys.apis.policy import ModuleRule, Policy
-from keys.apis.words import BadPolicy, shown
-from keys.containment import resolve
+from keys.apis.policy_parsing import BadPolicy, shown
+from keys.decision.containment import resolve
 
 # The module of operations that have no tag.
 UNTAGGED = "Other"

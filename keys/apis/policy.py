@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from keys.apis import consistency, words
-from keys.apis.words import FLAGS, SETTINGS, BadPolicy, shown
+from keys.apis import consistency, policy_parsing
+from keys.apis.policy_parsing import FLAGS, SETTINGS, BadPolicy, shown
 
 CREDENTIALS = ("bearer", "token", "raw", "api_key", "basic", "signature", "recording")
 
@@ -135,31 +135,31 @@ class Policy:
     def read(cls, data: Mapping[str, Any]) -> Policy:
         if not isinstance(data, Mapping):
             raise BadPolicy(f"A policy is a mapping of names to values, not {shown(data)}.")
-        words.only(data, cls.__dataclass_fields__, "policy")
+        policy_parsing.only(data, cls.__dataclass_fields__, "policy")
         policy = cls(
-            noun=words.line(data, "noun"),
-            plural=words.line(data, "plural"),
-            name_label=words.line(data, "name_label"),
-            modules_called=words.line(data, "modules_called"),
-            credentials=words.some_of(data, "credentials", CREDENTIALS, at_least=1),
-            secret=words.one_of(data, "secret", ("revealable", "shown_once")),
-            unlisted_routes=words.one_of(data, "unlisted_routes", ("deny", "allow")),
-            addresses=words.one_of(data, "addresses", ("optional", "required")),
-            expiry=words.one_of(data, "expiry", ("optional", "none", "required")),
-            name_kind=words.one_of({"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")),
+            noun=policy_parsing.line(data, "noun"),
+            plural=policy_parsing.line(data, "plural"),
+            name_label=policy_parsing.line(data, "name_label"),
+            modules_called=policy_parsing.line(data, "modules_called"),
+            credentials=policy_parsing.some_of(data, "credentials", CREDENTIALS, at_least=1),
+            secret=policy_parsing.one_of(data, "secret", ("revealable", "shown_once")),
+            unlisted_routes=policy_parsing.one_of(data, "unlisted_routes", ("deny", "allow")),
+            addresses=policy_parsing.one_of(data, "addresses", ("optional", "required")),
+            expiry=policy_parsing.one_of(data, "expiry", ("optional", "none", "required")),
+            name_kind=policy_parsing.one_of({"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")),
             fields=_fields(data.get("fields", [])),
-            asks=words.some_of({"asks": [], **data}, "asks", SETTINGS),
-            labels=words.lines_by_name(data, "labels", ("name", *SETTINGS)),
-            notes=words.lines_by_name(data, "notes", ("name", *SETTINGS)),
-            fixed=words.some_of({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
-            flags=words.some_of({"flags": [], **data}, "flags", FLAGS),
+            asks=policy_parsing.some_of({"asks": [], **data}, "asks", SETTINGS),
+            labels=policy_parsing.lines_by_name(data, "labels", ("name", *SETTINGS)),
+            notes=policy_parsing.lines_by_name(data, "notes", ("name", *SETTINGS)),
+            fixed=policy_parsing.some_of({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
+            flags=policy_parsing.some_of({"flags": [], **data}, "flags", FLAGS),
             modules=_modules(data.get("modules", [])),
-            adds_leads=words.lines(data, "adds_leads"),
-            recordings=words.lines(data, "recordings"),
-            components=words.lines(data, "components"),
-            documentation=words.line({"documentation": "", **data}, "documentation", empty=True),
-            request_link=words.line({"request_link": "", **data}, "request_link", empty=True).rstrip("/"),
-            longest_days=words.days(data, "longest_days"),
+            adds_leads=policy_parsing.lines(data, "adds_leads"),
+            recordings=policy_parsing.lines(data, "recordings"),
+            components=policy_parsing.lines(data, "components"),
+            documentation=policy_parsing.line({"documentation": "", **data}, "documentation", empty=True),
+            request_link=policy_parsing.line({"request_link": "", **data}, "request_link", empty=True).rstrip("/"),
+            longest_days=policy_parsing.days(data, "longest_days"),
         )
         consistency.check(policy)
         return policy
@@ -178,21 +178,23 @@ def _fields(data: Any) -> tuple[Field, ...]:
 def _field(data: Any) -> Field:
     if not isinstance(data, Mapping):
         raise BadPolicy(f"fields: {shown(data)} is not a mapping with slug, label, kind, required.")
-    words.only(data, Field.__dataclass_fields__, "fields")
-    slug = words.slug(data, "fields")
+    policy_parsing.only(data, Field.__dataclass_fields__, "fields")
+    slug = policy_parsing.slug(data, "fields")
     if slug in RESERVED:
         raise BadPolicy(f"fields: the slug {slug!r} belongs to every key's form. Choose another.")
-    kind = words.one_of(data, "kind", ("text", "url", "choice", "fixed"))
+    kind = policy_parsing.one_of(data, "kind", ("text", "url", "choice", "fixed"))
     required = data.get("required", False)
     if not isinstance(required, bool):
         raise BadPolicy(f"fields: {slug}: required is {shown(required)}; write true or false.")
     choices = data.get("choices", [])
     if not isinstance(choices, list) or bool(choices) != (kind == "choice"):
         raise BadPolicy(f"fields: {slug}: a field of kind choice, and no other, has a list of choices.")
-    value = words.line(data, "value") if kind == "fixed" else ""
+    value = policy_parsing.line(data, "value") if kind == "fixed" else ""
     if "value" in data and kind != "fixed":
         raise BadPolicy(f"fields: {slug}: only a field of kind fixed has a value.")
-    return Field(slug, words.line(data, "label"), kind, required, tuple(_choice(item, slug) for item in choices), value)
+    return Field(
+        slug, policy_parsing.line(data, "label"), kind, required, tuple(_choice(item, slug) for item in choices), value
+    )
 
 
 def _modules(data: Any) -> tuple[ModuleRule, ...]:
@@ -204,18 +206,24 @@ def _modules(data: Any) -> tuple[ModuleRule, ...]:
 def _module(data: Any) -> ModuleRule:
     if not isinstance(data, Mapping):
         raise BadPolicy(f"modules: {shown(data)} is not a mapping with tag, number, slug, routes, contains.")
-    words.only(data, ModuleRule.__dataclass_fields__, "modules")
+    policy_parsing.only(data, ModuleRule.__dataclass_fields__, "modules")
     number = data.get("number")
     if number is not None and (type(number) is not int or not 1 <= number < 2**31):
         raise BadPolicy(f"modules: number: {shown(number)} is not a whole number from 1.")
     slug = data.get("slug", "")
     if not isinstance(slug, str) or (slug and not _MODULE_SLUG.fullmatch(slug)):
         raise BadPolicy(f"modules: the slug {shown(slug)} is not up to 64 small letters, digits and hyphens.")
-    return ModuleRule(words.line(data, "tag"), number, slug, words.lines(data, "routes"), words.lines(data, "contains"))
+    return ModuleRule(
+        policy_parsing.line(data, "tag"),
+        number,
+        slug,
+        policy_parsing.lines(data, "routes"),
+        policy_parsing.lines(data, "contains"),
+    )
 
 
 def _choice(data: Any, field: str) -> Choice:
     if not isinstance(data, Mapping):
         raise BadPolicy(f"fields: {field}: the choice {shown(data)} is not a mapping with slug and label.")
-    words.only(data, Choice.__dataclass_fields__, f"fields: {field}: choices")
-    return Choice(words.slug(data, f"fields: {field}: choices"), words.line(data, "label"))
+    policy_parsing.only(data, Choice.__dataclass_fields__, f"fields: {field}: choices")
+    return Choice(policy_parsing.slug(data, f"fields: {field}: choices"), policy_parsing.line(data, "label"))

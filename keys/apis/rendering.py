@@ -1,7 +1,7 @@
 """The document and the policy in use, as files to read, edit and import again.
 
 The database keeps neither their order nor their comments, so names come in the order in which people write them, the
-rest by name. What is written here is read by keys.apis.reading as exactly what it was.
+rest by name. What is written here is read by keys.apis.yaml_loader as exactly what it was.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from keys.apis.policy import Policy
-from keys.apis.reading import is_text
+from keys.apis.yaml_loader import is_text
 
 # Above it a file is JSON: YAML would take seconds to write.
 MAX_YAML_CHARACTERS = 500_000

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from keys import signatures
+from keys.crypto import signatures
 from keys.docs.page import FirstCall
 
 # As in the programs of the documentation.

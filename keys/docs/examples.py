@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from keys import signatures
+from keys.crypto import signatures
 from keys.docs.page import FirstCall
 
 # The one of docs/signature-vectors.json: no key has it.

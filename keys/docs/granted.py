@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from keys.about import modules_of
 from keys.apis.modules import ModuleOf, RouteOf
 from keys.models import Api, Key, Module
+from keys.selectors.detail import modules_of
 
 
 def of_key(key: Key) -> tuple[ModuleOf, ...]:

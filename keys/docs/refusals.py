@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from keys.access import REPLAYED, STALE, STATUS
 from keys.apis.policy import Policy
+from keys.decision.access import REPLAYED, STALE, STATUS
 
 
 class Refusal(NamedTuple):

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from keys.addresses import Network, shown
+from keys.decision.addresses import Network, shown
+from keys.key_settings import Invalid
 from keys.models import IpListEntry
-from keys.terms import Invalid
 
 LONGEST_NAME = 200
 LONGEST_ABOUT = 500  # a list's description

@@ -6,17 +6,17 @@ from typing import ClassVar
 
 from django.db import transaction
 
-from accounts import policy
-from accounts.lists import PagedFilter
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.tables import Table, column, encode
-from audit.actor import Actor
 from audit.exports import ListFile, deliver_list
-from keys.addresses import shown
+from core import authorization
+from core.actor import Actor
+from core.lists import PagedFilter
+from core.permissions import Permission
+from core.spreadsheets import Table, column, encode
+from keys.decision.addresses import shown
 from keys.ip_lists.filters import EntryFilter, IpListFilter
+from keys.ip_lists.services import target_of
 from keys.models import IpList, IpListEntry
-from keys.services.ip_lists import target_of
 
 
 class ListResource(Table):
@@ -49,7 +49,7 @@ def export_lists(
     *, by: Actor, account: Account, lists: IpListFilter, format: str, zip: bool = False
 ) -> tuple[str, bytes]:
     """Return the name and content of a file of what the filters let through, in the page's order. Raise Denied."""
-    policy.require(by, Permission.LISTS_EXPORT, account=account)
+    authorization.require(by, Permission.LISTS_EXPORT, account=account)
     file = _file(ListResource(), lists, format)
     return deliver_list("ip_lists.exported", file, by=by, account=account, zip=zip)
 
@@ -65,7 +65,7 @@ def export_entries(
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
     """As `export_lists`, of one list's entries. `needs` is what the page needs: Support has pages of its own."""
-    policy.require(by, needs, account=ip_list.account)
+    authorization.require(by, needs, account=ip_list.account)
     file = _file(EntryResource(), entries, format)
     return deliver_list("ip_list.exported", file, by=by, account=ip_list.account, target=target_of(ip_list), zip=zip)
 

@@ -8,8 +8,8 @@ import django_filters
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Lower
 
-from accounts.lists import Column, PagedFilter, choice, word
-from keys.addresses import parse_address
+from core.lists import Column, PagedFilter, choice, word
+from keys.decision.addresses import parse_address
 from keys.models import IpList, IpListEntry
 
 STATES = (("enabled", "Enabled"), ("disabled", "Disabled"))

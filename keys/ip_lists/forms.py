@@ -9,13 +9,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 
-from accounts.forms import ConfirmForm, PasswordField
-from keys.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, width_warning
+from accounts.forms.confirm import ConfirmForm, PasswordField
+from keys.decision.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, width_warning
 from keys.ip_lists.entries import LONGEST_ABOUT, LONGEST_DESCRIPTION, LONGEST_NAME, Entry
+from keys.ip_lists.entry_parser import MOST_BYTES, MOST_ROWS, Table, Unreadable, read_file, read_text
 from keys.ip_lists.importing import Preview
-from keys.ip_lists.reading import MOST_BYTES, MOST_ROWS, Table, Unreadable, read_file, read_text
+from keys.key_settings import Invalid
 from keys.models import IpListEntry
-from keys.terms import Invalid
 from keys.uploads import Busy, reading
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}

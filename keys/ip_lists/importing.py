@@ -11,9 +11,9 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from import_export import fields, resources, widgets
 
-from keys.addresses import Network, parse_address, parse_network, shown, width_warning
+from keys.decision.addresses import Network, parse_address, parse_network, shown, width_warning
 from keys.ip_lists.entries import LONGEST_DESCRIPTION, Entry, already, problem_of
-from keys.ip_lists.reading import COLUMNS, FORMULA, Row
+from keys.ip_lists.entry_parser import COLUMNS, FORMULA, Row
 from keys.models import IpList, IpListEntry
 
 ON = ("", "true", "yes", "1", "on", "enabled")

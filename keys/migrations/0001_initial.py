@@ -9,7 +9,7 @@ import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
 
-import keys.fields
+import keys.model_fields
 
 
 class Migration(migrations.Migration):
@@ -286,7 +286,7 @@ class Migration(migrations.Migration):
                         verbose_name="ID",
                     ),
                 ),
-                ("network", keys.fields.NetworkField()),
+                ("network", keys.model_fields.NetworkField()),
                 (
                     "key",
                     models.ForeignKey(

@@ -6,11 +6,12 @@ event, last.
 
 from __future__ import annotations
 
-from keys.services.admission import target_of
+from keys.key_settings import Invalid
 from keys.services.bulk import TooMany, disable_many
 from keys.services.creation import AlreadyCreated, Created, create
 from keys.services.editing import Stale, edit
 from keys.services.finding import find
+from keys.services.locks import target_of
 from keys.services.ownership import (
     deactivate_owner,
     hand_over,
@@ -21,7 +22,6 @@ from keys.services.ownership import (
 from keys.services.revealing import NotRevealable, Unreadable, reveal
 from keys.services.rotation import AlreadyChanged, Changed, NoOverlap, Overlap, change, end_overlap, extend_overlap
 from keys.services.state import delete, disable, enable
-from keys.terms import Invalid
 
 __all__ = [
     "AlreadyChanged",

@@ -6,13 +6,13 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from accounts import policy
 from accounts.models import Account
-from accounts.permissions import Permission
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
 from keys.models import Key
-from keys.services.admission import target_of
+from keys.services.locks import target_of
 
 # Each has an event of its own, and the trail waits for all of them.
 MOST_AT_ONCE = 1_000
@@ -27,8 +27,8 @@ def disable_many(*, account: Account, keys: Collection[int], by: Actor) -> int:
     """Refuse calls with these keys of the account from the commit on; returns how many were enabled until then. All or
     none; one event for each. Raises Denied, AccountNotActive, TooMany.
     """
-    policy.require(by, Permission.KEYS_DISABLE, account=account)
-    policy.require_active(account)
+    authorization.require(by, Permission.KEYS_DISABLE, account=account)
+    authorization.require_active(account)
     if len(keys) > MOST_AT_ONCE:
         raise TooMany
     live = Key.objects.select_for_update(of=("self",), no_key=True).filter(account=account, deleted_at=None)

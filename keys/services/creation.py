@@ -10,20 +10,20 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from accounts import policy
 from accounts.models import Account, User
-from accounts.permissions import Permission
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
 from keys.apis.policy import Policy
+from keys.crypto.secrets import Minted, mint
 from keys.ip_lists.entries import NewList
+from keys.ip_lists.services import record_creation
+from keys.key_settings import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
 from keys.models import Api, Creation, Enablement, Key
-from keys.secrets import Minted, mint
-from keys.services.admission import held, target_of
-from keys.services.granting import grant, insert_new_list, lists_of, modules_of, put
-from keys.services.ip_lists import record_creation
+from keys.services.grants import grant, insert_new_list, lists_of, modules_of, put
+from keys.services.locks import held, target_of
 from keys.services.secret import insert_secret
-from keys.terms import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
 
 MOST_TRIES = 5
 
@@ -66,8 +66,8 @@ def create(
     A form token makes one key, however often and however parallel it is sent. Raises Denied, AccountNotActive,
     NotConfirmed, AlreadyCreated, Invalid.
     """
-    policy.require(by, Permission.KEYS_CHANGE, account=account)
-    account = policy.require_active(account)
+    authorization.require(by, Permission.KEYS_CHANGE, account=account)
+    account = authorization.require_active(account)
     form_token = form_token or uuid.uuid4()
     _refuse_second_use(form_token, account)
     by.spend_confirmation("key.create", str(form_token))

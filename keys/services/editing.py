@@ -7,17 +7,17 @@ from dataclasses import replace
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.permissions import Permission
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.ip_lists.entries import NewList
+from keys.ip_lists.services import record_creation
+from keys.key_settings import Terms, changes, check_expiry, check_settled, checked, latest_expiry, longest_days, widened
 from keys.models import Key
-from keys.services.admission import admitted, target_of
-from keys.services.granting import COLUMNS, grant, insert_new_list, lists_of, modules_of, put
-from keys.services.ip_lists import record_creation
+from keys.services.grants import COLUMNS, grant, insert_new_list, lists_of, modules_of, put
+from keys.services.locks import admitted, target_of
 from keys.services.state import record_switch
-from keys.terms import Terms, changes, check_expiry, check_settled, checked, latest_expiry, longest_days, widened
 
 
 class Stale(Exception):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts import policy
 from accounts.models import Account
-from accounts.permissions import Permission
 from audit import selectors
-from audit.actor import Actor
-from audit.record import record
-from keys.finding import Found, Scope, find_in
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
 from keys.models import Key
-from keys.selectors import with_status
-from keys.services.admission import target_of
+from keys.selectors.find import Found, Scope, find_in
+from keys.selectors.keys import with_status
+from keys.services.locks import target_of
 
 # What is found comes from the keys, the log and the trail.
 NEEDS = (Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
@@ -23,7 +23,7 @@ NEEDS = (Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
 def find(*, account: Account, text: str, by: Actor) -> Found:
     """Return the keys, deleted ones too, calls and events of the account that the text names. Raises Denied."""
     for permission in NEEDS:
-        policy.require(by, permission, account=account)
+        authorization.require(by, permission, account=account)
     keys = with_status(Key.objects.filter(account=account))
     found = find_in(Scope(keys, selectors.calls(account.pk), account.pk), text)
     matched = [match.key for match in found.matches]

@@ -7,12 +7,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import DateTimeField, Func
 
-from accounts import policy
-from accounts.permissions import Permission
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
 from keys.models import Key, Secret
-from keys.services.admission import target_of
+from keys.services.locks import target_of
 
 
 class ClockTimestamp(Func):
@@ -31,7 +31,7 @@ def end_early(*, secret_id: UUID, by: Actor) -> bool:
         return False
     keys = Key.objects.select_for_update(of=("self",), no_key=True).select_related("account", "api")
     key = keys.defer("api__document").get(pk=found)
-    policy.require(by, Permission.KEYS_CHANGE, account=key.account)
+    authorization.require(by, Permission.KEYS_CHANGE, account=key.account)
     ended = Secret.objects.filter(pk=secret_id, ends_on_use=True, retires_at__gt=ClockTimestamp()).update(
         retires_at=ClockTimestamp(), sealed=None
     )

@@ -8,16 +8,16 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from accounts import policy
 from accounts.models import Account, User
-from accounts.permissions import Permission
 from accounts.services import deactivate_user, reactivate_user
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
 from keys.apis.policy import Policy
+from keys.key_settings import Invalid
 from keys.models import Key
-from keys.services.admission import admitted, target_of
-from keys.terms import Invalid
+from keys.services.locks import admitted, target_of
 
 
 @transaction.atomic
@@ -39,8 +39,8 @@ def hand_over(*, user: User, heir: User, by: Actor) -> int:
     Needs the confirmation "keys.hand_over" of the user's primary key. Raises as `reassign`.
     """
     account = _account_of(user)
-    policy.require(by, Permission.KEYS_CHANGE, account=account)
-    policy.require_active(account)
+    authorization.require(by, Permission.KEYS_CHANGE, account=account)
+    authorization.require_active(account)
     by.spend_confirmation("keys.hand_over", str(user.pk))
     heir = _active(heir, account)
     if heir.pk == user.pk:

@@ -14,15 +14,15 @@ from django.db import transaction
 from django.db.models import BinaryField, Count, Q, QuerySet
 from django.db.models.functions import Now, Substr
 
-from accounts.mfa import factors_by_number
-from accounts.permissions import Permission
-from accounts.policy import Denied
-from audit.actor import Actor
-from audit.record import record
+from accounts.signin.sealed_factors import factors_by_number
+from audit.trail.record import record
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Permission
+from core.sealing import HEADER_LENGTH, SealBroken, header, sealed_under
 from keys.apis.policy import Policy
+from keys.crypto.secrets import digest
 from keys.models import Api, Secret
-from keys.sealing import HEADER_LENGTH, SealBroken, header, sealed_under
-from keys.secrets import digest
 from keys.services.secret import Ring, opened, ring_of, sealed_in
 
 BATCH = 500

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts.permissions import Permission
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Permission
+from core.sealing import SealBroken
 from keys.apis.policy import Policy
 from keys.models import Key
-from keys.sealing import SealBroken
-from keys.services.admission import admitted, target_of
+from keys.services.locks import admitted, target_of
 from keys.services.secret import opened, ring_of
 
 

@@ -15,15 +15,15 @@ from django.db import models, transaction
 from django.db.models import Value
 from django.db.models.functions import Now
 
-from accounts.permissions import Permission
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Permission
 from keys.apis.policy import Policy
+from keys.crypto.secrets import mint
+from keys.key_settings import Invalid
 from keys.models import Key, Secret
-from keys.secrets import mint
-from keys.services.admission import admitted, target_of
+from keys.services.locks import admitted, target_of
 from keys.services.secret import insert_secret, locked_secrets
-from keys.terms import Invalid
 
 
 class Overlap(models.TextChoices):

@@ -7,10 +7,10 @@ from typing import NamedTuple, TypedDict
 
 from django.conf import settings
 
+from core.sealing import open_sealed, seal
 from keys.apis.policy import Policy
+from keys.crypto.secrets import digest
 from keys.models import Key, Secret
-from keys.sealing import open_sealed, seal
-from keys.secrets import digest
 
 
 class Ring(NamedTuple):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.permissions import Permission
-from audit.actor import Actor
-from audit.record import record
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Permission
 from keys.models import Key
-from keys.services.admission import admitted, target_of
+from keys.services.locks import admitted, target_of
 from keys.services.secret import locked_secrets
 
 

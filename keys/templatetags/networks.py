@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from keys.addresses import shown
+from keys.decision.addresses import shown
 
 register = template.Library()
 

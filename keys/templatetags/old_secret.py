@@ -5,8 +5,8 @@ from __future__ import annotations
 from django import template
 
 from keys.models import Key
-from keys.overlap import OldSecret
-from keys.overlap import old_secret as old_secret_of
+from keys.selectors.old_secret import OldSecret
+from keys.selectors.old_secret import old_secret as old_secret_of
 
 register = template.Library()
 

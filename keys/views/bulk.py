@@ -13,19 +13,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
-from accounts.list_export import NOT_FILTERS, ListDialog, answer_export
-from accounts.lists import sent_filters
-from accounts.permissions import Permission
-from accounts.policy import require_active
-from accounts.returning import CHOSEN, PARAMETER, return_url
+from audit.exports.list_dialog import NOT_FILTERS, ListDialog, answer_export
+from core.authorization import require_active
+from core.back_links import CHOSEN, PARAMETER, return_url
+from core.lists import sent_filters
+from core.page_guard import SignedIn, needs
+from core.pages import own_account, render_dialog, render_page
+from core.permissions import Permission
 from keys.exports import TooManyRows, export_keys
 from keys.filters import KeyFilter
 from keys.models import Key, KeyListing
-from keys.policy import apis_of, visible_to
 from keys.services import disable_many
 from keys.services.bulk import MOST_AT_ONCE
-from keys.views.pages import account_of, answer, dialog
+from keys.visibility import apis_of, visible_to
 
 LATELY = timedelta(days=7)
 MOST_NAMED = 10
@@ -38,12 +38,12 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @_methods
 def key_disable_some(request: SignedIn) -> HttpResponse:
     """GET asks for Yes; what was ticked, or the filters and `all`, are in its address."""
-    account = account_of(request)
+    account = own_account(request)
     require_active(account)
     asked = request.POST or request.GET
     keys = _filter(request, CHOICE)
     if not keys.is_valid():
-        return answer(request, "list", {"filter": keys}, 400)
+        return render_page(request, "keys/list", {"filter": keys}, 400)
     chosen = _chosen(request, keys, asked)
     found = sorted(chosen.values_list("pk", "name")[: MOST_AT_ONCE + 1], key=lambda key: (key[1].lower(), key[0]))
     # Yes was said to so many; if there are more or fewer by now, it is asked for again.
@@ -55,9 +55,9 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
         listed = reverse("key-list")
         return redirect(return_url(request, listed, f"{listed}?{keys.data.urlencode()}", CHOSEN))
     used = KeyListing.objects.filter(key__in=[pk for pk, _ in found], used_at__gt=timezone.now() - LATELY)
-    return dialog(
+    return render_dialog(
         request,
-        "disable_some",
+        "keys/disable_some",
         "Disable keys",
         {
             "count": len(found),
@@ -82,14 +82,14 @@ def key_export(request: SignedIn) -> HttpResponse:
     keys = _filter(request, NOT_FILTERS)
     note = "It holds no token, only its prefix and its API ID."
     dialog = ListDialog("keys.exported", "Export API keys", "API keys", reverse("key-list"), note)
-    make = partial(export_keys, by=request.actor, account=account_of(request), keys=keys)
+    make = partial(export_keys, by=request.actor, account=own_account(request), keys=keys)
     return answer_export(request, dialog, keys, make, (TooManyRows,))
 
 
 def _filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
     """The page's filters among what was sent."""
     filters = sent_filters(request.GET, request.POST, but=but)
-    return KeyFilter(filters, visible_to(request.user), account=account_of(request), apis=list(apis_of(request.user)))
+    return KeyFilter(filters, visible_to(request.user), account=own_account(request), apis=list(apis_of(request.user)))
 
 
 def _chosen(request: SignedIn, keys: KeyFilter, asked: QueryDict) -> QuerySet[Key]:

@@ -7,15 +7,16 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
-from accounts.permissions import Permission
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, render_dialog
+from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.change_forms import ChangeForm, ExtendForm
+from keys.forms.rotate import ChangeForm, ExtendForm
 from keys.models import Key
-from keys.overlap import last_change, old_secret
+from keys.selectors.old_secret import last_change, old_secret
 from keys.services import AlreadyChanged, Invalid, NoOverlap, Overlap, change, end_overlap, extend_overlap, target_of
+from keys.views.common import confirmed, found_to_change, gone_is_not_found
 from keys.views.credential import shown
-from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, posted, status_of
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -26,7 +27,7 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     rules = Policy.read(key.api.policy)
     current = key.secrets.filter(retires_at=None).values_list("pk", flat=True).first()
-    form = ChangeForm(posted(request), initial={"secret": current})
+    form = ChangeForm(get_form_data(request), initial={"secret": current})
     form.ask(request.user, "key.change", key.public_id, target_of(key))
     context = {"key": key, "form": form, "rules": rules, "old": old_secret(key)}
     # Before the confirmation is looked at: a second POST of a form that was used costs nobody a try.
@@ -34,7 +35,7 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
         return _already(request, key)
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
-        return dialog(request, "change", f"Change API key of {key.name}", context, status_of(request))
+        return render_dialog(request, "keys/change", f"Change API key of {key.name}", context, get_form_status(request))
     try:
         with gone_is_not_found():
             changed = change(
@@ -47,7 +48,7 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
     except AlreadyChanged:
         return _already(request, key)
     context |= {"credential": shown(key, rules, changed.token), "until": changed.until}
-    return dialog(request, "changed", "API key changed", context)
+    return render_dialog(request, "keys/changed", "API key changed", context)
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -55,7 +56,9 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
 def overlap_end(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
-        return dialog(request, "end_overlap", f"End the old secret of {key.name}", {"key": key, "old": old_secret(key)})
+        return render_dialog(
+            request, "keys/end_overlap", f"End the old secret of {key.name}", {"key": key, "old": old_secret(key)}
+        )
     try:
         with gone_is_not_found():
             end_overlap(key=key, by=request.actor)
@@ -69,7 +72,7 @@ def overlap_end(request: SignedIn, public_id: str) -> HttpResponse:
 @_methods
 def overlap_extend(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
-    form = ExtendForm(posted(request))
+    form = ExtendForm(get_form_data(request))
     form.ask(request.user, "key.extend_overlap", key.public_id, target_of(key))
     context = {"key": key, "form": form, "old": old_secret(key)}
     by = confirmed(request, form) if form.is_valid() else None
@@ -85,8 +88,12 @@ def overlap_extend(request: SignedIn, public_id: str) -> HttpResponse:
         return redirect("key-detail", public_id)
     except Invalid as problem:
         form.add_error("overlap", problem.message_dict["overlap"])
-    return dialog(request, "extend_overlap", f"Extend the overlap of {key.name}", context, status_of(request))
+    return render_dialog(
+        request, "keys/extend_overlap", f"Extend the overlap of {key.name}", context, get_form_status(request)
+    )
 
 
 def _already(request: SignedIn, key: Key) -> HttpResponse:
-    return dialog(request, "already_changed", "Already changed", {"key": key, "change": last_change(key)}, 409)
+    return render_dialog(
+        request, "keys/already_changed", "Already changed", {"key": key, "change": last_change(key)}, 409
+    )

@@ -9,11 +9,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
-from accounts.permissions import Permission
-from accounts.returning import return_url
-from keys import columns
-from keys.views.pages import dialog, posted, status_of
+from core.back_links import return_url
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, render_dialog
+from core.permissions import Permission
+from keys import list_columns
 
 COOKIE = "key_columns"
 MAX_AGE = 365 * 86400
@@ -22,7 +22,7 @@ MAX_AGE = 365 * 86400
 class ColumnsForm(forms.Form):
     columns = forms.MultipleChoiceField(
         label="Columns",
-        choices=[(name, label) for name, label in columns.COLUMNS.items() if name not in columns.ALWAYS],
+        choices=[(name, label) for name, label in list_columns.COLUMNS.items() if name not in list_columns.ALWAYS],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Tick at least one column."},
     )
@@ -41,9 +41,11 @@ def key_columns(request: SignedIn) -> HttpResponse:
     if request.method == "POST" and "reset" in request.POST:
         back.delete_cookie(COOKIE, samesite="Lax")
         return back
-    form = ColumnsForm(posted(request), initial={"columns": sorted(columns.shown(get_chosen(request), None))})
+    form = ColumnsForm(
+        get_form_data(request), initial={"columns": sorted(list_columns.shown(get_chosen(request), None))}
+    )
     if not form.is_valid():
-        return dialog(request, "columns", "Columns", {"form": form}, status_of(request))
+        return render_dialog(request, "keys/columns", "Columns", {"form": form}, get_form_status(request))
     back.set_cookie(
         COOKIE,
         ".".join(form.cleaned_data["columns"]),

@@ -5,41 +5,42 @@ from __future__ import annotations
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.policy import require_active
-from audit.events import Target
+from audit.trail.events import Target
+from core.authorization import require_active
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, own_account, render_dialog
+from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.first_steps import first_steps
-from keys.forms import CreateForm
+from keys.forms.create_edit import CreateForm
 from keys.models import Key
-from keys.policy import apis_of
-from keys.selectors import made_by_form
+from keys.selectors.first_steps import first_steps
+from keys.selectors.keys import made_by_form
 from keys.services import AlreadyCreated, Invalid, create
+from keys.views.common import confirmed, offer
 from keys.views.credential import shown
-from keys.views.pages import account_of, confirmed, dialog, offer, posted, status_of
+from keys.visibility import apis_of
 
 
 @needs(Permission.KEYS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_new(request: SignedIn) -> HttpResponse:
-    account = account_of(request)
+    account = own_account(request)
     require_active(account)
     apis, slug = list(apis_of(request.user)), request.GET.get("api", "")
     chosen = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]
     if not chosen:
         steps = first_steps(request.user, has_apis=bool(apis))
         choice = {"apis": apis, "unknown": slug, "first_steps": steps}
-        return dialog(request, "choose", "Add API key", choice, 404 if slug else 200)
+        return render_dialog(request, "keys/choose", "Add API key", choice, 404 if slug else 200)
     api = chosen[0]
     rules = Policy.read(api.policy)
-    form = CreateForm(posted(request), offer=offer(request, api, rules))
+    form = CreateForm(get_form_data(request), offer=offer(request, api, rules))
     form.ask(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
     context = {"form": form, "api": api, "rules": rules}
     # Before anything else is looked at: who sends a used form again has nothing to confirm or correct.
     if made := _made_already(form, account):
-        return dialog(request, "already", "Already created", {"key": made}, 409)
+        return render_dialog(request, "keys/already_created", "Already created", {"key": made}, 409)
     by = confirmed(request, form) if form.is_valid() else None
     try:
         if by:
@@ -54,12 +55,12 @@ def key_new(request: SignedIn) -> HttpResponse:
                 by=by,
             )
             context |= {"key": new.key, "credential": shown(new.key, rules, new.token), "warnings": form.warnings}
-            return dialog(request, "created", f"{rules.noun[:1].upper()}{rules.noun[1:]} created", context)
+            return render_dialog(request, "keys/created", f"{rules.noun[:1].upper()}{rules.noun[1:]} created", context)
     except AlreadyCreated as already:
-        return dialog(request, "already", "Already created", {"key": already.key}, 409)
+        return render_dialog(request, "keys/already_created", "Already created", {"key": already.key}, 409)
     except Invalid as problem:
         form.refuse(problem)
-    return dialog(request, "new", f"Add {rules.noun}", context, status_of(request))
+    return render_dialog(request, "keys/new", f"Add {rules.noun}", context, get_form_status(request))
 
 
 def _made_already(form: CreateForm, account: Account) -> Key | None:

@@ -7,16 +7,17 @@ from typing import Any
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
-from accounts.access import SignedIn, needs
-from accounts.permissions import Permission
-from accounts.policy import has
-from audit import charts
-from keys.about import last_events, lists_of, modules_of
-from keys.addresses import shown, width_warning
+from audit.calls import charts
+from core.authorization import has
+from core.page_guard import SignedIn, needs
+from core.pages import own_account, render_page
+from core.permissions import Permission
 from keys.apis.policy import Field, Policy
-from keys.flags import NOT_IN_FORCE, format_flag
+from keys.decision.addresses import shown, width_warning
 from keys.models import Key
-from keys.views.pages import account_of, answer, found, may_change
+from keys.selectors.detail import last_events, lists_of, modules_of
+from keys.selectors.flags import NOT_IN_FORCE, format_flag
+from keys.views.common import found, may_change
 
 
 @needs(Permission.KEYS_SEE_OWN)
@@ -26,7 +27,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
     rules = Policy.read(key.api.policy)
     context: dict[str, Any] = {
         "key": key,
-        "account": account_of(request),
+        "account": own_account(request),
         "may_change": may_change(request),
         "may_see_log": has(request.user, Permission.LOG_SEE),
         "may_see_lists": has(request.user, Permission.IP_LISTS_SEE),
@@ -44,7 +45,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         context["chart"] = charts.of_key(key.account_id, key.public_id)
     if has(request.user, Permission.TRAIL_SEE):
         context["events"] = last_events(key)
-    return answer(request, "detail", context)
+    return render_page(request, "keys/detail", context)
 
 
 def _value(key: Key, field: Field) -> str:

@@ -9,17 +9,18 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
-from accounts.permissions import Permission
-from audit.actor import NotConfirmed
-from audit.sentences import words
-from keys.about import Edit, calls_lately, last_edits
+from audit.trail.sentences import words
+from core.actor import NotConfirmed
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, render_dialog
+from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.forms import EditForm
+from keys.forms.create_edit import EditForm
 from keys.models import Key
+from keys.selectors.detail import Edit, calls_lately, last_edits
 from keys.services import Invalid, Stale, edit, target_of
+from keys.views.common import behind, confirmed, found_to_change, gone_is_not_found, offer
 from keys.views.losses import settle_losses
-from keys.views.pages import behind, confirmed, dialog, found_to_change, gone_is_not_found, offer, posted, status_of
 
 SAVED = {None: "saved.", True: "saved and enabled.", False: "saved and disabled: calls with it are refused."}
 ASK = "This lets more in than before, so it needs your password."
@@ -29,7 +30,7 @@ ASK = "This lets more in than before, so it needs your password."
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
-    form = _form(request, posted(request), key)
+    form = _form(request, get_form_data(request), key)
     context: dict[str, Any] = {"key": key}
     title = f"Edit {key.name}"
     if form.is_valid():
@@ -37,7 +38,7 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
         context |= {"losses": losses, "accepts": accepts}
         if losses:
             context |= {"form": form, "calls": calls_lately(key) if form.disables else 0}
-            return dialog(request, "edit", title, context, 409)
+            return render_dialog(request, "keys/edit", title, context, 409)
     if form.is_valid():
         by = confirmed(request, form) if form.was_given else request.actor
         try:
@@ -51,14 +52,14 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
                     messages.warning(request, warning)
                 return redirect(behind(request, public_id))
         except Stale as stale:
-            return dialog(request, "edit", f"Edit {stale.key.name}", _again(request, stale), 409)
+            return render_dialog(request, "keys/edit", f"Edit {stale.key.name}", _again(request, stale), 409)
         except NotConfirmed:
             form.add_error("password", ASK)
         except Invalid as problem:
             form.refuse(problem)
     ask = form.fields["password"].required = "password" in form.errors
     context |= {"form": form, "ask": ask, "calls": calls_lately(key) if form.disables else 0}
-    return dialog(request, "edit", title, context, status_of(request))
+    return render_dialog(request, "keys/edit", title, context, get_form_status(request))
 
 
 def _form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm:

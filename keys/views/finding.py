@@ -7,24 +7,25 @@ from typing import Any
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
-from accounts.permissions import Permission
-from keys.finding import FindForm
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, own_account, render_page
+from core.permissions import Permission
+from keys.selectors.find import FindForm
 from keys.services import find as find_in_account
-from keys.views.pages import account_of, answer, may_change, posted
+from keys.views.common import may_change
 
 
 @needs(Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def find(request: SignedIn) -> HttpResponse:
     """The text comes in a POST alone, and no answer repeats it."""
-    form = FindForm(posted(request))
+    form = FindForm(get_form_data(request))
     context: dict[str, Any] = {
         "form": FindForm(),
         "errors": form.errors.get("text", []),
         "may_change": may_change(request),
     }
     if form.is_valid():
-        found = find_in_account(account=account_of(request), text=form.cleaned_data["text"], by=request.actor)
+        found = find_in_account(account=own_account(request), text=form.cleaned_data["text"], by=request.actor)
         context |= {"found": found}
-    return answer(request, "find", context, 422 if form.errors else 200)
+    return render_page(request, "keys/find", context, 422 if form.errors else 200)

@@ -9,19 +9,20 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts.access import SignedIn, needs
 from accounts.models import Account
-from accounts.permissions import Permission
-from accounts.policy import has
-from keys import columns
+from core.authorization import has
+from core.page_guard import SignedIn, needs
+from core.pages import own_account, render_page
+from core.permissions import Permission
+from keys import list_columns
 from keys.apis.policy import Policy
 from keys.filters import KeyFilter
-from keys.first_steps import first_steps
 from keys.models import Api
-from keys.policy import apis_of, visible_to
-from keys.selectors import owners_of
+from keys.selectors.first_steps import first_steps
+from keys.selectors.keys import owners_of
 from keys.views.columns import get_chosen
-from keys.views.pages import account_of, answer, may_change
+from keys.views.common import may_change
+from keys.visibility import apis_of, visible_to
 
 
 class Add(NamedTuple):
@@ -35,21 +36,21 @@ class Add(NamedTuple):
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
 def key_list(request: SignedIn) -> HttpResponse:
-    account = account_of(request)
+    account = own_account(request)
     apis = list(apis_of(request.user))
     everyones = has(request.user, Permission.KEYS_SEE)
     keys = KeyFilter(request.GET, visible_to(request.user), account=account, apis=apis, everyones=everyones)
     tab = keys.tab
     tab_rules = Policy.read(tab.policy) if tab else None
-    chosen = columns.shown(get_chosen(request), tab_rules)
+    chosen = list_columns.shown(get_chosen(request), tab_rules)
     context = {
         "filter": keys,
         "apis": apis,
         "tab": tab,
         "tab_rules": tab_rules,
         # A name that a template does not find costs as much as a cell.
-        "shown": {name: name in chosen for name in columns.COLUMNS},
-        "labels": columns.labels(tab_rules),
+        "shown": {name: name in chosen for name in list_columns.COLUMNS},
+        "labels": list_columns.labels(tab_rules),
         "owners": owners_of(account) if everyones else [],
         "account": account,
         "first_steps": first_steps(request.user, has_apis=bool(apis)),
@@ -58,10 +59,10 @@ def key_list(request: SignedIn) -> HttpResponse:
         "may_see_log": has(request.user, Permission.LOG_SEE),
     }
     if not keys.is_valid():
-        return answer(request, "list", context, 400)
-    return answer(
+        return render_page(request, "keys/list", context, 400)
+    return render_page(
         request,
-        "list",
+        "keys/list",
         context
         | {
             "rows": keys.rows(),
@@ -85,5 +86,5 @@ def _add(request: SignedIn, apis: list[Api]) -> Add | None:
 
 
 def _inactive(request: SignedIn) -> str:
-    status = account_of(request).status
+    status = own_account(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its keys cannot be created or changed."

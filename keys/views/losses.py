@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from django.http import QueryDict
 
-from keys.addresses import Network, shown
-from keys.forms import EditForm
-from keys.losses import Losses, find_losses
+from keys.decision.addresses import Network, shown
+from keys.forms.create_edit import EditForm
+from keys.selectors.losses import Losses, find_losses
 
 
 class Settled(NamedTuple):

@@ -6,13 +6,14 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
-from accounts.forms import ConfirmForm
-from accounts.permissions import Permission
+from accounts.forms.confirm import ConfirmForm
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, render_dialog
+from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.services import NotRevealable, Unreadable, reveal, target_of
+from keys.views.common import confirmed, found_to_change, gone_is_not_found
 from keys.views.credential import shown
-from keys.views.pages import confirmed, dialog, found_to_change, gone_is_not_found, posted, status_of
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -23,22 +24,26 @@ def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
     rules = Policy.read(key.api.policy)
     if not rules.revealable:
         raise Http404("Secrets of this API are shown once, at creation.")
-    form = ConfirmForm(posted(request))
+    form = ConfirmForm(get_form_data(request))
     form.ask(request.user, "key.reveal", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
-        return _varied(dialog(request, "reveal", "Show token", {"key": key, "form": form}, status_of(request)))
+        return _varied(
+            render_dialog(request, "keys/reveal", "Show token", {"key": key, "form": form}, get_form_status(request))
+        )
     try:
         with gone_is_not_found():
             token = reveal(key=key, by=by)
     except NotRevealable as absent:
         raise Http404("There is no token to show.") from absent
     except Unreadable:
-        return _varied(dialog(request, "unreadable", "Token cannot be read", {"key": key}, 409))
+        return _varied(render_dialog(request, "keys/unreadable", "Token cannot be read", {"key": key}, 409))
     if "application/json" in request.headers.get("Accept", ""):
         return _varied(JsonResponse({"token": token}, headers={"Cache-Control": "no-store"}))
     credential = shown(key, rules, token)
-    return _varied(dialog(request, "revealed", f"Token of {key.name}", {"key": key, "credential": credential}))
+    return _varied(
+        render_dialog(request, "keys/revealed", f"Token of {key.name}", {"key": key, "credential": credential})
+    )
 
 
 def _varied(response: HttpResponse) -> HttpResponse:

@@ -8,25 +8,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import SignedIn, needs
-from accounts.forms import ConfirmForm
-from accounts.permissions import Permission
-from accounts.returning import return_url, row_id
-from accounts.user_forms import HandOverForm
-from keys.about import calls_lately
+from accounts.forms.confirm import ConfirmForm
+from accounts.forms.users import HandOverForm
+from core.back_links import return_url, row_id
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, own_account, render_dialog
+from core.permissions import Permission
 from keys.apis.policy import Policy
+from keys.selectors.detail import calls_lately
 from keys.services import Invalid, delete, disable, enable, reassign, target_of
-from keys.views.pages import (
-    account_of,
-    active_people,
-    behind,
-    confirmed,
-    dialog,
-    found_to_change,
-    gone_is_not_found,
-    posted,
-    status_of,
-)
+from keys.views.common import active_people, behind, confirmed, found_to_change, gone_is_not_found
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -35,11 +26,13 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @_methods
 def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
-    form = ConfirmForm(posted(request))
+    form = ConfirmForm(get_form_data(request))
     form.ask(request.user, "key.enable", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
-        return dialog(request, "enable", f"Enable {key.name}", {"key": key, "form": form}, status_of(request))
+        return render_dialog(
+            request, "keys/enable", f"Enable {key.name}", {"key": key, "form": form}, get_form_status(request)
+        )
     with gone_is_not_found():
         enable(key=key, by=by)
     return _done(request, f"{key.name} is enabled.", public_id)
@@ -50,7 +43,7 @@ def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
 def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
-        return dialog(request, "disable", f"Disable {key.name}", {"key": key, "calls": calls_lately(key)})
+        return render_dialog(request, "keys/disable", f"Disable {key.name}", {"key": key, "calls": calls_lately(key)})
     with gone_is_not_found():
         disable(key=key, by=request.actor)
     return _done(request, f"{key.name} is disabled: calls with it are refused.", public_id)
@@ -61,7 +54,7 @@ def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
 def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     if request.method != "POST":
-        return dialog(request, "delete", f"Delete {key.name}", {"key": key, "calls": calls_lately(key)})
+        return render_dialog(request, "keys/delete", f"Delete {key.name}", {"key": key, "calls": calls_lately(key)})
     with gone_is_not_found():
         delete(key=key, by=request.actor)
     messages.success(request, f"{key.name} is deleted: calls with it are refused.")
@@ -72,7 +65,7 @@ def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
 @_methods
 def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
-    form = HandOverForm(posted(request), heirs=active_people(account_of(request)).exclude(pk=key.owner_id))
+    form = HandOverForm(get_form_data(request), heirs=active_people(own_account(request)).exclude(pk=key.owner_id))
     form.ask(request.user, "key.reassign", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     try:
@@ -84,7 +77,7 @@ def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
         form.refuse(problem)
     rules = Policy.read(key.api.policy)
     context = {"key": key, "form": form, "rules": rules}
-    return dialog(request, "reassign", f"Reassign {key.name}", context, status_of(request))
+    return render_dialog(request, "keys/reassign", f"Reassign {key.name}", context, get_form_status(request))
 
 
 def _done(request: SignedIn, said: str, public_id: str) -> HttpResponse:

@@ -10,11 +10,11 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from audit.actor import Actor
 from audit.exports.statement import build_statement
-from audit.record import record
 from audit.selectors import number_of
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Role
 from keys.models import Api
 from tests.access.table import Kind, Persona
 from tests.ip_lists_made import an_ip_list

@@ -13,7 +13,7 @@ from django.test import Client
 from playwright.sync_api import Page, Response, expect
 
 from accounts.models import Account
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Api, Key
 from tests.browser.accessibility import assert_accessible
 from tests.keyring import a_key

@@ -13,7 +13,7 @@ import yaml
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Api, Key
 from tests.browser.accessibility import assert_accessible
 from tests.ip_lists_made import an_ip_list

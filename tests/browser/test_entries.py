@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
-from keys.addresses import BadAddress, parse_network
+from core.permissions import Role
+from keys.decision.addresses import BadAddress, parse_network
 from keys.models import IpList, Key
 from tests.browser.accessibility import assert_accessible
 from tests.ip_lists_made import an_ip_list

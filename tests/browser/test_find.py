@@ -11,7 +11,7 @@ from django.test import Client
 from playwright.sync_api import Page, Request, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Api
 from tests.browser.accessibility import assert_accessible
 from tests.keyring import KeyAndToken, a_key

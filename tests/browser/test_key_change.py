@@ -11,7 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Key, SecretUse
 from tests.browser.accessibility import assert_accessible
 from tests.keys_made import a_billing_key

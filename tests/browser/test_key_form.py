@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
+from keys.key_settings import Terms
 from keys.models import Key
-from keys.terms import Terms
 from tests.browser.accessibility import assert_accessible
 from tests.keys_made import LEAST, a_key_of, api_for
 from tests.people import PASSWORD, a_user, an_account

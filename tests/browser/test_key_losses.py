@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
 from tests.ip_lists_made import an_ip_list

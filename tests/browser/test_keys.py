@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
 from tests.keys_made import a_billing_key, billing_for
 from tests.people import PASSWORD, a_user, an_account

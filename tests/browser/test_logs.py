@@ -18,12 +18,12 @@ from django.db import transaction
 from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from audit import signing
-from audit.digests.making import make_pass
-from audit.events import Target
-from audit.record import record
+from audit.digests.build import make_pass
 from audit.selectors import number_of
+from audit.trail.events import Target
+from audit.trail.record import record
+from core import signed_json
+from core.permissions import Role
 from keys.models import Key
 from keys.services import reveal
 from tests.browser.accessibility import assert_accessible
@@ -114,7 +114,7 @@ def test_all_refused_calls_of_a_key_in_october_by_address(
     page.get_by_role("link", name="Export").click()
     manifest = downloaded(page, modal.get_by_role("link", name=re.compile("Manifest of export")).first, tmp_path)
     public = tmp_path / "key.pem"
-    public.write_text(signing.public_pem(settings.CHECKPOINT_KEY))
+    public.write_text(signed_json.public_pem(settings.CHECKPOINT_KEY))
     checked = subprocess.run([sys.executable, "-I", VERIFIER, path, manifest, public], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     page.keyboard.press("Escape")

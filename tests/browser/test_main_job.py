@@ -38,7 +38,7 @@ def port(transactional_db: None) -> Iterator[int]:
 
 @pytest.fixture
 def alice(transactional_db: None) -> User:
-    from accounts.permissions import Role
+    from core.permissions import Role
     from tests.keys_made import billing_for
     from tests.people import a_user, an_account
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import NARROW
 from tests.logbook import a_call

@@ -11,7 +11,7 @@ from django.core import mail
 from playwright.sync_api import Page, expect
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
 from tests.keys_made import a_billing_key
 from tests.people import PASSWORD, a_user, an_account

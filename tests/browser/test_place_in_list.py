@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.keys_made import a_billing_key
 from tests.people import PASSWORD, a_user, an_account
 

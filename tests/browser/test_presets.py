@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import IpList, IpListEntry, Key
 from tests.browser.accessibility import assert_accessible
 from tests.gateways import SECRET, gateway

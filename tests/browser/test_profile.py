@@ -14,7 +14,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import Error, Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
 from tests.keys_made import a_billing_key, billing_for

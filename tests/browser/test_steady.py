@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
+from keys.key_settings import Terms
 from keys.models import Key
-from keys.terms import Terms
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import LEAST, a_billing_key, api_for
 from tests.logbook import a_call

@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import Account, User
-from accounts.permissions import Role
 from audit.models import Event
+from core.permissions import Role
+from keys.key_settings import Terms
 from keys.models import IpList
 from keys.services import edit
-from keys.terms import Terms
 from tests.keys_made import a_billing_key, a_key_of, confirmed
 from tests.logbook import a_call
 from tests.people import PASSWORD, a_user, an_account

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from gateway import app, deciding, dialects, responses
-from keys.access import STATUS
-from keys.apis.reading import read
+from gateway import app, decide, dialects, responses
+from keys.apis.yaml_loader import read
+from keys.decision.access import STATUS
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +55,7 @@ def test_it_has_the_headers_that_the_gateway_answers_with(surface: dict[str, Any
 @pytest.mark.parametrize(("name", "status"), [("Unauthorised", 401), ("Forbidden", 403)])
 def test_it_has_the_codes_of_each_status(surface: dict[str, Any], name: str, status: int) -> None:
     codes = surface["components"]["schemas"][name]["properties"]["code"]["enum"]
-    unlogged = ["gateway_secret", deciding.UNKNOWN_API] if status == 403 else []
+    unlogged = ["gateway_secret", decide.UNKNOWN_API] if status == 403 else []
 
     assert sorted(codes) == sorted([code for code, of in STATUS.items() if of == status] + unlogged)
 

@@ -15,11 +15,11 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from audit.calls import ensure_partitions
+from audit.calls.insert import ensure_partitions
 from audit.models import Call
-from config.confinement import home_of
-from config.embedded import Cluster, serving
-from config.postgres.base import embedded
+from config.embedded.backend.base import embedded
+from config.embedded.launch import home_of
+from config.embedded.server import Cluster, serving
 from gateway.limits import MAX_QUEUE, MAX_WAITING
 from tests.gateways import Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api

@@ -15,6 +15,7 @@ from django.db import connections
 
 from accounts.models import Account, User
 from audit.models import Call
+from keys.crypto.secrets import digest, mint
 from keys.models import (
     Address,
     Api,
@@ -28,7 +29,6 @@ from keys.models import (
     Module,
     Route,
 )  # fmt: skip
-from keys.secrets import digest, mint
 from tests.gateways import Asker, gateway
 from tests.keyring import KeyAndToken, a_key, a_secret, an_api
 from tests.people import a_user, an_account

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from audit.calls import ensure_partitions
-from config.confinement import home_of
-from config.embedded import Cluster
-from config.postgres.base import embedded
+from audit.calls.insert import ensure_partitions
+from config.embedded.backend.base import embedded
+from config.embedded.launch import home_of
+from config.embedded.server import Cluster
 from tests.faults.test_database import ALLOWED, REFUSED, allowed_rows, ask, forget_connections, recovers
 from tests.gateways import gateway
 from tests.keyring import KeyAndToken, a_key, an_api

@@ -17,13 +17,14 @@ import pytest
 from django.db import connection
 
 from accounts.models import Account
-from accounts.permissions import Role
 from accounts.services import deactivate_user, set_account_status
-from audit.actor import Actor
+from core.actor import Actor
+from core.permissions import Role
 from keys import services
+from keys.ip_lists import services as ip_lists_services
+from keys.key_settings import Terms
 from keys.models import Key
-from keys.services import Created, ip_lists
-from keys.terms import Terms
+from keys.services import Created
 from tests.gateways import Asker, conninfo, gateway
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key
@@ -63,7 +64,7 @@ def disable_list_entry(key: Key) -> None:
     """The one that admits the callers, in the list that the key is restricted to."""
     ip_list = key.ip_lists.get()
     entries = ip_list.entries.filter(network="127.0.0.0/8").values_list("pk", flat=True)
-    ip_lists.disable_entries(ip_list=ip_list, entries=list(entries), by=OPERATOR)
+    ip_lists_services.disable_entries(ip_list=ip_list, entries=list(entries), by=OPERATOR)
 
 
 def suspend_account(key: Key) -> None:

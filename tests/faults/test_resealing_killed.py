@@ -20,13 +20,13 @@ from django.db import connections
 from django.db.models import BinaryField
 from django.db.models.functions import Substr
 
-from accounts.permissions import Role
-from audit.actor import Actor
+from core.actor import Actor
+from core.permissions import Role
+from core.sealing import HEADER_LENGTH, header, seal
 from keys import services
 from keys.apis.policy import Policy
+from keys.crypto.secrets import digest, mint
 from keys.models import Api, Enablement, Key, Secret
-from keys.sealing import HEADER_LENGTH, header, seal
-from keys.secrets import digest, mint
 from keys.services import Overlap
 from keys.services.secret import opened, ring_of
 from tests.keys_made import billing_for

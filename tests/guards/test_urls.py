@@ -9,8 +9,8 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, path
 
-from accounts.access import needs, public
-from accounts.permissions import Permission
+from core.page_guard import needs, public
+from core.permissions import Permission
 
 View = Callable[..., Any]
 # Routes whose views are not ours, and why each is guarded all the same. An entry without a route fails.

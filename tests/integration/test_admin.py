@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Account, Limit, User
-from accounts.permissions import Role
 from config.admin import site
+from core.permissions import Role
 from keys.models import Api
 from tests.keyring import a_key
 from tests.people import PASSWORD, a_user, an_account, with_totp

@@ -15,10 +15,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import Actor
+from core.actor import Actor
+from core.permissions import Role
 from keys import apis
-from keys.apis.reading import parsed
+from keys.apis.yaml_loader import parsed
 from keys.models import Api, Enablement, Key, Module
 from tests.keys_made import a_key_of, events, least
 from tests.people import PASSWORD, a_user, an_account, with_totp
@@ -319,7 +319,7 @@ class TestEditing:
     def test_a_document_that_is_too_large_for_a_page_is_changed_by_a_file(
         self, client: Client, shop: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("keys.admin.api_forms.MAX_TEXT_CHARACTERS", 10)
+        monkeypatch.setattr("keys.apis.admin.forms.MAX_TEXT_CHARACTERS", 10)
 
         page = client.get(upload_url(shop))
         assert "document" not in self.texts(page)

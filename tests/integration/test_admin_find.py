@@ -12,10 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.permissions import Role
 from audit.models import Event
+from core.permissions import Role
+from keys.crypto.secrets import mint
 from keys.models import Api, Key
-from keys.secrets import mint
 from tests.keyring import a_key, a_secret
 from tests.logbook import a_call
 from tests.people import a_user, an_account, with_totp

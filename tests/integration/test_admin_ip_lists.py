@@ -17,7 +17,7 @@ from django.urls import reverse
 from openpyxl import Workbook, load_workbook
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import IpList, IpListEntry
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import events

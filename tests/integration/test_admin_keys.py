@@ -15,7 +15,7 @@ from django.urls import reverse
 from openpyxl import load_workbook
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys import services
 from keys.models import Key, Secret
 from tests.keys_made import a_billing_key, a_key_of, confirmed, events
@@ -108,8 +108,8 @@ def test_a_key_is_found_by_what_a_customer_says(client: Client, alice: User, bob
 def test_a_search_that_many_keys_match_shows_the_newest_hundred(
     client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keys.search.MOST_FOUND", 2)
-    monkeypatch.setattr("keys.search.FEW", 1)
+    monkeypatch.setattr("keys.selectors.search.MOST_FOUND", 2)
+    monkeypatch.setattr("keys.selectors.search.FEW", 1)
     for number in range(4):
         a_billing_key(alice, name=f"Robot {number}")
     a_billing_key(alice, name="Other")
@@ -117,8 +117,8 @@ def test_a_search_that_many_keys_match_shows_the_newest_hundred(
     assert listed(client, q="robot") == ["Robot 3", "Robot 2"]
     # Among the newest, among more of them, and by the index, with one of the two seen before and with none.
     for newest, more in ((3, 3), (2, 3), (2, 2), (1, 1)):
-        monkeypatch.setattr("keys.search.NEWEST", newest)
-        monkeypatch.setattr("keys.search.MORE", more)
+        monkeypatch.setattr("keys.selectors.search.NEWEST", newest)
+        monkeypatch.setattr("keys.selectors.search.MORE", more)
         assert listed(client, q="robot") == ["Robot 3", "Robot 2"]
 
 

@@ -10,10 +10,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from audit.actor import Actor
 from audit.models import Event
-from audit.record import record
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Role
 from tests.keys_made import billing_for
 from tests.logbook import a_call, more_calls
 from tests.people import a_user, an_account, with_totp

@@ -18,10 +18,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, User
-from accounts.permissions import Role
 from benchmarks.bulk import restoring
-from keys import search
+from core.permissions import Role
 from keys.models import Api
+from keys.selectors import search
 from tests.looked_at import looked_at
 from tests.people import a_user, an_account, with_totp
 

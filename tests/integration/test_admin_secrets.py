@@ -12,8 +12,8 @@ from django.urls import reverse
 
 from accounts.models import User
 from config.admin import site
+from core.sealing import seal
 from keys.models import Api, Secret
-from keys.sealing import seal
 from tests.access.table import TABLE, Persona
 from tests.access.world import a_world
 from tests.keyring import a_key

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
 
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.keys_made import events
 from tests.people import a_user, an_account, with_totp
 

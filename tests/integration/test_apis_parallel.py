@@ -8,12 +8,12 @@ from itertools import count
 import pytest
 
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import Actor
+from core.actor import Actor
+from core.permissions import Role
 from keys import apis, services
+from keys.key_settings import Terms
 from keys.models import Key, KeyModule, Module
 from keys.services import Invalid, Stale
-from keys.terms import Terms
 from tests.integration.test_keys_parallel import at_once
 from tests.keys_made import api_for, least
 from tests.people import a_user, an_account

@@ -30,7 +30,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from accounts.models import User
 from audit.models import Call, Event
-from config.confinement import EmbeddedDatabaseError, installed
+from config.embedded.launch import EmbeddedDatabaseError, installed
 from config.logs import configuration as log_settings
 from keys import services
 from keys.models import Api, Key

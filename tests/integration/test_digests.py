@@ -24,15 +24,16 @@ from django.db.utils import ProgrammingError
 from django.test import Client
 
 from accounts.models import Account
-from accounts.permissions import Role
-from audit import digests, signing
-from audit.actor import Actor
-from audit.digests import making, rows
-from audit.digests.checking import check_digests
+from audit import digests
+from audit.digests import build, rows
+from audit.digests.check import check_digests
 from audit.models import Digest, Event
-from audit.phones import Mask
-from audit.record import record
-from audit.snapshot import snapshot
+from audit.trail.record import record
+from core import signed_json
+from core.actor import Actor
+from core.permissions import Role
+from core.phone_masking import Mask
+from core.replica import snapshot
 from tests.databases import new_database
 from tests.integration.test_exports import HOSTILE
 from tests.logbook import a_call
@@ -70,7 +71,7 @@ def world(
         call_command("migrate", verbosity=0, interactive=False)
         folder = tmp_path_factory.mktemp("digests")
         made = SimpleNamespace(folder=folder, now=now, key=folder / "key.pem")
-        made.key.write_text(signing.public_pem(settings.CHECKPOINT_KEY))
+        made.key.write_text(signed_json.public_pem(settings.CHECKPOINT_KEY))
         acme, bolt, idle = an_account("acme"), an_account("bolt"), an_account("idle")
         Account.objects.filter(pk=bolt.pk).update(mask_phone=True, mask_digits=4, mask_side="last")
         for account in (acme, bolt):
@@ -83,7 +84,7 @@ def world(
             for text in HOSTILE:
                 a_call(account, time=now - 2.5 * HOUR, query=text, user_agent=text, key_name=text)
         a_call(None, time=now - 1.5 * HOUR)
-        made.passes = [digests.making.make_pass(now - 4 * HOUR, None, BY), making.make_until(now, now - 5 * HOUR, BY)]
+        made.passes = [digests.making.make_pass(now - 4 * HOUR, None, BY), build.make_until(now, now - 5 * HOUR, BY)]
         clients = {}
         for account in (acme, bolt):
             client = Client(REMOTE_ADDR=ADDRESS)
@@ -95,7 +96,7 @@ def world(
                 record("settings.changed", by=BY, account_id=account.pk, changes=changes)
         with transaction.atomic():
             record("calls.dropped", by=BY, account_id=None, months=["2019-01"], until="x", rest={})
-        making.make_pass(datetime.now(UTC), None, BY)
+        build.make_pass(datetime.now(UTC), None, BY)
         made.accounts = {account.slug: account for account in (acme, bolt, idle)}
         for slug, client in clients.items():
             (folder / slug).mkdir()
@@ -147,7 +148,7 @@ def test_every_hour_is_covered_once_for_every_account(world: SimpleNamespace) ->
     assert told(world, "bolt")[0]["calls"]["sha256"] is None
     assert [event["event"] for event in told(world, "acme")[-1]["installation"]["events"]][-1] == "calls.dropped"
     # The same again makes nothing.
-    assert making.make_until(world.now, None, BY) == 0
+    assert build.make_until(world.now, None, BY) == 0
 
 
 @pytest.mark.parametrize("slug", ["acme", "bolt"])
@@ -265,7 +266,7 @@ def test_the_owners_change_of_a_digest_is_found(world: SimpleNamespace, statemen
 def resigned(document: dict[str, Any], kind: str) -> dict[str, Any]:
     """As whoever holds the key would sign it anew."""
     rest = {name: value for name, value in document.items() if name not in ("kind", "public_key", "signature")}
-    return signing.signed(rest, kind=kind, key=settings.CHECKPOINT_KEY)
+    return signed_json.signed(rest, kind=kind, key=settings.CHECKPOINT_KEY)
 
 
 def change(path: Path, edit: Callable[[Any], None], *, sign: bytes | None = None) -> None:
@@ -273,7 +274,7 @@ def change(path: Path, edit: Callable[[Any], None], *, sign: bytes | None = None
     edit(document)
     if sign:
         rest = {name: value for name, value in document.items() if name not in ("kind", "public_key", "signature")}
-        document = signing.signed(rest, kind=document["kind"], key=sign)
+        document = signed_json.signed(rest, kind=document["kind"], key=sign)
     path.write_text(json.dumps(document))
 
 
@@ -438,7 +439,7 @@ def test_whatever_is_altered_is_refused(world: SimpleNamespace, tmp_path: Path, 
             if code != 1 or "NOT good" not in said:
                 missed.append((f"manifest: {name}", said))
     stranger = tmp_path / "stranger.pem"
-    stranger.write_text(signing.public_pem(STRANGER))
+    stranger.write_text(signed_json.public_pem(STRANGER))
     assert run(stranger, world.folder / "acme")[0] == 1
     assert missed == []
     assert files >= 18

@@ -11,10 +11,10 @@ from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
-from accounts.permissions import Role
-from keys import losses
+from core.permissions import Role
 from keys.ip_lists.entries import Entry
 from keys.models import IpList, IpListEntry, Key
+from keys.selectors import losses
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, events
 from tests.logbook import a_call

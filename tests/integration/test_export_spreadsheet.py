@@ -17,8 +17,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import Account
-from accounts.permissions import Role
-from audit.tables import CALLS
+from audit.exports.columns import CALLS
+from core.permissions import Role
 from tests.logbook import a_call
 from tests.people import ADDRESS, a_user, an_account
 

@@ -13,12 +13,12 @@ from openpyxl import load_workbook
 from openpyxl.utils.escape import unescape
 
 from accounts.models import Account
-from accounts.permissions import Role
 from audit import selectors
 from audit.exports import file
+from audit.exports.columns import CALLS, EVENTS
 from audit.models import Event
-from audit.phones import Mask
-from audit.tables import CALLS, EVENTS
+from core.permissions import Role
+from core.phone_masking import Mask
 from tests.logbook import a_call
 from tests.people import ADDRESS, a_user, an_account
 

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from accounts.permissions import Role
 from audit import selectors
+from core.permissions import Role
 from keys.models import IpList, Key
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key

@@ -15,12 +15,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.permissions import Role
 from audit.models import Event
-from audit.record import record
-from audit.request_id import new_request_id
+from audit.trail.record import record
+from core.permissions import Role
+from core.request_id import new_request_id
+from keys.crypto.secrets import mint
 from keys.models import Api, Key
-from keys.secrets import mint
 from tests.ip_lists_made import an_ip_list
 from tests.keyring import a_key, a_secret
 from tests.logbook import a_call

@@ -15,7 +15,7 @@ import pytest
 from django.db.models import Sum
 
 from audit.models import Call
-from keys.secrets import mint
+from keys.crypto.secrets import mint
 from tests.gateways import Asker, RunningGateway, gateway
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account

@@ -9,11 +9,11 @@ import pytest
 from django.conf import settings
 
 from audit.models import Call as Row
-from audit.request_id import new_request_id
+from core.request_id import new_request_id
 from gateway.batch import Batch
-from gateway.connection import connect
-from keys.access import Api, Call, Decision, Presented
-from keys.addresses import parse_address
+from gateway.database import connect
+from keys.decision.access import Api, Call, Decision, Presented
+from keys.decision.addresses import parse_address
 from tests.gateways import conninfo, decision_of
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account

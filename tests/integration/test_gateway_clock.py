@@ -9,11 +9,11 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from audit.request_id import new_request_id
+from core.request_id import new_request_id
 from gateway.batch import Batch
-from gateway.connection import connect
-from keys.access import Call, Presented
-from keys.addresses import parse_address
+from gateway.database import connect
+from keys.decision.access import Call, Presented
+from keys.decision.addresses import parse_address
 from keys.models import Key
 from tests.gateways import conninfo, decision_of
 from tests.keyring import KeyAndToken, a_key, an_api

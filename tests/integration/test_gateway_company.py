@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from audit.request_id import new_request_id
+from core.request_id import new_request_id
 from gateway.batch import Batch
-from gateway.connection import connect
+from gateway.database import connect
 from gateway.metrics import Metrics
-from keys.access import Call, Presented
-from keys.addresses import parse_address
+from keys.decision.access import Call, Presented
+from keys.decision.addresses import parse_address
 from tests.gateways import conninfo, decision_of
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.people import a_user, an_account

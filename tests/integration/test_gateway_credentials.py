@@ -14,8 +14,8 @@ import pytest
 
 from audit.models import Call
 from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY
+from keys.crypto.secrets import mint
 from keys.models import Key, Route, Secret
-from keys.secrets import mint
 from tests.gateways import SECRET, Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.people import a_user, an_account

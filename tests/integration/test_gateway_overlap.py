@@ -11,10 +11,10 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
-from audit.actor import Actor
 from audit.models import Call, Event
+from core.actor import Actor
+from keys.crypto.secrets import mint
 from keys.models import Key, Secret
-from keys.secrets import mint
 from keys.services.overlap import end_early
 from tests.gateways import Answer, Asker, gateway
 from tests.keyring import KeyAndToken, a_key, a_secret, an_api

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from audit.phones import Mask
+from core.phone_masking import Mask
 
 PIECES = [
     *("0", "12", "123456", "1234567", "44791112345", "123456789012345", "9" * 17),

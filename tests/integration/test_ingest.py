@@ -19,9 +19,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from audit import late
+from audit.calls import ingest as late
 from audit.models import Call, Event, Unmatched
-from audit.request_id import new_request_id
+from core.request_id import new_request_id
 from tests.logbook import a_call
 
 pytestmark = pytest.mark.django_db(transaction=True)

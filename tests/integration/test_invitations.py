@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Account, Invitation, User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.answers import common_headers
 from tests.keys_made import events
 from tests.people import PASSWORD, a_user, an_account, an_invitation

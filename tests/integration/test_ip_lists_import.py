@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.ip_lists import importing
 from keys.models import IpList
 from tests.ip_lists_made import an_ip_list

@@ -15,9 +15,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from openpyxl import load_workbook
 
-from accounts.lists import PAGE_SIZE
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.lists import PAGE_SIZE
+from core.permissions import Role
 from keys.ip_lists.entries import Entry
 from keys.models import IpList, IpListEntry, Key
 from tests.ip_lists_made import an_ip_list

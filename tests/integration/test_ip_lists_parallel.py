@@ -13,13 +13,13 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import NotConfirmed
+from core.actor import NotConfirmed
+from core.permissions import Role
 from keys import services
+from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
+from keys.key_settings import Invalid, Terms
 from keys.models import IpList, IpListEntry, Key
-from keys.services import ip_lists
-from keys.terms import Invalid, Terms
 from tests.ip_lists_made import an_ip_list, widening
 from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account
@@ -49,7 +49,7 @@ def test_a_key_that_is_just_being_given_the_list_counts_as_using_it(alice: User)
         with transaction.atomic():
             services.edit(key=key, version=1, terms=given, by=acting(alice))
             adding = pool.submit(
-                closing, lambda: ip_lists.add_entries(ip_list=offices, entries=[entry], by=acting(alice))
+                closing, lambda: ip_lists_services.add_entries(ip_list=offices, entries=[entry], by=acting(alice))
             )
             time.sleep(0.5)
             assert not adding.done()
@@ -63,7 +63,7 @@ def test_of_parallel_additions_of_one_address_one_wins(alice: User):
     def add(number: int) -> Any:
         gate.wait()
         entry = Entry(ip_network("192.0.2.1"), f"by {number}")
-        return closing(lambda: ip_lists.add_entries(ip_list=offices, entries=[entry], by=acting(alice)))
+        return closing(lambda: ip_lists_services.add_entries(ip_list=offices, entries=[entry], by=acting(alice)))
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(add, range(8)))
@@ -91,10 +91,12 @@ def test_nobody_waits_in_a_circle(alice: User):
         entry = Entry(ip_network(f"10.0.{number}.0/24"))
         return (
             lambda: give(number),
-            lambda: ip_lists.add_entries(ip_list=chosen, entries=[entry], by=widening(alice, chosen)),
-            lambda: ip_lists.enable_entries(ip_list=chosen, entries=pks[chosen.pk], by=widening(alice, chosen)),
-            lambda: ip_lists.disable_entries(ip_list=chosen, entries=pks[chosen.pk], by=acting(alice)),
-            lambda: ip_lists.delete_lists(account=alice.account, lists=[*pks], by=acting(alice)),
+            lambda: ip_lists_services.add_entries(ip_list=chosen, entries=[entry], by=widening(alice, chosen)),
+            lambda: ip_lists_services.enable_entries(
+                ip_list=chosen, entries=pks[chosen.pk], by=widening(alice, chosen)
+            ),
+            lambda: ip_lists_services.disable_entries(ip_list=chosen, entries=pks[chosen.pk], by=acting(alice)),
+            lambda: ip_lists_services.delete_lists(account=alice.account, lists=[*pks], by=acting(alice)),
         )[number % 5]()
 
     with ThreadPoolExecutor(8) as pool:
@@ -106,4 +108,4 @@ def test_nobody_waits_in_a_circle(alice: User):
 
 
 # A list that a key has got, or that is gone; an entry that is there; a key that someone else saved.
-EXPECTED = (ip_lists.InUse, IpList.DoesNotExist, Invalid, services.Stale)
+EXPECTED = (ip_lists_services.InUse, IpList.DoesNotExist, Invalid, services.Stale)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys import services
 from keys.models import Api, Key, Secret, SecretUse
 from tests.keys_made import a_billing_key, billing_for, events

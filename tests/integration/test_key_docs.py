@@ -13,10 +13,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import Actor
-from config import demo_keys
-from keys import access
+from config.demo import keys as demo_keys
+from core.actor import Actor
+from core.permissions import Role
+from keys.decision import access
 from keys.docs import refusals
 from keys.models import Api, Key
 from tests.keys_made import LEAST, a_key_of, api_for

@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
-from accounts.permissions import Role
-from audit import uses
-from audit.uses import uses_of
+from audit.calls import uses
+from audit.calls.uses import uses_of
+from core.permissions import Role
+from keys.key_settings import Terms
 from keys.models import Key
-from keys.terms import Terms
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.logbook import a_call, more_calls

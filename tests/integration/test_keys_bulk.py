@@ -17,13 +17,13 @@ from django.utils import timezone
 from openpyxl import load_workbook
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import AccountNotActive, Denied
-from audit.actor import Actor
+from core.actor import Actor
+from core.authorization import AccountNotActive, Denied
+from core.permissions import Role
 from keys import exports
 from keys.exports import KeyTable, SettingsTable
 from keys.models import IpList, Key, KeyIpList, SecretUse
-from keys.selectors import for_file
+from keys.selectors.keys import for_file
 from keys.services import TooMany, bulk, disable_many
 from tests.keys_made import a_billing_key, a_key_of, billing_for, events
 from tests.people import a_user, acting, an_account

@@ -15,9 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.lists import PAGE_SIZE
 from accounts.models import User
-from accounts.permissions import Role
+from core.lists import PAGE_SIZE
+from core.permissions import Role
 from keys.models import Api, Enablement, Key, SecretUse
 from tests.keys_made import a_billing_key, a_key_of, billing_for
 from tests.people import a_user, an_account

@@ -12,10 +12,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys import services
+from keys.key_settings import Terms
 from keys.models import Api, Enablement, Key, Secret
-from keys.terms import Terms
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.people import PASSWORD, a_user, acting, an_account
 

@@ -18,12 +18,12 @@ from django.test import Client
 from psycopg import AsyncConnection
 
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import Actor
-from gateway.lastuse import LastUse
+from core.actor import Actor
+from core.permissions import Role
+from gateway.last_use import LastUse
 from keys import services
+from keys.key_settings import Terms
 from keys.models import Key, Secret
-from keys.terms import Terms
 from tests.gateways import conninfo
 from tests.keys_made import a_billing_key, a_key_of, api_for, billing_for, events
 from tests.people import PASSWORD, a_user, acting, an_account

@@ -16,9 +16,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.permissions import Role
-from keys import paging
+from core.permissions import Role
 from keys.models import Api, Enablement
+from keys.selectors import paging
 from tests.looked_at import looked_at
 from tests.people import a_user, an_account
 

@@ -12,7 +12,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call

@@ -12,9 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from audit import charts, rollups, selectors
-from audit.filters import CallFilter
+from audit import selectors
+from audit.calls import charts, rollups
+from audit.calls.filters import CallFilter
+from core.permissions import Role
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call
 from tests.people import ADDRESS, a_user, an_account

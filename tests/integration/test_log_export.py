@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from accounts.permissions import Role
 from audit.exports import file, formats
+from audit.exports.columns import CALLS
 from audit.models import Call, Event
-from audit.tables import CALLS
+from core.permissions import Role
 from tests.logbook import a_call, more_calls
 from tests.people import ADDRESS, a_user, an_account
 

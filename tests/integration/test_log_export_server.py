@@ -19,14 +19,14 @@ import pytest
 from django.test import Client
 
 from accounts.models import Account, User
-from accounts.permissions import Role
 from audit.models import Event
+from core.permissions import Role
 from tests.logbook import a_call, more_calls
 from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = 3000
-WORKER = "config.portal_worker.PortalWorker"
+WORKER = "config.serve.portal_worker.PortalWorker"
 
 
 @pytest.fixture

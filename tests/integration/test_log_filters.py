@@ -12,10 +12,10 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import Account
-from accounts.permissions import Role
-from audit.actor import Actor
-from audit.events import Target
-from audit.record import record
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor
+from core.permissions import Role
 from tests.keys_made import api_for
 from tests.logbook import a_call
 from tests.people import ADDRESS, a_user, an_account

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from accounts.permissions import Role
 from audit import selectors
+from core.permissions import Role
 from tests.logbook import a_call
 from tests.people import a_user, an_account
 

@@ -11,10 +11,10 @@ from django.db import connection, connections
 from django.db.utils import Error
 from psycopg.pq import ExecStatus
 
-from audit.calls import BATCH_COLUMNS, SEPARATOR, batch, ensure_partitions, insert_statement
+from audit.calls.insert import BATCH_COLUMNS, SEPARATOR, batch, ensure_partitions, insert_statement
 from audit.models import Call
-from audit.request_id import new_request_id
-from gateway.wire import Statement
+from core.request_id import new_request_id
+from gateway.libpq.connection import Statement
 from tests.logbook import USUAL, a_call
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])

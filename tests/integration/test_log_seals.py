@@ -15,14 +15,15 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
-from audit import calls, checkpoints, retention, rollups, seals, verification_state
-from audit.actor import Actor
-from audit.calls import partition_names
-from audit.chain import instant
-from audit.events import Target
+from audit.calls import insert, retention, rollups, seals
+from audit.calls.insert import partition_names
 from audit.models import Event
-from audit.record import record
-from audit.verification import verify
+from audit.trail import checkpoints, verification_state
+from audit.trail.chain import instant
+from audit.trail.events import Target
+from audit.trail.record import record
+from audit.trail.verification import verify
+from core.actor import Actor
 from tests.databases import new_database
 from tests.logbook import a_call
 from tests.people import an_account
@@ -183,7 +184,7 @@ def test_months_that_are_over_and_sealed_are_dropped_and_their_seals_stay_good(
 ) -> None:
     assert retention.drop_old(400, BY) == []
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
-        calls._attach(cursor, "audit_call_2020_01", "FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z')")
+        insert._attach(cursor, "audit_call_2020_01", "FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z')")
     # Nothing is dropped whose last columns are not sealed.
     assert retention.drop_old(400, BY) == []
     monkeypatch.setattr(seals, "LATE_AFTER", timedelta(0))

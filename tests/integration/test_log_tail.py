@@ -11,9 +11,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import Account
-from accounts.permissions import Role
 from audit import selectors
 from audit.models import Call
+from core.permissions import Role
 from tests.logbook import a_call, more_calls
 from tests.people import ADDRESS, a_user, an_account
 

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Key
 from tests.keys_made import a_key_of, api_for
 from tests.people import PASSWORD, a_user, an_account, with_totp

@@ -14,7 +14,7 @@ from django.test import Client
 
 from accounts import services
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.answers import common_headers
 from tests.keys_made import events
 from tests.people import PASSWORD, a_user, acting, an_account, with_totp

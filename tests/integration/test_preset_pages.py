@@ -15,9 +15,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
+from keys.key_settings import Terms
 from keys.models import IpList, Key
-from keys.terms import Terms
 from tests.keys_made import LEAST, a_key_of, api_for, events
 from tests.people import PASSWORD, a_user, an_account
 

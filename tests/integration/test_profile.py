@@ -13,10 +13,10 @@ from django.contrib.sessions.models import Session
 from django.core import mail
 from django.test import Client
 
-from accounts.agents import named
 from accounts.models import User
-from accounts.permissions import Role
+from accounts.signin.user_agent import named
 from audit.models import Event
+from core.permissions import Role
 from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db

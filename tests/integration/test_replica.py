@@ -14,12 +14,12 @@ from django.db import connections, transaction
 from django.test import Client
 
 from accounts.models import Account, User
-from accounts.permissions import Role
 from audit.models import Event
-from audit.record import record
 from audit.selectors import number_of
-from audit.snapshot import is_replica_away
-from config.postgres.parameters import conninfo
+from audit.trail.record import record
+from config.embedded.backend.parameters import conninfo
+from core.permissions import Role
+from core.replica import is_replica_away
 from tests.databases import new_database
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call, more_calls
@@ -152,7 +152,7 @@ def test_an_export_reads_the_replica_and_is_told_of_on_the_primary(
 def test_decisions_are_made_on_the_primary(replica: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DATABASES["replica"]["NAME"] = "elsewhere"
     monkeypatch.setattr("gateway.app.Gateway", dict)
-    asked = runpy.run_module("config.gateway")["application"]["conninfo"]
+    asked = runpy.run_module("config.serve.gateway")["application"]["conninfo"]
     assert asked == conninfo("default")
     assert asked != conninfo("replica")
 
@@ -165,7 +165,7 @@ def test_without_its_replica_a_page_reads_the_primary_and_says_so(
     acme: Account, client: Client, replica: Heard, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     assert AWAY not in client.get(path).content.decode()
-    monkeypatch.setattr("audit.snapshot._away_until", 0.0)
+    monkeypatch.setattr("core.replica._away_until", 0.0)
     connections["replica"].close()
     connections["replica"].settings_dict["HOST"] = "/nowhere"
     page = client.get(path)
@@ -173,7 +173,7 @@ def test_without_its_replica_a_page_reads_the_primary_and_says_so(
     # Nobody waits for it again in the next seconds; then it is asked, and read once it is back.
     assert is_replica_away()
     connections["replica"].settings_dict["HOST"] = connections["default"].settings_dict["HOST"]
-    monkeypatch.setattr("audit.snapshot._away_until", 0.0)
+    monkeypatch.setattr("core.replica._away_until", 0.0)
     replica.statements.clear()
     assert AWAY not in client.get(path).content.decode()
     assert replica.of(LOGS + TRAIL)
@@ -182,9 +182,9 @@ def test_without_its_replica_a_page_reads_the_primary_and_says_so(
 def test_an_export_without_its_replica_reads_the_primary(
     acme: Account, client: Client, replica: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audit.snapshot._away_until", 0.0)
+    monkeypatch.setattr("core.replica._away_until", 0.0)
     connections["replica"].close()
     connections["replica"].settings_dict["HOST"] = "/nowhere"
     stream = client.post("/logs/export/", {"format": "csv"}).streaming_content
     assert sum(block.count(b"\n") for block in stream) > 20_000
-    monkeypatch.setattr("audit.snapshot._away_until", 0.0)
+    monkeypatch.setattr("core.replica._away_until", 0.0)

@@ -17,9 +17,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from psycopg.conninfo import conninfo_to_dict
 
-from accounts.permissions import Role
-from audit.calls import ensure_partitions
-from config.confinement import EmbeddedDatabaseError, installed
+from audit.calls.insert import ensure_partitions
+from config.embedded.launch import EmbeddedDatabaseError, installed
+from core.permissions import Role
 from keys.models import Key
 from keys.services import Created, reveal
 from tests.databases import new_database

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from django.test import Client
 
-from accounts.lists import PAGE_SIZE
 from accounts.models import User
-from accounts.permissions import Role
+from core.lists import PAGE_SIZE
+from core.permissions import Role
 from keys.models import IpList, Key
 from tests.keys_made import a_billing_key, a_key_of
 from tests.people import PASSWORD, a_user, an_account

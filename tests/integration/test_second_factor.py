@@ -14,12 +14,13 @@ from django.core import mail
 from django.db import connection, connections
 from django.test import Client
 
-from accounts import factors, services
+from accounts import services
 from accounts.confirmation import WrongPassword, confirm
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import NotConfirmed
+from accounts.signin import second_factors
 from audit.models import Event
+from core.actor import NotConfirmed
+from core.permissions import Role
 from tests.people import PASSWORD, a_user, acting, an_account, code_of, recovery_codes_of, with_totp
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +89,7 @@ class TestAddingAnAuthenticatorApp:
             response = client.post("/profile/totp/", {"seed": seed, "code": code, "password": password})
             assert response.status_code == 422
             assert seed_of(response.content.decode())[1] == secret
-        assert not factors.second_factors(alice)
+        assert not second_factors.second_factors(alice)
 
     def test_takes_no_seed_but_ones_own(self, client: Client, alice: User) -> None:
         client.force_login(a_user(alice.account, "Bob"))
@@ -98,7 +99,7 @@ class TestAddingAnAuthenticatorApp:
         response = client.post("/profile/totp/", {"seed": seed, "code": code_of(secret), "password": PASSWORD})
 
         assert seed_of(response.content.decode())[1] != secret
-        assert not factors.second_factors(alice)
+        assert not second_factors.second_factors(alice)
 
     def test_keeps_nothing_readable(self, client: Client, alice: User) -> None:
         client.force_login(alice)
@@ -112,8 +113,8 @@ class TestAddingAnAuthenticatorApp:
         for hidden in (secret, *recovery_codes_of(alice)):
             assert hidden not in stored
         rows = {row.type: row.data for row in Authenticator.objects.all()}
-        assert factors.decrypt(rows["totp"]["secret"]) == secret
-        assert len(factors.decrypt(rows["recovery_codes"]["seed"])) == 80
+        assert second_factors.decrypt(rows["totp"]["secret"]) == secret
+        assert len(second_factors.decrypt(rows["recovery_codes"]["seed"])) == 80
 
 
 class TestSigningIn:
@@ -146,10 +147,10 @@ class TestSigningIn:
     def test_a_code_before_the_one_that_was_given_is_worthless(self, alice: User) -> None:
         secret = with_totp(alice)
 
-        assert factors.totp_accepted(alice, code_of(secret))
-        assert not factors.totp_accepted(alice, code_of(secret, -1))
-        assert factors.totp_accepted(alice, code_of(secret, 1))
-        assert not factors.totp_accepted(alice, code_of(secret, 3))
+        assert second_factors.totp_accepted(alice, code_of(secret))
+        assert not second_factors.totp_accepted(alice, code_of(secret, -1))
+        assert second_factors.totp_accepted(alice, code_of(secret, 1))
+        assert not second_factors.totp_accepted(alice, code_of(secret, 3))
 
     def test_a_recovery_code_is_good_once(self, client: Client, alice: User) -> None:
         with_totp(alice)
@@ -233,7 +234,7 @@ class TestConfirming:
 
         def use(_: int) -> bool:
             try:
-                return factors.totp_accepted(alice, code)
+                return second_factors.totp_accepted(alice, code)
             finally:
                 connections.close_all()
 
@@ -276,7 +277,7 @@ class TestRemoving:
         response = client.post(f"/profile/factors/{row.pk}/remove/", {"password": PASSWORD})
 
         assert "Add another one first" in response.content.decode()
-        assert factors.second_factors(alice)
+        assert second_factors.second_factors(alice)
 
     def test_without_its_event_nothing_is_removed(self, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
         with_totp(alice)
@@ -299,7 +300,7 @@ class TestNewRecoveryCodes:
 
         assert not set(old) & set(recovery_codes_of(alice))
         assert recovery_codes_of(alice)[0][4:] in page
-        assert not factors.recovery_code_accepted(alice, old[0])
+        assert not second_factors.recovery_code_accepted(alice, old[0])
 
     def test_are_for_who_has_a_second_factor(self, client: Client, alice: User) -> None:
         client.force_login(alice)

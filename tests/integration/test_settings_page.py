@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.people import PASSWORD, a_user, an_account
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from django.test import Client
 
 from accounts import services
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import Actor
+from core.actor import Actor
+from core.permissions import Role
 from tests.people import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from accounts import adapter
 from accounts.models import User
-from accounts.permissions import Role
+from accounts.signin import adapter
 from audit.models import Event
+from core.permissions import Role
 from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db

@@ -13,16 +13,17 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 
-from audit import chain, retention, seals, verification
-from audit.actor import Actor
-from audit.calls import ensure_partitions
-from audit.events import Target
+from audit.calls import retention, seals
+from audit.calls.insert import ensure_partitions
 from audit.models import Event
-from audit.record import record
-from audit.snapshot import fix_settings
-from audit.verdict import Verdict
-from audit.verification import application_role, verify, verify_within
-from config import roles
+from audit.trail import chain, verification
+from audit.trail.events import Target
+from audit.trail.record import record
+from audit.trail.verdict import Verdict
+from audit.trail.verification import application_role, verify, verify_within
+from config import database_roles
+from core.actor import Actor
+from core.replica import fix_settings
 from tests import tampering
 from tests.databases import new_database
 from tests.gateways import conninfo
@@ -85,7 +86,7 @@ def world(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> It
         seals.seal_late(BY)
         assert retention.drop_old(38, BY)
         seqs = [_event(n) for n in range(PLACES + 3)][:PLACES]
-        roles.grant()
+        database_roles.grant()
         dropped = retention.dropped_until()
         last = Event.objects.latest("seq")
         with connections["maintenance"].cursor() as cursor:

@@ -14,15 +14,15 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
-from audit import chain
-from audit.actor import Actor
-from audit.anchors import format_anchor, read_anchors
-from audit.chain import mac
-from audit.events import Target
 from audit.models import Event
-from audit.record import record
-from audit.verdict import Verdict
-from audit.verification import verify
+from audit.trail import chain
+from audit.trail.anchors import format_anchor, read_anchors
+from audit.trail.chain import mac
+from audit.trail.events import Target
+from audit.trail.record import record
+from audit.trail.verdict import Verdict
+from audit.trail.verification import verify
+from core.actor import Actor
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 BOB = Actor(kind="user", id="8", label="bob@acme.example", address="2001:db8::8", request_id="r-2")

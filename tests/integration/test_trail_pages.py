@@ -7,12 +7,12 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts.permissions import Role
-from audit.actor import Actor, Confirmation
-from audit.events import CATALOGUE, Target
 from audit.models import Event
-from audit.record import record
 from audit.selectors import number_of
+from audit.trail.events import CATALOGUE, Target
+from audit.trail.record import record
+from core.actor import Actor, Confirmation
+from core.permissions import Role
 from tests.logbook import a_call
 from tests.people import a_user, acting, an_account, with_totp
 
@@ -264,7 +264,7 @@ def test_a_reading_that_cannot_be_recorded_shows_nothing(acme, monkeypatch):
     a_call(acme, path="/customers/1")
     client = signed_in(a_user(acme, "Audrey", Role.AUDITOR))
     client.raise_request_exception = False
-    monkeypatch.setattr("audit.reading.record", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("audit.trail.record_log_read.record", lambda *_, **__: 1 / 0)
 
     page = client.get("/logs/")
 

@@ -17,9 +17,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.lists import PAGE_SIZE
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.lists import PAGE_SIZE
+from core.permissions import Role
 from keys.models import Key
 from tests.keys_made import a_billing_key, events
 from tests.people import PASSWORD, a_user, an_account

@@ -13,16 +13,17 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
-from accounts.permissions import Role
-from audit import retention, seals, verification_state
-from audit.actor import Actor
-from audit.calls import ensure_partitions, partition_names
-from audit.chain import instant
+from audit.calls import retention, seals
+from audit.calls.insert import ensure_partitions, partition_names
 from audit.models import Event
-from audit.record import record
-from audit.verdict import BEGINNING
-from audit.verification import verify
-from audit.verification_state import WHOLE_EVERY, is_whole_due, read_state
+from audit.trail import verification_state
+from audit.trail.chain import instant
+from audit.trail.record import record
+from audit.trail.verdict import BEGINNING
+from audit.trail.verification import verify
+from audit.trail.verification_state import WHOLE_EVERY, is_whole_due, read_state
+from core.actor import Actor
+from core.permissions import Role
 from tests.databases import new_database
 from tests.logbook import a_call
 from tests.people import a_user, an_account

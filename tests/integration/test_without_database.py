@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.gateways import ROOT, free_port
 from tests.people import a_user, an_account
 

@@ -17,7 +17,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Api, Key
 from tests.keys_made import api_for
 from tests.people import PASSWORD, a_user, an_account

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from config import limits
-from keys.addresses import client_address
+from keys.decision.addresses import client_address
 from tests import echoing
 from tests.gateways import free_port
 from tests.proxies import caddy, nginx

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from django.test import Client
 
-from accounts.permissions import Role
+from core.permissions import Role
 from keys.models import Api, Route
 from tests.people import a_user, an_account
 from tests.proxies import nginx

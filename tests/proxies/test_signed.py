@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from keys.crypto.signatures import sign, string_to_sign
 from keys.models import Api
-from keys.signatures import sign, string_to_sign
 from tests.proxies.client import Answer, ask
 from tests.proxies.program import Proxy
 from tests.proxies.rows import row

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from keys.crypto.signatures import sign, string_to_sign
 from keys.docs.samples import Kind, samples
-from keys.signatures import sign, string_to_sign
 from tests.samples.programs import Language
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts import services
 from accounts.management.passwords import password_of_operator
 from accounts.models import User
-from audit.actor import Actor
+from core.actor import Actor
 
 
 class Command(BaseCommand):

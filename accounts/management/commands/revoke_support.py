@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import services
 from accounts.models import User
-from audit.actor import Actor
+from core.actor import Actor
 
 
 class Command(BaseCommand):

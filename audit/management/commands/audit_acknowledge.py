@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.selectors import find_responsible
-from audit import verification_state
-from audit.actor import Actor
+from audit.trail import verification_state
+from core.actor import Actor
+from core.authorization import find_responsible
 
 
 class Command(BaseCommand):

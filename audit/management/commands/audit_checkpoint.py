@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import checkpoints, signing, verification_state
+from audit.trail import checkpoints, verification_state
+from core import signed_json
 
 
 class Command(BaseCommand):
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--public-key", action="store_true", help="write the public key instead, in PEM")
 
     def handle(self, *args: Any, out: Path | None, public_key: bool, **options: Any) -> None:
-        text = signing.public_pem(settings.CHECKPOINT_KEY).strip() if public_key else _checkpoint()
+        text = signed_json.public_pem(settings.CHECKPOINT_KEY).strip() if public_key else _checkpoint()
         if out is None:
             self.stdout.write(text)
             return

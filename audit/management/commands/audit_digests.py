@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_date, parse_datetime
 
-from accounts.models import Account
 from audit.digests import NoDigests, build_files
+from core.accounts import find_account
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--to", dest="until", metavar="TIME", help="the end, exclusive")
 
     def handle(self, *args: Any, account: str, folder: Path, **options: Any) -> None:
-        found = Account.objects.filter(slug=account).first()
+        found = find_account(account)
         if found is None:
             raise CommandError(f"There is no account {account!r}. Give its slug.")
         since, until = _time(options["since"], "--from"), _time(options["until"], "--to")

@@ -1,4 +1,5 @@
-"""manage.py audit_objects: the database's objects under the trail and the log, as audit/objects.txt keeps them."""
+"""manage.py audit_objects: the database's objects under the trail and the log, as audit/trail/objects.txt keeps
+them."""
 
 from __future__ import annotations
 
@@ -6,13 +7,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from audit.catalogue import describe
-from audit.snapshot import snapshot
-from audit.verification import application_role
+from audit.trail.catalogue import describe
+from audit.trail.verification import application_role
+from core.replica import snapshot
 
 
 class Command(BaseCommand):
-    help = "Prints the definitions, triggers and rights that audit_verify compares with audit/objects.txt."
+    help = "Prints the definitions, triggers and rights that audit_verify compares with audit/trail/objects.txt."
 
     def handle(self, *args: Any, **options: Any) -> None:
         role = application_role()

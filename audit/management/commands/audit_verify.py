@@ -9,12 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import signing, verification_state
-from audit.actor import Actor
-from audit.anchors import BadAnchor, format_anchor, read_anchors
-from audit.verdict import Verdict
-from audit.verification import verify
-from audit.verification_state import NOTHING, VerificationState
+from audit.trail import verification_state
+from audit.trail.anchors import BadAnchor, format_anchor, read_anchors
+from audit.trail.verdict import Verdict
+from audit.trail.verification import verify
+from audit.trail.verification_state import NOTHING, VerificationState
+from core import signed_json
+from core.actor import Actor
 
 
 class Command(BaseCommand):
@@ -77,9 +78,9 @@ def require_good(verdict: Verdict, state: VerificationState) -> None:
 def _anchors(path: Path | None, public_keys: list[Path]) -> dict[int, bytes]:
     if path is None:
         return {}
-    pem = signing.public_pem(settings.CHECKPOINT_KEY).encode()
+    pem = signed_json.public_pem(settings.CHECKPOINT_KEY).encode()
     try:
-        keys = [signing.read_public_pem(text) for text in (pem, *(file.read_bytes() for file in public_keys))]
+        keys = [signed_json.read_public_pem(text) for text in (pem, *(file.read_bytes() for file in public_keys))]
         return read_anchors(path, keys)
-    except (OSError, UnicodeDecodeError, BadAnchor, signing.BadSignature) as error:
+    except (OSError, UnicodeDecodeError, BadAnchor, signed_json.BadSignature) as error:
         raise CommandError(f"The anchor file {path} cannot be used: {error}") from error

@@ -13,10 +13,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from audit import late, lines
-from audit.access_log import Late, Malformed, read_line
-from audit.actor import Actor
-from audit.record import record
+from audit.calls import file_tail, ingest
+from audit.calls.access_log import Late, Malformed, read_line
+from audit.trail.record import record
+from core.actor import Actor
 
 NAMED = 100
 HOUR = 3600.0
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         # Who is told to stop writes what was read and says so in the trail.
         before = {number: signal.signal(number, self._stopped) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            self.tally["filled"] = late.complete_unmatched()
+            self.tally["filled"] = ingest.complete_unmatched()
             for batch in self._batches():
                 self._complete(batch)
                 if time.monotonic() - self._told > HOUR:
@@ -65,14 +65,14 @@ class Command(BaseCommand):
         """What the log says, as many lines at a time as there are at the moment."""
         stopped = self._stop.is_set
         if self.source == "-":
-            pieces = lines.of_standard_input(stopped=stopped)
+            pieces = file_tail.of_standard_input(stopped=stopped)
         else:
-            pieces = lines.of_file(Path(self.source), follow=self.follow, stopped=stopped)
+            pieces = file_tail.of_file(Path(self.source), follow=self.follow, stopped=stopped)
         batch: list[Late] = []
-        for line in lines.lines(pieces, stopped=stopped):
+        for line in file_tail.lines(pieces, stopped=stopped):
             if line is not None and (read := self._read(*line)):
                 batch.append(read)
-            if batch and (line is None or len(batch) >= late.BATCH):
+            if batch and (line is None or len(batch) >= ingest.BATCH):
                 yield batch
                 batch = []
         if batch:
@@ -96,7 +96,7 @@ class Command(BaseCommand):
         """Who follows waits for a database that is away; nothing is counted twice."""
         while True:
             try:
-                self._count(late.complete(batch))
+                self._count(ingest.complete(batch))
                 return
             except (OperationalError, InterfaceError):
                 if not self.follow or self._stop.is_set():
@@ -105,7 +105,7 @@ class Command(BaseCommand):
                 connection.close()
                 self._stop.wait(RETRY_SECONDS)
 
-    def _count(self, completed: late.Completed) -> None:
+    def _count(self, completed: ingest.Completed) -> None:
         *counts, too_late = completed
         self.tally.update(dict(zip(("filled", "already", "unmatched"), counts, strict=True)))
         for request_id in too_late:

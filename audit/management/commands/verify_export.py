@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import signing
 from audit.exports.description import describe
 from audit.exports.manifest import KIND
+from core import signed_json
 
 
 class Command(BaseCommand):
@@ -30,16 +30,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, manifest: Path, public_key: Path | None, **options: Any) -> None:
         try:
-            pem = public_key.read_bytes() if public_key else signing.public_pem(settings.CHECKPOINT_KEY).encode()
-            key = signing.read_public_pem(pem)
-        except (OSError, signing.BadSignature) as error:
+            pem = public_key.read_bytes() if public_key else signed_json.public_pem(settings.CHECKPOINT_KEY).encode()
+            key = signed_json.read_public_pem(pem)
+        except (OSError, signed_json.BadSignature) as error:
             raise CommandError(f"{public_key} cannot be used: {error}") from error
         try:
-            told = signing.parse(manifest.read_bytes())
-            signing.check(told, kind=KIND, public_key=key)
+            told = signed_json.parse(manifest.read_bytes())
+            signed_json.check(told, kind=KIND, public_key=key)
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
-        except signing.BadSignature as error:
+        except signed_json.BadSignature as error:
             raise CommandError(f"The manifest {manifest} is NOT good: {error}.") from error
         except OSError as error:
             raise CommandError(f"{manifest} or {file} cannot be read: {error}") from error

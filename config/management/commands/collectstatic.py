@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.staticfiles.management.commands import collectstatic
 
-from config.collected import stamping
+from config.static_build import stamping
 
 
 class Command(collectstatic.Command):

@@ -6,13 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config import demo
+from config.demo import load as demo_load
 
 
 class Command(BaseCommand):
     help = "Fill an empty database with two accounts, a user of each role, keys and calls; never in production."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        demo.load()
-        for line in demo.lines():
+        demo_load.load()
+        for line in demo_load.lines():
             self.stdout.write(line)

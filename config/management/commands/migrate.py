@@ -11,8 +11,8 @@ from django.db import connections
 from django.db.migrations.exceptions import AmbiguityError
 from django.db.migrations.executor import MigrationExecutor
 
-from audit import calls
-from config import roles
+from audit.calls import insert
+from config import database_roles
 from keys import apis
 
 # A migration waits this long for a lock and then gives up, instead of making every query behind it wait too.
@@ -34,8 +34,8 @@ class Command(migrate.Command):
         if options["app_label"] or options["plan"] or options["check_unapplied"]:
             return
         call_command("createcachetable", database=database, verbosity=0)
-        roles.grant()
-        calls.ensure_partitions()
+        database_roles.grant()
+        insert.ensure_partitions()
         apis.install_presets()
 
     def _refuse_to_go_back(self, app: str, name: str, database: str) -> None:

@@ -14,11 +14,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connections
 
-from config import demo, preflight
-from config.collected import collect_static
+from config.demo import load as demo_load
+from config.embedded.backend.base import embedded
 from config.env import Misconfigured
-from config.postgres.base import embedded
-from config.supervisor import ROOT, Failed, Stopped, Supervisor, is_ready, stop_signals
+from config.serve import preflight
+from config.serve.supervisor import ROOT, Failed, Stopped, Supervisor, is_ready, stop_signals
+from config.static_build import collect_static
 
 MAINTAIN_SECONDS = 3600.0
 logger = structlog.get_logger("keyward.serve")
@@ -64,8 +65,8 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         collect_static()
-        if settings.KEYWARD_MODE == "demo" and demo.wanted():
-            demo.load()
+        if settings.KEYWARD_MODE == "demo" and demo_load.wanted():
+            demo_load.load()
 
     def _ready(self) -> bool:
         gateway = settings.GATEWAY_SOCKET or (settings.GATEWAY_BIND[0], settings.GATEWAY_PORT)
@@ -75,7 +76,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Portal: {settings.BASE_URL}")
         port = f"http://localhost:{settings.GATEWAY_PORT}"
         self.stdout.write(f"Gateway: {settings.GATEWAY_SOCKET or port}")
-        for line in demo.lines():
+        for line in demo_load.lines():
             self.stdout.write(line)
         self.stdout.write("Ready")
         self.stdout.flush()

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import Account
-from audit.actor import Actor
+from core.actor import Actor
 from keys import apis
 from keys.models import Api
 

@@ -9,14 +9,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.text import slugify
 
-from audit.actor import Actor
+from core.actor import Actor
 from keys import apis
 from keys.apis.description import Description
 from keys.apis.difference import difference
 from keys.apis.document import BadDocument
 from keys.apis.findings import format_warnings
-from keys.apis.reading import Unreadable
-from keys.apis.words import BadPolicy
+from keys.apis.policy_parsing import BadPolicy
+from keys.apis.yaml_loader import Unreadable
 from keys.models import Api
 
 

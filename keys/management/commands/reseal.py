@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts import mfa
-from audit.actor import Actor
+from accounts.signin import sealed_factors
+from core.actor import Actor
 from keys.services import resealing
 from keys.services.resealing import Left
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        broken = self._run("secrets", resealing.reseal_batch) + self._run("second factors", mfa.reseal_batch)
+        broken = self._run("secrets", resealing.reseal_batch) + self._run("second factors", sealed_factors.reseal_batch)
         for ring in resealing.left():
             self._tell(ring)
         if broken:

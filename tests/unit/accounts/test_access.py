@@ -6,10 +6,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.test import RequestFactory
 from django.views.decorators.http import require_safe
 
-from accounts.access import needs, public
 from accounts.models import Account, User
-from accounts.permissions import Permission, Role
-from accounts.policy import Denied
+from core.authorization import Denied
+from core.page_guard import needs, public
+from core.permissions import Permission, Role
 
 
 def page(request: HttpRequest) -> HttpResponse:

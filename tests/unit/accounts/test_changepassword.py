@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 
 from accounts import services
 from accounts.models import User
-from accounts.permissions import Role
-from accounts.policy import Denied
+from core.authorization import Denied
+from core.permissions import Role
 from tests.people import PASSWORD, a_user, acting, an_account
 from tests.trail import since_the_beginning
 

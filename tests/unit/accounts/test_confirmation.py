@@ -14,8 +14,8 @@ from django.db import connections, transaction
 from accounts import confirmation
 from accounts.confirmation import ConfirmationRefused, Locked, NoFactor, WrongPassword, confirm
 from accounts.models import Account, ConfirmationAttempts, User
-from audit.actor import NotConfirmed
 from audit.models import Event
+from core.actor import NotConfirmed
 from tests.people import ADDRESS, PASSWORD, a_user, acting, an_account
 
 MINUTE = timedelta(minutes=1)

@@ -9,10 +9,10 @@ from django.db import connections
 
 from accounts import services
 from accounts.models import Account, Invitation, User
-from accounts.permissions import Role
-from accounts.policy import AccountNotActive, Denied
 from accounts.services import Invalid, InvitationOver
-from audit.actor import Actor, Confirmation, NotConfirmed
+from core.actor import Actor, Confirmation, NotConfirmed
+from core.authorization import AccountNotActive, Denied
+from core.permissions import Role
 from tests.people import a_user, acting, an_account, an_invitation
 
 CLIENT = Actor("client", "", "anonymous", "203.0.113.8", "r-1")

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from django.db import connections, transaction
 
-from accounts import limits
-from accounts.limits import address_key, give_back, sweep, take
 from accounts.models import Limit
+from accounts.signin import limits
+from accounts.signin.limits import address_key, give_back, sweep, take
 from audit.models import Event
 from tests.people import a_user, an_account
 

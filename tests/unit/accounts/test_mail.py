@@ -10,9 +10,10 @@ from django.core import mail as outbox
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 
-from accounts import mail
+from accounts import notices
 from accounts.models import User
-from accounts.permissions import Role
+from core import mail
+from core.permissions import Role
 from tests.people import a_user, an_account
 
 FACTS = {
@@ -29,9 +30,9 @@ def bob(transactional_db: None) -> User:
     return a_user(an_account(), "Bob", Role.AUDITOR)
 
 
-@pytest.mark.parametrize("kind", get_args(mail.Notice))
-def test_a_notice_says_what_happened_in_text_and_html(kind: mail.Notice, bob: User) -> None:
-    mail.notice(bob, kind, **FACTS[kind])
+@pytest.mark.parametrize("kind", get_args(notices.Notice))
+def test_a_notice_says_what_happened_in_text_and_html(kind: notices.Notice, bob: User) -> None:
+    notices.notice(bob, kind, **FACTS[kind])
 
     sent = outbox.outbox[0]
     [(html, kind_of_html)] = sent.alternatives
@@ -71,7 +72,7 @@ def test_a_value_adds_no_header_no_paragraph_and_no_markup(bob: User) -> None:
 
 def test_what_is_undone_is_not_told(bob: User) -> None:
     with transaction.atomic():
-        mail.notice(bob, "password_changed", address="203.0.113.9")
+        notices.notice(bob, "password_changed", address="203.0.113.9")
         assert outbox.outbox == []
         transaction.set_rollback(True)
 
@@ -87,7 +88,7 @@ def test_a_mail_that_cannot_be_sent_undoes_nothing(
     monkeypatch.setattr(EmailBackend, "send_messages", refused)
     with transaction.atomic():
         User.objects.filter(pk=bob.pk).update(nickname="Bobby")
-        mail.notice(bob, "password_changed", address="203.0.113.9")
+        notices.notice(bob, "password_changed", address="203.0.113.9")
 
     bob.refresh_from_db()
     assert bob.nickname == "Bobby"

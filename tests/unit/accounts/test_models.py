@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError
 
 from accounts.models import Account, User
-from accounts.permissions import Role
+from core.permissions import Role
 from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import Account, User
-from accounts.permissions import Role
 from audit.models import Event
+from core.permissions import Role
 from keys.models import Api, Enablement
 from tests.keyring import a_key, an_api
 from tests.logbook import a_call

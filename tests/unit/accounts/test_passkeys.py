@@ -13,11 +13,11 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from accounts import passkeys
 from accounts.allauth_internals import WebAuthn
 from accounts.confirmation import WrongPassword, confirm
 from accounts.models import PasskeyChallenge, User
-from accounts.permissions import Role
+from accounts.signin import passkeys
+from core.permissions import Role
 from tests.passkeys import Passkey
 from tests.people import PASSWORD, a_user, acting, an_account
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.permissions import ACCOUNT_ROLES, Permission, Role, granted
+from core.permissions import ACCOUNT_ROLES, Permission, Role, granted
 
 P, R = Permission, Role
 ALL_ROLES = {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR, R.SUPPORT}

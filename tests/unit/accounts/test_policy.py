@@ -7,9 +7,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError, connections, transaction
 
 from accounts.models import Account, User
-from accounts.permissions import Permission, Role
-from accounts.policy import AccountNotActive, Denied, has, require, require_active
-from audit.actor import Actor
+from core.actor import Actor
+from core.authorization import AccountNotActive, Denied, has, require, require_active
+from core.permissions import Permission, Role
 from tests.people import a_user, acting, an_account
 
 

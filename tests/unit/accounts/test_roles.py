@@ -9,10 +9,10 @@ from django.db import connections
 
 from accounts import services
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import Denied
 from accounts.services import Invalid, LastAdministrator
-from audit.actor import Actor, Confirmation, NotConfirmed
+from core.actor import Actor, Confirmation, NotConfirmed
+from core.authorization import Denied
+from core.permissions import Role
 from tests.people import a_user, acting, an_account
 
 COMMAND = Actor.command("test")

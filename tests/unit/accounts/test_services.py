@@ -14,11 +14,11 @@ from django.db import connections
 
 from accounts import services
 from accounts.models import Account, Invitation, User
-from accounts.permissions import Role
-from accounts.policy import Denied
 from accounts.services import Invalid, OwnUser, Settings
-from audit.actor import Actor
 from audit.models import Event
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Role
 from tests.people import PASSWORD, a_user, acting, an_account, an_invitation
 
 COMMAND = Actor.command("test")

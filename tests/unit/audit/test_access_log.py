@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.access_log import LONGEST_LINE, Late, Malformed, read_line
-from audit.request_id import new_request_id
+from audit.calls.access_log import LONGEST_LINE, Late, Malformed, read_line
+from core.request_id import new_request_id
 
 ID = "019a9f3c-2b1a-7c3d-8e4f-0123456789ab"
 GOOD = {"request_id": ID, "status": 200, "duration_ms": 12.5, "bytes": 1024}

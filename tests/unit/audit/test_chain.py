@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from audit import chain
+from audit.trail import chain
 
 KEY, PREV = b"k" * 32, bytes(range(32))
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from audit import call_rows
-from audit.calls import BATCH_COLUMNS
-from audit.coverage import COVERAGE, GENERATED
+from audit.calls import rows
+from audit.calls.insert import BATCH_COLUMNS
+from audit.exports.columns import CALLS, EVENTS, Table
 from audit.models import Call, Event
-from audit.tables import CALLS, EVENTS, Table
+from audit.trail.coverage import COVERAGE, GENERATED
 
 ROOT = Path(__file__).parents[3]
 
@@ -49,8 +49,8 @@ def test_exports_read_no_other_column(exported: Table, table: str) -> None:
 
 
 def test_a_seal_covers_what_the_gateway_writes_and_what_arrives_later() -> None:
-    assert call_rows.COVERED[call_rows.WITHOUT_LATE] == {"time", *BATCH_COLUMNS}
-    assert call_rows.COVERED[call_rows.WHOLE] == COVERAGE["audit_call"]
+    assert rows.COVERED[rows.WITHOUT_LATE] == {"time", *BATCH_COLUMNS}
+    assert rows.COVERED[rows.WHOLE] == COVERAGE["audit_call"]
 
 
 def test_no_other_table_is_read_by_the_logs_pages() -> None:

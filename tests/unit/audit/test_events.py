@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.events import CATALOGUE, WrongEvent
+from audit.trail.events import CATALOGUE, WrongEvent
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "events.md"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from audit.neutral import neutral, neutral_sql
+from core.csv_escaping import neutral, neutral_sql
 
 FORMULAS = [
     *("=1+1", "=HYPERLINK(1)", "@SUM(A1)", "+1+1", "-1-1", "+cmd|' /C calc'!A0", "-2+3+cmd", "\t=1", "\r=1", "\n=1"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.phones import Mask
+from core.phone_masking import Mask
 
 LAST4 = Mask(4, "last")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from audit.calls.reasons import REFUSED, heading, why
 from audit.models import Call
-from audit.reasons import REFUSED, heading, why
-from keys.access import STATUS
+from keys.decision.access import STATUS
 
 USUAL: dict[str, Any] = {
     "decision": "denied", "api": "billing", "account": "acme", "key_id": "0123456789ab", "key_name": "Worker",

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import transaction
 
-from audit import chain
-from audit.actor import Actor, Confirmation
-from audit.events import Target, WrongEvent
 from audit.models import Event
-from audit.record import NotInTransaction, record
+from audit.trail import chain
+from audit.trail.events import Target, WrongEvent
+from audit.trail.record import NotInTransaction, record
+from core.actor import Actor, Confirmation
 
 ALICE = Actor(kind="user", id="7", label="alice@acme.example", address="203.0.113.8", request_id="r-1")
 KEY = Target("key", "0123456789ab", "Billing worker")

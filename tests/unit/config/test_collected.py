@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config.collected import collect_static
+from config.static_build import collect_static
 
 
 @pytest.fixture

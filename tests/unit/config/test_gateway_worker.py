@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.cores import bind, usable
+from config.cpu_affinity import bind, usable
 from tests.gateways import RunningGateway, gateway
 
 NO_DATABASE = {"ready": 503, "TEST_CONNINFO": "host=127.0.0.1 port=9 dbname=none"}

@@ -6,8 +6,8 @@ from django.test import RequestFactory
 from django.urls import NoReverseMatch, reverse
 
 from accounts.models import User
-from accounts.permissions import Role
 from config import menu
+from core.permissions import Role
 
 
 def labels(user: object, path: str = "/") -> list[str]:

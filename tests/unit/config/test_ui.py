@@ -7,7 +7,7 @@ from django import forms
 from django.template import Context, Template
 from django.test import RequestFactory
 
-from config.templatetags import ui
+from core.templatetags import ui
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from audit.phones import Mask
+from core.phone_masking import Mask
 from examples.upstream import Offline, looked_up, masked, parameters
-from keys.signatures import string_to_sign
+from keys.crypto.signatures import string_to_sign
 from tests.proxies.program import upstream
 
 DATA = {

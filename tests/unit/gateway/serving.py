@@ -13,8 +13,8 @@ from typing import Any
 
 import uvloop
 
-from gateway.messages import Reply, Request, Response
-from gateway.server import Server
+from gateway.http.messages import Reply, Request, Response
+from gateway.http.server import Server
 
 
 class Echo:

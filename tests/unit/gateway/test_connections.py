@@ -11,10 +11,10 @@ from contextlib import ExitStack
 import pytest
 import uvloop
 
-from gateway import protocol
-from gateway.connections import Connections, get_max_connections
-from gateway.messages import Reply, Request, Response
-from gateway.server import Listener, Server
+from gateway.http import protocol
+from gateway.http.connections import Connections, get_max_connections
+from gateway.http.messages import Reply, Request, Response
+from gateway.http.server import Listener, Server
 from tests.unit.gateway.serving import eventually, serving
 
 PROXY, ANYBODY = b"GET /proxy HTTP/1.1\r\n\r\n", b"GET /anybody HTTP/1.1\r\n\r\n"

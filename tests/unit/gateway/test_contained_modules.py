@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from accounts.permissions import Role
-from audit.actor import Actor
-from gateway.connection import connect
+from core.actor import Actor
+from core.permissions import Role
+from gateway.database import connect
 from gateway.responses import answer
 from gateway.snapshot import Snapshot
 from keys import apis
-from keys.access import Decision, authorise
 from keys.apis.description import preset
 from keys.apis.policy import Policy
+from keys.decision.access import Decision, authorise
 from keys.docs import granted
 from keys.models import Api, Key, Module
 from tests.gateways import conninfo

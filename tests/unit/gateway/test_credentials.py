@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from gateway import credentials
-from keys import secrets
+from keys.crypto import secrets
 
 TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
 AUTHORIZATION = b"authorization"

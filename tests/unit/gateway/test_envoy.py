@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.app import Gateway
-from gateway.messages import Request, Response
-from gateway.pending import Tell
-from keys.access import Call, Decision
+from gateway.http.messages import Request, Response
+from gateway.waiting_call import Tell
+from keys.decision.access import Call, Decision
 
 TOLD = [
     (b"host", b"api.example.com"),

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from audit.calls import ensure_partitions
+from audit.calls.insert import ensure_partitions
 from audit.models import Call
 from gateway import health
-from gateway.connection import connect
+from gateway.database import connect
 from gateway.health import Readiness, State
 from tests.gateways import Answer, Asker, conninfo, gateway
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from psycopg import AsyncConnection
 
-from gateway.lastuse import MOST_ADDRESSES, LastUse
+from gateway.last_use import MOST_ADDRESSES, LastUse
 from keys.models import SecretUse
 from tests.gateways import Asker, conninfo, gateway
 from tests.keyring import a_key, an_api

@@ -9,8 +9,8 @@ import socket
 import pytest
 import uvloop
 
-import gateway.server
-from gateway.server import Listener, Server
+import gateway.http.server
+from gateway.http.server import Listener, Server
 from tests.unit.gateway.serving import Echo
 
 
@@ -72,7 +72,7 @@ def test_two_share_what_waits(opened: socket.socket):
 
 
 def test_after_a_lack_of_descriptors_it_goes_on(opened: socket.socket, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gateway.server, "ACCEPT_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(gateway.http.server, "ACCEPT_PAUSE_SECONDS", 0.05)
     (client,) = ask(opened, 1)
     short = NoDescriptors(opened)
 

@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from audit.calls import ensure_partitions
+from audit.calls.insert import ensure_partitions
 from gateway.health import State
 from gateway.metrics import Counts
 from gateway.scrape import Database

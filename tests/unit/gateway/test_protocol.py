@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import protocol
+from gateway.http import protocol
+from gateway.http.messages import line
+from gateway.http.server import Server
 from gateway.limits import MAX_BODY, MAX_FIELDS, MAX_HEAD
-from gateway.messages import line
-from gateway.server import Server
 from tests.unit.gateway.serving import Echo, Running, eventually, serving
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from gateway import refusals
+from gateway import unauthenticated
 from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
-from gateway.pending import Pending
-from gateway.refusals import Refusals
-from gateway.rows import COLUMNS, Row, values
-from keys.access import INVALID_CREDENTIALS, Decision, Presented, Proof
-from keys.addresses import parse_address
+from gateway.log_rows import COLUMNS, Row, values
+from gateway.unauthenticated import Refusals
+from gateway.waiting_call import Pending
+from keys.decision.access import INVALID_CREDENTIALS, Decision, Presented, Proof
+from keys.decision.addresses import parse_address
 from tests.unit.keys.test_access import NOW, a_call, a_key
 
 Decided = tuple[Pending, Decision]
@@ -25,7 +25,7 @@ KEY = a_key()
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time of all tests, unless they move it: one second."""
     now = [5.0]
-    monkeypatch.setattr(refusals.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(unauthenticated.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -75,8 +75,8 @@ def test_up_to_the_limit_each_has_its_own_and_above_it_they_share_one(known: boo
 
 
 def test_apis_reasons_and_keys_are_kept_apart(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(refusals, "REFUSALS_PER_PROCESS", 0)
-    monkeypatch.setattr(refusals, "REFUSALS_PER_KEY", 0)
+    monkeypatch.setattr(unauthenticated, "REFUSALS_PER_PROCESS", 0)
+    monkeypatch.setattr(unauthenticated, "REFUSALS_PER_KEY", 0)
     batch = [
         refused(),
         refused(api="billing"),

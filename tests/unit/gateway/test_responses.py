@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.responses import answer, header_text, refusal
-from keys.access import INVALID_CREDENTIALS, STATUS, Decision, authorise
+from keys.decision.access import INVALID_CREDENTIALS, STATUS, Decision, authorise
 from tests.unit.keys.test_access import API, NOW, a_call, a_key, only
 
 IDENTITY = {

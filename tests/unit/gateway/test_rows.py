@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.calls import BATCH_COLUMNS
-from gateway.rows import COLUMNS, values
-from keys.access import INVALID_CREDENTIALS, Decision
+from audit.calls.insert import BATCH_COLUMNS
+from gateway.log_rows import COLUMNS, values
+from keys.decision.access import INVALID_CREDENTIALS, Decision
 from tests.unit.keys.test_access import NOW, a_call
 
 

@@ -13,10 +13,10 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from gateway.connection import connect
+from gateway.database import connect
 from gateway.snapshot import LOAD, MOST_CHANGES, NO_EPOCH, Snapshot
+from keys.crypto.secrets import digest, mint
 from keys.models import Address, Key, Secret
-from keys.secrets import digest, mint
 from tests.gateways import conninfo
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account

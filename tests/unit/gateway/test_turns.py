@@ -12,9 +12,9 @@ import pytest
 from gateway import turns
 from gateway.held import HeldRefusals
 from gateway.limits import HELD_ANSWERS_PER_TURN, MAX_FEED, MAX_HELD
-from gateway.pending import Pending
 from gateway.turns import Turns
-from keys.access import INVALID_CREDENTIALS, Decision
+from gateway.waiting_call import Pending
+from keys.decision.access import INVALID_CREDENTIALS, Decision
 from tests.unit.gateway.serving import eventually, serving
 from tests.unit.gateway.test_connections import PROXY, Doorkeeper
 from tests.unit.keys.test_access import NOW, a_call

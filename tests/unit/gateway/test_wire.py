@@ -12,8 +12,8 @@ import uvloop
 from psycopg import errors
 from psycopg.pq.abc import PGresult
 
-from gateway.connection import connect, cut
-from gateway.wire import Statement, Wire
+from gateway.database import connect, cut
+from gateway.libpq.connection import Statement, Wire
 from tests.gateways import conninfo
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from keys import secrets
-from keys.access import (
+from keys.crypto import secrets
+from keys.decision.access import (
     CHECKS,
     INVALID_CREDENTIALS,
     STATUS,
@@ -21,8 +21,8 @@ from keys.access import (
     authorise,
     credential,
 )
-from keys.addresses import parse_address, parse_network, rules
-from keys.routes import Route, RouteTable
+from keys.decision.addresses import parse_address, parse_network, rules
+from keys.decision.routes import Route, RouteTable
 
 NOW = 1_800_000_000.0
 PEPPERS = {1: b"1" * 32, 2: b"2" * 32}

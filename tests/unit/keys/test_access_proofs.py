@@ -7,10 +7,20 @@ from uuid import UUID
 
 import pytest
 
-from keys import secrets, signatures
-from keys.access import INVALID_CREDENTIALS, STALE, Call, Key, Presented, Proof, Secret, authenticate, credential
-from keys.access import ended_by_use as ended
-from keys.routes import Route, RouteTable
+from keys.crypto import secrets, signatures
+from keys.decision.access import (
+    INVALID_CREDENTIALS,
+    STALE,
+    Call,
+    Key,
+    Presented,
+    Proof,
+    Secret,
+    authenticate,
+    credential,
+)
+from keys.decision.access import ended_by_use as ended
+from keys.decision.routes import Route, RouteTable
 from tests.unit.keys.test_access import API, NOW, OLD_TOKEN, PEPPERS, TOKEN, a_call, a_key, a_secret
 
 RECORDING = Route(2, "leads", "GET", "/recordings/{lead}", recording=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys.addresses import (
+from keys.decision.addresses import (
     BadAddress,
     client_address,
     matching_rule,

@@ -12,9 +12,9 @@ import yaml
 from django.core.management import CommandError, call_command
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import Denied
-from audit.actor import Actor, NotConfirmed
+from core.actor import Actor, NotConfirmed
+from core.authorization import Denied
+from core.permissions import Role
 from keys import apis
 from keys.apis.description import Description
 from keys.apis.difference import difference
@@ -390,7 +390,7 @@ def test_the_command_names_the_file_that_is_not_there(files: tuple[str, str]):
 
 def test_every_preset_is_what_its_files_say():
     for slug in apis.preset_slugs():
-        folder = Path("keys/presets")
+        folder = Path("keys/apis/presets")
         found = Description.read(folder / f"{slug}.openapi.yaml", folder / f"{slug}.policy.yaml")
         assert difference(Api.objects.get(slug=slug), found).changes == {}
 

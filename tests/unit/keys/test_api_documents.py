@@ -12,7 +12,7 @@ import pytest
 
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
-from keys.apis.reading import read
+from keys.apis.yaml_loader import read
 from tests.unit.keys.documents import OK, PUBLIC, RULES, a_document, described, modules, operation
 
 GET = {"get": operation("Shop")}

@@ -8,7 +8,7 @@ import pytest
 
 from keys.apis.ambiguity import Claim, ambiguous
 from keys.apis.document import BadDocument
-from keys.apis.words import BadPolicy
+from keys.apis.policy_parsing import BadPolicy
 from tests.unit.keys.documents import a_document, described, modules, operation
 
 MENU = {"name": "menu", "in": "query", "schema": {"type": "integer", "enum": [1, 2]}}

@@ -9,7 +9,7 @@ import pytest
 from keys.apis.description import preset, preset_slugs
 from keys.apis.document import operations
 from keys.apis.parameters import Parameter, parameters_of
-from keys.apis.reading import read
+from keys.apis.yaml_loader import read
 from tests.unit.keys.documents import PUBLIC, a_document, operation
 
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from keys.apis.policy import CREDENTIALS, BadPolicy, Policy
-from keys.apis.words import SETTINGS
+from keys.apis.policy_parsing import SETTINGS
 
-BILLING = yaml.safe_load(Path("keys/presets/billing.policy.yaml").read_text(encoding="utf-8"))
+BILLING = yaml.safe_load(Path("keys/apis/presets/billing.policy.yaml").read_text(encoding="utf-8"))
 SIGNED = {**BILLING, "credentials": ["signature"]}
 RECORDED = {
     **SIGNED,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from keys.apis import rendering
 from keys.apis.description import preset, preset_slugs
-from keys.apis.reading import parsed
 from keys.apis.rendering import file_name, render_document, render_policy
+from keys.apis.yaml_loader import parsed
 
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
 values = st.recursive(

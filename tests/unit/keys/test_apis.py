@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.permissions import Role
-from accounts.policy import Denied
-from audit.actor import Actor
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Role
 from keys import apis
 from keys.apis.description import preset, preset_slugs
 from keys.models import Api, Enablement, Module, Route

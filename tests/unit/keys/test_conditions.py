@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from keys.routes import Route, RouteTable
+from keys.decision.routes import Route, RouteTable
 
 
 def route(module: str, template: str, method: str = "GET", **wanted: str) -> Route:

@@ -12,7 +12,7 @@ import pytest
 from keys.apis import document_check, findings
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
-from keys.apis.reading import parse
+from keys.apis.yaml_loader import parse
 from keys.docs.abilities import abilities_of
 from keys.docs.page import first_call, modules_described, request_link
 from tests.unit.keys.documents import RULES

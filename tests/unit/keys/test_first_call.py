@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from keys.apis.description import preset, preset_slugs
+from keys.decision.routes import Route, RouteTable
 from keys.docs.page import RequestLink, first_call, modules_described
-from keys.routes import Route, RouteTable
 
 LINK = RequestLink("https://api.example.com", "", True)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from keys.apis import reading as documents
-from keys.ip_lists.reading import Unreadable, read_file
+from keys.apis import yaml_loader as documents
+from keys.ip_lists.entry_parser import Unreadable, read_file
 from keys.uploads import Busy, reading
 
 ROOT = Path(__file__).resolve().parents[3]

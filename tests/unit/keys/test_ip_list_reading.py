@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from keys.ip_lists import reading
-from keys.ip_lists.reading import FORMULA, Row, Unreadable, read_file, read_text
+from keys.ip_lists import entry_parser
+from keys.ip_lists.entry_parser import FORMULA, Row, Unreadable, read_file, read_text
 
 
 def workbook(*rows: list[Any]) -> bytes:
@@ -145,4 +145,4 @@ def test_any_bytes_are_read_or_refused(content: bytes):
         table = read_file(content)
     except Unreadable:
         return
-    assert 0 < len(table.rows) <= reading.MOST_ROWS
+    assert 0 < len(table.rows) <= entry_parser.MOST_ROWS

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import AccountNotActive, Denied
-from audit.actor import Actor, NotConfirmed
+from core.actor import Actor, NotConfirmed
+from core.authorization import AccountNotActive, Denied
+from core.permissions import Role
 from keys import services
 from keys.ip_lists import entries
+from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
+from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry, Key
-from keys.services import ip_lists
-from keys.terms import Invalid
 from tests.ip_lists_made import an_ip_list, widening
 from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account
@@ -53,14 +53,14 @@ def act(service: str, ip_list: IpList, by: Actor) -> Any:
     """Call a service on a list of two entries, the first enabled, as its page does."""
     row = ip_list.entries.order_by("pk")[0]
     calls: dict[str, Callable[[], Any]] = {
-        "create": lambda: ip_lists.create_list(account=ip_list.account, name="Another", entries=[NEW], by=by),
-        "edit": lambda: ip_lists.edit_list(ip_list=ip_list, version=1, name="Renamed", description="", by=by),
-        "add": lambda: ip_lists.add_entries(ip_list=ip_list, entries=[NEW], by=by),
-        "change": lambda: ip_lists.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=by),
-        "enable": lambda: ip_lists.enable_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
-        "disable": lambda: ip_lists.disable_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
-        "delete entries": lambda: ip_lists.delete_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
-        "delete": lambda: ip_lists.delete_lists(account=ip_list.account, lists=[ip_list.pk], by=by),
+        "create": lambda: ip_lists_services.create_list(account=ip_list.account, name="Another", entries=[NEW], by=by),
+        "edit": lambda: ip_lists_services.edit_list(ip_list=ip_list, version=1, name="Renamed", description="", by=by),
+        "add": lambda: ip_lists_services.add_entries(ip_list=ip_list, entries=[NEW], by=by),
+        "change": lambda: ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=by),
+        "enable": lambda: ip_lists_services.enable_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
+        "disable": lambda: ip_lists_services.disable_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
+        "delete entries": lambda: ip_lists_services.delete_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
+        "delete": lambda: ip_lists_services.delete_lists(account=ip_list.account, lists=[ip_list.pk], by=by),
     }
     return calls[service]()
 
@@ -83,7 +83,7 @@ def data(name: str) -> dict[str, Any]:
 
 def test_a_new_list_has_its_entries_and_one_event_that_counts_and_hashes_them(alice: User):
     given = [Entry(ip_network("203.0.113.0/24"), " Office "), Entry(ip_network("::1/128"), enabled=False)]
-    made = ip_lists.create_list(
+    made = ip_lists_services.create_list(
         account=alice.account, name=" Offices ", description="Ours", entries=given, by=acting(alice)
     )
 
@@ -119,7 +119,7 @@ def test_what_a_list_may_not_be_is_said_at_the_field(
     before = everything()
 
     with pytest.raises(Invalid) as refused:
-        ip_lists.create_list(account=alice.account, by=acting(alice), **{"name": "New", **given})
+        ip_lists_services.create_list(account=alice.account, by=acting(alice), **{"name": "New", **given})
     assert said in refused.value.message_dict[field][0]
     assert everything() == before
 
@@ -134,14 +134,14 @@ def test_a_list_holds_so_many_entries_and_no_more(alice: User, offices: IpList, 
     monkeypatch.setattr(entries, "MOST_ENTRIES", 2)
 
     with pytest.raises(Invalid, match="at most 2 entries; 2 there and 1 more"):
-        ip_lists.add_entries(ip_list=offices, entries=[NEW], by=acting(alice))
+        ip_lists_services.add_entries(ip_list=offices, entries=[NEW], by=acting(alice))
 
 
 def test_editing_bumps_the_version_and_of_two_the_second_is_told(alice: User, offices: IpList):
-    ip_lists.edit_list(ip_list=offices, version=1, name="First", description="", by=acting(alice))
+    ip_lists_services.edit_list(ip_list=offices, version=1, name="First", description="", by=acting(alice))
 
-    with pytest.raises(ip_lists.ListChanged) as refused:
-        ip_lists.edit_list(ip_list=offices, version=1, name="Second", description="", by=acting(alice))
+    with pytest.raises(ip_lists_services.ListChanged) as refused:
+        ip_lists_services.edit_list(ip_list=offices, version=1, name="Second", description="", by=acting(alice))
     assert (refused.value.ip_list.name, refused.value.ip_list.version) == ("First", 2)
     assert data("ip_list.edited") == {"changes": {"name": ["Offices", "First"]}}
 
@@ -150,16 +150,16 @@ def test_a_list_is_not_renamed_to_another_ones_name(alice: User, offices: IpList
     an_ip_list(alice, name="Homes")
 
     with pytest.raises(Invalid, match="There is a list called homes already"):
-        ip_lists.edit_list(ip_list=offices, version=1, name="homes", description="", by=acting(alice))
+        ip_lists_services.edit_list(ip_list=offices, version=1, name="homes", description="", by=acting(alice))
     assert IpList.objects.get(pk=offices.pk).name == "Offices"
 
 
 def test_an_edit_of_nothing_changes_nothing(alice: User, offices: IpList):
     row = offices.entries.first()
-    ip_lists.edit_list(ip_list=offices, version=1, name="Offices", description="", by=acting(alice))
-    ip_lists.change_entry(entry=row, stamp=Entry.of(row).stamp, to=Entry.of(row), by=acting(alice))
-    ip_lists.add_entries(ip_list=offices, entries=[], by=acting(alice))
-    ip_lists.delete_entries(ip_list=offices, entries=[0], by=acting(alice))
+    ip_lists_services.edit_list(ip_list=offices, version=1, name="Offices", description="", by=acting(alice))
+    ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=Entry.of(row), by=acting(alice))
+    ip_lists_services.add_entries(ip_list=offices, entries=[], by=acting(alice))
+    ip_lists_services.delete_entries(ip_list=offices, entries=[0], by=acting(alice))
 
     assert IpList.objects.get().version == 1
     assert [event.name for name in CHANGES for event in events(name)] == []
@@ -171,24 +171,24 @@ CHANGES = ["ip_list.edited", "ip_list.entry_changed", "ip_list.entries_added", "
 def test_entries_are_added_all_or_none(alice: User, offices: IpList):
     taken = Entry(ip_network("203.0.113.7/32"))
     with pytest.raises(Invalid, match=r"203\.0\.113\.7 is on this list already"):
-        ip_lists.add_entries(ip_list=offices, entries=[NEW, taken], by=acting(alice))
+        ip_lists_services.add_entries(ip_list=offices, entries=[NEW, taken], by=acting(alice))
     assert offices.entries.count() == 2
 
-    assert ip_lists.add_entries(ip_list=offices, entries=[NEW], by=acting(alice)) == 1
+    assert ip_lists_services.add_entries(ip_list=offices, entries=[NEW], by=acting(alice)) == 1
     assert data("ip_list.entries_added")["networks"] == ["198.51.100.0/24"]
 
 
 def test_changing_an_entry_tells_what_it_was(alice: User, offices: IpList):
     row = offices.entries.get(enabled=True)
-    ip_lists.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=acting(alice))
+    ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=acting(alice))
 
     assert Entry.of(IpListEntry.objects.get(pk=row.pk)) == NEW
     assert data("ip_list.entry_changed") == {
         "network": "203.0.113.7",
         "changes": {"network": ["203.0.113.7", "198.51.100.0/24"], "description": ["", "Berlin"]},
     }
-    with pytest.raises(ip_lists.EntryChanged):
-        ip_lists.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=acting(alice))
+    with pytest.raises(ip_lists_services.EntryChanged):
+        ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=acting(alice))
 
 
 def test_an_entry_does_not_become_one_that_is_there(alice: User, offices: IpList):
@@ -196,13 +196,13 @@ def test_an_entry_does_not_become_one_that_is_there(alice: User, offices: IpList
 
     with pytest.raises(Invalid, match="2001:db8::/32 is on this list already"):
         to = Entry(ip_network("2001:db8::/32"))
-        ip_lists.change_entry(entry=row, stamp=Entry.of(row).stamp, to=to, by=acting(alice))
+        ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=to, by=acting(alice))
 
 
 def test_enabling_and_disabling_count_what_changed(alice: User, offices: IpList):
-    assert ip_lists.enable_entries(ip_list=offices, entries=pks(offices), by=acting(alice)) == 1
-    assert ip_lists.enable_entries(ip_list=offices, entries=pks(offices), by=acting(alice)) == 0
-    assert ip_lists.disable_entries(ip_list=offices, entries=pks(offices), by=acting(alice)) == 2
+    assert ip_lists_services.enable_entries(ip_list=offices, entries=pks(offices), by=acting(alice)) == 1
+    assert ip_lists_services.enable_entries(ip_list=offices, entries=pks(offices), by=acting(alice)) == 0
+    assert ip_lists_services.disable_entries(ip_list=offices, entries=pks(offices), by=acting(alice)) == 2
 
     assert data("ip_list.entries_enabled")["networks"] == ["2001:db8::/32"]
     assert data("ip_list.entries_disabled")["entries"] == 2
@@ -212,7 +212,11 @@ def test_enabling_and_disabling_count_what_changed(alice: User, offices: IpList)
 def test_entries_of_another_list_are_not_touched(alice: User, offices: IpList):
     other = an_ip_list(alice, "192.0.2.1", "!192.0.2.2", name="Other")
     before = everything()
-    for service in (ip_lists.enable_entries, ip_lists.disable_entries, ip_lists.delete_entries):
+    for service in (
+        ip_lists_services.enable_entries,
+        ip_lists_services.disable_entries,
+        ip_lists_services.delete_entries,
+    ):
         assert service(ip_list=offices, entries=pks(other), by=acting(alice)) == 0
 
     assert everything() == before
@@ -221,8 +225,8 @@ def test_entries_of_another_list_are_not_touched(alice: User, offices: IpList):
 def test_a_list_in_use_is_not_deleted_and_its_keys_are_named(alice: User, offices: IpList, robot: Key):
     free = an_ip_list(alice, name="Free")
 
-    with pytest.raises(ip_lists.InUse) as refused:
-        ip_lists.delete_lists(account=alice.account, lists=[free.pk, offices.pk], by=acting(alice))
+    with pytest.raises(ip_lists_services.InUse) as refused:
+        ip_lists_services.delete_lists(account=alice.account, lists=[free.pk, offices.pk], by=acting(alice))
     assert refused.value.uses == {offices: [robot]}
     assert IpList.objects.count() == 2
 
@@ -230,7 +234,7 @@ def test_a_list_in_use_is_not_deleted_and_its_keys_are_named(alice: User, office
 def test_a_deleted_key_uses_no_list(alice: User, offices: IpList, robot: Key):
     services.delete(key=robot, by=acting(alice))
 
-    assert ip_lists.delete_lists(account=alice.account, lists=[offices.pk], by=acting(alice)) == 1
+    assert ip_lists_services.delete_lists(account=alice.account, lists=[offices.pk], by=acting(alice)) == 1
     assert (IpList.objects.count(), IpListEntry.objects.count()) == (0, 0)
     assert data("ip_list.deleted")["entries"] == 2
 
@@ -271,12 +275,12 @@ def test_letting_less_in_needs_none(offices: IpList, robot: Key, alice: User, se
 
 def test_an_entry_that_admits_nobody_new_needs_none(alice: User, offices: IpList, robot: Key):
     off, on = offices.entries.order_by("enabled")
-    ip_lists.add_entries(ip_list=offices, entries=[NEW._replace(enabled=False)], by=acting(alice))
+    ip_lists_services.add_entries(ip_list=offices, entries=[NEW._replace(enabled=False)], by=acting(alice))
     for row, to in (
         (on, Entry(ip_network("203.0.113.7/32"), "Described")),
         (off, Entry(ip_network("2001:db8::/16", strict=False), enabled=False)),
     ):
-        ip_lists.change_entry(entry=row, stamp=Entry.of(row).stamp, to=to, by=acting(alice))
+        ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=to, by=acting(alice))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +327,7 @@ def test_an_administrator_of_another_account_does_not_pass(offices: IpList, serv
 def test_a_list_of_another_account_is_not_deleted_by_its_number(alice: User, offices: IpList):
     greta = a_user(an_account("globex"), "Greta", Role.ADMINISTRATOR)
 
-    assert ip_lists.delete_lists(account=greta.account, lists=[offices.pk], by=acting(greta)) == 0
+    assert ip_lists_services.delete_lists(account=greta.account, lists=[offices.pk], by=acting(greta)) == 0
     assert IpList.objects.count() == 1
 
 
@@ -354,14 +358,16 @@ def test_lists_of_an_account_that_is_not_active_stay_as_they_are(
 def test_a_deleted_list_is_gone_for_every_service(alice: User, offices: IpList, service: str):
     gone = IpList.objects.get()
     row = offices.entries.first()
-    ip_lists.delete_lists(account=alice.account, lists=[offices.pk], by=acting(alice))
+    ip_lists_services.delete_lists(account=alice.account, lists=[offices.pk], by=acting(alice))
 
     calls: dict[str, Callable[[], Any]] = {
-        "edit": lambda: ip_lists.edit_list(ip_list=gone, version=1, name="Other", description="", by=acting(alice)),
-        "add": lambda: ip_lists.add_entries(ip_list=gone, entries=[NEW], by=acting(alice)),
-        "enable": lambda: ip_lists.enable_entries(ip_list=gone, entries=[row.pk], by=acting(alice)),
-        "disable": lambda: ip_lists.disable_entries(ip_list=gone, entries=[row.pk], by=acting(alice)),
-        "delete entries": lambda: ip_lists.delete_entries(ip_list=gone, entries=[row.pk], by=acting(alice)),
+        "edit": lambda: ip_lists_services.edit_list(
+            ip_list=gone, version=1, name="Other", description="", by=acting(alice)
+        ),
+        "add": lambda: ip_lists_services.add_entries(ip_list=gone, entries=[NEW], by=acting(alice)),
+        "enable": lambda: ip_lists_services.enable_entries(ip_list=gone, entries=[row.pk], by=acting(alice)),
+        "disable": lambda: ip_lists_services.disable_entries(ip_list=gone, entries=[row.pk], by=acting(alice)),
+        "delete entries": lambda: ip_lists_services.delete_entries(ip_list=gone, entries=[row.pk], by=acting(alice)),
     }
     with pytest.raises(IpList.DoesNotExist):
         calls[service]()
@@ -378,7 +384,7 @@ def test_an_event_that_cannot_be_written_stops_the_action(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise OSError("the trail is full")
 
-    monkeypatch.setattr(ip_lists, "record", broken)
+    monkeypatch.setattr(ip_lists_services, "record", broken)
     before = everything()
 
     with pytest.raises(OSError, match="the trail is full"):

@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import AccountNotActive, Denied
 from accounts.services import LastAdministrator
-from audit.actor import Actor, NotConfirmed
 from audit.models import Event
+from core.actor import Actor, NotConfirmed
+from core.authorization import AccountNotActive, Denied
+from core.permissions import Role
 from keys import services
 from keys.models import Key
 from keys.services import Invalid

@@ -14,15 +14,15 @@ from django.conf import settings as configured
 from django.utils import timezone
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import AccountNotActive
-from audit.actor import NotConfirmed
+from core.actor import NotConfirmed
+from core.authorization import AccountNotActive
+from core.permissions import Role
+from core.sealing import SealBroken, open_sealed
 from keys import services
 from keys.apis.policy import Policy
+from keys.key_settings import Terms
 from keys.models import IpList, IpListEntry, Key, Secret
-from keys.sealing import SealBroken, open_sealed
 from keys.services import Invalid
-from keys.terms import Terms
 from tests.keys_made import LEAST, a_key_of, api_for, confirmed, events, least
 from tests.people import a_user, acting, an_account
 

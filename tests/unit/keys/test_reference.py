@@ -13,10 +13,11 @@ from uuid import UUID
 
 import pytest
 
-from keys import access, secrets
-from keys.access import INVALID_CREDENTIALS, STATUS, Api, Call, Key, Presented, Proof, Secret
-from keys.addresses import rules
-from keys.routes import Route, RouteTable
+from keys.crypto import secrets
+from keys.decision import access
+from keys.decision.access import INVALID_CREDENTIALS, STATUS, Api, Call, Key, Presented, Proof, Secret
+from keys.decision.addresses import rules
+from keys.decision.routes import Route, RouteTable
 from tests.unit.keys import reference
 from tests.unit.keys.reference import Asked, Held, Holder, Piece, Service, Shown, Way
 

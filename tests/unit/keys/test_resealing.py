@@ -11,16 +11,16 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings as configured
 from django.core.management import CommandError, call_command
 
-from accounts import mfa
 from accounts.models import User
-from accounts.permissions import Role
-from accounts.policy import Denied
-from audit.actor import Actor
+from accounts.signin import sealed_factors
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Role
+from core.sealing import header, sealed_under
 from keys import services
 from keys.checks import rings
+from keys.crypto.secrets import digest
 from keys.models import Api, Key, Secret
-from keys.sealing import header, sealed_under
-from keys.secrets import digest
 from keys.services import Created, Overlap, resealing
 from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account, code_of, recovery_codes_of, with_totp
@@ -180,13 +180,13 @@ def test_junk_is_counted_too(alice: User, made: Created, settings: Any, junk: by
 
 
 def test_people_do_not_reseal(alice: User):
-    for batch in (resealing.reseal_batch, mfa.reseal_batch):
+    for batch in (resealing.reseal_batch, sealed_factors.reseal_batch):
         with pytest.raises(Denied):
             batch(by=acting(alice))
 
 
 @pytest.mark.quality(19)
-@pytest.mark.parametrize("room", [resealing, mfa])
+@pytest.mark.parametrize("room", [resealing, sealed_factors])
 def test_without_its_event_nothing_moves(
     alice: User, made: Created, settings: Any, room: Any, monkeypatch: pytest.MonkeyPatch
 ):

@@ -13,14 +13,15 @@ from django.conf import settings as configured
 from django.utils import timezone
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import AccountNotActive, Denied
-from audit.actor import Actor, NotConfirmed
-from keys import secrets, services
+from core.actor import Actor, NotConfirmed
+from core.authorization import AccountNotActive, Denied
+from core.permissions import Role
+from keys import services
+from keys.crypto import secrets
+from keys.key_settings import Invalid
 from keys.models import Api, Key, Secret, SecretUse
-from keys.overlap import last_change, old_secret
+from keys.selectors.old_secret import last_change, old_secret
 from keys.services import Overlap, rotation
-from keys.terms import Invalid
 from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.routes import Route, RouteTable, UnreadablePath, readable_path
+from keys.decision.routes import Route, RouteTable, UnreadablePath, readable_path
 
 READABLE = [
     ("/", "/"),

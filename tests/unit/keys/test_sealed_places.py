@@ -15,12 +15,12 @@ import pytest
 from django.conf import settings as configured
 
 from accounts.models import User
-from accounts.permissions import Role
-from audit.actor import Actor
-from config.supervisor import PLANES
+from config.serve.supervisor import PLANES
+from core.actor import Actor
+from core.permissions import Role
+from core.sealing import SealBroken
 from keys import services
 from keys.models import Api, Key, Secret
-from keys.sealing import SealBroken
 from keys.services import Created, Overlap
 from keys.services.secret import Ring, opened
 from tests.keys_made import a_billing_key, confirmed
@@ -111,9 +111,9 @@ def test_no_byte_of_it_can_be_changed(made: Created, figure: Figure):
 # Tries every key that the process has, whatever it is for, under the number that the sealed form asks for.
 OPEN = """
 import json, sys
-import config.gunicorn_gateway
+import config.serve.gunicorn_gateway
 from django.conf import settings
-from keys.sealing import SealBroken, open_sealed, sealed_under
+from core.sealing import SealBroken, open_sealed, sealed_under
 asked = json.load(sys.stdin)
 sealed = bytes.fromhex(asked["sealed"])
 rings = [settings.SEALING_KEYS, settings.SIGNING_KEYS, settings.TOKEN_PEPPERS, settings.AUDIT_KEYS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keys.sealing import SealBroken, open_sealed, seal, sealed_under
+from core.sealing import SealBroken, open_sealed, seal, sealed_under
 
 RING = {1: b"1" * 32, 2: b"2" * 32}
 PLACE = {"purpose": "token", "account": 7, "key": "AbCdEfGh1234", "secret": "0196f0c5-0000-7000-8000-000000000001"}

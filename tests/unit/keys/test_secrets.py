@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys import secrets
+from core import redaction
+from keys.crypto import secrets
 
 TOKEN = "kw_AbCdEfGh1234_" + "0123456789abcdefghijABCDEFGHIJ01"
 TOKEN += secrets.checksum(TOKEN)
@@ -74,7 +75,7 @@ def test_what_is_no_token_does_not_parse(text):
 @given(st.text())
 def test_no_text_makes_parse_or_redact_fail(text):
     assert secrets.parse(text) is None
-    secrets.redact(text)
+    redaction.redact(text)
 
 
 def test_the_digest_depends_on_every_bit_of_token_and_pepper():
@@ -111,11 +112,11 @@ LEAKS = [
 
 @pytest.mark.parametrize("text", LEAKS)
 def test_redact_leaves_no_secret(text):
-    redacted = secrets.redact(text)
+    redacted = redaction.redact(text)
     assert TOKEN[16:48] not in redacted
     assert "%5F" not in redacted.upper()
     assert "%30%31" not in redacted
-    assert secrets.REDACTED in redacted
+    assert redaction.REDACTED in redacted
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_redact_leaves_no_secret(text):
     ],
 )
 def test_redact_hides_named_secrets_and_leaves_the_rest_alone(text, redacted):
-    assert secrets.redact(text) == redacted
+    assert redaction.redact(text) == redacted
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_redact_hides_named_secrets_and_leaves_the_rest_alone(text, redacted):
     [*LEAKS, TOKEN[:32], f"Bearer {TOKEN}", f"Basic {b64encode(f'robot:{TOKEN}'.encode()).decode()}", "token=hunter2"],
 )
 def test_what_holds_a_secret_must_not_go_into_an_address(text):
-    assert secrets.holds_secret(text)
+    assert redaction.holds_secret(text)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_what_holds_a_secret_must_not_go_into_an_address(text):
     ],
 )
 def test_what_holds_none_may(text):
-    assert not secrets.holds_secret(text)
+    assert not redaction.holds_secret(text)
 
 
 PATTERN = re.compile(r"[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{32,}")
@@ -169,4 +170,4 @@ PIECES = ["_", "a", "A1b2C3d4E5f6", "x" * 32, "y" * 20, "-", "kw_", "é", "_A1b2
 @given(st.lists(st.sampled_from(PIECES), max_size=30))
 def test_tokens_are_hidden_as_the_pattern_of_a_token_has_it(pieces: list[str]):
     text = "".join(pieces)
-    assert secrets.redact(text) == PATTERN.sub(secrets.REDACTED, text)
+    assert redaction.redact(text) == PATTERN.sub(redaction.REDACTED, text)

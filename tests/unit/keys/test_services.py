@@ -14,14 +14,15 @@ from django.conf import settings as configured
 from django.utils import timezone
 
 from accounts.models import Account, User
-from accounts.permissions import Role
-from accounts.policy import AccountNotActive, Denied
-from audit.actor import Actor, NotConfirmed
 from audit.models import Event
-from keys import secrets, services
+from core.actor import Actor, NotConfirmed
+from core.authorization import AccountNotActive, Denied
+from core.permissions import Role
+from core.sealing import seal
+from keys import services
+from keys.crypto import secrets
+from keys.key_settings import Invalid, Terms
 from keys.models import Address, Creation, Enablement, Key, KeyIpList, KeyModule, Secret, SecretUse
-from keys.sealing import seal
-from keys.terms import Invalid, Terms
 from tests.keys_made import FIELDS, a_billing_key, billing_for, confirmed, events, some_terms
 from tests.people import a_user, acting, an_account
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from keys import secrets, signatures
-from keys.routes import readable_path
-from keys.signatures import UnreadableQuery, canonical_path, canonical_query
+from keys.crypto import secrets, signatures
+from keys.crypto.signatures import UnreadableQuery, canonical_path, canonical_query
+from keys.decision.routes import readable_path
 
 VECTORS = json.loads((Path(__file__).resolve().parents[3] / "docs" / "signature-vectors.json").read_text("utf-8"))
 

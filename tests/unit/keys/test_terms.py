@@ -12,9 +12,19 @@ import pytest
 import yaml
 
 from keys.apis.policy import Policy
-from keys.terms import Invalid, Listed, Terms, changes, check_expiry, check_settled, checked, latest_expiry, widened
+from keys.key_settings import (
+    Invalid,
+    Listed,
+    Terms,
+    changes,
+    check_expiry,
+    check_settled,
+    checked,
+    latest_expiry,
+    widened,
+)
 
-BILLING = yaml.safe_load(Path("keys/presets/billing.policy.yaml").read_text(encoding="utf-8"))
+BILLING = yaml.safe_load(Path("keys/apis/presets/billing.policy.yaml").read_text(encoding="utf-8"))
 RULES = Policy.read(BILLING)
 MODULES = ["customers", "invoices"]
 LISTS = [1, 2]

@@ -1,0 +1,1 @@
+"""Support's administration: what accounts and the packages above it build their pages from."""

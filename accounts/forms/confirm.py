@@ -1,0 +1,78 @@
+"""The form of every action that needs the user's confirmation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, confirm
+from accounts.models import User
+from accounts.signin.second_factors import Type, second_factors
+from audit.trail.events import Target
+from core.actor import Actor
+
+
+class PasswordField(forms.CharField):
+    """The confirmation, in the same form as the action."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        super().__init__(label="Your password", strip=False, max_length=1000, widget=widget, **options)
+
+
+class ConfirmForm(forms.Form):
+    """A form that needs a confirmation: the password, or a code or passkey of a user who has one. The view says with
+    `ask` what is confirmed; the template shows it with components/confirm.html."""
+
+    password = PasswordField()
+    # A browser's answer, put here by the script.
+    passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
+
+    action = target = ""
+    about: Target
+    has_passkey = False
+    password_only = False
+
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+        """Before the form is read: whose consent to what. `target` is what services bind it to; `about` is the object
+        that the trail names when the confirmation is wrong."""
+        self.action, self.target, self.about = action, target, about
+        has = second_factors(user)
+        self.has_passkey = Type.WEBAUTHN in has
+        if Type.TOTP in has:
+            self.fields["password"].label = "Your password, or a code of your authenticator app"
+        if self.data.get(self.add_prefix("passkey")):
+            self.fields["password"].required = False
+
+    @property
+    def was_given(self) -> bool:
+        """Whether there is anything to check."""
+        return bool(self.cleaned_data.get("password") or self.cleaned_data.get("passkey"))
+
+    def confirmed(self, user: User, by: Actor) -> Actor | None:
+        """The actor with the user's consent; None if it was refused, and the form says why at the field."""
+        given, passkey = self.cleaned_data["password"], self.cleaned_data["passkey"]
+        try:
+            consent = confirm(
+                user,
+                given,
+                passkey=passkey,
+                action=self.action,
+                target=self.target,
+                about=self.about,
+                by=by,
+                password_only=self.password_only,
+            )
+        except ConfirmationRefused as refused:
+            self.add_error("password", words_of(refused))
+            return None
+        return by.confirmed(consent)
+
+
+def words_of(refused: ConfirmationRefused) -> str:
+    if isinstance(refused, WrongPassword):
+        return f"{refused} {refused.left} {'try' if refused.left == 1 else 'tries'} left."
+    if isinstance(refused, Locked):
+        return f"{refused} Nothing was changed."
+    return str(refused)

@@ -1,0 +1,83 @@
+"""What people type about themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.forms import LoginForm
+from django import forms
+
+from accounts.forms.confirm import ConfirmForm
+from accounts.models import User
+from audit.trail.events import Target
+
+
+class SignInForm(LoginForm):
+    """E-mail and password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = "E-mail"
+        # Its link to the reset is below the card.
+        self.fields["password"].help_text = ""
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+        self.fields["login"].widget.attrs |= {"autofocus": True, "autocomplete": "username"}
+
+
+class SecondFactorForm(forms.Form):
+    """The second step: a code of the app, a recovery code, or a passkey's answer."""
+
+    code = forms.CharField(
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autofocus": True, "inputmode": "numeric", "spellcheck": "false"}
+        ),
+    )
+    passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
+
+    # Said by the form, not by the browser: it would hold back what the passkey's button sends.
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].required = not self.data.get("passkey")
+
+
+class NewPasswordForm(ConfirmForm):
+    """Another password: the current one, and the new one once, because it can be shown and pasted."""
+
+    new_password = forms.CharField(
+        label="New password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 10 characters. A few words that only you would put together are better than a short mix.",
+    )
+    field_order = ("password", "new_password")
+
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+        """The password itself, nothing in its place."""
+        self.action, self.target, self.about = action, target, about
+        self.fields["password"].label = "Current password"
+
+    password_only = True
+
+
+class TotpForm(ConfirmForm):
+    """`seed` is what the page showed, signed, so that nothing waits in the session."""
+
+    seed = forms.CharField(widget=forms.HiddenInput, max_length=500)
+    code = forms.CharField(
+        label="Code",
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+        help_text="The six digits that the app shows now.",
+    )
+    field_order = ("seed", "code", "password", "passkey")
+
+
+class PasskeyForm(ConfirmForm):
+    name = forms.CharField(label="Name", max_length=60, help_text="To tell your passkeys apart, such as “laptop”.")
+    credential = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
+    field_order = ("name", "credential", "password", "passkey")

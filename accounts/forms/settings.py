@@ -1,0 +1,65 @@
+"""The settings as a form, and how phone numbers look under them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from accounts.forms.confirm import PasswordField
+from accounts.forms.users import ConfirmForm, Refusing
+from accounts.models import Account
+from accounts.services import Settings
+from core.phone_masking import Mask
+
+SAMPLES = ("+442079460123", "2125550123", "5550123")
+
+
+class SettingsForm(Refusing, ConfirmForm):
+    """The confirmation is asked for only when numbers become readable; then the form is shown again with it."""
+
+    name = forms.CharField(label="Account name", max_length=200)
+    mask_phone = forms.BooleanField(
+        label="Mask phone numbers",
+        required=False,
+        help_text=(
+            "In the API logs and their exports; and in API calls with keys that have Mask Phone Number, which has no "
+            "effect while this is off."
+        ),
+    )
+    mask_digits = forms.IntegerField(
+        label="Digits to show", min_value=0, max_value=15, help_text="0 hides all of them.", initial=0
+    )
+    mask_side = forms.ChoiceField(label="Show them", choices=Account.MaskSide.choices, widget=forms.RadioSelect)
+    second_factor_required = forms.BooleanField(
+        label="Everyone needs a second factor",
+        required=False,
+        help_text="Who has none is asked to set one up at the next sign-in, and can do nothing else before.",
+    )
+    key_lifetime_days = forms.IntegerField(
+        label="Longest key lifetime, in days",
+        required=False,
+        min_value=1,
+        max_value=36500,
+        help_text="New keys must expire within it; those there are keep their expiry. Empty: no limit of the account.",
+    )
+    password = PasswordField(required=False)
+
+    def __init__(self, data: Any = None, *, account: Account) -> None:
+        settings = Settings.of(account)
+        super().__init__(data, initial={name: getattr(settings, name) for name in Settings.__dataclass_fields__})
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(**{name: self.cleaned_data[name] for name in Settings.__dataclass_fields__})
+
+
+def preview(form: SettingsForm) -> list[tuple[str, str]]:
+    """(number, as shown) for a few numbers, with what the form says or, where that is wrong, what is saved."""
+    if form.is_bound:
+        form.is_valid()
+    values = {**form.initial, **getattr(form, "cleaned_data", {})}
+    if not values["mask_phone"]:
+        return [(number, number) for number in SAMPLES]
+    mask = Mask(values["mask_digits"], values["mask_side"])
+    return [(number, mask.hide(number)) for number in SAMPLES]

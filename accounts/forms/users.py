@@ -1,0 +1,124 @@
+"""What Administrators fill in about users, and what someone invited says about themselves."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any, cast
+
+from django import forms
+
+from accounts.forms.confirm import ConfirmForm, PasswordField
+from accounts.models import User
+from accounts.services import Invalid
+from core.permissions import ACCOUNT_ROLES
+
+LEAVE = ("leave", "Leave them: calls are refused until the keys are given to someone else")
+MEANINGS = {
+    "administrator": "Administrator: creates keys, sees secrets, manages users and settings",
+    "account_reader": "Account Reader: sees keys and the API log",
+    "auditor": "Auditor: sees everything but secrets, exports the logs",
+}
+
+
+class Refusing(forms.Form):
+    """Shows at its fields what a service says."""
+
+    def refuse(self, problem: Invalid) -> None:
+        for name, messages in problem.message_dict.items():
+            self.add_error(name if name in self.fields else None, messages)
+
+
+class RolesField(forms.MultipleChoiceField):
+    """Support is no choice here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label="Roles",
+            required=False,
+            choices=[(role.value, MEANINGS[role]) for role in ACCOUNT_ROLES],
+            widget=forms.CheckboxSelectMultiple,
+            help_text="Without a role, a user sees the keys they own, and no secret.",
+        )
+
+
+class InviteForm(Refusing, ConfirmForm):
+    email = forms.EmailField(label="E-mail", max_length=254)
+    roles = RolesField()
+    form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+
+class RolesForm(Refusing, ConfirmForm):
+    """The confirmation is asked for only when a role is granted; then the form is shown again with it."""
+
+    roles = RolesField()
+    password = PasswordField(required=False)
+
+
+class HandOverForm(Refusing, ConfirmForm):
+    heir = forms.ChoiceField(label="New owner")
+
+    def __init__(self, *args: Any, heirs: Iterable[User], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heirs = {str(heir.pk): heir for heir in heirs}
+        named = [(pk, f"{heir.nickname} ({heir.email})") for pk, heir in self.heirs.items()]
+        cast("forms.ChoiceField", self.fields["heir"]).choices = [("", "Choose a user"), *named]
+
+    @property
+    def chosen(self) -> User:
+        return self.heirs[self.cleaned_data["heir"]]
+
+
+class DeactivateForm(HandOverForm):
+    """Of a user with keys: what becomes of them. Only giving them away needs a confirmation."""
+
+    keys = forms.ChoiceField(
+        label="Their keys",
+        widget=forms.RadioSelect,
+        choices=[
+            LEAVE,
+            ("give", "Give them to another user: calls go on"),
+        ],
+    )
+    password = PasswordField(required=False)
+    field_order = ("keys", "heir", "password")
+
+    def __init__(self, *args: Any, heirs: Iterable[User], **kwargs: Any) -> None:
+        super().__init__(*args, heirs=heirs, **kwargs)
+        self.fields["heir"].required = False
+        if not self.heirs:
+            keys = cast("forms.ChoiceField", self.fields["keys"])
+            keys.choices, keys.initial = [LEAVE], "leave"
+            del self.fields["heir"]
+
+    @property
+    def gives(self) -> bool:
+        return self.cleaned_data["keys"] == "give"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("keys") == "give":
+            if not cleaned.get("heir") and "heir" not in self.errors:
+                self.add_error("heir", "Choose who owns the keys from now on.")
+            if not self.was_given:
+                self.add_error("password", "Giving keys to someone else needs your confirmation.")
+        return cleaned
+
+
+class AcceptForm(Refusing):
+    nickname = forms.CharField(
+        label="Nickname", max_length=64, help_text="What others in the account see; it also names you as owner of keys."
+    )
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 10 characters. A few words in a row are easy to remember and hard to guess.",
+    )
+
+
+class ResetForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )

@@ -1,0 +1,113 @@
+"""Where django-allauth meets the house: no sign-up, one neutral answer, own paths only, every sign-in on the trail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from accounts.models import User
+from accounts.services.sessions import note_address
+from accounts.signin import current_session, limits
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor
+
+# Wrong tries as one e-mail: password and second step together.
+SIGN_IN = "sign-in"
+MOST, PER = 5, timedelta(minutes=5)
+
+
+def may_try(email: str) -> bool:
+    """Count a try to sign in as this e-mail; a right one is given back."""
+    return limits.take(SIGN_IN, email, most=MOST, per=PER)
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": "E-mail and password do not match a user who may sign in.",
+        "too_many_login_attempts": "Too many sign-ins as this user failed. Try again in five minutes.",
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Only paths of our own are followed after sign-in, whatever hosts we answer to."""
+        return url is not None and url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Pages only: allauth's JSON answers would be a second sign-in to guard."""
+        return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        address = request.client_address  # type: ignore[attr-defined]
+        if not address:
+            raise PermissionDenied("Unable to determine the client's address")
+        return str(address)
+
+    def get_login_stages(self) -> list[str]:
+        return ["accounts.signin.login_stage.SecondFactor"]
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Support's pages are the administration; the portal's answer 403."""
+        return reverse("admin:index") if request.user.is_staff else super().get_login_redirect_url(request)
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """As allauth's, but an inactive user with the right password gets the answer of a wrong password."""
+        email = credentials.get("email", "")
+        if not may_try(email):
+            raise self.validation_error("too_many_login_attempts")
+        user = authenticate(request, **credentials)
+        AuthenticationBackend.unstash_authenticated_user()
+        if user is None:
+            self.authentication_failed(request, **credentials)
+        else:
+            limits.give_back(SIGN_IN, email)
+        return user
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Records the e-mail as it was typed; in the account of the user it belongs to, if there is one."""
+        email = credentials.get("email", "")
+        user = User.objects.filter(email=email).first()
+        with transaction.atomic():
+            record(
+                "user.sign_in_failed",
+                by=request.actor,  # type: ignore[attr-defined]
+                account_id=user.account_id if user else None,
+                target=Target("user", str(user.pk), user.email) if user else None,
+                email=email,
+            )
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Starts a session under a new key; without its event there is none. The page of the second step says on the
+        request what was given there."""
+        with transaction.atomic():
+            super().login(request, user)
+            current_session.begin(request)
+            actor = Actor(
+                kind="user",
+                id=str(user.pk),
+                label=user.email,
+                address=self.get_client_ip(request),
+                request_id=request.id,  # type: ignore[attr-defined]
+            )
+            note_address(user, address=self.get_client_ip(request), agent=request.headers.get("User-Agent", ""))
+            method = getattr(request, "second_factor", "password")
+            record("user.signed_in", by=actor, account_id=user.account_id, method=method)
+
+    def logout(self, request: HttpRequest) -> None:
+        """The event first: what has emptied the request's session cannot be undone by a rollback."""
+        account_id = request.user.account_id  # type: ignore[union-attr]
+        with transaction.atomic():
+            record("user.signed_out", by=request.actor, account_id=account_id)  # type: ignore[attr-defined]
+            super().logout(request)

@@ -1,0 +1,107 @@
+"""What django-allauth keeps of second factors is sealed: whoever reads the database cannot make a code."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.db import transaction
+
+from audit.trail.record import record
+from core.actor import Actor
+from core.authorization import Denied
+from core.permissions import Permission
+from core.sealing import SealBroken, open_sealed, seal, sealed_under
+
+# Nobody's key opens as a factor, and no factor as a key.
+_PLACE: dict[str, Any] = {"purpose": "second factor", "account": 0, "key": "", "secret": ""}
+# Where allauth keeps what it has sealed: an app's secret, what recovery codes are made from, codes of another program.
+_SEALED = ("secret", "seed", "migrated_codes")
+_HOLDERS = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
+BATCH = 500
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    def encrypt(self, text: str) -> str:
+        return b64encode(seal(text, ring=settings.SEALING_KEYS, **_PLACE)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        try:
+            sealed = b64decode(encrypted_text)
+        except ValueError as error:
+            raise SealBroken from error
+        return open_sealed(sealed, ring=settings.SEALING_KEYS, **_PLACE)
+
+    def get_totp_issuer(self) -> str:
+        return "Keyward"
+
+
+class Batch(NamedTuple):
+    """What was done: the last factor looked at (None when there is no more), how many moved, how many do not open."""
+
+    last: int | None
+    moved: int
+    broken: int
+
+
+@transaction.atomic
+def reseal_batch(*, after: int = 0, by: Actor) -> Batch:
+    """Move the next second factors to the newest of SEALING_KEYS."""
+    if by.kind != "command":
+        raise Denied(Permission.APIS_CHANGE)
+    adapter, newest = MFAAdapter(), max(settings.SEALING_KEYS)
+    holders = Authenticator.objects.filter(type__in=_HOLDERS, pk__gt=after)
+    rows = list(holders.select_for_update(no_key=True).order_by("pk")[:BATCH])
+    moved = broken = 0
+    for row in rows:
+        if set(_numbers(row.data)) <= {newest}:
+            continue
+        try:
+            row.data = _each(row.data, lambda sealed: adapter.encrypt(adapter.decrypt(sealed)))
+        except SealBroken:
+            broken += 1
+            continue
+        row.save(update_fields=["data"])
+        moved += 1
+    if moved:
+        under = {"SEALING_KEYS": newest}
+        record("secrets.resealed", by=by, account_id=None, what="second factors", count=moved, under=under, peppered=0)
+    return Batch(rows[-1].pk if rows else None, moved, broken)
+
+
+def factors_by_number() -> dict[int, int]:
+    """How many second factors need which of SEALING_KEYS."""
+    holders = Authenticator.objects.filter(type__in=_HOLDERS).values_list("data", flat=True)
+    return dict(Counter(number for data in holders.iterator() for number in set(_numbers(data))))
+
+
+def _numbers(data: dict[str, Any]) -> list[int]:
+    numbers: list[int] = []
+
+    def look(sealed: str) -> str:
+        numbers.append(_number(sealed))
+        return sealed
+
+    _each(data, look)
+    return numbers
+
+
+def _number(sealed: str) -> int:
+    try:
+        return sealed_under(b64decode(sealed))
+    except ValueError:
+        return 0
+
+
+def _each(data: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The data with every sealed text changed."""
+    found = {name: data[name] for name in _SEALED if data.get(name)}
+    return data | {
+        name: [change(one) for one in sealed] if isinstance(sealed, list) else change(sealed)
+        for name, sealed in found.items()
+    }

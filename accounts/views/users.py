@@ -1,0 +1,54 @@
+"""The users of the account: the list, its file, and a page for each."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.exports import export_users
+from accounts.filters import UserFilter
+from accounts.selectors import people_of
+from accounts.views.common import may_change
+from audit.exports.list_dialog import NOT_FILTERS, ListDialog, answer_export
+from core.authorization import has
+from core.lists import sent_filters
+from core.page_guard import SignedIn, needs
+from core.pages import own_account, render_page
+from core.permissions import Permission
+
+
+@needs(Permission.USERS_SEE)
+@require_safe
+def user_list(request: SignedIn) -> HttpResponse:
+    account = own_account(request)
+    users = UserFilter(request.GET, people_of(account))
+    context = {"filter": users, "may_change": may_change(request)}
+    if not users.is_valid():
+        return render_page(request, "accounts/users", context, 400)
+    rows, more = users.rows()
+    return render_page(
+        request,
+        "accounts/users",
+        context
+        | {
+            "rows": rows,
+            "may_export": has(request.user, Permission.LISTS_EXPORT),
+            "invitations": account.invitations.order_by("-created_at", "-pk"),
+            "now": timezone.now(),
+            "headings": users.headings,
+        }
+        | users.neighbours(more),
+    )
+
+
+@needs(Permission.LISTS_EXPORT)
+@require_http_methods(["GET", "HEAD", "POST"])
+def user_export(request: SignedIn) -> HttpResponse:
+    account = own_account(request)
+    users = UserFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), people_of(account))
+    dialog = ListDialog("users.exported", "Export users", "users", reverse("user-list"))
+    return answer_export(request, dialog, users, partial(export_users, by=request.actor, account=account, users=users))

@@ -1,0 +1,174 @@
+"""The API log's filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, ClassVar
+
+import django_filters
+from django import forms
+from django.db.models import F, Func, Q, QuerySet, TextField, Value
+from django.db.models.lookups import IContains
+
+from audit.calls.reasons import REFUSED
+from audit.models import Call
+from audit.selectors import calls_after, calls_before
+from core.filters.fields import (
+    NO_STATUS,
+    AddressField,
+    CallKeysetField,
+    NamedField,
+    RequestIdField,
+    StatusField,
+    select,
+)
+from core.filters.time_range import LogFilter, LogForm
+from core.phone_masking import Mask
+from core.request_id import time_of
+
+API_ID = re.compile(r"[0-9A-Za-z]{12}")
+# A request ID says when it was made, give or take the clocks of gateway and database.
+CLOCKS = timedelta(hours=1)
+
+
+def _own(field: type[forms.Field]) -> type[django_filters.Filter]:
+    """A filter whose field cleans as it needs; `matching` applies it."""
+    return type(f"{field.__name__}Filter", (django_filters.Filter,), {"field_class": field})
+
+
+class CallKeysetFilter(django_filters.Filter):
+    field_class = CallKeysetField
+
+    def filter(self, qs: QuerySet[Call], value: Any) -> QuerySet[Call]:
+        return qs.filter(calls_before(*value)) if value else qs
+
+
+class CallFilter(LogFilter):
+    """`mask` is the account's: then what is looked for in a path is looked for in what pages show of it. `apis` and
+    `modules` are names by slug, to choose from."""
+
+    MORE = ("reason", "api", "key_id", "owner", "method", "path", "module", "address", "status", "request_id")
+
+    key = django_filters.CharFilter(label="Key", max_length=200)
+    key_id = django_filters.CharFilter(label="Key ID", max_length=12)
+    api = _own(NamedField)(label="API", max_length=200)
+    owner = django_filters.CharFilter(label="Owner", max_length=200)
+    decision = django_filters.ChoiceFilter(
+        label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=select("Decision")
+    )
+    reason = django_filters.ChoiceFilter(
+        label="Reason",
+        empty_label="Any reason",
+        choices=[(code, heading) for code, (heading, _) in REFUSED.items()],
+        widget=select("Reason"),
+    )
+    status = _own(StatusField)(label="Status")
+    method = django_filters.CharFilter(label="Method", max_length=20)
+    path = django_filters.CharFilter(label="Path contains", max_length=500)
+    module = _own(NamedField)(label="Module", max_length=200)
+    address = _own(AddressField)(label="Client address or range")
+    request_id = _own(RequestIdField)(label="Request ID")
+
+    class Meta:
+        model = Call
+        fields: ClassVar[list[str]] = []
+        form = LogForm
+
+    def __init__(
+        self,
+        data: Any,
+        queryset: QuerySet[Call],
+        *,
+        mask: Mask | None = None,
+        apis: Mapping[str, str] | None = None,
+        modules: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(data, queryset)
+        self.mask = mask
+        self.filters["api"].extra["names"] = apis
+        self.filters["module"].extra["names"] = modules
+
+    @cached_property
+    def api_id(self) -> str:
+        """What was typed as key, if it is the API ID of a key that has calls; else it is a part of a name."""
+        typed = self.form.cleaned_data["key"]
+        return typed if API_ID.fullmatch(typed) and self.queryset.filter(key_id=typed).exists() else ""
+
+    def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        """What an index serves: time, key, request ID."""
+        cleaned = self.form.cleaned_data
+        queryset = queryset.filter(self.times("time"))
+        for key_id in filter(None, (self.api_id, cleaned["key_id"])):
+            queryset = queryset.filter(key_id=key_id)
+        if request_id := cleaned["request_id"]:
+            queryset = queryset.filter(request_id=request_id)
+            if made := time_of(request_id):
+                queryset = queryset.filter(time__gte=made - CLOCKS, time__lt=made + CLOCKS)
+        return queryset
+
+    @property
+    def matching(self) -> Q:
+        cleaned = self.form.cleaned_data
+        found = Q()
+        for name in ("decision", "reason"):
+            found &= Q(**{name: cleaned[name]}) if cleaned[name] else Q()
+        for name in ("api", "module"):
+            found &= Q(**{f"{name}__in": cleaned[name]}) if cleaned[name] else Q()
+        if cleaned["method"]:
+            found &= Q(method=cleaned["method"].upper())
+        if cleaned["owner"]:
+            found &= Q(owner__icontains=cleaned["owner"])
+        if cleaned["key"] and not self.api_id:
+            found &= Q(key_name__icontains=cleaned["key"])
+        if status := cleaned["status"]:
+            found &= Q(status=None) if status == NO_STATUS else Q(status__range=status)
+        if cleaned["address"]:
+            found &= Q(client_address__in_network=cleaned["address"])
+        if cleaned["path"]:
+            found &= self._path(cleaned["path"])
+        return found
+
+    def _path(self, text: str) -> Q:
+        """A part of the path or query, as the pages show them: of a number that they hide, no digit can be found."""
+        if self.mask is None:
+            return Q(path__icontains=text) | Q(query__icontains=text)
+        # An X may stand for any digit; the cheap test keeps the other rows from the dear one.
+        likely = re.sub("[xX]", "[xX0-9]", re.escape(text))
+        digits, side = Value(self.mask.digits), Value(self.mask.side)
+
+        def shown(column: str) -> Q:
+            hidden = Func(F(column), digits, side, function="audit_hide", output_field=TextField())
+            return Q(**{f"{column}__iregex": likely}) & Q(IContains(hidden, text))
+
+        return shown("path") | shown("query")
+
+
+class CallPageFilter(CallFilter):
+    after = CallKeysetFilter()
+
+    def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        return self.filters["after"].filter(super().filter_queryset(queryset), self.form.cleaned_data["after"])
+
+
+class CallsAfterFilter(django_filters.Filter):
+    field_class = CallKeysetField
+
+    def filter(self, qs: QuerySet[Call], value: Any) -> QuerySet[Call]:
+        return qs.filter(calls_after(*value)) if value else qs
+
+
+class CallTailFilter(CallFilter):
+    """`newest` is the position of the newest row that the page has; `before`, where rows were left out, that of the
+    oldest row above them."""
+
+    newest = CallsAfterFilter(required=True)
+    before = CallKeysetFilter()
+
+    def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        queryset = super().filter_queryset(queryset)
+        for name in ("newest", "before"):
+            queryset = self.filters[name].filter(queryset, self.form.cleaned_data[name])
+        return queryset

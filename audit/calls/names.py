@@ -1,0 +1,28 @@
+"""Names of the APIs and modules in an account's log. The package that keeps APIs registers how they are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class LogNames(NamedTuple):
+    """Names of APIs and modules by their slugs; modules of two APIs that share a slug share its entry."""
+
+    apis: dict[str, str]
+    modules: dict[str, str]
+
+
+Lookup = Callable[[int | None], LogNames]
+_lookups: list[Lookup] = []
+
+
+def register_lookup(lookup: Lookup) -> None:
+    """Make `lookup` the function that returns the names of an account, given its primary key, or of all
+    accounts, given None."""
+    _lookups[:] = [lookup]
+
+
+def get_log_names(account_id: int | None) -> LogNames:
+    """Return the names of the APIs and modules in the account's log; in all logs, for Support, if it is None."""
+    return _lookups[0](account_id)

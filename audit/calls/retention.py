@@ -1,0 +1,132 @@
+"""Months of the API log that are older than they must be kept are dropped whole; their seals stay in the chain.
+
+A seal made before seals ended with the month may reach into a month that stays: the event then holds what is left of
+it, so that the rest can still be checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, connections, transaction
+
+from audit.calls.insert import PARTITION_LOCK, partition_names, start_of
+from audit.calls.seals import LATE, LOG, Seal, next_month, read, sealed_until, seals
+from audit.trail.chain import instant
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor
+from core.replica import snapshot
+
+DROPPED = "calls.dropped"
+MONTHS = Target("log", "months", "API log")
+EVENTS = """
+    SELECT seq, body FROM audit_event
+    WHERE target_kind = %s AND target_id = %s AND name = %s AND account_id IS NULL ORDER BY seq
+"""
+
+
+class NotAsSealed(RuntimeError):
+    """Calls that were to be dropped, or those that share a seal with them, are not what was sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What the trail says of dropped months: `until` is the end of the last one. `rest` is, by the number of a seal's
+    event, what was left of that seal; a seal of `unproven` was cut by an event that says nothing of it."""
+
+    until: datetime
+    rest: Mapping[int, Seal]
+
+    def left_of(self, seq: int, seal: Seal) -> Seal | None:
+        """Return what must still be there of the seal; None where nothing can be said of it."""
+        if seal.since >= self.until:
+            return seal
+        return self.rest.get(seq)
+
+
+def drop_old(days: int, by: Actor) -> list[str]:
+    """Drop the months that ended more than `days` ago and are sealed to their end, with every column; return them, as
+    `2026-11`. Raise NotAsSealed when a seal that reaches over the end is not good.
+
+    The event comes first and is committed alone: a month that is gone was told of, whatever happens in between.
+    """
+    until = _limit(days)
+    old = [month for month in _months() if next_month(month) <= until]
+    if not old:
+        return []
+    names, end = [f"{month:%Y-%m}" for month in old], next_month(old[-1])
+    if dropped_until() != end:
+        with transaction.atomic():
+            rest = [{"seal": seq, **seal.data} for seq, seal in _rest(end)]
+            record(DROPPED, by=by, account_id=None, target=MONTHS, months=names, until=end.isoformat(), rest=rest)
+    for month in old:
+        _drop(month)
+    return names
+
+
+def dropped(cursor: Any) -> Dropped | None:
+    """Return what was dropped so far, as the cursor's snapshot has it; None when nothing was."""
+    cursor.execute(EVENTS, [MONTHS.kind, MONTHS.id, DROPPED])
+    found: Dropped | None = None
+    for _, body in cursor.fetchall():
+        data = json.loads(body)["data"]
+        until = datetime.fromisoformat(data["until"])
+        # What an earlier event left of a seal may have been dropped since.
+        rest: dict[int, Seal] = {seq: seal for seq, seal in found.rest.items() if seal.since >= until} if found else {}
+        rest |= {item["seal"]: Seal.from_data(item) for item in data.get("rest", ())}
+        found = Dropped(until, rest)
+    return found
+
+
+def dropped_until() -> datetime | None:
+    """The end of the last month that was dropped: what lies before is not kept."""
+    with connection.cursor() as cursor:
+        found = dropped(cursor)
+    return found.until if found else None
+
+
+def _rest(end: datetime) -> Iterator[tuple[int, Seal]]:
+    """What stays of each seal that reaches over `end`, which is looked at first."""
+    with snapshot(seconds=0, using="maintenance") as reader:
+        before = dropped(reader)
+        for target in (LOG, LATE):
+            for seq, sealed in seals(reader, target):
+                if not sealed.since < end < sealed.until:
+                    continue
+                left = before.left_of(seq, sealed) if before else sealed
+                if left is None:
+                    continue
+                if read(reader, left.since, left.until, left.form) != left:
+                    raise NotAsSealed(
+                        f"the API log from {instant(left.since)} to {instant(left.until)} is not what event {seq} "
+                        "sealed; no month of it is dropped"
+                    )
+                yield seq, read(reader, end, sealed.until, left.form)
+
+
+def _limit(days: int) -> datetime:
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    limit = now.astimezone(UTC) - timedelta(days=days)
+    sealed = [sealed_until(target) or datetime.min.replace(tzinfo=UTC) for target in (LOG, LATE)]
+    return min(limit, *sealed)
+
+
+def _months() -> list[datetime]:
+    return sorted(start for name in partition_names() if (start := start_of(name)))
+
+
+def _drop(month: datetime) -> None:
+    name = f"audit_call_{month:%Y_%m}"
+    with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITION_LOCK])
+        cursor.execute("SET LOCAL lock_timeout = '3s'")
+        cursor.execute("DELETE FROM audit_rollup WHERE hour >= %s AND hour < %s", [month, next_month(month)])
+        cursor.execute(f"ALTER TABLE audit_call DETACH PARTITION {name}")
+        cursor.execute(f"DROP TABLE {name}")

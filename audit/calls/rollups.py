@@ -1,0 +1,154 @@
+"""Sums of the API log by hour, so that charts and estimates never count rows: made when an hour is sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection, connections
+
+from core.replica import reading
+
+ADD = """
+    INSERT INTO audit_rollup (hour, account_id, api, key_id, reason, rows, calls)
+    SELECT date_trunc('hour', time, 'UTC'), account_id, api, key_id, reason, count(*), sum(folded)
+    FROM audit_call WHERE time >= %s AND time < %s GROUP BY 1, 2, 3, 4, 5
+"""
+# Time after the last sum is counted from rows, newest first, this many at the most.
+LONGEST_TAIL = 100_000
+
+
+HOUR = timedelta(hours=1)
+RESOLUTION = timedelta(microseconds=1)
+# Allowed and denied calls by the start of their step.
+Counted = dict[datetime, list[int]]
+# How a chart may be narrowed, on sums and rows alike.
+CONDITIONS = {
+    "api": "api = ANY(%s)",
+    "key_id": "key_id = %s",
+    "reason": "reason = %s",
+    "decision": "(reason <> '') = (%s = 'denied')",
+}
+SUMS = """
+    SELECT date_bin(make_interval(secs => %%s), hour, %%s), sum(calls) FILTER (WHERE reason = ''),
+        sum(calls) FILTER (WHERE reason <> '')
+    FROM audit_rollup WHERE account_id = %%s AND hour >= %%s AND hour < %%s %s GROUP BY 1
+"""
+TAIL = """
+    SELECT date_bin(make_interval(secs => %%s), time, %%s), sum(folded) FILTER (WHERE reason = ''),
+        sum(folded) FILTER (WHERE reason <> ''), sum(count(*)) OVER (), min(min(time)) OVER ()
+    FROM (
+        SELECT time, reason, folded FROM audit_call
+        WHERE account_id = %%s AND time >= %%s AND time < %%s %s ORDER BY time DESC LIMIT %%s
+    ) tail GROUP BY 1
+"""
+
+
+class Bar(NamedTuple):
+    """One bar of a chart: allowed and denied calls from `start` on, for the chart's step."""
+
+    start: datetime
+    allowed: int
+    denied: int
+
+
+class Bars(NamedTuple):
+    """`cut` is the time before which calls that are not summed yet were not counted, None when all were; `head_cut` is
+    the same within the hour in which the range begins, of which a sum would hold what came before it."""
+
+    bars: list[Bar]
+    cut: datetime | None = None
+    head_cut: datetime | None = None
+
+
+def add(since: datetime, until: datetime) -> None:
+    """The sums of these hours, in the transaction that seals them."""
+    with connection.cursor() as cursor:
+        cursor.execute(ADD, [since, until])
+
+
+def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
+    """Return the account's calls from `since` up to `until`, in steps; `narrowed` may name api, key_id, reason and
+    decision.
+
+    Sums serve the whole hours of steps of whole hours; the rest is counted from rows.
+    """
+    conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
+    values: list[Any] = list(narrowed.values())
+    origin, seconds = origin_of(since, step), step.total_seconds()
+    counted: Counted = {}
+    with connections[reading()].cursor() as cursor:
+
+        def count_rows(since: datetime, until: datetime) -> datetime | None:
+            cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, LONGEST_TAIL])
+            tail = cursor.fetchall()
+            add_counts(counted, [row[:3] for row in tail])
+            return tail[0][4] if tail and tail[0][3] == LONGEST_TAIL else None
+
+        tail_from, head_cut = since, None
+        if step >= HOUR:
+            cursor.execute("SELECT max(hour) + interval '1 hour' FROM audit_rollup")
+            (summed,) = cursor.fetchone()
+            first, last = ceiling(since, HOUR), min(summed, floor(until, HOUR)) if summed else since
+            if first < last:
+                if since < first:
+                    head_cut = count_rows(since, first)
+                cursor.execute(SUMS % conditions, [seconds, origin, account_id, first, last, *values])
+                add_counts(counted, cursor.fetchall())
+                tail_from = last
+        cut = count_rows(tail_from, until)
+    return Bars(in_steps(counted, since, until, step), cut, head_cut)
+
+
+def first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
+    """Return the earliest hour whose sums pass, None if no hour's do."""
+    conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
+    with connections[reading()].cursor() as cursor:
+        sql = f"SELECT hour FROM audit_rollup WHERE account_id = %s{conditions} ORDER BY hour LIMIT 1"
+        cursor.execute(sql, [account_id, *narrowed.values()])
+        row = cursor.fetchone()
+    return row[0].astimezone(UTC) if row else None
+
+
+def estimate(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: Any) -> int | None:
+    """About how many rows of the log these filters let through, from sums alone; None while there are none."""
+    conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
+    values: list[Any] = list(narrowed.values())
+    for sign, at in ((">=", since), ("<", until)):
+        if at:
+            conditions += f" AND hour {sign} %s"
+            values.append(at)
+    with connections[reading()].cursor() as cursor:
+        sums = f"SELECT sum(rows)::bigint FROM audit_rollup WHERE account_id = %s{conditions}"
+        cursor.execute(sums, [account_id, *values])
+        (rows,) = cursor.fetchone()
+    return rows
+
+
+def in_steps(counted: Counted, since: datetime, until: datetime, step: timedelta) -> list[Bar]:
+    """Return a bar for each step of the range, the first from `since` on."""
+    origin = origin_of(since, step)
+    starts = (origin + n * step for n in range(-((origin - until) // step)))
+    return [Bar(max(at, since), *counted.get(at, (0, 0))) for at in starts]
+
+
+def origin_of(since: datetime, step: timedelta) -> datetime:
+    """Return where the steps of a range begin: at a whole minute, hour or, for steps of days, day, UTC."""
+    return floor(since, min(max(step, timedelta(minutes=1)), timedelta(days=1)))
+
+
+def floor(at: datetime, step: timedelta) -> datetime:
+    return at - (at - datetime(2000, 1, 1, tzinfo=UTC)) % step
+
+
+def ceiling(at: datetime, step: timedelta) -> datetime:
+    return floor(at - RESOLUTION, step) + step
+
+
+def add_counts(counted: Counted, rows: Iterable[tuple[datetime, int | None, int | None]]) -> None:
+    """Add (start, allowed, denied) of each row."""
+    for start, allowed, denied in rows:
+        bar = counted.setdefault(start.astimezone(UTC), [0, 0])
+        bar[0] += int(allowed or 0)
+        bar[1] += int(denied or 0)

@@ -1,0 +1,84 @@
+"""The text of API log rows that seals and digests hash: one line a row, as COPY's text format writes it.
+
+Columns in a fixed order, times as UTC text, so that no session's settings matter. A seal names the format that it was
+made with; a format that was used once never changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import Cursor
+
+from audit.trail.chain import instant
+
+# The address without its prefix length: seals made before there were formats; they are still checked.
+HOST_ONLY: Final = 1
+# Every column but those that arrive later from a proxy's access log.
+WITHOUT_LATE: Final = 2
+# Every column.
+WHOLE: Final = 3
+
+LATE_COLUMNS = ("status", "duration_ms", "bytes")
+_TIME = """to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+_BEFORE_ADDRESS = (
+    *("request_id", "account_id", "account", "api", "key_id", "key_name", "owner", "credential", "method", "host"),
+    *("path", "query", "module"),
+)
+_AFTER_ADDRESS = ("decision", "reason", "rule", "mask", "hlr", "proxy", "user_agent", "folded")
+# text() keeps the prefix length of an address; core.replica sees to the digits of numbers.
+_WITHOUT_LATE = (_TIME, *_BEFORE_ADDRESS, "text(client_address)", *_AFTER_ADDRESS)
+EXPRESSIONS: dict[int, tuple[str, ...]] = {
+    HOST_ONLY: (_TIME, *_BEFORE_ADDRESS, "host(client_address)", *_AFTER_ADDRESS),
+    WITHOUT_LATE: _WITHOUT_LATE,
+    WHOLE: (*_WITHOUT_LATE, *LATE_COLUMNS),
+}
+# What each format covers, by the column's name.
+_COVERED = frozenset({"time", *_BEFORE_ADDRESS, "client_address", *_AFTER_ADDRESS})
+COVERED: dict[int, frozenset[str]] = {WITHOUT_LATE: _COVERED, WHOLE: _COVERED | set(LATE_COLUMNS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """`first` and `last` are request IDs, empty when there was no row; `sha256` is of the rows' text in the order of
+    time and request ID."""
+
+    rows: int
+    first: str
+    last: str
+    sha256: str
+
+
+def select(form: int, since: datetime | None, until: datetime | None, *, condition: str = "true") -> str:
+    """Return the SELECT of the rows with `since` <= time < `until` in that format; None is without a bound.
+    `condition` is SQL without parameters."""
+    conditions = [f"({condition})"]
+    if since is not None:
+        conditions.append(f"time >= '{instant(since)}'")
+    if until is not None:
+        conditions.append(f"time < '{instant(until)}'")
+    columns = ", ".join(EXPRESSIONS[form])
+    return f"SELECT {columns} FROM audit_call WHERE {' AND '.join(conditions)} ORDER BY time, request_id"
+
+
+def digest(
+    cursor: Cursor, form: int, since: datetime | None, until: datetime | None, *, condition: str = "true"
+) -> Digest:
+    """Hash the rows in constant memory."""
+    hashed, rows, first = hashlib.sha256(), 0, ""
+    last: Any = b""
+    with cursor.copy(f"COPY ({select(form, since, until, condition=condition)}) TO STDOUT (FORMAT text)") as copy:
+        for message in copy:
+            last = message
+            hashed.update(message)
+            rows += 1
+            if rows == 1:
+                first = _request_id(message)
+    return Digest(rows, first, _request_id(last) if rows else "", hashed.hexdigest())
+
+
+def _request_id(line: Any) -> str:
+    return bytes(line).split(b"\t", 2)[1].decode()

@@ -1,0 +1,121 @@
+"""Checks the API log against the chain: every row lies in a seal that is good, or in the hours since the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+
+from psycopg import Cursor
+
+from audit.calls import retention, rows, seals
+from audit.calls.retention import Dropped
+from audit.calls.seals import LATE, LOG, Seal
+from audit.trail.chain import instant
+from audit.trail.events import Target
+from audit.trail.verdict import MAX_PROBLEMS, Problem
+
+# A row's time is the database's clock: one that lies further ahead than a clock is ever set back was chosen.
+CLOCK_SKEW = timedelta(minutes=5)
+DAY = timedelta(days=1)
+SUMS = """
+    WITH counted AS (
+        SELECT date_trunc('hour', time, 'UTC') AS hour, account_id, api, key_id, reason, count(*) AS rows,
+            sum(folded)::bigint AS calls
+        FROM audit_call WHERE time >= %(since)s AND time < %(until)s GROUP BY 1, 2, 3, 4, 5
+    ), kept AS (
+        SELECT hour, account_id, api, key_id, reason, rows, calls FROM audit_rollup
+        WHERE hour >= %(since)s AND hour < %(until)s
+    )
+    SELECT DISTINCT hour FROM (
+        (TABLE counted EXCEPT ALL TABLE kept) UNION ALL (TABLE kept EXCEPT ALL TABLE counted)
+    ) AS different ORDER BY hour LIMIT %(limit)s
+"""
+OUTSIDE = """
+    SELECT min(hour), count(*) FROM audit_rollup WHERE (hour >= %s AND hour < %s) IS NOT TRUE
+"""
+
+
+class LogCheck:
+    """`seals` and `unproven` count the seals that the log was held against, and those that it can no longer be."""
+
+    def __init__(self, cursor: Cursor, accepted: Collection[str] = ()) -> None:
+        self._cursor, self._accepted = cursor, accepted
+        self.seals = self.unproven = 0
+        self.problems: list[Problem] = []
+
+    def run(self) -> None:
+        """Look at everything, up to MAX_PROBLEMS. The chain and its columns must be known to be good."""
+        dropped = retention.dropped(self._cursor)
+        made = {target: list(seals.seals(self._cursor, target)) for target in (LOG, LATE)}
+        for target in (LOG, LATE):
+            for problem in self._seals(target, made[target], dropped):
+                self._add(problem)
+        sealed = [seal for _, seal in made[LOG]]
+        since = max([sealed[0].since, *([dropped.until] if dropped else [])]) if sealed else None
+        for problem in (*self._foreign(since, dropped), *self._sums(since, sealed[-1].until if sealed else None)):
+            self._add(problem)
+
+    def _add(self, problem: Problem) -> None:
+        if problem.key not in self._accepted and len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+
+    def _seals(self, target: Target, made: list[tuple[int, Seal]], dropped: Dropped | None) -> Iterator[Problem]:
+        until = None
+        for seq, sealed in made:
+            if until is not None and sealed.since != until:
+                yield Problem(
+                    f"event {seq} seals the API log from {instant(sealed.since)}, the one before to {instant(until)}",
+                    lasting=True,
+                )
+            until = sealed.until
+            if dropped and until <= dropped.until:
+                continue
+            left = dropped.left_of(seq, sealed) if dropped else sealed
+            if left is None:
+                self.unproven += 1
+                continue
+            self.seals += 1
+            now = seals.read(self._cursor, left.since, left.until, left.form)
+            if now != left:
+                span = f"from {instant(left.since)} to {instant(left.until)}"
+                told = f"{left.rows} calls" if now.rows != left.rows else "them as they were written"
+                yield Problem(
+                    f"the API log {span} is not what event {seq} sealed: it has {now.rows} calls, not {told}",
+                    lasting=True,
+                    evidence=now.sha256,
+                )
+
+    def _foreign(self, since: datetime | None, dropped: Dropped | None) -> Iterator[Problem]:
+        """Rows that lie in no seal and not in the hours since the last one."""
+        self._cursor.execute("SELECT clock_timestamp()")
+        row = self._cursor.fetchone()
+        assert row is not None
+        latest = row[0].astimezone(UTC) + CLOCK_SKEW
+        spans: list[tuple[datetime | None, datetime | None, str]]
+        spans = [(latest, None, f"after {instant(latest - CLOCK_SKEW)[:16]}, in the future")]
+        if dropped:
+            spans.append((None, dropped.until, f"before {instant(dropped.until)}, in months that were dropped"))
+        if since and not (dropped and since == dropped.until):
+            begins = dropped.until if dropped else None
+            spans.append((begins, since, f"before {instant(since)}, where the first seal begins"))
+        for first, last, where in spans:
+            found = rows.digest(self._cursor, rows.WHOLE, first, last)
+            if found.rows:
+                yield Problem(
+                    f"{found.rows} calls of the API log lie {where}; the first is {found.first}",
+                    lasting=True,
+                    evidence=found.sha256,
+                )
+
+    def _sums(self, since: datetime | None, until: datetime | None) -> Iterator[Problem]:
+        """Sums of calls that are not those of the sealed rows, by the hour."""
+        self._cursor.execute(OUTSIDE, (since, until))
+        row = self._cursor.fetchone()
+        if row and row[1]:
+            yield Problem(f"{row[1]} sums for charts are of hours that are not sealed, the first at {instant(row[0])}")
+        while since and until and since < until:
+            end = min(since + DAY, until)
+            self._cursor.execute(SUMS, {"since": since, "until": end, "limit": MAX_PROBLEMS})
+            for (hour,) in self._cursor.fetchall():
+                yield Problem(f"the sums for charts of the hour from {instant(hour)} are not those of its calls")
+            since = end

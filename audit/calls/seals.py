@@ -1,0 +1,178 @@
+"""Sealing the API log into the chain, hour by hour: what is sealed cannot be changed, left out or added to unnoticed.
+
+A row's time is the database's clock at its INSERT. The sealer takes the log's SHARE lock for an instant, which waits
+for every INSERT and UPDATE under way; whatever comes later has a later time. So nothing can appear below the line it
+reads then. An hour is sealed twice: when it is over, and, with the columns that arrive later, when they can no longer
+arrive. Months are dropped whole, so that no seal reaches from one into the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, connections, transaction
+from psycopg import Cursor
+
+from audit.calls import rollups
+from audit.calls import rows as call_rows
+from audit.calls.rows import HOST_ONLY, WHOLE, WITHOUT_LATE
+from audit.trail.chain import instant
+from audit.trail.events import Target
+from audit.trail.record import record
+from core.actor import Actor
+from core.replica import snapshot
+
+UNIT, HOUR = "hour", timedelta(hours=1)
+# The trigger audit_call_late_columns_only refuses what comes later than this.
+LATE_AFTER = timedelta(hours=48)
+LOG = Target("log", "calls", "API log")
+LATE = Target("log", "late", "API log")
+SEALED, LATE_SEALED = "calls.sealed", "calls.late_sealed"
+LOCK = "keyward audit.calls.seals"
+MADE = """
+    SELECT seq, body FROM audit_event
+    WHERE target_kind = %s AND target_id = %s AND name = %s AND account_id IS NULL ORDER BY seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What the chain knows of the calls with `since` <= time < `until`. `first` and `last` are request IDs, empty
+    when there was no call; `sha256` is of the rows' text in the order of time and request ID; `form` says which columns
+    it covers, as audit.calls.rows numbers them."""
+
+    since: datetime
+    until: datetime
+    rows: int
+    first: str
+    last: str
+    sha256: str
+    form: int = WITHOUT_LATE
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Seal:
+        """From an event's data."""
+        since, until = datetime.fromisoformat(data["since"]), datetime.fromisoformat(data["until"])
+        form = data.get("form", HOST_ONLY)
+        return cls(since, until, data["rows"], data["first"], data["last"], data["sha256"], form)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As an event holds it."""
+        return {
+            "since": instant(self.since),
+            "until": instant(self.until),
+            "rows": self.rows,
+            "first": self.first,
+            "last": self.last,
+            "sha256": self.sha256,
+            "form": self.form,
+        }
+
+
+def seal(by: Actor) -> list[Seal]:
+    """Seal every hour that is over and not sealed yet, each in a transaction of its own with its sums; return the
+    seals. Hours without a call that follow each other share one. Safe at any time from any node."""
+    return _seal_until(_line(), LOG, by)
+
+
+def seal_late(by: Actor) -> list[Seal]:
+    """Seal once more, with every column, the sealed hours whose last columns can no longer arrive."""
+    sealed = sealed_until()
+    return _seal_until(min(_line() - LATE_AFTER, sealed), LATE, by) if sealed else []
+
+
+def seals(cursor: Any, target: Target = LOG) -> Iterator[tuple[int, Seal]]:
+    """Return every seal with its event's number, oldest first, as the cursor's snapshot has them."""
+    cursor.execute(MADE, [target.kind, target.id, _NAMES[target]])
+    return ((seq, Seal.from_data(json.loads(body)["data"])) for seq, body in cursor.fetchall())
+
+
+def sealed_until(target: Target = LOG) -> datetime | None:
+    """Where the next seal begins; None while there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{MADE} DESC LIMIT 1", [target.kind, target.id, _NAMES[target]])
+        row = cursor.fetchone()
+    return None if row is None else Seal.from_data(json.loads(row[1])["data"]).until
+
+
+def read(cursor: Cursor, since: datetime, until: datetime, form: int = WITHOUT_LATE) -> Seal:
+    """Return the seal that these rows would have now; in constant memory."""
+    digest = call_rows.digest(cursor, form, since, until)
+    return Seal(since, until, digest.rows, digest.first, digest.last, digest.sha256, form)
+
+
+def next_month(time: datetime) -> datetime:
+    """Return the start of the month after the one that `time` lies in, in UTC."""
+    start = time.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (start + timedelta(days=32)).replace(day=1)
+
+
+_NAMES = {LOG: SEALED, LATE: LATE_SEALED}
+_FORMS = {LOG: WITHOUT_LATE, LATE: WHOLE}
+
+
+def _line() -> datetime:
+    """The hour below which nothing can appear any more."""
+    with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '3s'")
+        # The parent alone: every call is written through it.
+        cursor.execute("LOCK TABLE ONLY audit_call IN SHARE MODE")
+        cursor.execute("SELECT date_trunc(%s, clock_timestamp(), 'UTC')", [UNIT])
+        (line,) = cursor.fetchone()
+    return line.astimezone(UTC)
+
+
+def _seal_until(line: datetime, target: Target, by: Actor) -> list[Seal]:
+    """What was there before the first seal is sealed a month at a time."""
+    step = HOUR if sealed_until(target) else timedelta.max
+    made = []
+    while done := _seal_next(line, by, target, step):
+        made.append(done)
+    return made
+
+
+@transaction.atomic
+def _seal_next(line: datetime, by: Actor, target: Target = LOG, step: timedelta = HOUR) -> Seal | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
+        since = sealed_until(target) or _first(cursor, line)
+        if since is None or since >= line:
+            return None
+        until = _end(cursor, since, line, step)
+    with snapshot(seconds=0, using="maintenance") as reader:
+        made = read(reader, since, until, _FORMS[target])
+    if target is LOG:
+        rollups.add(since, until)
+    record(_NAMES[target], by=by, account_id=None, target=target, **made.data)
+    return made
+
+
+def _first(cursor: Any, line: datetime) -> datetime | None:
+    """The hour of the log's first call."""
+    cursor.execute("SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time < %s", [UNIT, line])
+    (first,) = cursor.fetchone()
+    return first and first.astimezone(UTC)
+
+
+def _end(cursor: Any, since: datetime, line: datetime, step: timedelta) -> datetime:
+    """One `step` on; where that had no call, the hour of the next call. Never beyond the month or the line."""
+    limit = min(line, next_month(since))
+    if step >= limit - since:
+        return limit
+    cursor.execute(
+        "SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time >= %s AND time < %s",
+        [UNIT, since, since + step],
+    )
+    if cursor.fetchone()[0]:
+        return since + step
+    cursor.execute(
+        "SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time >= %s AND time < %s",
+        [UNIT, since + step, limit],
+    )
+    (hour,) = cursor.fetchone()
+    return hour.astimezone(UTC) if hour else limit

@@ -1,0 +1,124 @@
+"""The API log: its pages and its export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, HttpResponseBadRequest, QueryDict
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from audit import selectors
+from audit.calls import charts
+from audit.calls.filters import CallFilter, CallPageFilter, CallTailFilter
+from audit.calls.names import LogNames, get_log_names
+from audit.exports.columns import CALLS
+from audit.log_reader import note_reading, without
+from audit.models import Call
+from core.accounts import Account
+from core.authorization import has
+from core.page_guard import SignedIn, needs
+from core.pages import own_account
+from core.permissions import Permission
+from core.phone_masking import Mask
+
+BEHIND = timedelta(seconds=2)
+Filter = TypeVar("Filter", bound=CallFilter)
+
+
+@needs(Permission.LOG_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def log_list(request: SignedIn) -> HttpResponse:
+    account = own_account(request)
+    names = get_log_names(account.pk)
+    calls = filter_calls(CallPageFilter, request.GET, account, names)
+    template = "audit/calls/_list.html" if request.htmx else "audit/calls/list.html"
+    context = {"filter": calls, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    if not calls.is_valid():
+        return render(request, template, context, status=400)
+    note_reading(request, CALLS.name, calls.active)
+    page = selectors.page_of_calls(calls.qs, calls.matching)
+    _prepare(account, names, page.rows)
+    newest = selectors.keyset(page.rows[0]) if page.rows else selectors.beginning(BEHIND)
+    return render(
+        request,
+        template,
+        context | {"page": page, "newest": newest, "more": calls.more_is_on},
+    )
+
+
+@needs(Permission.LOG_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
+    account = own_account(request)
+    call = selectors.call(account.pk, request_id)
+    if call is None:
+        raise Http404("no such call in this account")
+    note_reading(request, CALLS.name, {"request_id": str(request_id)})
+    _prepare(account, get_log_names(account.pk), [call])
+    return render(request, "audit/calls/_detail.html" if request.htmx else "audit/calls/detail.html", {"call": call})
+
+
+@needs(Permission.LOG_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def log_chart(request: SignedIn) -> HttpResponse:
+    """The page's chart and figures, by the page's filters; fetched beside the page, which need not wait."""
+    account = own_account(request)
+    names = get_log_names(account.pk)
+    calls = filter_calls(CallFilter, without(request.GET, "after"), account, names)
+    template = "audit/calls/_chart.html" if request.htmx else "audit/calls/chart.html"
+    if not calls.is_valid():
+        return render(request, template, {"filter": calls}, status=400)
+    note_reading(request, CALLS.name, calls.active)
+    context = {
+        "filter": calls,
+        "chart": charts.of_log(account.pk, calls),
+        "durations": [
+            (names.apis.get(api, api), *figures) for api, *figures in selectors.durations(calls.qs, calls.matching)
+        ],
+        "addresses": selectors.denied_by_address(calls.qs, calls.matching),
+    }
+    return render(request, template, context)
+
+
+@needs(Permission.LOG_SEE)
+@require_safe
+def log_tail(request: SignedIn) -> HttpResponse:
+    """What came since the page's newest row, newest first, as rows for it; 204 for nothing. Where it leaves rows out,
+    the last one says how many and leads to them. Rows are committed out of order, so it stays two seconds behind."""
+    account = own_account(request)
+    names = get_log_names(account.pk)
+    calls = filter_calls(CallTailFilter, request.GET, account, names)
+    if not calls.is_valid():
+        return HttpResponseBadRequest("The filters cannot be applied.")
+    tail = selectors.tail_of_calls(calls.qs, calls.matching, timezone.now() - BEHIND)
+    if not tail.rows:
+        return HttpResponse(status=204)
+    note_reading(request, CALLS.name, calls.active)
+    _prepare(account, names, tail.rows)
+    return render(request, "audit/calls/_tail.html", {"tail": tail})
+
+
+def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: LogNames | None = None) -> Filter:
+    """Return the account's filter of this kind, which knows APIs and modules by their names too."""
+    names = names or get_log_names(account.pk)
+    calls = selectors.calls(account.pk)
+    return kind(data, calls, mask=Mask.of(account), apis=names.apis, modules=names.modules)
+
+
+def _prepare(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
+    """Give the calls what the pages show of them: names, and phone numbers as the account masks them."""
+    mask = Mask.of(account)
+    for call in calls:
+        call.api_name = names.apis.get(call.api, call.api)  # type: ignore[attr-defined]
+        call.module_name = names.modules.get(call.module, "")  # type: ignore[attr-defined]
+        if mask:
+            call.path, call.query = mask.hide(call.path), mask.hide(call.query)

@@ -1,0 +1,237 @@
+"""Making the digests of each hour that is over: one pass over its rows for all accounts, then a signature for each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection, transaction
+from psycopg import Cursor
+
+from audit.calls import seals
+from audit.digests import rows
+from audit.models import Event
+from audit.trail.chain import instant
+from audit.trail.events import ROUTINE, Target
+from audit.trail.record import record
+from core import signed_json
+from core.actor import Actor
+from core.replica import snapshot
+
+KIND, VERSION = "keyward-digest-1", 1
+MADE = "digests.made"
+DIGESTS = Target("log", "digests", "digests")
+HOUR = timedelta(hours=1)
+LOCK = "keyward audit.digests"
+COLUMNS = {
+    "calls": list(rows.CALL_COLUMNS),
+    "late": list(rows.LATE_COLUMNS),
+    "events": list(rows.EVENT_COLUMNS),
+}
+# Each account with its last digest, if it has one.
+ACCOUNTS = """
+    SELECT account.id, account.slug, account.mask_phone, last.number, last.until, last.late_until, last.last_event,
+        last.document
+    FROM accounts_account account LEFT JOIN LATERAL (
+        SELECT * FROM audit_digest WHERE account_id = account.id ORDER BY number DESC LIMIT 1
+    ) last ON true ORDER BY account.id
+"""
+INSERT = """
+    INSERT INTO audit_digest (account_id, number, since, until, late_until, last_event, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+NEXT_EVENT = "SELECT min(seq) - 1 FROM audit_event WHERE seq > %s AND at >= %s"
+LAST_EVENT = "SELECT seq FROM audit_head WHERE chain = 1"
+
+
+class Made(NamedTuple):
+    """One pass: how far its digests and those before them reach, in time and in the chain."""
+
+    until: datetime
+    late_until: datetime | None
+    last_event: int
+    digests: int
+
+
+class Previous(NamedTuple):
+    """An account and its last digest; the digest's columns are None while it has none."""
+
+    account_id: int
+    slug: str
+    masks: bool
+    number: int | None
+    until: datetime | None
+    late_until: datetime | None
+    last_event: int | None
+    document: str | None
+
+
+@dataclass
+class Read:
+    """What a pass found, by account; events of the installation with their places in the chain."""
+
+    calls: dict[int, rows.Sum] = field(default_factory=dict)
+    late: dict[int, rows.Sum] = field(default_factory=dict)
+    events: dict[int, rows.Sum] = field(default_factory=dict)
+    installation: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+
+    def has(self, account_id: int) -> bool:
+        return any(account_id in found for found in (self.calls, self.late, self.events))
+
+
+def make(by: Actor) -> int:
+    """Sign what every hour that is over held, for each account that had calls or events in it, and at midnight (UTC)
+    for every account; return how many digests that made. Safe at any time from any node. Call after the hours are
+    sealed, once more with the columns that arrive late where they no longer can."""
+    return make_until(seals._line(), seals.sealed_until(seals.LATE), by)
+
+
+def make_until(line: datetime, late_line: datetime | None, by: Actor) -> int:
+    """The same up to `line`, and of what arrives late up to `late_line`: nothing may appear before them any more."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Whoever wrote an event before the line has committed it once the head can be locked.
+        cursor.execute("SELECT seq FROM audit_head WHERE chain = 1 FOR UPDATE")
+    last, made = last_pass(), 0
+    until = line if last is None else last.until + HOUR
+    while until <= line:
+        made += make_pass(until, late_line if until == line else None, by)
+        until += HOUR
+    return made
+
+
+def last_pass() -> Made | None:
+    """The last pass that made digests, None before the first."""
+    body = _passes().order_by("-seq").values_list("body", flat=True).first()
+    return None if body is None else _from_event(json.loads(body)["data"])
+
+
+def _passes() -> Any:
+    return Event.objects.filter(account_id=None, name=MADE)
+
+
+def _from_event(data: Mapping[str, Any]) -> Made:
+    late = data["late_until"] and datetime.fromisoformat(data["late_until"])
+    return Made(datetime.fromisoformat(data["until"]), late or None, data["last_event"], data["digests"])
+
+
+@transaction.atomic
+def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
+    """The digests from where the last pass ended up to `until`; return how many."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
+        last = last_pass()
+        if last is not None and until <= last.until:
+            return 0  # another node was faster
+        cursor.execute(ACCOUNTS)
+        accounts = [Previous(*row) for row in cursor.fetchall()]
+    late_until = late_until or (last.late_until if last else None)
+    with snapshot(seconds=0) as reader:
+        last_event = _last_event(reader, last.last_event if last else 0, until)
+        read = _read(reader, last, until, late_until, last_event, accounts)
+    everyone = until.hour == 0 or last is None
+    documents = []
+    inserted = []
+    for previous in accounts:
+        if everyone or previous.number is None or read.has(previous.account_id):
+            document = _document(previous, last, until, late_until, last_event, read)
+            documents.append(document)
+            reach = (until, late_until, last_event, document)
+            inserted.append((previous.account_id, (previous.number or 0) + 1, previous.until, *reach))
+    if not inserted:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.executemany(INSERT, inserted)
+    record(
+        MADE,
+        by=by,
+        account_id=None,
+        target=DIGESTS,
+        until=instant(until),
+        late_until=instant(late_until) if late_until else "",
+        last_event=last_event,
+        digests=len(documents),
+        sha256=hashlib.sha256(b"".join(bytes.fromhex(sha256(document)) for document in documents)).hexdigest(),
+    )
+    return len(documents)
+
+
+def sha256(document: str) -> str:
+    """By what the next digest names this one."""
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+def _last_event(cursor: Cursor, after: int, until: datetime) -> int:
+    """The last event of the chain before the first one that was written at `until` or later."""
+    cursor.execute(NEXT_EVENT, [after, until])
+    (last,) = cursor.fetchone() or (None,)
+    if last is None:
+        cursor.execute(LAST_EVENT)
+        row = cursor.fetchone()
+        assert row is not None
+        last = row[0]
+    return int(last)
+
+
+def _read(
+    cursor: Cursor,
+    last: Made | None,
+    until: datetime,
+    late_until: datetime | None,
+    last_event: int,
+    accounts: list[Previous],
+) -> Read:
+    read = Read(calls=dict(rows.calls(cursor, last.until if last else None, until)))
+    if late_until and late_until != (last.late_until if last else None):
+        read.late = dict(rows.late_columns(cursor, last.late_until if last else None, late_until))
+    # Of the installation's events, those that came since any account's last digest.
+    after = min((of.last_event for of in accounts if of.last_event is not None), default=0)
+    number = rows.EVENT_COLUMNS.index("number")
+    for account_id, own_number, name, seq, row in rows.events(cursor, min(after, last_event), last_event):
+        if account_id is None:
+            hashed = hashlib.sha256(row).hexdigest()
+            told = {"number": own_number, "event": name, "routine": name in ROUTINE, "sha256": hashed}
+            read.installation.append((seq, told))
+        elif last is None or seq > last.last_event:
+            read.events.setdefault(account_id, rows.Sum(number)).add(row)
+    return read
+
+
+def _document(
+    previous: Previous, last: Made | None, until: datetime, late_until: datetime | None, last_event: int, read: Read
+) -> str:
+    account = previous.account_id
+    calls = read.calls.get(account) or rows.Sum(0)
+    late = read.late.get(account) or rows.Sum(0)
+    # An account that is new has nothing of its own from before, but the installation has.
+    known = previous.last_event if previous.last_event is not None else last.last_event if last else 0
+    known_until = previous.until or (last.until if last else None)
+    told = {
+        "version": VERSION,
+        "account": {"id": account, "slug": previous.slug},
+        "number": (previous.number or 0) + 1,
+        "previous": sha256(previous.document) if previous.document is not None else None,
+        "since": _instant(previous.until),
+        "until": instant(until),
+        # Who may not see a number could find it by trying all that give the hash of the whole.
+        "calls": calls.as_json(whole=not previous.masks, hidden=True),
+        "late": {"since": _instant(previous.late_until), "until": _instant(late_until), **late.as_json()},
+        "events": (read.events.get(account) or rows.Sum(0)).as_json(),
+        "installation": {
+            "since": _instant(known_until),
+            "events": [told for seq, told in read.installation if seq > known],
+        },
+        "columns": COLUMNS,
+        # The last event of the installation's chain that this or an earlier digest covers, of whichever account.
+        "chain": last_event,
+    }
+    signed = signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
+    return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _instant(at: datetime | None) -> str | None:
+    return instant(at.astimezone(UTC)) if at else None

@@ -1,0 +1,51 @@
+"""Checks the digests that are kept against the chain: those of each pass are the ones that its event hashed."""
+
+from __future__ import annotations
+
+from psycopg import Cursor
+
+from audit.trail.coverage import DIGEST
+from audit.trail.verdict import MAX_PROBLEMS, Problem
+
+MOMENT = """to_char(until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+# `until` is each pass's own.
+DIFFERENT = f"""
+    WITH kept AS (
+        SELECT until, count(*) AS digests,
+            encode(sha256(string_agg(sha256(convert_to(document, 'UTF8')), ''::bytea ORDER BY account_id)), 'hex')
+                AS sha256
+        FROM audit_digest GROUP BY until
+    ), made AS (
+        SELECT seq, (data ->> 'until')::timestamptz AS until, (data ->> 'digests')::bigint AS digests,
+            data ->> 'sha256' AS sha256
+        FROM (SELECT seq, body::jsonb -> 'data' AS data FROM audit_event
+            WHERE account_id IS NULL AND name = 'digests.made') event
+    )
+    SELECT {MOMENT}, made.seq, kept.digests FROM made FULL JOIN kept USING (until)
+    WHERE (made.digests, made.sha256) IS DISTINCT FROM (kept.digests, kept.sha256)
+    ORDER BY until LIMIT {MAX_PROBLEMS}
+"""
+# Only of documents that are as they were signed: what is no JSON would end the statement.
+UNSTATED = f"""
+    SELECT DISTINCT {MOMENT} FROM (SELECT *, document::jsonb AS j FROM audit_digest) digest
+    WHERE ({", ".join(DIGEST)}) IS DISTINCT FROM ({", ".join(DIGEST.values())}) ORDER BY 1 LIMIT {MAX_PROBLEMS}
+"""
+
+
+def check_digests(cursor: Cursor) -> list[Problem]:
+    """Return what is wrong with them. The chain and its columns must be known to be good."""
+    cursor.execute(DIFFERENT.encode())
+    problems = []
+    for until, seq, digests in cursor.fetchall():
+        if seq is None:
+            told = "are in no event"
+        elif not digests:
+            told = f"are missing, which event {seq} knows"
+        else:
+            told = f"are not those that event {seq} knows"
+        problems.append(Problem(f"the digests until {until} {told}"))
+    if not problems:
+        cursor.execute(UNSTATED.encode())
+        rows = cursor.fetchall()
+        problems = [Problem(f"the digests until {until} have columns other than they state") for (until,) in rows]
+    return problems

@@ -1,0 +1,30 @@
+"""Filters of the list of digests: the time that they cover."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import django_filters
+from django import forms
+from django.db.models import QuerySet
+
+from audit.models import Digest
+from core.filters.time_range import LogFilter, LogForm
+
+
+class NumberFilter(django_filters.Filter):
+    field_class = forms.IntegerField
+
+
+class DigestFilter(LogFilter):
+    """`queryset` is narrowed by the view, which knows what it means for a digest to lie in a range."""
+
+    after = NumberFilter(field_name="number", lookup_expr="lt", min_value=1, max_value=2**63 - 1)
+
+    class Meta:
+        model = Digest
+        fields: ClassVar[list[str]] = []
+        form = LogForm
+
+    def filter_queryset(self, queryset: QuerySet[Digest]) -> QuerySet[Digest]:
+        return self.filters["after"].filter(queryset, self.form.cleaned_data["after"])

@@ -1,0 +1,76 @@
+"""The page of an account's digests, and the ZIP of those of a range."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from django.http import FileResponse, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from audit import digests, selectors
+from audit.digests.filters import DigestFilter
+from audit.log_reader import note_reading
+from audit.models import Digest
+from core.authorization import has
+from core.page_guard import SignedIn, needs
+from core.pages import own_account
+from core.permissions import Permission
+
+LOG = "digests"
+
+
+@needs(Permission.TRAIL_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def digest_list(request: SignedIn) -> HttpResponse:
+    account = own_account(request)
+    filters = DigestFilter(request.GET, digests.list_digests(account))
+    template = "audit/digests/_list.html" if request.htmx else "audit/digests/list.html"
+    if not filters.is_valid():
+        return render(request, template, {"filter": filters}, status=400)
+    note_reading(request, LOG, filters.active)
+    found = list(digests.in_range(filters.qs, filters.since, filters.until)[: selectors.PAGE_SIZE + 1])
+    rows = found[: selectors.PAGE_SIZE]
+    context = {
+        "filter": filters,
+        "rows": [(digest, json.loads(digest.document)) for digest in rows],
+        "after": rows[-1].number if len(found) > len(rows) else None,
+        "may_export": has(request.user, Permission.LOG_EXPORT),
+    }
+    return render(request, template, context)
+
+
+@needs(Permission.LOG_EXPORT)
+@require_safe
+def digest_zip(request: SignedIn) -> HttpResponseBase:
+    """The digests of the range that the page's filters give, and their index."""
+    account = own_account(request)
+    filters = DigestFilter(request.GET, Digest.objects.none())
+    if not filters.is_valid():
+        return render(request, "audit/digests/list.html", {"filter": filters}, status=400)
+    note_reading(request, LOG, filters.active)
+    try:
+        name, file = _zipped(digests.build_files(account, filters.since, filters.until))
+    except digests.NoDigests:
+        filters.form.add_error(
+            None, "There is no digest in this range. The hourly job makes them once an hour is over."
+        )
+        return render(request, "audit/digests/list.html", {"filter": filters}, status=422)
+    response = FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _zipped(files: Iterator[tuple[str, bytes]]) -> tuple[str, BytesIO]:
+    """A ZIP of the files, under the name of the last, which is their index. A year of digests is some megabytes."""
+    file = BytesIO()
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    file.seek(0)
+    return name.replace(".json", ".zip"), file

@@ -1,0 +1,71 @@
+"""The Export dialog of a list: GET shows it for the filters in its address, POST is the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.utils.http import content_disposition_header
+
+from audit.exports import recent_exports
+from audit.exports.forms import ListExportForm
+from core.lists import ListFilter
+from core.page_guard import SignedIn
+from core.spreadsheets import CONTENT_TYPES
+
+# What a request to export carries besides the list's filters.
+NOT_FILTERS = ("csrfmiddlewaretoken", "page", "after", "before", *ListExportForm.base_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ListDialog:
+    """What the dialog says. `event` is what the export is recorded as; `of` is the IP list's number where its entries
+    are exported; `rows` is what the file has a row for; `back` is the list's page."""
+
+    event: str
+    title: str
+    rows: str
+    back: str
+    note: str = ""
+    of: str = ""
+
+
+def answer_export(
+    request: SignedIn,
+    dialog: ListDialog,
+    filters: ListFilter,
+    make: Callable[..., tuple[str, bytes]],
+    refusals: tuple[type[Exception], ...] = (),
+) -> HttpResponse:
+    """Return the dialog, or the file that `make` makes of a format and whether as a ZIP with its manifest."""
+    form = ListExportForm(request.POST if request.method == "POST" else None)
+    status = 400
+    if filters.is_valid():
+        status = 422 if form.is_bound else 200
+        if form.is_bound and form.is_valid():
+            try:
+                return as_answer(*make(**form.cleaned_data))
+            except refusals as problem:
+                form.add_error(None, str(problem))
+    context = {"dialog": dialog, "filter": filters, "form": form, "title": dialog.title}
+    account = request.user.account_id
+    if status != 400 and account is not None:
+        context["recent"] = recent_exports(account, str(request.user.pk), dialog.event, of=dialog.of)
+    fragment = "components/list_export.html"
+    response = render(
+        request, fragment if request.htmx else "dialog.html", context | {"fragment": fragment}, None, status
+    )
+    response.headers["Cache-Control"] = "no-store"
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def as_answer(name: str, content: bytes) -> HttpResponse:
+    """Return a download; never stored, because it would be out of date."""
+    response = HttpResponse(content, content_type=CONTENT_TYPES[name.rpartition(".")[2]])
+    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
+    response.headers["Cache-Control"] = "no-store"
+    return response

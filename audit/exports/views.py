@@ -1,0 +1,150 @@
+"""The Export dialogs of both logs, the files, and their manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from audit import selectors
+from audit.calls import charts, rollups
+from audit.calls.filters import CallFilter
+from audit.calls.views import filter_calls
+from audit.exports import (
+    Busy,
+    CellTooLong,
+    Export,
+    Finished,
+    TooManyRows,
+    export,
+    find_export,
+    manifest_json,
+    manifest_name,
+    recent_exports,
+)
+from audit.exports.columns import CALLS, EVENTS, Table
+from audit.exports.formats import FORMATS
+from audit.exports.forms import ExportForm
+from audit.exports.xlsx import MOST_ROWS
+from audit.trail.filters import EventFilter
+from core.accounts import Account
+from core.filters.time_range import LogFilter
+from core.lists import sent_filters
+from core.page_guard import SignedIn, needs
+from core.pages import own_account
+from core.permissions import Permission
+
+# A reader that takes nothing for so long has gone away.
+STALLED_SECONDS = 60
+ZIP = "application/zip"
+# What a request to export carries besides the page's filters.
+NOT_FILTERS = ("csrfmiddlewaretoken", "after", *ExportForm.base_fields)
+# Of a usual row as CSV.
+ROW_BYTES = 280
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of the two logs, as the dialog knows it."""
+
+    table: Table
+    filters: Callable[[QueryDict, Account], LogFilter]
+    page: str  # URL names
+    url: str
+
+
+def _calls(data: QueryDict, account: Account) -> LogFilter:
+    return filter_calls(CallFilter, data, account)
+
+
+def _events(data: QueryDict, account: Account) -> LogFilter:
+    return EventFilter(data, selectors.trail(account.pk))
+
+
+LOG = Source(CALLS, _calls, "log-list", "log-export")
+TRAIL = Source(EVENTS, _events, "trail-list", "trail-export")
+
+
+def _export(request: SignedIn, source: Source) -> HttpResponseBase:
+    """GET shows the dialog for the filters in its address; POST is the file."""
+    account = own_account(request)
+    filters = source.filters(sent_filters(request.GET, request.POST, but=NOT_FILTERS), account)
+    form = ExportForm(request.POST if request.method == "POST" else None)
+    context = {"filter": filters, "form": form, "source": source}
+    status = 400
+    if filters.is_valid() and (not form.is_bound or form.is_valid()):
+        status = 200
+        context |= _about(account, filters) if source is LOG else {}
+        context["recent"] = recent_exports(account.pk, str(request.user.pk), "export.finished", of=source.table.name)
+        if form.is_bound:
+            try:
+                name, content = export(
+                    by=request.actor, account=account, table=source.table, filters=filters, **form.cleaned_data
+                )
+                content_type = ZIP if form.cleaned_data["zip"] else FORMATS[form.cleaned_data["format"]][1]
+                return _download(request, name, content, content_type)
+            except Busy:
+                form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
+                status = 503
+            except TooManyRows:
+                form.add_error("format", f"There are more than {MOST_ROWS:,} rows, an XLSX's most. Take CSV.")
+                status = 422
+            except CellTooLong:
+                form.add_error("format", "A cell is longer than an XLSX may hold. Take CSV.")
+                status = 422
+    template = "audit/exports/_export.html" if request.htmx else "audit/exports/export.html"
+    return render(request, template, context, status=status)
+
+
+def _about(account: Account, filters: LogFilter) -> dict[str, object]:
+    """How much it will be, from sums."""
+    narrowed, uncounted = charts.narrowing(filters)
+    about = rollups.estimate(account_id=account.pk, since=filters.since, until=filters.until, **narrowed)
+    return {"about": about, "size": (about or 0) * ROW_BYTES, "uncounted": uncounted}
+
+
+def _download(request: SignedIn, name: str, content: Export, content_type: str) -> StreamingHttpResponse:
+    if socket := request.META.get("gunicorn.socket"):
+        socket.settimeout(STALLED_SECONDS)
+    response = StreamingHttpResponse(content, content_type=content_type)
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
+    response["Cache-Control"] = "no-store"
+    # Compressing would cost several times what making the file does; the header keeps the middleware from it.
+    response["Content-Encoding"] = "identity"
+    return response
+
+
+@needs(Permission.LOG_EXPORT)
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+def log_export(request: SignedIn) -> HttpResponseBase:
+    return _export(request, LOG)
+
+
+@needs(Permission.LOG_EXPORT)
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+def trail_export(request: SignedIn) -> HttpResponseBase:
+    return _export(request, TRAIL)
+
+
+@needs(Permission.LOG_EXPORT)
+@require_safe
+def export_manifest(request: SignedIn, number: int) -> HttpResponse:
+    """The signed manifest of the account's export of this number: of a log or of a list."""
+    return answer_manifest(find_export(own_account(request).pk, number))
+
+
+def answer_manifest(export: Finished | None) -> HttpResponse:
+    if export is None:
+        raise Http404("no such export was finished in this account")
+    response = HttpResponse(manifest_json(export), content_type="application/json")
+    name = manifest_name(export.started)
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,40 @@
+"""Signed checkpoints: where the chain stands, to be kept outside the database.
+
+A trail cut short, rolled back or written anew, even by who holds its keys, no longer leads to them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from core import signed_json
+
+KIND = "keyward-checkpoint-1"
+HEAD = "SELECT seq, mac, clock_timestamp() AT TIME ZONE 'UTC' FROM audit_head WHERE chain = 1"
+
+
+def checkpoint() -> dict[str, Any]:
+    """{"kind", "seq", "mac" (hex), "at", "public_key", "signature"} of the chain's last event."""
+    with connection.cursor() as cursor:
+        cursor.execute(HEAD)
+        seq, mac, at = cursor.fetchone()
+    told = {"seq": seq, "mac": bytes(mac).hex(), "at": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"}
+    return signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
+
+
+def line(checkpoint: dict[str, Any]) -> str:
+    return json.dumps(checkpoint, sort_keys=True)
+
+
+def append(path: Path, text: str) -> None:
+    """Add a line that is on the disk when this returns."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())

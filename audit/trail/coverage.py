@@ -1,0 +1,45 @@
+"""Which columns of the trail, the API log and its sums a verification covers, and by what.
+
+Pages, filters and exports read no others: a test holds their models, their SQL and the tables themselves against this.
+"""
+
+from __future__ import annotations
+
+from audit.calls.rows import COVERED, WHOLE
+
+# Under the event's MAC, or part of the link itself.
+CHAINED = frozenset({"seq", "at", "body", "key_id", "prev", "mac"})
+# Generated from the body, whose JSON is `j` here: compared with it event by event, and their expressions with the
+# catalogue.
+GENERATED = {
+    "name": "j ->> 'event'",
+    "account_id": "(j ->> 'account_id')::bigint",
+    "actor_kind": "j -> 'actor' ->> 'kind'",
+    "actor_id": "j -> 'actor' ->> 'id'",
+    "actor": "j -> 'actor' ->> 'label'",
+    "target_kind": "j -> 'target' ->> 'kind'",
+    "target_id": "j -> 'target' ->> 'id'",
+    "target": "j -> 'target' ->> 'label'",
+    "address": "(j ->> 'address')::inet",
+    "request_id": "j ->> 'request_id'",
+    "number": "(j ->> 'number')::bigint",
+}
+# Stated by the signed document of a digest, whose JSON is `j` here.
+DIGEST = {
+    "account_id": "(j -> 'account' ->> 'id')::bigint",
+    "number": "(j ->> 'number')::bigint",
+    "since": "(j ->> 'since')::timestamptz",
+    "until": "(j ->> 'until')::timestamptz",
+    "late_until": "(j -> 'late' ->> 'until')::timestamptz",
+    "last_event": "(j ->> 'chain')::bigint",
+    "document": "document",
+}
+COVERAGE: dict[str, frozenset[str]] = {
+    "audit_event": CHAINED | set(GENERATED),
+    # The seal of an hour covers all but the late columns, the later one all.
+    "audit_call": COVERED[WHOLE],
+    # Compared with the document, whose hash an event has.
+    "audit_digest": frozenset({"id", *DIGEST}),
+    # Counted anew from the sealed rows.
+    "audit_rollup": frozenset({"hour", "account_id", "api", "key_id", "reason", "rows", "calls"}),
+}

@@ -1,0 +1,116 @@
+"""The audit trail's filters."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import django_filters
+from django import forms
+from django.db.models import Q, QuerySet
+
+from audit.models import Event
+from audit.trail.events import CATALOGUE, ROUTINE, SHOWN_TO_ACCOUNTS
+from core.filters.fields import AddressField, select
+from core.filters.time_range import LogFilter, LogForm
+
+KINDS = (
+    ("key", "Key"),
+    ("ip_list", "IP list"),
+    ("user", "User"),
+    ("account", "Account"),
+    ("api", "API"),
+    ("log", "API log"),
+)
+SCOPES = (
+    ("account", "This account"),
+    ("installation", "The installation, routine included"),
+    ("all", "Both, routine included"),
+)
+
+
+class EventKeysetFilter(django_filters.Filter):
+    field_class = forms.IntegerField
+
+
+class AddressFilter(django_filters.Filter):
+    field_class = AddressField
+
+
+class EventFilter(LogFilter):
+    """Who did what, on what, when, from where."""
+
+    MORE = ("scope", "kind", "object", "address", "request_id")
+
+    who = django_filters.CharFilter(label="By", max_length=200)
+    event = django_filters.ChoiceFilter(
+        label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE], widget=select("Event")
+    )
+    scope = django_filters.ChoiceFilter(
+        label="Events of",
+        empty_label="Account and installation, without routine",
+        choices=SCOPES,
+        widget=select("Events of"),
+    )
+    kind = django_filters.ChoiceFilter(label="On", empty_label="Anything", choices=KINDS, widget=select("On what"))
+    object = django_filters.CharFilter(label="Name or ID of it", max_length=200)
+    address = AddressFilter(label="From address or range")
+    request_id = django_filters.CharFilter(label="Request ID", max_length=200)
+
+    class Meta:
+        model = Event
+        fields: ClassVar[list[str]] = []
+        form = LogForm
+
+    @property
+    def leaves_out_routine(self) -> bool:
+        """Whether routine events of the installation are left out, because nobody asked for them."""
+        cleaned = self.form.cleaned_data
+        return not cleaned["scope"] and cleaned["event"] not in ROUTINE
+
+    @property
+    def in_words(self) -> dict[str, str]:
+        """With what is left out where nothing else is asked for."""
+        routine = {"Events of": "Account and installation, without routine"} if self.leaves_out_routine else {}
+        return super().in_words | routine
+
+    @property
+    def installation(self) -> frozenset[str]:
+        """The names of the installation's events that are let through."""
+        if self.form.cleaned_data["scope"] == "account":
+            return frozenset()
+        return SHOWN_TO_ACCOUNTS - ROUTINE if self.leaves_out_routine else SHOWN_TO_ACCOUNTS
+
+    def in_scope(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        scope = Q(account_id=None, name__in=self.installation)
+        if self.form.cleaned_data["scope"] != "installation":
+            scope |= Q(account_id__isnull=False)
+        return queryset.filter(scope)
+
+    def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        """What an index serves: everything about one thing."""
+        queryset = self.in_scope(queryset)
+        kind, found = self.form.cleaned_data["kind"], self.form.cleaned_data["object"]
+        if kind and found and self.queryset.filter(target_kind=kind, target_id=found).exists():
+            return queryset.filter(target_kind=kind, target_id=found)
+        return queryset
+
+    @property
+    def matching(self) -> Q:
+        cleaned = self.form.cleaned_data
+        found = self.times("at")
+        for column, name in (("name", "event"), ("target_kind", "kind"), ("request_id", "request_id")):
+            found &= Q(**{column: cleaned[name]}) if cleaned[name] else Q()
+        if who := cleaned["who"]:
+            found &= Q(actor__icontains=who)
+        if told := cleaned["object"]:
+            found &= Q(target__icontains=told) | Q(target_id=told)
+        if cleaned["address"]:
+            found &= Q(address__in_network=cleaned["address"])
+        return found
+
+
+class EventPageFilter(EventFilter):
+    after = EventKeysetFilter(field_name="seq", lookup_expr="lt", min_value=1, max_value=2**63 - 1)
+
+    def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return self.filters["after"].filter(super().filter_queryset(queryset), self.form.cleaned_data["after"])

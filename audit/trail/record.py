@@ -1,0 +1,71 @@
+"""The only writer of the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from audit.trail import chain
+from audit.trail.events import CATALOGUE, Target, WrongEvent
+from core.actor import Actor
+
+LONGEST_ID = 200  # they are indexed, and an index entry may not pass 2,704 bytes
+
+LOCK_HEAD = "SELECT seq, mac, clock_timestamp() FROM audit_head WHERE chain = 1 FOR UPDATE"
+# A statement of its own, because that one's snapshot may be older than the lock it waited for.
+LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id = %s"
+LAST_NUMBER_OF_INSTALLATION = "SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id IS NULL"
+APPEND = """
+    WITH appended AS (
+        INSERT INTO audit_event (seq, at, body, key_id, prev, mac) VALUES (%s, %s, %s, %s, %s, %s)
+        RETURNING seq, mac
+    )
+    UPDATE audit_head SET seq = appended.seq, mac = appended.mac FROM appended WHERE chain = 1
+"""
+
+
+class NotInTransaction(RuntimeError):
+    """An event was about to be written outside the transaction of the change that it tells of."""
+
+
+def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | None = None, **data: Any) -> int:
+    """Append the event to the trail and return its place in the chain, in the caller's transaction: both are kept or
+    neither.
+
+    Call it last: the chain's head stays locked until the commit, and every other writer waits for it. Under that lock
+    the event is numbered within its account, or among the installation's own. Times come from the database. Text is
+    cleaned of what the database cannot hold, so that no input can make an event unwritable.
+    """
+    event = CATALOGUE.get(name)
+    if event is None:
+        raise WrongEvent(f"event {name!r} is not in audit.trail.events.CATALOGUE")
+    event.check(data)
+    if not connection.in_atomic_block:
+        raise NotInTransaction(f"event {name} needs the transaction of the change that it records")
+    content = chain.plain(
+        {
+            "event": name,
+            "account_id": account_id,
+            "actor": {"kind": by.kind, "id": by.id[:LONGEST_ID], "label": by.label},
+            "target": target and {"kind": target.kind, "id": target.id[:LONGEST_ID], "label": target.label},
+            "address": by.address,
+            "request_id": by.request_id,
+            "confirmed_by": by.confirmation and by.confirmation.method,
+            "data": data,
+        }
+    )
+    key_id = next(iter(settings.AUDIT_KEYS))  # newest first
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_HEAD)
+        last, prev, at = cursor.fetchone()
+        if account_id is None:
+            cursor.execute(LAST_NUMBER_OF_INSTALLATION)
+        else:
+            cursor.execute(LAST_NUMBER, [account_id])
+        seq, number = last + 1, cursor.fetchone()[0] + 1
+        body = chain.dump(content | {"number": number})
+        mac = chain.mac(settings.AUDIT_KEYS[key_id], prev, str(seq).encode(), chain.instant(at).encode(), body.encode())
+        cursor.execute(APPEND, [seq, at, body, key_id, prev, mac])
+    return seq

@@ -1,0 +1,75 @@
+"""Checks the trail against its keys, its head and anchors kept elsewhere; the columns that pages read; the database's
+objects; then the API log and its sums against the seals.
+
+In constant memory, over one snapshot, as the owner's role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import psycopg
+from django.db import connection
+from psycopg import Cursor
+
+from audit.calls.seal_check import LogCheck
+from audit.digests.check import check_digests
+from audit.trail.catalogue import check_objects
+from audit.trail.chain_check import check_chain
+from audit.trail.verdict import BEGINNING, MAX_PROBLEMS, Problem, Verdict
+from core.replica import snapshot
+
+
+def verify(
+    keys: Mapping[int, bytes],
+    anchors: Mapping[int, bytes],
+    *,
+    known: Verdict = BEGINNING,
+    calls: bool = True,
+    accepted: Collection[str] = (),
+) -> Verdict:
+    """Return what is wrong, if anything. `anchors` are MACs known from outside, by event number; what comes after
+    `known` is looked at. With `calls`, the log's rows are read too, which takes as long as exporting them. Problems
+    whose keys are in `accepted` are passed over."""
+    role = application_role()
+    with snapshot(seconds=0, using="maintenance") as cursor:
+        return verify_within(cursor, role, keys, anchors, known=known, calls=calls, accepted=accepted)
+
+
+def verify_within(
+    cursor: Cursor,
+    role: str,
+    keys: Mapping[int, bytes],
+    anchors: Mapping[int, bytes],
+    *,
+    known: Verdict = BEGINNING,
+    calls: bool = True,
+    accepted: Collection[str] = (),
+) -> Verdict:
+    """The same as the cursor's transaction sees it; `role` is the application's."""
+    objects = check_objects(cursor, role)
+    try:
+        with cursor.connection.transaction():
+            verdict = check_chain(cursor, keys, anchors, known, accepted)
+            # Only a chain that is good can say what the log must be.
+            if calls and not verdict.problems:
+                log = LogCheck(cursor, accepted)
+                log.run()
+                problems = (*log.problems, *(found for found in check_digests(cursor) if found.key not in accepted))
+                verdict = replace(verdict, problems=problems, seals=log.seals, unproven=log.unproven)
+    except psycopg.Error as error:
+        # What was done to the objects may leave nothing to read.
+        if not objects:
+            raise
+        unread = Problem(f"the trail or the log cannot be read: {str(error).splitlines()[0]}")
+        verdict = Verdict(0, b"", (unread,))
+    return replace(verdict, problems=(*verdict.problems, *objects)[:MAX_PROBLEMS])
+
+
+def application_role() -> str:
+    """Return the role of the `default` connection, as the database sees it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (role,) = cursor.fetchone()
+    return str(role)

@@ -1,0 +1,61 @@
+"""The audit trail's pages."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from audit import selectors
+from audit.exports.columns import EVENTS
+from audit.log_reader import note_reading
+from audit.trail.filters import EventPageFilter
+from audit.trail.verification_state import read_state
+from core.authorization import has
+from core.page_guard import SignedIn, needs
+from core.pages import own_account
+from core.permissions import Permission
+
+
+@needs(Permission.TRAIL_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def trail_list(request: SignedIn) -> HttpResponse:
+    account = own_account(request)
+    events = EventPageFilter(request.GET, selectors.trail(account.pk))
+    template = "audit/trail/_list.html" if request.htmx else "audit/trail/list.html"
+    if not events.is_valid():
+        return render(request, template, {"filter": events}, status=400)
+    note_reading(request, EVENTS.name, events.active)
+    page = selectors.page_of_trail(account.pk, events.qs, events.matching, events.installation)
+    context = {"filter": events, "page": page, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    context["unended"] = selectors.unended(account.pk, page.rows)
+    return render(request, template, context | {"verification": read_state(), "more": events.more_is_on})
+
+
+@needs(Permission.TRAIL_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def trail_detail(request: SignedIn, number: int) -> HttpResponse:
+    """An event of the account, by its number there."""
+    return _detail(request, own_account(request).pk, number)
+
+
+@needs(Permission.TRAIL_SEE)
+@require_safe
+@vary_on_headers("HX-Request")
+def trail_installation(request: SignedIn, number: int) -> HttpResponse:
+    """An event of the installation that touches every account, by its number among those."""
+    return _detail(request, None, number)
+
+
+def _detail(request: SignedIn, owner: int | None, number: int) -> HttpResponse:
+    account = own_account(request)
+    event = selectors.trail(account.pk).filter(account_id=owner, number=number).first()
+    if event is None:
+        raise Http404("no such event in this account")
+    note_reading(request, EVENTS.name, {"event": f"{number}" if owner else f"installation {number}"})
+    context = {"event": event, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    context["unended"] = selectors.unended(account.pk, [event])
+    return render(request, "audit/trail/_detail.html" if request.htmx else "audit/trail/detail.html", context)

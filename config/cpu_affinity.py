@@ -1,0 +1,18 @@
+"""The processor's cores that a process may use. Standard library only, as config/embedded/server.py."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+
+def usable() -> list[int]:
+    """Of this thread; none where the system does not tell (macOS)."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def bind(process: int, cores: list[int]) -> None:
+    """Keep a process to these cores; 0 is this thread. Where the system refuses, all goes on as before."""
+    if cores:
+        with suppress(OSError):
+            os.sched_setaffinity(process, cores)

@@ -1,0 +1,148 @@
+"""The demo's keys, of every preset, and the calls made with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_network
+
+from django.utils import timezone
+
+from accounts.models import Account, User
+from config.demo.calls import Asked
+from core.actor import Actor
+from keys import apis
+from keys import services as keys
+from keys.apis.policy_parsing import FLAGS
+from keys.ip_lists.entries import Entry
+from keys.ip_lists.services import create_list
+from keys.key_settings import Terms
+from keys.models import Api, IpList
+
+# Which account has keys of which APIs.
+APIS = {
+    "acme": ("billing", "cloud-pbx", "sip-caller", "lms-call-logic", "lynx", "textpeak"),
+    "globex": ("billing", "textpeak"),
+}
+# Where the proxies of deploy/ listen.
+REQUEST_LINK = "http://localhost:8080"
+OFFICES = ("Offices", "Where our own programs run", {"203.0.113.0/26": "Berlin", "2001:db8:7::/48": "Lisbon"})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A key of the demo. `networks` are its own entries, `offices` adds the IP list, `days` is its lifetime."""
+
+    account: str
+    owner: str
+    name: str
+    api: str = "billing"
+    fields: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    offices: bool = False
+    modules: frozenset[str] | None = None
+    flags: frozenset[str] = frozenset()
+    days: int | None = None
+    enabled: bool = True
+
+    def terms(self, lists: Mapping[str, IpList]) -> Terms:
+        return Terms(
+            name=self.name,
+            fields=dict(self.fields),
+            networks=tuple(map(ip_network, self.networks)),
+            ip_lists=frozenset([lists[self.account].pk]) if self.offices else frozenset(),
+            modules=self.modules,
+            expires_at=timezone.now() + timedelta(days=self.days) if self.days else None,
+            **{flag: flag in self.flags for flag in FLAGS},
+        )
+
+
+def _platform(slug: str) -> dict[str, str]:
+    return {"website": "", "platform": slug}
+
+
+SAMPLES = (
+    Sample("acme", "alice", "Invoice portal", fields=_platform("web")),
+    Sample(
+        "acme",
+        "alice",
+        "Payment import",
+        fields=_platform("server"),
+        networks=("203.0.113.0/24", "2001:db8:7::/48"),
+        days=90,
+    ),
+    Sample("acme", "olga", "Field app", fields=_platform("mobile"), modules=frozenset({"customers"}), days=10),
+    Sample("acme", "alice", "Old reporting", fields=_platform("desktop"), enabled=False),
+    Sample(
+        "acme",
+        "alice",
+        "dialer",
+        "cloud-pbx",
+        networks=("203.0.113.7", "203.0.113.64/26"),
+        flags=frozenset({"mask_phone", "hlr_lookup"}),
+    ),
+    Sample("acme", "olga", "wallboard", "cloud-pbx", networks=("203.0.113.9",), modules=frozenset({"calls"})),
+    Sample("acme", "alice", "Campaign sync", "sip-caller", modules=frozenset({"account-reader"}), days=365),
+    Sample(
+        "acme",
+        "alice",
+        "Campaign robot",
+        "sip-caller",
+        modules=frozenset({"account-reader", "administrator"}),
+        days=30,
+    ),
+    # Called by their owners' nicknames.
+    Sample("acme", "arthur", "", "lms-call-logic", flags=frozenset({"recordings"})),
+    Sample("acme", "olga", "", "lms-call-logic", modules=frozenset({"publisher-list", "buyer-list"})),
+    Sample("acme", "alice", "", "lynx", modules=frozenset({"detailed-reports", "summary-reports"})),
+    Sample("acme", "alice", "Order texts", "textpeak", offices=True),
+    Sample("globex", "gina", "Globex shop", fields=_platform("web"), networks=("198.51.100.7",)),
+    Sample("globex", "gina", "Globex reminders", "textpeak"),
+)
+CALLS = (
+    *(Asked("Invoice portal", "GET", "/customers", "203.0.113.20"),) * 6,
+    *(Asked("Invoice portal", "GET", "/invoices?status=open", "203.0.113.21"),) * 4,
+    *(Asked("Payment import", "POST", "/payments", "203.0.113.8"),) * 5,
+    Asked("Payment import", "POST", "/payments", "192.0.2.66"),
+    *(Asked("Field app", "GET", "/customers/1042", "198.51.100.23"),) * 3,
+    Asked("Field app", "GET", "/invoices/88", "198.51.100.23"),
+    *(Asked("Old reporting", "GET", "/cdrs", "203.0.113.30"),) * 2,
+    *(Asked("Campaign sync", "GET", "/v1/accounts/7/campaigns?status=active", "203.0.113.31"),) * 4,
+    Asked("Campaign sync", "POST", "/v1/accounts/7/campaigns", "203.0.113.31"),
+    *(Asked("Order texts", "POST", "/api/v1/messages", "203.0.113.12"),) * 3,
+    Asked("Order texts", "GET", "/api/v1/balance", "198.51.100.40"),
+    *(Asked("Globex shop", "GET", "/customers", "198.51.100.7"),) * 3,
+    Asked("Globex shop", "GET", "/customers", "198.51.100.8"),
+    Asked("Globex reminders", "POST", "/api/v1/messages", "198.51.100.9"),
+)
+
+
+def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) -> dict[str, tuple[str, str]]:
+    """Enable the APIs and make the keys. Returns the API and the token of each that CALLS names."""
+    reach(by)
+    known = {api.slug: api for api in Api.objects.defer("document")}
+    for account, slugs in APIS.items():
+        for slug in slugs:
+            apis.enable(api=known[slug], account=accounts[account], by=by)
+    name, about, entries = OFFICES
+    offices = [Entry(ip_network(network), place) for network, place in entries.items()]
+    lists = {"acme": create_list(account=accounts["acme"], name=name, description=about, entries=offices, by=by)}
+    made = {}
+    for sample in SAMPLES:
+        created = keys.create(
+            account=accounts[sample.account],
+            api=known[sample.api],
+            terms=sample.terms(lists),
+            owner=users[sample.owner],
+            enabled=sample.enabled,
+            by=by,
+        )
+        made[sample.name] = (sample.api, created.token)
+    return {call.key: made[call.key] for call in CALLS}
+
+
+def reach(by: Actor) -> None:
+    """Say where the presets' APIs are reached, so that the programs of the keys' pages run."""
+    for api in Api.objects.defer("document"):
+        apis.set_request_link(api=api, link=REQUEST_LINK, by=by)

@@ -1,0 +1,116 @@
+"""The demo's data: two accounts, a user of each role, keys, and calls that a gateway really decided."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts import services as people
+from accounts.models import Account, User
+from config.demo import keys as demo_keys
+from config.demo.calls import ask
+from config.demo.history import repeat
+from config.demo.keys import CALLS
+from config.env import Misconfigured
+from config.secrets import kept
+from core.actor import Actor
+from core.permissions import Role
+
+BY = Actor.command("demo")
+NOTES = settings.VAR / "demo.json"
+PASSWORD = settings.VAR / "secrets" / "demo_password"
+# Account, nickname (and e-mail), role; olga has keys of her own and no role.
+PEOPLE = (
+    ("acme", "alice", Role.ADMINISTRATOR),
+    ("acme", "rita", Role.ACCOUNT_READER),
+    ("acme", "arthur", Role.AUDITOR),
+    ("acme", "olga", None),
+    ("globex", "gina", Role.ADMINISTRATOR),
+    (None, "sam", Role.SUPPORT),
+)
+ACCOUNTS = {"acme": "Acme Telecom", "globex": "Globex"}
+
+
+def wanted() -> bool:
+    """Only an empty database is filled."""
+    return not Account.objects.exists()
+
+
+def load() -> None:
+    """Fill the database, and note what to print; nothing of it is there if it fails half-way."""
+    if settings.PRODUCTION:
+        raise Misconfigured("KEYWARD_MODE 'production' does not load the demo: it needs KEYWARD_MODE=demo.")
+    if not wanted():
+        raise Misconfigured("The database is not empty, so the demo is not loaded: it needs a new one.")
+    if settings.DEMO_PASSWORD:
+        PASSWORD.unlink(missing_ok=True)
+    password = kept(PASSWORD, lambda: settings.DEMO_PASSWORD or secrets.token_urlsafe(12))
+    with transaction.atomic():
+        accounts = {slug: people.create_account(slug=slug, name=name, by=BY) for slug, name in ACCOUNTS.items()}
+        users = {nickname: _user(accounts, slug, nickname, role, password) for slug, nickname, role in PEOPLE}
+        tokens = demo_keys.make(accounts, users, BY)
+        _note(tokens[CALLS[0].key][1])
+    ask(tokens, CALLS)
+    repeat()
+
+
+def lines() -> list[str]:
+    """What a newcomer needs to sign in and to make a first call; nothing when the demo is not loaded here."""
+    try:
+        notes = json.loads(NOTES.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    password = PASSWORD.read_text(encoding="utf-8").strip()
+    found = [f"Sign in: {user['email']} {password} ({user['role']}, {user['account']})" for user in notes["users"]]
+    if settings.GATEWAY_SECRETS:
+        found.append(f"Try: {_curl(notes['token'])}")
+    return found
+
+
+def _user(accounts: dict[str, Account], slug: str | None, nickname: str, role: Role | None, password: str) -> User:
+    account = accounts[slug] if slug else None
+    email = f"{nickname}@{slug or 'keyward'}.example"
+    roles = [role] if role else []
+    try:
+        return people.create_user(
+            account=account, email=email, nickname=nickname, password=password, roles=roles, by=BY
+        )
+    except people.Invalid as error:
+        words = " ".join(error.messages)
+        raise Misconfigured(f"KEYWARD_DEMO_PASSWORD is not usable: {words}") from error
+
+
+def _note(token: str) -> None:
+    """Keep what is printed at every start, for this user's eyes only."""
+    users = [
+        {
+            "email": f"{nickname}@{slug or 'keyward'}.example",
+            "role": role.label if role else "owner of a key",
+            "account": ACCOUNTS[slug] if slug else "all accounts",
+        }
+        for slug, nickname, role in PEOPLE
+    ]
+    NOTES.unlink(missing_ok=True)
+    with os.fdopen(os.open(NOTES, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump({"users": users, "token": token}, file)
+
+
+def _curl(token: str) -> str:
+    """The question that a proxy would ask about a call with this token."""
+    secret = next(iter(settings.GATEWAY_SECRETS.values()))
+    headers = {
+        "X-Gateway-Secret": secret,
+        "X-Forwarded-For": "203.0.113.20",
+        "X-Forwarded-Method": "GET",
+        "X-Forwarded-Uri": "/customers",
+        "Authorization": f"Bearer {token}",
+    }
+    words = ["curl", "-i"]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
+    return shlex.join([*words, f"http://localhost:{settings.GATEWAY_PORT}/v1/verify/billing"])

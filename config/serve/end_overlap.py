@@ -1,0 +1,25 @@
+"""What the gateway is handed to end an overlap with: the domain's own service, in a thread, on a connection of its own.
+
+See docs/adr/0005-the-gateway-ends-an-overlap-by-the-service.md.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import close_old_connections, connection
+
+from core.actor import Actor
+from keys.services.overlap import end_early
+
+
+def end_overlap(old: UUID, address: str, request_id: str) -> None:
+    """Retire the old secret with its event, for the client whose call used the new one."""
+    close_old_connections()
+    by = Actor("system", "gateway", "The first use of the new secret", address, request_id)
+    try:
+        end_early(secret_id=old, by=by)
+    except Exception:
+        # Whatever broke, the next one begins anew.
+        connection.close()
+        raise

@@ -1,0 +1,87 @@
+"""The gateway's worker: gunicorn's life of a process around the gateway's own server, on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from socket import AF_UNIX
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+import uvloop
+from gunicorn.workers.base import Worker
+
+from config.cpu_affinity import bind, usable
+from gateway.http.connections import Connections, get_max_connections
+from gateway.http.server import TICK, Listener, Server
+from gateway.metrics import ROWS
+
+
+class GatewayWorker(Worker):
+    """Accepts on the sockets that gunicorn opened, and tells gunicorn every second that it is alive."""
+
+    row: int
+    place: int
+    _living: ClassVar[WeakSet[GatewayWorker]] = WeakSet()
+
+    def __init__(self, *arguments: Any) -> None:
+        """In gunicorn's master, which lets go of those that have ended."""
+        super().__init__(*arguments)
+        taken = {worker.row for worker in self._living}
+        self.row = next((row for row in range(ROWS) if row not in taken), ROWS - 1)
+        places = [worker.place for worker in self._living]
+        self.place = min(range(self.cfg.workers), key=places.count)
+        self._living.add(self)
+
+    def init_signals(self) -> None:
+        # The event loop takes them (see _serve); what gunicorn's master handles for itself is not this process's.
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+
+    def run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._ending.set)
+        loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        loop.add_signal_handler(signal.SIGWINCH, lambda: None)
+        self._take_core()
+        gateway = self.wsgi
+        gateway.metrics.share(self.row)
+        await gateway.start(alone=self.cfg.workers == 1)
+        servers, listeners = [], []
+        connections = Connections(get_max_connections())
+        for opened in (each.sock for each in self.sockets):
+            local = opened.family == AF_UNIX
+            application = gateway.at(None if local else opened.getsockname()[1])
+            server = Server(application, idle=self.cfg.keepalive, all_connections=connections)
+            servers.append(server)
+            listeners.append(Listener(server, opened))
+        while not self._ending.is_set() and os.getppid() == self.ppid:
+            self.notify()
+            for server in servers:
+                server.tick()
+            gateway.metrics.connected(len(connections), evicted=connections.evicted)
+            try:
+                await asyncio.wait_for(self._ending.wait(), TICK)
+            except TimeoutError:
+                continue
+        for listener in listeners:
+            listener.close()
+        # gunicorn waits for graceful_timeout and then kills.
+        patience = self.cfg.graceful_timeout * 0.4
+        await asyncio.gather(*(server.stop(patience) for server in servers))
+        await gateway.stop(patience)
+
+    def _take_core(self) -> None:
+        """With one worker for each core, each stays on its own: the system, left to itself, now and then has two of
+        them take turns on one core while the other is idle."""
+        cores = usable()
+        if self.cfg.workers == len(cores):
+            bind(0, [cores[self.place]])

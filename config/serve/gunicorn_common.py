@@ -1,0 +1,29 @@
+"""What both planes' gunicorn share: one log format with redaction, and an end with whoever started them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from config.embedded.parent_death_signal import tie_to_parent
+
+_own: dict[str, Any] = {"level": "WARNING", "handlers": ["stderr"], "propagate": False}
+logconfig_dict = settings.LOGGING | {
+    "loggers": settings.LOGGING["loggers"] | {"gunicorn.error": _own, "gunicorn.access": _own}
+}
+
+
+def listen(address: str, port: int) -> str:
+    """Return gunicorn's text for an address and a port; IPv6 stands in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def on_starting(server: Any) -> None:
+    """The master ends with `manage.py serve`, if that started it; under another supervisor it lives by itself."""
+    if settings.SUPERVISOR:
+        tie_to_parent(settings.SUPERVISOR)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    tie_to_parent(worker.ppid)

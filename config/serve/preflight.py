@@ -1,0 +1,59 @@
+"""What would keep an installation from working, found before it is served rather than by its users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from config import database_roles
+from config.serve.supervisor import find_taken_port
+from config.static_build import is_collected
+from keys.services import resealing
+
+
+def list_problems() -> list[str]:
+    """Return everything that is wrong, a line each. Raise OperationalError when the database does not answer."""
+    # A database that does not answer has nothing to say about the rest.
+    connection.ensure_connection()
+    problems = list(_taken_ports())
+    if pending := describe_pending_migrations():
+        problems.append(pending)
+    else:
+        problems += [*resealing.unreadable(), *list_missing_rights()]
+    if not is_collected():
+        problems.append("The static files are not those of this version: run manage.py collectstatic.")
+    return problems
+
+
+def describe_pending_migrations() -> str:
+    """Return what the database lacks of this version's schema, and what to do; empty when it lacks nothing."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not plan:
+        return ""
+    first = f"{plan[0][0].app_label}.{plan[0][0].name}"
+    count = f"{len(plan)} migrations are pending, the first is {first}"
+    return f"The database's tables are not those of this version: {count}. Run manage.py migrate."
+
+
+def list_missing_rights() -> list[str]:
+    """Return what the application's role lacks, and what to do, in one line at most."""
+    missing = database_roles.list_missing_rights()
+    if not missing:
+        return []
+    lacks = f"The role {database_roles.application_role()} lacks rights that Keyward needs, such as {missing[0]}"
+    return [f"{lacks}: run manage.py migrate, which grants them."]
+
+
+def _taken_ports() -> Iterator[str]:
+    asked = [("PORT", settings.BIND, settings.PORT)]
+    if not settings.GATEWAY_SOCKET:
+        asked.append(("GATEWAY_PORT", settings.GATEWAY_BIND, settings.GATEWAY_PORT))
+    if settings.METRICS_PORT:
+        asked.append(("METRICS_PORT", settings.METRICS_BIND, settings.METRICS_PORT))
+    for variable, addresses, port in asked:
+        if problem := find_taken_port(variable, addresses, port):
+            yield problem

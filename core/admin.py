@@ -1,0 +1,262 @@
+"""What every page of Support's administration is made of: it reads, and its buttons run services.
+
+Nothing is added, changed or deleted by Django's own forms. A `Button` says what it does, asks for Yes and what else its
+form asks for, runs one service with Support as the actor, and reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin, ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import (
+    ERROR_FLAG,
+    ORDER_VAR,
+    SEARCH_VAR,
+    ChangeList,
+    ChangeListSearchForm,
+)
+from django.core.exceptions import BadRequest
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.forms import Form, Media
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
+from django.views.decorators.http import require_safe
+
+from core import authorization
+from core.actor import Actor
+from core.authorization import AccountNotActive
+from core.page_guard import SignedIn
+from core.permissions import Permission
+
+# A list leads no further than this: whoever looks for something narrows it. Nothing counts more rows than this.
+LONGEST_LIST = 1_000
+
+
+def counted(rows: QuerySet[Any], most: int = LONGEST_LIST) -> int:
+    """How many there are, `most + 1` for any number above: what it costs does not grow with the table."""
+    return rows.order_by()[: most + 1].count()
+
+
+def in_words(rows: QuerySet[Any], most: int = LONGEST_LIST) -> str:
+    count = counted(rows, most)
+    return f"more than {most:,}" if count > most else f"{count:,}"
+
+
+class BoundedPaginator(Paginator):
+    """Pages of the first LONGEST_LIST rows."""
+
+    @cached_property
+    def count(self) -> int:
+        rows = self.object_list
+        return min(counted(rows), LONGEST_LIST) if isinstance(rows, QuerySet) else len(rows)
+
+
+class BoundedList(ChangeList):
+    """In the order of its admin: any other, asked for in the address, would have no index."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        self.params.pop(ORDER_VAR, None)
+        return super().get_ordering(request, queryset)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # A list of one page would be asked for without an end.
+        self.result_list = self.result_list[: self.list_per_page]
+
+
+def refuse_unknown(request: HttpRequest, form: Form) -> None:
+    """Raise BadRequest for a name, in the address or the body, that is no field of the form: a filter that a page does
+    not have must not be taken for none."""
+    known = {*form.fields, "csrfmiddlewaretoken"}
+    if unknown := sorted({*request.GET, *request.POST} - known):
+        raise BadRequest(f"There is no “{unknown[0]}” here. There are: {', '.join(form.fields)}.")
+
+
+class Button:
+    """Something Support may do to one row, by a page that says first what it does. Stateless; see `run`."""
+
+    # The last part of the page's path, and of its route's name.
+    name = ""
+    label = ""
+    form: type[Form] = Form
+    # What the service refuses: told to the reader. Denied is not among them: it is an answer of its own (403).
+    refusals: tuple[type[Exception], ...] = (AccountNotActive,)
+    dangerous = False
+
+    @property
+    def verb(self) -> str:
+        """The label as it stands after "Yes,"."""
+        return self.label[:1].lower() + self.label[1:]
+
+    def offered(self, row: Any, by: Actor) -> bool:
+        return True
+
+    def make_form(self, row: Any, data: Any) -> Form:
+        """Return the form, bound to `data` unless that is None."""
+        return self.form(data)
+
+    def prepare(self, form: Form, row: Any, request: SignedIn) -> None:
+        """Tell the form what it is about, before it is read or shown."""
+
+    def get_actor(self, form: Form, request: SignedIn) -> Actor | None:
+        """Return on whose behalf the service runs; None if the form refuses, and says why."""
+        return request.actor
+
+    def effects(self, row: Any) -> Iterable[str]:
+        """Sentences for the page: what happens on Yes, and to whom."""
+        return ()
+
+    def run(self, row: Any, form: Form, by: Actor) -> str:
+        """Run one service, and say in a sentence what was done."""
+        raise NotImplementedError
+
+    def refused(self, problem: Exception) -> str:
+        return str(problem)
+
+
+class SupportAdmin(ModelAdmin):
+    """A list that is searched and a page that is read. `fields` are what the page shows, each of them declared."""
+
+    buttons: ClassVar[tuple[Button, ...]] = ()
+    # How a row's number stands in a path.
+    number = "int"
+
+    actions = None
+    paginator = BoundedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    sortable_by = ()
+    list_select_related: ClassVar[Any] = True
+    preserve_filters = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return authorization.has(request.user, Permission.ADMINISTRATION)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """By what the list offers, and by nothing else: not by a column without an index, nor by a password's hash."""
+        return lookup.partition("__")[0] in self.list_filter
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return BoundedList
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Raise BadRequest for filters that cannot be applied. Django's own answers are a redirect to the list without
+        them, and for a search a message above everything."""
+        if repeated := sorted(name for name, values in request.GET.lists() if len(values) > 1):
+            raise BadRequest(f"The filter “{repeated[0]}” is given more than once.")
+        search = ChangeListSearchForm(request.GET)
+        if not search.is_valid():
+            raise BadRequest(f"The search cannot be made: {' '.join(map(str, search.errors[SEARCH_VAR]))}")
+        if ERROR_FLAG in request.GET:
+            raise BadRequest("The filters cannot be applied.")
+        try:
+            return super().get_changelist_instance(request)
+        except IncorrectLookupParameters as problem:
+            raise BadRequest(f"The filters cannot be applied: {', '.join(sorted(request.GET))}.") from problem
+
+    @property
+    def media(self) -> Media:
+        """Django's scripts are for forms that are not here."""
+        return Media()
+
+    def route(self, name: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+
+    def get_urls(self) -> list[URLPattern]:
+        """The list, the page, and a page for each button. There is no URL that adds, changes or deletes."""
+        reads = require_safe(self.changelist_view)
+        buttons = [
+            path(
+                f"<{self.number}:object_id>/{button.name}/",
+                partial(self.button_view, button),
+                name=self.route(button.name),
+            )
+            for button in self.buttons
+        ]
+        return [
+            path("", self.changelist_view if self.actions else reads, name=self.route("changelist")),
+            *self.more_urls(),
+            *buttons,
+            path(f"<{self.number}:object_id>/change/", require_safe(self.change_view), name=self.route("change")),
+        ]
+
+    def more_urls(self) -> list[URLPattern]:
+        """Pages of this model's own."""
+        return []
+
+    def found(self, request: HttpRequest, object_id: Any) -> Any:
+        row = self.get_object(request, str(object_id))
+        if row is None:
+            raise Http404(f"no such {self.opts.verbose_name}")
+        return row
+
+    def change_view(
+        self, request: HttpRequest, object_id: Any, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        row = self.found(request, object_id)
+        offered = [
+            (button, reverse(f"admin:{self.route(button.name)}", args=[object_id]))
+            for button in self.buttons
+            if button.offered(row, _actor(request))
+        ]
+        context = {"buttons": offered, "title": str(row), "subtitle": None} | (extra_context or {})
+        return super().change_view(request, str(object_id), form_url, context)
+
+    def button_view(self, button: Button, request: SignedIn, object_id: Any) -> HttpResponse:
+        row = self.found(request, object_id)
+        back = reverse(f"admin:{self.route('change')}", args=[object_id])
+        if not button.offered(row, request.actor):
+            messages.warning(request, f"“{button.label}” is not possible for {row}. Nothing was changed.")
+            return redirect(back)
+        return confirmed_action(self, request, button, row, back)
+
+
+def confirmed_action(admin: SupportAdmin, request: SignedIn, button: Button, row: Any, back: str) -> HttpResponse:
+    """The page that says what the button does; on its POST, the service, a message, and back."""
+    form = button.make_form(row, request.POST if request.method == "POST" else None)
+    button.prepare(form, row, request)
+    if form.is_bound and form.is_valid():
+        by = button.get_actor(form, request)
+        if by is not None:
+            try:
+                messages.success(request, button.run(row, form, by))
+            except button.refusals as problem:
+                messages.error(request, f"{button.refused(problem)} Nothing was changed.")
+            return redirect(back)
+    context = admin.admin_site.each_context(request) | {
+        "title": f"{button.label}: {row}",
+        "button": button,
+        "effects": button.effects(row),
+        "form": form,
+        "row": row,
+        "back": back,
+        "opts": admin.opts,
+        "media": Media(),
+    }
+    return render(request, "admin/button.html", context, status=422 if form.errors else 200)
+
+
+def _actor(request: Any) -> Actor:
+    return request.actor

@@ -1,0 +1,85 @@
+"""May she? One answer for pages, services and menus; it fails closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+
+from core.accounts import Account, get_account_model
+from core.actor import Actor
+from core.permissions import Permission, Role, granted
+
+if TYPE_CHECKING:
+    from accounts import models
+
+Row = TypeVar("Row", "models.Account", "models.User")
+
+
+class Denied(PermissionDenied):
+    """The one who acts lacks a permission, or acts on another account."""
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__(f"This needs the permission: {permission.label}.")
+        self.permission = permission
+
+
+class AccountNotActive(PermissionDenied):
+    """The account is pending, and nothing about its keys may change; or suspended, and nothing at all may."""
+
+    def __init__(self, status: str) -> None:
+        barred = "nothing in it can be changed" if status == "suspended" else "its keys cannot be created or changed"
+        super().__init__(f"The account is {status}: {barred} until Support activates it.")
+        self.status = status
+
+
+def has(user: AbstractBaseUser | AnonymousUser, permission: Permission) -> bool:
+    """Whether this user holds the permission, as far as the row in memory tells. Services ask `require`."""
+    return isinstance(user, get_user_model()) and user.is_active and permission in _held(user)
+
+
+def require(by: Actor, permission: Permission, *, account: Account | None) -> None:
+    """Refuse unless the actor, as the database knows them now, holds the permission in this account.
+
+    `account=None` is for what belongs to no account. The rows read are held FOR SHARE until the end of the caller's
+    transaction, account before user, so that neither a role nor an account's status is taken away in between.
+    Commands and the system itself answer to whoever may run them.
+    """
+    if by.kind in ("command", "system"):
+        return
+    if account is not None:
+        _share(get_account_model(), account.pk)
+    user = _share(get_user_model(), by.id) if by.kind == "user" and by.id.isdecimal() else None
+    if user is None or not user.is_active or permission not in _held(user):
+        raise Denied(permission)
+    # Support works on all accounts; everyone else inside their own.
+    if user.account_id is not None and (account is None or account.pk != user.account_id):
+        raise Denied(permission)
+
+
+def require_active(account: Account) -> models.Account:
+    """The account as it is now, if it is active; held FOR SHARE like everything `require` reads."""
+    row = _share(get_account_model(), account.pk)
+    status = row.status if row is not None else "deleted"
+    if row is None or status != row.Status.ACTIVE:
+        raise AccountNotActive(status)
+    return row
+
+
+def find_responsible(email: str) -> models.User | None:
+    """Return the active user of this address who is Support or an Administrator, and may answer for a decision."""
+    wanted = Q(roles__contains=[Role.SUPPORT]) | Q(roles__contains=[Role.ADMINISTRATOR])
+    return get_user_model().objects.filter(wanted, email=email.strip().lower(), is_active=True).first()
+
+
+def _held(user: models.User) -> frozenset[Permission]:
+    return granted(user.roles, member=user.account_id is not None)
+
+
+def _share(model: type[Row], pk: int | str) -> Row | None:
+    # The ORM has no FOR SHARE; FOR UPDATE would let two people of one account work only one after the other.
+    return next(iter(model.objects.raw(f"SELECT * FROM {model._meta.db_table} WHERE id = %s FOR SHARE", [pk])), None)

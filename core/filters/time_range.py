@@ -1,0 +1,134 @@
+"""What the filters of the log and the trail share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, ClassVar
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from core.filters.fields import TimeField, ZoneField, select
+
+POSITIONS = ("after", "before", "newest")
+TIMES = ("range", "from", "to", "zone")
+RANGES: dict[str, tuple[str, timedelta]] = {
+    "15m": ("Last 15 minutes", timedelta(minutes=15)),
+    "1h": ("Last hour", timedelta(hours=1)),
+    "24h": ("Last 24 hours", timedelta(hours=24)),
+    "7d": ("Last 7 days", timedelta(days=7)),
+    "30d": ("Last 30 days", timedelta(days=30)),
+}
+
+
+class TimeFilter(django_filters.Filter):
+    field_class = TimeField
+
+
+class ZoneFilter(django_filters.Filter):
+    field_class = ZoneField
+
+
+class LogForm(forms.Form):
+    """The form of both filter sets: knows its fields, and refuses what it does not know."""
+
+    data: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # The export's dialog over the list has fields of the same names: an id must not be there twice.
+        super().__init__(*args, **kwargs | {"auto_id": "filter_%s"})
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if unknown := sorted(set(self.data) - set(self.fields)):
+            raise ValidationError(f"There is no filter “{'”, “'.join(unknown)}”. There are: {', '.join(self.fields)}.")
+        repeated = sorted(name for name in self.data if len(self.data.getlist(name)) > 1)
+        if repeated:
+            raise ValidationError(f"The filter “{repeated[0]}” is given more than once.")
+        for name in ("from", "to"):
+            if cleaned.get(name) and cleaned[name].tzinfo is None:
+                cleaned[name] = cleaned[name].replace(tzinfo=cleaned.get("zone", UTC))
+        since, until = cleaned.get("from"), cleaned.get("to")
+        if since and until and since >= until:
+            raise ValidationError("“From” must be before “To”.")
+        if cleaned.get("range") and (since or until):
+            raise ValidationError("Choose a time range, or From and To, not both.")
+        return cleaned
+
+
+class LogFilter(django_filters.FilterSet):
+    """What both pages share: `qs` is what an index serves; `matching` is looked for among those rows."""
+
+    MORE: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def get_filters(cls) -> dict[str, django_filters.Filter]:
+        """`from` cannot be written as an attribute."""
+        ranges = [(name, label) for name, (label, _) in RANGES.items()]
+        times = {
+            "range": django_filters.ChoiceFilter(
+                label="Time", empty_label="Any time", choices=ranges, widget=select("Time range")
+            ),
+            "from": TimeFilter(label="From"),
+            "to": TimeFilter(label="To"),
+            "zone": ZoneFilter(label="Time zone"),
+        }
+        return times | super().get_filters()
+
+    @property
+    def active(self) -> dict[str, str]:
+        """The filters that are on, as typed, without the position: for events and the export's form."""
+        names = [name for name in self.form.fields if name not in POSITIONS]
+        given = {name: self.data[name] for name in names if self.data.get(name, "").strip()}
+        if not given.keys() & {"from", "to"}:
+            given.pop("zone", None)
+        return given
+
+    @property
+    def described(self) -> list[tuple[str, str]]:
+        """As `active`, in words: label and value."""
+        return [(self._label(name), self._value(name, value)) for name, value in self.active.items()]
+
+    @property
+    def in_words(self) -> dict[str, str]:
+        """As `described`, without the time range, which exports state in UTC."""
+        return {self._label(name): self._value(name, value) for name, value in self.active.items() if name not in TIMES}
+
+    def _label(self, name: str) -> str:
+        return str(self.form.fields[name].label or name)
+
+    def _value(self, name: str, value: str) -> str:
+        choices = getattr(self.form.fields[name], "choices", ())
+        return {str(key): str(word) for key, word in choices}.get(value, value)
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        """What stands behind "More filters"."""
+        return [self.form[name] for name in self.MORE]
+
+    @property
+    def more_is_on(self) -> bool:
+        return any(self.data.get(name) for name in self.MORE)
+
+    @cached_property
+    def since(self) -> datetime | None:
+        """The start of the time range. Call after `is_valid`, as everything below."""
+        cleaned = self.form.cleaned_data
+        return timezone.now() - RANGES[cleaned["range"]][1] if cleaned["range"] else cleaned["from"]
+
+    @property
+    def until(self) -> datetime | None:
+        return self.form.cleaned_data["to"]
+
+    def times(self, column: str) -> Q:
+        found = Q(**{f"{column}__gte": self.since}) if self.since else Q()
+        return found & Q(**{f"{column}__lt": self.until}) if self.until else found
+
+    @property
+    def found(self) -> QuerySet[Any]:
+        """All rows that pass every filter; for exports, which may look at as many as there are."""
+        return self.qs.filter(self.matching)

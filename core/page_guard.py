@@ -1,0 +1,77 @@
+"""Every page says who may open it: `@needs(Permission.X)` or `@public("why")`, outermost on the view.
+
+A guard test walks the URLconf for views without either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django_htmx.middleware import HtmxDetails
+
+from core.actor import Actor
+from core.authorization import Denied, has
+from core.permissions import Permission
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+View = Callable[..., HttpResponseBase]
+
+
+class SignedIn(HttpRequest):
+    """The type of the request that a view behind `needs` gets: what the middlewares have put on it by then."""
+
+    user: User
+    actor: Actor
+    htmx: HtmxDetails
+    id: str
+    client_address: str | None
+
+
+def needs(*permissions: Permission) -> Callable[[View], View]:
+    """Open to signed-in users who hold all of `permissions`; others are sent to sign in, or get 403."""
+    if not permissions:
+        raise TypeError("needs() names at least one permission; a page for everyone is @public(reason)")
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return _sign_in_first(request)
+            for permission in permissions:
+                if not has(request.user, permission):
+                    raise Denied(permission)
+            return view(request, *args, **kwargs)
+
+        guarded.permissions = frozenset(permissions)  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def public(reason: str) -> Callable[[View], View]:
+    """Open to everyone; the reason is for the reader and the guard test."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            return view(request, *args, **kwargs)
+
+        opened.public = reason  # type: ignore[attr-defined]
+        return opened
+
+    return decorate
+
+
+def _sign_in_first(request: HttpRequest) -> HttpResponseBase:
+    """To sign-in, and back to this page afterwards if it can be opened by a link."""
+    url = reverse("account_login")
+    if request.method in ("GET", "HEAD"):
+        url += "?" + urlencode({"next": request.get_full_path()})
+    return HttpResponseRedirect(url)

@@ -1,0 +1,62 @@
+"""What views share: the reader's account, what a form is bound to, and how a page, a panel or a fragment is
+answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from core.page_guard import SignedIn
+
+if TYPE_CHECKING:
+    from accounts.models import Account
+
+
+def own_account(request: SignedIn) -> Account:
+    """Return the account of the signed-in user. Users without one hold no permission that opens these pages."""
+    account = request.user.account
+    assert account is not None
+    return account
+
+
+def get_form_data(request: HttpRequest) -> QueryDict | None:
+    """Return the data that a form is bound to: the body of a POST, even an empty one; None for any other method."""
+    return request.POST if request.method == "POST" else None
+
+
+def get_form_status(request: HttpRequest) -> int:
+    """Return the status of a page that shows a form: 422 if the form was sent and is shown again, because it is not
+    valid; otherwise 200."""
+    return 422 if request.method == "POST" else 200
+
+
+def render_page(request: SignedIn, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """Return the page `<folder>/<page>.html`, or for htmx and panels the fragment `<folder>/_<page>.html` that the page
+    includes. `name` is `<folder>/<page>`. The answer is not stored: in the browser's history it would be out of date,
+    or hold a secret."""
+    return _render(request, _fragment(name) if request.htmx else f"{name}.html", context, status)
+
+
+def render_dialog(
+    request: SignedIn, name: str, title: str, context: Mapping[str, Any], status: int = 200
+) -> HttpResponse:
+    """Return the fragment `<folder>/_<page>.html`, on a page of its own with this title unless htmx asks for it."""
+    fragment = _fragment(name)
+    template = fragment if request.htmx else "dialog.html"
+    return _render(request, template, {**context, "title": title, "fragment": fragment}, status)
+
+
+def _fragment(name: str) -> str:
+    folder, _, page = name.rpartition("/")
+    return f"{folder}/_{page}.html"
+
+
+def _render(request: SignedIn, template: str, context: Mapping[str, Any], status: int) -> HttpResponse:
+    response = render(request, template, dict(context), status=status)
+    response.headers["Cache-Control"] = "no-store"
+    patch_vary_headers(response, ["HX-Request"])
+    return response

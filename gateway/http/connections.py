@@ -1,0 +1,94 @@
+"""All connections of one process, and which of them goes when there are too many."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gateway.limits import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, UNPROVED_SHARE
+
+if TYPE_CHECKING:
+    from gateway.http.protocol import Connection
+
+# Never fewer, however few files may be opened: then accepting fails, which is handled too.
+MIN_CONNECTIONS = 8
+
+
+def get_max_connections() -> int:
+    """Return how many connections this process may hold, by the files that it may open; ask for all that it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 2 * MAX_CONNECTIONS)
+    if 0 <= soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    with suppress(OSError):
+        soft -= len(os.listdir("/proc/self/fd"))
+    return max(min(MAX_CONNECTIONS, soft - RESERVED_DESCRIPTORS), MIN_CONNECTIONS)
+
+
+class Connections:
+    """A proved connection stays; of those that are not, one address has a share, and the oldest goes first. None goes
+    while an answer to it is under way: that is never for long.
+
+    So neither silent connections, of any number, nor slow ones keep a proxy out.
+    """
+
+    def __init__(self, maximum: int = MAX_CONNECTIONS) -> None:
+        self.maximum = maximum
+        self.share = max(int(maximum * UNPROVED_SHARE), 1)
+        self.evicted = 0
+        self._all: set[Connection] = set()
+        # Oldest first.
+        self._unproved: dict[Connection, None] = {}
+        self._by_address: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, connection: Connection) -> None:
+        """Take a new connection; if its address now has more than its share, send its oldest unproved one away."""
+        self._all.add(connection)
+        self._unproved[connection] = None
+        self._by_address[connection.address] += 1
+        if self._by_address[connection.address] > self.share:
+            self._evict(connection.address)
+
+    def prove(self, connection: Connection) -> None:
+        if connection in self._unproved:
+            del self._unproved[connection]
+            self._less(connection.address)
+
+    def discard(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        self.prove(connection)
+
+    def make_room(self) -> bool:
+        """Return whether one more connection may come, for which the oldest unproved one may have to go."""
+        return len(self._all) < self.maximum or self.evict()
+
+    def evict(self) -> bool:
+        """Send the oldest unproved connection away; return whether there was one."""
+        return self._evict(None)
+
+    def _evict(self, address: str | None) -> bool:
+        for connection in self._unproved:
+            if not connection.waiting and address in (None, connection.address):
+                break
+        else:
+            return False
+        self.evicted += 1
+        # At once: the transport tells of its end a turn of the event loop later.
+        self.discard(connection)
+        connection.abort()
+        return True
+
+    def _less(self, address: str) -> None:
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]

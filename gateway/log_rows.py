@@ -1,0 +1,47 @@
+"""The rows of a batch: each call's values as text."""
+
+from __future__ import annotations
+
+from audit.calls.insert import BATCH_COLUMNS
+from core.redaction import redact
+from keys.decision.access import Decision, Key, Presented
+
+Row = tuple[str, ...]
+
+_NOBODY = ("", "", "", "", "", "f")
+COLUMNS = list(BATCH_COLUMNS)
+
+
+def values(api_slug: str, presented: Presented | None, decision: Decision) -> Row:
+    """In the order of audit.calls.insert.BATCH_COLUMNS."""
+    call, key, route = decision.call, decision.key, decision.route
+    account_id, account, public_id, key_name, owner, mask = _NOBODY if key is None else _who(key)
+    return (
+        call.request_id,
+        account_id,
+        account,
+        api_slug,
+        public_id,
+        key_name,
+        owner,
+        presented.kind if presented else "",
+        call.method,
+        call.host,
+        # Judged as it was sent, logged without secrets.
+        redact(call.path),
+        call.query,
+        "" if route is None else route.module,
+        "" if call.client_address is None else str(call.client_address),
+        "denied" if decision.reason else "allowed",
+        decision.reason,
+        decision.rule,
+        mask,
+        "t" if decision.hlr else "f",
+        call.proxy,
+        call.user_agent,
+        "1",
+    )
+
+
+def _who(key: Key) -> tuple[str, str, str, str, str, str]:
+    return str(key.account_id), key.account, key.public_id, key.name, key.owner, "t" if key.mask else "f"

@@ -1,0 +1,47 @@
+"""A call that waits for its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from gateway.log_lines import ERROR, report
+from keys.decision.access import Api, Call, Decision, Presented, Proof, Secret
+
+# Takes a call's decision, and the API that it was made under.
+Tell = Callable[[Decision, Api | None], None]
+
+
+@dataclass(slots=True)
+class Pending:
+    """A call that waits for its answer. `refusal` is set when the request was refused before any key was looked for."""
+
+    api_slug: str
+    call: Call
+    refusal: str
+    tell: Tell
+    taken: float = field(default_factory=time.monotonic)
+    api: Api | None = None
+    presented: Presented | None = None
+    secret: Secret | None = None
+    # The proof whose nonce the call uses up, if it is allowed; and the old secret whose overlap it has ended.
+    nonce: Proof | None = None
+    ended: UUID | None = None
+    answered: bool = False
+    # Among the unauthenticated refusals of its second it has been counted (gateway/unauthenticated.py).
+    weighed: bool = False
+
+    def answer(self, decision: Decision) -> None:
+        """The first answer counts. What fails in giving it must not touch the other calls of a batch."""
+        if self.answered:
+            return
+        self.answered = True
+        try:
+            self.tell(decision, self.api)
+        except Exception as error:
+            report(ERROR, "answer.failed", error, traceback=True)
+
+    def refuse(self, reason: str) -> None:
+        self.answer(Decision(self.call, None, 0.0, reason))

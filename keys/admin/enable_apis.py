@@ -1,0 +1,73 @@
+"""Support enables APIs for an account, from the account's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.forms import Form
+
+from accounts.admin.confirmed_button import ConfirmedButton
+from accounts.forms.confirm import ConfirmForm
+from accounts.models import Account, User
+from accounts.services import of_account
+from audit.trail.events import Target
+from core.actor import Actor
+from keys import apis
+from keys.models import Api
+
+
+def not_enabled_for(account: Account) -> Any:
+    """Return the APIs that the account does not have, by name."""
+    return Api.objects.exclude(enablements__account=account).only("slug", "name").order_by("name", "pk")
+
+
+class EnableApisForm(ConfirmForm):
+    apis = forms.ModelMultipleChoiceField(
+        queryset=Api.objects.none(),
+        to_field_name="slug",
+        label="APIs",
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Tick the APIs that the account may have keys of."},
+    )
+    field_order = ("apis", "password", "passkey")
+
+    def __init__(self, data: Any = None, *, account: Account) -> None:
+        super().__init__(data)
+        self.fields["apis"].queryset = not_enabled_for(account)  # type: ignore[attr-defined]
+
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+        """The consent is to these APIs for this account."""
+        chosen = self["apis"].data or ()
+        super().ask(user, action, apis.enabling(target, chosen), about)
+
+
+class EnableApis(ConfirmedButton):
+    name, label = "enable-apis", "Enable APIs"
+    form = EnableApisForm
+    confirms = "api.enable"
+
+    def offered(self, row: Account, by: Actor) -> bool:
+        return not_enabled_for(row).exists()
+
+    def make_form(self, row: Account, data: Any) -> Form:
+        return EnableApisForm(data, account=row)
+
+    def about(self, row: Account) -> Target:
+        return of_account(row)
+
+    def target(self, row: Account) -> str:
+        """The form adds the APIs."""
+        return row.slug
+
+    def effects(self, row: Account) -> Iterator[str]:
+        yield f"The people of {row.name} see the APIs that you tick, and its Administrators may add keys of them."
+        if row.status == Account.Status.PENDING:
+            yield "The account is pending: keys can be added once you have activated it, too."
+
+    def run(self, row: Account, form: Form, by: Actor) -> str:
+        new = apis.enable_all(apis=list(form.cleaned_data["apis"]), account=row, by=by)
+        names = ", ".join(api.name for api in new) or "nothing new"
+        next_step = " Next: activate the account." if row.status == Account.Status.PENDING else ""
+        return f"{row.name} now has {names}.{next_step}"

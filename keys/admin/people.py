@@ -1,0 +1,226 @@
+"""Support's pages of accounts and of the people in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.contrib.admin import display
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.forms import Form
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from accounts import services
+from accounts.admin.exports import Exported
+from accounts.exports import export_users
+from accounts.filters import UserFilter
+from accounts.models import Account, User
+from accounts.selectors import people_of, session_count
+from accounts.services import LastAdministrator, OwnUser
+from accounts.signin.limits import take
+from accounts.signin.second_factors import second_factors
+from core import permissions
+from core.actor import Actor
+from core.admin import Button, SupportAdmin, in_words
+from core.permissions import Permission
+from keys.admin.enable_apis import EnableApis
+from keys.models import Key
+from keys.services import deactivate_owner
+
+MOST_KEYS = 10_000
+
+
+def working(**narrowed: Any) -> str:
+    """How many keys there are that calls may use now, as far as the keys themselves tell."""
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
+    return in_words(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MOST_KEYS)
+
+
+class Activate(Button):
+    name, label = "activate", "Activate"
+
+    def offered(self, row: Account, by: Actor) -> bool:
+        return row.status != Account.Status.ACTIVE
+
+    def effects(self, row: Account) -> Iterator[str]:
+        yield f"{row.name} is {row.status}. Once it is active, its keys can be created and changed."
+        yield f"Calls with its live keys are decided by the keys' own settings again: {working(account=row)} of them."
+        if not row.enablements.exists():
+            yield "No API is enabled for it yet: its people can add keys once you have enabled some, too."
+
+    def run(self, row: Account, form: Form, by: Actor) -> str:
+        services.set_account_status(account=row, status=Account.Status.ACTIVE, by=by)
+        next_step = "" if row.enablements.exists() else " Next: enable APIs for it."
+        return f"{row.name} is active.{next_step}"
+
+
+class Suspend(Button):
+    name, label, dangerous = "suspend", "Suspend", True
+
+    def offered(self, row: Account, by: Actor) -> bool:
+        return row.status != Account.Status.SUSPENDED
+
+    def effects(self, row: Account) -> Iterator[str]:
+        already = "" if row.status == Account.Status.ACTIVE else " They are refused already: the account is pending."
+        yield f"Calls with its live keys are refused at once: {working(account=row)} of them.{already}"
+        yield "Its people may sign in, and see and export what is there; nothing in it can be changed or revealed."
+        yield "No key is lost: once the account is active again, they work as before."
+
+    def run(self, row: Account, form: Form, by: Actor) -> str:
+        services.set_account_status(account=row, status=Account.Status.SUSPENDED, by=by)
+        return f"{row.name} is suspended: calls with its keys are refused."
+
+
+class AccountAdmin(SupportAdmin):
+    buttons: ClassVar = (Activate(), EnableApis(), Suspend())
+    list_display = ("slug", "name", "status", "created_at")
+    list_filter = ("status",)
+    search_fields = ("slug__istartswith", "name__icontains")
+    search_help_text = "Start of the slug, or part of the name"
+    ordering = ("slug",)
+    fields = (
+        *("slug", "name", "status", "created_at", "live_keys", "people", "apis"),
+        *("masking", "second_factor", "longest_life"),
+    )
+    readonly_fields = ("live_keys", "people", "apis", "masking", "second_factor", "longest_life")
+
+    @display(description="Live keys")
+    def live_keys(self, row: Account) -> str:
+        return in_words(Key.objects.filter(account=row, deleted_at=None), MOST_KEYS)
+
+    @display(description="Users")
+    def people(self, row: Account) -> str:
+        return in_words(User.objects.filter(account=row))
+
+    @display(description="APIs")
+    def apis(self, row: Account) -> SafeString | str:
+        found = row.enablements.order_by("api__name", "api").values_list("api", "api__name")
+        links = [(reverse("admin:keys_api_change", args=[pk]), name) for pk, name in found]
+        return format_html_join(", ", '<a href="{}">{}</a>', links) or "None yet: enable those that it needs."
+
+    @display(description="Phone masking")
+    def masking(self, row: Account) -> str:
+        return f"{row.mask_digits} digits shown, {row.get_mask_side_display()}" if row.mask_phone else "Off"
+
+    @display(description="Second factor required")
+    def second_factor(self, row: Account) -> str:
+        return "Yes" if row.second_factor_required else "No"
+
+    @display(description="Longest key lifetime")
+    def longest_life(self, row: Account) -> str:
+        return f"{row.key_lifetime_days} days" if row.key_lifetime_days else "No limit of the account"
+
+
+class Deactivate(Button):
+    name, label, dangerous = "deactivate", "Deactivate", True
+    refusals = (*Button.refusals, LastAdministrator, OwnUser)
+
+    def offered(self, row: User, by: Actor) -> bool:
+        return row.is_active and str(row.pk) != by.id
+
+    def effects(self, row: User) -> Iterator[str]:
+        yield f"{row.email} is signed out everywhere and cannot sign in any more."
+        yield f"Calls with keys that they own are refused at once: {working(owner=row)} live keys."
+        yield "An Administrator of the account can give the keys to someone else, or let the user in again."
+
+    def run(self, row: User, form: Form, by: Actor) -> str:
+        deactivate_owner(user=row, by=by)
+        return f"{row.email} is deactivated."
+
+    def refused(self, problem: Exception) -> str:
+        return "Nobody deactivates themselves." if isinstance(problem, OwnUser) else str(problem)
+
+
+class EndSessions(Button):
+    name, label = "end-sessions", "End sessions"
+
+    def offered(self, row: User, by: Actor) -> bool:
+        return row.is_active
+
+    def effects(self, row: User) -> Iterator[str]:
+        yield f"{row.email} is signed out everywhere: {session_count(row)} sessions. They may sign in again."
+
+    def run(self, row: User, form: Form, by: Actor) -> str:
+        services.end_sessions(user=row, by=by)
+        return f"Every session of {row.email} has ended."
+
+
+class TooManyMails(Exception):
+    def __init__(self) -> None:
+        super().__init__("Five mails have gone to this address within the hour. Try again later.")
+
+
+class ResetPassword(Button):
+    name, label = "reset-password", "Send password reset"
+    refusals = (*Button.refusals, TooManyMails)
+
+    def offered(self, row: User, by: Actor) -> bool:
+        return row.is_active
+
+    def effects(self, row: User) -> Iterator[str]:
+        yield f"A link goes to {row.email}. It works for an hour, and whoever opens it chooses a new password."
+        yield "The old password goes on until then. Second factors stay, and are asked for as ever."
+
+    def run(self, row: User, form: Form, by: Actor) -> str:
+        # The limit of the page for whoever forgot theirs, and counted with it.
+        if not take("reset", row.email, most=5, per=timedelta(hours=1)):
+            raise TooManyMails
+        services.request_reset(email=row.email, by=by)
+        return f"A link for a new password went to {row.email}."
+
+
+class UserAdmin(Exported):
+    export_of = "an account’s users"
+    buttons: ClassVar = (ResetPassword(), EndSessions(), Deactivate())
+    list_display = ("email", "nickname", "account_slug", "roles_in_words", "is_active")
+    list_filter = ("is_active",)
+    list_select_related = ("account",)
+    search_fields = ("email__istartswith", "nickname__istartswith")
+    search_help_text = "Start of the e-mail or of the nickname"
+    ordering = ("email",)
+    fields = (
+        *("email", "nickname", "account_link", "roles_in_words", "is_active", "created_at", "last_login"),
+        *("factors", "sessions", "owned"),
+    )
+    readonly_fields = ("account_link", "roles_in_words", "factors", "sessions", "owned")
+
+    def file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
+        users = UserFilter({}, people_of(account))
+        users.is_valid()
+        needs = Permission.ADMINISTRATION
+        return export_users(by=by, account=account, users=users, format=format, zip=zip, needs=needs)
+
+    @display(description="Account")
+    def account_slug(self, row: User) -> str:
+        return row.account.slug if row.account else "None"
+
+    @display(description="Account")
+    def account_link(self, row: User) -> str:
+        if row.account is None:
+            return "None"
+        url = reverse("admin:accounts_account_change", args=[row.account.pk])
+        return format_html('<a href="{}">{}</a>', url, f"{row.account.name} ({row.account.slug})")
+
+    @display(description="Roles")
+    def roles_in_words(self, row: User) -> str:
+        return permissions.in_words(row.roles)
+
+    @display(description="Second factors")
+    def factors(self, row: User) -> str:
+        names = {"totp": "authenticator app", "webauthn": "passkey"}
+        return ", ".join(names[kind] for kind in sorted(second_factors(row))) or "None"
+
+    @display(description="Sessions")
+    def sessions(self, row: User) -> int:
+        return session_count(row)
+
+    @display(description="Live keys owned")
+    def owned(self, row: User) -> str:
+        return in_words(Key.objects.filter(owner=row, deleted_at=None), MOST_KEYS)
+
+
+ADMINS: dict[Any, type[SupportAdmin]] = {Account: AccountAdmin, User: UserAdmin}

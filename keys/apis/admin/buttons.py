@@ -1,0 +1,75 @@
+"""What Support may do to one API besides changing its document and policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.forms import Form
+
+from accounts.admin.confirmed_button import ConfirmedButton
+from audit.trail.events import Target
+from core.actor import Actor
+from keys import apis
+from keys.apis.admin.forms import EnableForm, RequestLinkForm
+from keys.apis.policy import Policy
+from keys.docs.page import request_link
+from keys.models import Api
+
+
+class Enable(ConfirmedButton):
+    name = "enable"
+    label = "Enable for an account"
+    form = EnableForm
+    confirms = "api.enable"
+
+    def about(self, row: Api) -> Target:
+        return Target("api", row.slug, row.name)
+
+    def target(self, row: Api) -> str:
+        """The form puts the account before it."""
+        return row.slug
+
+    def effects(self, row: Api) -> list[str]:
+        return [f"People of the account see {row.name}, and may add keys of it."]
+
+    def run(self, row: Api, form: Form, by: Actor) -> str:
+        account = form.cleaned_data["account"]
+        new = apis.enable(api=row, account=account, by=by)
+        return f"{account} {'now has' if new else 'had'} the API {row.name}{'' if new else ' already'}."
+
+
+class SetRequestLink(ConfirmedButton):
+    name = "request-link"
+    label = "Set request link"
+    form = RequestLinkForm
+    confirms = "api.request_link"
+    refusals = (*ConfirmedButton.refusals, apis.Unsuitable)
+
+    def make_form(self, row: Api, data: Any) -> Form:
+        return RequestLinkForm(data, initial={"link": row.request_link})
+
+    def about(self, row: Api) -> Target:
+        return Target("api", row.slug, row.name)
+
+    def target(self, row: Api) -> str:
+        return row.slug
+
+    def effects(self, row: Api) -> list[str]:
+        return [
+            f"The documentation of every key of {row.name}, and its programs, name this address. No key is changed.",
+            f"Now: {describe_request_link(row)}.",
+        ]
+
+    def run(self, row: Api, form: Form, by: Actor) -> str:
+        saved = apis.set_request_link(api=row, link=form.cleaned_data["link"], by=by)
+        return f"{row.name} is reached at {describe_request_link(saved)}."
+
+
+def describe_request_link(api: Api) -> str:
+    """Return where the API is reached, and who says so."""
+    rules = Policy.read(api.policy)
+    link = request_link(api.document, rules, api.request_link)
+    if not link.known:
+        return f"{link.text} (made up: nobody has said where)"
+    who = "set here" if api.request_link else "from the policy" if rules.request_link else "from the document"
+    return f"{link.text} ({who})"

@@ -1,0 +1,185 @@
+"""What Support fills in about an API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.text import slugify
+
+from accounts.admin.exports import AccountField
+from accounts.forms.confirm import ConfirmForm
+from accounts.models import User
+from audit.trail.events import Target
+from keys.apis import yaml_loader
+from keys.apis.admin.upload import Upload
+from keys.apis.description import Description
+from keys.apis.document import BadDocument
+from keys.apis.policy_parsing import BadPolicy
+from keys.apis.rendering import render_document, render_policy
+from keys.apis.request_link import request_link_problem
+from keys.apis.yaml_loader import Unreadable
+from keys.models import Api
+
+# A larger document is not put into a page; it is changed by a file.
+MAX_TEXT_CHARACTERS = 500_000
+
+
+def _text_field(label: str) -> forms.CharField:
+    attrs = {"rows": 24, "spellcheck": "false", "autocapitalize": "off", "class": "vLargeTextField code"}
+    return forms.CharField(label=label, required=False, strip=False, widget=forms.Textarea(attrs=attrs))
+
+
+class Documents(forms.Form):
+    """A document and a policy, each as a file or as text."""
+
+    document = forms.FileField(
+        label="OpenAPI document, a file", required=False, help_text="OpenAPI 3.0 or 3.1, YAML or JSON."
+    )
+    document_text = _text_field("OpenAPI document as text")
+    policy = forms.FileField(label="Policy, a file", required=False, help_text="YAML or JSON.")
+    policy_text = _text_field("Policy as text")
+    # What stands in the text fields before anything is typed.
+    texts: dict[str, str]
+    # What the document was read of; None where it stays as it is.
+    source: str | None = None
+    upload: Upload
+
+    def given(self, name: str) -> Any:
+        """Return what was uploaded or typed, read; None if neither was. Adds an error if it cannot be read."""
+        file, typed = self.cleaned_data.get(name), _lines(self.cleaned_data.get(f"{name}_text", ""))
+        changed = bool(typed.strip()) and typed.strip() != self.texts.get(name, "").strip()
+        if file is not None and changed:
+            self.add_error(name, "There is a file and a changed text. Take one of them away.")
+        if file is None and not changed:
+            return None
+        try:
+            # One byte more tells that there is too much, without reading it all.
+            content = typed.encode() if file is None else file.read(yaml_loader.MOST_BYTES + 1)
+            text = yaml_loader.decode(content)
+            if name == "document":
+                self.source = text
+            return yaml_loader.parse(text)
+        except Unreadable as problem:
+            self.add_error(name if file is not None else f"{name}_text", str(problem))
+            return None
+
+    def describe(self, slug: str, document: Any, policy: Any) -> None:
+        """Keep what was given as `upload`, or say at the field what is wrong with it."""
+        try:
+            self.upload = Upload(slug, Description.of(document, policy, text=self.source))
+        except BadDocument as problem:
+            more = [f"and {problem.omitted:,} more"] if problem.omitted else []
+            lines = [problem.problem, *map(str, problem.findings), *more]
+            self.add_error(self._place("document"), ValidationError(lines))
+        except BadPolicy as problem:
+            self.add_error(self._place("policy"), str(problem))
+
+    def _place(self, name: str) -> str:
+        return name if self.cleaned_data.get(name) is not None else f"{name}_text"
+
+
+class NewApiForm(Documents):
+    slug = forms.CharField(label="Short name", max_length=64, help_text="For addresses, such as billing.")
+    field_order = ("slug", "document", "document_text", "policy", "policy_text")
+
+    def __init__(self, data: Any = None, files: Any = None, *, texts: dict[str, str] | None = None, slug: str = ""):
+        super().__init__(data, files, initial={"slug": slug} | _initial(texts or {}))
+        self.texts = {}
+
+    def clean_slug(self) -> str:
+        slug = self.cleaned_data["slug"]
+        if slug != slugify(slug):
+            raise ValidationError(f"“{slug}” is not small letters, digits and hyphens, such as billing.")
+        if Api.objects.filter(slug=slug).exists():
+            raise ValidationError(f"There is an API {slug} already. Open it to change it, or choose another name.")
+        return slug
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        document, policy = self.given("document"), self.given("policy")
+        for name, found, what in (("document", document, "document"), ("policy", policy, "policy")):
+            if found is None and not {name, f"{name}_text"} & set(self.errors):
+                self.add_error(name, f"Choose a file, or write the {what} beneath.")
+        if not self.errors:
+            self.describe(cleaned["slug"], document, policy)
+        return cleaned
+
+
+class UploadForm(Documents):
+    """The document and the policy in use, to be edited, or replaced by files. What is left alone stays as it is."""
+
+    def __init__(self, data: Any = None, files: Any = None, *, api: Api, texts: dict[str, str] | None = None) -> None:
+        self.texts = {"document": render_document(api.document), "policy": render_policy(api.policy)}
+        super().__init__(data, files, initial=_initial(self.texts | (texts or {})))
+        self.api = api
+        for name in ("document", "policy"):
+            self.fields[name].help_text += " Without a file, the text beneath counts."
+        if len(self.texts["document"]) > MAX_TEXT_CHARACTERS:
+            del self.fields["document_text"]
+            self.fields["document"].help_text = "It is too large to be edited here: download it, and upload it changed."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        document, policy = self.given("document"), self.given("policy")
+        if self.errors:
+            return cleaned
+        if document is None and policy is None:
+            raise ValidationError("Nothing is changed yet. Edit a text, or choose a file.")
+        self.describe(
+            self.api.slug,
+            self.api.document if document is None else document,
+            self.api.policy if policy is None else policy,
+        )
+        return cleaned
+
+    def _place(self, name: str) -> str:
+        place = super()._place(name)
+        return place if place in self.fields else name
+
+
+class ConfirmUploadForm(ConfirmForm):
+    shown = forms.CharField(widget=forms.HiddenInput)
+
+    def asks(self, user: User, upload: Upload) -> None:
+        about = Target("api", upload.slug, upload.description.name)
+        self.ask(user, "api.change" if upload.seen else "api.add", upload.slug, about)
+        # Its passkey needs a script of the portal's pages.
+        self.has_passkey = False
+
+
+class EnableForm(ConfirmForm):
+    account = AccountField()
+    field_order = ("account", "password", "passkey")
+
+    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+        """The consent is to this API for this account."""
+        account = str(self.data.get(self.add_prefix("account"), "")).strip().lower()
+        super().ask(user, action, f"{account}/{target}", about)
+
+
+class RequestLinkForm(ConfirmForm):
+    link = forms.CharField(
+        label="Request link",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocapitalize": "off", "spellcheck": "false"}),
+        help_text="Scheme and host, such as https://api.example.com. Empty: what the policy or the document says.",
+    )
+    field_order = ("link", "password", "passkey")
+
+    def clean_link(self) -> str:
+        link = self.cleaned_data["link"].rstrip("/")
+        if link and (problem := request_link_problem(link)):
+            raise ValidationError(f"“{link}” {problem}")
+        return str(link)
+
+
+def _initial(texts: dict[str, str]) -> dict[str, str]:
+    return {f"{name}_text": text for name, text in texts.items()}
+
+
+def _lines(text: str) -> str:
+    """As it was before a browser sent it."""
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,251 @@
+"""Support edits APIs: a document and a policy are downloaded, edited or uploaded; what they change, line by line and
+for existing keys, is shown; and exactly that is saved after a confirmation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import display
+from django.core.signing import BadSignature
+from django.db import IntegrityError
+from django.db.models import QuerySet
+from django.forms import Form, Media
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import content_disposition_header
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from accounts.admin.exports import form_page
+from accounts.models import Account
+from core.actor import Actor
+from core.admin import SupportAdmin, in_words
+from core.page_guard import SignedIn
+from keys import apis
+from keys.apis.admin.buttons import Enable, SetRequestLink, describe_request_link
+from keys.apis.admin.forms import ConfirmUploadForm, NewApiForm, UploadForm
+from keys.apis.admin.upload import Upload
+from keys.apis.difference import difference
+from keys.apis.findings import format_warnings
+from keys.apis.rendering import file_name, render_document, render_policy
+from keys.models import Api, Key
+
+MOST_ACCOUNTS = 100
+OVER = "What was shown is more than an hour old or not yours. Upload the files again, or edit the text again."
+
+
+class ApiAdmin(SupportAdmin):
+    buttons = (SetRequestLink(), Enable())
+    list_display = ("name", "slug", "created_at")
+    ordering = ("name", "pk")
+    search_fields = ("name__istartswith", "slug__istartswith")
+    search_help_text = "Start of the name or of the short name."
+    fields = ("name", "slug", "version", "reached_at", "key_count", "accounts", "rules", "module_list", "created_at")
+    change_list_template = "admin/exported_list.html"
+    change_form_template = "admin/keys/api.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Api]:
+        return super().get_queryset(request).defer("document")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return False
+
+    def more_urls(self) -> list[URLPattern]:
+        return [
+            path("new/", self.new_view, name=self.route("new")),
+            path("<int:pk>/upload/", self.upload_view, name=self.route("upload")),
+            path("<int:pk>/document/", require_safe(self.document_view), name=self.route("document")),
+            path("<int:pk>/policy/", require_safe(self.policy_view), name=self.route("policy")),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        links = [("Add an API", reverse(f"admin:{self.route('new')}"))]
+        return super().changelist_view(request, {"links": links} | (extra_context or {}))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        upload = reverse(f"admin:{self.route('upload')}", args=[object_id])
+        return super().change_view(request, object_id, form_url, {"upload": upload} | (extra_context or {}))
+
+    def document_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        api = self.found(request, str(pk))
+        return _as_file(api, "openapi", render_document(api.document))
+
+    def policy_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        api = self.found(request, str(pk))
+        return _as_file(api, "policy", render_policy(api.policy))
+
+    def new_view(self, request: SignedIn) -> HttpResponse:
+        if "shown" in request.POST:
+            return self._save(request, None)
+        form = NewApiForm(*_sent(request))
+        if not form.is_valid():
+            return self._ask(request, form, None)
+        return self._preview(request, None, form.upload)
+
+    def upload_view(self, request: SignedIn, pk: int) -> HttpResponse:
+        api = self.found(request, str(pk))
+        if "shown" in request.POST:
+            return self._save(request, api)
+        form = UploadForm(*_sent(request), api=api)
+        if not form.is_valid():
+            return self._ask(request, form, api)
+        return self._preview(request, api, form.upload)
+
+    def _preview(self, request: SignedIn, api: Api | None, upload: Upload) -> HttpResponse:
+        """What the upload would do, and the form that confirms it."""
+        if api is not None:
+            found = difference(api, upload.description)
+            try:
+                apis.refuse_stranding(api, upload.description, found.keys)
+            except apis.Unsuitable as problem:
+                return self._refuse(request, api, str(problem), upload)
+            if not found.changes:
+                messages.info(request, f"{api.name} is just like that already.")
+                return redirect(self._page_of(api))
+            upload = upload._replace(seen=found)
+        try:
+            form = ConfirmUploadForm(initial={"shown": upload.signed(request.user.pk)})
+        except ValueError as problem:
+            return self._refuse(request, api, str(problem), upload)
+        form.asks(request.user, upload)
+        return self._shown(request, api, upload, form)
+
+    def _save(self, request: SignedIn, api: Api | None) -> HttpResponse:
+        try:
+            upload = Upload.unsigned(request.user.pk, request.POST["shown"], api)
+        except BadSignature:
+            return self._refuse(request, api, OVER)
+        if "again" in request.POST:
+            return self._ask(request, _form(api, upload), api)
+        try:
+            upload.require_as_shown(request.user.pk, request.POST["shown"])
+        except apis.ChangedMeanwhile as problem:
+            return self._refuse(request, api, f"{problem} Look at it again.", upload)
+        form = ConfirmUploadForm(request.POST)
+        form.asks(request.user, upload)
+        by = form.confirmed(request.user, request.actor) if form.is_valid() else None
+        if by is None:
+            return self._shown(request, api, upload, form)
+        try:
+            saved = _saved(api, upload, by)
+        except (apis.Unsuitable, apis.ChangedMeanwhile) as problem:
+            return self._refuse(request, api, str(problem), upload)
+        except IntegrityError:
+            return self._refuse(request, api, f"There is an API {upload.slug} by now.", upload)
+        messages.success(request, f"{saved.name} is {'changed' if api else 'added. Next: enable it for an account'}.")
+        return redirect(self._page_of(saved))
+
+    def _ask(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
+        title = f"Change the document or the policy: {api}" if api else "Add an API"
+        back = self._page_of(api) if api else reverse(f"admin:{self.route('changelist')}")
+        return form_page(self, request, form, title, "Preview", back, why)
+
+    def _refuse(self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None) -> HttpResponse:
+        """The form again with what was uploaded or edited, saying why not."""
+        return self._ask(request, _form(api, upload), api, why)
+
+    def _shown(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:
+        context = self.admin_site.each_context(request) | {
+            "title": f"Change {api}" if api else f"Add {upload.description.name}",
+            "opts": self.opts,
+            "media": Media(),
+            "api": api,
+            "upload": upload,
+            "lines": _lines(api, upload) if api else (),
+            "warned": format_warnings(len(upload.description.warnings) + upload.description.omitted),
+            "texts": upload.text_differences(api) if api else (),
+            "form": form,
+            "button": "Yes, change it" if api else "Yes, add it",
+            "back": self._page_of(api) if api else reverse(f"admin:{self.route('changelist')}"),
+        }
+        return render(request, "admin/keys/api_preview.html", context, status=422 if form.errors else 200)
+
+    def _page_of(self, api: Api) -> str:
+        return reverse(f"admin:{self.route('change')}", args=[api.pk])
+
+    @display(description="Document")
+    def version(self, api: Api) -> SafeString:
+        info = api.document.get("info", {})
+        text = f"{info.get('title', '')}, version {info.get('version', '')}"
+        return format_html('{} <a href="{}">Download the document</a>', text, self._file_of(api, "document"))
+
+    def _file_of(self, api: Api, kind: str) -> str:
+        return reverse(f"admin:{self.route(kind)}", args=[api.pk])
+
+    @display(description="Request link")
+    def reached_at(self, api: Api) -> str:
+        return describe_request_link(api)
+
+    @display(description="Keys")
+    def key_count(self, api: Api) -> str:
+        return in_words(Key.objects.filter(api=api, deleted_at=None))
+
+    @display(description="Enabled for")
+    def accounts(self, api: Api) -> SafeString | str:
+        found = Account.objects.filter(enablements__api=api).order_by("slug")[: MOST_ACCOUNTS + 1]
+        links = [
+            (reverse("admin:accounts_account_change", args=[account.pk]), account.slug)
+            for account in found[:MOST_ACCOUNTS]
+        ]
+        more = ", and more" if len(found) > MOST_ACCOUNTS else ""
+        return (
+            format_html("{}{}", format_html_join(", ", '<a href="{}">{}</a>', links), more) if links else "No account"
+        )
+
+    @display(description="Policy")
+    def rules(self, api: Api) -> SafeString:
+        link = self._file_of(api, "policy")
+        text = render_policy(api.policy)
+        return format_html('<a href="{}">Download the policy</a><pre class="code">{}</pre>', link, text)
+
+    @display(description="Modules")
+    def module_list(self, api: Api) -> SafeString:
+        modules = api.modules.prefetch_related("routes").order_by("position", "pk")
+        told = (
+            (
+                found.name,
+                found.slug,
+                ", ".join(map(str, found.routes.all())) or "no route of its own",
+                f"; contains {', '.join(found.contained)}" if found.contained else "",
+            )
+            for found in modules
+        )
+        return format_html_join("", "<div><strong>{}</strong> ({}): {}{}</div>", told)
+
+
+def _lines(api: Api, upload: Upload) -> list[str]:
+    if upload.seen is None:
+        return []
+    lines = list(upload.seen.lines())
+    if api.request_link and "request_link" in upload.seen.changes:
+        lines.append(f"request_link: the API's own setting, {api.request_link}, stays in force")
+    return lines
+
+
+def _as_file(api: Api, kind: str, text: str) -> HttpResponse:
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    name = file_name(api.slug, kind, text)
+    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _form(api: Api | None, upload: Upload | None) -> Form:
+    texts = upload.texts if upload else None
+    return UploadForm(api=api, texts=texts) if api else NewApiForm(texts=texts, slug=upload.slug if upload else "")
+
+
+def _sent(request: HttpRequest) -> tuple[Any, ...]:
+    return (request.POST, request.FILES) if request.method == "POST" else ()
+
+
+def _saved(api: Api | None, upload: Upload, by: Actor) -> Api:
+    if api is None:
+        return apis.add(slug=upload.slug, description=upload.description, by=by)
+    apis.update(api=api, description=upload.description, by=by, seen=upload.seen)
+    return Api.objects.get(pk=api.pk)

@@ -1,0 +1,85 @@
+"""An API as Support uploaded or edited it, on its way from the page that shows what it changes to the one that saves
+it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import NamedTuple, Self
+
+from django.core import signing
+
+from keys.apis import ChangedMeanwhile
+from keys.apis.description import Description
+from keys.apis.difference import Difference, difference
+from keys.apis.rendering import render_document, render_policy
+from keys.apis.text_difference import Line, compare_texts
+from keys.models import Api
+
+SECONDS = 3600
+SALT = "keys.apis.admin.pages"
+# What a form may hold besides files is limited (DATA_UPLOAD_MAX_MEMORY_SIZE).
+LARGEST = 2_000_000
+TOO_LARGE = "This is too large for this page. Use manage.py import_api."
+
+
+class TextDifference(NamedTuple):
+    """The lines of one of the two that differ, and how many more there are than are shown."""
+
+    label: str
+    lines: list[Line]
+    more: int
+
+
+class Upload(NamedTuple):
+    """An API as it was uploaded. `seen` is what Support was shown that it changes; None of a new one."""
+
+    slug: str
+    description: Description
+    seen: Difference | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What it holds, to be edited further."""
+        rules = self.description.rules
+        return {"document": render_document(self.description.document), "policy": render_policy(rules)}
+
+    def text_differences(self, api: Api) -> list[TextDifference]:
+        """Return what differs in the document and in the policy, line by line."""
+        before = {"document": render_document(api.document), "policy": render_policy(api.policy)}
+        labels = {"policy": "Policy", "document": "OpenAPI document"}
+        after = self.texts
+        return [
+            TextDifference(label, *compare_texts(before[name], after[name]))
+            for name, label in labels.items()
+            if before[name] != after[name]
+        ]
+
+    def signed(self, user_id: int) -> str:
+        """For the form that confirms it: no one else's, and only for an hour. Raises ValueError if it is too large."""
+        content = [self.slug, self.description.document, self.description.rules, self._fingerprint]
+        text = signing.dumps(content, salt=f"{SALT} {user_id}", compress=True)
+        if len(text) > LARGEST:
+            raise ValueError(TOO_LARGE)
+        return text
+
+    @classmethod
+    def unsigned(cls, user_id: int, text: str, api: Api | None) -> Self:
+        """Return what was signed, with what it would change by now. Raises BadSignature."""
+        slug, document, rules, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
+        if (api.slug if api else None) != (slug if fingerprint else None):
+            raise signing.BadSignature("it was shown for another API")
+        description = Description.of(document, rules)
+        return cls(slug, description, difference(api, description) if api else None)
+
+    def require_as_shown(self, user_id: int, text: str) -> None:
+        """Raise ChangedMeanwhile if it would change something else than was shown when it was signed."""
+        *_, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
+        if self._fingerprint != fingerprint:
+            raise ChangedMeanwhile(f"{self.description.name} or its keys were changed in the meantime.")
+
+    @property
+    def _fingerprint(self) -> str:
+        """Of what was shown; empty of a new API."""
+        return hashlib.sha256(json.dumps(asdict(self.seen)).encode()).hexdigest() if self.seen else ""

@@ -1,0 +1,108 @@
+"""What people fill in about keys. Forms read; what is right is said by keys.key_settings, for the services too."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django import forms
+
+from accounts.forms.confirm import ConfirmForm, PasswordField
+from accounts.models import User
+from keys.apis.policy_parsing import FLAGS, SETTINGS
+from keys.decision.addresses import shown
+from keys.forms.settings import KeyForm, Offer
+from keys.key_settings import Terms
+from keys.models import Key
+
+
+class CreateForm(ConfirmForm, KeyForm):
+    enabled = forms.BooleanField(required=False, initial=True)
+    form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
+        super().__init__(*args, offer=offer, **kwargs)
+        if self.rules.name_kind == "owner":
+            # Whose key it is says what it is called.
+            users = [(str(user.pk), user.nickname) for user in offer.owners]
+            self.fields["owner"] = forms.ChoiceField(
+                label=self.rules.name_label,
+                choices=[("", "Choose a user"), *users],
+                help_text=self.rules.notes.get("name", ""),
+            )
+            del self.fields["name"]
+
+    @property
+    def owner(self) -> User | None:
+        """Whose the key is to be, where the form asks it; call when it is valid."""
+        chosen = self.cleaned_data.get("owner")
+        return next((user for user in self.offer.owners if str(user.pk) == chosen), None)
+
+    def _name(self, cleaned: dict[str, Any]) -> str:
+        if "owner" not in self.fields:
+            return super()._name(cleaned)
+        return self.owner.nickname if self.owner else ""
+
+
+class EditForm(ConfirmForm, KeyForm):
+    """The password is asked for only when the change lets more in; then the form is shown again with it. Disabling is
+    asked about once more in the same way. `was_enabled` is what the form showed: a switch that nobody touched is left
+    to whoever else turns it.
+    """
+
+    enabled = forms.BooleanField(required=False)
+    was_enabled = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    disable = forms.BooleanField(label="Yes, disable it", required=False)
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
+    password = PasswordField(required=False)
+
+    def __init__(self, data: Any = None, *, key: Key, offer: Offer) -> None:
+        terms = Terms.of(key)
+        initial = {
+            "name": terms.name,
+            **terms.fields,
+            "addresses": "\n".join(map(shown, terms.networks)),
+            "ip_lists": sorted(terms.ip_lists),
+            "every_module": "all" if terms.modules is None else "some",
+            "modules": sorted(terms.modules or ()),
+            "version": key.version,
+            "enabled": key.enabled,
+            "was_enabled": key.enabled,
+            **{flag: terms.value(flag) for flag in FLAGS},
+        }
+        super().__init__(data, initial=initial, offer=offer, key=key)
+        if self._only_renames:
+            for name in ("enabled", "was_enabled", "disable"):
+                del self.fields[name]
+
+    @property
+    def enabled_now(self) -> bool | None:
+        """Whether the key is to be enabled or disabled, or None to leave it as it is. Call when the form is clean."""
+        enabled = self.cleaned_data.get("enabled")
+        return None if enabled == self.cleaned_data.get("was_enabled") else enabled
+
+    @property
+    def disables(self) -> bool:
+        """Whether saving it would disable the key."""
+        return self.is_bound and self.key is not None and self.key.enabled and self.enabled_now is False
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if self.disables and not cleaned.get("disable"):
+            self.add_error("disable", "Tick this to disable it, or leave it enabled above.")
+        return cleaned
+
+    @property
+    def _only_renames(self) -> bool:
+        """Whether creation settled all else, so that enabling and disabling are left to their own pages."""
+        others = [setting for setting in SETTINGS if setting != "enabled" and self._fields_of(setting)]
+        return "enabled" not in self.rules.asks and self.settled >= set(others)
+
+    def _lifetimes(self) -> list[tuple[str, str]]:
+        choices = super()._lifetimes()
+        if not choices:
+            return []
+        now = self.key.expires_at if self.key else None
+        self.fields["expiry"].initial = "keep"
+        words = f"As it is: {now:%Y-%m-%d %H:%M} UTC" if now else "As it is: never"
+        return [("keep", words), *(choice for choice in choices if now or choice[0] != "never")]

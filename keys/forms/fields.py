@@ -1,0 +1,102 @@
+"""Form fields of what keys are asked: addresses, IP lists, and those of an API's own policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, cast
+
+from django import forms
+
+from keys.apis.policy import Field
+from keys.decision.addresses import BadAddress, parse_network
+from keys.docs.abilities import Ability
+
+
+class _Lines(forms.Textarea):
+    """JavaScript shows a list in its place; a browser cannot point at what is hidden and say that it is missing."""
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        return False
+
+
+class NetworksField(forms.CharField):
+    """Address entries, one a line; commas will do. `required` marks it; whether there must be some, the terms say."""
+
+    widget = _Lines(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
+
+    def to_python(self, value: Any) -> Any:
+        networks, problems = [], []
+        for entry in re.split(r"[\s,;]+", str(super().to_python(value))):
+            try:
+                networks += [parse_network(entry)] if entry else []
+            except BadAddress as problem:
+                problems.append(str(problem))
+        if problems:
+            raise forms.ValidationError(problems)
+        return tuple(networks)
+
+    def validate(self, value: Any) -> None:
+        return
+
+
+class ModulesWidget(forms.RadioSelect):
+    """All or some: who ticked some has chosen "some". So a browser must not ask for the choice; the script does."""
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        return False
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return super().value_from_datadict(data, files, name) or ("some" if data.get("modules") else None)
+
+
+class ModuleBoxes(forms.CheckboxSelectMultiple):
+    """A box for each module; `abilities` says, by slug, what each lets a key do."""
+
+    option_template_name = "keys/_module_box.html"
+    abilities: Mapping[str, Ability] = MappingProxyType({})
+
+    def create_option(self, name: str, value: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **options)
+        if ability := self.abilities.get(str(value)):
+            option["ability"] = ability
+            option["attrs"]["aria-describedby"] = f"{option['attrs']['id']}_about"
+        return option
+
+
+class ModulesField(forms.MultipleChoiceField):
+    """Slugs of modules. `needed`: some must be ticked while it is shown, which no browser checks by itself."""
+
+    widget = ModuleBoxes
+    needed = True
+
+
+class DayField(forms.DateField):
+    """A day. `needed` as of modules."""
+
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    needed = True
+
+
+class ListsField(forms.MultipleChoiceField):
+    """IP lists by primary key."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid_choice": "There is no IP list %(value)s in this account. Choose from those that are there.",
+    }
+
+
+def choose(field: forms.Field, choices: list[tuple[str, str]]) -> None:
+    cast("forms.ChoiceField", field).choices = choices
+
+
+def asked(field: Field) -> forms.Field:
+    """What a policy's own field is in the form."""
+    if field.kind == "choice":
+        choices = [("", "Choose one"), *((choice.slug, choice.label) for choice in field.choices)]
+        return forms.ChoiceField(label=field.label, required=field.required, choices=choices)
+    url = forms.URLInput(attrs={"placeholder": "https://"})
+    return forms.CharField(
+        label=field.label, required=field.required, widget=url if field.kind == "url" else forms.TextInput
+    )

@@ -1,0 +1,44 @@
+"""The part of a key's form that makes an IP list with the key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from keys.decision.addresses import EXAMPLES, width_warning
+from keys.forms.fields import NetworksField
+from keys.ip_lists.entries import NO_ENTRIES, Entry, NewList, checked_list
+from keys.key_settings import Invalid
+
+# Stands for the new list among the primary keys of those that are there.
+NEW_LIST = 0
+
+
+class NewListForm(forms.Form):
+    new_list = forms.CharField(
+        label="List name",
+        required=False,
+        help_text="The list is created with these changes, and the key is restricted to it.",
+    )
+    new_list_entries = NetworksField(
+        label="List entries", required=False, help_text=f"Addresses or ranges, such as {EXAMPLES}."
+    )
+
+    def read_new_list(self, cleaned: dict[str, Any]) -> NewList | None:
+        """Return the list that was asked for, if any, and say at the fields what is wrong with it."""
+        name, networks = cleaned.get("new_list", ""), cleaned.get("new_list_entries", ())
+        if not name and not networks:
+            return None
+        try:
+            checked_list(name, "")
+        except Invalid as problem:
+            self.add_error("new_list", problem.message_dict["name"])
+        if not networks and "new_list_entries" not in self.errors:
+            self.add_error("new_list_entries", NO_ENTRIES)
+        return NewList(name, tuple(Entry(network) for network in dict.fromkeys(networks)))
+
+
+def width_warnings(new_list: NewList | None) -> list[str]:
+    entries = new_list.entries if new_list else ()
+    return [warning for entry in entries if (warning := width_warning(entry.network))]

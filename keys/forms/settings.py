@@ -1,0 +1,319 @@
+"""The form of a key's terms, in the fields, the order and the words of its API's policy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from accounts.models import Account, User
+from keys.apis.modules import ModuleOf
+from keys.apis.policy import Field, Policy
+from keys.apis.policy_parsing import FLAGS, SETTINGS
+from keys.decision.addresses import EXAMPLES, shown, width_warning
+from keys.decision.containment import with_contained
+from keys.docs.abilities import Ability
+from keys.forms.fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, asked, choose
+from keys.forms.new_ip_list import NEW_LIST, NewListForm, width_warnings
+from keys.ip_lists.entries import NewList
+from keys.key_settings import (
+    Invalid,
+    Terms,
+    check_expiry,
+    check_settled,
+    checked,
+    latest_expiry,
+    longest_days,
+    why_settled,
+)
+from keys.models import IpList, Key
+from keys.selectors.flags import needs_account_masking
+
+LIFETIMES = {30: "30 days", 90: "90 days", 365: "1 year"}
+PRESELECTED_DAYS = 90
+
+# Settings that the form asks with more than the one field of their name.
+ASKED_WITH = {
+    "modules": ("every_module", "modules"),
+    "expiry": ("expiry", "expires_on"),
+    "ip_lists": ("ip_lists", "new_list", "new_list_entries"),
+}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What there is to choose from, and by which rules."""
+
+    account: Account
+    rules: Policy
+    modules: Sequence[ModuleOf]
+    # What each module lets a key do, by slug.
+    abilities: Mapping[str, Ability]
+    ip_lists: Sequence[IpList]
+    owners: Sequence[User] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that the form asks, for the template. What was settled at creation has a text instead of fields."""
+
+    name: str
+    label: str
+    fields: tuple[forms.BoundField, ...]
+    text: str = ""
+    note: str = ""
+
+    @property
+    def errors(self) -> list[str]:
+        return [str(error) for field in self.fields for error in field.errors]
+
+
+class KeyForm(NewListForm):
+    """The base of creating and editing. What the policy asks comes first, the rest under "More settings"."""
+
+    name = forms.CharField()
+    addresses = NetworksField(required=False)
+    ip_lists = ListsField(required=False)
+    every_module = forms.ChoiceField(
+        choices=[("all", "All, also those added later"), ("some", "Selected")], widget=ModulesWidget
+    )
+    modules = ModulesField(required=False)
+    expiry = forms.ChoiceField()
+    expires_on = DayField(
+        label="Expires on",
+        required=False,
+        help_text="For “A date”: the key works until the end of that day, UTC.",
+    )
+
+    new_list_asked: NewList | None = None
+
+    def __init__(self, *args: Any, offer: Offer, key: Key | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.offer, self.rules, self.key = offer, offer.rules, key
+        self.before = Terms.of(key) if key else None
+        self.longest_days = longest_days(offer.account, self.rules)
+        self.module_names = {module.slug: module.name for module in offer.modules}
+        self.list_names = {ip_list.pk: ip_list.name for ip_list in offer.ip_lists}
+        self.fields |= {field.slug: asked(field) for field in self.rules.fields if field.kind != "fixed"}
+        self.fields |= {flag: forms.BooleanField(required=False) for flag in FLAGS if flag in self.rules.flags}
+        self._offer_choices()
+        for setting in ("name", *SETTINGS):
+            for field in self._fields_of(setting)[:1]:
+                self._word(setting, self.fields[field])
+        self.fields["modules"].label = f"{self.rules.called('modules')} of this key"
+        for setting in self.settled:
+            for name in self._fields_of(setting):
+                self.fields[name].required = False
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """What can be changed no more."""
+        return self.rules.settled if self.key else frozenset()
+
+    @property
+    def main(self) -> list[Part]:
+        own = [self._own_part(field) for field in self.rules.fields]
+        return [self._part("owner" if "owner" in self.fields else "name"), *own, *self._parts(self.rules.asks)]
+
+    @property
+    def more(self) -> list[Part]:
+        return list(self._parts([setting for setting in SETTINGS if setting not in self.rules.asks]))
+
+    @property
+    def more_is_wrong(self) -> bool:
+        """Whether "More settings" must be open for its errors to be seen."""
+        return any(part.errors for part in self.more)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is probably not meant, though it may be; call when it is valid."""
+        wide = [warning for network in self.terms.networks if (warning := width_warning(network))]
+        wide += width_warnings(self.new_list_asked)
+        if self.terms.mask_phone and needs_account_masking("mask_phone", self.offer.account):
+            wide.append(f"{self.rules.called('mask_phone')} is not in force while the account’s phone masking is off.")
+        return wide
+
+    @property
+    def latest(self) -> datetime | None:
+        made = self.key.created_at if self.key else timezone.now()
+        return latest_expiry(made, self.longest_days)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        wrong = set(self.errors)
+        try:
+            self.terms = self._checked_terms(cleaned)
+            if self.before:
+                check_settled(self.before, self.terms, self.rules)
+            if not self.before or self.terms.expires_at != self.before.expires_at:
+                check_expiry(self.terms.expires_at, self.rules, now=timezone.now(), latest=self.latest)
+        except Invalid as problem:
+            # A field that could not be read has its own message already.
+            said = {name: messages for name, messages in problem.message_dict.items() if self._place(name) not in wrong}
+            self.refuse(Invalid(said))
+        return cleaned
+
+    def _checked_terms(self, cleaned: dict[str, Any]) -> Terms:
+        """What was typed, with the new list among the lists while it is checked."""
+        self.new_list_asked = self.read_new_list(cleaned)
+        added = {NEW_LIST: self.new_list_asked.name} if self.new_list_asked else {}
+        typed = self._terms(cleaned)
+        typed = replace(typed, ip_lists=typed.ip_lists.union(added))
+        terms = checked(typed, self.rules, self.module_names, self.list_names | added)
+        return replace(terms, ip_lists=terms.ip_lists.difference(added))
+
+    def refuse(self, problem: Invalid) -> None:
+        """Show what a service or the terms say, at the field if the form has it."""
+        for name, messages in problem.message_dict.items():
+            place = self._place(name)
+            self.add_error(place if place in self.fields else None, messages)
+
+    def _place(self, name: str) -> str:
+        if name == "expiry" and self.data.get("expiry") == "date":
+            return "expires_on"
+        return "owner" if name == "name" and "name" not in self.fields else name
+
+    # What was typed
+
+    def _terms(self, cleaned: dict[str, Any]) -> Terms:
+        typed = Terms(
+            name=self._name(cleaned),
+            fields={field.slug: self._own_value(field, cleaned) for field in self.rules.fields},
+            networks=cleaned.get("addresses", ()),
+            ip_lists=frozenset(map(int, cleaned.get("ip_lists", ()))),
+            modules=None if cleaned.get("every_module") == "all" else frozenset(cleaned.get("modules", ())),
+            expires_at=self._expires_at(cleaned.get("expiry") or "never", cleaned.get("expires_on")),
+            **{flag: cleaned.get(flag, False) for flag in FLAGS},
+        )
+        if self.before is None:
+            return typed
+        # What is only shown is not sent; if it comes all the same, the terms judge it.
+        kept = [setting for setting in self.settled if not self._was_sent(setting)]
+        return typed.keeping(kept, self.before)
+
+    def _name(self, cleaned: dict[str, Any]) -> str:
+        return cleaned.get("name", "")
+
+    def _own_value(self, field: Field, cleaned: dict[str, Any]) -> str:
+        return self.data.get(field.slug, field.value) if field.kind == "fixed" else cleaned.get(field.slug, "")
+
+    def _was_sent(self, setting: str) -> bool:
+        return any(name in self.data for name in ASKED_WITH.get(setting, (setting,)))
+
+    def _expires_at(self, choice: str, day: date | None) -> datetime | None:
+        if choice == "keep" and self.key:
+            return self.key.expires_at
+        if choice == "never":
+            return None
+        if choice != "date":
+            return timezone.now() + timedelta(days=int(choice))
+        if day is None:
+            raise Invalid({"expires_on": "Choose the day on which the key expires."})
+        return datetime.combine(day, time(23, 59, 59), UTC)
+
+    # What is shown
+
+    def _parts(self, settings: Sequence[str]) -> Iterator[Part]:
+        for setting in settings:
+            if self._fields_of(setting):
+                yield self._part(setting)
+
+    def _part(self, setting: str) -> Part:
+        fields, label = tuple(self[name] for name in self._fields_of(setting)), self.rules.called(setting)
+        if setting not in self.settled:
+            return Part(setting, label, fields)
+        return Part(setting, label, fields, self._now(setting) or "–", self._settled_note(setting))
+
+    def _own_part(self, field: Field) -> Part:
+        if field.kind == "fixed":
+            return Part(field.slug, field.label, (), field.value)
+        return Part(field.slug, field.label, (self[field.slug],))
+
+    def _fields_of(self, setting: str) -> list[str]:
+        return [name for name in ASKED_WITH.get(setting, (setting,)) if name in self.fields]
+
+    def _word(self, setting: str, field: forms.Field) -> None:
+        """The policy's words for it, and what creation settles says so at once."""
+        field.label = self.rules.called(setting)
+        note, own = self.rules.notes.get(setting, ""), str(field.help_text)
+        # A policy that asks for addresses and says how, says it all.
+        if setting == "addresses" and not (note and setting in self.rules.asks):
+            own = f"Addresses or ranges that calls may come from, such as {EXAMPLES}."
+            if self.rules.addresses == "optional":
+                own += " Without any, and without an IP list: any address."
+        if setting in self.rules.settled and not note:
+            note = self._settled_note(setting)
+        off = _masking_off() if needs_account_masking(setting, self.offer.account) else ""
+        field.help_text = format_html_join(" ", "{}", ((text,) for text in (own, note, off) if text))
+
+    def _settled_note(self, setting: str) -> str:
+        why = why_settled(setting, self.rules)
+        own = "" if self.rules.name_kind == "owner" and setting == "name" else self.rules.notes.get(setting)
+        return own or f"{why[:1].upper()}{why[1:]}"
+
+    def _now(self, setting: str) -> str:
+        """What the key has, as people read it."""
+        assert self.before is not None
+        value = self.before.value(setting)
+        if setting == "modules":
+            return "All, also those added later" if value is None else self._granted(value)
+        if setting == "ip_lists":
+            return ", ".join(self._named(self.list_names, value))
+        if setting == "addresses":
+            return ", ".join(map(shown, value)) or ("Any address" if not self.before.ip_lists else "")
+        if setting == "expiry":
+            return f"{value:%Y-%m-%d %H:%M} UTC" if value else "Never"
+        return ("Yes" if value else "No") if setting in FLAGS else str(value)
+
+    def _granted(self, slugs: Collection[str]) -> str:
+        """What was granted, with all that it contains."""
+        granted = with_contained(slugs, {module.slug: module.contained for module in self.offer.modules})
+        contained = granted - set(slugs)
+        text = ", ".join(self._named(self.module_names, slugs))
+        return f"{text}; contained: {', '.join(self._named(self.module_names, contained))}" if contained else text
+
+    @staticmethod
+    def _named(names: dict[Any, str], chosen: Any) -> list[str]:
+        return [name for one, name in names.items() if one in chosen]
+
+    def _offer_choices(self) -> None:
+        choose(self.fields["modules"], list(self.module_names.items()))
+        self.fields["modules"].widget.abilities = self.offer.abilities
+        choose(self.fields["ip_lists"], [(str(pk), name) for pk, name in self.list_names.items()])
+        self.fields["addresses"].required = self.rules.addresses == "required"
+        if "modules" not in self.rules.asks:
+            self.fields["every_module"].initial = "all"
+        if choices := self._lifetimes():
+            choose(self.fields["expiry"], choices)
+        else:
+            del self.fields["expiry"], self.fields["expires_on"]
+
+    def _lifetimes(self) -> list[tuple[str, str]]:
+        """What may be chosen; nothing if keys of this API never expire."""
+        longest = self.longest_days
+        must = self.rules.expiry == "required" or longest is not None
+        if self.rules.expiry == "none" and not must and not (self.key and self.key.expires_at):
+            return []
+        lifetimes = {days: words for days, words in LIFETIMES.items() if longest is None or days <= longest}
+        if longest is not None and longest < PRESELECTED_DAYS:
+            lifetimes[longest] = f"{longest} day{'s' if longest > 1 else ''}"
+        self.fields["expiry"].initial = str(min(PRESELECTED_DAYS, longest or PRESELECTED_DAYS)) if must else "never"
+        choices = [] if must else [("never", "Never")]
+        return [*choices, *((str(days), words) for days, words in sorted(lifetimes.items())), ("date", "A date")]
+
+
+def _masking_off() -> SafeString:
+    """Return why Mask Phone Number has no effect now. The settings open in a new tab, so that what was typed stays."""
+    return format_html(
+        "<strong>Not in force now:</strong> the account’s phone masking is off. "
+        '<a href="{}#masking" target="_blank">Turn it on in the settings</a>'
+        '<span class="hush"> (opens in a new tab)</span>.',
+        reverse("settings"),
+    )

@@ -1,0 +1,183 @@
+"""Support reads a customer's IP lists, takes one away as a file, and imports entries into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import display
+from django.core.signing import BadSignature
+from django.db.models import Q, QuerySet
+from django.forms import Media
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.admin.exports import FormatForm, form_page
+from accounts.models import Account
+from audit.exports.list_dialog import as_answer
+from core.admin import SupportAdmin, refuse_unknown
+from core.page_guard import SignedIn
+from core.permissions import Permission
+from keys.ip_lists import services
+from keys.ip_lists.exports import export_entries
+from keys.ip_lists.filters import EntryFilter
+from keys.ip_lists.forms import ImportForm, UploadForm
+from keys.ip_lists.importing import Preview, preview, signed, unsigned
+from keys.ip_lists.selectors import counted
+from keys.ip_lists.services import WIDEN
+from keys.key_settings import Invalid
+from keys.models import IpList
+
+MOST_ENTRIES = 200
+MOST_SHOWN = 100
+OVER = "What was shown is more than an hour old or not yours. Paste the entries or upload the file again."
+
+
+class IpListAdmin(SupportAdmin):
+    list_display = ("name", "account", "description", "created_at")
+    list_select_related = ("account",)
+    ordering = ("-pk",)
+    search_fields = ("name",)
+    search_help_text = "Start of the list’s name, or an account’s short name."
+    fields = ("name", "account_link", "description", "entry_count", "enabled_count", "key_count", "created_at")
+    change_form_template = "admin/keys/ip_list.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("account")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "account"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[IpList], search_term: str
+    ) -> tuple[QuerySet[IpList], bool]:
+        text = search_term.strip()[:200]
+        found = Q(name__istartswith=text) | Q(account__slug=text.lower())
+        return (queryset.filter(found) if text else queryset), False
+
+    def more_urls(self) -> list[URLPattern]:
+        return [
+            path("<int:pk>/import/", self.import_view, name=self.route("import")),
+            path("<int:pk>/export/", self.export_view, name=self.route("export")),
+        ]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With its numbers, which the page shows and the list does not."""
+        row = super().get_object(request, object_id, from_field)
+        return row and counted(self.get_queryset(request)).get(pk=row.pk)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        row = self.found(request, object_id)
+        entries = row.entries.order_by("network")[: MOST_ENTRIES + 1]
+        links = [("Export", reverse(f"admin:{self.route('export')}", args=[row.pk]))]
+        if row.account.status == Account.Status.ACTIVE:
+            links.insert(0, ("Import entries", reverse(f"admin:{self.route('import')}", args=[row.pk])))
+        context = {"links": links, "entries": entries[:MOST_ENTRIES], "more": row.entry_count - MOST_ENTRIES}
+        return super().change_view(request, object_id, form_url, context)
+
+    def export_view(self, request: SignedIn, pk: int) -> HttpResponse:
+        row = self.found(request, str(pk))
+        form = FormatForm(request.POST if request.method == "POST" else None)
+        refuse_unknown(request, form)
+        if form.is_valid():
+            entries = EntryFilter({}, row.entries.all())
+            entries.is_valid()
+            needs = Permission.ADMINISTRATION
+            return as_answer(
+                *export_entries(by=request.actor, ip_list=row, entries=entries, needs=needs, **form.cleaned_data)
+            )
+        return form_page(self, request, form, f"Export {row}", "Export", self._page_of(row))
+
+    def import_view(self, request: SignedIn, pk: int) -> HttpResponse:
+        """Paste or upload, look at what would be added and what is wrong, and confirm exactly that."""
+        row = self.found(request, str(pk))
+        if row.account.status != Account.Status.ACTIVE:
+            messages.warning(request, f"{row.account} is {row.account.status}: its IP lists cannot be changed.")
+            return redirect(self._page_of(row))
+        if "shown" in request.POST:
+            return self._add(request, row)
+        given = (request.POST, request.FILES) if request.method == "POST" else ()
+        form = UploadForm(*given, account_id=row.account_id)
+        if not form.is_valid():
+            return form_page(self, request, form, f"Import entries: {row}", "Preview", self._page_of(row))
+        seen = preview(row, form.table.rows)
+        again = self._asking(request, row, seen, initial={"shown": signed(row, request.user.pk, seen)})
+        return self._shown(request, row, seen, again, note=form.table.note)
+
+    def _add(self, request: SignedIn, row: Any) -> HttpResponse:
+        try:
+            seen = unsigned(row, request.user.pk, request.POST["shown"])
+        except BadSignature:
+            again = UploadForm({}, account_id=row.account_id)
+            again.errors.clear()
+            again.add_error(None, OVER)
+            return form_page(self, request, again, f"Import entries: {row}", "Preview", self._page_of(row))
+        form = self._asking(request, row, seen, data=request.POST)
+        if form.is_valid():
+            form.check(seen)
+        by = form.confirmed(request.user, request.actor) if form.is_valid() else None
+        if by is None:
+            return self._shown(request, row, seen, form)
+        try:
+            count = services.add_entries(ip_list=row, entries=seen.entries, by=by)
+        except IpList.DoesNotExist as gone:
+            raise Http404("The IP list was deleted in the meantime.") from gone
+        except Invalid as problem:
+            form.refuse(problem)
+            return self._shown(request, row, seen, form)
+        messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added to {row}.")
+        return redirect(self._page_of(row))
+
+    def _asking(self, request: SignedIn, row: Any, seen: Preview, **given: Any) -> ImportForm:
+        """Support's own confirmation, always; and what is out of the ordinary must be meant."""
+        form = ImportForm(**given)
+        form.ask(request.user, WIDEN, str(row.pk), services.target_of(row))
+        # Its passkey needs a script of the portal's pages.
+        form.has_passkey = False
+        form.fields["password"].required = True
+        if not seen.wrong:
+            del form.fields["leave_out"]
+        if not seen.warnings:
+            del form.fields["i_mean_it"]
+        return form
+
+    def _shown(self, request: SignedIn, row: Any, seen: Preview, form: ImportForm, *, note: str = "") -> HttpResponse:
+        context = self.admin_site.each_context(request) | {
+            "title": f"Import entries: {row}",
+            "opts": self.opts,
+            "media": Media(),
+            "form": form,
+            "note": note,
+            "seen": seen,
+            "entries": seen.entries[:MOST_SHOWN],
+            "more": len(seen.entries) - MOST_SHOWN,
+            "more_wrong": seen.wrong_count - len({wrong.line for wrong in seen.wrong}),
+            "button": f"Add {len(seen.entries):,} entr{'y' if len(seen.entries) == 1 else 'ies'}",
+            "back": reverse(f"admin:{self.route('import')}", args=[row.pk]),
+        }
+        return render(request, "admin/keys/ip_list_preview.html", context, status=422 if form.errors else 200)
+
+    def _page_of(self, row: IpList) -> str:
+        return reverse(f"admin:{self.route('change')}", args=[row.pk])
+
+    @display(description="Account")
+    def account_link(self, row: IpList) -> SafeString:
+        url = reverse("admin:accounts_account_change", args=[row.account_id])
+        return format_html('<a href="{}">{}</a> ({})', url, row.account, row.account.status)
+
+    @display(description="Entries")
+    def entry_count(self, row: Any) -> int:
+        return row.entry_count
+
+    @display(description="Enabled entries")
+    def enabled_count(self, row: Any) -> int:
+        return row.live_count
+
+    @display(description="Used by keys")
+    def key_count(self, row: Any) -> int:
+        return row.key_count

@@ -1,0 +1,183 @@
+"""Lines and files of entries, as people paste and upload them, cut into cells. What a cell means is importing's.
+
+One entry a line: network, description, enabled, parted by comma, semicolon or tab; or the network, a space, and the
+description. A first line that names columns may put them in any order. Lines that are empty or begin with # do not
+count.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from core.csv_escaping import neutral
+from keys.ip_lists.xlsx_limits import MAX_ROWS, TooMuch, check_workbook
+
+MOST_ROWS = 10_000
+MOST_BYTES = 1_000_000
+COLUMNS = ("network", "description", "enabled")
+# Columns of our own export that an import has no use for.
+IGNORED = ("created",)
+NAMES = {"address": "network", "ip": "network", "cidr": "network", "ip address": "network", "comment": "description"}
+HEADERS = {*COLUMNS, *NAMES}
+FORMULA = "\0formula"
+# What zipfile, expat and openpyxl raise at what is no workbook.
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, InvalidFileException, KeyError, IndexError,
+    AttributeError, TypeError, ParseError, ExpatError, OSError, ValueError,
+)  # fmt: skip
+
+
+class Unreadable(ValueError):
+    """A text or file that entries cannot be read from; the text says why, and what would be right."""
+
+
+class Row(NamedTuple):
+    line: int
+    network: str
+    description: str = ""
+    enabled: str = ""
+    # The first cell beyond the columns.
+    extra: str = ""
+
+
+class Table(NamedTuple):
+    rows: list[Row]
+    note: str = ""
+
+
+def read_text(text: str) -> Table:
+    """What was pasted."""
+    if len(text.encode()) > MOST_BYTES:
+        raise Unreadable(f"This is too much text. Paste at most {MOST_BYTES // 1000:,} kB, or split it.")
+    return Table(_rows(_lines(text)))
+
+
+def read_file(content: bytes) -> Table:
+    """An XLSX workbook (its first sheet) or a text file, whatever it is called."""
+    if len(content) > MOST_BYTES:
+        raise Unreadable(f"The file is too large. Use at most {MOST_BYTES // 1000:,} kB, or split it.")
+    if content.startswith(b"PK\x03\x04"):
+        return Table(_rows(_sheet(content)))
+    text, note = _decoded(content)
+    return Table(_rows(_lines(text)), note)
+
+
+def _decoded(content: bytes) -> tuple[str, str]:
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if content.startswith(mark):
+            try:
+                return content.decode(encoding), ""
+            except UnicodeDecodeError:
+                raise Unreadable(f"The file says that it is {encoding.upper()}, but it is not. Save it anew.") from None
+    if b"\0" in content:
+        raise Unreadable("This is neither a text file nor an XLSX workbook. Save it as CSV (UTF-8) or XLSX.")
+    try:
+        return content.decode(), ""
+    except UnicodeDecodeError:
+        pass
+    try:
+        return content.decode("cp1252"), "The file is not UTF-8; it was read as Windows-1252. Look at the descriptions."
+    except UnicodeDecodeError:
+        raise Unreadable("The file’s encoding is not known. Save it as CSV (UTF-8).") from None
+
+
+def _lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
+    first = next((line for line in text.splitlines() if _counts(line)), "")
+    delimiter = next((sign for sign in first if sign in ",;\t"), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    end = 0
+    try:
+        for cells in reader:
+            begin, end = end + 1, reader.line_num
+            if cells and _counts(cells[0] + "".join(cells[1:])):
+                yield begin, cells if delimiter in first else _at_space(cells)
+    except csv.Error as problem:
+        raise Unreadable(f"Line {end + 1} cannot be read as CSV: {problem}.") from None
+
+
+def _counts(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _at_space(cells: Sequence[str]) -> Sequence[str]:
+    """`203.0.113.7 Berlin` is a network and its description."""
+    return [*cells[0].split(maxsplit=1), *cells[1:]] if cells[0].strip().lower() not in HEADERS else cells
+
+
+def _sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:
+    try:
+        check_workbook(content)
+        book = load_workbook(io.BytesIO(content), read_only=True)
+        sheet = book.worksheets[0]
+        # What a workbook says about its own size may be wrong.
+        sheet.reset_dimensions()
+        for number, row in enumerate(sheet.iter_rows(max_col=20), 1):
+            # A row says its own number, which may be far beyond how many there are.
+            if number > MAX_ROWS:
+                raise Unreadable(f"The sheet has more than {MAX_ROWS:,} lines. Remove the empty ones, or split it.")
+            cells = [FORMULA if cell.data_type == "f" else _text(cell.value) for cell in row]
+            if _counts("".join(cells)):
+                yield number, cells
+    except TooMuch as problem:
+        raise Unreadable(str(problem)) from None
+    except UNREADABLE as problem:
+        if isinstance(problem, Unreadable):
+            raise
+        raise Unreadable("The file begins like an XLSX workbook, but cannot be read as one. Save it anew.") from None
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _rows(lines: Iterable[tuple[int, Sequence[str]]]) -> list[Row]:
+    columns: Sequence[str] = COLUMNS
+    rows: list[Row] = []
+    for place, (line, cells) in enumerate(lines):
+        cells = [_unquoted(cell.strip()) for cell in cells]
+        if place == 0 and (named := _columns(cells)):
+            columns = named
+            continue
+        if len(rows) == MOST_ROWS:
+            raise Unreadable(f"There are more than {MOST_ROWS:,} entries. Split them.")
+        known = {name: cell for name, cell in zip(columns, cells, strict=False) if name in COLUMNS}
+        extra = next(filter(None, cells[len(columns) :]), "")
+        rows.append(Row(line, **{"network": "", **known}, extra=extra))
+    if not rows:
+        raise Unreadable("There is no entry in it. Write one a line, such as 203.0.113.0/24, Berlin.")
+    return rows
+
+
+def _columns(cells: Sequence[str]) -> list[str]:
+    """The columns that a first line names; none if it is an entry already."""
+    names = [NAMES.get(cell.lower(), cell.lower()) for cell in cells]
+    if "network" not in names:
+        return []
+    while names and not names[-1]:
+        names.pop()
+    for name in names:
+        if name not in (*COLUMNS, *IGNORED):
+            raise Unreadable(f"The column {name[:50]!r} is not known. The columns are {', '.join(COLUMNS)}.")
+        if names.count(name) > 1:
+            raise Unreadable(f"The column {name!r} is there twice. Remove one.")
+    return names
+
+
+def _unquoted(cell: str) -> str:
+    """Without the ' that exports put before what a spreadsheet would take for a formula."""
+    return cell[1:] if cell.startswith("'") and neutral(cell[1:]) == cell else cell

@@ -1,0 +1,273 @@
+"""The only door through which IP lists change.
+
+Order of locks: account, acting user, lists by their number, chain. Whoever gives a key lists locks them too
+(keys.services.grants), so whether a list is in use cannot change between the question and the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from accounts.models import Account, User
+from audit.trail.events import Target
+from audit.trail.record import record
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
+from keys.decision.addresses import Network, shown
+from keys.ip_lists.entries import Entry, NewList, checked_entries, checked_list, told
+from keys.key_settings import Invalid
+from keys.models import IpList, IpListEntry, Key
+
+WIDEN = "ip_list.widen"
+
+
+class ListChanged(Exception):
+    """Someone else saved the list since; `ip_list` is as they left it."""
+
+    def __init__(self, ip_list: IpList) -> None:
+        super().__init__(f"{ip_list.name} was changed in the meantime.")
+        self.ip_list = ip_list
+
+
+class EntryChanged(Exception):
+    """Someone else saved the entry since; `entry` is as they left it."""
+
+    def __init__(self, entry: IpListEntry) -> None:
+        super().__init__(f"{entry.network} was changed in the meantime.")
+        self.entry = entry
+
+
+class InUse(Exception):
+    """Keys are restricted to the lists: {list: its keys}. Nothing was deleted."""
+
+    def __init__(self, uses: dict[IpList, list[Key]]) -> None:
+        super().__init__(f"{', '.join(ip_list.name for ip_list in uses)} cannot be deleted while keys use it.")
+        self.uses = uses
+
+
+@transaction.atomic
+def create_list(
+    *, account: Account, name: str, description: str = "", entries: Iterable[Entry] = (), by: Actor
+) -> IpList:
+    """Make a list; no key uses it yet. Raises Denied, AccountNotActive, Invalid."""
+    authorization.require(by, Permission.IP_LISTS_CHANGE, account=account)
+    account = authorization.require_active(account)
+    new = NewList(name, tuple(entries), description)
+    ip_list = insert_list(account, new)
+    record_creation(ip_list, new, by)
+    return ip_list
+
+
+@transaction.atomic
+def edit_list(*, ip_list: IpList, version: int, name: str, description: str, by: Actor) -> IpList:
+    """Call it something else. `version` is that of the list when the words were thought of.
+
+    Raises Denied, AccountNotActive, ListChanged, Invalid, IpList.DoesNotExist.
+    """
+    ip_list = _admitted(ip_list, by)
+    if ip_list.version != version:
+        raise ListChanged(ip_list)
+    before = {"name": ip_list.name, "description": ip_list.description}
+    ip_list.name, ip_list.description = checked_list(name, description)
+    after = {"name": ip_list.name, "description": ip_list.description}
+    if changes := _changes(before, after):
+        ip_list.version += 1
+        _save(ip_list, update_fields=["name", "description", "version"])
+        record("ip_list.edited", by=by, account_id=ip_list.account_id, target=target_of(ip_list), changes=changes)
+    return ip_list
+
+
+@transaction.atomic
+def add_entries(*, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> int:
+    """Put entries on the list, all or none; returns how many.
+
+    Needs the confirmation "ip_list.widen" of the list's primary key if a key uses it and an entry is enabled, and from
+    Support always. Raises Denied, AccountNotActive, NotConfirmed, Invalid, IpList.DoesNotExist.
+    """
+    ip_list = _admitted(ip_list, by, Permission.IP_LISTS_IMPORT)
+    entries = checked_entries(entries, there=set(ip_list.entries.values_list("network", flat=True)))
+    if not entries:
+        return 0
+    if (any(entry.enabled for entry in entries) and _in_use(ip_list)) or _is_support(by):
+        _confirmed(ip_list, by)
+    _insert(ip_list, entries)
+    _record("added", ip_list, entries, by)
+    return len(entries)
+
+
+@transaction.atomic
+def change_entry(
+    *, entry: IpListEntry, stamp: str, to: Entry, keep: Collection[Network] = (), by: Actor
+) -> IpListEntry:
+    """Make the entry another, and let these networks in by entries of their own. `stamp` is that of the entry
+    (entries.Entry.stamp) when the change was thought of.
+
+    Needs the confirmation "ip_list.widen" if a key uses the list and the entries admit more than the entry before.
+    Raises Denied, AccountNotActive, NotConfirmed, EntryChanged, Invalid, IpList.DoesNotExist, IpListEntry.DoesNotExist.
+    """
+    ip_list = _admitted(entry.ip_list, by)
+    row = ip_list.entries.get(pk=entry.pk)
+    before = Entry.of(row)
+    if before.stamp != stamp:
+        raise EntryChanged(row)
+    others = ip_list.entries.exclude(pk=row.pk).values_list("network", flat=True)
+    [to] = checked_entries([to], there=set(others.filter(network=to.network)))
+    changes = _changes(before.described(), to.described())
+    if not changes:
+        return row
+    wanted = (to, *(Entry(network, to.description) for network in keep))
+    if any(each.admits_more_than(before) for each in wanted) and _in_use(ip_list):
+        _confirmed(ip_list, by)
+    row.network, row.description, row.enabled = to
+    row.save(update_fields=["network", "description", "enabled"])
+    target = target_of(ip_list)
+    network = shown(before.network)
+    record(
+        "ip_list.entry_changed", by=by, account_id=ip_list.account_id, target=target, network=network, changes=changes
+    )
+    _admit(ip_list, wanted[1:], by)
+    return row
+
+
+@transaction.atomic
+def enable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> int:
+    """Let addresses of these entries (primary keys) in again; returns how many changed.
+
+    Needs the confirmation "ip_list.widen" of the list's primary key if a key uses it. Raises Denied, AccountNotActive,
+    NotConfirmed, IpList.DoesNotExist.
+    """
+    ip_list = _admitted(ip_list, by)
+    rows = list(ip_list.entries.filter(pk__in=entries, enabled=False))
+    if rows and _in_use(ip_list):
+        _confirmed(ip_list, by)
+    return _switch(ip_list, rows, True, by)
+
+
+@transaction.atomic
+def disable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> int:
+    """Admit nobody by these entries (primary keys) from the commit on; returns how many changed.
+
+    Raises Denied, AccountNotActive, IpList.DoesNotExist.
+    """
+    ip_list = _admitted(ip_list, by)
+    return _switch(ip_list, list(ip_list.entries.filter(pk__in=entries, enabled=True)), False, by)
+
+
+@transaction.atomic
+def delete_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> int:
+    """Take these entries (primary keys) off the list; returns how many. Raises as `disable_entries`."""
+    ip_list = _admitted(ip_list, by)
+    rows = list(ip_list.entries.filter(pk__in=entries))
+    if rows:
+        ip_list.entries.filter(pk__in=[row.pk for row in rows]).delete()
+        _record("deleted", ip_list, map(Entry.of, rows), by)
+    return len(rows)
+
+
+@transaction.atomic
+def delete_lists(*, account: Account, lists: Collection[int], by: Actor) -> int:
+    """Delete these lists (primary keys) of the account, all or none; returns how many. One event for each.
+
+    Raises Denied, AccountNotActive, InUse.
+    """
+    authorization.require(by, Permission.IP_LISTS_CHANGE, account=account)
+    authorization.require_active(account)
+    rows = list(IpList.objects.select_for_update().filter(account=account, pk__in=lists).order_by("pk"))
+    if uses := {row: users for row in rows if (users := list(keys_using(row).order_by("name", "pk")))}:
+        raise InUse(uses)
+    for row in rows:
+        entries, target = told(map(Entry.of, row.entries.all())), target_of(row)
+        # Only keys that are deleted are left among its uses.
+        row.uses.all().delete()
+        row.delete()
+        record("ip_list.deleted", by=by, account_id=account.pk, target=target, **entries)
+    return len(rows)
+
+
+def insert_list(account: Account, new: NewList) -> IpList:
+    """Insert the list and its entries without an event: `record_creation` writes it. Raise Invalid."""
+    name, description = checked_list(new.name, new.description)
+    entries = checked_entries(new.entries)
+    ip_list = IpList(account=account, name=name, description=description)
+    _save(ip_list, force_insert=True)
+    _insert(ip_list, entries)
+    return ip_list
+
+
+def record_creation(ip_list: IpList, new: NewList, by: Actor) -> None:
+    settings = {"name": ip_list.name, "description": ip_list.description}
+    account_id, entries = ip_list.account_id, told(checked_entries(new.entries))
+    record("ip_list.created", by=by, account_id=account_id, target=target_of(ip_list), settings=settings, **entries)
+
+
+def keys_using(ip_list: IpList) -> QuerySet[Key]:
+    """The live keys that are restricted to the list."""
+    return Key.objects.filter(list_grants__ip_list=ip_list, deleted_at=None)
+
+
+def target_of(ip_list: IpList) -> Target:
+    return Target("ip_list", str(ip_list.pk), ip_list.name)
+
+
+def _admitted(ip_list: IpList, by: Actor, permission: Permission = Permission.IP_LISTS_CHANGE) -> IpList:
+    """The list as it is now, locked until the commit, if the actor may work on it and its account is active."""
+    authorization.require(by, permission, account=ip_list.account)
+    authorization.require_active(ip_list.account)
+    return IpList.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=ip_list.pk)
+
+
+def _in_use(ip_list: IpList) -> bool:
+    return keys_using(ip_list).exists()
+
+
+def _is_support(by: Actor) -> bool:
+    return by.kind == "user" and User.objects.filter(pk=by.id, account=None).exists()
+
+
+def _confirmed(ip_list: IpList, by: Actor) -> None:
+    by.spend_confirmation(WIDEN, str(ip_list.pk))
+
+
+def _save(ip_list: IpList, **options: Any) -> None:
+    try:
+        with transaction.atomic():
+            ip_list.save(**options)
+    except IntegrityError as taken:
+        if "ip_list_name_unique_in_account" not in str(taken):
+            raise
+        raise Invalid({"name": f"There is a list called {ip_list.name} already. Choose another name."}) from None
+
+
+def _insert(ip_list: IpList, entries: Iterable[Entry]) -> None:
+    IpListEntry.objects.bulk_create((IpListEntry(ip_list=ip_list, **entry._asdict()) for entry in entries), 1000)
+
+
+def _admit(ip_list: IpList, entries: Collection[Entry], by: Actor) -> None:
+    """Enable those that are on the list, and insert the others."""
+    there = {row.network: row for row in ip_list.entries.all()} if entries else {}
+    known = [there[entry.network] for entry in entries if entry.network in there]
+    _switch(ip_list, [row for row in known if not row.enabled], True, by)
+    if new := checked_entries([entry for entry in entries if entry.network not in there], there=there):
+        _insert(ip_list, new)
+        _record("added", ip_list, new, by)
+
+
+def _switch(ip_list: IpList, rows: list[IpListEntry], enabled: bool, by: Actor) -> int:
+    if rows:
+        ip_list.entries.filter(pk__in=[row.pk for row in rows]).update(enabled=enabled)
+        _record("enabled" if enabled else "disabled", ip_list, map(Entry.of, rows), by)
+    return len(rows)
+
+
+def _record(done: str, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> None:
+    target = target_of(ip_list)
+    record(f"ip_list.entries_{done}", by=by, account_id=ip_list.account_id, target=target, **told(entries))
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
+    return {name: [old, after[name]] for name, old in before.items() if old != after[name]}

@@ -1,0 +1,210 @@
+"""Entries of a list: adding, changing, and what is done to several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from core.actor import Actor
+from core.back_links import CHOSEN, return_url, row_id
+from core.lists import sent_filters
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, get_form_status, render_dialog
+from core.permissions import Permission
+from keys.decision.addresses import Network, shown
+from keys.ip_lists import services as ip_lists_services
+from keys.ip_lists.entries import Entry
+from keys.ip_lists.filters import EntryFilter
+from keys.ip_lists.forms import EditEntryForm, EntryForm, MaybeConfirmed
+from keys.ip_lists.services import WIDEN
+from keys.ip_lists.views.common import asking, done, found_to_change, ticked
+from keys.models import IpList, IpListEntry
+from keys.selectors.losses import ListLosses, find_list_losses
+
+_methods = require_http_methods(["GET", "HEAD", "POST"])
+MOST_SHOWN = 20
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
+    ip_list = found_to_change(request, pk)
+    title = f"Add entry to {ip_list.name}"
+    if "mine" in request.POST:
+        typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
+        form = EntryForm(initial=request.POST.dict() | typed)
+        form.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+        context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+        return render_dialog(request, "keys/ip_lists/entry_new", title, context)
+    form = EntryForm(get_form_data(request))
+    form.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+    if form.is_valid() and done(
+        request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
+    ):
+        messages.success(request, f"{shown(form.entry.network)} is added.")
+        return redirect("ip-list-detail", pk)
+    context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+    return render_dialog(request, "keys/ip_lists/entry_new", title, context, get_form_status(request))
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
+    ip_list = found_to_change(request, pk)
+    row = ip_list.entries.filter(pk=entry).first()
+    if row is None:
+        raise Http404("There is no such entry.")
+    form = _edit_form(request, get_form_data(request), row)
+    title = f"Edit {shown(row.network)}"
+    context: dict[str, Any] = {"ip_list": ip_list, "entry": row, "form": form}
+    keep: Sequence[Network] = ()
+    if form.is_valid():
+        losses = _entry_losses(ip_list, row, form.entry)
+        context |= {"accepts": form.entry.stamp, "answer": _answer(request, losses, form.entry)}
+        if losses and not context["answer"]:
+            context |= {"losses": losses, "can_be_added": _can_be_added(losses, form.entry)}
+            return render_dialog(request, "keys/ip_lists/entry_edit", title, context, 409)
+        if context["answer"] == "add":
+            keep = losses.networks
+    try:
+        if form.is_valid() and done(
+            request,
+            form,
+            lambda by: ip_lists_services.change_entry(
+                entry=row, stamp=form.cleaned_data["stamp"], to=form.entry, keep=keep, by=by
+            ),
+        ):
+            added = f", and {len(keep):,} address{'es are' if len(keep) > 1 else ' is'} added" if keep else ""
+            messages.success(request, f"{shown(form.entry.network)} is saved{added}.")
+            return redirect(_entries(request, pk, [entry]))
+    except ip_lists_services.EntryChanged as changed:
+        typed, theirs = request.POST.copy(), Entry.of(changed.entry)
+        typed["stamp"] = theirs.stamp
+        mine = form.entry.described()
+        rows = [(name.capitalize(), mine[name], value) for name, value in theirs.described().items()]
+        context |= {"form": _edit_form(request, typed, changed.entry), "rows": rows}
+        return render_dialog(request, "keys/ip_lists/entry_edit", title, context, 409)
+    context["ask"] = asking(form, "password" in form.errors)
+    return render_dialog(request, "keys/ip_lists/entry_edit", title, context, get_form_status(request))
+
+
+def _entries(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
+    """Return the address of the list's page, with the filters and the page of its entries that were open, at the entry
+    that was changed if there was only one."""
+    page = reverse("ip-list-detail", args=[pk])
+    return return_url(request, page, page, row_id("entry", changed[0]) if len(changed) == 1 else CHOSEN)
+
+
+def _answer(request: SignedIn, losses: ListLosses, to: Entry) -> str:
+    """Return what was answered about this very change: "accepts" for Save anyway, "add" for Add them too, or nothing.
+    It is sent again while the form asks for more."""
+    if not losses:
+        return ""
+    if request.POST.get("add") == to.stamp and _can_be_added(losses, to):
+        return "add"
+    return "accepts" if request.POST.get("accepts") == to.stamp else ""
+
+
+def _can_be_added(losses: ListLosses, to: Entry) -> bool:
+    """Return whether what would be refused can have entries of its own beside the changed one."""
+    return losses.can_be_added and to.network not in losses.networks
+
+
+def _entry_losses(ip_list: IpList, row: IpListEntry, to: Entry) -> ListLosses:
+    """Return what the entry's change would refuse."""
+    gone = [row.network] if row.enabled else []
+    others = ip_list.entries.filter(enabled=True).exclude(pk=row.pk).values_list("network", flat=True)
+    return find_list_losses(ip_list, gone, [*others, *([to.network] if to.enabled else [])])
+
+
+def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
+    form = EditEntryForm(data, row=row)
+    form.ask(request.user, WIDEN, str(row.ip_list_id), ip_lists_services.target_of(row.ip_list))
+    return form
+
+
+# What says which of the list's entries are meant, and confirms it, besides the filters.
+NOT_FILTERS = ("csrfmiddlewaretoken", "entry", "every", "page", *MaybeConfirmed.base_fields)
+
+
+class Deed(NamedTuple):
+    """Something done to several entries."""
+
+    word: str
+    past: str
+    service: Callable[..., int]
+
+
+ENABLE = Deed("Enable", "enabled", ip_lists_services.enable_entries)
+DISABLE = Deed("Disable", "disabled", ip_lists_services.disable_entries)
+DELETE = Deed("Delete", "deleted", ip_lists_services.delete_entries)
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entries_enable(request: SignedIn, pk: int) -> HttpResponse:
+    return _to_several(request, pk, ENABLE)
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entries_disable(request: SignedIn, pk: int) -> HttpResponse:
+    return _to_several(request, pk, DISABLE)
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@_methods
+def ip_entries_delete(request: SignedIn, pk: int) -> HttpResponse:
+    return _to_several(request, pk, DELETE)
+
+
+def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
+    """Asks, or does it. What is chosen stays in the address: `?entry=1&entry=2`, or `?every=1` with the filters."""
+    ip_list = found_to_change(request, pk)
+    chosen = _chosen(request, ip_list)
+    form = MaybeConfirmed(get_form_data(request))
+    form.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+    numbers = [row.pk for row in chosen]
+
+    def act(by: Actor) -> None:
+        deed.service(ip_list=ip_list, entries=numbers, by=by)
+
+    if numbers and form.is_valid() and done(request, form, act):
+        said = f"{shown(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
+        messages.success(request, f"{said} {deed.past}.")
+        return redirect(_entries(request, pk, numbers))
+    live = [row for row in chosen if row.enabled]
+    context = {
+        "ip_list": ip_list,
+        "form": form,
+        "deed": deed,
+        "chosen": chosen[:MOST_SHOWN],
+        "count": len(chosen),
+        "more": len(chosen) - MOST_SHOWN,
+        "ask": asking(form, deed is ENABLE and ip_list.key_count and len(live) < len(chosen)),
+        "last": deed is not ENABLE and live and len(live) == ip_list.live_count,
+    }
+    if live and deed is not ENABLE:
+        others = ip_list.entries.filter(enabled=True).exclude(pk__in=[row.pk for row in live])
+        gone, left = [row.network for row in live], list(others.values_list("network", flat=True))
+        context["losses"] = find_list_losses(ip_list, gone, left)
+    title = f"{deed.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"
+    return render_dialog(request, "keys/ip_lists/entries", title, context, get_form_status(request))
+
+
+def _chosen(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:
+    rows = ip_list.entries.order_by("network")
+    if request.GET.get("every") != "1":
+        return list(rows.filter(pk__in=ticked(request, "entry")))
+    entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), rows)
+    if not entries.is_valid():
+        problems = (error for errors in entries.form.errors.values() for error in errors)
+        raise BadRequest(f"Nothing is chosen, because the filters cannot be applied. {' '.join(problems)}")
+    return list(entries.qs)

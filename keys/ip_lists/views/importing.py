@@ -1,0 +1,81 @@
+"""Many entries at once: paste or upload, look at what would be added and what is wrong, then add exactly that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.core.signing import BadSignature
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from core.page_guard import SignedIn, needs
+from core.pages import get_form_status, render_page
+from core.permissions import Permission
+from keys.ip_lists import services as ip_lists_services
+from keys.ip_lists.forms import ImportForm, UploadForm
+from keys.ip_lists.importing import Preview, preview, signed, unsigned
+from keys.ip_lists.services import WIDEN
+from keys.ip_lists.views.common import asking, done, found_to_change
+
+if TYPE_CHECKING:
+    from keys.ip_lists.selectors import CountedList
+
+MOST_SHOWN = 100
+OVER = "What was shown is more than an hour old or not yours. Paste the entries or upload the file again."
+
+
+@needs(Permission.IP_LISTS_CHANGE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
+    ip_list = found_to_change(request, pk)
+    if "shown" in request.POST:
+        return _add(request, ip_list)
+    given = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*given, account_id=ip_list.account_id)
+    if not form.is_valid():
+        return render_page(
+            request, "keys/ip_lists/import", {"ip_list": ip_list, "form": form}, get_form_status(request)
+        )
+    seen = preview(ip_list, form.table.rows)
+    again = ImportForm(initial={"shown": signed(ip_list, request.user.pk, seen)})
+    again.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+    return _shown(request, ip_list, seen, again, note=form.table.note)
+
+
+def _add(request: SignedIn, ip_list: CountedList) -> HttpResponse:
+    try:
+        seen = unsigned(ip_list, request.user.pk, request.POST["shown"])
+    except BadSignature:
+        again = UploadForm({}, account_id=ip_list.account_id)
+        again.errors.clear()
+        again.add_error(None, OVER)
+        return render_page(request, "keys/ip_lists/import", {"ip_list": ip_list, "form": again}, 422)
+    form = ImportForm(request.POST)
+    form.ask(request.user, WIDEN, str(ip_list.pk), ip_lists_services.target_of(ip_list))
+    if form.is_valid():
+        form.check(seen)
+    if form.is_valid() and done(
+        request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=seen.entries, by=by)
+    ):
+        count = len(seen.entries)
+        messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added.")
+        return redirect("ip-list-detail", ip_list.pk)
+    return _shown(request, ip_list, seen, form, status=422)
+
+
+def _shown(
+    request: SignedIn, ip_list: CountedList, seen: Preview, form: ImportForm, *, note: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "ip_list": ip_list,
+        "form": form,
+        "note": note,
+        "seen": seen,
+        "entries": seen.entries[:MOST_SHOWN],
+        "more": len(seen.entries) - MOST_SHOWN,
+        "more_wrong": seen.wrong_count - len(seen.wrong),
+        "ask": asking(form, ip_list.key_count and any(entry.enabled for entry in seen.entries)),
+    }
+    return render_page(request, "keys/ip_lists/preview", context, status)

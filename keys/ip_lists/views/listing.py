@@ -1,0 +1,86 @@
+"""The IP lists of the account, a list's own page, and both as files."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from audit.exports.list_dialog import NOT_FILTERS, ListDialog, answer_export
+from core.authorization import has
+from core.lists import sent_filters
+from core.page_guard import SignedIn, needs
+from core.pages import own_account, render_page
+from core.permissions import Permission
+from keys.ip_lists.exports import export_entries, export_lists
+from keys.ip_lists.filters import EntryFilter, IpListFilter
+from keys.ip_lists.selectors import counted
+from keys.ip_lists.views.common import barred, found
+from keys.selectors.keys import with_status
+from keys.visibility import ip_lists_of, visible_to
+
+MOST_KEYS = 100
+_methods = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@needs(Permission.IP_LISTS_SEE)
+@require_safe
+def ip_list_list(request: SignedIn) -> HttpResponse:
+    lists = IpListFilter(request.GET, counted(ip_lists_of(request.user)))
+    context = {"filter": lists, "barred": barred(request)} | _rights(request)
+    if not lists.is_valid():
+        return render_page(request, "keys/ip_lists/list", context, 400)
+    rows, more = lists.rows()
+    return render_page(
+        request, "keys/ip_lists/list", context | {"rows": rows, "headings": lists.headings} | lists.neighbours(more)
+    )
+
+
+@needs(Permission.IP_LISTS_SEE)
+@require_safe
+def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
+    ip_list = found(request, pk)
+    entries = EntryFilter(request.GET, ip_list.entries.all())
+    context = {"ip_list": ip_list, "filter": entries, "barred": barred(request)} | _rights(request)
+    if not entries.is_valid():
+        return render_page(request, "keys/ip_lists/detail", context, 400)
+    rows, more = entries.rows()
+    keys = with_status(visible_to(request.user).filter(list_grants__ip_list=ip_list)).select_related("api", "owner")
+    context |= {
+        "rows": rows,
+        "matching": entries.qs.count(),
+        "headings": entries.headings,
+        "keys": keys.defer("api__document").order_by("name", "pk")[:MOST_KEYS],
+    }
+    return render_page(request, "keys/ip_lists/detail", context | entries.neighbours(more))
+
+
+@needs(Permission.LISTS_EXPORT)
+@_methods
+def ip_list_export(request: SignedIn) -> HttpResponse:
+    filters = sent_filters(request.GET, request.POST, but=NOT_FILTERS)
+    lists = IpListFilter(filters, counted(ip_lists_of(request.user)))
+    dialog = ListDialog("ip_lists.exported", "Export IP lists", "IP lists", reverse("ip-list-list"))
+    make = partial(export_lists, by=request.actor, account=own_account(request), lists=lists)
+    return answer_export(request, dialog, lists, make)
+
+
+@needs(Permission.LISTS_EXPORT)
+@_methods
+def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
+    ip_list = found(request, pk)
+    entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), ip_list.entries.all())
+    back = reverse("ip-list-detail", args=[pk])
+    dialog = ListDialog("ip_list.exported", f"Export {ip_list.name}", "entries of the IP list", back, of=str(pk))
+    return answer_export(
+        request, dialog, entries, partial(export_entries, by=request.actor, ip_list=ip_list, entries=entries)
+    )
+
+
+def _rights(request: SignedIn) -> dict[str, bool]:
+    return {
+        "may_change": has(request.user, Permission.IP_LISTS_CHANGE),
+        "may_export": has(request.user, Permission.LISTS_EXPORT),
+    }

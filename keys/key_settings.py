@@ -1,0 +1,256 @@
+"""The terms of a key: what a person asks for it, checked against the API's policy. Forms and services share it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from accounts.models import Account
+from accounts.services import Invalid
+from keys.apis.policy import Field, Policy
+from keys.apis.policy_parsing import FLAGS
+from keys.decision.addresses import Network
+from keys.decision.containment import with_contained
+from keys.models import Key
+
+LONGEST_NAME = 200
+LONGEST_FIELD = 500
+MOST_ADDRESSES = 100
+MOST_LISTS = 100
+
+
+class Listed(NamedTuple):
+    """An IP list as terms see it: what it is called, and the networks of its live entries."""
+
+    name: str
+    networks: tuple[Network, ...]
+
+
+Lists = Mapping[int, Listed]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`modules` are slugs, None means every module, later ones too; `ip_lists` are primary keys; without them and
+    without `networks` any address will do; `fields` are the values of the policy's own fields."""
+
+    name: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[Network, ...] = ()
+    ip_lists: frozenset[int] = frozenset()
+    modules: frozenset[str] | None = None
+    expires_at: datetime | None = None
+    mask_phone: bool = False
+    hlr_lookup: bool = False
+    recordings: bool = False
+
+    @classmethod
+    def of(cls, key: Key) -> Terms:
+        return cls(
+            name=key.name,
+            fields=dict(key.fields),
+            networks=tuple(address.network for address in sorted(key.addresses.all(), key=lambda entry: entry.pk)),
+            ip_lists=frozenset(ip_list.pk for ip_list in key.ip_lists.all()),
+            modules=None if key.all_modules else frozenset(module.slug for module in key.modules.all()),
+            expires_at=key.expires_at,
+            mask_phone=key.mask_phone,
+            hlr_lookup=key.hlr_lookup,
+            recordings=key.recordings,
+        )
+
+    def value(self, setting: str) -> Any:
+        """What they say about one of the policy's settings, or about the name."""
+        return getattr(self, _attribute(setting))
+
+    def keeping(self, settings: Iterable[str], before: Terms) -> Terms:
+        """These terms, but for the settings named as they were before."""
+        return replace(self, **{_attribute(setting): before.value(setting) for setting in settings})
+
+    def described(self, lists: Lists) -> dict[str, Any]:
+        """As the trail keeps it: {field: value}, JSON-able. `lists` holds at least those of these terms."""
+        return {
+            "name": self.name,
+            **self.fields,
+            "addresses": [str(network) for network in self.networks],
+            "ip_lists": sorted(lists[pk].name for pk in self.ip_lists),
+            "modules": "all" if self.modules is None else sorted(self.modules),
+            "expiry": self.expires_at and self.expires_at.isoformat(timespec="seconds"),
+            **{flag: True for flag in FLAGS if getattr(self, flag)},
+        }
+
+
+def _attribute(setting: str) -> str:
+    return {"addresses": "networks", "expiry": "expires_at"}.get(setting, setting)
+
+
+def checked(terms: Terms, policy: Policy, modules: Collection[str], ip_lists: Collection[int]) -> Terms:
+    """The terms, tidied. Raises Invalid with everything that is wrong but the expiry; `modules` are those of the API,
+    `ip_lists` those of the account."""
+    errors: dict[str, str] = {}
+
+    def take(name: str, text: str, required: bool, longest: int, shape: Field | None = None) -> str:
+        text = text.strip()
+        if problem := _problem(text, required, longest, shape):
+            errors[name] = problem
+        return text
+
+    name = take("name", terms.name, True, LONGEST_NAME)
+    if policy.name_kind == "username" and ":" in name:
+        errors["name"] = f"{name} has a colon, which ends the username in HTTP Basic. Leave it out."
+    values = {
+        f.slug: take(f.slug, terms.fields.get(f.slug, f.value), f.required, LONGEST_FIELD, f) for f in policy.fields
+    }
+    if unknown := [slug for slug in terms.fields if slug not in values]:
+        errors["fields"] = f"There is no field {unknown[0]!r}. The fields are {', '.join(values) or 'none'}."
+    networks = tuple(dict.fromkeys(terms.networks))
+    if policy.addresses == "required" and not (networks or terms.ip_lists):
+        errors["addresses"] = "Enter at least one address, such as 203.0.113.7, or choose an IP list."
+    if len(networks) > MOST_ADDRESSES:
+        errors["addresses"] = f"There are {len(networks)} entries; a key can have {MOST_ADDRESSES}. Use wider ranges."
+    if problem := _lists_problem(terms.ip_lists, ip_lists):
+        errors["ip_lists"] = problem
+    if problem := _modules_problem(terms.modules, modules):
+        errors["modules"] = problem
+    for flag in FLAGS:
+        if getattr(terms, flag) and flag not in policy.flags:
+            errors[flag] = f"Keys of this API have no “{policy.called(flag)}”. Leave it off."
+    if errors:
+        raise Invalid(errors)
+    typed = [f.slug for f in policy.fields if f.kind != "fixed"]
+    kept = {slug: values[slug] for slug in typed if values[slug]}
+    return replace(terms, name=name, fields=kept, networks=networks)
+
+
+def check_settled(before: Terms, after: Terms, policy: Policy) -> None:
+    """Raises Invalid, naming each, if these terms change what creation decided for good."""
+    errors = {}
+    for setting in sorted(policy.settled):
+        old, new = before.value(setting), after.value(setting)
+        if old != new and not (setting == "addresses" and set(old) == set(new)):
+            errors[setting] = f"{policy.called(setting)} {why_settled(setting, policy)} Leave it as it was."
+    if errors:
+        raise Invalid(errors)
+
+
+def why_settled(setting: str, policy: Policy) -> str:
+    """The end of a sentence that begins with the setting."""
+    if setting == "name" and policy.name_kind == "owner":
+        return "is the owner’s nickname: it changes only when the key is reassigned."
+    return f"is set at creation: it can't be {'extended' if setting == 'expiry' else 'changed'}."
+
+
+def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, latest: datetime | None) -> None:
+    """Raises Invalid unless this expiry may be given now; `latest` ends the longest lifetime, if there is one."""
+    if expires_at is None:
+        if latest is not None:
+            raise Invalid({"expiry": f"Keys must expire here, at the latest on {latest:%Y-%m-%d}. Choose a date."})
+        if policy.expiry == "required":
+            raise Invalid({"expiry": "Keys of this API must expire. Choose when."})
+    elif policy.expiry == "none" and latest is None:
+        raise Invalid({"expiry": "Keys of this API do not expire. Leave it at never."})
+    elif expires_at <= now:
+        raise Invalid({"expiry": f"{expires_at:%Y-%m-%d %H:%M} UTC is over. Choose a time to come."})
+    elif latest is not None and expires_at > latest:
+        raise Invalid({"expiry": f"{expires_at:%Y-%m-%d} is too late: the longest lifetime ends on {latest:%Y-%m-%d}."})
+
+
+def longest_days(account: Account, policy: Policy) -> int | None:
+    """The longest life of a new key: of policy, account and installation the shortest binds; None if none is set."""
+    known = (policy.longest_days, account.key_lifetime_days, settings.KEY_MAX_LIFETIME_DAYS)
+    return min((days for days in known if days is not None), default=None)
+
+
+def latest_expiry(created_at: datetime, longest_days: int | None) -> datetime | None:
+    """When a key made at `created_at` must have expired; None if it may live for ever."""
+    return None if longest_days is None else created_at + timedelta(days=longest_days)
+
+
+def widened(
+    before: Terms, after: Terms, lists: Lists, contained: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> list[str]:
+    """Which terms let more in than they did. `lists` holds those of both; `contained` says what modules contain."""
+    found = []
+    old, new = _admitted(before, lists), _admitted(after, lists)
+    if old is not None and (new is None or _union(old) != _union((*old, *new))):
+        found.append("addresses")
+    had = None if before.modules is None else with_contained(before.modules, contained)
+    if had is not None and (after.modules is None or after.modules - had):
+        found.append("modules")
+    if before.expires_at is not None and (after.expires_at is None or after.expires_at > before.expires_at):
+        found.append("expiry")
+    if before.mask_phone and not after.mask_phone:
+        found.append("mask_phone")
+    if after.recordings and not before.recordings:
+        found.append("recordings")
+    return found
+
+
+def changes(before: Terms, after: Terms, lists: Lists) -> dict[str, list[Any]]:
+    """{field: [old, new]} of what differs. `lists` holds those of both."""
+    old, new = before.described(lists), after.described(lists)
+    absent = dict.fromkeys(FLAGS, False)
+    pairs = {name: [old.get(name, absent.get(name)), new.get(name, absent.get(name))] for name in {**old, **new}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _admitted(terms: Terms, lists: Lists) -> tuple[Network, ...] | None:
+    """Everything that may call; None for any address. A list without live entries admits nobody."""
+    if not terms.networks and not terms.ip_lists:
+        return None
+    return (*terms.networks, *(network for pk in terms.ip_lists for network in lists[pk].networks))
+
+
+def _union(networks: Iterable[Network]) -> set[Network]:
+    """The same addresses in as few networks as there can be, so that equal unions are equal sets."""
+    networks = list(networks)
+    four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    return {*four, *six}
+
+
+def _problem(text: str, required: bool, longest: int, shape: Field | None) -> str | None:
+    """What is wrong with one line of text, in words for the person who typed it."""
+    if not text:
+        return "This is needed. Fill it in." if required else None
+    if not text.isprintable():
+        return f"{text!r} holds characters that cannot be seen. Use letters, digits, signs and spaces."
+    if len(text) > longest:
+        return f"This is {len(text)} characters long. Use at most {longest}."
+    if shape is not None and shape.kind == "choice" and text not in [choice.slug for choice in shape.choices]:
+        return f"{text!r} is not a choice. Take one of {', '.join(choice.label for choice in shape.choices)}."
+    if shape is not None and shape.kind == "fixed" and text != shape.value:
+        return f"{shape.label} is always {shape.value}. Leave it as it is."
+    if shape is not None and shape.kind == "url" and not _is_web_address(text):
+        return f"{text} is not a web address. Write it like https://www.example.com."
+    return None
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:
+        return False
+
+
+def _modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> str | None:
+    if modules is None:
+        return None
+    if unknown := sorted(modules - set(known)):
+        return f"{unknown[0]!r} is not one of this API's. Take some of {', '.join(known)}."
+    return None if modules else "Select at least one, or choose All."
+
+
+def _lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:
+    if ip_lists - set(known):
+        return "There is no such IP list in this account. Choose from those that are there."
+    if len(ip_lists) > MOST_LISTS:
+        return f"There are {len(ip_lists)} IP lists; a key can have {MOST_LISTS}. Put their entries together in fewer."
+    return None

@@ -1,0 +1,62 @@
+"""`manage.py create_account`: an account and its first Administrator, who invites everyone else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.urls import reverse
+
+from accounts import services
+from accounts.management.passwords import password_of_operator
+from accounts.models import Account
+from core.actor import Actor
+from core.permissions import Role
+from keys.models import Api
+
+
+class Command(BaseCommand):
+    help = (
+        "Create an account and its first Administrator. The password is asked for, read from standard input when "
+        "that is not a terminal, or taken from KEYWARD_PASSWORD; never an argument, because others can see those."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug", help="short name in addresses and headers, such as acme")
+        parser.add_argument("name", help="the organisation's name, such as 'Acme Ltd'")
+        parser.add_argument("email", help="e-mail address of the first Administrator")
+        parser.add_argument("nickname", help="the Administrator's nickname, unique in the account")
+        parser.add_argument("--pending", action="store_true", help="leave activating it to Support")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        password = password_of_operator()
+        by = Actor.command("create_account")
+        status = Account.Status.PENDING if options["pending"] else Account.Status.ACTIVE
+        try:
+            with transaction.atomic():
+                account = services.create_account(slug=options["slug"], name=options["name"], status=status, by=by)
+                user = services.create_user(
+                    account=account,
+                    email=options["email"],
+                    nickname=options["nickname"],
+                    password=password,
+                    roles=[Role.ADMINISTRATOR],
+                    by=by,
+                )
+        except services.Invalid as error:
+            raise CommandError(services.lines_of(error)) from error
+        self.stdout.write(f"Created the account {account.slug} ({account.status}) with {user.email} as Administrator.")
+        self.stdout.write(_next_step(account))
+
+
+def _next_step(account: Account) -> str:
+    """Return who must do what before the account can have keys."""
+    page = f"{settings.BASE_URL}{reverse('admin:accounts_account_change', args=[account.pk])}"
+    known = ", ".join(Api.objects.order_by("slug").values_list("slug", flat=True)) or "none yet: manage.py import_api"
+    activate = "" if account.status == Account.Status.ACTIVE else "activates it and "
+    return (
+        f"Next: Support {activate}enables its APIs at {page}; APIs also by manage.py enable_api API {account.slug} "
+        f"(API: {known})."
+    )

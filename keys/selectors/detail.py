@@ -1,0 +1,80 @@
+"""Reading what is around one key: its modules and IP lists, what was done with it, and what calls with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import Count, Q, QuerySet, Value
+from django.db.models.functions import Lower, Now
+
+from audit import selectors
+from keys.decision.containment import with_contained
+from keys.models import IpList, Key, Module
+
+LATELY = timedelta(days=7)
+MOST_COUNTED = 1000
+LAST_EVENTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One saved change of a key; `changes` is {field: [old, new]}."""
+
+    at: datetime
+    by: str
+    changes: dict[str, list[Any]]
+
+
+class GrantedModule(NamedTuple):
+    """A module that a key may call. `through` are the names of the granted modules that contain it, where it was not
+    granted itself."""
+
+    module: Module
+    through: list[str]
+
+
+def modules_of(key: Key) -> list[GrantedModule]:
+    """Return the modules that the key was granted and all that they contain, in the API's order."""
+    modules = sorted(key.api.modules.all(), key=lambda module: (module.position, module.pk))
+    if key.all_modules:
+        return [GrantedModule(module, []) for module in modules]
+    granted = {module.slug for module in key.modules.all()}
+    every = with_contained(granted, {module.slug: module.contained for module in modules})
+    return [GrantedModule(module, _through(module, modules, granted)) for module in modules if module.slug in every]
+
+
+def _through(module: Module, modules: list[Module], granted: set[str]) -> list[str]:
+    if module.slug in granted:
+        return []
+    return [other.name for other in modules if other.slug in granted and module.slug in other.contained]
+
+
+def last_edits(key: Key, count: int) -> list[Edit]:
+    """The last edits of the key, oldest first."""
+    newest = _events(key).filter(name="key.edited").order_by("-seq")[:count]
+    return [Edit(event.at, event.actor, json.loads(event.body)["data"]["changes"]) for event in reversed(newest)]
+
+
+def last_events(key: Key) -> QuerySet[Any]:
+    """The last things that were done with the key, newest first."""
+    return _events(key).order_by("-seq")[:LAST_EVENTS]
+
+
+def lists_of(key: Key) -> QuerySet[IpList]:
+    """The IP lists that the key is restricted to, with the number of `live` entries."""
+    used = IpList.objects.filter(uses__key=key)
+    return used.annotate(live=Count("entries", filter=Q(entries__enabled=True))).order_by(Lower("name"), "pk")
+
+
+def calls_lately(key: Key) -> int:
+    """How many calls the last week had, counted no further than MOST_COUNTED: enough to say what would break."""
+    since = Now() - Value(LATELY)
+    calls = selectors.calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
+    return calls.order_by("-time")[:MOST_COUNTED].count()
+
+
+def _events(key: Key) -> QuerySet[Any]:
+    return selectors.events(key.account_id).filter(target_kind="key", target_id=key.public_id)

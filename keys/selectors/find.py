@@ -1,0 +1,147 @@
+"""From what someone says or pastes to a key: a token, a line of a log, a request ID, or words.
+
+The text is matched and forgotten: nothing that is returned from here holds it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audit import selectors
+from core.redaction import decode_basic
+from core.request_id import time_of
+from keys.crypto.secrets import digest, parse
+from keys.models import Key
+from keys.selectors.search import found
+
+if TYPE_CHECKING:
+    from audit.models import Call, Event
+
+MAX_MATCHES = 20
+# Words of a pasted text that may be API IDs.
+MAX_WORDS = 200
+MAX_TEXT_LENGTH = 10_000
+MAX_NAME_LENGTH = 200
+# A request ID says when it was made, give or take the clocks of gateway and database.
+CLOCKS = timedelta(hours=1)
+TOKEN = re.compile(r"[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{38}")
+API_ID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{12}(?![0-9A-Za-z])")
+REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class FindForm(forms.Form):
+    text = forms.CharField(
+        label="Find a key",
+        max_length=MAX_TEXT_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        help_text=(
+            "Paste a token, a line of a log or a request ID; or type an API ID, the last 4 of it, the start of a word"
+            " of the name or of the owner’s e-mail. What is pasted is matched and not kept."
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A key, and what the text has to do with it. `live` says whether a token in the text is accepted, as far as the
+    secret decides; None without a token."""
+
+    key: Key
+    why: str
+    live: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`by` says in words what the text was taken for; `more` is true where not all keys are here."""
+
+    by: str
+    matches: Sequence[Match]
+    calls: Sequence[Call]
+    events: Sequence[Event] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where to look: `keys` may hold deleted ones; `calls` are those that a request ID may name. With `account_id`,
+    request IDs name events of that account too."""
+
+    keys: QuerySet[Key]
+    calls: QuerySet[Call]
+    account_id: int | None = None
+
+
+def find_in(scope: Scope, text: str) -> Found:
+    """Return what the text names: by the tokens, API IDs and request IDs in it, else by its words."""
+    return _by_what_is_in(scope, text) or _by_search(scope, text)
+
+
+def _by_what_is_in(scope: Scope, text: str) -> Found | None:
+    """None if the text holds no token, and no API ID or request ID that is known."""
+    text = unquote(text)
+    text = f"{text} {decode_basic(text)}"
+    tokens = {token[token.index("_") + 1 :][:12]: token for token in TOKEN.findall(text)}
+    request_ids = [UUID(given) for given in sorted(set(REQUEST_ID.findall(text)))[:MAX_MATCHES]]
+    calls = [call for request_id in request_ids if (call := _call(scope, request_id))]
+    events = selectors.events_of_requests(scope.account_id, request_ids) if scope.account_id and request_ids else []
+    named = {*API_ID.findall(text), *tokens, *(call.key_id for call in calls)}
+    keys = scope.keys.filter(public_id__in=sorted(named)[:MAX_WORDS]).select_related("account", "owner", "api")
+    rows = list(keys.defer("api__document").prefetch_related("secrets").order_by("pk")[: MAX_MATCHES + 1])
+    matches = [_match(key, tokens.get(key.public_id)) for key in rows[:MAX_MATCHES]]
+    if not (tokens or matches or calls or events):
+        return None
+    by = "a token" if tokens else "a request ID" if calls or events else "an API ID"
+    return Found(by, matches, calls, events, len(rows) > MAX_MATCHES)
+
+
+def _by_search(scope: Scope, text: str) -> Found:
+    keys = scope.keys.filter(deleted_at=None)
+    among = Key.objects.filter(deleted_at=None)
+    if scope.account_id:
+        among = among.filter(account=scope.account_id)
+    numbers = found(among, text) if len(text) <= MAX_NAME_LENGTH else []
+    rows = keys.filter(pk__in=numbers[:MAX_MATCHES]).select_related("account", "owner", "api").order_by("-pk")
+    matches = [Match(key, "") for key in rows.defer("api__document")]
+    return Found("a name, an e-mail or the last 4", matches, [], more=len(numbers) > MAX_MATCHES)
+
+
+def _match(key: Key, token: str | None) -> Match:
+    if key.deleted_at is not None:
+        said = f"Deleted on {key.deleted_at:%Y-%m-%d %H:%M} UTC; its secrets are destroyed."
+        return Match(key, said, None if token is None else False)
+    if token is None:
+        return Match(key, "")
+    if parse(token) is None:
+        return Match(key, "The token is mistyped: its checksum is wrong.", False)
+    now = timezone.now()
+    for secret in key.secrets.all():
+        pepper = settings.TOKEN_PEPPERS.get(secret.pepper_id)
+        if pepper is None or not hmac.compare_digest(digest(token, pepper), bytes(secret.digest)):
+            continue
+        if secret.retires_at is None:
+            return Match(key, "The token is its current secret.", True)
+        until = f"{secret.retires_at:%Y-%m-%d %H:%M} UTC"
+        accepted = secret.retires_at > now
+        said = f"The token is its old secret, {'accepted until' if accepted else 'refused since'} {until}."
+        return Match(key, said, accepted)
+    return Match(key, "The token is not its secret: mistyped, or changed since.", False)
+
+
+def _call(scope: Scope, request_id: UUID) -> Call | None:
+    calls = scope.calls.filter(request_id=request_id)
+    if made := time_of(request_id):
+        calls = calls.filter(time__range=(made - CLOCKS, made + CLOCKS))
+    return calls.order_by("time").first()

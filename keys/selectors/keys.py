@@ -1,0 +1,111 @@
+"""Reading keys for pages: with their status, their secret's age and last use, and what was changed when."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Lower, Now
+
+from accounts.models import Account, User
+from keys.apis.policy_parsing import FLAGS
+from keys.decision.containment import with_contained
+from keys.models import Address, Creation, IpList, Key, Module
+
+EXPIRES_SOON = timedelta(days=14)
+MOST_OWNERS = 200
+STATUSES = (
+    ("active", "Active"),
+    ("expires_soon", "Expires soon"),
+    ("expired", "Expired"),
+    ("disabled", "Disabled"),
+)
+
+
+def of_status(status: str) -> Q:
+    """The keys of one of STATUSES, by the database's clock, as the gateway's."""
+    soon = Now() + Value(EXPIRES_SOON)
+    return {
+        "disabled": Q(enabled=False),
+        "expired": Q(enabled=True, expires_at__lte=Now()),
+        "expires_soon": Q(enabled=True, expires_at__gt=Now(), expires_at__lte=soon),
+        "active": Q(enabled=True) & (Q(expires_at=None) | Q(expires_at__gt=soon)),
+    }[status]
+
+
+def with_status(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """`status`: one of STATUSES."""
+    return keys.annotate(status=Case(*(When(of_status(name), then=Value(name)) for name, _ in STATUSES)))
+
+
+def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """`secret_made_at` of the current secret; `used_at` and `used_from` of the last allowed call with any."""
+    return keys.annotate(
+        secret_made_at=F("listing__secret_made_at"), used_at=F("listing__used_at"), used_from=F("listing__used_from")
+    )
+
+
+def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """All that a key's page shows, in a number of queries that does not grow with the keys."""
+    related = keys.select_related("api", "owner", "account").prefetch_related(
+        "addresses", "ip_lists", "modules", "api__modules"
+    )
+    # A document may be megabytes, and every row would bring its own.
+    related = related.defer("api__document")
+    return with_use(with_status(related))
+
+
+def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """All that a line tells of a key, in one query: `module_slugs` of the granted, `networks` as text, `list_names`."""
+    lists = {
+        "module_slugs": Module.objects.filter(keys=OuterRef("pk")).order_by("position", "pk").values("slug"),
+        "networks": Address.objects.filter(key=OuterRef("pk")).order_by("pk").values(text=Cast("network", TextField())),
+        "list_names": IpList.objects.filter(keys=OuterRef("pk")).order_by("name", "pk").values("name"),
+    }
+    return with_use(with_status(keys)).annotate(**{name: ArraySubquery(rows) for name, rows in lists.items()})
+
+
+def for_file(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """What a file holds of a key, of very many."""
+    shown = ("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields", *FLAGS)
+    related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
+    return with_names(related)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiModules:
+    """The modules of an API in its order: {slug: name}, and {slug: all that it contains}."""
+
+    names: dict[str, str]
+    contained: dict[str, Collection[str]]
+
+    def granted(self, slugs: Iterable[str]) -> list[str]:
+        """Return the names of these modules and of all that they contain."""
+        every = with_contained(slugs, self.contained)
+        return [name for slug, name in self.names.items() if slug in every]
+
+
+def modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
+    """Return the modules of these APIs, by primary key."""
+    found = {api: ApiModules({}, {}) for api in apis}
+    modules = Module.objects.filter(api__in=apis).order_by("position", "pk")
+    for api, slug, name, contained in modules.values_list("api", "slug", "name", "contained"):
+        found[api].names[slug] = name
+        found[api].contained[slug] = contained
+    return found
+
+
+def owners_of(account: Account) -> list[str]:
+    """The nicknames of users who own keys, as far as a list to choose from is of use."""
+    owning = User.objects.filter(Exists(Key.objects.filter(owner=OuterRef("pk"), deleted_at=None)), account=account)
+    return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MOST_OWNERS])
+
+
+def made_by_form(token: uuid.UUID, account_id: int) -> Key | None:
+    """What a create form of the account made, if it was used."""
+    used = Creation.objects.select_related("key").filter(token=token, key__account=account_id).first()
+    return used.key if used else None

@@ -1,0 +1,163 @@
+"""What a save would refuse of what was allowed in the last 30 days."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_network
+from itertools import chain
+from typing import NamedTuple
+
+from django.db.models import F
+
+from audit.calls.uses import MAX_GROUPS, KeyUse, Use, uses_of, uses_within
+from keys.decision.addresses import Network, Rule, matching_rule, parse_address, rules
+from keys.decision.containment import with_contained
+from keys.ip_lists.entries import MOST_ENTRIES
+from keys.key_settings import MOST_ADDRESSES, Terms
+from keys.models import IpList, IpListEntry, Key
+
+MAX_SHOWN = 10
+MAX_KEYS = 100
+Contained = Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Addresses and modules (by slug) whose calls were allowed and would be refused, the most used first; false if
+    there are none. `room` is for how many more addresses the key's own entries have room. `back_to` and `of_each_hour`
+    are those of audit.calls.uses.Uses."""
+
+    addresses: Sequence[Use] = ()
+    modules: Sequence[Use] = ()
+    room: int = MOST_ADDRESSES
+    back_to: datetime | None = None
+    of_each_hour: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.addresses or self.modules)
+
+    @property
+    def shown(self) -> Sequence[Use]:
+        return self.addresses[:MAX_SHOWN]
+
+    @property
+    def unshown(self) -> int:
+        return len(self.addresses) - len(self.shown)
+
+    @property
+    def can_be_added(self) -> bool:
+        return len(self.addresses) <= self.room
+
+    @property
+    def networks(self) -> list[Network]:
+        return [ip_network(use.what) for use in self.addresses]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLoss:
+    """A key, and an address that its calls were allowed from."""
+
+    key: Key
+    use: KeyUse
+
+
+@dataclass(frozen=True, slots=True)
+class ListLosses:
+    """What keys would lose by a change of a list that they use; false if nothing. `keys` is how many were looked at, of
+    `of_keys` that use the list; `room` is for how many more entries the list has room."""
+
+    found: Sequence[KeyLoss] = ()
+    keys: int = 0
+    of_keys: int = 0
+    room: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    @property
+    def shown(self) -> Sequence[KeyLoss]:
+        return self.found[:MAX_SHOWN]
+
+    @property
+    def unshown(self) -> int:
+        return len(self.found) - len(self.shown)
+
+    @property
+    def networks(self) -> list[Network]:
+        return [ip_network(address) for address in dict.fromkeys(loss.use.address for loss in self.found)]
+
+    @property
+    def can_be_added(self) -> bool:
+        # Where those that were counted are not all, they cannot all be added.
+        return len(self.networks) <= self.room and len(self.found) < MAX_GROUPS
+
+
+class Admission(NamedTuple):
+    """Where calls with a key may come from, as keys.decision.access decides it."""
+
+    restricted: bool
+    rules: Sequence[Rule]
+
+    @classmethod
+    def of(cls, terms: Terms, of_lists: Mapping[int, Sequence[Rule]], more: Iterable[Network] = ()) -> Admission:
+        networks = (*terms.networks, *more)
+        from_lists = chain.from_iterable(of_lists.get(pk, ()) for pk in terms.ip_lists)
+        return cls(bool(networks or terms.ip_lists), (*rules(networks), *from_lists))
+
+    def admits(self, address: str) -> bool:
+        parsed = parse_address(address)
+        return not self.restricted or (parsed is not None and matching_rule(parsed, self.rules) is not None)
+
+
+def find_losses(
+    key: Key, before: Terms, after: Terms, contained: Contained, new_list: Collection[Network] = ()
+) -> Losses:
+    """Return what calls with the key would lose by these terms. `contained` says what modules contain; `new_list` is
+    what an IP list admits that is made with the terms."""
+    same = set(before.networks) == set(after.networks) and before.ip_lists == after.ip_lists and not new_list
+    unrestricted = not (after.networks or after.ip_lists or new_list)
+    narrows_modules = after.modules is not None and before.modules != after.modules
+    if (same or unrestricted) and not narrows_modules:
+        return Losses()
+    uses = uses_of(key.account_id, key.public_id)
+    of_lists = rules_of_lists(before.ip_lists | after.ip_lists)
+    was, will = Admission.of(before, of_lists), Admission.of(after, of_lists, new_list)
+    addresses = [use for use in uses.addresses if was.admits(use.what) and not will.admits(use.what)]
+    modules = [
+        use for use in uses.modules if grants(before, contained, use.what) and not grants(after, contained, use.what)
+    ]
+    # Where even the addresses that were counted are not all, they cannot all be added.
+    room = MOST_ADDRESSES - len(after.networks) if len(uses.addresses) < MAX_GROUPS else 0
+    return Losses(addresses, modules, room, uses.back_to, uses.of_each_hour)
+
+
+def find_list_losses(ip_list: IpList, gone: Collection[Network], left: Collection[Network]) -> ListLosses:
+    """Return what calls with the keys that use the list would lose if it no longer admitted the networks `gone` and
+    still admitted those `left`; of the MAX_KEYS keys that were used last."""
+    using = Key.objects.filter(list_grants__ip_list=ip_list, deleted_at=None)
+    if not gone or not using.exists():
+        return ListLosses()
+    related = using.select_related("owner").prefetch_related("addresses", "ip_lists", "modules").defer("api__document")
+    keys = {key.public_id: key for key in related.order_by(F("listing__used_at").desc(nulls_last=True))[:MAX_KEYS]}
+    terms = {public_id: Terms.of(key) for public_id, key in keys.items()}
+    of_lists = rules_of_lists({pk for of_key in terms.values() for pk in of_key.ip_lists} - {ip_list.pk})
+    of_lists[ip_list.pk] = rules(left)
+    admission = {public_id: Admission.of(of_key, of_lists) for public_id, of_key in terms.items()}
+    uses = uses_within(ip_list.account_id, keys, list(map(str, gone)))
+    found = [KeyLoss(keys[use.key_id], use) for use in uses if not admission[use.key_id].admits(use.address)]
+    return ListLosses(found, len(keys), using.count(), MOST_ENTRIES - ip_list.entries.count())
+
+
+def grants(terms: Terms, contained: Contained, slug: str) -> bool:
+    return terms.modules is None or slug in with_contained(terms.modules, contained)
+
+
+def rules_of_lists(lists: Iterable[int]) -> dict[int, Sequence[Rule]]:
+    """Return what the live entries of each list admit."""
+    networks: dict[int, list[Network]] = {pk: [] for pk in lists}
+    entries = IpListEntry.objects.filter(ip_list__in=networks, enabled=True) if networks else ()
+    for entry in entries:
+        networks[entry.ip_list_id].append(entry.network)
+    return {pk: rules(live) for pk, live in networks.items()}

@@ -1,0 +1,112 @@
+"""Rows of the list of keys: what a page shows of each, read with the same three queries however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.urls import reverse
+
+from keys.apis.policy import Policy
+from keys.crypto.secrets import masked
+from keys.decision.addresses import shown
+from keys.models import Api, Key
+from keys.selectors.keys import ApiModules, modules_by_api, with_names
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOfRows:
+    """What rows say of their API."""
+
+    name: str
+    rules: Policy
+    modules: ApiModules
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`url` is the key's page; what may be done with the key lies beneath it. Modules, contained ones too, and IP lists
+    are names."""
+
+    id: int
+    url: str
+    public_id: str
+    name: str
+    status: str
+    enabled: bool
+    owner: str
+    owner_active: bool
+    api: ApiOfRows
+    all_modules: bool
+    modules: list[str]
+    ip_lists: list[str]
+    networks: list[str]
+    created_at: datetime
+    secret_made_at: datetime | None
+    used_at: datetime | None
+    recordings: bool
+
+    @property
+    def masked(self) -> str:
+        return masked(settings.TOKEN_PREFIX, self.public_id)
+
+    @property
+    def downloads(self) -> bool:
+        """Whether it may download call recordings."""
+        return self.recordings and "recording" in self.api.rules.credentials
+
+    @property
+    def granted(self) -> str:
+        return "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules.names)}"
+
+    @property
+    def admitting(self) -> int:
+        """How many rules say where calls may come from; if none does, from anywhere."""
+        return len(self.ip_lists) + len(self.networks)
+
+
+def rows_of(keys: QuerySet[Key]) -> list[Row]:
+    """In no order."""
+    own = (
+        "id",
+        "public_id",
+        "name",
+        "enabled",
+        "all_modules",
+        "created_at",
+        "status",
+        "secret_made_at",
+        "used_at",
+        "recordings",
+    )
+    told = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
+    found = list(with_names(keys).values(*own, "module_slugs", "list_names", "networks", **told))
+    apis = _apis({key["of_api"] for key in found})
+    page = reverse("key-list")
+
+    def row(key: dict[str, Any]) -> Row:
+        api = apis[key["of_api"]]
+        return Row(
+            **{name: key[name] for name in (*own, "owner_active")},
+            url=f"{page}{key['public_id']}/",
+            owner=key["of_owner"],
+            api=api,
+            modules=list(api.modules.names.values())
+            if key["all_modules"]
+            else api.modules.granted(key["module_slugs"]),
+            ip_lists=key["list_names"],
+            networks=[shown(ip_network(text)) for text in key["networks"]],
+        )
+
+    return [row(key) for key in found]
+
+
+def _apis(numbers: Collection[int]) -> dict[int, ApiOfRows]:
+    modules = modules_by_api(numbers)
+    apis = Api.objects.filter(pk__in=numbers).values_list("pk", "name", "policy")
+    return {pk: ApiOfRows(name, Policy.read(policy), modules[pk]) for pk, name, policy in apis}

@@ -1,0 +1,74 @@
+"""What a key is granted, as rows: shared by making a key and changing its terms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from accounts.models import Account
+from core import authorization
+from core.actor import Actor
+from core.permissions import Permission
+from keys.apis.policy_parsing import FLAGS
+from keys.decision.addresses import Network
+from keys.ip_lists.entries import NO_ENTRIES, NewList
+from keys.ip_lists.services import insert_list
+from keys.key_settings import Invalid, Listed, Lists, Terms
+from keys.models import Address, IpList, IpListEntry, Key, KeyIpList, KeyModule, Module
+
+# Columns of the key that its terms decide.
+COLUMNS = ("name", "fields", "expires_at", "all_modules", *FLAGS)
+
+
+def modules_of(api_id: int) -> dict[str, Module]:
+    """The API's modules by slug, in its order."""
+    return {module.slug: module for module in Module.objects.filter(api=api_id).order_by("position")}
+
+
+def lists_of(account: Account, wanted: Collection[int]) -> Lists:
+    """Those of them that are the account's, with their live entries; nobody changes them until the commit."""
+    if not wanted:
+        return {}
+    rows = IpList.objects.select_for_update(no_key=True).filter(account=account, pk__in=wanted).order_by("pk")
+    names = {ip_list.pk: ip_list.name for ip_list in rows}
+    live: dict[int, list[Network]] = {pk: [] for pk in names}
+    for entry in IpListEntry.objects.filter(ip_list__in=names, enabled=True):
+        live[entry.ip_list_id].append(entry.network)
+    return {pk: Listed(name, tuple(live[pk])) for pk, name in names.items()}
+
+
+def insert_new_list(account: Account, new: NewList, by: Actor) -> IpList:
+    """Insert a list for a key that is saved with it. Raise Denied, or Invalid under the names of the key's form."""
+    authorization.require(by, Permission.IP_LISTS_CHANGE, account=account)
+    if not new.entries:
+        raise Invalid({"new_list_entries": NO_ENTRIES})
+    try:
+        return insert_list(account, new)
+    except Invalid as problem:
+        errors = problem.message_dict
+        names = {name: "new_list" if name == "name" else "new_list_entries" for name in errors}
+        raise Invalid({names[name]: messages for name, messages in errors.items()}) from None
+
+
+def put(key: Key, terms: Terms) -> None:
+    """Into the columns; the caller saves them."""
+    key.name, key.fields, key.expires_at = terms.name, dict(terms.fields), terms.expires_at
+    key.all_modules = terms.modules is None
+    for flag in FLAGS:
+        setattr(key, flag, getattr(terms, flag))
+
+
+def grant(key: Key, before: Terms | None, after: Terms, modules: Mapping[str, Module]) -> None:
+    """Into the rows of addresses, lists and modules; those that stay are left alone."""
+    old = before or Terms(name="")
+    if gone := set(old.networks) - set(after.networks):
+        key.addresses.filter(network__in=gone).delete()
+    new = [network for network in after.networks if network not in set(old.networks)]
+    Address.objects.bulk_create(Address(key=key, network=network) for network in new)
+    if unlisted := old.ip_lists - after.ip_lists:
+        key.list_grants.filter(ip_list__in=unlisted).delete()
+    listed = sorted(after.ip_lists - old.ip_lists)
+    KeyIpList.objects.bulk_create(KeyIpList(key=key, ip_list_id=pk) for pk in listed)
+    had, has = old.modules or frozenset(), after.modules or frozenset()
+    if had - has:
+        key.grants.filter(module__slug__in=had - has).delete()
+    KeyModule.objects.bulk_create(KeyModule(key=key, module=modules[slug]) for slug in sorted(has - had))

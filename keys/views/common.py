@@ -1,0 +1,85 @@
+"""What the key pages share: how a key is found, how an action is confirmed, how a page or its fragment is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
+from django.http import Http404
+from django.urls import reverse
+
+from accounts.forms.confirm import ConfirmForm
+from accounts.models import Account, User
+from accounts.selectors import people_of
+from core.actor import Actor
+from core.authorization import has, require_active
+from core.back_links import return_url, row_id
+from core.page_guard import SignedIn
+from core.pages import own_account
+from core.permissions import Permission
+from keys.apis.policy import Policy
+from keys.docs.abilities import abilities_of
+from keys.docs.granted import of_api
+from keys.forms.settings import Offer
+from keys.models import Api, Key
+from keys.selectors.keys import for_page
+from keys.visibility import ip_lists_of, visible_to
+
+
+def may_change(request: SignedIn) -> bool:
+    """Whether the buttons that change keys are of use to this user, now."""
+    return has(request.user, Permission.KEYS_CHANGE) and own_account(request).status == Account.Status.ACTIVE
+
+
+def found(request: SignedIn, public_id: str) -> Key:
+    """The key, if this user may see it; another account's or a deleted one is not there."""
+    key = for_page(visible_to(request.user)).filter(public_id=public_id).first()
+    if key is None:
+        raise Http404("There is no such key.")
+    return key
+
+
+def found_to_change(request: SignedIn, public_id: str) -> Key:
+    """As `found`; a pending or suspended account's keys are not changed."""
+    key = found(request, public_id)
+    require_active(own_account(request))
+    return key
+
+
+@contextmanager
+def gone_is_not_found() -> Iterator[None]:
+    """For a key that was deleted after it was found."""
+    try:
+        yield
+    except Key.DoesNotExist as gone:
+        raise Http404("The key was deleted in the meantime.") from gone
+
+
+def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
+    """What a form about a key of this API lets this user choose."""
+    account, modules = own_account(request), of_api(api)
+    return Offer(
+        account=account,
+        rules=rules,
+        modules=modules,
+        abilities=abilities_of(api.document, modules),
+        ip_lists=list(ip_lists_of(request.user).order_by(Lower("name"), "pk")),
+        owners=list(active_people(account)) if rules.name_kind == "owner" else (),
+    )
+
+
+def behind(request: SignedIn, public_id: str) -> str:
+    """Return where an action on a key leads when it is done: the list that it was opened from, or the key's page."""
+    return return_url(request, reverse("key-list"), reverse("key-detail", args=[public_id]), row_id("key", public_id))
+
+
+def active_people(account: Account) -> QuerySet[User]:
+    """Who may own a key."""
+    return people_of(account).filter(is_active=True).order_by("nickname", "pk")
+
+
+def confirmed(request: SignedIn, form: ConfirmForm) -> Actor | None:
+    """The actor with consent to what the form asked; None if it was refused, and the form says so at the field."""
+    return form.confirmed(request.user, request.actor)

@@ -1,0 +1,82 @@
+"""The overview: how the account's keys are, what wants attention, and what happened last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, F, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.models import Account, User
+from audit import selectors
+from audit.exports.columns import CALLS, EVENTS
+from audit.trail.record_log_read import note_reading
+from core.authorization import has
+from core.page_guard import SignedIn, needs
+from core.permissions import Permission, Role
+from core.phone_masking import Mask
+from keys.models import Key
+from keys.selectors.first_steps import first_steps
+from keys.selectors.keys import STATUSES, with_status
+from keys.visibility import apis_of, visible_to
+
+LATEST = 5
+
+
+@needs(Permission.KEYS_SEE_OWN)
+@require_safe
+def overview(request: SignedIn) -> HttpResponse:
+    user = request.user
+    if not has(user, Permission.OVERVIEW_SEE):
+        return redirect("key-list")
+    keys = with_status(visible_to(user))
+    figures = _figures(keys)
+    expiring = keys.filter(status="expires_soon").order_by("expires_at", "pk")  # type: ignore[misc]
+    context = {
+        "account": user.account,
+        "figures": figures,
+        "expiring": expiring.select_related("api", "owner")[:LATEST],
+        "next_step": _next_step(user),
+        # Who has keys has an API.
+        "first_steps": first_steps(user, has_apis=True if figures else None),
+    }
+    return render(request, "keys/overview.html", context | _lately(request))
+
+
+def _figures(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
+    """Slug, label and number of keys of each status; empty when there is no key."""
+    counts = dict(keys.order_by().values_list("status").annotate(Count("pk")))  # type: ignore[misc]
+    return [(slug, label, counts.get(slug, 0)) for slug, label in STATUSES] if counts else []
+
+
+def _next_step(user: User) -> tuple[str, str]:
+    """What to do where there are no keys yet: a sentence, and where it is done if this user can do it."""
+    if not has(user, Permission.KEYS_CHANGE):
+        return "Administrators of your account add keys.", ""
+    if user.account is None or user.account.status != Account.Status.ACTIVE:
+        return "Keys can be created once the account is active.", ""
+    if not apis_of(user).exists():
+        return "No API is enabled for this account yet.", ""
+    return "A key lets one program call an API, from the addresses and for the modules you choose.", reverse("key-new")
+
+
+def _lately(request: SignedIn) -> dict[str, Any]:
+    """The latest calls and events, to those who may see them; an Auditor's reading is noted, as on their own pages."""
+    user, account = request.user, request.user.account
+    assert account is not None  # @needs a member of one
+    shown: dict[str, Any] = {}
+    if has(user, Permission.LOG_SEE):
+        calls = list(selectors.calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
+        if mask := Mask.of(account):
+            for call in calls:
+                call.path = mask.hide(call.path)
+        shown |= {"may_see_log": True, "calls": calls}
+    if has(user, Permission.TRAIL_SEE):
+        shown |= {"may_see_trail": True, "events": selectors.events(account.pk).order_by("-seq")[:LATEST]}
+    if Role.AUDITOR in user.roles:
+        for log in (CALLS.name, EVENTS.name):
+            note_reading(by=request.actor, account_id=account.pk, log=log, filters={"page": "overview"})
+    return shown
