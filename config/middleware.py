@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirectBase
 
+from config.frame_stack import in_one_chunk
 from config.limits import get_max_body_bytes
 from core.actor import Actor
 from core.request_id import new_request_id
@@ -26,6 +27,16 @@ class Identified(HttpRequest):
     id: str
     client_address: str | None
     actor: Actor
+
+
+class FrameStack:
+    """Give the frames of each request one chunk of memory (config/frame_stack.py)."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = in_one_chunk(get_response)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
 
 
 class RequestIdentity:

@@ -115,7 +115,9 @@ INSTALLED_APPS = [
     "import_export",
 ]
 MIDDLEWARE = [
-    # Outermost: everything after it, an error page too, has a request ID and a client address.
+    # Outermost, so that it holds the frames of all others.
+    "config.middleware.FrameStack",
+    # First of the others: everything after it, an error page too, has a request ID and a client address.
     "config.middleware.RequestIdentity",
     "config.middleware.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
