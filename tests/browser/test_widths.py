@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -36,6 +37,22 @@ OVERLAPPING = """() => [...document.querySelectorAll('.table.dense tbody tr')].f
             && each.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1)
         .map(each => each.outerHTML.slice(0, 80)));
     return [...cells.slice(1).flatMap((box, n) => box.left < cells[n].right - 1 ? [`cell ${n}`] : []), ...inner];
+})"""
+# Words on two lines; a token breaks before what is hidden of it.
+BROKEN = """() => [...document.querySelectorAll('.table td')].flatMap(cell => {
+    const found = [], walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const node = walk.currentNode;
+        if (!node.parentElement.checkVisibility() || node.parentElement.closest('.hush, .secret')) continue;
+        for (const word of node.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            const lines = new Set([...range.getClientRects()].filter(box => box.width).map(box => Math.round(box.top)));
+            if (lines.size > 1) found.push(word[0]);
+        }
+    }
+    return found;
 })"""
 
 
@@ -97,6 +114,32 @@ def test_no_page_is_wider_than_the_window(
             wide[name] = "dialog"
         dialog.get_by_role("link", name="Cancel").click()
     assert wide == {}
+
+
+def test_a_word_that_fits_is_not_broken(
+    page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    account = an_account()
+    alice = a_user(account, "Alice", Role.ADMINISTRATOR)
+    arthur = a_user(account, "Arthur")
+    for name, network in (("wallboard", "203.0.113.9"), ("Campaign sync", "203.0.113.0/24"), (LONG, "203.0.113.9")):
+        a_billing_key(alice, network, name=name, owner=arthur, enabled=name != "wallboard")
+    a_key_of("cloud-pbx", alice, name="wallboard", networks=(ip_network("203.0.113.9"),))
+    office = IpList.objects.create(account=account, name="Headquarters", description="Reconciliation")
+    office.entries.create(network="2001:db8:7::/48", description="Reconciliation")
+    a_call(account, key_name="wallboard", client_address="2001:db8:7::113")
+    sign_in(page, alice.email, PASSWORD)
+    broken = {}
+    for path in ("/keys/", "/keys/?api=cloud-pbx", "/ip-lists/", f"/ip-lists/{office.pk}/", "/logs/", "/users/"):
+        page.set_viewport_size({"width": 1440, "height": 860})
+        page.goto(f"{live_server.url}{path}")
+        for width in (1440, 1280, 1100, 1024, 390):
+            page.set_viewport_size({"width": width, "height": 860})
+            scrolls = page.evaluate("(s => s.scrollWidth - s.clientWidth)(document.querySelector('.scroll'))")
+            found = set(page.evaluate(BROKEN)) - {LONG}
+            if found or scrolls:
+                broken[path, width] = (found, scrolls)
+    assert broken == {}
 
 
 def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
