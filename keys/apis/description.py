@@ -38,7 +38,7 @@ class Description:
         """Return the description. `text` is what the document was read of, for lines and columns; if `strict`, every
         warning is an error. Raise BadDocument or BadPolicy."""
         policy = Policy.read(rules)
-        warnings, omitted = document_check.check(document, text, strict=strict)
+        warnings, omitted = document_check.check(document, text, strict=strict, leave_out=policy.leave_out)
         return cls(document, rules, policy, modules_of(document, policy), warnings, omitted)
 
     @classmethod

@@ -19,6 +19,7 @@ from keys.apis.document import (
     variants,
 )
 from keys.apis.findings import Finding, Findings, cut, quote
+from keys.apis.leaving_out import LeaveOut
 from keys.apis.policy_parsing import shown
 from keys.apis.positions import locate
 from keys.apis.references import resolve_mapping
@@ -32,11 +33,13 @@ SWAGGER = (
 )
 
 
-def check(document: Any, text: str | None = None, *, strict: bool = False) -> tuple[tuple[Finding, ...], int]:
+def check(
+    document: Any, text: str | None = None, *, strict: bool = False, leave_out: LeaveOut | None = None
+) -> tuple[tuple[Finding, ...], int]:
     """Return what is wrong with a document that can be imported, and how many faults more there are.
 
     `text` is what it was read of, for lines and columns. Raise BadDocument unless it is OpenAPI 3.0 or 3.1 with all
-    that the gateway needs; if `strict`, for any fault.
+    that the gateway needs; if `strict`, for any fault. Paths of operations that are left out may be any.
     """
     _check_version(document)
     findings = Findings()
@@ -45,7 +48,8 @@ def check(document: Any, text: str | None = None, *, strict: bool = False) -> tu
     _check_servers(document, findings)
     _check_tags(document, findings)
     found = list(variants(document))
-    _check_operations(document, found, findings)
+    staying = found if leave_out is None else [each for each in found if not leave_out.includes(each)]
+    _check_operations(document, staying, findings)
     if not found:
         findings.add(("paths",), "No operation, so nothing to protect", "Describe at least one", fatal=True)
     ordered = _with_positions(findings, text)

@@ -10,7 +10,9 @@ from django.utils.text import slugify
 
 from keys.apis.ambiguity import Claim, ambiguous
 from keys.apis.document import LONGEST_NAME, BadDocument, Operation, get_list, operations
+from keys.apis.leaving_out import remove_left_out
 from keys.apis.parameters import parameters_of
+from keys.apis.patterns import matches
 from keys.apis.policy import ModuleRule, Policy
 from keys.apis.policy_parsing import BadPolicy, shown
 from keys.decision.containment import resolve
@@ -54,8 +56,9 @@ def text_of(route: Any) -> str:
 def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, ...]:
     """The modules of a valid document: its tags in their order, those that `tags` does not list after them, and the
     operations without a tag last. Of several tags the first counts; a tag without operations makes no module, unless
-    the policy says that it contains others."""
-    found = list(operations(document))
+    the policy says that it contains others. An operation that the policy names whole, or by a pattern, is in that
+    module alone."""
+    found = remove_left_out(operations(document), policy.leave_out)
     rules = {rule.tag: rule for rule in policy.modules}
     routes = _Routes(document, found, policy)
     listed = [tag["name"] for tag in get_list(document, "tags")]
@@ -63,13 +66,16 @@ def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, .
     for operation in found:
         tag = operation.tags[0] if operation.tags else UNTAGGED
         own = tagged.setdefault(tag, {})
-        if tag not in rules or not rules[tag].routes:
+        if operation.name not in routes.named_whole and (tag not in rules or not rules[tag].routes):
             own.setdefault((route := routes.of(operation)).text, route)
     for rule in policy.modules:
-        if rule.tag not in tagged:
-            raise BadPolicy(f"modules: tag: {rule.tag!r} is not in the document. Take one of {', '.join(tagged)}.")
         if rule.routes:
-            tagged[rule.tag] = {route.text: route for route in map(routes.named, rule.routes)}
+            tagged[rule.tag] = {route.text: route for line in rule.routes for route in routes.named(line)}
+        elif rule.tag not in tagged:
+            raise BadPolicy(
+                f"modules: tag: {rule.tag!r} is not in the document. Take one of {', '.join(tagged)}, or give the "
+                "module routes of its own."
+            )
     if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
     made = {
@@ -117,12 +123,34 @@ class _Routes:
         self.by_name = {operation.name: operation for operation in found}
         self.leads = {self._operation(line, "adds_leads") for line in policy.adds_leads}
         self.recordings = {self._recording(line) for line in policy.recordings}
+        lines = [" ".join(line.split()) for rule in policy.modules for line in rule.routes]
+        # Operations that a policy's routes name whole, then those that their patterns match: of several the first.
+        self.named_whole = {line for line in lines if line in self.by_name}
+        self.matched: dict[str, list[Operation]] = {}
+        for line in lines:
+            if "*" in line and line not in self.by_name:
+                self.matched[line] = [self.by_name[name] for name in self._match(line)]
+                self.named_whole |= {operation.name for operation in self.matched[line]}
 
     def of(self, operation: Operation, conditions: Mapping[str, str] | None = None) -> RouteOf:
         marks = operation.name in self.leads, operation.name in self.recordings
         return RouteOf(operation.method, operation.template, {**operation.conditions, **(conditions or {})}, *marks)
 
-    def named(self, line: str) -> RouteOf:
+    def named(self, line: str) -> list[RouteOf]:
+        """Return the routes of a line of a policy: those that its pattern matched, or the one that it names."""
+        line = " ".join(line.split())
+        return [self.of(operation) for operation in self.matched[line]] if line in self.matched else [self._named(line)]
+
+    def _match(self, pattern: str) -> list[str]:
+        """Return the operations that the pattern matches and that no earlier line has."""
+        found = [name for name in self.by_name if matches(pattern, name)]
+        free = [name for name in found if name not in self.named_whole]
+        if not free:
+            why = "only operations that earlier routes name" if found else "no operation of the document"
+            raise BadPolicy(f"modules: routes: {pattern!r} matches {why}. Write METHOD and path, such as * /v1/users*.")
+        return free
+
+    def _named(self, line: str) -> RouteOf:
         """The route that a policy names, `METHOD path-template?name=value`."""
         if (whole := " ".join(line.split())) in self.by_name:
             return self.of(self.by_name[whole])

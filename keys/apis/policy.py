@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from keys.apis import consistency, policy_parsing
+from keys.apis.leaving_out import LeaveOut
 from keys.apis.policy_parsing import FLAGS, SETTINGS, BadPolicy, shown
 
 CREDENTIALS = ("bearer", "token", "raw", "api_key", "basic", "signature", "recording")
@@ -63,8 +64,9 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class ModuleRule:
     """What a policy adds to a module of the document (its tag's name): a number (menuItemId); a slug, where the name
-    makes none or another's; routes of its own, `METHOD path-template?name=value`, in place of the tag's operations; and
-    the tags of the modules that it contains: a key that is granted this one may do what they let it do.
+    makes none or another's; routes of its own, `METHOD path-template?name=value` or patterns such as `* /v1/users*`, in
+    place of the tag's operations; and the tags of the modules that it contains: a key that is granted this one may do
+    what they let it do. With routes of its own it need not be a tag of the document.
     """
 
     tag: str
@@ -99,6 +101,7 @@ class Policy:
     notes: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    leave_out: LeaveOut = field(default_factory=LeaveOut)
     modules: tuple[ModuleRule, ...] = ()
     adds_leads: tuple[str, ...] = ()
     recordings: tuple[str, ...] = ()
@@ -153,6 +156,7 @@ class Policy:
             notes=policy_parsing.lines_by_name(data, "notes", ("name", *SETTINGS)),
             fixed=policy_parsing.some_of({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
             flags=policy_parsing.some_of({"flags": [], **data}, "flags", FLAGS),
+            leave_out=_leave_out(data.get("leave_out", {})),
             modules=_modules(data.get("modules", [])),
             adds_leads=policy_parsing.lines(data, "adds_leads"),
             recordings=policy_parsing.lines(data, "recordings"),
@@ -163,6 +167,13 @@ class Policy:
         )
         consistency.check(policy)
         return policy
+
+
+def _leave_out(data: Any) -> LeaveOut:
+    if not isinstance(data, Mapping):
+        raise BadPolicy(f"leave_out: {shown(data)} is not a mapping with paths, tags, operations.")
+    policy_parsing.only(data, LeaveOut.__dataclass_fields__, "leave_out")
+    return LeaveOut(*(policy_parsing.lines(data, name) for name in LeaveOut.__dataclass_fields__))
 
 
 def _fields(data: Any) -> tuple[Field, ...]:

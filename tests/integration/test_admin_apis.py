@@ -301,6 +301,21 @@ class TestEditing:
         name = next(iter(given))
         assert self.texts(answer)[name.removesuffix("_text")] == given[name]
 
+    def test_proposed_modules_are_edited_in_the_text_of_the_policy(self, client: Client, support: User) -> None:
+        item = {"get": {"responses": {"200": {"description": "ok"}}}}
+        paths = dict.fromkeys(("/v1/charges", "/v1/refunds"), item)
+        document = {"openapi": "3.0.3", "info": {"title": "Pay", "version": "1"}, "paths": paths}
+        page = sent(client, NEW, slug="pay", document=document, policy=RULES)
+        assert "By their paths they could be: Charges (1), Refunds (1)." in text(page)
+        seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
+        assert seal is not None
+
+        typed = self.texts(client.post(NEW, {"shown": seal[1], "propose": "1"}))
+        edited = typed["policy"].replace("tag: Refunds", "tag: Paying back")
+        page = client.post(NEW, {"slug": "pay", "document_text": typed["document"], "policy_text": edited})
+        assert "Paying back (paying-back) GET /v1/refunds" in text(page)
+        assert "could be" not in text(page)
+
     def test_what_changed_in_the_meantime_loses_nothing_typed(self, client: Client, shop: Api, key: Key) -> None:
         page = client.post(upload_url(shop), {"document_text": yaml.safe_dump(LATER)})
         Key.objects.filter(pk=key.pk).update(all_modules=True)

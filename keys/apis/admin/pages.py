@@ -30,6 +30,7 @@ from keys.apis.admin.forms import ConfirmUploadForm, NewApiForm, UploadForm
 from keys.apis.admin.upload import Upload
 from keys.apis.difference import difference
 from keys.apis.findings import format_warnings
+from keys.apis.proposal import format_proposal
 from keys.apis.rendering import file_name, render_document, render_policy
 from keys.models import Api, Key
 
@@ -122,6 +123,8 @@ class ApiAdmin(SupportAdmin):
             return self._refuse(request, api, OVER)
         if "again" in request.POST:
             return self._ask(request, _form(api, upload), api)
+        if "propose" in request.POST:
+            return self._ask(request, _form(api, upload, upload.texts_with_proposal), api)
         try:
             upload.require_as_shown(request.user.pk, request.POST["shown"])
         except apis.ChangedMeanwhile as problem:
@@ -158,6 +161,7 @@ class ApiAdmin(SupportAdmin):
             "upload": upload,
             "lines": _lines(api, upload) if api else (),
             "warned": format_warnings(len(upload.description.warnings) + upload.description.omitted),
+            "proposal": format_proposal(upload.proposed),
             "texts": upload.text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",
@@ -235,8 +239,8 @@ def _as_file(api: Api, kind: str, text: str) -> HttpResponse:
     return response
 
 
-def _form(api: Api | None, upload: Upload | None) -> Form:
-    texts = upload.texts if upload else None
+def _form(api: Api | None, upload: Upload | None, texts: dict[str, str] | None = None) -> Form:
+    texts = texts or (upload.texts if upload else None)
     return UploadForm(api=api, texts=texts) if api else NewApiForm(texts=texts, slug=upload.slug if upload else "")
 
 

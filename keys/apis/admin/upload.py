@@ -13,6 +13,7 @@ from django.core import signing
 from keys.apis import ChangedMeanwhile
 from keys.apis.description import Description
 from keys.apis.difference import Difference, difference
+from keys.apis.proposal import Proposed, propose_modules, render_with_proposal
 from keys.apis.rendering import render_document, render_policy
 from keys.apis.text_difference import Line, compare_texts
 from keys.models import Api
@@ -44,6 +45,16 @@ class Upload(NamedTuple):
         """What it holds, to be edited further."""
         rules = self.description.rules
         return {"document": render_document(self.description.document), "policy": render_policy(rules)}
+
+    @property
+    def proposed(self) -> tuple[Proposed, ...]:
+        """Modules for the operations that are in none of their own."""
+        description = self.description
+        return propose_modules(description.document, description.policy, description.modules)
+
+    @property
+    def texts_with_proposal(self) -> dict[str, str]:
+        return self.texts | {"policy": render_with_proposal(self.description.rules, self.proposed)}
 
     def text_differences(self, api: Api) -> list[TextDifference]:
         """Return what differs in the document and in the policy, line by line."""

@@ -16,6 +16,7 @@ from keys.apis.difference import difference
 from keys.apis.document import BadDocument
 from keys.apis.findings import format_warnings
 from keys.apis.policy_parsing import BadPolicy
+from keys.apis.proposal import format_proposal, propose_modules, render_with_proposal
 from keys.apis.yaml_loader import Unreadable
 from keys.models import Api
 
@@ -31,6 +32,11 @@ class Command(BaseCommand):
         parser.add_argument("--policy", type=Path, required=True, help="the policy; docs/apis.md lists its words")
         parser.add_argument("--slug", default="", help="short name in addresses; else the file's name before its dot")
         parser.add_argument("--strict", action="store_true", help="refuse the document for what is only warned of else")
+        parser.add_argument(
+            "--propose-modules",
+            action="store_true",
+            help="print the policy with modules by path for operations without a tag, and do nothing",
+        )
         parser.add_argument("--yes", action="store_true", help="change the API without asking")
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
@@ -43,7 +49,13 @@ class Command(BaseCommand):
                 options["file"], options["policy"], strict=options["strict"], progress=self._tell
             )
             self._warn(description)
+            proposed = propose_modules(description.document, description.policy, description.modules)
+            if options["propose_modules"]:
+                self.stdout.write(render_with_proposal(description.rules, proposed), ending="")
+                return
             api = Api.objects.filter(slug=slug).first()
+            if proposed:
+                self.stdout.write(f"{format_proposal(proposed)} Print that policy: --propose-modules")
             if api is None:
                 self._add(slug, description, options)
             else:

@@ -315,6 +315,24 @@ def test_the_command_adds_an_api_under_its_files_name(files: tuple[str, str]):
     assert Api.objects.filter(slug="second").exists()
 
 
+def test_the_command_proposes_modules_where_there_are_no_tags(tmp_path: Path):
+    ok = {"responses": {"200": {"description": "ok"}}}
+    document = {**SHOP, "paths": {"/v1/charges": {"get": ok, "post": ok}, "/v1/refunds": {"get": ok}}, "tags": []}
+    files = write(tmp_path, document)
+    assert "they could be: Charges (2), Refunds (1). Print that policy: --propose-modules" in import_api(
+        files, "--dry-run"
+    )
+
+    printed = import_api(files, "--propose-modules")
+    assert not Api.objects.filter(slug="shop").exists()
+    (tmp_path / "shop.policy.json").write_text(printed, encoding="utf-8")
+    import_api(files)
+    assert stored(Api.objects.get(slug="shop")) == {
+        "charges": ["GET /v1/charges", "POST /v1/charges"],
+        "refunds": ["GET /v1/refunds"],
+    }
+
+
 def test_the_command_shows_changes_and_wants_yes(files: tuple[str, str], tmp_path: Path, monkeypatch: Any):
     import_api(files)
     write(tmp_path, LATER)

@@ -1,0 +1,78 @@
+"""Operations that a policy leaves out of the API: they belong to no module, as if the document did not have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from keys.apis.ambiguity import Claim, ambiguous
+from keys.apis.document import Operation
+from keys.apis.patterns import matches
+from keys.apis.policy_parsing import BadPolicy
+from keys.decision.routes import Route, RouteTable
+
+_VARIABLE = re.compile(r"\{[^{}/]+\}")
+# What a variable of an operation that is left out stands for when its calls are looked for among the others.
+_SOME = "\ue000"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """Patterns of the document's paths, of tags, and of operations, `METHOD path`."""
+
+    paths: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+
+    def includes(self, operation: Operation) -> bool:
+        """Return whether the operation is left out."""
+        return any(
+            matches(pattern, name) for kind, names in _KINDS.items() for pattern in getattr(self, kind)
+            for name in names(operation)
+        )  # fmt: skip
+
+
+# What each kind of pattern is compared with.
+_KINDS: dict[str, Callable[[Operation], Iterable[str]]] = {
+    "paths": lambda operation: (operation.path, operation.place),
+    "tags": lambda operation: operation.tags,
+    "operations": lambda operation: (operation.name,),
+}
+
+
+def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut) -> list[Operation]:
+    """Return the operations that stay. Raise BadPolicy for a pattern that matches nothing, for one that leaves no
+    operation, and where an operation that stays would take the calls of one that is left out."""
+    found = list(found)
+    for kind, names in _KINDS.items():
+        for pattern in getattr(leave_out, kind):
+            if not any(matches(pattern, name) for operation in found for name in names(operation)):
+                raise BadPolicy(f"leave_out: {kind}: {pattern!r} matches none of the document's. Take it away.")
+    staying = [operation for operation in found if not leave_out.includes(operation)]
+    if found and not staying:
+        raise BadPolicy("leave_out leaves no operation, so there is nothing to protect. Leave fewer out.")
+    if len(staying) < len(found):
+        _check_apart(staying, [operation for operation in found if leave_out.includes(operation)])
+    return staying
+
+
+def _check_apart(staying: list[Operation], gone: list[Operation]) -> None:
+    """Raise BadPolicy if the gateway would decide calls of an operation that is left out by one that stays."""
+    table = RouteTable(
+        Route(0, each.name, each.method, each.template, conditions=tuple(each.conditions.items())) for each in staying
+    )
+    for operation in gone:
+        path = _VARIABLE.sub(_SOME, operation.template)
+        if taking := table.match(operation.method, path, urlencode(operation.conditions, quote_via=quote)):
+            raise BadPolicy(_would_be_taken(operation.name, taking.module))
+    claims = [Claim("", each.method, each.template, each.conditions) for each in staying]
+    claims += [Claim("left out", each.method, each.template, each.conditions) for each in gone]
+    if both := ambiguous(claims):
+        left, stays = sorted(both, key=lambda claim: claim.module, reverse=True)
+        raise BadPolicy(_would_be_taken(f"{left.method} {left.template}", f"{stays.method} {stays.template}"))
+
+
+def _would_be_taken(gone: str, staying: str) -> str:
+    return f"leave_out: {gone} is left out, but {staying} would take its calls. Leave out both or neither."

@@ -1,0 +1,93 @@
+"""Modules proposed for operations without a tag: one for each first segment that tells their paths apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from django.utils.text import slugify
+
+from keys.apis.document import LONGEST_NAME, Operation, operations
+from keys.apis.modules import UNTAGGED, ModuleOf
+from keys.apis.patterns import matches
+from keys.apis.policy import Policy
+from keys.apis.policy_parsing import LONGEST
+from keys.apis.rendering import render_policy
+
+# Of an operation's path the part before its own name: versions, and what a caller fills in.
+_UNSPECIFIC = re.compile(r"v[0-9][0-9.a-z_-]*|[0-9][0-9.-]*|api|rest|\{[^{}/]+\}", re.IGNORECASE)
+# What follows a name: more segments, `.json`, `:cancel`, a query.
+_NAME = re.compile(r"[^.:?(]+")
+_ENDINGS = ("", "/*", ".*", ":*", "?*", "(*")
+
+
+class Proposed(NamedTuple):
+    """A module that the policy could name: its routes are patterns, `matched` is how many operations they match."""
+
+    name: str
+    routes: tuple[str, ...]
+    matched: int
+
+
+def propose_modules(document: Mapping[str, Any], policy: Policy, modules: Collection[ModuleOf]) -> tuple[Proposed, ...]:
+    """Return modules for the operations that are in none of their own, in the order of the document; none if they
+    cannot be told apart."""
+    other = {(route.method, route.template) for module in modules if module.name == UNTAGGED for route in module.routes}
+    found = [
+        operation
+        for operation in operations(document)
+        if not operation.tags and (operation.method, operation.template) in other
+    ]
+    skipped: set[str] = set()
+    while len(groups := _group(found, skipped)) == 1 and not skipped.issuperset(groups):
+        # All are beneath one name, which tells nothing apart.
+        skipped.update(groups)
+    proposed = [_proposed(prefixes, found) for prefixes in groups.values()]
+    taken = {slugify(name) for name in (*(module.name for module in modules), *(rule.tag for rule in policy.modules))}
+    kept = tuple(each for each in proposed if each.routes and slugify(each.name) not in taken)
+    return kept if len(kept) > 1 else ()
+
+
+def format_proposal(proposed: Collection[Proposed]) -> str:
+    """Return the proposal as a sentence; empty if there is none."""
+    if not proposed:
+        return ""
+    names = ", ".join(f"{each.name} ({each.matched:,})" for each in proposed)
+    return f"Operations without a tag are one module, {UNTAGGED}. By their paths they could be: {names}."
+
+
+def render_with_proposal(rules: Mapping[str, Any], proposed: Iterable[Proposed]) -> str:
+    """Return the policy as YAML with the proposed modules behind its own, to be edited."""
+    added = [{"tag": each.name, "routes": list(each.routes)} for each in proposed]
+    return render_policy({**rules, "modules": [*rules.get("modules", []), *added]})
+
+
+def _group(found: Iterable[Operation], skipped: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return, by the slug of the segment that names an operation, the paths up to it and the segment."""
+    groups: dict[str, dict[str, str]] = {}
+    for operation in found:
+        path = ""
+        for segment in operation.path.split("/")[1:]:
+            named = None if _UNSPECIFIC.fullmatch(segment) else _NAME.match(segment)
+            slug = slugify(named[0].replace("_", "-")) if named else ""
+            if named and slug and slug not in skipped:
+                groups.setdefault(slug, {})[f"{path}/{named[0]}"] = named[0]
+                break
+            path += f"/{segment}"
+    return groups
+
+
+def _proposed(prefixes: Mapping[str, str], found: Iterable[Operation]) -> Proposed:
+    names = [operation.name for operation in found]
+    patterns = [f"* {prefix}{ending}" for prefix in prefixes for ending in _ENDINGS]
+    fitting = (pattern for pattern in patterns if len(pattern) <= LONGEST and pattern.isprintable())
+    routes = tuple(pattern for pattern in fitting if any(matches(pattern, name) for name in names))
+    matched = sum(any(matches(pattern, name) for pattern in routes) for name in names)
+    return Proposed(_in_words(next(iter(prefixes.values()))), routes, matched)
+
+
+def _in_words(segment: str) -> str:
+    """`phone_numbers` as people write it: Phone numbers."""
+    words = " ".join(re.sub(r"[^\w]|_", " ", segment).split())[:LONGEST_NAME]
+    return words[:1].upper() + words[1:]
