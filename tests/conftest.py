@@ -26,7 +26,7 @@ for name in list(os.environ):
     ):  # fmt: skip
         del os.environ[name]
 pytest_plugins = ["tests.figures"]
-LONG = {"access", "benchmarks", "docs", "faults"}
+LONG = {"access", "benchmarks", "docs", "faults", "system"}
 VAR = Path(tempfile.mkdtemp(prefix="keyward-test-"))
 os.environ |= {"KEYWARD_VAR": str(VAR), "DJANGO_SETTINGS_MODULE": "config.settings"}
 # A run that is told to end ends as by Ctrl-C: fixtures are torn down, the server stops, the folder goes.

@@ -1,21 +1,14 @@
-"""A sealed secret opens in its own place alone, and never with what a gateway has."""
+"""A sealed secret opens in its own place alone."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from base64 import b64encode
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as configured
 
 from accounts.models import User
-from config.serve.supervisor import PLANES
 from core.actor import Actor
 from core.permissions import Role
 from core.sealing import SealBroken
@@ -25,10 +18,8 @@ from keys.services import Created, Overlap
 from keys.services.secret import Ring, opened
 from tests.keys_made import a_billing_key, confirmed
 from tests.people import a_user, an_account
-from tests.unit.config.test_settings import production
 
 pytestmark = [pytest.mark.django_db, pytest.mark.quality(15)]
-ROOT = Path(__file__).resolve().parents[3]
 Figure = Callable[[str], None]
 
 
@@ -106,48 +97,3 @@ def test_no_byte_of_it_can_be_changed(made: Created, figure: Figure):
         with pytest.raises(SealBroken):
             opened(made.key, secret, ring)
     figure(f"{tries} changed bytes and {len(sealed)} cut lengths, 0 opened")
-
-
-# Tries every key that the process has, whatever it is for, under the number that the sealed form asks for.
-OPEN = """
-import json, sys
-import config.serve.gunicorn_gateway
-from django.conf import settings
-from core.sealing import SealBroken, open_sealed, sealed_under
-asked = json.load(sys.stdin)
-sealed = bytes.fromhex(asked["sealed"])
-rings = [settings.SEALING_KEYS, settings.SIGNING_KEYS, settings.TOKEN_PEPPERS, settings.AUDIT_KEYS]
-for key in [key for ring in rings for key in ring.values()]:
-    for purpose in ("reveal", "sign"):
-        try:
-            print(open_sealed(sealed, ring={sealed_under(sealed): key}, purpose=purpose, **asked["place"]))
-        except SealBroken:
-            print("refused")
-"""
-
-
-def test_a_gateways_environment_does_not_open_a_token(
-    made: Created, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Figure
-):
-    """The process is given what `serve` gives it, in production; it starts without the ring, and opens nothing."""
-    sealing = ",".join(f"{number}:{b64encode(key).decode()}" for number, key in configured.SEALING_KEYS.items())
-    given = production() | {"SEALING_KEYS": sealing, "KEYWARD_VAR": str(tmp_path)}
-    for name in os.environ:
-        if name.isupper() and name not in ("PATH", "HOME"):
-            monkeypatch.delenv(name)
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    portal, gateway = (plane.environment() for plane in PLANES)
-    assert {"SEALING_KEYS", "CHECKPOINT_KEY"} <= set(portal)
-    assert not {"SEALING_KEYS", "CHECKPOINT_KEY", "SEALING_KEYS_FILE"} & set(gateway)
-    secret = made.key.secrets.get()
-    place = {"account": made.key.account_id, "key": made.key.public_id, "secret": str(secret.pk)}
-    asked = json.dumps({"sealed": bytes(secret.sealed or b"").hex(), "place": place})
-
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN], env=gateway, cwd=ROOT, input=asked, capture_output=True, text=True, check=False
-    )
-
-    assert (done.returncode, set(done.stdout.split())) == (0, {"refused"}), done.stderr
-    assert not (tmp_path / "secrets").exists()
-    figure(f"{len(done.stdout.split())} tries with every key that a gateway has, 0 opened")

@@ -15,7 +15,7 @@ from gateway.http import protocol
 from gateway.http.connections import Connections, get_max_connections
 from gateway.http.messages import Reply, Request, Response
 from gateway.http.server import Listener, Server
-from tests.unit.gateway.serving import eventually, serving
+from tests.system.gateway.serving import eventually, serving
 
 PROXY, ANYBODY = b"GET /proxy HTTP/1.1\r\n\r\n", b"GET /anybody HTTP/1.1\r\n\r\n"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.config.test_settings import ROOT, production
+from tests.system.test_settings import ROOT, production
 
 SCRIPT = """
 import logging, warnings

@@ -22,7 +22,7 @@ import pytest
 
 from tests.gateways import free_port
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
 
 

@@ -15,7 +15,7 @@ from gateway.http import protocol
 from gateway.http.messages import line
 from gateway.http.server import Server
 from gateway.limits import MAX_BODY, MAX_FIELDS, MAX_HEAD
-from tests.unit.gateway.serving import Echo, Running, eventually, serving
+from tests.system.gateway.serving import Echo, Running, eventually, serving
 
 
 @pytest.fixture(scope="module")

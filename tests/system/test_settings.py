@@ -16,7 +16,7 @@ import pytest
 
 from config.env import Misconfigured
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 READ = "from django.conf import settings; print(settings.KEYWARD_MODE, settings.SECRET_KEY)"
 
 

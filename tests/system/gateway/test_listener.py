@@ -11,7 +11,7 @@ import uvloop
 
 import gateway.http.server
 from gateway.http.server import Listener, Server
-from tests.unit.gateway.serving import Echo
+from tests.system.gateway.serving import Echo
 
 
 class NoDescriptors:

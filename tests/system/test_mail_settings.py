@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 ASK = "from config import settings; print(settings.EMAIL_BACKEND.split('.')[-2], settings.DEFAULT_FROM_EMAIL)"
 
 

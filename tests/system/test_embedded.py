@@ -22,7 +22,7 @@ from config.embedded import launch
 from config.embedded.launch import EmbeddedDatabaseError, home_of
 from config.embedded.server import Cluster, serving
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 # Joins, asks, says who it is, waits if told to, and leaves.
 USER = """
 import sys, time, psycopg

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.config.test_settings import ROOT, production
+from tests.system.test_settings import ROOT, production
 
 
 def check(var: Path, **environ: str) -> str:

@@ -1,0 +1,67 @@
+"""No key that a gateway is given opens a token."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings as configured
+
+from config.serve.supervisor import PLANES
+from core.permissions import Role
+from tests.keys_made import a_billing_key
+from tests.people import a_user, an_account
+from tests.system.test_settings import production
+
+pytestmark = [pytest.mark.django_db, pytest.mark.quality(15)]
+ROOT = Path(__file__).resolve().parents[2]
+Figure = Callable[[str], None]
+
+# Tries every key that the process has, whatever it is for, under the number that the sealed form asks for.
+OPEN = """
+import json, sys
+import config.serve.gunicorn_gateway
+from django.conf import settings
+from core.sealing import SealBroken, open_sealed, sealed_under
+asked = json.load(sys.stdin)
+sealed = bytes.fromhex(asked["sealed"])
+rings = [settings.SEALING_KEYS, settings.SIGNING_KEYS, settings.TOKEN_PEPPERS, settings.AUDIT_KEYS]
+for key in [key for ring in rings for key in ring.values()]:
+    for purpose in ("reveal", "sign"):
+        try:
+            print(open_sealed(sealed, ring={sealed_under(sealed): key}, purpose=purpose, **asked["place"]))
+        except SealBroken:
+            print("refused")
+"""
+
+
+def test_a_gateways_environment_does_not_open_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Figure):
+    """The process is given what `serve` gives it, in production; it starts without the ring, and opens nothing."""
+    sealing = ",".join(f"{number}:{b64encode(key).decode()}" for number, key in configured.SEALING_KEYS.items())
+    given = production() | {"SEALING_KEYS": sealing, "KEYWARD_VAR": str(tmp_path)}
+    for name in os.environ:
+        if name.isupper() and name not in ("PATH", "HOME"):
+            monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    portal, gateway = (plane.environment() for plane in PLANES)
+    assert {"SEALING_KEYS", "CHECKPOINT_KEY"} <= set(portal)
+    assert not {"SEALING_KEYS", "CHECKPOINT_KEY", "SEALING_KEYS_FILE"} & set(gateway)
+    key = a_billing_key(a_user(an_account(), "Alice", Role.ADMINISTRATOR)).key
+    secret = key.secrets.get()
+    place = {"account": key.account_id, "key": key.public_id, "secret": str(secret.pk)}
+    asked = json.dumps({"sealed": bytes(secret.sealed or b"").hex(), "place": place})
+
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN], env=gateway, cwd=ROOT, input=asked, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, set(done.stdout.split())) == (0, {"refused"}), done.stderr
+    assert not (tmp_path / "secrets").exists()
+    figure(f"{len(done.stdout.split())} tries with every key that a gateway has, 0 opened")
