@@ -15,8 +15,8 @@ from gateway.limits import HELD_ANSWERS_PER_TURN, MAX_FEED, MAX_HELD
 from gateway.turns import Turns
 from gateway.waiting_call import Pending
 from keys.decision.access import INVALID_CREDENTIALS, Decision
-from tests.unit.gateway.serving import eventually, serving
-from tests.unit.gateway.test_connections import PROXY, Doorkeeper
+from tests.system.gateway.serving import eventually, serving
+from tests.system.gateway.test_connections import PROXY, Doorkeeper
 from tests.unit.keys.test_access import NOW, a_call
 
 
