@@ -24,5 +24,6 @@ def neutral_sql(cell: str) -> str:
     always = ", ".join(str(ord(sign)) for sign in ALWAYS if sign != "\x00")  # PostgreSQL holds no NUL
     signs = ", ".join(str(ord(sign)) for sign in UNLESS_NUMBER)
     formula = f"ascii({cell}) IN ({always}) OR ascii({cell}) IN ({signs}) AND {cell} !~ '{NUMBER}'"
-    # Below A: letters are let through at once.
-    return f"CASE WHEN ascii({cell}) < 65 AND ({formula}) THEN '''' || {cell} ELSE {cell} END"
+    # Letters are let through at once, then paths and numbers.
+    suspect = f"ascii({cell}) < 65 AND ascii({cell}) NOT BETWEEN 47 AND 57"
+    return f"CASE WHEN {suspect} AND ({formula}) THEN '''' || {cell} ELSE {cell} END"
