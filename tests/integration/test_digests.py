@@ -84,7 +84,7 @@ def world(
             for text in HOSTILE:
                 a_call(account, time=now - 2.5 * HOUR, query=text, user_agent=text, key_name=text)
         a_call(None, time=now - 1.5 * HOUR)
-        made.passes = [digests.making.make_pass(now - 4 * HOUR, None, BY), build.make_until(now, now - 5 * HOUR, BY)]
+        made.passes = [build.make_pass(now - 4 * HOUR, None, BY), build.make_until(now, now - 5 * HOUR, BY)]
         clients = {}
         for account in (acme, bolt):
             client = Client(REMOTE_ADDR=ADDRESS)
