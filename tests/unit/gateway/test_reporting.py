@@ -1,0 +1,84 @@
+"""Log lines of the gateway: one for each cause in REPEAT_SECONDS, with how many were left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway import reporting
+from gateway.limits import REPEAT_SECONDS
+from gateway.reporting import ERROR, INFO, MAX_CAUSES, WARNING, report
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, and nothing said before."""
+    now = [1000.0]
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(reporting, "_said", {})
+    monkeypatch.setattr(reporting, "_left_out", {})
+    return now
+
+
+def test_a_cause_is_said_once_and_later_with_how_many_were_left_out(clock: list[float]):
+    with capture_logs() as lines:
+        for _ in range(4):
+            report(ERROR, "batch.refused", OSError("away"), calls=3)
+        clock[0] += REPEAT_SECONDS - 0.01
+        report(ERROR, "batch.refused", OSError("away"), calls=3)
+        clock[0] += 0.01
+        report(ERROR, "batch.refused", OSError("still away"), calls=5)
+        clock[0] += REPEAT_SECONDS
+        report(ERROR, "batch.refused", OSError("away"), calls=1)
+    said: dict[str, Any] = {"event": "batch.refused", "log_level": "error", "error": "OSError"}
+    assert lines == [
+        said | {"detail": "away", "calls": 3},
+        said | {"detail": "still away", "calls": 5, "repeated": 4},
+        said | {"detail": "away", "calls": 1},
+    ]
+
+
+def test_events_and_kinds_of_error_are_causes_of_their_own():
+    with capture_logs() as lines:
+        for _ in range(2):
+            report(ERROR, "batch.refused", OSError("a"))
+            report(ERROR, "batch.refused", TimeoutError("a"))
+            report(WARNING, "last_use.not_written", OSError("a"))
+            report(INFO, "batch.written_again")
+    assert [(line["event"], line["log_level"], line.get("error")) for line in lines] == [
+        ("batch.refused", "error", "OSError"),
+        ("batch.refused", "error", "TimeoutError"),
+        ("last_use.not_written", "warning", "OSError"),
+        ("batch.written_again", "info", None),
+    ]
+
+
+def test_an_error_is_one_line_of_bounded_length():
+    with capture_logs() as lines:
+        report(ERROR, "accept.failed", OSError("first\n  second\t\x20third " + "x" * 1000))
+    assert lines[0]["detail"] == ("first second third " + "x" * 1000)[:200]
+
+
+def test_a_traceback_is_logged_only_where_it_is_asked_for():
+    error = ValueError("fault")
+    with capture_logs() as lines:
+        report(ERROR, "one", error)
+        report(ERROR, "two", error, traceback=True)
+        try:
+            raise error
+        except ValueError:
+            report(ERROR, "three", traceback=True)
+    assert [line.get("exc_info") for line in lines[:2]] == [None, error]
+    assert lines[2]["exc_info"][1] is error
+
+
+def test_what_is_remembered_is_bounded(clock: list[float]):
+    with capture_logs() as lines:
+        for number in range(MAX_CAUSES + 1):
+            report(WARNING, f"event.{number}")
+        # Forgotten with all others, it is said once more.
+        report(WARNING, "event.0")
+    assert len(lines) == MAX_CAUSES + 2
+    assert len(reporting._said) <= MAX_CAUSES
