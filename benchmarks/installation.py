@@ -147,3 +147,10 @@ def signed_in(user: Any) -> Any:
     client = Client()
     client.cookies[settings.SESSION_COOKIE_NAME] = request.session.cookie
     return client
+
+
+def get_session_cookie(user: Any) -> str:
+    """Return what the browser of a signed-in user sends as its Cookie header."""
+    from django.conf import settings
+
+    return f"{settings.SESSION_COOKIE_NAME}={signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value}"

@@ -42,6 +42,24 @@ class Server:
             kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
         return kilobytes * 1024
 
+    def reset_peak_memory(self) -> int:
+        """Return the bytes that the workers hold now, from which on `peak_memory` counts."""
+        for pid in self.workers():
+            # The peak of the process's own resident memory begins anew (proc(5)).
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+        return self._status("VmRSS")
+
+    def peak_memory(self) -> int:
+        """Return the most bytes that each worker has held, together."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
+        kilobytes = 0
+        for pid in self.workers():
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            kilobytes += next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+        return kilobytes * 1024
+
 
 def free_port() -> int:
     with socket.socket() as probe:

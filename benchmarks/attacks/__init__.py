@@ -1,5 +1,5 @@
-"""What somebody without a credential can do to those who have one: verify's and a page's p99 under each attack, beside
-quiet; and what the attack leaves behind, in rows, on the disk and in open connections."""
+"""What somebody without a credential, or a tenant, can do to all others: verify's and a page's p99 under each attack,
+beside quiet; and what the attack leaves behind, in rows, on the disk and in open connections, or costs the portal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from benchmarks.attacks.clients import Calls, Pages
 from benchmarks.attacks.gateway import GATEWAY
 from benchmarks.attacks.measure import Installation, measure
 from benchmarks.attacks.portal import PORTAL
+from benchmarks.attacks.uploads import UPLOADS
 from benchmarks.figures import last_line, table
 
-ATTACKS: tuple[Attack, ...] = (*GATEWAY, *PORTAL)
+ATTACKS: tuple[Attack, ...] = (*GATEWAY, *PORTAL, *UPLOADS)
 HEAD = (
     *("attack", "verify p99", "quiet", "x", "page p99", "quiet", "x"),
+    *("portal MB above idle", "portal CPU"),
     *("attempts/s", "rows/s", "kB/s", "gateway connections", "database connections"),
 )
 

@@ -13,13 +13,24 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Uploader:
+    """A tenant's form for files, with the cookies of an Administrator."""
+
+    path: str
+    cookies: str
+
+
+@dataclass(frozen=True)
 class Target:
-    """What an attacker knows. `secret` is the proxy's: some attacks come through a proxy. `api_id` is a key's."""
+    """What an attacker knows. `secret` is the proxy's: some attacks come through a proxy. `api_id` is a key's. The
+    uploaders are tenants themselves, with files of theirs."""
 
     gateway_port: int
     portal_port: int
     secret: str
     api_id: str
+    uploaders: tuple[Uploader, ...]
+    files: tuple[bytes, ...]
 
 
 # Does it once over and over, in one task, and counts its attempts.

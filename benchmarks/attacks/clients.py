@@ -9,6 +9,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from benchmarks.contenders import as_nginx_asks
+from benchmarks.installation import get_session_cookie
 
 if TYPE_CHECKING:
     from benchmarks.attacks.measure import Installation
@@ -82,12 +83,15 @@ class Calls(Client):
 
 
 class Pages(Client):
-    """The sign-in page: without it there is no other."""
+    """A list of keys, as a signed-in user sees it."""
 
-    pause, path = PAGE_PAUSE, "/login/"
+    pause, path = PAGE_PAUSE, "/keys/"
 
     def __init__(self, installed: Installation) -> None:
+        from accounts.models import User
+
         super().__init__(installed.portal.port)
+        self._cookie = get_session_cookie(User.objects.get(nickname="alice"))
 
     def headers(self) -> dict[str, str]:
-        return {"Host": "localhost"}
+        return {"Host": "localhost", "Cookie": self._cookie}

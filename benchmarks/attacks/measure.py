@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.attacks.attack import Attack, Target
+from benchmarks.attacks.attack import Attack, Target, Uploader
 from benchmarks.attacks.clients import Client
+from benchmarks.attacks.uploads import make_files, make_uploaders
 from benchmarks.installation import installation, make_keys
 from benchmarks.servers import Server, gateway, portal
 
@@ -26,11 +27,17 @@ class Installation:
     gateway: Server
     portal: Server
     tokens: list[str]
+    uploaders: tuple[Uploader, ...]
+    files: tuple[bytes, ...]
 
     def __enter__(self) -> Installation:
         with ExitStack() as stack:
             stack.enter_context(installation())
             self.tokens = make_keys(50)
+            from accounts.models import User
+
+            User.objects.filter(nickname="alice").update(roles=["administrator"])
+            self.uploaders, self.files = tuple(make_uploaders()), make_files()
             from config.static_build import collect_static
 
             collect_static()
@@ -47,7 +54,9 @@ class Installation:
         from django.conf import settings
 
         secret = next(iter(settings.GATEWAY_SECRETS.values()))
-        return Target(self.gateway.port, self.portal.port, secret, self.tokens[0].split("_")[1])
+        return Target(
+            self.gateway.port, self.portal.port, secret, self.tokens[0].split("_")[1], self.uploaders, self.files
+        )
 
 
 @dataclass
@@ -62,6 +71,9 @@ class Found:
     kilobytes: list[float] = field(default_factory=list)
     connections: int = 0
     database_connections: int = 0
+    # Of the portal's workers: what they hold at most above what they held before, and seconds of CPU a second.
+    portal_megabytes: float = 0.0
+    portal_cpu: list[float] = field(default_factory=list)
 
     def ratios(self) -> list[float]:
         pairs = zip(self.attacked, self.quiet, strict=True)
@@ -79,7 +91,8 @@ class Found:
             for text in (f"{_p99(under):.1f}", f"{_p99(quiet):.1f}", f"{ratio:.2f}")
         ]
         left = (f"{median(each):,.0f}" for each in (self.attempts, self.rows, self.kilobytes))
-        return [self.name, *times, *left, str(self.connections), str(self.database_connections)]
+        portal = (f"{self.portal_megabytes:.0f}", f"{median(self.portal_cpu):.2f}")
+        return [self.name, *times, *portal, *left, str(self.connections), str(self.database_connections)]
 
 
 def measure(
@@ -90,10 +103,15 @@ def measure(
         _gather(clients, found.quiet, seconds)
         with attack.under_way(installed.target) as count:
             rows, size, attempts, began = *_logged(), count.value, time.perf_counter()
+            used = installed.portal.cpu_seconds()
+            held = installed.portal.reset_peak_memory()
             _gather(clients, found.attacked, seconds)
             found.connections = max(found.connections, _open_sockets(installed.gateway))
             found.database_connections = max(found.database_connections, _database_connections())
             took = time.perf_counter() - began
+            above = installed.portal.peak_memory() - held
+            found.portal_megabytes = max(found.portal_megabytes, above / 1024**2)
+            found.portal_cpu.append((installed.portal.cpu_seconds() - used) / took)
             rows_after, size_after = _logged()
             found.attempts.append((count.value - attempts) / took)
             found.rows.append((rows_after - rows) / took)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from gateway.reporting import ERROR, INFO, MAX_CAUSES, WARNING, report
 from structlog.testing import capture_logs
 
 from gateway import reporting
 from gateway.limits import REPEAT_SECONDS
-from gateway.reporting import ERROR, INFO, MAX_CAUSES, WARNING, report
 
 
 @pytest.fixture(autouse=True)
