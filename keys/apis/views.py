@@ -11,7 +11,8 @@ from core.page_guard import SignedIn, needs
 from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.docs import granted
-from keys.docs.page import headers, modules_described, request_link
+from keys.docs.documentation import get_documentation
+from keys.docs.page import headers, modules_described, request_link, select_part
 from keys.docs.refusals import refusals
 from keys.visibility import referenced_to
 
@@ -24,12 +25,15 @@ def api_reference(request: SignedIn, slug: str) -> HttpResponse:
     if rules.documentation:
         return HttpResponseRedirect(rules.documentation)
     recordings = "recording" in rules.credentials
+    documentation, modules = get_documentation(api), granted.of_api(api)
+    part = select_part(modules, request.GET)
     context = {
         "api": api,
         "rules": rules,
-        "info": api.document.get("info", {}),
-        "link": request_link(api.document, rules, api.request_link),
-        "modules": modules_described(api.document, granted.of_api(api), recordings=recordings),
+        "info": documentation.info,
+        "link": request_link(documentation.server, rules, api.request_link),
+        "modules": modules_described(documentation, modules, recordings=recordings, part=part),
+        "part": part,
         "headers": headers(rules),
         "kind": "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token",
         "now": timezone.now(),

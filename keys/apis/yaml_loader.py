@@ -23,6 +23,7 @@ DEEPEST = 100
 MAX_DIGITS = 100
 # How much of a YAML text is read between two lines of progress.
 PROGRESS_CHARACTERS = 1_000_000
+TOO_LARGE = "A number is too large to be stored. Write a smaller one."
 TOO_MANY_DIGITS = f"A number has more than {MAX_DIGITS} digits. Write a smaller one, or a text."
 
 _CORE = "tag:yaml.org,2002:"
@@ -31,6 +32,8 @@ _TRUE, _FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}|0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,100}|[0-9]{1,100}(?:\.[0-9]{0,100})?)(?:[eE][-+]?[0-9]{1,10})?")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# How JSON and YAML write them; in UTF-8 they are not there otherwise.
+_ESCAPES = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F]|U0000[dD][89a-fA-F])")
 
 
 # One that does not end reaches to the end of the text, so that looking for them takes one pass.
@@ -82,7 +85,7 @@ def parse(text: str, progress: Callable[[str], None] = lambda stage: None) -> An
     """Return what a text holds, JSON if it begins as JSON does, else YAML, which tells of its progress. Raise
     Unreadable."""
     value = _json(text) if text.lstrip()[:1] in ("{", "[") else _yaml(text, progress)
-    _check(value)
+    _check(value, text)
     return value
 
 
@@ -107,7 +110,9 @@ def _json(text: str) -> Any:
         return int(digits)
 
     try:
-        return json.loads(text, object_pairs_hook=mapping, parse_constant=constant, parse_int=integer)
+        return json.loads(
+            text, object_pairs_hook=mapping, parse_constant=constant, parse_int=integer, parse_float=_finite
+        )
     except Unreadable:
         raise
     except RecursionError as error:
@@ -220,6 +225,8 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
         if kind not in makers:
             raise _at(event, f"the tag {str(tag)[:50]} is not of JSON")
         made = makers[kind](text)
+        if isinstance(made, float) and not math.isfinite(made):
+            raise _at(event, TOO_LARGE)
         if made is not text:
             return made
     return text
@@ -248,6 +255,13 @@ def _float(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise Unreadable(TOO_LARGE)
+    return number
+
+
 def _mappings(event: Any, value: Any) -> list[Any]:
     """What a merge key (`<<`) brings."""
     found = value if isinstance(value, list) else [value]
@@ -256,28 +270,27 @@ def _mappings(event: Any, value: Any) -> list[Any]:
     return found
 
 
-def _check(value: Any) -> None:
-    """Refuse what the database could not store, and what is too much or too deep."""
-    seen, left = 0, [(value, 1)]
+def _check(value: Any, text: str) -> None:
+    """Refuse what the database could not store, and what is too deep: in a few looks at most, because a document has
+    hundreds of thousands of values."""
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, (dict, list)) and item]:
+        depth += 1
+        if depth > DEEPEST:
+            raise Unreadable(_too_deep())
+        level = [item for holder in level for item in (holder.values() if isinstance(holder, dict) else holder)]
+    if "\x00" in text or _ESCAPES.search(text):
+        _check_texts(value)
+
+
+def _check_texts(value: Any) -> None:
+    left = [value]
     while left:
-        found, depth = left.pop()
-        seen += 1
-        if seen > MOST_VALUES:
-            raise Unreadable(_too_many())
-        if isinstance(found, str):
-            if character := _UNSTORABLE.search(found):
-                raise Unreadable(f"The text {found[:50]!r} holds {character[0]!r}, which cannot be kept. Take it out.")
-        elif isinstance(found, float):
-            if not math.isfinite(found):
-                raise Unreadable("A number is too large to be stored. Write a smaller one.")
-        elif isinstance(found, int):
-            if found.bit_length() > 400:
-                raise Unreadable(TOO_MANY_DIGITS)
-        elif found:
-            if depth > DEEPEST:
-                raise Unreadable(_too_deep())
-            items = [*found, *found.values()] if isinstance(found, dict) else found
-            left += [(item, depth + 1) for item in items]
+        found = left.pop()
+        if isinstance(found, str) and (character := _UNSTORABLE.search(found)):
+            raise Unreadable(f"The text {found[:50]!r} holds {character[0]!r}, which cannot be kept. Take it out.")
+        if isinstance(found, (dict, list)):
+            left += [*found, *found.values()] if isinstance(found, dict) else found
 
 
 def _at(event: Any, problem: str) -> Unreadable:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from keys.apis.document import get_list, operations_by_route
 from keys.apis.modules import ModuleOf
+from keys.docs.documentation import Documentation
 
 # As many operations of a module are named beside its box; how many more there are is said.
 MAX_NAMED = 8
@@ -22,31 +22,18 @@ class Ability(NamedTuple):
     contains: tuple[str, ...]
 
 
-def abilities_of(document: Mapping[str, Any], modules: Iterable[ModuleOf]) -> dict[str, Ability]:
+def abilities_of(documentation: Documentation, modules: Iterable[ModuleOf]) -> dict[str, Ability]:
     """Return what each module lets a key do, by slug. Recordings are left out: they are reached by links alone."""
     modules = list(modules)
-    summaries = {
-        name: _line(operation.content.get("summary")) for name, operation in operations_by_route(document).items()
-    }
-    described = {_line(tag["name"]): _line(tag.get("description")) for tag in get_list(document, "tags")}
     names = {module.slug: module.name for module in modules}
     found = {}
     for module in modules:
-        said = dict.fromkeys(
-            summaries.get((route.method, route.template, frozenset(route.conditions.items())))
-            or summaries.get((route.method, route.template, frozenset()))
-            or route.text
-            for route in module.routes
-            if not route.recording
-        )
+        operations = ((documentation.get(route), route) for route in module.routes if not route.recording)
+        said = dict.fromkeys((operation and operation.summary) or route.text for operation, route in operations)
         found[module.slug] = Ability(
-            described.get(module.name, ""),
+            documentation.tags.get(module.name, ""),
             tuple(said)[:MAX_NAMED],
             max(len(said) - MAX_NAMED, 0),
             tuple(names[slug] for slug in module.contained if slug in names),
         )
     return found
-
-
-def _line(text: Any) -> str:
-    return " ".join(text.split()) if isinstance(text, str) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keys.apis.modules import ModuleOf, RouteOf
-from keys.models import Api, Key, Module
+from keys.models import Api, Key, Module, Route
 from keys.selectors.detail import modules_of
 
 
@@ -14,17 +14,12 @@ def of_key(key: Key) -> tuple[ModuleOf, ...]:
 
 
 def of_api(api: Api) -> tuple[ModuleOf, ...]:
-    found = Module.objects.filter(api=api).order_by("position", "pk").prefetch_related("routes")
+    """Return all modules of the API. Rows are taken as they are: an API may have thousands of routes."""
+    routes: dict[int, list[RouteOf]] = {}
+    columns = ("module_id", "method", "template", "conditions", "adds_leads", "recording")
+    for module, *route in Route.objects.filter(module__api=api).order_by("pk").values_list(*columns):
+        routes.setdefault(module, []).append(RouteOf(*route))
     return tuple(
-        ModuleOf(
-            module.slug,
-            module.name,
-            module.number,
-            tuple(
-                RouteOf(route.method, route.template, route.conditions, route.adds_leads, route.recording)
-                for route in module.routes.all()
-            ),
-            tuple(module.contained),
-        )
-        for module in found
+        ModuleOf(module.slug, module.name, module.number, tuple(routes.get(module.pk, ())), tuple(module.contained))
+        for module in Module.objects.filter(api=api).order_by("position", "pk")
     )

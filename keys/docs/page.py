@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from keys.apis.document import Operation, address_of, base_of, get_list, operations_by_route
+from keys.apis.document import address_of, base_of
 from keys.apis.modules import ModuleOf, RouteOf
-from keys.apis.parameters import Answer, Parameter, answers_of, parameters_of
+from keys.apis.parameters import Answer, Parameter
 from keys.apis.policy import HEADERS, Policy
+from keys.docs.documentation import Documentation
 
+# Of an API with more routes a page shows one module at a time, so many routes of it.
+MAX_WHOLE_ROUTES = 100
+ROUTES_PER_PAGE = 20
 # Stands where neither the policy nor the document says where the API is reached.
 NO_HOST = "https://api.example.com"
 
@@ -49,54 +54,97 @@ class RouteDoc(NamedTuple):
 
 
 class ModuleDoc(NamedTuple):
+    """One module. `total` is how many routes it has, `routes` are those on this page; `link` leads to them."""
+
     anchor: str
+    link: str
     name: str
     slug: str
     number: int | None
     description: str
+    total: int
     routes: tuple[RouteDoc, ...]
     # Those of the modules described that it contains.
     contained: tuple[ModuleDoc, ...] = ()
 
 
-def request_link(document: Mapping[str, Any], rules: Policy, setting: str) -> RequestLink:
+class Part(NamedTuple):
+    """Which routes a page shows: of the module `slug` those of page `number`, from 1 to `pages`."""
+
+    slug: str
+    number: int
+    pages: int
+
+    @property
+    def previous(self) -> int:
+        """Return the page before, 0 if there is none."""
+        return self.number - 1
+
+    @property
+    def next(self) -> int:
+        """Return the page after, 0 if there is none."""
+        return self.number + 1 if self.number < self.pages else 0
+
+
+def select_part(modules: Sequence[ModuleOf], query: Mapping[str, str]) -> Part | None:
+    """Return which routes a page shows that was asked for by ?module=slug&page=2; None if it shows them all, because
+    they are few. What is not there is the first module, or the nearest page."""
+    if sum(len(module.routes) for module in modules) <= MAX_WHOLE_ROUTES:
+        return None
+    module = next((each for each in modules if each.slug == query.get("module")), modules[0])
+    pages = max(math.ceil(len(module.routes) / ROUTES_PER_PAGE), 1)
+    asked = query.get("page", "")
+    number = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 6 else 1
+    return Part(module.slug, min(max(number, 1), pages), pages)
+
+
+def request_link(server: Any, rules: Policy, setting: str) -> RequestLink:
     """Return where the API is reached: as its setting says, else its policy, else its document's first server."""
-    servers = get_list(document, "servers")
-    server = servers[0] if servers else {}
-    url = address_of(server)
-    parts = urlsplit(url)
+    parts = urlsplit(address_of(server))
     named = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
     said = setting or rules.request_link or named
     return RequestLink(said or NO_HOST, base_of(server), bool(said))
 
 
 def modules_described(
-    document: Mapping[str, Any], modules: Iterable[ModuleOf], *, recordings: bool
+    documentation: Documentation, modules: Iterable[ModuleOf], *, recordings: bool, part: Part | None = None
 ) -> tuple[ModuleDoc, ...]:
-    """The modules and their routes in the order of the document; with `recordings`, also those that a link opens."""
-    found = operations_by_route(document)
-    places = {name[:2]: place for place, name in enumerate(found)}
-    said = {tag["name"]: _line(tag.get("description")) for tag in get_list(document, "tags")}
-    described: dict[str, ModuleDoc] = {}
+    """Return the modules with their routes in the order of the document, or with those of `part` alone; with
+    `recordings`, also those that a link opens."""
     modules = list(modules)
-    for module in modules:
-        routes = sorted(
-            (route for route in module.routes if recordings or not route.recording),
-            key=lambda route: (places.get(route[:2], len(places)), route.text),
-        )
-        docs = (
-            _route(document, _operation_of(found, route), route, f"{module.slug}-{number}")
-            for number, route in enumerate(routes, start=1)
-        )
-        anchor = f"module-{module.slug}"
-        text = said.get(module.name, "")
-        described[module.slug] = ModuleDoc(anchor, module.name, module.slug, module.number, text, tuple(docs))
+    described = {module.slug: _module(documentation, module, recordings, part) for module in modules}
     return tuple(
         described[module.slug]._replace(
             contained=tuple(described[slug] for slug in module.contained if slug in described)
         )
         for module in modules
     )
+
+
+def _module(documentation: Documentation, module: ModuleOf, recordings: bool, part: Part | None) -> ModuleDoc:
+    routes = [route for route in module.routes if recordings or not route.recording]
+    shown: list[tuple[int, RouteOf]] = []
+    if part is None or part.slug == module.slug:
+        shown = list(enumerate(sorted(routes, key=lambda route: _place(documentation, route)), start=1))
+    if part is not None:
+        shown = shown[(part.number - 1) * ROUTES_PER_PAGE : part.number * ROUTES_PER_PAGE]
+    anchor = f"module-{module.slug}"
+    return ModuleDoc(
+        anchor=anchor,
+        link=f"?module={module.slug}#{anchor}" if part else f"#{anchor}",
+        name=module.name,
+        slug=module.slug,
+        number=module.number,
+        description=documentation.tags.get(module.name, ""),
+        total=len(routes),
+        routes=tuple(_route(documentation, route, f"{module.slug}-{number}") for number, route in shown),
+    )
+
+
+def _place(documentation: Documentation, route: RouteOf) -> tuple[int, str]:
+    """Where a route comes: in the order of the document, then by its text."""
+    operation = documentation.get(route)
+    return (operation.place if operation else len(documentation.operations)), route.text
 
 
 def recordings_link(modules: Iterable[ModuleOf], link: RequestLink) -> str:
@@ -106,12 +154,19 @@ def recordings_link(modules: Iterable[ModuleOf], link: RequestLink) -> str:
     return link.host + quote(template.rpartition("/")[0], safe="/") if template else ""
 
 
-def first_call(modules: Iterable[ModuleDoc], link: RequestLink) -> FirstCall:
+def first_call(documentation: Documentation, modules: Iterable[ModuleOf], link: RequestLink) -> FirstCall:
     """A call that these modules allow: one that reads, or else one that adds, best one without variables."""
-    routes = [doc for module in modules for doc in module.routes if not doc.route.recording]
+    routes = [
+        (_eagerness(route.method), route.template.count("{"), number, route)
+        for number, module in enumerate(modules)
+        for route in module.routes
+        if not route.recording
+    ]
     if not routes:
         return FirstCall("GET", link.text, "")
-    first = min(routes, key=lambda doc: (_eagerness(doc.route.method), doc.route.template.count("{")))
+    best = min(each[:3] for each in routes)
+    alike = [each[3] for each in routes if each[:3] == best]
+    first = _route(documentation, min(alike, key=lambda route: _place(documentation, route)), "")
     path, query, body = first.route.template, [], {}
     for parameter in first.parameters:
         value = parameter.default or next(iter(parameter.values), "1")
@@ -136,25 +191,13 @@ def _eagerness(method: str) -> int:
     return order.index(method) if method in order else len(order)
 
 
-def _operation_of(found: Mapping[Any, Operation], route: RouteOf) -> Operation | None:
-    """The operation that has the route's conditions in its own path, or else the one that a policy narrows by them."""
-    key = route.method, route.template
-    return found.get((*key, frozenset(route.conditions.items())), found.get((*key, frozenset())))
-
-
-def _route(document: Mapping[str, Any], operation: Operation | None, route: RouteOf, anchor: str) -> RouteDoc:
+def _route(documentation: Documentation, route: RouteOf, anchor: str) -> RouteDoc:
+    operation = documentation.get(route)
     if operation is None:
         return RouteDoc(anchor, route, "", "", False, (), ())
-    content = operation.content
-    return RouteDoc(
-        anchor=anchor,
-        route=route,
-        summary=_line(content.get("summary")),
-        description=_line(content.get("description")),
-        deprecated=content.get("deprecated") is True,
-        parameters=tuple(_narrowed(each, route) for each in parameters_of(document, operation)),
-        answers=tuple(answers_of(document, operation)),
-    )
+    parameters = tuple(_narrowed(each, route) for each in operation.parameters)
+    said = operation.summary, operation.description, operation.deprecated
+    return RouteDoc(anchor, route, *said, parameters, operation.answers)
 
 
 def _narrowed(parameter: Parameter, route: RouteOf) -> Parameter:
@@ -162,7 +205,3 @@ def _narrowed(parameter: Parameter, route: RouteOf) -> Parameter:
     if parameter.where != "query" or parameter.name not in route.conditions:
         return parameter
     return parameter._replace(required=True, multiple=False, default="", values=(route.conditions[parameter.name],))
-
-
-def _line(text: Any) -> str:
-    return " ".join(text.split()) if isinstance(text, str) else ""

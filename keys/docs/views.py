@@ -15,8 +15,9 @@ from keys.apis.policy import Policy
 from keys.crypto.signatures import LONGEST_LINK, WINDOW
 from keys.decision.addresses import shown
 from keys.docs import granted
+from keys.docs.documentation import get_documentation
 from keys.docs.examples import queries, signed_link, signed_request
-from keys.docs.page import first_call, headers, modules_described, recordings_link, request_link
+from keys.docs.page import first_call, headers, modules_described, recordings_link, request_link, select_part
 from keys.docs.refusals import refusals
 from keys.docs.samples import SECRET_VARIABLE, Kind, samples
 from keys.models import Key
@@ -30,20 +31,23 @@ from keys.visibility import documented_to
 @require_safe
 def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
     key = _found(request, public_id)
-    rules, document = Policy.read(key.api.policy), key.api.document
-    link = request_link(document, rules, key.api.request_link)
-    modules = modules_described(document, granted.of_key(key), recordings=False)
-    call = first_call(modules, link)
+    rules, documentation = Policy.read(key.api.policy), get_documentation(key.api)
+    link = request_link(documentation.server, rules, key.api.request_link)
+    may = granted.of_key(key)
+    part = select_part(may, request.GET)
+    modules = modules_described(documentation, may, recordings=False, part=part)
+    call = first_call(documentation, may, link)
     kind: Kind = "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token"
     context = _shared(request, key, rules) | {
-        "info": document.get("info", {}),
+        "info": documentation.info,
         "link": link,
         "modules": modules,
+        "part": part,
         "flags": {flag: format_flag(key, flag) for flag in rules.flags},
         "not_in_force": NOT_IN_FORCE,
         "mask_label": rules.called("mask_phone"),
         "numbered": any(module.number is not None for module in rules.modules),
-        "may_call": any(module.routes for module in modules) or rules.unlisted_routes == "allow",
+        "may_call": any(module.total for module in modules) or rules.unlisted_routes == "allow",
         "call": call,
         "kind": kind,
         "headers": headers(rules),
@@ -65,7 +69,7 @@ def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
     rules = Policy.read(key.api.policy)
     if not _downloads(key, rules):
         raise Http404("The key may not download call recordings.")
-    link = request_link(key.api.document, rules, key.api.request_link)
+    link = request_link(get_documentation(key.api).server, rules, key.api.request_link)
     before_lead = recordings_link(granted.of_api(key.api), link)
     context = _shared(request, key, rules) | {
         "link": link,

@@ -21,6 +21,7 @@ from core.pages import own_account
 from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.docs.abilities import abilities_of
+from keys.docs.documentation import get_documentation
 from keys.docs.granted import of_api
 from keys.forms.settings import Offer
 from keys.models import Api, Key
@@ -64,7 +65,7 @@ def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
         account=account,
         rules=rules,
         modules=modules,
-        abilities=abilities_of(api.document, modules),
+        abilities=abilities_of(get_documentation(api), modules),
         ip_lists=list(ip_lists_of(request.user).order_by(Lower("name"), "pk")),
         owners=list(active_people(account)) if rules.name_kind == "owner" else (),
     )

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from keys.apis.policy import Policy
 from keys.docs import curl, granted
-from keys.docs.page import first_call, modules_described, recordings_link, request_link
+from keys.docs.documentation import get_documentation
+from keys.docs.page import first_call, recordings_link, request_link
 from keys.models import Key
 
 
@@ -40,7 +41,7 @@ class Credential(NamedTuple):
 
 
 def shown(key: Key, rules: Policy, token: str) -> Credential:
-    link = request_link(key.api.document, rules, key.api.request_link)
+    link = request_link(get_documentation(key.api).server, rules, key.api.request_link)
     calls = tuple(_calls(key, rules, token))
     host = link.host if calls and not link.known else ""
     if rules.signs:
@@ -59,10 +60,10 @@ def shown(key: Key, rules: Policy, token: str) -> Credential:
 
 def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
     """A whole call with each kind of credential that the key has; none if it may call nothing."""
-    link = request_link(key.api.document, rules, key.api.request_link)
-    modules = modules_described(key.api.document, granted.of_key(key), recordings=False)
-    if any(module.routes for module in modules) or rules.unlisted_routes == "allow":
-        call = first_call(modules, link)
+    documentation, modules = get_documentation(key.api), granted.of_key(key)
+    link = request_link(documentation.server, rules, key.api.request_link)
+    if any(not route.recording for module in modules for route in module.routes) or rules.unlisted_routes == "allow":
+        call = first_call(documentation, modules, link)
         changes = "" if call.method == "GET" else f": a {call.method}, which may change something"
         caption = f"A whole call, with curl{changes}"
         if rules.signs:

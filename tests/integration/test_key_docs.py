@@ -391,6 +391,41 @@ class TestReference:
         assert "<code>200</code>" in page
         assert api.document["info"]["summary"] in page
 
+    @pytest.mark.parametrize("which", ["reference", "key"])
+    def test_of_a_large_api_a_page_shows_one_module_a_part_at_a_time(
+        self, client: Client, alice: User, which: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("keys.docs.page.MAX_WHOLE_ROUTES", 3)
+        monkeypatch.setattr("keys.docs.page.ROUTES_PER_PAGE", 2)
+        key, api = a_key_of("billing", alice).key, Api.objects.get(slug="billing")
+        address = reverse("api-reference", args=["billing"]) if which == "reference" else f"/keys/{key.public_id}/docs/"
+
+        def shown(query: str) -> set[str]:
+            page = unescape(client.get(address + query).content.decode())
+            for module in modules:
+                assert f'href="?module={module.slug}#module-{module.slug}"' in page
+            return set(re.findall(r"<h3><code>(.*?)</code></h3>", page))
+
+        modules = list(api.modules.order_by("position"))
+        for module in modules:
+            routes = {str(route) for route in module.routes.all()}
+            pages = [shown(f"?module={module.slug}&page={number}") for number in range(1, (len(routes) + 3) // 2)]
+            assert set.union(*pages) == routes
+            assert max(map(len, pages)) <= 2
+        first = shown("")
+        for query in ("?page=0", "?page=-1", "?page=x", "?module=none", f"?module={modules[0].slug}&page=1"):
+            assert shown(query) == first
+        assert shown("?page=1000000000000") == first
+        assert shown("?page=99999") == shown(f"?page={(modules[0].routes.count() + 1) // 2}")
+
+    def test_a_change_of_the_document_is_on_the_page_at_once(self, client: Client, alice: User):
+        api = api_for(alice.account, "billing")
+        address = reverse("api-reference", args=["billing"])
+        for summary in ("First said", "Then said"):
+            api.document["paths"]["/customers"]["get"]["summary"] = summary
+            api.save()
+            assert summary in client.get(address).content.decode()
+
     def test_a_documentation_link_takes_its_place(self, client: Client, alice: User):
         api_for(alice.account, "billing")
         ruled("billing", documentation="https://docs.example.com/billing")

@@ -12,6 +12,7 @@ from core.actor import Actor
 from keys import apis
 from keys.apis.admin.forms import EnableForm, RequestLinkForm
 from keys.apis.policy import Policy
+from keys.docs.documentation import get_documentation
 from keys.docs.page import request_link
 from keys.models import Api
 
@@ -68,7 +69,7 @@ class SetRequestLink(ConfirmedButton):
 def describe_request_link(api: Api) -> str:
     """Return where the API is reached, and who says so."""
     rules = Policy.read(api.policy)
-    link = request_link(api.document, rules, api.request_link)
+    link = request_link(get_documentation(api).server, rules, api.request_link)
     if not link.known:
         return f"{link.text} (made up: nobody has said where)"
     who = "set here" if api.request_link else "from the policy" if rules.request_link else "from the document"

@@ -32,6 +32,7 @@ from keys.apis.difference import difference
 from keys.apis.findings import format_warnings
 from keys.apis.proposal import format_proposal
 from keys.apis.rendering import file_name, render_document, render_policy
+from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
 
 MOST_ACCOUNTS = 100
@@ -174,7 +175,7 @@ class ApiAdmin(SupportAdmin):
 
     @display(description="Document")
     def version(self, api: Api) -> SafeString:
-        info = api.document.get("info", {})
+        info = get_documentation(api).info
         text = f"{info.get('title', '')}, version {info.get('version', '')}"
         return format_html('{} <a href="{}">Download the document</a>', text, self._file_of(api, "document"))
 

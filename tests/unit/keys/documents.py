@@ -9,7 +9,8 @@ from typing import Any
 import allauth
 
 from keys.apis.description import Description
-from keys.apis.yaml_loader import read
+from keys.apis.findings import format_pointer
+from keys.apis.yaml_loader import parse, read
 
 # A document that nobody here wrote; it comes with the package, and refers to a file for its description.
 PUBLIC = Path(allauth.__file__).parent / "headless" / "spec" / "doc" / "openapi.yaml"
@@ -42,3 +43,23 @@ def described(document: Any, **rules: Any) -> Description:
 def modules(document: Any, **rules: Any) -> dict[str, list[str]]:
     """{slug: routes as text}."""
     return {module.slug: [route.text for route in module.routes] for module in described(document, **rules).modules}
+
+
+# Texts of documents to put together.
+HEAD = 'openapi: 3.1.0\ninfo: {title: Jobs, version: "1"}\n'
+GET = '{get: {tags: [A], responses: {"200": {description: ok}}}}'
+POST = '{post: {tags: [Auth], responses: {"200": {description: ok}}}}'
+
+
+def describe(text: str, **rules: Any) -> Description:
+    return Description.of(parse(text), {**RULES, **rules}, text=text)
+
+
+def item(text: str) -> Any:
+    return parse(f"item: {text}")["item"]
+
+
+def faults(text: str) -> list[tuple[str, int, int]]:
+    """(pointer, line, column) of every warning."""
+    found = describe(text).warnings
+    return [(format_pointer(each.pointer), each.line, each.column) for each in found]

@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from keys.apis import document_check, findings
+from keys.apis import findings
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
 from keys.apis.yaml_loader import parse
-from keys.docs.abilities import abilities_of
-from keys.docs.page import first_call, modules_described, request_link
-from tests.unit.keys.documents import RULES
-
-HEAD = 'openapi: 3.1.0\ninfo: {title: Jobs, version: "1"}\n'
-GET = '{get: {tags: [A], responses: {"200": {description: ok}}}}'
-POST = '{post: {tags: [Auth], responses: {"200": {description: ok}}}}'
-
-
-def describe(text: str, **rules: Any) -> Description:
-    return Description.of(parse(text), {**RULES, **rules}, text=text)
-
-
-def item(text: str) -> Any:
-    return parse(f"item: {text}")["item"]
-
-
-def faults(text: str) -> list[tuple[str, int, int]]:
-    """(pointer, line, column) of every warning."""
-    found = describe(text).warnings
-    return [(findings.format_pointer(each.pointer), each.line, each.column) for each in found]
-
-
-def routes(text: str, **rules: Any) -> dict[str, str]:
-    return {route.text: module.slug for module in describe(text, **rules).modules for route in module.routes}
+from tests.unit.keys.documents import GET, HEAD, RULES, describe, faults, item
 
 
 def with_schema(schema: str) -> str:
@@ -176,87 +149,6 @@ def test_a_version_that_is_a_text_without_quotes_is_one(version: str):
 
 
 @pytest.mark.parametrize(
-    ("paths", "expected", "warned"),
-    [
-        (["/tokens", "/tokens#refresh"], ["POST /tokens"], ["/tokens#refresh"]),
-        (["/tokens#refresh", "/tokens"], ["POST /tokens"], ["/tokens"]),
-        (["/tokens#a", "/tokens#b", "/tokens#c"], ["POST /tokens"], ["/tokens#b", "/tokens#c"]),
-        (["/tokens#a"], ["POST /tokens"], []),
-        (["/tokens#"], ["POST /tokens"], []),
-        (["/a/{x}#one", "/a/{x}#two"], ["POST /a/{x}"], ["/a/{x}#two"]),
-        (["/a", "/a#b#c", "/a#?d=1"], ["POST /a"], ["/a#b#c", "/a#?d=1"]),
-        (["/a#b/c", "/a/c"], ["POST /a", "POST /a/c"], []),
-        (["/a", "/a#b//c%"], ["POST /a"], ["/a#b//c%"]),
-        (["/a?b=1", "/a?b=1#c"], ["POST /a?b=1"], ["/a?b=1#c"]),
-    ],
-)
-def test_paths_that_differ_in_their_fragment_are_one_route(paths: list[str], expected: list[str], warned: list[str]):
-    items = {path: item(POST) for path in paths}
-    items = {path: {**each, "parameters": [X]} if "{x}" in path else each for path, each in items.items()}
-    text = json.dumps({**parse(HEAD), "paths": items})
-
-    assert routes(text) == dict.fromkeys(expected, "auth")
-    found = describe(text).warnings
-    assert [each.pointer for each in found] == [("paths", path, "post") for path in warned]
-    assert all("what follows # is never sent" in each.right for each in found)
-
-
-X = {"name": "x", "in": "path", "required": True, "schema": {}}
-
-
-def test_a_policy_names_a_route_without_its_fragment():
-    text = f'{HEAD}paths:\n  /tokens: {POST}\n  "/tokens#refresh": {POST}\n'
-
-    assert routes(text, modules=[{"tag": "Auth", "routes": ["POST /tokens"]}]) == {"POST /tokens": "auth"}
-
-
-@pytest.mark.parametrize(
-    ("paths", "expected"),
-    [
-        (["/v1/responses?beta=true"], ["POST /v1/responses?beta=true"]),
-        (["/r", "/r?beta=true"], ["POST /r", "POST /r?beta=true"]),
-        (["/?Action=ListUsers", "/?Action=GetUser"], ["POST /?Action=GetUser", "POST /?Action=ListUsers"]),
-        (["/r?b=2&a=1"], ["POST /r?a=1&b=2"]),
-        (["/r?beta"], ["POST /r?beta="]),
-        (["/r?beta="], ["POST /r?beta="]),
-        (["/r?name=a%20b"], ["POST /r?name=a b"]),
-        (["/r?name=%C3%BC"], ["POST /r?name=ü"]),
-        (["/r?a%2Fb=1"], ["POST /r?a/b=1"]),
-        (["/{x}?beta=true", "/{x}"], ["POST /{x}", "POST /{x}?beta=true"]),
-    ],
-)
-def test_a_query_in_a_path_becomes_conditions(paths: list[str], expected: list[str]):
-    items = {path: item(POST) for path in paths}
-    items = {path: {**each, "parameters": [X]} if "{x}" in path else each for path, each in items.items()}
-    text = json.dumps({**parse(HEAD), "paths": items})
-
-    assert sorted(routes(text)) == expected
-    assert faults(text) == []
-
-
-def test_a_policy_names_a_route_with_the_query_of_its_path():
-    text = f'{HEAD}tags: [{{name: Beta}}]\npaths:\n  /r: {POST}\n  "/r?beta=true": {POST}\n'
-    rules = [{"tag": "Beta", "routes": ["POST /r?beta=true"]}, {"tag": "Auth", "routes": ["POST /r"]}]
-
-    assert routes(text, modules=rules) == {"POST /r?beta=true": "beta", "POST /r": "auth"}
-
-
-def test_a_page_tells_the_operation_of_each_query_apart():
-    document = {**parse(HEAD), "paths": {"/r": item(POST), "/r?beta=true": item(POST)}}
-    document["paths"]["/r"]["post"]["summary"] = "Plain"
-    document["paths"]["/r?beta=true"]["post"]["summary"] = "Beta"
-    described = Description.of(document, RULES)
-
-    (module,) = modules_described(document, described.modules, recordings=False)
-
-    assert {each.route.text: each.summary for each in module.routes} == {
-        "POST /r": "Plain",
-        "POST /r?beta=true": "Beta",
-    }
-    assert abilities_of(document, described.modules)["auth"].operations == ("Plain", "Beta")
-
-
-@pytest.mark.parametrize(
     "text",
     [
         '{"swagger":"2.0","info":{"title":"S2","version":"1"},"basePath":"/v2","paths":{}}',
@@ -276,7 +168,7 @@ def test_what_the_converter_makes_of_swagger_2_is_imported_under_its_base_path()
         '"responses": {"200": {"description": "ok"}}}}}, "servers": [{"url": "//api.example.com/v2"}]}'
     )
 
-    assert routes(text) == {"GET /v2/pets": "pets"}
+    assert [route.text for module in describe(text).modules for route in module.routes] == ["GET /v2/pets"]
     assert faults(text) == []
 
 
@@ -309,93 +201,3 @@ def test_what_an_alias_stands_for_has_the_place_of_the_alias():
     # What both share is looked at once.
     ((_, line, column),) = faults(text)
     assert (line, column) in {(6, 18), (7, 16)}
-
-
-SHOP = json.loads(
-    json.dumps(
-        parse(
-            HEAD
-            + """
-servers: [{url: "https://{host}/v1", variables: {host: {default: a.example}}}]
-tags: [{name: A, description: All}]
-security: [{key: []}]
-paths:
-  /a/{id}:
-    parameters: [{name: id, in: path, required: true, schema: {type: string, enum: [a], default: a}}]
-    post:
-      tags: [A]
-      summary: Add
-      parameters: [{name: q, in: query, content: {application/json: {schema: {type: [string, "null"]}}}}]
-      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Job"}}}}
-      responses: {"200": {$ref: "#/components/responses/Ok"}}
-components:
-  securitySchemes: {key: {type: http, scheme: bearer}}
-  responses:
-    Ok:
-      description: ok
-      headers: {X-A: {schema: {type: string}}}
-      content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Job"}}}}
-  schemas:
-    Job:
-      allOf: [{type: object, required: [one], properties: {one: {type: string, readOnly: true}, two: {const: 1}}}]
-"""
-        )
-    )
-)
-
-
-def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, item in items:
-        yield (*place, name)
-        yield from _places(item, (*place, name))
-
-
-@pytest.mark.parametrize("wrong", [None, 7, "text", [], {}, [None], {"a": None}, {"$ref": "#/nowhere"}], ids=repr)
-def test_whatever_stands_anywhere_is_refused_or_shown(wrong: Any):
-    """No value at any place makes the import or a page stumble."""
-    shown = 0
-    for place in _places(SHOP):
-        document = copy.deepcopy(SHOP)
-        holder = document
-        for name in place[:-1]:
-            holder = holder[name]
-        holder[place[-1]] = wrong
-        try:
-            described = Description.of(document, RULES)
-        except BadDocument:
-            continue
-        shown += 1
-        modules = modules_described(document, described.modules, recordings=False)
-        link = request_link(document, described.policy, "")
-        assert first_call(modules, link).url.startswith(link.host)
-        assert abilities_of(document, described.modules)
-    assert shown > 20
-
-
-def test_the_rules_see_what_the_published_schema_of_openapi_sees():
-    """Of every value replaced by one of another kind, what openapi-spec-validator refuses is said here too."""
-    from openapi_spec_validator import OpenAPIV30SpecValidator
-
-    validator = OpenAPIV30SpecValidator.schema_validator
-    sound = {**copy.deepcopy(SHOP), "openapi": "3.0.3"}
-    del sound["paths"]["/a/{id}"]["post"]["parameters"][0]["content"]["application/json"]["schema"]["type"]
-    sound["components"]["schemas"]["Job"]["allOf"][0]["properties"]["two"] = {"type": "integer"}
-    assert not list(validator.iter_errors(sound))
-    missed, seen = [], 0
-    for place in _places(sound):
-        document = copy.deepcopy(sound)
-        holder = document
-        for name in place[:-1]:
-            holder = holder[name]
-        holder[place[-1]] = 7 if isinstance(holder[place[-1]], (dict, list, str)) else "text"
-        if not next(validator.iter_errors(document), None):
-            continue
-        seen += 1
-        try:
-            found, _ = document_check.check(document)
-        except BadDocument:
-            continue
-        missed += [] if found else [place]
-    assert missed == []
-    assert seen > 40

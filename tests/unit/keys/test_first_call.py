@@ -8,7 +8,8 @@ import pytest
 
 from keys.apis.description import preset, preset_slugs
 from keys.decision.routes import Route, RouteTable
-from keys.docs.page import RequestLink, first_call, modules_described
+from keys.docs.documentation import describe_document
+from keys.docs.page import RequestLink, first_call
 
 LINK = RequestLink("https://api.example.com", "", True)
 
@@ -23,8 +24,7 @@ def test_the_first_request_is_of_the_one_module_that_was_granted(slug: str) -> N
     )
 
     for module in described.modules:
-        (shown,) = modules_described(described.document, [module], recordings=False)
-        call = first_call([shown], LINK)
+        call = first_call(describe_document(described.document), [module], LINK)
         parts = urlsplit(call.url)
         taken = table.match(call.method, unquote(parts.path), parts.query)
         assert (call.url.startswith(LINK.host), taken and taken.module) == (True, module.slug), call

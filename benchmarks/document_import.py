@@ -1,0 +1,129 @@
+"""Importing large OpenAPI documents beside reading the same bytes as plain values: CPU time, medians; and the pages of
+what was imported beside a bare one."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml
+
+from benchmarks.documents import make_document
+from benchmarks.figures import last_line, table
+from benchmarks.installation import installation, signed_in
+
+POLICY = Path("keys/apis/presets/billing.policy.yaml")
+MUST_SECONDS, MUST_PAGES = 30, 8
+
+
+def run(*, quick: bool) -> None:
+    rounds, (operations, megabytes) = (1, (200, 0.5)) if quick else (5, (1_100, 4.0))
+    large = (300, 1.0) if quick else (3_000, 10.0)
+    with installation(), tempfile.TemporaryDirectory() as folder:
+        rows, worst = _ratios(make_document(operations, megabytes), rounds)
+        print(f"CPU of reading and judging a document of {operations:,} operations, medians of {rounds}\n")
+        print(table(("", "MB", "plain ms", "import ms", "x plain"), rows))
+        file = Path(folder) / "large.json"
+        file.write_text(json.dumps(make_document(*large)))
+        yaml_file = file.with_suffix(".yaml")
+        yaml_file.write_text(yaml.dump(make_document(*large), Dumper=yaml.CSafeDumper, sort_keys=False))
+        print(f"\n{large[0]:,} operations through import_api, into the database; at most {MUST_SECONDS} s\n")
+        for each in (file, yaml_file):
+            print(f"{each.name}, {each.stat().st_size / 1e6:.1f} MB: {_import(each):.1f} s")
+        print(f"\nServer time of pages of that API in ms, medians; at most {MUST_PAGES} x bare\n")
+        print(table(("page", "first ms", "ms", "x bare"), _pages(5 if quick else 40)))
+    print(last_line("import", worst, must=10, aim=5))
+
+
+def _ratios(document: dict[str, Any], rounds: int) -> tuple[list[tuple[str, ...]], float]:
+    from keys.apis import yaml_loader
+    from keys.apis.description import Description
+
+    rules = yaml_loader.read(POLICY) | {"modules": []}
+    texts = {
+        "JSON": (json.dumps(document), json.loads),
+        "YAML": (
+            yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False),
+            lambda text: yaml.load(text, Loader=yaml.CSafeLoader),
+        ),
+    }
+    rows, worst = [], 0.0
+    for kind, (text, load) in texts.items():
+        content = text.encode()
+
+        def read(content: bytes = content) -> None:
+            text = yaml_loader.decode(content)
+            Description.of(yaml_loader.parse(text), rules, text=text)
+
+        plain, ours = _cpu_milliseconds(lambda load=load, text=text: load(text), read, rounds)  # type: ignore[misc]
+        worst = max(worst, ours / plain)
+        rows.append((kind, f"{len(content) / 1e6:.1f}", f"{plain:.0f}", f"{ours:.0f}", f"{ours / plain:.1f}"))
+    return rows, worst
+
+
+def _cpu_milliseconds(plain: Callable[[], object], ours: Callable[[], object], rounds: int) -> tuple[float, float]:
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for work, times in zip((plain, ours), taken, strict=True):
+            began = time.process_time()
+            work()
+            times.append((time.process_time() - began) * 1000)
+    return median(taken[0]), median(taken[1])
+
+
+def _import(file: Path) -> float:
+    from django.core.management import call_command
+
+    began = time.perf_counter()
+    arguments = (str(file), "--policy", str(POLICY), "--slug", file.suffix[1:])
+    call_command("import_api", *arguments, stdout=io.StringIO())
+    return time.perf_counter() - began
+
+
+def _pages(rounds: int) -> list[tuple[str, ...]]:
+    from django.conf import settings
+    from django.http import HttpResponse
+    from django.urls import path
+
+    from accounts.models import Account, User
+    from benchmarks.installation import make_keys
+    from config import urls
+    from config.static_build import collect_static
+    from core.page_guard import public
+    from keys.models import Api, Enablement, Key
+
+    @public("a page that says nothing")
+    def bare(request: Any) -> HttpResponse:
+        return HttpResponse(str(request.session.get("_auth_user_id")))
+
+    urls.urlpatterns.append(path("bare/", bare))
+    settings.ALLOWED_HOSTS = ["testserver"]
+    collect_static()
+    make_keys(1)
+    api = Api.objects.get(slug="json")
+    Enablement.objects.create(account=Account.objects.get(), api=api)
+    User.objects.update(roles=["administrator"])
+    Key.objects.update(api=api, all_modules=True)
+    client = signed_in(User.objects.get())
+    key = Key.objects.get().public_id
+    last = f"?module={api.modules.order_by('-position')[0].slug}&page=2"
+    pages = ("/bare/", f"/keys/{key}/docs/", f"/keys/{key}/docs/{last}", "/apis/json/", f"/apis/json/{last}")
+    taken: dict[str, list[float]] = {page: [] for page in pages}
+    for _ in range(rounds + 1):
+        for page, times in taken.items():
+            began = time.perf_counter()
+            response = client.get(page)
+            times.append((time.perf_counter() - began) * 1000)
+            if response.status_code != 200:
+                raise SystemExit(f"{page}: {response.status_code}")
+    floor = median(taken["/bare/"][1:])
+    return [
+        (page.replace(key, "KEY"), f"{times[0]:.0f}", f"{median(times[1:]):.1f}", f"{median(times[1:]) / floor:.1f}")
+        for page, times in taken.items()
+    ]

@@ -1,0 +1,89 @@
+"""What an API's document says to whoever reads about the API, taken out of it once in each process and version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.db.models.expressions import RawSQL
+
+from keys.apis.document import get_list, get_mapping, operations_by_route
+from keys.apis.modules import RouteOf
+from keys.apis.parameters import Answer, Parameter, answers_of, parameters_of
+from keys.models import Api
+
+# Of large documents each takes as much memory as its own text.
+MAX_CACHED_APIS = 8
+RouteKey = tuple[str, str, frozenset[tuple[str, str]]]
+
+
+class OperationDoc(NamedTuple):
+    """What the document says of one operation. `place` counts them in the document's order."""
+
+    place: int
+    summary: str
+    description: str
+    deprecated: bool
+    parameters: tuple[Parameter, ...]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """`server` is the first that the document names, `tags` are their descriptions by name."""
+
+    info: Mapping[str, Any]
+    server: Any
+    tags: Mapping[str, str]
+    operations: Mapping[RouteKey, OperationDoc]
+
+    def get(self, route: RouteOf) -> OperationDoc | None:
+        """Return the operation that has the route's conditions in its own path, or else the one that a policy narrows
+        by them."""
+        key = route.method, route.template
+        found = self.operations.get((*key, frozenset(route.conditions.items())))
+        return found or self.operations.get((*key, frozenset()))
+
+
+def get_documentation(api: Api) -> Documentation:
+    """Return what the API's document says, of the version that is stored now."""
+    # The place and the transaction of the row's newest version: another change makes another.
+    version = RawSQL("keys_api.xmin::text || keys_api.ctid::text", ())
+    return _of_version(
+        api.pk, Api.objects.annotate(row_version=version).values_list("row_version", flat=True).get(pk=api.pk)
+    )
+
+
+@lru_cache(maxsize=MAX_CACHED_APIS)
+def _of_version(api_id: int, version: str) -> Documentation:
+    return describe_document(Api.objects.values_list("document", flat=True).get(pk=api_id))
+
+
+def describe_document(document: Mapping[str, Any]) -> Documentation:
+    """Return what a document says; what is not as OpenAPI has it is left out."""
+    servers = get_list(document, "servers")
+    tags = [tag for tag in get_list(document, "tags") if isinstance(tag, Mapping)]
+    found = operations_by_route(document)
+    return Documentation(
+        info=get_mapping(document, "info"),
+        server=servers[0] if servers else {},
+        tags={format_line(tag.get("name")): format_line(tag.get("description")) for tag in tags},
+        operations={
+            key: OperationDoc(
+                place=place,
+                summary=format_line(operation.content.get("summary")),
+                description=format_line(operation.content.get("description")),
+                deprecated=operation.content.get("deprecated") is True,
+                parameters=parameters_of(document, operation),
+                answers=tuple(answers_of(document, operation)),
+            )
+            for place, (key, operation) in enumerate(found.items())
+        },
+    )
+
+
+def format_line(text: Any) -> str:
+    """Return a text in one line; empty if it is none."""
+    return " ".join(text.split()) if isinstance(text, str) else ""
