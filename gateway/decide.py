@@ -13,6 +13,7 @@ from keys.decision.access import (
     Secret,
     authenticate,
     authorise,
+    authorise_preflight,
     credential,
     ended_by_use,
     readable,
@@ -52,7 +53,8 @@ def decide(
         reason, secret = authenticate(presented, key, api, now=now, peppers=peppers)
         pending.secret, pending.nonce = secret, None
         if reason or key is None or secret is None:
-            decisions.append((pending, Decision(call, key, now, reason or INVALID_CREDENTIALS)))
+            let_through = authorise_preflight(call, api, now=now) if call.preflight else None
+            decisions.append((pending, let_through or Decision(call, key, now, reason or INVALID_CREDENTIALS)))
             continue
         decision = authorise(call, key, now=now)
         if not decision.reason:

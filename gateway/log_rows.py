@@ -32,7 +32,7 @@ def values(api_slug: str, presented: Presented | None, decision: Decision) -> Ro
         call.query,
         "" if route is None else route.module,
         "" if call.client_address is None else str(call.client_address),
-        "denied" if decision.reason else "allowed",
+        "denied" if decision.reason and not decision.allowed else "allowed",
         decision.reason,
         decision.rule,
         mask,

@@ -15,13 +15,13 @@ from itertools import accumulate
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from keys.decision.access import STATUS
+from keys.decision.access import PREFLIGHT, STATUS
 
 # Upper bounds: seconds of an answer, calls of a batch.
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CALLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 ALLOWED = ""
-REASONS = (ALLOWED, *STATUS, "gateway_secret", "unknown_api")
+REASONS = (ALLOWED, PREFLIGHT, *STATUS, "gateway_secret", "unknown_api")
 
 _REASON = {reason: cell for cell, reason in enumerate(REASONS)}
 # The cells of a row: decisions by reason, two histograms with their sums behind them, three counters, and what is so
@@ -90,7 +90,7 @@ class Counts:
             "keyward_gateway_decisions", "Answers, by decision and reason", labels=("decision", "reason")
         )
         for reason, cell in _REASON.items():
-            decisions.add_metric(("denied" if reason else "allowed", reason), sums[cell])
+            decisions.add_metric(("allowed" if reason in (ALLOWED, PREFLIGHT) else "denied", reason), sums[cell])
         yield decisions
         yield _histogram("verify_seconds", "Time from a whole request to its answer", SECONDS, sums, _SECONDS)
         yield _histogram("batch_calls", "Calls that were decided and written together", CALLS, sums, _CALLS)

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.http.messages import Response, line
-from keys.decision.access import STATUS, Api, Call, Decision, Key
+from keys.decision.access import PREFLIGHT, STATUS, Api, Call, Decision, Key
 
 _NO_STORE = line(b"cache-control", b"no-store")
 _NO_BODY = line(b"x-body-sha256", b"")
+_PREFLIGHT = line(b"x-preflight", b"true")
 _HLR = {True: line(b"x-hlr-lookup", b"true"), False: line(b"x-hlr-lookup", b"false")}
 # Everything printable except `%`, so that the upstream can decode without doubt.
 _SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -29,7 +30,8 @@ def answer(decision: Decision, api: Api | None) -> Response:
 
 def _allowed(decision: Decision) -> Response:
     key, route, call = decision.key, decision.route, decision.call
-    assert key is not None
+    if key is None:
+        return _preflight(decision)
     if call.whoami:
         return _whoami(key, call)
     signed = call.presented.proof if call.presented is not None else None
@@ -39,6 +41,14 @@ def _allowed(decision: Decision) -> Response:
     return Response(
         200, b"%b%b%b%bx-request-id: %b\r\n" % (_identity(key), module, body, _HLR[decision.hlr], request_id)
     )
+
+
+def _preflight(decision: Decision) -> Response:
+    """Let a call without a key through: nobody is named, so the proxy needs another word that the gateway said yes."""
+    assert decision.reason == PREFLIGHT
+    module = _module(decision.route.module if decision.route else "")
+    request_id = line(b"x-request-id", decision.call.request_id.encode())
+    return Response(200, _ANONYMOUS + module + _NO_BODY + _HLR[False] + _PREFLIGHT + request_id)
 
 
 def _whoami(key: Key, call: Call) -> Response:
@@ -74,6 +84,16 @@ def _identity(key: Key) -> bytes:
         line(b"x-phone-mask", key.phone_mask.encode()),
     )
     return _NO_STORE + b"".join(lines)
+
+
+_ANONYMOUS = (
+    _NO_STORE
+    + b"".join(
+        line(name, b"")
+        for name in (b"x-key-id", b"x-key-name", b"x-account", b"x-owner", b"x-modules", b"x-mask-phone-number")
+    )
+    + line(b"x-phone-mask", b"")
+)
 
 
 @lru_cache(maxsize=8192)

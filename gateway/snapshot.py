@@ -164,6 +164,7 @@ class Snapshot:
             modules=tuple((module, slug) for module, slug, _ in row["modules"]),
             routes=routes,
             contained=_contained(row["modules"]),
+            preflight=policy.get("preflight") == "allow",
         )
         # A module's change names the module alone; the keys of its API hold the old table.
         self._forget("api", str(api.id))

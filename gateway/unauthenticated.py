@@ -1,5 +1,6 @@
-"""Refusals without a matching secret: above the limits they wait for each other and share rows, so that a flood of them
-neither fills the log nor takes the other calls' time. None is lost: a shared row says how many calls it stands for.
+"""Calls without a matching secret, refused or CORS preflights: above the limits they wait for each other and share
+rows, so that a flood of them neither fills the log nor takes the other calls' time. None is lost: a shared row says how
+many calls it stands for.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ NOBODY = ""
 
 
 def is_unauthenticated(pending: Pending, decision: Decision) -> bool:
-    """Return whether a call was refused before any secret or signature matched."""
-    return pending.secret is None and not decision.allowed
+    """Return whether a call was decided before any secret or signature matched: refused, or let through as a
+    preflight."""
+    return pending.secret is None
 
 
 class Refusals:

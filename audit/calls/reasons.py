@@ -47,6 +47,12 @@ ALLOWED = (
     "The credentials of {key} matched; account, owner, key and expiry were good, {client_address} was let in, and "
     "{granted}."
 )
+# The reason of calls that needed no key.
+PREFLIGHT = (
+    "A CORS preflight",
+    "A browser asked whether a page may call {path}. The policy of {api} lets such questions about its routes through "
+    "without a key.",
+)
 # What was seen in calls of a reason that has more than one cause, by what the row says.
 NO_CREDENTIALS = "There were none that {api} could use, or more than one."
 NOT_PROVED = "They name {key}, but hold no live secret of it; or it was deleted, or is not a key of {api}."
@@ -56,13 +62,13 @@ UNLISTED = "{method} {path} is in no module of {api}, and routes that no module 
 
 def heading(call: Call) -> str:
     if call.decision == "allowed":
-        return "Every check passed"
+        return PREFLIGHT[0] if call.reason == "preflight" else "Every check passed"
     return REFUSED.get(call.reason, ("The call was refused", ""))[0]
 
 
 def why(call: Call) -> str:
     """What the deciding check saw."""
-    told = ALLOWED if call.decision == "allowed" else _seen(call)
+    told = (PREFLIGHT[1] if call.reason else ALLOWED) if call.decision == "allowed" else _seen(call)
     text = told.format(
         api=call.api or "the API",
         key=f"the key “{call.key_name}”" if call.key_name else "the key",

@@ -17,8 +17,10 @@ local IDENTITY = {
     "x-body-sha256", "x-hlr-lookup", "x-request-id",
 }
 -- What a client proves itself with: the gateway hears every value of these, and decides about two.
-local CREDENTIALS = {
+-- The last two tell a CORS preflight.
+local HEARD = {
     "authorization", "x-api-key", "x-api-id", "x-timestamp", "x-nonce", "x-body-sha256", "x-signature",
+    "origin", "access-control-request-method",
 }
 -- What a refused client learns.
 local REFUSAL = {
@@ -39,7 +41,7 @@ local function ask(txn, question)
         ["x-forwarded-host"] = {first(sent, "host")},
         ["user-agent"] = {first(sent, "user-agent")},
     }
-    for _, name in ipairs(CREDENTIALS) do
+    for _, name in ipairs(HEARD) do
         if sent[name] then
             headers[name] = {}
             for at = 0, #sent[name] do
@@ -89,8 +91,10 @@ core.register_action("keyward", {"http-req"}, function(txn, api)
     if status == 401 or status == 403 then
         return pass(txn, said)
     end
-    -- A yes that names no key is not the gateway's: whatever answers there instead opens nothing.
-    if status ~= 200 or first(said.headers, "x-key-id") == "" then
+    -- A yes that names neither a key nor a CORS preflight is not the gateway's: whatever answers there instead opens
+    -- nothing.
+    local preflight = status and first(said.headers, "x-preflight") == "true"
+    if status ~= 200 or (first(said.headers, "x-key-id") == "" and not preflight) then
         return unavailable(txn)
     end
     for _, name in ipairs(IDENTITY) do

@@ -109,6 +109,7 @@ class Policy:
     documentation: str = ""
     request_link: str = ""
     longest_days: int | None = None
+    preflight: Literal["deny", "allow"] = "deny"
 
     @property
     def revealable(self) -> bool:
@@ -164,6 +165,7 @@ class Policy:
             documentation=policy_parsing.line({"documentation": "", **data}, "documentation", empty=True),
             request_link=policy_parsing.line({"request_link": "", **data}, "request_link", empty=True).rstrip("/"),
             longest_days=policy_parsing.days(data, "longest_days"),
+            preflight=policy_parsing.one_of({"preflight": "deny", **data}, "preflight", ("deny", "allow")),
         )
         consistency.check(policy)
         return policy

@@ -13,11 +13,24 @@ from typing import NamedTuple
 from keys.decision.addresses import Rule, matching_rule
 from keys.decision.authentication import authenticate, credential, ended_by_use, readable
 from keys.decision.routes import Route
-from keys.decision.types import INVALID_CREDENTIALS, REPLAYED, STALE, STATUS, Api, Call, Key, Presented, Proof, Secret
+from keys.decision.types import (
+    INVALID_CREDENTIALS,
+    PREFLIGHT,
+    REPLAYED,
+    STALE,
+    STATUS,
+    Api,
+    Call,
+    Key,
+    Presented,
+    Proof,
+    Secret,
+)
 
 __all__ = [
     "CHECKS",
     "INVALID_CREDENTIALS",
+    "PREFLIGHT",
     "REPLAYED",
     "STALE",
     "STATUS",
@@ -31,6 +44,7 @@ __all__ = [
     "Secret",
     "authenticate",
     "authorise",
+    "authorise_preflight",
     "credential",
     "ended_by_use",
     "readable",
@@ -46,7 +60,8 @@ class Checked(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Allowed, or denied for one reason; with the route and the address rule that matched, where it came so far."""
+    """Allowed, or denied for one reason; with the route and the address rule that matched, where it came so far. A
+    preflight is allowed without a key, for the reason PREFLIGHT."""
 
     call: Call
     key: Key | None
@@ -57,11 +72,11 @@ class Decision(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        return not self.reason
+        return not self.reason or self.reason == PREFLIGHT
 
     @property
     def status(self) -> int:
-        return STATUS[self.reason] if self.reason else 200
+        return 200 if self.allowed else STATUS[self.reason]
 
     @property
     def hlr(self) -> bool:
@@ -212,3 +227,17 @@ def authorise(call: Call, key: Key, *, now: float) -> Decision:
             check = CHECKS[place]
             return Decision(call, key, now, check.refusal, question.route if check.of_route else None)
     return Decision(call, key, now, "", question.route, question.rule)
+
+
+def authorise_preflight(call: Call, api: Api, *, now: float) -> Decision | None:
+    """Return the decision that lets a CORS preflight through without a key; None if it needs one like any other call.
+
+    Its API must allow it, and the method that it asks about must be that of a route there, which is read in one way
+    only and is no recording's.
+    """
+    if not (api.preflight and call.preflight) or call.whoami:
+        return None
+    if not api.routes.readable(call.preflight, call.path, call.sent_query):
+        return None
+    route = api.routes.match(call.preflight, call.path, call.sent_query)
+    return None if route is None or route.recording else Decision(call, None, now, PREFLIGHT, route)

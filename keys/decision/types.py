@@ -12,6 +12,8 @@ from keys.decision.routes import RouteTable
 
 # Every refusal of a known API, with its status. What a client without a matching secret is told is always the first.
 INVALID_CREDENTIALS, STALE, REPLAYED = "invalid_credentials", "stale_timestamp", "replayed"
+# The one reason of an allowed call: it needed no key.
+PREFLIGHT = "preflight"
 STATUS = {
     INVALID_CREDENTIALS: 401,
     STALE: 401,
@@ -79,6 +81,8 @@ class Call:
     link: Presented | None = None
     sent_query: str = field(default="", repr=False)
     whoami: bool = False
+    # Of a CORS preflight: the method that it asks about.
+    preflight: str = ""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -93,6 +97,8 @@ class Api:
     routes: RouteTable
     # What modules contain, by their numbers; those that contain nothing are not there.
     contained: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    # Whether CORS preflights of its routes need no key.
+    preflight: bool = False
 
 
 class Secret(NamedTuple):

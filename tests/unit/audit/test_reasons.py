@@ -52,6 +52,10 @@ def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
         ({"reason": "recordings_not_allowed", "path": "/recordings/1"}, "GET /recordings/1 is a call recording"),
         ({"reason": "unavailable"}, "could not ask its database"),
         ({"decision": "allowed"}, "203.0.113.8 was let in, and the module customers is granted."),
+        (
+            {"decision": "allowed", "reason": "preflight"},
+            "a page may call /customers. The policy of billing",
+        ),
         ({"decision": "allowed", "module": ""}, "and the route needs no module."),
         ({"decision": "allowed", "credential": "recording"}, "and recordings are allowed."),
         # Of what a later gateway may say, the code at least.

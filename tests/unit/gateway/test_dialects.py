@@ -179,3 +179,33 @@ def test_hostile_values_are_read_without_failing(name, value):
         assert "\x1e" not in text
         assert "\x1f" not in text
         assert len(text) <= 8000
+
+
+ORIGIN, ASKS = ("origin", "https://shop.example"), ("access-control-request-method", "PUT")
+
+
+@pytest.mark.parametrize(
+    ("more", "changes", "preflight"),
+    [
+        ((ORIGIN, ASKS), {}, "PUT"),
+        ((("origin", "null"), ASKS), {}, "PUT"),
+        ((("origin", "http://[2001:db8::1]:8080"), ASKS, ("access-control-request-headers", "x-a")), {}, "PUT"),
+        ((ORIGIN,), {}, ""),
+        ((ASKS,), {}, ""),
+        ((ORIGIN, ORIGIN, ASKS), {}, ""),
+        ((ORIGIN, ASKS, ASKS), {}, ""),
+        ((("origin", ""), ASKS), {}, ""),
+        ((("origin", "shop.example"), ASKS), {}, ""),
+        ((("origin", "https://shop.example/path"), ASKS), {}, ""),
+        ((("origin", "https://a, https://b"), ASKS), {}, ""),
+        ((ORIGIN, ("access-control-request-method", "put")), {}, ""),
+        ((ORIGIN, ("access-control-request-method", "PUT, GET")), {}, ""),
+        ((ORIGIN, ("access-control-request-method", "")), {}, ""),
+        ((ORIGIN, ASKS), {"x_original_method": "GET"}, ""),
+        ((ORIGIN, ASKS), {"x_original_uri": "/customers?leadIdKey=a"}, ""),
+        *(((ORIGIN, ASKS, (name.decode(), "x")), {}, "") for name in sorted(CREDENTIALS)),
+    ],
+)
+def test_a_preflight_is_what_browsers_send_and_nothing_else(more, changes, preflight):
+    call, readable = asked(*more, without="authorization", **{"x_original_method": "OPTIONS", **changes})
+    assert (readable, call.preflight) == (True, preflight)

@@ -13,7 +13,7 @@ from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY, REFUSALS_PER_PROC
 from gateway.log_rows import COLUMNS, Row, values
 from gateway.unauthenticated import Refusals
 from gateway.waiting_call import Pending
-from keys.decision.access import INVALID_CREDENTIALS, Decision, Presented, Proof
+from keys.decision.access import INVALID_CREDENTIALS, PREFLIGHT, Decision, Presented, Proof
 from keys.decision.addresses import parse_address
 from tests.unit.keys.test_access import NOW, a_call, a_key
 
@@ -159,3 +159,11 @@ def test_all_together_wait_above_the_limit_of_the_process_and_nobody_twice(clock
     assert waiting.split([allowed()])[1] == []
     clock[0] = 6.0
     assert waiting.split([refused(1)])[1] == []
+
+
+def test_preflights_of_a_flood_share_rows_and_stay_allowed():
+    decisions = [refused(number, reason=PREFLIGHT, api_id="none") for number in range(REFUSALS_PER_PROCESS + 30)]
+    written = fold(Refusals(), decisions)
+    assert len(written) == REFUSALS_PER_PROCESS + 1
+    told = [(column("decision", row), column("reason", row), column("folded", row)) for row in written]
+    assert told == [("allowed", "preflight", "1")] * REFUSALS_PER_PROCESS + [("allowed", "preflight", "30")]

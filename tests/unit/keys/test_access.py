@@ -19,6 +19,7 @@ from keys.decision.access import (
     Secret,
     authenticate,
     authorise,
+    authorise_preflight,
     credential,
 )
 from keys.decision.addresses import parse_address, parse_network, rules
@@ -31,6 +32,7 @@ OLD_TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
 
 LISTS = Route(1, "customers", "GET", "/customers")
 ADDS = Route(2, "leads", "POST", "/leads", adds_leads=True)
+REPORT = Route(1, "customers", "GET", "/reports", conditions=(("menu", "1"),))
 RECORDING = Route(2, "leads", "GET", "/recordings/{lead}", recording=True)
 API = Api(
     id=5,
@@ -255,3 +257,34 @@ class TestChecks:
         assert TOKEN[16:] not in shown
         assert repr(a_secret().digest) not in shown
         assert a_secret().digest.hex() not in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "path", "query", "route"),
+    [
+        ("GET", "/customers", "", LISTS),
+        ("HEAD", "/customers", "", LISTS),
+        ("POST", "/leads", "", ADDS),
+        ("POST", "/customers", "", None),
+        ("GET", "/nothing", "", None),
+        ("OPTIONS", "/customers", "", None),
+        ("GET", "/recordings/7", "", None),
+        ("", "/customers", "", None),
+        # Conditions are read as for the call itself.
+        ("GET", "/reports", "menu=1", REPORT),
+        ("GET", "/reports", "menu=2", None),
+        ("GET", "/reports", "menu=1&menu=2", None),
+    ],
+)
+def test_a_preflight_needs_no_key_for_a_route_that_is_listed(asked, path, query, route):
+    table = RouteTable([LISTS, ADDS, RECORDING, REPORT])
+    call = a_call(None, method="OPTIONS", path=path, sent_query=query, preflight=asked)
+    # That other routes need none, and calls of them a key, changes nothing.
+    for unlisted in (True, False):
+        api = replace(API, preflight=True, unlisted_allowed=unlisted, routes=table)
+        decision = authorise_preflight(call, api, now=NOW)
+        assert (decision and decision.route) == route
+        if decision:
+            assert (decision.allowed, decision.status, decision.reason) == (True, 200, "preflight")
+        assert authorise_preflight(call, replace(api, preflight=False), now=NOW) is None
+        assert authorise_preflight(replace(call, whoami=True), api, now=NOW) is None
