@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTENTS = ROOT / "docs" / "README.md"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)|\]\(#([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NAMED_PATH = re.compile(r"`((?:accounts|audit|config|core|docs|gateway|keys|templates|tests)/[\w./-]+)`")
 PICTURES = {".png", ".svg"}
 
 
@@ -55,6 +56,11 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target, anchor in find_links(document):
         assert target.exists(), f"{document.name} links to {target}, which does not exist"
         assert not anchor or anchor in list_anchors(target), f"{document.name}: {target.name} has no heading #{anchor}"
+
+
+@pytest.mark.parametrize("document", list_tracked("*.md"), ids=lambda file: str(file.relative_to(ROOT)))
+def test_paths_that_documents_name_exist(document: Path) -> None:
+    assert not {path for path in NAMED_PATH.findall(document.read_text()) if not (ROOT / path).exists()}
 
 
 def test_the_picture_of_the_packages_is_up_to_date() -> None:
