@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gateway.reporting import ERROR, INFO, MAX_CAUSES, WARNING, report
 from structlog.testing import capture_logs
 
-from gateway import reporting
+from gateway import log_lines
 from gateway.limits import REPEAT_SECONDS
+from gateway.log_lines import ERROR, INFO, MAX_CAUSES, WARNING, report
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, and nothing said before."""
     now = [1000.0]
-    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(reporting, "_said", {})
-    monkeypatch.setattr(reporting, "_left_out", {})
+    monkeypatch.setattr(log_lines.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(log_lines, "_said", {})
+    monkeypatch.setattr(log_lines, "_left_out", {})
     return now
 
 
@@ -81,4 +81,4 @@ def test_what_is_remembered_is_bounded(clock: list[float]):
         # Forgotten with all others, it is said once more.
         report(WARNING, "event.0")
     assert len(lines) == MAX_CAUSES + 2
-    assert len(reporting._said) <= MAX_CAUSES
+    assert len(log_lines._said) <= MAX_CAUSES
