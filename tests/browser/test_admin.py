@@ -53,6 +53,7 @@ def test_a_pending_account_is_activated_gets_apis_and_its_people_can_add_keys(
     theirs.goto(f"{live_server.url}/keys/")
     expect(theirs.get_by_role("region", name="What happens next")).to_contain_text("manage.py enable_api API acme")
     expect(theirs.get_by_role("button", name="Add API key")).to_have_attribute("aria-disabled", "true")
+    assert_accessible(theirs)
 
     support.goto(f"{live_server.url}/admin/")
     support.get_by_role("link", name="Accounts", exact=True).last.click()
@@ -68,6 +69,7 @@ def test_a_pending_account_is_activated_gets_apis_and_its_people_can_add_keys(
     expect(support.get_by_text("Acme is active. Next: enable APIs for it.")).to_be_visible()
     theirs.reload()
     expect(theirs.get_by_text("Support activates the account. Done.")).to_be_visible()
+    assert_accessible(theirs)
 
     support.get_by_role("link", name="Enable APIs").click()
     assert_accessible(support)

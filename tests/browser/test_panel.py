@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from accounts.models import User
 from core.permissions import Role
 from keys.models import Key
-from tests.keys_made import a_billing_key, billing_for
+from tests.keys_made import a_billing_key, a_key_of, billing_for
 from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,6 +70,18 @@ def test_a_closed_panel_gives_address_and_focus_back_without_a_request(keys: Pag
     expect(keys).to_have_url(re.compile(r"/keys/\?status=active$"))
     expect(add_link(keys)).to_be_focused()
     assert [url for url in asked if "/static/" not in url] == []
+
+
+def test_the_api_is_chosen_in_the_panel(keys: Page, alice: User) -> None:
+    a_key_of("cloud-pbx", alice)
+    keys.reload()
+    add_link(keys).click()
+    keys.locator("#panel").get_by_role("link", name="Cloud PBX").click()
+    panel = keys.get_by_role("dialog", name="Add API user")
+    expect(panel.get_by_label("Username")).to_be_focused()
+    keys.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(keys).to_have_url(re.compile(r"/keys/\?status=active$"))
 
 
 def test_forward_to_the_panels_address_shows_its_page(keys: Page) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from core.permissions import Role
+from tests.browser.accessibility import assert_accessible
 from tests.keys_made import a_billing_key
 from tests.people import PASSWORD, a_user, an_account
 
@@ -54,6 +55,7 @@ def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, a
     page.get_by_role("link", name="Disable Robot 05").click()
     page.get_by_role("button", name="Yes, disable").click()
     is_back("Robot 05 is disabled", "Robot 05")
+    assert_accessible(page)
     # The same once more: the address does not change, the page does.
     page.get_by_role("link", name="Enable Robot 05").click()
     page.get_by_label("Your password").fill(PASSWORD)
