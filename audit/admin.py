@@ -43,7 +43,7 @@ from core.phone_masking import Mask
 from core.request_id import time_of
 
 DEFAULT = timedelta(hours=24)
-LONGEST = timedelta(days=31)
+MAX_RANGE = timedelta(days=31)
 # Of a path that belongs to nobody in particular, no digit of a number can be found.
 HIDE_ALL = Mask(0, "last")
 
@@ -66,13 +66,13 @@ class AccountFilter(django_filters.Filter):
 
 
 class BoundedForm(LogForm):
-    """No more than LONGEST at once."""
+    """No more than MAX_RANGE at once."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         since, until = cleaned.get("from"), cleaned.get("to") or timezone.now()
-        if since and until - since > LONGEST:
-            raise ValidationError(f"From and To are more than {LONGEST.days} days apart. Take a shorter time.")
+        if since and until - since > MAX_RANGE:
+            raise ValidationError(f"From and To are more than {MAX_RANGE.days} days apart. Take a shorter time.")
         return cleaned
 
 

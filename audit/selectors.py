@@ -25,14 +25,14 @@ from core.replica import reading
 Row = TypeVar("Row", Call, Event)
 
 PAGE_SIZE = 50
-LONGEST_EXPORT = timedelta(hours=1)  # with time to spare
-LONGEST_LOOK = 100_000  # rows that one page may look at
+MAX_EXPORT_DURATION = timedelta(hours=1)  # with time to spare
+MAX_ROWS_SCANNED = 100_000  # rows that one page may look at
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
     """`after` is the keyset to go on from, None at the end. `gave_up_at` is the time that the search reached when it
-    had looked at LONGEST_LOOK rows; None when it did not have to stop."""
+    had looked at MAX_ROWS_SCANNED rows; None when it did not have to stop."""
 
     rows: Sequence[Row]
     after: str | None
@@ -89,7 +89,7 @@ def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
     if not started:
         return set()
     later = trail(account_id).filter(account_id=account_id, seq__gt=min(event.seq for event in started)).order_by("seq")
-    beyond = later.filter(at__gt=max(event.at for event in started) + LONGEST_EXPORT).values_list("seq").first()
+    beyond = later.filter(at__gt=max(event.at for event in started) + MAX_EXPORT_DURATION).values_list("seq").first()
     ends = later.filter(name__in=("export.finished", "export.incomplete"), **({"seq__lt": beyond[0]} if beyond else {}))
     return {event.number for event in started if event.number} - {
         json.loads(body)["data"]["started"] for body in ends.values_list("body", flat=True)
@@ -98,7 +98,7 @@ def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
 
 def events_of_requests(account_id: int, request_ids: Iterable[UUID]) -> Sequence[Event]:
     """Return the account's events that these requests caused, newest first, a page at most, of its newest
-    LONGEST_LOOK."""
+    MAX_ROWS_SCANNED."""
     wanted = [str(request_id) for request_id in request_ids]
     return page_of_events(trail(account_id), Q(request_id__in=wanted)).rows
 
@@ -166,15 +166,15 @@ def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...]) -> Page[Row]
     looked_at = rows.annotate(
         looked=Window(RowNumber(), order_by=newest_first),
         matches=ExpressionWrapper(matching, output_field=BooleanField()),
-    )[:LONGEST_LOOK]
+    )[:MAX_ROWS_SCANNED]
     params: tuple[Any, ...]
     sql, params = looked_at.query.sql_with_params()
     # The last row that may be looked at comes along, matching or not: it tells that the search was cut short. There is
     # no ORDER BY outside, because the rows come in order and the planner then stops as soon as the page is full.
     outer = f"SELECT * FROM ({sql}) AS looked_at WHERE matches OR looked = %s LIMIT %s"
-    found: list[Any] = list(rows.model.objects.using(rows.db).raw(outer, [*params, LONGEST_LOOK, PAGE_SIZE + 1]))
+    found: list[Any] = list(rows.model.objects.using(rows.db).raw(outer, [*params, MAX_ROWS_SCANNED, PAGE_SIZE + 1]))
     last = found[-1] if found else None
-    if len(found) > PAGE_SIZE or last is None or last.looked < LONGEST_LOOK:
+    if len(found) > PAGE_SIZE or last is None or last.looked < MAX_ROWS_SCANNED:
         return _cut(found)
     kept = [row for row in found if row.matches]
     return Page(kept, keyset(last), last.time if isinstance(last, Call) else last.at)
@@ -211,8 +211,8 @@ def tail_of_calls(rows: QuerySet[Call], matching: Q, until: datetime) -> Tail:
     if len(newest) < 2 * PAGE_SIZE:
         return Tail(newest)
     below = found.filter(calls_before(newest[-1].time, newest[-1].request_id)).order_by()
-    count = below[: LONGEST_LOOK + 1].count()
-    return Tail(newest, min(count, LONGEST_LOOK), count > LONGEST_LOOK)
+    count = below[: MAX_ROWS_SCANNED + 1].count()
+    return Tail(newest, min(count, MAX_ROWS_SCANNED), count > MAX_ROWS_SCANNED)
 
 
 def beginning(behind: timedelta) -> str:
@@ -236,7 +236,7 @@ BY_STEP = """
         coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0)
     FROM (LOOKED_AT) AS looked_at WHERE matches GROUP BY 1
 """
-MOST_ADDRESSES = 20
+MAX_ADDRESSES = 20
 
 
 def durations(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, float]]:
@@ -247,14 +247,14 @@ def durations(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, 
 
 def denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
     """(client address, denied calls, the last of them), of the newest rows; the addresses with the most come first."""
-    return _of_newest(ADDRESSES, rows, matching, "client_address", "decision", "folded", after=[MOST_ADDRESSES])
+    return _of_newest(ADDRESSES, rows, matching, "client_address", "decision", "folded", after=[MAX_ADDRESSES])
 
 
 def reach(rows: QuerySet[Call], matching: Q) -> tuple[datetime | None, datetime | None]:
     """Return the time of the last of the newest rows that may be looked at, None if there are no more than those; and
     the time of the earliest of them that matches."""
     ((looked, earliest, first),) = _of_newest(REACH, rows, matching)
-    return earliest if looked == LONGEST_LOOK else None, first
+    return earliest if looked == MAX_ROWS_SCANNED else None, first
 
 
 def count_by_step(
@@ -269,9 +269,9 @@ def count_by_step(
 def _of_newest(
     sql: str, rows: QuerySet[Call], matching: Q, *columns: str, before: Sequence[Any] = (), after: Sequence[Any] = ()
 ) -> list[tuple[Any, ...]]:
-    """`sql` over the newest LONGEST_LOOK of these rows; `matches` says which of them do."""
+    """`sql` over the newest MAX_ROWS_SCANNED of these rows; `matches` says which of them do."""
     matches = ExpressionWrapper(matching or Q(time__isnull=False), output_field=BooleanField())
-    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches", *columns)[:LONGEST_LOOK]
+    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches", *columns)[:MAX_ROWS_SCANNED]
     looked_at, params = newest.query.sql_with_params()
     with connections[rows.db].cursor() as cursor:
         cursor.execute(sql.replace("LOOKED_AT", looked_at), [*before, *params, *after])

@@ -32,7 +32,7 @@ from keys.selectors.find import FindForm
 # Leaving, and one's own password, are the portal's; nothing may be chosen or looked up by a raw id.
 NOT_HERE = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
 ASKING = frozenset({"GET", "HEAD", "OPTIONS"})
-LONGEST_PATH = 200
+MAX_PATH_LENGTH = 200
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -104,7 +104,7 @@ def _note_refusal(request: SignedIn) -> None:
         return
     if take("administration", request.user.email, most=30, per=timedelta(minutes=10)):
         with transaction.atomic():
-            account, path = request.user.account_id, request.path[:LONGEST_PATH]
+            account, path = request.user.account_id, request.path[:MAX_PATH_LENGTH]
             record("admin.refused", by=request.actor, account_id=account, method=request.method, path=path)
 
 

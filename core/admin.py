@@ -37,26 +37,26 @@ from core.page_guard import SignedIn
 from core.permissions import Permission
 
 # A list leads no further than this: whoever looks for something narrows it. Nothing counts more rows than this.
-LONGEST_LIST = 1_000
+MAX_LIST_ROWS = 1_000
 
 
-def counted(rows: QuerySet[Any], most: int = LONGEST_LIST) -> int:
+def counted(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> int:
     """How many there are, `most + 1` for any number above: what it costs does not grow with the table."""
     return rows.order_by()[: most + 1].count()
 
 
-def in_words(rows: QuerySet[Any], most: int = LONGEST_LIST) -> str:
+def in_words(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> str:
     count = counted(rows, most)
     return f"more than {most:,}" if count > most else f"{count:,}"
 
 
 class BoundedPaginator(Paginator):
-    """Pages of the first LONGEST_LIST rows."""
+    """Pages of the first MAX_LIST_ROWS rows."""
 
     @cached_property
     def count(self) -> int:
         rows = self.object_list
-        return min(counted(rows), LONGEST_LIST) if isinstance(rows, QuerySet) else len(rows)
+        return min(counted(rows), MAX_LIST_ROWS) if isinstance(rows, QuerySet) else len(rows)
 
 
 class BoundedList(ChangeList):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-SHORTEST, LONGEST = 7, 15
+MIN_DIGITS, MAX_DIGITS = 7, 15
 # Around a cell that an export is to mask. No value of the log holds control characters.
 START, END = "\x01", "\x02"
 MARKED = re.compile(b"\x01([^\x02]*)\x02")
@@ -63,10 +63,10 @@ def _pattern(mask: Mask) -> re.Pattern[bytes] | None:
     Escapes come first among what may stand before, so that the digits of `%20` are not taken for the number's.
     """
     shown = max(mask.digits, 0)
-    if shown >= LONGEST:
+    if shown >= MAX_DIGITS:
         return None
     left, right = (shown, 0) if mask.side == "first" else (0, shown)
-    hidden = f"{max(SHORTEST - shown, 1)},{LONGEST - shown}"
+    hidden = f"{max(MIN_DIGITS - shown, 1)},{MAX_DIGITS - shown}"
     return re.compile(
         "(?:^|[?&])expires=[0-9]+"
         "|(%[0-9A-Fa-f][0-9A-Fa-f]|^|[^A-Za-z0-9_-])"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from keys.crypto.secrets import ID_LENGTH, parse
-from keys.crypto.signatures import LONGEST_LINK, WINDOW, UnreadableQuery, lead_to_sign, string_to_sign
+from keys.crypto.signatures import MAX_LINK_LIFETIME_SECONDS, WINDOW, UnreadableQuery, lead_to_sign, string_to_sign
 from keys.decision.access import Presented, Proof
 
 _SCHEMES = {"bearer": "bearer", "token": "token", "basic": "basic"}
@@ -74,7 +74,7 @@ def recording_link(path: str, query: str) -> Presented | None:
     if not (_PUBLIC_ID.fullmatch(public_id) and _SECONDS.fullmatch(expires) and _SHA256.fullmatch(signature)):
         return None
     until = int(expires)
-    proof = Proof(lead_to_sign(lead_id, expires), signature, until - LONGEST_LINK, until)
+    proof = Proof(lead_to_sign(lead_id, expires), signature, until - MAX_LINK_LIFETIME_SECONDS, until)
     return Presented("recording", public_id, "", proof=proof)
 
 

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 # A secret's row tells of so many addresses, the most recent ones.
-MOST_ADDRESSES = 10
+MAX_ADDRESSES = 10
 
 # Secrets before their uses, as everyone locks them: whoever holds a secret finds its use free. One that another process
 # is writing, or that somebody is about to destroy, is passed over, because calls would wait with it.
@@ -29,7 +29,7 @@ FROM (SELECT clock_timestamp() AS at) moment,
 ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, address = excluded.address, addresses = (
     SELECT jsonb_object_agg(address, at) FROM (
         SELECT address, at FROM jsonb_each(keys_secretuse.addresses || excluded.addresses) AS one (address, at)
-        ORDER BY (at #>> '{{}}')::timestamptz DESC LIMIT {MOST_ADDRESSES}) latest)
+        ORDER BY (at #>> '{{}}')::timestamptz DESC LIMIT {MAX_ADDRESSES}) latest)
 RETURNING secret_id
 """
 
@@ -40,7 +40,7 @@ class LastUse:
     EVERY = 60.0
     PAUSE = 1.0
     # So many secrets at once: the next batch of calls waits while they are written.
-    MOST = 100
+    MAX_USES = 100
 
     def __init__(self) -> None:
         self._due: dict[UUID, list[str]] = {}
@@ -57,7 +57,7 @@ class LastUse:
                 noted = self._noted[secret] = {}
             elif now - noted.get(address, -self.EVERY) < self.EVERY:
                 continue
-            if len(noted) >= MOST_ADDRESSES and address not in noted:
+            if len(noted) >= MAX_ADDRESSES and address not in noted:
                 oldest = min(noted, key=noted.__getitem__)
                 if now - noted[oldest] < self.EVERY:
                     continue
@@ -77,7 +77,7 @@ class LastUse:
     async def write(self, connection: AsyncConnection[Any]) -> None:
         """Those that are due, or as many of them as go at once; who is passed over has a second turn."""
         now = time.monotonic()
-        due = {secret: self._due.pop(secret) for secret in list(islice(self._due, self.MOST))}
+        due = {secret: self._due.pop(secret) for secret in list(islice(self._due, self.MAX_USES))}
         if not self._due:
             self._written_at = now
         if len(self._noted) > 100_000:

@@ -23,7 +23,7 @@ from keys.decision.routes import Route, RouteTable
 
 # With more changes than that since its own epoch a process begins anew, as a new one does: reading the list of a large
 # import would take longer than the statement may.
-MOST_CHANGES = 10_000
+MAX_CHANGES = 10_000
 # Epoch, what changed since the caller's own, and the rows asked for: ONE statement, so that all of it is one moment.
 # Read as two, rows first, a change between them is lost for ever (a test plants that and turns red).
 LOAD = f"""
@@ -70,8 +70,8 @@ SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.
 FROM key_epoch e, LATERAL (SELECT
     EXISTS (SELECT FROM key_change c WHERE c.n = %(n)s AND c.token = %(token)s::uuid)
     AND NOT EXISTS (SELECT FROM key_change c WHERE c.n > %(n)s AND c.kind = 'everything')
-    AND (SELECT count(*) FROM (SELECT FROM key_change c WHERE c.n > %(n)s LIMIT {MOST_CHANGES + 1}) listed)
-        <= {MOST_CHANGES} AS continues) known
+    AND (SELECT count(*) FROM (SELECT FROM key_change c WHERE c.n > %(n)s LIMIT {MAX_CHANGES + 1}) listed)
+        <= {MAX_CHANGES} AS continues) known
 """
 
 NO_EPOCH = (-1, "00000000-0000-0000-0000-000000000000")

@@ -20,16 +20,16 @@ from keys.models import Key
 from keys.selectors.keys import ApiModules, for_file, modules_by_api
 
 # A file is made in memory, within what a person waits for.
-MOST_ROWS = {"csv": 100_000, "xlsx": 50_000}
+MAX_ROWS = {"csv": 100_000, "xlsx": 50_000}
 
 
 class TooManyRows(Exception):
     """More keys match than one file holds."""
 
     def __init__(self, format: str) -> None:
-        way_out = "" if format == "csv" else f", or take CSV, which holds {MOST_ROWS['csv']:,}"
+        way_out = "" if format == "csv" else f", or take CSV, which holds {MAX_ROWS['csv']:,}"
         held = f"the most that one {format.upper()} file holds"
-        super().__init__(f"More than {MOST_ROWS[format]:,} keys match, {held}. Filter the list to fewer{way_out}.")
+        super().__init__(f"More than {MAX_ROWS[format]:,} keys match, {held}. Filter the list to fewer{way_out}.")
 
 
 class KeyTable(Table):
@@ -119,7 +119,7 @@ def export_keys(
     """
     with transaction.atomic():
         authorization.require(by, needs, account=account)
-    if keys.qs[: MOST_ROWS[format] + 1].count() > MOST_ROWS[format]:
+    if keys.qs[: MAX_ROWS[format] + 1].count() > MAX_ROWS[format]:
         raise TooManyRows(format)
     rows = table().export(for_file(keys.sorted()), format=format)
     masking = "Of each token, only the prefix and the API ID are shown."

@@ -20,10 +20,10 @@ from keys.decision.addresses import Network
 from keys.decision.containment import with_contained
 from keys.models import Key
 
-LONGEST_NAME = 200
-LONGEST_FIELD = 500
-MOST_ADDRESSES = 100
-MOST_LISTS = 100
+MAX_NAME_LENGTH = 200
+MAX_FIELD_LENGTH = 500
+MAX_ADDRESSES = 100
+MAX_LISTS = 100
 
 
 class Listed(NamedTuple):
@@ -101,19 +101,19 @@ def checked(terms: Terms, policy: Policy, modules: Collection[str], ip_lists: Co
             errors[name] = problem
         return text
 
-    name = take("name", terms.name, True, LONGEST_NAME)
+    name = take("name", terms.name, True, MAX_NAME_LENGTH)
     if policy.name_kind == "username" and ":" in name:
         errors["name"] = f"{name} has a colon, which ends the username in HTTP Basic. Leave it out."
     values = {
-        f.slug: take(f.slug, terms.fields.get(f.slug, f.value), f.required, LONGEST_FIELD, f) for f in policy.fields
+        f.slug: take(f.slug, terms.fields.get(f.slug, f.value), f.required, MAX_FIELD_LENGTH, f) for f in policy.fields
     }
     if unknown := [slug for slug in terms.fields if slug not in values]:
         errors["fields"] = f"There is no field {unknown[0]!r}. The fields are {', '.join(values) or 'none'}."
     networks = tuple(dict.fromkeys(terms.networks))
     if policy.addresses == "required" and not (networks or terms.ip_lists):
         errors["addresses"] = "Enter at least one address, such as 203.0.113.7, or choose an IP list."
-    if len(networks) > MOST_ADDRESSES:
-        errors["addresses"] = f"There are {len(networks)} entries; a key can have {MOST_ADDRESSES}. Use wider ranges."
+    if len(networks) > MAX_ADDRESSES:
+        errors["addresses"] = f"There are {len(networks)} entries; a key can have {MAX_ADDRESSES}. Use wider ranges."
     if problem := _lists_problem(terms.ip_lists, ip_lists):
         errors["ip_lists"] = problem
     if problem := _modules_problem(terms.modules, modules):
@@ -251,6 +251,6 @@ def _modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> 
 def _lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:
     if ip_lists - set(known):
         return "There is no such IP list in this account. Choose from those that are there."
-    if len(ip_lists) > MOST_LISTS:
-        return f"There are {len(ip_lists)} IP lists; a key can have {MOST_LISTS}. Put their entries together in fewer."
+    if len(ip_lists) > MAX_LISTS:
+        return f"There are {len(ip_lists)} IP lists; a key can have {MAX_LISTS}. Put their entries together in fewer."
     return None

@@ -9,6 +9,6 @@ from django.core.handlers.wsgi import WSGIHandler
 
 def portal(longest: int, stalled: int) -> WSGIHandler:
     application = import_module("config.wsgi").application  # sets Django up, so it comes first
-    import_module("audit.exports.formats").LONGEST = longest
+    import_module("audit.exports.formats").EXPORT_TIMEOUT_SECONDS = longest
     import_module("audit.exports.views").STALLED_SECONDS = stalled
     return application

@@ -24,7 +24,7 @@ from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Permission
 
-LONGEST_NAME = 60
+MAX_NAME_LENGTH = 60
 
 
 class AlreadyThere(Exception):
@@ -69,8 +69,8 @@ def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor)
     """`credential` was checked by accounts.signin.passkeys. Returns recovery codes if there were none."""
     user = _own(user, by)
     by.spend_confirmation("factor.add", "passkey")
-    WebAuthn.add(user, name[:LONGEST_NAME], credential)
-    return user, _added(user, "passkey", f"the passkey “{name[:LONGEST_NAME]}”", by)
+    WebAuthn.add(user, name[:MAX_NAME_LENGTH], credential)
+    return user, _added(user, "passkey", f"the passkey “{name[:MAX_NAME_LENGTH]}”", by)
 
 
 @transaction.atomic

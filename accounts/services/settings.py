@@ -11,7 +11,7 @@ from accounts.services.locks import Invalid, admitted, line, of_account, validat
 from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Permission
-from core.phone_masking import LONGEST, SHORTEST
+from core.phone_masking import MAX_DIGITS, MIN_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Settings:
     def shown_whole(self) -> int:
         """The most digits that a number may have to be shown whole."""
         if not self.mask_phone:
-            return LONGEST
-        return self.mask_digits if self.mask_digits >= SHORTEST else 0
+            return MAX_DIGITS
+        return self.mask_digits if self.mask_digits >= MIN_DIGITS else 0
 
 
 @transaction.atomic

@@ -24,12 +24,12 @@ from core.actor import Actor
 
 # Wrong tries as one e-mail: password and second step together.
 SIGN_IN = "sign-in"
-MOST, PER = 5, timedelta(minutes=5)
+MAX_MAILS, PER = 5, timedelta(minutes=5)
 
 
 def may_try(email: str) -> bool:
     """Count a try to sign in as this e-mail; a right one is given back."""
-    return limits.take(SIGN_IN, email, most=MOST, per=PER)
+    return limits.take(SIGN_IN, email, most=MAX_MAILS, per=PER)
 
 
 class AccountAdapter(DefaultAccountAdapter):

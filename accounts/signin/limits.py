@@ -17,7 +17,7 @@ from accounts.models import Limit, User
 from audit.trail.record import record
 from core.actor import Actor
 
-LONGEST_KEY = 254
+MAX_KEY_LENGTH = 254
 
 
 def take(name: str, key: str, *, most: int, per: timedelta) -> bool:
@@ -73,7 +73,7 @@ def _tell(name: str, key: str) -> None:
 
 
 def _cleaned(key: str) -> str:
-    return key.replace("\x00", "")[:LONGEST_KEY].casefold()
+    return key.replace("\x00", "")[:MAX_KEY_LENGTH].casefold()
 
 
 # clock_timestamp() is read again once the row is locked, so that parallel tries see one another.

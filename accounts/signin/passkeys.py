@@ -29,7 +29,7 @@ from accounts.allauth_internals import get_authenticator_by_credential_id, get_c
 from accounts.models import PasskeyChallenge, User
 
 LIFETIME = timedelta(minutes=5)
-LONGEST = 100_000  # characters of an answer
+MAX_ANSWER_LENGTH = 100_000  # characters of an answer
 REGISTRATION = "factor.add"
 
 
@@ -111,7 +111,7 @@ def _spent(user: User, action: str, target: str, challenge: bytes) -> dict[str, 
 
 
 def _read(answer: str) -> dict[str, Any]:
-    given = json.loads(answer) if len(answer) <= LONGEST else None
+    given = json.loads(answer) if len(answer) <= MAX_ANSWER_LENGTH else None
     if not isinstance(given, dict):
         raise ValueError("not an object")
     return given

@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 from uuid import UUID
 
-LONGEST_LINE = 64 * 1024
+MAX_LINE_BYTES = 64 * 1024
 # What nginx, Envoy, HAProxy and Caddy write for a call that the gateway did not answer.
 NO_REQUEST_ID = (None, "", "-")
 
@@ -32,8 +32,8 @@ class Late(NamedTuple):
 
 def read_line(line: bytes) -> Late | None:
     """None for a call that has no row, because the gateway could not be asked or did not know the proxy."""
-    if len(line) > LONGEST_LINE:
-        raise Malformed(f"it is longer than {LONGEST_LINE} bytes")
+    if len(line) > MAX_LINE_BYTES:
+        raise Malformed(f"it is longer than {MAX_LINE_BYTES} bytes")
     try:
         fields = json.loads(line.decode())
     except (ValueError, RecursionError):

@@ -23,7 +23,7 @@ STEPS = (
     (timedelta(days=60), timedelta(days=1)),
     (timedelta(days=400), timedelta(days=7)),
 )
-LONGEST_STEP = timedelta(days=30)
+MAX_STEP = timedelta(days=30)
 USUAL = timedelta(days=30)
 LEAST = timedelta(minutes=1)
 # Filters that sums are narrowed by; by any other the rows themselves are counted.
@@ -112,7 +112,7 @@ def _of_rows(calls: LogFilter, until: datetime) -> Chart:
 
 
 def _step(since: datetime, until: datetime) -> timedelta:
-    return next((step for longest, step in STEPS if until - since <= longest), LONGEST_STEP)
+    return next((step for longest, step in STEPS if until - since <= longest), MAX_STEP)
 
 
 def _chart(bars: list[Bar], since: datetime, until: datetime, **said: Any) -> Chart:

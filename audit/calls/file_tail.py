@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from audit.calls.access_log import LONGEST_LINE
+from audit.calls.access_log import MAX_LINE_BYTES
 
 PIECE = 64 * 1024
 # Seconds between two looks at what has nothing new.
@@ -74,7 +74,7 @@ def lines(pieces: Iterable[Piece], *, stopped: Stopped) -> Iterator[Line | None]
             if line.strip():
                 yield number, line
         # A line without an end is not kept in memory, only that it is too long.
-        rest = rest[: LONGEST_LINE + 1]
+        rest = rest[: MAX_LINE_BYTES + 1]
         number = number if piece else 0
     # Who was told to stop in the middle of a line reads it whole the next time.
     if rest.strip() and not stopped():

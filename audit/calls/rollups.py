@@ -16,7 +16,7 @@ ADD = """
     FROM audit_call WHERE time >= %s AND time < %s GROUP BY 1, 2, 3, 4, 5
 """
 # Time after the last sum is counted from rows, newest first, this many at the most.
-LONGEST_TAIL = 100_000
+MAX_TAIL_ROWS = 100_000
 
 
 HOUR = timedelta(hours=1)
@@ -81,10 +81,10 @@ def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, 
     with connections[reading()].cursor() as cursor:
 
         def count_rows(since: datetime, until: datetime) -> datetime | None:
-            cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, LONGEST_TAIL])
+            cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, MAX_TAIL_ROWS])
             tail = cursor.fetchall()
             add_counts(counted, [row[:3] for row in tail])
-            return tail[0][4] if tail and tail[0][3] == LONGEST_TAIL else None
+            return tail[0][4] if tail and tail[0][3] == MAX_TAIL_ROWS else None
 
         tail_from, head_cut = since, None
         if step >= HOUR:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db import connections
 from django.utils import timezone
 
-from audit.selectors import LONGEST_LOOK
+from audit.selectors import MAX_ROWS_SCANNED
 from core.replica import reading
 
 LATELY = timedelta(days=30)
@@ -84,10 +84,10 @@ def uses_of(account_id: int, key_id: str) -> Uses:
             cursor.execute(_GROUPED.replace("LOOKED", looked), [*params, account_id, MAX_GROUPS])
             return cursor.fetchall()
 
-        (*_, looked, back_to), *rows = look(_NEWEST, key_id, since, now, LONGEST_LOOK)
-        if looked < LONGEST_LOOK:
+        (*_, looked, back_to), *rows = look(_NEWEST, key_id, since, now, MAX_ROWS_SCANNED)
+        if looked < MAX_ROWS_SCANNED:
             return _uses(rows)
-        of_each_hour = LONGEST_LOOK // HOURS
+        of_each_hour = MAX_ROWS_SCANNED // HOURS
         return _uses(rows + look(_OF_EACH_HOUR, since, back_to, key_id, back_to, of_each_hour), back_to, of_each_hour)
 
 
@@ -104,13 +104,13 @@ def _uses(rows: Sequence[tuple[Any, ...]], back_to: datetime | None = None, of_e
 
 def uses_within(account_id: int, key_ids: Collection[str], networks: Collection[str]) -> list[KeyUse]:
     """Return from which addresses in these networks the keys were allowed in the last 30 days, of the newest calls of
-    each, LONGEST_LOOK for all keys together."""
+    each, MAX_ROWS_SCANNED for all keys together."""
     if not key_ids or not networks:
         return []
     params: list[Any] = [
         sorted(key_ids),
         timezone.now() - LATELY,
-        LONGEST_LOOK // len(key_ids),
+        MAX_ROWS_SCANNED // len(key_ids),
         account_id,
         list(networks),
         MAX_GROUPS,

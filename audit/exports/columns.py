@@ -13,7 +13,7 @@ from psycopg import ClientCursor, Cursor
 
 from audit.models import Call, Event
 from core.csv_escaping import neutral_sql
-from core.phone_masking import END, SHORTEST, START
+from core.phone_masking import END, MIN_DIGITS, START
 
 TEXT = ""
 # Characters that XML cannot hold, and what stands in their place.
@@ -124,7 +124,7 @@ def _copy(select: str, options: str) -> bytes:
 
 
 def _marked(raw: str, cell: str) -> str:
-    return f"CASE WHEN {raw} ~ '[0-9]{{{SHORTEST}}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
+    return f"CASE WHEN {raw} ~ '[0-9]{{{MIN_DIGITS}}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
 
 
 def _time(column: str, digits: str) -> Column:

@@ -26,7 +26,7 @@ from audit.exports.statement import (
     manifest_name,
     masking_in_words,
 )
-from audit.exports.xlsx import LONGEST_CELL, MOST_ROWS
+from audit.exports.xlsx import MAX_CELL_LENGTH, MAX_ROWS
 from audit.exports.zip import zipped
 from audit.models import Event
 from audit.trail.record import record
@@ -151,9 +151,9 @@ def export(
     """
     authorization.require(by, Permission.LOG_EXPORT, account=account)
     if format == "xlsx":
-        if filters.found[MOST_ROWS : MOST_ROWS + 1].exists():
+        if filters.found[MAX_ROWS : MAX_ROWS + 1].exists():
             raise TooManyRows
-        if table.longest and filters.found.filter(**{f"{table.longest}__length__gt": LONGEST_CELL}).exists():
+        if table.longest and filters.found.filter(**{f"{table.longest}__length__gt": MAX_CELL_LENGTH}).exists():
             raise CellTooLong
     if not _slots.acquire(blocking=False):
         raise Busy

@@ -17,7 +17,7 @@ from core.phone_masking import Mask
 from core.replica import reading, snapshot
 
 BLOCK = 64 * 1024  # bytes; a block for each row would cost more than making the row
-LONGEST = 15 * 60  # seconds
+EXPORT_TIMEOUT_SECONDS = 15 * 60  # seconds
 BOM = b"\xef\xbb\xbf"
 Buffer = bytes | bytearray | memoryview
 Count = Callable[[int], None]
@@ -68,7 +68,7 @@ def _copied(
     statement: Callable[[Cursor], bytes], end: bytes, hide: Callable[[bytes], bytes] | None, count: Count
 ) -> Iterator[bytes]:
     """COPY's rows in blocks of BLOCK bytes or a little more. Each of its messages is one row, ended by LF."""
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + EXPORT_TIMEOUT_SECONDS
     pending: list[Buffer] = []
     size = 0
 
@@ -77,7 +77,7 @@ def _copied(
         block = end.join([*pending, b""])
         return hide(block) if hide else block
 
-    with snapshot(seconds=LONGEST, using=reading()) as cursor, cursor.copy(statement(cursor)) as copy:
+    with snapshot(seconds=EXPORT_TIMEOUT_SECONDS, using=reading()) as cursor, cursor.copy(statement(cursor)) as copy:
         for message in copy:
             pending.append(message[:-1])
             size += len(message)

@@ -77,7 +77,7 @@ def find_export(account_id: int, number: int | None) -> Finished | None:
     if started.name in LISTS:
         return Finished(started, told["rows"], told["sha256"])
     ends = selectors.events(account_id).filter(
-        seq__gt=started.seq, at__lt=started.at + selectors.LONGEST_EXPORT, name="export.finished"
+        seq__gt=started.seq, at__lt=started.at + selectors.MAX_EXPORT_DURATION, name="export.finished"
     )
     for body in ends.order_by("seq").values_list("body", flat=True):
         if (end := json.loads(body)["data"])["started"] == number:

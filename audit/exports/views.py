@@ -30,7 +30,7 @@ from audit.exports import (
 from audit.exports.columns import CALLS, EVENTS, Table
 from audit.exports.formats import FORMATS
 from audit.exports.forms import ExportForm
-from audit.exports.xlsx import MOST_ROWS
+from audit.exports.xlsx import MAX_ROWS
 from audit.trail.filters import EventFilter
 from core.accounts import Account
 from core.filters.time_range import LogFilter
@@ -92,7 +92,7 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
                 form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
                 status = 503
             except TooManyRows:
-                form.add_error("format", f"There are more than {MOST_ROWS:,} rows, an XLSX's most. Take CSV.")
+                form.add_error("format", f"There are more than {MAX_ROWS:,} rows, an XLSX's most. Take CSV.")
                 status = 422
             except CellTooLong:
                 form.add_error("format", "A cell is longer than an XLSX may hold. Take CSV.")

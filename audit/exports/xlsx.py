@@ -13,8 +13,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from audit.exports.columns import CELL
 
-MOST_ROWS = 1_048_575  # beside the heading
-LONGEST_CELL = 32_767  # characters
+MAX_ROWS = 1_048_575  # beside the heading
+MAX_CELL_LENGTH = 32_767  # characters
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"

@@ -18,7 +18,7 @@ from core.redaction import redact
 
 PURPOSE = b"keyward-audit-v1"
 FIRST_PREV = bytes(32)
-LONGEST_TEXT = 4_000
+MAX_TEXT_LENGTH = 4_000
 # Bytes that SHA-256 takes in at a time.
 BLOCK = 64
 
@@ -29,7 +29,7 @@ def storable(text: str) -> str:
     """`text` as the trail may keep it for ever: as PostgreSQL can hold it, in text and in jsonb (no NUL, no lone
     surrogate), of bounded length, and without the secrets that people paste where they do not belong."""
     text = redact(text).translate(_NOT_STORABLE)
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 1] + "…"
 
 
 def plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from audit.trail import chain
 from audit.trail.events import CATALOGUE, Target, WrongEvent
 from core.actor import Actor
 
-LONGEST_ID = 200  # they are indexed, and an index entry may not pass 2,704 bytes
+MAX_ID_LENGTH = 200  # they are indexed, and an index entry may not pass 2,704 bytes
 
 LOCK_HEAD = "SELECT seq, mac, clock_timestamp() FROM audit_head WHERE chain = 1 FOR UPDATE"
 # A statement of its own, because that one's snapshot may be older than the lock it waited for.
@@ -48,8 +48,8 @@ def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | 
         {
             "event": name,
             "account_id": account_id,
-            "actor": {"kind": by.kind, "id": by.id[:LONGEST_ID], "label": by.label},
-            "target": target and {"kind": target.kind, "id": target.id[:LONGEST_ID], "label": target.label},
+            "actor": {"kind": by.kind, "id": by.id[:MAX_ID_LENGTH], "label": by.label},
+            "target": target and {"kind": target.kind, "id": target.id[:MAX_ID_LENGTH], "label": target.label},
             "address": by.address,
             "request_id": by.request_id,
             "confirmed_by": by.confirmation and by.confirmation.method,

@@ -24,10 +24,10 @@ from keys.apis.policy_parsing import FLAGS
 from keys.decision.addresses import shown
 from keys.filters import KeyFilter
 from keys.models import Key
-from keys.selectors.detail import MOST_COUNTED, calls_lately, modules_of
+from keys.selectors.detail import MAX_CALLS_COUNTED, calls_lately, modules_of
 from keys.selectors.flags import NOT_IN_FORCE, format_flag
 from keys.selectors.keys import STATUSES, for_page
-from keys.selectors.search import MOST_FOUND, found
+from keys.selectors.search import MAX_KEYS_FOUND, found
 
 
 class Disable(Button):
@@ -45,7 +45,7 @@ class Disable(Button):
             " Administrator of the account enables it again."
         )
         calls = calls_lately(row)
-        words = f"more than {calls - 1:,}" if calls == MOST_COUNTED else f"{calls:,}"
+        words = f"more than {calls - 1:,}" if calls == MAX_CALLS_COUNTED else f"{calls:,}"
         yield f"Calls with it in the last 7 days: {words}."
 
     def run(self, row: Key, form: Form, by: Actor) -> str:
@@ -65,7 +65,7 @@ class KeyAdmin(Exported):
     search_fields = ("name",)
     search_help_text = (
         "Words of the name, the last one at least begun; the API ID or its last 4; or the start of the owner’s e-mail."
-        f" The newest {MOST_FOUND} that match are shown."
+        f" The newest {MAX_KEYS_FOUND} that match are shown."
     )
     fieldsets: ClassVar = (
         (None, {"fields": ("name", "api_id", "token", "state", "calls_are", "account_link", "owner_link", "api_link")}),

@@ -31,13 +31,13 @@ from keys.admin.enable_apis import EnableApis
 from keys.models import Key
 from keys.services import deactivate_owner
 
-MOST_KEYS = 10_000
+MAX_KEYS_COUNTED = 10_000
 
 
 def working(**narrowed: Any) -> str:
     """How many keys there are that calls may use now, as far as the keys themselves tell."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
-    return in_words(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MOST_KEYS)
+    return in_words(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MAX_KEYS_COUNTED)
 
 
 class Activate(Button):
@@ -90,7 +90,7 @@ class AccountAdmin(SupportAdmin):
 
     @display(description="Live keys")
     def live_keys(self, row: Account) -> str:
-        return in_words(Key.objects.filter(account=row, deleted_at=None), MOST_KEYS)
+        return in_words(Key.objects.filter(account=row, deleted_at=None), MAX_KEYS_COUNTED)
 
     @display(description="Users")
     def people(self, row: Account) -> str:
@@ -220,7 +220,7 @@ class UserAdmin(Exported):
 
     @display(description="Live keys owned")
     def owned(self, row: User) -> str:
-        return in_words(Key.objects.filter(owner=row, deleted_at=None), MOST_KEYS)
+        return in_words(Key.objects.filter(owner=row, deleted_at=None), MAX_KEYS_COUNTED)
 
 
 ADMINS: dict[Any, type[SupportAdmin]] = {Account: AccountAdmin, User: UserAdmin}

@@ -13,7 +13,7 @@ from keys.apis.modules import text_of
 from keys.decision.containment import with_contained
 from keys.models import Api, Key, Module
 
-MOST_NAMES = 20
+MAX_NAMES_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class Difference:
             yield f"keys that may call more: {self.gaining}"
         if self.losing:
             yield f"keys that lose access: {len(self.losing)}"
-            yield from (f"  {key}" for key in self.losing[:MOST_NAMES])
-            if len(self.losing) > MOST_NAMES:
-                yield f"  and {len(self.losing) - MOST_NAMES} more"
+            yield from (f"  {key}" for key in self.losing[:MAX_NAMES_LISTED])
+            if len(self.losing) > MAX_NAMES_LISTED:
+                yield f"  and {len(self.losing) - MAX_NAMES_LISTED} more"
 
 
 def difference(api: Api, description: Description) -> Difference:

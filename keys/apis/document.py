@@ -10,9 +10,9 @@ from keys.apis.findings import Finding
 from keys.apis.openapi_objects import METHODS
 from keys.apis.references import resolve_mapping
 
-MOST_OPERATIONS = 5000
-LONGEST_TEMPLATE = 500
-LONGEST_NAME = 200
+MAX_OPERATIONS = 5000
+MAX_TEMPLATE_LENGTH = 500
+MAX_NAME_LENGTH = 200
 
 
 class BadDocument(ValueError):

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from keys.apis.document import (
-    LONGEST_NAME,
-    LONGEST_TEMPLATE,
-    MOST_OPERATIONS,
+    MAX_NAME_LENGTH,
+    MAX_OPERATIONS,
+    MAX_TEMPLATE_LENGTH,
     BadDocument,
     Operation,
     address_of,
@@ -86,8 +86,8 @@ def _with_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]
 
 def _check_title(document: Mapping[str, Any], findings: Findings) -> None:
     title = get_mapping(document, "info").get("title")
-    if isinstance(title, str) and (not title.strip() or not title.isprintable() or len(title) > LONGEST_NAME):
-        right = f"Write a line of at most {LONGEST_NAME} characters"
+    if isinstance(title, str) and (not title.strip() or not title.isprintable() or len(title) > MAX_NAME_LENGTH):
+        right = f"Write a line of at most {MAX_NAME_LENGTH} characters"
         findings.add(("info", "title"), quote(title), right, fatal=True)
 
 
@@ -119,8 +119,8 @@ def _check_tags(document: Mapping[str, Any], findings: Findings) -> None:
 
 
 def _check_operations(document: Mapping[str, Any], found: list[Operation], findings: Findings) -> None:
-    if len(found) > MOST_OPERATIONS:
-        right = f"At most {MOST_OPERATIONS:,} are taken: split it"
+    if len(found) > MAX_OPERATIONS:
+        right = f"At most {MAX_OPERATIONS:,} are taken: split it"
         findings.add(("paths",), f"{len(found):,} operations", right, fatal=True)
         return
     first: dict[tuple[str, str], Operation] = {}
@@ -184,8 +184,8 @@ def _check_security(
 def _problem(operation: Operation) -> tuple[str, str] | None:
     """What stands in a path that no call could ever take, or that would be dear to match, and what would be right."""
     template, path = operation.template, operation.path
-    if len(template) > LONGEST_TEMPLATE:
-        return f"{len(template):,} characters", f"A path has at most {LONGEST_TEMPLATE}"
+    if len(template) > MAX_TEMPLATE_LENGTH:
+        return f"{len(template):,} characters", f"A path has at most {MAX_TEMPLATE_LENGTH}"
     _, mark, query = path.partition("?")
     if mark and (
         not operation.conditions or len(operation.conditions) < query.count("&") + 1 or "{" in query or "+" in query

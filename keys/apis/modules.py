@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from django.utils.text import slugify
 
 from keys.apis.ambiguity import Claim, ambiguous
-from keys.apis.document import LONGEST_NAME, BadDocument, Operation, get_list, operations
+from keys.apis.document import MAX_NAME_LENGTH, BadDocument, Operation, get_list, operations
 from keys.apis.leaving_out import remove_left_out
 from keys.apis.parameters import parameters_of
 from keys.apis.patterns import matches
@@ -19,7 +19,7 @@ from keys.decision.containment import resolve
 
 # The module of operations that have no tag.
 UNTAGGED = "Other"
-LONGEST_SLUG = 64
+MAX_SLUG_LENGTH = 64
 
 
 class RouteOf(NamedTuple):
@@ -104,12 +104,12 @@ def _containing(made: Mapping[str, ModuleOf], policy: Policy) -> tuple[ModuleOf,
 
 def _module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteOf]) -> ModuleOf:
     name = " ".join(tag.split())
-    if not name or not name.isprintable() or len(name) > LONGEST_NAME:
-        raise BadDocument(f"The tag {shown(tag)} names a module: a line of at most {LONGEST_NAME} characters.")
+    if not name or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
+        raise BadDocument(f"The tag {shown(tag)} names a module: a line of at most {MAX_NAME_LENGTH} characters.")
     slug = (rule.slug if rule else "") or slugify(name)
-    if not slug or len(slug) > LONGEST_SLUG:
+    if not slug or len(slug) > MAX_SLUG_LENGTH:
         raise BadDocument(
-            f"The tag {shown(name)} makes no slug of 1 to {LONGEST_SLUG} letters, digits and hyphens. "
+            f"The tag {shown(name)} makes no slug of 1 to {MAX_SLUG_LENGTH} letters, digits and hyphens. "
             "Give it one in the policy, as in modules: [{tag: ..., slug: ...}]."
         )
     return ModuleOf(slug, name, rule.number if rule else None, tuple(routes))

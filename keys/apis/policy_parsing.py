@@ -11,7 +11,7 @@ FLAGS = ("mask_phone", "hlr_lookup", "recordings")
 # What every key has besides a name and an owner: the form asks it where the policy says, else under More settings.
 SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "enabled", *FLAGS)
 
-LONGEST = 200
+MAX_LENGTH = 200
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -32,8 +32,8 @@ def only(data: Mapping[str, Any], known: Collection[str], where: str) -> None:
 
 def line(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
     value = data.get(name)
-    if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST or not (value.strip() or empty):
-        raise BadPolicy(f"{name}: {shown(value)} is not a line of at most {LONGEST} characters.")
+    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_LENGTH or not (value.strip() or empty):
+        raise BadPolicy(f"{name}: {shown(value)} is not a line of at most {MAX_LENGTH} characters.")
     return value.strip()
 
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from django.utils.text import slugify
 
-from keys.apis.document import LONGEST_NAME, Operation, operations
+from keys.apis.document import MAX_NAME_LENGTH, Operation, operations
 from keys.apis.modules import UNTAGGED, ModuleOf
 from keys.apis.patterns import matches
 from keys.apis.policy import Policy
-from keys.apis.policy_parsing import LONGEST
+from keys.apis.policy_parsing import MAX_LENGTH
 from keys.apis.rendering import render_policy
 
 # Of an operation's path the part before its own name: versions, and what a caller fills in.
@@ -81,7 +81,7 @@ def _group(found: Iterable[Operation], skipped: Collection[str]) -> dict[str, di
 def _proposed(prefixes: Mapping[str, str], found: Iterable[Operation]) -> Proposed:
     names = [operation.name for operation in found]
     patterns = [f"* {prefix}{ending}" for prefix in prefixes for ending in _ENDINGS]
-    fitting = (pattern for pattern in patterns if len(pattern) <= LONGEST and pattern.isprintable())
+    fitting = (pattern for pattern in patterns if len(pattern) <= MAX_LENGTH and pattern.isprintable())
     routes = tuple(pattern for pattern in fitting if any(matches(pattern, name) for name in names))
     matched = sum(any(matches(pattern, name) for pattern in routes) for name in names)
     return Proposed(_in_words(next(iter(prefixes.values()))), routes, matched)
@@ -89,5 +89,5 @@ def _proposed(prefixes: Mapping[str, str], found: Iterable[Operation]) -> Propos
 
 def _in_words(segment: str) -> str:
     """`phone_numbers` as people write it: Phone numbers."""
-    words = " ".join(re.sub(r"[^\w]|_", " ", segment).split())[:LONGEST_NAME]
+    words = " ".join(re.sub(r"[^\w]|_", " ", segment).split())[:MAX_NAME_LENGTH]
     return words[:1].upper() + words[1:]

@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 import yaml
 
-MOST_BYTES = 16_000_000
-MOST_VALUES = 1_000_000
-DEEPEST = 100
+MAX_BYTES = 16_000_000
+MAX_VALUES = 1_000_000
+MAX_DEPTH = 100
 MAX_DIGITS = 100
 # How much of a YAML text is read between two lines of progress.
 PROGRESS_CHARACTERS = 1_000_000
@@ -54,10 +54,10 @@ def read(path: Path) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Return the file's text. Never more than MOST_BYTES are read, whatever the file is. Raise Unreadable."""
+    """Return the file's text. Never more than MAX_BYTES are read, whatever the file is. Raise Unreadable."""
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror or error}.") from error
     try:
@@ -73,8 +73,8 @@ def parsed(content: bytes) -> Any:
 
 def decode(content: bytes) -> str:
     """Return a file's text. Raise Unreadable."""
-    if len(content) > MOST_BYTES:
-        raise Unreadable(f"It has more than {MOST_BYTES:,} bytes, the most that is read. Split it.")
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"It has more than {MAX_BYTES:,} bytes, the most that is read. Split it.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -98,7 +98,7 @@ def _json(text: str) -> Any:
             made[name] = value
         return made
 
-    if _count_json(text) > MOST_VALUES:
+    if _count_json(text) > MAX_VALUES:
         raise Unreadable(_too_many())
 
     def constant(word: str) -> NoReturn:
@@ -123,7 +123,7 @@ def _json(text: str) -> Any:
 
 def _count_json(text: str) -> int:
     """Return how many values a JSON text holds at most, before any of them is made."""
-    if text.count(",") + text.count("[") + text.count("{") > MOST_VALUES:
+    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
         text = _JSON_STRING.sub("", text)
     return text.count(",") + text.count("[") + text.count("{")
 
@@ -160,7 +160,7 @@ class _Builder:
                 empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
                 if event.tag not in (None, "!", f"{_CORE}map", f"{_CORE}seq"):
                     raise _at(event, f"the tag {event.tag[:50]} is not of JSON")
-                if len(self.open) >= DEEPEST:
+                if len(self.open) >= MAX_DEPTH:
                     raise _at(event, _too_deep())
                 self.open.append(_Open(empty, event.anchor))
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
@@ -178,7 +178,7 @@ class _Builder:
             return
         holder = self.open[-1]
         holder.size += size
-        if holder.size > MOST_VALUES:
+        if holder.size > MAX_VALUES:
             raise _at(event, _too_many())
         if isinstance(holder.value, list):
             holder.value.append(value)
@@ -276,7 +276,7 @@ def _check(value: Any, text: str) -> None:
     level, depth = [value], 0
     while level := [item for item in level if isinstance(item, (dict, list)) and item]:
         depth += 1
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise Unreadable(_too_deep())
         level = [item for holder in level for item in (holder.values() if isinstance(holder, dict) else holder)]
     if "\x00" in text or _ESCAPES.search(text):
@@ -298,8 +298,8 @@ def _at(event: Any, problem: str) -> Unreadable:
 
 
 def _too_deep() -> str:
-    return f"More than {DEEPEST} mappings and lists lie inside each other. Write it flatter."
+    return f"More than {MAX_DEPTH} mappings and lists lie inside each other. Write it flatter."
 
 
 def _too_many() -> str:
-    return f"It holds more than {MOST_VALUES:,} values. Split it."
+    return f"It holds more than {MAX_VALUES:,} values. Split it."

@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 # Seconds that a signed request's time may be off, and that a recording link may run ahead.
 WINDOW = 300
-LONGEST_LINK = 7 * 24 * 3600
+MAX_LINK_LIFETIME_SECONDS = 7 * 24 * 3600
 
 _BROKEN_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})")
 

@@ -12,7 +12,7 @@ from core.page_guard import SignedIn, needs
 from core.pages import render_page
 from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.crypto.signatures import LONGEST_LINK, WINDOW
+from keys.crypto.signatures import MAX_LINK_LIFETIME_SECONDS, WINDOW
 from keys.decision.addresses import shown
 from keys.docs import granted
 from keys.docs.documentation import get_documentation
@@ -102,5 +102,5 @@ def _shared(request: SignedIn, key: Key, rules: Policy) -> dict[str, Any]:
         "may_see_key": request.user.account_id is not None,
         "variable": SECRET_VARIABLE,
         "window": WINDOW,
-        "longest_link_days": LONGEST_LINK // 86400,
+        "longest_link_days": MAX_LINK_LIFETIME_SECONDS // 86400,
     }

@@ -31,8 +31,8 @@ from keys.ip_lists.services import WIDEN
 from keys.key_settings import Invalid
 from keys.models import IpList
 
-MOST_ENTRIES = 200
-MOST_SHOWN = 100
+MAX_ENTRIES_LISTED = 200
+MAX_LINES_SHOWN = 100
 OVER = "What was shown is more than an hour old or not yours. Paste the entries or upload the file again."
 
 
@@ -73,11 +73,15 @@ class IpListAdmin(SupportAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         row = self.found(request, object_id)
-        entries = row.entries.order_by("network")[: MOST_ENTRIES + 1]
+        entries = row.entries.order_by("network")[: MAX_ENTRIES_LISTED + 1]
         links = [("Export", reverse(f"admin:{self.route('export')}", args=[row.pk]))]
         if row.account.status == Account.Status.ACTIVE:
             links.insert(0, ("Import entries", reverse(f"admin:{self.route('import')}", args=[row.pk])))
-        context = {"links": links, "entries": entries[:MOST_ENTRIES], "more": row.entry_count - MOST_ENTRIES}
+        context = {
+            "links": links,
+            "entries": entries[:MAX_ENTRIES_LISTED],
+            "more": row.entry_count - MAX_ENTRIES_LISTED,
+        }
         return super().change_view(request, object_id, form_url, context)
 
     def export_view(self, request: SignedIn, pk: int) -> HttpResponse:
@@ -154,8 +158,8 @@ class IpListAdmin(SupportAdmin):
             "form": form,
             "note": note,
             "seen": seen,
-            "entries": seen.entries[:MOST_SHOWN],
-            "more": len(seen.entries) - MOST_SHOWN,
+            "entries": seen.entries[:MAX_LINES_SHOWN],
+            "more": len(seen.entries) - MAX_LINES_SHOWN,
             "more_wrong": seen.wrong_count - len({wrong.line for wrong in seen.wrong}),
             "button": f"Add {len(seen.entries):,} entr{'y' if len(seen.entries) == 1 else 'ies'}",
             "back": reverse(f"admin:{self.route('import')}", args=[row.pk]),

@@ -10,12 +10,12 @@ from keys.decision.addresses import Network, shown
 from keys.key_settings import Invalid
 from keys.models import IpListEntry
 
-LONGEST_NAME = 200
-LONGEST_ABOUT = 500  # a list's description
-LONGEST_DESCRIPTION = 200  # an entry's
-MOST_ENTRIES = 10_000
+MAX_NAME_LENGTH = 200
+MAX_ABOUT_LENGTH = 500  # a list's description
+MAX_DESCRIPTION_LENGTH = 200  # an entry's
+MAX_ENTRIES = 10_000
 # How many networks an event names; its hash is of all.
-MOST_NAMED = 100
+MAX_ENTRIES_NAMED = 100
 
 NO_ENTRIES = "Enter at least one address: a list without entries admits nobody."
 
@@ -66,7 +66,7 @@ def told(entries: Iterable[Entry]) -> dict[str, Any]:
     return {
         "entries": len(ordered),
         "sha256": digest,
-        "networks": [shown(entry.network) for entry in ordered[:MOST_NAMED]],
+        "networks": [shown(entry.network) for entry in ordered[:MAX_ENTRIES_NAMED]],
     }
 
 
@@ -74,9 +74,9 @@ def checked_list(name: str, description: str) -> tuple[str, str]:
     """A list's name and description, tidied. Raises Invalid."""
     name, description = name.strip(), description.strip()
     errors = {}
-    if problem := problem_of(name, LONGEST_NAME) if name else "Give the list a name.":
+    if problem := problem_of(name, MAX_NAME_LENGTH) if name else "Give the list a name.":
         errors["name"] = problem
-    if problem := problem_of(description, LONGEST_ABOUT):
+    if problem := problem_of(description, MAX_ABOUT_LENGTH):
         errors["description"] = problem
     if errors:
         raise Invalid(errors)
@@ -88,13 +88,13 @@ def checked_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()
     known, tidy = set(there), []
     for entry in entries:
         entry = entry._replace(description=entry.description.strip())
-        if problem := problem_of(entry.description, LONGEST_DESCRIPTION):
+        if problem := problem_of(entry.description, MAX_DESCRIPTION_LENGTH):
             raise Invalid({"description": problem})
         if entry.network in known:
             raise Invalid({"network": already(entry.network)})
         known.add(entry.network)
         tidy.append(entry)
-    if len(known) > MOST_ENTRIES:
+    if len(known) > MAX_ENTRIES:
         raise Invalid({"network": too_many(len(there), len(tidy))})
     return tidy
 
@@ -104,7 +104,7 @@ def already(network: Network) -> str:
 
 
 def too_many(there: int, more: int) -> str:
-    most = f"{MOST_ENTRIES:,}"
+    most = f"{MAX_ENTRIES:,}"
     return f"A list has at most {most} entries; {there:,} there and {more:,} more are too many. Use wider ranges."
 
 

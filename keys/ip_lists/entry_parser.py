@@ -23,8 +23,8 @@ from openpyxl.utils.exceptions import InvalidFileException
 from core.csv_escaping import neutral
 from keys.ip_lists.xlsx_limits import MAX_ROWS, TooMuch, check_workbook
 
-MOST_ROWS = 10_000
-MOST_BYTES = 1_000_000
+MAX_LINES = 10_000
+MAX_BYTES = 1_000_000
 COLUMNS = ("network", "description", "enabled")
 # Columns of our own export that an import has no use for.
 IGNORED = ("created",)
@@ -58,15 +58,15 @@ class Table(NamedTuple):
 
 def read_text(text: str) -> Table:
     """What was pasted."""
-    if len(text.encode()) > MOST_BYTES:
-        raise Unreadable(f"This is too much text. Paste at most {MOST_BYTES // 1000:,} kB, or split it.")
+    if len(text.encode()) > MAX_BYTES:
+        raise Unreadable(f"This is too much text. Paste at most {MAX_BYTES // 1000:,} kB, or split it.")
     return Table(_rows(_lines(text)))
 
 
 def read_file(content: bytes) -> Table:
     """An XLSX workbook (its first sheet) or a text file, whatever it is called."""
-    if len(content) > MOST_BYTES:
-        raise Unreadable(f"The file is too large. Use at most {MOST_BYTES // 1000:,} kB, or split it.")
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"The file is too large. Use at most {MAX_BYTES // 1000:,} kB, or split it.")
     if content.startswith(b"PK\x03\x04"):
         return Table(_rows(_sheet(content)))
     text, note = _decoded(content)
@@ -153,8 +153,8 @@ def _rows(lines: Iterable[tuple[int, Sequence[str]]]) -> list[Row]:
         if place == 0 and (named := _columns(cells)):
             columns = named
             continue
-        if len(rows) == MOST_ROWS:
-            raise Unreadable(f"There are more than {MOST_ROWS:,} entries. Split them.")
+        if len(rows) == MAX_LINES:
+            raise Unreadable(f"There are more than {MAX_LINES:,} entries. Split them.")
         known = {name: cell for name, cell in zip(columns, cells, strict=False) if name in COLUMNS}
         extra = next(filter(None, cells[len(columns) :]), "")
         rows.append(Row(line, **{"network": "", **known}, extra=extra))

@@ -11,8 +11,8 @@ from django.core.files.uploadedfile import UploadedFile
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from keys.decision.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, width_warning
-from keys.ip_lists.entries import LONGEST_ABOUT, LONGEST_DESCRIPTION, LONGEST_NAME, Entry
-from keys.ip_lists.entry_parser import MOST_BYTES, MOST_ROWS, Table, Unreadable, read_file, read_text
+from keys.ip_lists.entries import MAX_ABOUT_LENGTH, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
+from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, Table, Unreadable, read_file, read_text
 from keys.ip_lists.importing import Preview
 from keys.key_settings import Invalid
 from keys.models import IpListEntry
@@ -64,8 +64,8 @@ class NetworkField(forms.CharField):
 
 
 class ListForm(Refusing):
-    name = forms.CharField(max_length=LONGEST_NAME)
-    description = forms.CharField(required=False, max_length=LONGEST_ABOUT)
+    name = forms.CharField(max_length=MAX_NAME_LENGTH)
+    description = forms.CharField(required=False, max_length=MAX_ABOUT_LENGTH)
 
 
 class NewListForm(ListForm, Wide):
@@ -103,7 +103,7 @@ class EditListForm(ListForm):
 
 class EntryForm(MaybeConfirmed, Wide):
     network = NetworkField()
-    description = forms.CharField(required=False, max_length=LONGEST_DESCRIPTION)
+    description = forms.CharField(required=False, max_length=MAX_DESCRIPTION_LENGTH)
     enabled = forms.BooleanField(label="Enabled", required=False, initial=True)
     field_order = ("network", "description", "enabled", "i_mean_it")
 
@@ -150,8 +150,8 @@ class UploadForm(forms.Form):
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
-        help_text=f"CSV or XLSX with the columns network, description, enabled; at most {MOST_ROWS:,} entries and "
-        f"{MOST_BYTES // 1000:,} kB.",
+        help_text=f"CSV or XLSX with the columns network, description, enabled; at most {MAX_LINES:,} entries and "
+        f"{MAX_BYTES // 1000:,} kB.",
     )
     table: Table
 
@@ -176,7 +176,7 @@ class UploadForm(forms.Form):
 
 def _read(file: UploadedFile) -> Table:
     # One byte more tells that there is too much, without reading it all.
-    return read_file(file.read(MOST_BYTES + 1))
+    return read_file(file.read(MAX_BYTES + 1))
 
 
 class ImportForm(MaybeConfirmed, Wide):

@@ -12,14 +12,14 @@ from django.core.exceptions import ValidationError
 from import_export import fields, resources, widgets
 
 from keys.decision.addresses import Network, parse_address, parse_network, shown, width_warning
-from keys.ip_lists.entries import LONGEST_DESCRIPTION, Entry, already, problem_of
+from keys.ip_lists.entries import MAX_DESCRIPTION_LENGTH, Entry, already, problem_of
 from keys.ip_lists.entry_parser import COLUMNS, FORMULA, Row
 from keys.models import IpList, IpListEntry
 
 ON = ("", "true", "yes", "1", "on", "enabled")
 OFF = ("false", "no", "0", "off", "disabled")
 PREVIEW_SECONDS = 3600
-MOST_WRONG = 100
+MAX_WRONG_LINES = 100
 NO_FORMULA = "This cell holds a formula. Put its value in its place."
 
 
@@ -59,7 +59,7 @@ class DescriptionWidget(widgets.Widget):
             raise ValueError(NO_FORMULA)
         if parse_address(value.partition("/")[0]):
             raise ValueError("This is an address, where a description belongs. Write each entry in a line of its own.")
-        if problem := problem_of(value, LONGEST_DESCRIPTION):
+        if problem := problem_of(value, MAX_DESCRIPTION_LENGTH):
             raise ValueError(problem)
         return value
 
@@ -127,7 +127,7 @@ def preview(ip_list: IpList, rows: list[Row]) -> Preview:
     if result.has_errors():
         raise next(error.error for _, errors in result.row_errors() for error in errors)
     wrong = []
-    for invalid in result.invalid_rows[:MOST_WRONG]:
+    for invalid in result.invalid_rows[:MAX_WRONG_LINES]:
         row = rows[invalid.number - 1]
         for field, problems in invalid.error.message_dict.items():
             value = getattr(row, field, "")

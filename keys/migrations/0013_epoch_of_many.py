@@ -7,7 +7,7 @@ from django.db import migrations
 
 # Of one transaction; each that follows is known to be told of already. The count is for the transaction alone, and
 # whatever else it might be set to, the epoch moves, and nothing is left out unless 'everything' stands there.
-MOST = 1_000
+MAX_KEYS = 1_000
 
 FUNCTION = f"""
 CREATE INDEX key_change_n_kind ON key_change (n, kind);
@@ -24,7 +24,7 @@ BEGIN
     END IF;
     SELECT e.n INTO now_at FROM key_epoch e;
     PERFORM set_config('keyward.epoch_moves', moves::text, true);
-    IF moves > {MOST} THEN
+    IF moves > {MAX_KEYS} THEN
         IF EXISTS (SELECT FROM key_change c WHERE c.n = now_at AND c.kind = 'everything') THEN
             RETURN;
         END IF;

@@ -15,7 +15,7 @@ from keys.decision.containment import with_contained
 from keys.models import IpList, Key, Module
 
 LATELY = timedelta(days=7)
-MOST_COUNTED = 1000
+MAX_CALLS_COUNTED = 1000
 LAST_EVENTS = 10
 
 
@@ -70,10 +70,10 @@ def lists_of(key: Key) -> QuerySet[IpList]:
 
 
 def calls_lately(key: Key) -> int:
-    """How many calls the last week had, counted no further than MOST_COUNTED: enough to say what would break."""
+    """How many calls the last week had, counted no further than MAX_CALLS_COUNTED: enough to say what would break."""
     since = Now() - Value(LATELY)
     calls = selectors.calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
-    return calls.order_by("-time")[:MOST_COUNTED].count()
+    return calls.order_by("-time")[:MAX_CALLS_COUNTED].count()
 
 
 def _events(key: Key) -> QuerySet[Any]:

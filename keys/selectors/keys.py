@@ -17,7 +17,7 @@ from keys.decision.containment import with_contained
 from keys.models import Address, Creation, IpList, Key, Module
 
 EXPIRES_SOON = timedelta(days=14)
-MOST_OWNERS = 200
+MAX_OWNERS = 200
 STATUSES = (
     ("active", "Active"),
     ("expires_soon", "Expires soon"),
@@ -102,7 +102,7 @@ def modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
 def owners_of(account: Account) -> list[str]:
     """The nicknames of users who own keys, as far as a list to choose from is of use."""
     owning = User.objects.filter(Exists(Key.objects.filter(owner=OuterRef("pk"), deleted_at=None)), account=account)
-    return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MOST_OWNERS])
+    return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MAX_OWNERS])
 
 
 def made_by_form(token: uuid.UUID, account_id: int) -> Key | None:

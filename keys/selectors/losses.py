@@ -14,8 +14,8 @@ from django.db.models import F
 from audit.calls.uses import MAX_GROUPS, KeyUse, Use, uses_of, uses_within
 from keys.decision.addresses import Network, Rule, matching_rule, parse_address, rules
 from keys.decision.containment import with_contained
-from keys.ip_lists.entries import MOST_ENTRIES
-from keys.key_settings import MOST_ADDRESSES, Terms
+from keys.ip_lists.entries import MAX_ENTRIES
+from keys.key_settings import MAX_ADDRESSES, Terms
 from keys.models import IpList, IpListEntry, Key
 
 MAX_SHOWN = 10
@@ -31,7 +31,7 @@ class Losses:
 
     addresses: Sequence[Use] = ()
     modules: Sequence[Use] = ()
-    room: int = MOST_ADDRESSES
+    room: int = MAX_ADDRESSES
     back_to: datetime | None = None
     of_each_hour: int = 0
 
@@ -129,7 +129,7 @@ def find_losses(
         use for use in uses.modules if grants(before, contained, use.what) and not grants(after, contained, use.what)
     ]
     # Where even the addresses that were counted are not all, they cannot all be added.
-    room = MOST_ADDRESSES - len(after.networks) if len(uses.addresses) < MAX_GROUPS else 0
+    room = MAX_ADDRESSES - len(after.networks) if len(uses.addresses) < MAX_GROUPS else 0
     return Losses(addresses, modules, room, uses.back_to, uses.of_each_hour)
 
 
@@ -147,7 +147,7 @@ def find_list_losses(ip_list: IpList, gone: Collection[Network], left: Collectio
     admission = {public_id: Admission.of(of_key, of_lists) for public_id, of_key in terms.items()}
     uses = uses_within(ip_list.account_id, keys, list(map(str, gone)))
     found = [KeyLoss(keys[use.key_id], use) for use in uses if not admission[use.key_id].admits(use.address)]
-    return ListLosses(found, len(keys), using.count(), MOST_ENTRIES - ip_list.entries.count())
+    return ListLosses(found, len(keys), using.count(), MAX_ENTRIES - ip_list.entries.count())
 
 
 def grants(terms: Terms, contained: Contained, slug: str) -> bool:

@@ -22,7 +22,7 @@ from core.lists import PAGE_SIZE
 from keys.models import Key
 
 LOOK = 500
-LARGEST = 2**63 - 1
+MAX_BIGINT = 2**63 - 1
 
 
 class Among(NamedTuple):
@@ -50,7 +50,7 @@ class Position(NamedTuple):
         place, _, key = text.rpartition("~")
         try:
             time = parse_datetime(place) if timed else None
-            if (timed and (time is None or time.tzinfo is None)) or not 0 < int(key) <= LARGEST:
+            if (timed and (time is None or time.tzinfo is None)) or not 0 < int(key) <= MAX_BIGINT:
                 raise ValueError(text)
         except ValueError:
             raise ValidationError(

@@ -13,8 +13,8 @@ from django.db.models.lookups import Exact
 from accounts.models import User
 from keys.models import Key
 
-MOST_FOUND = 100
-MOST_OWNERS = 20
+MAX_KEYS_FOUND = 100
+MAX_OWNERS_FOUND = 20
 # It looks among the newest keys one by one, and where they hold more than a few, among more of them. Where even the
 # newest hold few, few keys match, and the indexes know which.
 NEWEST, MORE = 1_000, 20_000
@@ -23,22 +23,22 @@ ALL_ACCOUNTS = 0  # as the index of migration 0010 has it
 
 
 def found(keys: QuerySet[Key], text: str) -> list[int]:
-    """The newest MOST_FOUND keys by: every word of the text in the name, the last as the start of one; exact API ID, or
-    the last 4 of it; start of the owner's e-mail."""
+    """The newest MAX_KEYS_FOUND keys by: every word of the text in the name, the last as the start of one; exact API
+    ID, or the last 4 of it; start of the owner's e-mail."""
     named, known = _named(text), _known(text)
     seen = _among(keys, NEWEST, known | named)
-    if FEW <= len(seen) < MOST_FOUND:
+    if FEW <= len(seen) < MAX_KEYS_FOUND:
         seen = _among(keys, MORE, known | named)
-    return seen if len(seen) == MOST_FOUND else _by_index(keys, named, known)
+    return seen if len(seen) == MAX_KEYS_FOUND else _by_index(keys, named, known)
 
 
 def _among(keys: QuerySet[Key], newest: int, matching: Q) -> list[int]:
-    """It stops where it has seen MOST_FOUND."""
+    """It stops where it has seen MAX_KEYS_FOUND."""
     looked_at = keys.order_by("-pk").annotate(matches=ExpressionWrapper(matching, BooleanField()))
     sql, params = looked_at.values_list("pk", "matches")[:newest].query.sql_with_params()
     with connection.cursor() as cursor:
         # Without ORDER BY outside: the rows come in order.
-        cursor.execute(f"SELECT pk FROM ({sql}) AS newest (pk, matches) WHERE matches LIMIT {MOST_FOUND}", params)
+        cursor.execute(f"SELECT pk FROM ({sql}) AS newest (pk, matches) WHERE matches LIMIT {MAX_KEYS_FOUND}", params)
         return [pk for (pk,) in cursor.fetchall()]
 
 
@@ -46,8 +46,8 @@ def _by_index(keys: QuerySet[Key], *ways: Q) -> list[int]:
     """One way at a time, each has its index; by what no index has, or the database may walk along the primary key in
     the hope of meeting some."""
     order = (F("pk") + 0).desc()
-    seen = {pk for way in ways for pk in keys.filter(way).order_by(order).values_list("pk", flat=True)[:MOST_FOUND]}
-    return sorted(seen, reverse=True)[:MOST_FOUND]
+    seen = {pk for way in ways for pk in keys.filter(way).order_by(order).values_list("pk", flat=True)[:MAX_KEYS_FOUND]}
+    return sorted(seen, reverse=True)[:MAX_KEYS_FOUND]
 
 
 def _named(text: str) -> Q:
@@ -57,6 +57,6 @@ def _named(text: str) -> Q:
 
 
 def _known(text: str) -> Q:
-    owners = list(User.objects.filter(email__startswith=text.lower()).values_list("pk", flat=True)[:MOST_OWNERS])
+    owners = list(User.objects.filter(email__startswith=text.lower()).values_list("pk", flat=True)[:MAX_OWNERS_FOUND])
     found = Q(public_id=text) | Q(owner__in=owners)
     return found | Q(Exact(Right("public_id", 4), text)) if len(text) == 4 else found

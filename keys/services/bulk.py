@@ -15,7 +15,7 @@ from keys.models import Key
 from keys.services.locks import target_of
 
 # Each has an event of its own, and the trail waits for all of them.
-MOST_AT_ONCE = 1_000
+MAX_KEYS = 1_000
 
 
 class TooMany(Exception):
@@ -29,7 +29,7 @@ def disable_many(*, account: Account, keys: Collection[int], by: Actor) -> int:
     """
     authorization.require(by, Permission.KEYS_DISABLE, account=account)
     authorization.require_active(account)
-    if len(keys) > MOST_AT_ONCE:
+    if len(keys) > MAX_KEYS:
         raise TooMany
     live = Key.objects.select_for_update(of=("self",), no_key=True).filter(account=account, deleted_at=None)
     enabled = live.filter(pk__in=keys, enabled=True).select_related("api").defer("api__document").order_by("pk")

@@ -25,7 +25,7 @@ from keys.services.grants import grant, insert_new_list, lists_of, modules_of, p
 from keys.services.locks import held, target_of
 from keys.services.secret import insert_secret
 
-MOST_TRIES = 5
+MAX_TRIES = 5
 
 
 class Created(NamedTuple):
@@ -125,7 +125,7 @@ def _owner(owner: User | None, account: Account, rules: Policy, by: Actor) -> Us
 
 def _insert(key: Key, rules: Policy) -> Minted:
     """The row under an API ID that no key ever had; returns its token."""
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         minted = mint(settings.TOKEN_PREFIX)
         key.public_id = minted.public_id
         try:
@@ -138,7 +138,7 @@ def _insert(key: Key, rules: Policy) -> Minted:
                 raise
         else:
             return minted
-    raise RuntimeError(f"No free API ID in {MOST_TRIES} tries; is the random source broken?")
+    raise RuntimeError(f"No free API ID in {MAX_TRIES} tries; is the random source broken?")
 
 
 def _refuse_taken_username(key: Key, rules: Policy) -> None:

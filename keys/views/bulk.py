@@ -24,11 +24,11 @@ from keys.exports import TooManyRows, export_keys
 from keys.filters import KeyFilter
 from keys.models import Key, KeyListing
 from keys.services import disable_many
-from keys.services.bulk import MOST_AT_ONCE
+from keys.services.bulk import MAX_KEYS
 from keys.visibility import apis_of, visible_to
 
 LATELY = timedelta(days=7)
-MOST_NAMED = 10
+MAX_KEYS_NAMED = 10
 # What says which of the list's keys are to be disabled.
 CHOICE = ("csrfmiddlewaretoken", "key", "all", "count", "after", "before", PARAMETER)
 _methods = require_http_methods(["GET", "HEAD", "POST"])
@@ -45,10 +45,10 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
     if not keys.is_valid():
         return render_page(request, "keys/list", {"filter": keys}, 400)
     chosen = _chosen(request, keys, asked)
-    found = sorted(chosen.values_list("pk", "name")[: MOST_AT_ONCE + 1], key=lambda key: (key[1].lower(), key[0]))
+    found = sorted(chosen.values_list("pk", "name")[: MAX_KEYS + 1], key=lambda key: (key[1].lower(), key[0]))
     # Yes was said to so many; if there are more or fewer by now, it is asked for again.
     same = asked.get("count") == str(len(found))
-    if request.method == "POST" and found and same and len(found) <= MOST_AT_ONCE:
+    if request.method == "POST" and found and same and len(found) <= MAX_KEYS:
         count = disable_many(account=account, keys=[pk for pk, _ in found], by=request.actor)
         words = f"{count} key{' is' if count == 1 else 's are'} disabled: calls with {'it' if count == 1 else 'them'}"
         messages.success(request, f"{words} are refused.")
@@ -61,9 +61,9 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
         "Disable keys",
         {
             "count": len(found),
-            "most": MOST_AT_ONCE,
-            "names": [name for _, name in found[:MOST_NAMED]],
-            "unnamed": max(len(found) - MOST_NAMED, 0),
+            "most": MAX_KEYS,
+            "names": [name for _, name in found[:MAX_KEYS_NAMED]],
+            "unnamed": max(len(found) - MAX_KEYS_NAMED, 0),
             "used": used.count(),
             "last": used.order_by("-used_at").first(),
             "changed": request.method == "POST" and not same,
@@ -93,6 +93,6 @@ def _filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
 
 
 def _chosen(request: SignedIn, keys: KeyFilter, asked: QueryDict) -> QuerySet[Key]:
-    ticked = asked.getlist("key")[: MOST_AT_ONCE + 1]
+    ticked = asked.getlist("key")[: MAX_KEYS + 1]
     chosen = keys.qs if asked.get("all") == "1" else visible_to(request.user).filter(public_id__in=ticked)
     return chosen.filter(enabled=True)

@@ -21,7 +21,7 @@ from keys.selectors.keys import with_status
 from keys.services import deactivate_owner, hand_over, hand_over_and_deactivate, reactivate_owner
 from keys.visibility import visible_to
 
-MOST_KEYS = 100
+MAX_KEYS_LISTED = 100
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 ASK = "This grants a role, so it needs your confirmation."
 OWN = "You cannot deactivate yourself: there must be someone left to undo it."
@@ -38,7 +38,7 @@ def user_detail(request: SignedIn, pk: int) -> HttpResponse:
         {
             "person": user,
             "itself": user.pk == request.user.pk,
-            "keys": keys.order_by("name", "pk")[:MOST_KEYS],
+            "keys": keys.order_by("name", "pk")[:MAX_KEYS_LISTED],
             "sessions": session_count(user),
             "may_change": may_change(request),
         },

@@ -108,7 +108,7 @@ def test_a_key_is_found_by_what_a_customer_says(client: Client, alice: User, bob
 def test_a_search_that_many_keys_match_shows_the_newest_hundred(
     client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keys.selectors.search.MOST_FOUND", 2)
+    monkeypatch.setattr("keys.selectors.search.MAX_KEYS_FOUND", 2)
     monkeypatch.setattr("keys.selectors.search.FEW", 1)
     for number in range(4):
         a_billing_key(alice, name=f"Robot {number}")
@@ -255,7 +255,7 @@ class TestTheFile:
     def test_that_would_be_too_large_is_refused(
         self, client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("keys.exports.MOST_ROWS", {"csv": 1, "xlsx": 1})
+        monkeypatch.setattr("keys.exports.MAX_ROWS", {"csv": 1, "xlsx": 1})
         for _ in range(2):
             a_billing_key(alice)
 

@@ -11,7 +11,7 @@ from keys.models import Key
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account
 
-MOST = importlib.import_module("keys.migrations.0013_epoch_of_many").MOST
+MAX_KEYS = importlib.import_module("keys.migrations.0013_epoch_of_many").MAX_KEYS
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MANY = """
@@ -42,14 +42,14 @@ def make(key: Key, count: int) -> None:
 
 
 def test_each_of_few_changes_is_told_by_its_number(key: Key) -> None:
-    make(key, MOST // 2)  # each by its number, and by its API ID
-    assert len(told()) == MOST
+    make(key, MAX_KEYS // 2)  # each by its number, and by its API ID
+    assert len(told()) == MAX_KEYS
     assert {kind for kind, _ in told()} == {"key", "public_id"}
 
 
 def test_of_very_many_it_is_told_once_that_everything_changed(key: Key) -> None:
-    make(key, 2 * MOST)
-    assert len(told()) == MOST + 1
+    make(key, 2 * MAX_KEYS)
+    assert len(told()) == MAX_KEYS + 1
     assert told().count(("everything", "")) == 1
 
     Key.objects.filter(pk=key.pk).update(name="Renamed")

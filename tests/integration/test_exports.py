@@ -147,7 +147,7 @@ def test_a_sheet_is_text_cell_by_cell(client: Client, acme: Account) -> None:
 def test_more_rows_than_a_sheet_holds_are_refused_and_csv_is_offered(
     client: Client, acme: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file, "MOST_ROWS", 2)
+    monkeypatch.setattr(file, "MAX_ROWS", 2)
     for _ in range(3):
         a_call(acme)
     response = client.post("/logs/export/", {"format": "xlsx"})

@@ -172,7 +172,7 @@ def test_recordings_and_unlisted_routes_are_of_no_module(key: Key) -> None:
 
 def test_what_it_costs_is_bounded_and_said(client: Client, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a key with more calls than are looked at, some of each hour before them are looked at too."""
-    monkeypatch.setattr(uses, "LONGEST_LOOK", 1_440)
+    monkeypatch.setattr(uses, "MAX_ROWS_SCANNED", 1_440)
     busy = used(key, "192.0.2.99", "payments", minutes=1)
     more_calls(busy, 2_000)
     answer = save(client, key, addresses="203.0.113.0/24")
@@ -183,7 +183,7 @@ def test_what_it_costs_is_bounded_and_said(client: Client, key: Key, monkeypatch
 
 
 def test_refusals_alone_do_not_hide_what_was_allowed_before(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uses, "LONGEST_LOOK", 1_440)
+    monkeypatch.setattr(uses, "MAX_ROWS_SCANNED", 1_440)
     refused = used(key, "192.0.2.99", "payments", minutes=1, decision="denied", reason="ip_not_allowed")
     more_calls(refused, 1_500)
     found = uses_of(key.account_id, key.public_id)

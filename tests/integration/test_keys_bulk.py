@@ -109,8 +109,8 @@ class TestDisablingSome:
     def test_says_how_many_are_too_many(
         self, client: Client, alice: User, three: list[Key], monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(bulk, "MOST_AT_ONCE", 2)
-        monkeypatch.setattr("keys.views.bulk.MOST_AT_ONCE", 2)
+        monkeypatch.setattr(bulk, "MAX_KEYS", 2)
+        monkeypatch.setattr("keys.views.bulk.MAX_KEYS", 2)
         for answer in (client.get("/keys/disable/?all=1"), client.post("/keys/disable/", {"all": "1", "count": "3"})):
             assert "More than 2 keys match" in answer.content.decode()
             assert "Yes, disable" not in answer.content.decode()
@@ -239,7 +239,7 @@ class TestExport:
         a_billing_key(alice)
         assert client.post("/keys/export/", {"format": "pdf"}).status_code == 422
         assert client.post("/keys/export/", {"format": "csv", "status": "gone"}).status_code == 400
-        monkeypatch.setattr(exports, "MOST_ROWS", {"csv": 2, "xlsx": 1})
+        monkeypatch.setattr(exports, "MAX_ROWS", {"csv": 2, "xlsx": 1})
         answer = client.post("/keys/export/", {"format": "xlsx"})
         assert answer.status_code == 422
         assert "More than 1 keys match" in answer.content.decode()

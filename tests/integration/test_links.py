@@ -19,7 +19,7 @@ from tests.logbook import a_call
 from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
-MOST = 400
+MAX_PAGES = 400
 BACK = re.compile(r"(?<=[?&])back=[^&]*&?")
 
 
@@ -43,7 +43,7 @@ def crawl(client: Client) -> Iterator[tuple[str, str, int]]:
     """Every page that can be reached from the first: where it was offered, its address, and the status it answered."""
     waiting, seen = [("(start)", "/")], {"/"}
     while waiting:
-        assert len(seen) < MOST, f"the pages offer ever new addresses: {sorted(seen)[-5:]}"
+        assert len(seen) < MAX_PAGES, f"the pages offer ever new addresses: {sorted(seen)[-5:]}"
         source, address = waiting.pop()
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:

@@ -92,9 +92,9 @@ def test_addresses_are_looked_for_among_so_many_rows(acme: Account, monkeypatch:
     a_call(acme, time=now - timedelta(hours=1), client_address="192.0.2.1", **DENIED)
     for n in range(5):
         a_call(acme, time=now - timedelta(minutes=n))
-    monkeypatch.setattr(selectors, "LONGEST_LOOK", 5)
+    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 5)
     assert selectors.denied_by_address(selectors.calls(acme.pk), Q()) == []
-    monkeypatch.setattr(selectors, "LONGEST_LOOK", 6)
+    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 6)
     assert [told[:2] for told in selectors.denied_by_address(selectors.calls(acme.pk), Q())] == [("192.0.2.1", 1)]
 
 
@@ -161,13 +161,13 @@ def test_the_chart_begins_where_the_range_does(acme: Account, alice: User) -> No
 
 def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     times = summed(acme)
-    monkeypatch.setattr(selectors, "LONGEST_LOOK", 18)
+    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 18)
     page = signed_in(alice).get("/logs/chart/?path=invoices&range=7d")
     chart = page.context["chart"]
     assert abs(chart.since - times[2]) < timedelta(seconds=1)
     assert (chart.allowed, chart.back_to) == (3, chart.since)
     assert "Looked at 100,000 calls, back to" in page.content.decode()
-    monkeypatch.setattr(rollups, "LONGEST_TAIL", 2)
+    monkeypatch.setattr(rollups, "MAX_TAIL_ROWS", 2)
     since = times[5] - timedelta(microseconds=1)
     chart = signed_in(alice).get("/logs/chart/", {"from": since.isoformat()}).context["chart"]
     assert chart.head_cut is not None

@@ -237,7 +237,7 @@ def test_a_download_that_nobody_began_to_read_is_recorded(client):
 
 def test_an_error_midway_is_raised_so_that_the_connection_is_cut_and_is_recorded(client, acme, monkeypatch):
     more_calls(a_call(acme), 999)
-    monkeypatch.setattr(formats, "LONGEST", 0)
+    monkeypatch.setattr(formats, "EXPORT_TIMEOUT_SECONDS", 0)
     response = client.post("/logs/export/", {"format": "csv"})
 
     with pytest.raises(formats.TookTooLong):

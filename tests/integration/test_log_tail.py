@@ -74,7 +74,7 @@ def test_says_that_there_are_more_than_it_counts(
 ) -> None:
     position = newest(acme)
     more_calls(a_call(acme, time=datetime.now(UTC) - AGO), 149)
-    monkeypatch.setattr(selectors, "LONGEST_LOOK", 20)
+    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 20)
     assert answered(client, f"/logs/tail/?newest={position}")[1] == "More than 20 more calls came in between."
 
 

@@ -56,7 +56,7 @@ class Documents(forms.Form):
             return None
         try:
             # One byte more tells that there is too much, without reading it all.
-            content = typed.encode() if file is None else file.read(yaml_loader.MOST_BYTES + 1)
+            content = typed.encode() if file is None else file.read(yaml_loader.MAX_BYTES + 1)
             text = yaml_loader.decode(content)
             if name == "document":
                 self.source = text

@@ -35,7 +35,7 @@ from keys.apis.rendering import file_name, render_document, render_policy
 from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
 
-MOST_ACCOUNTS = 100
+MAX_ACCOUNTS_LISTED = 100
 OVER = "What was shown is more than an hour old or not yours. Upload the files again, or edit the text again."
 
 
@@ -192,12 +192,12 @@ class ApiAdmin(SupportAdmin):
 
     @display(description="Enabled for")
     def accounts(self, api: Api) -> SafeString | str:
-        found = Account.objects.filter(enablements__api=api).order_by("slug")[: MOST_ACCOUNTS + 1]
+        found = Account.objects.filter(enablements__api=api).order_by("slug")[: MAX_ACCOUNTS_LISTED + 1]
         links = [
             (reverse("admin:accounts_account_change", args=[account.pk]), account.slug)
-            for account in found[:MOST_ACCOUNTS]
+            for account in found[:MAX_ACCOUNTS_LISTED]
         ]
-        more = ", and more" if len(found) > MOST_ACCOUNTS else ""
+        more = ", and more" if len(found) > MAX_ACCOUNTS_LISTED else ""
         return (
             format_html("{}{}", format_html_join(", ", '<a href="{}">{}</a>', links), more) if links else "No account"
         )

@@ -21,7 +21,7 @@ from keys.models import Api
 SECONDS = 3600
 SALT = "keys.apis.admin.pages"
 # What a form may hold besides files is limited (DATA_UPLOAD_MAX_MEMORY_SIZE).
-LARGEST = 2_000_000
+MAX_UPLOAD_LENGTH = 2_000_000
 TOO_LARGE = "This is too large for this page. Use manage.py import_api."
 
 
@@ -71,7 +71,7 @@ class Upload(NamedTuple):
         """For the form that confirms it: no one else's, and only for an hour. Raises ValueError if it is too large."""
         content = [self.slug, self.description.document, self.description.rules, self._fingerprint]
         text = signing.dumps(content, salt=f"{SALT} {user_id}", compress=True)
-        if len(text) > LARGEST:
+        if len(text) > MAX_UPLOAD_LENGTH:
             raise ValueError(TOO_LARGE)
         return text
 

@@ -29,7 +29,7 @@ from keys.models import IpList, IpListEntry
 from keys.selectors.losses import ListLosses, find_list_losses
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
-MOST_SHOWN = 20
+MAX_ENTRIES_SHOWN = 20
 
 
 @needs(Permission.IP_LISTS_CHANGE)
@@ -185,9 +185,9 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
         "ip_list": ip_list,
         "form": form,
         "deed": deed,
-        "chosen": chosen[:MOST_SHOWN],
+        "chosen": chosen[:MAX_ENTRIES_SHOWN],
         "count": len(chosen),
-        "more": len(chosen) - MOST_SHOWN,
+        "more": len(chosen) - MAX_ENTRIES_SHOWN,
         "ask": asking(form, deed is ENABLE and ip_list.key_count and len(live) < len(chosen)),
         "last": deed is not ENABLE and live and len(live) == ip_list.live_count,
     }

@@ -22,7 +22,7 @@ from keys.ip_lists.views.common import asking, done, found_to_change
 if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
 
-MOST_SHOWN = 100
+MAX_LINES_SHOWN = 100
 OVER = "What was shown is more than an hour old or not yours. Paste the entries or upload the file again."
 
 
@@ -73,8 +73,8 @@ def _shown(
         "form": form,
         "note": note,
         "seen": seen,
-        "entries": seen.entries[:MOST_SHOWN],
-        "more": len(seen.entries) - MOST_SHOWN,
+        "entries": seen.entries[:MAX_LINES_SHOWN],
+        "more": len(seen.entries) - MAX_LINES_SHOWN,
         "more_wrong": seen.wrong_count - len(seen.wrong),
         "ask": asking(form, ip_list.key_count and any(entry.enabled for entry in seen.entries)),
     }

@@ -21,7 +21,7 @@ from keys.ip_lists.views.common import barred, found
 from keys.selectors.keys import with_status
 from keys.visibility import ip_lists_of, visible_to
 
-MOST_KEYS = 100
+MAX_KEYS_LISTED = 100
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -52,7 +52,7 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
         "rows": rows,
         "matching": entries.qs.count(),
         "headings": entries.headings,
-        "keys": keys.defer("api__document").order_by("name", "pk")[:MOST_KEYS],
+        "keys": keys.defer("api__document").order_by("name", "pk")[:MAX_KEYS_LISTED],
     }
     return render_page(request, "keys/ip_lists/detail", context | entries.neighbours(more))
 

@@ -136,4 +136,4 @@ def test_one_client_is_one_address_or_one_network_of_ipv6(address: str, key: str
 
 
 def test_the_longest_key_fits_its_column() -> None:
-    assert Limit._meta.get_field("key").max_length == limits.LONGEST_KEY
+    assert Limit._meta.get_field("key").max_length == limits.MAX_KEY_LENGTH

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.calls.access_log import LONGEST_LINE, Late, Malformed, read_line
+from audit.calls.access_log import MAX_LINE_BYTES, Late, Malformed, read_line
 from core.request_id import new_request_id
 
 ID = "019a9f3c-2b1a-7c3d-8e4f-0123456789ab"
@@ -97,8 +97,8 @@ def test_what_is_no_json_object_is_refused(garbage):
 
 
 def test_a_line_that_is_too_long_is_refused_unread():
-    with pytest.raises(Malformed, match=f"longer than {LONGEST_LINE}"):
-        read_line(line(more="x" * LONGEST_LINE))
+    with pytest.raises(Malformed, match=f"longer than {MAX_LINE_BYTES}"):
+        read_line(line(more="x" * MAX_LINE_BYTES))
 
 
 def test_a_request_id_says_when_the_gateway_was_asked():

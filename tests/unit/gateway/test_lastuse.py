@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from psycopg import AsyncConnection
 
-from gateway.last_use import MOST_ADDRESSES, LastUse
+from gateway.last_use import MAX_ADDRESSES, LastUse
 from keys.models import SecretUse
 from tests.gateways import conninfo
 from tests.keyring import a_key, an_api
@@ -31,12 +31,12 @@ def test_a_secret_is_due_once_a_minute_from_each_address():
 def test_of_many_addresses_ten_a_minute_are_noted():
     uses = LastUse()
     uses.note((SECRET, f"203.0.113.{number}") for number in range(200))
-    assert uses._due == {SECRET: [f"203.0.113.{number}" for number in range(MOST_ADDRESSES)]}
+    assert uses._due == {SECRET: [f"203.0.113.{number}" for number in range(MAX_ADDRESSES)]}
     uses._noted[SECRET]["203.0.113.3"] -= LastUse.EVERY
     uses._due.clear()
     uses.note([(SECRET, "198.51.100.1"), (SECRET, "198.51.100.2")])
     assert uses._due == {SECRET: ["198.51.100.1"]}
-    assert len(uses._noted[SECRET]) == MOST_ADDRESSES
+    assert len(uses._noted[SECRET]) == MAX_ADDRESSES
 
 
 @pytest.mark.django_db(transaction=True)
@@ -97,7 +97,7 @@ def test_a_secret_that_is_held_is_not_waited_for_and_has_one_more_turn():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_write_takes_so_many_and_leaves_the_others_due(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(LastUse, "MOST", 2)
+    monkeypatch.setattr(LastUse, "MAX_USES", 2)
     account = an_account()
     alice, api = a_user(account, "alice"), an_api()
     secrets = [a_key(account, alice, api, f"Key {number}").key.secrets.get().pk for number in range(3)]

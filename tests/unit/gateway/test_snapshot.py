@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 from gateway.database import connect
-from gateway.snapshot import LOAD, MOST_CHANGES, NO_EPOCH, Snapshot
+from gateway.snapshot import LOAD, MAX_CHANGES, NO_EPOCH, Snapshot
 from keys.crypto.secrets import digest, mint
 from keys.models import Address, Key, Secret
 from tests.gateways import conninfo
@@ -130,7 +130,7 @@ def test_who_is_behind_a_large_change_begins_anew_instead_of_reading_its_list():
         snapshot = Snapshot()
         connection = await connect(conninfo())
         await snapshot.load(connection, [known])
-        for count, left in ((MOST_CHANGES, 1), (MOST_CHANGES + 1, 0)):
+        for count, left in ((MAX_CHANGES, 1), (MAX_CHANGES + 1, 0)):
             epoch = snapshot.epoch
             await asyncio.to_thread(change, count)
             await snapshot.load(connection, [])

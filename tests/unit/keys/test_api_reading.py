@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keys.apis import yaml_loader
-from keys.apis.yaml_loader import MOST_BYTES, Unreadable, parsed, read
+from keys.apis.yaml_loader import MAX_BYTES, Unreadable, parsed, read
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
@@ -99,7 +99,7 @@ def test_what_is_hostile_or_broken_gets_a_clear_answer_soon(text: str, named: st
     ids=lambda text: text[:9].strip(),
 )
 def test_too_many_values_are_refused_and_what_stands_in_texts_is_none(text: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(yaml_loader, "MOST_VALUES", 1000)
+    monkeypatch.setattr(yaml_loader, "MAX_VALUES", 1000)
 
     with pytest.raises(Unreadable, match="more than 1,000 values"):
         parsed(text.encode())
@@ -120,7 +120,7 @@ def test_what_is_not_utf8_is_refused():
         parsed(b"a: \xff")
 
 
-@pytest.mark.parametrize("size", [50_000_000, MOST_BYTES + 1])
+@pytest.mark.parametrize("size", [50_000_000, MAX_BYTES + 1])
 def test_a_file_that_is_too_large_is_refused_without_being_parsed(tmp_path: Path, size: int, monkeypatch: Any):
     monkeypatch.setattr(yaml_loader, "_yaml", pytest.fail)
     monkeypatch.setattr(yaml_loader, "_json", pytest.fail)

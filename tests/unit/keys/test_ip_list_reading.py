@@ -145,4 +145,4 @@ def test_any_bytes_are_read_or_refused(content: bytes):
         table = read_file(content)
     except Unreadable:
         return
-    assert 0 < len(table.rows) <= entry_parser.MOST_ROWS
+    assert 0 < len(table.rows) <= entry_parser.MAX_LINES
