@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -48,6 +49,12 @@ def fix_settings(cursor: Cursor) -> None:
     cursor.execute("SET LOCAL TimeZone = 'UTC'")
     cursor.execute("SET LOCAL DateStyle = 'ISO, YMD'")
     cursor.execute("SET LOCAL row_security = off")
+
+
+def lift_time_limits(cursor: Any) -> None:
+    """For the transaction: it may work, and wait for another connection of this process, for as long as it takes."""
+    cursor.execute("SET LOCAL statement_timeout = 0")
+    cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def get_replayed_until() -> datetime | None:

@@ -24,7 +24,7 @@ from audit.trail.chain import instant
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
-from core.replica import snapshot
+from core.replica import lift_time_limits, snapshot
 
 UNIT, HOUR = "hour", timedelta(hours=1)
 # The trigger audit_call_late_columns_only refuses what comes later than this.
@@ -139,6 +139,8 @@ def _seal_until(line: datetime, target: Target, by: Actor) -> list[Seal]:
 @transaction.atomic
 def _seal_next(line: datetime, by: Actor, target: Target = LOG, step: timedelta = HOUR) -> Seal | None:
     with connection.cursor() as cursor:
+        # An hour may have millions of calls, and the first seal a month of them.
+        lift_time_limits(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
         since = sealed_until(target) or _first(cursor, line)
         if since is None or since >= line:

@@ -21,7 +21,7 @@ from audit.trail.events import ROUTINE, Target
 from audit.trail.record import record
 from core import signed_json
 from core.actor import Actor
-from core.replica import snapshot
+from core.replica import lift_time_limits, snapshot
 
 KIND, VERSION = "keyward-digest-1", 1
 MADE = "digests.made"
@@ -123,6 +123,7 @@ def _from_event(data: Mapping[str, Any]) -> Made:
 def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
     """The digests from where the last pass ended up to `until`; return how many."""
     with connection.cursor() as cursor:
+        lift_time_limits(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
         last = last_pass()
         if last is not None and until <= last.until:

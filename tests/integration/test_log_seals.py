@@ -212,6 +212,28 @@ def test_maintain_tells_of_the_partitions_it_made_and_only_of_those(
     assert Event.objects.filter(name="partitions.made").latest("seq") == told
 
 
+def test_an_hour_may_take_longer_to_seal_than_a_page_to_make(
+    sealed: list[seals.Seal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With millions of calls, the sums take longer than a page may, and their transaction waits for the rows' hash."""
+    limits = {}
+
+    def add(since: datetime, until: datetime) -> None:
+        with connection.cursor() as cursor:
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                cursor.execute(f"SHOW {name}")
+                (limits[name],) = cursor.fetchone()
+        original(since, until)
+
+    original = rollups.add
+    monkeypatch.setattr(rollups, "add", add)
+
+    with transaction.atomic():
+        assert seals._seal_next(sealed[-1].until + HOUR, BY)
+        transaction.set_rollback(True)
+    assert limits == {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+
+
 def test_what_is_not_sealed_is_not_dropped(sealed: list[seals.Seal]) -> None:
     month = f"{NOW:%Y_%m}"
     assert retention.drop_old(-100, BY) == []
