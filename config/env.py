@@ -12,6 +12,7 @@ import binascii
 import os
 import re
 import stat
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -194,7 +195,10 @@ class Environment:
         """A `kind` ("db", "cache" or "email") URL as Django's settings; its password is never repeated."""
         value = self.secret(name) or default
         try:
-            parsed: dict[str, Any] = getattr(Env, f"{kind}_url_config")(value)
+            # It warns of a scheme that it does not know with all of the URL, password included.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                parsed: dict[str, Any] = getattr(Env, f"{kind}_url_config")(value)
         except (ValueError, TypeError, KeyError, AttributeError, ImproperlyConfigured):
             parsed = {}
         ok = bool(parsed)

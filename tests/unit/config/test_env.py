@@ -67,17 +67,22 @@ def test_a_bad_value_is_refused_by_name(environ: dict[str, str], read: Read, nam
         ({"G": "Nginx:hunter2hunter2hunter2"}, lambda env: env.named_secrets("G", env.secret("G"))),
         ({"G": "nginx:hunter2"}, lambda env: env.named_secrets("G", env.secret("G"))),
         ({"D": "mysql://u:hunter2@h/db"}, lambda env: env.url("D", "db", "")),
+        ({"D": "foo://u:hunter2@h/db"}, lambda env: env.url("D", "db", "")),
         ({"D": "postgresql://u:hunter2@h"}, lambda env: env.url("D", "db", "")),
         ({"D": "postgresql://u:hunter2@h:port/db"}, lambda env: env.url("D", "db", "")),
         ({"C": "carrierpigeon://hunter2"}, lambda env: env.url("C", "cache", "")),
         ({"E": "hunter2"}, lambda env: env.url("E", "email", "")),
     ],
 )
-def test_a_bad_secret_is_refused_without_repeating_it(environ: dict[str, str], read: Read) -> None:
+def test_a_bad_secret_is_refused_without_repeating_it(
+    environ: dict[str, str], read: Read, recwarn: pytest.WarningsRecorder
+) -> None:
     message = refusal(environ, read)
     assert next(iter(environ)) in message
     assert [value for value in environ.values() if value in message] == []
     assert "hunter2" not in message
+    # Warnings of libraries go to standard error, and so into a log.
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 @pytest.mark.parametrize(
