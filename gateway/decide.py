@@ -16,6 +16,7 @@ from keys.decision.access import (
     authorise_preflight,
     credential,
     ended_by_use,
+    has_allowed_slash,
     readable,
 )
 
@@ -42,7 +43,7 @@ def decide(
             continue
         routes = api.routes
         presented = pending.presented = credential(call, api) if routes.recordings else call.presented
-        if pending.refusal or (routes.conditional and not readable(call, api)):
+        if (pending.refusal and not has_allowed_slash(call, api)) or (routes.conditional and not readable(call, api)):
             pending.secret = pending.nonce = None
             # Whose it seems to be: nothing is proved, but that account should see it.
             presented = pending.presented = presented or call.presented or call.link

@@ -19,7 +19,7 @@ from gateway import credentials
 from gateway.limits import MAX_URI
 from keys.decision.access import Call
 from keys.decision.addresses import Network, client_address
-from keys.decision.routes import UnreadablePath, readable_path
+from keys.decision.routes import UnreadablePath, parse_encoded_slashes, readable_path
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -105,10 +105,12 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami
         and method_readable
         and "#" not in query
     )
+    slashed = None
     try:
         path = readable_path(raw_path) if readable else logged(raw_path)
     except UnreadablePath:
-        path, readable = logged(raw_path), False
+        slashed, readable = parse_encoded_slashes(raw_path), False
+        path = logged(raw_path) if slashed is None else slashed
     presented = credentials.presented(asked.presented, method=method, path=path, query=query)
     link = None
     if presented is None and "leadIdKey=" in query and not credentials.any_presented(asked.presented):
@@ -127,6 +129,7 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami
         query,
         whoami,
         _preflight(asked, query) if method == "OPTIONS" else "",
+        slashed is not None,
     )
     return call, readable
 

@@ -154,8 +154,11 @@ class Snapshot:
                 del self._parts[part]
 
     def _remember_api(self, row: dict[str, Any]) -> None:
-        routes = RouteTable(_route(*route) for route in row["routes"])
         policy = row["policy"]
+        slashed = policy.get("encoded_slash", ())
+        routes = RouteTable(
+            (_route(*route) for route in row["routes"]), [slashed] if isinstance(slashed, str) else slashed
+        )
         api = Api(
             id=row["id"],
             slug=row["slug"],

@@ -59,6 +59,9 @@ def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, .
     the policy says that it contains others. An operation that the policy names whole, or by a pattern, is in that
     module alone."""
     found = remove_left_out(operations(document), policy.leave_out)
+    segments = {segment for operation in found for segment in operation.template.split("/")}
+    if unknown := next((name for name in policy.encoded_slash if f"{{{name}}}" not in segments), None):
+        raise BadPolicy(f"encoded_slash: {unknown!r} is no whole segment of a path, as /{{{unknown}}}/. Take it away.")
     rules = {rule.tag: rule for rule in policy.modules}
     routes = _Routes(document, found, policy)
     listed = [tag["name"] for tag in get_list(document, "tags")]

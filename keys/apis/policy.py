@@ -110,6 +110,7 @@ class Policy:
     request_link: str = ""
     longest_days: int | None = None
     preflight: Literal["deny", "allow"] = "deny"
+    encoded_slash: tuple[str, ...] = ()
 
     @property
     def revealable(self) -> bool:
@@ -166,9 +167,15 @@ class Policy:
             request_link=policy_parsing.line({"request_link": "", **data}, "request_link", empty=True).rstrip("/"),
             longest_days=policy_parsing.days(data, "longest_days"),
             preflight=policy_parsing.one_of({"preflight": "deny", **data}, "preflight", ("deny", "allow")),
+            encoded_slash=policy_parsing.lines(_with_list(data, "encoded_slash"), "encoded_slash"),
         )
         consistency.check(policy)
         return policy
+
+
+def _with_list(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the data with a single text of that name as a list of one."""
+    return {**data, name: [data[name]]} if isinstance(data.get(name), str) else data
 
 
 def _leave_out(data: Any) -> LeaveOut:

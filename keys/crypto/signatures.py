@@ -21,8 +21,9 @@ class UnreadableQuery(ValueError):
 
 
 def canonical_path(path: str) -> str:
-    """The path, decoded once, with everything but unreserved characters and `/` re-encoded."""
-    return quote_from_bytes(path.encode(), safe="/")
+    """The path, decoded once, with everything but unreserved characters and `/` re-encoded. An encoded slash, which is
+    decoded as `%2F` (keys/decision/routes.py), is `%2F` again."""
+    return quote_from_bytes(path.encode(), safe="/").replace("%252F", "%2F")
 
 
 def canonical_query(query: str) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from keys.decision.addresses import Rule, matching_rule
-from keys.decision.authentication import authenticate, credential, ended_by_use, readable
+from keys.decision.authentication import authenticate, credential, ended_by_use, has_allowed_slash, readable
 from keys.decision.routes import Route
 from keys.decision.types import (
     INVALID_CREDENTIALS,
@@ -47,6 +47,7 @@ __all__ = [
     "authorise_preflight",
     "credential",
     "ended_by_use",
+    "has_allowed_slash",
     "readable",
 ]
 

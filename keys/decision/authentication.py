@@ -14,6 +14,12 @@ def readable(call: Call, api: Api) -> bool:
     return call.whoami or not api.routes.conditional or api.routes.readable(call.method, call.path, call.sent_query)
 
 
+def has_allowed_slash(call: Call, api: Api) -> bool:
+    """Whether all that makes the call's path unreadable is an encoded slash, where the API's policy allows it."""
+    method = call.preflight or call.method
+    return call.encoded_slash and not call.whoami and api.routes.takes_encoded_slash(method, call.path, call.sent_query)
+
+
 def credential(call: Call, api: Api) -> Presented | None:
     """What counts as the call's credential: on a recording's route the link alone, elsewhere never a link."""
     if api.routes.recordings and not call.whoami:

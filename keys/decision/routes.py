@@ -17,6 +17,7 @@ class UnreadablePath(ValueError):
 # The common case in one look: segments of unreserved characters, none of them `.` or `..`.
 _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 _ENCODED_SEPARATOR = re.compile(r"%(?:2[Ff]|5[Cc]|25)")
+_ENCODED_SLASH = re.compile(r"%2[Ff]")
 _BROKEN_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\;#]|//|/\.{1,2}(?:/|\Z)")
 
@@ -38,6 +39,23 @@ def readable_path(raw: str) -> str:
     if _FORBIDDEN.search(path):
         raise UnreadablePath(raw)
     return path
+
+
+def parse_encoded_slashes(raw: str) -> str | None:
+    """Return the path decoded once but for its encoded slashes, which stay as `%2F`; None if there are none, or if it
+    is not readable apart from them.
+
+    No other `%` is ever in a decoded path. Whoever decodes the slashes too must find no other path in it, so
+    `%2F..%2F`, one at the end of a segment or two beside each other are not readable.
+    """
+    parts = _ENCODED_SLASH.split(raw)
+    if len(parts) == 1 or not raw.startswith("/") or not parts[-1]:
+        return None
+    try:
+        readable_path("/".join(parts))
+    except UnreadablePath:
+        return None
+    return "%2F".join(unquote_to_bytes(part.encode("latin-1")).decode("utf-8") for part in parts)
 
 
 class Route(NamedTuple):
@@ -76,10 +94,12 @@ class RouteTable:
     """The routes of one API, ready for matching; of several that match the most specific alone decides: a literal
     segment before a variable one, then more conditions before fewer.
 
-    `conditional` and `recordings`: whether any route has conditions, or is a recording's.
+    `conditional` and `recordings`: whether any route has conditions, or is a recording's. `encoded_slash`: the
+    variables whose value may hold an encoded slash.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], encoded_slash: Iterable[str] = ()) -> None:
+        self._encoded_slash = frozenset(f"{{{name}}}" for name in encoded_slash)
         self._literal: dict[tuple[str, str], list[Route]] = {}
         self._patterns: dict[tuple[str, int], list[_Pattern]] = {}
         self.conditional = self.recordings = False
@@ -108,6 +128,14 @@ class RouteTable:
             if pattern.expression.fullmatch(path):
                 return pattern.route
         return None
+
+    def takes_encoded_slash(self, method: str, path: str, query: str) -> bool:
+        """Whether a path with `%2F` takes a route whose variables, where these are, may hold one."""
+        route = self.match(method, path, query) if self._encoded_slash else None
+        if route is None or route.recording:
+            return False
+        segments = zip(route.template.split("/"), path.split("/"), strict=True)
+        return all(name in self._encoded_slash for name, value in segments if "%2F" in value)
 
     def readable(self, method: str, path: str, query: str) -> bool:
         """Whether the parameters that conditions name can be read in one way only."""

@@ -83,6 +83,8 @@ class Call:
     whoami: bool = False
     # Of a CORS preflight: the method that it asks about.
     preflight: str = ""
+    # The path holds encoded slashes, as `%2F`, and is refused but for them: a route may take it nevertheless.
+    encoded_slash: bool = False
 
 
 @dataclass(slots=True, frozen=True, eq=False)

@@ -212,3 +212,12 @@ def test_a_path_that_no_call_could_take_may_be_left_out():
     with pytest.raises(ValueError, match="Variables that touch"):
         described(document)
     assert modules(document, leave_out={"paths": ["/b/*"]}) == {"other": ["GET /a"]}
+
+
+def test_an_encoded_slash_is_for_whole_segments_of_paths():
+    document = a_document(getting("/projects/{id}/issues", "/files/{name}.json"))
+    for word in ("id", ["id"]):
+        assert described(document, encoded_slash=word).policy.encoded_slash == ("id",)
+    for name in ("name", "project"):
+        with pytest.raises(BadPolicy, match=f"encoded_slash: '{name}' is no whole segment of a path"):
+            described(document, encoded_slash=[name])

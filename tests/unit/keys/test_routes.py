@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.decision.routes import Route, RouteTable, UnreadablePath, readable_path
+from keys.decision.routes import Route, RouteTable, UnreadablePath, parse_encoded_slashes, readable_path
 
 READABLE = [
     ("/", "/"),
@@ -153,3 +153,60 @@ def test_characters_of_a_template_are_literal():
 
 def test_a_variable_takes_line_ends_of_unicode_too():
     assert table(("m", "GET", "/{id}")).match("GET", "/a\u2028b") is not None
+
+
+SLASHED = RouteTable(
+    [
+        Route(1, "projects", "GET", "/projects/{project_id}"),
+        Route(1, "projects", "GET", "/projects/{project_id}/issues/{issue}"),
+        Route(1, "projects", "GET", "/projects/{project_id}.json"),
+        Route(2, "reports", "GET", "/reports/{project_id}", recording=True),
+    ],
+    ["project_id"],
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ("/projects/a%2Fb", "/projects/a%2Fb"),
+        ("/projects/a%2fb%2fc/issues/1", "/projects/a%2Fb%2Fc/issues/1"),
+        ("/projects/%C3%A9%2F%20x", "/projects/é%2F x"),
+        ("/projects/a", None),
+        ("/projects/a%2F", None),
+        *(
+            (raw, None)
+            for raw in ("/projects/a%2F/issues/1", "/projects/%2Fa", "/projects/a%2F%2Fb", "/projects/a%2F..")
+        ),
+        *((raw, None) for raw in ("/projects/..%2Fa", "/projects/a%2F..%2Fb", "/projects/a%2F%2E%2E%2Fb", "/..%2F")),
+        *(
+            (raw, None)
+            for raw in ("/projects/a%2Fb%5Cc", "/projects/a%252Fb%2Fc", "/a%2Fb;c", "/a%2Fb%3Bc", "/a%2F%zz")
+        ),
+        *((raw, None) for raw in ("/a%2F%ff", "/a%2F%00", "//a%2Fb", "a%2Fb", "%2Fa", "/a%2Fb%2F.", "/a%2Fb#c")),
+    ],
+)
+def test_an_encoded_slash_stays_and_every_reading_of_the_rest_must_be_readable(raw: str, path: str | None):
+    assert parse_encoded_slashes(raw) == path
+    if "%2" in raw:
+        with pytest.raises(UnreadablePath):
+            readable_path(raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("/projects/a%2Fb", True),
+        ("/projects/a%2Fb/issues/1", True),
+        ("/projects/a%2Fb/issues/1%2F2", False),
+        ("/projects/a/issues/1%2F2", False),
+        ("/projects/a%2Fb.json", False),
+        ("/projects%2Fa", False),
+        ("/reports/a%2Fb", False),
+        ("/nothing/a%2Fb", False),
+    ],
+)
+def test_only_a_named_variable_takes_an_encoded_slash(path: str, taken: bool):
+    assert SLASHED.takes_encoded_slash("GET", path, "") is taken
+    assert not SLASHED.takes_encoded_slash("POST", path, "")
+    assert not RouteTable([Route(1, "a", "GET", "/projects/{project_id}")]).takes_encoded_slash("GET", path, "")
