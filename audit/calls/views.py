@@ -122,3 +122,4 @@ def _prepare(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
         call.module_name = names.modules.get(call.module, "")  # type: ignore[attr-defined]
         if mask:
             call.path, call.query = mask.hide(call.path), mask.hide(call.query)
+        call.request_line = f"{call.method} {call.path}{call.query and f'?{call.query}'}"  # type: ignore[attr-defined]
