@@ -43,6 +43,7 @@ def key_list(request: SignedIn) -> HttpResponse:
     tab = keys.tab
     tab_rules = Policy.read(tab.policy) if tab else None
     chosen = list_columns.shown(get_chosen(request), tab_rules)
+    labels = list_columns.labels(tab_rules)
     context = {
         "filter": keys,
         "apis": apis,
@@ -50,7 +51,7 @@ def key_list(request: SignedIn) -> HttpResponse:
         "tab_rules": tab_rules,
         # A name that a template does not find costs as much as a cell.
         "shown": {name: name in chosen for name in list_columns.COLUMNS},
-        "labels": list_columns.labels(tab_rules),
+        "labels": labels,
         "owners": owners_of(account) if everyones else [],
         "account": account,
         "first_steps": first_steps(request.user, has_apis=bool(apis)),
@@ -66,7 +67,7 @@ def key_list(request: SignedIn) -> HttpResponse:
         context
         | {
             "rows": keys.rows(),
-            "headings": keys.headings,
+            "headings": {name: heading._replace(label=labels[name]) for name, heading in keys.headings.items()},
             "may_disable": has(request.user, Permission.KEYS_DISABLE) and not _inactive(request),
             "may_export": has(request.user, Permission.LISTS_EXPORT),
         }
