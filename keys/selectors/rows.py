@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F, QuerySet
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from keys.apis.policy import Policy
 from keys.crypto.secrets import masked
@@ -30,11 +31,11 @@ class ApiOfRows:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`url` is the key's page; what may be done with the key lies beneath it. Modules, contained ones too, and IP lists
-    are names."""
+    """`url` is the key's page, of letters and digits; what may be done with the key lies beneath it. Modules, contained
+    ones too, and IP lists are names."""
 
     id: int
-    url: str
+    url: SafeString
     public_id: str
     name: str
     status: str
@@ -50,6 +51,10 @@ class Row:
     secret_made_at: datetime | None
     used_at: datetime | None
     recordings: bool
+
+    @property
+    def reveal_url(self) -> SafeString:
+        return SafeString(f"{self.url}reveal/")
 
     @property
     def masked(self) -> str:
@@ -93,7 +98,7 @@ def rows_of(keys: QuerySet[Key]) -> list[Row]:
         api = apis[key["of_api"]]
         return Row(
             **{name: key[name] for name in (*own, "owner_active")},
-            url=f"{page}{key['public_id']}/",
+            url=SafeString(f"{page}{key['public_id']}/"),
             owner=key["of_owner"],
             api=api,
             modules=list(api.modules.names.values())
