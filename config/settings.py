@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
+from config import limits
 from config.env import Environment, is_loopback
 from config.logs import configuration
 from config.secrets import Secrets, private_folder
@@ -287,7 +288,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+# What each page takes is BodyLimits' to say, which comes first.
+DATA_UPLOAD_MAX_MEMORY_SIZE = limits.MAX_DOCUMENT_BODY_BYTES
 # One constant header, no nonce (docs/adr): allauth's TOTP code is an image in a data: URL.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import random
 import re
 from typing import Any
 
@@ -162,6 +163,17 @@ def test_all_faults_of_a_document_are_said_at_its_file_with_line_and_column(clie
     assert "line 5, column 10, /paths/~1b~1~1c: /b//c." in answer
     assert 'line 2, column 30, /info/version: 1. Write it in quotes: "1".' in answer
     assert "line 4, column 36, /paths/~1a/get/operationId: 7." in answer
+
+
+def test_a_document_that_compression_makes_no_smaller_is_saved(client: Client, shop: Api) -> None:
+    noise = random.Random(1).randbytes(1_500_000).hex()
+    document = LATER | {"x-noise": noise}
+
+    answer = confirm(client, upload_url(shop), sent(client, upload_url(shop), document=document))
+
+    assert answer.status_code == 302
+    shop.refresh_from_db()
+    assert shop.document["x-noise"] == noise
 
 
 def test_warnings_are_shown_before_the_change_is_confirmed(client: Client, shop: Api) -> None:

@@ -20,9 +20,9 @@ from keys.models import Api
 
 SECONDS = 3600
 SALT = "keys.apis.admin.pages"
-# What a form may hold besides files is limited (DATA_UPLOAD_MAX_MEMORY_SIZE).
-MAX_UPLOAD_LENGTH = 2_000_000
-TOO_LARGE = "This is too large for this page. Use manage.py import_api."
+# A document and a policy of MAX_BYTES that compression makes no smaller, in base64 (config.limits).
+MAX_UPLOAD_LENGTH = 23_000_000
+TOO_LARGE = "Document and policy are too large together. Write a smaller policy."
 
 
 class TextDifference(NamedTuple):
