@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
@@ -425,6 +427,14 @@ class TestReference:
             api.document["paths"]["/customers"]["get"]["summary"] = summary
             api.save()
             assert summary in client.get(address).content.decode()
+
+    def test_pages_read_no_document_again(self, client: Client, alice: User):
+        key = a_key_of("billing", alice).key
+        for address in (reverse("api-reference", args=["billing"]), reverse("key-docs", args=[key.public_id])):
+            client.get(address)
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(address).status_code == 200
+            assert not [query["sql"] for query in queries if '"document"' in query["sql"]]
 
     def test_a_documentation_link_takes_its_place(self, client: Client, alice: User):
         api_for(alice.account, "billing")
