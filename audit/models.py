@@ -1,4 +1,4 @@
-"""The trail and the API log, read-only for the ORM: migrations/0001 makes the tables, PostgreSQL refuses changes.
+"""The trail and the API log, read-only for the ORM: audit/sql makes the tables, PostgreSQL refuses changes.
 
 Rows hold text, not foreign keys, so that no change elsewhere can reach them.
 """

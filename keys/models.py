@@ -1,6 +1,6 @@
 """APIs, keys, their secrets and restrictions. Rows are written by keys.services and keys.apis alone.
 
-Every column that may change a decision is watched by a trigger (migrations/0002_epoch.py); a column added here that
+Every column that may change a decision is watched by a trigger (keys/epoch_triggers.py); a column added here that
 decides or is handed to the upstream must be added there too.
 """
 
@@ -188,7 +188,8 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 class KeyListing(models.Model):
     """What the list of keys sorts by and a key's own row does not hold; a row for each live key. Kept by the triggers
-    of migration 0006, so that a page of a hundred thousand keys is found as one of a hundred is; decides nothing."""
+    of keys/sql/listing.sql, so that a page of a hundred thousand keys is found as one of a hundred is; decides
+    nothing."""
 
     key = models.OneToOneField(Key, models.CASCADE, primary_key=True, related_name="listing")
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
@@ -277,8 +278,8 @@ class Address(models.Model):
 class SecretUse(models.Model):
     """When and from where a secret was last allowed. Written by the gateway at most once a minute; decides nothing."""
 
-    # The database cascades (migration 0003).
-    secret = models.OneToOneField(Secret, models.DO_NOTHING, primary_key=True, related_name="use")
+    # The database cascades (keys/sql/secret_use.sql).
+    secret = models.OneToOneField(Secret, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="use")
     used_at = models.DateTimeField()
     address = models.GenericIPAddressField()
     # The most recent addresses, each with the time of its last use. By the database's default, too: a gateway that was

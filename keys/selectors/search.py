@@ -19,7 +19,7 @@ MAX_OWNERS_FOUND = 20
 # newest hold few, few keys match, and the indexes know which.
 NEWEST, MORE = 1_000, 20_000
 FEW = 10
-ALL_ACCOUNTS = 0  # as the index of migration 0010 has it
+ALL_ACCOUNTS = 0  # as the index in keys/sql/search.sql has it
 
 
 def found(keys: QuerySet[Key], text: str) -> list[int]:

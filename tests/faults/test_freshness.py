@@ -4,7 +4,6 @@ that carry the news is needed."""
 from __future__ import annotations
 
 import asyncio
-import importlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from django.db import connections
 
 from accounts.models import Account, User
 from audit.models import Call
+from keys import epoch_triggers
 from keys.crypto.secrets import digest, mint
 from keys.models import (
     Address,
@@ -33,17 +33,10 @@ from tests.gateways import Asker, gateway
 from tests.keyring import KeyAndToken, a_key, a_secret, an_api
 from tests.people import a_user, an_account
 
-epoch_migration = importlib.import_module("keys.migrations.0002_epoch")
-lists_migration = importlib.import_module("keys.migrations.0005_epoch_of_ip_lists")
-modules_migration = importlib.import_module("keys.migrations.0014_contained_modules")
 TRIGGERS = {
     trigger: create
-    for watched in (
-        *(*epoch_migration.WATCHED, *lists_migration.NEW, *lists_migration.WIDER),
-        # The newest of a table is what it has now.
-        modules_migration.WIDER,
-    )
-    for trigger, create in epoch_migration.triggers(watched).items()
+    for watched in epoch_triggers.WATCHED
+    for trigger, create in epoch_triggers.build_triggers(watched).items()
 }
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
@@ -259,7 +252,7 @@ def left_out(trigger: str) -> Iterator[None]:
         yield
     finally:
         sql(TRIGGERS[trigger])
-        sql(epoch_migration.always(table, trigger))
+        sql(epoch_triggers.enable_always(table, trigger))
 
 
 @pytest.fixture(scope="module")

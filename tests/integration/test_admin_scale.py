@@ -6,7 +6,6 @@ where a search looks at fewer of the newest.
 
 from __future__ import annotations
 
-import importlib
 import statistics
 import time
 from collections.abc import Callable
@@ -54,7 +53,19 @@ SELECT gen_random_uuid(), id, decode(md5(id::text), 'hex'), 1, created_at, false
 FROM keys_key k WHERE NOT EXISTS (SELECT FROM keys_secret s WHERE s.key_id = k.id);
 """
 # What the tables' triggers would have written.
-LISTINGS = importlib.import_module("keys.migrations.0007_search").ROWS
+LISTINGS = """
+INSERT INTO keys_keylisting (key_id, account_id, owner_name, secret_made_at, used_at, used_from)
+SELECT k.id, k.account_id, lower(u.nickname), coalesce(s.created_at, k.created_at), last.used_at, last.address
+FROM keys_key k
+JOIN accounts_user u ON u.id = k.owner_id
+LEFT JOIN keys_secret s ON s.key_id = k.id AND s.retires_at IS NULL
+LEFT JOIN LATERAL (
+    SELECT used.used_at, used.address FROM keys_secret any_s JOIN keys_secretuse used ON used.secret_id = any_s.id
+    WHERE any_s.key_id = k.id ORDER BY used.used_at DESC LIMIT 1
+) AS last ON true
+WHERE k.deleted_at IS NULL
+ON CONFLICT DO NOTHING
+"""
 # Nothing; words of every key, of some, of few, of one that is old, of none; the last 4; an API ID; an owner, or many.
 SEARCHES = ("", "serv", "service a", "ab1", "needle", "zzz", "c4ca", "8f14e45fceea", "owner@customer-7.", "owner@")
 

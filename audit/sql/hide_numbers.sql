@@ -1,14 +1,5 @@
-"""Phone numbers hidden in SQL, for filters alone: who may not see a number may not find out by looking for it.
-
-The same rule as core.phone_masking.Mask.hide; a test holds the two against each other. Pages and exports use that one,
-which is several times as fast; here it is asked only of rows that pass a cheaper test first, hence the cost.
-"""
-
-from __future__ import annotations
-
-from django.db import migrations
-
-HIDE = r"""
+-- Phone numbers hidden in SQL, for filters alone: who may not see a number may not find out by looking for it. The same
+-- rule as core/phone_masking.py; a test holds the two against each other.
 CREATE FUNCTION audit_hide(given text, digits integer, side text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 100000 AS $$
 DECLARE
@@ -46,9 +37,3 @@ BEGIN
         position := after;
     END LOOP;
 END $$;
-"""
-
-
-class Migration(migrations.Migration):
-    dependencies = [("audit", "0002_seals_and_rollups")]
-    operations = [migrations.RunSQL(HIDE, "DROP FUNCTION audit_hide")]

@@ -1,14 +1,4 @@
-"""The list's own table, and the triggers that keep it."""
-
-from __future__ import annotations
-
-import datetime
-
-import django.db.models.deletion
-from django.db import migrations, models
-from django.db.models.functions import Coalesce
-
-FUNCTIONS = """
+-- What the list of keys sorts by, kept beside each live key.
 CREATE FUNCTION key_listing_of_key() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
@@ -56,9 +46,7 @@ BEGIN
     ) AND (l.used_at IS NULL OR l.used_at < last.used_at);
     RETURN NULL;
 END $$;
-"""
 
-TRIGGERS = """
 CREATE TRIGGER key_listing_insert AFTER INSERT ON keys_key
     FOR EACH ROW EXECUTE FUNCTION key_listing_of_key();
 CREATE TRIGGER key_listing_update AFTER UPDATE OF owner_id, deleted_at ON keys_key FOR EACH ROW
@@ -72,52 +60,3 @@ CREATE TRIGGER key_listing_first_use AFTER INSERT ON keys_secretuse REFERENCING 
     FOR EACH STATEMENT EXECUTE FUNCTION key_listing_of_use();
 CREATE TRIGGER key_listing_use AFTER UPDATE ON keys_secretuse REFERENCING NEW TABLE AS used
     FOR EACH STATEMENT EXECUTE FUNCTION key_listing_of_use();
-"""
-
-
-class Migration(migrations.Migration):
-    dependencies = [("accounts", "0004_known_addresses"), ("keys", "0005_epoch_of_ip_lists")]
-    operations = [
-        migrations.CreateModel(
-            name="KeyListing",
-            fields=[
-                (
-                    "key",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        primary_key=True,
-                        related_name="listing",
-                        serialize=False,
-                        to="keys.key",
-                    ),
-                ),
-                (
-                    "account",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to="accounts.account",
-                    ),
-                ),
-                ("owner_name", models.CharField(max_length=64)),
-                ("secret_made_at", models.DateTimeField()),
-                ("used_at", models.DateTimeField(null=True)),
-                ("used_from", models.GenericIPAddressField(null=True)),
-            ],
-            options={
-                "indexes": [
-                    models.Index(fields=["account", "owner_name", "key"], name="key_listing_by_owner"),
-                    models.Index(fields=["account", "secret_made_at", "key"], name="key_listing_by_age"),
-                    models.Index(
-                        models.F("account"),
-                        Coalesce("used_at", models.Value(datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC))),
-                        models.F("key"),
-                        name="key_listing_by_use",
-                    ),
-                ],
-            },
-        ),
-        migrations.RunSQL(FUNCTIONS),
-        migrations.RunSQL(TRIGGERS),
-    ]

@@ -1,0 +1,116 @@
+"""The triggers that move the epoch (keys/sql/epoch.sql) when a change may affect a decision.
+
+They are row-level constraint triggers, deferred to the commit, so that a transaction holds the epoch's row for an
+instant only; `WHEN` names the deciding columns, so that a sign-in moves nothing. A migration that changes what is
+watched drops the triggers of the table and makes them again with `build_statements`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Watched(NamedTuple):
+    """A table whose change may affect a decision: what kind of thing it is part of, and which column names that.
+
+    `columns` are those that decide or are handed on by the gateway. Not every operation needs a trigger: a row of an
+    account or a user is there before any key and held in place by it, and TRUNCATE reaches every table that refers to
+    the one it names.
+    """
+
+    table: str
+    kind: str
+    id_column: str
+    columns: tuple[str, ...]
+    operations: tuple[str, ...]
+
+
+ROWS = ("insert", "update", "delete")
+ROWS_AND_TRUNCATE = (*ROWS, "truncate")
+
+WATCHED = (
+    Watched(
+        "keys_key",
+        "key",
+        "id",
+        (
+            "public_id",
+            "account_id",
+            "api_id",
+            "owner_id",
+            "name",
+            "enabled",
+            "expires_at",
+            "all_modules",
+            "mask_phone",
+            "hlr_lookup",
+            "recordings",
+            "deleted_at",
+            "username",
+        ),
+        ROWS,
+    ),
+    Watched(
+        "keys_secret",
+        "key",
+        "key_id",
+        ("key_id", "digest", "pepper_id", "retires_at", "ends_on_use"),
+        ROWS_AND_TRUNCATE,
+    ),
+    Watched("keys_address", "key", "key_id", ("key_id", "network"), ROWS_AND_TRUNCATE),
+    Watched("keys_keymodule", "key", "key_id", ("key_id", "module_id"), ROWS_AND_TRUNCATE),
+    Watched("keys_api", "api", "id", ("slug", "policy"), ROWS),
+    Watched("keys_module", "api", "api_id", ("api_id", "slug", "contained"), ROWS),
+    Watched(
+        "keys_route",
+        "module",
+        "module_id",
+        ("module_id", "method", "template", "conditions", "adds_leads", "recording"),
+        ROWS_AND_TRUNCATE,
+    ),
+    Watched("keys_enablement", "account", "account_id", ("account_id", "api_id"), ROWS_AND_TRUNCATE),
+    Watched(
+        "accounts_account", "account", "id", ("slug", "status", "mask_phone", "mask_digits", "mask_side"), ("update",)
+    ),
+    Watched("accounts_user", "owner", "id", ("is_active", "nickname"), ("update",)),
+    Watched("keys_iplistentry", "ip_list", "ip_list_id", ("ip_list_id", "network", "enabled"), ROWS_AND_TRUNCATE),
+    Watched("keys_keyiplist", "key", "key_id", ("key_id", "ip_list_id"), ROWS_AND_TRUNCATE),
+)
+
+
+def build_triggers(watched: Watched) -> dict[str, str]:
+    """Return the statement that makes each trigger of one table, by the trigger's name, which ends in what it
+    watches."""
+    table = watched.table
+    changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in watched.columns)
+    made = {}
+    for operation in watched.operations:
+        name = f"{table}_epoch_{operation}"
+        if operation == "truncate":
+            made[name] = (
+                f"CREATE TRIGGER {name} AFTER TRUNCATE ON {table}"
+                " FOR EACH STATEMENT EXECUTE FUNCTION key_epoch_watch_truncate()"
+            )
+        else:
+            made[name] = (
+                f"CREATE CONSTRAINT TRIGGER {name} AFTER {operation.upper()} ON {table}"
+                " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+                f" {f'WHEN ({changed})' if operation == 'update' else ''}"
+                f" EXECUTE FUNCTION key_epoch_watch('{watched.kind}', '{watched.id_column}')"
+            )
+    return made
+
+
+def enable_always(table: str, trigger: str) -> str:
+    """Return the statement that lets the trigger fire in a session that replays for replication, too."""
+    return f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"
+
+
+def build_statements(*watched: Watched) -> list[str]:
+    """Return the statements that make all triggers of these tables."""
+    return [
+        statement
+        for table in watched
+        for trigger, create in build_triggers(table).items()
+        for statement in (create, enable_always(table.table, trigger))
+    ]
