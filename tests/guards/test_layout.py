@@ -1,0 +1,53 @@
+"""The packages are where a reader who knows Django looks first, and the import contract covers every module."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = ["config", "gateway", "keys", "accounts", "audit", "core"]
+# What a newcomer looks for, and the module and name where it is.
+PLACES = {
+    "page size of a list": "core.lists.PAGE_SIZE",
+    "limit of wrong sign-ins": "accounts.signin.limits.take",
+    "the overview page": "keys.views.overview.overview",
+    "the hourly job": "config.management.commands.maintain.Command",
+    "a new field of a key": "keys.models.Key",
+    "words of a refusal": "audit.calls.reasons.why",
+    "CSV escaping": "core.csv_escaping.neutral",
+    "deactivating a user": "keys.services.ownership.deactivate_owner",
+    "why a call was refused": "keys.decision.access.authorise",
+    "a new column of the log": "audit.models.Call",
+}
+
+
+def find_modules() -> set[str]:
+    """Return the modules of all packages, by the files that are tracked."""
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    paths = [Path(file).with_suffix("") for file in files if (ROOT / file).exists() and file.split("/")[0] in LAYERS]
+    return {".".join(path.parts).removesuffix(".__init__") for path in paths}
+
+
+def test_the_contract_covers_every_module_and_ignores_no_import() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(contract for contract in linter["contracts"] if contract["type"] == "layers")
+    assert layers["layers"] == linter["root_packages"] == LAYERS
+    assert not any("ignore_imports" in contract for contract in linter["contracts"])
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages == {*LAYERS, "benchmarks", "tests"}
+    graph = grimp.build_graph(*LAYERS, cache_dir=None)
+    assert find_modules() == graph.modules
+
+
+@pytest.mark.parametrize("wanted", PLACES)
+def test_what_a_newcomer_looks_for_is_at_the_first_guess(wanted: str) -> None:
+    module, _, name = PLACES[wanted].rpartition(".")
+    assert hasattr(import_module(module), name)
