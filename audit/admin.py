@@ -28,13 +28,13 @@ from audit import selectors
 from audit.calls import reasons
 from audit.calls.filters import CallPageFilter
 from audit.calls.names import get_log_names
-from audit.exports import find_export, started_number
+from audit.exports import find_export, find_export_number
 from audit.exports.columns import CALLS, EVENTS
-from audit.exports.views import answer_manifest
+from audit.exports.views import build_manifest_download
 from audit.models import Call, Event
 from audit.trail import sentences
 from audit.trail.filters import EventPageFilter
-from audit.trail.record_log_read import note_reading
+from audit.trail.record_log_read import record_log_read
 from core.accounts import Account, find_account, get_account_model
 from core.admin import SupportAdmin
 from core.filters.time_range import LogFilter, LogForm
@@ -42,10 +42,10 @@ from core.page_guard import SignedIn
 from core.phone_masking import Mask
 from core.request_id import time_of
 
-DEFAULT = timedelta(hours=24)
+DEFAULT_RANGE = timedelta(hours=24)
 MAX_RANGE = timedelta(days=31)
 # Of a path that belongs to nobody in particular, no digit of a number can be found.
-HIDE_ALL = Mask(0, "last")
+MASK_ALL = Mask(0, "last")
 
 
 class AccountField(forms.CharField):
@@ -65,7 +65,7 @@ class AccountFilter(django_filters.Filter):
     field_class = AccountField
 
 
-class BoundedForm(LogForm):
+class BoundedLogForm(LogForm):
     """No more than MAX_RANGE at once."""
 
     def clean(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class BoundedForm(LogForm):
         return cleaned
 
 
-class Bounded(LogFilter):
+class BoundedLogFilter(LogFilter):
     """The last day, where no time is given; the account is named by its slug."""
 
     @cached_property
@@ -85,18 +85,18 @@ class Bounded(LogFilter):
 
     @cached_property
     def since(self) -> datetime | None:
-        return super().since or (self.until or timezone.now()) - DEFAULT
+        return super().since or (self.until or timezone.now()) - DEFAULT_RANGE
 
     @property
     def shown(self) -> list[forms.BoundField]:
         return [field for field in self.form.visible_fields() if field.name != "after"]
 
 
-class SupportCallFilter(Bounded, CallPageFilter):
+class SupportCallFilter(BoundedLogFilter, CallPageFilter):
     account = AccountFilter(label="Account")
 
     class Meta(CallPageFilter.Meta):
-        form = BoundedForm
+        form = BoundedLogForm
 
     @cached_property
     def since(self) -> datetime | None:
@@ -112,13 +112,13 @@ class SupportCallFilter(Bounded, CallPageFilter):
             queryset = queryset.filter(account_id=account.pk)
             self.mask = Mask.of(account)
         elif cleaned["key_id"] or cleaned["request_id"]:
-            self.mask = HIDE_ALL
+            self.mask = MASK_ALL
         else:
             queryset = queryset.filter(account_id=None)
         return super().filter_queryset(queryset)
 
 
-class SupportEventFilter(Bounded, EventPageFilter):
+class SupportEventFilter(BoundedLogFilter, EventPageFilter):
     account = AccountFilter(label="Account")
     scope = None
 
@@ -127,14 +127,14 @@ class SupportEventFilter(Bounded, EventPageFilter):
         return queryset
 
     class Meta(EventPageFilter.Meta):
-        form = BoundedForm
+        form = BoundedLogForm
 
     def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
         account = self.form.cleaned_data["account"]
         return super().filter_queryset(queryset.filter(account_id=account.pk) if account else queryset)
 
 
-class Row(NamedTuple):
+class LogRow(NamedTuple):
     url: str
     cells: Iterable[Any]
 
@@ -146,7 +146,7 @@ class LogAdmin(SupportAdmin):
     headings: ClassVar[tuple[str, ...]]
     note: ClassVar[str]
 
-    def page(self, data: Any) -> tuple[Bounded, selectors.Page[Any] | None]:
+    def page(self, data: Any) -> tuple[BoundedLogFilter, selectors.Page[Any] | None]:
         """The filters, and what they find unless they cannot be applied."""
         raise NotImplementedError
 
@@ -170,7 +170,7 @@ class LogAdmin(SupportAdmin):
         if page is not None:
             self._note(request, filters.account.pk if filters.account else None, filters.active)
             url = f"admin:{self.route('change')}"
-            context["rows"] = [Row(reverse(url, args=[row.pk]), self.cells(row)) for row in page.rows]
+            context["rows"] = [LogRow(reverse(url, args=[row.pk]), self.cells(row)) for row in page.rows]
         return self._answer(request, "admin/log.html", context, 400 if page is None else 200)
 
     def change_view(self, request: Any, object_id: Any, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -182,7 +182,7 @@ class LogAdmin(SupportAdmin):
         return self._answer(request, "admin/log_row.html", context)
 
     def _note(self, request: SignedIn, account: int | None, filters: dict[str, str]) -> None:
-        note_reading(by=request.actor, account_id=account, log=self.log, filters=filters)
+        record_log_read(by=request.actor, account_id=account, log=self.log, filters=filters)
 
     def _answer(self, request: SignedIn, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
         name = capfirst(str(self.opts.verbose_name_plural))
@@ -202,46 +202,46 @@ class CallAdmin(LogAdmin):
         " those refused before a key was known."
     )
 
-    def page(self, data: Any) -> tuple[Bounded, selectors.Page[Call] | None]:
+    def page(self, data: Any) -> tuple[BoundedLogFilter, selectors.Page[Call] | None]:
         names = get_log_names(None)
-        filters = SupportCallFilter(data, selectors.every_call(), apis=names.apis, modules=names.modules)
+        filters = SupportCallFilter(data, selectors.list_all_calls(), apis=names.apis, modules=names.modules)
         if not filters.is_valid():
             return filters, None
         # Narrowed first: it says what of a path may be looked for.
         rows = filters.qs
-        page = selectors.page_of_calls(rows, filters.matching)
-        hide_numbers(page.rows)
+        page = selectors.get_call_page(rows, filters.matching)
+        mask_phone_numbers(page.rows)
         return filters, page
 
     def cells(self, row: Call) -> Iterable[Any]:
         path = f"{row.path}?{row.query}" if row.query else row.path
         return (
-            *(moment(row.time), row.account or "–", row.key_id or "–", row.key_name or "–", row.method, path),
-            *(row.client_address or "–", row.decision, row.reason or "–", dash(row.status), row.folded),
+            *(format_time(row.time), row.account or "–", row.key_id or "–", row.key_name or "–", row.method, path),
+            *(row.client_address or "–", row.decision, row.reason or "–", format_number(row.status), row.folded),
         )
 
     def one(self, object_id: UUID) -> Call | None:
-        rows = selectors.every_call().filter(request_id=object_id)
+        rows = selectors.list_all_calls().filter(request_id=object_id)
         if made := time_of(object_id):
             rows = rows.filter(time__range=(made - timedelta(hours=1), made + timedelta(hours=1)))
         row = rows.order_by("time").first()
-        hide_numbers([row] if row else [])
+        mask_phone_numbers([row] if row else [])
         return row
 
     def facts(self, row: Call) -> Iterator[tuple[str, Any]]:
-        yield reasons.heading(row), reasons.why(row)
-        yield "Time (UTC)", moment(row.time)
+        yield reasons.get_heading(row), reasons.explain(row)
+        yield "Time (UTC)", format_time(row.time)
         yield "Calls that this row stands for", row.folded
         names = get_log_names(None)
-        called = {"api": named(names.apis, row.api), "module": named(names.modules, row.module)}
+        called = {"api": format_named(names.apis, row.api), "module": format_named(names.modules, row.module)}
         for name in COLUMNS:
             label = LABELS.get(name, name.replace("_", " ").capitalize())
             yield label, called.get(name) or getattr(row, name) or "–"
         yield "Phone numbers masked", "Yes" if row.mask else "No"
         yield "HLR lookup", "Yes" if row.hlr else "No"
-        yield "Status", dash(row.status)
+        yield "Status", format_number(row.status)
         yield "Duration", "–" if row.duration_ms is None else f"{row.duration_ms} ms"
-        yield "Bytes", dash(row.bytes)
+        yield "Bytes", format_number(row.bytes)
 
 
 class EventAdmin(LogAdmin):
@@ -251,44 +251,47 @@ class EventAdmin(LogAdmin):
     headings = ("Time (UTC)", "What happened", "By", "From", "Request ID")
     note = "Without an account, these are the events of all accounts and of none."
 
-    def page(self, data: Any) -> tuple[Bounded, selectors.Page[Event] | None]:
-        filters = SupportEventFilter(data, selectors.every_event())
+    def page(self, data: Any) -> tuple[BoundedLogFilter, selectors.Page[Event] | None]:
+        filters = SupportEventFilter(data, selectors.list_all_events())
         if not filters.is_valid():
             return filters, None
-        return filters, selectors.page_of_events(filters.qs, filters.matching)
+        return filters, selectors.get_event_page(filters.qs, filters.matching)
 
     def cells(self, row: Event) -> Iterable[Any]:
-        return moment(row.at), sentences.sentence(row), row.actor, row.address or "–", row.request_id or "–"
+        return format_time(row.at), sentences.format_sentence(row), row.actor, row.address or "–", row.request_id or "–"
 
     def one(self, object_id: int) -> Event | None:
-        return selectors.every_event().filter(seq=object_id).first()
+        return selectors.list_all_events().filter(seq=object_id).first()
 
     def more_urls(self) -> list[URLPattern]:
         return [path("<int:object_id>/manifest/", require_safe(self.manifest_view), name=self.route("manifest"))]
 
     def manifest_view(self, request: SignedIn, object_id: int) -> HttpResponse:
         event = self.one(object_id)
-        found = find_export(event.account_id, started_number(event)) if event and event.account_id else None
-        return answer_manifest(found)
+        found = find_export(event.account_id, find_export_number(event)) if event and event.account_id else None
+        return build_manifest_download(found)
 
     def link(self, row: Event) -> tuple[str, str] | None:
-        if row.account_id is None or not find_export(row.account_id, started_number(row)):
+        if row.account_id is None or not find_export(row.account_id, find_export_number(row)):
             return None
         return "Signed manifest", reverse(f"admin:{self.route('manifest')}", args=[row.pk])
 
     def facts(self, row: Event) -> Iterator[tuple[str, Any]]:
-        yield "What happened", sentences.sentence(row)
-        yield "Time (UTC)", moment(row.at)
+        yield "What happened", sentences.format_sentence(row)
+        yield "Time (UTC)", format_time(row.at)
         yield "Event", row.name
-        yield "Number", f"{dash(row.number)} {'of the installation' if row.account_id is None else 'of the account'}"
+        yield (
+            "Number",
+            f"{format_number(row.number)} {'of the installation' if row.account_id is None else 'of the account'}",
+        )
         yield "By", f"{row.actor} ({row.actor_kind} {row.actor_id})"
-        yield "Confirmed by", sentences.confirmed_by(row) or "–"
+        yield "Confirmed by", sentences.get_confirmation(row) or "–"
         yield "From", row.address or "–"
         if row.target_kind:
             yield "Object", f"{row.target} ({row.target_kind} {row.target_id})"
         yield "Request ID", row.request_id or "–"
-        yield from sentences.facts(row)
-        for change in sentences.changes(row):
+        yield from sentences.list_facts(row)
+        for change in sentences.list_changes(row):
             yield change.label, f"{change.old} → {change.new}"
 
 
@@ -299,20 +302,20 @@ COLUMNS = (
 LABELS = {"api": "API", "key_id": "API ID", "key_name": "Key", "request_id": "Request ID"}
 
 
-def moment(time: datetime) -> str:
+def format_time(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
 
 
-def named(names: Mapping[str, str], slug: str) -> str:
+def format_named(names: Mapping[str, str], slug: str) -> str:
     """Return the name and the slug of an API or a module; of one that is gone, the slug."""
     return f"{names[slug]} ({slug})" if slug in names else slug
 
 
-def dash(number: int | None) -> int | str:
+def format_number(number: int | None) -> int | str:
     return "–" if number is None else number
 
 
-def hide_numbers(calls: Iterable[Call]) -> None:
+def mask_phone_numbers(calls: Iterable[Call]) -> None:
     """As each row's own account wants it."""
     calls = list(calls)
     accounts = get_account_model().objects.in_bulk({call.account_id for call in calls if call.account_id is not None})

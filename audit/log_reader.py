@@ -10,10 +10,10 @@ from core.pages import own_account
 from core.permissions import Role
 
 
-def note_reading(request: SignedIn, log: str, filters: dict[str, str]) -> None:
+def record_auditor_read(request: SignedIn, log: str, filters: dict[str, str]) -> None:
     """What an auditor reads is an event; other roles work with the pages all day."""
     if Role.AUDITOR in request.user.roles:
-        record_log_read.note_reading(by=request.actor, account_id=own_account(request).pk, log=log, filters=filters)
+        record_log_read.record_log_read(by=request.actor, account_id=own_account(request).pk, log=log, filters=filters)
 
 
 def without(query: QueryDict, *names: str) -> QueryDict:

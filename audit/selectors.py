@@ -18,7 +18,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from audit.models import Call, Event
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from audit.trail.events import SHOWN_TO_ACCOUNTS
 from core.replica import reading
 
@@ -39,22 +39,22 @@ class Page(Generic[Row]):
     gave_up_at: datetime | None = None
 
 
-def calls(account_id: int) -> QuerySet[Call]:
+def list_calls(account_id: int) -> QuerySet[Call]:
     """Return the account's calls; a row may stand for several refusals (`folded`)."""
     return Call.objects.using(reading()).filter(account_id=account_id)
 
 
-def calls_of_accounts() -> QuerySet[Call]:
+def list_calls_of_all_accounts() -> QuerySet[Call]:
     """What `calls` lets through, of every account, as the primary has it: for digests."""
     return Call.objects.filter(account_id__isnull=False)
 
 
-def events(account_id: int | None) -> QuerySet[Event]:
+def list_events(account_id: int | None) -> QuerySet[Event]:
     """The account's events, the one that was just recorded among them."""
     return Event.objects.filter(account_id=account_id)
 
 
-def trail(account_id: int) -> QuerySet[Event]:
+def list_trail_events(account_id: int) -> QuerySet[Event]:
     """What the account's trail shows: its events, and those of the installation that touch every account. For pages and
     exports, which a replica may answer: it may be a moment behind."""
     return Event.objects.using(reading()).filter(
@@ -62,18 +62,18 @@ def trail(account_id: int) -> QuerySet[Event]:
     )
 
 
-def events_of_accounts() -> QuerySet[Event]:
+def list_trail_events_of_all_accounts() -> QuerySet[Event]:
     """What `trail` lets through, of every account, as the primary has it: for digests."""
     return Event.objects.filter(Q(account_id__isnull=False) | Q(name__in=SHOWN_TO_ACCOUNTS))
 
 
-def call(account_id: int, request_id: UUID) -> Call | None:
-    return calls(account_id).filter(request_id=request_id).order_by("time").first()
+def get_call(account_id: int, request_id: UUID) -> Call | None:
+    return list_calls(account_id).filter(request_id=request_id).order_by("time").first()
 
 
-def event(account_id: int, number: int) -> Event | None:
+def get_event(account_id: int, number: int) -> Event | None:
     """The account's event of that number."""
-    return events(account_id).filter(number=number).first()
+    return list_events(account_id).filter(number=number).first()
 
 
 def number_of(seq: int) -> int:
@@ -83,12 +83,16 @@ def number_of(seq: int) -> int:
     return number
 
 
-def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
+def find_unended_exports(account_id: int, rows: Iterable[Event]) -> set[int]:
     """The numbers of those of these events that started an export which no event ends."""
     started = [event for event in rows if event.name == "export.started" and event.number]
     if not started:
         return set()
-    later = trail(account_id).filter(account_id=account_id, seq__gt=min(event.seq for event in started)).order_by("seq")
+    later = (
+        list_trail_events(account_id)
+        .filter(account_id=account_id, seq__gt=min(event.seq for event in started))
+        .order_by("seq")
+    )
     beyond = later.filter(at__gt=max(event.at for event in started) + MAX_EXPORT_DURATION).values_list("seq").first()
     ends = later.filter(name__in=("export.finished", "export.incomplete"), **({"seq__lt": beyond[0]} if beyond else {}))
     return {event.number for event in started if event.number} - {
@@ -96,51 +100,51 @@ def unended(account_id: int, rows: Iterable[Event]) -> set[int]:
     }
 
 
-def events_of_requests(account_id: int, request_ids: Iterable[UUID]) -> Sequence[Event]:
+def list_events_of_requests(account_id: int, request_ids: Iterable[UUID]) -> Sequence[Event]:
     """Return the account's events that these requests caused, newest first, a page at most, of its newest
     MAX_ROWS_SCANNED."""
     wanted = [str(request_id) for request_id in request_ids]
-    return page_of_events(trail(account_id), Q(request_id__in=wanted)).rows
+    return get_event_page(list_trail_events(account_id), Q(request_id__in=wanted)).rows
 
 
-def every_call() -> QuerySet[Call]:
+def list_all_calls() -> QuerySet[Call]:
     """Of all accounts and of none: for Support alone."""
     return Call.objects.using(reading())
 
 
-def every_event() -> QuerySet[Event]:
+def list_all_events() -> QuerySet[Event]:
     return Event.objects.using(reading())
 
 
-def read_lately(account_id: int | None, actor_id: str, data: dict[str, Any]) -> bool:
+def is_read_recorded(account_id: int | None, actor_id: str, data: dict[str, Any]) -> bool:
     """Whether the trail already says so, for the last ten minutes, as far as its newest thousand events go back."""
-    newest = events(account_id).order_by("-seq").values("seq")[:1000]
-    lately = events(account_id).filter(
+    newest = list_events(account_id).order_by("-seq").values("seq")[:1000]
+    lately = list_events(account_id).filter(
         seq__in=newest, name="log.read", actor_id=actor_id, at__gt=timezone.now() - timedelta(minutes=10)
     )
     return any(json.loads(body)["data"] == data for body in lately.values_list("body", flat=True))
 
 
-def calls_before(time: datetime, request_id: UUID) -> Q:
+def build_before_condition(time: datetime, request_id: UUID) -> Q:
     """What follows this call on the pages. The first condition adds nothing but lets whole partitions be skipped."""
     return Q(time__lte=time) & (Q(time__lt=time) | Q(time=time, request_id__lt=request_id))
 
 
-def page_of_calls(rows: QuerySet[Call], matching: Q) -> Page[Call]:
+def get_call_page(rows: QuerySet[Call], matching: Q) -> Page[Call]:
     """`rows` are narrowed by what an index serves; `matching` is looked for among them."""
-    return _page(rows, matching, ("time", "request_id"))
+    return get_page(rows, matching, ("time", "request_id"))
 
 
-def page_of_events(rows: QuerySet[Event], matching: Q) -> Page[Event]:
-    return _page(rows, matching, ("seq",))
+def get_event_page(rows: QuerySet[Event], matching: Q) -> Page[Event]:
+    return get_page(rows, matching, ("seq",))
 
 
-def page_of_trail(account_id: int, rows: QuerySet[Event], matching: Q, installation: Collection[str]) -> Page[Event]:
+def get_trail_page(account_id: int, rows: QuerySet[Event], matching: Q, installation: Collection[str]) -> Page[Event]:
     """A page of an account's trail: its own events and the `installation`'s of these names, each found by its own index
     and merged. `rows` holds both."""
     pages = [
-        page_of_events(rows.filter(account_id=account_id), matching),
-        page_of_events(rows.filter(account_id=None, name__in=installation), matching),
+        get_event_page(rows.filter(account_id=account_id), matching),
+        get_event_page(rows.filter(account_id=None, name__in=installation), matching),
     ]
     # Below the place where one of the two ends early, its next rows are not known yet.
     cut = max((page for page in pages if page.after), key=lambda page: int(page.after or 0), default=None)
@@ -149,20 +153,20 @@ def page_of_trail(account_id: int, rows: QuerySet[Event], matching: Q, installat
         (row for page in pages for row in page.rows if row.seq >= floor), key=lambda row: row.seq, reverse=True
     )
     if len(merged) > PAGE_SIZE:
-        return Page(merged[:PAGE_SIZE], keyset(merged[PAGE_SIZE - 1]))
+        return Page(merged[:PAGE_SIZE], format_position(merged[PAGE_SIZE - 1]))
     return Page(merged, cut.after if cut else None, cut.gave_up_at if cut else None)
 
 
-def keyset(row: Call | Event) -> str:
+def format_position(row: Call | Event) -> str:
     """The position of a row, as `?after=` carries it."""
-    return str(row.seq) if isinstance(row, Event) else f"{instant(row.time)}~{row.request_id}"
+    return str(row.seq) if isinstance(row, Event) else f"{format_instant(row.time)}~{row.request_id}"
 
 
-def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...]) -> Page[Row]:
+def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...]) -> Page[Row]:
     newest_first = [F(name).desc() for name in order]
     rows = rows.order_by(*newest_first)
     if not matching:
-        return _cut(list(rows[: PAGE_SIZE + 1]))
+        return _trim_page(list(rows[: PAGE_SIZE + 1]))
     looked_at = rows.annotate(
         looked=Window(RowNumber(), order_by=newest_first),
         matches=ExpressionWrapper(matching, output_field=BooleanField()),
@@ -175,18 +179,18 @@ def _page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...]) -> Page[Row]
     found: list[Any] = list(rows.model.objects.using(rows.db).raw(outer, [*params, MAX_ROWS_SCANNED, PAGE_SIZE + 1]))
     last = found[-1] if found else None
     if len(found) > PAGE_SIZE or last is None or last.looked < MAX_ROWS_SCANNED:
-        return _cut(found)
+        return _trim_page(found)
     kept = [row for row in found if row.matches]
-    return Page(kept, keyset(last), last.time if isinstance(last, Call) else last.at)
+    return Page(kept, format_position(last), last.time if isinstance(last, Call) else last.at)
 
 
-def _cut(found: list[Row]) -> Page[Row]:
+def _trim_page(found: list[Row]) -> Page[Row]:
     """One row more than the page was asked for; it only tells that there is more."""
     page = found[:PAGE_SIZE]
-    return Page(page, keyset(page[-1]) if len(found) > PAGE_SIZE else None)
+    return Page(page, format_position(page[-1]) if len(found) > PAGE_SIZE else None)
 
 
-def calls_after(time: datetime, request_id: UUID) -> Q:
+def build_after_condition(time: datetime, request_id: UUID) -> Q:
     """What came after this call."""
     return Q(time__gte=time) & (Q(time__gt=time) | Q(time=time, request_id__gt=request_id))
 
@@ -200,24 +204,24 @@ class Tail(NamedTuple):
 
     @property
     def oldest(self) -> str:
-        return keyset(self.rows[-1])
+        return format_position(self.rows[-1])
 
 
-def tail_of_calls(rows: QuerySet[Call], matching: Q, until: datetime) -> Tail:
+def get_call_tail(rows: QuerySet[Call], matching: Q, until: datetime) -> Tail:
     """Return the newest of `rows` that match and came before `until`, newest first; no more than two pages of them. The
     others are counted, as far as one page looks."""
     found = rows.filter(matching, time__lt=until).order_by("-time", "-request_id")
     newest = list(found[: 2 * PAGE_SIZE])
     if len(newest) < 2 * PAGE_SIZE:
         return Tail(newest)
-    below = found.filter(calls_before(newest[-1].time, newest[-1].request_id)).order_by()
+    below = found.filter(build_before_condition(newest[-1].time, newest[-1].request_id)).order_by()
     count = below[: MAX_ROWS_SCANNED + 1].count()
     return Tail(newest, min(count, MAX_ROWS_SCANNED), count > MAX_ROWS_SCANNED)
 
 
-def beginning(behind: timedelta) -> str:
+def get_tail_start(behind: timedelta) -> str:
     """The position from which a live tail goes on where there is no row yet."""
-    return f"{instant(timezone.now() - behind)}~{UUID(int=0)}"
+    return f"{format_instant(timezone.now() - behind)}~{UUID(int=0)}"
 
 
 # Of the newest rows, those that match. `looked` is the number of rows that were looked at.
@@ -239,21 +243,21 @@ BY_STEP = """
 MAX_ADDRESSES = 20
 
 
-def durations(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, float]]:
+def get_duration_percentiles(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, float]]:
     """Return (API, calls, p50, p95) in milliseconds, of those of the newest rows that match and whose duration is
     known."""
-    return _of_newest(DURATIONS, rows, matching, "api", "duration_ms")
+    return _query_newest(DURATIONS, rows, matching, "api", "duration_ms")
 
 
-def denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
+def count_denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
     """(client address, denied calls, the last of them), of the newest rows; the addresses with the most come first."""
-    return _of_newest(ADDRESSES, rows, matching, "client_address", "decision", "folded", after=[MAX_ADDRESSES])
+    return _query_newest(ADDRESSES, rows, matching, "client_address", "decision", "folded", after=[MAX_ADDRESSES])
 
 
-def reach(rows: QuerySet[Call], matching: Q) -> tuple[datetime | None, datetime | None]:
+def get_scanned_range(rows: QuerySet[Call], matching: Q) -> tuple[datetime | None, datetime | None]:
     """Return the time of the last of the newest rows that may be looked at, None if there are no more than those; and
     the time of the earliest of them that matches."""
-    ((looked, earliest, first),) = _of_newest(REACH, rows, matching)
+    ((looked, earliest, first),) = _query_newest(REACH, rows, matching)
     return earliest if looked == MAX_ROWS_SCANNED else None, first
 
 
@@ -263,10 +267,10 @@ def count_by_step(
     """Return (start of the step, allowed, denied) of those of the newest rows since then that match; steps are counted
     from `origin`."""
     rows = rows.filter(time__gte=since)
-    return _of_newest(BY_STEP, rows, matching, "decision", "folded", before=[step.total_seconds(), origin])
+    return _query_newest(BY_STEP, rows, matching, "decision", "folded", before=[step.total_seconds(), origin])
 
 
-def _of_newest(
+def _query_newest(
     sql: str, rows: QuerySet[Call], matching: Q, *columns: str, before: Sequence[Any] = (), after: Sequence[Any] = ()
 ) -> list[tuple[Any, ...]]:
     """`sql` over the newest MAX_ROWS_SCANNED of these rows; `matches` says which of them do."""

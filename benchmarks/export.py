@@ -70,14 +70,14 @@ def _ours(account: Any, format: str) -> int:
 
     from audit import selectors
     from audit.calls.filters import CallFilter
-    from audit.exports import export
+    from audit.exports import start_export
     from audit.exports.columns import CALLS
     from core.actor import Actor
     from core.phone_masking import Mask
 
-    calls = CallFilter(QueryDict(), selectors.calls(account.pk), mask=Mask.of(account))
+    calls = CallFilter(QueryDict(), selectors.list_calls(account.pk), mask=Mask.of(account))
     assert calls.is_valid()
-    _, content = export(
+    _, content = start_export(
         by=Actor.command("benchmark"), account=account, table=CALLS, filters=calls, format=format, bom=False
     )
     size = sum(len(block) for block in content)
@@ -123,7 +123,7 @@ def _values_list(account_id: int) -> int:
     from audit import selectors
 
     def lines() -> Iterator[int]:
-        rows = selectors.calls(account_id).order_by("-time").values_list(*_fields())
+        rows = selectors.list_calls(account_id).order_by("-time").values_list(*_fields())
         for row in rows.iterator(chunk_size=2_000):
             buffer = io.StringIO()
             csv.writer(buffer).writerow(row)
@@ -140,7 +140,7 @@ def _import_export(account_id: int) -> int:
     from audit.models import Call
 
     resource = modelresource_factory(Call, meta_options={"fields": _fields()})()
-    return len(resource.export(selectors.calls(account_id).order_by("-time")).csv.encode())
+    return len(resource.export(selectors.list_calls(account_id).order_by("-time")).csv.encode())
 
 
 def _memory(*, reset: bool = False) -> float:

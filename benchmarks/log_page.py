@@ -82,7 +82,7 @@ def _page(account_id: int, filters: dict[str, str], *, hidden: bool) -> None:
         for name, value in filters.items()
     }
     mask = Mask(4, "last") if hidden else None
-    calls: Any = CallPageFilter(QueryDict(urlencode(given)), selectors.calls(account_id), mask=mask)
+    calls: Any = CallPageFilter(QueryDict(urlencode(given)), selectors.list_calls(account_id), mask=mask)
     if not calls.is_valid():
         raise SystemExit(f"{filters}: {calls.errors}")
-    selectors.page_of_calls(calls.qs, calls.matching)
+    selectors.get_call_page(calls.qs, calls.matching)

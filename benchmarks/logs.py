@@ -59,13 +59,13 @@ def make_events(account_id: int, count: int) -> None:
     with restoring("audit_event") as cursor:
         cursor.execute("SELECT seq, mac, clock_timestamp() FROM audit_head")
         last, mac, at = cursor.fetchone()
-        mac, instant = bytes(mac), chain.instant(at)
+        mac, instant = bytes(mac), chain.format_instant(at)
         cursor.execute("SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id = %s", [account_id])
         (numbered,) = cursor.fetchone()
         columns = sql.SQL("COPY audit_event (seq, at, body, key_id, prev, mac) FROM STDIN")
         with cursor.copy(columns) as copy:
             for seq in range(last + 1, last + count + 1):
                 prev, body = mac, EVENT % (account_id, seq, numbered + seq - last, key_id(account_id, seq % 200))
-                mac = chain.mac(secret, prev, b"%d" % seq, instant.encode(), body.encode())
+                mac = chain.compute_mac(secret, prev, b"%d" % seq, instant.encode(), body.encode())
                 copy.write_row((seq, at, body, number, prev, mac))
         cursor.execute("UPDATE audit_head SET seq = %s, mac = %s", [last + count, mac])

@@ -56,7 +56,7 @@ def _own(account: Any) -> dict[str, Any]:
     """What the account's pages are asked for by: one of its keys, calls and events."""
     from audit import selectors
 
-    calls, events = selectors.calls(account.pk), selectors.events(account.pk)
+    calls, events = selectors.list_calls(account.pk), selectors.list_events(account.pk)
     return {
         "account": account.slug,
         "key": key_id(account.pk, 75),

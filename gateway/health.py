@@ -37,7 +37,7 @@ SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
     extract(epoch FROM clock_timestamp())::float8
 """
 # A row like a call's, which is rolled back: whether there is room for one, and the right to write it.
-WRITE = insert.insert_statement(insert.single("true"))
+WRITE = insert.build_insert(insert.build_single_row("true"))
 _BLANK = dict.fromkeys(BATCH_COLUMNS, "") | {
     "decision": "denied", "reason": "unavailable", "mask": "f", "hlr": "f", "folded": "1",
 }  # fmt: skip

@@ -25,20 +25,20 @@ STILL = (
 )
 # A row's time is the clock's when it is written: the last one's is the time to go on with.
 NOW = "date_part('epoch', time)"
-WRITE = Statement("write", f"{insert.insert_statement(insert.batch(STILL))} RETURNING {NOW}")
-WRITE_ONE = Statement("write_one", f"{insert.insert_statement(insert.single(STILL))} RETURNING {NOW}")
+WRITE = Statement("write", f"{insert.build_insert(insert.build_batch(STILL))} RETURNING {NOW}")
+WRITE_ONE = Statement("write_one", f"{insert.build_insert(insert.build_single_row(STILL))} RETURNING {NOW}")
 
 # The same for a batch in which calls bring nonces. Of two that bring the same one, in whatever processes, the second
 # waits for the first one's commit, finds the nonce used, and its row says so. Sorted: unsorted ones deadlock.
 USED = "nonce <> '' AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
-INSERT = insert.insert_statement(
+INSERT = insert.build_insert(
     "batch",
     decision=f"CASE WHEN {USED} THEN 'denied' ELSE decision END",
     reason=f"CASE WHEN {USED} THEN '{REPLAYED}' ELSE reason END",
 )
 WRITE_ONCE = Statement(
     "write_once",
-    f"WITH batch AS MATERIALIZED (SELECT * FROM {insert.batch(STILL, 'nonce', 'until')}),"
+    f"WITH batch AS MATERIALIZED (SELECT * FROM {insert.build_batch(STILL, 'nonce', 'until')}),"
     " fresh AS (INSERT INTO gateway_nonce (key_id, nonce, until) SELECT key_id, nonce, to_timestamp(until::bigint)"
     " FROM batch WHERE nonce <> '' ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce)"
     f" {INSERT} RETURNING {NOW}, CASE WHEN reason = '{REPLAYED}' THEN request_id END",

@@ -16,7 +16,7 @@ from django.urls import URLPattern, path, reverse
 
 from accounts.models import Account
 from audit.exports.forms import ManifestField
-from audit.exports.list_dialog import as_answer
+from audit.exports.list_dialog import build_download
 from core.actor import Actor
 from core.admin import SupportAdmin, refuse_unknown
 from core.page_guard import SignedIn
@@ -81,7 +81,7 @@ class Exported(SupportAdmin):
         if form.is_valid():
             try:
                 asked = dict(form.cleaned_data)
-                return as_answer(*self.file(asked.pop("account"), request.actor, **asked))
+                return build_download(*self.file(asked.pop("account"), request.actor, **asked))
             except self.export_refusals as problem:
                 form.add_error(None, str(problem))
         back = reverse(f"admin:{self.route('changelist')}")

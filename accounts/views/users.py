@@ -13,7 +13,7 @@ from accounts.exports import export_users
 from accounts.filters import UserFilter
 from accounts.selectors import people_of
 from accounts.views.common import may_change
-from audit.exports.list_dialog import NOT_FILTERS, ListDialog, answer_export
+from audit.exports.list_dialog import NOT_FILTERS, ListDialog, render_list_export
 from core.authorization import has
 from core.lists import sent_filters
 from core.page_guard import SignedIn, needs
@@ -51,4 +51,6 @@ def user_export(request: SignedIn) -> HttpResponse:
     account = own_account(request)
     users = UserFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), people_of(account))
     dialog = ListDialog("users.exported", "Export users", "users", reverse("user-list"))
-    return answer_export(request, dialog, users, partial(export_users, by=request.actor, account=account, users=users))
+    return render_list_export(
+        request, dialog, users, partial(export_users, by=request.actor, account=account, users=users)
+    )

@@ -12,11 +12,11 @@ MAX_LINE_BYTES = 64 * 1024
 NO_REQUEST_ID = (None, "", "-")
 
 
-class Malformed(ValueError):
+class MalformedLine(ValueError):
     """A line that cannot be read; the text names the field, what it holds and what would be right."""
 
 
-class Late(NamedTuple):
+class AccessLogEntry(NamedTuple):
     """What only the proxy knows of a call, once its answer has left."""
 
     request_id: UUID
@@ -30,38 +30,38 @@ class Late(NamedTuple):
         return (self.request_id.int >> 80) / 1000
 
 
-def read_line(line: bytes) -> Late | None:
+def parse_line(line: bytes) -> AccessLogEntry | None:
     """None for a call that has no row, because the gateway could not be asked or did not know the proxy."""
     if len(line) > MAX_LINE_BYTES:
-        raise Malformed(f"it is longer than {MAX_LINE_BYTES} bytes")
+        raise MalformedLine(f"it is longer than {MAX_LINE_BYTES} bytes")
     try:
         fields = json.loads(line.decode())
     except (ValueError, RecursionError):
-        raise Malformed("it is not JSON; deploy/ shows what the proxy's log format has to be") from None
+        raise MalformedLine("it is not JSON; deploy/ shows what the proxy's log format has to be") from None
     if not isinstance(fields, dict):
-        raise Malformed('it is not a JSON object such as {"request_id": "...", "status": 200, ...}')
+        raise MalformedLine('it is not a JSON object such as {"request_id": "...", "status": 200, ...}')
     if "request_id" in fields and fields["request_id"] in NO_REQUEST_ID:
         return None
-    return Late(
-        _request_id(fields),
-        int(_number(fields, "status", 599, "a status such as 200")),
-        _number(fields, "duration_ms", 1e9, "milliseconds such as 12 or 1.5"),
-        int(_number(fields, "bytes", 2**62, "a number of bytes such as 1024")),
+    return AccessLogEntry(
+        _parse_request_id(fields),
+        int(_parse_number(fields, "status", 599, "a status such as 200")),
+        _parse_number(fields, "duration_ms", 1e9, "milliseconds such as 12 or 1.5"),
+        int(_parse_number(fields, "bytes", 2**62, "a number of bytes such as 1024")),
     )
 
 
-def _request_id(fields: dict[str, Any]) -> UUID:
+def _parse_request_id(fields: dict[str, Any]) -> UUID:
     value = fields.get("request_id")
     try:
         request_id = UUID(value)
     except (ValueError, TypeError, AttributeError):
         request_id = UUID(int=0)
     if request_id.version != 7:
-        raise _wrong(fields, "request_id", "the X-Request-Id of the gateway's answer")
+        raise _build_error(fields, "request_id", "the X-Request-Id of the gateway's answer")
     return request_id
 
 
-def _number(fields: dict[str, Any], name: str, highest: float, right: str) -> float:
+def _parse_number(fields: dict[str, Any], name: str, highest: float, right: str) -> float:
     """A number, or one in quotes. Proxies say -1 or 0 of what did not come to be, as when the client hung up."""
     value = fields.get(name)
     try:
@@ -69,11 +69,11 @@ def _number(fields: dict[str, Any], name: str, highest: float, right: str) -> fl
     except (ValueError, OverflowError):
         number = math.nan
     if not -1 <= number <= highest:
-        raise _wrong(fields, name, right)
+        raise _build_error(fields, name, right)
     return max(number, 0.0)
 
 
-def _wrong(fields: dict[str, Any], name: str, right: str) -> Malformed:
+def _build_error(fields: dict[str, Any], name: str, right: str) -> MalformedLine:
     if name not in fields:
-        return Malformed(f"{name} is missing; it has to be {right}")
-    return Malformed(f"{name} is {str(fields[name])[:40]!r}; it has to be {right}")
+        return MalformedLine(f"{name} is missing; it has to be {right}")
+    return MalformedLine(f"{name} is {str(fields[name])[:40]!r}; it has to be {right}")

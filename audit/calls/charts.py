@@ -24,13 +24,13 @@ STEPS = (
     (timedelta(days=400), timedelta(days=7)),
 )
 MAX_STEP = timedelta(days=30)
-USUAL = timedelta(days=30)
-LEAST = timedelta(minutes=1)
+DEFAULT_RANGE = timedelta(days=30)
+MIN_RANGE = timedelta(minutes=1)
 # Filters that sums are narrowed by; by any other the rows themselves are counted.
-COUNTED = ("api", "key_id", "reason", "decision")
+ROLLUP_FILTERS = ("api", "key_id", "reason", "decision")
 
 
-class Shape(NamedTuple):
+class BarShape(NamedTuple):
     """One bar: where it stands, how high its two parts are, and what it says."""
 
     x: float
@@ -47,7 +47,7 @@ class Chart:
     """`cut` and `head_cut` are those of rollups.Bars; `back_to` is the time before which no rows were looked at, where
     the range goes further back; `recent`: of the whole log, of which only the last days are shown."""
 
-    shapes: list[Shape]
+    shapes: list[BarShape]
     since: datetime
     until: datetime
     allowed: int
@@ -64,65 +64,67 @@ class Chart:
         return f"Calls from {span}: {self.allowed:,} allowed, {self.denied:,} denied"
 
 
-def of_log(account_id: int, calls: LogFilter) -> Chart:
+def build_log_chart(account_id: int, calls: LogFilter) -> Chart:
     """Return the chart of the calls that the log's list shows; of the whole log, only those of the last 30 days."""
     until = (calls.until or timezone.now()).astimezone(UTC)
-    narrowed, others = narrowing(calls)
+    narrowed, others = split_filters(calls)
     if others:
-        return _of_rows(calls, until)
+        return _build_from_rows(calls, until)
     recent = not (calls.since or narrowed)
-    first = calls.since or (rollups.first_hour(account_id=account_id, **narrowed) if narrowed else None)
-    since = first.astimezone(UTC) if first and first < until else until - USUAL
-    return _of_sums(account_id, since, until, recent=recent, **narrowed)
+    first = calls.since or (rollups.get_first_hour(account_id=account_id, **narrowed) if narrowed else None)
+    since = first.astimezone(UTC) if first and first < until else until - DEFAULT_RANGE
+    return _build_from_rollups(account_id, since, until, recent=recent, **narrowed)
 
 
-def narrowing(calls: LogFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
+def split_filters(calls: LogFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return by which of the page's filters sums can be narrowed, and the labels of the others that are on."""
-    narrowed = {name: value for name in COUNTED if (value := calls.form.cleaned_data.get(name))}
-    used = {*COUNTED, "range", "from", "to", "zone"}
+    narrowed = {name: value for name in ROLLUP_FILTERS if (value := calls.form.cleaned_data.get(name))}
+    used = {*ROLLUP_FILTERS, "range", "from", "to", "zone"}
     # A key's API ID may be given in two places; sums can be of one key alone.
     if (key_id := getattr(calls, "api_id", "")) and narrowed.setdefault("key_id", key_id) == key_id:
         used.add("key")
     return narrowed, tuple(str(calls.form[name].label) for name in calls.active if name not in used)
 
 
-def of_key(account_id: int, key_id: str) -> Chart:
+def build_key_chart(account_id: int, key_id: str) -> Chart:
     """Return the chart of one key over the last 30 days."""
     until = timezone.now()
-    return _of_sums(account_id, until - USUAL, until, key_id=key_id)
+    return _build_from_rollups(account_id, until - DEFAULT_RANGE, until, key_id=key_id)
 
 
-def _of_sums(account_id: int, since: datetime, until: datetime, *, recent: bool = False, **narrowed: Any) -> Chart:
-    bars, cut, head_cut = rollups.bars(
-        account_id=account_id, since=since, until=until, step=_step(since, until), **narrowed
+def _build_from_rollups(
+    account_id: int, since: datetime, until: datetime, *, recent: bool = False, **narrowed: Any
+) -> Chart:
+    bars, cut, head_cut = rollups.get_bars(
+        account_id=account_id, since=since, until=until, step=_choose_step(since, until), **narrowed
     )
-    return _chart(bars, since, until, cut=cut, head_cut=head_cut, recent=recent)
+    return _build_chart(bars, since, until, cut=cut, head_cut=head_cut, recent=recent)
 
 
-def _of_rows(calls: LogFilter, until: datetime) -> Chart:
+def _build_from_rows(calls: LogFilter, until: datetime) -> Chart:
     """By filters that sums know nothing of: from the newest rows, as many as a page of the list looks at."""
-    back_to, first = selectors.reach(calls.qs, calls.matching)
-    since = (back_to or calls.since or first or until - USUAL).astimezone(UTC)
-    since = min(since, until - LEAST)
-    step = _step(since, until)
+    back_to, first = selectors.get_scanned_range(calls.qs, calls.matching)
+    since = (back_to or calls.since or first or until - DEFAULT_RANGE).astimezone(UTC)
+    since = min(since, until - MIN_RANGE)
+    step = _choose_step(since, until)
     counted: rollups.Counted = {}
-    origin = rollups.origin_of(since, step)
+    origin = rollups.get_origin(since, step)
     rollups.add_counts(counted, selectors.count_by_step(calls.qs, calls.matching, since, origin, step))
-    return _chart(rollups.in_steps(counted, since, until, step), since, until, back_to=back_to)
+    return _build_chart(rollups.build_bars(counted, since, until, step), since, until, back_to=back_to)
 
 
-def _step(since: datetime, until: datetime) -> timedelta:
+def _choose_step(since: datetime, until: datetime) -> timedelta:
     return next((step for longest, step in STEPS if until - since <= longest), MAX_STEP)
 
 
-def _chart(bars: list[Bar], since: datetime, until: datetime, **said: Any) -> Chart:
+def _build_chart(bars: list[Bar], since: datetime, until: datetime, **said: Any) -> Chart:
     highest = max((bar.allowed + bar.denied for bar in bars), default=0)
     allowed, denied = sum(bar.allowed for bar in bars), sum(bar.denied for bar in bars)
-    shapes = [_shape(bar, place, len(bars), highest) for place, bar in enumerate(bars)]
+    shapes = [_build_shape(bar, place, len(bars), highest) for place, bar in enumerate(bars)]
     return Chart(shapes, since, until, allowed, denied, **said)
 
 
-def _shape(bar: Bar, place: int, count: int, highest: int) -> Shape:
+def _build_shape(bar: Bar, place: int, count: int, highest: int) -> BarShape:
     slot = WIDTH / count
     allowed, denied = ((part / highest * HEIGHT if highest else 0) for part in (bar.allowed, bar.denied))
     # A few among very many are still seen.
@@ -131,4 +133,4 @@ def _shape(bar: Bar, place: int, count: int, highest: int) -> Shape:
     top = max(HEIGHT - allowed - denied, 0)
     numbers = ((place + 0.1) * slot, slot * 0.8, allowed, denied, top, top + denied)
     x, width, allowed, denied, top, base = (round(number, 2) for number in numbers)
-    return Shape(x, width, allowed, denied, top, base, label)
+    return BarShape(x, width, allowed, denied, top, base, label)

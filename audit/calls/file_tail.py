@@ -12,23 +12,23 @@ from typing import BinaryIO
 
 from audit.calls.access_log import MAX_LINE_BYTES
 
-PIECE = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 # Seconds between two looks at what has nothing new.
-PATIENCE = 0.2
+POLL_SECONDS = 0.2
 
 # `None`: there is nothing more at the moment. Empty bytes: another file begins.
-Piece = bytes | None
+Chunk = bytes | None
 Line = tuple[int, bytes]
-Stopped = Callable[[], bool]
+IsStopped = Callable[[], bool]
 
 
-def of_file(path: Path, *, follow: bool, stopped: Stopped) -> Iterator[Piece]:
+def read_file(path: Path, *, follow: bool, stopped: IsStopped) -> Iterator[Chunk]:
     """The file's bytes; with `follow`, for ever, also when it is renamed and made anew, or emptied."""
     file: BinaryIO = path.open("rb")
     successor: BinaryIO | None = None
     try:
         while not stopped():
-            if piece := file.read(PIECE):
+            if piece := file.read(CHUNK_BYTES):
                 yield piece
             elif not follow:
                 return
@@ -41,27 +41,27 @@ def of_file(path: Path, *, follow: bool, stopped: Stopped) -> Iterator[Piece]:
                 file.seek(0)
                 yield b""
             else:
-                successor = _successor(file, path)
+                successor = _open_replacement(file, path)
                 yield None
-                time.sleep(0 if successor else PATIENCE)
+                time.sleep(0 if successor else POLL_SECONDS)
     finally:
         file.close()
         if successor is not None:
             successor.close()
 
 
-def of_standard_input(*, stopped: Stopped) -> Iterator[Piece]:
+def read_standard_input(*, stopped: IsStopped) -> Iterator[Chunk]:
     descriptor = sys.stdin.fileno()
     while not stopped():
-        if not select.select([descriptor], [], [], PATIENCE)[0]:
+        if not select.select([descriptor], [], [], POLL_SECONDS)[0]:
             yield None
-        elif piece := os.read(descriptor, PIECE):
+        elif piece := os.read(descriptor, CHUNK_BYTES):
             yield piece
         else:
             return
 
 
-def lines(pieces: Iterable[Piece], *, stopped: Stopped) -> Iterator[Line | None]:
+def split_lines(pieces: Iterable[Chunk], *, stopped: IsStopped) -> Iterator[Line | None]:
     """Whole lines with their numbers, without those that are empty; None where there is nothing more at the moment."""
     number, rest = 0, b""
     for piece in pieces:
@@ -81,7 +81,7 @@ def lines(pieces: Iterable[Piece], *, stopped: Stopped) -> Iterator[Line | None]
         yield number + 1, rest
 
 
-def _successor(file: BinaryIO, path: Path) -> BinaryIO | None:
+def _open_replacement(file: BinaryIO, path: Path) -> BinaryIO | None:
     """What has the file's name now, if that is another file."""
     try:
         there = path.open("rb")

@@ -15,7 +15,7 @@ from django.db.models.lookups import IContains
 
 from audit.calls.reasons import REFUSED
 from audit.models import Call
-from audit.selectors import calls_after, calls_before
+from audit.selectors import build_after_condition, build_before_condition
 from core.filters.fields import (
     NO_STATUS,
     AddressField,
@@ -31,10 +31,10 @@ from core.request_id import time_of
 
 API_ID = re.compile(r"[0-9A-Za-z]{12}")
 # A request ID says when it was made, give or take the clocks of gateway and database.
-CLOCKS = timedelta(hours=1)
+MAX_CLOCK_SKEW = timedelta(hours=1)
 
 
-def _own(field: type[forms.Field]) -> type[django_filters.Filter]:
+def _build_filter_class(field: type[forms.Field]) -> type[django_filters.Filter]:
     """A filter whose field cleans as it needs; `matching` applies it."""
     return type(f"{field.__name__}Filter", (django_filters.Filter,), {"field_class": field})
 
@@ -43,7 +43,7 @@ class CallKeysetFilter(django_filters.Filter):
     field_class = CallKeysetField
 
     def filter(self, qs: QuerySet[Call], value: Any) -> QuerySet[Call]:
-        return qs.filter(calls_before(*value)) if value else qs
+        return qs.filter(build_before_condition(*value)) if value else qs
 
 
 class CallFilter(LogFilter):
@@ -54,7 +54,7 @@ class CallFilter(LogFilter):
 
     key = django_filters.CharFilter(label="Key", max_length=200)
     key_id = django_filters.CharFilter(label="Key ID", max_length=12)
-    api = _own(NamedField)(label="API", max_length=200)
+    api = _build_filter_class(NamedField)(label="API", max_length=200)
     owner = django_filters.CharFilter(label="Owner", max_length=200)
     decision = django_filters.ChoiceFilter(
         label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=select("Decision")
@@ -65,12 +65,12 @@ class CallFilter(LogFilter):
         choices=[(code, heading) for code, (heading, _) in REFUSED.items()],
         widget=select("Reason"),
     )
-    status = _own(StatusField)(label="Status")
+    status = _build_filter_class(StatusField)(label="Status")
     method = django_filters.CharFilter(label="Method", max_length=20)
     path = django_filters.CharFilter(label="Path contains", max_length=500)
-    module = _own(NamedField)(label="Module", max_length=200)
-    address = _own(AddressField)(label="Client address or range")
-    request_id = _own(RequestIdField)(label="Request ID")
+    module = _build_filter_class(NamedField)(label="Module", max_length=200)
+    address = _build_filter_class(AddressField)(label="Client address or range")
+    request_id = _build_filter_class(RequestIdField)(label="Request ID")
 
     class Meta:
         model = Call
@@ -106,7 +106,7 @@ class CallFilter(LogFilter):
         if request_id := cleaned["request_id"]:
             queryset = queryset.filter(request_id=request_id)
             if made := time_of(request_id):
-                queryset = queryset.filter(time__gte=made - CLOCKS, time__lt=made + CLOCKS)
+                queryset = queryset.filter(time__gte=made - MAX_CLOCK_SKEW, time__lt=made + MAX_CLOCK_SKEW)
         return queryset
 
     @property
@@ -157,7 +157,7 @@ class CallsAfterFilter(django_filters.Filter):
     field_class = CallKeysetField
 
     def filter(self, qs: QuerySet[Call], value: Any) -> QuerySet[Call]:
-        return qs.filter(calls_after(*value)) if value else qs
+        return qs.filter(build_after_condition(*value)) if value else qs
 
 
 class CallTailFilter(CallFilter):

@@ -11,23 +11,23 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from audit.calls.access_log import Late
+from audit.calls.access_log import AccessLogEntry
 from audit.models import Unmatched
 
-KEPT_UNMATCHED = 100_000
-BATCH = 1000
+MAX_UNMATCHED = 100_000
+BATCH_SIZE = 1000
 # A row is written moments after its request ID was made, by two clocks that may differ by as much as this, in seconds.
-CLOCKS_APART = 3600.0
-ONE_AT_A_TIME = 0x6B77_6C61  # any constant of our own: two at once could lock the same rows in different order
+MAX_CLOCK_SKEW_SECONDS = 3600.0
+INGEST_LOCK = 0x6B77_6C61  # any constant of our own: two at once could lock the same rows in different order
 
 # Nothing arrives later: the trigger refuses it and audit.calls.seals has sealed it. A minute's grace, because the
 # trigger reads the clock after this statement does.
-ARRIVES_WITHIN = "interval '47 hours 59 minutes'"
-KEPT_WITHIN = timedelta(hours=48)
+ARRIVAL_WINDOW_SQL = "interval '47 hours 59 minutes'"
+ARRIVAL_WINDOW = timedelta(hours=48)
 
 # Rows are looked for in the partitions of the batch's time alone, by a list. A row that has any of the three stays as
 # it is. Where the log has no statistics yet, the planner would go through the whole batch for each row of the log.
-NO_PRODUCT = "SET LOCAL enable_nestloop = off"
+DISABLE_NESTED_LOOPS = "SET LOCAL enable_nestloop = off"
 FILL = """
     WITH arrived AS (
         SELECT * FROM unnest(
@@ -49,10 +49,10 @@ FILL = """
     )
     SELECT request_id, CASE WHEN too_late THEN 'too_late' ELSE 'already' END FROM known
     UNION ALL SELECT request_id, 'filled' FROM filled
-""".replace("{within}", ARRIVES_WITHIN)
+""".replace("{within}", ARRIVAL_WINDOW_SQL)
 
 
-class Completed(NamedTuple):
+class IngestResult(NamedTuple):
     """How many calls got their values now, had them already, and are not in the log; and the calls that are sealed
     without them, because they came too late."""
 
@@ -62,41 +62,41 @@ class Completed(NamedTuple):
     too_late: tuple[UUID, ...]
 
 
-def complete(lines: Sequence[Late]) -> Completed:
+def apply_entries(lines: Sequence[AccessLogEntry]) -> IngestResult:
     """Fill in a batch of lines. Those without a row, and those that come too late for it, are kept, the newest of
     them; the former are tried again."""
     with transaction.atomic():
-        known = _fill(lines)
+        known = _fill_columns(lines)
         kept = {line.request_id: line for line in lines if known.get(line.request_id) in (None, "too_late")}
-        _keep(kept.values())
+        _keep_unapplied(kept.values())
     filled = sum(outcome == "filled" for outcome in known.values())
     unmatched = sum(line.request_id not in known for line in lines)
     too_late = tuple(request_id for request_id, outcome in known.items() if outcome == "too_late")
     late = sum(known.get(line.request_id) == "too_late" for line in lines)
-    return Completed(filled, len(lines) - filled - unmatched - late, unmatched, too_late)
+    return IngestResult(filled, len(lines) - filled - unmatched - late, unmatched, too_late)
 
 
-def complete_unmatched() -> int:
+def retry_unmatched() -> int:
     """Try again what had no row when it came; returns how many have one now."""
     filled = 0
     # A UUIDv7 begins with its time: those that can only come too late are not tried.
-    oldest = int((timezone.now() - KEPT_WITHIN).timestamp() * 1000) - int(CLOCKS_APART * 1000)
+    oldest = int((timezone.now() - ARRIVAL_WINDOW).timestamp() * 1000) - int(MAX_CLOCK_SKEW_SECONDS * 1000)
     waiting = (
         Unmatched.objects.filter(request_id__gte=UUID(int=oldest << 80))
         .order_by("request_id")
         .values_list("request_id", "status", "duration_ms", "bytes")
     )
-    lines = iter([Late(*row) for row in waiting])
-    while rows := list(islice(lines, BATCH)):
+    lines = iter([AccessLogEntry(*row) for row in waiting])
+    while rows := list(islice(lines, BATCH_SIZE)):
         with transaction.atomic():
-            known = _fill(rows)
+            known = _fill_columns(rows)
             done = [request_id for request_id, outcome in known.items() if outcome != "too_late"]
             Unmatched.objects.filter(request_id__in=done).delete()
         filled += sum(outcome == "filled" for outcome in known.values())
     return filled
 
 
-def _fill(lines: Sequence[Late]) -> dict[UUID, str]:
+def _fill_columns(lines: Sequence[AccessLogEntry]) -> dict[UUID, str]:
     """The calls that are in the log, and what became of each: filled, already or too_late. Of two lines the first
     counts."""
     first = {line.request_id: line for line in reversed(lines)}.values()
@@ -107,12 +107,12 @@ def _fill(lines: Sequence[Late]) -> dict[UUID, str]:
         "statuses": statuses,
         "durations": durations,
         "sizes": sizes,
-        "first": min(asked) - CLOCKS_APART,
-        "last": max(asked) + CLOCKS_APART,
+        "first": min(asked) - MAX_CLOCK_SKEW_SECONDS,
+        "last": max(asked) + MAX_CLOCK_SKEW_SECONDS,
     }
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
-        cursor.execute(NO_PRODUCT)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [INGEST_LOCK])
+        cursor.execute(DISABLE_NESTED_LOOPS)
         cursor.execute(FILL, values)
         known: dict[UUID, str] = {}
         for request_id, outcome in cursor.fetchall():
@@ -121,11 +121,11 @@ def _fill(lines: Sequence[Late]) -> dict[UUID, str]:
         return known
 
 
-def _keep(missing: Iterable[Late]) -> None:
+def _keep_unapplied(missing: Iterable[AccessLogEntry]) -> None:
     kept = [Unmatched(**line._asdict()) for line in missing]
     if not kept:
         return
     Unmatched.objects.bulk_create(kept, ignore_conflicts=True)
     newest = Unmatched.objects.order_by("-arrived", "-request_id")
-    oldest = list(newest.values_list("request_id", flat=True)[KEPT_UNMATCHED:])
+    oldest = list(newest.values_list("request_id", flat=True)[MAX_UNMATCHED:])
     Unmatched.objects.filter(request_id__in=oldest).delete()

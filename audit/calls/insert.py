@@ -39,7 +39,7 @@ SEPARATOR = "\x1e"
 PARTITION_LOCK = 0x6B77_6C6F  # any constant of our own: one node at a time makes partitions
 
 
-def batch(guard: str, *more: str) -> str:
+def build_batch(guard: str, *more: str) -> str:
     """A batch as a table of that name, without rows unless `guard` holds. Its parameters, the statement's first, are
     one text for each of BATCH_COLUMNS and of `more` text columns, then those of `guard`. A column's text is its values
     joined by SEPARATOR, or the value that all rows share; the first one's are always joined, because they count the
@@ -49,22 +49,23 @@ def batch(guard: str, *more: str) -> str:
     # before the others goes on as NULL; so a value that all rows share is taken apart, and sent, once.
     apart = ", ".join(f"unnest(string_to_array(%s, E'\\x1e')) AS {name}" for name in kinds)
     columns = ", ".join(
-        _column(f"coalesce({name}, ${number})", name, kind) for number, (name, kind) in enumerate(kinds.items(), 1)
+        _build_column(f"coalesce({name}, ${number})", name, kind)
+        for number, (name, kind) in enumerate(kinds.items(), 1)
     )
     return f"(SELECT {columns} FROM (SELECT {apart} WHERE {guard}) AS apart) AS batch"
 
 
-def single(guard: str) -> str:
+def build_single_row(guard: str) -> str:
     """A batch of one row: its parameters are the values themselves, so that no columns need be taken apart."""
-    columns = ", ".join(_column("%s::text", name, kind) for name, kind in BATCH_COLUMNS.items())
+    columns = ", ".join(_build_column("%s::text", name, kind) for name, kind in BATCH_COLUMNS.items())
     return f"(SELECT {columns} WHERE {guard}) AS batch"
 
 
-def _column(value: str, name: str, kind: str) -> str:
+def _build_column(value: str, name: str, kind: str) -> str:
     return f"{value} AS {name}" if kind == "text" else f"nullif({value}, '')::{kind} AS {name}"
 
 
-def insert_statement(rows: str, **instead: str) -> str:
+def build_insert(rows: str, **instead: str) -> str:
     """The statement that writes `rows`, which is a `batch`, or another table of its columns; `instead` is an expression
     over it in place of a column."""
     values = {name: instead.get(name, name) for name in BATCH_COLUMNS}
@@ -80,34 +81,36 @@ def ensure_partitions(months_ahead: int = 3) -> list[str]:
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITION_LOCK])
         cursor.execute("SET LOCAL lock_timeout = '3s'")
-        existing = partition_names()
+        existing = list_partitions()
         cursor.execute("SELECT clock_timestamp()")
-        wanted = _months(cursor.fetchone()[0], months_ahead + 1)
+        wanted = _list_month_starts(cursor.fetchone()[0], months_ahead + 1)
         cursor.execute("SELECT DISTINCT date_trunc('month', time, 'UTC') FROM audit_call_default")
         misplaced = {month.astimezone(UTC) for (month,) in cursor.fetchall()}
-        missing = sorted({month for month in wanted if _partition(month) not in existing} | misplaced)
+        missing = sorted({month for month in wanted if _format_partition(month) not in existing} | misplaced)
         if misplaced:
             # No row may be deleted, and none may lie in DEFAULT when its month's partition comes: move the table aside.
             cursor.execute("ALTER TABLE audit_call DETACH PARTITION audit_call_default")
             cursor.execute("ALTER TABLE audit_call_default RENAME TO audit_call_moving")
         for month in missing:
-            start, end = _months(month, 2)
-            _attach(cursor, _partition(month), f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')")
+            start, end = _list_month_starts(month, 2)
+            _create_partition(
+                cursor, _format_partition(month), f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+            )
         if misplaced:
-            _attach(cursor, "audit_call_default", "DEFAULT")
+            _create_partition(cursor, "audit_call_default", "DEFAULT")
             cursor.execute("INSERT INTO audit_call SELECT * FROM audit_call_moving")
             cursor.execute("DROP TABLE audit_call_moving")
     return [f"{month:%Y-%m}" for month in missing]
 
 
-def partition_names() -> set[str]:
+def list_partitions() -> set[str]:
     """The tables that the log's rows lie in."""
     with connections["maintenance"].cursor() as cursor:
         cursor.execute("SELECT relid::regclass::text FROM pg_partition_tree('audit_call') WHERE isleaf")
         return {name for (name,) in cursor.fetchall()}
 
 
-def start_of(partition: str) -> datetime | None:
+def parse_partition_month(partition: str) -> datetime | None:
     """The month that a partition is of; None for the DEFAULT one."""
     try:
         return datetime.strptime(partition, "audit_call_%Y_%m").replace(tzinfo=UTC)
@@ -115,18 +118,18 @@ def start_of(partition: str) -> datetime | None:
         return None
 
 
-def _months(first: datetime, count: int) -> list[datetime]:
+def _list_month_starts(first: datetime, count: int) -> list[datetime]:
     """`count` starts of months in UTC, from the one `first` lies in."""
     first = first.astimezone(UTC)
     number = first.year * 12 + first.month - 1
     return [datetime((number + n) // 12, (number + n) % 12 + 1, 1, tzinfo=UTC) for n in range(count)]
 
 
-def _partition(month: datetime) -> str:
+def _format_partition(month: datetime) -> str:
     return f"audit_call_{month:%Y_%m}"
 
 
-def _attach(cursor, name: str, bounds: str) -> None:  # type: ignore[no-untyped-def]
+def _create_partition(cursor, name: str, bounds: str) -> None:  # type: ignore[no-untyped-def]
     """Attaching takes a weaker lock on the log than creating in place would: calls go on being written.
 
     Row triggers come from the parent; a TRUNCATE trigger does not.

@@ -60,15 +60,15 @@ LINK_OUT_OF_TIME = "{key} signed the link, but its time was over, or more than 7
 UNLISTED = "{method} {path} is in no module of {api}, and routes that no module has are denied."
 
 
-def heading(call: Call) -> str:
+def get_heading(call: Call) -> str:
     if call.decision == "allowed":
         return PREFLIGHT[0] if call.reason == "preflight" else "Every check passed"
     return REFUSED.get(call.reason, ("The call was refused", ""))[0]
 
 
-def why(call: Call) -> str:
+def explain(call: Call) -> str:
     """What the deciding check saw."""
-    told = (PREFLIGHT[1] if call.reason else ALLOWED) if call.decision == "allowed" else _seen(call)
+    told = (PREFLIGHT[1] if call.reason else ALLOWED) if call.decision == "allowed" else _get_cause(call)
     text = told.format(
         api=call.api or "the API",
         key=f"the key “{call.key_name}”" if call.key_name else "the key",
@@ -78,13 +78,13 @@ def why(call: Call) -> str:
         method=call.method,
         path=call.path,
         module=call.module,
-        granted=_granted(call),
+        granted=_describe_grant(call),
         reason=call.reason,
     )
     return text[:1].upper() + text[1:]
 
 
-def _seen(call: Call) -> str:
+def _get_cause(call: Call) -> str:
     match call.reason:
         case "invalid_credentials" if call.key_id:
             return NOT_PROVED
@@ -97,7 +97,7 @@ def _seen(call: Call) -> str:
     return REFUSED.get(call.reason, ("", "Its code is {reason}."))[1]
 
 
-def _granted(call: Call) -> str:
+def _describe_grant(call: Call) -> str:
     if call.credential == "recording":
         return "recordings are allowed"
     return f"the module {call.module} is granted" if call.module else "the route needs no module"

@@ -14,9 +14,9 @@ from typing import Any
 
 from django.db import connection, connections, transaction
 
-from audit.calls.insert import PARTITION_LOCK, partition_names, start_of
-from audit.calls.seals import LATE, LOG, Seal, next_month, read, sealed_until, seals
-from audit.trail.chain import instant
+from audit.calls.insert import PARTITION_LOCK, list_partitions, parse_partition_month
+from audit.calls.seals import LATE, LOG, Seal, compute_seal, get_next_month, get_sealed_until, list_seals
+from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
@@ -30,12 +30,12 @@ EVENTS = """
 """
 
 
-class NotAsSealed(RuntimeError):
+class SealMismatch(RuntimeError):
     """Calls that were to be dropped, or those that share a seal with them, are not what was sealed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedMonths:
     """What the trail says of dropped months: `until` is the end of the last one. `rest` is, by the number of a seal's
     event, what was left of that seal; a seal of `unproven` was cut by an event that says nothing of it."""
 
@@ -49,84 +49,84 @@ class Dropped:
         return self.rest.get(seq)
 
 
-def drop_old(days: int, by: Actor) -> list[str]:
+def drop_old_months(days: int, by: Actor) -> list[str]:
     """Drop the months that ended more than `days` ago and are sealed to their end, with every column; return them, as
     `2026-11`. Raise NotAsSealed when a seal that reaches over the end is not good.
 
     The event comes first and is committed alone: a month that is gone was told of, whatever happens in between.
     """
-    until = _limit(days)
-    old = [month for month in _months() if next_month(month) <= until]
+    until = _get_cutoff(days)
+    old = [month for month in _list_months() if get_next_month(month) <= until]
     if not old:
         return []
-    names, end = [f"{month:%Y-%m}" for month in old], next_month(old[-1])
-    if dropped_until() != end:
+    names, end = [f"{month:%Y-%m}" for month in old], get_next_month(old[-1])
+    if get_dropped_until() != end:
         with transaction.atomic():
-            rest = [{"seal": seq, **seal.data} for seq, seal in _rest(end)]
+            rest = [{"seal": seq, **seal.data} for seq, seal in _list_remaining_seals(end)]
             record(DROPPED, by=by, account_id=None, target=MONTHS, months=names, until=end.isoformat(), rest=rest)
     for month in old:
-        _drop(month)
+        _drop_month(month)
     return names
 
 
-def dropped(cursor: Any) -> Dropped | None:
+def read_dropped(cursor: Any) -> DroppedMonths | None:
     """Return what was dropped so far, as the cursor's snapshot has it; None when nothing was."""
     cursor.execute(EVENTS, [MONTHS.kind, MONTHS.id, DROPPED])
-    found: Dropped | None = None
+    found: DroppedMonths | None = None
     for _, body in cursor.fetchall():
         data = json.loads(body)["data"]
         until = datetime.fromisoformat(data["until"])
         # What an earlier event left of a seal may have been dropped since.
         rest: dict[int, Seal] = {seq: seal for seq, seal in found.rest.items() if seal.since >= until} if found else {}
         rest |= {item["seal"]: Seal.from_data(item) for item in data.get("rest", ())}
-        found = Dropped(until, rest)
+        found = DroppedMonths(until, rest)
     return found
 
 
-def dropped_until() -> datetime | None:
+def get_dropped_until() -> datetime | None:
     """The end of the last month that was dropped: what lies before is not kept."""
     with connection.cursor() as cursor:
-        found = dropped(cursor)
+        found = read_dropped(cursor)
     return found.until if found else None
 
 
-def _rest(end: datetime) -> Iterator[tuple[int, Seal]]:
+def _list_remaining_seals(end: datetime) -> Iterator[tuple[int, Seal]]:
     """What stays of each seal that reaches over `end`, which is looked at first."""
     with snapshot(seconds=0, using="maintenance") as reader:
-        before = dropped(reader)
+        before = read_dropped(reader)
         for target in (LOG, LATE):
-            for seq, sealed in seals(reader, target):
+            for seq, sealed in list_seals(reader, target):
                 if not sealed.since < end < sealed.until:
                     continue
                 left = before.left_of(seq, sealed) if before else sealed
                 if left is None:
                     continue
-                if read(reader, left.since, left.until, left.form) != left:
-                    raise NotAsSealed(
-                        f"the API log from {instant(left.since)} to {instant(left.until)} is not what event {seq} "
-                        "sealed; no month of it is dropped"
+                if compute_seal(reader, left.since, left.until, left.form) != left:
+                    raise SealMismatch(
+                        f"the API log from {format_instant(left.since)} to {format_instant(left.until)} is not what "
+                        f"event {seq} sealed; no month of it is dropped"
                     )
-                yield seq, read(reader, end, sealed.until, left.form)
+                yield seq, compute_seal(reader, end, sealed.until, left.form)
 
 
-def _limit(days: int) -> datetime:
+def _get_cutoff(days: int) -> datetime:
     with connections["maintenance"].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (now,) = cursor.fetchone()
     limit = now.astimezone(UTC) - timedelta(days=days)
-    sealed = [sealed_until(target) or datetime.min.replace(tzinfo=UTC) for target in (LOG, LATE)]
+    sealed = [get_sealed_until(target) or datetime.min.replace(tzinfo=UTC) for target in (LOG, LATE)]
     return min(limit, *sealed)
 
 
-def _months() -> list[datetime]:
-    return sorted(start for name in partition_names() if (start := start_of(name)))
+def _list_months() -> list[datetime]:
+    return sorted(start for name in list_partitions() if (start := parse_partition_month(name)))
 
 
-def _drop(month: datetime) -> None:
+def _drop_month(month: datetime) -> None:
     name = f"audit_call_{month:%Y_%m}"
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITION_LOCK])
         cursor.execute("SET LOCAL lock_timeout = '3s'")
-        cursor.execute("DELETE FROM audit_rollup WHERE hour >= %s AND hour < %s", [month, next_month(month)])
+        cursor.execute("DELETE FROM audit_rollup WHERE hour >= %s AND hour < %s", [month, get_next_month(month)])
         cursor.execute(f"ALTER TABLE audit_call DETACH PARTITION {name}")
         cursor.execute(f"DROP TABLE {name}")

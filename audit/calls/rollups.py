@@ -62,13 +62,13 @@ class Bars(NamedTuple):
     head_cut: datetime | None = None
 
 
-def add(since: datetime, until: datetime) -> None:
+def insert_sums(since: datetime, until: datetime) -> None:
     """The sums of these hours, in the transaction that seals them."""
     with connection.cursor() as cursor:
         cursor.execute(ADD, [since, until])
 
 
-def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
+def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
     """Return the account's calls from `since` up to `until`, in steps; `narrowed` may name api, key_id, reason and
     decision.
 
@@ -76,7 +76,7 @@ def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, 
     """
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     values: list[Any] = list(narrowed.values())
-    origin, seconds = origin_of(since, step), step.total_seconds()
+    origin, seconds = get_origin(since, step), step.total_seconds()
     counted: Counted = {}
     with connections[reading()].cursor() as cursor:
 
@@ -90,7 +90,7 @@ def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, 
         if step >= HOUR:
             cursor.execute("SELECT max(hour) + interval '1 hour' FROM audit_rollup")
             (summed,) = cursor.fetchone()
-            first, last = ceiling(since, HOUR), min(summed, floor(until, HOUR)) if summed else since
+            first, last = ceil_time(since, HOUR), min(summed, floor_time(until, HOUR)) if summed else since
             if first < last:
                 if since < first:
                     head_cut = count_rows(since, first)
@@ -98,10 +98,10 @@ def bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, 
                 add_counts(counted, cursor.fetchall())
                 tail_from = last
         cut = count_rows(tail_from, until)
-    return Bars(in_steps(counted, since, until, step), cut, head_cut)
+    return Bars(build_bars(counted, since, until, step), cut, head_cut)
 
 
-def first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
+def get_first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
     """Return the earliest hour whose sums pass, None if no hour's do."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     with connections[reading()].cursor() as cursor:
@@ -111,7 +111,7 @@ def first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
     return row[0].astimezone(UTC) if row else None
 
 
-def estimate(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: Any) -> int | None:
+def estimate_rows(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: Any) -> int | None:
     """About how many rows of the log these filters let through, from sums alone; None while there are none."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     values: list[Any] = list(narrowed.values())
@@ -126,24 +126,24 @@ def estimate(*, account_id: int, since: datetime | None, until: datetime | None,
     return rows
 
 
-def in_steps(counted: Counted, since: datetime, until: datetime, step: timedelta) -> list[Bar]:
+def build_bars(counted: Counted, since: datetime, until: datetime, step: timedelta) -> list[Bar]:
     """Return a bar for each step of the range, the first from `since` on."""
-    origin = origin_of(since, step)
+    origin = get_origin(since, step)
     starts = (origin + n * step for n in range(-((origin - until) // step)))
     return [Bar(max(at, since), *counted.get(at, (0, 0))) for at in starts]
 
 
-def origin_of(since: datetime, step: timedelta) -> datetime:
+def get_origin(since: datetime, step: timedelta) -> datetime:
     """Return where the steps of a range begin: at a whole minute, hour or, for steps of days, day, UTC."""
-    return floor(since, min(max(step, timedelta(minutes=1)), timedelta(days=1)))
+    return floor_time(since, min(max(step, timedelta(minutes=1)), timedelta(days=1)))
 
 
-def floor(at: datetime, step: timedelta) -> datetime:
+def floor_time(at: datetime, step: timedelta) -> datetime:
     return at - (at - datetime(2000, 1, 1, tzinfo=UTC)) % step
 
 
-def ceiling(at: datetime, step: timedelta) -> datetime:
-    return floor(at - RESOLUTION, step) + step
+def ceil_time(at: datetime, step: timedelta) -> datetime:
+    return floor_time(at - RESOLUTION, step) + step
 
 
 def add_counts(counted: Counted, rows: Iterable[tuple[datetime, int | None, int | None]]) -> None:

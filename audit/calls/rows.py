@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from psycopg import Cursor
 
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 
 # The address without its prefix length: seals made before there were formats; they are still checked.
 HOST_ONLY: Final = 1
@@ -42,7 +42,7 @@ COVERED: dict[int, frozenset[str]] = {WITHOUT_LATE: _COVERED, WHOLE: _COVERED | 
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class RowsHash:
     """`first` and `last` are request IDs, empty when there was no row; `sha256` is of the rows' text in the order of
     time and request ID."""
 
@@ -52,33 +52,33 @@ class Digest:
     sha256: str
 
 
-def select(form: int, since: datetime | None, until: datetime | None, *, condition: str = "true") -> str:
+def build_select(form: int, since: datetime | None, until: datetime | None, *, condition: str = "true") -> str:
     """Return the SELECT of the rows with `since` <= time < `until` in that format; None is without a bound.
     `condition` is SQL without parameters."""
     conditions = [f"({condition})"]
     if since is not None:
-        conditions.append(f"time >= '{instant(since)}'")
+        conditions.append(f"time >= '{format_instant(since)}'")
     if until is not None:
-        conditions.append(f"time < '{instant(until)}'")
+        conditions.append(f"time < '{format_instant(until)}'")
     columns = ", ".join(EXPRESSIONS[form])
     return f"SELECT {columns} FROM audit_call WHERE {' AND '.join(conditions)} ORDER BY time, request_id"
 
 
-def digest(
+def hash_rows(
     cursor: Cursor, form: int, since: datetime | None, until: datetime | None, *, condition: str = "true"
-) -> Digest:
+) -> RowsHash:
     """Hash the rows in constant memory."""
     hashed, rows, first = hashlib.sha256(), 0, ""
     last: Any = b""
-    with cursor.copy(f"COPY ({select(form, since, until, condition=condition)}) TO STDOUT (FORMAT text)") as copy:
+    with cursor.copy(f"COPY ({build_select(form, since, until, condition=condition)}) TO STDOUT (FORMAT text)") as copy:
         for message in copy:
             last = message
             hashed.update(message)
             rows += 1
             if rows == 1:
-                first = _request_id(message)
-    return Digest(rows, first, _request_id(last) if rows else "", hashed.hexdigest())
+                first = _parse_request_id(message)
+    return RowsHash(rows, first, _parse_request_id(last) if rows else "", hashed.hexdigest())
 
 
-def _request_id(line: Any) -> str:
+def _parse_request_id(line: Any) -> str:
     return bytes(line).split(b"\t", 2)[1].decode()

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from psycopg import Cursor
 
 from audit.calls import retention, rows, seals
-from audit.calls.retention import Dropped
+from audit.calls.retention import DroppedMonths
 from audit.calls.seals import LATE, LOG, Seal
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.verdict import MAX_PROBLEMS, Problem
 
@@ -45,8 +45,8 @@ class LogCheck:
 
     def run(self) -> None:
         """Look at everything, up to MAX_PROBLEMS. The chain and its columns must be known to be good."""
-        dropped = retention.dropped(self._cursor)
-        made = {target: list(seals.seals(self._cursor, target)) for target in (LOG, LATE)}
+        dropped = retention.read_dropped(self._cursor)
+        made = {target: list(seals.list_seals(self._cursor, target)) for target in (LOG, LATE)}
         for target in (LOG, LATE):
             for problem in self._seals(target, made[target], dropped):
                 self._add(problem)
@@ -59,12 +59,13 @@ class LogCheck:
         if problem.key not in self._accepted and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
 
-    def _seals(self, target: Target, made: list[tuple[int, Seal]], dropped: Dropped | None) -> Iterator[Problem]:
+    def _seals(self, target: Target, made: list[tuple[int, Seal]], dropped: DroppedMonths | None) -> Iterator[Problem]:
         until = None
         for seq, sealed in made:
             if until is not None and sealed.since != until:
                 yield Problem(
-                    f"event {seq} seals the API log from {instant(sealed.since)}, the one before to {instant(until)}",
+                    f"event {seq} seals the API log from {format_instant(sealed.since)}, the one before to "
+                    f"{format_instant(until)}",
                     lasting=True,
                 )
             until = sealed.until
@@ -75,9 +76,9 @@ class LogCheck:
                 self.unproven += 1
                 continue
             self.seals += 1
-            now = seals.read(self._cursor, left.since, left.until, left.form)
+            now = seals.compute_seal(self._cursor, left.since, left.until, left.form)
             if now != left:
-                span = f"from {instant(left.since)} to {instant(left.until)}"
+                span = f"from {format_instant(left.since)} to {format_instant(left.until)}"
                 told = f"{left.rows} calls" if now.rows != left.rows else "them as they were written"
                 yield Problem(
                     f"the API log {span} is not what event {seq} sealed: it has {now.rows} calls, not {told}",
@@ -85,21 +86,21 @@ class LogCheck:
                     evidence=now.sha256,
                 )
 
-    def _foreign(self, since: datetime | None, dropped: Dropped | None) -> Iterator[Problem]:
+    def _foreign(self, since: datetime | None, dropped: DroppedMonths | None) -> Iterator[Problem]:
         """Rows that lie in no seal and not in the hours since the last one."""
         self._cursor.execute("SELECT clock_timestamp()")
         row = self._cursor.fetchone()
         assert row is not None
         latest = row[0].astimezone(UTC) + CLOCK_SKEW
         spans: list[tuple[datetime | None, datetime | None, str]]
-        spans = [(latest, None, f"after {instant(latest - CLOCK_SKEW)[:16]}, in the future")]
+        spans = [(latest, None, f"after {format_instant(latest - CLOCK_SKEW)[:16]}, in the future")]
         if dropped:
-            spans.append((None, dropped.until, f"before {instant(dropped.until)}, in months that were dropped"))
+            spans.append((None, dropped.until, f"before {format_instant(dropped.until)}, in months that were dropped"))
         if since and not (dropped and since == dropped.until):
             begins = dropped.until if dropped else None
-            spans.append((begins, since, f"before {instant(since)}, where the first seal begins"))
+            spans.append((begins, since, f"before {format_instant(since)}, where the first seal begins"))
         for first, last, where in spans:
-            found = rows.digest(self._cursor, rows.WHOLE, first, last)
+            found = rows.hash_rows(self._cursor, rows.WHOLE, first, last)
             if found.rows:
                 yield Problem(
                     f"{found.rows} calls of the API log lie {where}; the first is {found.first}",
@@ -112,10 +113,12 @@ class LogCheck:
         self._cursor.execute(OUTSIDE, (since, until))
         row = self._cursor.fetchone()
         if row and row[1]:
-            yield Problem(f"{row[1]} sums for charts are of hours that are not sealed, the first at {instant(row[0])}")
+            yield Problem(
+                f"{row[1]} sums for charts are of hours that are not sealed, the first at {format_instant(row[0])}"
+            )
         while since and until and since < until:
             end = min(since + DAY, until)
             self._cursor.execute(SUMS, {"since": since, "until": end, "limit": MAX_PROBLEMS})
             for (hour,) in self._cursor.fetchall():
-                yield Problem(f"the sums for charts of the hour from {instant(hour)} are not those of its calls")
+                yield Problem(f"the sums for charts of the hour from {format_instant(hour)} are not those of its calls")
             since = end

@@ -20,7 +20,7 @@ from psycopg import Cursor
 from audit.calls import rollups
 from audit.calls import rows as call_rows
 from audit.calls.rows import HOST_ONLY, WHOLE, WITHOUT_LATE
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
@@ -33,7 +33,7 @@ LOG = Target("log", "calls", "API log")
 LATE = Target("log", "late", "API log")
 SEALED, LATE_SEALED = "calls.sealed", "calls.late_sealed"
 LOCK = "keyward audit.calls.seals"
-MADE = """
+SEAL_EVENTS = """
     SELECT seq, body FROM audit_event
     WHERE target_kind = %s AND target_id = %s AND name = %s AND account_id IS NULL ORDER BY seq
 """
@@ -64,8 +64,8 @@ class Seal:
     def data(self) -> dict[str, Any]:
         """As an event holds it."""
         return {
-            "since": instant(self.since),
-            "until": instant(self.until),
+            "since": format_instant(self.since),
+            "until": format_instant(self.until),
             "rows": self.rows,
             "first": self.first,
             "last": self.last,
@@ -74,39 +74,39 @@ class Seal:
         }
 
 
-def seal(by: Actor) -> list[Seal]:
+def seal_hours(by: Actor) -> list[Seal]:
     """Seal every hour that is over and not sealed yet, each in a transaction of its own with its sums; return the
     seals. Hours without a call that follow each other share one. Safe at any time from any node."""
-    return _seal_until(_line(), LOG, by)
+    return _seal_until(read_watermark(), LOG, by)
 
 
-def seal_late(by: Actor) -> list[Seal]:
+def seal_late_columns(by: Actor) -> list[Seal]:
     """Seal once more, with every column, the sealed hours whose last columns can no longer arrive."""
-    sealed = sealed_until()
-    return _seal_until(min(_line() - LATE_AFTER, sealed), LATE, by) if sealed else []
+    sealed = get_sealed_until()
+    return _seal_until(min(read_watermark() - LATE_AFTER, sealed), LATE, by) if sealed else []
 
 
-def seals(cursor: Any, target: Target = LOG) -> Iterator[tuple[int, Seal]]:
+def list_seals(cursor: Any, target: Target = LOG) -> Iterator[tuple[int, Seal]]:
     """Return every seal with its event's number, oldest first, as the cursor's snapshot has them."""
-    cursor.execute(MADE, [target.kind, target.id, _NAMES[target]])
+    cursor.execute(SEAL_EVENTS, [target.kind, target.id, _NAMES[target]])
     return ((seq, Seal.from_data(json.loads(body)["data"])) for seq, body in cursor.fetchall())
 
 
-def sealed_until(target: Target = LOG) -> datetime | None:
+def get_sealed_until(target: Target = LOG) -> datetime | None:
     """Where the next seal begins; None while there is none."""
     with connection.cursor() as cursor:
-        cursor.execute(f"{MADE} DESC LIMIT 1", [target.kind, target.id, _NAMES[target]])
+        cursor.execute(f"{SEAL_EVENTS} DESC LIMIT 1", [target.kind, target.id, _NAMES[target]])
         row = cursor.fetchone()
     return None if row is None else Seal.from_data(json.loads(row[1])["data"]).until
 
 
-def read(cursor: Cursor, since: datetime, until: datetime, form: int = WITHOUT_LATE) -> Seal:
+def compute_seal(cursor: Cursor, since: datetime, until: datetime, form: int = WITHOUT_LATE) -> Seal:
     """Return the seal that these rows would have now; in constant memory."""
-    digest = call_rows.digest(cursor, form, since, until)
+    digest = call_rows.hash_rows(cursor, form, since, until)
     return Seal(since, until, digest.rows, digest.first, digest.last, digest.sha256, form)
 
 
-def next_month(time: datetime) -> datetime:
+def get_next_month(time: datetime) -> datetime:
     """Return the start of the month after the one that `time` lies in, in UTC."""
     start = time.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (start + timedelta(days=32)).replace(day=1)
@@ -116,7 +116,7 @@ _NAMES = {LOG: SEALED, LATE: LATE_SEALED}
 _FORMS = {LOG: WITHOUT_LATE, LATE: WHOLE}
 
 
-def _line() -> datetime:
+def read_watermark() -> datetime:
     """The hour below which nothing can appear any more."""
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '3s'")
@@ -129,7 +129,7 @@ def _line() -> datetime:
 
 def _seal_until(line: datetime, target: Target, by: Actor) -> list[Seal]:
     """What was there before the first seal is sealed a month at a time."""
-    step = HOUR if sealed_until(target) else timedelta.max
+    step = HOUR if get_sealed_until(target) else timedelta.max
     made = []
     while done := _seal_next(line, by, target, step):
         made.append(done)
@@ -142,28 +142,28 @@ def _seal_next(line: datetime, by: Actor, target: Target = LOG, step: timedelta 
         # An hour may have millions of calls, and the first seal a month of them.
         lift_time_limits(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
-        since = sealed_until(target) or _first(cursor, line)
+        since = get_sealed_until(target) or _get_first_hour(cursor, line)
         if since is None or since >= line:
             return None
-        until = _end(cursor, since, line, step)
+        until = _get_seal_end(cursor, since, line, step)
     with snapshot(seconds=0, using="maintenance") as reader:
-        made = read(reader, since, until, _FORMS[target])
+        made = compute_seal(reader, since, until, _FORMS[target])
     if target is LOG:
-        rollups.add(since, until)
+        rollups.insert_sums(since, until)
     record(_NAMES[target], by=by, account_id=None, target=target, **made.data)
     return made
 
 
-def _first(cursor: Any, line: datetime) -> datetime | None:
+def _get_first_hour(cursor: Any, line: datetime) -> datetime | None:
     """The hour of the log's first call."""
     cursor.execute("SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time < %s", [UNIT, line])
     (first,) = cursor.fetchone()
     return first and first.astimezone(UTC)
 
 
-def _end(cursor: Any, since: datetime, line: datetime, step: timedelta) -> datetime:
+def _get_seal_end(cursor: Any, since: datetime, line: datetime, step: timedelta) -> datetime:
     """One `step` on; where that had no call, the hour of the next call. Never beyond the month or the line."""
-    limit = min(line, next_month(since))
+    limit = min(line, get_next_month(since))
     if step >= limit - since:
         return limit
     cursor.execute(

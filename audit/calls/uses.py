@@ -74,7 +74,7 @@ class Uses:
     of_each_hour: int = 0
 
 
-def uses_of(account_id: int, key_id: str) -> Uses:
+def get_uses(account_id: int, key_id: str) -> Uses:
     """Return what the key was allowed in the last 30 days."""
     now = timezone.now()
     since = now - LATELY
@@ -86,12 +86,14 @@ def uses_of(account_id: int, key_id: str) -> Uses:
 
         (*_, looked, back_to), *rows = look(_NEWEST, key_id, since, now, MAX_ROWS_SCANNED)
         if looked < MAX_ROWS_SCANNED:
-            return _uses(rows)
+            return _build_uses(rows)
         of_each_hour = MAX_ROWS_SCANNED // HOURS
-        return _uses(rows + look(_OF_EACH_HOUR, since, back_to, key_id, back_to, of_each_hour), back_to, of_each_hour)
+        return _build_uses(
+            rows + look(_OF_EACH_HOUR, since, back_to, key_id, back_to, of_each_hour), back_to, of_each_hour
+        )
 
 
-def _uses(rows: Sequence[tuple[Any, ...]], back_to: datetime | None = None, of_each_hour: int = 0) -> Uses:
+def _build_uses(rows: Sequence[tuple[Any, ...]], back_to: datetime | None = None, of_each_hour: int = 0) -> Uses:
     found: dict[tuple[int, str], Use] = {}
     for kind, what, calls, last, *_ in rows:
         if kind != _ALL and what:
@@ -102,7 +104,7 @@ def _uses(rows: Sequence[tuple[Any, ...]], back_to: datetime | None = None, of_e
     return Uses(addresses, modules, back_to, of_each_hour)
 
 
-def uses_within(account_id: int, key_ids: Collection[str], networks: Collection[str]) -> list[KeyUse]:
+def list_uses_within(account_id: int, key_ids: Collection[str], networks: Collection[str]) -> list[KeyUse]:
     """Return from which addresses in these networks the keys were allowed in the last 30 days, of the newest calls of
     each, MAX_ROWS_SCANNED for all keys together."""
     if not key_ids or not networks:

@@ -18,7 +18,7 @@ from audit.calls import charts
 from audit.calls.filters import CallFilter, CallPageFilter, CallTailFilter
 from audit.calls.names import LogNames, get_log_names
 from audit.exports.columns import CALLS
-from audit.log_reader import note_reading, without
+from audit.log_reader import record_auditor_read, without
 from audit.models import Call
 from core.accounts import Account
 from core.authorization import has
@@ -27,7 +27,7 @@ from core.pages import own_account
 from core.permissions import Permission
 from core.phone_masking import Mask
 
-BEHIND = timedelta(seconds=2)
+TAIL_DELAY = timedelta(seconds=2)
 Filter = TypeVar("Filter", bound=CallFilter)
 
 
@@ -42,10 +42,10 @@ def log_list(request: SignedIn) -> HttpResponse:
     context = {"filter": calls, "may_export": has(request.user, Permission.LOG_EXPORT)}
     if not calls.is_valid():
         return render(request, template, context, status=400)
-    note_reading(request, CALLS.name, calls.active)
-    page = selectors.page_of_calls(calls.qs, calls.matching)
-    _prepare(account, names, page.rows)
-    newest = selectors.keyset(page.rows[0]) if page.rows else selectors.beginning(BEHIND)
+    record_auditor_read(request, CALLS.name, calls.active)
+    page = selectors.get_call_page(calls.qs, calls.matching)
+    _add_display_values(account, names, page.rows)
+    newest = selectors.format_position(page.rows[0]) if page.rows else selectors.get_tail_start(TAIL_DELAY)
     return render(
         request,
         template,
@@ -58,11 +58,11 @@ def log_list(request: SignedIn) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
     account = own_account(request)
-    call = selectors.call(account.pk, request_id)
+    call = selectors.get_call(account.pk, request_id)
     if call is None:
         raise Http404("no such call in this account")
-    note_reading(request, CALLS.name, {"request_id": str(request_id)})
-    _prepare(account, get_log_names(account.pk), [call])
+    record_auditor_read(request, CALLS.name, {"request_id": str(request_id)})
+    _add_display_values(account, get_log_names(account.pk), [call])
     return render(request, "audit/calls/_detail.html" if request.htmx else "audit/calls/detail.html", {"call": call})
 
 
@@ -77,14 +77,15 @@ def log_chart(request: SignedIn) -> HttpResponse:
     template = "audit/calls/_chart.html" if request.htmx else "audit/calls/chart.html"
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
-    note_reading(request, CALLS.name, calls.active)
+    record_auditor_read(request, CALLS.name, calls.active)
     context = {
         "filter": calls,
-        "chart": charts.of_log(account.pk, calls),
+        "chart": charts.build_log_chart(account.pk, calls),
         "durations": [
-            (names.apis.get(api, api), *figures) for api, *figures in selectors.durations(calls.qs, calls.matching)
+            (names.apis.get(api, api), *figures)
+            for api, *figures in selectors.get_duration_percentiles(calls.qs, calls.matching)
         ],
-        "addresses": selectors.denied_by_address(calls.qs, calls.matching),
+        "addresses": selectors.count_denied_by_address(calls.qs, calls.matching),
     }
     return render(request, template, context)
 
@@ -99,22 +100,22 @@ def log_tail(request: SignedIn) -> HttpResponse:
     calls = filter_calls(CallTailFilter, request.GET, account, names)
     if not calls.is_valid():
         return HttpResponseBadRequest("The filters cannot be applied.")
-    tail = selectors.tail_of_calls(calls.qs, calls.matching, timezone.now() - BEHIND)
+    tail = selectors.get_call_tail(calls.qs, calls.matching, timezone.now() - TAIL_DELAY)
     if not tail.rows:
         return HttpResponse(status=204)
-    note_reading(request, CALLS.name, calls.active)
-    _prepare(account, names, tail.rows)
+    record_auditor_read(request, CALLS.name, calls.active)
+    _add_display_values(account, names, tail.rows)
     return render(request, "audit/calls/_tail.html", {"tail": tail})
 
 
 def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: LogNames | None = None) -> Filter:
     """Return the account's filter of this kind, which knows APIs and modules by their names too."""
     names = names or get_log_names(account.pk)
-    calls = selectors.calls(account.pk)
+    calls = selectors.list_calls(account.pk)
     return kind(data, calls, mask=Mask.of(account), apis=names.apis, modules=names.modules)
 
 
-def _prepare(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
+def _add_display_values(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
     """Give the calls what the pages show of them: names, and phone numbers as the account masks them."""
     mask = Mask.of(account)
     for call in calls:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.digests.build import make
-from audit.digests.files import NoDigests, build_files, digest_name, in_range, list_digests
+from audit.digests.build import make_digests
+from audit.digests.files import NoDigests, build_digest_name, build_files, filter_range, list_digests
 
-__all__ = ["NoDigests", "build_files", "digest_name", "in_range", "list_digests", "make"]
+__all__ = ["NoDigests", "build_digest_name", "build_files", "filter_range", "list_digests", "make_digests"]

@@ -16,7 +16,7 @@ from psycopg import Cursor
 from audit.calls import seals
 from audit.digests import rows
 from audit.models import Event
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from audit.trail.events import ROUTINE, Target
 from audit.trail.record import record
 from core import signed_json
@@ -49,7 +49,7 @@ NEXT_EVENT = "SELECT min(seq) - 1 FROM audit_event WHERE seq > %s AND at >= %s"
 LAST_EVENT = "SELECT seq FROM audit_head WHERE chain = 1"
 
 
-class Made(NamedTuple):
+class DigestPass(NamedTuple):
     """One pass: how far its digests and those before them reach, in time and in the chain."""
 
     until: datetime
@@ -58,7 +58,7 @@ class Made(NamedTuple):
     digests: int
 
 
-class Previous(NamedTuple):
+class PreviousDigest(NamedTuple):
     """An account and its last digest; the digest's columns are None while it has none."""
 
     account_id: int
@@ -72,31 +72,31 @@ class Previous(NamedTuple):
 
 
 @dataclass
-class Read:
+class PassContents:
     """What a pass found, by account; events of the installation with their places in the chain."""
 
-    calls: dict[int, rows.Sum] = field(default_factory=dict)
-    late: dict[int, rows.Sum] = field(default_factory=dict)
-    events: dict[int, rows.Sum] = field(default_factory=dict)
+    calls: dict[int, rows.RowSummary] = field(default_factory=dict)
+    late: dict[int, rows.RowSummary] = field(default_factory=dict)
+    events: dict[int, rows.RowSummary] = field(default_factory=dict)
     installation: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
     def has(self, account_id: int) -> bool:
         return any(account_id in found for found in (self.calls, self.late, self.events))
 
 
-def make(by: Actor) -> int:
+def make_digests(by: Actor) -> int:
     """Sign what every hour that is over held, for each account that had calls or events in it, and at midnight (UTC)
     for every account; return how many digests that made. Safe at any time from any node. Call after the hours are
     sealed, once more with the columns that arrive late where they no longer can."""
-    return make_until(seals._line(), seals.sealed_until(seals.LATE), by)
+    return make_digests_until(seals.read_watermark(), seals.get_sealed_until(seals.LATE), by)
 
 
-def make_until(line: datetime, late_line: datetime | None, by: Actor) -> int:
+def make_digests_until(line: datetime, late_line: datetime | None, by: Actor) -> int:
     """The same up to `line`, and of what arrives late up to `late_line`: nothing may appear before them any more."""
     with transaction.atomic(), connection.cursor() as cursor:
         # Whoever wrote an event before the line has committed it once the head can be locked.
         cursor.execute("SELECT seq FROM audit_head WHERE chain = 1 FOR UPDATE")
-    last, made = last_pass(), 0
+    last, made = get_last_pass(), 0
     until = line if last is None else last.until + HOUR
     while until <= line:
         made += make_pass(until, late_line if until == line else None, by)
@@ -104,19 +104,19 @@ def make_until(line: datetime, late_line: datetime | None, by: Actor) -> int:
     return made
 
 
-def last_pass() -> Made | None:
+def get_last_pass() -> DigestPass | None:
     """The last pass that made digests, None before the first."""
-    body = _passes().order_by("-seq").values_list("body", flat=True).first()
-    return None if body is None else _from_event(json.loads(body)["data"])
+    body = _list_pass_events().order_by("-seq").values_list("body", flat=True).first()
+    return None if body is None else _parse_pass(json.loads(body)["data"])
 
 
-def _passes() -> Any:
+def _list_pass_events() -> Any:
     return Event.objects.filter(account_id=None, name=MADE)
 
 
-def _from_event(data: Mapping[str, Any]) -> Made:
+def _parse_pass(data: Mapping[str, Any]) -> DigestPass:
     late = data["late_until"] and datetime.fromisoformat(data["late_until"])
-    return Made(datetime.fromisoformat(data["until"]), late or None, data["last_event"], data["digests"])
+    return DigestPass(datetime.fromisoformat(data["until"]), late or None, data["last_event"], data["digests"])
 
 
 @transaction.atomic
@@ -125,21 +125,21 @@ def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
     with connection.cursor() as cursor:
         lift_time_limits(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
-        last = last_pass()
+        last = get_last_pass()
         if last is not None and until <= last.until:
             return 0  # another node was faster
         cursor.execute(ACCOUNTS)
-        accounts = [Previous(*row) for row in cursor.fetchall()]
+        accounts = [PreviousDigest(*row) for row in cursor.fetchall()]
     late_until = late_until or (last.late_until if last else None)
     with snapshot(seconds=0) as reader:
-        last_event = _last_event(reader, last.last_event if last else 0, until)
-        read = _read(reader, last, until, late_until, last_event, accounts)
+        last_event = _get_last_event(reader, last.last_event if last else 0, until)
+        read = _read_rows(reader, last, until, late_until, last_event, accounts)
     everyone = until.hour == 0 or last is None
     documents = []
     inserted = []
     for previous in accounts:
         if everyone or previous.number is None or read.has(previous.account_id):
-            document = _document(previous, last, until, late_until, last_event, read)
+            document = _build_document(previous, last, until, late_until, last_event, read)
             documents.append(document)
             reach = (until, late_until, last_event, document)
             inserted.append((previous.account_id, (previous.number or 0) + 1, previous.until, *reach))
@@ -152,21 +152,21 @@ def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
         by=by,
         account_id=None,
         target=DIGESTS,
-        until=instant(until),
-        late_until=instant(late_until) if late_until else "",
+        until=format_instant(until),
+        late_until=format_instant(late_until) if late_until else "",
         last_event=last_event,
         digests=len(documents),
-        sha256=hashlib.sha256(b"".join(bytes.fromhex(sha256(document)) for document in documents)).hexdigest(),
+        sha256=hashlib.sha256(b"".join(bytes.fromhex(hash_document(document)) for document in documents)).hexdigest(),
     )
     return len(documents)
 
 
-def sha256(document: str) -> str:
+def hash_document(document: str) -> str:
     """By what the next digest names this one."""
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def _last_event(cursor: Cursor, after: int, until: datetime) -> int:
+def _get_last_event(cursor: Cursor, after: int, until: datetime) -> int:
     """The last event of the chain before the first one that was written at `until` or later."""
     cursor.execute(NEXT_EVENT, [after, until])
     (last,) = cursor.fetchone() or (None,)
@@ -178,36 +178,41 @@ def _last_event(cursor: Cursor, after: int, until: datetime) -> int:
     return int(last)
 
 
-def _read(
+def _read_rows(
     cursor: Cursor,
-    last: Made | None,
+    last: DigestPass | None,
     until: datetime,
     late_until: datetime | None,
     last_event: int,
-    accounts: list[Previous],
-) -> Read:
-    read = Read(calls=dict(rows.calls(cursor, last.until if last else None, until)))
+    accounts: list[PreviousDigest],
+) -> PassContents:
+    read = PassContents(calls=dict(rows.summarize_calls(cursor, last.until if last else None, until)))
     if late_until and late_until != (last.late_until if last else None):
-        read.late = dict(rows.late_columns(cursor, last.late_until if last else None, late_until))
+        read.late = dict(rows.summarize_late_columns(cursor, last.late_until if last else None, late_until))
     # Of the installation's events, those that came since any account's last digest.
     after = min((of.last_event for of in accounts if of.last_event is not None), default=0)
     number = rows.EVENT_COLUMNS.index("number")
-    for account_id, own_number, name, seq, row in rows.events(cursor, min(after, last_event), last_event):
+    for account_id, own_number, name, seq, row in rows.iterate_events(cursor, min(after, last_event), last_event):
         if account_id is None:
             hashed = hashlib.sha256(row).hexdigest()
             told = {"number": own_number, "event": name, "routine": name in ROUTINE, "sha256": hashed}
             read.installation.append((seq, told))
         elif last is None or seq > last.last_event:
-            read.events.setdefault(account_id, rows.Sum(number)).add(row)
+            read.events.setdefault(account_id, rows.RowSummary(number)).add(row)
     return read
 
 
-def _document(
-    previous: Previous, last: Made | None, until: datetime, late_until: datetime | None, last_event: int, read: Read
+def _build_document(
+    previous: PreviousDigest,
+    last: DigestPass | None,
+    until: datetime,
+    late_until: datetime | None,
+    last_event: int,
+    read: PassContents,
 ) -> str:
     account = previous.account_id
-    calls = read.calls.get(account) or rows.Sum(0)
-    late = read.late.get(account) or rows.Sum(0)
+    calls = read.calls.get(account) or rows.RowSummary(0)
+    late = read.late.get(account) or rows.RowSummary(0)
     # An account that is new has nothing of its own from before, but the installation has.
     known = previous.last_event if previous.last_event is not None else last.last_event if last else 0
     known_until = previous.until or (last.until if last else None)
@@ -215,15 +220,15 @@ def _document(
         "version": VERSION,
         "account": {"id": account, "slug": previous.slug},
         "number": (previous.number or 0) + 1,
-        "previous": sha256(previous.document) if previous.document is not None else None,
-        "since": _instant(previous.until),
-        "until": instant(until),
+        "previous": hash_document(previous.document) if previous.document is not None else None,
+        "since": _format_instant(previous.until),
+        "until": format_instant(until),
         # Who may not see a number could find it by trying all that give the hash of the whole.
         "calls": calls.as_json(whole=not previous.masks, hidden=True),
-        "late": {"since": _instant(previous.late_until), "until": _instant(late_until), **late.as_json()},
-        "events": (read.events.get(account) or rows.Sum(0)).as_json(),
+        "late": {"since": _format_instant(previous.late_until), "until": _format_instant(late_until), **late.as_json()},
+        "events": (read.events.get(account) or rows.RowSummary(0)).as_json(),
         "installation": {
-            "since": _instant(known_until),
+            "since": _format_instant(known_until),
             "events": [told for seq, told in read.installation if seq > known],
         },
         "columns": COLUMNS,
@@ -234,5 +239,5 @@ def _document(
     return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def _instant(at: datetime | None) -> str | None:
-    return instant(at.astimezone(UTC)) if at else None
+def _format_instant(at: datetime | None) -> str | None:
+    return format_instant(at.astimezone(UTC)) if at else None

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from audit.digests.build import sha256
+from audit.digests.build import hash_document
 from audit.models import Digest
 from core import signed_json
 from core.accounts import Account
@@ -28,35 +28,35 @@ def list_digests(account: Account) -> QuerySet[Digest]:
     return Digest.objects.using(reading()).filter(account_id=account.pk).order_by("-number")
 
 
-def in_range(digests: QuerySet[Digest], since: datetime | None, until: datetime | None) -> QuerySet[Digest]:
+def filter_range(digests: QuerySet[Digest], since: datetime | None, until: datetime | None) -> QuerySet[Digest]:
     """Return those that cover any of the time from `since` to before `until`."""
     wanted = Q(until__gt=since) if since else Q()
     return digests.filter(wanted & (Q(since__lt=until) | Q(since=None)) if until else wanted)
 
 
-def digest_name(digest: Digest, slug: str) -> str:
+def build_digest_name(digest: Digest, slug: str) -> str:
     return f"keyward-{slug}-digest-{digest.number:08}.json"
 
 
 def build_files(account: Account, since: datetime | None, until: datetime | None) -> Iterator[tuple[str, bytes]]:
     """Yield names and contents of the digests of the range, oldest first, and of their index. Raise NoDigests."""
-    digests = in_range(list_digests(account), since, until).order_by("number")
+    digests = filter_range(list_digests(account), since, until).order_by("number")
     first, last = digests.first(), digests.last()
     if first is None or last is None:
         raise NoDigests
     # What comes while this runs is not in the index.
     for digest in digests.filter(number__lte=last.number).iterator():
-        yield digest_name(digest, account.slug), digest.document.encode()
-    yield f"keyward-{account.slug}-digests-{first.number}-{last.number}.json", _index(first, last)
+        yield build_digest_name(digest, account.slug), digest.document.encode()
+    yield f"keyward-{account.slug}-digests-{first.number}-{last.number}.json", _build_index(first, last)
 
 
-def _index(first: Digest, last: Digest) -> bytes:
+def _build_index(first: Digest, last: Digest) -> bytes:
     told: dict[str, Any] = {
         "version": 1,
         "account": json.loads(last.document)["account"],
         "first": first.number,
         "last": last.number,
-        "sha256": sha256(last.document),
+        "sha256": hash_document(last.document),
     }
     signed = signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
     return json.dumps(signed, sort_keys=True, indent=2).encode() + b"\n"

@@ -37,7 +37,7 @@ _REPLACED = str.maketrans(dict.fromkeys(NOT_XML, REPLACEMENT))
 ROWS_AT_A_TIME = 256
 
 
-class Sum:
+class RowSummary:
     """Count, first and last ID and hashes of rows that come in the order of their IDs."""
 
     def __init__(self, position: int) -> None:
@@ -60,11 +60,11 @@ class Sum:
             return
         self._first, self._last = self._first or self._pending[0], self._pending[-1]
         self._count += len(self._pending)
-        block = hidden = _storable(b"".join(self._pending))
+        block = hidden = _replace_non_xml(b"".join(self._pending))
         if self._hideable:
             for place in self._hideable:
-                self._pending[place] = _hide(self._pending[place])
-            hidden = _storable(b"".join(self._pending))
+                self._pending[place] = _mask_row(self._pending[place])
+            hidden = _replace_non_xml(b"".join(self._pending))
         self._whole.update(block)
         self._hidden.update(hidden)
         self._pending.clear()
@@ -80,44 +80,44 @@ class Sum:
         return told | ({"sha256_masked": self._hidden.hexdigest()} if hidden else {})
 
 
-def _storable(block: bytes) -> bytes:
+def _replace_non_xml(block: bytes) -> bytes:
     # One byte is looked for much faster than two.
     if b"\xef" in block:
         block = block.replace(b"\xef\xbf\xbe", _FFFD).replace(b"\xef\xbf\xbf", _FFFD)
     return block
 
 
-def _hide(row: bytes) -> bytes:
+def _mask_row(row: bytes) -> bytes:
     cells = row.split(b"\t", _MASKED[-1] + 1)
     for place in _MASKED:
         cells[place] = _HIDEABLE.sub(lambda run: b"X" * len(run[0]), cells[place])
     return b"\t".join(cells)
 
 
-def calls(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, Sum]]:
+def summarize_calls(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, RowSummary]]:
     """Each account that had calls then, with the sum of them; in one pass, the memory of which does not grow."""
     hideable = " || ' ' || ".join(f"c.{CALL_COLUMNS[place]}" for place in _MASKED)
     flag = f"CASE WHEN {hideable} ~ '{HIDEABLE}' THEN 'X' ELSE '' END"
-    return _summed(cursor, since, until, flag, CALL_COLUMNS)
+    return _summarize(cursor, since, until, flag, CALL_COLUMNS)
 
 
-def late_columns(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, Sum]]:
+def summarize_late_columns(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, RowSummary]]:
     """The same of the columns that arrive late."""
-    return _summed(cursor, since, until, "''", LATE_COLUMNS)
+    return _summarize(cursor, since, until, "''", LATE_COLUMNS)
 
 
-def _summed(
+def _summarize(
     cursor: Cursor, since: datetime | None, until: datetime, flag: str, columns: Sequence[str]
-) -> Iterator[tuple[int, Sum]]:
+) -> Iterator[tuple[int, RowSummary]]:
     """`flag` is SQL, and not empty where masking may change the row."""
-    rows = selectors.calls_of_accounts().filter(time__lt=until)
-    sql = _bound(rows.filter(time__gte=since) if since else rows, cursor)
+    rows = selectors.list_calls_of_all_accounts().filter(time__lt=until)
+    sql = _bind_parameters(rows.filter(time__gte=since) if since else rows, cursor)
     cells = ", ".join(CALLS.cell(name) for name in columns)
     order = "c.account_id, c.request_id"
     statement = f"COPY (SELECT c.account_id, {flag}, {cells} FROM ({sql}) AS c ORDER BY {order}) TO STDOUT (NULL '')"
     position = columns.index("request_id")
     # How most rows of the account begin: without a flag.
-    account, plain, made = b"", b"\t", Sum(position)
+    account, plain, made = b"", b"\t", RowSummary(position)
     with cursor.copy(statement.encode()) as copy:
         for message in copy:
             row = bytes(message)
@@ -128,37 +128,38 @@ def _summed(
             if of != account:
                 if account:
                     yield int(account), made
-                account, plain, made = of, of + b"\t\t", Sum(position)
+                account, plain, made = of, of + b"\t\t", RowSummary(position)
             made.add(row, hideable=bool(flagged))
     if account:
         yield int(account), made
 
 
-def events(cursor: Cursor, after: int, last: int) -> Iterator[tuple[int | None, int, str, int, bytes]]:
+def iterate_events(cursor: Cursor, after: int, last: int) -> Iterator[tuple[int | None, int, str, int, bytes]]:
     """(account, number, name, place in the chain, normal form) of the numbered events in this part of the chain that an
     account's trail shows, in their order; the account is None for those of the installation."""
-    shown = selectors.events_of_accounts().filter(seq__gt=after, seq__lte=last, number__isnull=False)
+    shown = selectors.list_trail_events_of_all_accounts().filter(seq__gt=after, seq__lte=last, number__isnull=False)
     cells = ", ".join(f"({EVENTS.cell(name)})::text" for name in EVENT_COLUMNS)
-    select = f"SELECT c.account_id, c.number, c.name, c.seq, {cells} FROM ({_bound(shown, cursor)}) AS c ORDER BY c.seq"
+    rows = _bind_parameters(shown, cursor)
+    select = f"SELECT c.account_id, c.number, c.name, c.seq, {cells} FROM ({rows}) AS c ORDER BY c.seq"
     cursor.execute(select.encode())
     for account, number, name, seq, *values in cursor:
         texts = dict(zip(EVENT_COLUMNS, values, strict=True))
-        texts["data"] = canonical(texts["data"])
-        yield account, number, name, seq, line(list(texts.values()))
+        texts["data"] = format_json(texts["data"])
+        yield account, number, name, seq, format_row(list(texts.values()))
 
 
-def canonical(text: str) -> str:
+def format_json(text: str) -> str:
     """JSON with sorted names and no white space."""
     return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def line(cells: Sequence[str | None]) -> bytes:
+def format_row(cells: Sequence[str | None]) -> bytes:
     """The normal form of a row from the texts of its cells."""
     texts = (neutral((cell or "").translate(_REPLACED)).translate(_ESCAPES) for cell in cells)
     return ("\t".join(texts) + "\n").encode()
 
 
-def _bound(rows: QuerySet[Call] | QuerySet[Event], cursor: Cursor) -> str:
+def _bind_parameters(rows: QuerySet[Call] | QuerySet[Event], cursor: Cursor) -> str:
     """The query as text, because COPY takes no parameters."""
     columns = (column.attname for column in rows.model._meta.concrete_fields)
     sql, params = rows.order_by().values(*columns).query.sql_with_params()

@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from audit import digests, selectors
 from audit.digests.filters import DigestFilter
-from audit.log_reader import note_reading
+from audit.log_reader import record_auditor_read
 from audit.models import Digest
 from core.authorization import has
 from core.page_guard import SignedIn, needs
@@ -33,8 +33,8 @@ def digest_list(request: SignedIn) -> HttpResponse:
     template = "audit/digests/_list.html" if request.htmx else "audit/digests/list.html"
     if not filters.is_valid():
         return render(request, template, {"filter": filters}, status=400)
-    note_reading(request, LOG, filters.active)
-    found = list(digests.in_range(filters.qs, filters.since, filters.until)[: selectors.PAGE_SIZE + 1])
+    record_auditor_read(request, LOG, filters.active)
+    found = list(digests.filter_range(filters.qs, filters.since, filters.until)[: selectors.PAGE_SIZE + 1])
     rows = found[: selectors.PAGE_SIZE]
     context = {
         "filter": filters,
@@ -53,9 +53,9 @@ def digest_zip(request: SignedIn) -> HttpResponseBase:
     filters = DigestFilter(request.GET, Digest.objects.none())
     if not filters.is_valid():
         return render(request, "audit/digests/list.html", {"filter": filters}, status=400)
-    note_reading(request, LOG, filters.active)
+    record_auditor_read(request, LOG, filters.active)
     try:
-        name, file = _zipped(digests.build_files(account, filters.since, filters.until))
+        name, file = _build_zip(digests.build_files(account, filters.since, filters.until))
     except digests.NoDigests:
         filters.form.add_error(
             None, "There is no digest in this range. The hourly job makes them once an hour is over."
@@ -66,7 +66,7 @@ def digest_zip(request: SignedIn) -> HttpResponseBase:
     return response
 
 
-def _zipped(files: Iterator[tuple[str, bytes]]) -> tuple[str, BytesIO]:
+def _build_zip(files: Iterator[tuple[str, bytes]]) -> tuple[str, BytesIO]:
     """A ZIP of the files, under the name of the last, which is their index. A year of digests is some megabytes."""
     file = BytesIO()
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from audit.exports.file import Busy, CellTooLong, Export, TooManyRows, export
+from audit.exports.file import CellTooLong, Export, TooManyExports, TooManyRows, start_export
 from audit.exports.lists import ListFile, deliver_list
 from audit.exports.manifest import (
-    Finished,
+    FinishedExport,
     Manifest,
     build_manifest,
     find_export,
-    manifest_json,
-    manifest_number,
-    recent_exports,
-    started_number,
+    find_export_number,
+    find_manifest_number,
+    format_manifest,
+    list_recent_exports,
 )
-from audit.exports.statement import manifest_name
+from audit.exports.statement import build_manifest_name
 
 __all__ = [
-    "Busy",
     "CellTooLong",
     "Export",
-    "Finished",
+    "FinishedExport",
     "ListFile",
     "Manifest",
+    "TooManyExports",
     "TooManyRows",
     "build_manifest",
+    "build_manifest_name",
     "deliver_list",
-    "export",
     "find_export",
-    "manifest_json",
-    "manifest_name",
-    "manifest_number",
-    "recent_exports",
-    "started_number",
+    "find_export_number",
+    "find_manifest_number",
+    "format_manifest",
+    "list_recent_exports",
+    "start_export",
 ]

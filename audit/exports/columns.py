@@ -26,7 +26,7 @@ BARE = r"FORMAT csv, DELIMITER E'\x03', QUOTE E'\x04'"
 
 
 @dataclass(frozen=True)
-class Column:
+class ExportColumn:
     """`cell` is SQL over the row `c` that no spreadsheet takes for a formula, TEXT for what people typed; `value` is
     the JSON value where that is not the cell's text; `masked` cells may hold phone numbers; `typed` ones hold what
     people typed, though their SQL is given."""
@@ -43,7 +43,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ExportTable:
     """`name` is as events and pages say it, `slug` as file names do; `time` is the model's field that the time range
     bounds; `order` is newest first; `longest` is the model's field of whose length there is no limit."""
 
@@ -52,7 +52,7 @@ class Table:
     model: type[Model]
     time: str
     order: str
-    columns: Mapping[str, Column] = field(repr=False)
+    columns: Mapping[str, ExportColumn] = field(repr=False)
     longest: str = ""
 
     @property
@@ -63,17 +63,17 @@ class Table:
     def csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are marked."""
         cells = ", ".join(self._csv(name, masking) for name in self.columns)
-        return _copy(self._selected(cells, rows, cursor), "FORMAT csv")
+        return _build_copy(self._selected(cells, rows, cursor), "FORMAT csv")
 
     def jsonl(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """COPY of the rows as JSON objects, a line each, marked as in CSV."""
         cells = ", ".join(f"{self._json(name, masking)} AS {name}" for name in self.columns)
-        return _copy(f"SELECT row_to_json(line) FROM ({self._selected(cells, rows, cursor)}) AS line", BARE)
+        return _build_copy(f"SELECT row_to_json(line) FROM ({self._selected(cells, rows, cursor)}) AS line", BARE)
 
     def sheet(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """COPY of the rows as rows of an XLSX's sheet, marked as in CSV."""
         cells = " || ".join(self._sheet(name, masking) for name in self.columns)
-        return _copy(self._selected(f"'<row>' || {cells} || '</row>'", rows, cursor), BARE)
+        return _build_copy(self._selected(f"'<row>' || {cells} || '</row>'", rows, cursor), BARE)
 
     def cell(self, name: str) -> str:
         """SQL over the row `c` of the cell's text as CSV has it, before any masking."""
@@ -94,7 +94,7 @@ class Table:
         if column.cell:
             return column.cell
         cell = neutral_sql(f"c.{name}")
-        return _marked(f"c.{name}", cell) if masking and column.masked else cell
+        return _mark_masked(f"c.{name}", cell) if masking and column.masked else cell
 
     def _sheet(self, name: str, masking: bool) -> str:
         """Return the cell's XML as SQL. Excel reads `_x0041_` as a letter, so that the `_` of such text is escaped (its
@@ -109,81 +109,85 @@ class Table:
             told = f"translate({told}, '{NOT_XML}', '{REPLACEMENT * len(NOT_XML)}')"
             text = f"CASE WHEN {raw} ~ '_x|[\n\r{NOT_XML}]' THEN {told} ELSE {text} END"
         if masking and column.masked:
-            text = _marked(f"c.{name}", text)
+            text = _mark_masked(f"c.{name}", text)
         return f"coalesce('{CELL[0]}' || nullif({text}, '') || '{CELL[1]}', '<c/>')"
 
     def _json(self, name: str, masking: bool) -> str:
         column = self.columns[name]
         if masking and column.masked:
-            return _marked(f"c.{name}", f"c.{name}")
+            return _mark_masked(f"c.{name}", f"c.{name}")
         return column.value or self._text(name)
 
 
-def _copy(select: str, options: str) -> bytes:
+def _build_copy(select: str, options: str) -> bytes:
     return f"COPY ({select}) TO STDOUT ({options})".encode()
 
 
-def _marked(raw: str, cell: str) -> str:
+def _mark_masked(raw: str, cell: str) -> str:
     return f"CASE WHEN {raw} ~ '[0-9]{{{MIN_DIGITS}}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
 
 
-def _time(column: str, digits: str) -> Column:
-    return Column(f"""to_char(c.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.{digits}"Z"')""")
+def _time_column(column: str, digits: str) -> ExportColumn:
+    return ExportColumn(f"""to_char(c.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.{digits}"Z"')""")
 
 
-def _flag(name: str) -> Column:
-    return Column(f"CASE WHEN c.{name} THEN 'true' ELSE 'false' END", f"c.{name}")
+def _flag_column(name: str) -> ExportColumn:
+    return ExportColumn(f"CASE WHEN c.{name} THEN 'true' ELSE 'false' END", f"c.{name}")
 
 
-def _body(path: str) -> Column:
+def _body_column(path: str) -> ExportColumn:
     """What an event's body alone holds."""
-    return Column(neutral_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'", typed=True)
+    return ExportColumn(
+        neutral_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'", typed=True
+    )
 
 
-def _number(name: str) -> Column:
-    return Column(f"c.{name}", f"c.{name}")
+def _number_column(name: str) -> ExportColumn:
+    return ExportColumn(f"c.{name}", f"c.{name}")
 
 
-CALLS = Table(
+CALLS = ExportTable(
     "API log",
     "api-log",
     Call,
     "time",
     "c.time DESC, c.request_id DESC",
     {
-        "time": _time("time", "MS"),
-        **dict.fromkeys(("account", "api", "key_id", "key_name", "owner", "credential", "method", "host"), Column()),
-        **dict.fromkeys(("path", "query"), Column(masked=True)),
-        "module": Column(),
-        "client_address": Column("host(c.client_address)"),
-        **dict.fromkeys(("decision", "reason", "rule"), Column()),
-        **{name: _flag(name) for name in ("mask", "hlr")},
-        **dict.fromkeys(("proxy", "user_agent"), Column()),
-        "request_id": Column("c.request_id"),
-        **{name: _number(name) for name in ("status", "duration_ms", "bytes")},
-        "count": _number("folded"),
+        "time": _time_column("time", "MS"),
+        **dict.fromkeys(
+            ("account", "api", "key_id", "key_name", "owner", "credential", "method", "host"), ExportColumn()
+        ),
+        **dict.fromkeys(("path", "query"), ExportColumn(masked=True)),
+        "module": ExportColumn(),
+        "client_address": ExportColumn("host(c.client_address)"),
+        **dict.fromkeys(("decision", "reason", "rule"), ExportColumn()),
+        **{name: _flag_column(name) for name in ("mask", "hlr")},
+        **dict.fromkeys(("proxy", "user_agent"), ExportColumn()),
+        "request_id": ExportColumn("c.request_id"),
+        **{name: _number_column(name) for name in ("status", "duration_ms", "bytes")},
+        "count": _number_column("folded"),
     },
 )
-EVENTS = Table(
+EVENTS = ExportTable(
     "audit trail",
     "audit-trail",
     Event,
     "at",
     "c.seq DESC",
     {
-        "time": _time("at", "US"),
-        "number": Column("c.number", "c.number"),
-        "scope": Column("CASE WHEN c.account_id IS NULL THEN 'installation' ELSE 'account' END"),
-        "event": Column(neutral_sql("c.name"), "c.name"),
-        **dict.fromkeys(("actor_kind", "actor_id", "actor"), Column()),
-        "confirmed_by": _body("confirmed_by"),
-        "address": Column("host(c.address)"),
+        "time": _time_column("at", "US"),
+        "number": ExportColumn("c.number", "c.number"),
+        "scope": ExportColumn("CASE WHEN c.account_id IS NULL THEN 'installation' ELSE 'account' END"),
+        "event": ExportColumn(neutral_sql("c.name"), "c.name"),
+        **dict.fromkeys(("actor_kind", "actor_id", "actor"), ExportColumn()),
+        "confirmed_by": _body_column("confirmed_by"),
+        "address": ExportColumn("host(c.address)"),
         **{
-            name: Column(neutral_sql(f"coalesce(c.{name}, '')"), f"c.{name}", typed=True)
+            name: ExportColumn(neutral_sql(f"coalesce(c.{name}, '')"), f"c.{name}", typed=True)
             for name in ("target_kind", "target_id", "target", "request_id")
         },
-        "data": _body("data"),
-        "mac": Column("encode(c.mac, 'hex')"),
+        "data": _body_column("data"),
+        "mac": ExportColumn("encode(c.mac, 'hex')"),
     },
     longest="body",
 )

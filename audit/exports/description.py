@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def describe(manifest: Mapping[str, Any]) -> list[str]:
+def describe_manifest(manifest: Mapping[str, Any]) -> list[str]:
     """Return what a signed manifest states, a line for each statement."""
     bounds, by = manifest["range"], manifest["exporter"]
     filters = "; ".join(f"{label}: {value}" for label, value in manifest["filters"].items())

@@ -14,20 +14,20 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from audit import selectors
-from audit.exports.columns import Table
+from audit.exports.columns import ExportTable
 from audit.exports.formats import FORMATS
-from audit.exports.manifest import Finished, manifest_json
+from audit.exports.manifest import FinishedExport, format_manifest
 from audit.exports.statement import (
+    MICROSECOND,
     STARTED,
-    TICK,
+    build_file_name,
+    build_manifest_name,
     build_statement,
-    export_number,
-    file_name,
-    manifest_name,
-    masking_in_words,
+    describe_masking,
+    get_export_number,
 )
 from audit.exports.xlsx import MAX_CELL_LENGTH, MAX_ROWS
-from audit.exports.zip import zipped
+from audit.exports.zip import stream_zip
 from audit.models import Event
 from audit.trail.record import record
 from core import authorization
@@ -41,11 +41,11 @@ from core.replica import get_replayed_until
 logger = logging.getLogger(__name__)
 
 # Each holds one of a process's threads for minutes; the rest stay for pages.
-AT_ONCE = 4
-_slots = threading.BoundedSemaphore(AT_ONCE)
+MAX_CONCURRENT_EXPORTS = 4
+_slots = threading.BoundedSemaphore(MAX_CONCURRENT_EXPORTS)
 
 
-class Busy(Exception):
+class TooManyExports(Exception):
     """As many exports are being made here as may be."""
 
 
@@ -58,10 +58,10 @@ class CellTooLong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExportRequest:
     """What is to be made, of which rows, and the event with which it started."""
 
-    table: Table
+    table: ExportTable
     rows: QuerySet[Any]
     mask: Mask | None
     format: str
@@ -75,7 +75,7 @@ class Export:
     """The bytes of the file, once. What ends it, good or bad, is an event; a bad end is raised, so that the server cuts
     the connection and nobody takes a part for the whole. Close it at the end."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: ExportRequest) -> None:
         self.asked = asked
         self.rows, self.digest, self.ended = 0, hashlib.sha256(), False
         self._stream = self._delivered()
@@ -99,7 +99,11 @@ class Export:
     def _delivered(self) -> Generator[bytes, None, None]:
         started = self.asked.started
         try:
-            yield from zipped(file_name(started), self._blocks(), self._manifest) if self.asked.zip else self._blocks()
+            yield from (
+                stream_zip(build_file_name(started), self._blocks(), self._manifest)
+                if self.asked.zip
+                else self._blocks()
+            )
         except GeneratorExit:
             raise  # by close()
         except BaseException as error:
@@ -115,7 +119,9 @@ class Export:
 
     def _manifest(self) -> tuple[str, bytes]:
         started = self.asked.started
-        return manifest_name(started), manifest_json(Finished(started, self.rows, self.digest.hexdigest()))
+        return build_manifest_name(started), format_manifest(
+            FinishedExport(started, self.rows, self.digest.hexdigest())
+        )
 
     def _count(self, rows: int) -> None:
         self.rows += rows
@@ -125,7 +131,7 @@ class Export:
         _slots.release()
         asked = self.asked
         told: dict[str, Any] = {"log": asked.table.name, "format": asked.format, **data}
-        told["started"] = export_number(asked.started)
+        told["started"] = get_export_number(asked.started)
         try:
             with transaction.atomic():
                 record(name, by=asked.by, account_id=asked.started.account_id, rows=self.rows, **told)
@@ -136,11 +142,11 @@ class Export:
             logger.exception("export.incomplete could not be recorded")
 
 
-def export(
+def start_export(
     *,
     by: Actor,
     account: Account,
-    table: Table,
+    table: ExportTable,
     filters: LogFilter,
     format: str,
     bom: bool = False,
@@ -156,7 +162,7 @@ def export(
         if table.longest and filters.found.filter(**{f"{table.longest}__length__gt": MAX_CELL_LENGTH}).exists():
             raise CellTooLong
     if not _slots.acquire(blocking=False):
-        raise Busy
+        raise TooManyExports
     try:
         with transaction.atomic():
             authorization.require(by, Permission.LOG_EXPORT, account=account)
@@ -169,17 +175,17 @@ def export(
                 account,
                 columns=table.columns,
                 filters_in_words=filters.in_words,
-                masking=masking_in_words(mask),
+                masking=describe_masking(mask),
                 since=filters.since,
                 until=until,
             )
             told |= {"log": table.name, "format": format, "filters": filters.active}
             seq = record(STARTED, by=by, account_id=account.pk, **told)
-            started = selectors.events(account.pk).get(seq=seq)
-        rows = filters.found.filter(**{f"{table.time}__lt": until or started.at + TICK})
-        made = Export(Asked(table, rows, mask, format, bom, zip, by, started))
+            started = selectors.list_events(account.pk).get(seq=seq)
+        rows = filters.found.filter(**{f"{table.time}__lt": until or started.at + MICROSECOND})
+        made = Export(ExportRequest(table, rows, mask, format, bom, zip, by, started))
     except BaseException:
         _slots.release()
         raise
     made.begin()
-    return file_name(started, "zip" if zip else ""), made
+    return build_file_name(started, "zip" if zip else ""), made

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.http import content_disposition_header
 
-from audit.exports import recent_exports
+from audit.exports import list_recent_exports
 from audit.exports.forms import ListExportForm
 from core.lists import ListFilter
 from core.page_guard import SignedIn
@@ -33,7 +33,7 @@ class ListDialog:
     of: str = ""
 
 
-def answer_export(
+def render_list_export(
     request: SignedIn,
     dialog: ListDialog,
     filters: ListFilter,
@@ -47,13 +47,13 @@ def answer_export(
         status = 422 if form.is_bound else 200
         if form.is_bound and form.is_valid():
             try:
-                return as_answer(*make(**form.cleaned_data))
+                return build_download(*make(**form.cleaned_data))
             except refusals as problem:
                 form.add_error(None, str(problem))
     context = {"dialog": dialog, "filter": filters, "form": form, "title": dialog.title}
     account = request.user.account_id
     if status != 400 and account is not None:
-        context["recent"] = recent_exports(account, str(request.user.pk), dialog.event, of=dialog.of)
+        context["recent"] = list_recent_exports(account, str(request.user.pk), dialog.event, of=dialog.of)
     fragment = "components/list_export.html"
     response = render(
         request, fragment if request.htmx else "dialog.html", context | {"fragment": fragment}, None, status
@@ -63,7 +63,7 @@ def answer_export(
     return response
 
 
-def as_answer(name: str, content: bytes) -> HttpResponse:
+def build_download(name: str, content: bytes) -> HttpResponse:
     """Return a download; never stored, because it would be out of date."""
     response = HttpResponse(content, content_type=CONTENT_TYPES[name.rpartition(".")[2]])
     response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""

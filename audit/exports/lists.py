@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from audit import selectors
-from audit.exports.manifest import Finished, manifest_json
-from audit.exports.statement import build_statement, file_name, manifest_name
-from audit.exports.zip import zipped
+from audit.exports.manifest import FinishedExport, format_manifest
+from audit.exports.statement import build_file_name, build_manifest_name, build_statement
+from audit.exports.zip import stream_zip
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.accounts import Account
@@ -39,9 +39,9 @@ def deliver_list(
     sha256 = hashlib.sha256(file.content).hexdigest()
     told |= {"filters": dict(file.filters), "format": file.format, "rows": file.rows, "sha256": sha256}
     seq = record(event, by=by, account_id=account.pk, target=target, **told)
-    started = selectors.events(account.pk).get(seq=seq)
-    name = file_name(started)
+    started = selectors.list_events(account.pk).get(seq=seq)
+    name = build_file_name(started)
     if not zip:
         return name, file.content
-    manifest = manifest_name(started), manifest_json(Finished(started, file.rows, sha256))
-    return file_name(started, "zip"), b"".join(zipped(name, [file.content], lambda: manifest))
+    manifest = build_manifest_name(started), format_manifest(FinishedExport(started, file.rows, sha256))
+    return build_file_name(started, "zip"), b"".join(stream_zip(name, [file.content], lambda: manifest))

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from audit import selectors
-from audit.exports.statement import LISTS, content_of, end_of, export_number, file_name, statement_of
+from audit.exports.statement import LISTS, build_file_name, get_content, get_export_number, get_range_end, get_statement
 from audit.models import Event
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from core import signed_json
 
 KIND = "keyward-export-2"
 Manifest = dict[str, Any]
 
 
-class Finished(NamedTuple):
+class FinishedExport(NamedTuple):
     """An export that was delivered whole."""
 
     started: Event
@@ -28,7 +28,7 @@ class Finished(NamedTuple):
     sha256: str
 
 
-class Listed(NamedTuple):
+class RecentExport(NamedTuple):
     """A finished export, as the Export dialogs list it."""
 
     number: int
@@ -38,26 +38,26 @@ class Listed(NamedTuple):
     filters: dict[str, str]
 
 
-def build_manifest(export: Finished) -> Manifest:
+def build_manifest(export: FinishedExport) -> Manifest:
     """Return the signed statement of what the file is. It depends on nothing but the export, so that the manifest in a
     ZIP and the one that is downloaded later are the same."""
-    started, told = export.started, statement_of(export.started)
+    started, told = export.started, get_statement(export.started)
     return signed_json.signed(
         {
             "version": told["version"],
-            "number": export_number(started),
+            "number": get_export_number(started),
             "account": told["account"],
-            "content": content_of(started).words,
-            "file": file_name(started),
+            "content": get_content(started).words,
+            "file": build_file_name(started),
             "format": told["format"],
-            "range": {"from": told["since"], "to": end_of(started)},
+            "range": {"from": told["since"], "to": get_range_end(started)},
             "filters": told["filters_in_words"],
             "masking": told["masking"],
             "columns": told["columns"],
             "rows": export.rows,
             "sha256": export.sha256,
             "exporter": {"kind": started.actor_kind, "id": started.actor_id, "label": started.actor},
-            "at": instant(started.at),
+            "at": format_instant(started.at),
             "mac": bytes(started.mac).hex(),
         },
         kind=KIND,
@@ -65,62 +65,66 @@ def build_manifest(export: Finished) -> Manifest:
     )
 
 
-def manifest_json(export: Finished) -> bytes:
+def format_manifest(export: FinishedExport) -> bytes:
     return json.dumps(build_manifest(export), indent=2, sort_keys=True).encode() + b"\n"
 
 
-def find_export(account_id: int, number: int | None) -> Finished | None:
+def find_export(account_id: int, number: int | None) -> FinishedExport | None:
     """Return the account's export of this number, None unless there is one that was finished."""
-    started = selectors.event(account_id, number) if number else None
-    if started is None or not (told := statement_of(started)):
+    started = selectors.get_event(account_id, number) if number else None
+    if started is None or not (told := get_statement(started)):
         return None
     if started.name in LISTS:
-        return Finished(started, told["rows"], told["sha256"])
-    ends = selectors.events(account_id).filter(
+        return FinishedExport(started, told["rows"], told["sha256"])
+    ends = selectors.list_events(account_id).filter(
         seq__gt=started.seq, at__lt=started.at + selectors.MAX_EXPORT_DURATION, name="export.finished"
     )
     for body in ends.order_by("seq").values_list("body", flat=True):
         if (end := json.loads(body)["data"])["started"] == number:
-            return Finished(started, end["rows"], end["sha256"])
+            return FinishedExport(started, end["rows"], end["sha256"])
     return None
 
 
-def started_number(event: Event) -> int | None:
+def find_export_number(event: Event) -> int | None:
     """Return the number of the export that this event started or ended, None if it did neither."""
     if event.name in ("export.finished", "export.incomplete"):
         number = json.loads(event.body)["data"]["started"]
         return number if isinstance(number, int) else None
-    return export_number(event) if statement_of(event) else None
+    return get_export_number(event) if get_statement(event) else None
 
 
-def manifest_number(event: Event) -> int | None:
+def find_manifest_number(event: Event) -> int | None:
     """Return the number of the export that this event ended, None if it ended none or there is no manifest."""
-    return started_number(event) if event.name == "export.finished" or event.name in LISTS else None
+    return find_export_number(event) if event.name == "export.finished" or event.name in LISTS else None
 
 
-def recent_exports(account_id: int, actor_id: str, name: str, *, of: str = "", count: int = 5) -> list[Listed]:
+def list_recent_exports(
+    account_id: int, actor_id: str, name: str, *, of: str = "", count: int = 5
+) -> list[RecentExport]:
     """Return someone's last finished exports, newest first: of a log (`name` is `export.finished`, `of` the log's
     name), or of a list (`of` is the IP list's number, where its entries are exported)."""
-    events = selectors.events(account_id).filter(name=name, actor_id=actor_id)
+    events = selectors.list_events(account_id).filter(name=name, actor_id=actor_id)
     if name == "ip_list.exported":
         events = events.filter(target_id=of)
-    found = (_finished(account_id, event) for event in events.order_by("-seq")[: count * 2])
-    told = [export for export in found if export and (name in LISTS or content_of(export.started).words == of)]
-    return [_listed(export) for export in told[:count]]
+    found = (_find_finished(account_id, event) for event in events.order_by("-seq")[: count * 2])
+    told = [export for export in found if export and (name in LISTS or get_content(export.started).words == of)]
+    return [_build_recent_export(export) for export in told[:count]]
 
 
-def _finished(account_id: int, event: Event) -> Finished | None:
+def _find_finished(account_id: int, event: Event) -> FinishedExport | None:
     end = json.loads(event.body)["data"]
-    started = event if event.name in LISTS else selectors.event(account_id, end["started"])
-    return Finished(started, end["rows"], end["sha256"]) if started and statement_of(started) else None
+    started = event if event.name in LISTS else selectors.get_event(account_id, end["started"])
+    return FinishedExport(started, end["rows"], end["sha256"]) if started and get_statement(started) else None
 
 
-def _listed(export: Finished) -> Listed:
-    told = statement_of(export.started)
-    return Listed(export_number(export.started), export.started.at, export.rows, told["format"], dict(_filters(told)))
+def _build_recent_export(export: FinishedExport) -> RecentExport:
+    told = get_statement(export.started)
+    return RecentExport(
+        get_export_number(export.started), export.started.at, export.rows, told["format"], dict(_list_filters(told))
+    )
 
 
-def _filters(told: dict[str, Any]) -> Iterable[tuple[str, str]]:
+def _list_filters(told: dict[str, Any]) -> Iterable[tuple[str, str]]:
     """The filters in words, and the range, if it was narrowed."""
     yield from told["filters_in_words"].items()
     for label, name in (("From", "since"), ("To", "until")):

@@ -13,13 +13,13 @@ from django.conf import settings
 
 from audit.exports.columns import CALLS, EVENTS
 from audit.models import Event
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from core.accounts import Account
 from core.phone_masking import Mask
 
 STARTED = "export.started"
 # The log's own event is the last that its export may hold.
-TICK = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Content(NamedTuple):
@@ -52,8 +52,8 @@ def build_statement(
     `until` is None if it lies ahead: then the export's own event bounds them."""
     return {
         "account": account.slug,
-        "since": instant(since) if since else None,
-        "until": instant(until) if until else None,
+        "since": format_instant(since) if since else None,
+        "until": format_instant(until) if until else None,
         "filters_in_words": dict(filters_in_words),
         "masking": masking,
         "columns": list(columns),
@@ -61,7 +61,7 @@ def build_statement(
     }
 
 
-def masking_in_words(mask: Mask | None) -> str:
+def describe_masking(mask: Mask | None) -> str:
     """Return what is hidden of the phone numbers in a file of the API log."""
     if mask is None:
         return "Not masked."
@@ -69,47 +69,47 @@ def masking_in_words(mask: Mask | None) -> str:
     return f"Phone numbers in path and query are masked {shown}."
 
 
-def export_number(started: Event) -> int:
+def get_export_number(started: Event) -> int:
     """Return the number that an export, its file's name, its manifest and its events carry: that of the event with
     which it started, within its account."""
     assert started.number is not None
     return started.number
 
 
-def statement_of(started: Event) -> dict[str, Any]:
+def get_statement(started: Event) -> dict[str, Any]:
     """Return what was recorded; empty if the event is not an export's start, or is of a version that stated nothing."""
     data: dict[str, Any] = json.loads(started.body)["data"]
     return data if started.name in (STARTED, *LISTS) and "columns" in data else {}
 
 
-def content_of(started: Event) -> Content:
+def get_content(started: Event) -> Content:
     if started.name == STARTED:
         return LOGS[json.loads(started.body)["data"]["log"]]
     words, slug = LISTS[started.name]
     return Content(words.format(started.target), slug.format(started.target_id))
 
 
-def end_of(started: Event) -> str:
+def get_range_end(started: Event) -> str:
     """Return the end of the range, exclusive."""
-    return statement_of(started)["until"] or instant(started.at + TICK)
+    return get_statement(started)["until"] or format_instant(started.at + MICROSECOND)
 
 
-def file_name(started: Event, suffix: str = "") -> str:
+def build_file_name(started: Event, suffix: str = "") -> str:
     """Return a name of account, content, range, number and format, in characters that every file system takes.
     `suffix` replaces the format's."""
-    told = statement_of(started)
-    times = [_stamp(told["until"]) if told["until"] else f"{started.at.astimezone(UTC):%Y%m%dT%H%M%SZ}"]
+    told = get_statement(started)
+    times = [_format_stamp(told["until"]) if told["until"] else f"{started.at.astimezone(UTC):%Y%m%dT%H%M%SZ}"]
     if started.name == STARTED:
-        times.insert(0, _stamp(told["since"]) if told["since"] else "start")
+        times.insert(0, _format_stamp(told["since"]) if told["since"] else "start")
     account = re.sub(r"[^A-Za-z0-9-]", "-", told["account"])
-    parts = "-".join((account, content_of(started).slug, *times, str(export_number(started))))
+    parts = "-".join((account, get_content(started).slug, *times, str(get_export_number(started))))
     return f"keyward-{parts}.{suffix or told['format']}"
 
 
-def manifest_name(started: Event) -> str:
-    return f"{file_name(started)}.manifest.json"
+def build_manifest_name(started: Event) -> str:
+    return f"{build_file_name(started)}.manifest.json"
 
 
-def _stamp(at: str) -> str:
+def _format_stamp(at: str) -> str:
     """`2026-11-20T12:00:00.000000Z` as 20261120T120000Z."""
     return re.sub(r"[-:]|\.\d+", "", at)

@@ -16,18 +16,18 @@ from audit.calls import charts, rollups
 from audit.calls.filters import CallFilter
 from audit.calls.views import filter_calls
 from audit.exports import (
-    Busy,
     CellTooLong,
     Export,
-    Finished,
+    FinishedExport,
+    TooManyExports,
     TooManyRows,
-    export,
+    build_manifest_name,
     find_export,
-    manifest_json,
-    manifest_name,
-    recent_exports,
+    format_manifest,
+    list_recent_exports,
+    start_export,
 )
-from audit.exports.columns import CALLS, EVENTS, Table
+from audit.exports.columns import CALLS, EVENTS, ExportTable
 from audit.exports.formats import FORMATS
 from audit.exports.forms import ExportForm
 from audit.exports.xlsx import MAX_ROWS
@@ -49,28 +49,28 @@ ROW_BYTES = 280
 
 
 @dataclass(frozen=True)
-class Source:
+class LogSource:
     """One of the two logs, as the dialog knows it."""
 
-    table: Table
+    table: ExportTable
     filters: Callable[[QueryDict, Account], LogFilter]
     page: str  # URL names
     url: str
 
 
-def _calls(data: QueryDict, account: Account) -> LogFilter:
+def _filter_calls(data: QueryDict, account: Account) -> LogFilter:
     return filter_calls(CallFilter, data, account)
 
 
-def _events(data: QueryDict, account: Account) -> LogFilter:
-    return EventFilter(data, selectors.trail(account.pk))
+def _filter_events(data: QueryDict, account: Account) -> LogFilter:
+    return EventFilter(data, selectors.list_trail_events(account.pk))
 
 
-LOG = Source(CALLS, _calls, "log-list", "log-export")
-TRAIL = Source(EVENTS, _events, "trail-list", "trail-export")
+LOG = LogSource(CALLS, _filter_calls, "log-list", "log-export")
+TRAIL = LogSource(EVENTS, _filter_events, "trail-list", "trail-export")
 
 
-def _export(request: SignedIn, source: Source) -> HttpResponseBase:
+def _render_export(request: SignedIn, source: LogSource) -> HttpResponseBase:
     """GET shows the dialog for the filters in its address; POST is the file."""
     account = own_account(request)
     filters = source.filters(sent_filters(request.GET, request.POST, but=NOT_FILTERS), account)
@@ -79,16 +79,18 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
     status = 400
     if filters.is_valid() and (not form.is_bound or form.is_valid()):
         status = 200
-        context |= _about(account, filters) if source is LOG else {}
-        context["recent"] = recent_exports(account.pk, str(request.user.pk), "export.finished", of=source.table.name)
+        context |= _estimate_size(account, filters) if source is LOG else {}
+        context["recent"] = list_recent_exports(
+            account.pk, str(request.user.pk), "export.finished", of=source.table.name
+        )
         if form.is_bound:
             try:
-                name, content = export(
+                name, content = start_export(
                     by=request.actor, account=account, table=source.table, filters=filters, **form.cleaned_data
                 )
                 content_type = ZIP if form.cleaned_data["zip"] else FORMATS[form.cleaned_data["format"]][1]
-                return _download(request, name, content, content_type)
-            except Busy:
+                return _stream_download(request, name, content, content_type)
+            except TooManyExports:
                 form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
                 status = 503
             except TooManyRows:
@@ -101,14 +103,14 @@ def _export(request: SignedIn, source: Source) -> HttpResponseBase:
     return render(request, template, context, status=status)
 
 
-def _about(account: Account, filters: LogFilter) -> dict[str, object]:
+def _estimate_size(account: Account, filters: LogFilter) -> dict[str, object]:
     """How much it will be, from sums."""
-    narrowed, uncounted = charts.narrowing(filters)
-    about = rollups.estimate(account_id=account.pk, since=filters.since, until=filters.until, **narrowed)
+    narrowed, uncounted = charts.split_filters(filters)
+    about = rollups.estimate_rows(account_id=account.pk, since=filters.since, until=filters.until, **narrowed)
     return {"about": about, "size": (about or 0) * ROW_BYTES, "uncounted": uncounted}
 
 
-def _download(request: SignedIn, name: str, content: Export, content_type: str) -> StreamingHttpResponse:
+def _stream_download(request: SignedIn, name: str, content: Export, content_type: str) -> StreamingHttpResponse:
     if socket := request.META.get("gunicorn.socket"):
         socket.settimeout(STALLED_SECONDS)
     response = StreamingHttpResponse(content, content_type=content_type)
@@ -123,28 +125,28 @@ def _download(request: SignedIn, name: str, content: Export, content_type: str) 
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
 def log_export(request: SignedIn) -> HttpResponseBase:
-    return _export(request, LOG)
+    return _render_export(request, LOG)
 
 
 @needs(Permission.LOG_EXPORT)
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
 def trail_export(request: SignedIn) -> HttpResponseBase:
-    return _export(request, TRAIL)
+    return _render_export(request, TRAIL)
 
 
 @needs(Permission.LOG_EXPORT)
 @require_safe
 def export_manifest(request: SignedIn, number: int) -> HttpResponse:
     """The signed manifest of the account's export of this number: of a log or of a list."""
-    return answer_manifest(find_export(own_account(request).pk, number))
+    return build_manifest_download(find_export(own_account(request).pk, number))
 
 
-def answer_manifest(export: Finished | None) -> HttpResponse:
+def build_manifest_download(export: FinishedExport | None) -> HttpResponse:
     if export is None:
         raise Http404("no such export was finished in this account")
-    response = HttpResponse(manifest_json(export), content_type="application/json")
-    name = manifest_name(export.started)
+    response = HttpResponse(format_manifest(export), content_type="application/json")
+    name = build_manifest_name(export.started)
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
     response["Cache-Control"] = "no-store"
     return response

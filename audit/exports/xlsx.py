@@ -37,7 +37,7 @@ _SHEET = (
 _END = b"</sheetData></worksheet>"
 
 
-def write(file: IO[bytes], name: str, columns: Iterable[str], rows: Iterable[bytes]) -> None:
+def write_workbook(file: IO[bytes], name: str, columns: Iterable[str], rows: Iterable[bytes]) -> None:
     """`rows` is XML of `<row>` elements, in pieces; `columns` is the heading."""
     workbook = f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}/relationships"><sheets>'
     workbook += f'<sheet name="{escape(name)}" sheetId="1" r:id="r1"/></sheets></workbook>'

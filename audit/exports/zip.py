@@ -23,7 +23,7 @@ class _Sink:
         return written
 
 
-def zipped(name: str, blocks: Iterable[bytes], manifest: Callable[[], tuple[str, bytes]]) -> Iterator[bytes]:
+def stream_zip(name: str, blocks: Iterable[bytes], manifest: Callable[[], tuple[str, bytes]]) -> Iterator[bytes]:
     """Yield a ZIP of the file and of the manifest (its name and content), which is asked for once the file is whole."""
     sink = _Sink()
     # An XLSX is a ZIP itself. zlib's other levels take several times as long as its fastest, for little less.

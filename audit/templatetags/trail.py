@@ -6,19 +6,19 @@ from django import template
 
 from audit import selectors
 from audit.calls import reasons
-from audit.exports import manifest_number
+from audit.exports import find_manifest_number
 from audit.trail import sentences
 
 register = template.Library()
 
-register.filter("sentence", sentences.sentence)
-register.filter("summary", sentences.summary)
-register.filter("changes", sentences.changes)
-register.filter("facts", sentences.facts)
-register.filter("confirmed_by", sentences.confirmed_by)
-register.filter("heading", reasons.heading)
-register.filter("why", reasons.why)
-register.filter("position", selectors.keyset)
-register.filter("manifest_number", manifest_number)
-register.filter("link", sentences.link)
-register.filter("event_page", sentences.page)
+register.filter("sentence", sentences.format_sentence)
+register.filter("summary", sentences.format_changes)
+register.filter("changes", sentences.list_changes)
+register.filter("facts", sentences.list_facts)
+register.filter("confirmed_by", sentences.get_confirmation)
+register.filter("heading", reasons.get_heading)
+register.filter("why", reasons.explain)
+register.filter("position", selectors.format_position)
+register.filter("manifest_number", find_manifest_number)
+register.filter("link", sentences.get_target_url)
+register.filter("event_page", sentences.get_event_url)

@@ -15,12 +15,12 @@ from typing import Any
 
 from psycopg import Cursor
 
-from audit.calls.insert import start_of
-from audit.calls.seals import next_month
+from audit.calls.insert import parse_partition_month
+from audit.calls.seals import get_next_month
 from audit.trail.verdict import Problem
 
 TABLES = ("audit_event", "audit_head", "audit_call", "audit_rollup", "audit_digest", "audit_verification")
-KEPT = Path(__file__).with_name("objects.txt")
+OBJECTS_FILE = Path(__file__).with_name("objects.txt")
 # The partitions of the log must be as the log is; they are told apart by their bounds alone.
 RELATIONS = """
     SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
@@ -105,7 +105,7 @@ POWERS = """
 def check_objects(cursor: Cursor, role: str) -> list[Problem]:
     """Compare the objects with what they must be. `role` is the application's; where it is the owner itself, as in an
     installation with a single role, nothing can be said of rights."""
-    now, right = list(describe(cursor, role)), expected()
+    now, right = list(describe_objects(cursor, role)), read_expected_objects()
     if not any(line.startswith("right ") for line in now):
         right = frozenset(line for line in right if not line.startswith("right "))
     missing, added = sorted(right - set(now)), [line for line in now if line not in right]
@@ -115,17 +115,17 @@ def check_objects(cursor: Cursor, role: str) -> list[Problem]:
 
 
 @cache
-def expected() -> frozenset[str]:
+def read_expected_objects() -> frozenset[str]:
     """The lines of objects.txt."""
-    return frozenset(KEPT.read_text(encoding="utf-8").splitlines())
+    return frozenset(OBJECTS_FILE.read_text(encoding="utf-8").splitlines())
 
 
-def describe(cursor: Cursor, role: str) -> Iterator[str]:
+def describe_objects(cursor: Cursor, role: str) -> Iterator[str]:
     """Yield each object as a line, those of partitions as far as they differ from the log's. The cursor's settings are
     those of core.replica."""
     cursor.execute("SET LOCAL quote_all_identifiers = off")
-    relations = _rows(cursor, RELATIONS, {"tables": list(TABLES)})
-    tables = _tables(cursor, {oid: "audit_call" if parent else name for oid, name, *_, parent in relations})
+    relations = _fetch_rows(cursor, RELATIONS, {"tables": list(TABLES)})
+    tables = _describe_tables(cursor, {oid: "audit_call" if parent else name for oid, name, *_, parent in relations})
     log_lines = next((set(tables[oid]) for oid, name, *_ in relations if name == "audit_call"), set())
     for oid, name, kind, persistence, secured, forced, bounds, parent in relations:
         lines = tables[oid]
@@ -139,62 +139,63 @@ def describe(cursor: Cursor, role: str) -> Iterator[str]:
             differing = sorted(set(own) ^ log_lines)
             yield f"partition {name}: unlike audit_call: {'; '.join(differing) or 'its kind'}"
         # Months come and go; where rows go that have none must always be there.
-        if bounds != _bounds(name) or bounds == "DEFAULT":
+        if bounds != _build_bounds(name) or bounds == "DEFAULT":
             yield f"partition {name}: {bounds}"
-    for name, arguments, *facts, source in _rows(cursor, FUNCTIONS, {}):
+    for name, arguments, *facts, source in _fetch_rows(cursor, FUNCTIONS, {}):
         digest = hashlib.sha256(source.encode()).hexdigest()
         yield f"function {name}({arguments}): {' '.join(map(str, facts))} {digest}"
     values = {"tables": list(TABLES), "oids": [relation[0] for relation in relations], "role": role}
-    for (line,) in _rows(cursor, SHADOWS, values):
+    for (line,) in _fetch_rows(cursor, SHADOWS, values):
         yield line
-    ((current,),) = _rows(cursor, "SELECT current_user", {})
+    ((current,),) = _fetch_rows(cursor, "SELECT current_user", {})
     if role == current:
         return
-    for (line,) in _rows(cursor, RIGHTS, values):
+    for (line,) in _fetch_rows(cursor, RIGHTS, values):
         yield f"right of the application: {line}"
-    for (line,) in _rows(cursor, OTHERS, values):
+    for (line,) in _fetch_rows(cursor, OTHERS, values):
         yield f"a right of others: {line}"
-    for (powers,) in _rows(cursor, POWERS, values):
+    for (powers,) in _fetch_rows(cursor, POWERS, values):
         if powers:
             yield f"power of the application: {', '.join(powers)}"
 
 
-def _tables(cursor: Cursor, names: dict[int, str]) -> dict[int, list[str]]:
+def _describe_tables(cursor: Cursor, names: dict[int, str]) -> dict[int, list[str]]:
     """The lines of each relation's columns, triggers, constraints and rules, in one query for each kind."""
     lines: dict[int, list[str]] = {oid: [] for oid in names}
     values = {"oids": list(names)}
-    for oid, column, kind, not_null, generated, identity, collated, expression in _rows(cursor, COLUMNS, values):
+    for oid, column, kind, not_null, generated, identity, collated, expression in _fetch_rows(cursor, COLUMNS, values):
         flags = " not null" * not_null + " identity" * bool(identity) + " collated" * collated
         default = {"s": "generated as", "v": "virtual as", "": "default"}.get(generated, generated)
-        value = f" {default} {_plain(expression)}" if expression else ""
+        value = f" {default} {_collapse_whitespace(expression)}" if expression else ""
         lines[oid].append(f"column {names[oid]}.{column}: {kind}{flags}{value}")
-    for oid, trigger, enabled, kind, columns, condition, schema, function in _rows(cursor, TRIGGERS, values):
-        when = f" when {_plain(condition)}" if condition else ""
+    for oid, trigger, enabled, kind, columns, condition, schema, function in _fetch_rows(cursor, TRIGGERS, values):
+        when = f" when {_collapse_whitespace(condition)}" if condition else ""
         lines[oid].append(f"trigger {trigger} on {names[oid]}: {enabled} {kind} {columns}{when} {schema}.{function}")
-    for oid, constraint, kind, valid, definition in _rows(cursor, CONSTRAINTS, values):
-        lines[oid].append(f"constraint {_key(constraint)} on {names[oid]}: {kind} {valid} {_plain(definition)}")
-    for oid, line in _rows(cursor, RULES, values):
+    for oid, constraint, kind, valid, definition in _fetch_rows(cursor, CONSTRAINTS, values):
+        name, text = _normalize_name(constraint), _collapse_whitespace(definition)
+        lines[oid].append(f"constraint {name} on {names[oid]}: {kind} {valid} {text}")
+    for oid, line in _fetch_rows(cursor, RULES, values):
         lines[oid].append(f"{line} on {names[oid]}")
     return lines
 
 
-def _key(constraint: str) -> str:
+def _normalize_name(constraint: str) -> str:
     return re.sub(r"^audit_call_(default|[0-9]{4}_[0-9]{2})_", "audit_call_", constraint)
 
 
-def _plain(expression: str) -> str:
+def _collapse_whitespace(expression: str) -> str:
     """On one line."""
     return " ".join(expression.split())
 
 
-def _bounds(name: str) -> str | None:
-    month = start_of(name)
+def _build_bounds(name: str) -> str | None:
+    month = parse_partition_month(name)
     if month is None:
         return "DEFAULT" if name == "audit_call_default" else None
-    first, last = (f"'{time:%Y-%m-%d} 00:00:00+00'" for time in (month, next_month(month)))
+    first, last = (f"'{time:%Y-%m-%d} 00:00:00+00'" for time in (month, get_next_month(month)))
     return f"FOR VALUES FROM ({first}) TO ({last})"
 
 
-def _rows(cursor: Cursor, statement: str, values: Any) -> list[tuple[Any, ...]]:
+def _fetch_rows(cursor: Cursor, statement: str, values: Any) -> list[tuple[Any, ...]]:
     cursor.execute(statement, values)
     return cursor.fetchall()

@@ -20,71 +20,71 @@ PURPOSE = b"keyward-audit-v1"
 FIRST_PREV = bytes(32)
 MAX_TEXT_LENGTH = 4_000
 # Bytes that SHA-256 takes in at a time.
-BLOCK = 64
+SHA256_BLOCK_BYTES = 64
 
 _NOT_STORABLE = {0: "\N{REPLACEMENT CHARACTER}", **dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")}
 
 
-def storable(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """`text` as the trail may keep it for ever: as PostgreSQL can hold it, in text and in jsonb (no NUL, no lone
     surrogate), of bounded length, and without the secrets that people paste where they do not belong."""
     text = redact(text).translate(_NOT_STORABLE)
     return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 1] + "…"
 
 
-def plain(value: Any) -> Any:
+def sanitize(value: Any) -> Any:
     """`value` as storable JSON; TypeError names what JSON does not know, because a repr would hide what was meant."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
-        return storable(value)
+        return sanitize_text(value)
     if isinstance(value, float):
         if not isfinite(value):
             raise TypeError(f"{value!r} has no form in JSON")
         return value
     if isinstance(value, Mapping):
-        return {storable(str(name)): plain(item) for name, item in value.items()}
+        return {sanitize_text(str(name)): sanitize(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [sanitize(item) for item in value]
     raise TypeError(f"{type(value).__name__} {value!r} has no form in JSON; give text")
 
 
-def canonical(body: Mapping[str, Any]) -> str:
+def format_canonical(body: Mapping[str, Any]) -> str:
     """The one text of `body` that is stored and signed: sorted names, no white space, UTF-8 as it is."""
-    return dump(plain(body))
+    return dump_json(sanitize(body))
 
 
-def dump(body: Any) -> str:
+def dump_json(body: Any) -> str:
     """The same of what is storable JSON already."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def instant(at: datetime) -> str:
+def format_instant(at: datetime) -> str:
     """`at` in UTC with microseconds, as signed: 2026-11-20T17:36:00.000000Z."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def mac(key: bytes, prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
+def compute_mac(key: bytes, prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
     """HMAC-SHA256 of one row. `seq` is decimal, `at` as `instant` gives it, `body` the stored text in UTF-8."""
-    return hmac.digest(key, _message(prev, seq, at, body), "sha256")
+    return hmac.digest(key, _build_message(prev, seq, at, body), "sha256")
 
 
-def mac_of_many(key: bytes) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
+def build_mac_function(key: bytes) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
     """Return `mac` under this key for very many rows, at half the cost: the two hashes that HMAC begins with depend on
     the key alone and are made once (RFC 2104, section 4)."""
-    block = (key if len(key) <= BLOCK else sha256(key).digest()).ljust(BLOCK, b"\0")
+    block = (key if len(key) <= SHA256_BLOCK_BYTES else sha256(key).digest()).ljust(SHA256_BLOCK_BYTES, b"\0")
     inner, outer = sha256(bytes(byte ^ 0x36 for byte in block)).copy, sha256(bytes(byte ^ 0x5C for byte in block)).copy
 
     def mac(prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
         within, around = inner(), outer()
-        within.update(_message(prev, seq, at, body))
+        within.update(_build_message(prev, seq, at, body))
         around.update(within.digest())
         return around.digest()
 
     return mac
 
 
-def _message(prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
+def _build_message(prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
     return b"%b%b%b%b%b%b%b%b%b" % (
         PURPOSE,
         len(prev).to_bytes(8, "big"),

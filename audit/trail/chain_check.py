@@ -51,7 +51,7 @@ DIFFERENT = """
         SELECT *, body::jsonb AS j FROM audit_event WHERE seq = ANY(%s) OFFSET 0
     ) AS event ORDER BY seq
 """
-BATCH = 10_000
+BATCH_SIZE = 10_000
 ROWS_AT_A_TIME = 1_000
 
 
@@ -70,7 +70,7 @@ def check_chain(
     not in `accepted`; then the columns of what was good so far."""
     cursor.execute(HEAD)
     head = cursor.fetchone()
-    walk = _Walk(keys, anchors, known, accepted)
+    walk = _ChainWalk(keys, anchors, known, accepted)
     try:
         with cursor.connection.transaction():
             walk.run(cursor)
@@ -82,7 +82,7 @@ def check_chain(
     return _check_columns(cursor, walk.unlike, verdict)
 
 
-class _Walk:
+class _ChainWalk:
     """`last` is the number of the last good event and `prev` its MAC, None after one whose MAC cannot be told."""
 
     def __init__(
@@ -119,7 +119,7 @@ class _Walk:
 
     def run(self, cursor: Cursor) -> None:
         anchors, anchored = self.anchors, set(self.anchors)
-        mac_under = {key_id: chain.mac_of_many(key) for key_id, key in self.keys.items()}
+        mac_under = {key_id: chain.build_mac_function(key) for key_id, key in self.keys.items()}
         unlike, fault = self.unlike.append, self.fault
         # Of everything, what stands before the chain's first event too.
         query = ROWS % (f"WHERE seq > {self.last}" if self.last else "")
@@ -155,8 +155,8 @@ def _check_columns(cursor: Cursor, unlike: list[int], verdict: Verdict) -> Verdi
     differs = "ARRAY(SELECT c FROM (VALUES {}) AS v (c, d) WHERE d)".format(
         ", ".join(f"('{name}', {name} IS DISTINCT FROM ({expression}))" for name, expression in GENERATED.items())
     )
-    for first in range(0, len(unlike), BATCH):
-        batch = [seq for seq in unlike[first : first + BATCH] if seq <= verdict.events]
+    for first in range(0, len(unlike), BATCH_SIZE):
+        batch = [seq for seq in unlike[first : first + BATCH_SIZE] if seq <= verdict.events]
         cursor.execute(DIFFERENT.format(differs=differs).encode(), [batch])
         for seq, columns in cursor.fetchall():
             if columns:

@@ -19,7 +19,7 @@ KIND = "keyward-checkpoint-1"
 HEAD = "SELECT seq, mac, clock_timestamp() AT TIME ZONE 'UTC' FROM audit_head WHERE chain = 1"
 
 
-def checkpoint() -> dict[str, Any]:
+def build_checkpoint() -> dict[str, Any]:
     """{"kind", "seq", "mac" (hex), "at", "public_key", "signature"} of the chain's last event."""
     with connection.cursor() as cursor:
         cursor.execute(HEAD)
@@ -28,11 +28,11 @@ def checkpoint() -> dict[str, Any]:
     return signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
 
 
-def line(checkpoint: dict[str, Any]) -> str:
+def format_checkpoint(checkpoint: dict[str, Any]) -> str:
     return json.dumps(checkpoint, sort_keys=True)
 
 
-def append(path: Path, text: str) -> None:
+def append_line(path: Path, text: str) -> None:
     """Add a line that is on the disk when this returns."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(text + "\n")

@@ -44,7 +44,7 @@ def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | 
     event.check(data)
     if not connection.in_atomic_block:
         raise NotInTransaction(f"event {name} needs the transaction of the change that it records")
-    content = chain.plain(
+    content = chain.sanitize(
         {
             "event": name,
             "account_id": account_id,
@@ -65,7 +65,9 @@ def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | 
         else:
             cursor.execute(LAST_NUMBER, [account_id])
         seq, number = last + 1, cursor.fetchone()[0] + 1
-        body = chain.dump(content | {"number": number})
-        mac = chain.mac(settings.AUDIT_KEYS[key_id], prev, str(seq).encode(), chain.instant(at).encode(), body.encode())
+        body = chain.dump_json(content | {"number": number})
+        mac = chain.compute_mac(
+            settings.AUDIT_KEYS[key_id], prev, str(seq).encode(), chain.format_instant(at).encode(), body.encode()
+        )
         cursor.execute(APPEND, [seq, at, body, key_id, prev, mac])
     return seq

@@ -32,12 +32,12 @@ def verify(
     """Return what is wrong, if anything. `anchors` are MACs known from outside, by event number; what comes after
     `known` is looked at. With `calls`, the log's rows are read too, which takes as long as exporting them. Problems
     whose keys are in `accepted` are passed over."""
-    role = application_role()
+    role = get_application_role()
     with snapshot(seconds=0, using="maintenance") as cursor:
-        return verify_within(cursor, role, keys, anchors, known=known, calls=calls, accepted=accepted)
+        return verify_snapshot(cursor, role, keys, anchors, known=known, calls=calls, accepted=accepted)
 
 
-def verify_within(
+def verify_snapshot(
     cursor: Cursor,
     role: str,
     keys: Mapping[int, bytes],
@@ -67,7 +67,7 @@ def verify_within(
     return replace(verdict, problems=(*verdict.problems, *objects)[:MAX_PROBLEMS])
 
 
-def application_role() -> str:
+def get_application_role() -> str:
     """Return the role of the `default` connection, as the database sees it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")

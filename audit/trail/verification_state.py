@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, connections, transaction
 
 from audit.trail import chain
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
 from audit.trail.verdict import BEGINNING, Problem, Verdict
@@ -32,7 +32,7 @@ log = structlog.get_logger("keyward.audit")
 PURPOSE = b"keyward-verification-1"
 TRAIL = Target("verification", "trail", "audit trail")
 FAILED, ACKNOWLEDGED = "verification.failed", "verification.acknowledged"
-WHOLE_EVERY = timedelta(days=1)
+FULL_VERIFICATION_INTERVAL = timedelta(days=1)
 FORGED = "the verification's state in the database is not as Keyward wrote it"
 READ = "SELECT body, key_id, mac FROM audit_verification"
 WRITE = """
@@ -91,7 +91,7 @@ class VerificationState:
         return {self.seq: self.mac} if self.seq else {}
 
 
-NOTHING = VerificationState(0, chain.FIRST_PREV, datetime(2000, 1, 1, tzinfo=UTC))
+UNVERIFIED = VerificationState(0, chain.FIRST_PREV, datetime(2000, 1, 1, tzinfo=UTC))
 
 
 def read_state() -> VerificationState | None:
@@ -99,39 +99,43 @@ def read_state() -> VerificationState | None:
     return _read(connection)
 
 
-def is_whole_due(state: VerificationState | None, now: datetime) -> bool:
+def is_full_verification_due(state: VerificationState | None, now: datetime) -> bool:
     """Whether everything was not verified for a day, or a clock says something impossible."""
-    return state is None or state.whole_at is None or not state.whole_at <= now < state.whole_at + WHOLE_EVERY
+    return (
+        state is None
+        or state.whole_at is None
+        or not state.whole_at <= now < state.whole_at + FULL_VERIFICATION_INTERVAL
+    )
 
 
-def advance(by: Actor) -> VerificationState:
+def verify_incrementally(by: Actor) -> VerificationState:
     """Verify what the trail has grown by and the database's objects; once a day everything. Return the new state."""
     state, now = read_state(), datetime.now(UTC)
-    whole = is_whole_due(state, now)
-    state = state or NOTHING
+    whole = is_full_verification_due(state, now)
+    state = state or UNVERIFIED
     known = BEGINNING if whole else state.known
     verdict = verify(settings.AUDIT_KEYS, state.anchors, known=known, calls=whole, accepted=state.accepted)
-    return note(verdict, whole=whole, by=by)
+    return record_verdict(verdict, whole=whole, by=by)
 
 
-def note(verdict: Verdict, *, whole: bool, by: Actor) -> VerificationState:
+def record_verdict(verdict: Verdict, *, whole: bool, by: Actor) -> VerificationState:
     """Keep what a verification said; return the state. What it found stays, and what is new of it is an event, a line
     of the log at level error and a mail to SECURITY_MAIL."""
-    before = _change(lambda state: _with(state, verdict, whole))
+    before = _update_state(lambda state: _merge_verdict(state, verdict, whole))
     known = {finding.key for finding in before.findings}
     new = [FORGED] * before.forged + [problem.text for problem in verdict.problems if problem.key not in known]
     if new:
         log.error("tampering_found", problems=new, good_to_event=verdict.events)
-        _record(FAILED, by, problems=new, events=verdict.events)
+        _record_event(FAILED, by, problems=new, events=verdict.events)
         if settings.SECURITY_MAIL:
             send("tampering", settings.SECURITY_MAIL, problems="; ".join(new), events=str(verdict.events))
-    return read_state() or NOTHING
+    return read_state() or UNVERIFIED
 
 
 def acknowledge(*, by: Actor, reason: str) -> list[str]:
     """Close what was found; return it. Events and calls that no repair can make good are passed over from now on, as
     they are now; everything else is found again unless it was repaired. The chain is looked at from its beginning."""
-    before = _change(
+    before = _update_state(
         lambda state: (
             replace(
                 state,
@@ -147,11 +151,11 @@ def acknowledge(*, by: Actor, reason: str) -> list[str]:
         )
     )
     if before.problems:
-        _record(ACKNOWLEDGED, by, problems=before.problems, reason=reason)
+        _record_event(ACKNOWLEDGED, by, problems=before.problems, reason=reason)
     return before.problems
 
 
-def _with(state: VerificationState, verdict: Verdict, whole: bool) -> VerificationState:
+def _merge_verdict(state: VerificationState, verdict: Verdict, whole: bool) -> VerificationState:
     now = datetime.now(UTC)
     if state.forged:
         forged = Problem(FORGED)
@@ -165,18 +169,18 @@ def _with(state: VerificationState, verdict: Verdict, whole: bool) -> Verificati
     return replace(state, at=now, findings=(*state.findings, *new), whole_at=now if whole else state.whole_at)
 
 
-def _change(change: Callable[[VerificationState], VerificationState]) -> VerificationState:
+def _update_state(change: Callable[[VerificationState], VerificationState]) -> VerificationState:
     """Write what `change` makes of the state; return the state before."""
     owner = connections["maintenance"]
     with transaction.atomic(using="maintenance"), owner.cursor() as cursor:
         cursor.execute("LOCK TABLE audit_verification IN SHARE ROW EXCLUSIVE MODE")
         state = _read(owner)
         if state is None:
-            state = replace(NOTHING, findings=_unacknowledged())
+            state = replace(UNVERIFIED, findings=_list_unacknowledged())
         after = change(state)
-        body = _body(after)
+        body = _format_body(after)
         number, key = next(iter(settings.AUDIT_KEYS.items()))
-        cursor.execute(WRITE, [body, number, _mac(key, body)])
+        cursor.execute(WRITE, [body, number, _compute_mac(key, body)])
     return state
 
 
@@ -188,8 +192,8 @@ def _read(database: Any) -> VerificationState | None:
         return None
     body, number, mac = row
     key = settings.AUDIT_KEYS.get(number)
-    if key is None or not hmac.compare_digest(_mac(key, body), bytes(mac)):
-        return replace(NOTHING, forged=True)
+    if key is None or not hmac.compare_digest(_compute_mac(key, body), bytes(mac)):
+        return replace(UNVERIFIED, forged=True)
     data = json.loads(body)
     return VerificationState(
         seq=data["seq"],
@@ -205,25 +209,25 @@ def _read(database: Any) -> VerificationState | None:
     )
 
 
-def _body(state: VerificationState) -> str:
+def _format_body(state: VerificationState) -> str:
     data = {
         "seq": state.seq,
         "mac": state.mac.hex(),
-        "at": instant(state.at),
-        "whole_at": state.whole_at and instant(state.whole_at),
+        "at": format_instant(state.at),
+        "whole_at": state.whole_at and format_instant(state.whole_at),
         "whole_seq": state.whole_seq,
         "seals": state.seals,
-        "findings": [asdict(finding) | {"found": instant(finding.found)} for finding in state.findings],
+        "findings": [asdict(finding) | {"found": format_instant(finding.found)} for finding in state.findings],
         "accepted": sorted(state.accepted),
     }
     return json.dumps(data, sort_keys=True)
 
 
-def _mac(key: bytes, body: str) -> bytes:
+def _compute_mac(key: bytes, body: str) -> bytes:
     return hmac.digest(key, PURPOSE + body.encode(), "sha256")
 
 
-def _unacknowledged() -> tuple[Finding, ...]:
+def _list_unacknowledged() -> tuple[Finding, ...]:
     """What the trail says was found and not acknowledged, where there is no state: somebody may have removed it."""
     with connection.cursor() as cursor:
         names = {"kind": TRAIL.kind, "id": TRAIL.id, "failed": FAILED, "acknowledged": ACKNOWLEDGED}
@@ -233,7 +237,7 @@ def _unacknowledged() -> tuple[Finding, ...]:
     return tuple(Finding(problem.text, problem.key, False, datetime.now(UTC)) for problem in problems)
 
 
-def _record(name: str, by: Actor, **data: Any) -> None:
+def _record_event(name: str, by: Actor, **data: Any) -> None:
     """Best effort: what was done to the trail may be in the way, and must not hide itself so."""
     try:
         with transaction.atomic():

@@ -22,7 +22,7 @@ from keys.selectors.find import Found, Scope, find_in
 def find(*, text: str, by: Actor) -> Found:
     """Look for keys of all accounts by what was pasted or typed. Raises Denied."""
     authorization.require(by, Permission.ADMINISTRATION, account=None)
-    found = find_in(Scope(Key.objects.all(), selectors.every_call()), text)
+    found = find_in(Scope(Key.objects.all(), selectors.list_all_calls()), text)
     keys = [match.key for match in found.matches]
     accounts = {key.account_id for key in keys}
     only = keys[0] if len(keys) == 1 else None

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.exports import FormatForm, form_page
 from accounts.models import Account
-from audit.exports.list_dialog import as_answer
+from audit.exports.list_dialog import build_download
 from core.admin import SupportAdmin, refuse_unknown
 from core.page_guard import SignedIn
 from core.permissions import Permission
@@ -92,7 +92,7 @@ class IpListAdmin(SupportAdmin):
             entries = EntryFilter({}, row.entries.all())
             entries.is_valid()
             needs = Permission.ADMINISTRATION
-            return as_answer(
+            return build_download(
                 *export_entries(by=request.actor, ip_list=row, entries=entries, needs=needs, **form.cleaned_data)
             )
         return form_page(self, request, form, f"Export {row}", "Export", self._page_of(row))

@@ -45,6 +45,6 @@ class Edit(NamedTuple):
 
 def last_edit(ip_list: IpList) -> Edit | None:
     """When the list's name or description was last saved, and by whom."""
-    events = selectors.events(ip_list.account_id).filter(target_kind="ip_list", target_id=str(ip_list.pk))
+    events = selectors.list_events(ip_list.account_id).filter(target_kind="ip_list", target_id=str(ip_list.pk))
     event = events.filter(name="ip_list.edited").order_by("-seq").first()
     return Edit(event.at, event.actor) if event else None

@@ -72,9 +72,9 @@ def lists_of(key: Key) -> QuerySet[IpList]:
 def calls_lately(key: Key) -> int:
     """How many calls the last week had, counted no further than MAX_CALLS_COUNTED: enough to say what would break."""
     since = Now() - Value(LATELY)
-    calls = selectors.calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
+    calls = selectors.list_calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
     return calls.order_by("-time")[:MAX_CALLS_COUNTED].count()
 
 
 def _events(key: Key) -> QuerySet[Any]:
-    return selectors.events(key.account_id).filter(target_kind="key", target_id=key.public_id)
+    return selectors.list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.db.models import F
 
-from audit.calls.uses import MAX_GROUPS, KeyUse, Use, uses_of, uses_within
+from audit.calls.uses import MAX_GROUPS, KeyUse, Use, get_uses, list_uses_within
 from keys.decision.addresses import Network, Rule, matching_rule, parse_address, rules
 from keys.decision.containment import with_contained
 from keys.ip_lists.entries import MAX_ENTRIES
@@ -121,7 +121,7 @@ def find_losses(
     narrows_modules = after.modules is not None and before.modules != after.modules
     if (same or unrestricted) and not narrows_modules:
         return Losses()
-    uses = uses_of(key.account_id, key.public_id)
+    uses = get_uses(key.account_id, key.public_id)
     of_lists = rules_of_lists(before.ip_lists | after.ip_lists)
     was, will = Admission.of(before, of_lists), Admission.of(after, of_lists, new_list)
     addresses = [use for use in uses.addresses if was.admits(use.what) and not will.admits(use.what)]
@@ -145,7 +145,7 @@ def find_list_losses(ip_list: IpList, gone: Collection[Network], left: Collectio
     of_lists = rules_of_lists({pk for of_key in terms.values() for pk in of_key.ip_lists} - {ip_list.pk})
     of_lists[ip_list.pk] = rules(left)
     admission = {public_id: Admission.of(of_key, of_lists) for public_id, of_key in terms.items()}
-    uses = uses_within(ip_list.account_id, keys, list(map(str, gone)))
+    uses = list_uses_within(ip_list.account_id, keys, list(map(str, gone)))
     found = [KeyLoss(keys[use.key_id], use) for use in uses if not admission[use.key_id].admits(use.address)]
     return ListLosses(found, len(keys), using.count(), MAX_ENTRIES - ip_list.entries.count())
 

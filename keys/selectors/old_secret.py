@@ -46,6 +46,6 @@ def old_secret(key: Key) -> OldSecret | None:
 
 def last_change(key: Key) -> LastChange | None:
     """Who last gave the key another secret, and when."""
-    events = selectors.events(key.account_id).filter(target_kind="key", target_id=key.public_id)
+    events = selectors.list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)
     event = events.filter(name="key.secret_changed").order_by("-seq").first()
     return LastChange(event.at, event.actor) if event else None

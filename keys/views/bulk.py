@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from audit.exports.list_dialog import NOT_FILTERS, ListDialog, answer_export
+from audit.exports.list_dialog import NOT_FILTERS, ListDialog, render_list_export
 from core.authorization import require_active
 from core.back_links import CHOSEN, PARAMETER, return_url
 from core.lists import sent_filters
@@ -83,7 +83,7 @@ def key_export(request: SignedIn) -> HttpResponse:
     note = "It holds no token, only its prefix and its API ID."
     dialog = ListDialog("keys.exported", "Export API keys", "API keys", reverse("key-list"), note)
     make = partial(export_keys, by=request.actor, account=own_account(request), keys=keys)
-    return answer_export(request, dialog, keys, make, (TooManyRows,))
+    return render_list_export(request, dialog, keys, make, (TooManyRows,))
 
 
 def _filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:

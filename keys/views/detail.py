@@ -42,7 +42,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "ip_lists": lists_of(key),
     }
     if context["may_see_log"]:
-        context["chart"] = charts.of_key(key.account_id, key.public_id)
+        context["chart"] = charts.build_key_chart(key.account_id, key.public_id)
     if has(request.user, Permission.TRAIL_SEE):
         context["events"] = last_events(key)
     return render_page(request, "keys/detail", context)

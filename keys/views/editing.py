@@ -9,7 +9,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from audit.trail.sentences import words
+from audit.trail.sentences import format_value
 from core.actor import NotConfirmed
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, render_dialog
@@ -83,6 +83,6 @@ def _rows(edits: list[Edit], rules: Policy) -> list[tuple[str, str, str]]:
     rows: dict[str, tuple[str, str, str]] = {}
     for done in edits:
         for name, (old, new) in done.changes.items():
-            before = rows[name][1] if name in rows else words(old)
-            rows[name] = (labels.get(name) or rules.called(name), before, words(new))
+            before = rows[name][1] if name in rows else format_value(old)
+            rows[name] = (labels.get(name) or rules.called(name), before, format_value(new))
     return list(rows.values())

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account, User
 from audit import selectors
 from audit.exports.columns import CALLS, EVENTS
-from audit.trail.record_log_read import note_reading
+from audit.trail.record_log_read import record_log_read
 from core.authorization import has
 from core.page_guard import SignedIn, needs
 from core.permissions import Permission, Role
@@ -69,14 +69,14 @@ def _lately(request: SignedIn) -> dict[str, Any]:
     assert account is not None  # @needs a member of one
     shown: dict[str, Any] = {}
     if has(user, Permission.LOG_SEE):
-        calls = list(selectors.calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
+        calls = list(selectors.list_calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
         if mask := Mask.of(account):
             for call in calls:
                 call.path = mask.hide(call.path)
         shown |= {"may_see_log": True, "calls": calls}
     if has(user, Permission.TRAIL_SEE):
-        shown |= {"may_see_trail": True, "events": selectors.events(account.pk).order_by("-seq")[:LATEST]}
+        shown |= {"may_see_trail": True, "events": selectors.list_events(account.pk).order_by("-seq")[:LATEST]}
     if Role.AUDITOR in user.roles:
         for log in (CALLS.name, EVENTS.name):
-            note_reading(by=request.actor, account_id=account.pk, log=log, filters={"page": "overview"})
+            record_log_read(by=request.actor, account_id=account.pk, log=log, filters={"page": "overview"})
     return shown

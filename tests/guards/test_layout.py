@@ -19,7 +19,7 @@ PLACES = {
     "the overview page": "keys.views.overview.overview",
     "the hourly job": "config.management.commands.maintain.Command",
     "a new field of a key": "keys.models.Key",
-    "words of a refusal": "audit.calls.reasons.why",
+    "words of a refusal": "audit.calls.reasons.explain",
     "CSV escaping": "core.csv_escaping.neutral",
     "deactivating a user": "keys.services.ownership.deactivate_owner",
     "why a call was refused": "keys.decision.access.authorise",

@@ -84,7 +84,7 @@ def world(
             for text in HOSTILE:
                 a_call(account, time=now - 2.5 * HOUR, query=text, user_agent=text, key_name=text)
         a_call(None, time=now - 1.5 * HOUR)
-        made.passes = [build.make_pass(now - 4 * HOUR, None, BY), build.make_until(now, now - 5 * HOUR, BY)]
+        made.passes = [build.make_pass(now - 4 * HOUR, None, BY), build.make_digests_until(now, now - 5 * HOUR, BY)]
         clients = {}
         for account in (acme, bolt):
             client = Client(REMOTE_ADDR=ADDRESS)
@@ -148,7 +148,7 @@ def test_every_hour_is_covered_once_for_every_account(world: SimpleNamespace) ->
     assert told(world, "bolt")[0]["calls"]["sha256"] is None
     assert [event["event"] for event in told(world, "acme")[-1]["installation"]["events"]][-1] == "calls.dropped"
     # The same again makes nothing.
-    assert build.make_until(world.now, None, BY) == 0
+    assert build.make_digests_until(world.now, None, BY) == 0
 
 
 @pytest.mark.parametrize("slug", ["acme", "bolt"])
@@ -219,7 +219,7 @@ def test_the_normal_form_is_the_same_whatever_was_masked() -> None:
         # As COPY writes them: a row ends at the first TAB or LF.
         text = text.translate(rows._ESCAPES)
         row = dict.fromkeys(rows.CALL_COLUMNS, "1234567") | {"path": text, "query": text}
-        cells = dict(zip(row, rows._hide("\t".join(row.values()).encode()).split(b"\t"), strict=True))
+        cells = dict(zip(row, rows._mask_row("\t".join(row.values()).encode()).split(b"\t"), strict=True))
         plain = cells.pop("path")
         assert cells.pop("query") == plain
         assert set(cells.values()) == {b"1234567"}

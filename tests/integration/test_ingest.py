@@ -110,14 +110,14 @@ def test_what_comes_after_48_hours_is_refused_by_name_and_kept_apart(log):
     assert "1 came more than 48 hours after their call" in said
     assert counted() == {"lines": 2, "filled": 1, "too_late": 1}
     assert list(Unmatched.objects.values_list("request_id", flat=True)) == [too_late]
-    late.complete_unmatched()
+    late.retry_unmatched()
     assert Unmatched.objects.count() == 1
     with pytest.raises(DatabaseError, match="stays as it was written"), connection.cursor() as cursor:
         cursor.execute("UPDATE audit_call SET status = 200 WHERE request_id = %s", [too_late])
 
 
 def test_only_the_newest_that_match_nothing_are_kept(log, monkeypatch):
-    monkeypatch.setattr(late, "KEPT_UNMATCHED", 3)
+    monkeypatch.setattr(late, "MAX_UNMATCHED", 3)
     ids = [UUID(new_request_id()) for _ in range(5)]
     for request_id in ids:
         log.write_text(line(request_id))
@@ -193,7 +193,7 @@ def test_a_log_without_statistics_is_not_gone_through_for_each_line():
         "statuses": [200] * 1000, "durations": [1.0] * 1000, "sizes": [1] * 1000,
     }  # fmt: skip
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(late.NO_PRODUCT)
+        cursor.execute(late.DISABLE_NESTED_LOOPS)
         cursor.execute("EXPLAIN " + late.FILL, values)
         assert "Nested Loop" not in str(cursor.fetchall())
 
@@ -275,14 +275,14 @@ def test_who_follows_waits_for_a_database_that_is_away(log, monkeypatch):
 
     request_id = a_call(None)
     log.write_text(line(request_id))
-    real, failures = late.complete, [OperationalError("away"), OperationalError("away")]
+    real, failures = late.apply_entries, [OperationalError("away"), OperationalError("away")]
 
     def complete(lines):
         if failures:
             raise failures.pop()
         return real(lines)
 
-    monkeypatch.setattr(late, "complete", complete)
+    monkeypatch.setattr(late, "apply_entries", complete)
     monkeypatch.setattr("audit.management.commands.ingest_access_log.RETRY_SECONDS", 0.05)
     stop = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))
     stop.start()

@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.models import User
 from audit.calls import uses
-from audit.calls.uses import uses_of
+from audit.calls.uses import get_uses
 from core.permissions import Role
 from keys.key_settings import Terms
 from keys.models import Key
@@ -167,7 +167,7 @@ def test_more_addresses_than_there_is_room_for_are_not_offered(client: Client, k
 def test_recordings_and_unlisted_routes_are_of_no_module(key: Key) -> None:
     a_call(key.account, key_id=key.public_id, module="recordings", credential="recording")
     a_call(key.account, key_id=key.public_id, module="")
-    assert {use.what for use in uses_of(key.account_id, key.public_id).modules} == {"invoices", "customers"}
+    assert {use.what for use in get_uses(key.account_id, key.public_id).modules} == {"invoices", "customers"}
 
 
 def test_what_it_costs_is_bounded_and_said(client: Client, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_refusals_alone_do_not_hide_what_was_allowed_before(key: Key, monkeypatc
     monkeypatch.setattr(uses, "MAX_ROWS_SCANNED", 1_440)
     refused = used(key, "192.0.2.99", "payments", minutes=1, decision="denied", reason="ip_not_allowed")
     more_calls(refused, 1_500)
-    found = uses_of(key.account_id, key.public_id)
+    found = get_uses(key.account_id, key.public_id)
     assert {use.what for use in found.addresses} == {"198.51.100.7", "203.0.113.9", "2001:db8::7"}
     assert found.back_to is not None
 

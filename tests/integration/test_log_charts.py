@@ -65,7 +65,7 @@ def test_only_those_who_see_the_log_see_a_keys_chart(acme: Account, alice: User)
 def test_a_keys_chart_costs_a_few_queries_however_many_calls_there_are(acme: Account) -> None:
     summed(acme)
     with CaptureQueriesContext(connection) as asked:
-        charts.of_key(acme.pk, "0123456789ab")
+        charts.build_key_chart(acme.pk, "0123456789ab")
     assert len(asked) == 4
     assert all("LIMIT" in query["sql"] for query in asked if "audit_call" in query["sql"])
 
@@ -93,9 +93,11 @@ def test_addresses_are_looked_for_among_so_many_rows(acme: Account, monkeypatch:
     for n in range(5):
         a_call(acme, time=now - timedelta(minutes=n))
     monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 5)
-    assert selectors.denied_by_address(selectors.calls(acme.pk), Q()) == []
+    assert selectors.count_denied_by_address(selectors.list_calls(acme.pk), Q()) == []
     monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 6)
-    assert [told[:2] for told in selectors.denied_by_address(selectors.calls(acme.pk), Q())] == [("192.0.2.1", 1)]
+    assert [told[:2] for told in selectors.count_denied_by_address(selectors.list_calls(acme.pk), Q())] == [
+        ("192.0.2.1", 1)
+    ]
 
 
 def summed(account: Account) -> list[datetime]:
@@ -116,7 +118,7 @@ def summed(account: Account) -> list[datetime]:
         times.append(now - timedelta(minutes=minutes, seconds=n))
     hour = now.replace(minute=0, second=0, microsecond=0)
     with transaction.atomic():
-        rollups.add(hour - timedelta(days=60), hour - timedelta(hours=1))
+        rollups.insert_sums(hour - timedelta(days=60), hour - timedelta(hours=1))
     return times
 
 
@@ -132,14 +134,14 @@ def test_the_chart_shows_the_calls_of_the_list(acme: Account) -> None:
     summed(acme)
     counts = set()
     for query in FILTERS:
-        calls = CallFilter(QueryDict(query), selectors.calls(acme.pk))
+        calls = CallFilter(QueryDict(query), selectors.list_calls(acme.pk))
         assert calls.is_valid(), query
-        chart = charts.of_log(acme.pk, calls)
+        chart = charts.build_log_chart(acme.pk, calls)
         listed = calls.found
         allowed, denied = (listed.filter(decision=decision).count() for decision in ("allowed", "denied"))
         assert (chart.allowed, chart.denied) == (allowed, denied), query
         assert calls.since is None or chart.since == calls.since, query
-        assert sum(durations[1] for durations in selectors.durations(calls.qs, calls.matching)) == (
+        assert sum(durations[1] for durations in selectors.get_duration_percentiles(calls.qs, calls.matching)) == (
             listed.exclude(duration_ms=None).count()
         ), query
         counts.add((allowed, denied))
@@ -189,7 +191,7 @@ def test_a_chart_of_sealed_time_ends_where_its_range_does() -> None:
     day = datetime(2019, 5, 4, tzinfo=UTC)
     for hour, minute in ((9, 0), (10, 20), (10, 40), (11, 0), (23, 0)):
         a_call(account, time=day + timedelta(hours=hour, minutes=minute))
-    rollups.add(day, day + timedelta(days=1))
+    rollups.insert_sums(day, day + timedelta(days=1))
     for until, calls in ((day + timedelta(hours=10, minutes=30), 2), (day + timedelta(hours=11), 3)):
-        bars, *_ = rollups.bars(account_id=account.pk, since=day, until=until, step=timedelta(days=1))
+        bars, *_ = rollups.get_bars(account_id=account.pk, since=day, until=until, step=timedelta(days=1))
         assert [bar.allowed for bar in bars] == [calls], until

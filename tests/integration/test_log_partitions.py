@@ -11,7 +11,7 @@ from django.db import connection, connections
 from django.db.utils import Error
 from psycopg.pq import ExecStatus
 
-from audit.calls.insert import BATCH_COLUMNS, SEPARATOR, batch, ensure_partitions, insert_statement
+from audit.calls.insert import BATCH_COLUMNS, SEPARATOR, build_batch, build_insert, ensure_partitions
 from audit.models import Call
 from core.request_id import new_request_id
 from gateway.libpq.connection import Statement
@@ -168,7 +168,7 @@ def write(rows: list[dict], *, guard: int) -> int:
         return values[0] if name != "request_id" and len(set(values)) == 1 else SEPARATOR.join(values)
 
     parameters = [*(joined(name) for name in BATCH_COLUMNS), str(guard)]
-    query = Statement("write", insert_statement(batch("%s::integer = 1"))).query
+    query = Statement("write", build_insert(build_batch("%s::integer = 1"))).query
     result = connection.connection.pgconn.exec_params(query, [value.encode() for value in parameters])
     assert result.status == ExecStatus.COMMAND_OK, result.error_message
     return int(result.command_tuples or 0)

@@ -16,10 +16,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
 from audit.calls import insert, retention, rollups, seals
-from audit.calls.insert import partition_names
+from audit.calls.insert import list_partitions
 from audit.models import Event
 from audit.trail import checkpoints, verification_state
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
 from audit.trail.verification import verify
@@ -85,12 +85,12 @@ def sealed(own_database: None) -> list[seals.Seal]:
     for hours in (5, 4.9, 3):
         a_call(None, time=NOW - hours * HOUR)
     a_call(None, time=NOW + timedelta(seconds=1))
-    return seals.seal(BY)
+    return seals.seal_hours(BY)
 
 
 def made(target: Target = seals.LOG) -> list[seals.Seal]:
     with connection.cursor() as cursor:
-        return [seal for _, seal in seals.seals(cursor, target)]
+        return [seal for _, seal in seals.list_seals(cursor, target)]
 
 
 def problem() -> str:
@@ -104,7 +104,7 @@ def test_hours_that_are_over_are_sealed_without_a_gap(sealed: list[seals.Seal]) 
         (1, NOW - 3 * HOUR, NOW - 2 * HOUR),
         (0, NOW - 2 * HOUR, NOW),
     ]
-    assert seals.seal(BY) == []
+    assert seals.seal_hours(BY) == []
     first, *rest = made()
     assert (first.rows, first.since, first.until) == (2, NOW - 9 * HOUR, NOW - 5 * HOUR)
     assert rest == sealed
@@ -160,18 +160,18 @@ def test_sealing_waits_for_calls_that_are_being_written(sealed: list[seals.Seal]
     writer.start()
     written.wait()
     started = time.monotonic()
-    lines.append(seals._line())
+    lines.append(seals.read_watermark())
     assert time.monotonic() - started > 0.3
     writer.join()
 
 
 def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> None:
     account = an_account("sums")
-    before = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR).bars
+    before = rollups.get_bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR).bars
     assert {(bar.allowed, bar.denied) for bar in before} == {(0, 0)}
     a_call(account, time=NOW + timedelta(seconds=2))
     a_call(account, time=NOW + timedelta(seconds=3), decision="denied", reason="key_expired")
-    bars, cut, _ = rollups.bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)
+    bars, cut, _ = rollups.get_bars(account_id=account.pk, since=NOW - 6 * HOUR, until=NOW + HOUR, step=HOUR)
     assert (bars[-1].start, bars[-1].allowed, bars[-1].denied) == (NOW, 1, 1)
     assert cut is None
     with connection.cursor() as cursor:
@@ -182,24 +182,24 @@ def test_charts_add_sealed_hours_and_newer_calls(sealed: list[seals.Seal]) -> No
 def test_months_that_are_over_and_sealed_are_dropped_and_their_seals_stay_good(
     sealed: list[seals.Seal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert retention.drop_old(400, BY) == []
+    assert retention.drop_old_months(400, BY) == []
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
-        insert._attach(cursor, "audit_call_2020_01", "FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z')")
+        insert._create_partition(cursor, "audit_call_2020_01", "FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z')")
     # Nothing is dropped whose last columns are not sealed.
-    assert retention.drop_old(400, BY) == []
+    assert retention.drop_old_months(400, BY) == []
     monkeypatch.setattr(seals, "LATE_AFTER", timedelta(0))
-    seals.seal_late(BY)
+    seals.seal_late_columns(BY)
     assert problem() == ""
-    assert retention.drop_old(400, BY) == ["2020-01"]
-    assert "audit_call_2020_01" not in partition_names()
-    assert retention.dropped_until() == datetime(2020, 2, 1, tzinfo=UTC)
+    assert retention.drop_old_months(400, BY) == ["2020-01"]
+    assert "audit_call_2020_01" not in list_partitions()
+    assert retention.get_dropped_until() == datetime(2020, 2, 1, tzinfo=UTC)
     assert problem() == ""
 
 
 def test_maintain_tells_of_the_partitions_it_made_and_only_of_those(
     sealed: list[seals.Seal], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    last = max(partition_names() - {"audit_call_default"})
+    last = max(list_partitions() - {"audit_call_default"})
     owner(f"ALTER TABLE audit_call DETACH PARTITION {last}")
     owner(f"DROP TABLE {last}")
     call_command("maintain")
@@ -225,8 +225,8 @@ def test_an_hour_may_take_longer_to_seal_than_a_page_to_make(
                 (limits[name],) = cursor.fetchone()
         original(since, until)
 
-    original = rollups.add
-    monkeypatch.setattr(rollups, "add", add)
+    original = rollups.insert_sums
+    monkeypatch.setattr(rollups, "insert_sums", add)
 
     with transaction.atomic():
         assert seals._seal_next(sealed[-1].until + HOUR, BY)
@@ -236,8 +236,8 @@ def test_an_hour_may_take_longer_to_seal_than_a_page_to_make(
 
 def test_what_is_not_sealed_is_not_dropped(sealed: list[seals.Seal]) -> None:
     month = f"{NOW:%Y_%m}"
-    assert retention.drop_old(-100, BY) == []
-    assert f"audit_call_{month}" in partition_names()
+    assert retention.drop_old_months(-100, BY) == []
+    assert f"audit_call_{month}" in list_partitions()
 
 
 def test_the_hourly_job_says_how_far_the_trail_is_good(sealed: list[seals.Seal], tmp_path: Path) -> None:
@@ -254,10 +254,10 @@ def test_the_hourly_job_says_how_far_the_trail_is_good(sealed: list[seals.Seal],
 
 @pytest.mark.parametrize("change", ["seq", "mac", "at", "signature", "public_key"])
 def test_a_checkpoint_that_was_altered_is_no_anchor(sealed: list[seals.Seal], tmp_path: Path, change: str) -> None:
-    made = checkpoints.checkpoint()
+    made = checkpoints.build_checkpoint()
     other = {"seq": made["seq"] + 1, "mac": made["mac"][:-1] + ("0" if made["mac"][-1] != "0" else "1")}
     made[change] = other[change] if change in other else made[change][:-4] + "AAA="
-    checkpoints.append(tmp_path / "anchor", checkpoints.line(made))
+    checkpoints.append_line(tmp_path / "anchor", checkpoints.format_checkpoint(made))
     with pytest.raises(CommandError, match="line 1 is a checkpoint, but it"):
         call_command("audit_verify", "--anchor", str(tmp_path / "anchor"))
 
@@ -269,7 +269,7 @@ def test_no_call_appears_behind_the_line_while_calls_are_written(
     """Sealing by the second, while writers take their time between INSERT and COMMIT: every seal holds at the end."""
     monkeypatch.setattr(seals, "UNIT", "second")
     monkeypatch.setattr(seals, "HOUR", timedelta(seconds=1))
-    monkeypatch.setattr(rollups, "add", lambda *_: None)
+    monkeypatch.setattr(rollups, "insert_sums", lambda *_: None)
     over, written = threading.Event(), [0] * 4
 
     def write(place: int) -> None:
@@ -287,7 +287,7 @@ def test_no_call_appears_behind_the_line_while_calls_are_written(
     try:
         until = time.monotonic() + (60 if full else 8)
         while time.monotonic() < until:
-            made += seals.seal(BY)
+            made += seals.seal_hours(BY)
     finally:
         over.set()
         for writer in writers:
@@ -301,7 +301,7 @@ def test_no_call_appears_behind_the_line_while_calls_are_written(
 
 def test_a_seal_left_out_of_the_chain_is_found_by_the_gap(sealed: list[seals.Seal]) -> None:
     """The last test: its event stays."""
-    since = instant(NOW + HOUR)
+    since = format_instant(NOW + HOUR)
     told = {"since": since, "until": since, "rows": 0, "first": "", "last": "", "sha256": "", "form": 2}
     with transaction.atomic():
         record(seals.SEALED, by=BY, account_id=None, target=seals.LOG, **told)

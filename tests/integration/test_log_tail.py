@@ -35,7 +35,7 @@ def client(acme: Account) -> Client:
 
 def newest(acme: Account) -> str:
     call = a_call(acme, time=datetime.now(UTC) - timedelta(hours=2))
-    return selectors.keyset(Call.objects.get(request_id=call))
+    return selectors.format_position(Call.objects.get(request_id=call))
 
 
 def answered(client: Client, address: str) -> tuple[list[str], str, str, str]:

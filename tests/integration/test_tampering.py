@@ -20,7 +20,7 @@ from audit.trail import chain, verification
 from audit.trail.events import Target
 from audit.trail.record import record
 from audit.trail.verdict import Verdict
-from audit.trail.verification import application_role, verify, verify_within
+from audit.trail.verification import get_application_role, verify, verify_snapshot
 from config import database_roles
 from core.actor import Actor
 from core.replica import fix_settings
@@ -61,7 +61,7 @@ class World:
             "dropped": self.dropped - timedelta(days=30),
             "month": f"audit_call_{begins:%Y_%m}",
             "begins": begins,
-            "ends": seals.next_month(begins),
+            "ends": seals.get_next_month(begins),
         }
 
 
@@ -82,18 +82,18 @@ def world(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> It
         a_call(None)
         ensure_partitions()
         seals._seal_until(now - 245 * HOUR, seals.LOG, BY)
-        seals.seal(BY)
-        seals.seal_late(BY)
-        assert retention.drop_old(38, BY)
+        seals.seal_hours(BY)
+        seals.seal_late_columns(BY)
+        assert retention.drop_old_months(38, BY)
         seqs = [_event(n) for n in range(PLACES + 3)][:PLACES]
         database_roles.grant()
-        dropped = retention.dropped_until()
+        dropped = retention.get_dropped_until()
         last = Event.objects.latest("seq")
         with connections["maintenance"].cursor() as cursor:
             cursor.execute("SELECT current_user, current_database()")
             owner, database = cursor.fetchone()
         assert dropped
-        found = World(application_role(), owner, database, seqs, made, dropped, {last.seq: bytes(last.mac)})
+        found = World(get_application_role(), owner, database, seqs, made, dropped, {last.seq: bytes(last.mac)})
         assert verify(settings.AUDIT_KEYS, found.anchors).problems == ()
         for open_connection in connections.all():
             open_connection.close()
@@ -124,7 +124,7 @@ def tampered(
             if guards:
                 cursor.execute("; ".join(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}" for table, name in MADE))
             fix_settings(cursor)
-            verdict = verify_within(cursor, world.role, settings.AUDIT_KEYS, world.anchors)
+            verdict = verify_snapshot(cursor, world.role, settings.AUDIT_KEYS, world.anchors)
             raise Undone
     except Undone:
         assert verdict is not None
@@ -183,8 +183,8 @@ def written_anew(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], No
         prev = rows[0][1]
         for number, _, key, at, body in rows:
             changed = body.replace("bob@", "eve@")
-            mac = chain.mac(
-                settings.AUDIT_KEYS[key], prev, b"%d" % number, chain.instant(at).encode(), changed.encode()
+            mac = chain.compute_mac(
+                settings.AUDIT_KEYS[key], prev, b"%d" % number, chain.format_instant(at).encode(), changed.encode()
             )
             cursor.execute(
                 "UPDATE audit_event SET body = %s, prev = %s, mac = %s WHERE seq = %s", [changed, prev, mac, number]
@@ -276,7 +276,7 @@ def test_tampering_by_the_application_is_refused_or_found(world: World, figure: 
                 with application.transaction(), application.cursor() as cursor:
                     cursor.execute(_filled(text, world.values(0)))
                     fix_settings(cursor)
-                    verdict = verify_within(cursor, world.role, settings.AUDIT_KEYS, world.anchors)
+                    verdict = verify_snapshot(cursor, world.role, settings.AUDIT_KEYS, world.anchors)
                     raise Undone
             except Undone:
                 found += bool(verdict.problems)

@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from audit.models import Event
 from audit.trail import chain
 from audit.trail.anchors import format_anchor, read_anchors
-from audit.trail.chain import mac
+from audit.trail.chain import compute_mac
 from audit.trail.events import Target
 from audit.trail.record import record
 from audit.trail.verdict import Verdict
@@ -147,7 +147,7 @@ def rewrite(seq: int) -> None:
     with owner() as cursor:
         for event in events:
             body, key = event.body.replace("bob@", "eve@"), settings.AUDIT_KEYS[event.key_id]
-            forged = mac(key, prev, b"%d" % event.seq, chain.instant(event.at).encode(), body.encode())
+            forged = compute_mac(key, prev, b"%d" % event.seq, chain.format_instant(event.at).encode(), body.encode())
             changed = "UPDATE audit_event SET body = %s, prev = %s, mac = %s WHERE seq = %s"
             cursor.execute(changed, [body, prev, forged, event.seq])
             prev = forged
@@ -192,7 +192,7 @@ def test_tampering_is_found_and_the_first_bad_event_named(full: bool, figure: Ca
 def test_a_fake_event_without_the_key_is_found():
     last = write(2)
     fake = Event.objects.get(seq=last)
-    forged = mac(
+    forged = compute_mac(
         b"guessed" * 5, bytes(fake.mac), b"%d" % (last + 1), b"2026-11-20T00:00:00.000000Z", fake.body.encode()
     )
     tamper(
@@ -226,7 +226,9 @@ def test_a_trail_written_anew_with_the_key_is_found_by_an_anchor_alone():
     old = Event.objects.get(seq=last)
     body = old.body.replace("bob@", "eve@")
     key = settings.AUDIT_KEYS[old.key_id]
-    forged = mac(key, bytes(old.prev), b"%d" % last, old.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode(), body.encode())
+    forged = compute_mac(
+        key, bytes(old.prev), b"%d" % last, old.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode(), body.encode()
+    )
     tamper("UPDATE audit_event SET body = %s, mac = %s WHERE seq = %s", body, forged, last)
     tamper("UPDATE audit_head SET mac = %s", forged)
 

@@ -14,14 +14,14 @@ from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
 from audit.calls import retention, seals
-from audit.calls.insert import ensure_partitions, partition_names
+from audit.calls.insert import ensure_partitions, list_partitions
 from audit.models import Event
 from audit.trail import verification_state
-from audit.trail.chain import instant
+from audit.trail.chain import format_instant
 from audit.trail.record import record
 from audit.trail.verdict import BEGINNING
 from audit.trail.verification import verify
-from audit.trail.verification_state import WHOLE_EVERY, is_whole_due, read_state
+from audit.trail.verification_state import FULL_VERIFICATION_INTERVAL, is_full_verification_due, read_state
 from core.actor import Actor
 from core.permissions import Role
 from tests.databases import new_database
@@ -229,12 +229,12 @@ def test_everything_is_verified_once_a_day_and_what_is_new_in_between(
     assert state.whole_at is not None
     for now, due in (
         (state.whole_at, False),
-        (state.whole_at + WHOLE_EVERY - timedelta(seconds=1), False),
-        (state.whole_at + WHOLE_EVERY, True),
+        (state.whole_at + FULL_VERIFICATION_INTERVAL - timedelta(seconds=1), False),
+        (state.whole_at + FULL_VERIFICATION_INTERVAL, True),
         (state.whole_at - timedelta(seconds=1), True),
     ):
-        assert is_whole_due(state, now) == due
-    assert is_whole_due(None, datetime.now(UTC))
+        assert is_full_verification_due(state, now) == due
+    assert is_full_verification_due(None, datetime.now(UTC))
 
     asked = []
 
@@ -246,7 +246,7 @@ def test_everything_is_verified_once_a_day_and_what_is_new_in_between(
     maintain(tmp_path)
     state = read_state()
     assert state is not None
-    monkeypatch.setattr(verification_state, "WHOLE_EVERY", timedelta(0))
+    monkeypatch.setattr(verification_state, "FULL_VERIFICATION_INTERVAL", timedelta(0))
     maintain(tmp_path)
     assert [calls for _, calls in asked] == [False, True]
     assert asked[0][0] != BEGINNING
@@ -258,25 +258,25 @@ def test_months_that_a_seal_reaches_out_of_are_dropped_and_the_rest_is_still_pro
 ) -> None:
     """As seals were made before they ended with the month, the very first among them."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    month = seals.next_month(now - timedelta(days=75))
+    month = seals.get_next_month(now - timedelta(days=75))
     late = {"status": 200, "duration_ms": 1.5, "bytes": 10}
     for hours in (-200, -3, 5, 30):
         a_call(None, time=month + timedelta(hours=hours), **late)
     kept = a_call(None, time=month + timedelta(hours=31), **late)
     ensure_partitions()
-    monkeypatch.setattr(seals, "next_month", lambda _: datetime.max.replace(tzinfo=UTC))
+    monkeypatch.setattr(seals, "get_next_month", lambda _: datetime.max.replace(tzinfo=UTC))
     seals._seal_next(month + timedelta(hours=48), BY, step=timedelta.max)
     monkeypatch.undo()
     maintain(tmp_path)
     days = (now - month).days
     monkeypatch.setattr("django.conf.settings.LOG_RETENTION_DAYS", days)
     name = f"audit_call_{month - timedelta(days=1):%Y_%m}"
-    assert name in partition_names()
+    assert name in list_partitions()
     maintain(tmp_path)
-    assert name not in partition_names()
+    assert name not in list_partitions()
     event = Event.objects.filter(name="calls.dropped").latest("seq")
     (rest, *more) = json.loads(event.body)["data"]["rest"]
-    assert (rest["since"], rest["rows"], more) == (instant(month), 3, [])
+    assert (rest["since"], rest["rows"], more) == (format_instant(month), 3, [])
     verdict = verify(settings.AUDIT_KEYS, {})
     assert (verdict.problems, verdict.unproven) == ((), 0)
 
@@ -284,7 +284,7 @@ def test_months_that_a_seal_reaches_out_of_are_dropped_and_the_rest_is_still_pro
     for status in (500, 200):
         owner("UPDATE audit_call SET status = %s, path = %s WHERE request_id = %s", status, f"/{status}", kept)
         found = [problem.text for problem in verify(settings.AUDIT_KEYS, {}, calls=True).problems]
-        assert any(f"from {instant(month)}" in text and "is not what event" in text for text in found)
+        assert any(f"from {format_instant(month)}" in text and "is not what event" in text for text in found)
     owner("UPDATE audit_call SET path = '/customers' WHERE request_id = %s", kept)
     owner("ALTER TABLE audit_call ENABLE ALWAYS TRIGGER audit_call_refuse_change")
     assert verify(settings.AUDIT_KEYS, {}).problems == ()
@@ -292,7 +292,7 @@ def test_months_that_a_seal_reaches_out_of_are_dropped_and_the_rest_is_still_pro
 
 def test_a_seal_cut_by_an_earlier_version_is_told_of_and_no_finding() -> None:
     now = datetime.now(UTC)
-    before = retention.Dropped(now, {})
+    before = retention.DroppedMonths(now, {})
     cut = seals.Seal(now - timedelta(days=1), now + timedelta(days=1), 3, "", "", "", 1)
     later = seals.Seal(now, now + timedelta(days=1), 3, "", "", "", 1)
     assert before.left_of(7, cut) is None

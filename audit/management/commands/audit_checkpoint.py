@@ -26,7 +26,7 @@ class Command(BaseCommand):
             self.stdout.write(text)
             return
         try:
-            checkpoints.append(out, text)
+            checkpoints.append_line(out, text)
         except OSError as error:
             raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
 
@@ -37,4 +37,4 @@ def _checkpoint() -> str:
         raise CommandError(
             f"No checkpoint is signed over what was found and not acknowledged: {'; '.join(state.problems)}."
         )
-    return checkpoints.line(checkpoints.checkpoint())
+    return checkpoints.format_checkpoint(checkpoints.build_checkpoint())

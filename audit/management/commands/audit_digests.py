@@ -30,7 +30,7 @@ class Command(BaseCommand):
         found = find_account(account)
         if found is None:
             raise CommandError(f"There is no account {account!r}. Give its slug.")
-        since, until = _time(options["since"], "--from"), _time(options["until"], "--to")
+        since, until = _parse_time(options["since"], "--from"), _parse_time(options["until"], "--to")
         if since and until and since >= until:
             raise CommandError("--from must be before --to.")
         written = 0
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{written - 1} digests and their index written to {folder}.")
 
 
-def _time(text: str | None, option: str) -> datetime | None:
+def _parse_time(text: str | None, option: str) -> datetime | None:
     if not text:
         return None
     try:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from audit.trail.catalogue import describe
-from audit.trail.verification import application_role
+from audit.trail.catalogue import describe_objects
+from audit.trail.verification import get_application_role
 from core.replica import snapshot
 
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
     help = "Prints the definitions, triggers and rights that audit_verify compares with audit/trail/objects.txt."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        role = application_role()
+        role = get_application_role()
         with snapshot(seconds=60, using="maintenance") as cursor:
-            for line in describe(cursor, role):
+            for line in describe_objects(cursor, role):
                 self.stdout.write(line)

@@ -13,7 +13,7 @@ from audit.trail import verification_state
 from audit.trail.anchors import BadAnchor, format_anchor, read_anchors
 from audit.trail.verdict import Verdict
 from audit.trail.verification import verify
-from audit.trail.verification_state import NOTHING, VerificationState
+from audit.trail.verification_state import UNVERIFIED, VerificationState
 from core import signed_json
 from core.actor import Actor
 
@@ -43,10 +43,10 @@ class Command(BaseCommand):
         parser.add_argument("--trail-only", action="store_true", help="leave the API log's rows out")
 
     def handle(self, *args: Any, anchor: Path | None, public_key: list[Path], trail_only: bool, **options: Any) -> None:
-        anchors = _anchors(anchor, public_key)
-        state = verification_state.read_state() or NOTHING
+        anchors = _read_anchor_file(anchor, public_key)
+        state = verification_state.read_state() or UNVERIFIED
         verdict = verify(settings.AUDIT_KEYS, state.anchors | anchors, calls=not trail_only, accepted=state.accepted)
-        state = verification_state.note(verdict, whole=not trail_only, by=Actor.command("audit_verify"))
+        state = verification_state.record_verdict(verdict, whole=not trail_only, by=Actor.command("audit_verify"))
         if not verdict.problems:
             self.stdout.write(f"The trail is good: {verdict.events} events.")
             if not trail_only:
@@ -75,7 +75,7 @@ def require_good(verdict: Verdict, state: VerificationState) -> None:
         )
 
 
-def _anchors(path: Path | None, public_keys: list[Path]) -> dict[int, bytes]:
+def _read_anchor_file(path: Path | None, public_keys: list[Path]) -> dict[int, bytes]:
     if path is None:
         return {}
     pem = signed_json.public_pem(settings.CHECKPOINT_KEY).encode()

@@ -14,12 +14,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from audit.calls import file_tail, ingest
-from audit.calls.access_log import Late, Malformed, read_line
+from audit.calls.access_log import AccessLogEntry, MalformedLine, parse_line
 from audit.trail.record import record
 from core.actor import Actor
 
-NAMED = 100
-HOUR = 3600.0
+MAX_NAMED_LINES = 100
+SUMMARY_INTERVAL_SECONDS = 3600.0
 RETRY_SECONDS = 2.0
 SUMMARY = (
     "{lines} lines: {filled} calls filled in, {already} had their values already, {unmatched} match no call and are "
@@ -46,10 +46,10 @@ class Command(BaseCommand):
         # Who is told to stop writes what was read and says so in the trail.
         before = {number: signal.signal(number, self._stopped) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            self.tally["filled"] = ingest.complete_unmatched()
+            self.tally["filled"] = ingest.retry_unmatched()
             for batch in self._batches():
                 self._complete(batch)
-                if time.monotonic() - self._told > HOUR:
+                if time.monotonic() - self._told > SUMMARY_INTERVAL_SECONDS:
                     self._tell()
         except OSError as error:
             raise CommandError(f"{self.source} cannot be read: {error.strerror}.") from error
@@ -61,42 +61,42 @@ class Command(BaseCommand):
     def _stopped(self, *_: object) -> None:
         self._stop.set()
 
-    def _batches(self) -> Iterator[list[Late]]:
+    def _batches(self) -> Iterator[list[AccessLogEntry]]:
         """What the log says, as many lines at a time as there are at the moment."""
         stopped = self._stop.is_set
         if self.source == "-":
-            pieces = file_tail.of_standard_input(stopped=stopped)
+            pieces = file_tail.read_standard_input(stopped=stopped)
         else:
-            pieces = file_tail.of_file(Path(self.source), follow=self.follow, stopped=stopped)
-        batch: list[Late] = []
-        for line in file_tail.lines(pieces, stopped=stopped):
+            pieces = file_tail.read_file(Path(self.source), follow=self.follow, stopped=stopped)
+        batch: list[AccessLogEntry] = []
+        for line in file_tail.split_lines(pieces, stopped=stopped):
             if line is not None and (read := self._read(*line)):
                 batch.append(read)
-            if batch and (line is None or len(batch) >= ingest.BATCH):
+            if batch and (line is None or len(batch) >= ingest.BATCH_SIZE):
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    def _read(self, number: int, line: bytes) -> Late | None:
+    def _read(self, number: int, line: bytes) -> AccessLogEntry | None:
         self.tally["lines"] += 1
         try:
-            read = read_line(line)
-        except Malformed as error:
+            read = parse_line(line)
+        except MalformedLine as error:
             self.tally["unreadable"] += 1
-            if self.tally["unreadable"] <= NAMED:
+            if self.tally["unreadable"] <= MAX_NAMED_LINES:
                 self.stderr.write(f"Line {number}: {error}.")
-            elif self.tally["unreadable"] == NAMED + 1:
+            elif self.tally["unreadable"] == MAX_NAMED_LINES + 1:
                 self.stderr.write("Further lines that cannot be read are only counted.")
             return None
         self.tally["without_id"] += read is None
         return read
 
-    def _complete(self, batch: list[Late]) -> None:
+    def _complete(self, batch: list[AccessLogEntry]) -> None:
         """Who follows waits for a database that is away; nothing is counted twice."""
         while True:
             try:
-                self._count(ingest.complete(batch))
+                self._count(ingest.apply_entries(batch))
                 return
             except (OperationalError, InterfaceError):
                 if not self.follow or self._stop.is_set():
@@ -105,12 +105,12 @@ class Command(BaseCommand):
                 connection.close()
                 self._stop.wait(RETRY_SECONDS)
 
-    def _count(self, completed: ingest.Completed) -> None:
+    def _count(self, completed: ingest.IngestResult) -> None:
         *counts, too_late = completed
         self.tally.update(dict(zip(("filled", "already", "unmatched"), counts, strict=True)))
         for request_id in too_late:
             self.tally["too_late"] += 1
-            if self.tally["too_late"] <= NAMED:
+            if self.tally["too_late"] <= MAX_NAMED_LINES:
                 self.stderr.write(f"Call {request_id} is sealed without its status: its line came after 48 hours.")
 
     def _tell(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit.exports.description import describe
+from audit.exports.description import describe_manifest
 from audit.exports.manifest import KIND
 from core import signed_json
 
@@ -46,5 +46,5 @@ class Command(BaseCommand):
         if digest != told["sha256"]:
             raise CommandError(f"{file} is NOT the exported file: its SHA-256 is {digest}, not {told['sha256']}.")
         self.stdout.write(f"Good: {file} is export {told['number']}, whole and unchanged.")
-        for line in describe(told):
+        for line in describe_manifest(told):
             self.stdout.write(line)

@@ -47,25 +47,25 @@ class Command(BaseCommand):
             with transaction.atomic():
                 record("partitions.made", by=by, account_id=None, months=months)
         self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
-        sealed = _patiently(lambda: seals.seal(by))
-        late = _patiently(lambda: seals.seal_late(by))
+        sealed = _patiently(lambda: seals.seal_hours(by))
+        late = _patiently(lambda: seals.seal_late_columns(by))
         self.stdout.write(
             f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
             f"with their last columns {sum(seal.rows for seal in late)}, in {len(late)}."
         )
-        self.stdout.write(f"Digests signed: {_patiently(lambda: digests.make(by))}.")
+        self.stdout.write(f"Digests signed: {_patiently(lambda: digests.make_digests(by))}.")
         days = settings.LOG_RETENTION_DAYS
         assert days is not None  # it has a default
         try:
-            dropped = _patiently(lambda: retention.drop_old(days, by))
-        except retention.NotAsSealed as error:
+            dropped = _patiently(lambda: retention.drop_old_months(days, by))
+        except retention.SealMismatch as error:
             self.stderr.write(f"Months dropped: none, because {error}.")
         else:
             self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
         self.stdout.write(f"Retired secrets destroyed: {rotation.sweep(by=by)}.")
         limits.sweep()
         passkeys.sweep()
-        state = verification_state.advance(by)
+        state = verification_state.verify_incrementally(by)
         if state.problems:
             # A checkpoint would say that the chain is good as it is now.
             told = "\n".join(f"- {text}" for text in state.problems)
@@ -77,12 +77,12 @@ class Command(BaseCommand):
         self.stdout.write(f"The trail is good: {state.seq} events.")
 
     def _checkpoint(self, path: Path | None) -> None:
-        line = checkpoints.line(checkpoints.checkpoint())
+        line = checkpoints.format_checkpoint(checkpoints.build_checkpoint())
         if path is None:
             self.stdout.write(line)
             return
         try:
-            checkpoints.append(path, line)
+            checkpoints.append_line(path, line)
         except OSError as error:
             raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
 

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audit.exports.list_dialog import NOT_FILTERS, ListDialog, answer_export
+from audit.exports.list_dialog import NOT_FILTERS, ListDialog, render_list_export
 from core.authorization import has
 from core.lists import sent_filters
 from core.page_guard import SignedIn, needs
@@ -64,7 +64,7 @@ def ip_list_export(request: SignedIn) -> HttpResponse:
     lists = IpListFilter(filters, counted(ip_lists_of(request.user)))
     dialog = ListDialog("ip_lists.exported", "Export IP lists", "IP lists", reverse("ip-list-list"))
     make = partial(export_lists, by=request.actor, account=own_account(request), lists=lists)
-    return answer_export(request, dialog, lists, make)
+    return render_list_export(request, dialog, lists, make)
 
 
 @needs(Permission.LISTS_EXPORT)
@@ -74,7 +74,7 @@ def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
     entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), ip_list.entries.all())
     back = reverse("ip-list-detail", args=[pk])
     dialog = ListDialog("ip_list.exported", f"Export {ip_list.name}", "entries of the IP list", back, of=str(pk))
-    return answer_export(
+    return render_list_export(
         request, dialog, entries, partial(export_entries, by=request.actor, ip_list=ip_list, entries=entries)
     )
 

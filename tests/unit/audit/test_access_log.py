@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.calls.access_log import MAX_LINE_BYTES, Late, Malformed, read_line
+from audit.calls.access_log import MAX_LINE_BYTES, AccessLogEntry, MalformedLine, parse_line
 from core.request_id import new_request_id
 
 ID = "019a9f3c-2b1a-7c3d-8e4f-0123456789ab"
@@ -20,22 +20,22 @@ def line(**fields: object) -> bytes:
 
 
 def test_a_line_is_what_the_proxy_knows():
-    assert read_line(line()) == Late(UUID(ID), 200, 12.5, 1024)
+    assert parse_line(line()) == AccessLogEntry(UUID(ID), 200, 12.5, 1024)
 
 
 def test_other_fields_and_numbers_in_quotes_are_fine():
-    assert read_line(line(status="200", bytes="7", level="info", ts=1.5)) == Late(UUID(ID), 200, 12.5, 7)
+    assert parse_line(line(status="200", bytes="7", level="info", ts=1.5)) == AccessLogEntry(UUID(ID), 200, 12.5, 7)
 
 
 @pytest.mark.parametrize("nothing", [None, "", "-"])
 def test_a_call_that_the_gateway_did_not_answer_is_no_call(nothing):
-    assert read_line(line(request_id=nothing)) is None
+    assert parse_line(line(request_id=nothing)) is None
 
 
 @pytest.mark.parametrize("said", [-1, 0, "000", "-1"])
 def test_what_did_not_come_to_be_is_0(said):
-    read = read_line(line(status=said, duration_ms=said, bytes=said))
-    assert read == Late(UUID(ID), 0, 0.0, 0)
+    read = parse_line(line(status=said, duration_ms=said, bytes=said))
+    assert read == AccessLogEntry(UUID(ID), 0, 0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,16 @@ def test_what_did_not_come_to_be_is_0(said):
     ],
 )
 def test_a_field_that_cannot_be_read_is_named_with_what_would_be_right(fields, told):
-    with pytest.raises(Malformed) as error:
-        read_line(line(**fields))
+    with pytest.raises(MalformedLine) as error:
+        parse_line(line(**fields))
     assert told in str(error.value)
     assert len(str(error.value)) < 150
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_a_field_that_is_missing_is_named(name):
-    with pytest.raises(Malformed, match=f"^{name} is missing"):
-        read_line(json.dumps({other: value for other, value in GOOD.items() if other != name}).encode())
+    with pytest.raises(MalformedLine, match=f"^{name} is missing"):
+        parse_line(json.dumps({other: value for other, value in GOOD.items() if other != name}).encode())
 
 
 @pytest.mark.parametrize(
@@ -92,17 +92,17 @@ def test_a_field_that_is_missing_is_named(name):
     ],
 )
 def test_what_is_no_json_object_is_refused(garbage):
-    with pytest.raises(Malformed):
-        read_line(garbage)
+    with pytest.raises(MalformedLine):
+        parse_line(garbage)
 
 
 def test_a_line_that_is_too_long_is_refused_unread():
-    with pytest.raises(Malformed, match=f"longer than {MAX_LINE_BYTES}"):
-        read_line(line(more="x" * MAX_LINE_BYTES))
+    with pytest.raises(MalformedLine, match=f"longer than {MAX_LINE_BYTES}"):
+        parse_line(line(more="x" * MAX_LINE_BYTES))
 
 
 def test_a_request_id_says_when_the_gateway_was_asked():
-    read = read_line(line(request_id=new_request_id()))
+    read = parse_line(line(request_id=new_request_id()))
     assert read is not None
     assert read._replace(request_id=UUID(ID)).asked_at == int(ID[:8] + ID[9:13], 16) / 1000
 
@@ -112,5 +112,5 @@ anything = st.integers() | st.floats() | st.booleans() | st.text(alphabet="-+.01
 
 @given(st.binary(max_size=200) | st.dictionaries(st.sampled_from(sorted(GOOD)), anything))
 def test_nothing_else_happens_whatever_the_line_is(said):
-    with contextlib.suppress(Malformed):
-        read_line(said if isinstance(said, bytes) else json.dumps(GOOD | said).encode())
+    with contextlib.suppress(MalformedLine):
+        parse_line(said if isinstance(said, bytes) else json.dumps(GOOD | said).encode())

@@ -16,31 +16,31 @@ def test_the_mac_is_hmac_sha256_over_purpose_and_length_prefixed_parts():
     parts = [PREV, b"17", b"2026-11-20T17:36:00.000001Z", '{"event":"ünïcode"}'.encode()]
     message = b"keyward-audit-v1" + b"".join(len(part).to_bytes(8, "big") + part for part in parts)
 
-    assert chain.mac(KEY, *parts) == hmac.new(KEY, message, hashlib.sha256).digest()
+    assert chain.compute_mac(KEY, *parts) == hmac.new(KEY, message, hashlib.sha256).digest()
 
 
 @pytest.mark.parametrize("length", [1, 32, 64, 65, 200])
 def test_the_mac_of_many_rows_is_the_same(length: int):
-    key, mac = b"k" * length, chain.mac_of_many(b"k" * length)
+    key, mac = b"k" * length, chain.build_mac_function(b"k" * length)
 
     for seq, body in ((b"1", b"{}"), (b"12", b"x" * 5000)):
-        assert mac(PREV, seq, b"at", body) == chain.mac(key, PREV, seq, b"at", body)
+        assert mac(PREV, seq, b"at", body) == chain.compute_mac(key, PREV, seq, b"at", body)
 
 
 def test_no_byte_can_move_between_neighbouring_parts():
     macs = {
-        chain.mac(KEY, PREV, b"12", b"3", b"body"),
-        chain.mac(KEY, PREV, b"1", b"23", b"body"),
-        chain.mac(KEY, PREV, b"12", b"3b", b"ody"),
-        chain.mac(KEY, PREV + b"1", b"2", b"3", b"body"),
+        chain.compute_mac(KEY, PREV, b"12", b"3", b"body"),
+        chain.compute_mac(KEY, PREV, b"1", b"23", b"body"),
+        chain.compute_mac(KEY, PREV, b"12", b"3b", b"ody"),
+        chain.compute_mac(KEY, PREV + b"1", b"2", b"3", b"body"),
     }
 
     assert len(macs) == 4
 
 
 def test_the_canonical_text_does_not_depend_on_the_order_of_names():
-    assert chain.canonical({"b": 1, "a": [True, None, 1.5]}) == '{"a":[true,null,1.5],"b":1}'
-    assert chain.canonical({"a": [True, None, 1.5], "b": 1}) == '{"a":[true,null,1.5],"b":1}'
+    assert chain.format_canonical({"b": 1, "a": [True, None, 1.5]}) == '{"a":[true,null,1.5],"b":1}'
+    assert chain.format_canonical({"a": [True, None, 1.5], "b": 1}) == '{"a":[true,null,1.5],"b":1}'
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_canonical_text_does_not_depend_on_the_order_of_names():
     ],
 )
 def test_text_is_made_storable_everywhere_in_a_body(hostile: str, kept: str):
-    body = json.loads(chain.canonical({"value": hostile, "list": [hostile], "map": {hostile: hostile}}))
+    body = json.loads(chain.format_canonical({"value": hostile, "list": [hostile], "map": {hostile: hostile}}))
 
     assert body == {"value": kept, "list": [kept], "map": {kept: kept}}
 
@@ -64,11 +64,11 @@ def test_text_is_made_storable_everywhere_in_a_body(hostile: str, kept: str):
 )
 def test_what_json_does_not_know_is_refused(value: object):
     with pytest.raises(TypeError, match="no form in JSON"):
-        chain.canonical({"value": value})
+        chain.format_canonical({"value": value})
 
 
 def test_an_instant_is_utc_with_microseconds():
     at = datetime(2026, 11, 20, 18, 36, 0, 7, tzinfo=timezone(timedelta(hours=1)))
 
-    assert chain.instant(at) == "2026-11-20T17:36:00.000007Z"
-    assert chain.instant(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000000Z"
+    assert chain.format_instant(at) == "2026-11-20T17:36:00.000007Z"
+    assert chain.format_instant(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000000Z"

@@ -10,7 +10,7 @@ from django.db import connection
 
 from audit.calls import rows
 from audit.calls.insert import BATCH_COLUMNS
-from audit.exports.columns import CALLS, EVENTS, Table
+from audit.exports.columns import CALLS, EVENTS, ExportTable
 from audit.models import Call, Event
 from audit.trail.coverage import COVERAGE, GENERATED
 
@@ -41,7 +41,7 @@ def test_every_generated_column_is_compared_with_the_body() -> None:
 
 
 @pytest.mark.parametrize(("exported", "table"), [(EVENTS, "audit_event"), (CALLS, "audit_call")])
-def test_exports_read_no_other_column(exported: Table, table: str) -> None:
+def test_exports_read_no_other_column(exported: ExportTable, table: str) -> None:
     text = " ".join(f"{column.cell or f'c.{name}'} {column.value}" for name, column in exported.columns.items())
     read = set(re.findall(r"\bc\.([a-z_]+)", text))
     assert len(read) > 10

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from audit.calls.reasons import REFUSED, heading, why
+from audit.calls.reasons import REFUSED, explain, get_heading
 from audit.models import Call
 from keys.decision.access import STATUS
 
@@ -24,8 +24,8 @@ def call(**columns: Any) -> Call:
 def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
     assert set(REFUSED) == set(STATUS)
     for reason in STATUS:
-        assert heading(call(reason=reason)) == REFUSED[reason][0]
-        assert why(call(reason=reason))[0].isupper()
+        assert get_heading(call(reason=reason)) == REFUSED[reason][0]
+        assert explain(call(reason=reason))[0].isupper()
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
     ],
 )
 def test_the_cause_is_named_with_what_was_seen(columns: dict[str, Any], told: str) -> None:
-    assert told in why(call(**columns))
+    assert told in explain(call(**columns))
 
 
 def test_what_people_typed_is_never_read_as_a_place_to_fill_in() -> None:
-    assert "{path}{0}" in why(call(reason="module_not_granted", path="{path}{0}", module=""))
+    assert "{path}{0}" in explain(call(reason="module_not_granted", path="{path}{0}", module=""))

@@ -41,11 +41,11 @@ def test_numbers_follow_each_other_and_each_mac_covers_the_one_before(settings):
     one, two = Event.objects.get(seq=first), Event.objects.get(seq=second)
     assert second == first + 1
     assert bytes(two.prev) == bytes(one.mac)
-    expected = chain.mac(
+    expected = chain.compute_mac(
         settings.AUDIT_KEYS[two.key_id],
         bytes(one.mac),
         str(second).encode(),
-        chain.instant(two.at).encode(),
+        chain.format_instant(two.at).encode(),
         two.body.encode(),
     )
     assert bytes(two.mac) == expected
