@@ -31,8 +31,11 @@ KEEPALIVE_SECONDS = 15.0
 SEND_TIMEOUT_SECONDS = 30.0
 CLOSE_TIMEOUT_SECONDS = 2.0
 
-# Of one process. Beyond them the connection that has waited longest for its request makes room.
+# Of one process; fewer where it may open fewer files. Beyond them the connection that has waited longest for its
+# request makes room.
 MAX_CONNECTIONS = 256
+# Descriptors left for the threads: each has a database connection, perhaps the replica's, a file, the mail server's.
+RESERVED_DESCRIPTORS = 40
 # Of one address that is not a trusted proxy: a browser opens six.
 MAX_CONNECTIONS_PER_ADDRESS = 64
 

@@ -14,16 +14,21 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Future
 from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
+import structlog
 from django.conf import settings
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from config import limits
+from gateway.http.connections import get_max_connections
+
+logger = structlog.get_logger("keyward.portal")
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -99,14 +104,26 @@ class PortalWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         # The limit is kept by making room, not by leaving clients unaccepted.
         self.worker_connections = sys.maxsize
+        self.max_connections = limits.MAX_CONNECTIONS
         self.waiting: dict[Connection, None] = {}
         self.addresses: Counter[str] = Counter()
         self.large = 0
 
+    def init_process(self) -> None:
+        self.max_connections = get_max_connections(limits.MAX_CONNECTIONS, limits.RESERVED_DESCRIPTORS)
+        super().init_process()
+
     def accept(self, listener: socket.socket) -> None:
         try:
             sock, client = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # No descriptor or memory is left (EMFILE, ENFILE, ENOBUFS): a waiting connection gives its own away, else
+            # the loop does not accept until its next turn (murder_pending).
+            logger.error("accept.failed", detail=str(error))
+            if not self._drop_longest_waiting(self.waiting):
+                self.worker_connections = 0
             return
         conn = Connection(self.cfg, sock, client, listener.getsockname())
         self.nr_conns += 1
@@ -139,7 +156,8 @@ class PortalWorker(ThreadWorker):
         self._advance(conn)
 
     def murder_pending(self) -> None:
-        """Close connections whose time is over; those without a request too, when the worker stops."""
+        """Close connections whose time is over; those without a request too, when the worker stops. Accept again."""
+        self.worker_connections = sys.maxsize
         now = time.monotonic()
         for conn in list(self.waiting):
             if conn.deadline < now or not (self.alive or conn.received or conn.closing):
@@ -151,6 +169,9 @@ class PortalWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
 
     def _receive(self, conn: Connection, _sock: Any) -> None:
+        if conn not in self.waiting:
+            # Dropped by an event of the same turn: what is closed is not counted twice.
+            return
         try:
             data = conn.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
@@ -202,13 +223,16 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
 
     def _make_room(self, address: str) -> bool:
-        """Return whether one more connection from `address` has a place. One that waits may make it: the longest, and
-        of those that have brought no request first."""
+        """Return whether one more connection from `address` has a place. One that waits may make it."""
         share = self.addresses[address] > limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
-        if not share and self.nr_conns <= limits.MAX_CONNECTIONS:
+        if not share and self.nr_conns <= self.max_connections:
             return True
-        waiting = [conn for conn in self.waiting if not share or conn.address == address]
-        longest = next((conn for conn in waiting if not conn.served), waiting[0] if waiting else None)
+        return self._drop_longest_waiting(conn for conn in self.waiting if not share or conn.address == address)
+
+    def _drop_longest_waiting(self, waiting: Iterable[Connection]) -> bool:
+        """Drop the first, and of those that have brought no request first. Return whether there was one."""
+        candidates = list(waiting)
+        longest = next((conn for conn in candidates if not conn.served), candidates[0] if candidates else None)
         if longest is not None:
             self._drop(longest)
         return longest is not None

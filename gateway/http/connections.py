@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 MIN_CONNECTIONS = 8
 
 
-def get_max_connections() -> int:
-    """Return how many connections this process may hold, by the files that it may open; ask for all that it may."""
+def get_max_connections(maximum: int = MAX_CONNECTIONS, reserved: int = RESERVED_DESCRIPTORS) -> int:
+    """Return how many connections this process may hold, `maximum` at the most, by the files that it may open less
+    `reserved`; ask for all that it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 2 * MAX_CONNECTIONS)
+    wanted = 2 * maximum if hard == resource.RLIM_INFINITY else min(hard, 2 * maximum)
     if 0 <= soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
     if soft == resource.RLIM_INFINITY:
-        return MAX_CONNECTIONS
+        return maximum
     with suppress(OSError):
         soft -= len(os.listdir("/proc/self/fd"))
-    return max(min(MAX_CONNECTIONS, soft - RESERVED_DESCRIPTORS), MIN_CONNECTIONS)
+    return max(min(maximum, soft - reserved), MIN_CONNECTIONS)
 
 
 class Connections:
