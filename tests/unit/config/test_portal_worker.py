@@ -59,7 +59,8 @@ def test_the_longest_waiting_gives_its_descriptor_away(stack: ExitStack, worker:
     assert listening.clients[0].recv(1) == b""
     assert [conn.address for conn in worker.waiting] == ["203.0.113.7"] * 2
     assert worker.nr_conns == worker.addresses["203.0.113.7"] == 2
-    assert lines == [{"event": "accept.failed", "log_level": "error", "detail": f"[Errno {error}] {os.strerror(error)}"}]
+    detail = f"[Errno {error}] {os.strerror(error)}"
+    assert lines == [{"event": "accept.failed", "log_level": "error", "detail": detail}]
 
 
 def test_without_anybody_waiting_it_accepts_again_in_the_next_turn(stack: ExitStack, worker: PortalWorker) -> None:
