@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 # Of the threads of a portal process (config/serve/gunicorn_portal.py), which pages need too.
 MAX_READERS = 2
+# Instead of an account: what Support uploads for all of them.
+SUPPORT = None
 BUSY = "Another upload is being read. Try again in a moment."
 
 _lock = threading.Lock()
@@ -20,7 +22,7 @@ class Busy(ValueError):
 
 @contextmanager
 def reading(account_id: int | None) -> Iterator[None]:
-    """Hold one of MAX_READERS places, one an account (None: Support). Raise Busy when there is none."""
+    """Hold one of MAX_READERS places, one an account or SUPPORT. Raise Busy when there is none."""
     with _lock:
         if account_id in _reading or len(_reading) >= MAX_READERS:
             raise Busy(BUSY)

@@ -21,6 +21,7 @@ from core.permissions import Role
 from keys import apis
 from keys.apis.yaml_loader import parsed
 from keys.models import Api, Enablement, Key, Module
+from keys.uploads import BUSY, SUPPORT, reading
 from tests.keys_made import a_key_of, events, least
 from tests.people import PASSWORD, a_user, an_account, with_totp
 from tests.unit.keys.documents import RULES, a_document, described, operation
@@ -206,6 +207,25 @@ def test_what_cannot_be_used_is_said_at_its_file(client: Client, shop: Api, give
     assert 'name="shown"' not in answer.content.decode()
     assert said in text(answer)
     assert "errorlist" in answer.content.decode()
+
+
+def test_support_reads_one_upload_at_a_time_and_keeps_what_was_typed(client: Client, shop: Api) -> None:
+    preview = sent(client, upload_url(shop), document=LATER)
+    with reading(SUPPORT):
+        added = client.post(NEW, {"slug": "market", "document_text": "openapi: 3.1.0", "policy_text": "noun: item"})
+        changed = client.post(upload_url(shop), {"policy_text": "noun: item"})
+        confirmed = confirm(client, upload_url(shop), preview)
+    for answer in (added, changed, confirmed):
+        assert (answer.status_code, BUSY in text(answer)) == (422, True)
+    assert all(typed in added.content.decode() for typed in ('value="market"', "openapi: 3.1.0", "noun: item"))
+    assert "noun: item" in changed.content.decode()
+    assert modules(shop) == ["goods", "orders"]
+
+    # The preview comes back with its own button, and can still be confirmed.
+    again = confirm(client, upload_url(shop), confirmed, password="")
+    assert "Yes, change it" in again.content.decode()
+    assert confirm(client, upload_url(shop), again).status_code == 302
+    assert modules(shop) == ["goods", "returns"]
 
 
 def test_what_was_not_shown_is_not_saved(client: Client, shop: Api, support: User) -> None:

@@ -24,6 +24,7 @@ from keys.models import Api
 
 # A larger document is not put into a page; it is changed by a file.
 MAX_TEXT_CHARACTERS = 500_000
+TEXTS = ("document", "policy")
 
 
 def _text_field(label: str) -> forms.CharField:
@@ -114,7 +115,7 @@ class UploadForm(Documents):
         self.texts = {"document": render_document(api.document), "policy": render_policy(api.policy)}
         super().__init__(data, files, initial=_initial(self.texts | (texts or {})))
         self.api = api
-        for name in ("document", "policy"):
+        for name in TEXTS:
             self.fields[name].help_text += " Without a file, the text beneath counts."
         if len(self.texts["document"]) > MAX_TEXT_CHARACTERS:
             del self.fields["document_text"]
@@ -137,6 +138,12 @@ class UploadForm(Documents):
     def _place(self, name: str) -> str:
         place = super()._place(name)
         return place if place in self.fields else name
+
+
+class PreviewedForm(forms.Form):
+    """What was previewed, to be asked for again; the preview then asks for the password."""
+
+    shown = forms.CharField(widget=forms.HiddenInput)
 
 
 class ConfirmUploadForm(ConfirmForm):

@@ -26,7 +26,7 @@ from core.admin import SupportAdmin, in_words
 from core.page_guard import SignedIn
 from keys import apis
 from keys.apis.admin.buttons import Enable, SetRequestLink, describe_request_link
-from keys.apis.admin.forms import ConfirmUploadForm, NewApiForm, UploadForm
+from keys.apis.admin.forms import TEXTS, ConfirmUploadForm, NewApiForm, PreviewedForm, UploadForm
 from keys.apis.admin.upload import Upload
 from keys.apis.difference import difference
 from keys.apis.findings import format_warnings
@@ -34,6 +34,7 @@ from keys.apis.proposal import format_proposal
 from keys.apis.rendering import file_name, render_document, render_policy
 from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
+from keys.uploads import SUPPORT, Busy, reading
 
 MAX_ACCOUNTS_LISTED = 100
 OVER = "What was shown is more than an hour old or not yours. Upload the files again, or edit the text again."
@@ -82,21 +83,29 @@ class ApiAdmin(SupportAdmin):
         return _as_file(api, "policy", render_policy(api.policy))
 
     def new_view(self, request: SignedIn) -> HttpResponse:
-        if "shown" in request.POST:
-            return self._save(request, None)
-        form = NewApiForm(*_sent(request))
-        if not form.is_valid():
-            return self._ask(request, form, None)
-        return self._preview(request, None, form.upload)
+        return self._edit(request, None)
 
     def upload_view(self, request: SignedIn, pk: int) -> HttpResponse:
-        api = self.found(request, str(pk))
-        if "shown" in request.POST:
-            return self._save(request, api)
-        form = UploadForm(*_sent(request), api=api)
-        if not form.is_valid():
-            return self._ask(request, form, api)
-        return self._preview(request, api, form.upload)
+        return self._edit(request, self.found(request, str(pk)))
+
+    def _edit(self, request: SignedIn, api: Api | None) -> HttpResponse:
+        """Show the form, or preview or save what it sent. Reading that takes Support's place among the uploads."""
+        if request.method != "POST":
+            return self._ask(request, _form(api), api)
+        try:
+            with reading(SUPPORT):
+                if "shown" in request.POST:
+                    return self._save(request, api)
+                form = (
+                    UploadForm(request.POST, request.FILES, api=api) if api else NewApiForm(request.POST, request.FILES)
+                )
+                return self._preview(request, api, form.upload) if form.is_valid() else self._ask(request, form, api)
+        except Busy as busy:
+            # The form comes back with what was typed, and without being read.
+            shown, slug = request.POST.get("shown"), request.POST.get("slug", "")
+            texts = {name: request.POST[f"{name}_text"] for name in TEXTS if f"{name}_text" in request.POST}
+            again = PreviewedForm(initial={"shown": shown}) if shown else _form(api, slug, texts)
+            return self._ask(request, again, api, str(busy))
 
     def _preview(self, request: SignedIn, api: Api | None, upload: Upload) -> HttpResponse:
         """What the upload would do, and the form that confirms it."""
@@ -123,9 +132,9 @@ class ApiAdmin(SupportAdmin):
         except BadSignature:
             return self._refuse(request, api, OVER)
         if "again" in request.POST:
-            return self._ask(request, _form(api, upload), api)
+            return self._ask(request, _form(api, upload.slug, upload.texts), api)
         if "propose" in request.POST:
-            return self._ask(request, _form(api, upload, upload.texts_with_proposal), api)
+            return self._ask(request, _form(api, upload.slug, upload.texts_with_proposal), api)
         try:
             upload.require_as_shown(request.user.pk, request.POST["shown"])
         except apis.ChangedMeanwhile as problem:
@@ -151,7 +160,7 @@ class ApiAdmin(SupportAdmin):
 
     def _refuse(self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None) -> HttpResponse:
         """The form again with what was uploaded or edited, saying why not."""
-        return self._ask(request, _form(api, upload), api, why)
+        return self._ask(request, _form_of(api, upload), api, why)
 
     def _shown(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
@@ -240,13 +249,12 @@ def _as_file(api: Api, kind: str, text: str) -> HttpResponse:
     return response
 
 
-def _form(api: Api | None, upload: Upload | None, texts: dict[str, str] | None = None) -> Form:
-    texts = texts or (upload.texts if upload else None)
-    return UploadForm(api=api, texts=texts) if api else NewApiForm(texts=texts, slug=upload.slug if upload else "")
+def _form(api: Api | None, slug: str = "", texts: dict[str, str] | None = None) -> Form:
+    return UploadForm(api=api, texts=texts) if api else NewApiForm(texts=texts, slug=slug)
 
 
-def _sent(request: HttpRequest) -> tuple[Any, ...]:
-    return (request.POST, request.FILES) if request.method == "POST" else ()
+def _form_of(api: Api | None, upload: Upload | None) -> Form:
+    return _form(api, upload.slug, upload.texts) if upload else _form(api)
 
 
 def _saved(api: Api | None, upload: Upload, by: Actor) -> Api:
