@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models.functions import Length, Now
 
+from audit.trail.chain import format_instant
+
 models.TextField.register_lookup(Length)
 
 
@@ -62,6 +64,11 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"event {self.seq}: {self.name}"
 
+    @property
+    def position(self) -> str:
+        """The event's position in a list, as `?after=` carries it."""
+        return str(self.seq)
+
 
 class Call(models.Model):
     """One row of the API log: a request that the gateway decided on."""
@@ -103,6 +110,11 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"call {self.request_id}: {self.decision}"
+
+    @property
+    def position(self) -> str:
+        """The call's position in a list, as `?after=` carries it."""
+        return f"{format_instant(self.time)}~{self.request_id}"
 
     @property
     def count(self) -> int:

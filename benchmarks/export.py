@@ -68,14 +68,14 @@ def run(*, quick: bool) -> None:
 def _ours(account: Any, format: str) -> int:
     from django.http import QueryDict
 
-    from audit import selectors
     from audit.calls.filters import CallFilter
+    from audit.calls.selectors import list_calls
     from audit.exports import start_export
     from audit.exports.columns import CALLS
     from core.actor import Actor
     from core.phone_masking import Mask
 
-    calls = CallFilter(QueryDict(), selectors.list_calls(account.pk), mask=Mask.of(account))
+    calls = CallFilter(QueryDict(), list_calls(account.pk), mask=Mask.of(account))
     assert calls.is_valid()
     _, content = start_export(
         by=Actor.command("benchmark"), account=account, table=CALLS, filters=calls, format=format, bom=False
@@ -120,10 +120,10 @@ def _program() -> str:
 
 def _values_list(account_id: int) -> int:
     """What many write: the ORM, a batch at a time, and the csv module; nothing masked or neutralised."""
-    from audit import selectors
+    from audit.calls.selectors import list_calls
 
     def lines() -> Iterator[int]:
-        rows = selectors.list_calls(account_id).order_by("-time").values_list(*_fields())
+        rows = list_calls(account_id).order_by("-time").values_list(*_fields())
         for row in rows.iterator(chunk_size=2_000):
             buffer = io.StringIO()
             csv.writer(buffer).writerow(row)
@@ -136,11 +136,11 @@ def _import_export(account_id: int) -> int:
     """As django-import-export does it in an admin: a resource of the model."""
     from import_export.resources import modelresource_factory
 
-    from audit import selectors
+    from audit.calls.selectors import list_calls
     from audit.models import Call
 
     resource = modelresource_factory(Call, meta_options={"fields": _fields()})()
-    return len(resource.export(selectors.list_calls(account_id).order_by("-time")).csv.encode())
+    return len(resource.export(list_calls(account_id).order_by("-time")).csv.encode())
 
 
 def _memory(*, reset: bool = False) -> float:

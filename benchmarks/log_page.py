@@ -73,8 +73,8 @@ def _page(account_id: int, filters: dict[str, str], *, hidden: bool) -> None:
     from django.http import QueryDict
     from django.utils.http import urlencode
 
-    from audit import selectors
     from audit.calls.filters import CallPageFilter
+    from audit.calls.selectors import get_call_page, list_calls
     from core.phone_masking import Mask
 
     given = {
@@ -82,7 +82,7 @@ def _page(account_id: int, filters: dict[str, str], *, hidden: bool) -> None:
         for name, value in filters.items()
     }
     mask = Mask(4, "last") if hidden else None
-    calls: Any = CallPageFilter(QueryDict(urlencode(given)), selectors.list_calls(account_id), mask=mask)
+    calls: Any = CallPageFilter(QueryDict(urlencode(given)), list_calls(account_id), mask=mask)
     if not calls.is_valid():
         raise SystemExit(f"{filters}: {calls.errors}")
-    selectors.get_call_page(calls.qs, calls.matching)
+    get_call_page(calls.qs, calls.matching)

@@ -54,9 +54,10 @@ def run(*, quick: bool) -> None:
 
 def _own(account: Any) -> dict[str, Any]:
     """What the account's pages are asked for by: one of its keys, calls and events."""
-    from audit import selectors
+    from audit.calls.selectors import list_calls
+    from audit.trail.selectors import list_events
 
-    calls, events = selectors.list_calls(account.pk), selectors.list_events(account.pk)
+    calls, events = list_calls(account.pk), list_events(account.pk)
     return {
         "account": account.slug,
         "key": key_id(account.pk, 75),

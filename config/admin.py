@@ -18,7 +18,8 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_http_methods
 
-import audit.admin
+import audit.calls.admin
+import audit.trail.admin
 import keys.admin.people
 import keys.admin.registry
 from accounts.signin.limits import take
@@ -109,7 +110,13 @@ def _note_refusal(request: SignedIn) -> None:
 
 
 site = SupportSite(name="admin")
-for model, admin in (keys.admin.people.ADMINS | keys.admin.registry.ADMINS | audit.admin.ADMINS).items():
-    site.register(model, admin)
+for admins in (
+    keys.admin.people.ADMINS,
+    keys.admin.registry.ADMINS,
+    audit.calls.admin.ADMINS,
+    audit.trail.admin.ADMINS,
+):
+    for model, admin in admins.items():
+        site.register(model, admin)
 # Whoever is not signed in is sent to the portal's own sign-in, and from there back.
 site.login = secure_admin_login(site.login)  # type: ignore[method-assign]

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from audit import selectors
 from audit.calls import rollups
+from audit.calls.aggregates import count_by_step, get_scanned_range
 from audit.calls.rollups import Bar
 from core.filters.time_range import LogFilter
 
@@ -44,8 +44,8 @@ class BarShape(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """`cut` and `head_cut` are those of rollups.Bars; `back_to` is the time before which no rows were looked at, where
-    the range goes further back; `recent`: of the whole log, of which only the last days are shown."""
+    """`cut` and `head_cut` are those of rollups.Bars; `scanned_since` is the time before which no rows were looked at,
+    where the range goes further back; `recent`: of the whole log, of which only the last days are shown."""
 
     shapes: list[BarShape]
     since: datetime
@@ -54,7 +54,7 @@ class Chart:
     denied: int
     cut: datetime | None = None
     head_cut: datetime | None = None
-    back_to: datetime | None = None
+    scanned_since: datetime | None = None
     recent: bool = False
 
     @property
@@ -103,14 +103,14 @@ def _build_from_rollups(
 
 def _build_from_rows(calls: LogFilter, until: datetime) -> Chart:
     """By filters that sums know nothing of: from the newest rows, as many as a page of the list looks at."""
-    back_to, first = selectors.get_scanned_range(calls.qs, calls.matching)
-    since = (back_to or calls.since or first or until - DEFAULT_RANGE).astimezone(UTC)
+    scanned_since, first = get_scanned_range(calls.qs, calls.matching)
+    since = (scanned_since or calls.since or first or until - DEFAULT_RANGE).astimezone(UTC)
     since = min(since, until - MIN_RANGE)
     step = _choose_step(since, until)
     counted: rollups.Counted = {}
     origin = rollups.get_origin(since, step)
-    rollups.add_counts(counted, selectors.count_by_step(calls.qs, calls.matching, since, origin, step))
-    return _build_chart(rollups.build_bars(counted, since, until, step), since, until, back_to=back_to)
+    rollups.add_counts(counted, count_by_step(calls.qs, calls.matching, since, origin, step))
+    return _build_chart(rollups.build_bars(counted, since, until, step), since, until, scanned_since=scanned_since)
 
 
 def _choose_step(since: datetime, until: datetime) -> timedelta:

@@ -14,8 +14,8 @@ from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from django.db.models.lookups import IContains
 
 from audit.calls.reasons import REFUSED
+from audit.calls.selectors import build_after_condition, build_before_condition
 from audit.models import Call
-from audit.selectors import build_after_condition, build_before_condition
 from core.filters.fields import (
     NO_STATUS,
     AddressField,

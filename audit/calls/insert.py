@@ -1,6 +1,6 @@
 """The API log's writing side: the gateway's batch statement, and the monthly partitions.
 
-Pages and exports read through audit.selectors.
+Pages and exports read through audit.calls.selectors.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg import Cursor
 
-from audit.calls import retention, rows, seals
+from audit.calls import retention, row_text, seals
 from audit.calls.retention import DroppedMonths
 from audit.calls.seals import LATE, LOG, Seal
 from audit.trail.chain import format_instant
@@ -100,7 +100,7 @@ class LogCheck:
             begins = dropped.until if dropped else None
             spans.append((begins, since, f"before {format_instant(since)}, where the first seal begins"))
         for first, last, where in spans:
-            found = rows.hash_rows(self._cursor, rows.WHOLE, first, last)
+            found = row_text.hash_rows(self._cursor, row_text.WHOLE, first, last)
             if found.rows:
                 yield Problem(
                     f"{found.rows} calls of the API log lie {where}; the first is {found.first}",

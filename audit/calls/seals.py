@@ -17,9 +17,8 @@ from typing import Any
 from django.db import connection, connections, transaction
 from psycopg import Cursor
 
-from audit.calls import rollups
-from audit.calls import rows as call_rows
-from audit.calls.rows import HOST_ONLY, WHOLE, WITHOUT_LATE
+from audit.calls import rollups, row_text
+from audit.calls.row_text import HOST_ONLY, WHOLE, WITHOUT_LATE
 from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
@@ -43,7 +42,7 @@ SEAL_EVENTS = """
 class Seal:
     """What the chain knows of the calls with `since` <= time < `until`. `first` and `last` are request IDs, empty
     when there was no call; `sha256` is of the rows' text in the order of time and request ID; `form` says which columns
-    it covers, as audit.calls.rows numbers them."""
+    it covers, as audit.calls.row_text numbers them."""
 
     since: datetime
     until: datetime
@@ -102,7 +101,7 @@ def get_sealed_until(target: Target = LOG) -> datetime | None:
 
 def compute_seal(cursor: Cursor, since: datetime, until: datetime, form: int = WITHOUT_LATE) -> Seal:
     """Return the seal that these rows would have now; in constant memory."""
-    digest = call_rows.hash_rows(cursor, form, since, until)
+    digest = row_text.hash_rows(cursor, form, since, until)
     return Seal(since, until, digest.rows, digest.first, digest.last, digest.sha256, form)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db import connections
 from django.utils import timezone
 
-from audit.selectors import MAX_ROWS_SCANNED
+from audit.paging import MAX_ROWS_SCANNED
 from core.replica import reading
 
 LATELY = timedelta(days=30)
@@ -65,12 +65,12 @@ class KeyUse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """The most used come first. `back_to` is the time before which only `of_each_hour` calls of each hour were looked
-    at, None if all were; the numbers of calls are then at least what they say."""
+    """The most used come first. `scanned_since` is the time before which only `of_each_hour` calls of each hour were
+    looked at, None if all were; the numbers of calls are then at least what they say."""
 
     addresses: Sequence[Use] = ()
     modules: Sequence[Use] = ()
-    back_to: datetime | None = None
+    scanned_since: datetime | None = None
     of_each_hour: int = 0
 
 
@@ -84,16 +84,18 @@ def get_uses(account_id: int, key_id: str) -> Uses:
             cursor.execute(_GROUPED.replace("LOOKED", looked), [*params, account_id, MAX_GROUPS])
             return cursor.fetchall()
 
-        (*_, looked, back_to), *rows = look(_NEWEST, key_id, since, now, MAX_ROWS_SCANNED)
+        (*_, looked, scanned_since), *rows = look(_NEWEST, key_id, since, now, MAX_ROWS_SCANNED)
         if looked < MAX_ROWS_SCANNED:
             return _build_uses(rows)
         of_each_hour = MAX_ROWS_SCANNED // HOURS
         return _build_uses(
-            rows + look(_OF_EACH_HOUR, since, back_to, key_id, back_to, of_each_hour), back_to, of_each_hour
+            rows + look(_OF_EACH_HOUR, since, scanned_since, key_id, scanned_since, of_each_hour),
+            scanned_since,
+            of_each_hour,
         )
 
 
-def _build_uses(rows: Sequence[tuple[Any, ...]], back_to: datetime | None = None, of_each_hour: int = 0) -> Uses:
+def _build_uses(rows: Sequence[tuple[Any, ...]], scanned_since: datetime | None = None, of_each_hour: int = 0) -> Uses:
     found: dict[tuple[int, str], Use] = {}
     for kind, what, calls, last, *_ in rows:
         if kind != _ALL and what:
@@ -101,7 +103,7 @@ def _build_uses(rows: Sequence[tuple[Any, ...]], back_to: datetime | None = None
             found[kind, what] = Use(what, known.calls + calls, max(known.last, last))
     ordered = sorted(found.items(), key=lambda one: -one[1].calls)
     addresses, modules = ([use for (of, _), use in ordered if of == kind] for kind in (_ADDRESS, _MODULE))
-    return Uses(addresses, modules, back_to, of_each_hour)
+    return Uses(addresses, modules, scanned_since, of_each_hour)
 
 
 def list_uses_within(account_id: int, key_ids: Collection[str], networks: Collection[str]) -> list[KeyUse]:

@@ -13,15 +13,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from audit import selectors
 from audit.calls import charts
+from audit.calls.aggregates import count_denied_by_address, get_duration_percentiles
 from audit.calls.filters import CallFilter, CallPageFilter, CallTailFilter
 from audit.calls.names import LogNames, get_log_names
+from audit.calls.selectors import get_call, get_call_page, get_call_tail, get_tail_start, list_calls
 from audit.exports.columns import CALLS
-from audit.log_reader import record_auditor_read, without
 from audit.models import Call
+from audit.trail.record_log_read import record_auditor_read
 from core.accounts import Account
 from core.authorization import has
+from core.lists import sent_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account
 from core.permissions import Permission
@@ -43,9 +45,9 @@ def log_list(request: SignedIn) -> HttpResponse:
     if not calls.is_valid():
         return render(request, template, context, status=400)
     record_auditor_read(request, CALLS.name, calls.active)
-    page = selectors.get_call_page(calls.qs, calls.matching)
+    page = get_call_page(calls.qs, calls.matching)
     _add_display_values(account, names, page.rows)
-    newest = selectors.format_position(page.rows[0]) if page.rows else selectors.get_tail_start(TAIL_DELAY)
+    newest = page.rows[0].position if page.rows else get_tail_start(TAIL_DELAY)
     return render(
         request,
         template,
@@ -58,7 +60,7 @@ def log_list(request: SignedIn) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
     account = own_account(request)
-    call = selectors.get_call(account.pk, request_id)
+    call = get_call(account.pk, request_id)
     if call is None:
         raise Http404("no such call in this account")
     record_auditor_read(request, CALLS.name, {"request_id": str(request_id)})
@@ -73,7 +75,7 @@ def log_chart(request: SignedIn) -> HttpResponse:
     """The page's chart and figures, by the page's filters; fetched beside the page, which need not wait."""
     account = own_account(request)
     names = get_log_names(account.pk)
-    calls = filter_calls(CallFilter, without(request.GET, "after"), account, names)
+    calls = filter_calls(CallFilter, sent_filters(request.GET, but=("after",)), account, names)
     template = "audit/calls/_chart.html" if request.htmx else "audit/calls/chart.html"
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
@@ -82,10 +84,9 @@ def log_chart(request: SignedIn) -> HttpResponse:
         "filter": calls,
         "chart": charts.build_log_chart(account.pk, calls),
         "durations": [
-            (names.apis.get(api, api), *figures)
-            for api, *figures in selectors.get_duration_percentiles(calls.qs, calls.matching)
+            (names.apis.get(api, api), *figures) for api, *figures in get_duration_percentiles(calls.qs, calls.matching)
         ],
-        "addresses": selectors.count_denied_by_address(calls.qs, calls.matching),
+        "addresses": count_denied_by_address(calls.qs, calls.matching),
     }
     return render(request, template, context)
 
@@ -100,7 +101,7 @@ def log_tail(request: SignedIn) -> HttpResponse:
     calls = filter_calls(CallTailFilter, request.GET, account, names)
     if not calls.is_valid():
         return HttpResponseBadRequest("The filters cannot be applied.")
-    tail = selectors.get_call_tail(calls.qs, calls.matching, timezone.now() - TAIL_DELAY)
+    tail = get_call_tail(calls.qs, calls.matching, timezone.now() - TAIL_DELAY)
     if not tail.rows:
         return HttpResponse(status=204)
     record_auditor_read(request, CALLS.name, calls.active)
@@ -111,7 +112,7 @@ def log_tail(request: SignedIn) -> HttpResponse:
 def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: LogNames | None = None) -> Filter:
     """Return the account's filter of this kind, which knows APIs and modules by their names too."""
     names = names or get_log_names(account.pk)
-    calls = selectors.list_calls(account.pk)
+    calls = list_calls(account.pk)
     return kind(data, calls, mask=Mask.of(account), apis=names.apis, modules=names.modules)
 
 

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from psycopg import Cursor
 
 from audit.calls import seals
-from audit.digests import rows
+from audit.digests import normal_form
 from audit.models import Event
 from audit.trail.chain import format_instant
 from audit.trail.events import ROUTINE, Target
@@ -29,9 +29,9 @@ DIGESTS = Target("log", "digests", "digests")
 HOUR = timedelta(hours=1)
 LOCK = "keyward audit.digests"
 COLUMNS = {
-    "calls": list(rows.CALL_COLUMNS),
-    "late": list(rows.LATE_COLUMNS),
-    "events": list(rows.EVENT_COLUMNS),
+    "calls": list(normal_form.CALL_COLUMNS),
+    "late": list(normal_form.LATE_COLUMNS),
+    "events": list(normal_form.EVENT_COLUMNS),
 }
 # Each account with its last digest, if it has one.
 ACCOUNTS = """
@@ -75,9 +75,9 @@ class PreviousDigest(NamedTuple):
 class PassContents:
     """What a pass found, by account; events of the installation with their places in the chain."""
 
-    calls: dict[int, rows.RowSummary] = field(default_factory=dict)
-    late: dict[int, rows.RowSummary] = field(default_factory=dict)
-    events: dict[int, rows.RowSummary] = field(default_factory=dict)
+    calls: dict[int, normal_form.RowSummary] = field(default_factory=dict)
+    late: dict[int, normal_form.RowSummary] = field(default_factory=dict)
+    events: dict[int, normal_form.RowSummary] = field(default_factory=dict)
     installation: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
     def has(self, account_id: int) -> bool:
@@ -186,19 +186,21 @@ def _read_rows(
     last_event: int,
     accounts: list[PreviousDigest],
 ) -> PassContents:
-    read = PassContents(calls=dict(rows.summarize_calls(cursor, last.until if last else None, until)))
+    read = PassContents(calls=dict(normal_form.summarize_calls(cursor, last.until if last else None, until)))
     if late_until and late_until != (last.late_until if last else None):
-        read.late = dict(rows.summarize_late_columns(cursor, last.late_until if last else None, late_until))
+        read.late = dict(normal_form.summarize_late_columns(cursor, last.late_until if last else None, late_until))
     # Of the installation's events, those that came since any account's last digest.
     after = min((of.last_event for of in accounts if of.last_event is not None), default=0)
-    number = rows.EVENT_COLUMNS.index("number")
-    for account_id, own_number, name, seq, row in rows.iterate_events(cursor, min(after, last_event), last_event):
+    number = normal_form.EVENT_COLUMNS.index("number")
+    for account_id, own_number, name, seq, row in normal_form.iterate_events(
+        cursor, min(after, last_event), last_event
+    ):
         if account_id is None:
             hashed = hashlib.sha256(row).hexdigest()
             told = {"number": own_number, "event": name, "routine": name in ROUTINE, "sha256": hashed}
             read.installation.append((seq, told))
         elif last is None or seq > last.last_event:
-            read.events.setdefault(account_id, rows.RowSummary(number)).add(row)
+            read.events.setdefault(account_id, normal_form.RowSummary(number)).add(row)
     return read
 
 
@@ -211,8 +213,8 @@ def _build_document(
     read: PassContents,
 ) -> str:
     account = previous.account_id
-    calls = read.calls.get(account) or rows.RowSummary(0)
-    late = read.late.get(account) or rows.RowSummary(0)
+    calls = read.calls.get(account) or normal_form.RowSummary(0)
+    late = read.late.get(account) or normal_form.RowSummary(0)
     # An account that is new has nothing of its own from before, but the installation has.
     known = previous.last_event if previous.last_event is not None else last.last_event if last else 0
     known_until = previous.until or (last.until if last else None)
@@ -226,7 +228,7 @@ def _build_document(
         # Who may not see a number could find it by trying all that give the hash of the whole.
         "calls": calls.as_json(whole=not previous.masks, hidden=True),
         "late": {"since": _format_instant(previous.late_until), "until": _format_instant(late_until), **late.as_json()},
-        "events": (read.events.get(account) or rows.RowSummary(0)).as_json(),
+        "events": (read.events.get(account) or normal_form.RowSummary(0)).as_json(),
         "installation": {
             "since": _format_instant(known_until),
             "events": [told for seq, told in read.installation if seq > known],

@@ -12,11 +12,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from audit import digests, selectors
+from audit import digests
 from audit.digests.filters import DigestFilter
-from audit.log_reader import record_auditor_read
 from audit.models import Digest
+from audit.trail.record_log_read import record_auditor_read
 from core.authorization import has
+from core.lists import PAGE_SIZE
 from core.page_guard import SignedIn, needs
 from core.pages import own_account
 from core.permissions import Permission
@@ -34,8 +35,8 @@ def digest_list(request: SignedIn) -> HttpResponse:
     if not filters.is_valid():
         return render(request, template, {"filter": filters}, status=400)
     record_auditor_read(request, LOG, filters.active)
-    found = list(digests.filter_range(filters.qs, filters.since, filters.until)[: selectors.PAGE_SIZE + 1])
-    rows = found[: selectors.PAGE_SIZE]
+    found = list(digests.filter_range(filters.qs, filters.since, filters.until)[: PAGE_SIZE + 1])
+    rows = found[:PAGE_SIZE]
     context = {
         "filter": filters,
         "rows": [(digest, json.loads(digest.document)) for digest in rows],

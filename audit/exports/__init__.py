@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.exports.file import CellTooLong, Export, TooManyExports, TooManyRows, start_export
-from audit.exports.lists import ListFile, deliver_list
+from audit.exports.list_export import ListFile, deliver_list
 from audit.exports.manifest import (
     FinishedExport,
     Manifest,

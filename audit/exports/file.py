@@ -13,7 +13,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audit import selectors
 from audit.exports.columns import ExportTable
 from audit.exports.formats import FORMATS
 from audit.exports.manifest import FinishedExport, format_manifest
@@ -30,6 +29,7 @@ from audit.exports.xlsx import MAX_CELL_LENGTH, MAX_ROWS
 from audit.exports.zip import stream_zip
 from audit.models import Event
 from audit.trail.record import record
+from audit.trail.selectors import list_events
 from core import authorization
 from core.accounts import Account
 from core.actor import Actor
@@ -181,7 +181,7 @@ def start_export(
             )
             told |= {"log": table.name, "format": format, "filters": filters.active}
             seq = record(STARTED, by=by, account_id=account.pk, **told)
-            started = selectors.list_events(account.pk).get(seq=seq)
+            started = list_events(account.pk).get(seq=seq)
         rows = filters.found.filter(**{f"{table.time}__lt": until or started.at + MICROSECOND})
         made = Export(ExportRequest(table, rows, mask, format, bom, zip, by, started))
     except BaseException:

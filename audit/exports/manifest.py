@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from audit import selectors
 from audit.exports.statement import LISTS, build_file_name, get_content, get_export_number, get_range_end, get_statement
 from audit.models import Event
 from audit.trail.chain import format_instant
+from audit.trail.selectors import MAX_EXPORT_DURATION, get_event, list_events
 from core import signed_json
 
 KIND = "keyward-export-2"
@@ -71,13 +71,13 @@ def format_manifest(export: FinishedExport) -> bytes:
 
 def find_export(account_id: int, number: int | None) -> FinishedExport | None:
     """Return the account's export of this number, None unless there is one that was finished."""
-    started = selectors.get_event(account_id, number) if number else None
+    started = get_event(account_id, number) if number else None
     if started is None or not (told := get_statement(started)):
         return None
     if started.name in LISTS:
         return FinishedExport(started, told["rows"], told["sha256"])
-    ends = selectors.list_events(account_id).filter(
-        seq__gt=started.seq, at__lt=started.at + selectors.MAX_EXPORT_DURATION, name="export.finished"
+    ends = list_events(account_id).filter(
+        seq__gt=started.seq, at__lt=started.at + MAX_EXPORT_DURATION, name="export.finished"
     )
     for body in ends.order_by("seq").values_list("body", flat=True):
         if (end := json.loads(body)["data"])["started"] == number:
@@ -103,7 +103,7 @@ def list_recent_exports(
 ) -> list[RecentExport]:
     """Return someone's last finished exports, newest first: of a log (`name` is `export.finished`, `of` the log's
     name), or of a list (`of` is the IP list's number, where its entries are exported)."""
-    events = selectors.list_events(account_id).filter(name=name, actor_id=actor_id)
+    events = list_events(account_id).filter(name=name, actor_id=actor_id)
     if name == "ip_list.exported":
         events = events.filter(target_id=of)
     found = (_find_finished(account_id, event) for event in events.order_by("-seq")[: count * 2])
@@ -113,7 +113,7 @@ def list_recent_exports(
 
 def _find_finished(account_id: int, event: Event) -> FinishedExport | None:
     end = json.loads(event.body)["data"]
-    started = event if event.name in LISTS else selectors.get_event(account_id, end["started"])
+    started = event if event.name in LISTS else get_event(account_id, end["started"])
     return FinishedExport(started, end["rows"], end["sha256"]) if started and get_statement(started) else None
 
 

@@ -11,7 +11,6 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from audit import selectors
 from audit.calls import charts, rollups
 from audit.calls.filters import CallFilter
 from audit.calls.views import filter_calls
@@ -32,6 +31,7 @@ from audit.exports.formats import FORMATS
 from audit.exports.forms import ExportForm
 from audit.exports.xlsx import MAX_ROWS
 from audit.trail.filters import EventFilter
+from audit.trail.selectors import list_trail_events
 from core.accounts import Account
 from core.filters.time_range import LogFilter
 from core.lists import sent_filters
@@ -63,7 +63,7 @@ def _filter_calls(data: QueryDict, account: Account) -> LogFilter:
 
 
 def _filter_events(data: QueryDict, account: Account) -> LogFilter:
-    return EventFilter(data, selectors.list_trail_events(account.pk))
+    return EventFilter(data, list_trail_events(account.pk))
 
 
 LOG = LogSource(CALLS, _filter_calls, "log-list", "log-export")

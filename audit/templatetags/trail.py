@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django import template
 
-from audit import selectors
 from audit.calls import reasons
 from audit.exports import find_manifest_number
 from audit.trail import sentences
@@ -18,7 +17,6 @@ register.filter("facts", sentences.list_facts)
 register.filter("confirmed_by", sentences.get_confirmation)
 register.filter("heading", reasons.get_heading)
 register.filter("why", reasons.explain)
-register.filter("position", selectors.format_position)
 register.filter("manifest_number", find_manifest_number)
 register.filter("link", sentences.get_target_url)
 register.filter("event_page", sentences.get_event_url)

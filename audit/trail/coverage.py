@@ -5,7 +5,7 @@ Pages, filters and exports read no others: a test holds their models, their SQL 
 
 from __future__ import annotations
 
-from audit.calls.rows import COVERED, WHOLE
+from audit.calls.row_text import COVERED, WHOLE
 
 # Under the event's MAC, or part of the link itself.
 CHAINED = frozenset({"seq", "at", "body", "key_id", "prev", "mac"})

@@ -15,8 +15,8 @@ from psycopg import Cursor
 
 from audit.calls.seal_check import LogCheck
 from audit.digests.check import check_digests
-from audit.trail.catalogue import check_objects
 from audit.trail.chain_check import check_chain
+from audit.trail.database_objects import check_objects
 from audit.trail.verdict import BEGINNING, MAX_PROBLEMS, Problem, Verdict
 from core.replica import snapshot
 

@@ -7,10 +7,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from audit import selectors
 from audit.exports.columns import EVENTS
-from audit.log_reader import record_auditor_read
 from audit.trail.filters import EventPageFilter
+from audit.trail.record_log_read import record_auditor_read
+from audit.trail.selectors import find_unended_exports, get_trail_page, list_trail_events
 from audit.trail.verification_state import read_state
 from core.authorization import has
 from core.page_guard import SignedIn, needs
@@ -23,14 +23,14 @@ from core.permissions import Permission
 @vary_on_headers("HX-Request")
 def trail_list(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    events = EventPageFilter(request.GET, selectors.list_trail_events(account.pk))
+    events = EventPageFilter(request.GET, list_trail_events(account.pk))
     template = "audit/trail/_list.html" if request.htmx else "audit/trail/list.html"
     if not events.is_valid():
         return render(request, template, {"filter": events}, status=400)
     record_auditor_read(request, EVENTS.name, events.active)
-    page = selectors.get_trail_page(account.pk, events.qs, events.matching, events.installation)
+    page = get_trail_page(account.pk, events.qs, events.matching, events.installation)
     context = {"filter": events, "page": page, "may_export": has(request.user, Permission.LOG_EXPORT)}
-    context["unended"] = selectors.find_unended_exports(account.pk, page.rows)
+    context["unended"] = find_unended_exports(account.pk, page.rows)
     return render(request, template, context | {"verification": read_state(), "more": events.more_is_on})
 
 
@@ -52,10 +52,10 @@ def trail_installation(request: SignedIn, number: int) -> HttpResponse:
 
 def _detail(request: SignedIn, owner: int | None, number: int) -> HttpResponse:
     account = own_account(request)
-    event = selectors.list_trail_events(account.pk).filter(account_id=owner, number=number).first()
+    event = list_trail_events(account.pk).filter(account_id=owner, number=number).first()
     if event is None:
         raise Http404("no such event in this account")
     record_auditor_read(request, EVENTS.name, {"event": f"{number}" if owner else f"installation {number}"})
     context = {"event": event, "may_export": has(request.user, Permission.LOG_EXPORT)}
-    context["unended"] = selectors.find_unended_exports(account.pk, [event])
+    context["unended"] = find_unended_exports(account.pk, [event])
     return render(request, "audit/trail/_detail.html" if request.htmx else "audit/trail/detail.html", context)

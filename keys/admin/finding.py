@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from audit import selectors
+from audit.calls.selectors import list_all_calls
 from audit.trail.events import Target
 from audit.trail.record import record
 from core import authorization
@@ -22,7 +22,7 @@ from keys.selectors.find import Found, Scope, find_in
 def find(*, text: str, by: Actor) -> Found:
     """Look for keys of all accounts by what was pasted or typed. Raises Denied."""
     authorization.require(by, Permission.ADMINISTRATION, account=None)
-    found = find_in(Scope(Key.objects.all(), selectors.list_all_calls()), text)
+    found = find_in(Scope(Key.objects.all(), list_all_calls()), text)
     keys = [match.key for match in found.matches]
     accounts = {key.account_id for key in keys}
     only = keys[0] if len(keys) == 1 else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from audit import selectors
+from audit.trail.selectors import list_events
 from keys.models import IpList, IpListEntry, KeyIpList
 
 
@@ -45,6 +45,6 @@ class Edit(NamedTuple):
 
 def last_edit(ip_list: IpList) -> Edit | None:
     """When the list's name or description was last saved, and by whom."""
-    events = selectors.list_events(ip_list.account_id).filter(target_kind="ip_list", target_id=str(ip_list.pk))
+    events = list_events(ip_list.account_id).filter(target_kind="ip_list", target_id=str(ip_list.pk))
     event = events.filter(name="ip_list.edited").order_by("-seq").first()
     return Edit(event.at, event.actor) if event else None

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.functions import Lower, Now
 
-from audit import selectors
+from audit.calls.selectors import list_calls
+from audit.trail.selectors import list_events
 from keys.decision.containment import with_contained
 from keys.models import IpList, Key, Module
 
@@ -72,9 +73,9 @@ def lists_of(key: Key) -> QuerySet[IpList]:
 def calls_lately(key: Key) -> int:
     """How many calls the last week had, counted no further than MAX_CALLS_COUNTED: enough to say what would break."""
     since = Now() - Value(LATELY)
-    calls = selectors.list_calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
+    calls = list_calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
     return calls.order_by("-time")[:MAX_CALLS_COUNTED].count()
 
 
 def _events(key: Key) -> QuerySet[Any]:
-    return selectors.list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)
+    return list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audit import selectors
+from audit.trail.selectors import list_events_of_requests
 from core.redaction import decode_basic
 from core.request_id import time_of
 from keys.crypto.secrets import digest, parse
@@ -96,9 +96,7 @@ def _by_what_is_in(scope: Scope, text: str) -> Found | None:
     tokens = {token[token.index("_") + 1 :][:12]: token for token in TOKEN.findall(text)}
     request_ids = [UUID(given) for given in sorted(set(REQUEST_ID.findall(text)))[:MAX_MATCHES]]
     calls = [call for request_id in request_ids if (call := _call(scope, request_id))]
-    events = (
-        selectors.list_events_of_requests(scope.account_id, request_ids) if scope.account_id and request_ids else []
-    )
+    events = list_events_of_requests(scope.account_id, request_ids) if scope.account_id and request_ids else []
     named = {*API_ID.findall(text), *tokens, *(call.key_id for call in calls)}
     keys = scope.keys.filter(public_id__in=sorted(named)[:MAX_WORDS]).select_related("account", "owner", "api")
     rows = list(keys.defer("api__document").prefetch_related("secrets").order_by("pk")[: MAX_MATCHES + 1])

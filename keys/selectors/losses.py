@@ -26,13 +26,13 @@ Contained = Mapping[str, Collection[str]]
 @dataclass(frozen=True, slots=True)
 class Losses:
     """Addresses and modules (by slug) whose calls were allowed and would be refused, the most used first; false if
-    there are none. `room` is for how many more addresses the key's own entries have room. `back_to` and `of_each_hour`
-    are those of audit.calls.uses.Uses."""
+    there are none. `room` is for how many more addresses the key's own entries have room. `scanned_since` and
+    `of_each_hour` are those of audit.calls.uses.Uses."""
 
     addresses: Sequence[Use] = ()
     modules: Sequence[Use] = ()
     room: int = MAX_ADDRESSES
-    back_to: datetime | None = None
+    scanned_since: datetime | None = None
     of_each_hour: int = 0
 
     def __bool__(self) -> bool:
@@ -130,7 +130,7 @@ def find_losses(
     ]
     # Where even the addresses that were counted are not all, they cannot all be added.
     room = MAX_ADDRESSES - len(after.networks) if len(uses.addresses) < MAX_GROUPS else 0
-    return Losses(addresses, modules, room, uses.back_to, uses.of_each_hour)
+    return Losses(addresses, modules, room, uses.scanned_since, uses.of_each_hour)
 
 
 def find_list_losses(ip_list: IpList, gone: Collection[Network], left: Collection[Network]) -> ListLosses:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.db.models import BooleanField, ExpressionWrapper, Q, Value
 from django.db.models.functions import Now
 
-from audit import selectors
+from audit.trail.selectors import list_events
 from keys.models import Key, SecretUse
 
 # What has ended is shown for so long: who has not changed over calls, and asks why.
@@ -46,6 +46,6 @@ def old_secret(key: Key) -> OldSecret | None:
 
 def last_change(key: Key) -> LastChange | None:
     """Who last gave the key another secret, and when."""
-    events = selectors.list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)
+    events = list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)
     event = events.filter(name="key.secret_changed").order_by("-seq").first()
     return LastChange(event.at, event.actor) if event else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import Account
-from audit import selectors
+from audit.calls.selectors import list_calls
 from audit.trail.record import record
 from core import authorization
 from core.actor import Actor
@@ -25,7 +25,7 @@ def find(*, account: Account, text: str, by: Actor) -> Found:
     for permission in NEEDS:
         authorization.require(by, permission, account=account)
     keys = with_status(Key.objects.filter(account=account))
-    found = find_in(Scope(keys, selectors.list_calls(account.pk), account.pk), text)
+    found = find_in(Scope(keys, list_calls(account.pk), account.pk), text)
     matched = [match.key for match in found.matches]
     record(
         "keys.searched",

@@ -11,12 +11,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import Account, User
-from audit import selectors
+from audit.calls.selectors import list_calls
 from audit.exports.columns import CALLS, EVENTS
-from audit.trail.record_log_read import record_log_read
+from audit.trail.record_log_read import record_auditor_read
+from audit.trail.selectors import list_events
 from core.authorization import has
 from core.page_guard import SignedIn, needs
-from core.permissions import Permission, Role
+from core.permissions import Permission
 from core.phone_masking import Mask
 from keys.models import Key
 from keys.selectors.first_steps import first_steps
@@ -69,14 +70,13 @@ def _lately(request: SignedIn) -> dict[str, Any]:
     assert account is not None  # @needs a member of one
     shown: dict[str, Any] = {}
     if has(user, Permission.LOG_SEE):
-        calls = list(selectors.list_calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
+        calls = list(list_calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
         if mask := Mask.of(account):
             for call in calls:
                 call.path = mask.hide(call.path)
         shown |= {"may_see_log": True, "calls": calls}
     if has(user, Permission.TRAIL_SEE):
-        shown |= {"may_see_trail": True, "events": selectors.list_events(account.pk).order_by("-seq")[:LATEST]}
-    if Role.AUDITOR in user.roles:
-        for log in (CALLS.name, EVENTS.name):
-            record_log_read(by=request.actor, account_id=account.pk, log=log, filters={"page": "overview"})
+        shown |= {"may_see_trail": True, "events": list_events(account.pk).order_by("-seq")[:LATEST]}
+    for log in (CALLS.name, EVENTS.name):
+        record_auditor_read(request, log, {"page": "overview"})
     return shown

@@ -11,7 +11,6 @@ from django.db import transaction
 
 from accounts.models import Account, User
 from audit.exports.statement import build_statement
-from audit.selectors import number_of
 from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Role
@@ -21,6 +20,7 @@ from tests.ip_lists_made import an_ip_list
 from tests.keyring import a_key
 from tests.logbook import a_call
 from tests.people import a_user, an_account, an_invitation, with_totp
+from tests.trail import get_event_number
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,25 @@ def _an_export(account: Account) -> tuple[int, int]:
     with transaction.atomic():
         stated = build_statement(account, columns=["time"], filters_in_words={})
         seq = record("export.started", by=by, account_id=account.pk, filters={}, **told, **stated)
-        record("export.finished", by=by, account_id=account.pk, started=number_of(seq), rows=0, sha256="0" * 64, **told)
-    return number_of(seq), seq
+        record(
+            "export.finished",
+            by=by,
+            account_id=account.pk,
+            started=get_event_number(seq),
+            rows=0,
+            sha256="0" * 64,
+            **told,
+        )
+    return get_event_number(seq), seq
 
 
 def _an_event(account: Account) -> tuple[int, int]:
     """Its number within the account, and in the chain."""
     with transaction.atomic():
         seq = record("user.signed_out", by=Actor.command("test"), account_id=account.pk)
-    return number_of(seq), seq
+    return get_event_number(seq), seq
 
 
 def _an_event_of_the_installation() -> str:
     with transaction.atomic():
-        return str(number_of(record("partitions.made", by=Actor.command("test"), account_id=None, months=[])))
+        return str(get_event_number(record("partitions.made", by=Actor.command("test"), account_id=None, months=[])))

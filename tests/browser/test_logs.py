@@ -19,7 +19,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import Account, User
 from audit.digests.build import make_pass
-from audit.selectors import number_of
 from audit.trail.events import Target
 from audit.trail.record import record
 from core import signed_json
@@ -31,6 +30,7 @@ from tests.browser.conftest import NARROW
 from tests.keys_made import a_billing_key, confirmed
 from tests.logbook import a_call, more_calls
 from tests.people import PASSWORD, a_user, acting, an_account
+from tests.trail import get_event_number
 
 SignIn = Callable[[Page, str, str], None]
 VERIFIER = Path(__file__).parents[2] / "examples" / "verify_export.py"
@@ -329,6 +329,6 @@ def record_of_an_edit(acme: Account, alice: User) -> int:
     with transaction.atomic():
         target = Target("account", acme.slug, acme.name)
         changes = {"mask_phone": [False, True], "mask_digits": [4, 0]}
-        return number_of(
+        return get_event_number(
             record("settings.changed", by=acting(alice), account_id=acme.pk, target=target, changes=changes)
         )

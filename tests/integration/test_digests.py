@@ -25,7 +25,7 @@ from django.test import Client
 
 from accounts.models import Account
 from audit import digests
-from audit.digests import build, rows
+from audit.digests import build, normal_form
 from audit.digests.check import check_digests
 from audit.models import Digest, Event
 from audit.trail.record import record
@@ -217,9 +217,9 @@ def test_the_normal_form_is_the_same_whatever_was_masked() -> None:
     texts = [*HOSTILE, "%441234567", "%2B447911123456,1234567", "XXX1234567", "expires=1234567890", "a1234567"]
     for text in texts:
         # As COPY writes them: a row ends at the first TAB or LF.
-        text = text.translate(rows._ESCAPES)
-        row = dict.fromkeys(rows.CALL_COLUMNS, "1234567") | {"path": text, "query": text}
-        cells = dict(zip(row, rows._mask_row("\t".join(row.values()).encode()).split(b"\t"), strict=True))
+        text = text.translate(normal_form._ESCAPES)
+        row = dict.fromkeys(normal_form.CALL_COLUMNS, "1234567") | {"path": text, "query": text}
+        cells = dict(zip(row, normal_form._mask_row("\t".join(row.values()).encode()).split(b"\t"), strict=True))
         plain = cells.pop("path")
         assert cells.pop("query") == plain
         assert set(cells.values()) == {b"1234567"}

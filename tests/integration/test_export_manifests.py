@@ -20,10 +20,10 @@ from django.http import HttpResponseBase
 from django.test import Client
 
 from accounts.models import Account, User
-from audit import selectors
 from audit.exports import file
 from audit.exports.description import describe_manifest
 from audit.models import Event
+from audit.trail.selectors import list_events
 from core import signed_json
 from core.permissions import Role
 from keys.models import IpList
@@ -72,7 +72,7 @@ def name_of(response: HttpResponseBase) -> str:
 
 
 def the_export(acme: Account, name: str = "export.started") -> Event:
-    return selectors.list_events(acme.pk).get(name=name)
+    return list_events(acme.pk).get(name=name)
 
 
 def test_a_log_exports_manifest_says_all_of_what_it_is(client: Client, acme: Account) -> None:
@@ -128,7 +128,7 @@ def test_a_zip_holds_the_file_and_the_manifest_that_is_downloaded_later(
     a_call(acme)
     response = client.post(f"/{log}/export/", {"format": format, "zip": "on", "from": "2020-01-01T00:00"})
     assert response["Content-Type"] == "application/zip"
-    assert not selectors.list_events(acme.pk).filter(name="export.finished").exists()
+    assert not list_events(acme.pk).filter(name="export.finished").exists()
 
     archive = ZipFile(io.BytesIO(content_of(response)))
 
@@ -146,7 +146,7 @@ def test_a_zip_that_is_broken_off_is_an_incomplete_export(client: Client, acme: 
     response = client.post("/logs/export/", {"format": "csv", "zip": "on"})
     next(iter(response.streaming_content))
     response.close()
-    assert selectors.list_events(acme.pk).filter(name="export.incomplete").exists()
+    assert list_events(acme.pk).filter(name="export.incomplete").exists()
     assert client.get(f"/audit/{the_export(acme).number}/manifest/").status_code == 404
 
 
@@ -211,7 +211,7 @@ def test_a_manifest_is_of_a_finished_export_of_the_own_account_alone(client: Cli
     bolt.force_login(a_user(an_account("bolt"), "Bob", Role.ADMINISTRATOR))
     assert client.get(f"/audit/{the_export(acme).number}/manifest/").status_code == 404
     content_of(client.post("/logs/export/", {"format": "csv"}))
-    numbers = [event.number for event in selectors.list_events(acme.pk).order_by("seq")]
+    numbers = [event.number for event in list_events(acme.pk).order_by("seq")]
     answers = {number: client.get(f"/audit/{number}/manifest/").status_code for number in numbers}
     assert list(answers.values()).count(200) == 1
     assert {bolt.get(f"/audit/{number}/manifest/").status_code for number in numbers} == {404}

@@ -13,10 +13,10 @@ from openpyxl import load_workbook
 from openpyxl.utils.escape import unescape
 
 from accounts.models import Account
-from audit import selectors
 from audit.exports import file
 from audit.exports.columns import CALLS, EVENTS
 from audit.models import Event
+from audit.trail.selectors import list_events
 from core.permissions import Role
 from core.phone_masking import Mask
 from tests.logbook import a_call
@@ -103,11 +103,11 @@ def test_a_file_without_rows_is_delivered_before_its_end_is_recorded(
     """ "There were no such calls" is an answer, too."""
     response = client.post(f"/{log}/export/", {"format": format, "from": "2001-01-01T00:00", "to": "2001-01-02T00:00"})
     assert response.status_code == 200
-    assert not selectors.list_events(acme.pk).filter(name__in=("export.finished", "export.incomplete")).exists()
+    assert not list_events(acme.pk).filter(name__in=("export.finished", "export.incomplete")).exists()
 
     content = b"".join(response.streaming_content)
 
-    finished = json.loads(selectors.list_events(acme.pk).get(name="export.finished").body)["data"]
+    finished = json.loads(list_events(acme.pk).get(name="export.finished").body)["data"]
     assert (finished["rows"], finished["sha256"]) == (0, hashlib.sha256(content).hexdigest())
     if format == "jsonl":
         assert content == b""
@@ -160,7 +160,7 @@ def test_more_rows_than_a_sheet_holds_are_refused_and_csv_is_offered(
 def test_the_trail_is_exported_with_the_pages_filters(client: Client, acme: Account, format: str) -> None:
     exported(client, format="csv")
     content = exported(client, "audit", format=format, event="export.started")
-    told = list(selectors.list_events(acme.pk).filter(name="export.started").order_by("-seq"))
+    told = list(list_events(acme.pk).filter(name="export.started").order_by("-seq"))
     if format == "jsonl":
         found = [row["number"] for row in lines(content)]
     elif format == "xlsx":

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from audit import selectors
+from audit.trail.selectors import list_events
 from core.permissions import Role
 from keys.models import IpList, Key
 from tests.ip_lists_made import an_ip_list
@@ -63,7 +63,7 @@ def test_by_no_page_and_by_no_export(client: Client, offices: IpList, page: str)
     twice = client.post(f"{path}export/?{name}={value}", {"format": "csv", name: value})
     assert twice.status_code == 400
     assert f"“{name}” is given more than once" in twice.content.decode()
-    exports = selectors.list_events(offices.account_id).filter(name__contains="export")
+    exports = list_events(offices.account_id).filter(name__contains="export")
     assert not exports.exists()
 
 
@@ -81,7 +81,7 @@ def test_every_unknown_name_is_said(client: Client) -> None:
 def test_a_filter_of_spaces_narrows_nothing_and_is_not_told_as_one(client: Client, alice: User) -> None:
     content = client.post("/users/export/", {"format": "csv", "q": "  "}).content
     assert b"Alice" in content
-    event = selectors.list_events(alice.account_id).get(name="users.exported")
+    event = list_events(alice.account_id).get(name="users.exported")
     assert json.loads(event.body)["data"]["filters"] == {}
 
 
@@ -125,4 +125,4 @@ def test_not_in_the_administration(support: Client, alice: User, offices: IpList
         answers.append(support.post(f"/admin/{path}", good | {"q": "x"}))
         assert [answer.status_code for answer in answers] == [400, 400]
         assert "There is no “state” here" in answers[0].content.decode()
-    assert not selectors.list_events(alice.account_id).filter(name__endswith=".exported").exists()
+    assert not list_events(alice.account_id).filter(name__endswith=".exported").exists()

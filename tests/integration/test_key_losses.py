@@ -188,7 +188,7 @@ def test_refusals_alone_do_not_hide_what_was_allowed_before(key: Key, monkeypatc
     more_calls(refused, 1_500)
     found = get_uses(key.account_id, key.public_id)
     assert {use.what for use in found.addresses} == {"198.51.100.7", "203.0.113.9", "2001:db8::7"}
-    assert found.back_to is not None
+    assert found.scanned_since is not None
 
 
 def test_a_list_that_is_made_with_the_key_narrows_too(client: Client, key: Key) -> None:

@@ -12,9 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account, User
-from audit import selectors
 from audit.calls import charts, rollups
+from audit.calls.aggregates import count_denied_by_address, get_duration_percentiles
 from audit.calls.filters import CallFilter
+from audit.calls.selectors import list_calls
 from core.permissions import Role
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call
@@ -92,12 +93,10 @@ def test_addresses_are_looked_for_among_so_many_rows(acme: Account, monkeypatch:
     a_call(acme, time=now - timedelta(hours=1), client_address="192.0.2.1", **DENIED)
     for n in range(5):
         a_call(acme, time=now - timedelta(minutes=n))
-    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 5)
-    assert selectors.count_denied_by_address(selectors.list_calls(acme.pk), Q()) == []
-    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 6)
-    assert [told[:2] for told in selectors.count_denied_by_address(selectors.list_calls(acme.pk), Q())] == [
-        ("192.0.2.1", 1)
-    ]
+    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SCANNED", 5)
+    assert count_denied_by_address(list_calls(acme.pk), Q()) == []
+    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SCANNED", 6)
+    assert [told[:2] for told in count_denied_by_address(list_calls(acme.pk), Q())] == [("192.0.2.1", 1)]
 
 
 def summed(account: Account) -> list[datetime]:
@@ -134,14 +133,14 @@ def test_the_chart_shows_the_calls_of_the_list(acme: Account) -> None:
     summed(acme)
     counts = set()
     for query in FILTERS:
-        calls = CallFilter(QueryDict(query), selectors.list_calls(acme.pk))
+        calls = CallFilter(QueryDict(query), list_calls(acme.pk))
         assert calls.is_valid(), query
         chart = charts.build_log_chart(acme.pk, calls)
         listed = calls.found
         allowed, denied = (listed.filter(decision=decision).count() for decision in ("allowed", "denied"))
         assert (chart.allowed, chart.denied) == (allowed, denied), query
         assert calls.since is None or chart.since == calls.since, query
-        assert sum(durations[1] for durations in selectors.get_duration_percentiles(calls.qs, calls.matching)) == (
+        assert sum(durations[1] for durations in get_duration_percentiles(calls.qs, calls.matching)) == (
             listed.exclude(duration_ms=None).count()
         ), query
         counts.add((allowed, denied))
@@ -163,11 +162,11 @@ def test_the_chart_begins_where_the_range_does(acme: Account, alice: User) -> No
 
 def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     times = summed(acme)
-    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 18)
+    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SCANNED", 18)
     page = signed_in(alice).get("/logs/chart/?path=invoices&range=7d")
     chart = page.context["chart"]
     assert abs(chart.since - times[2]) < timedelta(seconds=1)
-    assert (chart.allowed, chart.back_to) == (3, chart.since)
+    assert (chart.allowed, chart.scanned_since) == (3, chart.since)
     assert "Looked at 100,000 calls, back to" in page.content.decode()
     monkeypatch.setattr(rollups, "MAX_TAIL_ROWS", 2)
     since = times[5] - timedelta(microseconds=1)

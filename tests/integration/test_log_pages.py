@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from audit import selectors
 from core.permissions import Role
 from tests.logbook import a_call
 from tests.people import a_user, an_account
@@ -179,7 +178,7 @@ def test_a_page_looks_at_so_many_rows_and_then_says_how_far_back_it_looked(acme,
     for n in range(40):
         a_call(acme, time=now - timedelta(minutes=n))
     wanted = a_call(acme, time=now - timedelta(minutes=99), key_name="Needle")
-    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 15)
+    monkeypatch.setattr("audit.paging.MAX_ROWS_SCANNED", 15)
 
     seen, url, pages = [], "/logs/?key=needle", 0
     while url:

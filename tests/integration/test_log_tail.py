@@ -11,7 +11,6 @@ import pytest
 from django.test import Client
 
 from accounts.models import Account
-from audit import selectors
 from audit.models import Call
 from core.permissions import Role
 from tests.logbook import a_call, more_calls
@@ -35,7 +34,7 @@ def client(acme: Account) -> Client:
 
 def newest(acme: Account) -> str:
     call = a_call(acme, time=datetime.now(UTC) - timedelta(hours=2))
-    return selectors.format_position(Call.objects.get(request_id=call))
+    return Call.objects.get(request_id=call).position
 
 
 def answered(client: Client, address: str) -> tuple[list[str], str, str, str]:
@@ -74,7 +73,7 @@ def test_says_that_there_are_more_than_it_counts(
 ) -> None:
     position = newest(acme)
     more_calls(a_call(acme, time=datetime.now(UTC) - AGO), 149)
-    monkeypatch.setattr(selectors, "MAX_ROWS_SCANNED", 20)
+    monkeypatch.setattr("audit.calls.selectors.MAX_ROWS_SCANNED", 20)
     assert answered(client, f"/logs/tail/?newest={position}")[1] == "More than 20 more calls came in between."
 
 

@@ -15,7 +15,6 @@ from django.test import Client
 
 from accounts.models import Account, User
 from audit.models import Event
-from audit.selectors import number_of
 from audit.trail.record import record
 from config.embedded.backend.parameters import conninfo
 from core.permissions import Role
@@ -24,6 +23,7 @@ from tests.databases import new_database
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call, more_calls
 from tests.people import ADDRESS, a_user, acting, an_account
+from tests.trail import get_event_number
 
 START = "2026-01-01T00:00:00Z~" + "0" * 32
 LOGS = ("audit_call", "audit_rollup")
@@ -117,7 +117,7 @@ def test_a_page_of_the_log_reads_the_replica(
 def test_a_page_of_the_trail_reads_the_replica(acme: Account, replica: Heard, primary: Heard, path: str) -> None:
     alice = a_user(acme, f"Alice {path}", Role.ADMINISTRATOR)
     with transaction.atomic():
-        number = number_of(record("user.signed_out", by=acting(alice), account_id=acme.pk))
+        number = get_event_number(record("user.signed_out", by=acting(alice), account_id=acme.pk))
     client = Client(REMOTE_ADDR=ADDRESS)
     client.force_login(alice)
     primary.statements.clear()

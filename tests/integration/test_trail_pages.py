@@ -8,13 +8,13 @@ from django.test import Client
 from django.utils import timezone
 
 from audit.models import Event
-from audit.selectors import number_of
 from audit.trail.events import CATALOGUE, Target
 from audit.trail.record import record
 from core.actor import Actor, Confirmation
 from core.permissions import Role
 from tests.logbook import a_call
 from tests.people import a_user, acting, an_account, with_totp
+from tests.trail import get_event_number
 
 pytestmark = pytest.mark.django_db
 WORKER = Target("key", "0123456789ab", "Worker <b>")
@@ -46,7 +46,7 @@ def readings(account) -> list[str]:
 
 def test_an_event_reads_as_a_sentence_with_who_from_where_and_when(alice, acme):
     changes = {"name": ["Old", "New"], "addresses": [[], ["203.0.113.0/24"]], "enabled": [True, False]}
-    number = number_of(
+    number = get_event_number(
         record("key.edited", by=acting(alice), account_id=acme.pk, target=WORKER, api="billing", changes=changes)
     )
 
@@ -65,7 +65,9 @@ def test_an_event_reads_as_a_sentence_with_who_from_where_and_when(alice, acme):
 def test_a_row_opens_old_and_new(alice, acme):
     by = acting(alice).confirmed(Confirmation("key.edit", "0123456789ab", "password"))
     changes = {"name": ["Old", "New"]}
-    number = number_of(record("key.edited", by=by, account_id=acme.pk, target=WORKER, api="billing", changes=changes))
+    number = get_event_number(
+        record("key.edited", by=by, account_id=acme.pk, target=WORKER, api="billing", changes=changes)
+    )
     client = signed_in(alice)
 
     page = texts(client.get(f"/audit/{number}/"))
@@ -89,7 +91,7 @@ def test_every_event_of_the_catalogue_can_be_shown(alice, acme):
     # Newest first, fifty on a page.
     pages = [texts(client.get("/audit/"))]
     pages += [texts(client.get(f"/audit/?after={seqs[after]}")) for after in range(len(seqs) - 50, 0, -50)]
-    numbers = [number_of(seq) for seq in seqs]
+    numbers = [get_event_number(seq) for seq in seqs]
     assert all(any(f'href="/audit/{number}/"' in page for page in pages) for number in numbers)
     for number in numbers:
         page = client.get(f"/audit/{number}/")
@@ -105,13 +107,13 @@ def test_nobody_sees_another_accounts_events(alice, acme):
     own = record("key.revealed", by=acting(alice), account_id=acme.pk, target=WORKER, api="own-api")
     client = signed_in(alice)
 
-    assert number_of(own) == number_of(other) - 1 == 1
+    assert get_event_number(own) == get_event_number(other) - 1 == 1
     assert "bolts-api" not in texts(client.get("/audit/"))
     # The other account's first number is one of this account's own.
     assert "key.revealed" in texts(client.get("/audit/1/"))
-    for number in (number_of(other), 10**17, "0", "-1", "x", "9" * 30):
+    for number in (get_event_number(other), 10**17, "0", "-1", "x", "9" * 30):
         assert client.get(f"/audit/{number}/").status_code == 404
-    for number in (number_of(nobodys), 10**17, 0):
+    for number in (get_event_number(nobodys), 10**17, 0):
         assert client.get(f"/audit/installation/{number}/").status_code == 404
 
 
@@ -120,7 +122,7 @@ def test_an_accounts_numbers_have_no_gap_whatever_happens_elsewhere(alice, acme)
     made = {}
     for account in (acme.pk, bolt.pk, None, None, acme.pk, bolt.pk, acme.pk):
         seq = record("user.signed_out", by=acting(alice), account_id=account)
-        made.setdefault(account, []).append(number_of(seq))
+        made.setdefault(account, []).append(get_event_number(seq))
     first = made[None][0]
 
     assert (made[acme.pk], made[bolt.pk], made[None]) == ([1, 2, 3], [1, 2], [first, first + 1])
@@ -130,7 +132,7 @@ def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme
     job = Actor.command("maintain")
     sealed = {"since": "x", "until": "x", "rows": 7, "first": "", "last": "", "sha256": "", "form": 2}
     numbers = {
-        name: number_of(record(name, by=job, account_id=None, **data))
+        name: get_event_number(record(name, by=job, account_id=None, **data))
         for name, data in {
             "calls.dropped": {"months": ["2024-05"], "until": "x", "rest": []},
             "calls.sealed": sealed,
@@ -247,7 +249,7 @@ def test_after_ten_minutes_the_same_reading_is_recorded_again(acme, monkeypatch)
     client = signed_in(a_user(acme, "Audrey", Role.AUDITOR))
     client.get("/logs/")
     now = timezone.now
-    monkeypatch.setattr("audit.selectors.timezone.now", lambda: now() + timedelta(minutes=11))
+    monkeypatch.setattr("audit.trail.record_log_read.timezone.now", lambda: now() + timedelta(minutes=11))
 
     client.get("/logs/")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from audit.trail.catalogue import describe_objects
+from audit.trail.database_objects import describe_objects
 from audit.trail.verification import get_application_role
 from core.replica import snapshot
 

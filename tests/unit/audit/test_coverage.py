@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from audit.calls import rows
+from audit.calls import row_text
 from audit.calls.insert import BATCH_COLUMNS
 from audit.exports.columns import CALLS, EVENTS, ExportTable
 from audit.models import Call, Event
@@ -49,8 +49,8 @@ def test_exports_read_no_other_column(exported: ExportTable, table: str) -> None
 
 
 def test_a_seal_covers_what_the_gateway_writes_and_what_arrives_later() -> None:
-    assert rows.COVERED[rows.WITHOUT_LATE] == {"time", *BATCH_COLUMNS}
-    assert rows.COVERED[rows.WHOLE] == COVERAGE["audit_call"]
+    assert row_text.COVERED[row_text.WITHOUT_LATE] == {"time", *BATCH_COLUMNS}
+    assert row_text.COVERED[row_text.WHOLE] == COVERAGE["audit_call"]
 
 
 def test_no_other_table_is_read_by_the_logs_pages() -> None:

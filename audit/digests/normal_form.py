@@ -17,9 +17,10 @@ from typing import Any
 from django.db.models import QuerySet
 from psycopg import ClientCursor, Cursor
 
-from audit import selectors
+from audit.calls.selectors import list_calls_of_all_accounts
 from audit.exports.columns import CALLS, EVENTS, NOT_XML, REPLACEMENT
 from audit.models import Call, Event
+from audit.trail.selectors import list_trail_events_of_all_accounts
 from core.csv_escaping import neutral
 
 # Columns of a call that arrive from the proxy's access log, later than the row.
@@ -110,7 +111,7 @@ def _summarize(
     cursor: Cursor, since: datetime | None, until: datetime, flag: str, columns: Sequence[str]
 ) -> Iterator[tuple[int, RowSummary]]:
     """`flag` is SQL, and not empty where masking may change the row."""
-    rows = selectors.list_calls_of_all_accounts().filter(time__lt=until)
+    rows = list_calls_of_all_accounts().filter(time__lt=until)
     sql = _bind_parameters(rows.filter(time__gte=since) if since else rows, cursor)
     cells = ", ".join(CALLS.cell(name) for name in columns)
     order = "c.account_id, c.request_id"
@@ -137,7 +138,7 @@ def _summarize(
 def iterate_events(cursor: Cursor, after: int, last: int) -> Iterator[tuple[int | None, int, str, int, bytes]]:
     """(account, number, name, place in the chain, normal form) of the numbered events in this part of the chain that an
     account's trail shows, in their order; the account is None for those of the installation."""
-    shown = selectors.list_trail_events_of_all_accounts().filter(seq__gt=after, seq__lte=last, number__isnull=False)
+    shown = list_trail_events_of_all_accounts().filter(seq__gt=after, seq__lte=last, number__isnull=False)
     cells = ", ".join(f"({EVENTS.cell(name)})::text" for name in EVENT_COLUMNS)
     rows = _bind_parameters(shown, cursor)
     select = f"SELECT c.account_id, c.number, c.name, c.seq, {cells} FROM ({rows}) AS c ORDER BY c.seq"

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from audit import selectors
 from audit.exports.manifest import FinishedExport, format_manifest
 from audit.exports.statement import build_file_name, build_manifest_name, build_statement
 from audit.exports.zip import stream_zip
 from audit.trail.events import Target
 from audit.trail.record import record
+from audit.trail.selectors import list_events
 from core.accounts import Account
 from core.actor import Actor
 
@@ -39,7 +39,7 @@ def deliver_list(
     sha256 = hashlib.sha256(file.content).hexdigest()
     told |= {"filters": dict(file.filters), "format": file.format, "rows": file.rows, "sha256": sha256}
     seq = record(event, by=by, account_id=account.pk, target=target, **told)
-    started = selectors.list_events(account.pk).get(seq=seq)
+    started = list_events(account.pk).get(seq=seq)
     name = build_file_name(started)
     if not zip:
         return name, file.content
