@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.forms import BoundField
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.html import format_html
@@ -92,6 +93,12 @@ def return_url(context: Mapping[str, Any], listed: str, otherwise: str, kind: st
     if it was opened from elsewhere."""
     place = back_links.row_id(kind, number) if kind else ""
     return back_links.return_url(context["request"], listed, otherwise, place)
+
+
+@register.filter
+def is_needed(field: BoundField) -> bool:
+    """Return whether the form asks for the field: it is required, or needed while it is shown (keys.forms.fields)."""
+    return field.field.required or getattr(field.field, "needed", False)
 
 
 @register.inclusion_tag("components/chips.html", takes_context=True)
