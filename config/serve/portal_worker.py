@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from functools import partial
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -27,6 +26,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from config import limits
 from gateway.http.connections import get_max_connections
+from keys.decision.addresses import parse_address
 
 logger = structlog.get_logger("keyward.portal")
 
@@ -261,4 +261,6 @@ def _path(head: bytes) -> str:
 
 def _is_trusted(address: str) -> bool:
     """Return whether many clients may stand behind the address: a trusted proxy's, or a Unix socket's."""
-    return not address or any(ip_address(address) in network for network in settings.TRUSTED_PROXIES)
+    # A socket that listens on `::` writes IPv4 addresses as IPv6, which parse_address undoes.
+    parsed = parse_address(address)
+    return not address or (parsed is not None and any(parsed in network for network in settings.TRUSTED_PROXIES))

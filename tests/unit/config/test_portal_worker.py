@@ -9,11 +9,14 @@ import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from gunicorn.config import Config
 from structlog.testing import capture_logs
 
+from config import limits
 from config.serve.portal_worker import PortalWorker
 
 
@@ -24,12 +27,12 @@ class Listening:
         pairs = [socket.socketpair() for _ in range(connections)]
         self.clients = [stack.enter_context(client) for client, _ in pairs]
         self.accepted = [stack.enter_context(server) for _, server in pairs]
-        self.error = errno.EMFILE
+        self.error, self.address = errno.EMFILE, "203.0.113.7"
 
     def accept(self) -> tuple[socket.socket, tuple[str, int]]:
         if not self.accepted:
             raise OSError(self.error, os.strerror(self.error))
-        return self.accepted.pop(0), ("203.0.113.7", 50_000)
+        return self.accepted.pop(0), (self.address, 50_000)
 
     def getsockname(self) -> tuple[str, int]:
         return "127.0.0.1", 8000
@@ -82,3 +85,23 @@ def test_a_connection_dropped_in_a_turn_is_not_counted_twice_by_its_own_event(
     for key, _ in events:
         key.data(key.fileobj)
     assert (worker.nr_conns, dict(worker.addresses)) == (1, {"203.0.113.7": 1})
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"), [("127.0.0.1", 3), ("::ffff:127.0.0.1", 3), ("::1", 3), ("203.0.113.7", 2), ("fe80::1%lo", 2)]
+)
+def test_a_trusted_proxy_has_more_connections_than_one_client(
+    stack: ExitStack,
+    worker: PortalWorker,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    kept: int,
+) -> None:
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS_PER_ADDRESS", 2)
+    settings.TRUSTED_PROXIES = (ip_network("127.0.0.1"), ip_network("::1"))
+    listening = Listening(stack, 3)
+    listening.address = address
+    for _ in range(3):
+        worker.accept(listening)  # type: ignore[arg-type]
+    assert len(worker.waiting) == kept
