@@ -52,6 +52,16 @@ def parse_network(text: str) -> Network:
     return network
 
 
+def split_networks(text: str) -> list[tuple[str, str]]:
+    """Return the networks of a typed text, parted by spaces, commas and semicolons, and each one's comment: what stands
+    behind # in its line."""
+    found = []
+    for line in text.splitlines():
+        networks, _, comment = line.partition("#")
+        found += [(network, comment.strip()) for network in re.split(r"[\s,;]+", networks) if network]
+    return found
+
+
 def _unreadable(text: str, address: str) -> str:
     """Return why the text is no network."""
     if _QUAD.fullmatch(address):

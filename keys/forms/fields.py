@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, cast
@@ -10,7 +9,7 @@ from typing import Any, ClassVar, cast
 from django import forms
 
 from keys.apis.policy import Field
-from keys.decision.addresses import BadAddress, parse_network
+from keys.decision.addresses import BadAddress, parse_network, split_networks
 from keys.docs.abilities import Ability
 
 
@@ -22,15 +21,16 @@ class _Lines(forms.Textarea):
 
 
 class NetworksField(forms.CharField):
-    """Address entries, one a line; commas will do. `required` marks it; whether there must be some, the terms say."""
+    """Address entries, one a line; commas will do. A comment (after #) is dropped: a key's own addresses have no
+    description. `required` marks it; whether there must be some, the terms say."""
 
     widget = _Lines(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
 
     def to_python(self, value: Any) -> Any:
         networks, problems = [], []
-        for entry in re.split(r"[\s,;]+", str(super().to_python(value))):
+        for entry, _ in split_networks(str(super().to_python(value))):
             try:
-                networks += [parse_network(entry)] if entry else []
+                networks.append(parse_network(entry))
             except BadAddress as problem:
                 problems.append(str(problem))
         if problems:

@@ -6,9 +6,9 @@ from typing import Any
 
 from django import forms
 
-from keys.decision.addresses import EXAMPLES, width_warning
-from keys.forms.fields import NetworksField
-from keys.ip_lists.entries import NO_ENTRIES, Entry, NewList, checked_list
+from keys.decision.addresses import width_warning
+from keys.ip_lists.entries import NO_ENTRIES, NewList, checked_list
+from keys.ip_lists.forms import ENTRIES_HELP, EntriesField
 from keys.key_settings import Invalid
 
 # Stands for the new list among the primary keys of those that are there.
@@ -21,22 +21,20 @@ class NewListForm(forms.Form):
         required=False,
         help_text="The list is created with these changes, and the key is restricted to it.",
     )
-    new_list_entries = NetworksField(
-        label="List entries", required=False, help_text=f"Addresses or ranges, such as {EXAMPLES}."
-    )
+    new_list_entries = EntriesField(label="List entries", required=False, help_text=ENTRIES_HELP)
 
     def read_new_list(self, cleaned: dict[str, Any]) -> NewList | None:
         """Return the list that was asked for, if any, and say at the fields what is wrong with it."""
-        name, networks = cleaned.get("new_list", ""), cleaned.get("new_list_entries", ())
-        if not name and not networks:
+        name, entries = cleaned.get("new_list", ""), cleaned.get("new_list_entries", ())
+        if not name and not entries:
             return None
         try:
             checked_list(name, "")
         except Invalid as problem:
             self.add_error("new_list", problem.message_dict["name"])
-        if not networks and "new_list_entries" not in self.errors:
+        if not entries and "new_list_entries" not in self.errors:
             self.add_error("new_list_entries", NO_ENTRIES)
-        return NewList(name, tuple(Entry(network) for network in dict.fromkeys(networks)))
+        return NewList(name, entries)
 
 
 def width_warnings(new_list: NewList | None) -> list[str]:

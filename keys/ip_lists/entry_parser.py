@@ -1,7 +1,7 @@
 """Lines and files of entries, as people paste and upload them, cut into cells. What a cell means is importing's.
 
-One entry a line: network, description, enabled, parted by comma, semicolon or tab; or the network, a space, and the
-description. A first line that names columns may put them in any order. Lines that are empty or begin with # do not
+One entry a line: network, description, enabled, parted by comma, semicolon or tab; or the network, a space or #, and
+the description. A first line that names columns may put them in any order. Lines that are empty or begin with # do not
 count.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -98,14 +99,18 @@ def _decoded(content: bytes) -> tuple[str, str]:
 
 def _lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
     first = next((line for line in text.splitlines() if _counts(line)), "")
-    delimiter = next((sign for sign in first if sign in ",;\t"), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    delimiter = next((sign for sign in first.partition("#")[0] if sign in ",;\t"), "")
+    header = HEADERS & {cell.strip().lower() for cell in re.split("[,;\t]", first)}
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",")
     end = 0
     try:
         for cells in reader:
             begin, end = end + 1, reader.line_num
             if cells and _counts(cells[0] + "".join(cells[1:])):
-                yield begin, cells if delimiter in first else _at_space(cells)
+                if "#" in cells[0] and not header:
+                    yield begin, _at_space([(delimiter or ",").join(cells)])
+                else:
+                    yield begin, cells if delimiter else _at_space(cells)
     except csv.Error as problem:
         raise Unreadable(f"Line {end + 1} cannot be read as CSV: {problem}.") from None
 
@@ -115,8 +120,11 @@ def _counts(line: str) -> bool:
 
 
 def _at_space(cells: Sequence[str]) -> Sequence[str]:
-    """`203.0.113.7 Berlin` is a network and its description."""
-    return [*cells[0].split(maxsplit=1), *cells[1:]] if cells[0].strip().lower() not in HEADERS else cells
+    """`203.0.113.7 Berlin` and `203.0.113.7 # Berlin` are a network and its description."""
+    if cells[0].strip().lower() in HEADERS:
+        return cells
+    network, *description = re.split(r"\s*#\s*|\s+", cells[0].strip(), maxsplit=1)
+    return [network, *description, *cells[1:]]
 
 
 def _sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django import forms
@@ -10,14 +9,15 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
-from keys.decision.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, width_warning
+from keys.decision.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, split_networks, width_warning
 from keys.ip_lists.entries import MAX_ABOUT_LENGTH, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
 from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, Table, Unreadable, read_file, read_text
-from keys.ip_lists.importing import Preview
+from keys.ip_lists.importing import DescriptionWidget, Preview
 from keys.key_settings import Invalid
 from keys.models import IpListEntry
 from keys.uploads import Busy, reading
 
+ENTRIES_HELP = f"Addresses or ranges, such as {EXAMPLES}; behind # a description, if you like."
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
@@ -63,31 +63,40 @@ class NetworkField(forms.CharField):
             raise ValidationError(str(problem)) from None
 
 
+class EntriesField(forms.CharField):
+    """Entries, one a line, with a description after #; several in a line share it. Return a tuple of Entry."""
+
+    widget = forms.Textarea(attrs={**PLAIN, "rows": 4, "data-descriptions": ""})
+
+    def to_python(self, value: Any) -> Any:
+        entries: dict[Network, Entry] = {}
+        problems = []
+        for text, description in split_networks(str(super().to_python(value))):
+            try:
+                entry = Entry(parse_network(text), DescriptionWidget().clean(description))
+            except ValueError as problem:
+                problems.append(str(problem))
+            else:
+                if description or entry.network not in entries:
+                    entries[entry.network] = entry
+        if problems:
+            raise ValidationError(problems)
+        return tuple(entries.values())
+
+    def validate(self, value: Any) -> None:
+        return
+
+
 class ListForm(Refusing):
     name = forms.CharField(max_length=MAX_NAME_LENGTH)
     description = forms.CharField(required=False, max_length=MAX_ABOUT_LENGTH)
 
 
 class NewListForm(ListForm, Wide):
-    addresses = forms.CharField(
-        label="Entries",
-        required=False,
-        widget=forms.Textarea(attrs={**PLAIN, "rows": 4}),
-        help_text=f"Addresses or ranges, such as {EXAMPLES}. More can be added and imported later.",
+    addresses = EntriesField(
+        label="Entries", required=False, help_text=f"{ENTRIES_HELP} More can be added and imported later."
     )
     field_order = ("name", "description", "addresses", "i_mean_it")
-
-    def clean_addresses(self) -> list[Entry]:
-        entries, problems = {}, []
-        for text in filter(None, re.split(r"[\s,;]+", self.cleaned_data["addresses"])):
-            try:
-                network = parse_network(text)
-                entries[network] = Entry(network)
-            except BadAddress as problem:
-                problems.append(str(problem))
-        if problems:
-            raise ValidationError(problems)
-        return list(entries.values())
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

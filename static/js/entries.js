@@ -73,13 +73,26 @@
     const input = $("[data-entry-input]", field);
     const list = $("[data-entry-list]", field);
     const answer = $("[data-entry-answer]", field);
-    const values = area.value.split(/\s+/).filter(Boolean);
+    // The entries of a line, each with the description after #, where the area keeps descriptions.
+    const split = (line) => {
+      const [networks, ...comment] = line.split("#");
+      const description = "descriptions" in area.dataset ? comment.join("#").trim() : "";
+      return networks.split(/[\s,;]+/).filter(Boolean).map((text) => (description ? `${text} # ${description}` : text));
+    };
+    const values = area.value.split("\n").flatMap(split);
     $("label", field).htmlFor = input.id;
-    const typed = () => input.value.split(/[\s,;]+/).filter((value) => value && !values.includes(value));
+    const typed = () => split(input.value).filter((value) => !values.includes(value));
+    // Several pasted lines become one here: an address that a comment then holds would be lost.
+    const commentProblem = () => {
+      const words = input.value.split("#").slice(1).join(" ").split(/[\s,;]+/);
+      const lost = words.find((word) => word && !networkProblem(word));
+      return lost ? `${lost} stands after #, where it is a comment. Add it by itself.` : "";
+    };
+    const problems = () => [...typed().map((value) => networkProblem(value.split("#", 1)[0])), commentProblem()];
     // Someone who typed an address and goes on without Add means it. It is sent, and nothing moves.
     const keep = () => {
       area.value = [...values, ...typed()].join("\n");
-      input.setCustomValidity(typed().map(networkProblem).filter(Boolean).join(" "));
+      input.setCustomValidity(problems().filter(Boolean).join(" "));
     };
     const draw = () => {
       keep();

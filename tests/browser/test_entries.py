@@ -57,7 +57,11 @@ def test_what_is_no_network_is_answered_at_add_with_what_would_be_right(
     page: Page, live_server: Any, alice: User, sign_in: SignIn
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
-    for path, label in (("keys/new/?api=cloud-pbx", "API User IP ACL"), ("ip-lists/new/", "Entries")):
+    # A key's own addresses have no descriptions; a list's have.
+    for path, label, described in (
+        ("keys/new/?api=cloud-pbx", "API User IP ACL", "198.51.100.2"),
+        ("ip-lists/new/", "Entries", "198.51.100.2 # office"),
+    ):
         page.goto(f"{live_server.url}/{path}")
         field, add = page.get_by_role("textbox", name=label), page.get_by_role("button", name="Add", exact=True)
         field.fill("1.1.1.1/24")
@@ -75,6 +79,14 @@ def test_what_is_no_network_is_answered_at_add_with_what_would_be_right(
         add.click()
         expect(page.get_by_role("list", name="Entries").get_by_role("listitem")).to_have_text(["198.51.100.1"])
         expect(page.get_by_text("is not an IP address")).to_be_hidden()
+        field.fill("198.51.100.2 # office 198.51.100.3")
+        add.click()
+        expect(page.get_by_role("alert").get_by_text("198.51.100.3 stands after #")).to_be_visible()
+        field.fill("198.51.100.2 # office")
+        add.click()
+        expect(page.get_by_role("list", name="Entries").get_by_role("listitem")).to_have_text(
+            ["198.51.100.1", described]
+        )
 
 
 def test_what_is_no_network_is_not_sent(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:

@@ -196,12 +196,12 @@ class TestAList:
 
 class TestMakingOne:
     def test_makes_it_with_its_entries(self, client: Client, alice: User) -> None:
-        given = {"name": "Offices", "description": "Ours", "addresses": "203.0.113.7\n198.51.100.0/24, 203.0.113.7"}
+        given = {"name": "Offices", "description": "Ours", "addresses": "203.0.113.7\n::1,::2# Hall\n::1"}
         answer = client.post("/ip-lists/new/", given)
 
         made = IpList.objects.get()
         assert answer.headers["Location"] == f"/ip-lists/{made.pk}/"
-        assert entries(made) == {("203.0.113.7/32", "", True), ("198.51.100.0/24", "", True)}
+        assert entries(made) == {("203.0.113.7/32", "", True), ("::1/128", "Hall", True), ("::2/128", "Hall", True)}
 
     @pytest.mark.parametrize(
         ("given", "said"),
@@ -211,6 +211,7 @@ class TestMakingOne:
             ({"name": "\u202eX"}, "characters that cannot be seen"),
             ({"addresses": "10.0.0.1/8"}, "Did you mean 10.0.0.0/8 or 10.0.0.1"),
             ({"addresses": "nonsense"}, "nonsense is not an IP address"),
+            ({"addresses": f"203.0.113.7 # {'x' * 201}"}, "201 characters long"),
             ({"addresses": "0.0.0.0/0"}, "every IPv4 address there is: it restricts nothing. Tick “I mean it”"),
         ],
     )

@@ -244,13 +244,14 @@ def test_what_was_asked_for_is_the_keys(client: Client, alice: User):
 
 @pytest.mark.parametrize("slug", ["textpeak", "cloud-pbx"])
 def test_a_list_is_made_with_the_key_that_it_restricts(client: Client, alice: User, slug: str):
-    data = filled(slug, alice, addresses="", new_list="Branch", new_list_entries="198.51.100.0/24, 2001:db8::1")
+    data = filled(slug, alice, addresses="", new_list="Branch", new_list_entries="198.51.100.0/24, 2001:db8::1 # Hall")
     page = text(client.post(new(slug), data))
 
     assert "The key is restricted to the new IP list Branch." in page
     key, branch = Key.objects.get(), IpList.objects.get(name="Branch")
     assert (list(key.ip_lists.all()), Terms.of(key).networks) == ([branch], ())
-    assert sorted(map(str, branch.entries.values_list("network", flat=True))) == ["198.51.100.0/24", "2001:db8::1/128"]
+    entries = sorted(f"{entry.network} {entry.description}" for entry in branch.entries.all())
+    assert entries == ["198.51.100.0/24 Hall", "2001:db8::1/128 Hall"]
     [made], [created] = events("ip_list.created"), events("key.created")
     assert (made.target_id, made.seq + 1) == (str(branch.pk), created.seq)
     assert '"ip_lists":["Branch"]' in created.body.replace(" ", "")

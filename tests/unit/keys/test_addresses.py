@@ -18,8 +18,10 @@ from keys.decision.addresses import (
     parse_network,
     rules,
     shown,
+    split_networks,
     width_warning,
 )
+from keys.forms.fields import NetworksField
 
 # What a person may type, and the rule it is.
 NETWORKS = [
@@ -327,3 +329,22 @@ def test_a_very_wide_network_is_told_and_no_other(network, said):
 
     assert said in warning
     assert bool(warning) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("# office", []),
+        ("203.0.113.7 # office", [("203.0.113.7", "office")]),
+        ("203.0.113.7#a # b\r\n\r\n ::1;::2,", [("203.0.113.7", "a # b"), ("::1", ""), ("::2", "")]),
+        ("::1 ::2 # hall", [("::1", "hall"), ("::2", "hall")]),
+    ],
+)
+def test_typed_networks_are_split_from_the_comment_of_their_line(text: str, found: list[tuple[str, str]]) -> None:
+    assert split_networks(text) == found
+
+
+def test_a_key_s_own_addresses_are_taken_without_their_comments() -> None:
+    taken = NetworksField().clean("203.0.113.7 # office\n# old: ::3\n::1, ::2 # hall, 2nd floor")
+    assert taken == tuple(map(ip_network, ("203.0.113.7", "::1", "::2")))
