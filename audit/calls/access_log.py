@@ -1,4 +1,4 @@
-"""Lines of a proxy's access log, as the configurations in deploy/ write them. Pure."""
+"""Parse lines of a proxy's access log, in the JSON format that the configurations in deploy/ write. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 MAX_LINE_BYTES = 64 * 1024
-# What nginx, Envoy, HAProxy and Caddy write for a call that the gateway did not answer.
+# What nginx, Envoy, HAProxy and Caddy log for a call that the gateway did not answer.
 NO_REQUEST_ID = (None, "", "-")
 
 
 class MalformedLine(ValueError):
-    """A line that cannot be read; the text names the field, what it holds and what would be right."""
+    """A line that cannot be parsed. The message names the field, its value and what would be valid."""
 
 
 class AccessLogEntry(NamedTuple):
-    """What only the proxy knows of a call, once its answer has left."""
+    """What only the proxy knows about a call, after its response was sent. `duration_ms` is in milliseconds."""
 
     request_id: UUID
     status: int
@@ -25,13 +25,14 @@ class AccessLogEntry(NamedTuple):
     bytes: int
 
     @property
-    def asked_at(self) -> float:
-        """When the gateway was asked, in Unix seconds: a UUIDv7 begins with it."""
+    def requested_at(self) -> float:
+        """When the gateway was asked, in Unix seconds, from the first 48 bits of the UUIDv7 (RFC 9562)."""
         return (self.request_id.int >> 80) / 1000
 
 
 def parse_line(line: bytes) -> AccessLogEntry | None:
-    """None for a call that has no row, because the gateway could not be asked or did not know the proxy."""
+    """Return the entry, or None for a call without a row in the API log: the gateway was not reached, or did not accept
+    the proxy. Raise MalformedLine."""
     if len(line) > MAX_LINE_BYTES:
         raise MalformedLine(f"it is longer than {MAX_LINE_BYTES} bytes")
     try:
@@ -62,7 +63,8 @@ def _parse_request_id(fields: dict[str, Any]) -> UUID:
 
 
 def _parse_number(fields: dict[str, Any], name: str, highest: float, right: str) -> float:
-    """A number, or one in quotes. Proxies say -1 or 0 of what did not come to be, as when the client hung up."""
+    """Return the field's number, which may be quoted, as at least 0. Proxies log -1 or 0 for what did not happen, for
+    example after the client hung up. Raise MalformedLine above `highest`; `right` says what is valid."""
     value = fields.get(name)
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan

@@ -1,4 +1,4 @@
-"""A chart of allowed and denied calls over time, as the shapes of an SVG; server-side, so that it needs no script."""
+"""Build the chart of allowed and denied calls over time, as the shapes of an SVG that needs no script."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from audit.calls.aggregates import count_by_step, get_scanned_range
 from audit.calls.rollups import Bar
 from core.filters.time_range import LogFilter
 
-WIDTH, HEIGHT = 720, 96  # of the drawing, in its own units
-# The step of a range of at most so long.
+WIDTH, HEIGHT = 720, 96  # of the SVG's viewBox
+# (longest range, its step)
 STEPS = (
     (timedelta(minutes=20), timedelta(seconds=30)),
     (timedelta(hours=2), timedelta(minutes=2)),
@@ -26,12 +26,12 @@ STEPS = (
 MAX_STEP = timedelta(days=30)
 DEFAULT_RANGE = timedelta(days=30)
 MIN_RANGE = timedelta(minutes=1)
-# Filters that sums are narrowed by; by any other the rows themselves are counted.
+# The filters that rollups know; with any other, rows are counted.
 ROLLUP_FILTERS = ("api", "key_id", "reason", "decision")
 
 
 class BarShape(NamedTuple):
-    """One bar: where it stands, how high its two parts are, and what it says."""
+    """One bar in units of the viewBox: the height of its two parts, where each begins, and its label."""
 
     x: float
     width: float
@@ -44,8 +44,8 @@ class BarShape(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """`cut` and `head_cut` are those of rollups.Bars; `scanned_since` is the time before which no rows were looked at,
-    where the range goes further back; `recent`: of the whole log, of which only the last days are shown."""
+    """`cut` and `head_cut` are those of rollups.Bars; `scanned_since` is the time of the oldest row scanned if the
+    range begins earlier; `recent` says that no range was asked for, so that only the last DEFAULT_RANGE is shown."""
 
     shapes: list[BarShape]
     since: datetime
@@ -59,13 +59,13 @@ class Chart:
 
     @property
     def label(self) -> str:
-        """What there is to see, for who does not see it."""
+        """The chart in words, for screen readers."""
         span = f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"
         return f"Calls from {span}: {self.allowed:,} allowed, {self.denied:,} denied"
 
 
 def build_log_chart(account_id: int, calls: LogFilter) -> Chart:
-    """Return the chart of the calls that the log's list shows; of the whole log, only those of the last 30 days."""
+    """Return the chart of the calls that pass the filters; without any, of the last DEFAULT_RANGE."""
     until = (calls.until or timezone.now()).astimezone(UTC)
     narrowed, others = split_filters(calls)
     if others:
@@ -77,17 +77,17 @@ def build_log_chart(account_id: int, calls: LogFilter) -> Chart:
 
 
 def split_filters(calls: LogFilter) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return by which of the page's filters sums can be narrowed, and the labels of the others that are on."""
+    """Return the active filters that rollups know, by name, and the labels of the other active filters."""
     narrowed = {name: value for name in ROLLUP_FILTERS if (value := calls.form.cleaned_data.get(name))}
     used = {*ROLLUP_FILTERS, "range", "from", "to", "zone"}
-    # A key's API ID may be given in two places; sums can be of one key alone.
+    # A key's API ID may be given in two fields; rollups can be narrowed to one key only.
     if (key_id := getattr(calls, "api_id", "")) and narrowed.setdefault("key_id", key_id) == key_id:
         used.add("key")
     return narrowed, tuple(str(calls.form[name].label) for name in calls.active if name not in used)
 
 
 def build_key_chart(account_id: int, key_id: str) -> Chart:
-    """Return the chart of one key over the last 30 days."""
+    """Return the chart of one key over the last DEFAULT_RANGE."""
     until = timezone.now()
     return _build_from_rollups(account_id, until - DEFAULT_RANGE, until, key_id=key_id)
 
@@ -102,7 +102,7 @@ def _build_from_rollups(
 
 
 def _build_from_rows(calls: LogFilter, until: datetime) -> Chart:
-    """By filters that sums know nothing of: from the newest rows, as many as a page of the list looks at."""
+    """Count the newest rows, at most MAX_ROWS_SCANNED, by filters that rollups do not know."""
     scanned_since, first = get_scanned_range(calls.qs, calls.matching)
     since = (scanned_since or calls.since or first or until - DEFAULT_RANGE).astimezone(UTC)
     since = min(since, until - MIN_RANGE)
@@ -117,18 +117,18 @@ def _choose_step(since: datetime, until: datetime) -> timedelta:
     return next((step for longest, step in STEPS if until - since <= longest), MAX_STEP)
 
 
-def _build_chart(bars: list[Bar], since: datetime, until: datetime, **said: Any) -> Chart:
+def _build_chart(bars: list[Bar], since: datetime, until: datetime, **fields: Any) -> Chart:
     highest = max((bar.allowed + bar.denied for bar in bars), default=0)
     allowed, denied = sum(bar.allowed for bar in bars), sum(bar.denied for bar in bars)
     shapes = [_build_shape(bar, place, len(bars), highest) for place, bar in enumerate(bars)]
-    return Chart(shapes, since, until, allowed, denied, **said)
+    return Chart(shapes, since, until, allowed, denied, **fields)
 
 
 def _build_shape(bar: Bar, place: int, count: int, highest: int) -> BarShape:
     slot = WIDTH / count
     allowed, denied = ((part / highest * HEIGHT if highest else 0) for part in (bar.allowed, bar.denied))
-    # A few among very many are still seen.
-    allowed, denied = (max(part, 1.5) if some else 0 for part, some in ((allowed, bar.allowed), (denied, bar.denied)))
+    # A few among very many must stay visible.
+    allowed, denied = (max(part, 1.5) if count else 0 for part, count in ((allowed, bar.allowed), (denied, bar.denied)))
     label = f"{bar.start:%Y-%m-%d %H:%M} UTC: {bar.allowed:,} allowed, {bar.denied:,} denied"
     top = max(HEIGHT - allowed - denied, 0)
     numbers = ((place + 0.1) * slot, slot * 0.8, allowed, denied, top, top + denied)

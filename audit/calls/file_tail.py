@@ -1,4 +1,4 @@
-"""Numbered lines of a file that may be written to and rotated meanwhile, or of standard input."""
+"""Read numbered lines of a file that may be appended to and rotated meanwhile (as `tail -F`), or of standard input."""
 
 from __future__ import annotations
 
@@ -13,82 +13,85 @@ from typing import BinaryIO
 from audit.calls.access_log import MAX_LINE_BYTES
 
 CHUNK_BYTES = 64 * 1024
-# Seconds between two looks at what has nothing new.
+# Between two reads where there was nothing new.
 POLL_SECONDS = 0.2
 
-# `None`: there is nothing more at the moment. Empty bytes: another file begins.
+# None: there is nothing more at the moment. Empty bytes: another file begins.
 Chunk = bytes | None
 Line = tuple[int, bytes]
 IsStopped = Callable[[], bool]
 
 
-def read_file(path: Path, *, follow: bool, stopped: IsStopped) -> Iterator[Chunk]:
-    """The file's bytes; with `follow`, for ever, also when it is renamed and made anew, or emptied."""
+def read_file(path: Path, *, follow: bool, is_stopped: IsStopped) -> Iterator[Chunk]:
+    """Yield the file's bytes in chunks. With `follow`, go on until `is_stopped`, also after the file is truncated, or
+    renamed and created anew."""
     file: BinaryIO = path.open("rb")
-    successor: BinaryIO | None = None
+    replacement: BinaryIO | None = None
     try:
-        while not stopped():
-            if piece := file.read(CHUNK_BYTES):
-                yield piece
+        while not is_stopped():
+            if chunk := file.read(CHUNK_BYTES):
+                yield chunk
             elif not follow:
                 return
-            elif successor is not None:
-                # Now the old one has been read to its end.
+            elif replacement is not None:
+                # The renamed file has been read to its end.
                 file.close()
-                file, successor = successor, None
+                file, replacement = replacement, None
                 yield b""
             elif os.fstat(file.fileno()).st_size < file.tell():
                 file.seek(0)
                 yield b""
             else:
-                successor = _open_replacement(file, path)
+                replacement = _open_replacement(file, path)
                 yield None
-                time.sleep(0 if successor else POLL_SECONDS)
+                time.sleep(0 if replacement else POLL_SECONDS)
     finally:
         file.close()
-        if successor is not None:
-            successor.close()
+        if replacement is not None:
+            replacement.close()
 
 
-def read_standard_input(*, stopped: IsStopped) -> Iterator[Chunk]:
+def read_standard_input(*, is_stopped: IsStopped) -> Iterator[Chunk]:
+    """Yield the bytes of standard input in chunks until it ends or `is_stopped`."""
     descriptor = sys.stdin.fileno()
-    while not stopped():
+    while not is_stopped():
         if not select.select([descriptor], [], [], POLL_SECONDS)[0]:
             yield None
-        elif piece := os.read(descriptor, CHUNK_BYTES):
-            yield piece
+        elif chunk := os.read(descriptor, CHUNK_BYTES):
+            yield chunk
         else:
             return
 
 
-def split_lines(pieces: Iterable[Chunk], *, stopped: IsStopped) -> Iterator[Line | None]:
-    """Whole lines with their numbers, without those that are empty; None where there is nothing more at the moment."""
+def split_lines(chunks: Iterable[Chunk], *, is_stopped: IsStopped) -> Iterator[Line | None]:
+    """Yield (line number, line) for each line that is not blank, and None where there is nothing more at the moment.
+    Numbers begin anew with each file."""
     number, rest = 0, b""
-    for piece in pieces:
-        if piece is None:
+    for chunk in chunks:
+        if chunk is None:
             yield None
             continue
-        *whole, rest = (rest + piece).split(b"\n") if piece else (rest, b"")
+        *whole, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
         for line in whole:
             number += 1
             if line.strip():
                 yield number, line
-        # A line without an end is not kept in memory, only that it is too long.
+        # Of a line without an end, only as much is kept as shows that it is too long.
         rest = rest[: MAX_LINE_BYTES + 1]
-        number = number if piece else 0
-    # Who was told to stop in the middle of a line reads it whole the next time.
-    if rest.strip() and not stopped():
+        number = number if chunk else 0
+    # If stopped in the middle of a line, leave it to the next run.
+    if rest.strip() and not is_stopped():
         yield number + 1, rest
 
 
 def _open_replacement(file: BinaryIO, path: Path) -> BinaryIO | None:
-    """What has the file's name now, if that is another file."""
+    """Return the file at `path` if it is not `file` any more, otherwise None."""
     try:
-        there = path.open("rb")
+        opened = path.open("rb")
     except FileNotFoundError:
-        # Renamed, and not yet made anew.
+        # Renamed, and not created anew yet.
         return None
-    if not os.path.sameopenfile(file.fileno(), there.fileno()):
-        return there
-    there.close()
+    if not os.path.sameopenfile(file.fileno(), opened.fileno()):
+        return opened
+    opened.close()
     return None

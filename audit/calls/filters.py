@@ -1,4 +1,4 @@
-"""The API log's filters."""
+"""Filters of the API log."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from core.phone_masking import Mask
 from core.request_id import time_of
 
 API_ID = re.compile(r"[0-9A-Za-z]{12}")
-# A request ID says when it was made, give or take the clocks of gateway and database.
+# A request ID holds its time by the gateway's clock, which may differ from the database's by this much.
 MAX_CLOCK_SKEW = timedelta(hours=1)
 
 
 def _build_filter_class(field: type[forms.Field]) -> type[django_filters.Filter]:
-    """A filter whose field cleans as it needs; `matching` applies it."""
+    """Return a filter class for the field; CallFilter.matching applies its value."""
     return type(f"{field.__name__}Filter", (django_filters.Filter,), {"field_class": field})
 
 
@@ -47,8 +47,8 @@ class CallKeysetFilter(django_filters.Filter):
 
 
 class CallFilter(LogFilter):
-    """`mask` is the account's: then what is looked for in a path is looked for in what pages show of it. `apis` and
-    `modules` are names by slug, to choose from."""
+    """Filters of calls. With a `mask`, text is searched for in paths as pages show them, masked. `apis` and `modules`
+    are the names to choose from, by slug."""
 
     MORE = ("reason", "api", "key_id", "owner", "method", "path", "module", "address", "status", "request_id")
 
@@ -93,12 +93,13 @@ class CallFilter(LogFilter):
 
     @cached_property
     def api_id(self) -> str:
-        """What was typed as key, if it is the API ID of a key that has calls; else it is a part of a name."""
+        """The value of the filter `key` if it is the API ID of a key with calls; otherwise empty, and it is part of a
+        name."""
         typed = self.form.cleaned_data["key"]
         return typed if API_ID.fullmatch(typed) and self.queryset.filter(key_id=typed).exists() else ""
 
     def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
-        """What an index serves: time, key, request ID."""
+        """Apply the filters that an index serves: time, key and request ID."""
         cleaned = self.form.cleaned_data
         queryset = queryset.filter(self.times("time"))
         for key_id in filter(None, (self.api_id, cleaned["key_id"])):
@@ -111,39 +112,40 @@ class CallFilter(LogFilter):
 
     @property
     def matching(self) -> Q:
+        """The condition of the filters that no index serves."""
         cleaned = self.form.cleaned_data
-        found = Q()
+        condition = Q()
         for name in ("decision", "reason"):
-            found &= Q(**{name: cleaned[name]}) if cleaned[name] else Q()
+            condition &= Q(**{name: cleaned[name]}) if cleaned[name] else Q()
         for name in ("api", "module"):
-            found &= Q(**{f"{name}__in": cleaned[name]}) if cleaned[name] else Q()
+            condition &= Q(**{f"{name}__in": cleaned[name]}) if cleaned[name] else Q()
         if cleaned["method"]:
-            found &= Q(method=cleaned["method"].upper())
+            condition &= Q(method=cleaned["method"].upper())
         if cleaned["owner"]:
-            found &= Q(owner__icontains=cleaned["owner"])
+            condition &= Q(owner__icontains=cleaned["owner"])
         if cleaned["key"] and not self.api_id:
-            found &= Q(key_name__icontains=cleaned["key"])
+            condition &= Q(key_name__icontains=cleaned["key"])
         if status := cleaned["status"]:
-            found &= Q(status=None) if status == NO_STATUS else Q(status__range=status)
+            condition &= Q(status=None) if status == NO_STATUS else Q(status__range=status)
         if cleaned["address"]:
-            found &= Q(client_address__in_network=cleaned["address"])
+            condition &= Q(client_address__in_network=cleaned["address"])
         if cleaned["path"]:
-            found &= self._path(cleaned["path"])
-        return found
+            condition &= self._match_path(cleaned["path"])
+        return condition
 
-    def _path(self, text: str) -> Q:
-        """A part of the path or query, as the pages show them: of a number that they hide, no digit can be found."""
+    def _match_path(self, text: str) -> Q:
+        """Return the condition for `text` in path or query as pages show them: masked digits cannot be searched for."""
         if self.mask is None:
             return Q(path__icontains=text) | Q(query__icontains=text)
-        # An X may stand for any digit; the cheap test keeps the other rows from the dear one.
-        likely = re.sub("[xX]", "[xX0-9]", re.escape(text))
+        # An X may stand for any digit. The cheap regular expression spares most rows the expensive masking.
+        pattern = re.sub("[xX]", "[xX0-9]", re.escape(text))
         digits, side = Value(self.mask.digits), Value(self.mask.side)
 
-        def shown(column: str) -> Q:
+        def match(column: str) -> Q:
             hidden = Func(F(column), digits, side, function="audit_hide", output_field=TextField())
-            return Q(**{f"{column}__iregex": likely}) & Q(IContains(hidden, text))
+            return Q(**{f"{column}__iregex": pattern}) & Q(IContains(hidden, text))
 
-        return shown("path") | shown("query")
+        return match("path") | match("query")
 
 
 class CallPageFilter(CallFilter):
@@ -161,7 +163,7 @@ class CallsAfterFilter(django_filters.Filter):
 
 
 class CallTailFilter(CallFilter):
-    """`newest` is the position of the newest row that the page has; `before`, where rows were left out, that of the
+    """`newest` is the position of the page's newest row; `before`, given to fetch rows that were left out, that of the
     oldest row above them."""
 
     newest = CallsAfterFilter(required=True)

@@ -1,4 +1,4 @@
-"""What proxies' access logs say about calls goes into the API log's three late columns, once."""
+"""Write status, duration and bytes from proxies' access logs into the API log, once for each call."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from audit.models import Unmatched
 
 MAX_UNMATCHED = 100_000
 BATCH_SIZE = 1000
-# A row is written moments after its request ID was made, by two clocks that may differ by as much as this, in seconds.
+# A request ID and its row's time are made by two clocks, which may differ by this much.
 MAX_CLOCK_SKEW_SECONDS = 3600.0
-INGEST_LOCK = 0x6B77_6C61  # any constant of our own: two at once could lock the same rows in different order
+INGEST_LOCK = 0x6B77_6C61  # arbitrary; two ingests at once could lock the same rows in different order
 
-# Nothing arrives later: the trigger refuses it and audit.calls.seals has sealed it. A minute's grace, because the
+# The trigger refuses what arrives later, because audit.calls.seals has sealed it. This is a minute shorter, because the
 # trigger reads the clock after this statement does.
 ARRIVAL_WINDOW_SQL = "interval '47 hours 59 minutes'"
 ARRIVAL_WINDOW = timedelta(hours=48)
 
-# Rows are looked for in the partitions of the batch's time alone, by a list. A row that has any of the three stays as
-# it is. Where the log has no statistics yet, the planner would go through the whole batch for each row of the log.
+# A row that has a value in any of the three columns stays as it is. The bounds of time limit the search to the batch's
+# partitions. Without statistics on a new partition, the planner would choose a nested loop over the whole batch.
 DISABLE_NESTED_LOOPS = "SET LOCAL enable_nestloop = off"
 FILL = """
     WITH arrived AS (
@@ -53,8 +53,8 @@ FILL = """
 
 
 class IngestResult(NamedTuple):
-    """How many calls got their values now, had them already, and are not in the log; and the calls that are sealed
-    without them, because they came too late."""
+    """How many calls were filled in, had values already, or are not in the log; and the request IDs of those that are
+    sealed without values because the entry came too late."""
 
     filled: int
     already: int
@@ -62,67 +62,67 @@ class IngestResult(NamedTuple):
     too_late: tuple[UUID, ...]
 
 
-def apply_entries(lines: Sequence[AccessLogEntry]) -> IngestResult:
-    """Fill in a batch of lines. Those without a row, and those that come too late for it, are kept, the newest of
-    them; the former are tried again."""
+def apply_entries(entries: Sequence[AccessLogEntry]) -> IngestResult:
+    """Fill in the calls of a batch, in one transaction. Entries without a call, and those that come too late, are kept
+    in Unmatched, the newest MAX_UNMATCHED of them; `retry_unmatched` tries the former again."""
     with transaction.atomic():
-        known = _fill_columns(lines)
-        kept = {line.request_id: line for line in lines if known.get(line.request_id) in (None, "too_late")}
+        outcomes = _fill_columns(entries)
+        kept = {entry.request_id: entry for entry in entries if outcomes.get(entry.request_id) in (None, "too_late")}
         _keep_unapplied(kept.values())
-    filled = sum(outcome == "filled" for outcome in known.values())
-    unmatched = sum(line.request_id not in known for line in lines)
-    too_late = tuple(request_id for request_id, outcome in known.items() if outcome == "too_late")
-    late = sum(known.get(line.request_id) == "too_late" for line in lines)
-    return IngestResult(filled, len(lines) - filled - unmatched - late, unmatched, too_late)
+    filled = sum(outcome == "filled" for outcome in outcomes.values())
+    unmatched = sum(entry.request_id not in outcomes for entry in entries)
+    too_late = tuple(request_id for request_id, outcome in outcomes.items() if outcome == "too_late")
+    late = sum(outcomes.get(entry.request_id) == "too_late" for entry in entries)
+    return IngestResult(filled, len(entries) - filled - unmatched - late, unmatched, too_late)
 
 
 def retry_unmatched() -> int:
-    """Try again what had no row when it came; returns how many have one now."""
+    """Apply the kept entries whose call may have been logged since; return how many were filled in."""
     filled = 0
-    # A UUIDv7 begins with its time: those that can only come too late are not tried.
+    # A UUIDv7 begins with its time: entries that can only be too late are not tried.
     oldest = int((timezone.now() - ARRIVAL_WINDOW).timestamp() * 1000) - int(MAX_CLOCK_SKEW_SECONDS * 1000)
     waiting = (
         Unmatched.objects.filter(request_id__gte=UUID(int=oldest << 80))
         .order_by("request_id")
         .values_list("request_id", "status", "duration_ms", "bytes")
     )
-    lines = iter([AccessLogEntry(*row) for row in waiting])
-    while rows := list(islice(lines, BATCH_SIZE)):
+    entries = iter([AccessLogEntry(*row) for row in waiting])
+    while batch := list(islice(entries, BATCH_SIZE)):
         with transaction.atomic():
-            known = _fill_columns(rows)
-            done = [request_id for request_id, outcome in known.items() if outcome != "too_late"]
-            Unmatched.objects.filter(request_id__in=done).delete()
-        filled += sum(outcome == "filled" for outcome in known.values())
+            outcomes = _fill_columns(batch)
+            applied = [request_id for request_id, outcome in outcomes.items() if outcome != "too_late"]
+            Unmatched.objects.filter(request_id__in=applied).delete()
+        filled += sum(outcome == "filled" for outcome in outcomes.values())
     return filled
 
 
-def _fill_columns(lines: Sequence[AccessLogEntry]) -> dict[UUID, str]:
-    """The calls that are in the log, and what became of each: filled, already or too_late. Of two lines the first
-    counts."""
-    first = {line.request_id: line for line in reversed(lines)}.values()
-    asked = [line.asked_at for line in lines]
+def _fill_columns(entries: Sequence[AccessLogEntry]) -> dict[UUID, str]:
+    """Return the outcome by request ID for each call that is in the log: filled, already or too_late. Of two entries
+    for a call the first counts."""
+    first = {entry.request_id: entry for entry in reversed(entries)}.values()
+    times = [entry.requested_at for entry in entries]
     request_ids, statuses, durations, sizes = (list(column) for column in zip(*first, strict=True))
     values: dict[str, Any] = {
         "request_ids": request_ids,
         "statuses": statuses,
         "durations": durations,
         "sizes": sizes,
-        "first": min(asked) - MAX_CLOCK_SKEW_SECONDS,
-        "last": max(asked) + MAX_CLOCK_SKEW_SECONDS,
+        "first": min(times) - MAX_CLOCK_SKEW_SECONDS,
+        "last": max(times) + MAX_CLOCK_SKEW_SECONDS,
     }
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [INGEST_LOCK])
         cursor.execute(DISABLE_NESTED_LOOPS)
         cursor.execute(FILL, values)
-        known: dict[UUID, str] = {}
+        outcomes: dict[UUID, str] = {}
         for request_id, outcome in cursor.fetchall():
-            if known.get(request_id) != "filled":
-                known[request_id] = outcome
-        return known
+            if outcomes.get(request_id) != "filled":
+                outcomes[request_id] = outcome
+        return outcomes
 
 
-def _keep_unapplied(missing: Iterable[AccessLogEntry]) -> None:
-    kept = [Unmatched(**line._asdict()) for line in missing]
+def _keep_unapplied(entries: Iterable[AccessLogEntry]) -> None:
+    kept = [Unmatched(**entry._asdict()) for entry in entries]
     if not kept:
         return
     Unmatched.objects.bulk_create(kept, ignore_conflicts=True)

@@ -1,4 +1,4 @@
-"""Names of the APIs and modules in an account's log. The package that keeps APIs registers how they are looked up."""
+"""Look up the names of the APIs and modules in an account's log. `keys`, which keeps APIs, registers the lookup."""
 
 from __future__ import annotations
 

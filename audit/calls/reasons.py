@@ -1,10 +1,10 @@
-"""Why the gateway decided as it did, in words, from a row of the API log."""
+"""Explain in words, from a row of the API log, why the gateway decided as it did."""
 
 from __future__ import annotations
 
 from audit.models import Call
 
-# By reason code: what failed, as a heading, and what was seen.
+# By reason code: a heading and an explanation.
 REFUSED: dict[str, tuple[str, str]] = {
     "unreadable_request": (
         "The request could not be read",
@@ -53,7 +53,7 @@ PREFLIGHT = (
     "A browser asked whether a page may call {path}. The policy of {api} lets such questions about its routes through "
     "without a key.",
 )
-# What was seen in calls of a reason that has more than one cause, by what the row says.
+# Explanations for reasons with more than one cause, chosen by the row.
 NO_CREDENTIALS = "There were none that {api} could use, or more than one."
 NOT_PROVED = "They name {key}, but hold no live secret of it; or it was deleted, or is not a key of {api}."
 LINK_OUT_OF_TIME = "{key} signed the link, but its time was over, or more than 7 days ahead."
@@ -61,15 +61,16 @@ UNLISTED = "{method} {path} is in no module of {api}, and routes that no module 
 
 
 def get_heading(call: Call) -> str:
+    """Return a short phrase for what decided the call, for example "The key has expired"."""
     if call.decision == "allowed":
         return PREFLIGHT[0] if call.reason == "preflight" else "Every check passed"
     return REFUSED.get(call.reason, ("The call was refused", ""))[0]
 
 
 def explain(call: Call) -> str:
-    """What the deciding check saw."""
-    told = (PREFLIGHT[1] if call.reason else ALLOWED) if call.decision == "allowed" else _get_cause(call)
-    text = told.format(
+    """Return a sentence about what the deciding check found."""
+    template = (PREFLIGHT[1] if call.reason else ALLOWED) if call.decision == "allowed" else _get_cause(call)
+    text = template.format(
         api=call.api or "the API",
         key=f"the key “{call.key_name}”" if call.key_name else "the key",
         account=f"the account {call.account}" if call.account else "the account",

@@ -1,7 +1,7 @@
-"""Months of the API log that are older than they must be kept are dropped whole; their seals stay in the chain.
+"""Drop whole months of the API log after the retention period; their seals stay in the chain.
 
-A seal made before seals ended with the month may reach into a month that stays: the event then holds what is left of
-it, so that the rest can still be checked.
+A seal of an early version may reach from a dropped month into one that stays. The event then holds a seal of the rest,
+so that it can still be verified.
 """
 
 from __future__ import annotations
@@ -31,29 +31,30 @@ EVENTS = """
 
 
 class SealMismatch(RuntimeError):
-    """Calls that were to be dropped, or those that share a seal with them, are not what was sealed."""
+    """Calls that were to be dropped, or that share a seal with them, differ from what was sealed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DroppedMonths:
-    """What the trail says of dropped months: `until` is the end of the last one. `rest` is, by the number of a seal's
-    event, what was left of that seal; a seal of `unproven` was cut by an event that says nothing of it."""
+    """The dropped months according to the trail: `until` is the end of the last one. `rest` holds, by the place of a
+    seal's event in the chain, a seal of what was left of its calls."""
 
     until: datetime
     rest: Mapping[int, Seal]
 
-    def left_of(self, seq: int, seal: Seal) -> Seal | None:
-        """Return what must still be there of the seal; None where nothing can be said of it."""
+    def get_remaining(self, seq: int, seal: Seal) -> Seal | None:
+        """Return a seal of the calls that must still be there; None if that is not known, because the month was dropped
+        by a version that recorded no rest."""
         if seal.since >= self.until:
             return seal
         return self.rest.get(seq)
 
 
 def drop_old_months(days: int, by: Actor) -> list[str]:
-    """Drop the months that ended more than `days` ago and are sealed to their end, with every column; return them, as
-    `2026-11`. Raise NotAsSealed when a seal that reaches over the end is not good.
+    """Drop the months that ended more than `days` ago and are sealed to their end with every column; return them, as
+    `2026-11`. Raise SealMismatch if the calls of a seal that reaches over the end are not what was sealed.
 
-    The event comes first and is committed alone: a month that is gone was told of, whatever happens in between.
+    The event is recorded and committed first, so that no month can be missing without an event.
     """
     until = _get_cutoff(days)
     old = [month for month in _list_months() if get_next_month(month) <= until]
@@ -70,35 +71,38 @@ def drop_old_months(days: int, by: Actor) -> list[str]:
 
 
 def read_dropped(cursor: Any) -> DroppedMonths | None:
-    """Return what was dropped so far, as the cursor's snapshot has it; None when nothing was."""
+    """Return the months dropped so far, as the cursor's snapshot has them; None if there are none."""
     cursor.execute(EVENTS, [MONTHS.kind, MONTHS.id, DROPPED])
-    found: DroppedMonths | None = None
+    dropped: DroppedMonths | None = None
     for _, body in cursor.fetchall():
         data = json.loads(body)["data"]
         until = datetime.fromisoformat(data["until"])
-        # What an earlier event left of a seal may have been dropped since.
-        rest: dict[int, Seal] = {seq: seal for seq, seal in found.rest.items() if seal.since >= until} if found else {}
+        # The rest of a seal may have been dropped since.
+        rest: dict[int, Seal] = (
+            {seq: seal for seq, seal in dropped.rest.items() if seal.since >= until} if dropped else {}
+        )
         rest |= {item["seal"]: Seal.from_data(item) for item in data.get("rest", ())}
-        found = DroppedMonths(until, rest)
-    return found
+        dropped = DroppedMonths(until, rest)
+    return dropped
 
 
 def get_dropped_until() -> datetime | None:
-    """The end of the last month that was dropped: what lies before is not kept."""
+    """Return the end of the last dropped month, None if none was dropped."""
     with connection.cursor() as cursor:
-        found = read_dropped(cursor)
-    return found.until if found else None
+        dropped = read_dropped(cursor)
+    return dropped.until if dropped else None
 
 
 def _list_remaining_seals(end: datetime) -> Iterator[tuple[int, Seal]]:
-    """What stays of each seal that reaches over `end`, which is looked at first."""
+    """Yield, with the place of its event, a seal of what remains of each seal that reaches over `end`, after verifying
+    the whole of it. Raise SealMismatch."""
     with snapshot(seconds=0, using="maintenance") as reader:
         before = read_dropped(reader)
         for target in (LOG, LATE):
             for seq, sealed in list_seals(reader, target):
                 if not sealed.since < end < sealed.until:
                     continue
-                left = before.left_of(seq, sealed) if before else sealed
+                left = before.get_remaining(seq, sealed) if before else sealed
                 if left is None:
                     continue
                 if compute_seal(reader, left.since, left.until, left.form) != left:

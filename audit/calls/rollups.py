@@ -1,4 +1,4 @@
-"""Sums of the API log by hour, so that charts and estimates never count rows: made when an hour is sealed."""
+"""Hourly rollups of the API log, from which charts and estimates are made; written when an hour is sealed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ ADD = """
     SELECT date_trunc('hour', time, 'UTC'), account_id, api, key_id, reason, count(*), sum(folded)
     FROM audit_call WHERE time >= %s AND time < %s GROUP BY 1, 2, 3, 4, 5
 """
-# Time after the last sum is counted from rows, newest first, this many at the most.
+# Rows counted outside the rollups, newest first.
 MAX_TAIL_ROWS = 100_000
-
 
 HOUR = timedelta(hours=1)
 RESOLUTION = timedelta(microseconds=1)
-# Allowed and denied calls by the start of their step.
+# [allowed, denied] calls by the start of their step.
 Counted = dict[datetime, list[int]]
-# How a chart may be narrowed, on sums and rows alike.
+# By what rollups and rows alike can be narrowed.
 CONDITIONS = {
     "api": "api = ANY(%s)",
     "key_id": "key_id = %s",
@@ -46,7 +45,7 @@ TAIL = """
 
 
 class Bar(NamedTuple):
-    """One bar of a chart: allowed and denied calls from `start` on, for the chart's step."""
+    """Allowed and denied calls of one step of a chart, which begins at `start`."""
 
     start: datetime
     allowed: int
@@ -54,8 +53,8 @@ class Bar(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """`cut` is the time before which calls that are not summed yet were not counted, None when all were; `head_cut` is
-    the same within the hour in which the range begins, of which a sum would hold what came before it."""
+    """`cut` is the time of the oldest row counted after the last rollup if MAX_TAIL_ROWS was reached, otherwise None;
+    `head_cut` is the same for the hour in which the range begins, whose rollup would include earlier calls."""
 
     bars: list[Bar]
     cut: datetime | None = None
@@ -63,17 +62,14 @@ class Bars(NamedTuple):
 
 
 def insert_sums(since: datetime, until: datetime) -> None:
-    """The sums of these hours, in the transaction that seals them."""
+    """Write the rollups of these hours; call in the transaction that seals them."""
     with connection.cursor() as cursor:
         cursor.execute(ADD, [since, until])
 
 
 def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
-    """Return the account's calls from `since` up to `until`, in steps; `narrowed` may name api, key_id, reason and
-    decision.
-
-    Sums serve the whole hours of steps of whole hours; the rest is counted from rows.
-    """
+    """Return the account's calls from `since` to before `until`, by step; `narrowed` takes api, key_id, reason and
+    decision. Whole hours come from rollups if the step is an hour or more; the rest is counted from rows."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     values: list[Any] = list(narrowed.values())
     origin, seconds = get_origin(since, step), step.total_seconds()
@@ -102,7 +98,7 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
 
 
 def get_first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
-    """Return the earliest hour whose sums pass, None if no hour's do."""
+    """Return the earliest hour that has a rollup which passes, None if there is none."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     with connections[reading()].cursor() as cursor:
         sql = f"SELECT hour FROM audit_rollup WHERE account_id = %s{conditions} ORDER BY hour LIMIT 1"
@@ -112,7 +108,7 @@ def get_first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
 
 
 def estimate_rows(*, account_id: int, since: datetime | None, until: datetime | None, **narrowed: Any) -> int | None:
-    """About how many rows of the log these filters let through, from sums alone; None while there are none."""
+    """Return about how many rows pass, from rollups alone; None if no rollup passes."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
     values: list[Any] = list(narrowed.values())
     for sign, at in ((">=", since), ("<", until)):
@@ -134,7 +130,8 @@ def build_bars(counted: Counted, since: datetime, until: datetime, step: timedel
 
 
 def get_origin(since: datetime, step: timedelta) -> datetime:
-    """Return where the steps of a range begin: at a whole minute, hour or, for steps of days, day, UTC."""
+    """Return the start of the first step: `since` rounded down to the step, to a minute at least and a day at most,
+    UTC."""
     return floor_time(since, min(max(step, timedelta(minutes=1)), timedelta(days=1)))
 
 
@@ -147,7 +144,7 @@ def ceil_time(at: datetime, step: timedelta) -> datetime:
 
 
 def add_counts(counted: Counted, rows: Iterable[tuple[datetime, int | None, int | None]]) -> None:
-    """Add (start, allowed, denied) of each row."""
+    """Add rows of (start, allowed, denied) to `counted`, in place."""
     for start, allowed, denied in rows:
         bar = counted.setdefault(start.astimezone(UTC), [0, 0])
         bar[0] += int(allowed or 0)

@@ -1,7 +1,7 @@
-"""The text of API log rows that seals and digests hash: one line a row, as COPY's text format writes it.
+"""The text of API log rows that seals hash: one line for each row, in the text format of PostgreSQL's COPY.
 
-Columns in a fixed order, times as UTC text, so that no session's settings matter. A seal names the format that it was
-made with; a format that was used once never changes.
+Columns have a fixed order and times are UTC text, so that no session setting matters. A seal states the number of its
+format; a format that seals were made with never changes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from psycopg import Cursor
 
 from audit.trail.chain import format_instant
 
-# The address without its prefix length: seals made before there were formats; they are still checked.
+# The address without its prefix length; seals from before there were formats, which are still verified.
 HOST_ONLY: Final = 1
-# Every column but those that arrive later from a proxy's access log.
+# Without the columns that arrive later from a proxy's access log.
 WITHOUT_LATE: Final = 2
 # Every column.
 WHOLE: Final = 3
@@ -29,22 +29,22 @@ _BEFORE_ADDRESS = (
     *("path", "query", "module"),
 )
 _AFTER_ADDRESS = ("decision", "reason", "rule", "mask", "hlr", "proxy", "user_agent", "folded")
-# text() keeps the prefix length of an address; core.replica sees to the digits of numbers.
+# text() keeps an address's prefix length. core.replica fixes the number of digits of floats.
 _WITHOUT_LATE = (_TIME, *_BEFORE_ADDRESS, "text(client_address)", *_AFTER_ADDRESS)
 EXPRESSIONS: dict[int, tuple[str, ...]] = {
     HOST_ONLY: (_TIME, *_BEFORE_ADDRESS, "host(client_address)", *_AFTER_ADDRESS),
     WITHOUT_LATE: _WITHOUT_LATE,
     WHOLE: (*_WITHOUT_LATE, *LATE_COLUMNS),
 }
-# What each format covers, by the column's name.
+# The names of the columns that each format covers.
 _COVERED = frozenset({"time", *_BEFORE_ADDRESS, "client_address", *_AFTER_ADDRESS})
 COVERED: dict[int, frozenset[str]] = {WITHOUT_LATE: _COVERED, WHOLE: _COVERED | set(LATE_COLUMNS)}
 
 
 @dataclass(frozen=True, slots=True)
 class RowsHash:
-    """`first` and `last` are request IDs, empty when there was no row; `sha256` is of the rows' text in the order of
-    time and request ID."""
+    """Count and SHA-256 (hex) of rows in the order of time and request ID; `first` and `last` are request IDs, empty if
+    there is no row."""
 
     rows: int
     first: str
@@ -53,7 +53,7 @@ class RowsHash:
 
 
 def build_select(form: int, since: datetime | None, until: datetime | None, *, condition: str = "true") -> str:
-    """Return the SELECT of the rows with `since` <= time < `until` in that format; None is without a bound.
+    """Return the SELECT of the rows with `since` <= time < `until` in the format `form`; None means unbounded.
     `condition` is SQL without parameters."""
     conditions = [f"({condition})"]
     if since is not None:
@@ -67,7 +67,7 @@ def build_select(form: int, since: datetime | None, until: datetime | None, *, c
 def hash_rows(
     cursor: Cursor, form: int, since: datetime | None, until: datetime | None, *, condition: str = "true"
 ) -> RowsHash:
-    """Hash the rows in constant memory."""
+    """Hash the rows that `build_select` selects, in constant memory."""
     hashed, rows, first = hashlib.sha256(), 0, ""
     last: Any = b""
     with cursor.copy(f"COPY ({build_select(form, since, until, condition=condition)}) TO STDOUT (FORMAT text)") as copy:

@@ -1,4 +1,4 @@
-"""Checks the API log against the chain: every row lies in a seal that is good, or in the hours since the last one."""
+"""Verify the API log against the chain: each row is in a valid seal or in the hours since the last one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.verdict import MAX_PROBLEMS, Problem
 
-# A row's time is the database's clock: one that lies further ahead than a clock is ever set back was chosen.
+# Times come from the database's clock. A row further in the future than a clock may be set back was forged.
 CLOCK_SKEW = timedelta(minutes=5)
 DAY = timedelta(days=1)
 SUMS = """
@@ -36,7 +36,8 @@ OUTSIDE = """
 
 
 class LogCheck:
-    """`seals` and `unproven` count the seals that the log was held against, and those that it can no longer be."""
+    """Verification of the log over one snapshot. `seals` counts the seals that were verified, `unproven` those that can
+    no longer be, because a month they reach into was dropped by a version that recorded no rest."""
 
     def __init__(self, cursor: Cursor, accepted: Collection[str] = ()) -> None:
         self._cursor, self._accepted = cursor, accepted
@@ -44,22 +45,28 @@ class LogCheck:
         self.problems: list[Problem] = []
 
     def run(self) -> None:
-        """Look at everything, up to MAX_PROBLEMS. The chain and its columns must be known to be good."""
+        """Verify all rows and rollups; collect up to MAX_PROBLEMS in `problems`. The chain must have been verified
+        before."""
         dropped = retention.read_dropped(self._cursor)
         made = {target: list(seals.list_seals(self._cursor, target)) for target in (LOG, LATE)}
         for target in (LOG, LATE):
-            for problem in self._seals(target, made[target], dropped):
+            for problem in self._check_seals(target, made[target], dropped):
                 self._add(problem)
         sealed = [seal for _, seal in made[LOG]]
         since = max([sealed[0].since, *([dropped.until] if dropped else [])]) if sealed else None
-        for problem in (*self._foreign(since, dropped), *self._sums(since, sealed[-1].until if sealed else None)):
+        for problem in (
+            *self._check_foreign_rows(since, dropped),
+            *self._check_rollups(since, sealed[-1].until if sealed else None),
+        ):
             self._add(problem)
 
     def _add(self, problem: Problem) -> None:
         if problem.key not in self._accepted and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
 
-    def _seals(self, target: Target, made: list[tuple[int, Seal]], dropped: DroppedMonths | None) -> Iterator[Problem]:
+    def _check_seals(
+        self, target: Target, made: list[tuple[int, Seal]], dropped: DroppedMonths | None
+    ) -> Iterator[Problem]:
         until = None
         for seq, sealed in made:
             if until is not None and sealed.since != until:
@@ -71,7 +78,7 @@ class LogCheck:
             until = sealed.until
             if dropped and until <= dropped.until:
                 continue
-            left = dropped.left_of(seq, sealed) if dropped else sealed
+            left = dropped.get_remaining(seq, sealed) if dropped else sealed
             if left is None:
                 self.unproven += 1
                 continue
@@ -79,15 +86,15 @@ class LogCheck:
             now = seals.compute_seal(self._cursor, left.since, left.until, left.form)
             if now != left:
                 span = f"from {format_instant(left.since)} to {format_instant(left.until)}"
-                told = f"{left.rows} calls" if now.rows != left.rows else "them as they were written"
+                expected = f"{left.rows} calls" if now.rows != left.rows else "them as they were written"
                 yield Problem(
-                    f"the API log {span} is not what event {seq} sealed: it has {now.rows} calls, not {told}",
+                    f"the API log {span} is not what event {seq} sealed: it has {now.rows} calls, not {expected}",
                     lasting=True,
                     evidence=now.sha256,
                 )
 
-    def _foreign(self, since: datetime | None, dropped: DroppedMonths | None) -> Iterator[Problem]:
-        """Rows that lie in no seal and not in the hours since the last one."""
+    def _check_foreign_rows(self, since: datetime | None, dropped: DroppedMonths | None) -> Iterator[Problem]:
+        """Yield problems of rows that are neither in a seal nor in the hours since the last one."""
         self._cursor.execute("SELECT clock_timestamp()")
         row = self._cursor.fetchone()
         assert row is not None
@@ -108,8 +115,8 @@ class LogCheck:
                     evidence=found.sha256,
                 )
 
-    def _sums(self, since: datetime | None, until: datetime | None) -> Iterator[Problem]:
-        """Sums of calls that are not those of the sealed rows, by the hour."""
+    def _check_rollups(self, since: datetime | None, until: datetime | None) -> Iterator[Problem]:
+        """Yield problems of hours whose rollups differ from the sealed rows."""
         self._cursor.execute(OUTSIDE, (since, until))
         row = self._cursor.fetchone()
         if row and row[1]:

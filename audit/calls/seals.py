@@ -1,9 +1,9 @@
-"""Sealing the API log into the chain, hour by hour: what is sealed cannot be changed, left out or added to unnoticed.
+"""Seal the API log into the chain, hour by hour, so that no sealed row can be changed, removed or added unnoticed.
 
-A row's time is the database's clock at its INSERT. The sealer takes the log's SHARE lock for an instant, which waits
-for every INSERT and UPDATE under way; whatever comes later has a later time. So nothing can appear below the line it
-reads then. An hour is sealed twice: when it is over, and, with the columns that arrive later, when they can no longer
-arrive. Months are dropped whole, so that no seal reaches from one into the next.
+A row's time is the database's clock at its INSERT. The sealer takes SHARE lock on the log for an instant, which waits
+for every INSERT and UPDATE in progress; rows inserted later have a later time. So no row can appear before the
+watermark that is read under the lock. An hour is sealed when it is over, and again with the columns that arrive later
+once they can no longer arrive. No seal spans two months, because months are dropped whole.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ SEAL_EVENTS = """
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What the chain knows of the calls with `since` <= time < `until`. `first` and `last` are request IDs, empty
-    when there was no call; `sha256` is of the rows' text in the order of time and request ID; `form` says which columns
-    it covers, as audit.calls.row_text numbers them."""
+    """The calls with `since` <= time < `until`, as sealed: `rows`, `first`, `last` and `sha256` are those of
+    audit.calls.row_text.RowsHash, `form` is the number of the format."""
 
     since: datetime
     until: datetime
@@ -54,14 +53,14 @@ class Seal:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Seal:
-        """From an event's data."""
+        """Return the seal that an event's data holds."""
         since, until = datetime.fromisoformat(data["since"]), datetime.fromisoformat(data["until"])
         form = data.get("form", HOST_ONLY)
         return cls(since, until, data["rows"], data["first"], data["last"], data["sha256"], form)
 
     @property
     def data(self) -> dict[str, Any]:
-        """As an event holds it."""
+        """The seal as an event's data."""
         return {
             "since": format_instant(self.since),
             "until": format_instant(self.until),
@@ -80,19 +79,20 @@ def seal_hours(by: Actor) -> list[Seal]:
 
 
 def seal_late_columns(by: Actor) -> list[Seal]:
-    """Seal once more, with every column, the sealed hours whose last columns can no longer arrive."""
+    """Seal again, with every column, the sealed hours whose late columns can no longer arrive; return the seals
+    made."""
     sealed = get_sealed_until()
     return _seal_until(min(read_watermark() - LATE_AFTER, sealed), LATE, by) if sealed else []
 
 
 def list_seals(cursor: Any, target: Target = LOG) -> Iterator[tuple[int, Seal]]:
-    """Return every seal with its event's number, oldest first, as the cursor's snapshot has them."""
+    """Yield (place of its event in the chain, seal), oldest first, as the cursor's snapshot has them."""
     cursor.execute(SEAL_EVENTS, [target.kind, target.id, _NAMES[target]])
     return ((seq, Seal.from_data(json.loads(body)["data"])) for seq, body in cursor.fetchall())
 
 
 def get_sealed_until(target: Target = LOG) -> datetime | None:
-    """Where the next seal begins; None while there is none."""
+    """Return the end of the last seal, None if there is none."""
     with connection.cursor() as cursor:
         cursor.execute(f"{SEAL_EVENTS} DESC LIMIT 1", [target.kind, target.id, _NAMES[target]])
         row = cursor.fetchone()
@@ -100,7 +100,7 @@ def get_sealed_until(target: Target = LOG) -> datetime | None:
 
 
 def compute_seal(cursor: Cursor, since: datetime, until: datetime, form: int = WITHOUT_LATE) -> Seal:
-    """Return the seal that these rows would have now; in constant memory."""
+    """Return the seal of the rows as they are now, in constant memory."""
     digest = row_text.hash_rows(cursor, form, since, until)
     return Seal(since, until, digest.rows, digest.first, digest.last, digest.sha256, form)
 
@@ -116,35 +116,36 @@ _FORMS = {LOG: WITHOUT_LATE, LATE: WHOLE}
 
 
 def read_watermark() -> datetime:
-    """The hour below which nothing can appear any more."""
+    """Return the start of the current hour, before which no row can appear any more. Waits for every INSERT and UPDATE
+    in progress; raise OperationalError after 3 seconds."""
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '3s'")
-        # The parent alone: every call is written through it.
+        # ONLY the parent: every call is inserted through it.
         cursor.execute("LOCK TABLE ONLY audit_call IN SHARE MODE")
         cursor.execute("SELECT date_trunc(%s, clock_timestamp(), 'UTC')", [UNIT])
-        (line,) = cursor.fetchone()
-    return line.astimezone(UTC)
+        (watermark,) = cursor.fetchone()
+    return watermark.astimezone(UTC)
 
 
-def _seal_until(line: datetime, target: Target, by: Actor) -> list[Seal]:
-    """What was there before the first seal is sealed a month at a time."""
+def _seal_until(watermark: datetime, target: Target, by: Actor) -> list[Seal]:
+    """Seal up to the watermark; the first time, whole months at once."""
     step = HOUR if get_sealed_until(target) else timedelta.max
     made = []
-    while done := _seal_next(line, by, target, step):
-        made.append(done)
+    while seal := _seal_next(watermark, by, target, step):
+        made.append(seal)
     return made
 
 
 @transaction.atomic
-def _seal_next(line: datetime, by: Actor, target: Target = LOG, step: timedelta = HOUR) -> Seal | None:
+def _seal_next(watermark: datetime, by: Actor, target: Target = LOG, step: timedelta = HOUR) -> Seal | None:
     with connection.cursor() as cursor:
-        # An hour may have millions of calls, and the first seal a month of them.
+        # An hour may have millions of calls; the first seal may have a month of them.
         lift_time_limits(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
-        since = get_sealed_until(target) or _get_first_hour(cursor, line)
-        if since is None or since >= line:
+        since = get_sealed_until(target) or _get_first_hour(cursor, watermark)
+        if since is None or since >= watermark:
             return None
-        until = _get_seal_end(cursor, since, line, step)
+        until = _get_seal_end(cursor, since, watermark, step)
     with snapshot(seconds=0, using="maintenance") as reader:
         made = compute_seal(reader, since, until, _FORMS[target])
     if target is LOG:
@@ -153,16 +154,17 @@ def _seal_next(line: datetime, by: Actor, target: Target = LOG, step: timedelta 
     return made
 
 
-def _get_first_hour(cursor: Any, line: datetime) -> datetime | None:
-    """The hour of the log's first call."""
-    cursor.execute("SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time < %s", [UNIT, line])
+def _get_first_hour(cursor: Any, watermark: datetime) -> datetime | None:
+    """Return the hour of the log's first call, None if there is none before the watermark."""
+    cursor.execute("SELECT date_trunc(%s, min(time), 'UTC') FROM audit_call WHERE time < %s", [UNIT, watermark])
     (first,) = cursor.fetchone()
     return first and first.astimezone(UTC)
 
 
-def _get_seal_end(cursor: Any, since: datetime, line: datetime, step: timedelta) -> datetime:
-    """One `step` on; where that had no call, the hour of the next call. Never beyond the month or the line."""
-    limit = min(line, get_next_month(since))
+def _get_seal_end(cursor: Any, since: datetime, watermark: datetime, step: timedelta) -> datetime:
+    """Return where a seal from `since` ends: after one `step`, or, if that has no call, at the hour of the next call.
+    Never beyond the month or the watermark."""
+    limit = min(watermark, get_next_month(since))
     if step >= limit - since:
         return limit
     cursor.execute(

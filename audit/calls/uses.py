@@ -1,4 +1,4 @@
-"""From where, and for what, a key was used lately: read from a bounded number of its calls."""
+"""Aggregate from which addresses and for which modules keys were used recently, from a bounded number of calls."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from django.utils import timezone
 from audit.paging import MAX_ROWS_SCANNED
 from core.replica import reading
 
-LATELY = timedelta(days=30)
-HOURS = LATELY // timedelta(hours=1)
+PERIOD = timedelta(days=30)
+HOURS = PERIOD // timedelta(hours=1)
 MAX_GROUPS = 1_000  # addresses or modules
 
-# The rows are found by key and time, whatever was decided: of a key that is refused a million times an hour as many are
-# looked at as of any other.
+# Rows are found by key and time, whatever the decision: the number scanned is bounded for keys with many refusals too.
 _COLUMNS = "key_id, account_id, time, client_address, module, credential, decision"
 _NEWEST = f"""
     SELECT {_COLUMNS} FROM audit_call WHERE key_id = %s AND time >= %s AND time < %s ORDER BY time DESC LIMIT %s
 """
 _OF_EACH_HOUR = f"""
-    SELECT looked.* FROM generate_series(%s::timestamptz, %s, interval '1 hour') AS hour, LATERAL (
+    SELECT scanned.* FROM generate_series(%s::timestamptz, %s, interval '1 hour') AS hour, LATERAL (
         SELECT {_COLUMNS} FROM audit_call
         WHERE key_id = %s AND time >= hour AND time < least(hour + interval '1 hour', %s)
-        ORDER BY time DESC LIMIT %s) AS looked
+        ORDER BY time DESC LIMIT %s) AS scanned
 """
-# One row of all, then those of modules, then those of addresses. A recording link is of no module: it needs none.
+# One row for all calls, then modules, then addresses. Calls by a recording link need no module and have none.
 _ALL, _MODULE, _ADDRESS = 3, 2, 1
 _GROUPED = f"""
-    WITH looked AS MATERIALIZED (LOOKED)
+    WITH scanned AS MATERIALIZED (SCANNED)
     SELECT grouping(client_address, module), coalesce(host(client_address), module), count(*), max(time),
-        (SELECT count(*) FROM looked), (SELECT min(time) FROM looked)
-    FROM looked WHERE account_id = %s AND decision = 'allowed'
+        (SELECT count(*) FROM scanned), (SELECT min(time) FROM scanned)
+    FROM scanned WHERE account_id = %s AND decision = 'allowed'
     GROUP BY GROUPING SETS ((), (module, credential = 'recording'), (client_address))
     HAVING grouping(client_address, module) <> {_MODULE} OR (credential = 'recording') IS FALSE
     ORDER BY 1 DESC, 3 DESC, 4 DESC LIMIT %s
 """
 _OF_KEYS = f"""
     SELECT key_id, host(client_address), count(*), max(time) FROM unnest(%s::text[]) AS wanted (id), LATERAL (
-        SELECT {_COLUMNS} FROM audit_call WHERE key_id = wanted.id AND time >= %s ORDER BY time DESC LIMIT %s) AS looked
+        SELECT {_COLUMNS} FROM audit_call WHERE key_id = wanted.id AND time >= %s ORDER BY time DESC LIMIT %s
+    ) AS scanned
     WHERE account_id = %s AND decision = 'allowed' AND client_address <<= ANY (%s::inet[])
     GROUP BY 1, client_address ORDER BY 3 DESC, 4 DESC LIMIT %s
 """
 
 
 class Use(NamedTuple):
-    """Allowed calls from one address or for one module: how many were seen, and when the last of them was."""
+    """Allowed calls from one address or for one module, and the time of the last of them."""
 
     what: str
     calls: int
@@ -57,6 +57,8 @@ class Use(NamedTuple):
 
 
 class KeyUse(NamedTuple):
+    """Allowed calls with one key from one address, and the time of the last of them."""
+
     key_id: str
     address: str
     calls: int
@@ -65,8 +67,8 @@ class KeyUse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """The most used come first. `scanned_since` is the time before which only `of_each_hour` calls of each hour were
-    looked at, None if all were; the numbers of calls are then at least what they say."""
+    """Uses in the order of their number of calls, most first. If the scan was limited, `scanned_since` is the time
+    before which only `of_each_hour` calls of each hour were scanned, and numbers of calls are lower bounds."""
 
     addresses: Sequence[Use] = ()
     modules: Sequence[Use] = ()
@@ -75,21 +77,22 @@ class Uses:
 
 
 def get_uses(account_id: int, key_id: str) -> Uses:
-    """Return what the key was allowed in the last 30 days."""
+    """Return the uses of a key in the last 30 days. The newest MAX_ROWS_SCANNED calls are aggregated, then at most a
+    fixed number of each earlier hour."""
     now = timezone.now()
-    since = now - LATELY
+    since = now - PERIOD
     with connections[reading()].cursor() as cursor:
 
-        def look(looked: str, *params: Any) -> list[tuple[Any, ...]]:
-            cursor.execute(_GROUPED.replace("LOOKED", looked), [*params, account_id, MAX_GROUPS])
+        def scan(scanned: str, *params: Any) -> list[tuple[Any, ...]]:
+            cursor.execute(_GROUPED.replace("SCANNED", scanned), [*params, account_id, MAX_GROUPS])
             return cursor.fetchall()
 
-        (*_, looked, scanned_since), *rows = look(_NEWEST, key_id, since, now, MAX_ROWS_SCANNED)
-        if looked < MAX_ROWS_SCANNED:
+        (*_, scanned, scanned_since), *rows = scan(_NEWEST, key_id, since, now, MAX_ROWS_SCANNED)
+        if scanned < MAX_ROWS_SCANNED:
             return _build_uses(rows)
         of_each_hour = MAX_ROWS_SCANNED // HOURS
         return _build_uses(
-            rows + look(_OF_EACH_HOUR, since, scanned_since, key_id, scanned_since, of_each_hour),
+            rows + scan(_OF_EACH_HOUR, since, scanned_since, key_id, scanned_since, of_each_hour),
             scanned_since,
             of_each_hour,
         )
@@ -107,13 +110,13 @@ def _build_uses(rows: Sequence[tuple[Any, ...]], scanned_since: datetime | None 
 
 
 def list_uses_within(account_id: int, key_ids: Collection[str], networks: Collection[str]) -> list[KeyUse]:
-    """Return from which addresses in these networks the keys were allowed in the last 30 days, of the newest calls of
-    each, MAX_ROWS_SCANNED for all keys together."""
+    """Return from which addresses in these networks the keys were used in the last 30 days, from the newest calls of
+    each key, MAX_ROWS_SCANNED of all keys together."""
     if not key_ids or not networks:
         return []
     params: list[Any] = [
         sorted(key_ids),
-        timezone.now() - LATELY,
+        timezone.now() - PERIOD,
         MAX_ROWS_SCANNED // len(key_ids),
         account_id,
         list(networks),

@@ -1,4 +1,4 @@
-"""The API log: its pages and its export."""
+"""The pages of the API log."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
 @require_safe
 @vary_on_headers("HX-Request")
 def log_chart(request: SignedIn) -> HttpResponse:
-    """The page's chart and figures, by the page's filters; fetched beside the page, which need not wait."""
+    """Render the chart and aggregates for the list's filters; loaded beside the list, so that it does not wait."""
     account = own_account(request)
     names = get_log_names(account.pk)
     calls = filter_calls(CallFilter, sent_filters(request.GET, but=("after",)), account, names)
@@ -94,8 +94,8 @@ def log_chart(request: SignedIn) -> HttpResponse:
 @needs(Permission.LOG_SEE)
 @require_safe
 def log_tail(request: SignedIn) -> HttpResponse:
-    """What came since the page's newest row, newest first, as rows for it; 204 for nothing. Where it leaves rows out,
-    the last one says how many and leads to them. Rows are committed out of order, so it stays two seconds behind."""
+    """Render rows newer than the page's newest, newest first; 204 if there are none. If rows are left out, the last one
+    says how many and links to them. Rows are committed out of order, so the tail stays TAIL_DELAY behind."""
     account = own_account(request)
     names = get_log_names(account.pk)
     calls = filter_calls(CallTailFilter, request.GET, account, names)
@@ -110,14 +110,15 @@ def log_tail(request: SignedIn) -> HttpResponse:
 
 
 def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: LogNames | None = None) -> Filter:
-    """Return the account's filter of this kind, which knows APIs and modules by their names too."""
+    """Return a filter of this class over the account's calls, bound to `data`, with its mask and its names of APIs and
+    modules."""
     names = names or get_log_names(account.pk)
     calls = list_calls(account.pk)
     return kind(data, calls, mask=Mask.of(account), apis=names.apis, modules=names.modules)
 
 
 def _add_display_values(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
-    """Give the calls what the pages show of them: names, and phone numbers as the account masks them."""
+    """Add names and the request line to each call in place, and mask phone numbers as the account's settings say."""
     mask = Mask.of(account)
     for call in calls:
         call.api_name = names.apis.get(call.api, call.api)  # type: ignore[attr-defined]

@@ -295,6 +295,6 @@ def test_a_seal_cut_by_an_earlier_version_is_told_of_and_no_finding() -> None:
     before = retention.DroppedMonths(now, {})
     cut = seals.Seal(now - timedelta(days=1), now + timedelta(days=1), 3, "", "", "", 1)
     later = seals.Seal(now, now + timedelta(days=1), 3, "", "", "", 1)
-    assert before.left_of(7, cut) is None
-    assert before.left_of(8, later) == later
+    assert before.get_remaining(7, cut) is None
+    assert before.get_remaining(8, later) == later
     assert an_account("unused")

@@ -1,4 +1,4 @@
-"""manage.py ingest_access_log: status, duration and bytes of calls, from a proxy's access log into the API log."""
+"""manage.py ingest_access_log: write status, duration and bytes from a proxy's access log into the API log."""
 
 from __future__ import annotations
 
@@ -41,47 +41,47 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.source, self.follow = options["file"], options["follow"]
         self.tally: Counter[str] = Counter()
-        self._told = time.monotonic()
+        self._recorded_at = time.monotonic()
         self._stop = threading.Event()
-        # Who is told to stop writes what was read and says so in the trail.
-        before = {number: signal.signal(number, self._stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+        # On a signal, apply what was read and record it before the process ends.
+        before = {number: signal.signal(number, self._request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             self.tally["filled"] = ingest.retry_unmatched()
-            for batch in self._batches():
-                self._complete(batch)
-                if time.monotonic() - self._told > SUMMARY_INTERVAL_SECONDS:
-                    self._tell()
+            for batch in self._read_batches():
+                self._apply(batch)
+                if time.monotonic() - self._recorded_at > SUMMARY_INTERVAL_SECONDS:
+                    self._record_summary()
         except OSError as error:
             raise CommandError(f"{self.source} cannot be read: {error.strerror}.") from error
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        self._tell()
+        self._record_summary()
 
-    def _stopped(self, *_: object) -> None:
+    def _request_stop(self, *_: object) -> None:
         self._stop.set()
 
-    def _batches(self) -> Iterator[list[AccessLogEntry]]:
-        """What the log says, as many lines at a time as there are at the moment."""
-        stopped = self._stop.is_set
+    def _read_batches(self) -> Iterator[list[AccessLogEntry]]:
+        """Yield the log's entries in batches: as many as are there at the moment, at most BATCH_SIZE."""
+        is_stopped = self._stop.is_set
         if self.source == "-":
-            pieces = file_tail.read_standard_input(stopped=stopped)
+            chunks = file_tail.read_standard_input(is_stopped=is_stopped)
         else:
-            pieces = file_tail.read_file(Path(self.source), follow=self.follow, stopped=stopped)
+            chunks = file_tail.read_file(Path(self.source), follow=self.follow, is_stopped=is_stopped)
         batch: list[AccessLogEntry] = []
-        for line in file_tail.split_lines(pieces, stopped=stopped):
-            if line is not None and (read := self._read(*line)):
-                batch.append(read)
+        for line in file_tail.split_lines(chunks, is_stopped=is_stopped):
+            if line is not None and (entry := self._parse(*line)):
+                batch.append(entry)
             if batch and (line is None or len(batch) >= ingest.BATCH_SIZE):
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    def _read(self, number: int, line: bytes) -> AccessLogEntry | None:
+    def _parse(self, number: int, line: bytes) -> AccessLogEntry | None:
         self.tally["lines"] += 1
         try:
-            read = parse_line(line)
+            entry = parse_line(line)
         except MalformedLine as error:
             self.tally["unreadable"] += 1
             if self.tally["unreadable"] <= MAX_NAMED_LINES:
@@ -89,11 +89,11 @@ class Command(BaseCommand):
             elif self.tally["unreadable"] == MAX_NAMED_LINES + 1:
                 self.stderr.write("Further lines that cannot be read are only counted.")
             return None
-        self.tally["without_id"] += read is None
-        return read
+        self.tally["without_id"] += entry is None
+        return entry
 
-    def _complete(self, batch: list[AccessLogEntry]) -> None:
-        """Who follows waits for a database that is away; nothing is counted twice."""
+    def _apply(self, batch: list[AccessLogEntry]) -> None:
+        """Apply the batch in one transaction; with --follow, retry while the database is away."""
         while True:
             try:
                 self._count(ingest.apply_entries(batch))
@@ -105,16 +105,16 @@ class Command(BaseCommand):
                 connection.close()
                 self._stop.wait(RETRY_SECONDS)
 
-    def _count(self, completed: ingest.IngestResult) -> None:
-        *counts, too_late = completed
+    def _count(self, result: ingest.IngestResult) -> None:
+        *counts, too_late = result
         self.tally.update(dict(zip(("filled", "already", "unmatched"), counts, strict=True)))
         for request_id in too_late:
             self.tally["too_late"] += 1
             if self.tally["too_late"] <= MAX_NAMED_LINES:
                 self.stderr.write(f"Call {request_id} is sealed without its status: its line came after 48 hours.")
 
-    def _tell(self) -> None:
-        """An event of the trail for what was done since the last one."""
+    def _record_summary(self) -> None:
+        """Record an event for what was ingested since the last one, and print it."""
         counted: dict[str, Any] = {
             name: self.tally[name]
             for name in ("lines", "filled", "already", "unmatched", "too_late", "without_id", "unreadable")
@@ -129,4 +129,4 @@ class Command(BaseCommand):
             )
         self.stdout.write(SUMMARY.format(**counted))
         self.tally.clear()
-        self._told = time.monotonic()
+        self._recorded_at = time.monotonic()

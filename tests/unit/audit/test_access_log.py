@@ -104,7 +104,7 @@ def test_a_line_that_is_too_long_is_refused_unread():
 def test_a_request_id_says_when_the_gateway_was_asked():
     read = parse_line(line(request_id=new_request_id()))
     assert read is not None
-    assert read._replace(request_id=UUID(ID)).asked_at == int(ID[:8] + ID[9:13], 16) / 1000
+    assert read._replace(request_id=UUID(ID)).requested_at == int(ID[:8] + ID[9:13], 16) / 1000
 
 
 anything = st.integers() | st.floats() | st.booleans() | st.text(alphabet="-+.0123456789einf \0é", max_size=20)
