@@ -243,7 +243,7 @@ def test_an_error_midway_is_raised_so_that_the_connection_is_cut_and_is_recorded
     with pytest.raises(formats.ExportTimeout):
         b"".join(response.streaming_content)
 
-    assert told("export.incomplete")["reason"] == "TookTooLong in the server"
+    assert told("export.incomplete")["reason"] == "ExportTimeout in the server"
 
 
 def test_a_finish_that_cannot_be_recorded_breaks_the_file(client, acme, monkeypatch):
