@@ -35,6 +35,10 @@ WITH_COMMANDS = [
 class Shell:
     """Runs a document's commands with this run's ports and folder in place of those that are printed."""
 
+    # The checkout, and what runs a command as somebody else.
+    root = ROOT
+    prefix: tuple[str, ...] = ()
+
     def __init__(self, folder: Path) -> None:
         self.var = folder / "var"
         self.ports = {port: str(free_port()) for port in ("8000", "8001", "8080", "9000")}
@@ -49,13 +53,13 @@ class Shell:
 
     def run(self, code: str) -> str:
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self._here(code)],
-            cwd=ROOT,
+            [*self.prefix, "bash", "-euo", "pipefail", "-c", self._here(code)],
+            cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, f"{code}\n{done.stdout}"
         self._correct_ports()
@@ -64,8 +68,8 @@ class Shell:
     @contextmanager
     def serve(self, code: str, ready: str) -> Iterator[None]:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {self._here(code).strip()}"],
-            cwd=ROOT,
+            [*self.prefix, "bash", "-c", f"exec {self._here(code).strip()}"],
+            cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

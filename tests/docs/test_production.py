@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
@@ -55,10 +59,49 @@ class Person:
         return response.status, text, dict(response.headers)
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    with postgresql() as server:
-        shell = Shell(tmp_path)
+class OrdinaryShell(Shell):
+    """Runs the document as an ordinary user in a checkout of theirs, without the packages, the settings and the rights
+    of whoever runs the tests."""
+
+    SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+    def __init__(self, home: Path, user: str) -> None:
+        self.root = home / "keyward"
+        super().__init__(self.root)
+        kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "LC_", "LANG"))}
+        own = {"HOME": str(home), "PATH": self.SYSTEM_PATH}
+        self.environment = kept | own | {"PORT": self.ports["8000"], "GATEWAY_PORT": self.ports["8001"]}
+        if user:
+            self.prefix = ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--")
+
+
+@contextmanager
+def ordinary_shell() -> Iterator[OrdinaryShell]:
+    """A shell of a user who is made for it if this is root, else of this one."""
+    user = f"keyward-{os.getpid()}" if os.geteuid() == 0 else ""
+    # Not in pytest's own folder, which nobody else may enter.
+    home = Path(tempfile.mkdtemp(prefix="keyward-home-"))
+    try:
+        unwanted = shutil.ignore_patterns(".venv", "var", ".git", ".*_cache", "__pycache__")
+        shutil.copytree(ROOT, home / "keyward", ignore=unwanted)
+        if user:
+            subprocess.run(["useradd", "--system", "--user-group", "--home-dir", home, user], check=True)
+            subprocess.run(["chown", "--recursive", f"{user}:{user}", home], check=True)
+        yield OrdinaryShell(home, user)
+    finally:
+        if user:
+            subprocess.run(["userdel", user], check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(params=["this-user", pytest.param("ordinary-user", marks=pytest.mark.full)])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    with ExitStack() as stack:
+        ordinary = request.param == "ordinary-user"
+        server = stack.enter_context(postgresql())
+        # The superuser comes by its socket.
+        server.folder.chmod(0o711)
+        shell = stack.enter_context(ordinary_shell()) if ordinary else Shell(tmp_path)
         shell.ports["5432"] = str(server.port)
         shell.environment |= server.superuser
         yield shell
@@ -73,6 +116,8 @@ def test_an_installation_made_by_the_document_serves_every_page(shell: Shell) ->
             else:
                 said.append(shell.run(block["code"]))
         assert "System check identified no issues" in "".join(said)
+        if isinstance(shell, OrdinaryShell):
+            assert shell.run("id -u").strip() == str((shell.root / ".venv").stat().st_uid) != "0"
 
         alice = Person(shell.ports["8000"])
         status, page, headers = alice.ask("GET", "/login/")
