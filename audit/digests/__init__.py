@@ -1,4 +1,4 @@
-"""Digests: signed hourly statements of what each account's calls and events were, to check exports against."""
+"""Digests: signed hourly statements about each account's calls and events, against which exports are verified."""
 
 from __future__ import annotations
 

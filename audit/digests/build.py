@@ -1,4 +1,4 @@
-"""Making the digests of each hour that is over: one pass over its rows for all accounts, then a signature for each."""
+"""Make the digests of each hour that is over: one pass over its rows for all accounts, then a signature for each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = {
     "late": list(normal_form.LATE_COLUMNS),
     "events": list(normal_form.EVENT_COLUMNS),
 }
-# Each account with its last digest, if it has one.
+# Each account with its last digest, if any.
 ACCOUNTS = """
     SELECT account.id, account.slug, account.mask_phone, last.number, last.until, last.late_until, last.last_event,
         last.document
@@ -50,7 +50,8 @@ LAST_EVENT = "SELECT seq FROM audit_head WHERE chain = 1"
 
 
 class DigestPass(NamedTuple):
-    """One pass: how far its digests and those before them reach, in time and in the chain."""
+    """A pass: how far the digests reach afterwards, in time, in time of late columns and in the chain; and how many it
+    made."""
 
     until: datetime
     late_until: datetime | None
@@ -59,7 +60,7 @@ class DigestPass(NamedTuple):
 
 
 class PreviousDigest(NamedTuple):
-    """An account and its last digest; the digest's columns are None while it has none."""
+    """An account and the columns of its last digest, None if it has none. `masks`: its phone numbers are masked."""
 
     account_id: int
     slug: str
@@ -73,39 +74,41 @@ class PreviousDigest(NamedTuple):
 
 @dataclass
 class PassContents:
-    """What a pass found, by account; events of the installation with their places in the chain."""
+    """The rows of a pass, summarised by account; events of the installation with their places in the chain."""
 
     calls: dict[int, normal_form.RowSummary] = field(default_factory=dict)
     late: dict[int, normal_form.RowSummary] = field(default_factory=dict)
     events: dict[int, normal_form.RowSummary] = field(default_factory=dict)
     installation: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
-    def has(self, account_id: int) -> bool:
-        return any(account_id in found for found in (self.calls, self.late, self.events))
+    def has_rows(self, account_id: int) -> bool:
+        """Return whether the account itself had calls, late columns or events."""
+        return any(account_id in summaries for summaries in (self.calls, self.late, self.events))
 
 
 def make_digests(by: Actor) -> int:
-    """Sign what every hour that is over held, for each account that had calls or events in it, and at midnight (UTC)
-    for every account; return how many digests that made. Safe at any time from any node. Call after the hours are
-    sealed, once more with the columns that arrive late where they no longer can."""
+    """Make the digests of every hour that is over: for each account with calls or events in it, and at midnight UTC for
+    every account. Return how many were made. Safe at any time from any node. Call after sealing, which says up to where
+    late columns can no longer arrive."""
     return make_digests_until(seals.read_watermark(), seals.get_sealed_until(seals.LATE), by)
 
 
-def make_digests_until(line: datetime, late_line: datetime | None, by: Actor) -> int:
-    """The same up to `line`, and of what arrives late up to `late_line`: nothing may appear before them any more."""
+def make_digests_until(watermark: datetime, late_watermark: datetime | None, by: Actor) -> int:
+    """Make the digests up to the watermark, and of late columns up to `late_watermark`: before them nothing may appear
+    any more. Return how many were made."""
     with transaction.atomic(), connection.cursor() as cursor:
-        # Whoever wrote an event before the line has committed it once the head can be locked.
+        # Every event before the watermark is committed once the head can be locked.
         cursor.execute("SELECT seq FROM audit_head WHERE chain = 1 FOR UPDATE")
     last, made = get_last_pass(), 0
-    until = line if last is None else last.until + HOUR
-    while until <= line:
-        made += make_pass(until, late_line if until == line else None, by)
+    until = watermark if last is None else last.until + HOUR
+    while until <= watermark:
+        made += make_pass(until, late_watermark if until == watermark else None, by)
         until += HOUR
     return made
 
 
 def get_last_pass() -> DigestPass | None:
-    """The last pass that made digests, None before the first."""
+    """Return the last pass that made digests, None before the first."""
     body = _list_pass_events().order_by("-seq").values_list("body", flat=True).first()
     return None if body is None else _parse_pass(json.loads(body)["data"])
 
@@ -121,7 +124,7 @@ def _parse_pass(data: Mapping[str, Any]) -> DigestPass:
 
 @transaction.atomic
 def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
-    """The digests from where the last pass ended up to `until`; return how many."""
+    """Make the digests from the end of the last pass up to `until`; return how many were made."""
     with connection.cursor() as cursor:
         lift_time_limits(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
@@ -133,13 +136,13 @@ def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
     late_until = late_until or (last.late_until if last else None)
     with snapshot(seconds=0) as reader:
         last_event = _get_last_event(reader, last.last_event if last else 0, until)
-        read = _read_rows(reader, last, until, late_until, last_event, accounts)
+        contents = _read_rows(reader, last, until, late_until, last_event, accounts)
     everyone = until.hour == 0 or last is None
     documents = []
     inserted = []
     for previous in accounts:
-        if everyone or previous.number is None or read.has(previous.account_id):
-            document = _build_document(previous, last, until, late_until, last_event, read)
+        if everyone or previous.number is None or contents.has_rows(previous.account_id):
+            document = _build_document(previous, last, until, late_until, last_event, contents)
             documents.append(document)
             reach = (until, late_until, last_event, document)
             inserted.append((previous.account_id, (previous.number or 0) + 1, previous.until, *reach))
@@ -162,12 +165,12 @@ def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
 
 
 def hash_document(document: str) -> str:
-    """By what the next digest names this one."""
+    """Return the SHA-256 (hex) of a digest's document, by which the next digest refers to it."""
     return hashlib.sha256(document.encode()).hexdigest()
 
 
 def _get_last_event(cursor: Cursor, after: int, until: datetime) -> int:
-    """The last event of the chain before the first one that was written at `until` or later."""
+    """Return the place of the last event before the first one recorded at `until` or later."""
     cursor.execute(NEXT_EVENT, [after, until])
     (last,) = cursor.fetchone() or (None,)
     if last is None:
@@ -186,22 +189,22 @@ def _read_rows(
     last_event: int,
     accounts: list[PreviousDigest],
 ) -> PassContents:
-    read = PassContents(calls=dict(normal_form.summarize_calls(cursor, last.until if last else None, until)))
+    contents = PassContents(calls=dict(normal_form.summarize_calls(cursor, last.until if last else None, until)))
     if late_until and late_until != (last.late_until if last else None):
-        read.late = dict(normal_form.summarize_late_columns(cursor, last.late_until if last else None, late_until))
-    # Of the installation's events, those that came since any account's last digest.
-    after = min((of.last_event for of in accounts if of.last_event is not None), default=0)
+        contents.late = dict(normal_form.summarize_late_columns(cursor, last.late_until if last else None, late_until))
+    # The installation's events since the earliest of the accounts' last digests.
+    after = min((account.last_event for account in accounts if account.last_event is not None), default=0)
     number = normal_form.EVENT_COLUMNS.index("number")
     for account_id, own_number, name, seq, row in normal_form.iterate_events(
         cursor, min(after, last_event), last_event
     ):
         if account_id is None:
             hashed = hashlib.sha256(row).hexdigest()
-            told = {"number": own_number, "event": name, "routine": name in ROUTINE, "sha256": hashed}
-            read.installation.append((seq, told))
+            stated = {"number": own_number, "event": name, "routine": name in ROUTINE, "sha256": hashed}
+            contents.installation.append((seq, stated))
         elif last is None or seq > last.last_event:
-            read.events.setdefault(account_id, normal_form.RowSummary(number)).add(row)
-    return read
+            contents.events.setdefault(account_id, normal_form.RowSummary(number)).add(row)
+    return contents
 
 
 def _build_document(
@@ -210,34 +213,35 @@ def _build_document(
     until: datetime,
     late_until: datetime | None,
     last_event: int,
-    read: PassContents,
+    contents: PassContents,
 ) -> str:
     account = previous.account_id
-    calls = read.calls.get(account) or normal_form.RowSummary(0)
-    late = read.late.get(account) or normal_form.RowSummary(0)
-    # An account that is new has nothing of its own from before, but the installation has.
+    calls = contents.calls.get(account) or normal_form.RowSummary(0)
+    late = contents.late.get(account) or normal_form.RowSummary(0)
+    # A new account has no rows of its own from before, but the installation has events.
     known = previous.last_event if previous.last_event is not None else last.last_event if last else 0
     known_until = previous.until or (last.until if last else None)
-    told = {
+    statement = {
         "version": VERSION,
         "account": {"id": account, "slug": previous.slug},
         "number": (previous.number or 0) + 1,
         "previous": hash_document(previous.document) if previous.document is not None else None,
         "since": _format_instant(previous.until),
         "until": format_instant(until),
-        # Who may not see a number could find it by trying all that give the hash of the whole.
-        "calls": calls.as_json(whole=not previous.masks, hidden=True),
+        # A reader to whom phone numbers are masked could find them by trying all numbers against a hash of the unmasked
+        # rows.
+        "calls": calls.as_json(whole=not previous.masks, masked=True),
         "late": {"since": _format_instant(previous.late_until), "until": _format_instant(late_until), **late.as_json()},
-        "events": (read.events.get(account) or normal_form.RowSummary(0)).as_json(),
+        "events": (contents.events.get(account) or normal_form.RowSummary(0)).as_json(),
         "installation": {
             "since": _format_instant(known_until),
-            "events": [told for seq, told in read.installation if seq > known],
+            "events": [stated for seq, stated in contents.installation if seq > known],
         },
         "columns": COLUMNS,
-        # The last event of the installation's chain that this or an earlier digest covers, of whichever account.
+        # The last event of the chain that digests cover so far, of any account.
         "chain": last_event,
     }
-    signed = signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
+    signed = signed_json.signed(statement, kind=KIND, key=settings.CHECKPOINT_KEY)
     return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 

@@ -1,4 +1,4 @@
-"""Checks the digests that are kept against the chain: those of each pass are the ones that its event hashed."""
+"""Verify the stored digests against the chain: the event of each pass has their number and the hash of their hashes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from audit.trail.coverage import DIGEST
 from audit.trail.verdict import MAX_PROBLEMS, Problem
 
 MOMENT = """to_char(until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-# `until` is each pass's own.
+# Each pass has an `until` of its own.
 DIFFERENT = f"""
     WITH kept AS (
         SELECT until, count(*) AS digests,
@@ -25,7 +25,7 @@ DIFFERENT = f"""
     WHERE (made.digests, made.sha256) IS DISTINCT FROM (kept.digests, kept.sha256)
     ORDER BY until LIMIT {MAX_PROBLEMS}
 """
-# Only of documents that are as they were signed: what is no JSON would end the statement. OFFSET: parsed once each.
+# Run only on documents that are known to be genuine: invalid JSON would abort the statement. OFFSET 0 parses each once.
 UNSTATED = f"""
     SELECT DISTINCT {MOMENT} FROM (SELECT *, document::jsonb AS j FROM audit_digest OFFSET 0) digest
     WHERE ({", ".join(DIGEST)}) IS DISTINCT FROM ({", ".join(DIGEST.values())}) ORDER BY 1 LIMIT {MAX_PROBLEMS}
@@ -33,17 +33,17 @@ UNSTATED = f"""
 
 
 def check_digests(cursor: Cursor) -> list[Problem]:
-    """Return what is wrong with them. The chain and its columns must be known to be good."""
+    """Return the problems of the digests. The chain and its columns must have been verified before."""
     cursor.execute(DIFFERENT.encode())
     problems = []
     for until, seq, digests in cursor.fetchall():
         if seq is None:
-            told = "are in no event"
+            difference = "are in no event"
         elif not digests:
-            told = f"are missing, which event {seq} knows"
+            difference = f"are missing, which event {seq} knows"
         else:
-            told = f"are not those that event {seq} knows"
-        problems.append(Problem(f"the digests until {until} {told}"))
+            difference = f"are not those that event {seq} knows"
+        problems.append(Problem(f"the digests until {until} {difference}"))
     if not problems:
         cursor.execute(UNSTATED.encode())
         rows = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Digests as files to give out: one a digest, and an index that says which there are, so that none can be left out."""
+"""Digests as files: one for each digest, and a signed index of them, so that none can be left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KIND = "keyward-digests-1"
 
 
 class NoDigests(Exception):
-    """There is none in the range."""
+    """There is no digest in the range."""
 
 
 def list_digests(account: Account) -> QuerySet[Digest]:
@@ -29,7 +29,7 @@ def list_digests(account: Account) -> QuerySet[Digest]:
 
 
 def filter_range(digests: QuerySet[Digest], since: datetime | None, until: datetime | None) -> QuerySet[Digest]:
-    """Return those that cover any of the time from `since` to before `until`."""
+    """Return the digests that cover any time from `since` to before `until`."""
     wanted = Q(until__gt=since) if since else Q()
     return digests.filter(wanted & (Q(since__lt=until) | Q(since=None)) if until else wanted)
 
@@ -39,24 +39,24 @@ def build_digest_name(digest: Digest, slug: str) -> str:
 
 
 def build_files(account: Account, since: datetime | None, until: datetime | None) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents of the digests of the range, oldest first, and of their index. Raise NoDigests."""
+    """Yield (name, content) of the digests of the range, oldest first, then of their index. Raise NoDigests."""
     digests = filter_range(list_digests(account), since, until).order_by("number")
     first, last = digests.first(), digests.last()
     if first is None or last is None:
         raise NoDigests
-    # What comes while this runs is not in the index.
+    # Digests that are made meanwhile are not in the index.
     for digest in digests.filter(number__lte=last.number).iterator():
         yield build_digest_name(digest, account.slug), digest.document.encode()
     yield f"keyward-{account.slug}-digests-{first.number}-{last.number}.json", _build_index(first, last)
 
 
 def _build_index(first: Digest, last: Digest) -> bytes:
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "version": 1,
         "account": json.loads(last.document)["account"],
         "first": first.number,
         "last": last.number,
         "sha256": hash_document(last.document),
     }
-    signed = signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
+    signed = signed_json.signed(content, kind=KIND, key=settings.CHECKPOINT_KEY)
     return json.dumps(signed, sort_keys=True, indent=2).encode() + b"\n"

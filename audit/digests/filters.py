@@ -1,4 +1,4 @@
-"""Filters of the list of digests: the time that they cover."""
+"""Filters of the list of digests, by the time that they cover."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NumberFilter(django_filters.Filter):
 
 
 class DigestFilter(LogFilter):
-    """`queryset` is narrowed by the view, which knows what it means for a digest to lie in a range."""
+    """Validate the range and apply the position; the view applies the range by audit.digests.filter_range."""
 
     after = NumberFilter(field_name="number", lookup_expr="lt", min_value=1, max_value=2**63 - 1)
 

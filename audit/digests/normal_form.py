@@ -1,8 +1,8 @@
-"""The normal form of a row, over which digests are made: what CSV, JSON Lines and XLSX exports have in common.
+"""The normal form of a row, which digests hash: what CSV, JSON Lines and XLSX exports have in common.
 
-A row is the cells of an export's CSV, TAB between them and LF after them, with backslash, TAB, LF and CR inside a cell
-written as PostgreSQL's COPY writes them (`\\\\`, `\\t`, `\\n`, `\\r`). Characters that XML cannot hold are U+FFFD.
-examples/verify_digests.py makes the same of an exported file; a test holds the two against each other.
+A row is the cells of an export's CSV, separated by TAB and ended by LF, with backslash, TAB, LF and CR inside a cell
+escaped as in the text format of PostgreSQL's COPY (`\\\\`, `\\t`, `\\n`, `\\r`). Characters that XML cannot hold are
+U+FFFD. examples/verify_digests.py computes the same from an exported file; a test compares the two.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ LATE = ("status", "duration_ms", "bytes")
 CALL_COLUMNS = tuple(name for name in CALLS.columns if name not in LATE)
 LATE_COLUMNS = ("request_id", *LATE)
 EVENT_COLUMNS = tuple(EVENTS.columns)
-# What masking may have hidden, whatever the account's setting: it changes digits in such runs to X and nothing else.
-HIDEABLE = "[0-9X]{7,}"
+# What masking may change, whatever the account's settings: digits in such runs become X.
+MASKABLE = "[0-9X]{7,}"
 _MASKED = [place for place, name in enumerate(CALL_COLUMNS) if CALLS.columns[name].masked]
-_HIDEABLE = re.compile(HIDEABLE.encode())
+_MASKABLE = re.compile(MASKABLE.encode())
 _FFFD = REPLACEMENT.encode()
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _REPLACED = str.maketrans(dict.fromkeys(NOT_XML, REPLACEMENT))
@@ -39,19 +39,20 @@ ROWS_AT_A_TIME = 256
 
 
 class RowSummary:
-    """Count, first and last ID and hashes of rows that come in the order of their IDs."""
+    """Count, first and last ID and SHA-256 of rows, which must be added in the order of their IDs. `position` is the
+    place of the ID among the cells."""
 
     def __init__(self, position: int) -> None:
         self._count, self._position = 0, position
         self._first, self._last = b"", b""
         self._pending: list[bytes] = []
-        self._hideable: list[int] = []
-        self._whole, self._hidden = hashlib.sha256(), hashlib.sha256()
+        self._maskable: list[int] = []
+        self._whole, self._masked = hashlib.sha256(), hashlib.sha256()
 
-    def add(self, row: bytes, *, hideable: bool = False) -> None:
-        """A row's normal form; `hideable` says that masking may change it."""
-        if hideable:
-            self._hideable.append(len(self._pending))
+    def add(self, row: bytes, *, maskable: bool = False) -> None:
+        """Add a row in normal form; `maskable` says that masking may change it."""
+        if maskable:
+            self._maskable.append(len(self._pending))
         self._pending.append(row)
         if len(self._pending) == ROWS_AT_A_TIME:
             self._flush()
@@ -61,28 +62,30 @@ class RowSummary:
             return
         self._first, self._last = self._first or self._pending[0], self._pending[-1]
         self._count += len(self._pending)
-        block = hidden = _replace_non_xml(b"".join(self._pending))
-        if self._hideable:
-            for place in self._hideable:
+        block = masked = _replace_non_xml(b"".join(self._pending))
+        if self._maskable:
+            for place in self._maskable:
                 self._pending[place] = _mask_row(self._pending[place])
-            hidden = _replace_non_xml(b"".join(self._pending))
+            masked = _replace_non_xml(b"".join(self._pending))
         self._whole.update(block)
-        self._hidden.update(hidden)
+        self._masked.update(masked)
         self._pending.clear()
-        self._hideable.clear()
+        self._maskable.clear()
 
     def _id(self, row: bytes) -> str:
         return row.rstrip(b"\n").split(b"\t")[self._position].decode() if row else ""
 
-    def as_json(self, *, whole: bool = True, hidden: bool = False) -> dict[str, Any]:
+    def as_json(self, *, whole: bool = True, masked: bool = False) -> dict[str, Any]:
+        """Return count, first, last and sha256, which is None unless `whole`; with `masked`, also sha256_masked, the
+        hash of the rows with every maskable digit replaced."""
         self._flush()
-        told: dict[str, Any] = {"count": self._count, "first": self._id(self._first), "last": self._id(self._last)}
-        told["sha256"] = self._whole.hexdigest() if whole else None
-        return told | ({"sha256_masked": self._hidden.hexdigest()} if hidden else {})
+        summary: dict[str, Any] = {"count": self._count, "first": self._id(self._first), "last": self._id(self._last)}
+        summary["sha256"] = self._whole.hexdigest() if whole else None
+        return summary | ({"sha256_masked": self._masked.hexdigest()} if masked else {})
 
 
 def _replace_non_xml(block: bytes) -> bytes:
-    # One byte is looked for much faster than two.
+    # Searching for one byte is much faster than for two.
     if b"\xef" in block:
         block = block.replace(b"\xef\xbf\xbe", _FFFD).replace(b"\xef\xbf\xbf", _FFFD)
     return block
@@ -91,57 +94,58 @@ def _replace_non_xml(block: bytes) -> bytes:
 def _mask_row(row: bytes) -> bytes:
     cells = row.split(b"\t", _MASKED[-1] + 1)
     for place in _MASKED:
-        cells[place] = _HIDEABLE.sub(lambda run: b"X" * len(run[0]), cells[place])
+        cells[place] = _MASKABLE.sub(lambda run: b"X" * len(run[0]), cells[place])
     return b"\t".join(cells)
 
 
 def summarize_calls(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, RowSummary]]:
-    """Each account that had calls then, with the sum of them; in one pass, the memory of which does not grow."""
-    hideable = " || ' ' || ".join(f"c.{CALL_COLUMNS[place]}" for place in _MASKED)
-    flag = f"CASE WHEN {hideable} ~ '{HIDEABLE}' THEN 'X' ELSE '' END"
+    """Yield (account, summary of its calls) for the time from `since` to before `until`; one pass in constant
+    memory."""
+    maskable = " || ' ' || ".join(f"c.{CALL_COLUMNS[place]}" for place in _MASKED)
+    flag = f"CASE WHEN {maskable} ~ '{MASKABLE}' THEN 'X' ELSE '' END"
     return _summarize(cursor, since, until, flag, CALL_COLUMNS)
 
 
 def summarize_late_columns(cursor: Cursor, since: datetime | None, until: datetime) -> Iterator[tuple[int, RowSummary]]:
-    """The same of the columns that arrive late."""
+    """Yield the same for the columns that arrive late."""
     return _summarize(cursor, since, until, "''", LATE_COLUMNS)
 
 
 def _summarize(
     cursor: Cursor, since: datetime | None, until: datetime, flag: str, columns: Sequence[str]
 ) -> Iterator[tuple[int, RowSummary]]:
-    """`flag` is SQL, and not empty where masking may change the row."""
+    """Yield (account, summary of its rows). `flag` is an SQL expression, not empty if masking may change the row."""
     rows = list_calls_of_all_accounts().filter(time__lt=until)
     sql = _bind_parameters(rows.filter(time__gte=since) if since else rows, cursor)
-    cells = ", ".join(CALLS.cell(name) for name in columns)
+    cells = ", ".join(CALLS.get_cell_sql(name) for name in columns)
     order = "c.account_id, c.request_id"
     statement = f"COPY (SELECT c.account_id, {flag}, {cells} FROM ({sql}) AS c ORDER BY {order}) TO STDOUT (NULL '')"
     position = columns.index("request_id")
-    # How most rows of the account begin: without a flag.
-    account, plain, made = b"", b"\t", RowSummary(position)
+    # `plain` is how most rows of the account begin: without a flag.
+    account, plain, summary = b"", b"\t", RowSummary(position)
     with cursor.copy(statement.encode()) as copy:
         for message in copy:
             row = bytes(message)
             if row.startswith(plain):
-                made.add(row[len(plain) :])
+                summary.add(row[len(plain) :])
                 continue
-            of, flagged, row = row.split(b"\t", 2)
-            if of != account:
+            owner, flagged, row = row.split(b"\t", 2)
+            if owner != account:
                 if account:
-                    yield int(account), made
-                account, plain, made = of, of + b"\t\t", RowSummary(position)
-            made.add(row, hideable=bool(flagged))
+                    yield int(account), summary
+                account, plain, summary = owner, owner + b"\t\t", RowSummary(position)
+            summary.add(row, maskable=bool(flagged))
     if account:
-        yield int(account), made
+        yield int(account), summary
 
 
 def iterate_events(cursor: Cursor, after: int, last: int) -> Iterator[tuple[int | None, int, str, int, bytes]]:
-    """(account, number, name, place in the chain, normal form) of the numbered events in this part of the chain that an
-    account's trail shows, in their order; the account is None for those of the installation."""
-    shown = list_trail_events_of_all_accounts().filter(seq__gt=after, seq__lte=last, number__isnull=False)
-    cells = ", ".join(f"({EVENTS.cell(name)})::text" for name in EVENT_COLUMNS)
-    rows = _bind_parameters(shown, cursor)
-    select = f"SELECT c.account_id, c.number, c.name, c.seq, {cells} FROM ({rows}) AS c ORDER BY c.seq"
+    """Yield (account, number, name, place in the chain, normal form) of the numbered events after `after` up to `last`
+    that an account's trail shows, in the order of the chain. The account is None for events of the installation."""
+    rows = list_trail_events_of_all_accounts().filter(seq__gt=after, seq__lte=last, number__isnull=False)
+    cells = ", ".join(f"({EVENTS.get_cell_sql(name)})::text" for name in EVENT_COLUMNS)
+    selected = _bind_parameters(rows, cursor)
+    select = f"SELECT c.account_id, c.number, c.name, c.seq, {cells} FROM ({selected}) AS c ORDER BY c.seq"
     cursor.execute(select.encode())
     for account, number, name, seq, *values in cursor:
         texts = dict(zip(EVENT_COLUMNS, values, strict=True))
@@ -150,18 +154,18 @@ def iterate_events(cursor: Cursor, after: int, last: int) -> Iterator[tuple[int 
 
 
 def format_json(text: str) -> str:
-    """JSON with sorted names and no white space."""
+    """Return the JSON text with sorted names and no white space."""
     return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def format_row(cells: Sequence[str | None]) -> bytes:
-    """The normal form of a row from the texts of its cells."""
+    """Return the normal form of a row, given the texts of its cells."""
     texts = (neutral((cell or "").translate(_REPLACED)).translate(_ESCAPES) for cell in cells)
     return ("\t".join(texts) + "\n").encode()
 
 
 def _bind_parameters(rows: QuerySet[Call] | QuerySet[Event], cursor: Cursor) -> str:
-    """The query as text, because COPY takes no parameters."""
+    """Return the query with its parameters bound, because COPY takes none."""
     columns = (column.attname for column in rows.model._meta.concrete_fields)
     sql, params = rows.order_by().values(*columns).query.sql_with_params()
     return ClientCursor(cursor.connection).mogrify(sql, params)

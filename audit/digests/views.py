@@ -1,4 +1,4 @@
-"""The page of an account's digests, and the ZIP of those of a range."""
+"""The list of an account's digests, and the ZIP of those in a range."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def digest_list(request: SignedIn) -> HttpResponse:
 @needs(Permission.LOG_EXPORT)
 @require_safe
 def digest_zip(request: SignedIn) -> HttpResponseBase:
-    """The digests of the range that the page's filters give, and their index."""
+    """Download the digests that pass the list's filters, with their index."""
     account = own_account(request)
     filters = DigestFilter(request.GET, Digest.objects.none())
     if not filters.is_valid():
@@ -68,7 +68,8 @@ def digest_zip(request: SignedIn) -> HttpResponseBase:
 
 
 def _build_zip(files: Iterator[tuple[str, bytes]]) -> tuple[str, BytesIO]:
-    """A ZIP of the files, under the name of the last, which is their index. A year of digests is some megabytes."""
+    """Return the name and content of a ZIP of the files, named after the last, which is the index. A year of digests is
+    some megabytes."""
     file = BytesIO()
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
         for name, content in files:

@@ -1,4 +1,4 @@
-"""The logs as files: made over one snapshot, streamed in constant memory, signed, and told of in the trail."""
+"""Exports: files of both logs and of lists, with signed manifests and events in the trail."""
 
 from __future__ import annotations
 

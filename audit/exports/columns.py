@@ -1,6 +1,6 @@
-"""What a file of either log holds: its columns in the order that readers rely on, as SQL for each format.
+"""The columns of the logs' exports, in an order that readers rely on, as SQL for each format.
 
-PostgreSQL does the formatting and neutralising, so that its work and the sending overlap; this process joins rows.
+PostgreSQL formats and escapes the cells, so that its work overlaps with the download; this process only joins rows.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from core.csv_escaping import neutral_sql
 from core.phone_masking import END, MIN_DIGITS, START
 
 TEXT = ""
-# Characters that XML cannot hold, and what stands in their place.
+# Characters that XML 1.0 cannot hold, and their replacement.
 NOT_XML = "".join(map(chr, (*range(1, 9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)))
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# How a cell of a sheet begins and ends.
+# The start and the end of a sheet's cell.
 CELL = ('<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>")
-# A way of COPY that quotes nothing: neither JSON nor a cell's XML holds such a character, or the end of a line.
+# Options of COPY with which nothing is quoted: neither JSON nor a cell's XML holds these characters or a line end.
 BARE = r"FORMAT csv, DELIMITER E'\x03', QUOTE E'\x04'"
 
 
 @dataclass(frozen=True)
 class ExportColumn:
-    """`cell` is SQL over the row `c` that no spreadsheet takes for a formula, TEXT for what people typed; `value` is
-    the JSON value where that is not the cell's text; `masked` cells may hold phone numbers; `typed` ones hold what
-    people typed, though their SQL is given."""
+    """`cell` is SQL over the row `c` for a text that no spreadsheet takes for a formula; TEXT stands for the column
+    itself, escaped. `value` is SQL for the JSON value if that is not the cell's text. `masked` cells may hold phone
+    numbers. `typed` cells hold text from people or programs outside though `cell` is given."""
 
     cell: str = TEXT
     value: str = ""
@@ -37,15 +37,15 @@ class ExportColumn:
     typed: bool = False
 
     @property
-    def people(self) -> bool:
-        """Whether it holds what people or programs outside chose."""
+    def is_untrusted(self) -> bool:
+        """Whether the cells hold text that people or programs outside chose."""
         return self.typed or not self.cell
 
 
 @dataclass(frozen=True)
 class ExportTable:
-    """`name` is as events and pages say it, `slug` as file names do; `time` is the model's field that the time range
-    bounds; `order` is newest first; `longest` is the model's field of whose length there is no limit."""
+    """A log to export. `name` is used in events and on pages, `slug` in file names; `time` is the field that the range
+    bounds; `order` is SQL, newest first; `unbounded` is the field whose length has no limit."""
 
     name: str
     slug: str
@@ -53,34 +53,35 @@ class ExportTable:
     time: str
     order: str
     columns: Mapping[str, ExportColumn] = field(repr=False)
-    longest: str = ""
+    unbounded: str = ""
 
     @property
-    def masks(self) -> bool:
-        """Whether it has cells that may hold phone numbers."""
+    def has_masked(self) -> bool:
+        """Whether a column may hold phone numbers."""
         return any(column.masked for column in self.columns.values())
 
-    def csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
-        """COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are marked."""
+    def copy_csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
+        """Return COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are
+        marked by START and END of core.phone_masking."""
         cells = ", ".join(self._csv(name, masking) for name in self.columns)
-        return _build_copy(self._selected(cells, rows, cursor), "FORMAT csv")
+        return _build_copy(self._select(cells, rows, cursor), "FORMAT csv")
 
-    def jsonl(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
-        """COPY of the rows as JSON objects, a line each, marked as in CSV."""
+    def copy_jsonl(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
+        """Return COPY of the rows as JSON, one object a line, marked as in CSV."""
         cells = ", ".join(f"{self._json(name, masking)} AS {name}" for name in self.columns)
-        return _build_copy(f"SELECT row_to_json(line) FROM ({self._selected(cells, rows, cursor)}) AS line", BARE)
+        return _build_copy(f"SELECT row_to_json(line) FROM ({self._select(cells, rows, cursor)}) AS line", BARE)
 
-    def sheet(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
-        """COPY of the rows as rows of an XLSX's sheet, marked as in CSV."""
+    def copy_sheet(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
+        """Return COPY of the rows as <row> elements of an XLSX's sheet, marked as in CSV."""
         cells = " || ".join(self._sheet(name, masking) for name in self.columns)
-        return _build_copy(self._selected(f"'<row>' || {cells} || '</row>'", rows, cursor), BARE)
+        return _build_copy(self._select(f"'<row>' || {cells} || '</row>'", rows, cursor), BARE)
 
-    def cell(self, name: str) -> str:
-        """SQL over the row `c` of the cell's text as CSV has it, before any masking."""
+    def get_cell_sql(self, name: str) -> str:
+        """Return SQL over the row `c` for the cell's text in CSV, not masked."""
         return self._csv(name, masking=False)
 
-    def _selected(self, cells: str, rows: QuerySet, cursor: Cursor) -> str:
-        """COPY takes no parameters: they are bound here."""
+    def _select(self, cells: str, rows: QuerySet, cursor: Cursor) -> str:
+        """Return the SELECT of the cells with its parameters bound, because COPY takes none."""
         columns = (column.attname for column in self.model._meta.concrete_fields)
         sql, params = rows.order_by().values(*columns).query.sql_with_params()
         selected = ClientCursor(cursor.connection).mogrify(sql, params)
@@ -97,17 +98,17 @@ class ExportTable:
         return _mark_masked(f"c.{name}", cell) if masking and column.masked else cell
 
     def _sheet(self, name: str, masking: bool) -> str:
-        """Return the cell's XML as SQL. Excel reads `_x0041_` as a letter, so that the `_` of such text is escaped (its
-        last `_` may begin the next such text: a lookahead leaves it there); line ends are escaped in the same way, and
-        what XML cannot hold becomes U+FFFD."""
+        """Return SQL for the cell's XML. Excel reads `_x0041_` as a letter (ECMA-376, ST_Xstring), so that the `_` of
+        such text is escaped; the lookahead leaves its last `_`, which may begin the next. Line ends are escaped in the
+        same way, and characters that XML cannot hold become U+FFFD."""
         column = self.columns[name]
         raw = f"({self._text(name)})::text"
         text = f"replace(replace({raw}, '&', '&amp;'), '<', '&lt;')"
-        if column.people:
-            told = rf"regexp_replace({text}, '_(?=x[0-9A-Fa-f]{{4}}_)', '_x005F_', 'g')"
-            told = f"replace(replace({told}, E'\\n', '_x000A_'), E'\\r', '_x000D_')"
-            told = f"translate({told}, '{NOT_XML}', '{REPLACEMENT * len(NOT_XML)}')"
-            text = f"CASE WHEN {raw} ~ '_x|[\n\r{NOT_XML}]' THEN {told} ELSE {text} END"
+        if column.is_untrusted:
+            escaped = rf"regexp_replace({text}, '_(?=x[0-9A-Fa-f]{{4}}_)', '_x005F_', 'g')"
+            escaped = f"replace(replace({escaped}, E'\\n', '_x000A_'), E'\\r', '_x000D_')"
+            escaped = f"translate({escaped}, '{NOT_XML}', '{REPLACEMENT * len(NOT_XML)}')"
+            text = f"CASE WHEN {raw} ~ '_x|[\n\r{NOT_XML}]' THEN {escaped} ELSE {text} END"
         if masking and column.masked:
             text = _mark_masked(f"c.{name}", text)
         return f"coalesce('{CELL[0]}' || nullif({text}, '') || '{CELL[1]}', '<c/>')"
@@ -136,7 +137,7 @@ def _flag_column(name: str) -> ExportColumn:
 
 
 def _body_column(path: str) -> ExportColumn:
-    """What an event's body alone holds."""
+    """Return the column of a field that only the event's body holds."""
     return ExportColumn(
         neutral_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'", typed=True
     )
@@ -189,5 +190,5 @@ EVENTS = ExportTable(
         "data": _body_column("data"),
         "mac": ExportColumn("encode(c.mac, 'hex')"),
     },
-    longest="body",
+    unbounded="body",
 )

@@ -1,4 +1,4 @@
-"""A manifest in words. examples/verify_export.py says the same in the same words; a test compares."""
+"""Describe a manifest in words. examples/verify_export.py prints the same words; a test compares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def describe_manifest(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what a signed manifest states, a line for each statement."""
+    """Return the statements of a signed manifest, one a line."""
     bounds, by = manifest["range"], manifest["exporter"]
     filters = "; ".join(f"{label}: {value}" for label, value in manifest["filters"].items())
     facts = {
@@ -26,5 +26,5 @@ def describe_manifest(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Filters are what people typed: nothing in them may move a terminal's cursor or pass for another line."""
+    """Escape control characters: filters hold what people typed, which must not control a terminal or fake a line."""
     return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)

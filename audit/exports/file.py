@@ -1,4 +1,4 @@
-"""One export from its start to its end, each an event."""
+"""Export a log: events for the start and the end, and the stream of the file in between."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ from core.replica import get_replayed_until
 
 logger = logging.getLogger(__name__)
 
-# Each holds one of a process's threads for minutes; the rest stay for pages.
+# An export may hold one of a process's threads for minutes; the others stay free for pages.
 MAX_CONCURRENT_EXPORTS = 4
 _slots = threading.BoundedSemaphore(MAX_CONCURRENT_EXPORTS)
 
 
 class TooManyExports(Exception):
-    """As many exports are being made here as may be."""
+    """MAX_CONCURRENT_EXPORTS are running in this process."""
 
 
 class TooManyRows(Exception):
-    """More than a sheet of XLSX holds."""
+    """There are more rows than a sheet of XLSX can hold."""
 
 
 class CellTooLong(Exception):
-    """A sheet's cell cannot hold what is logged."""
+    """A text is longer than a sheet's cell can hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is to be made, of which rows, and the event with which it started."""
+    """What to export, of which rows, and the event that started it."""
 
     table: ExportTable
     rows: QuerySet[Any]
@@ -72,18 +72,18 @@ class ExportRequest:
 
 
 class Export:
-    """The bytes of the file, once. What ends it, good or bad, is an event; a bad end is raised, so that the server cuts
-    the connection and nobody takes a part for the whole. Close it at the end."""
+    """The stream of the file, to be iterated once and closed. Its end is recorded, `export.finished` or
+    `export.incomplete`. Errors are raised, so that the server cuts the connection and no part is taken for the
+    whole."""
 
     def __init__(self, asked: ExportRequest) -> None:
         self.asked = asked
         self.rows, self.digest, self.ended = 0, hashlib.sha256(), False
-        self._stream = self._delivered()
+        self._stream = self._deliver()
         self._first = b""
 
     def begin(self) -> None:
-        """Make the first block, which may be empty, so that what a format cannot hold is known before anything is
-        sent."""
+        """Make the first block, which may be empty, so that errors of the format are raised before anything is sent."""
         self._first = next(self._stream)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -91,33 +91,33 @@ class Export:
         yield from self._stream
 
     def close(self) -> None:
-        """Called by the server when it is done with the answer, however much of it was sent."""
+        """Record `export.incomplete` if the download was broken off. The server calls this however much it has sent."""
         self._stream.close()
         if not self.ended:
-            self._end("export.incomplete", reason="the download was broken off")
+            self._record_end("export.incomplete", reason="the download was broken off")
 
-    def _delivered(self) -> Generator[bytes, None, None]:
+    def _deliver(self) -> Generator[bytes, None, None]:
         started = self.asked.started
         try:
             yield from (
-                stream_zip(build_file_name(started), self._blocks(), self._manifest)
+                stream_zip(build_file_name(started), self._read_blocks(), self._build_manifest)
                 if self.asked.zip
-                else self._blocks()
+                else self._read_blocks()
             )
         except GeneratorExit:
             raise  # by close()
         except BaseException as error:
-            self._end("export.incomplete", reason=f"{type(error).__name__} in the server")
+            self._record_end("export.incomplete", reason=f"{type(error).__name__} in the server")
             raise
-        self._end("export.finished", sha256=self.digest.hexdigest())
+        self._record_end("export.finished", sha256=self.digest.hexdigest())
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _read_blocks(self) -> Iterator[bytes]:
         asked = self.asked
         for block in FORMATS[asked.format][2](asked.table, asked.rows, asked.mask, asked.bom, self._count):
             self.digest.update(block)
             yield block
 
-    def _manifest(self) -> tuple[str, bytes]:
+    def _build_manifest(self) -> tuple[str, bytes]:
         started = self.asked.started
         return build_manifest_name(started), format_manifest(
             FinishedExport(started, self.rows, self.digest.hexdigest())
@@ -126,19 +126,19 @@ class Export:
     def _count(self, rows: int) -> None:
         self.rows += rows
 
-    def _end(self, name: str, **data: str) -> None:
+    def _record_end(self, name: str, **data: str) -> None:
         self.ended = True
         _slots.release()
         asked = self.asked
-        told: dict[str, Any] = {"log": asked.table.name, "format": asked.format, **data}
-        told["started"] = get_export_number(asked.started)
+        fields: dict[str, Any] = {"log": asked.table.name, "format": asked.format, **data}
+        fields["started"] = get_export_number(asked.started)
         try:
             with transaction.atomic():
-                record(name, by=asked.by, account_id=asked.started.account_id, rows=self.rows, **told)
+                record(name, by=asked.by, account_id=asked.started.account_id, rows=self.rows, **fields)
         except Exception:
             if name == "export.finished":
                 raise
-            # The first error matters more; in the trail an export.started that nothing ends says the same.
+            # The original error matters more. An export.started without an end shows the same in the trail.
             logger.exception("export.incomplete could not be recorded")
 
 
@@ -152,14 +152,15 @@ def start_export(
     bom: bool = False,
     zip: bool = False,
 ) -> tuple[str, Export]:
-    """Return the name and content of a file of what the filters let through, or of a ZIP of it and its manifest.
-    `export.started` is committed, and no row is newer than it. Raise Denied, Busy, TooManyRows, CellTooLong.
+    """Return the name and the stream of a file of the rows that pass the filters, or of a ZIP of it and its manifest.
+    `export.started` is committed before, and no row is newer than it. Raise Denied, TooManyExports, TooManyRows,
+    CellTooLong.
     """
     authorization.require(by, Permission.LOG_EXPORT, account=account)
     if format == "xlsx":
         if filters.found[MAX_ROWS : MAX_ROWS + 1].exists():
             raise TooManyRows
-        if table.longest and filters.found.filter(**{f"{table.longest}__length__gt": MAX_CELL_LENGTH}).exists():
+        if table.unbounded and filters.found.filter(**{f"{table.unbounded}__length__gt": MAX_CELL_LENGTH}).exists():
             raise CellTooLong
     if not _slots.acquire(blocking=False):
         raise TooManyExports
@@ -167,11 +168,11 @@ def start_export(
         with transaction.atomic():
             authorization.require(by, Permission.LOG_EXPORT, account=account)
             account.refresh_from_db(fields=["mask_phone", "mask_digits", "mask_side"])
-            mask = Mask.of(account) if table.masks else None
-            # What lies ahead, or was committed after the replica's last, is not promised.
+            mask = Mask.of(account) if table.has_masked else None
+            # The statement promises no rows from the future, nor rows that the replica does not have yet.
             bounds = (filters.until, get_replayed_until())
             until = min((bound for bound in bounds if bound and bound < timezone.now()), default=None)
-            told = build_statement(
+            statement = build_statement(
                 account,
                 columns=table.columns,
                 filters_in_words=filters.in_words,
@@ -179,8 +180,8 @@ def start_export(
                 since=filters.since,
                 until=until,
             )
-            told |= {"log": table.name, "format": format, "filters": filters.active}
-            seq = record(STARTED, by=by, account_id=account.pk, **told)
+            statement |= {"log": table.name, "format": format, "filters": filters.active}
+            seq = record(STARTED, by=by, account_id=account.pk, **statement)
             started = list_events(account.pk).get(seq=seq)
         rows = filters.found.filter(**{f"{table.time}__lt": until or started.at + MICROSECOND})
         made = Export(ExportRequest(table, rows, mask, format, bom, zip, by, started))

@@ -1,5 +1,4 @@
-"""The bytes of a file in each format, in blocks, one at least. Every function is a generator that counts rows as it
-goes."""
+"""Stream a file in each format: generators of blocks, at least one, that call `count` with the number of rows."""
 
 from __future__ import annotations
 
@@ -17,14 +16,14 @@ from core.phone_masking import Mask
 from core.replica import reading, snapshot
 
 BLOCK_BYTES = 64 * 1024  # bytes; a block for each row would cost more than making the row
-EXPORT_TIMEOUT_SECONDS = 15 * 60  # seconds
+EXPORT_TIMEOUT_SECONDS = 15 * 60
 BOM = b"\xef\xbb\xbf"
 Buffer = bytes | bytearray | memoryview
 Count = Callable[[int], None]
 
 
 class ExportTimeout(Exception):
-    """The client was too slow: a snapshot may not be held for ever."""
+    """The client was too slow: a snapshot may be held no longer than EXPORT_TIMEOUT_SECONDS."""
 
 
 class Format(Protocol):
@@ -34,24 +33,25 @@ class Format(Protocol):
 
 
 def stream_csv(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
-    """RFC 4180, UTF-8, on request with the mark by which Excel knows it."""
+    """Yield CSV (RFC 4180) in UTF-8, with `bom` after a byte order mark, by which Excel detects UTF-8."""
     yield (BOM if bom else b"") + ",".join(table.columns).encode() + b"\r\n"
     hide = mask.hide_marked if mask else None
-    yield from _stream_copy(lambda cursor: table.csv(rows, cursor, masking=mask is not None), b"\r\n", hide, count)
+    yield from _stream_copy(lambda cursor: table.copy_csv(rows, cursor, masking=mask is not None), b"\r\n", hide, count)
 
 
 def stream_jsonl(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
-    """Yield one JSON object a line; of no rows, an empty file."""
-    # There is no heading: without a block of its own a file without rows would be none at all.
+    """Yield JSON Lines, one object a line; an empty file if there are no rows."""
+    # There is no heading: without rows, this is the only block.
     yield b""
     hide = mask.hide_marked_json if mask else None
-    yield from _stream_copy(lambda cursor: table.jsonl(rows, cursor, masking=mask is not None), b"\n", hide, count)
+    yield from _stream_copy(lambda cursor: table.copy_jsonl(rows, cursor, masking=mask is not None), b"\n", hide, count)
 
 
 def stream_xlsx(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
-    """One sheet, every cell typed as text; made whole in a temporary file, so that it is known to be one."""
+    """Yield an XLSX of one sheet with text cells; written to a temporary file first, so that errors are raised
+    early."""
     hide = mask.hide_marked if mask else None
-    cells = _stream_copy(lambda cursor: table.sheet(rows, cursor, masking=mask is not None), b"", hide, count)
+    cells = _stream_copy(lambda cursor: table.copy_sheet(rows, cursor, masking=mask is not None), b"", hide, count)
     with tempfile.TemporaryFile() as file:
         sheet.write_workbook(file, table.name, table.columns, cells)
         file.seek(0)
@@ -69,7 +69,8 @@ FORMATS: dict[str, tuple[str, str, Format]] = {
 def _stream_copy(
     statement: Callable[[Cursor], bytes], end: bytes, hide: Callable[[bytes], bytes] | None, count: Count
 ) -> Iterator[bytes]:
-    """COPY's rows in blocks of BLOCK_BYTES bytes or a little more. Each of its messages is one row, ended by LF."""
+    """Yield the rows of COPY, each ended by `end` instead of LF, in blocks of BLOCK_BYTES or a little more; each
+    message of COPY is one row. `hide` masks a block. Raise ExportTimeout."""
     deadline = time.monotonic() + EXPORT_TIMEOUT_SECONDS
     pending: list[Buffer] = []
     size = 0

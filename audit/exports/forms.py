@@ -1,4 +1,4 @@
-"""The Export dialogs."""
+"""Forms of the export dialogs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ManifestField(forms.BooleanField):
 
 
 class ExportForm(forms.Form):
-    """What the file is like; what is in it, the page's filters say."""
+    """Options of a log's export; the page's filters choose its rows."""
 
     format = forms.ChoiceField(
         choices=[(name, label) for name, (label, _, _) in FORMATS.items()], initial="csv", widget=forms.RadioSelect
@@ -34,7 +34,7 @@ class ExportForm(forms.Form):
 
 
 class ListExportForm(forms.Form):
-    """The same for a list of keys, users, IP lists or their entries."""
+    """Options of the export of a list: keys, users, IP lists or their entries."""
 
     format = forms.ChoiceField(choices=[("csv", "CSV"), ("xlsx", "XLSX")], initial="csv", widget=forms.RadioSelect)
     zip = ManifestField()

@@ -1,4 +1,4 @@
-"""The Export dialog of a list: GET shows it for the filters in its address, POST is the file."""
+"""The export dialog of a list (keys, users, IP lists and their entries)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from core.lists import ListFilter
 from core.page_guard import SignedIn
 from core.spreadsheets import CONTENT_TYPES
 
-# What a request to export carries besides the list's filters.
+# Fields of a request to export that are no filters of the list.
 NOT_FILTERS = ("csrfmiddlewaretoken", "page", "after", "before", *ListExportForm.base_fields)
 
 
 @dataclass(frozen=True, slots=True)
 class ListDialog:
-    """What the dialog says. `event` is what the export is recorded as; `of` is the IP list's number where its entries
-    are exported; `rows` is what the file has a row for; `back` is the list's page."""
+    """The texts of the dialog. `event` is the event of the export; `rows` names what the rows are; `back` is the list's
+    URL; `ip_list` is the primary key of the IP list whose entries are exported, otherwise empty."""
 
     event: str
     title: str
     rows: str
     back: str
     note: str = ""
-    of: str = ""
+    ip_list: str = ""
 
 
 def render_list_export(
@@ -40,7 +40,8 @@ def render_list_export(
     make: Callable[..., tuple[str, bytes]],
     refusals: tuple[type[Exception], ...] = (),
 ) -> HttpResponse:
-    """Return the dialog, or the file that `make` makes of a format and whether as a ZIP with its manifest."""
+    """Return the dialog, or on a valid POST the file: `make` is called with the form's `format` and `zip` and returns
+    its name and content. Its `refusals` are shown in the form."""
     form = ListExportForm(request.POST if request.method == "POST" else None)
     status = 400
     if filters.is_valid():
@@ -53,7 +54,7 @@ def render_list_export(
     context = {"dialog": dialog, "filter": filters, "form": form, "title": dialog.title}
     account = request.user.account_id
     if status != 400 and account is not None:
-        context["recent"] = list_recent_exports(account, str(request.user.pk), dialog.event, of=dialog.of)
+        context["recent"] = list_recent_exports(account, str(request.user.pk), dialog.event, subject=dialog.ip_list)
     fragment = "components/list_export.html"
     response = render(
         request, fragment if request.htmx else "dialog.html", context | {"fragment": fragment}, None, status
@@ -64,7 +65,7 @@ def render_list_export(
 
 
 def build_download(name: str, content: bytes) -> HttpResponse:
-    """Return a download; never stored, because it would be out of date."""
+    """Return the content as a download that is not cached."""
     response = HttpResponse(content, content_type=CONTENT_TYPES[name.rpartition(".")[2]])
     response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
     response.headers["Cache-Control"] = "no-store"

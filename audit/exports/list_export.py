@@ -1,5 +1,4 @@
-"""Lists as files (keys, users, IP lists): made whole in memory, recorded, and packed with their manifest if
-wanted."""
+"""Export a list (keys, users, IP lists): one event, and the file or a ZIP of it and its manifest, in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from core.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class ListFile:
-    """What was made: its bytes, what they hold, and the filters, as typed and in words."""
+    """A finished file: its bytes, what they hold, and the filters, as typed and in words."""
 
     content: bytes
     format: str
@@ -33,12 +32,14 @@ class ListFile:
 def deliver_list(
     event: str, file: ListFile, *, by: Actor, account: Account, target: Target | None = None, zip: bool = False
 ) -> tuple[str, bytes]:
-    """Record the export in the caller's transaction, and return the name and content of the file, or of a ZIP of it and
-    its manifest. Call it last, as `record`."""
-    told = build_statement(account, columns=file.columns, filters_in_words=file.filters_in_words, masking=file.masking)
+    """Record the export in the caller's transaction and return the name and content of the file, or of a ZIP of it and
+    its manifest. Call it last, because it calls `record`."""
+    statement = build_statement(
+        account, columns=file.columns, filters_in_words=file.filters_in_words, masking=file.masking
+    )
     sha256 = hashlib.sha256(file.content).hexdigest()
-    told |= {"filters": dict(file.filters), "format": file.format, "rows": file.rows, "sha256": sha256}
-    seq = record(event, by=by, account_id=account.pk, target=target, **told)
+    statement |= {"filters": dict(file.filters), "format": file.format, "rows": file.rows, "sha256": sha256}
+    seq = record(event, by=by, account_id=account.pk, target=target, **statement)
     started = list_events(account.pk).get(seq=seq)
     name = build_file_name(started)
     if not zip:

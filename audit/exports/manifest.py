@@ -1,5 +1,4 @@
-"""What a finished export was, signed: with the public key alone anyone can say whether a file is that export, of what
-and of how much."""
+"""Signed manifests of finished exports: with the public key alone, anyone can verify a file and what it is."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ Manifest = dict[str, Any]
 
 
 class FinishedExport(NamedTuple):
-    """An export that was delivered whole."""
+    """An export that was delivered completely; `sha256` is that of the file."""
 
     started: Event
     rows: int
@@ -29,7 +28,7 @@ class FinishedExport(NamedTuple):
 
 
 class RecentExport(NamedTuple):
-    """A finished export, as the Export dialogs list it."""
+    """A finished export, as export dialogs list it."""
 
     number: int
     at: datetime
@@ -39,21 +38,21 @@ class RecentExport(NamedTuple):
 
 
 def build_manifest(export: FinishedExport) -> Manifest:
-    """Return the signed statement of what the file is. It depends on nothing but the export, so that the manifest in a
-    ZIP and the one that is downloaded later are the same."""
-    started, told = export.started, get_statement(export.started)
+    """Return the signed manifest. It depends only on the export's events, so that the manifest in a ZIP and one that is
+    downloaded later are the same."""
+    started, statement = export.started, get_statement(export.started)
     return signed_json.signed(
         {
-            "version": told["version"],
+            "version": statement["version"],
             "number": get_export_number(started),
-            "account": told["account"],
+            "account": statement["account"],
             "content": get_content(started).words,
             "file": build_file_name(started),
-            "format": told["format"],
-            "range": {"from": told["since"], "to": get_range_end(started)},
-            "filters": told["filters_in_words"],
-            "masking": told["masking"],
-            "columns": told["columns"],
+            "format": statement["format"],
+            "range": {"from": statement["since"], "to": get_range_end(started)},
+            "filters": statement["filters_in_words"],
+            "masking": statement["masking"],
+            "columns": statement["columns"],
             "rows": export.rows,
             "sha256": export.sha256,
             "exporter": {"kind": started.actor_kind, "id": started.actor_id, "label": started.actor},
@@ -72,10 +71,10 @@ def format_manifest(export: FinishedExport) -> bytes:
 def find_export(account_id: int, number: int | None) -> FinishedExport | None:
     """Return the account's export of this number, None unless there is one that was finished."""
     started = get_event(account_id, number) if number else None
-    if started is None or not (told := get_statement(started)):
+    if started is None or not (statement := get_statement(started)):
         return None
     if started.name in LISTS:
-        return FinishedExport(started, told["rows"], told["sha256"])
+        return FinishedExport(started, statement["rows"], statement["sha256"])
     ends = list_events(account_id).filter(
         seq__gt=started.seq, at__lt=started.at + MAX_EXPORT_DURATION, name="export.finished"
     )
@@ -99,16 +98,19 @@ def find_manifest_number(event: Event) -> int | None:
 
 
 def list_recent_exports(
-    account_id: int, actor_id: str, name: str, *, of: str = "", count: int = 5
+    account_id: int, actor_id: str, name: str, *, subject: str = "", count: int = 5
 ) -> list[RecentExport]:
-    """Return someone's last finished exports, newest first: of a log (`name` is `export.finished`, `of` the log's
-    name), or of a list (`of` is the IP list's number, where its entries are exported)."""
+    """Return the last `count` finished exports of this actor, newest first: of a log (`name` is `export.finished`,
+    `subject` the log's name), or of a list (`subject` is the primary key of the IP list whose entries were
+    exported)."""
     events = list_events(account_id).filter(name=name, actor_id=actor_id)
     if name == "ip_list.exported":
-        events = events.filter(target_id=of)
-    found = (_find_finished(account_id, event) for event in events.order_by("-seq")[: count * 2])
-    told = [export for export in found if export and (name in LISTS or get_content(export.started).words == of)]
-    return [_build_recent_export(export) for export in told[:count]]
+        events = events.filter(target_id=subject)
+    candidates = (_find_finished(account_id, event) for event in events.order_by("-seq")[: count * 2])
+    exports = [
+        export for export in candidates if export and (name in LISTS or get_content(export.started).words == subject)
+    ]
+    return [_build_recent_export(export) for export in exports[:count]]
 
 
 def _find_finished(account_id: int, event: Event) -> FinishedExport | None:
@@ -118,15 +120,19 @@ def _find_finished(account_id: int, event: Event) -> FinishedExport | None:
 
 
 def _build_recent_export(export: FinishedExport) -> RecentExport:
-    told = get_statement(export.started)
+    statement = get_statement(export.started)
     return RecentExport(
-        get_export_number(export.started), export.started.at, export.rows, told["format"], dict(_list_filters(told))
+        get_export_number(export.started),
+        export.started.at,
+        export.rows,
+        statement["format"],
+        dict(_list_filters(statement)),
     )
 
 
-def _list_filters(told: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """The filters in words, and the range, if it was narrowed."""
-    yield from told["filters_in_words"].items()
+def _list_filters(statement: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield label and value of the filters in words, and of the range if it was limited."""
+    yield from statement["filters_in_words"].items()
     for label, name in (("From", "since"), ("To", "until")):
-        if told[name]:
-            yield label, told[name]
+        if statement[name]:
+            yield label, statement[name]

@@ -1,5 +1,5 @@
-"""What an export says of itself. It is recorded when the export starts, because settings, columns and versions change
-later; names and manifests are made from that event alone."""
+"""The statement of an export, recorded in the event that starts it. File names and manifests are made from that event
+alone, because settings, columns and versions may change later."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from core.accounts import Account
 from core.phone_masking import Mask
 
 STARTED = "export.started"
-# The log's own event is the last that its export may hold.
+# An export of the trail includes the event that starts it: its range ends this much later.
 MICROSECOND = timedelta(microseconds=1)
 
 
 class Content(NamedTuple):
-    """What a file holds, in words and as in its name."""
+    """What a file holds, in words and for its name."""
 
     words: str
     slug: str
 
 
 LOGS = {table.name: Content(table.name, table.slug) for table in (CALLS, EVENTS)}
-# Exports that are made whole in memory are one event.
+# Exports of lists are recorded as one event.
 LISTS = {
     "keys.exported": Content("API keys", "keys"),
     "users.exported": Content("users", "users"),
@@ -62,7 +62,7 @@ def build_statement(
 
 
 def describe_masking(mask: Mask | None) -> str:
-    """Return what is hidden of the phone numbers in a file of the API log."""
+    """Return in words how phone numbers are masked in a file of the API log."""
     if mask is None:
         return "Not masked."
     shown = f"except for the {mask.side} {mask.digits} digits" if mask.digits else "in every digit"
@@ -77,7 +77,8 @@ def get_export_number(started: Event) -> int:
 
 
 def get_statement(started: Event) -> dict[str, Any]:
-    """Return what was recorded; empty if the event is not an export's start, or is of a version that stated nothing."""
+    """Return the statement that the event holds; empty if it starts no export, or is of a version without
+    statements."""
     data: dict[str, Any] = json.loads(started.body)["data"]
     return data if started.name in (STARTED, *LISTS) and "columns" in data else {}
 
@@ -95,15 +96,17 @@ def get_range_end(started: Event) -> str:
 
 
 def build_file_name(started: Event, suffix: str = "") -> str:
-    """Return a name of account, content, range, number and format, in characters that every file system takes.
-    `suffix` replaces the format's."""
-    told = get_statement(started)
-    times = [_format_stamp(told["until"]) if told["until"] else f"{started.at.astimezone(UTC):%Y%m%dT%H%M%SZ}"]
+    """Return the file's name, made of account, content, range, number and format in characters that every file system
+    allows. `suffix` replaces that of the format."""
+    statement = get_statement(started)
+    times = [
+        _format_stamp(statement["until"]) if statement["until"] else f"{started.at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    ]
     if started.name == STARTED:
-        times.insert(0, _format_stamp(told["since"]) if told["since"] else "start")
-    account = re.sub(r"[^A-Za-z0-9-]", "-", told["account"])
+        times.insert(0, _format_stamp(statement["since"]) if statement["since"] else "start")
+    account = re.sub(r"[^A-Za-z0-9-]", "-", statement["account"])
     parts = "-".join((account, get_content(started).slug, *times, str(get_export_number(started))))
-    return f"keyward-{parts}.{suffix or told['format']}"
+    return f"keyward-{parts}.{suffix or statement['format']}"
 
 
 def build_manifest_name(started: Event) -> str:
@@ -111,5 +114,5 @@ def build_manifest_name(started: Event) -> str:
 
 
 def _format_stamp(at: str) -> str:
-    """`2026-11-20T12:00:00.000000Z` as 20261120T120000Z."""
+    """Return 2026-11-20T12:00:00.000000Z as 20261120T120000Z."""
     return re.sub(r"[-:]|\.\d+", "", at)

@@ -1,4 +1,4 @@
-"""The Export dialogs of both logs, the files, and their manifests."""
+"""The export dialogs of both logs, their files, and the manifests of all exports."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ from core.page_guard import SignedIn, needs
 from core.pages import own_account
 from core.permissions import Permission
 
-# A reader that takes nothing for so long has gone away.
+# A client that reads nothing for so long is gone.
 STALLED_SECONDS = 60
 ZIP = "application/zip"
-# What a request to export carries besides the page's filters.
+# Fields of a request to export that are no filters of the page.
 NOT_FILTERS = ("csrfmiddlewaretoken", "after", *ExportForm.base_fields)
-# Of a usual row as CSV.
+# The average size of a call's row in CSV.
 ROW_BYTES = 280
 
 
 @dataclass(frozen=True)
 class LogSource:
-    """One of the two logs, as the dialog knows it."""
+    """One of the two logs: its columns, its filters, and the URL names of its page and its dialog."""
 
     table: ExportTable
     filters: Callable[[QueryDict, Account], LogFilter]
@@ -71,7 +71,7 @@ TRAIL = LogSource(EVENTS, _filter_events, "trail-list", "trail-export")
 
 
 def _render_export(request: SignedIn, source: LogSource) -> HttpResponseBase:
-    """GET shows the dialog for the filters in its address; POST is the file."""
+    """Return the dialog for the filters in the URL, or on a valid POST the file."""
     account = own_account(request)
     filters = source.filters(sent_filters(request.GET, request.POST, but=NOT_FILTERS), account)
     form = ExportForm(request.POST if request.method == "POST" else None)
@@ -81,7 +81,7 @@ def _render_export(request: SignedIn, source: LogSource) -> HttpResponseBase:
         status = 200
         context |= _estimate_size(account, filters) if source is LOG else {}
         context["recent"] = list_recent_exports(
-            account.pk, str(request.user.pk), "export.finished", of=source.table.name
+            account.pk, str(request.user.pk), "export.finished", subject=source.table.name
         )
         if form.is_bound:
             try:
@@ -104,7 +104,7 @@ def _render_export(request: SignedIn, source: LogSource) -> HttpResponseBase:
 
 
 def _estimate_size(account: Account, filters: LogFilter) -> dict[str, object]:
-    """How much it will be, from sums."""
+    """Return the context about the export's size, estimated from rollups."""
     narrowed, uncounted = charts.split_filters(filters)
     about = rollups.estimate_rows(account_id=account.pk, since=filters.since, until=filters.until, **narrowed)
     return {"about": about, "size": (about or 0) * ROW_BYTES, "uncounted": uncounted}
@@ -116,7 +116,7 @@ def _stream_download(request: SignedIn, name: str, content: Export, content_type
     response = StreamingHttpResponse(content, content_type=content_type)
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
     response["Cache-Control"] = "no-store"
-    # Compressing would cost several times what making the file does; the header keeps the middleware from it.
+    # Compression would cost several times as much as the export; this header prevents it in the middleware.
     response["Content-Encoding"] = "identity"
     return response
 
@@ -138,11 +138,12 @@ def trail_export(request: SignedIn) -> HttpResponseBase:
 @needs(Permission.LOG_EXPORT)
 @require_safe
 def export_manifest(request: SignedIn, number: int) -> HttpResponse:
-    """The signed manifest of the account's export of this number: of a log or of a list."""
+    """Download the signed manifest of the account's export with this number, of a log or a list."""
     return build_manifest_download(find_export(own_account(request).pk, number))
 
 
 def build_manifest_download(export: FinishedExport | None) -> HttpResponse:
+    """Return the manifest as a download. Raise Http404 if there is no such export."""
     if export is None:
         raise Http404("no such export was finished in this account")
     response = HttpResponse(format_manifest(export), content_type="application/json")

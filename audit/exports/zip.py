@@ -1,4 +1,4 @@
-"""A ZIP of an export and its manifest, made as it is sent, in constant memory."""
+"""Stream a ZIP of an export and its manifest in constant memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 
 class _Sink:
-    """What zipfile writes to. It cannot seek, so that zipfile never goes back."""
+    """A file that collects what zipfile writes. It cannot seek, so that zipfile writes sequentially."""
 
     def __init__(self) -> None:
         self._written: list[bytes] = []
@@ -24,9 +24,10 @@ class _Sink:
 
 
 def stream_zip(name: str, blocks: Iterable[bytes], manifest: Callable[[], tuple[str, bytes]]) -> Iterator[bytes]:
-    """Yield a ZIP of the file and of the manifest (its name and content), which is asked for once the file is whole."""
+    """Yield a ZIP of the file `name` and of its manifest. `manifest` returns its name and content, and is called once
+    all blocks are read."""
     sink = _Sink()
-    # An XLSX is a ZIP itself. zlib's other levels take several times as long as its fastest, for little less.
+    # An XLSX is compressed already. Higher levels of zlib take several times as long and save little.
     compression = ZIP_STORED if name.endswith(".xlsx") else ZIP_DEFLATED
     with ZipFile(sink, "w", compression, compresslevel=1) as archive:  # type: ignore[call-overload]
         with archive.open(name, "w", force_zip64=True) as member:

@@ -1,4 +1,4 @@
-"""Sentences and reasons in templates."""
+"""Template filters for events and for reasons of decisions."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class SupportEventFilter(BoundedLogFilter, EventPageFilter):
     account = AccountFilter(label="Account")
     scope = None
 
-    def in_scope(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+    def filter_scope(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
         """Return all events, routine ones too."""
         return queryset
 

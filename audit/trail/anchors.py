@@ -1,4 +1,4 @@
-"""Files of anchors: what was known of the chain at other times, kept outside the database."""
+"""Read and write anchors: MACs of events that were noted earlier and kept outside the database."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from core import signed_json
 
 
 class BadAnchor(ValueError):
-    """The anchor file cannot be read as one."""
+    """The file is not a valid anchor file, or a checkpoint in it is not signed with a known key."""
 
 
 def read_anchors(path: Path, public_keys: Collection[Ed25519PublicKey] = ()) -> dict[int, bytes]:
-    """Return MACs by event number. A line of JSON for each anchor: {"seq": 12, "mac": "64 hex digits"}; other names are
-    not looked at. One that is a checkpoint must be signed with one of the keys. Raise BadAnchor."""
+    """Return MACs by event number. Each line is JSON: {"seq": 12, "mac": "64 hex digits"}; other names are ignored. A
+    line with a signature is a checkpoint, which must be signed with one of `public_keys`. Raise BadAnchor."""
     anchors = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
@@ -38,7 +38,7 @@ def read_anchors(path: Path, public_keys: Collection[Ed25519PublicKey] = ()) -> 
 
 
 def format_anchor(seq: int, mac: bytes) -> str:
-    """Return the line to keep elsewhere, so that a trail cut short or written anew is found."""
+    """Return the anchor as a line of an anchor file, without its end."""
     return json.dumps({"seq": seq, "mac": mac.hex()})
 
 

@@ -1,7 +1,7 @@
-"""The keyed chain over the trail: canonical bytes and their MAC. Pure; nothing here reads a database or a setting.
+"""Keyed hash chain over the trail: canonical text of an event and its MAC. Pure: no database, no settings.
 
-A MAC covers the one before it, so an edited, removed, inserted or moved row breaks every later link for whoever lacks
-the key. Each part is preceded by its length, so that no byte can move from one part into its neighbour.
+Each MAC covers the one before it, so that without the key no event can be edited, removed, inserted or moved without
+breaking the chain. Each part is preceded by its length, so that no byte can move from one part to the next.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from core.redaction import redact
 PURPOSE = b"keyward-audit-v1"
 FIRST_PREV = bytes(32)
 MAX_TEXT_LENGTH = 4_000
-# Bytes that SHA-256 takes in at a time.
+# Block size of SHA-256, which HMAC pads its key to.
 SHA256_BLOCK_BYTES = 64
 
 _NOT_STORABLE = {0: "\N{REPLACEMENT CHARACTER}", **dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")}
 
 
 def sanitize_text(text: str) -> str:
-    """`text` as the trail may keep it for ever: as PostgreSQL can hold it, in text and in jsonb (no NUL, no lone
-    surrogate), of bounded length, and without the secrets that people paste where they do not belong."""
+    """Return the text as the trail may store it: with secrets redacted, NUL and lone surrogates (which PostgreSQL's
+    text and jsonb cannot hold) replaced, and cut to MAX_TEXT_LENGTH characters."""
     text = redact(text).translate(_NOT_STORABLE)
     return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 1] + "…"
 
 
 def sanitize(value: Any) -> Any:
-    """`value` as storable JSON; TypeError names what JSON does not know, because a repr would hide what was meant."""
+    """Return the value as JSON types with sanitized text, mappings and sequences included. Raise TypeError for other
+    types, because their repr would not be readable later."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
@@ -50,28 +51,30 @@ def sanitize(value: Any) -> Any:
 
 
 def format_canonical(body: Mapping[str, Any]) -> str:
-    """The one text of `body` that is stored and signed: sorted names, no white space, UTF-8 as it is."""
+    """Return the canonical JSON of `body`, which is stored and signed: sanitized, sorted names, no white space, no
+    escapes beyond those that JSON requires."""
     return dump_json(sanitize(body))
 
 
 def dump_json(body: Any) -> str:
-    """The same of what is storable JSON already."""
+    """Return the canonical JSON of what is sanitized already."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def format_instant(at: datetime) -> str:
-    """`at` in UTC with microseconds, as signed: 2026-11-20T17:36:00.000000Z."""
+    """Return the time in UTC with microseconds, as signed: 2026-11-20T17:36:00.000000Z."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def compute_mac(key: bytes, prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
-    """HMAC-SHA256 of one row. `seq` is decimal, `at` as `instant` gives it, `body` the stored text in UTF-8."""
+    """Return the HMAC-SHA256 of one event. `prev` is the MAC before it, `seq` its place in decimal, `at` its time as
+    format_instant returns it, `body` the stored text in UTF-8."""
     return hmac.digest(key, _build_message(prev, seq, at, body), "sha256")
 
 
 def build_mac_function(key: bytes) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
-    """Return `mac` under this key for very many rows, at half the cost: the two hashes that HMAC begins with depend on
-    the key alone and are made once (RFC 2104, section 4)."""
+    """Return compute_mac for a fixed key, at half the cost for many events: the two hashes that HMAC begins with depend
+    on the key alone and are computed once (RFC 2104, section 4)."""
     block = (key if len(key) <= SHA256_BLOCK_BYTES else sha256(key).digest()).ljust(SHA256_BLOCK_BYTES, b"\0")
     inner, outer = sha256(bytes(byte ^ 0x36 for byte in block)).copy, sha256(bytes(byte ^ 0x5C for byte in block)).copy
 

@@ -1,6 +1,6 @@
-"""Checks every event of the trail: its MAC, its place in the chain, and the columns that pages read beside its body.
+"""Verify every event of the trail: its MAC, its place in the chain, and the generated columns beside its body.
 
-In one pass, in nearly constant memory: what a million events go through is few steps for each.
+One pass in nearly constant memory, with few steps for each event, because there may be millions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from audit.trail.coverage import GENERATED
 from audit.trail.verdict import Problem, Verdict
 
 HEAD = "SELECT seq, mac FROM audit_head WHERE chain = 1"
-# How a body begins and ends if it says what the generated columns hold, and none of them holds what JSON escapes.
+# How a body begins and ends if it agrees with the generated columns and none of them holds what JSON escapes.
 BEGINS = """
     '{"account_id":' || coalesce(account_id::text, 'null') || ',"actor":{"id":"' || actor_id
         || '","kind":"' || actor_kind || '","label":"' || actor
@@ -29,23 +29,23 @@ ENDS = """
         || CASE WHEN coalesce(target_id, target_kind, target) IS NULL THEN 'null}'
             ELSE '{"id":"' || target_id || '","kind":"' || target_kind || '","label":"' || target || '"}}' END
 """
-# Without a quote or a backslash in a column, the text above is the one that these columns have as JSON; a control
-# character would be in no body. As bytes, because PostgreSQL counts characters of UTF-8 from the beginning each time.
-# Everything else, and what is NULL here, is compared by _check_columns.
+# Without a quote or a backslash in a column, the text above is the JSON of these columns; bodies hold no control
+# characters. Compared as bytes, because PostgreSQL counts characters of UTF-8 from the beginning each time. Whatever is
+# not alike at first sight, or NULL here, is compared by _check_columns.
 TEXTS = "concat(actor_id, actor_kind, actor, name, request_id, target_id, target_kind, target)"
 ALIKE = f"""
     substr(convert_to(body, 'UTF8'), 1, octet_length({BEGINS})) = convert_to({BEGINS}, 'UTF8')
     AND substr(convert_to(body, 'UTF8'), 1 + octet_length(body) - octet_length({ENDS})) = convert_to({ENDS}, 'UTF8')
     AND strpos({TEXTS}, '"') = 0 AND strpos({TEXTS}, chr(92)) = 0
 """
-# What is NULL is no part of any chain: its MAC is not good.
+# NULL never occurs in the chain: as an empty value its MAC is wrong.
 ROWS = f"""
     SELECT coalesce(seq, 0), key_id, coalesce(prev, ''), coalesce(mac, ''),
         coalesce(convert_to(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'UTF8'), ''),
         coalesce(convert_to(body, 'UTF8'), ''), coalesce({ALIKE}, false)
     FROM audit_event %s ORDER BY audit_event.seq
 """
-# Those of these events whose columns are not what their bodies say, and which columns.
+# The names of the columns that differ from the body, for each of these events.
 DIFFERENT = """
     SELECT seq, {differs} FROM (
         SELECT *, body::jsonb AS j FROM audit_event WHERE seq = ANY(%s) OFFSET 0
@@ -56,7 +56,7 @@ ROWS_AT_A_TIME = 1_000
 
 
 class _Broken(Exception):
-    """Leaves the loop, with the problem; the rest of the rows is not read."""
+    """Ends the walk with its problem; later rows are not read."""
 
 
 def check_chain(
@@ -66,15 +66,15 @@ def check_chain(
     known: Verdict,
     accepted: Collection[str] = (),
 ) -> Verdict:
-    """Check what comes after `known` against the keys, the head and the anchors, up to the first problem whose key is
-    not in `accepted`; then the columns of what was good so far."""
+    """Verify the events after `known` against the keys, the chain's head and the anchors, up to the first problem whose
+    key is not in `accepted`; then the columns of the events that were good. Return the verdict."""
     cursor.execute(HEAD)
     head = cursor.fetchone()
     walk = _ChainWalk(keys, anchors, known, accepted)
     try:
         with cursor.connection.transaction():
             walk.run(cursor)
-            walk.end(head)
+            walk.check_head(head)
         problems: tuple[Problem, ...] = ()
     except _Broken as broken:
         problems = broken.args
@@ -83,7 +83,9 @@ def check_chain(
 
 
 class _ChainWalk:
-    """`last` is the number of the last good event and `prev` its MAC, None after one whose MAC cannot be told."""
+    """A walk along the chain. `last` is the place of the last good event, `prev` its MAC; None after a gap, when the
+    next event's predecessor is unknown. `unlike` lists events whose columns must still be compared with their
+    bodies."""
 
     def __init__(
         self,
@@ -95,16 +97,17 @@ class _ChainWalk:
         self.keys, self.anchors, self.accepted = keys, anchors, accepted
         self.last: int = known.events
         self.prev: bytes | None = known.mac
-        # Events whose columns did not read as their bodies at a glance.
         self.unlike: list[int] = []
 
     def fault(self, text: str, row: tuple[object, ...] = ()) -> None:
+        """Raise _Broken with this problem, unless it is accepted."""
         evidence = hashlib.sha256(repr(row).encode()).hexdigest() if row else ""
         problem = Problem(text, lasting=True, evidence=evidence)
         if problem.key not in self.accepted:
             raise _Broken(problem)
 
-    def end(self, head: tuple[int, bytes] | None) -> None:
+    def check_head(self, head: tuple[int, bytes] | None) -> None:
+        """Check the last event against the chain's head (place and MAC) and the anchors."""
         last = self.last
         if head is None:
             self.fault("the chain's head is missing")
@@ -118,16 +121,17 @@ class _ChainWalk:
             self.fault(f"event {last + 1} is missing: the anchor knows event {beyond[0]}")
 
     def run(self, cursor: Cursor) -> None:
+        """Check each event after `last` in the order of the chain."""
         anchors, anchored = self.anchors, set(self.anchors)
         mac_under = {key_id: chain.build_mac_function(key) for key_id, key in self.keys.items()}
         unlike, fault = self.unlike.append, self.fault
-        # Of everything, what stands before the chain's first event too.
+        # A full verification includes events numbered 0 or below, which cannot be part of the chain.
         query = ROWS % (f"WHERE seq > {self.last}" if self.last else "")
         rows = Cursor(cursor.connection).stream(query.encode(), binary=True, size=ROWS_AT_A_TIME)
-        # A generator: closed at once, it leaves the connection usable for what follows a problem.
+        # Closing the generator at once leaves the connection usable after a problem.
         with closing(cast("Generator[tuple[Any, ...]]", rows)):
             for row in rows:
-                seq, key_id, prev_told, mac, at, body, alike = row
+                seq, key_id, stored_prev, mac, at, body, alike = row
                 last, prev = self.last, self.prev
                 if seq != last + 1:
                     if seq < 1:
@@ -135,11 +139,11 @@ class _ChainWalk:
                         continue
                     fault(f"event {last + 1} is missing: after event {last} comes event {seq}")
                     prev = None
-                if prev_told != prev and prev is not None:
+                if stored_prev != prev and prev is not None:
                     fault(f"event {seq} does not follow from the one before it", row)
                 if key_id not in mac_under:
                     fault(f"event {seq} is under key {key_id}, which AUDIT_KEYS does not have", row)
-                elif mac_under[key_id](prev_told, b"%d" % seq, at, body) != mac:
+                elif mac_under[key_id](stored_prev, b"%d" % seq, at, body) != mac:
                     fault(f"event {seq} is not as it was written", row)
                     self.last, self.prev = seq, mac
                     continue
@@ -151,7 +155,8 @@ class _ChainWalk:
 
 
 def _check_columns(cursor: Cursor, unlike: list[int], verdict: Verdict) -> Verdict:
-    """Compare these events' columns with their bodies as the database itself reads them."""
+    """Compare these events' columns with their bodies in PostgreSQL; return the verdict with the first difference
+    added."""
     differs = "ARRAY(SELECT c FROM (VALUES {}) AS v (c, d) WHERE d)".format(
         ", ".join(f"('{name}', {name} IS DISTINCT FROM ({expression}))" for name, expression in GENERATED.items())
     )
@@ -160,6 +165,6 @@ def _check_columns(cursor: Cursor, unlike: list[int], verdict: Verdict) -> Verdi
         cursor.execute(DIFFERENT.format(differs=differs).encode(), [batch])
         for seq, columns in cursor.fetchall():
             if columns:
-                shown = f"event {seq} is shown with another {', '.join(columns)} than was written"
-                return Verdict(seq - 1, b"", (Problem(shown), *verdict.problems))
+                text = f"event {seq} is shown with another {', '.join(columns)} than was written"
+                return Verdict(seq - 1, b"", (Problem(text), *verdict.problems))
     return verdict

@@ -1,6 +1,6 @@
-"""Signed checkpoints: where the chain stands, to be kept outside the database.
+"""Signed checkpoints of the chain's head, to be kept outside the database.
 
-A trail cut short, rolled back or written anew, even by who holds its keys, no longer leads to them.
+A trail that was truncated, rolled back or rewritten, even with its keys, no longer leads to them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ HEAD = "SELECT seq, mac, clock_timestamp() AT TIME ZONE 'UTC' FROM audit_head WH
 
 
 def build_checkpoint() -> dict[str, Any]:
-    """{"kind", "seq", "mac" (hex), "at", "public_key", "signature"} of the chain's last event."""
+    """Return a signed checkpoint of the chain's last event: kind, seq, mac (hex), at, public_key and signature."""
     with connection.cursor() as cursor:
         cursor.execute(HEAD)
         seq, mac, at = cursor.fetchone()
-    told = {"seq": seq, "mac": bytes(mac).hex(), "at": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"}
-    return signed_json.signed(told, kind=KIND, key=settings.CHECKPOINT_KEY)
+    content = {"seq": seq, "mac": bytes(mac).hex(), "at": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"}
+    return signed_json.signed(content, kind=KIND, key=settings.CHECKPOINT_KEY)
 
 
 def format_checkpoint(checkpoint: dict[str, Any]) -> str:
@@ -33,7 +33,7 @@ def format_checkpoint(checkpoint: dict[str, Any]) -> str:
 
 
 def append_line(path: Path, text: str) -> None:
-    """Add a line that is on the disk when this returns."""
+    """Append a line and return once it is on the disk (fsync). Raise OSError."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(text + "\n")
         file.flush()

@@ -1,16 +1,16 @@
-"""Which columns of the trail, the API log and its sums a verification covers, and by what.
+"""The columns of the trail, the API log, its digests and rollups that a verification covers, and by what.
 
-Pages, filters and exports read no others: a test holds their models, their SQL and the tables themselves against this.
+Pages, filters and exports read no others: a test compares their models, their SQL and the tables with this.
 """
 
 from __future__ import annotations
 
 from audit.calls.row_text import COVERED, WHOLE
 
-# Under the event's MAC, or part of the link itself.
+# Covered by the event's MAC, or part of the chain itself.
 CHAINED = frozenset({"seq", "at", "body", "key_id", "prev", "mac"})
-# Generated from the body, whose JSON is `j` here: compared with it event by event, and their expressions with the
-# catalogue.
+# Generated from the body, whose JSON is `j` here. Compared with it event by event; the columns' definitions are
+# compared by audit.trail.database_objects.
 GENERATED = {
     "name": "j ->> 'event'",
     "account_id": "(j ->> 'account_id')::bigint",
@@ -24,7 +24,7 @@ GENERATED = {
     "request_id": "j ->> 'request_id'",
     "number": "(j ->> 'number')::bigint",
 }
-# Stated by the signed document of a digest, whose JSON is `j` here.
+# Stated by a digest's signed document, whose JSON is `j` here.
 DIGEST = {
     "account_id": "(j -> 'account' ->> 'id')::bigint",
     "number": "(j ->> 'number')::bigint",
@@ -36,10 +36,10 @@ DIGEST = {
 }
 COVERAGE: dict[str, frozenset[str]] = {
     "audit_event": CHAINED | set(GENERATED),
-    # The seal of an hour covers all but the late columns, the later one all.
+    # An hour's first seal covers all but the late columns, its second all.
     "audit_call": COVERED[WHOLE],
-    # Compared with the document, whose hash an event has.
+    # Compared with the document, whose hash is in an event.
     "audit_digest": frozenset({"id", *DIGEST}),
-    # Counted anew from the sealed rows.
+    # Computed again from the sealed rows.
     "audit_rollup": frozenset({"hour", "account_id", "api", "key_id", "reason", "rows", "calls"}),
 }

@@ -1,7 +1,7 @@
-"""Checks the database's objects that the trail and the log rest on against what the migrations made.
+"""Compare the database objects under the trail and the log with what the migrations created.
 
-What is right is kept here in the code, audit/trail/objects.txt, because whoever owns the database can rewrite the
-database. Each object is a line of text; `manage.py audit_objects` prints them as they are now.
+The expected objects are part of the code, in audit/trail/objects.txt, because the database's owner can change anything
+in the database. Each object is a line of text; `manage.py audit_objects` prints the current ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from audit.trail.verdict import Problem
 
 TABLES = ("audit_event", "audit_head", "audit_call", "audit_rollup", "audit_digest", "audit_verification")
 OBJECTS_FILE = Path(__file__).with_name("objects.txt")
-# The partitions of the log must be as the log is; they are told apart by their bounds alone.
+# The log's partitions must be like the log itself; only their bounds differ.
 RELATIONS = """
     SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
         pg_get_expr(c.relpartbound, c.oid), coalesce(p.relname, '')
@@ -42,7 +42,7 @@ TRIGGERS = """
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE tgrelid = ANY(%(oids)s) AND NOT tgisinternal
     ORDER BY tgname
 """
-# Not those that say NOT NULL, which only newer versions keep here; the columns say it.
+# Without NOT NULL constraints, which PostgreSQL 18 lists here; COLUMNS has them.
 CONSTRAINTS = """
     SELECT conrelid, conname, contype, convalidated, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE conrelid = ANY(%(oids)s) AND contype <> 'n' ORDER BY conname
@@ -60,7 +60,7 @@ FUNCTIONS = """
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang
     WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'audit\\_%%' ORDER BY 1, 2
 """
-# What would be read or run in front of ours, by anybody's search_path.
+# Relations that a search_path could find before ours, and settings that change what our statements do.
 SHADOWS = """
     SELECT 'relation ' || c.relnamespace::regnamespace || '.' || c.relname FROM pg_class c
     WHERE c.relname = ANY(%(tables)s) AND c.relnamespace <> 'public'::regnamespace AND c.relpersistence <> 't'
@@ -72,7 +72,7 @@ SHADOWS = """
         AND split_part(setting, '=', 1) IN ('search_path', 'session_replication_role', 'row_security')
     ORDER BY 1
 """
-# What the application's role may do, however it comes to it; and what others may write.
+# Effective privileges of the application's role, however granted; then write privileges of other roles.
 RIGHTS = """
     SELECT format('%%s on %%s', lower(r), c.relname)
     FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS r
@@ -103,12 +103,12 @@ POWERS = """
 
 
 def check_objects(cursor: Cursor, role: str) -> list[Problem]:
-    """Compare the objects with what they must be. `role` is the application's; where it is the owner itself, as in an
-    installation with a single role, nothing can be said of rights."""
-    now, right = list(describe_objects(cursor, role)), read_expected_objects()
-    if not any(line.startswith("right ") for line in now):
-        right = frozenset(line for line in right if not line.startswith("right "))
-    missing, added = sorted(right - set(now)), [line for line in now if line not in right]
+    """Return the differences between the expected and the current objects. `role` is the application's. If it is the
+    owner itself, as in an installation with a single role, privileges are not compared."""
+    current, expected = list(describe_objects(cursor, role)), read_expected_objects()
+    if not any(line.startswith("right ") for line in current):
+        expected = frozenset(line for line in expected if not line.startswith("right "))
+    missing, added = sorted(expected - set(current)), [line for line in current if line not in expected]
     return [Problem(f"the database no longer has: {line}") for line in missing] + [
         Problem(f"the database has what the migrations did not make: {line}") for line in added
     ]
@@ -116,13 +116,13 @@ def check_objects(cursor: Cursor, role: str) -> list[Problem]:
 
 @cache
 def read_expected_objects() -> frozenset[str]:
-    """The lines of objects.txt."""
+    """Return the lines of objects.txt."""
     return frozenset(OBJECTS_FILE.read_text(encoding="utf-8").splitlines())
 
 
 def describe_objects(cursor: Cursor, role: str) -> Iterator[str]:
-    """Yield each object as a line, those of partitions as far as they differ from the log's. The cursor's settings are
-    those of core.replica."""
+    """Yield a line for each object; partitions only as far as they differ from the log. `cursor` must have the settings
+    of core.replica.snapshot."""
     cursor.execute("SET LOCAL quote_all_identifiers = off")
     relations = _fetch_rows(cursor, RELATIONS, {"tables": list(TABLES)})
     tables = _describe_tables(cursor, {oid: "audit_call" if parent else name for oid, name, *_, parent in relations})
@@ -133,12 +133,12 @@ def describe_objects(cursor: Cursor, role: str) -> Iterator[str]:
             yield f"table {name}: {kind}{persistence}" + " row security" * (secured or forced)
             yield from lines
             continue
-        # It has the trigger against TRUNCATE that a partition does not get from its parent, under a name of its own.
+        # The TRUNCATE trigger is not inherited from the parent and has a name of its own.
         own = [line.replace(f"trigger {name}_", "trigger audit_call_") for line in lines]
         if (kind, persistence, secured or forced) != ("r", "p", False) or set(own) != log_lines:
             differing = sorted(set(own) ^ log_lines)
             yield f"partition {name}: unlike audit_call: {'; '.join(differing) or 'its kind'}"
-        # Months come and go; where rows go that have none must always be there.
+        # Partitions of months come and go; DEFAULT must always exist.
         if bounds != _build_bounds(name) or bounds == "DEFAULT":
             yield f"partition {name}: {bounds}"
     for name, arguments, *facts, source in _fetch_rows(cursor, FUNCTIONS, {}):
@@ -160,7 +160,7 @@ def describe_objects(cursor: Cursor, role: str) -> Iterator[str]:
 
 
 def _describe_tables(cursor: Cursor, names: dict[int, str]) -> dict[int, list[str]]:
-    """The lines of each relation's columns, triggers, constraints and rules, in one query for each kind."""
+    """Return the lines for columns, triggers, constraints and rules by the relation's OID; one query for each kind."""
     lines: dict[int, list[str]] = {oid: [] for oid in names}
     values = {"oids": list(names)}
     for oid, column, kind, not_null, generated, identity, collated, expression in _fetch_rows(cursor, COLUMNS, values):
@@ -180,15 +180,17 @@ def _describe_tables(cursor: Cursor, names: dict[int, str]) -> dict[int, list[st
 
 
 def _normalize_name(constraint: str) -> str:
+    """Return the name of a partition's constraint as that of the log's."""
     return re.sub(r"^audit_call_(default|[0-9]{4}_[0-9]{2})_", "audit_call_", constraint)
 
 
 def _collapse_whitespace(expression: str) -> str:
-    """On one line."""
+    """Return the expression on one line."""
     return " ".join(expression.split())
 
 
 def _build_bounds(name: str) -> str | None:
+    """Return the bounds that a partition of this name must have; None if it is not a name of ours."""
     month = parse_partition_month(name)
     if month is None:
         return "DEFAULT" if name == "audit_call_default" else None

@@ -1,7 +1,7 @@
-"""The closed catalogue of what may be written to the audit trail.
+"""The catalogue of events that may be recorded in the audit trail.
 
-A name is permanent: rows that carry it are read for years. Every field is required. `sentence` is a `str.format`
-template over {actor}, {target} and the event's own fields; docs/events.md lists the catalogue, and a test compares.
+Names are permanent, because events are kept for years. Every field is required. `sentence` is a `str.format` template
+over {actor}, {target} and the event's own fields. docs/events.md lists the catalogue; a test compares the two.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 
 class WrongEvent(TypeError):
-    """The event is not in the catalogue, or its fields are not the catalogue's. A mistake in the calling code."""
+    """The event is not in the catalogue, or its fields are not the catalogue's: a mistake in the calling code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an event is about, as text. `id` is what a link is made from: a key's API ID, an account's or API's slug,
-    a user's primary key."""
+    """What an event is about. `id` is what links are made from: a key's API ID, the slug of an account or an API, a
+    user's primary key."""
 
     kind: str
     id: str
@@ -31,6 +31,7 @@ class EventType:
     fields: frozenset[str]
 
     def check(self, given: Iterable[str]) -> None:
+        """Raise WrongEvent unless `given` are the event's fields."""
         given = frozenset(given)
         problems = [f"missing {name!r}" for name in sorted(self.fields - given)]
         problems += [f"unknown {name!r}" for name in sorted(given - self.fields)]

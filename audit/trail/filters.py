@@ -1,4 +1,4 @@
-"""The audit trail's filters."""
+"""Filters of the audit trail."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AddressFilter(django_filters.Filter):
 
 
 class EventFilter(LogFilter):
-    """Who did what, on what, when, from where."""
+    """Filters of events: who did what, on what, when and from where."""
 
     MORE = ("scope", "kind", "object", "address", "request_id")
 
@@ -63,50 +63,51 @@ class EventFilter(LogFilter):
 
     @property
     def leaves_out_routine(self) -> bool:
-        """Whether routine events of the installation are left out, because nobody asked for them."""
+        """Whether routine events of the installation are left out, which is the default."""
         cleaned = self.form.cleaned_data
         return not cleaned["scope"] and cleaned["event"] not in ROUTINE
 
     @property
     def in_words(self) -> dict[str, str]:
-        """With what is left out where nothing else is asked for."""
+        """The filters in words, including the default scope if it leaves out routine events."""
         routine = {"Events of": "Account and installation, without routine"} if self.leaves_out_routine else {}
         return super().in_words | routine
 
     @property
     def installation(self) -> frozenset[str]:
-        """The names of the installation's events that are let through."""
+        """The names of the installation's events that pass."""
         if self.form.cleaned_data["scope"] == "account":
             return frozenset()
         return SHOWN_TO_ACCOUNTS - ROUTINE if self.leaves_out_routine else SHOWN_TO_ACCOUNTS
 
-    def in_scope(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
+    def filter_scope(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
         scope = Q(account_id=None, name__in=self.installation)
         if self.form.cleaned_data["scope"] != "installation":
             scope |= Q(account_id__isnull=False)
         return queryset.filter(scope)
 
     def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        """What an index serves: everything about one thing."""
-        queryset = self.in_scope(queryset)
-        kind, found = self.form.cleaned_data["kind"], self.form.cleaned_data["object"]
-        if kind and found and self.queryset.filter(target_kind=kind, target_id=found).exists():
-            return queryset.filter(target_kind=kind, target_id=found)
+        """Apply the filters that an index serves: the scope, and the target if it exists."""
+        queryset = self.filter_scope(queryset)
+        kind, target = self.form.cleaned_data["kind"], self.form.cleaned_data["object"]
+        if kind and target and self.queryset.filter(target_kind=kind, target_id=target).exists():
+            return queryset.filter(target_kind=kind, target_id=target)
         return queryset
 
     @property
     def matching(self) -> Q:
+        """The condition of the filters that no index serves."""
         cleaned = self.form.cleaned_data
-        found = self.times("at")
+        condition = self.times("at")
         for column, name in (("name", "event"), ("target_kind", "kind"), ("request_id", "request_id")):
-            found &= Q(**{column: cleaned[name]}) if cleaned[name] else Q()
+            condition &= Q(**{column: cleaned[name]}) if cleaned[name] else Q()
         if who := cleaned["who"]:
-            found &= Q(actor__icontains=who)
-        if told := cleaned["object"]:
-            found &= Q(target__icontains=told) | Q(target_id=told)
+            condition &= Q(actor__icontains=who)
+        if text := cleaned["object"]:
+            condition &= Q(target__icontains=text) | Q(target_id=text)
         if cleaned["address"]:
-            found &= Q(address__in_network=cleaned["address"])
-        return found
+            condition &= Q(address__in_network=cleaned["address"])
+        return condition
 
 
 class EventPageFilter(EventFilter):

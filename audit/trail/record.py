@@ -1,4 +1,4 @@
-"""The only writer of the audit trail."""
+"""Append events to the audit trail. Nothing else writes it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from audit.trail import chain
 from audit.trail.events import CATALOGUE, Target, WrongEvent
 from core.actor import Actor
 
-MAX_ID_LENGTH = 200  # they are indexed, and an index entry may not pass 2,704 bytes
+MAX_ID_LENGTH = 200  # indexed; an entry of a B-tree index holds at most 2,704 bytes
 
 LOCK_HEAD = "SELECT seq, mac, clock_timestamp() FROM audit_head WHERE chain = 1 FOR UPDATE"
-# A statement of its own, because that one's snapshot may be older than the lock it waited for.
+# Not part of LOCK_HEAD, whose snapshot may be older than the lock it waited for.
 LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id = %s"
 LAST_NUMBER_OF_INSTALLATION = "SELECT coalesce(max(number), 0) FROM audit_event WHERE account_id IS NULL"
 APPEND = """
@@ -27,16 +27,16 @@ APPEND = """
 
 
 class NotInTransaction(RuntimeError):
-    """An event was about to be written outside the transaction of the change that it tells of."""
+    """An event was about to be recorded outside the transaction of the change that it describes."""
 
 
 def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | None = None, **data: Any) -> int:
-    """Append the event to the trail and return its place in the chain, in the caller's transaction: both are kept or
-    neither.
+    """Append an event in the caller's transaction and return its place in the chain.
 
-    Call it last: the chain's head stays locked until the commit, and every other writer waits for it. Under that lock
-    the event is numbered within its account, or among the installation's own. Times come from the database. Text is
-    cleaned of what the database cannot hold, so that no input can make an event unwritable.
+    Call it last: the chain's head is locked until the commit, and every other writer waits for it. Under the lock the
+    event is numbered within its account, or among the installation's own. Its time is the database's. Text is
+    sanitized, so that no input can make an event unwritable. Raise WrongEvent if the name or the fields in `data` are
+    not in the catalogue, NotInTransaction outside a transaction.
     """
     event = CATALOGUE.get(name)
     if event is None:

@@ -1,4 +1,4 @@
-"""Events as people read them."""
+"""Format events for people: sentences, changes and facts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", 
 
 
 class Change(NamedTuple):
+    """A field's label with its old and new value, formatted."""
+
     label: str
     old: str
     new: str
 
 
 def format_sentence(event: Event) -> SafeString:
-    """The event in one sentence. What was typed by people stands apart, so that it cannot read as ours, nor turn the
-    direction of the text around it."""
+    """Return the event in one sentence, as HTML. Text that people typed is isolated, so that it is not taken for ours
+    and does not change the direction of the text around it."""
     known = CATALOGUE.get(event.name)
     if known is None:
         return format_html("{} ({})", isolate(event.actor), event.name)
@@ -32,31 +34,34 @@ def format_sentence(event: Event) -> SafeString:
 
 
 def isolate(text: str) -> SafeString:
+    """Return the escaped text in a <bdi> element."""
     return format_html("<bdi>{}</bdi>", text)
 
 
 def get_data(event: Event) -> dict[str, Any]:
+    """Return the fields that the event was recorded with."""
     return json.loads(event.body)["data"]
 
 
 def get_confirmation(event: Event) -> str:
+    """Return how the person confirmed the action: password, totp or passkey; empty if they did not."""
     return json.loads(event.body).get("confirmed_by") or ""
 
 
 def list_changes(event: Event) -> list[Change]:
-    """Old and new values of an edit; what a new thing was given has no old value."""
-    told = get_data(event)
+    """Return the changes of an edit, or the settings of something new, whose old values are empty."""
+    data = get_data(event)
     edited = [
         Change(format_label(name), format_value(old), format_value(new))
-        for name, (old, new) in told.get("changes", {}).items()
+        for name, (old, new) in data.get("changes", {}).items()
     ]
     return edited + [
-        Change(format_label(name), "", format_value(value)) for name, value in told.get("settings", {}).items()
+        Change(format_label(name), "", format_value(value)) for name, value in data.get("settings", {}).items()
     ]
 
 
 def list_facts(event: Event) -> list[tuple[str, str]]:
-    """The event's other fields."""
+    """Return label and value of the event's other fields."""
     return [
         (format_label(name), format_value(value))
         for name, value in get_data(event).items()
@@ -65,7 +70,7 @@ def list_facts(event: Event) -> list[tuple[str, str]]:
 
 
 def format_changes(event: Event) -> SafeString:
-    """What an edit changed, in a line: "status: pending → active"."""
+    """Return what an edit changed in a line of HTML, as "status: pending → active"; empty for other events."""
     parts = (
         (c.label, isolate(c.old or "none"), isolate(c.new or "none")) for c in list_changes(event) if c.old != c.new
     )
@@ -77,6 +82,7 @@ def format_label(name: str) -> str:
 
 
 def format_value(value: Any) -> str:
+    """Return a value of JSON as words; empty for None."""
     if value is None or value == "":
         return ""
     if isinstance(value, bool):
@@ -88,19 +94,19 @@ def format_value(value: Any) -> str:
     return str(value)
 
 
-# Where a thing's page is, by the URL's name; audit knows no other room.
+# URL names of targets' pages by kind; audit imports nothing from the packages that have them.
 PAGES = {"key": "key-detail", "user": "user-detail", "ip_list": "ip-list-detail"}
 
 
 def get_event_url(event: Event) -> str:
-    """The event's own page in its account; empty for one from before events had numbers."""
+    """Return the URL of the event's page; empty for events of early versions, which have no number."""
     if event.number is None:
         return ""
     return reverse("trail-installation" if event.account_id is None else "trail-detail", args=[event.number])
 
 
 def get_target_url(event: Event) -> str:
-    """The page of what the event is about; empty if that kind has none. It may be gone."""
+    """Return the URL of the page of the event's target, which may no longer exist; empty if its kind has no page."""
     try:
         return reverse(PAGES[event.target_kind or ""], args=[event.target_id])
     except (KeyError, NoReverseMatch):

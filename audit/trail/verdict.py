@@ -1,4 +1,4 @@
-"""What a verification found."""
+"""The result of a verification."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from audit.trail import chain
 
-# Of more problems than these the first are named.
+# Further problems are not named.
 MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it was written, in words. `lasting` is what no repair can make good: events and calls;
-    `evidence` is a hash of what is there now, so that a second change of the same place is another problem."""
+    """Something that was tampered with, in words. `lasting` if it cannot be repaired, as events and calls; `evidence`
+    is a hash of what was found, so that another change in the same place is a different problem."""
 
     text: str
     lasting: bool = False
@@ -22,15 +22,14 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """What identifies the problem once somebody has acknowledged it."""
+        """The problem's identity, by which it is accepted once it was acknowledged."""
         return hashlib.sha256(f"{self.text}\n{self.evidence}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`events` is the last event that is good, with its `mac`; if anything is wrong with the trail, the last before
-    it. `seals` is how many seals the log was held against, `unproven` how many can no longer be, because a month that
-    they reach into was dropped by a version that kept nothing of the rest."""
+    """`events` is the place of the last good event before any problem, `mac` its MAC. `seals` and `unproven` are those
+    of audit.calls.seal_check.LogCheck."""
 
     events: int
     mac: bytes

@@ -1,7 +1,7 @@
-"""Checks the trail against its keys, its head and anchors kept elsewhere; the columns that pages read; the database's
-objects; then the API log and its sums against the seals.
+"""Verify the trail against its keys, its head and anchors; the database's objects; then the API log and its rollups
+against the seals, and the digests.
 
-In constant memory, over one snapshot, as the owner's role.
+All over one snapshot, in constant memory, as the owner's role.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def verify(
     calls: bool = True,
     accepted: Collection[str] = (),
 ) -> Verdict:
-    """Return what is wrong, if anything. `anchors` are MACs known from outside, by event number; what comes after
-    `known` is looked at. With `calls`, the log's rows are read too, which takes as long as exporting them. Problems
-    whose keys are in `accepted` are passed over."""
+    """Return the verdict on the events after `known`. `keys` are the trail's keys by number, `anchors` MACs kept
+    elsewhere by event. With `calls`, the API log and the digests are verified too, which takes as long as exporting
+    them. Problems whose keys are in `accepted` are ignored."""
     role = get_application_role()
     with snapshot(seconds=0, using="maintenance") as cursor:
         return verify_snapshot(cursor, role, keys, anchors, known=known, calls=calls, accepted=accepted)
@@ -47,19 +47,22 @@ def verify_snapshot(
     calls: bool = True,
     accepted: Collection[str] = (),
 ) -> Verdict:
-    """The same as the cursor's transaction sees it; `role` is the application's."""
+    """Return the same verdict over the cursor's snapshot; `role` is the application's."""
     objects = check_objects(cursor, role)
     try:
         with cursor.connection.transaction():
             verdict = check_chain(cursor, keys, anchors, known, accepted)
-            # Only a chain that is good can say what the log must be.
+            # The seals are known only from a valid chain.
             if calls and not verdict.problems:
                 log = LogCheck(cursor, accepted)
                 log.run()
-                problems = (*log.problems, *(found for found in check_digests(cursor) if found.key not in accepted))
+                problems = (
+                    *log.problems,
+                    *(problem for problem in check_digests(cursor) if problem.key not in accepted),
+                )
                 verdict = replace(verdict, problems=problems, seals=log.seals, unproven=log.unproven)
     except psycopg.Error as error:
-        # What was done to the objects may leave nothing to read.
+        # Altered objects may make the tables unreadable.
         if not objects:
             raise
         unread = Problem(f"the trail or the log cannot be read: {str(error).splitlines()[0]}")

@@ -1,8 +1,8 @@
-"""How far the trail and the log are known to be good, and what is not: the trail page's badge, and where the hourly
-check goes on.
+"""The state of verification: how far trail and log are verified, and which problems are not acknowledged.
 
-One row of JSON under a MAC of the audit keys, which only the owner's role may write. What was found stays until
-somebody acknowledges it, whatever a later verification says.
+The trail page's badge shows it, and the hourly verification continues from it. It is one row of JSON with a MAC of the
+audit keys, which only the owner's role may write. Problems stay until somebody acknowledges them, whatever a later
+verification finds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WRITE = """
     INSERT INTO audit_verification (body, key_id, mac) VALUES (%s, %s, %s)
     ON CONFLICT (one) DO UPDATE SET body = excluded.body, key_id = excluded.key_id, mac = excluded.mac
 """
-# What was found since somebody last acknowledged something.
+# Failed verifications since the last acknowledgement.
 UNACKNOWLEDGED = """
     SELECT body FROM audit_event
     WHERE target_kind = %(kind)s AND target_id = %(id)s AND name = %(failed)s AND seq > (
@@ -51,7 +51,7 @@ UNACKNOWLEDGED = """
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem that nobody has acknowledged yet."""
+    """A problem that is not acknowledged; `key` and `lasting` are those of verdict.Problem."""
 
     text: str
     key: str
@@ -61,9 +61,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class VerificationState:
-    """The chain was good to event `seq` when it was last looked at, `at`. `whole_at` is when everything was verified,
-    None before the first time: events up to `whole_seq` and the calls of so many `seals`. `accepted` are the keys of
-    acknowledged problems that no repair can make good; `forged` says that somebody else wrote this."""
+    """The chain was good up to event `seq` at the last verification, `at`. The last full one was at `whole_at` (None
+    before the first), of events up to `whole_seq` and the calls of `seals` seals. `accepted` are the keys of
+    acknowledged problems that cannot be repaired. `forged` if the row's MAC is wrong."""
 
     seq: int
     mac: bytes
@@ -77,17 +77,17 @@ class VerificationState:
 
     @property
     def problems(self) -> list[str]:
-        """What is not good, in words; empty if nothing was found that nobody has acknowledged."""
+        """The problems that are not acknowledged, in words."""
         return [FORGED] * self.forged + [finding.text for finding in self.findings]
 
     @property
     def known(self) -> Verdict:
-        """Where to go on: what was bad is looked at from the beginning."""
+        """Where to continue: from the beginning while there are problems."""
         return BEGINNING if self.problems else Verdict(self.seq, self.mac)
 
     @property
     def anchors(self) -> dict[int, bytes]:
-        """What the chain must still lead to."""
+        """The last good event, which the chain must still contain."""
         return {self.seq: self.mac} if self.seq else {}
 
 
@@ -95,12 +95,13 @@ UNVERIFIED = VerificationState(0, chain.FIRST_PREV, datetime(2000, 1, 1, tzinfo=
 
 
 def read_state() -> VerificationState | None:
-    """Return the state, as pages show it; None until the trail was verified for the first time."""
+    """Return the state; None before the first verification."""
     return _read(connection)
 
 
 def is_full_verification_due(state: VerificationState | None, now: datetime) -> bool:
-    """Whether everything was not verified for a day, or a clock says something impossible."""
+    """Return whether the last full verification was FULL_VERIFICATION_INTERVAL ago, never, or in the future by a clock
+    that was set back."""
     return (
         state is None
         or state.whole_at is None
@@ -109,7 +110,8 @@ def is_full_verification_due(state: VerificationState | None, now: datetime) -> 
 
 
 def verify_incrementally(by: Actor) -> VerificationState:
-    """Verify what the trail has grown by and the database's objects; once a day everything. Return the new state."""
+    """Verify the events since the last verification and the database's objects, or everything if that is due; record
+    the verdict and return the new state."""
     state, now = read_state(), datetime.now(UTC)
     whole = is_full_verification_due(state, now)
     state = state or UNVERIFIED
@@ -119,8 +121,8 @@ def verify_incrementally(by: Actor) -> VerificationState:
 
 
 def record_verdict(verdict: Verdict, *, whole: bool, by: Actor) -> VerificationState:
-    """Keep what a verification said; return the state. What it found stays, and what is new of it is an event, a line
-    of the log at level error and a mail to SECURITY_MAIL."""
+    """Merge a verdict into the state and return it; `whole` says that everything was verified. New problems are
+    recorded as an event, logged at level error and mailed to SECURITY_MAIL."""
     before = _update_state(lambda state: _merge_verdict(state, verdict, whole))
     known = {finding.key for finding in before.findings}
     new = [FORGED] * before.forged + [problem.text for problem in verdict.problems if problem.key not in known]
@@ -133,8 +135,9 @@ def record_verdict(verdict: Verdict, *, whole: bool, by: Actor) -> VerificationS
 
 
 def acknowledge(*, by: Actor, reason: str) -> list[str]:
-    """Close what was found; return it. Events and calls that no repair can make good are passed over from now on, as
-    they are now; everything else is found again unless it was repaired. The chain is looked at from its beginning."""
+    """Acknowledge all problems with an event, and return them in words. Lasting ones are accepted from now on, as long
+    as their evidence stays the same; others are found again unless they were repaired. The next verification begins at
+    the first event."""
     before = _update_state(
         lambda state: (
             replace(
@@ -165,12 +168,12 @@ def _merge_verdict(state: VerificationState, verdict: Verdict, whole: bool) -> V
         return replace(state, whole_at=now, whole_seq=verdict.events, seals=verdict.seals) if whole else state
     known = {finding.key for finding in state.findings}
     new = [Finding(p.text, p.key, p.lasting, now) for p in verdict.problems if p.key not in known]
-    # The day's verification is done, though it was not good.
+    # The daily verification is done even if it found problems.
     return replace(state, at=now, findings=(*state.findings, *new), whole_at=now if whole else state.whole_at)
 
 
 def _update_state(change: Callable[[VerificationState], VerificationState]) -> VerificationState:
-    """Write what `change` makes of the state; return the state before."""
+    """Replace the state by `change(state)` under a table lock; return the state before."""
     owner = connections["maintenance"]
     with transaction.atomic(using="maintenance"), owner.cursor() as cursor:
         cursor.execute("LOCK TABLE audit_verification IN SHARE ROW EXCLUSIVE MODE")
@@ -228,7 +231,7 @@ def _compute_mac(key: bytes, body: str) -> bytes:
 
 
 def _list_unacknowledged() -> tuple[Finding, ...]:
-    """What the trail says was found and not acknowledged, where there is no state: somebody may have removed it."""
+    """Return the unacknowledged findings according to the trail; for when the state is missing, perhaps deleted."""
     with connection.cursor() as cursor:
         names = {"kind": TRAIL.kind, "id": TRAIL.id, "failed": FAILED, "acknowledged": ACKNOWLEDGED}
         cursor.execute(UNACKNOWLEDGED, names)
@@ -238,7 +241,7 @@ def _list_unacknowledged() -> tuple[Finding, ...]:
 
 
 def _record_event(name: str, by: Actor, **data: Any) -> None:
-    """Best effort: what was done to the trail may be in the way, and must not hide itself so."""
+    """Record the event if possible: tampering with the trail may prevent it, and must still be reported."""
     try:
         with transaction.atomic():
             record(name, by=by, account_id=None, target=TRAIL, **data)

@@ -1,4 +1,4 @@
-"""The audit trail's pages."""
+"""The pages of the audit trail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trail_list(request: SignedIn) -> HttpResponse:
 @require_safe
 @vary_on_headers("HX-Request")
 def trail_detail(request: SignedIn, number: int) -> HttpResponse:
-    """An event of the account, by its number there."""
+    """Show an event of the account, by its number within the account."""
     return _detail(request, own_account(request).pk, number)
 
 
@@ -46,7 +46,7 @@ def trail_detail(request: SignedIn, number: int) -> HttpResponse:
 @require_safe
 @vary_on_headers("HX-Request")
 def trail_installation(request: SignedIn, number: int) -> HttpResponse:
-    """An event of the installation that touches every account, by its number among those."""
+    """Show an event of the installation that touches every account, by its number among the installation's events."""
     return _detail(request, None, number)
 
 

@@ -1,4 +1,4 @@
-"""manage.py audit_acknowledge: somebody has seen what a verification found."""
+"""manage.py audit_acknowledge: acknowledge the problems that verifications found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""manage.py audit_checkpoint: where the trail stands, signed, to be kept elsewhere."""
+"""manage.py audit_checkpoint: print a signed checkpoint of the trail, to be kept elsewhere."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""manage.py audit_objects: the database's objects under the trail and the log, as audit/trail/objects.txt keeps
-them."""
+"""manage.py audit_objects: print the database objects that audit/trail/objects.txt lists."""
 
 from __future__ import annotations
 

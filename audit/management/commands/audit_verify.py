@@ -1,4 +1,4 @@
-"""manage.py audit_verify: are the trail and the API log as they were written?"""
+"""manage.py audit_verify: verify the audit trail, the API log and the digests."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ class Command(BaseCommand):
 
 
 def require_good(verdict: Verdict, state: VerificationState) -> None:
-    """Raise CommandError, so that the command exits 1, when something is bad or was and is not acknowledged."""
+    """Raise CommandError, so that the command exits 1, if there are problems, new or not acknowledged."""
     if verdict.problems:
         first, *more = (problem.text for problem in verdict.problems)
-        told = "".join(f"\nAlso: {text}." for text in more)
-        raise CommandError(f"The trail is NOT good: {first}. Events good before it: {verdict.events}.{told}")
+        others = "".join(f"\nAlso: {text}." for text in more)
+        raise CommandError(f"The trail is NOT good: {first}. Events good before it: {verdict.events}.{others}")
     if state.problems:
-        told = "\n".join(f"- {text}" for text in state.problems)
+        problems = "\n".join(f"- {text}" for text in state.problems)
         raise CommandError(
-            f"An earlier verification found what nobody has acknowledged (manage.py audit_acknowledge):\n{told}"
+            f"An earlier verification found what nobody has acknowledged (manage.py audit_acknowledge):\n{problems}"
         )
 
 

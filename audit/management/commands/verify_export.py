@@ -1,4 +1,4 @@
-"""manage.py verify_export FILE MANIFEST: is this file the one that was exported?"""
+"""manage.py verify_export FILE MANIFEST: verify an exported file against its signed manifest."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Command(BaseCommand):
         except (OSError, signed_json.BadSignature) as error:
             raise CommandError(f"{public_key} cannot be used: {error}") from error
         try:
-            told = signed_json.parse(manifest.read_bytes())
-            signed_json.check(told, kind=KIND, public_key=key)
+            statement = signed_json.parse(manifest.read_bytes())
+            signed_json.check(statement, kind=KIND, public_key=key)
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
         except signed_json.BadSignature as error:
             raise CommandError(f"The manifest {manifest} is NOT good: {error}.") from error
         except OSError as error:
             raise CommandError(f"{manifest} or {file} cannot be read: {error}") from error
-        if digest != told["sha256"]:
-            raise CommandError(f"{file} is NOT the exported file: its SHA-256 is {digest}, not {told['sha256']}.")
-        self.stdout.write(f"Good: {file} is export {told['number']}, whole and unchanged.")
-        for line in describe_manifest(told):
+        if digest != statement["sha256"]:
+            raise CommandError(f"{file} is NOT the exported file: its SHA-256 is {digest}, not {statement['sha256']}.")
+        self.stdout.write(f"Good: {file} is export {statement['number']}, whole and unchanged.")
+        for line in describe_manifest(statement):
             self.stdout.write(line)

@@ -73,7 +73,7 @@ def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = found(request, pk)
     entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), ip_list.entries.all())
     back = reverse("ip-list-detail", args=[pk])
-    dialog = ListDialog("ip_list.exported", f"Export {ip_list.name}", "entries of the IP list", back, of=str(pk))
+    dialog = ListDialog("ip_list.exported", f"Export {ip_list.name}", "entries of the IP list", back, ip_list=str(pk))
     return render_list_export(
         request, dialog, entries, partial(export_entries, by=request.actor, ip_list=ip_list, entries=entries)
     )
