@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.gateways import SECRET, free_port
-from tests.proxies.program import DEPLOY, Proxy, changed, find, folder, running
+from tests.proxies.program import DEPLOY, NOTHING, Proxy, changed, find, folder, running
 
 PROGRAM = find("caddy")
+# What the deployed file says of another proxy before this one, with that proxy on this machine.
+BEHIND_ANOTHER = {
+    "\t\t#   trusted_proxies static 192.0.2.10\n": "\t\ttrusted_proxies static 127.0.0.1\n",
+    "\t\t#   trusted_proxies_strict\n": "\t\ttrusted_proxies_strict\n",
+}
 
 
 @contextmanager
-def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Proxy]:
+def serve(*, gateway: int, upstream: int, secret: str = SECRET, behind: Mapping[str, str] = NOTHING) -> Iterator[Proxy]:
     assert PROGRAM is not None
     port = free_port()
     with folder("caddy") as where:
@@ -22,7 +27,7 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Prox
             "to 127.0.0.1:8001": f"to 127.0.0.1:{gateway}",
             "reverse_proxy 127.0.0.1:9000": f"reverse_proxy 127.0.0.1:{upstream}",
         }
-        (where / "Caddyfile").write_text(changed((DEPLOY / "caddy" / "Caddyfile").read_text(), ports))
+        (where / "Caddyfile").write_text(changed((DEPLOY / "caddy" / "Caddyfile").read_text(), ports | behind))
         # Its own folders too, or it would keep things in the user's home.
         environment = os.environ | {
             "KEYWARD_GATEWAY_SECRET": secret,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.gateways import SECRET, free_port
-from tests.proxies.program import DEPLOY, Proxy, changed, find, folder, running
+from tests.proxies.program import DEPLOY, NOTHING, Proxy, changed, find, folder, running
 
 PROGRAM = find("haproxy")
+# What the deployed file says of another proxy before this one, with that proxy on this machine.
+BEHIND_ANOTHER = {"#   http-request set-src": "http-request set-src", "{ src 192.0.2.10 }": "{ src 127.0.0.1 }"}
 
 
 @contextmanager
-def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Proxy]:
+def serve(*, gateway: int, upstream: int, secret: str = SECRET, behind: Mapping[str, str] = NOTHING) -> Iterator[Proxy]:
     assert PROGRAM is not None
     deployed, port = DEPLOY / "haproxy", free_port()
     with folder("haproxy") as where:
@@ -28,7 +30,7 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET) -> Iterator[Prox
             "    bind :8080\n": f"    bind 127.0.0.1:{port}\n",
             "server api 127.0.0.1:9000": f"server api 127.0.0.1:{upstream}",
         }
-        (where / "haproxy.cfg").write_text(changed(text, places))
+        (where / "haproxy.cfg").write_text(changed(text, places | behind))
         with running([PROGRAM, "-f", "haproxy.cfg"], where, port):
             # It writes them to standard output, and so does this file.
             yield Proxy("haproxy", port, where / "said.txt")

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.gateways import SECRET, free_port
-from tests.proxies.program import DEPLOY, Proxy, changed, find, folder, running
+from tests.proxies.program import DEPLOY, NOTHING, Proxy, changed, find, folder, running
 
 PROGRAM = find("nginx")
+# What the deployed file says of another proxy before this one, with that proxy on this machine.
+BEHIND_ANOTHER = {
+    "merge_slashes off;": "merge_slashes off; set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;"
+}
 
 
 @contextmanager
-def serve(*, gateway: int, upstream: int, secret: str = SECRET, api: str = "billing") -> Iterator[Proxy]:
+def serve(
+    *, gateway: int, upstream: int, secret: str = SECRET, api: str = "billing", behind: Mapping[str, str] = NOTHING
+) -> Iterator[Proxy]:
     assert PROGRAM is not None
     deployed, port = DEPLOY / "nginx", free_port()
     # The folder is this user's alone, and nginx's workers would be another if this is root.
@@ -28,7 +34,7 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET, api: str = "bill
             "server 127.0.0.1:9000;": f"server 127.0.0.1:{upstream};",
         }
         slugs = {f"/v1/{asked}/billing;": f"/v1/{asked}/{api};" for asked in ("verify", "whoami")}
-        (where / "keyward.conf").write_text(changed((deployed / "keyward.conf").read_text(), ports | slugs))
+        (where / "keyward.conf").write_text(changed((deployed / "keyward.conf").read_text(), ports | slugs | behind))
         proof = changed((deployed / "keyward-secret.conf").read_text(), {"CHANGE-ME": secret})
         (where / "keyward-secret.conf").write_text(proof)
         command = [PROGRAM, "-p", str(where), "-c", "nginx.conf", "-e", "error.log", "-g", f"daemon off; {user}"]

@@ -15,12 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from examples.upstream import Handler, Server
 from tests.gateways import ROOT
 
 DEPLOY = ROOT / "deploy"
 READY_SECONDS = 20
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def find(name: str) -> str | None:
