@@ -21,12 +21,12 @@ from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor, Confirmation
 
-LIMIT = 10
-WINDOW = "10 minutes"
-LOCK = "10 minutes"
+ATTEMPT_LIMIT = 10
+ATTEMPT_WINDOW = "10 minutes"
+LOCK_DURATION = "10 minutes"
 
 # How long a try waits for others of the same person that are being checked and fill the limit.
-PATIENCE = 5.0
+WAIT_TIMEOUT_SECONDS = 5.0
 
 
 class ConfirmationRefused(Exception):
@@ -49,7 +49,7 @@ class Locked(ConfirmationRefused):
         self.until = until
 
 
-class NoFactor(ConfirmationRefused):
+class NoConfirmationMethod(ConfirmationRefused):
     """This person has nothing to confirm with."""
 
     def __init__(self) -> None:
@@ -69,53 +69,55 @@ def confirm(
 ) -> Confirmation:
     """Check what was given and return consent to `action` on `target`, good for one use.
 
-    `given` is the password or a TOTP code; `passkey` a browser's answer to accounts.signin.passkeys.request_options for
-    this very action and target. A refusal is recorded on `about`, the object that the action is on (else the person),
-    with the address of `by`, the request's actor. Must not run inside the caller's transaction: a rollback would forget
-    the try (RuntimeError).
+    `given` is the password or a TOTP code; `passkey` a browser's answer to
+    accounts.signin.passkeys.build_request_options for this very action and target. A refusal is recorded on `about`,
+    the object that the action is on (else the person), with the address of `by`, the request's actor. Must not run
+    inside the caller's transaction: a rollback would forget the try (RuntimeError).
     """
     user = User.objects.get(pk=user.pk)
-    has = frozenset() if password_only else second_factors.second_factors(user)
+    has = frozenset() if password_only else second_factors.get_second_factors(user)
     if not user.is_active or not (user.has_usable_password() or has):
-        raise NoFactor
-    booked = _book(user)
-    method = _method(user, given, "" if password_only else passkey, action, target, has)
+        raise NoConfirmationMethod
+    booked = _start_attempt(user)
+    method = _verify(user, given, "" if password_only else passkey, action, target, has)
     if method is not None:
-        _forgive(user, booked)
+        _forget_attempt(user, booked)
         return Confirmation(action=action, target=target, method=method)
     if passkey:
         words = "The passkey did not confirm this. Try it again, or give your password."
-    elif second_factors.Type.TOTP in has:
+    elif second_factors.FactorType.TOTP in has:
         words = "That is neither your password nor an unused code of your authenticator app."
     else:
         words = "That is not your password."
-    _refuse(user, booked, action=action, about=about or Target("user", str(user.pk), user.email), by=by, words=words)
+    _record_failure(
+        user, booked, action=action, about=about or Target("user", str(user.pk), user.email), by=by, words=words
+    )
 
 
-def _method(
+def _verify(
     user: User, given: str, passkey: str, action: str, target: str, has: frozenset[str]
 ) -> Literal["password", "totp", "passkey"] | None:
     if passkey:
-        return "passkey" if passkeys.accepted(user, passkey, action, target) else None
+        return "passkey" if passkeys.verify_assertion(user, passkey, action, target) else None
     if (
-        second_factors.Type.TOTP in has
-        and second_factors.looks_like_a_code(given)
-        and second_factors.totp_accepted(user, given)
+        second_factors.FactorType.TOTP in has
+        and second_factors.has_totp_format(given)
+        and second_factors.verify_totp(user, given)
     ):
         return "totp"
     # Not user.check_password: that one saves the row when the hasher's parameters have changed.
     return "password" if check_password(given, user.password) else None
 
 
-def _book(user: User) -> datetime:
+def _start_attempt(user: User) -> datetime:
     """Count a try before it is checked; returns the moment that identifies it."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_TIMEOUT_SECONDS
     while True:
         with transaction.atomic(durable=True), connection.cursor() as cursor:
-            cursor.execute(_BOOK, {"user": user.pk, "window": WINDOW, "limit": LIMIT})
+            cursor.execute(_START_ATTEMPT_SQL, {"user": user.pk, "window": ATTEMPT_WINDOW, "limit": ATTEMPT_LIMIT})
             if row := cursor.fetchone():
                 return row[0]
-            cursor.execute(_LOCKED_UNTIL, {"user": user.pk, "lock": LOCK})
+            cursor.execute(_LOCKED_UNTIL_SQL, {"user": user.pk, "lock": LOCK_DURATION})
             locked, until = cursor.fetchone()
         # Full but not locked: tries of the same person are being checked at this moment and may yet be right.
         if locked or time.monotonic() > deadline:
@@ -123,15 +125,17 @@ def _book(user: User) -> datetime:
         time.sleep(0.05)
 
 
-def _forgive(user: User, booked: datetime) -> None:
+def _forget_attempt(user: User, booked: datetime) -> None:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(_FORGIVE, {"user": user.pk, "booked": booked})
+        cursor.execute(_FORGET_ATTEMPT_SQL, {"user": user.pk, "booked": booked})
 
 
-def _refuse(user: User, booked: datetime, *, action: str, about: Target, by: Actor, words: str) -> NoReturn:
+def _record_failure(user: User, booked: datetime, *, action: str, about: Target, by: Actor, words: str) -> NoReturn:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
-            cursor.execute(_SETTLE, {"user": user.pk, "booked": booked, "limit": LIMIT, "lock": LOCK})
+            cursor.execute(
+                _COUNT_FAILURE_SQL, {"user": user.pk, "booked": booked, "limit": ATTEMPT_LIMIT, "lock": LOCK_DURATION}
+            )
             left, until = cursor.fetchone()
         if until is None:
             record("confirmation.failed", by=by, account_id=user.account_id, target=about, action=action)
@@ -144,7 +148,7 @@ def _refuse(user: User, booked: datetime, *, action: str, about: Target, by: Act
 
 
 # clock_timestamp() is read again once the row is locked, so that moments of one person follow one another.
-_BOOK = """
+_START_ATTEMPT_SQL = """
 INSERT INTO accounts_confirmationattempts AS a (user_id, wrong, checking, locked_until)
 VALUES (%(user)s, '{}', ARRAY[clock_timestamp()], NULL)
 ON CONFLICT (user_id) DO UPDATE SET
@@ -158,16 +162,16 @@ WHERE (a.locked_until IS NULL OR a.locked_until <= clock_timestamp())
 RETURNING checking[cardinality(checking)]
 """
 
-_LOCKED_UNTIL = """
+_LOCKED_UNTIL_SQL = """
 SELECT coalesce(locked_until > clock_timestamp(), false), coalesce(locked_until, clock_timestamp() + %(lock)s::interval)
 FROM accounts_confirmationattempts WHERE user_id = %(user)s
 """
 
-_FORGIVE = """
+_FORGET_ATTEMPT_SQL = """
 UPDATE accounts_confirmationattempts SET checking = array_remove(checking, %(booked)s) WHERE user_id = %(user)s
 """
 
-_SETTLE = """
+_COUNT_FAILURE_SQL = """
 UPDATE accounts_confirmationattempts SET
     checking = array_remove(checking, %(booked)s),
     wrong = CASE WHEN cardinality(wrong) + 1 >= %(limit)s THEN '{}' ELSE wrong || %(booked)s::timestamptz END,

@@ -13,17 +13,17 @@ from audit.exports import ListFile, deliver_list
 from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
-from core.spreadsheets import Table, column, encode
+from core.spreadsheets import TextResource, build_column, encode_table
 
 
-class UserTable(Table):
+class UserResource(TextResource):
     """One row for each user."""
 
     status = fields.Field()
-    second_factor = column("second_factor")
-    keys = column("key_count")
-    last_sign_in = column("last_login")
-    created = column("created_at")
+    second_factor = build_column("second_factor")
+    keys = build_column("key_count")
+    last_sign_in = build_column("last_login")
+    created = build_column("created_at")
 
     class Meta:
         model = User
@@ -50,6 +50,8 @@ def export_users(
     """Return the name and content of a file of what the filters let through, in the list's order. Raise Denied. `needs`
     is what the page it is asked from needs: Support has pages of its own."""
     authorization.require(by, needs, account=account)
-    table = UserTable().export(users.sorted(), format=format)
-    file = ListFile(encode(table, format), format, len(table), table.headers, users.active, dict(users.described))
+    table = UserResource().export(users.sort_rows(), format=format)
+    file = ListFile(
+        encode_table(table, format), format, len(table), table.headers, users.active, dict(users.descriptions)
+    )
     return deliver_list("users.exported", file, by=by, account=account, zip=zip)

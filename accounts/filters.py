@@ -9,7 +9,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Lower
 
 from accounts.models import User
-from core.lists import Column, PagedFilter, choice, word
+from core.lists import Column, PagedFilter, build_choice_filter, build_word_start_regex
 from core.permissions import ACCOUNT_ROLES
 
 STATUSES = (("active", "Active"), ("inactive", "Inactive"))
@@ -18,7 +18,7 @@ ROLES = (*((role.value, role.label) for role in ACCOUNT_ROLES), (NO_ROLE, "No ro
 
 
 class UserFilter(PagedFilter):
-    """`?q=&role=&status=&sort=&page=`; the queryset is that of accounts.selectors.people_of."""
+    """`?q=&role=&status=&sort=&page=`; the queryset is that of accounts.selectors.list_users."""
 
     columns: ClassVar = {
         "nickname": Column("Nickname", Lower("nickname")),
@@ -27,15 +27,15 @@ class UserFilter(PagedFilter):
         "signed_in": Column("Last sign-in", F("last_login"), True),
         "created": Column("Created", F("created_at"), True),
     }
-    sorted_at_first = "nickname"
+    default_sort = "nickname"
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
-    role = choice("Role", "Any role", ROLES, "with_role")
-    status = choice("Status", "Any status", STATUSES, "with_status")
+    role = build_choice_filter("Role", "Any role", ROLES, "with_role")
+    status = build_choice_filter("Status", "Any status", STATUSES, "with_status")
 
     def search(self, users: QuerySet[User], name: str, text: str) -> QuerySet[User]:
         """Start of any word of the nickname, or start of the e-mail."""
-        return users.filter(Q(nickname__iregex=word(text)) | Q(email__istartswith=text))
+        return users.filter(Q(nickname__iregex=build_word_start_regex(text)) | Q(email__istartswith=text))
 
     def with_role(self, users: QuerySet[User], name: str, role: str) -> QuerySet[User]:
         return users.filter(roles=[]) if role == NO_ROLE else users.filter(roles__contains=[role])

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from accounts.models import User
-from core.mail import page, send
+from core.mail import build_url, send
 
 Notice = Literal["new_address", "factor_added", "factor_removed", "password_changed", "role_changed"]
 
 
-def notice(user: User, kind: Notice, **facts: str) -> None:
+def send_notice(user: User, kind: Notice, **facts: str) -> None:
     """Tell someone what happened to their own sign-in, so that they notice when it was not them.
 
     Facts: new_address has `address` and `agent`, factor_added and factor_removed `factor` ("a passkey"),
     password_changed `address`, role_changed `before`, `after` and `by`.
     """
-    send(kind, user.email, link=page("account_login"), nickname=user.nickname, **facts)
+    send(kind, user.email, link=build_url("account_login"), nickname=user.nickname, **facts)

@@ -13,7 +13,7 @@ from accounts.models import Account, User
 SECOND_FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
-def people_of(account: Account | None) -> QuerySet[User]:
+def list_users(account: Account | None) -> QuerySet[User]:
     """Its users, with the number of live keys they own (`key_count`) and whether they have a `second_factor`."""
     factors = Authenticator.objects.filter(user=OuterRef("pk"), type__in=SECOND_FACTORS)
     if account is None:
@@ -23,7 +23,7 @@ def people_of(account: Account | None) -> QuerySet[User]:
     )
 
 
-def session_count(user: User) -> int:
+def count_sessions(user: User) -> int:
     """How many sessions of theirs have not run out."""
     live = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=Now())
     return UserSession.objects.filter(Exists(live), user=user).count()

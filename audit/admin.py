@@ -24,7 +24,7 @@ from audit.paging import Page
 from audit.trail.record_log_read import record_log_read
 from core.accounts import Account, find_account
 from core.admin import SupportAdmin
-from core.filters.time_range import LogFilter, LogForm
+from core.filters.time_range import LogFilter, TimeRangeForm
 from core.page_guard import SignedIn
 
 DEFAULT_RANGE = timedelta(hours=24)
@@ -48,7 +48,7 @@ class AccountFilter(django_filters.Filter):
     field_class = AccountField
 
 
-class BoundedLogForm(LogForm):
+class BoundedLogForm(TimeRangeForm):
     """Refuse a time range longer than MAX_RANGE."""
 
     def clean(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class LogAdmin(SupportAdmin):
         context: dict[str, Any] = {"filter": filters, "page": page, "headings": self.headings, "note": self.note}
         if page is not None:
             self._record_read(request, filters.account.pk if filters.account else None, filters.active)
-            url = f"admin:{self.route('change')}"
+            url = f"admin:{self.get_url_name('change')}"
             context["rows"] = [LogRow(reverse(url, args=[row.pk]), self.get_cells(row)) for row in page.rows]
         return self._render(request, "admin/log.html", context, 400 if page is None else 200)
 

@@ -22,7 +22,7 @@ def run(*, quick: bool) -> None:
         from audit.digests.build import make_pass
         from core.actor import Actor
 
-        by = Actor.command("maintain")
+        by = Actor.from_command("maintain")
         line = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         for number in range(accounts):
             account = Account.objects.create(slug=f"account-{number}", name=f"Account {number}")

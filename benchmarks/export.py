@@ -78,7 +78,7 @@ def _ours(account: Any, format: str) -> int:
     calls = CallFilter(QueryDict(), list_calls(account.pk), mask=Mask.of(account))
     assert calls.is_valid()
     _, content = start_export(
-        by=Actor.command("benchmark"), account=account, table=CALLS, filters=calls, format=format, bom=False
+        by=Actor.from_command("benchmark"), account=account, table=CALLS, filters=calls, format=format, bom=False
     )
     size = sum(len(block) for block in content)
     content.close()

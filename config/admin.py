@@ -22,9 +22,9 @@ import audit.calls.admin
 import audit.trail.admin
 import keys.admin.people
 import keys.admin.registry
-from accounts.signin.limits import take
+from accounts.signin.limits import count_attempt
 from audit.trail.record import record
-from core.authorization import has
+from core.authorization import has_permission
 from core.page_guard import SignedIn, View, needs
 from core.permissions import Permission
 from keys.admin.finding import find
@@ -67,7 +67,7 @@ class SupportSite(AdminSite):
         return render(request, "admin/find.html", context, status=422 if form.errors else 200)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return has(request.user, Permission.ADMINISTRATION)
+        return has_permission(request.user, Permission.ADMINISTRATION)
 
     def login(self, request: HttpRequest, extra_context: object = None) -> HttpResponse:
         """Django's own form would be a second door: it asks for no second factor and counts no tries."""
@@ -103,7 +103,7 @@ def _note_refusal(request: SignedIn) -> None:
     """An event, and beyond a number of them in ten minutes one for all the rest (accounts.signin.limits)."""
     if request.method in ASKING or not request.user.is_authenticated:
         return
-    if take("administration", request.user.email, most=30, per=timedelta(minutes=10)):
+    if count_attempt("administration", request.user.email, most=30, per=timedelta(minutes=10)):
         with transaction.atomic():
             account, path = request.user.account_id, request.path[:MAX_PATH_LENGTH]
             record("admin.refused", by=request.actor, account_id=account, method=request.method, path=path)

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from config.static_build import is_collected
 from core.page_guard import public
-from core.replica import is_replica_away
+from core.replica import is_replica_unavailable
 from gateway.limits import MAINTAIN_LATE_SECONDS
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -93,7 +93,7 @@ def look() -> Readiness:
     if settings.PRODUCTION and not _static_files():
         return Readiness("the static files are not collected")
     warnings = {
-        "the replica does not answer: pages read the primary": is_replica_away(),
+        "the replica does not answer: pages read the primary": is_replica_unavailable(),
         "maintain has not run for two hours": late,
     }
     return Readiness(warnings=tuple(text for text, there in warnings.items() if there))

@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, reverse
 
 from core import authorization
 from core.permissions import Permission
-from core.replica import is_replica_away
+from core.replica import is_replica_unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def entries(request: HttpRequest) -> dict[str, Any]:
             url = reverse(name)
         except NoReverseMatch:
             continue
-        if any(authorization.has(user, permission) for permission in permissions):
+        if any(authorization.has_permission(user, permission) for permission in permissions):
             here = request.path == url if url == "/" else request.path.startswith(url)
             shown.append(Entry(label, url, icon, here))
-    return {"menu": shown, "replica_away": is_replica_away()}
+    return {"menu": shown, "replica_away": is_replica_unavailable()}

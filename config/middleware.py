@@ -15,7 +15,7 @@ from django.http.response import HttpResponseRedirectBase
 from config.frame_stack import in_one_chunk
 from config.limits import get_max_body_bytes
 from core.actor import Actor
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from keys.decision.addresses import client_address
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -46,7 +46,7 @@ class RequestIdentity:
         self.get_response = get_response
 
     def __call__(self, request: Identified) -> HttpResponse:
-        request.id = new_request_id()
+        request.id = generate_request_id()
         address = client_address(
             request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR"), settings.TRUSTED_PROXIES
         )

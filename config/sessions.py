@@ -13,8 +13,8 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts.signin.current_session import BEGAN, SEEN, begin
-from accounts.signin.second_factors import must_enrol
+from accounts.signin.current_session import LAST_SEEN_AT, STARTED_AT, start
+from accounts.signin.second_factors import is_enrolment_required
 from accounts.signin.session_store import SessionStore
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -49,14 +49,14 @@ class SessionLimits:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         session = request.session
         if SESSION_KEY in session:
-            now, seen = int(time.time()), session.get(SEEN)
+            now, seen = int(time.time()), session.get(LAST_SEEN_AT)
             if seen is None:
-                begin(request)
-            elif now - seen > settings.SESSION_IDLE_SECONDS or now - session[BEGAN] > settings.SESSION_COOKIE_AGE:
+                start(request)
+            elif now - seen > settings.SESSION_IDLE_SECONDS or now - session[STARTED_AT] > settings.SESSION_COOKIE_AGE:
                 UserSession.objects.filter(session_key=session.session_key).delete()
                 session.flush()
             elif now - seen >= STEP and BACKGROUND not in request.headers:
-                session[SEEN] = now
+                session[LAST_SEEN_AT] = now
         return self.get_response(request)
 
 
@@ -78,4 +78,4 @@ class SecondFactorFirst:
         if route is None or route.view_name in self.OPEN:
             return None
         user = request.user
-        return redirect("profile-enrol") if user.is_authenticated and must_enrol(user) else None
+        return redirect("profile-enrol") if user.is_authenticated and is_enrolment_required(user) else None

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from core import authorization
 from core.permissions import Permission
-from core.redaction import holds_secret
+from core.redaction import contains_secret
 from keys.services.finding import NEEDS
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -33,9 +33,9 @@ def find_url(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return ""
-    if authorization.has(user, Permission.ADMINISTRATION):
+    if authorization.has_permission(user, Permission.ADMINISTRATION):
         return reverse("admin:find")
-    return reverse("key-find") if all(authorization.has(user, permission) for permission in NEEDS) else ""
+    return reverse("key-find") if all(authorization.has_permission(user, permission) for permission in NEEDS) else ""
 
 
 def offer(request: HttpRequest) -> dict[str, str]:
@@ -69,6 +69,6 @@ class TokenGuard:
 def _without_secrets(query: QueryDict) -> QueryDict:
     kept = query.copy()
     for name, values in query.lists():
-        if any(map(holds_secret, (name, *values))):
+        if any(map(contains_secret, (name, *values))):
             del kept[name]
     return kept

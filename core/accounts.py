@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.apps import apps
 
-from core.phone_masking import Masking
+from core.phone_masking import MaskSettings
 
 if TYPE_CHECKING:
     from accounts import models
 
 
-class Account(Masking, Protocol):
+class Account(MaskSettings, Protocol):
     """The attributes of an account that logs, digests and exports read."""
 
     pk: Any

@@ -8,7 +8,7 @@ from typing import Literal
 ActorKind = Literal["user", "command", "system", "client"]
 
 
-class NotConfirmed(Exception):
+class ConfirmationRequired(Exception):
     """The action needs a confirmation for this very object, and the actor carries none that is unused."""
 
 
@@ -23,7 +23,7 @@ class Confirmation:
 
     def spend(self, action: str, target: str) -> None:
         if self._spent or (self.action, self.target) != (action, target):
-            raise NotConfirmed(action)
+            raise ConfirmationRequired(action)
         self._spent.append(True)
 
 
@@ -43,10 +43,10 @@ class Actor:
     confirmation: Confirmation | None = None
 
     @classmethod
-    def command(cls, name: str) -> Actor:
+    def from_command(cls, name: str) -> Actor:
         return cls(kind="command", id=name, label=f"manage.py {name}")
 
-    def confirmed(self, confirmation: Confirmation) -> Actor:
+    def with_confirmation(self, confirmation: Confirmation) -> Actor:
         return replace(self, confirmation=confirmation)
 
     def spend_confirmation(self, action: str, target: str) -> None:
@@ -54,5 +54,5 @@ class Actor:
         if self.kind == "command":
             return
         if self.confirmation is None:
-            raise NotConfirmed(action)
+            raise ConfirmationRequired(action)
         self.confirmation.spend(action, target)

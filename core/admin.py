@@ -40,13 +40,13 @@ from core.permissions import Permission
 MAX_LIST_ROWS = 1_000
 
 
-def counted(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> int:
+def count_rows(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> int:
     """How many there are, `most + 1` for any number above: what it costs does not grow with the table."""
     return rows.order_by()[: most + 1].count()
 
 
-def in_words(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> str:
-    count = counted(rows, most)
+def format_row_count(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> str:
+    count = count_rows(rows, most)
     return f"more than {most:,}" if count > most else f"{count:,}"
 
 
@@ -56,7 +56,7 @@ class BoundedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         rows = self.object_list
-        return min(counted(rows), MAX_LIST_ROWS) if isinstance(rows, QuerySet) else len(rows)
+        return min(count_rows(rows), MAX_LIST_ROWS) if isinstance(rows, QuerySet) else len(rows)
 
 
 class BoundedList(ChangeList):
@@ -72,7 +72,7 @@ class BoundedList(ChangeList):
         self.result_list = self.result_list[: self.list_per_page]
 
 
-def refuse_unknown(request: HttpRequest, form: Form) -> None:
+def reject_unknown_parameters(request: HttpRequest, form: Form) -> None:
     """Raise BadRequest for a name, in the address or the body, that is no field of the form: a filter that a page does
     not have must not be taken for none."""
     known = {*form.fields, "csrfmiddlewaretoken"}
@@ -96,7 +96,7 @@ class Button:
         """The label as it stands after "Yes,"."""
         return self.label[:1].lower() + self.label[1:]
 
-    def offered(self, row: Any, by: Actor) -> bool:
+    def is_available(self, row: Any, by: Actor) -> bool:
         return True
 
     def make_form(self, row: Any, data: Any) -> Form:
@@ -110,7 +110,7 @@ class Button:
         """Return on whose behalf the service runs; None if the form refuses, and says why."""
         return request.actor
 
-    def effects(self, row: Any) -> Iterable[str]:
+    def get_effects(self, row: Any) -> Iterable[str]:
         """Sentences for the page: what happens on Yes, and to whom."""
         return ()
 
@@ -118,7 +118,7 @@ class Button:
         """Run one service, and say in a sentence what was done."""
         raise NotImplementedError
 
-    def refused(self, problem: Exception) -> str:
+    def format_refusal(self, problem: Exception) -> str:
         return str(problem)
 
 
@@ -127,7 +127,7 @@ class SupportAdmin(ModelAdmin):
 
     buttons: ClassVar[tuple[Button, ...]] = ()
     # How a row's number stands in a path.
-    number = "int"
+    pk_converter = "int"
 
     actions = None
     paginator = BoundedPaginator
@@ -140,7 +140,7 @@ class SupportAdmin(ModelAdmin):
     preserve_filters = False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return authorization.has(request.user, Permission.ADMINISTRATION)
+        return authorization.has_permission(request.user, Permission.ADMINISTRATION)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -181,7 +181,7 @@ class SupportAdmin(ModelAdmin):
         """Django's scripts are for forms that are not here."""
         return Media()
 
-    def route(self, name: str) -> str:
+    def get_url_name(self, name: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
 
     def get_urls(self) -> list[URLPattern]:
@@ -189,24 +189,28 @@ class SupportAdmin(ModelAdmin):
         reads = require_safe(self.changelist_view)
         buttons = [
             path(
-                f"<{self.number}:object_id>/{button.name}/",
+                f"<{self.pk_converter}:object_id>/{button.name}/",
                 partial(self.button_view, button),
-                name=self.route(button.name),
+                name=self.get_url_name(button.name),
             )
             for button in self.buttons
         ]
         return [
-            path("", self.changelist_view if self.actions else reads, name=self.route("changelist")),
-            *self.more_urls(),
+            path("", self.changelist_view if self.actions else reads, name=self.get_url_name("changelist")),
+            *self.get_extra_urls(),
             *buttons,
-            path(f"<{self.number}:object_id>/change/", require_safe(self.change_view), name=self.route("change")),
+            path(
+                f"<{self.pk_converter}:object_id>/change/",
+                require_safe(self.change_view),
+                name=self.get_url_name("change"),
+            ),
         ]
 
-    def more_urls(self) -> list[URLPattern]:
+    def get_extra_urls(self) -> list[URLPattern]:
         """Pages of this model's own."""
         return []
 
-    def found(self, request: HttpRequest, object_id: Any) -> Any:
+    def get_row_or_404(self, request: HttpRequest, object_id: Any) -> Any:
         row = self.get_object(request, str(object_id))
         if row is None:
             raise Http404(f"no such {self.opts.verbose_name}")
@@ -215,25 +219,25 @@ class SupportAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: Any, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        row = self.found(request, object_id)
+        row = self.get_row_or_404(request, object_id)
         offered = [
-            (button, reverse(f"admin:{self.route(button.name)}", args=[object_id]))
+            (button, reverse(f"admin:{self.get_url_name(button.name)}", args=[object_id]))
             for button in self.buttons
-            if button.offered(row, _actor(request))
+            if button.is_available(row, _get_actor(request))
         ]
         context = {"buttons": offered, "title": str(row), "subtitle": None} | (extra_context or {})
         return super().change_view(request, str(object_id), form_url, context)
 
     def button_view(self, button: Button, request: SignedIn, object_id: Any) -> HttpResponse:
-        row = self.found(request, object_id)
-        back = reverse(f"admin:{self.route('change')}", args=[object_id])
-        if not button.offered(row, request.actor):
+        row = self.get_row_or_404(request, object_id)
+        back = reverse(f"admin:{self.get_url_name('change')}", args=[object_id])
+        if not button.is_available(row, request.actor):
             messages.warning(request, f"“{button.label}” is not possible for {row}. Nothing was changed.")
             return redirect(back)
-        return confirmed_action(self, request, button, row, back)
+        return run_button(self, request, button, row, back)
 
 
-def confirmed_action(admin: SupportAdmin, request: SignedIn, button: Button, row: Any, back: str) -> HttpResponse:
+def run_button(admin: SupportAdmin, request: SignedIn, button: Button, row: Any, back: str) -> HttpResponse:
     """The page that says what the button does; on its POST, the service, a message, and back."""
     form = button.make_form(row, request.POST if request.method == "POST" else None)
     button.prepare(form, row, request)
@@ -243,12 +247,12 @@ def confirmed_action(admin: SupportAdmin, request: SignedIn, button: Button, row
             try:
                 messages.success(request, button.run(row, form, by))
             except button.refusals as problem:
-                messages.error(request, f"{button.refused(problem)} Nothing was changed.")
+                messages.error(request, f"{button.format_refusal(problem)} Nothing was changed.")
             return redirect(back)
     context = admin.admin_site.each_context(request) | {
         "title": f"{button.label}: {row}",
         "button": button,
-        "effects": button.effects(row),
+        "effects": button.get_effects(row),
         "form": form,
         "row": row,
         "back": back,
@@ -258,5 +262,5 @@ def confirmed_action(admin: SupportAdmin, request: SignedIn, button: Button, row
     return render(request, "admin/button.html", context, status=422 if form.errors else 200)
 
 
-def _actor(request: Any) -> Actor:
+def _get_actor(request: Any) -> Actor:
     return request.actor

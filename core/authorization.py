@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from core.accounts import Account, get_account_model
 from core.actor import Actor
-from core.permissions import Permission, Role, granted
+from core.permissions import Permission, Role, get_permissions
 
 if TYPE_CHECKING:
     from accounts import models
@@ -37,9 +37,9 @@ class AccountNotActive(PermissionDenied):
         self.status = status
 
 
-def has(user: AbstractBaseUser | AnonymousUser, permission: Permission) -> bool:
+def has_permission(user: AbstractBaseUser | AnonymousUser, permission: Permission) -> bool:
     """Whether this user holds the permission, as far as the row in memory tells. Services ask `require`."""
-    return isinstance(user, get_user_model()) and user.is_active and permission in _held(user)
+    return isinstance(user, get_user_model()) and user.is_active and permission in _get_permissions(user)
 
 
 def require(by: Actor, permission: Permission, *, account: Account | None) -> None:
@@ -52,9 +52,9 @@ def require(by: Actor, permission: Permission, *, account: Account | None) -> No
     if by.kind in ("command", "system"):
         return
     if account is not None:
-        _share(get_account_model(), account.pk)
-    user = _share(get_user_model(), by.id) if by.kind == "user" and by.id.isdecimal() else None
-    if user is None or not user.is_active or permission not in _held(user):
+        _lock_for_share(get_account_model(), account.pk)
+    user = _lock_for_share(get_user_model(), by.id) if by.kind == "user" and by.id.isdecimal() else None
+    if user is None or not user.is_active or permission not in _get_permissions(user):
         raise Denied(permission)
     # Support works on all accounts; everyone else inside their own.
     if user.account_id is not None and (account is None or account.pk != user.account_id):
@@ -63,23 +63,23 @@ def require(by: Actor, permission: Permission, *, account: Account | None) -> No
 
 def require_active(account: Account) -> models.Account:
     """The account as it is now, if it is active; held FOR SHARE like everything `require` reads."""
-    row = _share(get_account_model(), account.pk)
+    row = _lock_for_share(get_account_model(), account.pk)
     status = row.status if row is not None else "deleted"
     if row is None or status != row.Status.ACTIVE:
         raise AccountNotActive(status)
     return row
 
 
-def find_responsible(email: str) -> models.User | None:
+def find_decision_maker(email: str) -> models.User | None:
     """Return the active user of this address who is Support or an Administrator, and may answer for a decision."""
     wanted = Q(roles__contains=[Role.SUPPORT]) | Q(roles__contains=[Role.ADMINISTRATOR])
     return get_user_model().objects.filter(wanted, email=email.strip().lower(), is_active=True).first()
 
 
-def _held(user: models.User) -> frozenset[Permission]:
-    return granted(user.roles, member=user.account_id is not None)
+def _get_permissions(user: models.User) -> frozenset[Permission]:
+    return get_permissions(user.roles, member=user.account_id is not None)
 
 
-def _share(model: type[Row], pk: int | str) -> Row | None:
+def _lock_for_share(model: type[Row], pk: int | str) -> Row | None:
     # The ORM has no FOR SHARE; FOR UPDATE would let two people of one account work only one after the other.
     return next(iter(model.objects.raw(f"SELECT * FROM {model._meta.db_table} WHERE id = %s FOR SHARE", [pk])), None)

@@ -11,32 +11,32 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, QueryDict
 
 PARAMETER = "back"
-MAX_LENGTH = 2000
+MAX_QUERY_LENGTH = 2000
 # Where a list has the actions on the rows that are ticked.
-CHOSEN = "chosen"
+SELECTION_ANCHOR = "chosen"
 
 
-def encode_list(request: HttpRequest) -> str:
+def encode_list_query(request: HttpRequest) -> str:
     """Return `back=<query>` for the links of the list that this request shows."""
     return urlencode({PARAMETER: request.GET.urlencode()})
 
 
-def get_query(request: HttpRequest) -> str | None:
+def get_list_query(request: HttpRequest) -> str | None:
     """Return the query of the list that the action was opened from; None if it was opened from elsewhere."""
     text = request.GET.get(PARAMETER, request.POST.get(PARAMETER))
-    return text if text is not None and len(text) <= MAX_LENGTH else None
+    return text if text is not None and len(text) <= MAX_QUERY_LENGTH else None
 
 
-def return_url(request: HttpRequest, listed: str, otherwise: str, place: str = "") -> str:
+def get_return_url(request: HttpRequest, listed: str, otherwise: str, place: str = "") -> str:
     """Return the address of the list at the path `listed` as it was, and where on its page the action was: the element
-    ID of a row (`row_id`), or `CHOSEN`. Of an action from elsewhere return `otherwise`."""
-    text = get_query(request)
+    ID of a row (`format_row_id`), or `SELECTION_ANCHOR`. Of an action from elsewhere return `otherwise`."""
+    text = get_list_query(request)
     if text is None:
         return otherwise
     query = QueryDict(text).urlencode()
     return listed + (f"?{query}" if query else "") + (f"#{place}" if place else "")
 
 
-def row_id(kind: str, number: object) -> str:
+def format_row_id(kind: str, number: object) -> str:
     """Return the element ID of an object's row in its list."""
     return f"{kind}-{number}"

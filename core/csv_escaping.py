@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import re
 
-ALWAYS = "=@\t\r\n\x00"
-UNLESS_NUMBER = "+-"
-NUMBER = "^[+-][0-9]+([.][0-9]+)?$"
+FORMULA_STARTS = "=@\t\r\n\x00"
+SIGNS = "+-"
+NUMBER_PATTERN = "^[+-][0-9]+([.][0-9]+)?$"
 
 
-def neutral(text: str) -> str:
-    if text[:1] in tuple(ALWAYS) or (text[:1] in tuple(UNLESS_NUMBER) and not re.fullmatch(NUMBER[1:-1], text)):
+def escape_cell(text: str) -> str:
+    if text[:1] in tuple(FORMULA_STARTS) or (text[:1] in tuple(SIGNS) and not re.fullmatch(NUMBER_PATTERN[1:-1], text)):
         return f"'{text}"
     return text
 
 
-def neutral_sql(cell: str) -> str:
+def build_escape_sql(cell: str) -> str:
     """The same of a column or expression of type text."""
-    always = ", ".join(str(ord(sign)) for sign in ALWAYS if sign != "\x00")  # PostgreSQL holds no NUL
-    signs = ", ".join(str(ord(sign)) for sign in UNLESS_NUMBER)
-    formula = f"ascii({cell}) IN ({always}) OR ascii({cell}) IN ({signs}) AND {cell} !~ '{NUMBER}'"
+    always = ", ".join(str(ord(sign)) for sign in FORMULA_STARTS if sign != "\x00")  # PostgreSQL holds no NUL
+    signs = ", ".join(str(ord(sign)) for sign in SIGNS)
+    formula = f"ascii({cell}) IN ({always}) OR ascii({cell}) IN ({signs}) AND {cell} !~ '{NUMBER_PATTERN}'"
     # Letters are let through at once, then paths and numbers.
     suspect = f"ascii({cell}) < 65 AND ascii({cell}) NOT BETWEEN 47 AND 57"
     return f"CASE WHEN {suspect} AND ({formula}) THEN '''' || {cell} ELSE {cell} END"

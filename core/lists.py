@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 
 PAGE_SIZE = 50
-LAST_PAGE = 200  # whoever needs row 10,001 is better served by the search
+MAX_PAGE = 200  # whoever needs row 10,001 is better served by the search
 NOT_FILTERS = frozenset({"sort", "page", "after", "before"})
 
 
@@ -23,18 +23,18 @@ class Column(NamedTuple):
 
     label: str
     expression: Any
-    down_first: bool = False
+    descending_first: bool = False
 
 
 class Heading(NamedTuple):
-    """A click sorts by the column, another the other way round. `sorted` is the value of aria-sort."""
+    """A click sorts by the column, another the other way round. `aria_sort` is the value of aria-sort."""
 
     label: str
     url: str
-    sorted: str
+    aria_sort: str
 
 
-class ListForm(forms.Form):
+class StrictFilterForm(forms.Form):
     """Knows its fields, and refuses what it does not know."""
 
     data: Any
@@ -52,7 +52,9 @@ class ListForm(forms.Form):
         return cleaned
 
 
-def choice(label: str, empty: str, choices: Iterable[tuple[str, str]], method: str = "untouched") -> Any:
+def build_choice_filter(
+    label: str, empty: str, choices: Iterable[tuple[str, str]], method: str = "leave_unchanged"
+) -> Any:
     """A drop-down that says what it is without a label beside it."""
     return django_filters.ChoiceFilter(
         label=label,
@@ -63,12 +65,12 @@ def choice(label: str, empty: str, choices: Iterable[tuple[str, str]], method: s
     )
 
 
-def word(text: str) -> str:
+def build_word_start_regex(text: str) -> str:
     """The start of any word, as a regular expression of the database."""
     return rf"(^|[^[:alnum:]]){re.escape(text)}"
 
 
-def sent_filters(*sent: QueryDict, but: Collection[str]) -> QueryDict:
+def merge_filters(*sent: QueryDict, but: Collection[str]) -> QueryDict:
     """Return the filters in a request's address and in its body, all but the named fields of other forms: what is in
     either counts, and a name in both is given twice, which every list refuses."""
     filters = QueryDict(mutable=True)
@@ -87,10 +89,10 @@ class ListFilter(django_filters.FilterSet):
     """`?sort=` and what its subclasses filter by. `columns` are those that sort, by their names in the address."""
 
     columns: ClassVar[dict[str, Column]]
-    sorted_at_first: ClassVar[str]
+    default_sort: ClassVar[str]
 
     class Meta:
-        form = ListForm
+        form = StrictFilterForm
 
     @classmethod
     def get_filters(cls) -> dict[str, django_filters.Filter]:
@@ -99,11 +101,11 @@ class ListFilter(django_filters.FilterSet):
             label="Sort",
             choices=[(sign + name, name) for name in names for sign in ("", "-")],
             widget=forms.HiddenInput,
-            method="untouched",
+            method="leave_unchanged",
         )
         return super().get_filters() | {"sort": sort}
 
-    def untouched(self, rows: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
+    def leave_unchanged(self, rows: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
         """Sorting and cutting come last."""
         return rows
 
@@ -114,7 +116,7 @@ class ListFilter(django_filters.FilterSet):
         return {name: self.data[name] for name in names if self.data.get(name, "").strip()}
 
     @property
-    def described(self) -> list[tuple[str, str]]:
+    def descriptions(self) -> list[tuple[str, str]]:
         """As `active`, in words."""
         told = []
         for name, value in self.active.items():
@@ -125,14 +127,14 @@ class ListFilter(django_filters.FilterSet):
 
     @property
     def sort_by(self) -> str:
-        return self.form.cleaned_data["sort"] or self.sorted_at_first
+        return self.form.cleaned_data["sort"] or self.default_sort
 
     @property
-    def column(self) -> Column:
+    def sort_column(self) -> Column:
         return self.columns[self.sort_by.removeprefix("-")]
 
     @property
-    def down(self) -> bool:
+    def is_descending(self) -> bool:
         return self.sort_by.startswith("-")
 
     @property
@@ -141,11 +143,11 @@ class ListFilter(django_filters.FilterSet):
 
     def _heading(self, name: str, column: Column) -> Heading:
         here = self.sort_by.removeprefix("-") == name
-        down = not self.down if here else column.down_first
-        told = ("descending" if self.down else "ascending") if here else ""
-        return Heading(column.label, self.elsewhere(sort=f"-{name}" if down else name), told)
+        down = not self.is_descending if here else column.descending_first
+        told = ("descending" if self.is_descending else "ascending") if here else ""
+        return Heading(column.label, self.build_url(sort=f"-{name}" if down else name), told)
 
-    def elsewhere(self, **changes: str) -> str:
+    def build_url(self, **changes: str) -> str:
         """The address of the same list sorted otherwise, or of another page of it."""
         query: QueryDict = self.data.copy()
         for position in ("page", "after", "before"):
@@ -158,7 +160,7 @@ class ListFilter(django_filters.FilterSet):
 class PagedFilter(ListFilter):
     """A list with numbered pages, for what no account has many thousands of."""
 
-    page = PageFilter(label="Page", method="untouched", min_value=1, max_value=LAST_PAGE)
+    page = PageFilter(label="Page", method="leave_unchanged", min_value=1, max_value=MAX_PAGE)
 
     @cached_property
     def page_number(self) -> int:
@@ -168,21 +170,21 @@ class PagedFilter(ListFilter):
             return asked
         return max(1, -(-self.qs.count() // PAGE_SIZE))
 
-    def sorted(self) -> QuerySet[Any]:
-        expression = self.column.expression
-        order = expression.desc(nulls_last=True) if self.down else expression.asc(nulls_first=True)
-        return self.qs.order_by(order, "-pk" if self.down else "pk")
+    def sort_rows(self) -> QuerySet[Any]:
+        expression = self.sort_column.expression
+        order = expression.desc(nulls_last=True) if self.is_descending else expression.asc(nulls_first=True)
+        return self.qs.order_by(order, "-pk" if self.is_descending else "pk")
 
-    def rows(self) -> tuple[list[Any], bool]:
+    def get_page(self) -> tuple[list[Any], bool]:
         """The page's rows, and whether there are more."""
         start = (self.page_number - 1) * PAGE_SIZE
-        rows = list(self.sorted()[start : start + PAGE_SIZE + 1])
+        rows = list(self.sort_rows()[start : start + PAGE_SIZE + 1])
         return rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
 
-    def neighbours(self, more: bool) -> dict[str, str]:
+    def get_page_links(self, more: bool) -> dict[str, str]:
         """The addresses of the pages before and after this one, empty where there is none."""
         here = self.page_number
         return {
-            "previous": self.elsewhere(page=str(here - 1)) if here > 1 else "",
-            "next": self.elsewhere(page=str(here + 1)) if more else "",
+            "previous": self.build_url(page=str(here - 1)) if here > 1 else "",
+            "next": self.build_url(page=str(here + 1)) if more else "",
         }

@@ -28,6 +28,6 @@ def send(name: str, to: str, **facts: str) -> None:
     transaction.on_commit(message.send, robust=True)
 
 
-def page(name: str, *args: object) -> str:
+def build_url(name: str, *args: object) -> str:
     """The address of a page as a mail shows it."""
     return settings.BASE_URL + reverse(name, args=args)

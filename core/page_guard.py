@@ -15,7 +15,7 @@ from django.urls import reverse
 from django_htmx.middleware import HtmxDetails
 
 from core.actor import Actor
-from core.authorization import Denied, has
+from core.authorization import Denied, has_permission
 from core.permissions import Permission
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def needs(*permissions: Permission) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return _sign_in_first(request)
+                return _redirect_to_sign_in(request)
             for permission in permissions:
-                if not has(request.user, permission):
+                if not has_permission(request.user, permission):
                     raise Denied(permission)
             return view(request, *args, **kwargs)
 
@@ -69,7 +69,7 @@ def public(reason: str) -> Callable[[View], View]:
     return decorate
 
 
-def _sign_in_first(request: HttpRequest) -> HttpResponseBase:
+def _redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
     """To sign-in, and back to this page afterwards if it can be opened by a link."""
     url = reverse("account_login")
     if request.method in ("GET", "HEAD"):

@@ -38,19 +38,19 @@ def render_page(request: SignedIn, name: str, context: Mapping[str, Any], status
     """Return the page `<folder>/<page>.html`, or for htmx and panels the fragment `<folder>/_<page>.html` that the page
     includes. `name` is `<folder>/<page>`. The answer is not stored: in the browser's history it would be out of date,
     or hold a secret."""
-    return _render(request, _fragment(name) if request.htmx else f"{name}.html", context, status)
+    return _render(request, _get_fragment(name) if request.htmx else f"{name}.html", context, status)
 
 
 def render_dialog(
     request: SignedIn, name: str, title: str, context: Mapping[str, Any], status: int = 200
 ) -> HttpResponse:
     """Return the fragment `<folder>/_<page>.html`, on a page of its own with this title unless htmx asks for it."""
-    fragment = _fragment(name)
+    fragment = _get_fragment(name)
     template = fragment if request.htmx else "dialog.html"
     return _render(request, template, {**context, "title": title, "fragment": fragment}, status)
 
 
-def _fragment(name: str) -> str:
+def _get_fragment(name: str) -> str:
     folder, _, page = name.rpartition("/")
     return f"{folder}/_{page}.html"
 

@@ -42,12 +42,12 @@ class Permission(models.TextChoices):
 _P = Permission
 
 # Held by everyone who is signed in, and by everyone of an account.
-EVERYONE: frozenset[Permission] = frozenset({_P.PROFILE})
-MEMBERS: frozenset[Permission] = frozenset({_P.PROFILE, _P.KEYS_SEE_OWN, _P.DOCS_SEE})
+SIGNED_IN_PERMISSIONS: frozenset[Permission] = frozenset({_P.PROFILE})
+MEMBER_PERMISSIONS: frozenset[Permission] = frozenset({_P.PROFILE, _P.KEYS_SEE_OWN, _P.DOCS_SEE})
 
 ACCOUNT_ROLES: tuple[Role, ...] = (Role.ADMINISTRATOR, Role.ACCOUNT_READER, Role.AUDITOR)
 
-GRANTS: dict[str, frozenset[Permission]] = {
+ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.ADMINISTRATOR: frozenset(
         {
             _P.OVERVIEW_SEE,
@@ -94,15 +94,15 @@ GRANTS: dict[str, frozenset[Permission]] = {
 }
 
 
-def in_words(roles: Iterable[str]) -> str:
+def format_roles(roles: Iterable[str]) -> str:
     """As people read them: "Administrator, Auditor"; "No role" for none."""
     return ", ".join(Role(role).label for role in roles) or "No role"
 
 
-def granted(roles: Iterable[str], *, member: bool) -> frozenset[Permission]:
+def get_permissions(roles: Iterable[str], *, member: bool) -> frozenset[Permission]:
     """All permissions of someone who is signed in, has these roles and is (or is not) the member of an account.
 
     A role counts only where it belongs: Support's outside accounts, the others inside one.
     """
-    held = [GRANTS[role] for role in roles if role in GRANTS and (role != Role.SUPPORT) == member]
-    return (MEMBERS if member else EVERYONE).union(*held)
+    held = [ROLE_PERMISSIONS[role] for role in roles if role in ROLE_PERMISSIONS and (role != Role.SUPPORT) == member]
+    return (MEMBER_PERMISSIONS if member else SIGNED_IN_PERMISSIONS).union(*held)

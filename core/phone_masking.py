@@ -14,13 +14,13 @@ from typing import Protocol
 
 MIN_DIGITS, MAX_DIGITS = 7, 15
 # Around a cell that an export is to mask. No value of the log holds control characters.
-START, END = "\x01", "\x02"
+MARK_START, MARK_END = "\x01", "\x02"
 MARKED = re.compile(b"\x01([^\x02]*)\x02")
 # The same in JSON, where a mark is escaped and stands beside its string's quote, as nothing inside a string can.
 MARKED_JSON = re.compile(rb'"\\u0001(.*?)\\u0002"')
 
 
-class Masking(Protocol):
+class MaskSettings(Protocol):
     """What an account says about masking."""
 
     mask_phone: bool
@@ -36,28 +36,30 @@ class Mask:
     side: str  # "first" or "last", counted from the start or from the end
 
     @classmethod
-    def of(cls, account: Masking) -> Mask | None:
+    def from_account(cls, account: MaskSettings) -> Mask | None:
         """The account's mask, None while it does not mask."""
         return cls(account.mask_digits, account.mask_side) if account.mask_phone else None
 
-    def hide(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """`text` with an X for each digit that is hidden: 447911123456 becomes XXXXXXXX3456."""
-        pattern = _pattern(self)
-        return pattern.sub(_hidden, text.encode()).decode() if pattern else text
+        pattern = _build_pattern(self)
+        return pattern.sub(_mask_digits, text.encode()).decode() if pattern else text
 
-    def hide_marked(self, block: bytes) -> bytes:
-        """The same in every part of `block` that stands between START and END, which are taken away."""
-        pattern = _pattern(self)
-        return MARKED.sub(lambda found: pattern.sub(_hidden, found[1]) if pattern else found[1], block)
+    def mask_marked(self, block: bytes) -> bytes:
+        """The same in every part of `block` that stands between MARK_START and MARK_END, which are taken away."""
+        pattern = _build_pattern(self)
+        return MARKED.sub(lambda found: pattern.sub(_mask_digits, found[1]) if pattern else found[1], block)
 
-    def hide_marked_json(self, block: bytes) -> bytes:
+    def mask_marked_json(self, block: bytes) -> bytes:
         """The same in lines of JSON."""
-        pattern = _pattern(self)
-        return MARKED_JSON.sub(lambda found: b'"%b"' % (pattern.sub(_hidden, found[1]) if pattern else found[1]), block)
+        pattern = _build_pattern(self)
+        return MARKED_JSON.sub(
+            lambda found: b'"%b"' % (pattern.sub(_mask_digits, found[1]) if pattern else found[1]), block
+        )
 
 
 @lru_cache(maxsize=64)
-def _pattern(mask: Mask) -> re.Pattern[bytes] | None:
+def _build_pattern(mask: Mask) -> re.Pattern[bytes] | None:
     """Groups: what stands before, visible digits, hidden digits, visible digits; or only an `expires` to leave alone.
 
     Escapes come first among what may stand before, so that the digits of `%20` are not taken for the number's.
@@ -74,6 +76,6 @@ def _pattern(mask: Mask) -> re.Pattern[bytes] | None:
     )
 
 
-def _hidden(found: re.Match[bytes]) -> bytes:
+def _mask_digits(found: re.Match[bytes]) -> bytes:
     before, left, hidden, right = found.groups()
     return found[0] if hidden is None else before + left + b"X" * len(hidden) + right

@@ -27,12 +27,12 @@ REDACTED = "[secret]"
 def redact(text: str) -> str:
     """Text from outside without anything that looks like a token, percent-encoded ones and named parameters too."""
     if "=" in text:
-        text = "&".join(map(_hide_value, text.split("&")))
-    text = _hide_tokens(text)
-    return REDACTED if "%" in text and _hides_token(text) else text
+        text = "&".join(map(_redact_value, text.split("&")))
+    text = _redact_tokens(text)
+    return REDACTED if "%" in text and _contains_encoded_token(text) else text
 
 
-def _hide_tokens(text: str) -> str:
+def _redact_tokens(text: str) -> str:
     kept, end = [], 0
     found = _TOKEN_AFTER_PREFIX.search(text)
     while found:
@@ -48,12 +48,12 @@ def _hide_tokens(text: str) -> str:
     return "".join([*kept, text[end:]]) if kept else text
 
 
-def _hide_value(parameter: str) -> str:
+def _redact_value(parameter: str) -> str:
     name, _, value = parameter.partition("=")
     return f"{name}={REDACTED}" if value and name.lower() in _SECRET_NAMES else parameter
 
 
-def holds_secret(text: str) -> bool:
+def contains_secret(text: str) -> bool:
     """Return whether the text holds a token or half of one, percent-encoded or in an HTTP Basic header too, or a
     parameter that `redact` hides."""
     return redact(text) != text or bool(_TOKEN_PART.search(f"{unquote(text)} {decode_basic(unquote(text))}"))
@@ -71,13 +71,13 @@ def _decode_pair(encoded: str) -> str:
         return ""
 
 
-def _hides_token(text: str) -> bool:
+def _contains_encoded_token(text: str) -> bool:
     """Whether percent-decoding shows a token, or goes on and on."""
     for _ in range(4):
         decoded = unquote(text)
         if decoded == text:
             return False
-        if _hide_tokens(decoded) != decoded:
+        if _redact_tokens(decoded) != decoded:
             return True
         text = decoded
     return True

@@ -16,32 +16,32 @@ from psycopg import Cursor
 # After a replica that did not answer, this process reads the primary for so long before it asks the replica again.
 REPLICA_RETRY_SECONDS = 10.0
 logger = structlog.get_logger("keyward.replica")
-_away_until = 0.0
+_unavailable_until = 0.0
 
 
-def reading() -> str:
+def get_log_database() -> str:
     """Return the database that pages and exports of the logs read: the replica, where there is one and it answers,
     else the primary. Decisions never read a replica."""
     global _away_until
-    if "replica" not in settings.DATABASES or is_replica_away():
+    if "replica" not in settings.DATABASES or is_replica_unavailable():
         return "default"
     try:
         # Also asks a connection that this request has not used yet whether it still works.
         connections["replica"].cursor().close()
     except (OperationalError, InterfaceError) as error:
         connections["replica"].close()
-        _away_until = time.monotonic() + REPLICA_RETRY_SECONDS
+        _unavailable_until = time.monotonic() + REPLICA_RETRY_SECONDS
         logger.warning("the replica does not answer, reading the primary", detail=" ".join(str(error).split())[:200])
         return "default"
     return "replica"
 
 
-def is_replica_away() -> bool:
+def is_replica_unavailable() -> bool:
     """Return whether there is a replica that did not answer this process a moment ago."""
-    return time.monotonic() < _away_until
+    return time.monotonic() < _unavailable_until
 
 
-def fix_settings(cursor: Cursor) -> None:
+def pin_settings(cursor: Cursor) -> None:
     """For the transaction: no setting of a role or database may put other tables in front, or change the text of a
     number or a time; where a policy would hide rows, reading fails."""
     cursor.execute("SET LOCAL search_path = pg_catalog, public")
@@ -59,7 +59,7 @@ def lift_time_limits(cursor: Any) -> None:
 
 def get_replayed_until() -> datetime | None:
     """Return the commit time up to which the replica that is read has followed; None where the primary is read."""
-    if (using := reading()) == "default":
+    if (using := get_log_database()) == "default":
         return None
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_last_xact_replay_timestamp()")
@@ -68,7 +68,7 @@ def get_replayed_until() -> datetime | None:
 
 
 @contextmanager
-def snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
+def open_snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
     """A cursor whose statements see the database as it was at the first, read-only, for at most `seconds` each.
 
     The thread's own connection stays free, to write the event that ends an export. 0 is without limit.
@@ -79,7 +79,7 @@ def snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
         with own.connection.transaction(), own.connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
-            fix_settings(cursor)
+            pin_settings(cursor)
             yield cursor
     finally:
         own.close()

@@ -8,24 +8,24 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 # Random hexadecimal digits in store: one question to the system for many IDs. A forked child must not inherit them.
-_STORE: list[str] = []
-os.register_at_fork(after_in_child=_STORE.clear)
+_RANDOM_POOL: list[str] = []
+os.register_at_fork(after_in_child=_RANDOM_POOL.clear)
 
 
-def new_request_id() -> str:
+def generate_request_id() -> str:
     """48 bits of Unix milliseconds, then 74 random bits."""
     try:
-        noise = _STORE.pop()
+        noise = _RANDOM_POOL.pop()
     except IndexError:
         block = os.urandom(10 * 256).hex()
-        _STORE.extend(block[at : at + 20] for at in range(0, len(block), 20))
-        noise = _STORE.pop()
+        _RANDOM_POOL.extend(block[at : at + 20] for at in range(0, len(block), 20))
+        noise = _RANDOM_POOL.pop()
     time_part = f"{time.time_ns() // 1_000_000:012x}"
     variant = "89ab"[int(noise[3], 16) & 3]
     return f"{time_part[:8]}-{time_part[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:19]}"
 
 
-def time_of(request_id: UUID) -> datetime | None:
+def get_creation_time(request_id: UUID) -> datetime | None:
     """When it was made, by the clock of the gateway's host; None for another kind of UUID."""
     if request_id.version != 7:
         return None

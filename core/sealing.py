@@ -28,7 +28,7 @@ def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, k
     number = max(ring)
     nonce = secrets.token_bytes(NONCE_LENGTH)
     bound = _additional_data(purpose, account, key, secret)
-    return header(number) + nonce + AESGCM(ring[number]).encrypt(nonce, plain.encode(), bound)
+    return build_header(number) + nonce + AESGCM(ring[number]).encrypt(nonce, plain.encode(), bound)
 
 
 def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> str:
@@ -44,12 +44,12 @@ def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, accou
         raise SealBroken from error
 
 
-def header(number: int) -> bytes:
+def build_header(number: int) -> bytes:
     """What everything sealed under this key begins with."""
     return _HEADER.pack(VERSION, number)
 
 
-def sealed_under(sealed: bytes) -> int:
+def get_sealing_key_number(sealed: bytes) -> int:
     """Number of the key that a sealed form needs, told by its beginning; 0, which no key has, if it is not one."""
     return int(_HEADER.unpack_from(sealed)[1]) if len(sealed) >= HEADER_LENGTH else 0
 

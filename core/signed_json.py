@@ -18,18 +18,20 @@ class BadSignature(ValueError):
     """The document is not the one that was signed, or the key is another; the text says which."""
 
 
-def signed(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, Any]:
+def sign(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, Any]:
     """The document with its `kind`, its key's fingerprint and its signature. `key` is 32 bytes."""
     private = Ed25519PrivateKey.from_private_bytes(key)
-    whole = {"kind": kind, **document, "public_key": _raw(private.public_key())}
-    return whole | {SIGNATURE: base64.b64encode(private.sign(message(whole))).decode()}
+    whole = {"kind": kind, **document, "public_key": _encode_public_key(private.public_key())}
+    return whole | {SIGNATURE: base64.b64encode(private.sign(encode_message(whole))).decode()}
 
 
 def parse(content: bytes) -> dict[str, Any]:
     """Return the document that the bytes hold as JSON in UTF-8, with or without a byte order mark. Raise BadSignature
     for anything else, and for a name given twice: readers would differ about which of the two was signed."""
     try:
-        document = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refuse_constant)
+        document = json.loads(
+            content.decode("utf-8-sig"), object_pairs_hook=_reject_duplicates, parse_constant=_refuse_constant
+        )
     except UnicodeDecodeError as error:
         raise BadSignature("it is not UTF-8; take it as it was downloaded") from error
     except (json.JSONDecodeError, RecursionError) as error:
@@ -39,7 +41,7 @@ def parse(content: bytes) -> dict[str, Any]:
     return document
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -52,32 +54,32 @@ def _refuse_constant(text: str) -> Any:
     raise BadSignature(f"{text} is not JSON")
 
 
-def check(document: Mapping[str, Any], *, kind: str, public_key: Ed25519PublicKey) -> None:
+def verify(document: Mapping[str, Any], *, kind: str, public_key: Ed25519PublicKey) -> None:
     """Raises BadSignature unless the document is of this kind, as it was signed, under this very key."""
     if document.get("kind") != kind:
         raise BadSignature(f"it is of kind {document.get('kind')!r}, not {kind!r}")
-    if document.get("public_key") != _raw(public_key):
+    if document.get("public_key") != _encode_public_key(public_key):
         raise BadSignature("it was signed with another key than the one given")
     try:
         signature = base64.b64decode(document[SIGNATURE], validate=True)
-        public_key.verify(signature, message(document))
+        public_key.verify(signature, encode_message(document))
     except (KeyError, TypeError, ValueError, InvalidSignature) as error:
         raise BadSignature("it is not as it was signed") from error
 
 
-def message(document: Mapping[str, Any]) -> bytes:
+def encode_message(document: Mapping[str, Any]) -> bytes:
     """What is signed: the document without its signature, as JSON with sorted names, no white space, ASCII."""
     rest = {name: value for name, value in document.items() if name != SIGNATURE}
     return json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
-def public_pem(key: bytes) -> str:
+def format_public_pem(key: bytes) -> str:
     """The public half of `key` (32 bytes), to give to whoever checks."""
     public = Ed25519PrivateKey.from_private_bytes(key).public_key()
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
-def read_public_pem(text: bytes) -> Ed25519PublicKey:
+def parse_public_pem(text: bytes) -> Ed25519PublicKey:
     """Raises BadSignature when it is not an Ed25519 public key in PEM."""
     try:
         key = load_pem_public_key(text)
@@ -88,5 +90,5 @@ def read_public_pem(text: bytes) -> Ed25519PublicKey:
     return key
 
 
-def _raw(key: Ed25519PublicKey) -> str:
+def _encode_public_key(key: Ed25519PublicKey) -> str:
     return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode("ascii")

@@ -14,7 +14,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, TYPE_STRING
 
-from core.csv_escaping import neutral
+from core.csv_escaping import escape_cell
 
 # Name -> what an answer says it is; a ZIP holds a file of another format and its manifest.
 FORMATS = {
@@ -22,10 +22,10 @@ FORMATS = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 CONTENT_TYPES = FORMATS | {"zip": "application/zip"}
-CHUNK = 1_000
+CHUNK_ROWS = 1_000
 
 
-class Text(widgets.Widget):
+class TextWidget(widgets.Widget):
     """Times in UTC, and yes and no as programs write them."""
 
     def render(self, value: Any, obj: Any = None, **options: Any) -> str:
@@ -34,39 +34,39 @@ class Text(widgets.Widget):
         return str(value).lower() if isinstance(value, bool) else super().render(value, obj, **options)
 
 
-def column(attribute: str) -> fields.Field:
+def build_column(attribute: str) -> fields.Field:
     """What is to be read of an object, as a file tells it."""
-    return fields.Field(attribute=attribute, widget=Text())
+    return fields.Field(attribute=attribute, widget=TextWidget())
 
 
-class Table(resources.ModelResource):
+class TextResource(resources.ModelResource):
     """One row for each object, every cell a text. `export(rows, format=...)`."""
 
     def export_field(self, field: fields.Field, instance: Any, **options: Any) -> str:
         text = str(super().export_field(field, instance, **options))
-        return neutral(text) if options["format"] == "csv" else text
+        return escape_cell(text) if options["format"] == "csv" else text
 
     def iter_queryset(self, queryset: QuerySet[Any]) -> Iterator[Any]:
         """In the order asked for; the library's own way asks for numbered pages, and sorts anew for each."""
-        return queryset.iterator(chunk_size=CHUNK)
+        return queryset.iterator(chunk_size=CHUNK_ROWS)
 
 
-def encode(table: tablib.Dataset, format: str) -> bytes:
+def encode_table(table: tablib.Dataset, format: str) -> bytes:
     """Return the content of a file."""
-    return _workbook(table) if format == "xlsx" else table.csv.encode()
+    return _encode_workbook(table) if format == "xlsx" else table.csv.encode()
 
 
-def _workbook(table: tablib.Dataset) -> bytes:
+def _encode_workbook(table: tablib.Dataset) -> bytes:
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
     for row in (table.headers, *table):
-        sheet.append([_cell(sheet, text) for text in row])
+        sheet.append([_build_cell(sheet, text) for text in row])
     content = io.BytesIO()
     book.save(content)
     return content.getvalue()
 
 
-def _cell(sheet: Any, text: str) -> WriteOnlyCell:
+def _build_cell(sheet: Any, text: str) -> WriteOnlyCell:
     # Left to guess, the library takes what begins with = for a formula.
     cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text))
     cell.data_type = TYPE_STRING

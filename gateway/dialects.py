@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from core.redaction import redact
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from gateway import credentials
 from gateway.limits import MAX_URI
 from keys.decision.access import Call
@@ -116,7 +116,7 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami
     if presented is None and "leadIdKey=" in query and not credentials.any_presented(asked.presented):
         link = credentials.recording_link(path, query)
     call = Call(
-        new_request_id(),
+        generate_request_id(),
         proxy,
         method if method_readable else logged(method, 20),
         logged(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),

@@ -17,7 +17,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from audit.calls import insert
 from audit.calls.insert import BATCH_COLUMNS
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from gateway.database import Connect, abandon
 from gateway.http.messages import Response
 from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
@@ -140,7 +140,7 @@ class Readiness:
             return State(READ_ONLY)
         try:
             async with connection.transaction(force_rollback=True):
-                await connection.execute(WRITE, list((_BLANK | {"request_id": new_request_id()}).values()))
+                await connection.execute(WRITE, list((_BLANK | {"request_id": generate_request_id()}).values()))
         except Exception as error:
             return State(NOT_WRITABLE, type(error).__name__)
         maintained_at, findings = _verification(verification)

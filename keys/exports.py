@@ -13,7 +13,7 @@ from audit.exports import ListFile, deliver_list
 from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
-from core.spreadsheets import Table, column, encode
+from core.spreadsheets import TextResource, build_column, encode_table
 from keys.decision.addresses import shown
 from keys.filters import KeyFilter
 from keys.models import Key
@@ -32,26 +32,26 @@ class TooManyRows(Exception):
         super().__init__(f"More than {MAX_ROWS[format]:,} keys match, {held}. Filter the list to fewer{way_out}.")
 
 
-class KeyTable(Table):
+class KeyTable(TextResource):
     """The list's columns, in their order."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._modules: dict[int, ApiModules] = {}
 
-    created = column("created_at")
-    status = column("status")
-    owner = column("owner__nickname")
+    created = build_column("created_at")
+    status = build_column("status")
+    owner = build_column("owner__nickname")
     user_status = fields.Field()
-    api = column("api__name")
-    api_id = column("public_id")
-    token = column("masked")
+    api = build_column("api__name")
+    api_id = build_column("public_id")
+    token = build_column("masked")
     modules = fields.Field()
     addresses = fields.Field()
     ip_lists = fields.Field()
-    secret_made = column("secret_made_at")
-    last_used = column("used_at")
-    expires = column("expires_at")
+    secret_made = build_column("secret_made_at")
+    last_used = build_column("used_at")
+    expires = build_column("expires_at")
 
     class Meta:
         model = Key
@@ -83,10 +83,10 @@ class KeyTable(Table):
 class SettingsTable(KeyTable):
     """The list's columns, and everything else that is set."""
 
-    enabled = column("enabled")
-    mask_phone_number = column("mask_phone")
-    hlr_lookup = column("hlr_lookup")
-    call_recordings = column("recordings")
+    enabled = build_column("enabled")
+    mask_phone_number = build_column("mask_phone")
+    hlr_lookup = build_column("hlr_lookup")
+    call_recordings = build_column("recordings")
     settings = fields.Field()
 
     class Meta:
@@ -109,7 +109,7 @@ def export_keys(
     keys: KeyFilter,
     format: str,
     zip: bool = False,
-    table: type[Table] = KeyTable,
+    table: type[TextResource] = KeyTable,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
     """Name and content of a file of what the filters let through, in the list's order. Raises Denied, TooManyRows.
@@ -121,10 +121,16 @@ def export_keys(
         authorization.require(by, needs, account=account)
     if keys.qs[: MAX_ROWS[format] + 1].count() > MAX_ROWS[format]:
         raise TooManyRows(format)
-    rows = table().export(for_file(keys.sorted()), format=format)
+    rows = table().export(for_file(keys.sort_rows()), format=format)
     masking = "Of each token, only the prefix and the API ID are shown."
     file = ListFile(
-        encode(rows, format), format, len(rows), rows.headers, keys.active, dict(keys.described), masking=masking
+        encode_table(rows, format),
+        format,
+        len(rows),
+        rows.headers,
+        keys.active,
+        dict(keys.descriptions),
+        masking=masking,
     )
     with transaction.atomic():
         authorization.require(by, needs, account=account)

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Lower, Now, Right
 from django.db.models.lookups import Exact, LessThan
 
 from accounts.models import Account, User
-from core.lists import Column, ListFilter, ListForm, choice, word
+from core.lists import Column, ListFilter, StrictFilterForm, build_choice_filter, build_word_start_regex
 from keys.crypto.secrets import unmask
 from keys.models import NEVER, Api, Key, KeyModule, Module
 from keys.selectors.keys import STATUSES, of_status
@@ -67,7 +67,7 @@ class OwnerFilter(django_filters.Filter):
     field_class = OwnerField
 
 
-class KeyListForm(ListForm):
+class KeyListForm(StrictFilterForm):
     """Reads the position, which depends on what the list is sorted by: a text here, else a time."""
 
     by_text = ("name", "owner")
@@ -95,23 +95,27 @@ class KeyFilter(ListFilter):
         "age": Column("Secret age", F("listing__secret_made_at")),
         "used": Column("Last used", USED, True),
     }
-    sorted_at_first = "-created"
+    default_sort = "-created"
 
-    q = django_filters.CharFilter(label="Search", max_length=200, method="untouched")
-    api = django_filters.ChoiceFilter(label="API", widget=forms.HiddenInput, method="untouched")
-    status = choice("Status", "Any status", STATUSES)
+    q = django_filters.CharFilter(label="Search", max_length=200, method="leave_unchanged")
+    api = django_filters.ChoiceFilter(label="API", widget=forms.HiddenInput, method="leave_unchanged")
+    status = build_choice_filter("Status", "Any status", STATUSES)
     owner = OwnerFilter(
         label="Owner",
         max_length=64,
-        method="untouched",
+        method="leave_unchanged",
         widget=forms.TextInput(attrs={"aria-label": "Owner", "placeholder": "Any owner", "list": "owners"}),
     )
-    module = choice("Module", "Any module", ())
-    unused = choice("Unused for", "Used or not", UNUSED)
-    expires = choice("Expires within", "Any expiry", EXPIRES)
-    age = choice("Secret older than", "Any secret age", AGES)
-    after = django_filters.CharFilter(label="Position", max_length=300, widget=forms.HiddenInput, method="untouched")
-    before = django_filters.CharFilter(label="Position", max_length=300, widget=forms.HiddenInput, method="untouched")
+    module = build_choice_filter("Module", "Any module", ())
+    unused = build_choice_filter("Unused for", "Used or not", UNUSED)
+    expires = build_choice_filter("Expires within", "Any expiry", EXPIRES)
+    age = build_choice_filter("Secret older than", "Any secret age", AGES)
+    after = django_filters.CharFilter(
+        label="Position", max_length=300, widget=forms.HiddenInput, method="leave_unchanged"
+    )
+    before = django_filters.CharFilter(
+        label="Position", max_length=300, widget=forms.HiddenInput, method="leave_unchanged"
+    )
 
     class Meta:
         form = KeyListForm
@@ -170,7 +174,7 @@ class KeyFilter(ListFilter):
         return list(named.values_list("pk", flat=True))
 
     def _word(self, text: str) -> Q:
-        return Q(name__iregex=word(text))
+        return Q(name__iregex=build_word_start_regex(text))
 
     def _word_by_index(self, text: str) -> Q:
         """The index finds the words wherever in the name they stand; the expression says how."""
@@ -191,7 +195,9 @@ class KeyFilter(ListFilter):
 
     @property
     def order(self) -> Order:
-        return Order(self.column.expression, self.sort_by.removeprefix("-") not in ("created", "name"), self.down)
+        return Order(
+            self.sort_column.expression, self.sort_by.removeprefix("-") not in ("created", "name"), self.is_descending
+        )
 
     def _from_where(self) -> Q:
         """What the filters say of the column that sorts, so that a page begins where they let the first key pass."""
@@ -217,15 +223,15 @@ class KeyFilter(ListFilter):
         return page(among, self.order, asked["after"], asked["before"])
 
     @property
-    def neighbours(self) -> dict[str, str]:
+    def page_links(self) -> dict[str, str]:
         """The addresses of the pages before and behind this one, empty where there is none."""
         here = self.page
         return {
-            "previous": self.elsewhere(before=str(here.before)) if here.before else "",
-            "next": self.elsewhere(after=str(here.after)) if here.after else "",
+            "previous": self.build_url(before=str(here.before)) if here.before else "",
+            "next": self.build_url(after=str(here.after)) if here.after else "",
         }
 
-    def sorted(self) -> QuerySet[Key]:
+    def sort_rows(self) -> QuerySet[Key]:
         """Every key that passes."""
         return self.order.of(self.qs)
 

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from audit.calls.names import LogNames
-from core.authorization import has
+from core.authorization import has_permission
 from core.permissions import Permission
 from keys.models import Api, IpList, Key, Module
 
@@ -18,23 +18,23 @@ def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
     if not isinstance(user, User) or user.account_id is None:
         return Key.objects.none()
     live = Key.objects.filter(account=user.account_id, deleted_at=None)
-    if has(user, Permission.KEYS_SEE):
+    if has_permission(user, Permission.KEYS_SEE):
         return live
-    if has(user, Permission.KEYS_SEE_OWN):
+    if has_permission(user, Permission.KEYS_SEE_OWN):
         return live.filter(owner=user)
     return live.none()
 
 
 def documented_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
     """The live keys whose docs this user may read: those that are visible; for Support, those of all accounts."""
-    if isinstance(user, User) and user.account_id is None and has(user, Permission.DOCS_SEE):
+    if isinstance(user, User) and user.account_id is None and has_permission(user, Permission.DOCS_SEE):
         return Key.objects.filter(deleted_at=None)
     return visible_to(user)
 
 
 def referenced_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
     """The APIs whose reference this user may read: those of the account; for Support, all."""
-    if isinstance(user, User) and user.account_id is None and has(user, Permission.DOCS_SEE):
+    if isinstance(user, User) and user.account_id is None and has_permission(user, Permission.DOCS_SEE):
         return Api.objects.defer("document")
     return apis_of(user)
 
@@ -48,7 +48,7 @@ def apis_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
 
 def ip_lists_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
     """The IP lists of the account that this user may see; never another account's."""
-    if not isinstance(user, User) or user.account_id is None or not has(user, Permission.IP_LISTS_SEE):
+    if not isinstance(user, User) or user.account_id is None or not has_permission(user, Permission.IP_LISTS_SEE):
         return IpList.objects.none()
     return IpList.objects.filter(account=user.account_id)
 

@@ -67,7 +67,7 @@ def a_key_of(slug: str, user: User, *, owner: User | None = None, enabled: bool 
 
 
 def confirmed(user: User, action: str, target: str) -> Actor:
-    return acting(user).confirmed(Confirmation(action, target, "password"))
+    return acting(user).with_confirmation(Confirmation(action, target, "password"))
 
 
 def some_terms(*networks: str, **terms: Any) -> Terms:

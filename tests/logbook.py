@@ -13,7 +13,7 @@ from psycopg import ClientCursor
 
 from accounts.models import Account
 from audit.calls.insert import BATCH_COLUMNS
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from tests.gateways import conninfo
 
 USUAL: dict[str, Any] = {
@@ -43,7 +43,7 @@ def as_owner(statement: str, values: Any = None) -> None:
 
 def a_call(account: Account | None, /, *, time: datetime | None = None, **columns: Any) -> uuid.UUID:
     """Returns its request ID. Allowed, of a key of `account`, unless said otherwise."""
-    request_id = uuid.UUID(new_request_id())
+    request_id = uuid.UUID(generate_request_id())
     row = USUAL | {
         "request_id": request_id,
         "account_id": account.pk if account else None,

@@ -17,22 +17,22 @@ class ConfirmedButton(Button):
     """A button whose `form` is a ConfirmForm."""
 
     # The action that is confirmed, as the service spends it.
-    confirms = ""
+    action = ""
 
-    def target(self, row: Any) -> str:
+    def get_confirmation_target(self, row: Any) -> str:
         """Return what the confirmation is bound to."""
         return str(row.pk)
 
-    def about(self, row: Any) -> Target:
+    def get_event_target(self, row: Any) -> Target:
         """Return the object that a wrong confirmation is recorded on."""
         raise NotImplementedError
 
     def prepare(self, form: Form, row: Any, request: SignedIn) -> None:
         assert isinstance(form, ConfirmForm)
-        form.ask(request.user, self.confirms, self.target(row), self.about(row))
+        form.set_action(request.user, self.action, self.get_confirmation_target(row), self.get_event_target(row))
         # A passkey needs a script of the portal's pages.
         form.has_passkey = False
 
     def get_actor(self, form: Form, request: SignedIn) -> Actor | None:
         assert isinstance(form, ConfirmForm)
-        return form.confirmed(request.user, request.actor)
+        return form.get_confirmed_actor(request.user, request.actor)

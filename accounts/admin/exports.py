@@ -18,7 +18,7 @@ from accounts.models import Account
 from audit.exports.forms import ManifestField
 from audit.exports.list_dialog import build_download
 from core.actor import Actor
-from core.admin import SupportAdmin, refuse_unknown
+from core.admin import SupportAdmin, reject_unknown_parameters
 from core.page_guard import SignedIn
 from core.spreadsheets import FORMATS
 
@@ -54,7 +54,7 @@ class AccountFormatForm(FormatForm):
     field_order = ("account", "format", "zip")
 
 
-class Exported(SupportAdmin):
+class ExportAdmin(SupportAdmin):
     """A list with a page that makes a file of what one account has."""
 
     change_list_template = "admin/exported_list.html"
@@ -63,32 +63,32 @@ class Exported(SupportAdmin):
     # Of what the domain refuses: told at the form.
     export_refusals: tuple[type[Exception], ...] = ()
 
-    def file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
+    def build_file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
         """Name and content, by a service that records it."""
         raise NotImplementedError
 
-    def more_urls(self) -> list[URLPattern]:
-        return [path("export/", self.export_view, name=self.route("export")), *super().more_urls()]
+    def get_extra_urls(self) -> list[URLPattern]:
+        return [path("export/", self.export_view, name=self.get_url_name("export")), *super().get_extra_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
-        links = [(f"Export {self.export_of}", reverse(f"admin:{self.route('export')}"))]
+        links = [(f"Export {self.export_of}", reverse(f"admin:{self.get_url_name('export')}"))]
         return super().changelist_view(request, {"links": links} | (extra_context or {}))
 
     def export_view(self, request: SignedIn) -> HttpResponse:
         posted = request.method == "POST"
         form = AccountFormatForm(request.POST if posted else None, initial={"account": request.GET.get("account", "")})
-        refuse_unknown(request, form)
+        reject_unknown_parameters(request, form)
         if form.is_valid():
             try:
                 asked = dict(form.cleaned_data)
-                return build_download(*self.file(asked.pop("account"), request.actor, **asked))
+                return build_download(*self.build_file(asked.pop("account"), request.actor, **asked))
             except self.export_refusals as problem:
                 form.add_error(None, str(problem))
-        back = reverse(f"admin:{self.route('changelist')}")
-        return form_page(self, request, form, f"Export {self.export_of}", "Export", back)
+        back = reverse(f"admin:{self.get_url_name('changelist')}")
+        return render_form_page(self, request, form, f"Export {self.export_of}", "Export", back)
 
 
-def form_page(
+def render_form_page(
     admin: ModelAdmin, request: HttpRequest, form: forms.Form, title: str, button: str, back: str, why: str = ""
 ) -> HttpResponse:
     """A page that is one form. `why` says what was refused, where a form without errors comes back."""

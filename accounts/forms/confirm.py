@@ -8,7 +8,7 @@ from django import forms
 
 from accounts.confirmation import ConfirmationRefused, Locked, WrongPassword, confirm
 from accounts.models import User
-from accounts.signin.second_factors import Type, second_factors
+from accounts.signin.second_factors import FactorType, get_second_factors
 from audit.trail.events import Target
 from core.actor import Actor
 
@@ -34,23 +34,23 @@ class ConfirmForm(forms.Form):
     has_passkey = False
     password_only = False
 
-    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+    def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """Before the form is read: whose consent to what. `target` is what services bind it to; `about` is the object
         that the trail names when the confirmation is wrong."""
         self.action, self.target, self.about = action, target, about
-        has = second_factors(user)
-        self.has_passkey = Type.WEBAUTHN in has
-        if Type.TOTP in has:
+        has = get_second_factors(user)
+        self.has_passkey = FactorType.WEBAUTHN in has
+        if FactorType.TOTP in has:
             self.fields["password"].label = "Your password, or a code of your authenticator app"
         if self.data.get(self.add_prefix("passkey")):
             self.fields["password"].required = False
 
     @property
-    def was_given(self) -> bool:
+    def has_confirmation(self) -> bool:
         """Whether there is anything to check."""
         return bool(self.cleaned_data.get("password") or self.cleaned_data.get("passkey"))
 
-    def confirmed(self, user: User, by: Actor) -> Actor | None:
+    def get_confirmed_actor(self, user: User, by: Actor) -> Actor | None:
         """The actor with the user's consent; None if it was refused, and the form says why at the field."""
         given, passkey = self.cleaned_data["password"], self.cleaned_data["passkey"]
         try:
@@ -65,12 +65,12 @@ class ConfirmForm(forms.Form):
                 password_only=self.password_only,
             )
         except ConfirmationRefused as refused:
-            self.add_error("password", words_of(refused))
+            self.add_error("password", format_refusal(refused))
             return None
-        return by.confirmed(consent)
+        return by.with_confirmation(consent)
 
 
-def words_of(refused: ConfirmationRefused) -> str:
+def format_refusal(refused: ConfirmationRefused) -> str:
     if isinstance(refused, WrongPassword):
         return f"{refused} {refused.left} {'try' if refused.left == 1 else 'tries'} left."
     if isinstance(refused, Locked):

@@ -56,7 +56,7 @@ class NewPasswordForm(ConfirmForm):
     )
     field_order = ("password", "new_password")
 
-    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+    def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """The password itself, nothing in its place."""
         self.action, self.target, self.about = action, target, about
         self.fields["password"].label = "Current password"

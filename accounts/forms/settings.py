@@ -7,15 +7,15 @@ from typing import Any
 from django import forms
 
 from accounts.forms.confirm import PasswordField
-from accounts.forms.users import ConfirmForm, Refusing
+from accounts.forms.users import ConfirmForm, ServiceErrorForm
 from accounts.models import Account
 from accounts.services import Settings
 from core.phone_masking import Mask
 
-SAMPLES = ("+442079460123", "2125550123", "5550123")
+SAMPLE_NUMBERS = ("+442079460123", "2125550123", "5550123")
 
 
-class SettingsForm(Refusing, ConfirmForm):
+class SettingsForm(ServiceErrorForm, ConfirmForm):
     """The confirmation is asked for only when numbers become readable; then the form is shown again with it."""
 
     name = forms.CharField(label="Account name", max_length=200)
@@ -46,7 +46,7 @@ class SettingsForm(Refusing, ConfirmForm):
     password = PasswordField(required=False)
 
     def __init__(self, data: Any = None, *, account: Account) -> None:
-        settings = Settings.of(account)
+        settings = Settings.from_account(account)
         super().__init__(data, initial={name: getattr(settings, name) for name in Settings.__dataclass_fields__})
 
     @property
@@ -54,12 +54,12 @@ class SettingsForm(Refusing, ConfirmForm):
         return Settings(**{name: self.cleaned_data[name] for name in Settings.__dataclass_fields__})
 
 
-def preview(form: SettingsForm) -> list[tuple[str, str]]:
+def build_preview(form: SettingsForm) -> list[tuple[str, str]]:
     """(number, as shown) for a few numbers, with what the form says or, where that is wrong, what is saved."""
     if form.is_bound:
         form.is_valid()
     values = {**form.initial, **getattr(form, "cleaned_data", {})}
     if not values["mask_phone"]:
-        return [(number, number) for number in SAMPLES]
+        return [(number, number) for number in SAMPLE_NUMBERS]
     mask = Mask(values["mask_digits"], values["mask_side"])
-    return [(number, mask.hide(number)) for number in SAMPLES]
+    return [(number, mask.mask(number)) for number in SAMPLE_NUMBERS]

@@ -13,18 +13,18 @@ from accounts.models import User
 from accounts.services import Invalid
 from core.permissions import ACCOUNT_ROLES
 
-LEAVE = ("leave", "Leave them: calls are refused until the keys are given to someone else")
-MEANINGS = {
+LEAVE_CHOICE = ("leave", "Leave them: calls are refused until the keys are given to someone else")
+ROLE_DESCRIPTIONS = {
     "administrator": "Administrator: creates keys, sees secrets, manages users and settings",
     "account_reader": "Account Reader: sees keys and the API log",
     "auditor": "Auditor: sees everything but secrets, exports the logs",
 }
 
 
-class Refusing(forms.Form):
+class ServiceErrorForm(forms.Form):
     """Shows at its fields what a service says."""
 
-    def refuse(self, problem: Invalid) -> None:
+    def add_service_errors(self, problem: Invalid) -> None:
         for name, messages in problem.message_dict.items():
             self.add_error(name if name in self.fields else None, messages)
 
@@ -36,37 +36,37 @@ class RolesField(forms.MultipleChoiceField):
         super().__init__(
             label="Roles",
             required=False,
-            choices=[(role.value, MEANINGS[role]) for role in ACCOUNT_ROLES],
+            choices=[(role.value, ROLE_DESCRIPTIONS[role]) for role in ACCOUNT_ROLES],
             widget=forms.CheckboxSelectMultiple,
             help_text="Without a role, a user sees the keys they own, and no secret.",
         )
 
 
-class InviteForm(Refusing, ConfirmForm):
+class InviteForm(ServiceErrorForm, ConfirmForm):
     email = forms.EmailField(label="E-mail", max_length=254)
     roles = RolesField()
     form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
 
-class RolesForm(Refusing, ConfirmForm):
+class RolesForm(ServiceErrorForm, ConfirmForm):
     """The confirmation is asked for only when a role is granted; then the form is shown again with it."""
 
     roles = RolesField()
     password = PasswordField(required=False)
 
 
-class HandOverForm(Refusing, ConfirmForm):
+class HandOverForm(ServiceErrorForm, ConfirmForm):
     heir = forms.ChoiceField(label="New owner")
 
-    def __init__(self, *args: Any, heirs: Iterable[User], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, candidates: Iterable[User], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.heirs = {str(heir.pk): heir for heir in heirs}
-        named = [(pk, f"{heir.nickname} ({heir.email})") for pk, heir in self.heirs.items()]
+        self.candidates = {str(heir.pk): heir for heir in candidates}
+        named = [(pk, f"{heir.nickname} ({heir.email})") for pk, heir in self.candidates.items()]
         cast("forms.ChoiceField", self.fields["heir"]).choices = [("", "Choose a user"), *named]
 
     @property
-    def chosen(self) -> User:
-        return self.heirs[self.cleaned_data["heir"]]
+    def new_owner(self) -> User:
+        return self.candidates[self.cleaned_data["heir"]]
 
 
 class DeactivateForm(HandOverForm):
@@ -76,23 +76,23 @@ class DeactivateForm(HandOverForm):
         label="Their keys",
         widget=forms.RadioSelect,
         choices=[
-            LEAVE,
+            LEAVE_CHOICE,
             ("give", "Give them to another user: calls go on"),
         ],
     )
     password = PasswordField(required=False)
     field_order = ("keys", "heir", "password")
 
-    def __init__(self, *args: Any, heirs: Iterable[User], **kwargs: Any) -> None:
-        super().__init__(*args, heirs=heirs, **kwargs)
+    def __init__(self, *args: Any, candidates: Iterable[User], **kwargs: Any) -> None:
+        super().__init__(*args, candidates=candidates, **kwargs)
         self.fields["heir"].required = False
-        if not self.heirs:
+        if not self.candidates:
             keys = cast("forms.ChoiceField", self.fields["keys"])
-            keys.choices, keys.initial = [LEAVE], "leave"
+            keys.choices, keys.initial = [LEAVE_CHOICE], "leave"
             del self.fields["heir"]
 
     @property
-    def gives(self) -> bool:
+    def is_handing_over(self) -> bool:
         return self.cleaned_data["keys"] == "give"
 
     def clean(self) -> dict[str, Any]:
@@ -100,12 +100,12 @@ class DeactivateForm(HandOverForm):
         if cleaned.get("keys") == "give":
             if not cleaned.get("heir") and "heir" not in self.errors:
                 self.add_error("heir", "Choose who owns the keys from now on.")
-            if not self.was_given:
+            if not self.has_confirmation:
                 self.add_error("password", "Giving keys to someone else needs your confirmation.")
         return cleaned
 
 
-class AcceptForm(Refusing):
+class AcceptForm(ServiceErrorForm):
     nickname = forms.CharField(
         label="Nickname", max_length=64, help_text="What others in the account see; it also names you as owner of keys."
     )

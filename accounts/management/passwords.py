@@ -9,7 +9,7 @@ from getpass import getpass
 from django.core.management.base import CommandError
 
 
-def password_of_operator() -> str:
+def read_password() -> str:
     if password := os.environ.get("KEYWARD_PASSWORD"):
         return password
     if not sys.stdin.isatty():

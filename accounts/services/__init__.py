@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from accounts.services.accounts import create_account, set_account_status
 from accounts.services.factors import (
-    AlreadyThere,
-    NeededFactor,
+    LastFactor,
+    TotpNotAdded,
     add_passkey,
     add_totp,
     change_password,
@@ -18,32 +18,34 @@ from accounts.services.factors import (
     replace_recovery_codes,
 )
 from accounts.services.invitations import (
-    InvitationOver,
+    InvalidInvitation,
     accept_invitation,
+    find_invitation,
     invite,
-    open_invitation,
     withdraw_invitation,
 )
-from accounts.services.locks import Invalid, LastAdministrator, lines_of, of_account, of_user
-from accounts.services.passwords import LinkUsed, request_reset, reset_password, set_password
+from accounts.services.locks import Invalid, LastAdministrator, build_account_target, build_user_target, format_errors
+from accounts.services.passwords import InvalidResetLink, request_reset, reset_password, set_password
 from accounts.services.roles import change_roles
 from accounts.services.sessions import end_other_sessions, end_session, end_sessions
 from accounts.services.settings import Settings, change_settings
 from accounts.services.support import grant_support, revoke_support
-from accounts.services.users import OwnUser, create_user, deactivate_user, reactivate_user
+from accounts.services.users import SelfDeactivation, create_user, deactivate_user, reactivate_user
 
 __all__ = [
-    "AlreadyThere",
     "Invalid",
-    "InvitationOver",
+    "InvalidInvitation",
+    "InvalidResetLink",
     "LastAdministrator",
-    "LinkUsed",
-    "NeededFactor",
-    "OwnUser",
+    "LastFactor",
+    "SelfDeactivation",
     "Settings",
+    "TotpNotAdded",
     "accept_invitation",
     "add_passkey",
     "add_totp",
+    "build_account_target",
+    "build_user_target",
     "change_password",
     "change_roles",
     "change_settings",
@@ -53,12 +55,10 @@ __all__ = [
     "end_other_sessions",
     "end_session",
     "end_sessions",
+    "find_invitation",
+    "format_errors",
     "grant_support",
     "invite",
-    "lines_of",
-    "of_account",
-    "of_user",
-    "open_invitation",
     "reactivate_user",
     "remove_factor",
     "replace_recovery_codes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import Account
-from accounts.services.locks import line, of_account, validate
+from accounts.services.locks import build_account_target, clean_line, validate
 from audit.trail.record import record
 from core import authorization
 from core.actor import Actor
@@ -15,10 +15,10 @@ from core.permissions import Permission
 @transaction.atomic
 def create_account(*, slug: str, name: str, status: str = Account.Status.ACTIVE, by: Actor) -> Account:
     authorization.require(by, Permission.ACCOUNTS_CHANGE, account=None)
-    account = Account(slug=slug, name=line(name, "name"), status=status)
+    account = Account(slug=slug, name=clean_line(name, "name"), status=status)
     validate(account)
     account.save()
-    record("account.created", by=by, account_id=account.pk, target=of_account(account), status=account.status)
+    record("account.created", by=by, account_id=account.pk, target=build_account_target(account), status=account.status)
     return account
 
 
@@ -32,5 +32,7 @@ def set_account_status(*, account: Account, status: str, by: Actor) -> Account:
         return account
     account.save(update_fields=["status"])
     changes = {"status": [before, account.status]}
-    record("account.status_changed", by=by, account_id=account.pk, target=of_account(account), changes=changes)
+    record(
+        "account.status_changed", by=by, account_id=account.pk, target=build_account_target(account), changes=changes
+    )
     return account

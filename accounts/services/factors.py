@@ -15,23 +15,23 @@ from django.db import transaction
 
 from accounts.allauth_internals import TOTP, RecoveryCodes, WebAuthn
 from accounts.models import User
-from accounts.notices import notice
-from accounts.services.locks import Invalid, locked, of_user
-from accounts.signin.second_factors import SECOND, Type, must_have_one, spend
+from accounts.notices import send_notice
+from accounts.services.locks import Invalid, build_user_target, lock_user
+from accounts.signin.second_factors import SECOND_FACTOR_TYPES, FactorType, consume_step, is_second_factor_required
 from audit.trail.record import record
 from core import authorization
 from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Permission
 
-MAX_NAME_LENGTH = 60
+MAX_PASSKEY_NAME_LENGTH = 60
 
 
-class AlreadyThere(Exception):
+class TotpNotAdded(Exception):
     """There is one authenticator app a user; or the code that was to prove it was given before."""
 
 
-class NeededFactor(Exception):
+class LastFactor(Exception):
     """The last second factor of someone who must have one stays."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class NeededFactor(Exception):
 
 @transaction.atomic
 def change_password(*, user: User, password: str, by: Actor) -> User:
-    user = _own(user, by)
+    user = _lock_own_user(user, by)
     by.spend_confirmation("password.change", str(user.pk))
     try:
         validate_password(password, user)
@@ -48,76 +48,78 @@ def change_password(*, user: User, password: str, by: Actor) -> User:
         raise Invalid({"new_password": error.messages}) from error
     user.set_password(password)
     _end_sessions(user, "password")
-    notice(user, "password_changed", address=by.address or "")
-    record("password.changed", by=by, account_id=user.account_id, target=of_user(user))
+    send_notice(user, "password_changed", address=by.address or "")
+    record("password.changed", by=by, account_id=user.account_id, target=build_user_target(user))
     return user
 
 
 @transaction.atomic
 def add_totp(*, user: User, secret: str, step: int, by: Actor) -> tuple[User, list[str]]:
     """`step` is that of the code that proved the app has the secret. Returns recovery codes if there were none."""
-    user = _own(user, by)
+    user = _lock_own_user(user, by)
     by.spend_confirmation("factor.add", "totp")
-    if Authenticator.objects.filter(user=user, type=Type.TOTP).exists() or not spend(user, step):
-        raise AlreadyThere
+    if Authenticator.objects.filter(user=user, type=FactorType.TOTP).exists() or not consume_step(user, step):
+        raise TotpNotAdded
     TOTP.activate(user, secret)
-    return user, _added(user, "totp", "an authenticator app", by)
+    return user, _finish_adding(user, "totp", "an authenticator app", by)
 
 
 @transaction.atomic
 def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor) -> tuple[User, list[str]]:
     """`credential` was checked by accounts.signin.passkeys. Returns recovery codes if there were none."""
-    user = _own(user, by)
+    user = _lock_own_user(user, by)
     by.spend_confirmation("factor.add", "passkey")
-    WebAuthn.add(user, name[:MAX_NAME_LENGTH], credential)
-    return user, _added(user, "passkey", f"the passkey “{name[:MAX_NAME_LENGTH]}”", by)
+    WebAuthn.add(user, name[:MAX_PASSKEY_NAME_LENGTH], credential)
+    return user, _finish_adding(user, "passkey", f"the passkey “{name[:MAX_PASSKEY_NAME_LENGTH]}”", by)
 
 
 @transaction.atomic
 def remove_factor(*, user: User, factor: int, by: Actor) -> User:
     """Raises Authenticator.DoesNotExist for what is not theirs. With the last one the recovery codes go too."""
-    user = _own(user, by)
-    row = Authenticator.objects.get(pk=factor, user=user, type__in=SECOND)
+    user = _lock_own_user(user, by)
+    row = Authenticator.objects.get(pk=factor, user=user, type__in=SECOND_FACTOR_TYPES)
     by.spend_confirmation("factor.remove", str(row.pk))
-    others = Authenticator.objects.filter(user=user, type__in=SECOND).exclude(pk=row.pk)
+    others = Authenticator.objects.filter(user=user, type__in=SECOND_FACTOR_TYPES).exclude(pk=row.pk)
     if not others.exists():
-        if must_have_one(user):
-            raise NeededFactor
-        Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
-    kind, words = ("totp", "The authenticator app") if row.type == Type.TOTP else ("passkey", f"The passkey “{row}”")
+        if is_second_factor_required(user):
+            raise LastFactor
+        Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).delete()
+    kind, words = (
+        ("totp", "The authenticator app") if row.type == FactorType.TOTP else ("passkey", f"The passkey “{row}”")
+    )
     row.delete()
     _end_sessions(user)
-    notice(user, "factor_removed", factor=words)
-    record("factor.removed", by=by, account_id=user.account_id, target=of_user(user), factor=kind)
+    send_notice(user, "factor_removed", factor=words)
+    record("factor.removed", by=by, account_id=user.account_id, target=build_user_target(user), factor=kind)
     return user
 
 
 @transaction.atomic
 def replace_recovery_codes(*, user: User, by: Actor) -> tuple[User, list[str]]:
-    user = _own(user, by)
+    user = _lock_own_user(user, by)
     by.spend_confirmation("recovery_codes.replace", str(user.pk))
-    Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
+    Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).delete()
     codes = RecoveryCodes.activate(user).generate_codes()
     _end_sessions(user)
-    record("recovery_codes.replaced", by=by, account_id=user.account_id, target=of_user(user))
+    record("recovery_codes.replaced", by=by, account_id=user.account_id, target=build_user_target(user))
     return user, codes
 
 
-def _own(user: User, by: Actor) -> User:
+def _lock_own_user(user: User, by: Actor) -> User:
     """The user, locked, if it is the one who acts."""
     authorization.require(by, Permission.PROFILE, account=user.account)
     if by.id != str(user.pk):
         raise Denied(Permission.PROFILE)
-    return locked(user)
+    return lock_user(user)
 
 
-def _added(user: User, kind: str, words: str, by: Actor) -> list[str]:
+def _finish_adding(user: User, kind: str, words: str, by: Actor) -> list[str]:
     codes = []
-    if not Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).exists():
+    if not Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).exists():
         codes = RecoveryCodes.activate(user).generate_codes()
     _end_sessions(user)
-    notice(user, "factor_added", factor=words[0].upper() + words[1:])
-    record("factor.added", by=by, account_id=user.account_id, target=of_user(user), factor=kind)
+    send_notice(user, "factor_added", factor=words[0].upper() + words[1:])
+    record("factor.added", by=by, account_id=user.account_id, target=build_user_target(user), factor=kind)
     return codes
 
 

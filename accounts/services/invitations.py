@@ -14,8 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Invitation, User
-from accounts.services.locks import admitted, of_user, validate
-from accounts.services.users import known_roles, new_user
+from accounts.services.locks import build_user_target, lock_for_change, validate
+from accounts.services.users import clean_roles, insert_user
 from audit.trail.events import Target
 from audit.trail.record import record
 from core import mail
@@ -23,10 +23,10 @@ from core.actor import Actor
 from core.authorization import AccountNotActive
 from core.permissions import Permission
 
-LIFE = timedelta(days=7)
+LIFETIME = timedelta(days=7)
 
 
-class InvitationOver(Exception):
+class InvalidInvitation(Exception):
     """The link was used, withdrawn, made anew, has expired, or never was one."""
 
 
@@ -36,17 +36,17 @@ def invite(*, account: Account, email: str, roles: Iterable[str] = (), form_toke
 
     Needs the confirmation "user.invite" of the form's token. Raises Denied, AccountNotActive, NotConfirmed, Invalid.
     """
-    admitted(account, Permission.USERS_CHANGE, by)
+    lock_for_change(account, Permission.USERS_CHANGE, by)
     email, token = email.strip().lower(), secrets.token_urlsafe(32)
     by.spend_confirmation("user.invite", form_token)
     Invitation.objects.filter(account=account, email=email).delete()
     invitation = Invitation(
         account=account,
         email=email,
-        roles=known_roles(account, roles),
+        roles=clean_roles(account, roles),
         inviter=by.label,
         digest=_digest(token),
-        expires_at=timezone.now() + LIFE,
+        expires_at=timezone.now() + LIFETIME,
     )
     validate(invitation)
     invitation.save()
@@ -54,22 +54,22 @@ def invite(*, account: Account, email: str, roles: Iterable[str] = (), form_toke
     if User.objects.filter(email=email).exists():
         mail.send("invitation_known", email, **words)
     else:
-        mail.send("invitation", email, link=mail.page("invitation", token), **words)
-    record("user.invited", by=by, account_id=account.pk, target=_of(invitation), roles=invitation.roles)
+        mail.send("invitation", email, link=mail.build_url("invitation", token), **words)
+    record("user.invited", by=by, account_id=account.pk, target=_build_target(invitation), roles=invitation.roles)
     return invitation
 
 
 @transaction.atomic
 def withdraw_invitation(*, invitation: Invitation, by: Actor) -> None:
     """The link ends. Raises Denied, AccountNotActive, Invitation.DoesNotExist once it was accepted."""
-    admitted(invitation.account, Permission.USERS_CHANGE, by)
+    lock_for_change(invitation.account, Permission.USERS_CHANGE, by)
     invitation = Invitation.objects.select_for_update().get(pk=invitation.pk)
-    target = _of(invitation)
+    target = _build_target(invitation)
     invitation.delete()
     record("invitation.withdrawn", by=by, account_id=invitation.account_id, target=target)
 
 
-def open_invitation(token: str) -> Invitation | None:
+def find_invitation(token: str) -> Invitation | None:
     """The invitation that this link still accepts."""
     rows = Invitation.objects.select_related("account")
     return rows.filter(digest=_digest(token), expires_at__gt=timezone.now()).first()
@@ -78,20 +78,20 @@ def open_invitation(token: str) -> Invitation | None:
 @transaction.atomic
 def accept_invitation(*, token: str, nickname: str, password: str, by: Actor) -> User:
     """Make the user whom the link is for. Raises InvitationOver, AccountNotActive, Invalid."""
-    found = open_invitation(token)
+    found = find_invitation(token)
     if found is None:
-        raise InvitationOver
+        raise InvalidInvitation
     account = Account.objects.select_for_update(no_key=True).get(pk=found.account_id)
     # Of two who send the same link's form at once, the second finds it gone.
     invitation = Invitation.objects.filter(pk=found.pk, digest=found.digest).first()
     if invitation is None or User.objects.filter(email=invitation.email).exists():
-        raise InvitationOver
+        raise InvalidInvitation
     if account.status == Account.Status.SUSPENDED:
         raise AccountNotActive(account.status)
-    user = new_user(account, email=invitation.email, nickname=nickname, password=password, roles=invitation.roles)
+    user = insert_user(account, email=invitation.email, nickname=nickname, password=password, roles=invitation.roles)
     invitation.delete()
     told = {"inviter": invitation.inviter, "roles": user.roles}
-    record("invitation.accepted", by=by, account_id=account.pk, target=of_user(user), **told)
+    record("invitation.accepted", by=by, account_id=account.pk, target=build_user_target(user), **told)
     return user
 
 
@@ -100,5 +100,5 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
-def _of(invitation: Invitation) -> Target:
+def _build_target(invitation: Invitation) -> Target:
     return Target("invitation", str(invitation.pk), invitation.email)

@@ -17,7 +17,7 @@ class Invalid(ValidationError):
     """What was given cannot be stored; `message_dict` says for each field why, and what would be right."""
 
 
-def lines_of(problem: Invalid) -> str:
+def format_errors(problem: Invalid) -> str:
     """For a command's operator: a line for each field."""
     return "\n".join(f"{field}: {' '.join(messages)}" for field, messages in problem.message_dict.items())
 
@@ -29,7 +29,7 @@ class LastAdministrator(Exception):
         super().__init__("This is the account's last active Administrator. Make someone else an Administrator first.")
 
 
-def admitted(account: Account | None, permission: Permission, by: Actor) -> Account | None:
+def lock_for_change(account: Account | None, permission: Permission, by: Actor) -> Account | None:
     """The account as it is now, locked until the commit, if the actor may do this in it.
 
     Whoever administers one account works one after the other. A suspended account is changed by Support and commands
@@ -42,12 +42,12 @@ def admitted(account: Account | None, permission: Permission, by: Actor) -> Acco
     return account
 
 
-def locked(user: User) -> User:
+def lock_user(user: User) -> User:
     """The user as they are now, locked until the commit; after the account."""
     return User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
-def keep_an_administrator(user: User) -> None:
+def require_other_administrator(user: User) -> None:
     """Raises LastAdministrator unless someone else is left. The caller holds the account's lock."""
     if user.account_id is None or not user.is_active or Role.ADMINISTRATOR not in user.roles:
         return
@@ -64,7 +64,7 @@ def validate(row: Model) -> None:
         raise Invalid(error.message_dict) from error
 
 
-def line(text: str, field: str) -> str:
+def clean_line(text: str, field: str) -> str:
     """One line of text that a person can read: it goes into headers, logs, mails and pages."""
     text = text.strip()
     if not text.isprintable():
@@ -72,11 +72,11 @@ def line(text: str, field: str) -> str:
     return text
 
 
-def of_account(account: Account) -> Target:
+def build_account_target(account: Account) -> Target:
     return Target("account", account.slug, account.name)
 
 
-def of_user(user: User) -> Target:
+def build_user_target(user: User) -> Target:
     return Target("user", str(user.pk), user.email)
 
 

@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import User
-from accounts.notices import notice
-from accounts.services.locks import Invalid, locked, of_user
-from accounts.services.sessions import drop_sessions
+from accounts.notices import send_notice
+from accounts.services.locks import Invalid, build_user_target, lock_user
+from accounts.services.sessions import delete_sessions
 from audit.trail.record import record
 from core import mail
 from core.actor import Actor
@@ -19,7 +19,7 @@ from core.authorization import Denied
 from core.permissions import Permission
 
 
-class LinkUsed(Exception):
+class InvalidResetLink(Exception):
     """The password was changed, another link asked for or the user deactivated since the link was made."""
 
 
@@ -34,11 +34,11 @@ def request_reset(*, email: str, by: Actor) -> None:
         user.reset_links += 1
         user.save(update_fields=["reset_links"])
         key = default_token_generator.make_token(user)
-        link = mail.page("account_reset_password_from_key", user_pk_to_url_str(user), key)
+        link = mail.build_url("account_reset_password_from_key", user_pk_to_url_str(user), key)
         mail.send("password_reset", email, email=email, link=link)
     else:
         mail.send("password_reset_unknown", email, email=email)
-    target = of_user(user) if user else None
+    target = build_user_target(user) if user else None
     record("password.reset_requested", by=by, account_id=user.account_id if user else None, target=target, email=email)
 
 
@@ -48,15 +48,15 @@ def reset_password(*, user: User, password: str, by: Actor) -> User:
 
     The form has validated the password. Second factors stay as they are. Raises LinkUsed.
     """
-    now = locked(user)
+    now = lock_user(user)
     changed = (now.password, now.reset_links) != (user.password, user.reset_links)
     if changed or not now.is_active:
-        raise LinkUsed
+        raise InvalidResetLink
     now.set_password(password)
-    drop_sessions(now)
+    delete_sessions(now)
     now.save(update_fields=["password", "sessions_ended"])
-    notice(now, "password_changed", address=by.address or "")
-    record("password.reset", by=by, account_id=now.account_id, target=of_user(now))
+    send_notice(now, "password_changed", address=by.address or "")
+    record("password.reset", by=by, account_id=now.account_id, target=build_user_target(now))
     return now
 
 
@@ -68,14 +68,14 @@ def set_password(*, user: User, password: str, by: Actor) -> User:
     """
     if by.kind != "command":
         raise Denied(Permission.USERS_CHANGE)
-    user = locked(user)
+    user = lock_user(user)
     try:
         validate_password(password, user)
     except ValidationError as error:
         raise Invalid({"password": error.messages}) from error
     user.set_password(password)
-    drop_sessions(user)
+    delete_sessions(user)
     user.save(update_fields=["password", "sessions_ended"])
-    notice(user, "password_changed", address="")
-    record("password.set", by=by, account_id=user.account_id, target=of_user(user))
+    send_notice(user, "password_changed", address="")
+    record("password.set", by=by, account_id=user.account_id, target=build_user_target(user))
     return user

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from accounts.models import User
-from accounts.notices import notice
-from accounts.services.locks import Invalid, admitted, keep_an_administrator, locked, of_user
-from accounts.services.sessions import drop_sessions
-from accounts.services.users import known_roles
+from accounts.notices import send_notice
+from accounts.services.locks import Invalid, build_user_target, lock_for_change, lock_user, require_other_administrator
+from accounts.services.sessions import delete_sessions
+from accounts.services.users import clean_roles
 from audit.trail.record import record
 from core.actor import Actor
-from core.permissions import Permission, Role, in_words
+from core.permissions import Permission, Role, format_roles
 
 
 @transaction.atomic
@@ -23,21 +23,21 @@ def change_roles(*, user: User, roles: Iterable[str], by: Actor) -> User:
     Granting one needs the confirmation "user.roles" of the user's primary key. Support is granted by a command alone.
     Raises Denied, AccountNotActive, NotConfirmed, LastAdministrator, Invalid.
     """
-    account = admitted(user.account, Permission.USERS_CHANGE, by)
-    user = locked(user)
+    account = lock_for_change(user.account, Permission.USERS_CHANGE, by)
+    user = lock_user(user)
     if account is None:
         raise Invalid({"roles": "Support has no roles in an account."})
-    before, after = list(user.roles), known_roles(account, roles)
+    before, after = list(user.roles), clean_roles(account, roles)
     if before == after:
         return user
     if Role.ADMINISTRATOR not in after:
-        keep_an_administrator(user)
+        require_other_administrator(user)
     if set(after) - set(before):
         by.spend_confirmation("user.roles", str(user.pk))
     user.roles = after
-    drop_sessions(user)
+    delete_sessions(user)
     user.save(update_fields=["roles", "sessions_ended"])
-    notice(user, "role_changed", before=in_words(before), after=in_words(after), by=by.label)
+    send_notice(user, "role_changed", before=format_roles(before), after=format_roles(after), by=by.label)
     changes = {"roles": [before, after]}
-    record("user.roles_changed", by=by, account_id=user.account_id, target=of_user(user), changes=changes)
+    record("user.roles_changed", by=by, account_id=user.account_id, target=build_user_target(user), changes=changes)
     return user

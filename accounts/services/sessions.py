@@ -7,10 +7,10 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from accounts.models import KnownAddress, User
-from accounts.notices import notice
-from accounts.services.locks import admitted, locked, of_user
-from accounts.signin.limits import address_key
-from accounts.signin.user_agent import named
+from accounts.notices import send_notice
+from accounts.services.locks import build_user_target, lock_for_change, lock_user
+from accounts.signin.limits import get_address_key
+from accounts.signin.user_agent import format_user_agent
 from audit.trail.record import record
 from core import authorization
 from core.actor import Actor
@@ -21,15 +21,15 @@ from core.permissions import Permission
 @transaction.atomic
 def end_sessions(*, user: User, by: Actor) -> User:
     """Whoever is signed in as this user is signed out at the commit. Raises Denied, AccountNotActive."""
-    admitted(user.account, Permission.USERS_DEACTIVATE, by)
-    user = locked(user)
-    drop_sessions(user)
+    lock_for_change(user.account, Permission.USERS_DEACTIVATE, by)
+    user = lock_user(user)
+    delete_sessions(user)
     user.save(update_fields=["sessions_ended"])
-    record("user.sessions_ended", by=by, account_id=user.account_id, target=of_user(user))
+    record("user.sessions_ended", by=by, account_id=user.account_id, target=build_user_target(user))
     return user
 
 
-def drop_sessions(user: User) -> None:
+def delete_sessions(user: User) -> None:
     """For services, which save `sessions_ended` with what else they change: it alone makes every session worthless."""
     user.sessions_ended += 1
     told = UserSession.objects.filter(user=user)
@@ -40,35 +40,35 @@ def drop_sessions(user: User) -> None:
 @transaction.atomic
 def end_session(*, user: User, session: int, by: Actor) -> None:
     """Raises UserSession.DoesNotExist for one that is not theirs."""
-    _only_own(user, by)
+    _require_own_user(user, by)
     UserSession.objects.select_for_update().get(pk=session, user=user).end()
-    record("session.ended", by=by, account_id=user.account_id, target=of_user(user), sessions=1)
+    record("session.ended", by=by, account_id=user.account_id, target=build_user_target(user), sessions=1)
 
 
 @transaction.atomic
 def end_other_sessions(*, user: User, keep: str, by: Actor) -> int:
     """All but the one whose key is `keep`; returns how many there were."""
-    _only_own(user, by)
+    _require_own_user(user, by)
     others = list(UserSession.objects.select_for_update().filter(user=user).exclude(session_key=keep).order_by("pk"))
     for session in others:
         session.end()
     if others:
-        record("session.ended", by=by, account_id=user.account_id, target=of_user(user), sessions=len(others))
+        record("session.ended", by=by, account_id=user.account_id, target=build_user_target(user), sessions=len(others))
     return len(others)
 
 
-def _only_own(user: User, by: Actor) -> None:
+def _require_own_user(user: User, by: Actor) -> None:
     authorization.require(by, Permission.PROFILE, account=user.account)
     if by.id != str(user.pk):
         raise Denied(Permission.PROFILE)
 
 
-def note_address(user: User, *, address: str, agent: str) -> None:
+def notify_new_address(user: User, *, address: str, agent: str) -> None:
     """Within a sign-in: tell them by mail if they never signed in from here, but did elsewhere."""
     known = KnownAddress.objects.filter(user=user)
-    here, elsewhere = address_key(address), list(known.values_list("key", flat=True))
+    here, elsewhere = get_address_key(address), list(known.values_list("key", flat=True))
     if here in elsewhere:
         return
     KnownAddress.objects.bulk_create([KnownAddress(user=user, key=here)], ignore_conflicts=True)
     if elsewhere:
-        notice(user, "new_address", address=address, agent=named(agent))
+        send_notice(user, "new_address", address=address, agent=format_user_agent(agent))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from django.db import transaction
 
 from accounts.models import Account
-from accounts.services.locks import Invalid, admitted, line, of_account, validate
+from accounts.services.locks import Invalid, build_account_target, clean_line, lock_for_change, validate
 from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Permission
@@ -26,14 +26,14 @@ class Settings:
     key_lifetime_days: int | None
 
     @classmethod
-    def of(cls, account: Account) -> Settings:
+    def from_account(cls, account: Account) -> Settings:
         return cls(**{name: getattr(account, name) for name in cls.__dataclass_fields__})
 
-    def unmasks(self, before: Settings) -> bool:
+    def reveals_more(self, before: Settings) -> bool:
         """Whether whole phone numbers can be read that could not be before."""
-        return before.shown_whole() < self.shown_whole()
+        return before.get_max_unmasked_digits() < self.get_max_unmasked_digits()
 
-    def shown_whole(self) -> int:
+    def get_max_unmasked_digits(self) -> int:
         """The most digits that a number may have to be shown whole."""
         if not self.mask_phone:
             return MAX_DIGITS
@@ -46,21 +46,21 @@ def change_settings(*, account: Account, settings: Settings, by: Actor) -> Accou
 
     Raises Denied, AccountNotActive, NotConfirmed, Invalid.
     """
-    row = admitted(account, Permission.USERS_CHANGE, by)
+    row = lock_for_change(account, Permission.USERS_CHANGE, by)
     if row is None:
         raise Invalid({"account": "Settings belong to an account."})
-    before = Settings.of(row)
+    before = Settings.from_account(row)
     for name, value in asdict(settings).items():
         setattr(row, name, value)
-    row.name = line(settings.name, "name")
+    row.name = clean_line(settings.name, "name")
     validate(row)
-    after = Settings.of(row)
+    after = Settings.from_account(row)
     if after == before:
         return row
-    if after.unmasks(before):
+    if after.reveals_more(before):
         by.spend_confirmation("settings.unmask", row.slug)
     old, new = asdict(before), asdict(after)
     changed = {name: [old[name], new[name]] for name in old if old[name] != new[name]}
     row.save(update_fields=list(changed))
-    record("settings.changed", by=by, account_id=row.pk, target=of_account(row), changes=changed)
+    record("settings.changed", by=by, account_id=row.pk, target=build_account_target(row), changes=changed)
     return row

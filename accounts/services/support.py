@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import User
-from accounts.services.locks import Invalid, locked, of_user
-from accounts.services.sessions import drop_sessions
+from accounts.services.locks import Invalid, build_user_target, lock_user
+from accounts.services.sessions import delete_sessions
 from audit.trail.record import record
 from core.actor import Actor
 from core.authorization import Denied
@@ -16,35 +16,35 @@ from core.permissions import Permission, Role
 @transaction.atomic
 def grant_support(*, user: User, by: Actor) -> User:
     """Raises Invalid for a user of an account: Support has none. Sessions end, as at every change of rights."""
-    user = _found(user, by)
+    user = _lock_user(user, by)
     if user.account is not None:
         raise Invalid({"email": f"{user.email} is a user of {user.account.name}; Support belongs to no account."})
     if not user.is_active:
         raise Invalid({"email": f"{user.email} is deactivated."})
     if Role.SUPPORT not in user.roles:
         _save(user, [Role.SUPPORT])
-        record("support.granted", by=by, account_id=None, target=of_user(user))
+        record("support.granted", by=by, account_id=None, target=build_user_target(user))
     return user
 
 
 @transaction.atomic
 def revoke_support(*, user: User, by: Actor) -> User:
     """They may still sign in, and do nothing. Raises Invalid for someone who is not Support."""
-    user = _found(user, by)
+    user = _lock_user(user, by)
     if Role.SUPPORT not in user.roles:
         raise Invalid({"email": f"{user.email} is not Support."})
     _save(user, [])
-    record("support.revoked", by=by, account_id=None, target=of_user(user))
+    record("support.revoked", by=by, account_id=None, target=build_user_target(user))
     return user
 
 
-def _found(user: User, by: Actor) -> User:
+def _lock_user(user: User, by: Actor) -> User:
     if by.kind != "command":
         raise Denied(Permission.ACCOUNTS_CHANGE)
-    return locked(user)
+    return lock_user(user)
 
 
 def _save(user: User, roles: list[str]) -> None:
     user.roles = roles
-    drop_sessions(user)
+    delete_sessions(user)
     user.save(update_fields=["roles", "sessions_ended"])

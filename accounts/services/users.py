@@ -11,17 +11,25 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.models import Account, User
-from accounts.services.locks import Invalid, admitted, keep_an_administrator, line, locked, of_user, validate
-from accounts.services.sessions import drop_sessions
+from accounts.services.locks import (
+    Invalid,
+    build_user_target,
+    clean_line,
+    lock_for_change,
+    lock_user,
+    require_other_administrator,
+    validate,
+)
+from accounts.services.sessions import delete_sessions
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import ACCOUNT_ROLES, Permission, Role
 
-MAX_NAMED = 100
+MAX_NAMED_KEYS = 100
 
 
-class OwnUser(Exception):
+class SelfDeactivation(Exception):
     """Nobody deactivates themselves: there must be someone left to undo it."""
 
 
@@ -30,19 +38,19 @@ def create_user(
     *, account: Account | None, email: str, nickname: str, password: str, roles: Iterable[str] = (), by: Actor
 ) -> User:
     """A user of `account`, or Support when there is none. E-mail in any case; the password passes the validators."""
-    account = admitted(account, Permission.USERS_CHANGE, by)
-    user = new_user(account, email=email, nickname=nickname, password=password, roles=roles)
-    record("user.created", by=by, account_id=user.account_id, target=of_user(user), roles=user.roles)
+    account = lock_for_change(account, Permission.USERS_CHANGE, by)
+    user = insert_user(account, email=email, nickname=nickname, password=password, roles=roles)
+    record("user.created", by=by, account_id=user.account_id, target=build_user_target(user), roles=user.roles)
     return user
 
 
-def new_user(account: Account | None, *, email: str, nickname: str, password: str, roles: Iterable[str]) -> User:
+def insert_user(account: Account | None, *, email: str, nickname: str, password: str, roles: Iterable[str]) -> User:
     """Check and insert the row: for services, which have asked the policy and record it. Raises Invalid."""
     user = User(
         account=account,
         email=email.strip().lower(),
-        nickname=line(nickname, "nickname"),
-        roles=known_roles(account, roles),
+        nickname=clean_line(nickname, "nickname"),
+        roles=clean_roles(account, roles),
     )
     try:
         validate_password(password, user)
@@ -60,7 +68,7 @@ def new_user(account: Account | None, *, email: str, nickname: str, password: st
     return user
 
 
-def known_roles(account: Account | None, roles: Iterable[str]) -> list[str]:
+def clean_roles(account: Account | None, roles: Iterable[str]) -> list[str]:
     """Sorted, each once: roles of an account, or Support's where there is none. Raises Invalid for any other."""
     allowed = {Role.SUPPORT} if account is None else set(ACCOUNT_ROLES)
     roles = sorted({str(role) for role in roles})
@@ -76,33 +84,37 @@ def deactivate_user(*, user: User, keys: Collection[Target] = (), by: Actor) -> 
 
     Raise Denied, AccountNotActive, OwnUser, LastAdministrator.
     """
-    admitted(user.account, Permission.USERS_DEACTIVATE, by)
-    user = locked(user)
+    lock_for_change(user.account, Permission.USERS_DEACTIVATE, by)
+    user = lock_user(user)
     if by.kind == "user" and by.id == str(user.pk):
-        raise OwnUser
+        raise SelfDeactivation
     if not user.is_active:
         return user
-    keep_an_administrator(user)
+    require_other_administrator(user)
     user.is_active = False
-    drop_sessions(user)
+    delete_sessions(user)
     user.save(update_fields=["is_active", "sessions_ended"])
-    record("user.deactivated", by=by, account_id=user.account_id, target=of_user(user), **_named(keys))
+    record(
+        "user.deactivated", by=by, account_id=user.account_id, target=build_user_target(user), **_describe_keys(keys)
+    )
     return user
 
 
 @transaction.atomic
 def reactivate_user(*, user: User, keys: Collection[Target] = (), by: Actor) -> User:
     """As `deactivate_user`, the other way round, by way of keys.services.reactivate_owner."""
-    admitted(user.account, Permission.USERS_CHANGE, by)
-    user = locked(user)
+    lock_for_change(user.account, Permission.USERS_CHANGE, by)
+    user = lock_user(user)
     if user.is_active:
         return user
     user.is_active = True
     user.save(update_fields=["is_active"])
-    record("user.reactivated", by=by, account_id=user.account_id, target=of_user(user), **_named(keys))
+    record(
+        "user.reactivated", by=by, account_id=user.account_id, target=build_user_target(user), **_describe_keys(keys)
+    )
     return user
 
 
-def _named(keys: Collection[Target]) -> dict[str, Any]:
-    names = [f"{key.label} ({key.id})" for key in islice(keys, MAX_NAMED)]
+def _describe_keys(keys: Collection[Target]) -> dict[str, Any]:
+    names = [f"{key.label} ({key.id})" for key in islice(keys, MAX_NAMED_KEYS)]
     return {"keys": names, "count": len(keys)}

@@ -16,20 +16,20 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.models import User
-from accounts.services.sessions import note_address
+from accounts.services.sessions import notify_new_address
 from accounts.signin import current_session, limits
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
 
 # Wrong tries as one e-mail: password and second step together.
-SIGN_IN = "sign-in"
-MAX_MAILS, PER = 5, timedelta(minutes=5)
+SIGN_IN_LIMIT = "sign-in"
+MAX_ATTEMPTS, ATTEMPT_WINDOW = 5, timedelta(minutes=5)
 
 
-def may_try(email: str) -> bool:
+def count_sign_in_attempt(email: str) -> bool:
     """Count a try to sign in as this e-mail; a right one is given back."""
-    return limits.take(SIGN_IN, email, most=MAX_MAILS, per=PER)
+    return limits.count_attempt(SIGN_IN_LIMIT, email, most=MAX_ATTEMPTS, per=ATTEMPT_WINDOW)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -65,14 +65,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """As allauth's, but an inactive user with the right password gets the answer of a wrong password."""
         email = credentials.get("email", "")
-        if not may_try(email):
+        if not count_sign_in_attempt(email):
             raise self.validation_error("too_many_login_attempts")
         user = authenticate(request, **credentials)
         AuthenticationBackend.unstash_authenticated_user()
         if user is None:
             self.authentication_failed(request, **credentials)
         else:
-            limits.give_back(SIGN_IN, email)
+            limits.refund_attempt(SIGN_IN_LIMIT, email)
         return user
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
@@ -93,7 +93,7 @@ class AccountAdapter(DefaultAccountAdapter):
         request what was given there."""
         with transaction.atomic():
             super().login(request, user)
-            current_session.begin(request)
+            current_session.start(request)
             actor = Actor(
                 kind="user",
                 id=str(user.pk),
@@ -101,7 +101,7 @@ class AccountAdapter(DefaultAccountAdapter):
                 address=self.get_client_ip(request),
                 request_id=request.id,  # type: ignore[attr-defined]
             )
-            note_address(user, address=self.get_client_ip(request), agent=request.headers.get("User-Agent", ""))
+            notify_new_address(user, address=self.get_client_ip(request), agent=request.headers.get("User-Agent", ""))
             method = getattr(request, "second_factor", "password")
             record("user.signed_in", by=actor, account_id=user.account_id, method=method)
 

@@ -10,11 +10,11 @@ from django.http import HttpRequest
 
 from accounts.models import User
 
-BEGAN, SEEN = "began", "seen"
+STARTED_AT, LAST_SEEN_AT = "began", "seen"
 
 
-def begin(request: HttpRequest) -> None:
-    request.session[BEGAN] = request.session[SEEN] = int(time.time())
+def start(request: HttpRequest) -> None:
+    request.session[STARTED_AT] = request.session[LAST_SEEN_AT] = int(time.time())
 
 
 def renew(request: HttpRequest, user: User) -> None:

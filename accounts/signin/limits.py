@@ -20,46 +20,46 @@ from core.actor import Actor
 MAX_KEY_LENGTH = 254
 
 
-def take(name: str, key: str, *, most: int, per: timedelta) -> bool:
+def count_attempt(name: str, key: str, *, most: int, per: timedelta) -> bool:
     """Count a try of `name` by `key`; false where `most` tries were counted within `per`.
 
     Outside the caller's transaction (RuntimeError inside one): what was counted stays counted.
     """
-    key = _cleaned(key)
+    key = _normalize_key(key)
     values: dict[str, Any] = {"name": name, "key": key, "most": most, "per": per}
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(_TAKE, values)
+        cursor.execute(_COUNT_SQL, values)
         row = cursor.fetchone()
         if row is None:
-            cursor.execute(_REFUSE, values)
+            cursor.execute(_REFUSE_SQL, values)
     if row is not None and row[0]:
-        _tell(name, key)
+        _record_refusals(name, key)
     return row is not None
 
 
-def give_back(name: str, key: str) -> None:
+def refund_attempt(name: str, key: str) -> None:
     """Forget the newest try: it was a right one."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(_GIVE_BACK, {"name": name, "key": _cleaned(key)})
+        cursor.execute(_REFUND_SQL, {"name": name, "key": _normalize_key(key)})
 
 
-def address_key(address: str) -> str:
+def get_address_key(address: str) -> str:
     """What one client is counted by: an IPv4 address, or the /64 that one IPv6 client has to itself."""
     found = ipaddress.ip_address(address)
     return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
 
 
-def sweep() -> int:
+def delete_expired() -> int:
     """Tell the trail what was refused by limits that have run out, and delete their rows; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT name, key FROM accounts_limit WHERE refused > 0 AND expires_at < clock_timestamp()")
         for name, key in cursor.fetchall():
-            _tell(name, key)
+            _record_refusals(name, key)
         cursor.execute("DELETE FROM accounts_limit WHERE refused = 0 AND expires_at < clock_timestamp()")
         return int(cursor.rowcount)
 
 
-def _tell(name: str, key: str) -> None:
+def _record_refusals(name: str, key: str) -> None:
     """One event for all that was refused since the last one."""
     with transaction.atomic():
         limit = Limit.objects.select_for_update().filter(name=name, key=key, refused__gt=0).first()
@@ -72,12 +72,12 @@ def _tell(name: str, key: str) -> None:
         record("limit.held", by=by, account_id=user.account_id if user else None, limit=name, key=key, refused=refused)
 
 
-def _cleaned(key: str) -> str:
+def _normalize_key(key: str) -> str:
     return key.replace("\x00", "")[:MAX_KEY_LENGTH].casefold()
 
 
 # clock_timestamp() is read again once the row is locked, so that parallel tries see one another.
-_TAKE = """
+_COUNT_SQL = """
 INSERT INTO accounts_limit AS l (name, key, taken, refused, expires_at)
 VALUES (%(name)s, %(key)s, ARRAY[clock_timestamp()], 0, clock_timestamp() + %(per)s)
 ON CONFLICT (name, key) DO UPDATE SET
@@ -88,12 +88,12 @@ WHERE %(most)s > (SELECT count(*) FROM unnest(l.taken) t WHERE t > clock_timesta
 RETURNING refused
 """
 
-_REFUSE = """
+_REFUSE_SQL = """
 UPDATE accounts_limit SET refused = refused + 1, expires_at = greatest(expires_at, clock_timestamp() + %(per)s)
 WHERE name = %(name)s AND key = %(key)s
 """
 
-_GIVE_BACK = """
+_REFUND_SQL = """
 UPDATE accounts_limit SET taken = trim_array(taken, least(1, cardinality(taken)))
 WHERE name = %(name)s AND key = %(key)s
 """

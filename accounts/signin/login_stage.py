@@ -13,6 +13,6 @@ class SecondFactor(AuthenticateStage):
         return super().handle()
 
 
-def still_good(stage: LoginStage) -> bool:
+def is_stage_valid(stage: LoginStage) -> bool:
     user = stage.login.user
     return bool(user and user.is_active and stage.state.get("session") == user.get_session_auth_hash())

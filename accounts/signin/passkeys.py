@@ -28,26 +28,28 @@ from fido2.webauthn import (
 from accounts.allauth_internals import get_authenticator_by_credential_id, get_credentials
 from accounts.models import PasskeyChallenge, User
 
-LIFETIME = timedelta(minutes=5)
+CHALLENGE_LIFETIME = timedelta(minutes=5)
 MAX_ANSWER_LENGTH = 100_000  # characters of an answer
 REGISTRATION = "factor.add"
 
 
-def request_options(user: User, action: str, target: str) -> dict[str, Any]:
+def build_request_options(user: User, action: str, target: str) -> dict[str, Any]:
     """What navigator.credentials.get is given, as JSON."""
-    challenge = _challenge(user, action, target)
-    options, _ = _server().authenticate_begin(
+    challenge = _create_challenge(user, action, target)
+    options, _ = _build_server().authenticate_begin(
         get_credentials(user), user_verification=UserVerificationRequirement.PREFERRED, challenge=challenge
     )
     return dict(options)
 
 
-def accepted(user: User, answer: str, action: str, target: str) -> bool:
+def verify_assertion(user: User, answer: str, action: str, target: str) -> bool:
     """Whether the answer was signed by a passkey of this user, just now and for this alone."""
     try:
-        given = _read(answer)
-        state = _spent(user, action, target, AuthenticationResponse.from_dict(given).response.client_data.challenge)
-        signed_by = _server().authenticate_complete(state, get_credentials(user), given)
+        given = _parse_answer(answer)
+        state = _consume_challenge(
+            user, action, target, AuthenticationResponse.from_dict(given).response.client_data.challenge
+        )
+        signed_by = _build_server().authenticate_complete(state, get_credentials(user), given)
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
     passkey = get_authenticator_by_credential_id(user, signed_by.credential_id)
@@ -57,26 +59,26 @@ def accepted(user: User, answer: str, action: str, target: str) -> bool:
     return True
 
 
-def creation_options(user: User) -> dict[str, Any]:
+def build_creation_options(user: User) -> dict[str, Any]:
     """What navigator.credentials.create is given, as JSON."""
-    options, _ = _server().register_begin(
+    options, _ = _build_server().register_begin(
         PublicKeyCredentialUserEntity(id=str(user.pk).encode(), name=user.email, display_name=user.nickname),
         credentials=get_credentials(user),
         resident_key_requirement=ResidentKeyRequirement.PREFERRED,
         user_verification=UserVerificationRequirement.PREFERRED,
-        challenge=_challenge(user, REGISTRATION, ""),
+        challenge=_create_challenge(user, REGISTRATION, ""),
         extensions={"credProps": True},
     )
     return dict(options)
 
 
-def registered(user: User, answer: str) -> dict[str, Any] | None:
+def verify_registration(user: User, answer: str) -> dict[str, Any] | None:
     """The credential to keep, if it was made for this user just now."""
     try:
-        given = _read(answer)
+        given = _parse_answer(answer)
         made = RegistrationResponse.from_dict(given)
-        state = _spent(user, REGISTRATION, "", made.response.client_data.challenge)
-        _server().register_complete(state, given)
+        state = _consume_challenge(user, REGISTRATION, "", made.response.client_data.challenge)
+        _build_server().register_complete(state, given)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     if any(known.credential_id == made.raw_id for known in get_credentials(user)):
@@ -84,23 +86,23 @@ def registered(user: User, answer: str) -> dict[str, Any] | None:
     return given
 
 
-def sweep() -> int:
+def delete_expired_challenges() -> int:
     """Delete the challenges that nobody answered; returns how many."""
     return PasskeyChallenge.objects.filter(expires_at__lt=timezone.now()).delete()[0]
 
 
-def passkeys_of(user: User) -> bool:
+def has_passkey(user: User) -> bool:
     return Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).exists()
 
 
-def _challenge(user: User, action: str, target: str) -> bytes:
+def _create_challenge(user: User, action: str, target: str) -> bytes:
     challenge = secrets.token_bytes(32)
-    expires_at = timezone.now() + LIFETIME
+    expires_at = timezone.now() + CHALLENGE_LIFETIME
     PasskeyChallenge.objects.create(challenge=challenge, user=user, action=action, target=target, expires_at=expires_at)
     return challenge
 
 
-def _spent(user: User, action: str, target: str, challenge: bytes) -> dict[str, str]:
+def _consume_challenge(user: User, action: str, target: str, challenge: bytes) -> dict[str, str]:
     """The challenge as python-fido2's state; deleted by the one who gets it, right answer or wrong."""
     mine = PasskeyChallenge.objects.filter(
         challenge=challenge, user=user, action=action, target=target, expires_at__gt=timezone.now()
@@ -110,14 +112,14 @@ def _spent(user: User, action: str, target: str, challenge: bytes) -> dict[str, 
     return {"challenge": websafe_encode(challenge), "user_verification": UserVerificationRequirement.PREFERRED}
 
 
-def _read(answer: str) -> dict[str, Any]:
+def _parse_answer(answer: str) -> dict[str, Any]:
     given = json.loads(answer) if len(answer) <= MAX_ANSWER_LENGTH else None
     if not isinstance(given, dict):
         raise ValueError("not an object")
     return given
 
 
-def _server() -> Fido2Server:
+def _build_server() -> Fido2Server:
     """For the portal's own address and no other, whatever host a request names."""
     party = PublicKeyCredentialRpEntity(id=urlsplit(settings.BASE_URL).hostname, name="Keyward")
     return Fido2Server(party, verify_origin=lambda origin: origin == settings.BASE_URL)

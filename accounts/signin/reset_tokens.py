@@ -10,7 +10,7 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from accounts.models import User
 
 
-class ResetTokens(PasswordResetTokenGenerator):
+class ResetTokenGenerator(PasswordResetTokenGenerator):
     """Django's tokens, worthless once a newer one is asked for, the sessions are ended or the e-mail changes."""
 
     def _make_hash_value(self, user: AbstractBaseUser, timestamp: int | datetime) -> str:

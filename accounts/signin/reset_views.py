@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import services
 from accounts.forms.users import ResetForm
-from accounts.services import LinkUsed
+from accounts.services import InvalidResetLink
 from accounts.signin import limits
 from core.page_guard import public
 from core.pages import get_form_data, get_form_status
@@ -32,7 +32,7 @@ def reset(request: HttpRequest) -> HttpResponse:
     form = ResetForm(get_form_data(request))
     status = get_form_status(request)
     if form.is_valid():
-        if _within_limits(request, form.cleaned_data["email"]):
+        if _is_within_limits(request, form.cleaned_data["email"]):
             services.request_reset(email=form.cleaned_data["email"], by=request.actor)  # type: ignore[attr-defined]
             return redirect("account_reset_password_done")
         form.add_error("email", TOO_MANY)
@@ -46,7 +46,7 @@ def reset_done(request: HttpRequest) -> HttpResponse:
     return render(request, "account/password_reset_done.html")
 
 
-class _KeyForm(ResetPasswordKeyForm):
+class _NewPasswordForm(ResetPasswordKeyForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["password1"].label, self.fields["password2"].label = "New password", "The same again"
@@ -55,20 +55,22 @@ class _KeyForm(ResetPasswordKeyForm):
             field.widget.attrs.pop("placeholder", None)
 
 
-class _FromKey(PasswordResetFromKeyView):
-    form_class = _KeyForm
+class _ResetFromKeyView(PasswordResetFromKeyView):
+    form_class = _NewPasswordForm
 
-    def form_valid(self, form: _KeyForm) -> HttpResponse:
+    def form_valid(self, form: _NewPasswordForm) -> HttpResponse:
         try:
             services.reset_password(
                 user=self.reset_user, password=form.cleaned_data["password1"], by=self.request.actor
             )
-        except LinkUsed:
+        except InvalidResetLink:
             return self.render_to_response(self.get_context_data(token_fail=True))
         return redirect("account_reset_password_from_key_done")
 
 
-reset_from_key = public("whoever has the link is the one it was mailed to")(never_cache(_methods(_FromKey.as_view())))
+reset_from_key = public("whoever has the link is the one it was mailed to")(
+    never_cache(_methods(_ResetFromKeyView.as_view()))
+)
 
 
 @public("the answer to whoever set a new password")
@@ -77,7 +79,9 @@ def reset_from_key_done(request: HttpRequest) -> HttpResponse:
     return render(request, "account/password_reset_from_key_done.html")
 
 
-def _within_limits(request: HttpRequest, email: str) -> bool:
+def _is_within_limits(request: HttpRequest, email: str) -> bool:
     address: str | None = request.client_address  # type: ignore[attr-defined]
-    source = limits.address_key(address) if address else "nowhere"
-    return limits.take("reset", source, most=20, per=HOUR) and limits.take("reset", email, most=5, per=HOUR)
+    source = limits.get_address_key(address) if address else "nowhere"
+    return limits.count_attempt("reset", source, most=20, per=HOUR) and limits.count_attempt(
+        "reset", email, most=5, per=HOUR
+    )

@@ -16,14 +16,14 @@ from audit.trail.record import record
 from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Permission
-from core.sealing import SealBroken, open_sealed, seal, sealed_under
+from core.sealing import SealBroken, get_sealing_key_number, open_sealed, seal
 
 # Nobody's key opens as a factor, and no factor as a key.
 _PLACE: dict[str, Any] = {"purpose": "second factor", "account": 0, "key": "", "secret": ""}
 # Where allauth keeps what it has sealed: an app's secret, what recovery codes are made from, codes of another program.
-_SEALED = ("secret", "seed", "migrated_codes")
-_HOLDERS = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
-BATCH = 500
+_SEALED_FIELDS = ("secret", "seed", "migrated_codes")
+_SEALED_TYPES = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
+BATCH_SIZE = 500
 
 
 class MFAAdapter(DefaultMFAAdapter):
@@ -41,7 +41,7 @@ class MFAAdapter(DefaultMFAAdapter):
         return "Keyward"
 
 
-class Batch(NamedTuple):
+class FactorBatch(NamedTuple):
     """What was done: the last factor looked at (None when there is no more), how many moved, how many do not open."""
 
     last: int | None
@@ -50,19 +50,19 @@ class Batch(NamedTuple):
 
 
 @transaction.atomic
-def reseal_batch(*, after: int = 0, by: Actor) -> Batch:
+def reseal_batch(*, after: int = 0, by: Actor) -> FactorBatch:
     """Move the next second factors to the newest of SEALING_KEYS."""
     if by.kind != "command":
         raise Denied(Permission.APIS_CHANGE)
     adapter, newest = MFAAdapter(), max(settings.SEALING_KEYS)
-    holders = Authenticator.objects.filter(type__in=_HOLDERS, pk__gt=after)
-    rows = list(holders.select_for_update(no_key=True).order_by("pk")[:BATCH])
+    holders = Authenticator.objects.filter(type__in=_SEALED_TYPES, pk__gt=after)
+    rows = list(holders.select_for_update(no_key=True).order_by("pk")[:BATCH_SIZE])
     moved = broken = 0
     for row in rows:
-        if set(_numbers(row.data)) <= {newest}:
+        if set(_list_key_numbers(row.data)) <= {newest}:
             continue
         try:
-            row.data = _each(row.data, lambda sealed: adapter.encrypt(adapter.decrypt(sealed)))
+            row.data = _map_sealed(row.data, lambda sealed: adapter.encrypt(adapter.decrypt(sealed)))
         except SealBroken:
             broken += 1
             continue
@@ -71,36 +71,36 @@ def reseal_batch(*, after: int = 0, by: Actor) -> Batch:
     if moved:
         under = {"SEALING_KEYS": newest}
         record("secrets.resealed", by=by, account_id=None, what="second factors", count=moved, under=under, peppered=0)
-    return Batch(rows[-1].pk if rows else None, moved, broken)
+    return FactorBatch(rows[-1].pk if rows else None, moved, broken)
 
 
-def factors_by_number() -> dict[int, int]:
+def count_factors_by_key() -> dict[int, int]:
     """How many second factors need which of SEALING_KEYS."""
-    holders = Authenticator.objects.filter(type__in=_HOLDERS).values_list("data", flat=True)
-    return dict(Counter(number for data in holders.iterator() for number in set(_numbers(data))))
+    holders = Authenticator.objects.filter(type__in=_SEALED_TYPES).values_list("data", flat=True)
+    return dict(Counter(number for data in holders.iterator() for number in set(_list_key_numbers(data))))
 
 
-def _numbers(data: dict[str, Any]) -> list[int]:
+def _list_key_numbers(data: dict[str, Any]) -> list[int]:
     numbers: list[int] = []
 
     def look(sealed: str) -> str:
-        numbers.append(_number(sealed))
+        numbers.append(_get_key_number(sealed))
         return sealed
 
-    _each(data, look)
+    _map_sealed(data, look)
     return numbers
 
 
-def _number(sealed: str) -> int:
+def _get_key_number(sealed: str) -> int:
     try:
-        return sealed_under(b64decode(sealed))
+        return get_sealing_key_number(b64decode(sealed))
     except ValueError:
         return 0
 
 
-def _each(data: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+def _map_sealed(data: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
     """The data with every sealed text changed."""
-    found = {name: data[name] for name in _SEALED if data.get(name)}
+    found = {name: data[name] for name in _SEALED_FIELDS if data.get(name)}
     return data | {
         name: [change(one) for one in sealed] if isinstance(sealed, list) else change(sealed)
         for name, sealed in found.items()

@@ -18,42 +18,44 @@ from accounts.allauth_internals import (
 )
 from accounts.models import User
 
-Type = Authenticator.Type
-SECOND = (Type.TOTP, Type.WEBAUTHN)
+FactorType = Authenticator.Type
+SECOND_FACTOR_TYPES = (FactorType.TOTP, FactorType.WEBAUTHN)
 _CODE = re.compile(r"\s*\d{3}[ -]?\d{3}\s*")
 
 
-def second_factors(user: User) -> frozenset[str]:
+def get_second_factors(user: User) -> frozenset[str]:
     """Of `totp` and `webauthn`, those the user has."""
-    return frozenset(Authenticator.objects.filter(user=user, type__in=SECOND).values_list("type", flat=True))
+    return frozenset(
+        Authenticator.objects.filter(user=user, type__in=SECOND_FACTOR_TYPES).values_list("type", flat=True)
+    )
 
 
-def must_have_one(user: User) -> bool:
+def is_second_factor_required(user: User) -> bool:
     return user.is_staff or (user.account is not None and user.account.second_factor_required)
 
 
-def must_enrol(user: User) -> bool:
+def is_enrolment_required(user: User) -> bool:
     """Whether the user may do nothing but add a second factor."""
-    return must_have_one(user) and not second_factors(user)
+    return is_second_factor_required(user) and not get_second_factors(user)
 
 
-def looks_like_a_code(text: str) -> bool:
+def has_totp_format(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
-def totp_accepted(user: User, code: str) -> bool:
+def verify_totp(user: User, code: str) -> bool:
     """Whether it is a code of now that was not given before, at sign-in or anywhere else; from here on it was."""
-    row = Authenticator.objects.filter(user=user, type=Type.TOTP).first()
+    row = Authenticator.objects.filter(user=user, type=FactorType.TOTP).first()
     if row is None:
         return False
-    step = matching_step(decrypt(row.data["secret"]), code)
-    if step is None or not spend(user, step):
+    step = find_matching_step(decrypt(row.data["secret"]), code)
+    if step is None or not consume_step(user, step):
         return False
     row.record_usage()
     return True
 
 
-def matching_step(secret: str, code: str) -> int | None:
+def find_matching_step(secret: str, code: str) -> int | None:
     """The time step that the code belongs to: this one, or one beside it (clocks and people are slow)."""
     given = normalize_user_code(code)
     for step in yield_hotp_counters_from_time():
@@ -62,16 +64,16 @@ def matching_step(secret: str, code: str) -> int | None:
     return None
 
 
-def spend(user: User, step: int) -> bool:
+def consume_step(user: User, step: int) -> bool:
     """Make the code of this step and of all before it worthless; false if it was."""
     with connection.cursor() as cursor:
-        cursor.execute(_SPEND, {"user": user.pk, "step": step})
+        cursor.execute(_CONSUME_STEP_SQL, {"user": user.pk, "step": step})
         return cursor.fetchone() is not None
 
 
-def recovery_code_accepted(user: User, code: str) -> bool:
+def verify_recovery_code(user: User, code: str) -> bool:
     """Whether it is a recovery code that was not used before; from here on it was."""
-    row = Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).first()
+    row = Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).first()
     if row is None or not RecoveryCodes(row).validate_code(code):
         return False
     row.refresh_from_db()
@@ -79,7 +81,7 @@ def recovery_code_accepted(user: User, code: str) -> bool:
     return True
 
 
-_SPEND = """
+_CONSUME_STEP_SQL = """
 INSERT INTO accounts_totpuse AS u (user_id, step) VALUES (%(user)s, %(step)s)
 ON CONFLICT (user_id) DO UPDATE SET step = excluded.step WHERE u.step < excluded.step
 RETURNING step

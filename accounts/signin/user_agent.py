@@ -15,7 +15,7 @@ SYSTEMS = (
 )  # fmt: skip
 
 
-def named(user_agent: str) -> str:
+def format_user_agent(user_agent: str) -> str:
     """ "Firefox on Linux"; what is unknown is said to be."""
     browser, system = (
         next((name for name, pattern in known if re.search(pattern, user_agent)), None) for known in (BROWSERS, SYSTEMS)

@@ -21,8 +21,8 @@ from accounts.allauth_internals import login_stage_required
 from accounts.forms.profile import SecondFactorForm, SignInForm
 from accounts.models import User
 from accounts.signin import limits, passkeys, second_factors
-from accounts.signin.adapter import SIGN_IN, may_try
-from accounts.signin.login_stage import SecondFactor, still_good
+from accounts.signin.adapter import SIGN_IN_LIMIT, count_sign_in_attempt
+from accounts.signin.login_stage import SecondFactor, is_stage_valid
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.page_guard import public
@@ -32,61 +32,61 @@ TOO_MANY = "Too many sign-ins as this user failed. Try again in five minutes."
 WRONG = "That is not an unused code of your authenticator app, nor one of your recovery codes."
 
 
-def _few_an_address(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def _limit_per_address(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Thirty tries a minute from one address, whoever they are for."""
 
     @wraps(view)
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
-            key = limits.address_key(get_adapter(request).get_client_ip(request))
-            if not limits.take("sign-in from an address", key, most=30, per=timedelta(minutes=1)):
+            key = limits.get_address_key(get_adapter(request).get_client_ip(request))
+            if not limits.count_attempt("sign-in from an address", key, most=30, per=timedelta(minutes=1)):
                 return render(request, "429.html", status=429)
         return view(request, *args, **kwargs)
 
     return limited
 
 
-sign_in = public("this is where one signs in")(_methods(_few_an_address(LoginView.as_view(form_class=SignInForm))))
+sign_in = public("this is where one signs in")(_methods(_limit_per_address(LoginView.as_view(form_class=SignInForm))))
 sign_out = public("leaving twice is no error")(_methods(LogoutView.as_view()))
 
 
 @public("the second step of signing in, for who has done the first")
 @_methods
-@_few_an_address
+@_limit_per_address
 @never_cache
 @login_stage_required(stage=SecondFactor.key, redirect_urlname="account_login")
 def second_factor(request: HttpRequest) -> HttpResponseBase:
     stage = request._login_stage  # type: ignore[attr-defined]
-    if not still_good(stage):
+    if not is_stage_valid(stage):
         return stage.abort()
     user: User = stage.login.user
     form = SecondFactorForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        if not may_try(user.email):
+        if not count_sign_in_attempt(user.email):
             form.add_error(None, TOO_MANY)
-        elif method := _method(user, **form.cleaned_data):
-            limits.give_back(SIGN_IN, user.email)
+        elif method := _verify(user, **form.cleaned_data):
+            limits.refund_attempt(SIGN_IN_LIMIT, user.email)
             request.second_factor = method  # type: ignore[attr-defined]
             return stage.exit()
         else:
-            _failed(request, user)
+            _record_failure(request, user)
             form.add_error("code" if form.cleaned_data["code"] else None, WRONG)
-    has = second_factors.second_factors(user)
-    context: dict[str, Any] = {"form": form, "has_totp": second_factors.Type.TOTP in has}
-    if second_factors.Type.WEBAUTHN in has:
-        context["passkey_options"] = json.dumps(passkeys.request_options(user, SIGN_IN, ""))
+    has = second_factors.get_second_factors(user)
+    context: dict[str, Any] = {"form": form, "has_totp": second_factors.FactorType.TOTP in has}
+    if second_factors.FactorType.WEBAUTHN in has:
+        context["passkey_options"] = json.dumps(passkeys.build_request_options(user, SIGN_IN_LIMIT, ""))
     return render(request, "account/second_factor.html", context)
 
 
-def _method(user: User, *, code: str, passkey: str) -> str | None:
+def _verify(user: User, *, code: str, passkey: str) -> str | None:
     if passkey:
-        return "passkey" if passkeys.accepted(user, passkey, SIGN_IN, "") else None
-    if second_factors.looks_like_a_code(code):
-        return "totp" if second_factors.totp_accepted(user, code) else None
-    return "recovery_code" if second_factors.recovery_code_accepted(user, code) else None
+        return "passkey" if passkeys.verify_assertion(user, passkey, SIGN_IN_LIMIT, "") else None
+    if second_factors.has_totp_format(code):
+        return "totp" if second_factors.verify_totp(user, code) else None
+    return "recovery_code" if second_factors.verify_recovery_code(user, code) else None
 
 
-def _failed(request: HttpRequest, user: User) -> None:
+def _record_failure(request: HttpRequest, user: User) -> None:
     with transaction.atomic():
         record(
             "user.sign_in_failed",

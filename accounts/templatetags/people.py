@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from core.permissions import in_words
+from core.permissions import format_roles
 
 register = template.Library()
-register.filter("in_words", in_words)
+register.filter("format_roles", format_roles)

@@ -7,39 +7,42 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 
 from accounts.models import Account, User
-from accounts.selectors import people_of
-from core.authorization import AccountNotActive, has
+from accounts.selectors import list_users
+from core.authorization import AccountNotActive, has_permission
 from core.page_guard import SignedIn
 from core.pages import own_account
 from core.permissions import Permission
 
 
-def may_change(request: SignedIn) -> bool:
+def can_change_users(request: SignedIn) -> bool:
     """Whether users and settings can be changed by this reader now: not in a suspended account."""
-    return has(request.user, Permission.USERS_CHANGE) and own_account(request).status != Account.Status.SUSPENDED
+    return (
+        has_permission(request.user, Permission.USERS_CHANGE)
+        and own_account(request).status != Account.Status.SUSPENDED
+    )
 
 
-def account_to_change(request: SignedIn) -> Account:
+def get_changeable_account(request: SignedIn) -> Account:
     account = own_account(request)
     if account.status == Account.Status.SUSPENDED:
         raise AccountNotActive(account.status)
     return account
 
 
-def found(request: SignedIn, pk: int) -> User:
+def get_user_or_404(request: SignedIn, pk: int) -> User:
     """The user, if they are in the reader's account; another account's is not there."""
-    user = people_of(own_account(request)).filter(pk=pk).first()
+    user = list_users(own_account(request)).filter(pk=pk).first()
     if user is None:
         raise Http404("There is no such user.")
     return user
 
 
-def found_to_change(request: SignedIn, pk: int) -> User:
-    account_to_change(request)
-    return found(request, pk)
+def get_changeable_user_or_404(request: SignedIn, pk: int) -> User:
+    get_changeable_account(request)
+    return get_user_or_404(request, pk)
 
 
-def back_to(request: SignedIn, pk: int, said: str) -> HttpResponse:
+def redirect_to_user(request: SignedIn, pk: int, said: str) -> HttpResponse:
     """To the page of the user after something was done to them."""
     messages.success(request, said)
     return redirect("user-detail", pk)

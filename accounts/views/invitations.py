@@ -13,10 +13,10 @@ from django.views.decorators.http import require_http_methods
 from accounts import services
 from accounts.forms.users import AcceptForm, InviteForm
 from accounts.models import Invitation
-from accounts.services import Invalid, InvitationOver
+from accounts.services import Invalid, InvalidInvitation
 from accounts.signin import limits
-from accounts.views.common import account_to_change
-from core.back_links import return_url
+from accounts.views.common import get_changeable_account
+from core.back_links import get_return_url
 from core.page_guard import SignedIn, needs, public
 from core.pages import get_form_data, get_form_status, render_dialog
 from core.permissions import Permission
@@ -30,19 +30,19 @@ TOO_MANY = "Too many invitations to this e-mail or from your address. Try again 
 @_methods
 def user_invite(request: SignedIn) -> HttpResponse:
     """The answer is the same whoever the e-mail belongs to: nobody, someone here, or someone elsewhere."""
-    account = account_to_change(request)
+    account = get_changeable_account(request)
     form = InviteForm(get_form_data(request))
     token = str(form["form_token"].value())
-    form.ask(request.user, "user.invite", token, services.of_account(account))
-    by = form.confirmed(request.user, request.actor) if form.is_valid() else None
-    if by and not _within_limits(request, form.cleaned_data["email"]):
+    form.set_action(request.user, "user.invite", token, services.build_account_target(account))
+    by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
+    if by and not _is_within_limits(request, form.cleaned_data["email"]):
         form.add_error("email", TOO_MANY)
     elif by:
         email, roles = form.cleaned_data["email"], form.cleaned_data["roles"]
         try:
             services.invite(account=account, email=email, roles=roles, form_token=token, by=by)
         except Invalid as problem:
-            form.refuse(problem)
+            form.add_service_errors(problem)
         else:
             messages.success(request, f"An invitation is on its way to {email}. It is good for 7 days.")
             return redirect("user-list")
@@ -52,7 +52,7 @@ def user_invite(request: SignedIn) -> HttpResponse:
 @needs(Permission.USERS_CHANGE)
 @_methods
 def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
-    account = account_to_change(request)
+    account = get_changeable_account(request)
     invitation = account.invitations.filter(pk=pk).first()
     if invitation is None:
         raise Http404("There is no such invitation.")
@@ -68,43 +68,45 @@ def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
     except Invitation.DoesNotExist as gone:
         raise Http404("The invitation was accepted or withdrawn in the meantime.") from gone
     messages.success(request, f"The invitation of {invitation.email} is withdrawn: its link no longer works.")
-    return redirect(return_url(request, reverse("user-list"), reverse("user-list")))
+    return redirect(get_return_url(request, reverse("user-list"), reverse("user-list")))
 
 
 @public("whoever has the link is the one invited")
 @_methods
 def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
     """Opening the link changes nothing, so that a scanner of mails does not use it up."""
-    invitation = services.open_invitation(token)
+    invitation = services.find_invitation(token)
     if invitation is None:
-        return _over(request)
+        return _render_invalid(request)
     form = AcceptForm(get_form_data(request))
     if form.is_valid() and not request.user.is_authenticated:
         try:
             services.accept_invitation(token=token, **form.cleaned_data, by=request.actor)  # type: ignore[attr-defined]
-        except InvitationOver:
-            return _over(request)
+        except InvalidInvitation:
+            return _render_invalid(request)
         except Invalid as problem:
-            form.refuse(problem)
+            form.add_service_errors(problem)
         else:
             messages.success(request, f"Welcome to {invitation.account}. Sign in with your e-mail and your password.")
             return redirect("account_login")
     context = {"invitation": invitation, "form": form}
-    return _private(render(request, "accounts/accept.html", context, status=get_form_status(request)))
+    return _set_private_headers(render(request, "accounts/accept.html", context, status=get_form_status(request)))
 
 
-def _over(request: HttpRequest) -> HttpResponse:
+def _render_invalid(request: HttpRequest) -> HttpResponse:
     """Used, withdrawn, expired and never made look the same."""
-    return _private(render(request, "accounts/invitation_over.html", status=404))
+    return _set_private_headers(render(request, "accounts/invitation_over.html", status=404))
 
 
-def _private(response: HttpResponse) -> HttpResponse:
+def _set_private_headers(response: HttpResponse) -> HttpResponse:
     response.headers["Cache-Control"] = "no-store"
     # The address is a secret until it is used.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
-def _within_limits(request: SignedIn, email: str) -> bool:
-    address = limits.address_key(request.client_address) if request.client_address else "nowhere"
-    return limits.take("invitation", address, most=20, per=HOUR) and limits.take("invitation", email, most=5, per=HOUR)
+def _is_within_limits(request: SignedIn, email: str) -> bool:
+    address = limits.get_address_key(request.client_address) if request.client_address else "nowhere"
+    return limits.count_attempt("invitation", address, most=20, per=HOUR) and limits.count_attempt(
+        "invitation", email, most=5, per=HOUR
+    )

@@ -22,13 +22,13 @@ from accounts.forms.confirm import ConfirmForm
 from accounts.forms.profile import NewPasswordForm, PasskeyForm, TotpForm
 from accounts.models import User
 from accounts.signin import current_session, passkeys, second_factors
-from accounts.signin.user_agent import named
+from accounts.signin.user_agent import format_user_agent
 from core.page_guard import SignedIn, needs
 from core.permissions import Permission, Role
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
-SEED = "accounts.profile.seed"
-SEED_SECONDS = 3600
+SEED_SALT = "accounts.profile.seed"
+SEED_TIMEOUT_SECONDS = 3600
 
 
 @needs(Permission.PROFILE)
@@ -36,24 +36,24 @@ SEED_SECONDS = 3600
 def profile(request: SignedIn) -> HttpResponse:
     user = request.user
     rows = list(Authenticator.objects.filter(user=user).order_by("type", "pk"))
-    codes = next((row for row in rows if row.type == second_factors.Type.RECOVERY_CODES), None)
+    codes = next((row for row in rows if row.type == second_factors.FactorType.RECOVERY_CODES), None)
     context = {
         "roles": [Role(role).label for role in user.roles],
-        "factors": [row for row in rows if row.type in second_factors.SECOND],
-        "has_totp": any(row.type == second_factors.Type.TOTP for row in rows),
+        "factors": [row for row in rows if row.type in second_factors.SECOND_FACTOR_TYPES],
+        "has_totp": any(row.type == second_factors.FactorType.TOTP for row in rows),
         "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
-        "required": second_factors.must_have_one(user),
-        "sessions": _sessions(request),
+        "required": second_factors.is_second_factor_required(user),
+        "sessions": _list_sessions(request),
     }
-    return _answer(request, "profile", context)
+    return _render(request, "profile", context)
 
 
 @needs(Permission.PROFILE)
 @_methods
 def password(request: SignedIn) -> HttpResponse:
     form = NewPasswordForm(_posted(request))
-    form.ask(request.user, "password.change", str(request.user.pk), services.of_user(request.user))
-    if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
+    form.set_action(request.user, "password.change", str(request.user.pk), services.build_user_target(request.user))
+    if form.is_valid() and (by := form.get_confirmed_actor(request.user, request.actor)):
         try:
             user = services.change_password(user=request.user, password=form.cleaned_data["new_password"], by=by)
         except services.Invalid as problem:
@@ -62,43 +62,43 @@ def password(request: SignedIn) -> HttpResponse:
             current_session.renew(request, user)
             messages.success(request, "Your password is changed, and your other sessions have ended.")
             return redirect("profile")
-    return _asked(request, "password", {"form": form})
+    return _render_form(request, "password", {"form": form})
 
 
 @needs(Permission.PROFILE)
 @require_safe
 def enrol(request: SignedIn) -> HttpResponse:
     """Where those are led who must have a second factor and have none."""
-    return _answer(request, "enrol") if second_factors.must_enrol(request.user) else redirect("profile")
+    return _render(request, "enrol") if second_factors.is_enrolment_required(request.user) else redirect("profile")
 
 
 @needs(Permission.PROFILE)
 @_methods
 def totp(request: SignedIn) -> HttpResponse:
     user = request.user
-    if second_factors.Type.TOTP in second_factors.second_factors(user):
+    if second_factors.FactorType.TOTP in second_factors.get_second_factors(user):
         messages.info(request, "You have an authenticator app already. Remove it before you add another one.")
         return redirect("profile")
     form = TotpForm(_posted(request))
-    secret = _seed(user, form.data.get("seed", ""))
+    secret = _load_seed(user, form.data.get("seed", ""))
     if secret is None:
         # The first look, or a form that lay for longer than an hour.
         secret = generate_totp_secret()
-        form = TotpForm(initial={"seed": signing.dumps([user.pk, secret], salt=SEED)})
-    form.ask(user, "factor.add", "totp", services.of_user(user))
+        form = TotpForm(initial={"seed": signing.dumps([user.pk, secret], salt=SEED_SALT)})
+    form.set_action(user, "factor.add", "totp", services.build_user_target(user))
     if form.is_valid():
-        step = second_factors.matching_step(secret, form.cleaned_data["code"])
+        step = second_factors.find_matching_step(secret, form.cleaned_data["code"])
         if step is None:
             form.add_error("code", "That is not the app's code of now. Compare the clocks, or scan the picture again.")
-        elif by := form.confirmed(user, request.actor):
+        elif by := form.get_confirmed_actor(user, request.actor):
             try:
-                return _with_codes(request, *services.add_totp(user=user, secret=secret, step=step, by=by))
-            except services.AlreadyThere:
+                return _finish_adding(request, *services.add_totp(user=user, secret=secret, step=step, by=by))
+            except services.TotpNotAdded:
                 form.add_error("code", "This code was given already. Wait for the next one.")
     url = get_adapter().build_totp_url(user, secret)
     picture = b64encode(get_adapter().build_totp_svg(url).encode()).decode()
     spaced = " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))
-    return _asked(request, "totp", {"form": form, "picture": picture, "secret": spaced})
+    return _render_form(request, "totp", {"form": form, "picture": picture, "secret": spaced})
 
 
 @needs(Permission.PROFILE)
@@ -106,51 +106,57 @@ def totp(request: SignedIn) -> HttpResponse:
 def new_passkey(request: SignedIn) -> HttpResponse:
     user = request.user
     form = PasskeyForm(_posted(request))
-    form.ask(user, "factor.add", "passkey", services.of_user(user))
+    form.set_action(user, "factor.add", "passkey", services.build_user_target(user))
     if form.is_valid():
-        by = form.confirmed(user, request.actor)
-        credential = passkeys.registered(user, form.cleaned_data["credential"]) if by else None
+        by = form.get_confirmed_actor(user, request.actor)
+        credential = passkeys.verify_registration(user, form.cleaned_data["credential"]) if by else None
         if by and credential is None:
             form.add_error(None, "The passkey was not made. Try again; it needs a browser with JavaScript.")
         elif by and credential:
             name = form.cleaned_data["name"]
-            return _with_codes(request, *services.add_passkey(user=user, name=name, credential=credential, by=by))
-    return _asked(request, "passkey", {"form": form, "options": json.dumps(passkeys.creation_options(user))})
+            return _finish_adding(request, *services.add_passkey(user=user, name=name, credential=credential, by=by))
+    return _render_form(
+        request, "passkey", {"form": form, "options": json.dumps(passkeys.build_creation_options(user))}
+    )
 
 
 @needs(Permission.PROFILE)
 @_methods
 def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
-    row = Authenticator.objects.filter(pk=factor, user=request.user, type__in=second_factors.SECOND).first()
+    row = Authenticator.objects.filter(
+        pk=factor, user=request.user, type__in=second_factors.SECOND_FACTOR_TYPES
+    ).first()
     if row is None:
         raise Http404("There is no such second factor.")
     form = ConfirmForm(_posted(request))
-    form.ask(request.user, "factor.remove", str(row.pk), services.of_user(request.user))
-    if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
+    form.set_action(request.user, "factor.remove", str(row.pk), services.build_user_target(request.user))
+    if form.is_valid() and (by := form.get_confirmed_actor(request.user, request.actor)):
         try:
             current_session.renew(request, services.remove_factor(user=request.user, factor=row.pk, by=by))
-        except services.NeededFactor as needed:
+        except services.LastFactor as needed:
             form.add_error(None, str(needed))
         except Authenticator.DoesNotExist as gone:
             raise Http404("It was removed in the meantime.") from gone
         else:
             messages.success(request, "It is removed, and your other sessions have ended.")
             return redirect("profile")
-    return _asked(request, "remove_factor", {"form": form, "factor": row})
+    return _render_form(request, "remove_factor", {"form": form, "factor": row})
 
 
 @needs(Permission.PROFILE)
 @_methods
 def recovery_codes(request: SignedIn) -> HttpResponse:
     """New ones; the old ones are worthless from then on. They are shown in this one answer."""
-    if not second_factors.second_factors(request.user):
+    if not second_factors.get_second_factors(request.user):
         messages.info(request, "Recovery codes are for those who have a second factor. Add one first.")
         return redirect("profile")
     form = ConfirmForm(_posted(request))
-    form.ask(request.user, "recovery_codes.replace", str(request.user.pk), services.of_user(request.user))
-    if form.is_valid() and (by := form.confirmed(request.user, request.actor)):
-        return _with_codes(request, *services.replace_recovery_codes(user=request.user, by=by))
-    return _asked(request, "new_codes", {"form": form})
+    form.set_action(
+        request.user, "recovery_codes.replace", str(request.user.pk), services.build_user_target(request.user)
+    )
+    if form.is_valid() and (by := form.get_confirmed_actor(request.user, request.actor)):
+        return _finish_adding(request, *services.replace_recovery_codes(user=request.user, by=by))
+    return _render_form(request, "new_codes", {"form": form})
 
 
 @needs(Permission.PROFILE)
@@ -160,9 +166,9 @@ def challenge(request: SignedIn) -> HttpResponse:
     action, target = request.POST.get("action", ""), request.POST.get("target", "")
     if not (0 < len(action) <= 40 and len(target) <= 200 and (action + target).isprintable()):
         return JsonResponse({"error": "action and target say what is confirmed"}, status=400)
-    if second_factors.Type.WEBAUTHN not in second_factors.second_factors(request.user):
+    if second_factors.FactorType.WEBAUTHN not in second_factors.get_second_factors(request.user):
         return JsonResponse({"error": "you have no passkey"}, status=409)
-    return JsonResponse(passkeys.request_options(request.user, action, target))
+    return JsonResponse(passkeys.build_request_options(request.user, action, target))
 
 
 @needs(Permission.PROFILE)
@@ -184,43 +190,43 @@ def end_others(request: SignedIn) -> HttpResponse:
     return redirect("profile")
 
 
-def _sessions(request: SignedIn) -> list[dict[str, Any]]:
+def _list_sessions(request: SignedIn) -> list[dict[str, Any]]:
     """The user's, this one first, then the latest used."""
     rows = UserSession.objects.purge_and_list(request.user)
     rows.sort(key=lambda row: (row.session_key != request.session.session_key, -row.last_seen_at.timestamp()))
     return [
-        {"row": row, "agent": named(row.user_agent), "here": row.session_key == request.session.session_key}
+        {"row": row, "agent": format_user_agent(row.user_agent), "here": row.session_key == request.session.session_key}
         for row in rows
     ]
 
 
-def _seed(user: User, signed: str) -> str | None:
+def _load_seed(user: User, signed: str) -> str | None:
     try:
-        owner, secret = signing.loads(signed, salt=SEED, max_age=SEED_SECONDS)
+        owner, secret = signing.loads(signed, salt=SEED_SALT, max_age=SEED_TIMEOUT_SECONDS)
     except (signing.BadSignature, ValueError):
         return None
     return str(secret) if owner == user.pk else None
 
 
-def _with_codes(request: SignedIn, user: User, codes: list[str]) -> HttpResponse:
+def _finish_adding(request: SignedIn, user: User, codes: list[str]) -> HttpResponse:
     """After a factor: on to the profile, or first the recovery codes, in this answer alone."""
     current_session.renew(request, user)
     if not codes:
         messages.success(request, "It is added, and your other sessions have ended.")
         return redirect("profile")
-    return _answer(request, "codes", {"codes": codes})
+    return _render(request, "codes", {"codes": codes})
 
 
 def _posted(request: HttpRequest) -> Any:
     return request.POST if request.method == "POST" else None
 
 
-def _asked(request: SignedIn, name: str, context: dict[str, Any]) -> HttpResponse:
+def _render_form(request: SignedIn, name: str, context: dict[str, Any]) -> HttpResponse:
     # A form that was made anew for a POST (the seed was too old) is not bound, and is a first look.
-    return _answer(request, name, context, 422 if context["form"].is_bound else 200)
+    return _render(request, name, context, 422 if context["form"].is_bound else 200)
 
 
-def _answer(request: SignedIn, name: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+def _render(request: SignedIn, name: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
     """The page `accounts/profile/<name>.html`; never stored."""
     response = render(request, f"accounts/profile/{name}.html", context or {}, status=status)
     response.headers["Cache-Control"] = "no-store"

@@ -7,12 +7,12 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.forms.settings import SettingsForm, preview
+from accounts.forms.settings import SettingsForm, build_preview
 from accounts.models import Account
-from accounts.services import Invalid, change_settings, of_account
-from accounts.views.common import account_to_change, may_change
-from core.actor import NotConfirmed
-from core.authorization import Denied, has
+from accounts.services import Invalid, build_account_target, change_settings
+from accounts.views.common import can_change_users, get_changeable_account
+from core.actor import ConfirmationRequired
+from core.authorization import Denied, has_permission
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_page
 from core.permissions import Permission
@@ -25,21 +25,21 @@ ASK = "This shows phone numbers that were masked, to API calls too, so it needs 
 def settings(request: SignedIn) -> HttpResponse:
     account = own_account(request)
     if request.method == "POST":
-        if not has(request.user, Permission.USERS_CHANGE):
+        if not has_permission(request.user, Permission.USERS_CHANGE):
             raise Denied(Permission.USERS_CHANGE)
-        account_to_change(request)
+        get_changeable_account(request)
     form = _form(request, account)
     if form.is_valid():
-        by = form.confirmed(request.user, request.actor) if form.was_given else request.actor
+        by = form.get_confirmed_actor(request.user, request.actor) if form.has_confirmation else request.actor
         try:
             if by:
                 change_settings(account=account, settings=form.settings, by=by)
                 messages.success(request, "The settings are saved.")
                 return redirect("settings")
-        except NotConfirmed:
+        except ConfirmationRequired:
             form.add_error("password", ASK)
         except Invalid as problem:
-            form.refuse(problem)
+            form.add_service_errors(problem)
     return _page(request, account, form, get_form_status(request))
 
 
@@ -52,7 +52,7 @@ def settings_preview(request: SignedIn) -> HttpResponse:
 
 def _form(request: SignedIn, account: Account) -> SettingsForm:
     form = SettingsForm(get_form_data(request), account=account)
-    form.ask(request.user, "settings.unmask", account.slug, of_account(account))
+    form.set_action(request.user, "settings.unmask", account.slug, build_account_target(account))
     return form
 
 
@@ -63,9 +63,9 @@ def _page(
     context = {
         "account": account,
         "form": form,
-        "numbers": preview(form),
+        "numbers": build_preview(form),
         "ask": ask,
-        "may_change": may_change(request),
+        "may_change": can_change_users(request),
     }
     if preview_only and request.htmx:
         return render_page(request, "accounts/mask_preview", context)

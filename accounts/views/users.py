@@ -11,11 +11,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.exports import export_users
 from accounts.filters import UserFilter
-from accounts.selectors import people_of
-from accounts.views.common import may_change
+from accounts.selectors import list_users
+from accounts.views.common import can_change_users
 from audit.exports.list_dialog import NOT_FILTERS, ListDialog, render_list_export
-from core.authorization import has
-from core.lists import sent_filters
+from core.authorization import has_permission
+from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
@@ -25,23 +25,23 @@ from core.permissions import Permission
 @require_safe
 def user_list(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    users = UserFilter(request.GET, people_of(account))
-    context = {"filter": users, "may_change": may_change(request)}
+    users = UserFilter(request.GET, list_users(account))
+    context = {"filter": users, "may_change": can_change_users(request)}
     if not users.is_valid():
         return render_page(request, "accounts/users", context, 400)
-    rows, more = users.rows()
+    rows, more = users.get_page()
     return render_page(
         request,
         "accounts/users",
         context
         | {
             "rows": rows,
-            "may_export": has(request.user, Permission.LISTS_EXPORT),
+            "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
             "invitations": account.invitations.order_by("-created_at", "-pk"),
             "now": timezone.now(),
             "headings": users.headings,
         }
-        | users.neighbours(more),
+        | users.get_page_links(more),
     )
 
 
@@ -49,7 +49,7 @@ def user_list(request: SignedIn) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def user_export(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    users = UserFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), people_of(account))
+    users = UserFilter(merge_filters(request.GET, request.POST, but=NOT_FILTERS), list_users(account))
     dialog = ListDialog("users.exported", "Export users", "users", reverse("user-list"))
     return render_list_export(
         request, dialog, users, partial(export_users, by=request.actor, account=account, users=users)

@@ -25,7 +25,7 @@ from audit.paging import Page
 from core.accounts import get_account_model
 from core.admin import SupportAdmin
 from core.phone_masking import Mask
-from core.request_id import time_of
+from core.request_id import get_creation_time
 
 # Rows of several accounts have no common mask: no digit of a phone number can be searched for in their paths.
 MASK_ALL = Mask(0, "last")
@@ -46,7 +46,11 @@ class SupportCallFilter(BoundedLogFilter, CallPageFilter):
     def since(self) -> datetime | None:
         """Return the start of the range; None if no range but a request ID is given, which holds the call's time."""
         request_id = self.form.cleaned_data["request_id"]
-        if request_id and time_of(request_id) and not any(self.data.get(name) for name in ("range", "from", "to")):
+        if (
+            request_id
+            and get_creation_time(request_id)
+            and not any(self.data.get(name) for name in ("range", "from", "to"))
+        ):
             return None
         return super().since
 
@@ -54,7 +58,7 @@ class SupportCallFilter(BoundedLogFilter, CallPageFilter):
         cleaned = self.form.cleaned_data
         if account := cleaned["account"]:
             queryset = queryset.filter(account_id=account.pk)
-            self.mask = Mask.of(account)
+            self.mask = Mask.from_account(account)
         elif cleaned["key_id"] or cleaned["request_id"]:
             self.mask = MASK_ALL
         else:
@@ -63,7 +67,7 @@ class SupportCallFilter(BoundedLogFilter, CallPageFilter):
 
 
 class CallAdmin(LogAdmin):
-    number = "uuid"
+    pk_converter = "uuid"
     log = CALLS.name
     headings = (
         *("Time (UTC)", "Account", "API ID", "Key", "Method", "Path", "Client address"),
@@ -94,7 +98,7 @@ class CallAdmin(LogAdmin):
 
     def get_row(self, object_id: UUID) -> Call | None:
         rows = list_all_calls().filter(request_id=object_id)
-        if made := time_of(object_id):
+        if made := get_creation_time(object_id):
             rows = rows.filter(time__range=(made - MAX_CLOCK_SKEW, made + MAX_CLOCK_SKEW))
         row = rows.order_by("time").first()
         mask_phone_numbers([row] if row else [])
@@ -127,8 +131,8 @@ def mask_phone_numbers(calls: Iterable[Call]) -> None:
     accounts = get_account_model().objects.in_bulk({call.account_id for call in calls if call.account_id is not None})
     for call in calls:
         account = accounts.get(call.account_id)
-        if mask := account and Mask.of(account):
-            call.path, call.query = mask.hide(call.path), mask.hide(call.query)
+        if mask := account and Mask.from_account(account):
+            call.path, call.query = mask.mask(call.path), mask.mask(call.query)
 
 
 ADMINS: dict[type[Model], type[SupportAdmin]] = {Call: CallAdmin}

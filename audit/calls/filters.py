@@ -20,14 +20,14 @@ from core.filters.fields import (
     NO_STATUS,
     AddressField,
     CallKeysetField,
-    NamedField,
     RequestIdField,
+    SlugOrNameField,
     StatusField,
-    select,
+    build_select,
 )
-from core.filters.time_range import LogFilter, LogForm
+from core.filters.time_range import LogFilter, TimeRangeForm
 from core.phone_masking import Mask
-from core.request_id import time_of
+from core.request_id import get_creation_time
 
 API_ID = re.compile(r"[0-9A-Za-z]{12}")
 # A request ID holds its time by the gateway's clock, which may differ from the database's by this much.
@@ -54,28 +54,28 @@ class CallFilter(LogFilter):
 
     key = django_filters.CharFilter(label="Key", max_length=200)
     key_id = django_filters.CharFilter(label="Key ID", max_length=12)
-    api = _build_filter_class(NamedField)(label="API", max_length=200)
+    api = _build_filter_class(SlugOrNameField)(label="API", max_length=200)
     owner = django_filters.CharFilter(label="Owner", max_length=200)
     decision = django_filters.ChoiceFilter(
-        label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=select("Decision")
+        label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=build_select("Decision")
     )
     reason = django_filters.ChoiceFilter(
         label="Reason",
         empty_label="Any reason",
         choices=[(code, heading) for code, (heading, _) in REFUSED.items()],
-        widget=select("Reason"),
+        widget=build_select("Reason"),
     )
     status = _build_filter_class(StatusField)(label="Status")
     method = django_filters.CharFilter(label="Method", max_length=20)
     path = django_filters.CharFilter(label="Path contains", max_length=500)
-    module = _build_filter_class(NamedField)(label="Module", max_length=200)
+    module = _build_filter_class(SlugOrNameField)(label="Module", max_length=200)
     address = _build_filter_class(AddressField)(label="Client address or range")
     request_id = _build_filter_class(RequestIdField)(label="Request ID")
 
     class Meta:
         model = Call
         fields: ClassVar[list[str]] = []
-        form = LogForm
+        form = TimeRangeForm
 
     def __init__(
         self,
@@ -101,12 +101,12 @@ class CallFilter(LogFilter):
     def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
         """Apply the filters that an index serves: time, key and request ID."""
         cleaned = self.form.cleaned_data
-        queryset = queryset.filter(self.times("time"))
+        queryset = queryset.filter(self.build_time_condition("time"))
         for key_id in filter(None, (self.api_id, cleaned["key_id"])):
             queryset = queryset.filter(key_id=key_id)
         if request_id := cleaned["request_id"]:
             queryset = queryset.filter(request_id=request_id)
-            if made := time_of(request_id):
+            if made := get_creation_time(request_id):
                 queryset = queryset.filter(time__gte=made - MAX_CLOCK_SKEW, time__lt=made + MAX_CLOCK_SKEW)
         return queryset
 

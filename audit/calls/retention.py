@@ -20,7 +20,7 @@ from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
-from core.replica import snapshot
+from core.replica import open_snapshot
 
 DROPPED = "calls.dropped"
 MONTHS = Target("log", "months", "API log")
@@ -96,7 +96,7 @@ def get_dropped_until() -> datetime | None:
 def _list_remaining_seals(end: datetime) -> Iterator[tuple[int, Seal]]:
     """Yield, with the place of its event, a seal of what remains of each seal that reaches over `end`, after verifying
     the whole of it. Raise SealMismatch."""
-    with snapshot(seconds=0, using="maintenance") as reader:
+    with open_snapshot(seconds=0, using="maintenance") as reader:
         before = read_dropped(reader)
         for target in (LOG, LATE):
             for seq, sealed in list_seals(reader, target):

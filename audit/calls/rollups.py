@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, connections
 
-from core.replica import reading
+from core.replica import get_log_database
 
 ADD = """
     INSERT INTO audit_rollup (hour, account_id, api, key_id, reason, rows, calls)
@@ -74,7 +74,7 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
     values: list[Any] = list(narrowed.values())
     origin, seconds = get_origin(since, step), step.total_seconds()
     counted: Counted = {}
-    with connections[reading()].cursor() as cursor:
+    with connections[get_log_database()].cursor() as cursor:
 
         def count_rows(since: datetime, until: datetime) -> datetime | None:
             cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, MAX_TAIL_ROWS])
@@ -100,7 +100,7 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
 def get_first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:
     """Return the earliest hour that has a rollup which passes, None if there is none."""
     conditions = "".join(f" AND {CONDITIONS[name]}" for name in narrowed)
-    with connections[reading()].cursor() as cursor:
+    with connections[get_log_database()].cursor() as cursor:
         sql = f"SELECT hour FROM audit_rollup WHERE account_id = %s{conditions} ORDER BY hour LIMIT 1"
         cursor.execute(sql, [account_id, *narrowed.values()])
         row = cursor.fetchone()
@@ -115,7 +115,7 @@ def estimate_rows(*, account_id: int, since: datetime | None, until: datetime | 
         if at:
             conditions += f" AND hour {sign} %s"
             values.append(at)
-    with connections[reading()].cursor() as cursor:
+    with connections[get_log_database()].cursor() as cursor:
         sums = f"SELECT sum(rows)::bigint FROM audit_rollup WHERE account_id = %s{conditions}"
         cursor.execute(sums, [account_id, *values])
         (rows,) = cursor.fetchone()

@@ -23,7 +23,7 @@ from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
-from core.replica import lift_time_limits, snapshot
+from core.replica import lift_time_limits, open_snapshot
 
 UNIT, HOUR = "hour", timedelta(hours=1)
 # The trigger audit_call_late_columns_only refuses what comes later than this.
@@ -146,7 +146,7 @@ def _seal_next(watermark: datetime, by: Actor, target: Target = LOG, step: timed
         if since is None or since >= watermark:
             return None
         until = _get_seal_end(cursor, since, watermark, step)
-    with snapshot(seconds=0, using="maintenance") as reader:
+    with open_snapshot(seconds=0, using="maintenance") as reader:
         made = compute_seal(reader, since, until, _FORMS[target])
     if target is LOG:
         rollups.insert_sums(since, until)

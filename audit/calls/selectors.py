@@ -12,14 +12,14 @@ from django.utils import timezone
 from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED, Page, get_page
 from core.lists import PAGE_SIZE
-from core.replica import reading
+from core.replica import get_log_database
 
 MAX_TAIL_ROWS = 2 * PAGE_SIZE
 
 
 def list_calls(account_id: int) -> QuerySet[Call]:
     """Return the account's calls, unordered. A row may stand for several refusals (`folded`)."""
-    return Call.objects.using(reading()).filter(account_id=account_id)
+    return Call.objects.using(get_log_database()).filter(account_id=account_id)
 
 
 def list_calls_of_all_accounts() -> QuerySet[Call]:
@@ -29,7 +29,7 @@ def list_calls_of_all_accounts() -> QuerySet[Call]:
 
 def list_all_calls() -> QuerySet[Call]:
     """Return the calls of every account and of none; for Support alone."""
-    return Call.objects.using(reading())
+    return Call.objects.using(get_log_database())
 
 
 def get_call(account_id: int, request_id: UUID) -> Call | None:

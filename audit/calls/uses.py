@@ -11,7 +11,7 @@ from django.db import connections
 from django.utils import timezone
 
 from audit.paging import MAX_ROWS_SCANNED
-from core.replica import reading
+from core.replica import get_log_database
 
 PERIOD = timedelta(days=30)
 HOURS = PERIOD // timedelta(hours=1)
@@ -81,7 +81,7 @@ def get_uses(account_id: int, key_id: str) -> Uses:
     fixed number of each earlier hour."""
     now = timezone.now()
     since = now - PERIOD
-    with connections[reading()].cursor() as cursor:
+    with connections[get_log_database()].cursor() as cursor:
 
         def scan(scanned: str, *params: Any) -> list[tuple[Any, ...]]:
             cursor.execute(_GROUPED.replace("SCANNED", scanned), [*params, account_id, MAX_GROUPS])
@@ -122,6 +122,6 @@ def list_uses_within(account_id: int, key_ids: Collection[str], networks: Collec
         list(networks),
         MAX_GROUPS,
     ]
-    with connections[reading()].cursor() as cursor:
+    with connections[get_log_database()].cursor() as cursor:
         cursor.execute(_OF_KEYS, params)
         return [KeyUse(*row) for row in cursor.fetchall()]

@@ -22,8 +22,8 @@ from audit.exports.columns import CALLS
 from audit.models import Call
 from audit.trail.record_log_read import record_auditor_read
 from core.accounts import Account
-from core.authorization import has
-from core.lists import sent_filters
+from core.authorization import has_permission
+from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account
 from core.permissions import Permission
@@ -41,7 +41,7 @@ def log_list(request: SignedIn) -> HttpResponse:
     names = get_log_names(account.pk)
     calls = filter_calls(CallPageFilter, request.GET, account, names)
     template = "audit/calls/_list.html" if request.htmx else "audit/calls/list.html"
-    context = {"filter": calls, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    context = {"filter": calls, "may_export": has_permission(request.user, Permission.LOG_EXPORT)}
     if not calls.is_valid():
         return render(request, template, context, status=400)
     record_auditor_read(request, CALLS.name, calls.active)
@@ -51,7 +51,7 @@ def log_list(request: SignedIn) -> HttpResponse:
     return render(
         request,
         template,
-        context | {"page": page, "newest": newest, "more": calls.more_is_on},
+        context | {"page": page, "newest": newest, "more": calls.has_active_more},
     )
 
 
@@ -75,7 +75,7 @@ def log_chart(request: SignedIn) -> HttpResponse:
     """Render the chart and aggregates for the list's filters; loaded beside the list, so that it does not wait."""
     account = own_account(request)
     names = get_log_names(account.pk)
-    calls = filter_calls(CallFilter, sent_filters(request.GET, but=("after",)), account, names)
+    calls = filter_calls(CallFilter, merge_filters(request.GET, but=("after",)), account, names)
     template = "audit/calls/_chart.html" if request.htmx else "audit/calls/chart.html"
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
@@ -114,15 +114,15 @@ def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: L
     modules."""
     names = names or get_log_names(account.pk)
     calls = list_calls(account.pk)
-    return kind(data, calls, mask=Mask.of(account), apis=names.apis, modules=names.modules)
+    return kind(data, calls, mask=Mask.from_account(account), apis=names.apis, modules=names.modules)
 
 
 def _add_display_values(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
     """Add names and the request line to each call in place, and mask phone numbers as the account's settings say."""
-    mask = Mask.of(account)
+    mask = Mask.from_account(account)
     for call in calls:
         call.api_name = names.apis.get(call.api, call.api)  # type: ignore[attr-defined]
         call.module_name = names.modules.get(call.module, "")  # type: ignore[attr-defined]
         if mask:
-            call.path, call.query = mask.hide(call.path), mask.hide(call.query)
+            call.path, call.query = mask.mask(call.path), mask.mask(call.query)
         call.request_line = f"{call.method} {call.path}{call.query and f'?{call.query}'}"  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from audit.trail.events import ROUTINE, Target
 from audit.trail.record import record
 from core import signed_json
 from core.actor import Actor
-from core.replica import lift_time_limits, snapshot
+from core.replica import lift_time_limits, open_snapshot
 
 KIND, VERSION = "keyward-digest-1", 1
 MADE = "digests.made"
@@ -134,7 +134,7 @@ def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
         cursor.execute(ACCOUNTS)
         accounts = [PreviousDigest(*row) for row in cursor.fetchall()]
     late_until = late_until or (last.late_until if last else None)
-    with snapshot(seconds=0) as reader:
+    with open_snapshot(seconds=0) as reader:
         last_event = _get_last_event(reader, last.last_event if last else 0, until)
         contents = _read_rows(reader, last, until, late_until, last_event, accounts)
     everyone = until.hour == 0 or last is None
@@ -241,7 +241,7 @@ def _build_document(
         # The last event of the chain that digests cover so far, of any account.
         "chain": last_event,
     }
-    signed = signed_json.signed(statement, kind=KIND, key=settings.CHECKPOINT_KEY)
+    signed = signed_json.sign(statement, kind=KIND, key=settings.CHECKPOINT_KEY)
     return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 

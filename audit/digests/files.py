@@ -14,7 +14,7 @@ from audit.digests.build import hash_document
 from audit.models import Digest
 from core import signed_json
 from core.accounts import Account
-from core.replica import reading
+from core.replica import get_log_database
 
 KIND = "keyward-digests-1"
 
@@ -25,7 +25,7 @@ class NoDigests(Exception):
 
 def list_digests(account: Account) -> QuerySet[Digest]:
     """Return the account's digests, newest first; a replica may answer."""
-    return Digest.objects.using(reading()).filter(account_id=account.pk).order_by("-number")
+    return Digest.objects.using(get_log_database()).filter(account_id=account.pk).order_by("-number")
 
 
 def filter_range(digests: QuerySet[Digest], since: datetime | None, until: datetime | None) -> QuerySet[Digest]:
@@ -58,5 +58,5 @@ def _build_index(first: Digest, last: Digest) -> bytes:
         "last": last.number,
         "sha256": hash_document(last.document),
     }
-    signed = signed_json.signed(content, kind=KIND, key=settings.CHECKPOINT_KEY)
+    signed = signed_json.sign(content, kind=KIND, key=settings.CHECKPOINT_KEY)
     return json.dumps(signed, sort_keys=True, indent=2).encode() + b"\n"

@@ -9,7 +9,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from audit.models import Digest
-from core.filters.time_range import LogFilter, LogForm
+from core.filters.time_range import LogFilter, TimeRangeForm
 
 
 class NumberFilter(django_filters.Filter):
@@ -24,7 +24,7 @@ class DigestFilter(LogFilter):
     class Meta:
         model = Digest
         fields: ClassVar[list[str]] = []
-        form = LogForm
+        form = TimeRangeForm
 
     def filter_queryset(self, queryset: QuerySet[Digest]) -> QuerySet[Digest]:
         return self.filters["after"].filter(queryset, self.form.cleaned_data["after"])

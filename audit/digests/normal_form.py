@@ -21,7 +21,7 @@ from audit.calls.selectors import list_calls_of_all_accounts
 from audit.exports.columns import CALLS, EVENTS, NOT_XML, REPLACEMENT
 from audit.models import Call, Event
 from audit.trail.selectors import list_trail_events_of_all_accounts
-from core.csv_escaping import neutral
+from core.csv_escaping import escape_cell
 
 # Columns of a call that arrive from the proxy's access log, later than the row.
 LATE = ("status", "duration_ms", "bytes")
@@ -160,7 +160,7 @@ def format_json(text: str) -> str:
 
 def format_row(cells: Sequence[str | None]) -> bytes:
     """Return the normal form of a row, given the texts of its cells."""
-    texts = (neutral((cell or "").translate(_REPLACED)).translate(_ESCAPES) for cell in cells)
+    texts = (escape_cell((cell or "").translate(_REPLACED)).translate(_ESCAPES) for cell in cells)
     return ("\t".join(texts) + "\n").encode()
 
 

@@ -16,7 +16,7 @@ from audit import digests
 from audit.digests.filters import DigestFilter
 from audit.models import Digest
 from audit.trail.record_log_read import record_auditor_read
-from core.authorization import has
+from core.authorization import has_permission
 from core.lists import PAGE_SIZE
 from core.page_guard import SignedIn, needs
 from core.pages import own_account
@@ -41,7 +41,7 @@ def digest_list(request: SignedIn) -> HttpResponse:
         "filter": filters,
         "rows": [(digest, json.loads(digest.document)) for digest in rows],
         "after": rows[-1].number if len(found) > len(rows) else None,
-        "may_export": has(request.user, Permission.LOG_EXPORT),
+        "may_export": has_permission(request.user, Permission.LOG_EXPORT),
     }
     return render(request, template, context)
 

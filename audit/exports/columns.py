@@ -12,8 +12,8 @@ from django.db.models import Model, QuerySet
 from psycopg import ClientCursor, Cursor
 
 from audit.models import Call, Event
-from core.csv_escaping import neutral_sql
-from core.phone_masking import END, MIN_DIGITS, START
+from core.csv_escaping import build_escape_sql
+from core.phone_masking import MARK_END, MARK_START, MIN_DIGITS
 
 TEXT = ""
 # Characters that XML 1.0 cannot hold, and their replacement.
@@ -94,7 +94,7 @@ class ExportTable:
         column = self.columns[name]
         if column.cell:
             return column.cell
-        cell = neutral_sql(f"c.{name}")
+        cell = build_escape_sql(f"c.{name}")
         return _mark_masked(f"c.{name}", cell) if masking and column.masked else cell
 
     def _sheet(self, name: str, masking: bool) -> str:
@@ -125,7 +125,7 @@ def _build_copy(select: str, options: str) -> bytes:
 
 
 def _mark_masked(raw: str, cell: str) -> str:
-    return f"CASE WHEN {raw} ~ '[0-9]{{{MIN_DIGITS}}}' THEN '{START}' || {cell} || '{END}' ELSE {cell} END"
+    return f"CASE WHEN {raw} ~ '[0-9]{{{MIN_DIGITS}}}' THEN '{MARK_START}' || {cell} || '{MARK_END}' ELSE {cell} END"
 
 
 def _time_column(column: str, digits: str) -> ExportColumn:
@@ -139,7 +139,7 @@ def _flag_column(name: str) -> ExportColumn:
 def _body_column(path: str) -> ExportColumn:
     """Return the column of a field that only the event's body holds."""
     return ExportColumn(
-        neutral_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'", typed=True
+        build_escape_sql(f"coalesce(c.body::jsonb ->> '{path}', '')"), f"c.body::jsonb -> '{path}'", typed=True
     )
 
 
@@ -179,12 +179,12 @@ EVENTS = ExportTable(
         "time": _time_column("at", "US"),
         "number": ExportColumn("c.number", "c.number"),
         "scope": ExportColumn("CASE WHEN c.account_id IS NULL THEN 'installation' ELSE 'account' END"),
-        "event": ExportColumn(neutral_sql("c.name"), "c.name"),
+        "event": ExportColumn(build_escape_sql("c.name"), "c.name"),
         **dict.fromkeys(("actor_kind", "actor_id", "actor"), ExportColumn()),
         "confirmed_by": _body_column("confirmed_by"),
         "address": ExportColumn("host(c.address)"),
         **{
-            name: ExportColumn(neutral_sql(f"coalesce(c.{name}, '')"), f"c.{name}", typed=True)
+            name: ExportColumn(build_escape_sql(f"coalesce(c.{name}, '')"), f"c.{name}", typed=True)
             for name in ("target_kind", "target_id", "target", "request_id")
         },
         "data": _body_column("data"),

@@ -158,9 +158,12 @@ def start_export(
     """
     authorization.require(by, Permission.LOG_EXPORT, account=account)
     if format == "xlsx":
-        if filters.found[MAX_ROWS : MAX_ROWS + 1].exists():
+        if filters.filtered_rows[MAX_ROWS : MAX_ROWS + 1].exists():
             raise TooManyRows
-        if table.unbounded and filters.found.filter(**{f"{table.unbounded}__length__gt": MAX_CELL_LENGTH}).exists():
+        if (
+            table.unbounded
+            and filters.filtered_rows.filter(**{f"{table.unbounded}__length__gt": MAX_CELL_LENGTH}).exists()
+        ):
             raise CellTooLong
     if not _slots.acquire(blocking=False):
         raise TooManyExports
@@ -168,14 +171,14 @@ def start_export(
         with transaction.atomic():
             authorization.require(by, Permission.LOG_EXPORT, account=account)
             account.refresh_from_db(fields=["mask_phone", "mask_digits", "mask_side"])
-            mask = Mask.of(account) if table.has_masked else None
+            mask = Mask.from_account(account) if table.has_masked else None
             # The statement promises no rows from the future, nor rows that the replica does not have yet.
             bounds = (filters.until, get_replayed_until())
             until = min((bound for bound in bounds if bound and bound < timezone.now()), default=None)
             statement = build_statement(
                 account,
                 columns=table.columns,
-                filters_in_words=filters.in_words,
+                filters_in_words=filters.descriptions_without_times,
                 masking=describe_masking(mask),
                 since=filters.since,
                 until=until,
@@ -183,7 +186,7 @@ def start_export(
             statement |= {"log": table.name, "format": format, "filters": filters.active}
             seq = record(STARTED, by=by, account_id=account.pk, **statement)
             started = list_events(account.pk).get(seq=seq)
-        rows = filters.found.filter(**{f"{table.time}__lt": until or started.at + MICROSECOND})
+        rows = filters.filtered_rows.filter(**{f"{table.time}__lt": until or started.at + MICROSECOND})
         made = Export(ExportRequest(table, rows, mask, format, bom, zip, by, started))
     except BaseException:
         _slots.release()

@@ -13,7 +13,7 @@ from psycopg import Cursor
 from audit.exports import xlsx as sheet
 from audit.exports.columns import ExportTable
 from core.phone_masking import Mask
-from core.replica import reading, snapshot
+from core.replica import get_log_database, open_snapshot
 
 BLOCK_BYTES = 64 * 1024  # bytes; a block for each row would cost more than making the row
 EXPORT_TIMEOUT_SECONDS = 15 * 60
@@ -35,7 +35,7 @@ class Format(Protocol):
 def stream_csv(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
     """Yield CSV (RFC 4180) in UTF-8, with `bom` after a byte order mark, by which Excel detects UTF-8."""
     yield (BOM if bom else b"") + ",".join(table.columns).encode() + b"\r\n"
-    hide = mask.hide_marked if mask else None
+    hide = mask.mask_marked if mask else None
     yield from _stream_copy(lambda cursor: table.copy_csv(rows, cursor, masking=mask is not None), b"\r\n", hide, count)
 
 
@@ -43,14 +43,14 @@ def stream_jsonl(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: boo
     """Yield JSON Lines, one object a line; an empty file if there are no rows."""
     # There is no heading: without rows, this is the only block.
     yield b""
-    hide = mask.hide_marked_json if mask else None
+    hide = mask.mask_marked_json if mask else None
     yield from _stream_copy(lambda cursor: table.copy_jsonl(rows, cursor, masking=mask is not None), b"\n", hide, count)
 
 
 def stream_xlsx(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
     """Yield an XLSX of one sheet with text cells; written to a temporary file first, so that errors are raised
     early."""
-    hide = mask.hide_marked if mask else None
+    hide = mask.mask_marked if mask else None
     cells = _stream_copy(lambda cursor: table.copy_sheet(rows, cursor, masking=mask is not None), b"", hide, count)
     with tempfile.TemporaryFile() as file:
         sheet.write_workbook(file, table.name, table.columns, cells)
@@ -80,7 +80,10 @@ def _stream_copy(
         block = end.join([*pending, b""])
         return hide(block) if hide else block
 
-    with snapshot(seconds=EXPORT_TIMEOUT_SECONDS, using=reading()) as cursor, cursor.copy(statement(cursor)) as copy:
+    with (
+        open_snapshot(seconds=EXPORT_TIMEOUT_SECONDS, using=get_log_database()) as cursor,
+        cursor.copy(statement(cursor)) as copy,
+    ):
         for message in copy:
             pending.append(message[:-1])
             size += len(message)

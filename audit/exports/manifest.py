@@ -41,7 +41,7 @@ def build_manifest(export: FinishedExport) -> Manifest:
     """Return the signed manifest. It depends only on the export's events, so that the manifest in a ZIP and one that is
     downloaded later are the same."""
     started, statement = export.started, get_statement(export.started)
-    return signed_json.signed(
+    return signed_json.sign(
         {
             "version": statement["version"],
             "number": get_export_number(started),

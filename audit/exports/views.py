@@ -34,7 +34,7 @@ from audit.trail.filters import EventFilter
 from audit.trail.selectors import list_trail_events
 from core.accounts import Account
 from core.filters.time_range import LogFilter
-from core.lists import sent_filters
+from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account
 from core.permissions import Permission
@@ -73,7 +73,7 @@ TRAIL = LogSource(EVENTS, _filter_events, "trail-list", "trail-export")
 def _render_export(request: SignedIn, source: LogSource) -> HttpResponseBase:
     """Return the dialog for the filters in the URL, or on a valid POST the file."""
     account = own_account(request)
-    filters = source.filters(sent_filters(request.GET, request.POST, but=NOT_FILTERS), account)
+    filters = source.filters(merge_filters(request.GET, request.POST, but=NOT_FILTERS), account)
     form = ExportForm(request.POST if request.method == "POST" else None)
     context = {"filter": filters, "form": form, "source": source}
     status = 400

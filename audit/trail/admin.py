@@ -57,7 +57,7 @@ class EventAdmin(LogAdmin):
         return list_all_events().filter(seq=object_id).first()
 
     def more_urls(self) -> list[URLPattern]:
-        return [path("<int:object_id>/manifest/", require_safe(self.manifest_view), name=self.route("manifest"))]
+        return [path("<int:object_id>/manifest/", require_safe(self.manifest_view), name=self.get_url_name("manifest"))]
 
     def manifest_view(self, request: SignedIn, object_id: int) -> HttpResponse:
         event = self.get_row(object_id)
@@ -67,7 +67,7 @@ class EventAdmin(LogAdmin):
     def get_link(self, row: Event) -> tuple[str, str] | None:
         if row.account_id is None or not find_export(row.account_id, find_export_number(row)):
             return None
-        return "Signed manifest", reverse(f"admin:{self.route('manifest')}", args=[row.pk])
+        return "Signed manifest", reverse(f"admin:{self.get_url_name('manifest')}", args=[row.pk])
 
     def list_facts(self, row: Event) -> Iterator[tuple[str, Any]]:
         owner = "of the installation" if row.account_id is None else "of the account"

@@ -46,7 +46,7 @@ def _check_signature(anchor: Mapping[str, Any], number: int, public_keys: Collec
     problem = "there is no key to check its signature with"
     for key in public_keys:
         try:
-            return signed_json.check(anchor, kind=checkpoints.KIND, public_key=key)
+            return signed_json.verify(anchor, kind=checkpoints.KIND, public_key=key)
         except signed_json.BadSignature as error:
             problem = str(error)
     raise BadAnchor(f"line {number} is a checkpoint, but {problem}")

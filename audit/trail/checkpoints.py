@@ -25,7 +25,7 @@ def build_checkpoint() -> dict[str, Any]:
         cursor.execute(HEAD)
         seq, mac, at = cursor.fetchone()
     content = {"seq": seq, "mac": bytes(mac).hex(), "at": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"}
-    return signed_json.signed(content, kind=KIND, key=settings.CHECKPOINT_KEY)
+    return signed_json.sign(content, kind=KIND, key=settings.CHECKPOINT_KEY)
 
 
 def format_checkpoint(checkpoint: dict[str, Any]) -> str:

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 
 from audit.models import Event
 from audit.trail.events import CATALOGUE, ROUTINE, SHOWN_TO_ACCOUNTS
-from core.filters.fields import AddressField, select
-from core.filters.time_range import LogFilter, LogForm
+from core.filters.fields import AddressField, build_select
+from core.filters.time_range import LogFilter, TimeRangeForm
 
 KINDS = (
     ("key", "Key"),
@@ -43,15 +43,20 @@ class EventFilter(LogFilter):
 
     who = django_filters.CharFilter(label="By", max_length=200)
     event = django_filters.ChoiceFilter(
-        label="Event", empty_label="Any event", choices=[(name, name) for name in CATALOGUE], widget=select("Event")
+        label="Event",
+        empty_label="Any event",
+        choices=[(name, name) for name in CATALOGUE],
+        widget=build_select("Event"),
     )
     scope = django_filters.ChoiceFilter(
         label="Events of",
         empty_label="Account and installation, without routine",
         choices=SCOPES,
-        widget=select("Events of"),
+        widget=build_select("Events of"),
     )
-    kind = django_filters.ChoiceFilter(label="On", empty_label="Anything", choices=KINDS, widget=select("On what"))
+    kind = django_filters.ChoiceFilter(
+        label="On", empty_label="Anything", choices=KINDS, widget=build_select("On what")
+    )
     object = django_filters.CharFilter(label="Name or ID of it", max_length=200)
     address = AddressFilter(label="From address or range")
     request_id = django_filters.CharFilter(label="Request ID", max_length=200)
@@ -59,7 +64,7 @@ class EventFilter(LogFilter):
     class Meta:
         model = Event
         fields: ClassVar[list[str]] = []
-        form = LogForm
+        form = TimeRangeForm
 
     @property
     def leaves_out_routine(self) -> bool:
@@ -68,10 +73,10 @@ class EventFilter(LogFilter):
         return not cleaned["scope"] and cleaned["event"] not in ROUTINE
 
     @property
-    def in_words(self) -> dict[str, str]:
+    def descriptions_without_times(self) -> dict[str, str]:
         """The filters in words, including the default scope if it leaves out routine events."""
         routine = {"Events of": "Account and installation, without routine"} if self.leaves_out_routine else {}
-        return super().in_words | routine
+        return super().descriptions_without_times | routine
 
     @property
     def installation(self) -> frozenset[str]:
@@ -98,7 +103,7 @@ class EventFilter(LogFilter):
     def matching(self) -> Q:
         """The condition of the filters that no index serves."""
         cleaned = self.form.cleaned_data
-        condition = self.times("at")
+        condition = self.build_time_condition("at")
         for column, name in (("name", "event"), ("target_kind", "kind"), ("request_id", "request_id")):
             condition &= Q(**{column: cleaned[name]}) if cleaned[name] else Q()
         if who := cleaned["who"]:

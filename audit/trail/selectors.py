@@ -13,7 +13,7 @@ from audit.models import Event
 from audit.paging import Page, get_page
 from audit.trail.events import SHOWN_TO_ACCOUNTS
 from core.lists import PAGE_SIZE
-from core.replica import reading
+from core.replica import get_log_database
 
 # An export lasts no longer than audit.exports.formats.EXPORT_TIMEOUT_SECONDS; the rest is tolerance.
 MAX_EXPORT_DURATION = timedelta(hours=1)
@@ -28,7 +28,7 @@ def list_events(account_id: int | None) -> QuerySet[Event]:
 def list_trail_events(account_id: int) -> QuerySet[Event]:
     """Return the events that the account's trail shows, unordered: its own and those of the installation that touch
     every account. A replica may answer, which may be a moment behind."""
-    return Event.objects.using(reading()).filter(
+    return Event.objects.using(get_log_database()).filter(
         Q(account_id=account_id) | Q(account_id=None, name__in=SHOWN_TO_ACCOUNTS)
     )
 
@@ -40,7 +40,7 @@ def list_trail_events_of_all_accounts() -> QuerySet[Event]:
 
 def list_all_events() -> QuerySet[Event]:
     """Return every event; for Support alone. A replica may answer."""
-    return Event.objects.using(reading())
+    return Event.objects.using(get_log_database())
 
 
 def get_event(account_id: int, number: int) -> Event | None:

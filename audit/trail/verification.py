@@ -18,7 +18,7 @@ from audit.digests.check import check_digests
 from audit.trail.chain_check import check_chain
 from audit.trail.database_objects import check_objects
 from audit.trail.verdict import BEGINNING, MAX_PROBLEMS, Problem, Verdict
-from core.replica import snapshot
+from core.replica import open_snapshot
 
 
 def verify(
@@ -33,7 +33,7 @@ def verify(
     elsewhere by event. With `calls`, the API log and the digests are verified too, which takes as long as exporting
     them. Problems whose keys are in `accepted` are ignored."""
     role = get_application_role()
-    with snapshot(seconds=0, using="maintenance") as cursor:
+    with open_snapshot(seconds=0, using="maintenance") as cursor:
         return verify_snapshot(cursor, role, keys, anchors, known=known, calls=calls, accepted=accepted)
 
 

@@ -12,7 +12,7 @@ from audit.trail.filters import EventPageFilter
 from audit.trail.record_log_read import record_auditor_read
 from audit.trail.selectors import find_unended_exports, get_trail_page, list_trail_events
 from audit.trail.verification_state import read_state
-from core.authorization import has
+from core.authorization import has_permission
 from core.page_guard import SignedIn, needs
 from core.pages import own_account
 from core.permissions import Permission
@@ -29,9 +29,9 @@ def trail_list(request: SignedIn) -> HttpResponse:
         return render(request, template, {"filter": events}, status=400)
     record_auditor_read(request, EVENTS.name, events.active)
     page = get_trail_page(account.pk, events.qs, events.matching, events.installation)
-    context = {"filter": events, "page": page, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    context = {"filter": events, "page": page, "may_export": has_permission(request.user, Permission.LOG_EXPORT)}
     context["unended"] = find_unended_exports(account.pk, page.rows)
-    return render(request, template, context | {"verification": read_state(), "more": events.more_is_on})
+    return render(request, template, context | {"verification": read_state(), "more": events.has_active_more})
 
 
 @needs(Permission.TRAIL_SEE)
@@ -56,6 +56,6 @@ def _detail(request: SignedIn, owner: int | None, number: int) -> HttpResponse:
     if event is None:
         raise Http404("no such event in this account")
     record_auditor_read(request, EVENTS.name, {"event": f"{number}" if owner else f"installation {number}"})
-    context = {"event": event, "may_export": has(request.user, Permission.LOG_EXPORT)}
+    context = {"event": event, "may_export": has_permission(request.user, Permission.LOG_EXPORT)}
     context["unended"] = find_unended_exports(account.pk, [event])
     return render(request, "audit/trail/_detail.html" if request.htmx else "audit/trail/detail.html", context)

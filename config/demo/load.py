@@ -21,7 +21,7 @@ from config.secrets import kept
 from core.actor import Actor
 from core.permissions import Role
 
-BY = Actor.command("demo")
+BY = Actor.from_command("demo")
 NOTES = settings.VAR / "demo.json"
 PASSWORD = settings.VAR / "secrets" / "demo_password"
 # Account, nickname (and e-mail), role; olga has keys of her own and no role.

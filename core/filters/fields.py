@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 
 
-def select(label: str) -> forms.Select:
+def build_select(label: str) -> forms.Select:
     """A drop-down that says what it is without a label beside it."""
     return forms.Select(attrs={"aria-label": label})
 
@@ -89,7 +89,7 @@ class StatusField(forms.CharField):
         return int(text.replace("x", "0")), int(text.replace("x", "9"))
 
 
-class NamedField(forms.CharField):
+class SlugOrNameField(forms.CharField):
     """What calls name by a slug, given by slug or by name. Cleaned to the slugs that are meant: a slug that no name is
     known for is kept, because calls outlive what they called."""
 

@@ -12,10 +12,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from core.filters.fields import TimeField, ZoneField, select
+from core.filters.fields import TimeField, ZoneField, build_select
 
-POSITIONS = ("after", "before", "newest")
-TIMES = ("range", "from", "to", "zone")
+POSITION_FIELDS = ("after", "before", "newest")
+TIME_FIELDS = ("range", "from", "to", "zone")
 RANGES: dict[str, tuple[str, timedelta]] = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),
     "1h": ("Last hour", timedelta(hours=1)),
@@ -33,7 +33,7 @@ class ZoneFilter(django_filters.Filter):
     field_class = ZoneField
 
 
-class LogForm(forms.Form):
+class TimeRangeForm(forms.Form):
     """The form of both filter sets: knows its fields, and refuses what it does not know."""
 
     data: Any
@@ -71,7 +71,7 @@ class LogFilter(django_filters.FilterSet):
         ranges = [(name, label) for name, (label, _) in RANGES.items()]
         times = {
             "range": django_filters.ChoiceFilter(
-                label="Time", empty_label="Any time", choices=ranges, widget=select("Time range")
+                label="Time", empty_label="Any time", choices=ranges, widget=build_select("Time range")
             ),
             "from": TimeFilter(label="From"),
             "to": TimeFilter(label="To"),
@@ -82,21 +82,25 @@ class LogFilter(django_filters.FilterSet):
     @property
     def active(self) -> dict[str, str]:
         """The filters that are on, as typed, without the position: for events and the export's form."""
-        names = [name for name in self.form.fields if name not in POSITIONS]
+        names = [name for name in self.form.fields if name not in POSITION_FIELDS]
         given = {name: self.data[name] for name in names if self.data.get(name, "").strip()}
         if not given.keys() & {"from", "to"}:
             given.pop("zone", None)
         return given
 
     @property
-    def described(self) -> list[tuple[str, str]]:
+    def descriptions(self) -> list[tuple[str, str]]:
         """As `active`, in words: label and value."""
         return [(self._label(name), self._value(name, value)) for name, value in self.active.items()]
 
     @property
-    def in_words(self) -> dict[str, str]:
-        """As `described`, without the time range, which exports state in UTC."""
-        return {self._label(name): self._value(name, value) for name, value in self.active.items() if name not in TIMES}
+    def descriptions_without_times(self) -> dict[str, str]:
+        """As `descriptions`, without the time range, which exports state in UTC."""
+        return {
+            self._label(name): self._value(name, value)
+            for name, value in self.active.items()
+            if name not in TIME_FIELDS
+        }
 
     def _label(self, name: str) -> str:
         return str(self.form.fields[name].label or name)
@@ -106,12 +110,12 @@ class LogFilter(django_filters.FilterSet):
         return {str(key): str(word) for key, word in choices}.get(value, value)
 
     @property
-    def more(self) -> list[forms.BoundField]:
+    def more_fields(self) -> list[forms.BoundField]:
         """What stands behind "More filters"."""
         return [self.form[name] for name in self.MORE]
 
     @property
-    def more_is_on(self) -> bool:
+    def has_active_more(self) -> bool:
         return any(self.data.get(name) for name in self.MORE)
 
     @cached_property
@@ -124,11 +128,11 @@ class LogFilter(django_filters.FilterSet):
     def until(self) -> datetime | None:
         return self.form.cleaned_data["to"]
 
-    def times(self, column: str) -> Q:
+    def build_time_condition(self, column: str) -> Q:
         found = Q(**{f"{column}__gte": self.since}) if self.since else Q()
         return found & Q(**{f"{column}__lt": self.until}) if self.until else found
 
     @property
-    def found(self) -> QuerySet[Any]:
+    def filtered_rows(self) -> QuerySet[Any]:
         """All rows that pass every filter; for exports, which may look at as many as there are."""
         return self.qs.filter(self.matching)

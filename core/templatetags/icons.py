@@ -13,7 +13,7 @@ from heroicons.templatetags import heroicons
 register = template.Library()
 
 
-def icon(draw: Callable[..., str]) -> None:
+def register_icon(draw: Callable[..., str]) -> None:
     """A tag `{% draw name size=16 ... %}`."""
     register.simple_tag(cache(draw))
     compiled = register.tags[draw.__name__]
@@ -21,14 +21,14 @@ def icon(draw: Callable[..., str]) -> None:
     def tag(parser: Parser, token: Token) -> Node:
         node = compiled(parser, token)
         given = (*node.args, *node.kwargs.values())
-        return TextNode(node.render(template.Context())) if all(map(_constant, given)) else node
+        return TextNode(node.render(template.Context())) if all(map(_is_constant, given)) else node
 
     register.tag(draw.__name__, tag)
 
 
-def _constant(given: FilterExpression) -> bool:
+def _is_constant(given: FilterExpression) -> bool:
     return not given.filters and (not given.is_var or given.var.literal is not None)
 
 
-icon(heroicons.heroicon_mini)
-icon(heroicons.heroicon_outline)
+register_icon(heroicons.heroicon_mini)
+register_icon(heroicons.heroicon_outline)

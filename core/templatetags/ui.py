@@ -19,10 +19,10 @@ from core import back_links
 register = template.Library()
 
 # Seconds and name; static/js/app.js counts with the same steps, so that nothing moves when it takes over.
-STEPS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+RELATIVE_UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 
 # A state's word, and the tone of its badge: good, warn, bad or plain.
-STATES: dict[str, tuple[str, str]] = {
+STATE_BADGES: dict[str, tuple[str, str]] = {
     "active": ("Active", "good"),
     "disabled": ("Disabled", "plain"),
     "expired": ("Expired", "bad"),
@@ -35,10 +35,10 @@ STATES: dict[str, tuple[str, str]] = {
 }
 
 
-def relative(value: datetime, now: datetime) -> str:
+def format_relative(value: datetime, now: datetime) -> str:
     """`value` seen from `now`: "2 minutes ago", "in 5 months", "just now"."""
     seconds = (now - value).total_seconds()
-    for size, name in STEPS:
+    for size, name in RELATIVE_UNITS:
         count = int(abs(seconds) // size)
         if count:
             words = f"{count} {name}{'s' if count > 1 else ''}"
@@ -51,8 +51,8 @@ def when(value: datetime | None, never: str = "Never") -> SafeString:
     """A relative time with the absolute one in its tooltip, or `never`."""
     if value is None:
         return format_html('<span class="muted">{}</span>', never)
-    iso, words = _written(value)
-    ago = relative(value, timezone.now())
+    iso, words = _format_utc(value)
+    ago = format_relative(value, timezone.now())
     # Digits and words of our own: escaping them would take most of a cell's time.
     return SafeString(f'<time datetime="{iso}" title="{words} UTC" data-relative>{ago}</time>')
 
@@ -62,12 +62,12 @@ def moment(value: datetime | None, never: str = "Never", ms: bool = False) -> Sa
     """An absolute time: UTC, or the reader's own zone if they switched to it. `ms` adds the milliseconds."""
     if value is None:
         return format_html('<span class="muted">{}</span>', never)
-    iso, words = _written(value, "milliseconds" if ms else "seconds")
+    iso, words = _format_utc(value, "milliseconds" if ms else "seconds")
     attribute = ' data-ms=""' if ms else ""
     return SafeString(f'<time datetime="{iso}" data-absolute{attribute}>{words} UTC</time>')
 
 
-def _written(value: datetime, until: str = "seconds") -> tuple[str, str]:
+def _format_utc(value: datetime, until: str = "seconds") -> tuple[str, str]:
     """As programs and as people read it, in UTC."""
     utc = value.astimezone(UTC).replace(tzinfo=None)
     return f"{utc.isoformat(timespec='milliseconds')}Z", utc.isoformat(" ", until)
@@ -77,22 +77,22 @@ def _written(value: datetime, until: str = "seconds") -> tuple[str, str]:
 @lru_cache
 def status(state: str, label: str = "") -> SafeString:
     """The badge of a state: a dot and a word. An unknown state is shown as it is, in the plain tone."""
-    word, tone = STATES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))
+    word, tone = STATE_BADGES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))
     return format_html('<span class="badge {}">{}</span>', tone, label or word)
 
 
 @register.simple_tag(takes_context=True)
 def list_query(context: Mapping[str, Any]) -> str:
     """`back=...`, for links of a list's rows, so that what they open returns to the list as it is."""
-    return back_links.encode_list(context["request"])
+    return back_links.encode_list_query(context["request"])
 
 
 @register.simple_tag(takes_context=True)
 def return_url(context: Mapping[str, Any], listed: str, otherwise: str, kind: str = "", number: object = "") -> str:
     """Where Cancel leads: to the list at `listed` as it was, at the row of this object if one is given; or `otherwise`
     if it was opened from elsewhere."""
-    place = back_links.row_id(kind, number) if kind else ""
-    return back_links.return_url(context["request"], listed, otherwise, place)
+    place = back_links.format_row_id(kind, number) if kind else ""
+    return back_links.get_return_url(context["request"], listed, otherwise, place)
 
 
 @register.filter
@@ -116,14 +116,16 @@ def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, An
             continue
         choices = {str(key): str(word) for key, word in getattr(field, "choices", ())}
         label = field.label or name.replace("_", " ").capitalize()
-        found.append((f"{label}: {', '.join(choices.get(v, v) for v in values)}", _without(request.GET, name)))
+        found.append(
+            (f"{label}: {', '.join(choices.get(v, v) for v in values)}", _build_url_without(request.GET, name))
+        )
         cleared.pop(name, None)
     for position in ("after", "before", "page"):
         cleared.pop(position, None)
     return {"chips": found, "clear": f"?{cleared.urlencode()}"}
 
 
-def _without(query: QueryDict, name: str) -> str:
+def _build_url_without(query: QueryDict, name: str) -> str:
     """The page's own address without one filter, and back at its first page."""
     rest = query.copy()
     for gone in (name, "after", "before", "page"):

@@ -11,7 +11,7 @@ from django.forms import Form
 from accounts.admin.confirmed_button import ConfirmedButton
 from accounts.forms.confirm import ConfirmForm
 from accounts.models import Account, User
-from accounts.services import of_account
+from accounts.services import build_account_target
 from audit.trail.events import Target
 from core.actor import Actor
 from keys import apis
@@ -37,31 +37,31 @@ class EnableApisForm(ConfirmForm):
         super().__init__(data)
         self.fields["apis"].queryset = not_enabled_for(account)  # type: ignore[attr-defined]
 
-    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+    def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """The consent is to these APIs for this account."""
         chosen = self["apis"].data or ()
-        super().ask(user, action, apis.enabling(target, chosen), about)
+        super().set_action(user, action, apis.enabling(target, chosen), about)
 
 
 class EnableApis(ConfirmedButton):
     name, label = "enable-apis", "Enable APIs"
     form = EnableApisForm
-    confirms = "api.enable"
+    action = "api.enable"
 
-    def offered(self, row: Account, by: Actor) -> bool:
+    def is_available(self, row: Account, by: Actor) -> bool:
         return not_enabled_for(row).exists()
 
     def make_form(self, row: Account, data: Any) -> Form:
         return EnableApisForm(data, account=row)
 
-    def about(self, row: Account) -> Target:
-        return of_account(row)
+    def get_event_target(self, row: Account) -> Target:
+        return build_account_target(row)
 
-    def target(self, row: Account) -> str:
+    def get_confirmation_target(self, row: Account) -> str:
         """The form adds the APIs."""
         return row.slug
 
-    def effects(self, row: Account) -> Iterator[str]:
+    def get_effects(self, row: Account) -> Iterator[str]:
         yield f"The people of {row.name} see the APIs that you tick, and its Administrators may add keys of them."
         if row.status == Account.Status.PENDING:
             yield "The account is pending: keys can be added once you have activated it, too."

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.admin.exports import Exported
+from accounts.admin.exports import ExportAdmin
 from accounts.models import Account
 from core.actor import Actor
 from core.admin import Button
@@ -36,10 +36,10 @@ class Disable(Button):
     dangerous = True
     refusals = (*Button.refusals, Key.DoesNotExist)
 
-    def offered(self, row: Key, by: Actor) -> bool:
+    def is_available(self, row: Key, by: Actor) -> bool:
         return row.enabled and row.account.status == Account.Status.ACTIVE
 
-    def effects(self, row: Key) -> Iterable[str]:
+    def get_effects(self, row: Key) -> Iterable[str]:
         yield (
             f"From this moment every call with {row.name} of {row.account} to {row.api} is refused, until an"
             " Administrator of the account enables it again."
@@ -52,11 +52,11 @@ class Disable(Button):
         services.disable(key=row, by=by)
         return f"{row.name} ({row.public_id}) is disabled."
 
-    def refused(self, problem: Exception) -> str:
+    def format_refusal(self, problem: Exception) -> str:
         return "The key was deleted in the meantime." if isinstance(problem, Key.DoesNotExist) else str(problem)
 
 
-class KeyAdmin(Exported):
+class KeyAdmin(ExportAdmin):
     buttons = (Disable(),)
     export_of = "an account’s key settings"
     export_refusals = (exports.TooManyRows,)
@@ -94,7 +94,7 @@ class KeyAdmin(Exported):
             among = among.filter(account=int(account))
         return queryset.filter(pk__in=found(among, text)), False
 
-    def file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
+    def build_file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
         keys = KeyFilter({}, Key.objects.filter(account=account, deleted_at=None), account=account, apis=())
         keys.is_valid()
         table = exports.SettingsTable

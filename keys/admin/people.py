@@ -15,17 +15,17 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts import services
-from accounts.admin.exports import Exported
+from accounts.admin.exports import ExportAdmin
 from accounts.exports import export_users
 from accounts.filters import UserFilter
 from accounts.models import Account, User
-from accounts.selectors import people_of, session_count
-from accounts.services import LastAdministrator, OwnUser
-from accounts.signin.limits import take
-from accounts.signin.second_factors import second_factors
+from accounts.selectors import count_sessions, list_users
+from accounts.services import LastAdministrator, SelfDeactivation
+from accounts.signin.limits import count_attempt
+from accounts.signin.second_factors import get_second_factors
 from core import permissions
 from core.actor import Actor
-from core.admin import Button, SupportAdmin, in_words
+from core.admin import Button, SupportAdmin, format_row_count
 from core.permissions import Permission
 from keys.admin.enable_apis import EnableApis
 from keys.models import Key
@@ -37,16 +37,16 @@ MAX_KEYS_COUNTED = 10_000
 def working(**narrowed: Any) -> str:
     """How many keys there are that calls may use now, as far as the keys themselves tell."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
-    return in_words(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MAX_KEYS_COUNTED)
+    return format_row_count(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MAX_KEYS_COUNTED)
 
 
 class Activate(Button):
     name, label = "activate", "Activate"
 
-    def offered(self, row: Account, by: Actor) -> bool:
+    def is_available(self, row: Account, by: Actor) -> bool:
         return row.status != Account.Status.ACTIVE
 
-    def effects(self, row: Account) -> Iterator[str]:
+    def get_effects(self, row: Account) -> Iterator[str]:
         yield f"{row.name} is {row.status}. Once it is active, its keys can be created and changed."
         yield f"Calls with its live keys are decided by the keys' own settings again: {working(account=row)} of them."
         if not row.enablements.exists():
@@ -61,10 +61,10 @@ class Activate(Button):
 class Suspend(Button):
     name, label, dangerous = "suspend", "Suspend", True
 
-    def offered(self, row: Account, by: Actor) -> bool:
+    def is_available(self, row: Account, by: Actor) -> bool:
         return row.status != Account.Status.SUSPENDED
 
-    def effects(self, row: Account) -> Iterator[str]:
+    def get_effects(self, row: Account) -> Iterator[str]:
         already = "" if row.status == Account.Status.ACTIVE else " They are refused already: the account is pending."
         yield f"Calls with its live keys are refused at once: {working(account=row)} of them.{already}"
         yield "Its people may sign in, and see and export what is there; nothing in it can be changed or revealed."
@@ -90,11 +90,11 @@ class AccountAdmin(SupportAdmin):
 
     @display(description="Live keys")
     def live_keys(self, row: Account) -> str:
-        return in_words(Key.objects.filter(account=row, deleted_at=None), MAX_KEYS_COUNTED)
+        return format_row_count(Key.objects.filter(account=row, deleted_at=None), MAX_KEYS_COUNTED)
 
     @display(description="Users")
     def people(self, row: Account) -> str:
-        return in_words(User.objects.filter(account=row))
+        return format_row_count(User.objects.filter(account=row))
 
     @display(description="APIs")
     def apis(self, row: Account) -> SafeString | str:
@@ -117,12 +117,12 @@ class AccountAdmin(SupportAdmin):
 
 class Deactivate(Button):
     name, label, dangerous = "deactivate", "Deactivate", True
-    refusals = (*Button.refusals, LastAdministrator, OwnUser)
+    refusals = (*Button.refusals, LastAdministrator, SelfDeactivation)
 
-    def offered(self, row: User, by: Actor) -> bool:
+    def is_available(self, row: User, by: Actor) -> bool:
         return row.is_active and str(row.pk) != by.id
 
-    def effects(self, row: User) -> Iterator[str]:
+    def get_effects(self, row: User) -> Iterator[str]:
         yield f"{row.email} is signed out everywhere and cannot sign in any more."
         yield f"Calls with keys that they own are refused at once: {working(owner=row)} live keys."
         yield "An Administrator of the account can give the keys to someone else, or let the user in again."
@@ -131,18 +131,18 @@ class Deactivate(Button):
         deactivate_owner(user=row, by=by)
         return f"{row.email} is deactivated."
 
-    def refused(self, problem: Exception) -> str:
-        return "Nobody deactivates themselves." if isinstance(problem, OwnUser) else str(problem)
+    def format_refusal(self, problem: Exception) -> str:
+        return "Nobody deactivates themselves." if isinstance(problem, SelfDeactivation) else str(problem)
 
 
 class EndSessions(Button):
     name, label = "end-sessions", "End sessions"
 
-    def offered(self, row: User, by: Actor) -> bool:
+    def is_available(self, row: User, by: Actor) -> bool:
         return row.is_active
 
-    def effects(self, row: User) -> Iterator[str]:
-        yield f"{row.email} is signed out everywhere: {session_count(row)} sessions. They may sign in again."
+    def get_effects(self, row: User) -> Iterator[str]:
+        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. They may sign in again."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         services.end_sessions(user=row, by=by)
@@ -158,22 +158,22 @@ class ResetPassword(Button):
     name, label = "reset-password", "Send password reset"
     refusals = (*Button.refusals, TooManyMails)
 
-    def offered(self, row: User, by: Actor) -> bool:
+    def is_available(self, row: User, by: Actor) -> bool:
         return row.is_active
 
-    def effects(self, row: User) -> Iterator[str]:
+    def get_effects(self, row: User) -> Iterator[str]:
         yield f"A link goes to {row.email}. It works for an hour, and whoever opens it chooses a new password."
         yield "The old password goes on until then. Second factors stay, and are asked for as ever."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         # The limit of the page for whoever forgot theirs, and counted with it.
-        if not take("reset", row.email, most=5, per=timedelta(hours=1)):
+        if not count_attempt("reset", row.email, most=5, per=timedelta(hours=1)):
             raise TooManyMails
         services.request_reset(email=row.email, by=by)
         return f"A link for a new password went to {row.email}."
 
 
-class UserAdmin(Exported):
+class UserAdmin(ExportAdmin):
     export_of = "an account’s users"
     buttons: ClassVar = (ResetPassword(), EndSessions(), Deactivate())
     list_display = ("email", "nickname", "account_slug", "roles_in_words", "is_active")
@@ -188,8 +188,8 @@ class UserAdmin(Exported):
     )
     readonly_fields = ("account_link", "roles_in_words", "factors", "sessions", "owned")
 
-    def file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
-        users = UserFilter({}, people_of(account))
+    def build_file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
+        users = UserFilter({}, list_users(account))
         users.is_valid()
         needs = Permission.ADMINISTRATION
         return export_users(by=by, account=account, users=users, format=format, zip=zip, needs=needs)
@@ -207,20 +207,20 @@ class UserAdmin(Exported):
 
     @display(description="Roles")
     def roles_in_words(self, row: User) -> str:
-        return permissions.in_words(row.roles)
+        return permissions.format_roles(row.roles)
 
     @display(description="Second factors")
     def factors(self, row: User) -> str:
         names = {"totp": "authenticator app", "webauthn": "passkey"}
-        return ", ".join(names[kind] for kind in sorted(second_factors(row))) or "None"
+        return ", ".join(names[kind] for kind in sorted(get_second_factors(row))) or "None"
 
     @display(description="Sessions")
     def sessions(self, row: User) -> int:
-        return session_count(row)
+        return count_sessions(row)
 
     @display(description="Live keys owned")
     def owned(self, row: User) -> str:
-        return in_words(Key.objects.filter(owner=row, deleted_at=None), MAX_KEYS_COUNTED)
+        return format_row_count(Key.objects.filter(owner=row, deleted_at=None), MAX_KEYS_COUNTED)
 
 
 ADMINS: dict[Any, type[SupportAdmin]] = {Account: AccountAdmin, User: UserAdmin}

@@ -37,7 +37,7 @@ def install_presets() -> None:
     there = set(Api.objects.values_list("slug", flat=True))
     for slug in preset_slugs():
         if slug not in there:
-            add(slug=slug, description=preset(slug), by=Actor.command("migrate"))
+            add(slug=slug, description=preset(slug), by=Actor.from_command("migrate"))
 
 
 @transaction.atomic

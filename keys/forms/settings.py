@@ -157,7 +157,7 @@ class KeyForm(NewListForm):
         except Invalid as problem:
             # A field that could not be read has its own message already.
             said = {name: messages for name, messages in problem.message_dict.items() if self._place(name) not in wrong}
-            self.refuse(Invalid(said))
+            self.add_service_errors(Invalid(said))
         return cleaned
 
     def _checked_terms(self, cleaned: dict[str, Any]) -> Terms:
@@ -169,7 +169,7 @@ class KeyForm(NewListForm):
         terms = checked(typed, self.rules, self.module_names, self.list_names | added)
         return replace(terms, ip_lists=terms.ip_lists.difference(added))
 
-    def refuse(self, problem: Invalid) -> None:
+    def add_service_errors(self, problem: Invalid) -> None:
         """Show what a service or the terms say, at the field if the form has it."""
         for name, messages in problem.message_dict.items():
             place = self._place(name)

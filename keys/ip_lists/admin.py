@@ -15,10 +15,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin.exports import FormatForm, form_page
+from accounts.admin.exports import FormatForm, render_form_page
 from accounts.models import Account
 from audit.exports.list_dialog import build_download
-from core.admin import SupportAdmin, refuse_unknown
+from core.admin import SupportAdmin, reject_unknown_parameters
 from core.page_guard import SignedIn
 from core.permissions import Permission
 from keys.ip_lists import services
@@ -58,10 +58,10 @@ class IpListAdmin(SupportAdmin):
         found = Q(name__istartswith=text) | Q(account__slug=text.lower())
         return (queryset.filter(found) if text else queryset), False
 
-    def more_urls(self) -> list[URLPattern]:
+    def get_extra_urls(self) -> list[URLPattern]:
         return [
-            path("<int:pk>/import/", self.import_view, name=self.route("import")),
-            path("<int:pk>/export/", self.export_view, name=self.route("export")),
+            path("<int:pk>/import/", self.import_view, name=self.get_url_name("import")),
+            path("<int:pk>/export/", self.export_view, name=self.get_url_name("export")),
         ]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -72,11 +72,11 @@ class IpListAdmin(SupportAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        row = self.found(request, object_id)
+        row = self.get_row_or_404(request, object_id)
         entries = row.entries.order_by("network")[: MAX_ENTRIES_LISTED + 1]
-        links = [("Export", reverse(f"admin:{self.route('export')}", args=[row.pk]))]
+        links = [("Export", reverse(f"admin:{self.get_url_name('export')}", args=[row.pk]))]
         if row.account.status == Account.Status.ACTIVE:
-            links.insert(0, ("Import entries", reverse(f"admin:{self.route('import')}", args=[row.pk])))
+            links.insert(0, ("Import entries", reverse(f"admin:{self.get_url_name('import')}", args=[row.pk])))
         context = {
             "links": links,
             "entries": entries[:MAX_ENTRIES_LISTED],
@@ -85,9 +85,9 @@ class IpListAdmin(SupportAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def export_view(self, request: SignedIn, pk: int) -> HttpResponse:
-        row = self.found(request, str(pk))
+        row = self.get_row_or_404(request, str(pk))
         form = FormatForm(request.POST if request.method == "POST" else None)
-        refuse_unknown(request, form)
+        reject_unknown_parameters(request, form)
         if form.is_valid():
             entries = EntryFilter({}, row.entries.all())
             entries.is_valid()
@@ -95,11 +95,11 @@ class IpListAdmin(SupportAdmin):
             return build_download(
                 *export_entries(by=request.actor, ip_list=row, entries=entries, needs=needs, **form.cleaned_data)
             )
-        return form_page(self, request, form, f"Export {row}", "Export", self._page_of(row))
+        return render_form_page(self, request, form, f"Export {row}", "Export", self._page_of(row))
 
     def import_view(self, request: SignedIn, pk: int) -> HttpResponse:
         """Paste or upload, look at what would be added and what is wrong, and confirm exactly that."""
-        row = self.found(request, str(pk))
+        row = self.get_row_or_404(request, str(pk))
         if row.account.status != Account.Status.ACTIVE:
             messages.warning(request, f"{row.account} is {row.account.status}: its IP lists cannot be changed.")
             return redirect(self._page_of(row))
@@ -108,7 +108,7 @@ class IpListAdmin(SupportAdmin):
         given = (request.POST, request.FILES) if request.method == "POST" else ()
         form = UploadForm(*given, account_id=row.account_id)
         if not form.is_valid():
-            return form_page(self, request, form, f"Import entries: {row}", "Preview", self._page_of(row))
+            return render_form_page(self, request, form, f"Import entries: {row}", "Preview", self._page_of(row))
         seen = preview(row, form.table.rows)
         again = self._asking(request, row, seen, initial={"shown": signed(row, request.user.pk, seen)})
         return self._shown(request, row, seen, again, note=form.table.note)
@@ -120,11 +120,11 @@ class IpListAdmin(SupportAdmin):
             again = UploadForm({}, account_id=row.account_id)
             again.errors.clear()
             again.add_error(None, OVER)
-            return form_page(self, request, again, f"Import entries: {row}", "Preview", self._page_of(row))
+            return render_form_page(self, request, again, f"Import entries: {row}", "Preview", self._page_of(row))
         form = self._asking(request, row, seen, data=request.POST)
         if form.is_valid():
             form.check(seen)
-        by = form.confirmed(request.user, request.actor) if form.is_valid() else None
+        by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
         if by is None:
             return self._shown(request, row, seen, form)
         try:
@@ -132,7 +132,7 @@ class IpListAdmin(SupportAdmin):
         except IpList.DoesNotExist as gone:
             raise Http404("The IP list was deleted in the meantime.") from gone
         except Invalid as problem:
-            form.refuse(problem)
+            form.add_service_errors(problem)
             return self._shown(request, row, seen, form)
         messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added to {row}.")
         return redirect(self._page_of(row))
@@ -140,7 +140,7 @@ class IpListAdmin(SupportAdmin):
     def _asking(self, request: SignedIn, row: Any, seen: Preview, **given: Any) -> ImportForm:
         """Support's own confirmation, always; and what is out of the ordinary must be meant."""
         form = ImportForm(**given)
-        form.ask(request.user, WIDEN, str(row.pk), services.target_of(row))
+        form.set_action(request.user, WIDEN, str(row.pk), services.target_of(row))
         # Its passkey needs a script of the portal's pages.
         form.has_passkey = False
         form.fields["password"].required = True
@@ -162,12 +162,12 @@ class IpListAdmin(SupportAdmin):
             "more": len(seen.entries) - MAX_LINES_SHOWN,
             "more_wrong": seen.wrong_count - len({wrong.line for wrong in seen.wrong}),
             "button": f"Add {len(seen.entries):,} entr{'y' if len(seen.entries) == 1 else 'ies'}",
-            "back": reverse(f"admin:{self.route('import')}", args=[row.pk]),
+            "back": reverse(f"admin:{self.get_url_name('import')}", args=[row.pk]),
         }
         return render(request, "admin/keys/ip_list_preview.html", context, status=422 if form.errors else 200)
 
     def _page_of(self, row: IpList) -> str:
-        return reverse(f"admin:{self.route('change')}", args=[row.pk])
+        return reverse(f"admin:{self.get_url_name('change')}", args=[row.pk])
 
     @display(description="Account")
     def account_link(self, row: IpList) -> SafeString:

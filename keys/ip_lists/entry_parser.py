@@ -21,7 +21,7 @@ from xml.parsers.expat import ExpatError
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
-from core.csv_escaping import neutral
+from core.csv_escaping import escape_cell
 from keys.ip_lists.xlsx_limits import MAX_ROWS, TooMuch, check_workbook
 
 MAX_LINES = 10_000
@@ -188,4 +188,4 @@ def _columns(cells: Sequence[str]) -> list[str]:
 
 def _unquoted(cell: str) -> str:
     """Without the ' that exports put before what a spreadsheet would take for a formula."""
-    return cell[1:] if cell.startswith("'") and neutral(cell[1:]) == cell else cell
+    return cell[1:] if cell.startswith("'") and escape_cell(cell[1:]) == cell else cell

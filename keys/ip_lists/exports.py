@@ -12,18 +12,18 @@ from core import authorization
 from core.actor import Actor
 from core.lists import PagedFilter
 from core.permissions import Permission
-from core.spreadsheets import Table, column, encode
+from core.spreadsheets import TextResource, build_column, encode_table
 from keys.decision.addresses import shown
 from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.ip_lists.services import target_of
 from keys.models import IpList, IpListEntry
 
 
-class ListResource(Table):
-    entries = column("entry_count")
-    enabled_entries = column("live_count")
-    used_by_keys = column("key_count")
-    created = column("created_at")
+class ListResource(TextResource):
+    entries = build_column("entry_count")
+    enabled_entries = build_column("live_count")
+    used_by_keys = build_column("key_count")
+    created = build_column("created_at")
 
     class Meta:
         model = IpList
@@ -31,9 +31,9 @@ class ListResource(Table):
         export_order = fields
 
 
-class EntryResource(Table):
-    enabled = column("enabled")
-    created = column("created_at")
+class EntryResource(TextResource):
+    enabled = build_column("enabled")
+    created = build_column("created_at")
 
     class Meta:
         model = IpListEntry
@@ -70,6 +70,8 @@ def export_entries(
     return deliver_list("ip_list.exported", file, by=by, account=ip_list.account, target=target_of(ip_list), zip=zip)
 
 
-def _file(resource: Table, rows: PagedFilter, format: str) -> ListFile:
-    table = resource.export(rows.sorted(), format=format)
-    return ListFile(encode(table, format), format, len(table), table.headers, rows.active, dict(rows.described))
+def _file(resource: TextResource, rows: PagedFilter, format: str) -> ListFile:
+    table = resource.export(rows.sort_rows(), format=format)
+    return ListFile(
+        encode_table(table, format), format, len(table), table.headers, rows.active, dict(rows.descriptions)
+    )

@@ -8,7 +8,7 @@ import django_filters
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Lower
 
-from core.lists import Column, PagedFilter, choice, word
+from core.lists import Column, PagedFilter, build_choice_filter, build_word_start_regex
 from keys.decision.addresses import parse_address
 from keys.models import IpList, IpListEntry
 
@@ -22,13 +22,13 @@ class IpListFilter(PagedFilter):
         "name": Column("Name", Lower("name")),
         "created": Column("Created", F("created_at"), True),
     }
-    sorted_at_first = "name"
+    default_sort = "name"
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
 
     def search(self, lists: QuerySet[IpList], name: str, text: str) -> QuerySet[IpList]:
         """Start of any word of the name, or an address that an entry admits."""
-        found = Q(name__iregex=word(text))
+        found = Q(name__iregex=build_word_start_regex(text))
         if address := parse_address(text):
             admitting = IpListEntry.objects.filter(ip_list=OuterRef("pk"), network__admits=str(address))
             found |= Q(Exists(admitting))
@@ -43,17 +43,17 @@ class EntryFilter(PagedFilter):
         "description": Column("Description", Lower("description")),
         "created": Column("Added", F("created_at"), True),
     }
-    sorted_at_first = "network"
+    default_sort = "network"
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
-    state = choice("State", "Any state", STATES, "in_state")
+    state = build_choice_filter("State", "Any state", STATES, "in_state")
 
     def search(self, entries: QuerySet[IpListEntry], name: str, text: str) -> QuerySet[IpListEntry]:
         """An address finds what admits it; else the start of the network, or of any word of the description."""
         if address := parse_address(text):
             return entries.filter(network__admits=str(address))
         entries = entries.annotate(as_text=Cast("network", TextField()))
-        return entries.filter(Q(as_text__istartswith=text) | Q(description__iregex=word(text)))
+        return entries.filter(Q(as_text__istartswith=text) | Q(description__iregex=build_word_start_regex(text)))
 
     def in_state(self, entries: QuerySet[IpListEntry], name: str, state: str) -> QuerySet[IpListEntry]:
         return entries.filter(enabled=state == "enabled")

@@ -24,7 +24,7 @@ PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 class Refusing(forms.Form):
     """Shows at its fields what a service says."""
 
-    def refuse(self, problem: Invalid) -> None:
+    def add_service_errors(self, problem: Invalid) -> None:
         for name, messages in problem.message_dict.items():
             self.add_error(name if name in self.fields else None, messages)
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from audit.trail.selectors import list_events_of_requests
 from core.redaction import decode_basic
-from core.request_id import time_of
+from core.request_id import get_creation_time
 from keys.crypto.secrets import digest, parse
 from keys.models import Key
 from keys.selectors.search import found
@@ -142,6 +142,6 @@ def _match(key: Key, token: str | None) -> Match:
 
 def _call(scope: Scope, request_id: UUID) -> Call | None:
     calls = scope.calls.filter(request_id=request_id)
-    if made := time_of(request_id):
+    if made := get_creation_time(request_id):
         calls = calls.filter(time__range=(made - CLOCKS, made + CLOCKS))
     return calls.order_by("time").first()

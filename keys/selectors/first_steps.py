@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from accounts.models import Account, User
-from core.authorization import has
+from core.authorization import has_permission
 from core.permissions import Permission
 from keys.visibility import apis_of
 
@@ -44,7 +44,7 @@ def first_steps(user: User, *, has_apis: bool | None = None) -> FirstSteps | Non
     if active and enabled:
         return None
     page = f"at /admin/, Accounts, {account.slug}"
-    adds = has(user, Permission.KEYS_CHANGE)
+    adds = has_permission(user, Permission.KEYS_CHANGE)
     return FirstSteps(
         account.slug,
         (

@@ -14,12 +14,12 @@ from django.db import transaction
 from django.db.models import BinaryField, Count, Q, QuerySet
 from django.db.models.functions import Now, Substr
 
-from accounts.signin.sealed_factors import factors_by_number
+from accounts.signin.sealed_factors import count_factors_by_key
 from audit.trail.record import record
 from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Permission
-from core.sealing import HEADER_LENGTH, SealBroken, header, sealed_under
+from core.sealing import HEADER_LENGTH, SealBroken, build_header, get_sealing_key_number
 from keys.apis.policy import Policy
 from keys.crypto.secrets import digest
 from keys.models import Api, Secret
@@ -94,10 +94,10 @@ def left() -> list[Left]:
     sealing, signing = Counter[int](), Counter[int]()
     prefixes = _sealed().values_list(UNDER, "key__api_id").annotate(count=Count("pk")).order_by()
     rings = _rings()
-    sealing.update(factors_by_number())
+    sealing.update(count_factors_by_key())
     for prefix, api, count in prefixes:
         counter = signing if rings[api].purpose == "sign" else sealing
-        counter[sealed_under(bytes(prefix))] += count
+        counter[get_sealing_key_number(bytes(prefix))] += count
     peppers = _live().values_list("pepper_id").annotate(count=Count("key", distinct=True)).order_by("pepper_id")
     return [
         Left("SEALING_KEYS", max(settings.SEALING_KEYS), dict(sealing)),
@@ -152,7 +152,7 @@ def _sealed() -> QuerySet[Secret]:
 def _stale() -> QuerySet[Secret]:
     newest = Q()
     for api, ring in _rings().items():
-        newest |= Q(key__api_id=api, under=header(max(ring.keys)))
+        newest |= Q(key__api_id=api, under=build_header(max(ring.keys)))
     return _sealed().alias(under=UNDER).exclude(newest & Q(pepper_id=max(settings.TOKEN_PEPPERS)))
 
 

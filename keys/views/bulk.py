@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods
 
 from audit.exports.list_dialog import NOT_FILTERS, ListDialog, render_list_export
 from core.authorization import require_active
-from core.back_links import CHOSEN, PARAMETER, return_url
-from core.lists import sent_filters
+from core.back_links import PARAMETER, SELECTION_ANCHOR, get_return_url
+from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_dialog, render_page
 from core.permissions import Permission
@@ -53,7 +53,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
         words = f"{count} key{' is' if count == 1 else 's are'} disabled: calls with {'it' if count == 1 else 'them'}"
         messages.success(request, f"{words} are refused.")
         listed = reverse("key-list")
-        return redirect(return_url(request, listed, f"{listed}?{keys.data.urlencode()}", CHOSEN))
+        return redirect(get_return_url(request, listed, f"{listed}?{keys.data.urlencode()}", SELECTION_ANCHOR))
     used = KeyListing.objects.filter(key__in=[pk for pk, _ in found], used_at__gt=timezone.now() - LATELY)
     return render_dialog(
         request,
@@ -88,7 +88,7 @@ def key_export(request: SignedIn) -> HttpResponse:
 
 def _filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
     """The page's filters among what was sent."""
-    filters = sent_filters(request.GET, request.POST, but=but)
+    filters = merge_filters(request.GET, request.POST, but=but)
     return KeyFilter(filters, visible_to(request.user), account=own_account(request), apis=list(apis_of(request.user)))
 
 

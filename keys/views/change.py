@@ -28,7 +28,7 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
     rules = Policy.read(key.api.policy)
     current = key.secrets.filter(retires_at=None).values_list("pk", flat=True).first()
     form = ChangeForm(get_form_data(request), initial={"secret": current})
-    form.ask(request.user, "key.change", key.public_id, target_of(key))
+    form.set_action(request.user, "key.change", key.public_id, target_of(key))
     context = {"key": key, "form": form, "rules": rules, "old": old_secret(key)}
     # Before the confirmation is looked at: a second POST of a form that was used costs nobody a try.
     if form.is_valid() and form.cleaned_data["secret"] != current:
@@ -73,7 +73,7 @@ def overlap_end(request: SignedIn, public_id: str) -> HttpResponse:
 def overlap_extend(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = ExtendForm(get_form_data(request))
-    form.ask(request.user, "key.extend_overlap", key.public_id, target_of(key))
+    form.set_action(request.user, "key.extend_overlap", key.public_id, target_of(key))
     context = {"key": key, "form": form, "old": old_secret(key)}
     by = confirmed(request, form) if form.is_valid() else None
     try:

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from core.back_links import return_url
+from core.back_links import get_return_url
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, render_dialog
 from core.permissions import Permission
@@ -37,7 +37,7 @@ def get_chosen(request: SignedIn) -> list[str] | None:
 @needs(Permission.KEYS_SEE_OWN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_columns(request: SignedIn) -> HttpResponse:
-    back = redirect(return_url(request, reverse("key-list"), reverse("key-list")))
+    back = redirect(get_return_url(request, reverse("key-list"), reverse("key-list")))
     if request.method == "POST" and "reset" in request.POST:
         back.delete_cookie(COOKIE, samesite="Lax")
         return back

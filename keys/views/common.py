@@ -12,10 +12,10 @@ from django.urls import reverse
 
 from accounts.forms.confirm import ConfirmForm
 from accounts.models import Account, User
-from accounts.selectors import people_of
+from accounts.selectors import list_users
 from core.actor import Actor
-from core.authorization import has, require_active
-from core.back_links import return_url, row_id
+from core.authorization import has_permission, require_active
+from core.back_links import format_row_id, get_return_url
 from core.page_guard import SignedIn
 from core.pages import own_account
 from core.permissions import Permission
@@ -31,7 +31,7 @@ from keys.visibility import ip_lists_of, visible_to
 
 def may_change(request: SignedIn) -> bool:
     """Whether the buttons that change keys are of use to this user, now."""
-    return has(request.user, Permission.KEYS_CHANGE) and own_account(request).status == Account.Status.ACTIVE
+    return has_permission(request.user, Permission.KEYS_CHANGE) and own_account(request).status == Account.Status.ACTIVE
 
 
 def found(request: SignedIn, public_id: str) -> Key:
@@ -73,14 +73,16 @@ def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
 
 def behind(request: SignedIn, public_id: str) -> str:
     """Return where an action on a key leads when it is done: the list that it was opened from, or the key's page."""
-    return return_url(request, reverse("key-list"), reverse("key-detail", args=[public_id]), row_id("key", public_id))
+    return get_return_url(
+        request, reverse("key-list"), reverse("key-detail", args=[public_id]), format_row_id("key", public_id)
+    )
 
 
 def active_people(account: Account) -> QuerySet[User]:
     """Who may own a key."""
-    return people_of(account).filter(is_active=True).order_by("nickname", "pk")
+    return list_users(account).filter(is_active=True).order_by("nickname", "pk")
 
 
 def confirmed(request: SignedIn, form: ConfirmForm) -> Actor | None:
     """The actor with consent to what the form asked; None if it was refused, and the form says so at the field."""
-    return form.confirmed(request.user, request.actor)
+    return form.get_confirmed_actor(request.user, request.actor)

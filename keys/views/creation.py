@@ -36,7 +36,7 @@ def key_new(request: SignedIn) -> HttpResponse:
     api = chosen[0]
     rules = Policy.read(api.policy)
     form = CreateForm(get_form_data(request), offer=offer(request, api, rules))
-    form.ask(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
+    form.set_action(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
     context = {"form": form, "api": api, "rules": rules}
     # Before anything else is looked at: who sends a used form again has nothing to confirm or correct.
     if made := _made_already(form, account):
@@ -59,7 +59,7 @@ def key_new(request: SignedIn) -> HttpResponse:
     except AlreadyCreated as already:
         return render_dialog(request, "keys/already_created", "Already created", {"key": already.key}, 409)
     except Invalid as problem:
-        form.refuse(problem)
+        form.add_service_errors(problem)
     return render_dialog(request, "keys/new", f"Add {rules.noun}", context, get_form_status(request))
 
 

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from audit.calls import charts
-from core.authorization import has
+from core.authorization import has_permission
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
@@ -29,9 +29,9 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "key": key,
         "account": own_account(request),
         "may_change": may_change(request),
-        "may_see_log": has(request.user, Permission.LOG_SEE),
-        "may_see_lists": has(request.user, Permission.IP_LISTS_SEE),
-        "may_see_settings": has(request.user, Permission.USERS_SEE),
+        "may_see_log": has_permission(request.user, Permission.LOG_SEE),
+        "may_see_lists": has_permission(request.user, Permission.IP_LISTS_SEE),
+        "may_see_settings": has_permission(request.user, Permission.USERS_SEE),
         "rules": rules,
         "not_in_force": NOT_IN_FORCE,
         "modules": modules_of(key),
@@ -43,7 +43,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
     }
     if context["may_see_log"]:
         context["chart"] = charts.build_key_chart(key.account_id, key.public_id)
-    if has(request.user, Permission.TRAIL_SEE):
+    if has_permission(request.user, Permission.TRAIL_SEE):
         context["events"] = last_events(key)
     return render_page(request, "keys/detail", context)
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from audit.trail.sentences import format_value
-from core.actor import NotConfirmed
+from core.actor import ConfirmationRequired
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, render_dialog
 from core.permissions import Permission
@@ -40,7 +40,7 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
             context |= {"form": form, "calls": calls_lately(key) if form.disables else 0}
             return render_dialog(request, "keys/edit", title, context, 409)
     if form.is_valid():
-        by = confirmed(request, form) if form.was_given else request.actor
+        by = confirmed(request, form) if form.has_confirmation else request.actor
         try:
             if by:
                 with gone_is_not_found():
@@ -53,10 +53,10 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
                 return redirect(behind(request, public_id))
         except Stale as stale:
             return render_dialog(request, "keys/edit", f"Edit {stale.key.name}", _again(request, stale), 409)
-        except NotConfirmed:
+        except ConfirmationRequired:
             form.add_error("password", ASK)
         except Invalid as problem:
-            form.refuse(problem)
+            form.add_service_errors(problem)
     ask = form.fields["password"].required = "password" in form.errors
     context |= {"form": form, "ask": ask, "calls": calls_lately(key) if form.disables else 0}
     return render_dialog(request, "keys/edit", title, context, get_form_status(request))
@@ -64,7 +64,7 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
 
 def _form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm:
     form = EditForm(data, key=key, offer=offer(request, key.api, Policy.read(key.api.policy)))
-    form.ask(request.user, "key.edit", key.public_id, target_of(key))
+    form.set_action(request.user, "key.edit", key.public_id, target_of(key))
     return form
 
 

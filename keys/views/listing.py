@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import Account
-from core.authorization import has
+from core.authorization import has_permission
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
@@ -38,7 +38,7 @@ class Add(NamedTuple):
 def key_list(request: SignedIn) -> HttpResponse:
     account = own_account(request)
     apis = list(apis_of(request.user))
-    everyones = has(request.user, Permission.KEYS_SEE)
+    everyones = has_permission(request.user, Permission.KEYS_SEE)
     keys = KeyFilter(request.GET, visible_to(request.user), account=account, apis=apis, everyones=everyones)
     tab = keys.tab
     tab_rules = Policy.read(tab.policy) if tab else None
@@ -57,7 +57,7 @@ def key_list(request: SignedIn) -> HttpResponse:
         "first_steps": first_steps(request.user, has_apis=bool(apis)),
         "add": _add(request, [tab] if tab else apis),
         "may_change": may_change(request),
-        "may_see_log": has(request.user, Permission.LOG_SEE),
+        "may_see_log": has_permission(request.user, Permission.LOG_SEE),
     }
     if not keys.is_valid():
         return render_page(request, "keys/list", context, 400)
@@ -68,15 +68,15 @@ def key_list(request: SignedIn) -> HttpResponse:
         | {
             "rows": keys.rows(),
             "headings": {name: heading._replace(label=labels[name]) for name, heading in keys.headings.items()},
-            "may_disable": has(request.user, Permission.KEYS_DISABLE) and not _inactive(request),
-            "may_export": has(request.user, Permission.LISTS_EXPORT),
+            "may_disable": has_permission(request.user, Permission.KEYS_DISABLE) and not _inactive(request),
+            "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
         }
-        | keys.neighbours,
+        | keys.page_links,
     )
 
 
 def _add(request: SignedIn, apis: list[Api]) -> Add | None:
-    if not has(request.user, Permission.KEYS_CHANGE):
+    if not has_permission(request.user, Permission.KEYS_CHANGE):
         return None
     url = reverse("key-new")
     if len(apis) != 1:

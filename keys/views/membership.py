@@ -9,10 +9,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import services
 from accounts.forms.users import DeactivateForm, HandOverForm, RolesForm
 from accounts.models import Account, User
-from accounts.selectors import people_of, session_count
-from accounts.services import Invalid, LastAdministrator, OwnUser, of_user
-from accounts.views.common import account_to_change, back_to, found, found_to_change, may_change
-from core.actor import NotConfirmed
+from accounts.selectors import count_sessions, list_users
+from accounts.services import Invalid, LastAdministrator, SelfDeactivation, build_user_target
+from accounts.views.common import (
+    can_change_users,
+    get_changeable_account,
+    get_changeable_user_or_404,
+    get_user_or_404,
+    redirect_to_user,
+)
+from core.actor import ConfirmationRequired
 from core.authorization import require_active
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog, render_page
@@ -30,7 +36,7 @@ OWN = "You cannot deactivate yourself: there must be someone left to undo it."
 @needs(Permission.USERS_SEE)
 @require_safe
 def user_detail(request: SignedIn, pk: int) -> HttpResponse:
-    user = found(request, pk)
+    user = get_user_or_404(request, pk)
     keys = with_status(visible_to(request.user).filter(owner=user)).select_related("api").defer("api__document")
     return render_page(
         request,
@@ -39,8 +45,8 @@ def user_detail(request: SignedIn, pk: int) -> HttpResponse:
             "person": user,
             "itself": user.pk == request.user.pk,
             "keys": keys.order_by("name", "pk")[:MAX_KEYS_LISTED],
-            "sessions": session_count(user),
-            "may_change": may_change(request),
+            "sessions": count_sessions(user),
+            "may_change": can_change_users(request),
         },
     )
 
@@ -48,24 +54,24 @@ def user_detail(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Permission.USERS_CHANGE)
 @_methods
 def user_roles(request: SignedIn, pk: int) -> HttpResponse:
-    user = found_to_change(request, pk)
+    user = get_changeable_user_or_404(request, pk)
     form = RolesForm(get_form_data(request), initial={"roles": user.roles})
-    form.ask(request.user, "user.roles", str(user.pk), of_user(user))
+    form.set_action(request.user, "user.roles", str(user.pk), build_user_target(user))
     if form.is_valid():
-        by = form.confirmed(request.user, request.actor) if form.was_given else request.actor
+        by = form.get_confirmed_actor(request.user, request.actor) if form.has_confirmation else request.actor
         try:
             if by:
                 changed = services.change_roles(user=user, roles=form.cleaned_data["roles"], by=by)
                 if changed.pk == request.user.pk:
                     # The own session goes on, under another key.
                     update_session_auth_hash(request, changed)
-                return back_to(request, pk, f"The roles of {user.nickname} are saved. They sign in again.")
-        except NotConfirmed:
+                return redirect_to_user(request, pk, f"The roles of {user.nickname} are saved. They sign in again.")
+        except ConfirmationRequired:
             form.add_error("password", ASK)
         except LastAdministrator as last:
             form.add_error("roles", str(last))
         except Invalid as problem:
-            form.refuse(problem)
+            form.add_service_errors(problem)
     ask = form.fields["password"].required = form.is_bound and "password" in form.errors
     return render_dialog(
         request,
@@ -79,22 +85,22 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Permission.USERS_CHANGE)
 @_methods
 def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
-    user = found_to_change(request, pk)
+    user = get_changeable_user_or_404(request, pk)
     form = _deactivation(request, user)
     if form is None or form.is_valid():
         try:
-            if form is not None and form.gives:
-                by = form.confirmed(request.user, request.actor)
+            if form is not None and form.is_handing_over:
+                by = form.get_confirmed_actor(request.user, request.actor)
                 if by:
-                    hand_over_and_deactivate(user=user, heir=form.chosen, by=by)
-                    return back_to(
-                        request, pk, f"{user.nickname} is deactivated. {form.chosen.nickname} has their keys."
+                    hand_over_and_deactivate(user=user, heir=form.new_owner, by=by)
+                    return redirect_to_user(
+                        request, pk, f"{user.nickname} is deactivated. {form.new_owner.nickname} has their keys."
                     )
             elif request.method == "POST":
                 deactivate_owner(user=user, by=request.actor)
-                return back_to(request, pk, f"{user.nickname} is deactivated, and signed out everywhere.")
-        except (LastAdministrator, OwnUser) as refused:
-            said = OWN if isinstance(refused, OwnUser) else str(refused)
+                return redirect_to_user(request, pk, f"{user.nickname} is deactivated, and signed out everywhere.")
+        except (LastAdministrator, SelfDeactivation) as refused:
+            said = OWN if isinstance(refused, SelfDeactivation) else str(refused)
             return render_dialog(
                 request,
                 "accounts/user_deactivate",
@@ -104,7 +110,7 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
             )
         except Invalid as problem:
             assert form is not None
-            form.refuse(problem)
+            form.add_service_errors(problem)
     return render_dialog(
         request,
         "accounts/user_deactivate",
@@ -117,17 +123,19 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Permission.USERS_CHANGE)
 @_methods
 def user_hand_over(request: SignedIn, pk: int) -> HttpResponse:
-    user = found_to_change(request, pk)
+    user = get_changeable_user_or_404(request, pk)
     require_active(own_account(request))
-    form = HandOverForm(get_form_data(request), heirs=_heirs(user))
-    form.ask(request.user, "keys.hand_over", str(user.pk), of_user(user))
-    by = form.confirmed(request.user, request.actor) if form.is_valid() else None
+    form = HandOverForm(get_form_data(request), candidates=_heirs(user))
+    form.set_action(request.user, "keys.hand_over", str(user.pk), build_user_target(user))
+    by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
     try:
         if by:
-            count = hand_over(user=user, heir=form.chosen, by=by)
-            return back_to(request, pk, f"{form.chosen.nickname} owns {count} key{'' if count == 1 else 's'} more.")
+            count = hand_over(user=user, heir=form.new_owner, by=by)
+            return redirect_to_user(
+                request, pk, f"{form.new_owner.nickname} owns {count} key{'' if count == 1 else 's'} more."
+            )
     except Invalid as problem:
-        form.refuse(problem)
+        form.add_service_errors(problem)
     return render_dialog(
         request,
         "accounts/user_hand_over",
@@ -140,34 +148,34 @@ def user_hand_over(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Permission.USERS_CHANGE)
 @_methods
 def user_reactivate(request: SignedIn, pk: int) -> HttpResponse:
-    user = found_to_change(request, pk)
+    user = get_changeable_user_or_404(request, pk)
     if request.method != "POST":
         return render_dialog(request, "accounts/user_reactivate", f"Reactivate {user.nickname}", {"person": user})
     reactivate_owner(user=user, by=request.actor)
-    return back_to(request, pk, f"{user.nickname} is active and can sign in.")
+    return redirect_to_user(request, pk, f"{user.nickname} is active and can sign in.")
 
 
 @needs(Permission.USERS_CHANGE)
 @_methods
 def user_end_sessions(request: SignedIn, pk: int) -> HttpResponse:
-    user = found_to_change(request, pk)
+    user = get_changeable_user_or_404(request, pk)
     if request.method != "POST":
         return render_dialog(
             request, "accounts/user_end_sessions", f"End the sessions of {user.nickname}", {"person": user}
         )
     services.end_sessions(user=user, by=request.actor)
-    return back_to(request, pk, f"{user.nickname} is signed out everywhere.")
+    return redirect_to_user(request, pk, f"{user.nickname} is signed out everywhere.")
 
 
 def _deactivation(request: SignedIn, user: User) -> DeactivateForm | None:
     """What to ask about the keys; nothing of someone without any. In a pending account keys cannot be given away."""
     if not user.key_count:  # type: ignore[attr-defined]
         return None
-    active = account_to_change(request).status == Account.Status.ACTIVE
-    form = DeactivateForm(get_form_data(request), heirs=_heirs(user) if active else ())
-    form.ask(request.user, "keys.hand_over", str(user.pk), of_user(user))
+    active = get_changeable_account(request).status == Account.Status.ACTIVE
+    form = DeactivateForm(get_form_data(request), candidates=_heirs(user) if active else ())
+    form.set_action(request.user, "keys.hand_over", str(user.pk), build_user_target(user))
     return form
 
 
 def _heirs(user: User) -> list[User]:
-    return list(people_of(user.account).filter(is_active=True).exclude(pk=user.pk).order_by("nickname", "pk"))
+    return list(list_users(user.account).filter(is_active=True).exclude(pk=user.pk).order_by("nickname", "pk"))

@@ -15,7 +15,7 @@ from audit.calls.selectors import list_calls
 from audit.exports.columns import CALLS, EVENTS
 from audit.trail.record_log_read import record_auditor_read
 from audit.trail.selectors import list_events
-from core.authorization import has
+from core.authorization import has_permission
 from core.page_guard import SignedIn, needs
 from core.permissions import Permission
 from core.phone_masking import Mask
@@ -31,7 +31,7 @@ LATEST = 5
 @require_safe
 def overview(request: SignedIn) -> HttpResponse:
     user = request.user
-    if not has(user, Permission.OVERVIEW_SEE):
+    if not has_permission(user, Permission.OVERVIEW_SEE):
         return redirect("key-list")
     keys = with_status(visible_to(user))
     figures = _figures(keys)
@@ -55,7 +55,7 @@ def _figures(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
 
 def _next_step(user: User) -> tuple[str, str]:
     """What to do where there are no keys yet: a sentence, and where it is done if this user can do it."""
-    if not has(user, Permission.KEYS_CHANGE):
+    if not has_permission(user, Permission.KEYS_CHANGE):
         return "Administrators of your account add keys.", ""
     if user.account is None or user.account.status != Account.Status.ACTIVE:
         return "Keys can be created once the account is active.", ""
@@ -69,13 +69,13 @@ def _lately(request: SignedIn) -> dict[str, Any]:
     user, account = request.user, request.user.account
     assert account is not None  # @needs a member of one
     shown: dict[str, Any] = {}
-    if has(user, Permission.LOG_SEE):
+    if has_permission(user, Permission.LOG_SEE):
         calls = list(list_calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
-        if mask := Mask.of(account):
+        if mask := Mask.from_account(account):
             for call in calls:
-                call.path = mask.hide(call.path)
+                call.path = mask.mask(call.path)
         shown |= {"may_see_log": True, "calls": calls}
-    if has(user, Permission.TRAIL_SEE):
+    if has_permission(user, Permission.TRAIL_SEE):
         shown |= {"may_see_trail": True, "events": list_events(account.pk).order_by("-seq")[:LATEST]}
     for log in (CALLS.name, EVENTS.name):
         record_auditor_read(request, log, {"page": "overview"})

@@ -25,7 +25,7 @@ def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
     if not rules.revealable:
         raise Http404("Secrets of this API are shown once, at creation.")
     form = ConfirmForm(get_form_data(request))
-    form.ask(request.user, "key.reveal", key.public_id, target_of(key))
+    form.set_action(request.user, "key.reveal", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
         return _varied(

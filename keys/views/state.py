@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.forms.confirm import ConfirmForm
 from accounts.forms.users import HandOverForm
-from core.back_links import return_url, row_id
+from core.back_links import format_row_id, get_return_url
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
@@ -27,7 +27,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     form = ConfirmForm(get_form_data(request))
-    form.ask(request.user, "key.enable", key.public_id, target_of(key))
+    form.set_action(request.user, "key.enable", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     if by is None:
         return render_dialog(
@@ -58,23 +58,23 @@ def key_delete(request: SignedIn, public_id: str) -> HttpResponse:
     with gone_is_not_found():
         delete(key=key, by=request.actor)
     messages.success(request, f"{key.name} is deleted: calls with it are refused.")
-    return redirect(return_url(request, reverse("key-list"), reverse("key-list"), row_id("key", public_id)))
+    return redirect(get_return_url(request, reverse("key-list"), reverse("key-list"), format_row_id("key", public_id)))
 
 
 @needs(Permission.KEYS_CHANGE)
 @_methods
 def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
-    form = HandOverForm(get_form_data(request), heirs=active_people(own_account(request)).exclude(pk=key.owner_id))
-    form.ask(request.user, "key.reassign", key.public_id, target_of(key))
+    form = HandOverForm(get_form_data(request), candidates=active_people(own_account(request)).exclude(pk=key.owner_id))
+    form.set_action(request.user, "key.reassign", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None
     try:
         if by:
             with gone_is_not_found():
-                key = reassign(key=key, owner=form.chosen, by=by)
-            return _done(request, f"{key.name} belongs to {form.chosen.nickname} now.", public_id)
+                key = reassign(key=key, owner=form.new_owner, by=by)
+            return _done(request, f"{key.name} belongs to {form.new_owner.nickname} now.", public_id)
     except Invalid as problem:
-        form.refuse(problem)
+        form.add_service_errors(problem)
     rules = Policy.read(key.api.policy)
     context = {"key": key, "form": form, "rules": rules}
     return render_dialog(request, "keys/reassign", f"Reassign {key.name}", context, get_form_status(request))

@@ -85,7 +85,7 @@ def a_world(slug: str, api: Api) -> World:
 def _an_export(account: Account) -> tuple[int, int]:
     """Its number within the account, and in the chain."""
     told = {"log": "API log", "format": "csv"}
-    by = Actor.command("test")
+    by = Actor.from_command("test")
     with transaction.atomic():
         stated = build_statement(account, columns=["time"], filters_in_words={})
         seq = record("export.started", by=by, account_id=account.pk, filters={}, **told, **stated)
@@ -104,10 +104,12 @@ def _an_export(account: Account) -> tuple[int, int]:
 def _an_event(account: Account) -> tuple[int, int]:
     """Its number within the account, and in the chain."""
     with transaction.atomic():
-        seq = record("user.signed_out", by=Actor.command("test"), account_id=account.pk)
+        seq = record("user.signed_out", by=Actor.from_command("test"), account_id=account.pk)
     return get_event_number(seq), seq
 
 
 def _an_event_of_the_installation() -> str:
     with transaction.atomic():
-        return str(get_event_number(record("partitions.made", by=Actor.command("test"), account_id=None, months=[])))
+        return str(
+            get_event_number(record("partitions.made", by=Actor.from_command("test"), account_id=None, months=[]))
+        )

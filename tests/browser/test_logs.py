@@ -114,7 +114,7 @@ def test_all_refused_calls_of_a_key_in_october_by_address(
     page.get_by_role("link", name="Export").click()
     manifest = downloaded(page, modal.get_by_role("link", name=re.compile("Manifest of export")).first, tmp_path)
     public = tmp_path / "key.pem"
-    public.write_text(signed_json.public_pem(settings.CHECKPOINT_KEY))
+    public.write_text(signed_json.format_public_pem(settings.CHECKPOINT_KEY))
     checked = subprocess.run([sys.executable, "-I", VERIFIER, path, manifest, public], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     page.keyboard.press("Escape")

@@ -33,7 +33,7 @@ from tests.people import a_user, an_account
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 
 
-OPERATOR = Actor.command("test")
+OPERATOR = Actor.from_command("test")
 
 
 def disable(key: Key) -> None:

@@ -22,7 +22,7 @@ from django.db.models.functions import Substr
 
 from core.actor import Actor
 from core.permissions import Role
-from core.sealing import HEADER_LENGTH, header, seal
+from core.sealing import HEADER_LENGTH, build_header, seal
 from keys import services
 from keys.apis.policy import Policy
 from keys.crypto.secrets import digest, mint
@@ -35,7 +35,7 @@ from tests.people import a_user, an_account
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
 ROTATIONS, KILLS = 3, 5
-OPERATOR = Actor.command("test")
+OPERATOR = Actor.from_command("test")
 
 
 def database_url() -> str:
@@ -73,7 +73,7 @@ def many_keys(count: int, signing: Api) -> dict[str, str]:
 
 def under_newest() -> int:
     prefix = Substr("sealed", 1, HEADER_LENGTH, output_field=BinaryField())
-    return Secret.objects.annotate(under=prefix).filter(under=header(max(configured.SEALING_KEYS))).count()
+    return Secret.objects.annotate(under=prefix).filter(under=build_header(max(configured.SEALING_KEYS))).count()
 
 
 def a_run(**rings: dict[int, bytes]) -> subprocess.Popen[str]:

@@ -15,12 +15,12 @@ LAYERS = ["config", "gateway", "keys", "accounts", "audit", "core"]
 # What a newcomer looks for, and the module and name where it is.
 PLACES = {
     "page size of a list": "core.lists.PAGE_SIZE",
-    "limit of wrong sign-ins": "accounts.signin.limits.take",
+    "limit of wrong sign-ins": "accounts.signin.limits.count_attempt",
     "the overview page": "keys.views.overview.overview",
     "the hourly job": "config.management.commands.maintain.Command",
     "a new field of a key": "keys.models.Key",
     "words of a refusal": "audit.calls.reasons.explain",
-    "CSV escaping": "core.csv_escaping.neutral",
+    "CSV escaping": "core.csv_escaping.escape_cell",
     "deactivating a user": "keys.services.ownership.deactivate_owner",
     "why a call was refused": "keys.decision.access.authorise",
     "a new column of the log": "audit.models.Call",

@@ -41,7 +41,7 @@ def support(client: Client, db: None) -> User:
 
 @pytest.fixture
 def shop(support: User) -> Api:
-    return apis.add(slug="shop", description=described(SHOP), by=Actor.command("test"))
+    return apis.add(slug="shop", description=described(SHOP), by=Actor.from_command("test"))
 
 
 @pytest.fixture

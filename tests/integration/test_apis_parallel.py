@@ -20,7 +20,7 @@ from tests.people import a_user, an_account
 from tests.unit.keys.documents import a_document, described, operation
 
 pytestmark = pytest.mark.django_db(transaction=True)
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 LONG = described(a_document({"/a": {"get": operation("A")}, "/b": {"get": operation("B")}}))
 SHORT = described(a_document({"/a": {"get": operation("A")}, "/b": {"get": operation("A")}}))
 

@@ -33,13 +33,13 @@ from core import signed_json
 from core.actor import Actor
 from core.permissions import Role
 from core.phone_masking import Mask
-from core.replica import snapshot
+from core.replica import open_snapshot
 from tests.databases import new_database
 from tests.integration.test_exports import HOSTILE
 from tests.logbook import a_call
 from tests.people import ADDRESS, a_user, an_account
 
-BY = Actor.command("maintain")
+BY = Actor.from_command("maintain")
 HOUR = timedelta(hours=1)
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -71,7 +71,7 @@ def world(
         call_command("migrate", verbosity=0, interactive=False)
         folder = tmp_path_factory.mktemp("digests")
         made = SimpleNamespace(folder=folder, now=now, key=folder / "key.pem")
-        made.key.write_text(signed_json.public_pem(settings.CHECKPOINT_KEY))
+        made.key.write_text(signed_json.format_public_pem(settings.CHECKPOINT_KEY))
         acme, bolt, idle = an_account("acme"), an_account("bolt"), an_account("idle")
         Account.objects.filter(pk=bolt.pk).update(mask_phone=True, mask_digits=4, mask_side="last")
         for account in (acme, bolt):
@@ -225,7 +225,7 @@ def test_the_normal_form_is_the_same_whatever_was_masked() -> None:
         assert set(cells.values()) == {b"1234567"}
         for digits in range(12):
             for side in ("first", "last"):
-                hidden = Mask(digits, side).hide(text)
+                hidden = Mask(digits, side).mask(text)
                 assert verify_digests.HIDEABLE.sub(lambda run: "X" * len(run[0]), hidden).encode() == plain
 
 
@@ -259,7 +259,7 @@ def test_nobody_changes_a_digest(world: SimpleNamespace) -> None:
     ],
 )
 def test_the_owners_change_of_a_digest_is_found(world: SimpleNamespace, statement: str, problem: str) -> None:
-    with snapshot(seconds=60, using="maintenance") as cursor:
+    with open_snapshot(seconds=60, using="maintenance") as cursor:
         assert check_digests(cursor) == []
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("ALTER TABLE audit_digest DISABLE TRIGGER USER")
@@ -275,7 +275,7 @@ def test_the_owners_change_of_a_digest_is_found(world: SimpleNamespace, statemen
 def resigned(document: dict[str, Any], kind: str) -> dict[str, Any]:
     """As whoever holds the key would sign it anew."""
     rest = {name: value for name, value in document.items() if name not in ("kind", "public_key", "signature")}
-    return signed_json.signed(rest, kind=kind, key=settings.CHECKPOINT_KEY)
+    return signed_json.sign(rest, kind=kind, key=settings.CHECKPOINT_KEY)
 
 
 def change(path: Path, edit: Callable[[Any], None], *, sign: bytes | None = None) -> None:
@@ -283,7 +283,7 @@ def change(path: Path, edit: Callable[[Any], None], *, sign: bytes | None = None
     edit(document)
     if sign:
         rest = {name: value for name, value in document.items() if name not in ("kind", "public_key", "signature")}
-        document = signed_json.signed(rest, kind=document["kind"], key=sign)
+        document = signed_json.sign(rest, kind=document["kind"], key=sign)
     path.write_text(json.dumps(document))
 
 
@@ -448,7 +448,7 @@ def test_whatever_is_altered_is_refused(world: SimpleNamespace, tmp_path: Path, 
             if code != 1 or "NOT good" not in said:
                 missed.append((f"manifest: {name}", said))
     stranger = tmp_path / "stranger.pem"
-    stranger.write_text(signed_json.public_pem(STRANGER))
+    stranger.write_text(signed_json.format_public_pem(STRANGER))
     assert run(stranger, world.folder / "acme")[0] == 1
     assert missed == []
     assert files >= 18

@@ -84,7 +84,7 @@ def test_a_log_exports_manifest_says_all_of_what_it_is(client: Client, acme: Acc
     manifest = client.get(f"/audit/{started.number}/manifest/")
     told = json.loads(manifest.content)
 
-    signed_json.check(told, kind="keyward-export-2", public_key=public_key())
+    signed_json.verify(told, kind="keyward-export-2", public_key=public_key())
     assert told["number"] == started.number
     assert name_of(response).endswith(f"-{started.number}.csv")
     assert (told["file"], name_of(manifest)) == (name_of(response), f"{name_of(response)}.manifest.json")
@@ -176,7 +176,7 @@ def test_exports_of_lists_have_manifests_too(
     file, manifest = archive.namelist()
     assert archive.read(manifest) == client.get(f"/audit/{number}/manifest/").content
     told = json.loads(archive.read(manifest))
-    signed_json.check(told, kind="keyward-export-2", public_key=public_key())
+    signed_json.verify(told, kind="keyward-export-2", public_key=public_key())
     assert (told["number"], told["file"], told["content"]) == (number, file, words)
     assert (told["filters"], told["rows"], told["account"]) == (in_words, 1, "acme")
     assert told["sha256"] == hashlib.sha256(archive.read(file)).hexdigest()
@@ -228,7 +228,7 @@ def test_the_dialog_lists_ones_own_exports_of_this_log(client: Client, acme: Acc
 
 
 def public_key() -> Any:
-    return signed_json.read_public_pem(signed_json.public_pem(settings.CHECKPOINT_KEY).encode())
+    return signed_json.parse_public_pem(signed_json.format_public_pem(settings.CHECKPOINT_KEY).encode())
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def signed(client: Client, acme: Account, tmp_path: Path) -> tuple[Path, Path, P
     paths = tmp_path / "log.csv", tmp_path / "manifest.json", tmp_path / "key.pem"
     paths[0].write_bytes(content_of(client.post("/logs/export/", {"format": "csv", "key": "Ro\x1b[2J\nbot"})))
     paths[1].write_bytes(client.get(f"/audit/{the_export(acme).number}/manifest/").content)
-    paths[2].write_text(signed_json.public_pem(settings.CHECKPOINT_KEY))
+    paths[2].write_text(signed_json.format_public_pem(settings.CHECKPOINT_KEY))
     return paths
 
 
@@ -288,7 +288,7 @@ def test_one_changed_byte_is_refused_with_the_public_key_alone(
         with pytest.raises(CommandError, match="NOT good"):
             call_command("verify_export", str(path), str(manifest))
     assert "NOT good" in standalone(path, manifest, key)[1]
-    key.write_text(signed_json.public_pem(b"x" * 32))
+    key.write_text(signed_json.format_public_pem(b"x" * 32))
     manifest.write_text(json.dumps(told))
     assert standalone(path, manifest, key)[0] == 1
     with pytest.raises(CommandError, match="another key"):

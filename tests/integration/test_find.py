@@ -18,7 +18,7 @@ from accounts.models import User
 from audit.models import Event
 from audit.trail.record import record
 from core.permissions import Role
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from keys.crypto.secrets import mint
 from keys.models import Api, Key
 from tests.ip_lists_made import an_ip_list
@@ -99,7 +99,7 @@ def test_says_what_the_token_is_to_the_key(acme: Acme) -> None:
 
 def test_a_log_line_or_request_id_leads_to_key_call_and_event(acme: Acme) -> None:
     call = a_call(acme.key.account, key_id=acme.key.public_id)
-    request_id = new_request_id()
+    request_id = generate_request_id()
     with transaction.atomic():
         record(
             "user.signed_out", by=replace(acting(acme.alice), request_id=request_id), account_id=acme.alice.account_id

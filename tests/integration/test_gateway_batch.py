@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from audit.models import Call as Row
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from gateway.batch import Batch
 from gateway.database import connect
 from keys.decision.access import Api, Call, Decision, Presented
@@ -28,7 +28,7 @@ def test_an_answer_that_cannot_be_given_is_nobody_else_s_matter() -> None:
 
     def a_call() -> Call:
         return Call(
-            new_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
+            generate_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
             Presented("bearer", key.key.public_id, key.token),
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from gateway.batch import Batch
 from gateway.database import connect
 from keys.decision.access import Call, Presented
@@ -38,7 +38,7 @@ def ask(key: KeyAndToken, *offsets: float) -> list[str]:
         for offset in offsets:
             batch._clock_offset += offset
             call = Call(
-                new_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
+                generate_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
                 Presented("bearer", key.key.public_id, key.token),
             )  # fmt: skip
             decision = await decision_of(batch, "ledger", call)

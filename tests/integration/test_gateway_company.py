@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from gateway.batch import Batch
 from gateway.database import connect
 from gateway.metrics import Metrics
@@ -48,7 +48,7 @@ def sizes(key: KeyAndToken, first: int, *, alone: bool) -> list[int]:
 
     def ask() -> asyncio.Future[Any]:
         call = Call(
-            new_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
+            generate_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
             Presented("bearer", key.key.public_id, key.token),
         )  # fmt: skip
         return decision_of(batch, "ledger", call)

@@ -99,7 +99,7 @@ def test_what_was_refused_has_them(client: Client) -> None:
 
 
 def test_what_broke_has_them(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accounts.views.profile.named", lambda agent: 1 / 0)
+    monkeypatch.setattr("accounts.views.profile.format_user_agent", lambda agent: 1 / 0)
     client.force_login(world.people[Persona.OWNER])
     client.raise_request_exception = False
 

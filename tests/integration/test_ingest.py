@@ -21,7 +21,7 @@ from django.db import DatabaseError, connection, transaction
 
 from audit.calls import ingest as late
 from audit.models import Call, Event, Unmatched
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from tests.logbook import a_call
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,7 +79,7 @@ def test_the_same_lines_again_change_nothing_and_the_first_value_stays(log):
 
 
 def test_what_matches_no_call_is_kept_and_counted_and_tried_again(log):
-    log.write_text(line(request_id := UUID(new_request_id()), 404))
+    log.write_text(line(request_id := UUID(generate_request_id()), 404))
     ingest(log)
     ingest(log)
     assert list(Unmatched.objects.values_list("request_id", "status")) == [(request_id, 404)]
@@ -95,7 +95,7 @@ def test_what_matches_no_call_is_kept_and_counted_and_tried_again(log):
 def an_old_call(hours: float) -> UUID:
     """With a request ID of its time, as every call has."""
     at = datetime.now(UTC) - timedelta(hours=hours)
-    request_id = UUID(int=(int(at.timestamp() * 1000) << 80) | (UUID(new_request_id()).int & ((1 << 80) - 1)))
+    request_id = UUID(int=(int(at.timestamp() * 1000) << 80) | (UUID(generate_request_id()).int & ((1 << 80) - 1)))
     a_call(None, time=at, request_id=request_id)
     return request_id
 
@@ -118,7 +118,7 @@ def test_what_comes_after_48_hours_is_refused_by_name_and_kept_apart(log):
 
 def test_only_the_newest_that_match_nothing_are_kept(log, monkeypatch):
     monkeypatch.setattr(late, "MAX_UNMATCHED", 3)
-    ids = [UUID(new_request_id()) for _ in range(5)]
+    ids = [UUID(generate_request_id()) for _ in range(5)]
     for request_id in ids:
         log.write_text(line(request_id))
         ingest(log)
@@ -160,7 +160,7 @@ def test_calls_of_different_months_are_found(log):
     ids = []
     for at in months:
         stamp = f"{int(at.timestamp() * 1000):012x}"
-        request_id = UUID(f"{stamp[:8]}-{stamp[8:]}-{new_request_id()[14:]}")
+        request_id = UUID(f"{stamp[:8]}-{stamp[8:]}-{generate_request_id()[14:]}")
         a_call(None, time=at + timedelta(milliseconds=3), request_id=request_id)
         ids.append(request_id)
     log.write_text("".join(map(line, ids)))
@@ -170,7 +170,7 @@ def test_calls_of_different_months_are_found(log):
 
 @pytest.mark.parametrize("hours", [-2, 2])
 def test_a_row_far_from_its_request_id_s_time_is_no_match(log, hours):
-    request_id = UUID(new_request_id())
+    request_id = UUID(generate_request_id())
     a_call(None, time=datetime.now(UTC) + timedelta(hours=hours), request_id=request_id)
     log.write_text(line(request_id))
     ingest(log)
@@ -189,7 +189,7 @@ def test_a_batch_is_one_statement_over_the_log(log, django_assert_max_num_querie
 def test_a_log_without_statistics_is_not_gone_through_for_each_line():
     """It took a quarter of a minute for a thousand lines and thirty thousand rows."""
     values = dict.fromkeys(("first", "last"), time.time()) | {
-        "request_ids": [UUID(new_request_id()) for _ in range(1000)],
+        "request_ids": [UUID(generate_request_id()) for _ in range(1000)],
         "statuses": [200] * 1000, "durations": [1.0] * 1000, "sizes": [1] * 1000,
     }  # fmt: skip
     with transaction.atomic(), connection.cursor() as cursor:

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import User
-from core.actor import NotConfirmed
+from core.actor import ConfirmationRequired
 from core.permissions import Role
 from keys import services
 from keys.ip_lists import services as ip_lists_services
@@ -53,7 +53,7 @@ def test_a_key_that_is_just_being_given_the_list_counts_as_using_it(alice: User)
             )
             time.sleep(0.5)
             assert not adding.done()
-        assert isinstance(adding.result(), NotConfirmed)
+        assert isinstance(adding.result(), ConfirmationRequired)
     assert offices.entries.count() == 1
 
 

@@ -152,7 +152,7 @@ class TestDisablingSome:
         assert client.post("/keys/disable/", {"all": "1", "count": "3"}).status_code == 403
         assert "/keys/disable/" not in client.get("/keys/").content.decode()
         with pytest.raises(AccountNotActive):
-            disable_many(account=alice.account, keys=[three[0].pk], by=Actor.command("test"))
+            disable_many(account=alice.account, keys=[three[0].pk], by=Actor.from_command("test"))
 
 
 class TestExport:

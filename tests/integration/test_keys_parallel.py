@@ -30,7 +30,7 @@ from tests.people import PASSWORD, a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORKERS = 10
-OPERATOR = Actor.command("test")
+OPERATOR = Actor.from_command("test")
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_the_chart_shows_the_calls_of_the_list(acme: Account) -> None:
         calls = CallFilter(QueryDict(query), list_calls(acme.pk))
         assert calls.is_valid(), query
         chart = charts.build_log_chart(acme.pk, calls)
-        listed = calls.found
+        listed = calls.filtered_rows
         allowed, denied = (listed.filter(decision=decision).count() for decision in ("allowed", "denied"))
         assert (chart.allowed, chart.denied) == (allowed, denied), query
         assert calls.since is None or chart.since == calls.since, query

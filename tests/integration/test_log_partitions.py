@@ -13,7 +13,7 @@ from psycopg.pq import ExecStatus
 
 from audit.calls.insert import BATCH_COLUMNS, SEPARATOR, build_batch, build_insert, ensure_partitions
 from audit.models import Call
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 from gateway.libpq.connection import Statement
 from tests.logbook import USUAL, a_call
 
@@ -176,8 +176,8 @@ def write(rows: list[dict], *, guard: int) -> int:
 
 def test_a_batch_is_written_whole_where_its_guard_holds_and_not_at_all_elsewhere():
     rows = [
-        USUAL | {"request_id": new_request_id(), "account_id": 5, "account": "acme"},
-        USUAL | {"request_id": new_request_id(), "account_id": None, "account": "", "path": "/é\\N{}\"'"},
+        USUAL | {"request_id": generate_request_id(), "account_id": 5, "account": "acme"},
+        USUAL | {"request_id": generate_request_id(), "account_id": None, "account": "", "path": "/é\\N{}\"'"},
     ]
     rows[1]["client_address"] = None
     for written in (rows, rows[1:], [rows[1], rows[1]]):

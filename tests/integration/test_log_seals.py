@@ -28,7 +28,7 @@ from tests.databases import new_database
 from tests.logbook import a_call
 from tests.people import an_account
 
-BY = Actor.command("maintain")
+BY = Actor.from_command("maintain")
 HOUR = timedelta(hours=1)
 NOW: datetime
 

@@ -14,7 +14,7 @@ from django.core import mail
 from django.test import Client
 
 from accounts.models import User
-from accounts.signin.user_agent import named
+from accounts.signin.user_agent import format_user_agent
 from audit.models import Event
 from core.permissions import Role
 from tests.people import PASSWORD, a_user, an_account
@@ -183,4 +183,4 @@ class TestTheEndOfASession:
     ],
 )  # fmt: skip
 def test_a_browser_has_a_name_its_owner_knows(agent: str, name: str) -> None:
-    assert named(agent) == name
+    assert format_user_agent(agent) == name

@@ -18,7 +18,7 @@ from audit.models import Event
 from audit.trail.record import record
 from config.embedded.backend.parameters import conninfo
 from core.permissions import Role
-from core.replica import is_replica_away
+from core.replica import is_replica_unavailable
 from tests.databases import new_database
 from tests.keys_made import a_billing_key
 from tests.logbook import a_call, more_calls
@@ -165,15 +165,15 @@ def test_without_its_replica_a_page_reads_the_primary_and_says_so(
     acme: Account, client: Client, replica: Heard, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     assert AWAY not in client.get(path).content.decode()
-    monkeypatch.setattr("core.replica._away_until", 0.0)
+    monkeypatch.setattr("core.replica._unavailable_until", 0.0)
     connections["replica"].close()
     connections["replica"].settings_dict["HOST"] = "/nowhere"
     page = client.get(path)
     assert (page.status_code, AWAY in client.get(path).content.decode()) == (200, True)
     # Nobody waits for it again in the next seconds; then it is asked, and read once it is back.
-    assert is_replica_away()
+    assert is_replica_unavailable()
     connections["replica"].settings_dict["HOST"] = connections["default"].settings_dict["HOST"]
-    monkeypatch.setattr("core.replica._away_until", 0.0)
+    monkeypatch.setattr("core.replica._unavailable_until", 0.0)
     replica.statements.clear()
     assert AWAY not in client.get(path).content.decode()
     assert replica.of(LOGS + TRAIL)
@@ -182,9 +182,9 @@ def test_without_its_replica_a_page_reads_the_primary_and_says_so(
 def test_an_export_without_its_replica_reads_the_primary(
     acme: Account, client: Client, replica: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.replica._away_until", 0.0)
+    monkeypatch.setattr("core.replica._unavailable_until", 0.0)
     connections["replica"].close()
     connections["replica"].settings_dict["HOST"] = "/nowhere"
     stream = client.post("/logs/export/", {"format": "csv"}).streaming_content
     assert sum(block.count(b"\n") for block in stream) > 20_000
-    monkeypatch.setattr("core.replica._away_until", 0.0)
+    monkeypatch.setattr("core.replica._unavailable_until", 0.0)

@@ -19,7 +19,7 @@ from accounts.confirmation import WrongPassword, confirm
 from accounts.models import User
 from accounts.signin import second_factors
 from audit.models import Event
-from core.actor import NotConfirmed
+from core.actor import ConfirmationRequired
 from core.permissions import Role
 from tests.people import PASSWORD, a_user, acting, an_account, code_of, recovery_codes_of, with_totp
 
@@ -89,7 +89,7 @@ class TestAddingAnAuthenticatorApp:
             response = client.post("/profile/totp/", {"seed": seed, "code": code, "password": password})
             assert response.status_code == 422
             assert seed_of(response.content.decode())[1] == secret
-        assert not second_factors.second_factors(alice)
+        assert not second_factors.get_second_factors(alice)
 
     def test_takes_no_seed_but_ones_own(self, client: Client, alice: User) -> None:
         client.force_login(a_user(alice.account, "Bob"))
@@ -99,7 +99,7 @@ class TestAddingAnAuthenticatorApp:
         response = client.post("/profile/totp/", {"seed": seed, "code": code_of(secret), "password": PASSWORD})
 
         assert seed_of(response.content.decode())[1] != secret
-        assert not second_factors.second_factors(alice)
+        assert not second_factors.get_second_factors(alice)
 
     def test_keeps_nothing_readable(self, client: Client, alice: User) -> None:
         client.force_login(alice)
@@ -147,10 +147,10 @@ class TestSigningIn:
     def test_a_code_before_the_one_that_was_given_is_worthless(self, alice: User) -> None:
         secret = with_totp(alice)
 
-        assert second_factors.totp_accepted(alice, code_of(secret))
-        assert not second_factors.totp_accepted(alice, code_of(secret, -1))
-        assert second_factors.totp_accepted(alice, code_of(secret, 1))
-        assert not second_factors.totp_accepted(alice, code_of(secret, 3))
+        assert second_factors.verify_totp(alice, code_of(secret))
+        assert not second_factors.verify_totp(alice, code_of(secret, -1))
+        assert second_factors.verify_totp(alice, code_of(secret, 1))
+        assert not second_factors.verify_totp(alice, code_of(secret, 3))
 
     def test_a_recovery_code_is_good_once(self, client: Client, alice: User) -> None:
         with_totp(alice)
@@ -196,10 +196,10 @@ class TestSigningIn:
 class TestConfirming:
     def test_a_code_counts_for_one_action_on_one_object(self, alice: User) -> None:
         consent = confirm(alice, code_of(with_totp(alice)), action="key.reveal", target="k1", by=acting(alice))
-        by = acting(alice).confirmed(consent)
+        by = acting(alice).with_confirmation(consent)
 
         assert consent.method == "totp"
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             by.spend_confirmation("key.reveal", "k2")
         by.spend_confirmation("key.reveal", "k1")
 
@@ -234,7 +234,7 @@ class TestConfirming:
 
         def use(_: int) -> bool:
             try:
-                return second_factors.totp_accepted(alice, code)
+                return second_factors.verify_totp(alice, code)
             finally:
                 connections.close_all()
 
@@ -277,7 +277,7 @@ class TestRemoving:
         response = client.post(f"/profile/factors/{row.pk}/remove/", {"password": PASSWORD})
 
         assert "Add another one first" in response.content.decode()
-        assert second_factors.second_factors(alice)
+        assert second_factors.get_second_factors(alice)
 
     def test_without_its_event_nothing_is_removed(self, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
         with_totp(alice)
@@ -286,7 +286,7 @@ class TestRemoving:
         monkeypatch.setattr("accounts.services.factors.record", lambda *_, **__: 1 / 0)
 
         with pytest.raises(ZeroDivisionError):
-            services.remove_factor(user=alice, factor=row.pk, by=acting(alice).confirmed(consent))
+            services.remove_factor(user=alice, factor=row.pk, by=acting(alice).with_confirmation(consent))
         assert Authenticator.objects.filter(pk=row.pk).exists()
 
 
@@ -300,7 +300,7 @@ class TestNewRecoveryCodes:
 
         assert not set(old) & set(recovery_codes_of(alice))
         assert recovery_codes_of(alice)[0][4:] in page
-        assert not second_factors.recovery_code_accepted(alice, old[0])
+        assert not second_factors.verify_recovery_code(alice, old[0])
 
     def test_are_for_who_has_a_second_factor(self, client: Client, alice: User) -> None:
         client.force_login(alice)

@@ -14,7 +14,7 @@ from core.permissions import Role
 from tests.people import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 
 
 @pytest.fixture

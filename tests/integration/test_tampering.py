@@ -23,13 +23,13 @@ from audit.trail.verdict import Verdict
 from audit.trail.verification import get_application_role, verify, verify_snapshot
 from config import database_roles
 from core.actor import Actor
-from core.replica import fix_settings
+from core.replica import pin_settings
 from tests import tampering
 from tests.databases import new_database
 from tests.gateways import conninfo
 from tests.logbook import a_call
 
-BY = Actor.command("maintain")
+BY = Actor.from_command("maintain")
 BOB = Actor(kind="user", id="8", label="bob@acme.example", address="2001:db8::8", request_id="r-2")
 HOUR = timedelta(hours=1)
 PLACES = 20
@@ -123,7 +123,7 @@ def tampered(
             tamper(cursor)
             if guards:
                 cursor.execute("; ".join(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}" for table, name in MADE))
-            fix_settings(cursor)
+            pin_settings(cursor)
             verdict = verify_snapshot(cursor, world.role, settings.AUDIT_KEYS, world.anchors)
             raise Undone
     except Undone:
@@ -275,7 +275,7 @@ def test_tampering_by_the_application_is_refused_or_found(world: World, figure: 
             try:
                 with application.transaction(), application.cursor() as cursor:
                     cursor.execute(_filled(text, world.values(0)))
-                    fix_settings(cursor)
+                    pin_settings(cursor)
                     verdict = verify_snapshot(cursor, world.role, settings.AUDIT_KEYS, world.anchors)
                     raise Undone
             except Undone:

@@ -63,7 +63,7 @@ def test_an_event_reads_as_a_sentence_with_who_from_where_and_when(alice, acme):
 
 
 def test_a_row_opens_old_and_new(alice, acme):
-    by = acting(alice).confirmed(Confirmation("key.edit", "0123456789ab", "password"))
+    by = acting(alice).with_confirmation(Confirmation("key.edit", "0123456789ab", "password"))
     changes = {"name": ["Old", "New"]}
     number = get_event_number(
         record("key.edited", by=by, account_id=acme.pk, target=WORKER, api="billing", changes=changes)
@@ -102,8 +102,8 @@ def test_every_event_of_the_catalogue_can_be_shown(alice, acme):
 def test_nobody_sees_another_accounts_events(alice, acme):
     bolt = an_account("bolt")
     for _ in range(2):
-        other = record("key.deleted", by=Actor.command("x"), account_id=bolt.pk, target=WORKER, api="bolts-api")
-    nobodys = record("demo.loaded", by=Actor.command("demo"), account_id=None)
+        other = record("key.deleted", by=Actor.from_command("x"), account_id=bolt.pk, target=WORKER, api="bolts-api")
+    nobodys = record("demo.loaded", by=Actor.from_command("demo"), account_id=None)
     own = record("key.revealed", by=acting(alice), account_id=acme.pk, target=WORKER, api="own-api")
     client = signed_in(alice)
 
@@ -129,7 +129,7 @@ def test_an_accounts_numbers_have_no_gap_whatever_happens_elsewhere(alice, acme)
 
 
 def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme):
-    job = Actor.command("maintain")
+    job = Actor.from_command("maintain")
     sealed = {"since": "x", "until": "x", "rows": 7, "first": "", "last": "", "sha256": "", "form": 2}
     numbers = {
         name: get_event_number(record(name, by=job, account_id=None, **data))
@@ -167,7 +167,7 @@ def test_pages_merge_both_kinds_of_events_in_their_order(alice, acme):
         name, data = (
             ("calls.dropped", {"months": [], "until": "x", "rest": []}) if account is None else ("user.signed_out", {})
         )
-        made.append([record(name, by=Actor.command("x"), account_id=account, **data) for _ in range(count)])
+        made.append([record(name, by=Actor.from_command("x"), account_id=account, **data) for _ in range(count)])
     client = signed_in(alice)
 
     seen, url = [], "/audit/?"

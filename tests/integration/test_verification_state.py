@@ -28,7 +28,7 @@ from tests.databases import new_database
 from tests.logbook import a_call
 from tests.people import a_user, an_account
 
-BY = Actor.command("maintain")
+BY = Actor.from_command("maintain")
 BOB = Actor(kind="user", id="8", label="bob@acme.example")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import services
-from accounts.management.passwords import password_of_operator
+from accounts.management.passwords import read_password
 from accounts.models import User
 from core.actor import Actor
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"email: there is no user {email}.")
         try:
-            services.set_password(user=user, password=password_of_operator(), by=Actor.command("changepassword"))
+            services.set_password(user=user, password=read_password(), by=Actor.from_command("changepassword"))
         except services.Invalid as error:
-            raise CommandError(services.lines_of(error)) from error
+            raise CommandError(services.format_errors(error)) from error
         self.stdout.write(f"The password of {email} is changed; their sessions ended, and a mail tells them.")

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from accounts import services
-from accounts.management.passwords import password_of_operator
+from accounts.management.passwords import read_password
 from accounts.models import User
 from core.actor import Actor
 
@@ -24,9 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("email", help="e-mail address; not that of a user of an account")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        by, email = Actor.command("grant_support"), options["email"].strip().lower()
+        by, email = Actor.from_command("grant_support"), options["email"].strip().lower()
         user = User.objects.filter(email=email).first()
-        password = "" if user else password_of_operator()
+        password = "" if user else read_password()
         try:
             with transaction.atomic():
                 if user is None:
@@ -34,5 +34,5 @@ class Command(BaseCommand):
                     user = services.create_user(account=None, email=email, nickname=nickname, password=password, by=by)
                 services.grant_support(user=user, by=by)
         except services.Invalid as error:
-            raise CommandError(services.lines_of(error)) from error
+            raise CommandError(services.format_errors(error)) from error
         self.stdout.write(f"{email} is Support.")

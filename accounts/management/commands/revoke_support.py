@@ -23,7 +23,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"email: there is no user {email}.")
         try:
-            services.revoke_support(user=user, by=Actor.command("revoke_support"))
+            services.revoke_support(user=user, by=Actor.from_command("revoke_support"))
         except services.Invalid as error:
-            raise CommandError(services.lines_of(error)) from error
+            raise CommandError(services.format_errors(error)) from error
         self.stdout.write(f"{email} is no longer Support; their sessions ended.")

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from audit.trail import verification_state
 from core.actor import Actor
-from core.authorization import find_responsible
+from core.authorization import find_decision_maker
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, by: str, reason: str, **options: Any) -> None:
-        user = find_responsible(by)
+        user = find_decision_maker(by)
         if user is None:
             raise CommandError(
                 f"--by {by!r} is not the e-mail address of an active user who is Support or an Administrator."

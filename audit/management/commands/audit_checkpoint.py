@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--public-key", action="store_true", help="write the public key instead, in PEM")
 
     def handle(self, *args: Any, out: Path | None, public_key: bool, **options: Any) -> None:
-        text = signed_json.public_pem(settings.CHECKPOINT_KEY).strip() if public_key else _checkpoint()
+        text = signed_json.format_public_pem(settings.CHECKPOINT_KEY).strip() if public_key else _checkpoint()
         if out is None:
             self.stdout.write(text)
             return

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 
 from audit.trail.database_objects import describe_objects
 from audit.trail.verification import get_application_role
-from core.replica import snapshot
+from core.replica import open_snapshot
 
 
 class Command(BaseCommand):
@@ -16,6 +16,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         role = get_application_role()
-        with snapshot(seconds=60, using="maintenance") as cursor:
+        with open_snapshot(seconds=60, using="maintenance") as cursor:
             for line in describe_objects(cursor, role):
                 self.stdout.write(line)

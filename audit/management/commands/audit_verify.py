@@ -46,7 +46,7 @@ class Command(BaseCommand):
         anchors = _read_anchor_file(anchor, public_key)
         state = verification_state.read_state() or UNVERIFIED
         verdict = verify(settings.AUDIT_KEYS, state.anchors | anchors, calls=not trail_only, accepted=state.accepted)
-        state = verification_state.record_verdict(verdict, whole=not trail_only, by=Actor.command("audit_verify"))
+        state = verification_state.record_verdict(verdict, whole=not trail_only, by=Actor.from_command("audit_verify"))
         if not verdict.problems:
             self.stdout.write(f"The trail is good: {verdict.events} events.")
             if not trail_only:
@@ -78,9 +78,9 @@ def require_good(verdict: Verdict, state: VerificationState) -> None:
 def _read_anchor_file(path: Path | None, public_keys: list[Path]) -> dict[int, bytes]:
     if path is None:
         return {}
-    pem = signed_json.public_pem(settings.CHECKPOINT_KEY).encode()
+    pem = signed_json.format_public_pem(settings.CHECKPOINT_KEY).encode()
     try:
-        keys = [signed_json.read_public_pem(text) for text in (pem, *(file.read_bytes() for file in public_keys))]
+        keys = [signed_json.parse_public_pem(text) for text in (pem, *(file.read_bytes() for file in public_keys))]
         return read_anchors(path, keys)
     except (OSError, UnicodeDecodeError, BadAnchor, signed_json.BadSignature) as error:
         raise CommandError(f"The anchor file {path} cannot be used: {error}") from error

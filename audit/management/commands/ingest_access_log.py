@@ -122,7 +122,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             record(
                 "access_log.ingested",
-                by=Actor.command("ingest_access_log"),
+                by=Actor.from_command("ingest_access_log"),
                 account_id=None,
                 source="standard input" if self.source == "-" else self.source,
                 **counted,

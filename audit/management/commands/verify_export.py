@@ -30,13 +30,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, manifest: Path, public_key: Path | None, **options: Any) -> None:
         try:
-            pem = public_key.read_bytes() if public_key else signed_json.public_pem(settings.CHECKPOINT_KEY).encode()
-            key = signed_json.read_public_pem(pem)
+            pem = (
+                public_key.read_bytes()
+                if public_key
+                else signed_json.format_public_pem(settings.CHECKPOINT_KEY).encode()
+            )
+            key = signed_json.parse_public_pem(pem)
         except (OSError, signed_json.BadSignature) as error:
             raise CommandError(f"{public_key} cannot be used: {error}") from error
         try:
             statement = signed_json.parse(manifest.read_bytes())
-            signed_json.check(statement, kind=KIND, public_key=key)
+            signed_json.verify(statement, kind=KIND, public_key=key)
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
         except signed_json.BadSignature as error:

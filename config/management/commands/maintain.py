@@ -41,7 +41,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        by = Actor.command("maintain")
+        by = Actor.from_command("maintain")
         months = _patiently(ensure_partitions)
         if months:
             with transaction.atomic():
@@ -63,8 +63,8 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
         self.stdout.write(f"Retired secrets destroyed: {rotation.sweep(by=by)}.")
-        limits.sweep()
-        passkeys.sweep()
+        limits.delete_expired()
+        passkeys.delete_expired_challenges()
         state = verification_state.verify_incrementally(by)
         if state.problems:
             # A checkpoint would say that the chain is good as it is now.

@@ -21,16 +21,16 @@ class Enable(ConfirmedButton):
     name = "enable"
     label = "Enable for an account"
     form = EnableForm
-    confirms = "api.enable"
+    action = "api.enable"
 
-    def about(self, row: Api) -> Target:
+    def get_event_target(self, row: Api) -> Target:
         return Target("api", row.slug, row.name)
 
-    def target(self, row: Api) -> str:
+    def get_confirmation_target(self, row: Api) -> str:
         """The form puts the account before it."""
         return row.slug
 
-    def effects(self, row: Api) -> list[str]:
+    def get_effects(self, row: Api) -> list[str]:
         return [f"People of the account see {row.name}, and may add keys of it."]
 
     def run(self, row: Api, form: Form, by: Actor) -> str:
@@ -43,19 +43,19 @@ class SetRequestLink(ConfirmedButton):
     name = "request-link"
     label = "Set request link"
     form = RequestLinkForm
-    confirms = "api.request_link"
+    action = "api.request_link"
     refusals = (*ConfirmedButton.refusals, apis.Unsuitable)
 
     def make_form(self, row: Api, data: Any) -> Form:
         return RequestLinkForm(data, initial={"link": row.request_link})
 
-    def about(self, row: Api) -> Target:
+    def get_event_target(self, row: Api) -> Target:
         return Target("api", row.slug, row.name)
 
-    def target(self, row: Api) -> str:
+    def get_confirmation_target(self, row: Api) -> str:
         return row.slug
 
-    def effects(self, row: Api) -> list[str]:
+    def get_effects(self, row: Api) -> list[str]:
         return [
             f"The documentation of every key of {row.name}, and its programs, name this address. No key is changed.",
             f"Now: {describe_request_link(row)}.",

@@ -151,7 +151,7 @@ class ConfirmUploadForm(ConfirmForm):
 
     def asks(self, user: User, upload: Upload) -> None:
         about = Target("api", upload.slug, upload.description.name)
-        self.ask(user, "api.change" if upload.seen else "api.add", upload.slug, about)
+        self.set_action(user, "api.change" if upload.seen else "api.add", upload.slug, about)
         # Its passkey needs a script of the portal's pages.
         self.has_passkey = False
 
@@ -160,10 +160,10 @@ class EnableForm(ConfirmForm):
     account = AccountField()
     field_order = ("account", "password", "passkey")
 
-    def ask(self, user: User, action: str, target: str, about: Target) -> None:
+    def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """The consent is to this API for this account."""
         account = str(self.data.get(self.add_prefix("account"), "")).strip().lower()
-        super().ask(user, action, f"{account}/{target}", about)
+        super().set_action(user, action, f"{account}/{target}", about)
 
 
 class RequestLinkForm(ConfirmForm):

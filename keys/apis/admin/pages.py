@@ -19,10 +19,10 @@ from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from accounts.admin.exports import form_page
+from accounts.admin.exports import render_form_page
 from accounts.models import Account
 from core.actor import Actor
-from core.admin import SupportAdmin, in_words
+from core.admin import SupportAdmin, format_row_count
 from core.page_guard import SignedIn
 from keys import apis
 from keys.apis.admin.buttons import Enable, SetRequestLink, describe_request_link
@@ -56,37 +56,37 @@ class ApiAdmin(SupportAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return False
 
-    def more_urls(self) -> list[URLPattern]:
+    def get_extra_urls(self) -> list[URLPattern]:
         return [
-            path("new/", self.new_view, name=self.route("new")),
-            path("<int:pk>/upload/", self.upload_view, name=self.route("upload")),
-            path("<int:pk>/document/", require_safe(self.document_view), name=self.route("document")),
-            path("<int:pk>/policy/", require_safe(self.policy_view), name=self.route("policy")),
+            path("new/", self.new_view, name=self.get_url_name("new")),
+            path("<int:pk>/upload/", self.upload_view, name=self.get_url_name("upload")),
+            path("<int:pk>/document/", require_safe(self.document_view), name=self.get_url_name("document")),
+            path("<int:pk>/policy/", require_safe(self.policy_view), name=self.get_url_name("policy")),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        links = [("Add an API", reverse(f"admin:{self.route('new')}"))]
+        links = [("Add an API", reverse(f"admin:{self.get_url_name('new')}"))]
         return super().changelist_view(request, {"links": links} | (extra_context or {}))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        upload = reverse(f"admin:{self.route('upload')}", args=[object_id])
+        upload = reverse(f"admin:{self.get_url_name('upload')}", args=[object_id])
         return super().change_view(request, object_id, form_url, {"upload": upload} | (extra_context or {}))
 
     def document_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        api = self.found(request, str(pk))
+        api = self.get_row_or_404(request, str(pk))
         return _as_file(api, "openapi", render_document(api.document))
 
     def policy_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        api = self.found(request, str(pk))
+        api = self.get_row_or_404(request, str(pk))
         return _as_file(api, "policy", render_policy(api.policy))
 
     def new_view(self, request: SignedIn) -> HttpResponse:
         return self._edit(request, None)
 
     def upload_view(self, request: SignedIn, pk: int) -> HttpResponse:
-        return self._edit(request, self.found(request, str(pk)))
+        return self._edit(request, self.get_row_or_404(request, str(pk)))
 
     def _edit(self, request: SignedIn, api: Api | None) -> HttpResponse:
         """Show the form, or preview or save what it sent. Reading that takes Support's place among the uploads."""
@@ -141,7 +141,7 @@ class ApiAdmin(SupportAdmin):
             return self._refuse(request, api, f"{problem} Look at it again.", upload)
         form = ConfirmUploadForm(request.POST)
         form.asks(request.user, upload)
-        by = form.confirmed(request.user, request.actor) if form.is_valid() else None
+        by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
         if by is None:
             return self._shown(request, api, upload, form)
         try:
@@ -155,8 +155,8 @@ class ApiAdmin(SupportAdmin):
 
     def _ask(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
         title = f"Change the document or the policy: {api}" if api else "Add an API"
-        back = self._page_of(api) if api else reverse(f"admin:{self.route('changelist')}")
-        return form_page(self, request, form, title, "Preview", back, why)
+        back = self._page_of(api) if api else reverse(f"admin:{self.get_url_name('changelist')}")
+        return render_form_page(self, request, form, title, "Preview", back, why)
 
     def _refuse(self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None) -> HttpResponse:
         """The form again with what was uploaded or edited, saying why not."""
@@ -175,12 +175,12 @@ class ApiAdmin(SupportAdmin):
             "texts": upload.text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",
-            "back": self._page_of(api) if api else reverse(f"admin:{self.route('changelist')}"),
+            "back": self._page_of(api) if api else reverse(f"admin:{self.get_url_name('changelist')}"),
         }
         return render(request, "admin/keys/api_preview.html", context, status=422 if form.errors else 200)
 
     def _page_of(self, api: Api) -> str:
-        return reverse(f"admin:{self.route('change')}", args=[api.pk])
+        return reverse(f"admin:{self.get_url_name('change')}", args=[api.pk])
 
     @display(description="Document")
     def version(self, api: Api) -> SafeString:
@@ -189,7 +189,7 @@ class ApiAdmin(SupportAdmin):
         return format_html('{} <a href="{}">Download the document</a>', text, self._file_of(api, "document"))
 
     def _file_of(self, api: Api, kind: str) -> str:
-        return reverse(f"admin:{self.route(kind)}", args=[api.pk])
+        return reverse(f"admin:{self.get_url_name(kind)}", args=[api.pk])
 
     @display(description="Request link")
     def reached_at(self, api: Api) -> str:
@@ -197,7 +197,7 @@ class ApiAdmin(SupportAdmin):
 
     @display(description="Keys")
     def key_count(self, api: Api) -> str:
-        return in_words(Key.objects.filter(api=api, deleted_at=None))
+        return format_row_count(Key.objects.filter(api=api, deleted_at=None))
 
     @display(description="Enabled for")
     def accounts(self, api: Api) -> SafeString | str:

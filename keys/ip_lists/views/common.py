@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import Http404
 
 from accounts.models import Account
-from core.actor import Actor, NotConfirmed
+from core.actor import Actor, ConfirmationRequired
 from core.authorization import require_active
 from core.page_guard import SignedIn
 from core.pages import own_account
@@ -60,17 +60,17 @@ def gone_is_not_found() -> Iterator[None]:
 def done(request: SignedIn, form: Refusing, deed: Callable[[Actor], Any]) -> bool:
     """Whether the deed was done; if not, the form says why."""
     by: Actor | None = request.actor
-    if isinstance(form, MaybeConfirmed) and form.was_given:
+    if isinstance(form, MaybeConfirmed) and form.has_confirmation:
         by = confirmed(request, form)
     if by is None:
         return False
     try:
         with gone_is_not_found():
             deed(by)
-    except NotConfirmed:
+    except ConfirmationRequired:
         form.add_error("password", ASK)
     except Invalid as problem:
-        form.refuse(problem)
+        form.add_service_errors(problem)
     return not form.errors
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from core.actor import Actor
 from core.authorization import require_active
-from core.back_links import CHOSEN, PARAMETER, get_query, return_url, row_id
+from core.back_links import PARAMETER, SELECTION_ANCHOR, format_row_id, get_list_query, get_return_url
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
@@ -71,7 +71,7 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
         ):
             messages.success(request, f"{form.cleaned_data['name']} is saved.")
             page = reverse("ip-list-detail", args=[pk])
-            return redirect(return_url(request, reverse("ip-list-list"), page, row_id("list", pk)))
+            return redirect(get_return_url(request, reverse("ip-list-list"), page, format_row_id("list", pk)))
     except ip_lists_services.ListChanged as changed:
         typed = request.POST.copy()
         typed["version"] = str(changed.ip_list.version)
@@ -111,14 +111,14 @@ def _delete(request: SignedIn, lists: list[IpList]) -> HttpResponse:
         return _delete_dialog(request, lists, refused.uses, 409)
     gone = f"{lists[0].name} is" if count == 1 else f"{count} IP lists are"
     messages.success(request, f"{gone} deleted.")
-    place = row_id("list", lists[0].pk) if count == 1 else CHOSEN
-    return redirect(return_url(request, reverse("ip-list-list"), reverse("ip-list-list"), place))
+    place = format_row_id("list", lists[0].pk) if count == 1 else SELECTION_ANCHOR
+    return redirect(get_return_url(request, reverse("ip-list-list"), reverse("ip-list-list"), place))
 
 
 def _delete_dialog(
     request: SignedIn, lists: list[IpList], users: Mapping[IpList, list[Key]], status: int
 ) -> HttpResponse:
-    query = get_query(request)
+    query = get_list_query(request)
     behind = [] if query is None else [(PARAMETER, query)]
     free = [ip_list for ip_list in lists if not users.get(ip_list)]
     context = {

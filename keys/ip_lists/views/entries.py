@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from core.actor import Actor
-from core.back_links import CHOSEN, return_url, row_id
-from core.lists import sent_filters
+from core.back_links import SELECTION_ANCHOR, format_row_id, get_return_url
+from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, render_dialog
 from core.permissions import Permission
@@ -40,11 +40,11 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     if "mine" in request.POST:
         typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
         form = EntryForm(initial=request.POST.dict() | typed)
-        form.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+        form.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
         context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
         return render_dialog(request, "keys/ip_lists/entry_new", title, context)
     form = EntryForm(get_form_data(request))
-    form.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+    form.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
     if form.is_valid() and done(
         request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
     ):
@@ -99,7 +99,9 @@ def _entries(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
     """Return the address of the list's page, with the filters and the page of its entries that were open, at the entry
     that was changed if there was only one."""
     page = reverse("ip-list-detail", args=[pk])
-    return return_url(request, page, page, row_id("entry", changed[0]) if len(changed) == 1 else CHOSEN)
+    return get_return_url(
+        request, page, page, format_row_id("entry", changed[0]) if len(changed) == 1 else SELECTION_ANCHOR
+    )
 
 
 def _answer(request: SignedIn, losses: ListLosses, to: Entry) -> str:
@@ -126,7 +128,7 @@ def _entry_losses(ip_list: IpList, row: IpListEntry, to: Entry) -> ListLosses:
 
 def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
     form = EditEntryForm(data, row=row)
-    form.ask(request.user, WIDEN, str(row.ip_list_id), ip_lists_services.target_of(row.ip_list))
+    form.set_action(request.user, WIDEN, str(row.ip_list_id), ip_lists_services.target_of(row.ip_list))
     return form
 
 
@@ -170,7 +172,7 @@ def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
     ip_list = found_to_change(request, pk)
     chosen = _chosen(request, ip_list)
     form = MaybeConfirmed(get_form_data(request))
-    form.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+    form.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
     numbers = [row.pk for row in chosen]
 
     def act(by: Actor) -> None:
@@ -203,7 +205,7 @@ def _chosen(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:
     rows = ip_list.entries.order_by("network")
     if request.GET.get("every") != "1":
         return list(rows.filter(pk__in=ticked(request, "entry")))
-    entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), rows)
+    entries = EntryFilter(merge_filters(request.GET, request.POST, but=NOT_FILTERS), rows)
     if not entries.is_valid():
         problems = (error for errors in entries.form.errors.values() for error in errors)
         raise BadRequest(f"Nothing is chosen, because the filters cannot be applied. {' '.join(problems)}")

@@ -40,7 +40,7 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
         )
     seen = preview(ip_list, form.table.rows)
     again = ImportForm(initial={"shown": signed(ip_list, request.user.pk, seen)})
-    again.ask(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+    again.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
     return _shown(request, ip_list, seen, again, note=form.table.note)
 
 
@@ -53,7 +53,7 @@ def _add(request: SignedIn, ip_list: CountedList) -> HttpResponse:
         again.add_error(None, OVER)
         return render_page(request, "keys/ip_lists/import", {"ip_list": ip_list, "form": again}, 422)
     form = ImportForm(request.POST)
-    form.ask(request.user, WIDEN, str(ip_list.pk), ip_lists_services.target_of(ip_list))
+    form.set_action(request.user, WIDEN, str(ip_list.pk), ip_lists_services.target_of(ip_list))
     if form.is_valid():
         form.check(seen)
     if form.is_valid() and done(

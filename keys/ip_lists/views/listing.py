@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audit.exports.list_dialog import NOT_FILTERS, ListDialog, render_list_export
-from core.authorization import has
-from core.lists import sent_filters
+from core.authorization import has_permission
+from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
@@ -32,9 +32,9 @@ def ip_list_list(request: SignedIn) -> HttpResponse:
     context = {"filter": lists, "barred": barred(request)} | _rights(request)
     if not lists.is_valid():
         return render_page(request, "keys/ip_lists/list", context, 400)
-    rows, more = lists.rows()
+    rows, more = lists.get_page()
     return render_page(
-        request, "keys/ip_lists/list", context | {"rows": rows, "headings": lists.headings} | lists.neighbours(more)
+        request, "keys/ip_lists/list", context | {"rows": rows, "headings": lists.headings} | lists.get_page_links(more)
     )
 
 
@@ -46,7 +46,7 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
     context = {"ip_list": ip_list, "filter": entries, "barred": barred(request)} | _rights(request)
     if not entries.is_valid():
         return render_page(request, "keys/ip_lists/detail", context, 400)
-    rows, more = entries.rows()
+    rows, more = entries.get_page()
     keys = with_status(visible_to(request.user).filter(list_grants__ip_list=ip_list)).select_related("api", "owner")
     context |= {
         "rows": rows,
@@ -54,13 +54,13 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
         "headings": entries.headings,
         "keys": keys.defer("api__document").order_by("name", "pk")[:MAX_KEYS_LISTED],
     }
-    return render_page(request, "keys/ip_lists/detail", context | entries.neighbours(more))
+    return render_page(request, "keys/ip_lists/detail", context | entries.get_page_links(more))
 
 
 @needs(Permission.LISTS_EXPORT)
 @_methods
 def ip_list_export(request: SignedIn) -> HttpResponse:
-    filters = sent_filters(request.GET, request.POST, but=NOT_FILTERS)
+    filters = merge_filters(request.GET, request.POST, but=NOT_FILTERS)
     lists = IpListFilter(filters, counted(ip_lists_of(request.user)))
     dialog = ListDialog("ip_lists.exported", "Export IP lists", "IP lists", reverse("ip-list-list"))
     make = partial(export_lists, by=request.actor, account=own_account(request), lists=lists)
@@ -71,7 +71,7 @@ def ip_list_export(request: SignedIn) -> HttpResponse:
 @_methods
 def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = found(request, pk)
-    entries = EntryFilter(sent_filters(request.GET, request.POST, but=NOT_FILTERS), ip_list.entries.all())
+    entries = EntryFilter(merge_filters(request.GET, request.POST, but=NOT_FILTERS), ip_list.entries.all())
     back = reverse("ip-list-detail", args=[pk])
     dialog = ListDialog("ip_list.exported", f"Export {ip_list.name}", "entries of the IP list", back, ip_list=str(pk))
     return render_list_export(
@@ -81,6 +81,6 @@ def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
 
 def _rights(request: SignedIn) -> dict[str, bool]:
     return {
-        "may_change": has(request.user, Permission.IP_LISTS_CHANGE),
-        "may_export": has(request.user, Permission.LISTS_EXPORT),
+        "may_change": has_permission(request.user, Permission.IP_LISTS_CHANGE),
+        "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
     }

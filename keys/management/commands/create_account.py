@@ -10,7 +10,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from accounts import services
-from accounts.management.passwords import password_of_operator
+from accounts.management.passwords import read_password
 from accounts.models import Account
 from core.actor import Actor
 from core.permissions import Role
@@ -31,8 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("--pending", action="store_true", help="leave activating it to Support")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        password = password_of_operator()
-        by = Actor.command("create_account")
+        password = read_password()
+        by = Actor.from_command("create_account")
         status = Account.Status.PENDING if options["pending"] else Account.Status.ACTIVE
         try:
             with transaction.atomic():
@@ -46,7 +46,7 @@ class Command(BaseCommand):
                     by=by,
                 )
         except services.Invalid as error:
-            raise CommandError(services.lines_of(error)) from error
+            raise CommandError(services.format_errors(error)) from error
         self.stdout.write(f"Created the account {account.slug} ({account.status}) with {user.email} as Administrator.")
         self.stdout.write(_next_step(account))
 

@@ -27,5 +27,5 @@ class Command(BaseCommand):
         account = Account.objects.filter(slug=options["account"]).first()
         if account is None:
             raise CommandError(f"There is no account {options['account']!r}. Make it with manage.py create_account.")
-        new = apis.enable(api=api, account=account, by=Actor.command("enable_api"))
+        new = apis.enable(api=api, account=account, by=Actor.from_command("enable_api"))
         self.stdout.write(f"{account.name} {'now has' if new else 'had'} the API {api.slug} ({api.name}).")

@@ -87,7 +87,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Would add the API {slug} ({description.name}). Nothing was done.")
             return
         self._tell(f"Storing {sum(len(module.routes) for module in description.modules):,} routes")
-        apis.add(slug=slug, description=description, by=Actor.command("import_api"))
+        apis.add(slug=slug, description=description, by=Actor.from_command("import_api"))
         self.stdout.write(f"Added the API {slug} ({description.name}). Next: manage.py enable_api {slug} ACCOUNT")
 
     def _change(self, api: Api, description: Description, options: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ class Command(BaseCommand):
             return
         if not options["yes"] and not self._agreed(api):
             raise CommandError("Nothing was done. It needs Yes, or --yes.")
-        apis.update(api=api, description=description, seen=found, by=Actor.command("import_api"))
+        apis.update(api=api, description=description, seen=found, by=Actor.from_command("import_api"))
         self.stdout.write(f"Changed the API {api.slug}.")
 
     def _agreed(self, api: Api) -> bool:

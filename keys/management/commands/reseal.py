@@ -32,7 +32,7 @@ class Command(BaseCommand):
             )
 
     def _run(self, what: str, batch: Callable[..., Any]) -> int:
-        by = Actor.command("reseal")
+        by = Actor.from_command("reseal")
         moved = broken = 0
         done = batch(by=by)
         while done.last is not None:

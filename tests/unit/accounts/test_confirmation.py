@@ -12,10 +12,10 @@ from django.contrib.auth.hashers import make_password
 from django.db import connections, transaction
 
 from accounts import confirmation
-from accounts.confirmation import ConfirmationRefused, Locked, NoFactor, WrongPassword, confirm
+from accounts.confirmation import ConfirmationRefused, Locked, NoConfirmationMethod, WrongPassword, confirm
 from accounts.models import Account, ConfirmationAttempts, User
 from audit.models import Event
-from core.actor import NotConfirmed
+from core.actor import ConfirmationRequired
 from tests.people import ADDRESS, PASSWORD, a_user, acting, an_account
 
 MINUTE = timedelta(minutes=1)
@@ -47,13 +47,15 @@ def events() -> list[str]:
 
 class TestTheRightPassword:
     def test_allows_one_action_on_one_object_once(self, alice: User) -> None:
-        by = acting(alice).confirmed(confirm(alice, PASSWORD, action="key.reveal", target="k1", by=acting(alice)))
+        by = acting(alice).with_confirmation(
+            confirm(alice, PASSWORD, action="key.reveal", target="k1", by=acting(alice))
+        )
 
         for action, target in (("key.reveal", "k2"), ("key.enable", "k1")):
-            with pytest.raises(NotConfirmed):
+            with pytest.raises(ConfirmationRequired):
                 by.spend_confirmation(action, target)
         by.spend_confirmation("key.reveal", "k1")
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             by.spend_confirmation("key.reveal", "k1")
 
     def test_counts_nothing_and_forgives_nothing(self, alice: User) -> None:
@@ -118,9 +120,9 @@ class TestAWrongPassword:
 def test_someone_with_nothing_to_confirm_with_is_refused(alice: User, change: dict[str, object]) -> None:
     User.objects.filter(pk=alice.pk).update(**change)
 
-    with pytest.raises(NoFactor):
+    with pytest.raises(NoConfirmationMethod):
         confirm(alice, PASSWORD, action="key.reveal", target="k1", by=acting(alice))
-    with pytest.raises(NoFactor):
+    with pytest.raises(NoConfirmationMethod):
         confirm(alice, "", action="key.reveal", target="k1", by=acting(alice))
 
 
@@ -140,10 +142,13 @@ class TestInParallel:
             lambda: confirm(alice, "a guess", action="key.reveal", target="k1", by=acting(alice)), 200
         )
 
-        figure(f"200 wrong confirmations in parallel: {len(guesses)} were compared, the limit is {confirmation.LIMIT}")
-        assert len(guesses) == confirmation.LIMIT
-        assert sum(isinstance(refusal, WrongPassword) for refusal in refusals) == confirmation.LIMIT - 1
-        assert sum(isinstance(refusal, Locked) for refusal in refusals) == 200 - (confirmation.LIMIT - 1)
+        figure(
+            f"200 wrong confirmations in parallel: {len(guesses)} were compared, "
+            f"the limit is {confirmation.ATTEMPT_LIMIT}"
+        )
+        assert len(guesses) == confirmation.ATTEMPT_LIMIT
+        assert sum(isinstance(refusal, WrongPassword) for refusal in refusals) == confirmation.ATTEMPT_LIMIT - 1
+        assert sum(isinstance(refusal, Locked) for refusal in refusals) == 200 - (confirmation.ATTEMPT_LIMIT - 1)
         assert events() == ["confirmation.failed"] * 9 + ["confirmation.locked"]
 
     def test_40_right_ones_do_not_get_into_each_others_way(self, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from django.db import connections
 
 from accounts import services
 from accounts.models import Account, Invitation, User
-from accounts.services import Invalid, InvitationOver
-from core.actor import Actor, Confirmation, NotConfirmed
+from accounts.services import Invalid, InvalidInvitation
+from core.actor import Actor, Confirmation, ConfirmationRequired
 from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
 from tests.people import a_user, acting, an_account, an_invitation
@@ -25,12 +25,12 @@ def alice(db: None) -> User:
 
 
 def inviting(user: User, token: str = "form") -> Actor:
-    return acting(user).confirmed(Confirmation("user.invite", token, "password"))
+    return acting(user).with_confirmation(Confirmation("user.invite", token, "password"))
 
 
 def test_inviting_needs_the_consent_of_this_form(alice: User) -> None:
     for by in (acting(alice), inviting(alice, "another form")):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             services.invite(account=alice.account, email="ivy@acme.example", form_token="form", by=by)
 
 
@@ -95,7 +95,7 @@ def test_of_ten_who_use_one_link_at_once_one_comes_in(alice: User) -> None:
     def accept(number: int) -> str:
         try:
             services.accept_invitation(token=token, nickname=f"Ivy {number}", password=PASSWORD, by=CLIENT)
-        except InvitationOver:
+        except InvalidInvitation:
             return "over"
         finally:
             connections.close_all()
@@ -115,7 +115,7 @@ def test_of_two_accounts_that_invited_one_e_mail_one_gets_the_user(alice: User) 
     def accept(token: str) -> str:
         try:
             services.accept_invitation(token=token, nickname="Ivy", password=PASSWORD, by=CLIENT)
-        except (InvitationOver, Invalid) as refused:
+        except (InvalidInvitation, Invalid) as refused:
             return type(refused).__name__
         finally:
             connections.close_all()

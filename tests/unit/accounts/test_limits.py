@@ -11,7 +11,7 @@ from django.db import connections, transaction
 
 from accounts.models import Limit
 from accounts.signin import limits
-from accounts.signin.limits import address_key, give_back, sweep, take
+from accounts.signin.limits import count_attempt, delete_expired, get_address_key, refund_attempt
 from audit.models import Event
 from tests.people import a_user, an_account
 
@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def five(key: str = "alice@acme.example") -> bool:
-    return take("sign-in", key, most=5, per=5 * MINUTE)
+    return count_attempt("sign-in", key, most=5, per=5 * MINUTE)
 
 
 def later(by: timedelta) -> None:
@@ -40,7 +40,7 @@ class TestTake:
             five()
 
         assert five("bob@acme.example")
-        assert take("reset", "alice@acme.example", most=5, per=5 * MINUTE)
+        assert count_attempt("reset", "alice@acme.example", most=5, per=5 * MINUTE)
         assert not five("ALICE@acme.example")
 
     def test_lets_go_of_each_try_when_its_time_is_over(self) -> None:
@@ -59,21 +59,21 @@ class TestTake:
             five()
         for _ in range(3):
             assert five()
-            give_back("sign-in", "alice@acme.example")
+            refund_attempt("sign-in", "alice@acme.example")
 
         assert five()
         assert not five()
 
     def test_keys_of_any_length_and_bytes_are_counted(self) -> None:
         for key in ("", "a\x00b", "x" * 5000, "ü" * 300):
-            assert [take("sign-in", key, most=1, per=MINUTE) for _ in range(2)] == [True, False]
+            assert [count_attempt("sign-in", key, most=1, per=MINUTE) for _ in range(2)] == [True, False]
 
     def test_ten_thousand_others_do_not_push_a_count_out(self, full: bool) -> None:
         for _ in range(5):
             five()
         for number in range(10_000 if full else 500):
             five(f"nobody{number}@acme.example")
-        sweep()
+        delete_expired()
 
         assert not five()
 
@@ -96,11 +96,11 @@ class TestWhatWasRefused:
     def test_is_told_by_the_sweep_when_nobody_comes_again(self) -> None:
         for _ in range(6):
             five("nobody@acme.example")
-        assert sweep() == 0
+        assert delete_expired() == 0
 
         later(6 * MINUTE)
 
-        assert sweep() == 1
+        assert delete_expired() == 1
         assert Event.objects.get(name="limit.held").account_id is None
         assert not Limit.objects.exists()
 
@@ -132,7 +132,7 @@ def test_a_callers_rollback_cannot_take_a_try_back() -> None:
     ],
 )
 def test_one_client_is_one_address_or_one_network_of_ipv6(address: str, key: str) -> None:
-    assert address_key(address) == key
+    assert get_address_key(address) == key
 
 
 def test_the_longest_key_fits_its_column() -> None:

@@ -32,7 +32,7 @@ def bob(transactional_db: None) -> User:
 
 @pytest.mark.parametrize("kind", get_args(notices.Notice))
 def test_a_notice_says_what_happened_in_text_and_html(kind: notices.Notice, bob: User) -> None:
-    notices.notice(bob, kind, **FACTS[kind])
+    notices.send_notice(bob, kind, **FACTS[kind])
 
     sent = outbox.outbox[0]
     [(html, kind_of_html)] = sent.alternatives
@@ -72,7 +72,7 @@ def test_a_value_adds_no_header_no_paragraph_and_no_markup(bob: User) -> None:
 
 def test_what_is_undone_is_not_told(bob: User) -> None:
     with transaction.atomic():
-        notices.notice(bob, "password_changed", address="203.0.113.9")
+        notices.send_notice(bob, "password_changed", address="203.0.113.9")
         assert outbox.outbox == []
         transaction.set_rollback(True)
 
@@ -88,7 +88,7 @@ def test_a_mail_that_cannot_be_sent_undoes_nothing(
     monkeypatch.setattr(EmailBackend, "send_messages", refused)
     with transaction.atomic():
         User.objects.filter(pk=bob.pk).update(nickname="Bobby")
-        notices.notice(bob, "password_changed", address="203.0.113.9")
+        notices.send_notice(bob, "password_changed", address="203.0.113.9")
 
     bob.refresh_from_db()
     assert bob.nickname == "Bobby"

@@ -31,7 +31,7 @@ def alice() -> User:
 
 def with_passkey(user: User) -> Passkey:
     device = Passkey()
-    WebAuthn.add(user, "laptop", json.loads(device.make(fresh(passkeys.creation_options(user)))))
+    WebAuthn.add(user, "laptop", json.loads(device.make(fresh(passkeys.build_creation_options(user)))))
     return device
 
 
@@ -41,33 +41,33 @@ def fresh(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def asked(user: User, action: str = "key.reveal", target: str = "k1") -> dict[str, Any]:
-    return fresh(passkeys.request_options(user, action, target))
+    return fresh(passkeys.build_request_options(user, action, target))
 
 
 class TestMaking:
     def test_takes_what_was_made_for_this_user_just_now(self, alice: User) -> None:
         device = Passkey()
-        answer = device.make(fresh(passkeys.creation_options(alice)))
+        answer = device.make(fresh(passkeys.build_creation_options(alice)))
 
-        assert passkeys.registered(alice, answer) == json.loads(answer)
-        assert passkeys.registered(alice, answer) is None
+        assert passkeys.verify_registration(alice, answer) == json.loads(answer)
+        assert passkeys.verify_registration(alice, answer) is None
 
     def test_takes_no_other(self, alice: User) -> None:
         bob = a_user(alice.account, "Bob")
         answers = [
-            Passkey().make(fresh(passkeys.creation_options(bob))),
-            Passkey(origin="https://evil.example").make(fresh(passkeys.creation_options(alice))),
-            Passkey(host="evil.example").make(fresh(passkeys.creation_options(alice))),
+            Passkey().make(fresh(passkeys.build_creation_options(bob))),
+            Passkey(origin="https://evil.example").make(fresh(passkeys.build_creation_options(alice))),
+            Passkey(host="evil.example").make(fresh(passkeys.build_creation_options(alice))),
             Passkey().make(asked(alice)),
             "", "{}", "[]", "null", "x" * 200_000,
         ]  # fmt: skip
 
-        assert [passkeys.registered(alice, answer) for answer in answers] == [None] * len(answers)
+        assert [passkeys.verify_registration(alice, answer) for answer in answers] == [None] * len(answers)
 
     def test_the_same_one_is_not_added_twice(self, alice: User) -> None:
         device = with_passkey(alice)
 
-        assert passkeys.registered(alice, device.make(fresh(passkeys.creation_options(alice)))) is None
+        assert passkeys.verify_registration(alice, device.make(fresh(passkeys.build_creation_options(alice)))) is None
 
     def test_is_done_on_the_profile(self, alice: User, client: Client) -> None:
         client.force_login(alice)
@@ -79,7 +79,7 @@ class TestMaking:
         )
 
         assert "Recovery codes" in response.content.decode()
-        assert passkeys.passkeys_of(alice)
+        assert passkeys.has_passkey(alice)
 
 
 class TestConfirming:
@@ -96,7 +96,7 @@ class TestConfirming:
     def test_counts_for_nothing_else(self, alice: User, action: str, target: str) -> None:
         answer = with_passkey(alice).sign(asked(alice))
 
-        assert not passkeys.accepted(alice, answer, action, target)
+        assert not passkeys.verify_assertion(alice, answer, action, target)
 
     @pytest.mark.parametrize(
         "wrong",
@@ -108,27 +108,27 @@ class TestConfirming:
         ids=["another passkey", "a challenge nobody made", "another signature"],
     )
     def test_takes_no(self, alice: User, wrong: Callable[[Passkey, User], str]) -> None:
-        assert not passkeys.accepted(alice, wrong(with_passkey(alice), alice), "key.reveal", "k1")
+        assert not passkeys.verify_assertion(alice, wrong(with_passkey(alice), alice), "key.reveal", "k1")
 
     def test_takes_no_answer_given_to_another_site(self, alice: User) -> None:
         device = with_passkey(alice)
         device.origin = "https://evil.example"
 
-        assert not passkeys.accepted(alice, device.sign(asked(alice)), "key.reveal", "k1")
+        assert not passkeys.verify_assertion(alice, device.sign(asked(alice)), "key.reveal", "k1")
 
     def test_takes_no_answer_of_someone_else(self, alice: User) -> None:
         bob = a_user(alice.account, "Bob")
         device = with_passkey(bob)
 
-        assert not passkeys.accepted(alice, device.sign(asked(bob)), "key.reveal", "k1")
-        assert not passkeys.accepted(alice, device.sign(asked(alice)), "key.reveal", "k1")
+        assert not passkeys.verify_assertion(alice, device.sign(asked(bob)), "key.reveal", "k1")
+        assert not passkeys.verify_assertion(alice, device.sign(asked(alice)), "key.reveal", "k1")
 
     def test_a_challenge_lives_five_minutes_and_is_swept(self, alice: User) -> None:
         answer = with_passkey(alice).sign(asked(alice))
         PasskeyChallenge.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
 
-        assert not passkeys.accepted(alice, answer, "key.reveal", "k1")
-        passkeys.sweep()
+        assert not passkeys.verify_assertion(alice, answer, "key.reveal", "k1")
+        passkeys.delete_expired_challenges()
         assert not PasskeyChallenge.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
@@ -137,7 +137,7 @@ class TestConfirming:
 
         def use(_: int) -> bool:
             try:
-                return passkeys.accepted(alice, answer, "key.reveal", "k1")
+                return passkeys.verify_assertion(alice, answer, "key.reveal", "k1")
             finally:
                 connections.close_all()
 
@@ -152,7 +152,7 @@ class TestTheChallengeOfThePage:
 
         options = client.post("/profile/challenge/", {"action": "key.reveal", "target": "k1"}).json()
 
-        assert passkeys.accepted(alice, device.sign(options), "key.reveal", "k1")
+        assert passkeys.verify_assertion(alice, device.sign(options), "key.reveal", "k1")
 
     @pytest.mark.parametrize(
         "data", [{}, {"action": "x" * 41}, {"action": "a", "target": "t" * 201}, {"action": "\x00"}]

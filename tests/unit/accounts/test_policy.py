@@ -8,29 +8,29 @@ from django.db import OperationalError, connections, transaction
 
 from accounts.models import Account, User
 from core.actor import Actor
-from core.authorization import AccountNotActive, Denied, has, require, require_active
+from core.authorization import AccountNotActive, Denied, has_permission, require, require_active
 from core.permissions import Permission, Role
 from tests.people import a_user, acting, an_account
 
 
 def test_nobody_signed_in_has_nothing() -> None:
-    assert not any(has(AnonymousUser(), permission) for permission in Permission)
+    assert not any(has_permission(AnonymousUser(), permission) for permission in Permission)
 
 
 @pytest.mark.django_db
 def test_an_inactive_administrator_has_nothing() -> None:
     alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR, is_active=False)
 
-    assert not any(has(alice, permission) for permission in Permission)
+    assert not any(has_permission(alice, permission) for permission in Permission)
 
 
 @pytest.mark.django_db
 def test_support_sees_no_keys_in_the_portal() -> None:
     sam = a_user(None, "Sam", Role.SUPPORT)
 
-    assert not has(sam, Permission.KEYS_SEE)
-    assert not has(sam, Permission.KEYS_SEE_OWN)
-    assert has(sam, Permission.PROFILE)
+    assert not has_permission(sam, Permission.KEYS_SEE)
+    assert not has_permission(sam, Permission.KEYS_SEE_OWN)
+    assert has_permission(sam, Permission.PROFILE)
 
 
 @pytest.mark.django_db
@@ -90,7 +90,7 @@ class TestRequire:
             require(Actor("client", "", "anonymous"), Permission.PROFILE, account=an_account())
 
     def test_leaves_commands_to_those_who_may_run_them(self) -> None:
-        require(Actor.command("demo"), Permission.KEYS_CHANGE, account=an_account())
+        require(Actor.from_command("demo"), Permission.KEYS_CHANGE, account=an_account())
 
 
 @pytest.mark.django_db

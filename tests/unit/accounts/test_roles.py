@@ -10,12 +10,12 @@ from django.db import connections
 from accounts import services
 from accounts.models import Account, User
 from accounts.services import Invalid, LastAdministrator
-from core.actor import Actor, Confirmation, NotConfirmed
+from core.actor import Actor, Confirmation, ConfirmationRequired
 from core.authorization import Denied
 from core.permissions import Role
 from tests.people import a_user, acting, an_account
 
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def alice(acme: Account) -> User:
 
 
 def granting(user: User, whom: User) -> Actor:
-    return acting(user).confirmed(Confirmation("user.roles", str(whom.pk), "password"))
+    return acting(user).with_confirmation(Confirmation("user.roles", str(whom.pk), "password"))
 
 
 def administrators(account: Account) -> int:
@@ -40,7 +40,7 @@ def test_granting_needs_a_confirmation_of_this_very_user(acme: Account, alice: U
     bob, carol = a_user(acme, "Bob"), a_user(acme, "Carol")
 
     for by in (acting(alice), granting(alice, carol)):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             services.change_roles(user=bob, roles=[Role.AUDITOR], by=by)
     assert services.change_roles(user=bob, roles=[Role.AUDITOR], by=granting(alice, bob)).roles == ["auditor"]
 
@@ -48,7 +48,7 @@ def test_granting_needs_a_confirmation_of_this_very_user(acme: Account, alice: U
 def test_one_role_for_another_is_a_grant_too(acme: Account, alice: User) -> None:
     bob = a_user(acme, "Bob", Role.AUDITOR)
 
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         services.change_roles(user=bob, roles=[Role.ACCOUNT_READER], by=acting(alice))
 
 

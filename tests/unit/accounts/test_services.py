@@ -14,14 +14,14 @@ from django.db import connections
 
 from accounts import services
 from accounts.models import Account, Invitation, User
-from accounts.services import Invalid, OwnUser, Settings
+from accounts.services import Invalid, SelfDeactivation, Settings
 from audit.models import Event
 from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Role
 from tests.people import PASSWORD, a_user, acting, an_account, an_invitation
 
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 
 NEW = {"email": "bob@acme.example", "nickname": "Bob", "password": PASSWORD}
 
@@ -180,7 +180,7 @@ class TestDeactivateAndReactivate:
         assert not Event.objects.filter(name="user.deactivated", target_id=str(bob.pk)).exists()
 
     def test_nobody_deactivates_themselves(self, alice: User) -> None:
-        with pytest.raises(OwnUser):
+        with pytest.raises(SelfDeactivation):
             services.deactivate_user(user=alice, by=acting(alice))
 
         alice.refresh_from_db()
@@ -229,7 +229,7 @@ CALLS: dict[str, Call] = {
     ),
     "change_settings": lambda acme, bob: (
         services.change_settings,
-        {"account": acme, "settings": replace(Settings.of(acme), name="Acme Ltd", mask_phone=True)},
+        {"account": acme, "settings": replace(Settings.from_account(acme), name="Acme Ltd", mask_phone=True)},
     ),
 }
 

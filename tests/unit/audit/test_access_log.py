@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.calls.access_log import MAX_LINE_BYTES, AccessLogEntry, MalformedLine, parse_line
-from core.request_id import new_request_id
+from core.request_id import generate_request_id
 
 ID = "019a9f3c-2b1a-7c3d-8e4f-0123456789ab"
 GOOD = {"request_id": ID, "status": 200, "duration_ms": 12.5, "bytes": 1024}
@@ -102,7 +102,7 @@ def test_a_line_that_is_too_long_is_refused_unread():
 
 
 def test_a_request_id_says_when_the_gateway_was_asked():
-    read = parse_line(line(request_id=new_request_id()))
+    read = parse_line(line(request_id=generate_request_id()))
     assert read is not None
     assert read._replace(request_id=UUID(ID)).requested_at == int(ID[:8] + ID[9:13], 16) / 1000
 

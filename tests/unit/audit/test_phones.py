@@ -33,7 +33,7 @@ LAST4 = Mask(4, "last")
     ],
 )
 def test_what_a_phone_number_is(text: str, shown: str):
-    assert LAST4.hide(text) == shown
+    assert LAST4.mask(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_what_a_phone_number_is(text: str, shown: str):
     ],
 )
 def test_as_many_digits_stay_as_the_account_says(mask: Mask, shown: str):
-    assert mask.hide("1234567") == shown
+    assert mask.mask("1234567") == shown
 
 
 def test_in_an_export_only_what_is_marked_is_hidden_and_the_marks_go():
     block = b'1234567,"\x01/a,1234567\x02",\x011234567\x02,b\r\n\x01q=1234567\x02\r\n'
 
-    assert LAST4.hide_marked(block) == b'1234567,"/a,XXX4567",XXX4567,b\r\nq=XXX4567\r\n'
+    assert LAST4.mask_marked(block) == b'1234567,"/a,XXX4567",XXX4567,b\r\nq=XXX4567\r\n'
 
 
 PIECES = ["0", "12", "123456", "44791112345", "+", "%2B", "%20", "-", "_", "a", "é", "&", "expires=", "/", "?", ","]
@@ -63,8 +63,8 @@ PIECES = ["0", "12", "123456", "44791112345", "+", "%2B", "%20", "-", "_", "a", 
 @given(st.lists(st.sampled_from(PIECES), max_size=10), st.integers(0, 16), st.sampled_from(["first", "last"]))
 def test_hiding_changes_nothing_but_digits_and_does_so_once(pieces: list[str], digits: int, side: str):
     text, mask = "".join(pieces), Mask(digits, side)
-    hidden = mask.hide(text)
+    hidden = mask.mask(text)
 
     assert len(hidden) == len(text)
     assert all(now == was or (now == "X" and was in "0123456789") for now, was in zip(hidden, text, strict=True))
-    assert mask.hide(hidden) == hidden
+    assert mask.mask(hidden) == hidden

@@ -18,7 +18,7 @@ KEY = Target("key", "0123456789ab", "Billing worker")
 
 @pytest.mark.django_db
 def test_an_event_is_stored_with_who_what_where_and_when():
-    by = ALICE.confirmed(Confirmation("key.create", "0123456789ab", "password"))
+    by = ALICE.with_confirmation(Confirmation("key.create", "0123456789ab", "password"))
 
     seq = record("key.created", by=by, account_id=3, target=KEY, api="billing", settings={"name": "Billing worker"})
 

@@ -33,7 +33,7 @@ def render(text: str, **context: object) -> str:
     ],
 )
 def test_a_relative_time_counts_whole_steps(ago: timedelta, words: str) -> None:
-    assert ui.relative(NOW - ago, NOW) == words
+    assert ui.format_relative(NOW - ago, NOW) == words
 
 
 def test_a_relative_time_has_the_absolute_one_in_its_tooltip() -> None:

@@ -81,7 +81,7 @@ def test_a_change_of_what_modules_contain_moves_the_epoch(keys: dict[str, Key]) 
     rules = {**described.rules, "modules": []}
     plain = [module._replace(contained=()) for module in described.modules]
     without = replace(described, rules=rules, policy=Policy.read(rules), modules=tuple(plain))
-    apis.update(api=Api.objects.get(slug="sip-caller"), description=without, by=Actor.command("test"))
+    apis.update(api=Api.objects.get(slug="sip-caller"), description=without, by=Actor.from_command("test"))
     assert decisions(keys, snapshot)["administrator"][0].reason == "module_not_granted"
 
     # The column alone, as nobody writes it: one that names no module of the API contains nothing.

@@ -12,7 +12,7 @@ import yaml
 from django.core.management import CommandError, call_command
 
 from accounts.models import Account, User
-from core.actor import Actor, NotConfirmed
+from core.actor import Actor, ConfirmationRequired
 from core.authorization import Denied
 from core.permissions import Role
 from keys import apis
@@ -24,7 +24,7 @@ from tests.people import a_user, acting, an_account
 from tests.unit.keys.documents import RULES, a_document, described, operation
 
 pytestmark = pytest.mark.django_db
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 SHOP = a_document(
     {
         "/goods": {"get": operation("Goods"), "post": operation("Goods")},
@@ -232,7 +232,7 @@ def test_only_support_changes_apis_and_only_confirmed(shop: Api, alice: User):
 
     with pytest.raises(Denied):
         apis.update(api=shop, description=described(LATER), by=acting(alice))
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         apis.update(api=shop, description=described(LATER), by=acting(support))
     apis.update(api=shop, description=described(LATER), by=confirmed(support, "api.change", "shop"))
 
@@ -270,7 +270,7 @@ def test_only_support_sets_the_request_link_and_only_confirmed(shop: Api, alice:
 
     with pytest.raises(Denied):
         apis.set_request_link(api=shop, link=link, by=acting(alice))
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         apis.set_request_link(api=shop, link=link, by=confirmed(support, "api.request_link", "billing"))
     with pytest.raises(apis.Unsuitable, match=r"'https://shop\.example/v1' is not scheme and host alone"):
         apis.set_request_link(api=shop, link=f"{link}/v1", by=COMMAND)

@@ -13,7 +13,7 @@ from keys.models import Api, Enablement, Module, Route
 from tests.keys_made import events
 from tests.people import a_user, acting, an_account
 
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 
 
 def test_tags_are_modules_and_paths_are_routes():

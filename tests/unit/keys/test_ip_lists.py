@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Account, User
-from core.actor import Actor, NotConfirmed
+from core.actor import Actor, ConfirmationRequired
 from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
 from keys import services
@@ -248,11 +248,11 @@ def test_letting_more_in_needs_a_confirmation_once_a_key_uses_the_list(
 ):
     before = everything()
     other = an_ip_list(alice, name="Other")
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         act(service, offices, acting(alice))
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         act(service, offices, widening(alice, other))
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         act(service, offices, confirmed(alice, "key.edit", str(offices.pk)))
     other.delete()
     assert everything() == before
@@ -335,7 +335,7 @@ def test_a_list_of_another_account_is_not_deleted_by_its_number(alice: User, off
 def test_support_adds_entries_confirmed_and_nothing_else(alice: User, offices: IpList, service: str):
     sam = a_user(None, "Sam", Role.SUPPORT)
 
-    with pytest.raises(NotConfirmed if service == "add" else Denied):
+    with pytest.raises(ConfirmationRequired if service == "add" else Denied):
         act(service, offices, acting(sam))
     if service == "add":
         assert act(service, offices, widening(sam, offices)) == 1

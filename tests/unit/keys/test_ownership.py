@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import Account, User
 from accounts.services import LastAdministrator
 from audit.models import Event
-from core.actor import Actor, NotConfirmed
+from core.actor import Actor, ConfirmationRequired
 from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
 from keys import services
@@ -59,10 +59,10 @@ def test_the_consent_is_for_this_key_or_this_user(alice: User, bob: User) -> Non
     key = a_billing_key(alice, owner=bob).key
 
     for by in (acting(alice), confirmed(alice, "key.reassign", "x" * 12), confirmed(alice, "key.edit", key.public_id)):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             services.reassign(key=key, owner=alice, by=by)
     for by in (acting(alice), confirmed(alice, "keys.hand_over", str(alice.pk))):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             services.hand_over(user=bob, heir=alice, by=by)
     assert owners() == ["Bob"]
 
@@ -127,7 +127,7 @@ def test_the_last_administrators_keys_stay_when_they_do(alice: User, bob: User) 
     a_billing_key(alice)
 
     with pytest.raises(LastAdministrator):
-        services.hand_over_and_deactivate(user=alice, heir=bob, by=Actor.command("test"))
+        services.hand_over_and_deactivate(user=alice, heir=bob, by=Actor.from_command("test"))
     assert owners() == ["Alice"]
 
 

@@ -14,7 +14,7 @@ from django.conf import settings as configured
 from django.utils import timezone
 
 from accounts.models import Account, User
-from core.actor import NotConfirmed
+from core.actor import ConfirmationRequired
 from core.authorization import AccountNotActive
 from core.permissions import Role
 from core.sealing import SealBroken, open_sealed
@@ -303,7 +303,7 @@ def test_unmasking_and_recordings_need_the_password(alice: User):
     silent = a_key_of("lms-call-logic", alice).key
 
     for key, change in ((masked, {"mask_phone": False}), (silent, {"recordings": True})):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             edit(key, alice, **change)
         edit(key, alice, confirmed(alice, "key.edit", key.public_id), **change)
         edit(Key.objects.get(pk=key.pk), alice, **{name: not on for name, on in change.items()})
@@ -318,9 +318,9 @@ def test_lists_and_entries_are_compared_by_what_they_admit(alice: User):
     off.entries.update(enabled=True)
     key = edit(key, alice, networks=(ip_network("192.0.2.7"),))
     off.entries.update(enabled=False)
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         edit(key, alice, networks=(ip_network("192.0.2.8"),))
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         edit(key, alice, networks=(), ip_lists=frozenset())
 
 

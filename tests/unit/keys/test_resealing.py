@@ -16,7 +16,7 @@ from accounts.signin import sealed_factors
 from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Role
-from core.sealing import header, sealed_under
+from core.sealing import build_header, get_sealing_key_number
 from keys import services
 from keys.checks import rings
 from keys.crypto.secrets import digest
@@ -26,7 +26,7 @@ from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account, code_of, recovery_codes_of, with_totp
 
 pytestmark = pytest.mark.django_db
-COMMAND = Actor.command("reseal")
+COMMAND = Actor.from_command("reseal")
 RINGS = ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS")
 
 
@@ -75,7 +75,7 @@ def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: Created,
     said = reseal()
 
     secret = Secret.objects.get()
-    assert (sealed_under(before), sealed_under(bytes(secret.sealed)), secret.pepper_id) == (1, 2, 2)
+    assert (get_sealing_key_number(before), get_sealing_key_number(bytes(secret.sealed)), secret.pepper_id) == (1, 2, 2)
     assert bytes(secret.digest) == digest(made.token, settings.TOKEN_PEPPERS[2])
     assert services.reveal(key=made.key, by=confirmed(alice, "key.reveal", made.key.public_id)) == made.token
     assert "Resealed 1 secrets." in said
@@ -108,7 +108,7 @@ def test_signing_secrets_move_in_their_own_ring(alice: User, settings: Any):
     said = reseal()
 
     secret = Secret.objects.get()
-    assert sealed_under(bytes(secret.sealed)) == 2
+    assert get_sealing_key_number(bytes(secret.sealed)) == 2
     ring = services.secret.Ring("sign", settings.SIGNING_KEYS)
     assert services.secret.opened(made.key, secret, ring) == made.token
     assert "SIGNING_KEYS 2: 1 secrets and second factors." in said
@@ -165,8 +165,8 @@ def test_what_does_not_open_is_counted_and_stops_nothing(alice: User, made: Crea
 
     with pytest.raises(CommandError, match="1 did not open"):
         reseal()
-    assert sealed_under(bytes(made.key.secrets.get().sealed)) == 2
-    assert sealed_under(bytes(other.key.secrets.get().sealed)) == 1
+    assert get_sealing_key_number(bytes(made.key.secrets.get().sealed)) == 2
+    assert get_sealing_key_number(bytes(other.key.secrets.get().sealed)) == 1
 
 
 @pytest.mark.parametrize("junk", [b"", b"\x01", b"\x09" * 90])
@@ -242,6 +242,6 @@ def test_another_key_under_the_same_number_is_reported(alice: User, made: Create
 
 
 def test_one_broken_secret_does_not_stop_the_start(alice: User, made: Created):
-    Secret.objects.filter(key=a_billing_key(alice).key).update(sealed=header(1) + b"x" * 80, digest=b"y" * 32)
+    Secret.objects.filter(key=a_billing_key(alice).key).update(sealed=build_header(1) + b"x" * 80, digest=b"y" * 32)
 
     assert found() == []

@@ -13,7 +13,7 @@ from django.conf import settings as configured
 from django.utils import timezone
 
 from accounts.models import Account, User
-from core.actor import Actor, NotConfirmed
+from core.actor import Actor, ConfirmationRequired
 from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
 from keys import services
@@ -26,7 +26,7 @@ from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_not_without_a_confirmation_for_this_very_key(alice: User, key: Key, ser
     before = everything()
 
     for by in (acting(alice), confirmed(alice, f"key.{service}", "AnotherKey12"), confirmed(alice, "key.reveal", "")):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(ConfirmationRequired):
             act(service, key, by)
     assert everything() == before
 

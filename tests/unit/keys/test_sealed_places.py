@@ -58,7 +58,7 @@ def test_moved_to_another_row_it_does_not_open(alice: User, figure: Figure):
 
 def test_swapped_between_the_two_secrets_of_a_key_neither_opens(alice: User, made: Created):
     old = made.key.secrets.get()
-    services.change(key=made.key, secret=old.pk, overlap=Overlap.DAY, by=Actor.command("test"))
+    services.change(key=made.key, secret=old.pk, overlap=Overlap.DAY, by=Actor.from_command("test"))
     new = made.key.secrets.get(retires_at=None)
     ring = Ring("reveal", configured.SEALING_KEYS)
     assert not refused(alice, made.key)

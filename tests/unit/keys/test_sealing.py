@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.sealing import SealBroken, open_sealed, seal, sealed_under
+from core.sealing import SealBroken, get_sealing_key_number, open_sealed, seal
 
 RING = {1: b"1" * 32, 2: b"2" * 32}
 PLACE = {"purpose": "token", "account": 7, "key": "AbCdEfGh1234", "secret": "0196f0c5-0000-7000-8000-000000000001"}
@@ -18,7 +18,7 @@ def test_what_was_sealed_opens_in_its_place():
 def test_the_newest_key_seals_and_older_ones_still_open():
     old = seal(PLAIN, ring={1: RING[1]}, **PLACE)
     new = seal(PLAIN, ring=RING, **PLACE)
-    assert (sealed_under(old), sealed_under(new)) == (1, 2)
+    assert (get_sealing_key_number(old), get_sealing_key_number(new)) == (1, 2)
     assert open_sealed(old, ring=RING, **PLACE) == PLAIN
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from audit.models import Event
-from core.actor import Actor, NotConfirmed
+from core.actor import Actor, ConfirmationRequired
 from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
 from core.sealing import seal
@@ -27,7 +27,7 @@ from tests.keys_made import FIELDS, a_billing_key, billing_for, confirmed, event
 from tests.people import a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db
-COMMAND = Actor.command("test")
+COMMAND = Actor.from_command("test")
 
 
 @pytest.fixture
@@ -229,9 +229,9 @@ def test_letting_more_in_needs_the_password_and_less_does_not(alice: User, what:
     key = a_billing_key(alice, "203.0.113.0/24", modules=frozenset({"invoices"}), expires_at=soon).key
     wide = replace(Terms.of(key), **WIDENING[what])
 
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         services.edit(key=key, version=1, terms=wide, by=acting(alice))
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         services.edit(key=key, version=1, terms=wide, by=confirmed(alice, "key.edit", "AnotherKey12"))
     services.edit(key=key, version=1, terms=wide, by=confirmed(alice, "key.edit", key.public_id))
 
@@ -252,7 +252,7 @@ def test_an_edit_switches_a_key_and_the_trail_tells_each_thing(alice: User, key:
 
     assert (key.enabled, key.name, key.version) == (False, "Other", 2)
     assert [len(events(f"key.{done}")) for done in ("edited", "disabled", "enabled")] == [1, 1, 0]
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         services.edit(key=key, version=2, terms=renamed, enabled=True, by=acting(alice))
     assert not Key.objects.get().enabled
     by = confirmed(alice, "key.edit", key.public_id)
@@ -314,9 +314,9 @@ def test_keys_of_an_account_that_is_not_active_stay_as_they_are(alice: User, key
 def test_what_is_listed_as_confirmed_is_not_done_without(alice: User, key: Key, service: str):
     before = everything()
 
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         act(service, key, acting(alice))
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(ConfirmationRequired):
         act(service, key, confirmed(alice, f"key.{service}", "AnotherKey12"))
     assert everything() == before
 
