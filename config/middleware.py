@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import structlog
 from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
 from django.conf import settings
+from django.core.signals import request_finished
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirectBase
 
@@ -51,10 +53,17 @@ class RequestIdentity:
             request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR"), settings.TRUSTED_PROXIES
         )
         request.client_address = str(address) if address else None
-        with structlog.contextvars.bound_contextvars(request_id=request.id):
-            response = self.get_response(request)
+        # Until the request's end: Django logs a refusal after its middleware, and a stream may fail later still.
+        structlog.contextvars.bind_contextvars(request_id=request.id)
+        response = self.get_response(request)
         response.headers["X-Request-Id"] = request.id
         return response
+
+
+@receiver(request_finished)
+def forget_request_id(**_: Any) -> None:
+    """Take the request's ID out of this thread's log lines."""
+    structlog.contextvars.unbind_contextvars("request_id")
 
 
 class SafeHeaders:
