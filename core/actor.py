@@ -1,4 +1,4 @@
-"""Who does something, and the confirmation that person gave for it."""
+"""The actor of a service call and the confirmation it carries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ ActorKind = Literal["user", "command", "system", "client"]
 
 
 class ConfirmationRequired(Exception):
-    """The action needs a confirmation for this very object, and the actor carries none that is unused."""
+    """The action needs a confirmation for this object, and the actor carries no unused one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """One person's consent to one action on one object; spent by the first service that asks for it."""
+    """A user's consent to one action on one object, for one use."""
 
     action: str
     target: str
@@ -22,6 +22,7 @@ class Confirmation:
     _spent: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     def spend(self, action: str, target: str) -> None:
+        """Consume the confirmation. Raise ConfirmationRequired if it was used before or is for something else."""
         if self._spent or (self.action, self.target) != (action, target):
             raise ConfirmationRequired(action)
         self._spent.append(True)
@@ -29,7 +30,8 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The one on whose behalf a service runs, as text, so that the trail outlives the user's row.
+    """The user, command or system on whose behalf a service runs; plain text, because audit events outlive the user's
+    row.
 
     `id` is the user's primary key as text, or a command's name; `label` is what a reader sees (an e-mail address);
     `address` is the client's, without port; `request_id` ties the event to one request.
@@ -50,7 +52,7 @@ class Actor:
         return replace(self, confirmation=confirmation)
 
     def spend_confirmation(self, action: str, target: str) -> None:
-        """Use up the confirmation for `action` on `target`. A command's operator has no password to give."""
+        """Consume the confirmation for `action` on `target`, or raise ConfirmationRequired. Commands need none."""
         if self.kind == "command":
             return
         if self.confirmation is None:

@@ -1,4 +1,4 @@
-"""May she? One answer for pages, services and menus; it fails closed."""
+"""Permission checks for pages, services and menus. Raise Denied; deny by default."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = TypeVar("Row", "models.Account", "models.User")
 
 
 class Denied(PermissionDenied):
-    """The one who acts lacks a permission, or acts on another account."""
+    """The actor lacks a permission, or the object belongs to another account."""
 
     def __init__(self, permission: Permission) -> None:
         super().__init__(f"This needs the permission: {permission.label}.")
@@ -29,25 +29,25 @@ class Denied(PermissionDenied):
 
 
 class AccountNotActive(PermissionDenied):
-    """The account is pending, and nothing about its keys may change; or suspended, and nothing at all may."""
+    """The account is pending (its keys cannot change) or suspended (nothing can)."""
 
     def __init__(self, status: str) -> None:
-        barred = "nothing in it can be changed" if status == "suspended" else "its keys cannot be created or changed"
-        super().__init__(f"The account is {status}: {barred} until Support activates it.")
+        reason = "nothing in it can be changed" if status == "suspended" else "its keys cannot be created or changed"
+        super().__init__(f"The account is {status}: {reason} until Support activates it.")
         self.status = status
 
 
 def has_permission(user: AbstractBaseUser | AnonymousUser, permission: Permission) -> bool:
-    """Whether this user holds the permission, as far as the row in memory tells. Services ask `require`."""
+    """Return whether the user has the permission, by the row in memory. Services call `require` instead."""
     return isinstance(user, get_user_model()) and user.is_active and permission in _get_permissions(user)
 
 
 def require(by: Actor, permission: Permission, *, account: Account | None) -> None:
-    """Refuse unless the actor, as the database knows them now, holds the permission in this account.
+    """Raise Denied unless the actor has the permission in this account, by the database's present rows.
 
-    `account=None` is for what belongs to no account. The rows read are held FOR SHARE until the end of the caller's
-    transaction, account before user, so that neither a role nor an account's status is taken away in between.
-    Commands and the system itself answer to whoever may run them.
+    `account=None` is for objects that belong to no account. Locks the rows FOR SHARE until the end of the caller's
+    transaction, account before user, so that neither a role nor the account's status changes in between. Commands and
+    the system itself have every permission.
     """
     if by.kind in ("command", "system"):
         return
@@ -62,7 +62,7 @@ def require(by: Actor, permission: Permission, *, account: Account | None) -> No
 
 
 def require_active(account: Account) -> models.Account:
-    """The account as it is now, if it is active; held FOR SHARE like everything `require` reads."""
+    """Return the account's present row, locked FOR SHARE. Raise AccountNotActive unless it is active."""
     row = _lock_for_share(get_account_model(), account.pk)
     status = row.status if row is not None else "deleted"
     if row is None or status != row.Status.ACTIVE:

@@ -1,4 +1,4 @@
-"""Cells that no spreadsheet takes for a formula: one rule, for files made by the database and for those made here.
+"""Escape CSV cells against formula injection, in Python and as an SQL expression of the same rule.
 
 A quote goes before a text that begins with = @ TAB CR LF NUL, and before + - unless the whole cell is a number, which
 a phone number is.
@@ -14,13 +14,14 @@ NUMBER_PATTERN = "^[+-][0-9]+([.][0-9]+)?$"
 
 
 def escape_cell(text: str) -> str:
+    """Return the cell, with a quote before it if a spreadsheet would run it as a formula."""
     if text[:1] in tuple(FORMULA_STARTS) or (text[:1] in tuple(SIGNS) and not re.fullmatch(NUMBER_PATTERN[1:-1], text)):
         return f"'{text}"
     return text
 
 
 def build_escape_sql(cell: str) -> str:
-    """The same of a column or expression of type text."""
+    """Return the SQL expression that escapes `cell`, a column or expression of type text, as `escape_cell` does."""
     always = ", ".join(str(ord(sign)) for sign in FORMULA_STARTS if sign != "\x00")  # PostgreSQL holds no NUL
     signs = ", ".join(str(ord(sign)) for sign in SIGNS)
     formula = f"ascii({cell}) IN ({always}) OR ascii({cell}) IN ({signs}) AND {cell} !~ '{NUMBER_PATTERN}'"

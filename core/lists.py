@@ -1,4 +1,4 @@
-"""What every list of the portal shares: strict filters, headings that sort, and pages."""
+"""The base of the portal's lists: filters, sortable headings and numbered pages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import django_filters
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import QueryDict
+
+from core.filters.strict import StrictFilterForm
 
 PAGE_SIZE = 50
 MAX_PAGE = 200  # whoever needs row 10,001 is better served by the search
@@ -19,7 +20,8 @@ NOT_FILTERS = frozenset({"sort", "page", "after", "before"})
 
 
 class Column(NamedTuple):
-    """A column that sorts: its heading, what it sorts by, and whether its first click sorts downwards."""
+    """A sortable column: its heading, the expression it sorts by, and whether the first click sorts in descending
+    order."""
 
     label: str
     expression: Any
@@ -27,35 +29,17 @@ class Column(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """A click sorts by the column, another the other way round. `aria_sort` is the value of aria-sort."""
+    """The link that sorts by a column or reverses its order. `aria_sort` is the value of aria-sort."""
 
     label: str
     url: str
     aria_sort: str
 
 
-class StrictFilterForm(forms.Form):
-    """Knows its fields, and refuses what it does not know."""
-
-    data: Any
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # A panel over the list has fields of the same names: an id must not be there twice, or labels miss their field.
-        super().__init__(*args, **kwargs | {"auto_id": "filter_%s"})
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if unknown := sorted(set(self.data) - set(self.fields)):
-            raise ValidationError(f"There is no filter “{'”, “'.join(unknown)}”. There are: {', '.join(self.fields)}.")
-        if repeated := sorted(name for name in self.data if len(self.data.getlist(name)) > 1):
-            raise ValidationError(f"The filter “{repeated[0]}” is given more than once.")
-        return cleaned
-
-
 def build_choice_filter(
     label: str, empty: str, choices: Iterable[tuple[str, str]], method: str = "leave_unchanged"
 ) -> Any:
-    """A drop-down that says what it is without a label beside it."""
+    """Return a choice filter whose drop-down carries its label as aria-label."""
     return django_filters.ChoiceFilter(
         label=label,
         empty_label=empty,
@@ -66,13 +50,13 @@ def build_choice_filter(
 
 
 def build_word_start_regex(text: str) -> str:
-    """The start of any word, as a regular expression of the database."""
+    """Return a PostgreSQL regular expression that matches the start of any word."""
     return rf"(^|[^[:alnum:]]){re.escape(text)}"
 
 
 def merge_filters(*sent: QueryDict, but: Collection[str]) -> QueryDict:
-    """Return the filters in a request's address and in its body, all but the named fields of other forms: what is in
-    either counts, and a name in both is given twice, which every list refuses."""
+    """Return the parameters of a request's address and body together, without those named in `but`. A name in both
+    occurs twice, which every list rejects."""
     filters = QueryDict(mutable=True)
     for part in sent:
         for name, values in part.lists():
@@ -86,7 +70,7 @@ class PageFilter(django_filters.Filter):
 
 
 class ListFilter(django_filters.FilterSet):
-    """`?sort=` and what its subclasses filter by. `columns` are those that sort, by their names in the address."""
+    """A filter set with `?sort=`. `columns` are the sortable columns by their names in the address."""
 
     columns: ClassVar[dict[str, Column]]
     default_sort: ClassVar[str]
@@ -106,24 +90,24 @@ class ListFilter(django_filters.FilterSet):
         return super().get_filters() | {"sort": sort}
 
     def leave_unchanged(self, rows: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
-        """Sorting and cutting come last."""
+        """Return the rows as they are: sort and page are applied after all filters."""
         return rows
 
     @property
     def active(self) -> dict[str, str]:
-        """The filters that narrow the list, as typed. Call after `is_valid`, as everything below."""
+        """Return the active filters by name, as typed. Valid after `is_valid`, like the members below."""
         names = (name for name in self.form.fields if name not in NOT_FILTERS)
         return {name: self.data[name] for name in names if self.data.get(name, "").strip()}
 
     @property
     def descriptions(self) -> list[tuple[str, str]]:
-        """As `active`, in words."""
-        told = []
+        """Return the active filters as pairs of label and value for people."""
+        pairs = []
         for name, value in self.active.items():
             field = self.form.fields[name]
             choices = {str(key): str(word) for key, word in getattr(field, "choices", ())}
-            told.append((str(field.label or name), choices.get(value, value)))
-        return told
+            pairs.append((str(field.label or name), choices.get(value, value)))
+        return pairs
 
     @property
     def sort_by(self) -> str:
@@ -144,11 +128,11 @@ class ListFilter(django_filters.FilterSet):
     def _heading(self, name: str, column: Column) -> Heading:
         here = self.sort_by.removeprefix("-") == name
         down = not self.is_descending if here else column.descending_first
-        told = ("descending" if self.is_descending else "ascending") if here else ""
-        return Heading(column.label, self.build_url(sort=f"-{name}" if down else name), told)
+        aria_sort = ("descending" if self.is_descending else "ascending") if here else ""
+        return Heading(column.label, self.build_url(sort=f"-{name}" if down else name), aria_sort)
 
     def build_url(self, **changes: str) -> str:
-        """The address of the same list sorted otherwise, or of another page of it."""
+        """Return the list's address with these parameters changed, back at its first page unless they say otherwise."""
         query: QueryDict = self.data.copy()
         for position in ("page", "after", "before"):
             query.pop(position, None)
@@ -158,13 +142,13 @@ class ListFilter(django_filters.FilterSet):
 
 
 class PagedFilter(ListFilter):
-    """A list with numbered pages, for what no account has many thousands of."""
+    """A list with numbered pages (LIMIT and OFFSET), for lists of at most a few thousand rows."""
 
     page = PageFilter(label="Page", method="leave_unchanged", min_value=1, max_value=MAX_PAGE)
 
     @cached_property
     def page_number(self) -> int:
-        """The page that was asked for, or the last one where rows have gone meanwhile."""
+        """Return the requested page's number, or the last page's if the list has become shorter."""
         asked = self.form.cleaned_data["page"] or 1
         if asked == 1 or self.qs.order_by()[(asked - 1) * PAGE_SIZE :].exists():
             return asked
@@ -176,13 +160,13 @@ class PagedFilter(ListFilter):
         return self.qs.order_by(order, "-pk" if self.is_descending else "pk")
 
     def get_page(self) -> tuple[list[Any], bool]:
-        """The page's rows, and whether there are more."""
+        """Return the page's rows, and whether more follow."""
         start = (self.page_number - 1) * PAGE_SIZE
         rows = list(self.sort_rows()[start : start + PAGE_SIZE + 1])
         return rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
 
     def get_page_links(self, more: bool) -> dict[str, str]:
-        """The addresses of the pages before and after this one, empty where there is none."""
+        """Return the addresses of the `previous` and `next` page, empty where there is none."""
         here = self.page_number
         return {
             "previous": self.build_url(page=str(here - 1)) if here > 1 else "",

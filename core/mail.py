@@ -29,5 +29,5 @@ def send(name: str, to: str, **facts: str) -> None:
 
 
 def build_url(name: str, *args: object) -> str:
-    """The address of a page as a mail shows it."""
+    """Return the absolute URL of a page, under BASE_URL."""
     return settings.BASE_URL + reverse(name, args=args)

@@ -1,4 +1,4 @@
-"""Every page says who may open it: `@needs(Permission.X)` or `@public("why")`, outermost on the view.
+"""Access decorators, one of which is outermost on every view: `@needs(Permission.X)` or `@public("reason")`.
 
 A guard test walks the URLconf for views without either.
 """
@@ -70,7 +70,7 @@ def public(reason: str) -> Callable[[View], View]:
 
 
 def _redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
-    """To sign-in, and back to this page afterwards if it can be opened by a link."""
+    """Redirect to sign-in, with this page as the next one if it was requested with GET or HEAD."""
     url = reverse("account_login")
     if request.method in ("GET", "HEAD"):
         url += "?" + urlencode({"next": request.get_full_path()})

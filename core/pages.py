@@ -1,5 +1,4 @@
-"""What views share: the reader's account, what a form is bound to, and how a page, a panel or a fragment is
-answered."""
+"""Shared by the views: the user's own account, form data and status, and rendering of pages, dialogs and fragments."""
 
 from __future__ import annotations
 

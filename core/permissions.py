@@ -1,4 +1,4 @@
-"""Permissions, and the one table of which role has which of them."""
+"""Permissions, roles, and the permissions of each role."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
 
 
 def format_roles(roles: Iterable[str]) -> str:
-    """As people read them: "Administrator, Auditor"; "No role" for none."""
+    """Return the labels of the roles, "Administrator, Auditor"; "No role" for none."""
     return ", ".join(Role(role).label for role in roles) or "No role"
 
 
 def get_permissions(roles: Iterable[str], *, member: bool) -> frozenset[Permission]:
-    """All permissions of someone who is signed in, has these roles and is (or is not) the member of an account.
+    """Return the permissions of a signed-in user with these roles; `member` is whether they belong to an account.
 
     A role counts only where it belongs: Support's outside accounts, the others inside one.
     """

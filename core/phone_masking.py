@@ -21,7 +21,7 @@ MARKED_JSON = re.compile(rb'"\\u0001(.*?)\\u0002"')
 
 
 class MaskSettings(Protocol):
-    """What an account says about masking."""
+    """The attributes of an account that masking reads."""
 
     mask_phone: bool
     mask_digits: int
@@ -37,11 +37,11 @@ class Mask:
 
     @classmethod
     def from_account(cls, account: MaskSettings) -> Mask | None:
-        """The account's mask, None while it does not mask."""
+        """Return the account's mask; None if the account does not mask."""
         return cls(account.mask_digits, account.mask_side) if account.mask_phone else None
 
     def mask(self, text: str) -> str:
-        """`text` with an X for each digit that is hidden: 447911123456 becomes XXXXXXXX3456."""
+        """Return `text` with an X for each hidden digit: 447911123456 becomes XXXXXXXX3456."""
         pattern = _build_pattern(self)
         return pattern.sub(_mask_digits, text.encode()).decode() if pattern else text
 
@@ -51,7 +51,7 @@ class Mask:
         return MARKED.sub(lambda found: pattern.sub(_mask_digits, found[1]) if pattern else found[1], block)
 
     def mask_marked_json(self, block: bytes) -> bytes:
-        """The same in lines of JSON."""
+        """Return lines of JSON with every marked string masked and the marks removed."""
         pattern = _build_pattern(self)
         return MARKED_JSON.sub(
             lambda found: b'"%b"' % (pattern.sub(_mask_digits, found[1]) if pattern else found[1]), block

@@ -25,7 +25,8 @@ REDACTED = "[secret]"
 
 
 def redact(text: str) -> str:
-    """Text from outside without anything that looks like a token, percent-encoded ones and named parameters too."""
+    """Return the text with tokens, percent-encoded ones too, and the values of secret parameters replaced by
+    REDACTED."""
     if "=" in text:
         text = "&".join(map(_redact_value, text.split("&")))
     text = _redact_tokens(text)
@@ -72,7 +73,7 @@ def _decode_pair(encoded: str) -> str:
 
 
 def _contains_encoded_token(text: str) -> bool:
-    """Whether percent-decoding shows a token, or goes on and on."""
+    """Return whether percent-decoding reveals a token, or four rounds do not end it."""
     for _ in range(4):
         decoded = unquote(text)
         if decoded == text:

@@ -1,4 +1,4 @@
-"""One consistent view of the logs, on a connection of its own, for what reads for minutes."""
+"""Read the logs from the replica, and in long read-only snapshots on a connection of their own."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def is_replica_unavailable() -> bool:
 
 
 def pin_settings(cursor: Cursor) -> None:
-    """For the transaction: no setting of a role or database may put other tables in front, or change the text of a
-    number or a time; where a policy would hide rows, reading fails."""
+    """Set, for the transaction, the search path and the text formats of numbers and times, whatever the role's and the
+    database's settings are. Reading fails where a row-security policy would hide rows."""
     cursor.execute("SET LOCAL search_path = pg_catalog, public")
     cursor.execute("SET LOCAL extra_float_digits = 1")
     cursor.execute("SET LOCAL TimeZone = 'UTC'")
@@ -52,7 +52,7 @@ def pin_settings(cursor: Cursor) -> None:
 
 
 def lift_time_limits(cursor: Any) -> None:
-    """For the transaction: it may work, and wait for another connection of this process, for as long as it takes."""
+    """Switch off the statement and idle timeouts for the transaction."""
     cursor.execute("SET LOCAL statement_timeout = 0")
     cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
@@ -69,7 +69,7 @@ def get_replayed_until() -> datetime | None:
 
 @contextmanager
 def open_snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
-    """A cursor whose statements see the database as it was at the first, read-only, for at most `seconds` each.
+    """Yield a cursor in a read-only REPEATABLE READ transaction whose statements run for at most `seconds` each.
 
     The thread's own connection stays free, to write the event that ends an export. 0 is without limit.
     """

@@ -13,7 +13,7 @@ os.register_at_fork(after_in_child=_RANDOM_POOL.clear)
 
 
 def generate_request_id() -> str:
-    """48 bits of Unix milliseconds, then 74 random bits."""
+    """Return a new UUIDv7 as text: 48 bits of Unix milliseconds and 74 random bits."""
     try:
         noise = _RANDOM_POOL.pop()
     except IndexError:
@@ -26,7 +26,7 @@ def generate_request_id() -> str:
 
 
 def get_creation_time(request_id: UUID) -> datetime | None:
-    """When it was made, by the clock of the gateway's host; None for another kind of UUID."""
+    """Return when a UUIDv7 was made, by the clock of its host; None for another version."""
     if request_id.version != 7:
         return None
     return datetime.fromtimestamp((request_id.int >> 80) / 1000, UTC)

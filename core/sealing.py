@@ -24,7 +24,7 @@ class SealBroken(Exception):
 
 
 def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> bytes:
-    """Seal under the newest key of the ring (32 bytes each, by number)."""
+    """Return `plain` encrypted under the newest key of the ring (32 bytes each, by number)."""
     number = max(ring)
     nonce = secrets.token_bytes(NONCE_LENGTH)
     bound = _additional_data(purpose, account, key, secret)
@@ -32,7 +32,7 @@ def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, k
 
 
 def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> str:
-    """The text that was sealed for exactly this place. Raises SealBroken for every other outcome."""
+    """Return the text that was sealed for exactly this place. Raise SealBroken if anything differs."""
     try:
         version, number = _HEADER.unpack_from(sealed)
         if version != VERSION:
@@ -45,16 +45,16 @@ def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, accou
 
 
 def build_header(number: int) -> bytes:
-    """What everything sealed under this key begins with."""
+    """Return the first bytes of every sealed form under this key."""
     return _HEADER.pack(VERSION, number)
 
 
 def get_sealing_key_number(sealed: bytes) -> int:
-    """Number of the key that a sealed form needs, told by its beginning; 0, which no key has, if it is not one."""
+    """Return the number of the key that a sealed form needs, by its header; 0, which no key has, if it is too short."""
     return int(_HEADER.unpack_from(sealed)[1]) if len(sealed) >= HEADER_LENGTH else 0
 
 
 def _additional_data(purpose: str, account: int, key: str, secret: str) -> bytes:
-    """Each part with its length before it, so that no two places share their additional data."""
+    """Return the parts, each after its length, so that no two places share their additional data."""
     parts = (str(VERSION), purpose, str(account), key, secret)
     return b"".join(struct.pack(">I", len(part.encode())) + part.encode() for part in parts)

@@ -19,7 +19,7 @@ class BadSignature(ValueError):
 
 
 def sign(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, Any]:
-    """The document with its `kind`, its key's fingerprint and its signature. `key` is 32 bytes."""
+    """Return the document with its `kind`, its public key and its signature. `key` is the private key, 32 bytes."""
     private = Ed25519PrivateKey.from_private_bytes(key)
     whole = {"kind": kind, **document, "public_key": _encode_public_key(private.public_key())}
     return whole | {SIGNATURE: base64.b64encode(private.sign(encode_message(whole))).decode()}
@@ -55,7 +55,7 @@ def _refuse_constant(text: str) -> Any:
 
 
 def verify(document: Mapping[str, Any], *, kind: str, public_key: Ed25519PublicKey) -> None:
-    """Raises BadSignature unless the document is of this kind, as it was signed, under this very key."""
+    """Raise BadSignature unless the document is of this kind and carries a valid signature of this key."""
     if document.get("kind") != kind:
         raise BadSignature(f"it is of kind {document.get('kind')!r}, not {kind!r}")
     if document.get("public_key") != _encode_public_key(public_key):
@@ -68,19 +68,19 @@ def verify(document: Mapping[str, Any], *, kind: str, public_key: Ed25519PublicK
 
 
 def encode_message(document: Mapping[str, Any]) -> bytes:
-    """What is signed: the document without its signature, as JSON with sorted names, no white space, ASCII."""
+    """Return the signed bytes: the document without its signature, as ASCII JSON, names sorted, without white space."""
     rest = {name: value for name, value in document.items() if name != SIGNATURE}
     return json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
 def format_public_pem(key: bytes) -> str:
-    """The public half of `key` (32 bytes), to give to whoever checks."""
+    """Return the public key of the private `key` (32 bytes) as PEM."""
     public = Ed25519PrivateKey.from_private_bytes(key).public_key()
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
 def parse_public_pem(text: bytes) -> Ed25519PublicKey:
-    """Raises BadSignature when it is not an Ed25519 public key in PEM."""
+    """Return the Ed25519 public key in PEM. Raise BadSignature for anything else."""
     try:
         key = load_pem_public_key(text)
     except ValueError as error:

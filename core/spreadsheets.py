@@ -1,4 +1,4 @@
-"""Lists as files: CSV that no spreadsheet takes for formulas, XLSX whose cells are text."""
+"""Export lists as CSV, escaped against formulas, and as XLSX with text cells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHUNK_ROWS = 1_000
 
 
 class TextWidget(widgets.Widget):
-    """Times in UTC, and yes and no as programs write them."""
+    """Render times in ISO 8601 UTC and booleans as true and false."""
 
     def render(self, value: Any, obj: Any = None, **options: Any) -> str:
         if isinstance(value, datetime):
@@ -35,7 +35,7 @@ class TextWidget(widgets.Widget):
 
 
 def build_column(attribute: str) -> fields.Field:
-    """What is to be read of an object, as a file tells it."""
+    """Return an export column that reads this attribute."""
     return fields.Field(attribute=attribute, widget=TextWidget())
 
 
@@ -47,12 +47,12 @@ class TextResource(resources.ModelResource):
         return escape_cell(text) if options["format"] == "csv" else text
 
     def iter_queryset(self, queryset: QuerySet[Any]) -> Iterator[Any]:
-        """In the order asked for; the library's own way asks for numbered pages, and sorts anew for each."""
+        """Return the rows in the queryset's order through a server-side cursor; the library would page by OFFSET."""
         return queryset.iterator(chunk_size=CHUNK_ROWS)
 
 
 def encode_table(table: tablib.Dataset, format: str) -> bytes:
-    """Return the content of a file."""
+    """Return the content of a CSV or XLSX file."""
     return _encode_workbook(table) if format == "xlsx" else table.csv.encode()
 
 

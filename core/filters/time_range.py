@@ -1,4 +1,4 @@
-"""What the filters of the log and the trail share."""
+"""The time range, and the base of the filters of the API log, the audit trail and the digests."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.filters.fields import TimeField, ZoneField, build_select
+from core.filters.strict import StrictFilterForm
 
 POSITION_FIELDS = ("after", "before", "newest")
 TIME_FIELDS = ("range", "from", "to", "zone")
@@ -33,22 +34,11 @@ class ZoneFilter(django_filters.Filter):
     field_class = ZoneField
 
 
-class TimeRangeForm(forms.Form):
-    """The form of both filter sets: knows its fields, and refuses what it does not know."""
-
-    data: Any
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # The export's dialog over the list has fields of the same names: an id must not be there twice.
-        super().__init__(*args, **kwargs | {"auto_id": "filter_%s"})
+class TimeRangeForm(StrictFilterForm):
+    """The form of a log's filters: either a named range or From and To, which are typed in the form's time zone."""
 
     def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if unknown := sorted(set(self.data) - set(self.fields)):
-            raise ValidationError(f"There is no filter “{'”, “'.join(unknown)}”. There are: {', '.join(self.fields)}.")
-        repeated = sorted(name for name in self.data if len(self.data.getlist(name)) > 1)
-        if repeated:
-            raise ValidationError(f"The filter “{repeated[0]}” is given more than once.")
+        cleaned = super().clean()
         for name in ("from", "to"):
             if cleaned.get(name) and cleaned[name].tzinfo is None:
                 cleaned[name] = cleaned[name].replace(tzinfo=cleaned.get("zone", UTC))
@@ -61,13 +51,13 @@ class TimeRangeForm(forms.Form):
 
 
 class LogFilter(django_filters.FilterSet):
-    """What both pages share: `qs` is what an index serves; `matching` is looked for among those rows."""
+    """Filters of a log. An index serves `qs`; the condition `matching` is applied to its rows."""
 
     MORE: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def get_filters(cls) -> dict[str, django_filters.Filter]:
-        """`from` cannot be written as an attribute."""
+        """Return the filters with the time fields first; declared here because `from` is a reserved word."""
         ranges = [(name, label) for name, (label, _) in RANGES.items()]
         times = {
             "range": django_filters.ChoiceFilter(
@@ -81,7 +71,7 @@ class LogFilter(django_filters.FilterSet):
 
     @property
     def active(self) -> dict[str, str]:
-        """The filters that are on, as typed, without the position: for events and the export's form."""
+        """Return the active filters by name, as typed, without the position."""
         names = [name for name in self.form.fields if name not in POSITION_FIELDS]
         given = {name: self.data[name] for name in names if self.data.get(name, "").strip()}
         if not given.keys() & {"from", "to"}:
@@ -90,12 +80,12 @@ class LogFilter(django_filters.FilterSet):
 
     @property
     def descriptions(self) -> list[tuple[str, str]]:
-        """As `active`, in words: label and value."""
+        """Return the active filters as pairs of label and value for people."""
         return [(self._label(name), self._value(name, value)) for name, value in self.active.items()]
 
     @property
     def descriptions_without_times(self) -> dict[str, str]:
-        """As `descriptions`, without the time range, which exports state in UTC."""
+        """Return the value of each active filter by its label, without the time range: exports state that in UTC."""
         return {
             self._label(name): self._value(name, value)
             for name, value in self.active.items()
@@ -111,7 +101,7 @@ class LogFilter(django_filters.FilterSet):
 
     @property
     def more_fields(self) -> list[forms.BoundField]:
-        """What stands behind "More filters"."""
+        """Return the fields under "More filters"."""
         return [self.form[name] for name in self.MORE]
 
     @property
@@ -120,7 +110,7 @@ class LogFilter(django_filters.FilterSet):
 
     @cached_property
     def since(self) -> datetime | None:
-        """The start of the time range. Call after `is_valid`, as everything below."""
+        """The start of the time range; None if it is open. Valid after `is_valid`, like the members below."""
         cleaned = self.form.cleaned_data
         return timezone.now() - RANGES[cleaned["range"]][1] if cleaned["range"] else cleaned["from"]
 
@@ -134,5 +124,5 @@ class LogFilter(django_filters.FilterSet):
 
     @property
     def filtered_rows(self) -> QuerySet[Any]:
-        """All rows that pass every filter; for exports, which may look at as many as there are."""
+        """Return the rows that pass every filter, for exports: the query may read the whole log."""
         return self.qs.filter(self.matching)
