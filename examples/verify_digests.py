@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Are these exports whole? Checks digests of an account, and exports against them. Needs Python 3.8 or later, and
-verify_export.py beside it.
+"""Verify an account's digests, and that exports are complete by them. Needs Python 3.8 or later, and verify_export.py
+beside it.
 
     python3 verify_digests.py PUBLIC_KEY.pem DIGESTS [FILE MANIFEST]...
 
-PUBLIC_KEY.pem is the installation's public key, DIGESTS a folder (or the ZIP) of digests with its index, as Keyward's
-audit trail gives it out; FILE is an export of the API log or the audit trail as CSV, JSON Lines or XLSX, and MANIFEST
-what was downloaded beside it. Exits 0 and says which hours are covered, or 1 and says what is wrong and in which hours.
+PUBLIC_KEY.pem is the installation's public key. DIGESTS is a folder or the ZIP of digests with their index, as
+downloaded from Keyward's audit trail. FILE is an export of the API log or the audit trail as CSV, JSON Lines or XLSX,
+and MANIFEST its signed manifest. Prints which hours are covered and exits 0, or prints what is wrong in which hours and
+exits 1.
 
-Each digest states how many calls and events an account had in some hours, the first and the last, and the SHA-256 of
-their rows in the normal form below; and the SHA-256 of the digest before it. So nothing can be taken out, added,
-changed or moved without breaking the chain that the last digest's signature closes.
+Each digest states how many calls and events an account had in some hours, the first and the last, the SHA-256 of their
+rows in the normal form below, and the SHA-256 of the digest before it. The last digest is signed. So no row can be
+removed, added, changed or moved without breaking the chain of digests.
 """
 
 import csv
@@ -28,7 +29,7 @@ import verify_export
 KIND, INDEX = "keyward-digest-1", "keyward-digests-1"
 LOGS = {"API log": "calls", "audit trail": "events"}
 LATE = ("status", "duration_ms", "bytes")
-# What an export of the trail may leave out and still hold every event of the account's own.
+# Scopes of an export of the trail that contain every event of the account's own.
 SCOPE = "Events of"
 WITH_ROUTINE = "Both, routine included"
 SCOPES = (WITH_ROUTINE, "Account and installation, without routine", "This account")
@@ -36,18 +37,19 @@ SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 class Wrong(Exception):
-    """What is wrong, in words."""
+    """A file is not valid; the message says why."""
 
 
 # Digests
 
 
 def canonical(document):
+    """Return the JSON that is signed and hashed."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
-def named(content):
-    """The files of a folder or a ZIP: names and bytes."""
+def read_files(content):
+    """Yield name and bytes of each file in a folder or a ZIP."""
     if os.path.isdir(content):
         for name in sorted(os.listdir(content)):
             with open(os.path.join(content, name), "rb") as file:
@@ -58,16 +60,16 @@ def named(content):
             yield name, archive.read(name)
 
 
-def signature_is_good(document, key):
+def is_signature_valid(document, key):
     rest = {name: value for name, value in document.items() if name != "signature"}
     signature = verify_export.base64.b64decode(document.get("signature", ""), validate=True)
     return verify_export.signed_by(key, canonical(rest), signature)
 
 
 def read_digests(content, key):
-    """The digests in their order, checked; their indexes must agree with them."""
+    """Return the digests in their order, after checking their chain, signatures and indexes. Raise Wrong."""
     digests, indexes = {}, []
-    for name, text in named(content):
+    for name, text in read_files(content):
         try:
             document = verify_export.parse(text)
         except (ValueError, RecursionError) as error:
@@ -98,9 +100,10 @@ def read_digests(content, key):
 
 
 def check_chain(digests, key):
-    """From the last, whose signature is checked, each by the hash in the one after it."""
+    """Check the last digest by its signature, each earlier one by its hash in the next, and that no hours or events are
+    left out between them. Raise Wrong."""
     last = digests[-1]
-    if not signature_is_good(last, key):
+    if not is_signature_valid(last, key):
         raise Wrong(f"digest {last['number']} is not as it was signed, or was signed with another key")
     for after, digest in zip(digests[:0:-1], digests[-2::-1]):
         number = digest["number"]
@@ -130,7 +133,8 @@ def check_chain(digests, key):
 
 
 def check_index(name, index, digests, account, key):
-    if not signature_is_good(index, key):
+    """Check that an index is signed and that its digests are all there. Raise Wrong."""
+    if not is_signature_valid(index, key):
         raise Wrong(f"{name} is not as it was signed, or was signed with another key")
     if index["account"] != account:
         raise Wrong(f"{name} is of another account: {index['account']['slug']}")
@@ -142,14 +146,15 @@ def check_index(name, index, digests, account, key):
 
 
 def span(digest):
+    """Return the hours of a digest in words."""
     return f"from {digest['since'] or 'the beginning'} to {digest['until']}"
 
 
-# Rows of a file, each a dict of the cells' texts
+# Rows of a file: dicts of the cells' texts by column
 
 
 class Number(float):
-    """A number that is told as it was written."""
+    """A number that keeps the text it was written as."""
 
     def __new__(cls, text):
         number = super().__new__(cls, text)
@@ -158,6 +163,7 @@ class Number(float):
 
 
 def text_of(value):
+    """Return a JSON value as the text of its cell in CSV."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -212,29 +218,31 @@ READERS = {"csv": read_csv, "jsonl": read_jsonl, "xlsx": read_xlsx}
 NUMBER = re.compile("[+-][0-9]+([.][0-9]+)?")
 NOT_XML = dict.fromkeys((*range(1, 9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\N{REPLACEMENT CHARACTER}")
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-# Masking changes digits in such runs to X, and nothing else.
-HIDEABLE = re.compile("[0-9X]{7,}")
+# Masking changes digits in such runs to X and nothing else.
+MASKABLE = re.compile("[0-9X]{7,}")
 
 
 def neutral(text):
-    """As CSV has it, so that no spreadsheet takes it for a formula."""
+    """Return the text as CSV has it, so that no spreadsheet takes it for a formula."""
     if text[:1] in ("=", "@", "\t", "\r", "\n", "\0") or (text[:1] in ("+", "-") and not NUMBER.fullmatch(text)):
         return "'" + text
     return text
 
 
 def line(row, columns, hide=()):
+    """Return the normal form of a row; digits that masking may change are X in the columns to `hide`."""
     cells = []
     for column in columns:
         text = row[column]
         if column == "data":
             text = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         text = neutral(text.translate(NOT_XML)).translate(ESCAPES)
-        cells.append(HIDEABLE.sub(lambda run: "X" * len(run[0]), text) if column in hide else text)
+        cells.append(MASKABLE.sub(lambda run: "X" * len(run[0]), text) if column in hide else text)
     return ("\t".join(cells) + "\n").encode()
 
 
 def sha256(rows, columns, hide=()):
+    """Return the SHA-256 (hex) of the rows in normal form."""
     whole = hashlib.sha256()
     for row in rows:
         whole.update(line(row, columns, hide))
@@ -245,12 +253,13 @@ def sha256(rows, columns, hide=()):
 
 
 def moment(text):
-    """Calls are told by the millisecond."""
+    """Return the time to the millisecond, as exports of calls have it."""
     return text[:23]
 
 
 class Check:
-    """One export; `problems` and `notes` are filled as its rows are read."""
+    """The check of one export. `whole` are the digests that lie entirely in its range, `outside` the hours of its range
+    that no digest covers, `problems` what is wrong and `checked` the number of rows that were verified."""
 
     def __init__(self, path, manifest, digests):
         self.path, self.manifest, self.digests = path, manifest, digests
@@ -275,8 +284,8 @@ class Check:
     def wrong(self, digest, text):
         self.problems.append(f"{span(digest)}: {text}")
 
-    def counted(self, digest, stated, rows, columns, what):
-        """Whether the rows are those of the digest, in number; else that is said."""
+    def has_count(self, digest, stated, rows, columns, what):
+        """Return whether there are as many rows as the digest states; if not, add a problem."""
         if len(rows) == stated["count"]:
             return True
         difference = len(rows) - stated["count"]
@@ -285,7 +294,7 @@ class Check:
         return False
 
     def calls(self, rows):
-        """Rows are the newest first, so each digest's come together."""
+        """Check the calls, which are sorted from the newest to the oldest, digest by digest."""
         waiting = list(self.whole)
         kept, last = [], None
         for row in rows:
@@ -304,9 +313,10 @@ class Check:
             kept = []
 
     def compare_calls(self, digest, rows):
+        """Compare the calls of one digest's hours with it."""
         stated, columns = digest["calls"], digest["columns"]["calls"]
         rows = sorted(rows, key=lambda row: row["request_id"])
-        if not self.counted(digest, stated, rows, columns, "calls"):
+        if not self.has_count(digest, stated, rows, columns, "calls"):
             return
         self.checked += len(rows)
         ends = (rows[0]["request_id"], rows[-1]["request_id"]) if rows else ("", "")
@@ -322,7 +332,8 @@ class Check:
         return self.manifest["masking"] == "Not masked."
 
     def late(self, rows):
-        """What arrived late, where the digests cover it: kept by hour of the digests that say so."""
+        """Yield the rows, and check status, duration and bytes where a digest states them: late columns are in later
+        digests than their calls."""
         spans = [digest for digest in self.digests if digest["late"]["count"] and self.holds(digest["late"])]
         kept = {digest["number"]: [] for digest in spans}
         ends = [moment(digest["late"]["until"]) for digest in spans]
@@ -341,12 +352,14 @@ class Check:
                 self.problems.append(f"{hours}: status, duration or bytes of a call were changed")
 
     def holds(self, late):
+        """Return whether the hours of these late columns lie in the export's range."""
         since = self.manifest["range"]["from"]
         return (since is None or (late["since"] is not None and late["since"] >= since)) and late[
             "until"
         ] <= self.manifest["range"]["to"]
 
     def events(self, rows):
+        """Check the account's events by their numbers, and the installation's events one by one."""
         scope = self.manifest["filters"].get(SCOPE, SCOPES[1])
         own = {digest["number"]: [] for digest in self.whole}
         numbered = [digest for digest in self.whole if digest["events"]["count"]]
@@ -371,6 +384,7 @@ class Check:
         self.compare_installation(installation, scope)
 
     def covers(self, time):
+        """Return whether a digest in the range covers this time."""
         return bool(self.whole) and (
             (self.whole[0]["since"] is None or self.whole[0]["since"] <= time) and time < self.whole[-1]["until"]
         )
@@ -378,7 +392,7 @@ class Check:
     def compare_events(self, digest, rows):
         stated = digest["events"]
         rows = sorted(rows, key=lambda row: int(row["number"]))
-        if self.counted(digest, stated, rows, digest["columns"]["events"], "events"):
+        if self.has_count(digest, stated, rows, digest["columns"]["events"], "events"):
             self.checked += len(rows)
             if sha256(rows, digest["columns"]["events"]) != stated["sha256"]:
                 self.wrong(digest, "an event was changed")
@@ -403,7 +417,8 @@ class Check:
 
 
 def check_export(path, manifest_path, digests, key):
-    """What was wrong, in lines; and what was not covered."""
+    """Return the Check of an export after verifying its manifest. Raise Wrong if the manifest is not valid, or states
+    that the export is of another account or was narrowed by filters."""
     with open(manifest_path, "rb") as file:
         manifest = verify_export.parse(file.read())
     wrong = verify_export.problem(path, manifest, key)

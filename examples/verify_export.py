@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Is this file the one that Keyward exported? Needs Python 3.8 or later and nothing else.
+"""Verify a file that Keyward exported against its signed manifest. Needs Python 3.8 or later and nothing else.
 
     python3 verify_export.py FILE MANIFEST PUBLIC_KEY.pem
 
-FILE is the export, MANIFEST what was downloaded beside it, PUBLIC_KEY.pem the installation's public key, which its
-operator gives out (`manage.py audit_checkpoint --public-key`). Exits 0 and prints what the manifest states (of which
-account, range, filters and columns the file is), or 1 and says what is wrong. The manifest is signed with Ed25519
-(RFC 8032) over its JSON without "signature": sorted names, no white space, ASCII. The arithmetic of RFC 8032 is written
-out below, so that nothing needs to be installed or trusted.
+FILE is the export, MANIFEST its manifest, PUBLIC_KEY.pem the installation's public key, which its operator provides
+(`manage.py audit_checkpoint --public-key`). Prints what the manifest states (account, range, filters, columns and more)
+and exits 0, or prints what is wrong and exits 1. The manifest is signed with Ed25519 (RFC 8032) over its JSON without
+"signature": sorted names, no white space, ASCII. RFC 8032 is implemented below, so that nothing needs to be installed
+or trusted.
 """
 
 import base64
@@ -17,7 +17,7 @@ import sys
 
 KIND = "keyward-export-2"
 
-# Curve25519 in its Edwards form: -x*x + y*y = 1 + D*x*x*y*y modulo P; ORDER is the base point's.
+# The curve edwards25519 (RFC 8032, section 5.1): -x*x + y*y = 1 + D*x*x*y*y modulo P; ORDER is the base point's.
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
@@ -25,7 +25,7 @@ ROOT = pow(2, (P - 1) // 4, P)
 
 
 def x_of(y, odd):
-    """The x of a point from its y and whether x is odd; None if there is no such point."""
+    """Return the x of the point with this y, by whether x is odd; None if there is no such point."""
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(square, (P + 3) // 8, P)
     if (x * x - square) % P:
@@ -36,7 +36,7 @@ def x_of(y, odd):
 
 
 def decode(text):
-    """A point (x, y) from its 32 bytes, None if they are not one."""
+    """Return the point encoded in 32 bytes, in extended coordinates; None if there is no such point."""
     number = int.from_bytes(text, "little")
     y, odd = number % 2**255, number >> 255
     x = x_of(y, odd) if y < P else None
@@ -44,7 +44,7 @@ def decode(text):
 
 
 def add(a, b):
-    """In extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, x*y = T/Z."""
+    """Return the sum of two points in extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, x*y = T/Z."""
     first = (a[1] - a[0]) * (b[1] - b[0]) % P
     second = (a[1] + a[0]) * (b[1] + b[0]) % P
     third, fourth = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
@@ -70,7 +70,7 @@ BASE = decode(BASE_Y.to_bytes(32, "little"))
 
 
 def signed_by(public_key, message, signature):
-    """RFC 8032 section 5.1.7."""
+    """Return whether the signature is valid (RFC 8032, section 5.1.7)."""
     if len(public_key) != 32 or len(signature) != 64:
         return False
     key, point = decode(public_key), decode(signature[:32])
@@ -82,7 +82,7 @@ def signed_by(public_key, message, signature):
 
 
 def public_key_in(pem):
-    """The 32 bytes in a PEM public key (RFC 8410: twelve bytes say that it is Ed25519)."""
+    """Return the 32 bytes of a public key in PEM (RFC 8410: the first twelve bytes say Ed25519). Raise ValueError."""
     der = base64.b64decode("".join(line for line in pem.splitlines() if not line.startswith("-----")))
     if len(der) != 44 or der[:12] != bytes.fromhex("302a300506032b6570032100"):
         raise ValueError("the public key is not an Ed25519 key in PEM")
@@ -90,7 +90,7 @@ def public_key_in(pem):
 
 
 def once(pairs):
-    """Readers would differ about which of two values of one name was signed."""
+    """Return the pairs as a dict. Raise ValueError for a repeated name, of whose values readers might take either."""
     found = {}
     for name, value in pairs:
         if name in found:
@@ -104,7 +104,7 @@ def refuse_constant(text):
 
 
 def parse(content):
-    """The JSON object in the bytes: UTF-8, with or without a byte order mark."""
+    """Return the JSON object in the bytes, which are UTF-8 with or without a byte order mark. Raise ValueError."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -116,7 +116,7 @@ def parse(content):
 
 
 def problem(path, manifest, public_key):
-    """What is wrong, None for nothing."""
+    """Return what is wrong with the manifest or the file at `path`, None if nothing is."""
     if manifest.get("kind") != KIND:
         return f"the manifest is of kind {manifest.get('kind')!r}, not {KIND!r}"
     rest = {name: value for name, value in manifest.items() if name != "signature"}
@@ -134,12 +134,12 @@ def problem(path, manifest, public_key):
 
 
 def printable(text):
-    """Filters are what people typed: nothing in them may move a terminal's cursor or pass for another line."""
+    """Escape control characters: filters hold what people typed, which must not control a terminal or fake a line."""
     return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def describe(manifest):
-    """What a manifest states, a line for each statement."""
+    """Return the statements of a manifest, one a line."""
     bounds, by = manifest["range"], manifest["exporter"]
     filters = "; ".join(f"{label}: {value}" for label, value in manifest["filters"].items())
     facts = [
