@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from audit.digests.build import make_digests
+from audit.digests.build import DigestMismatch, make_digests
 from audit.digests.files import NoDigests, build_digest_name, build_files, filter_range, list_digests
 
-__all__ = ["NoDigests", "build_digest_name", "build_files", "filter_range", "list_digests", "make_digests"]
+__all__ = [
+    "DigestMismatch",
+    "NoDigests",
+    "build_digest_name",
+    "build_files",
+    "filter_range",
+    "list_digests",
+    "make_digests",
+]

@@ -15,6 +15,7 @@ from psycopg import Cursor
 
 from audit.calls import seals
 from audit.digests import normal_form
+from audit.digests.check import check_passes
 from audit.models import Event
 from audit.trail.chain import format_instant
 from audit.trail.events import ROUTINE, Target
@@ -47,6 +48,10 @@ INSERT = """
 """
 NEXT_EVENT = "SELECT min(seq) - 1 FROM audit_event WHERE seq > %s AND at >= %s"
 LAST_EVENT = "SELECT seq FROM audit_head WHERE chain = 1"
+
+
+class DigestMismatch(RuntimeError):
+    """The accounts' last digests are not those that were made: a new digest would sign over a forged one."""
 
 
 class DigestPass(NamedTuple):
@@ -89,7 +94,7 @@ class PassContents:
 def make_digests(by: Actor) -> int:
     """Make the digests of every hour that is over: for each account with calls or events in it, and at midnight UTC for
     every account. Return how many were made. Safe at any time from any node. Call after sealing, which says up to where
-    late columns can no longer arrive."""
+    late columns can no longer arrive. Raise DigestMismatch if a digest to follow is not one that was made."""
     return make_digests_until(seals.read_watermark(), seals.get_sealed_until(seals.LATE), by)
 
 
@@ -124,7 +129,7 @@ def _parse_pass(data: Mapping[str, Any]) -> DigestPass:
 
 @transaction.atomic
 def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
-    """Make the digests from the end of the last pass up to `until`; return how many were made."""
+    """Make the digests from the end of the last pass up to `until`; return how many were made. Raise DigestMismatch."""
     with connection.cursor() as cursor:
         lift_time_limits(cursor)
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
@@ -133,6 +138,8 @@ def make_pass(until: datetime, late_until: datetime | None, by: Actor) -> int:
             return 0  # another node was faster
         cursor.execute(ACCOUNTS)
         accounts = [PreviousDigest(*row) for row in cursor.fetchall()]
+        if problems := check_passes(cursor, {account.until for account in accounts if account.until}):
+            raise DigestMismatch(problems[0].text)
     late_until = late_until or (last.late_until if last else None)
     with open_snapshot(seconds=0) as reader:
         last_event = _get_last_event(reader, last.last_event if last else 0, until)

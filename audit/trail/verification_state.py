@@ -109,11 +109,11 @@ def is_full_verification_due(state: VerificationState | None, now: datetime) -> 
     )
 
 
-def verify_incrementally(by: Actor) -> VerificationState:
-    """Verify the events since the last verification and the database's objects, or everything if that is due; record
-    the verdict and return the new state."""
+def verify_incrementally(by: Actor, *, whole: bool = False) -> VerificationState:
+    """Verify the events since the last verification and the database's objects, or everything if that is due or
+    `whole`; record the verdict and return the new state."""
     state, now = read_state(), datetime.now(UTC)
-    whole = is_full_verification_due(state, now)
+    whole = whole or is_full_verification_due(state, now)
     state = state or UNVERIFIED
     known = BEGINNING if whole else state.known
     verdict = verify(settings.AUDIT_KEYS, state.anchors, known=known, calls=whole, accepted=state.accepted)

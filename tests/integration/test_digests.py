@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.utils import ProgrammingError
 from django.test import Client
 
@@ -226,7 +226,7 @@ def test_the_normal_form_is_the_same_whatever_was_masked() -> None:
         for digits in range(12):
             for side in ("first", "last"):
                 hidden = Mask(digits, side).mask(text)
-                assert verify_digests.HIDEABLE.sub(lambda run: "X" * len(run[0]), hidden).encode() == plain
+                assert verify_digests.MASKABLE.sub(lambda run: "X" * len(run[0]), hidden).encode() == plain
 
 
 def test_nobody_changes_a_digest(world: SimpleNamespace) -> None:
@@ -267,6 +267,25 @@ def test_the_owners_change_of_a_digest_is_found(world: SimpleNamespace, statemen
         found = check_digests(cursor)  # type: ignore[arg-type]
         transaction.set_rollback(True, using="maintenance")
     assert problem in " ".join(said.text for said in found)
+
+
+@pytest.mark.parametrize("until", ["until", "until + interval '1 hour'"])
+def test_a_forged_digest_is_found_and_not_signed_over(world: SimpleNamespace, until: str) -> None:
+    """The application's role may insert digests: the next one must not follow a forged one, which would make it part of
+    the signed chain."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_digest (account_id, number, since, until, late_until, last_event, document)"
+            f" SELECT account_id, number + 1, until, {until}, late_until, last_event,"
+            " replace(document, '\"number\":' || number, '\"number\":' || number + 1)"
+            " FROM audit_digest WHERE account_id = %s ORDER BY number DESC LIMIT 1",
+            [world.accounts["acme"].pk],
+        )
+        problems = check_digests(cursor)  # type: ignore[arg-type]
+        assert "are in no event" in problems[0].text if until != "until" else "are not those" in problems[0].text
+        with pytest.raises(build.DigestMismatch, match="the digests until"):
+            build.make_pass(datetime.now(UTC) + 2 * HOUR, None, BY)
+        transaction.set_rollback(True)
 
 
 # Alterations
