@@ -56,7 +56,7 @@ class EventAdmin(LogAdmin):
     def get_row(self, object_id: int) -> Event | None:
         return list_all_events().filter(seq=object_id).first()
 
-    def more_urls(self) -> list[URLPattern]:
+    def get_extra_urls(self) -> list[URLPattern]:
         return [path("<int:object_id>/manifest/", require_safe(self.manifest_view), name=self.get_url_name("manifest"))]
 
     def manifest_view(self, request: SignedIn, object_id: int) -> HttpResponse:
