@@ -45,7 +45,7 @@ def _ratios(document: dict[str, Any], rounds: int) -> tuple[list[tuple[str, ...]
     from keys.apis import yaml_loader
     from keys.apis.description import Description
 
-    rules = yaml_loader.read(POLICY) | {"modules": []}
+    rules = yaml_loader.load_file(POLICY) | {"modules": []}
     texts = {
         "JSON": (json.dumps(document), json.loads),
         "YAML": (
@@ -59,7 +59,7 @@ def _ratios(document: dict[str, Any], rounds: int) -> tuple[list[tuple[str, ...]
 
         def read(content: bytes = content) -> None:
             text = yaml_loader.decode(content)
-            Description.of(yaml_loader.parse(text), rules, text=text)
+            Description.from_data(yaml_loader.parse(text), rules, text=text)
 
         plain, ours = _cpu_milliseconds(lambda load=load, text=text: load(text), read, rounds)  # type: ignore[misc]
         worst = max(worst, ours / plain)

@@ -131,7 +131,7 @@ def checked(terms: Terms, policy: Policy, modules: Collection[str], ip_lists: Co
 def check_settled(before: Terms, after: Terms, policy: Policy) -> None:
     """Raises Invalid, naming each, if these terms change what creation decided for good."""
     errors = {}
-    for setting in sorted(policy.settled):
+    for setting in sorted(policy.immutable_settings):
         old, new = before.value(setting), after.value(setting)
         if old != new and not (setting == "addresses" and set(old) == set(new)):
             errors[setting] = f"{policy.called(setting)} {why_settled(setting, policy)} Leave it as it was."

@@ -40,7 +40,7 @@ class EnableApisForm(ConfirmForm):
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """The consent is to these APIs for this account."""
         chosen = self["apis"].data or ()
-        super().set_action(user, action, apis.enabling(target, chosen), about)
+        super().set_action(user, action, apis.get_enable_target(target, chosen), about)
 
 
 class EnableApis(ConfirmedButton):

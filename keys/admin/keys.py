@@ -154,7 +154,7 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="Flags")
     def flags(self, key: Key) -> str:
-        rules = Policy.read(key.api.policy)
+        rules = Policy.from_data(key.api.policy)
         on = [flag for flag in FLAGS if flag in rules.flags and getattr(key, flag)]
         return ", ".join(_named(rules.called(flag), format_flag(key, flag)) for flag in on) or "None"
 

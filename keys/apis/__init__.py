@@ -13,18 +13,18 @@ from audit.trail.record import record
 from core.actor import Actor
 from core.authorization import require
 from core.permissions import Permission
-from keys.apis.description import Description, preset, preset_slugs
-from keys.apis.difference import Difference, difference
-from keys.apis.request_link import request_link_problem
-from keys.apis.stored_modules import store
+from keys.apis.description import Description, get_preset, list_preset_slugs
+from keys.apis.difference import Difference, get_difference
+from keys.apis.request_link import find_request_link_problem
+from keys.apis.stored_modules import store_modules
 from keys.models import Api, Enablement, Key
 
 
-class Unsuitable(ValueError):
+class IncompatibleChange(ValueError):
     """The API cannot be so, or keys that are there could not follow; the text names value and what would be right."""
 
 
-class ChangedMeanwhile(Exception):
+class EditConflict(Exception):
     """What would change is no longer what was shown."""
 
 
@@ -35,9 +35,9 @@ def install_presets() -> None:
         # Of two nodes that migrate at once, the second waits and finds them there.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('keys.apis.install_presets', 0))")
     there = set(Api.objects.values_list("slug", flat=True))
-    for slug in preset_slugs():
+    for slug in list_preset_slugs():
         if slug not in there:
-            add(slug=slug, description=preset(slug), by=Actor.from_command("migrate"))
+            add(slug=slug, description=get_preset(slug), by=Actor.from_command("migrate"))
 
 
 @transaction.atomic
@@ -46,7 +46,7 @@ def add(*, slug: str, description: Description, by: Actor) -> Api:
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.add", slug)
     api = Api.objects.create(slug=slug, name=description.name, document=description.document, policy=description.rules)
-    store(api, description)
+    store_modules(api, description)
     record(
         "api.added",
         by=by,
@@ -69,25 +69,25 @@ def update(*, api: Api, description: Description, by: Actor, seen: Difference | 
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.change", api.slug)
     api = Api.objects.select_for_update().get(pk=api.pk)
-    found = difference(api, description)
+    found = get_difference(api, description)
     if seen is not None and seen != found:
-        raise ChangedMeanwhile(f"{api.name} or its keys were changed in the meantime. Look again at what would change.")
-    refuse_stranding(api, description, found.keys)
+        raise EditConflict(f"{api.name} or its keys were changed in the meantime. Look again at what would change.")
+    require_compatible(api, description, found.keys)
     if not found.changes:
         return found
     api.name, api.document, api.policy = description.name, description.document, description.rules
     api.save(update_fields=["name", "document", "policy"])
     stripped = list(
         Key.objects.select_for_update(of=("self",), no_key=True)
-        .filter(api=api, modules__slug__in=found.gone)
+        .filter(api=api, modules__slug__in=found.removed)
         .order_by("pk")
         .values_list("pk", flat=True)
     )
     # Whoever has one of them open in a form is told that it was changed.
     Key.objects.filter(pk__in=stripped).update(version=F("version") + 1)
-    store(api, description)
+    store_modules(api, description)
     for account in (None, *found.accounts):
-        keys = [str(key) for key in found.losing if account in (None, key.account_id)]
+        keys = [str(key) for key in found.impacts if account in (None, key.account_id)]
         target = Target("api", api.slug, api.name)
         record("api.changed", by=by, account_id=account, target=target, changes=found.changes, keys=keys)
     return found
@@ -99,8 +99,8 @@ def set_request_link(*, api: Api, link: str, by: Actor) -> Api:
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.request_link", api.slug)
     link = link.strip().rstrip("/")
-    if link and (problem := request_link_problem(link)):
-        raise Unsuitable(f"{link!r} {problem}")
+    if link and (problem := find_request_link_problem(link)):
+        raise IncompatibleChange(f"{link!r} {problem}")
     api = Api.objects.select_for_update().defer("document").get(pk=api.pk)
     before, api.request_link = api.request_link, link
     if before == link:
@@ -114,7 +114,7 @@ def set_request_link(*, api: Api, link: str, by: Actor) -> Api:
     return api
 
 
-def refuse_stranding(api: Api, description: Description, keys: int) -> None:
+def require_compatible(api: Api, description: Description, keys: int) -> None:
     """Refuse what keys that are there could not follow: their secrets are stored in one way, and their names fixed."""
     old, new = api.policy, description.policy
     for word, before, after in (
@@ -124,7 +124,7 @@ def refuse_stranding(api: Api, description: Description, keys: int) -> None:
     ):
         if keys and before != after:
             values = (old.get("credentials"), list(new.credentials)) if word == "credentials" else (before, after)
-            raise Unsuitable(
+            raise IncompatibleChange(
                 f"{word}: {values[0]!r} cannot become {values[1]!r} while there are keys of {api.name} ({keys}). "
                 "Delete them first, or add the API under another slug."
             )
@@ -140,7 +140,7 @@ def enable(*, api: Api, account: Account, by: Actor) -> bool:
 def enable_all(*, apis: Collection[Api], account: Account, by: Actor) -> list[Api]:
     """Let the account have keys of these APIs, by one confirmation. Return those that are new to it."""
     require(by, Permission.APIS_CHANGE, account=account)
-    by.spend_confirmation("api.enable", enabling(account.slug, [api.slug for api in apis]))
+    by.spend_confirmation("api.enable", get_enable_target(account.slug, [api.slug for api in apis]))
     new = []
     for api in sorted(apis, key=lambda api: api.slug):
         _, created = Enablement.objects.get_or_create(account=account, api=api)
@@ -151,6 +151,6 @@ def enable_all(*, apis: Collection[Api], account: Account, by: Actor) -> list[Ap
     return new
 
 
-def enabling(account: str, apis: Iterable[str]) -> str:
+def get_enable_target(account: str, apis: Iterable[str]) -> str:
     """Return what a confirmation of enabling is bound to, from slugs."""
     return f"{account}/{','.join(sorted(apis))}"

@@ -25,7 +25,7 @@ class Claim(NamedTuple):
     conditions: Mapping[str, str]
 
 
-def ambiguous(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None:
+def find_ambiguous_claims(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None:
     """The first two of different modules that are equally specific and could match the same call."""
     alike: dict[tuple[object, ...], list[Claim]] = {}
     for claim in claims:
@@ -35,26 +35,26 @@ def ambiguous(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None:
         alike.setdefault((claim.method, len(claim.conditions), shape), []).append(claim)
     for group in alike.values():
         for one, other in combinations(group, 2):
-            if one.module != other.module and _meet(one, other):
+            if one.module != other.module and _overlap(one, other):
                 return one, other
     return None
 
 
-def _meet(one: Claim, other: Claim) -> bool:
+def _overlap(one: Claim, other: Claim) -> bool:
     shared = one.conditions.keys() & other.conditions.keys()
     if any(one.conditions[name] != other.conditions[name] for name in shared):
         return False
     pairs = zip(one.template.split("/"), other.template.split("/"), strict=True)
-    return all(_may_be_one(mine, theirs) for mine, theirs in pairs)
+    return all(_segments_overlap(mine, theirs) for mine, theirs in pairs)
 
 
-def _may_be_one(mine: str, theirs: str) -> bool:
+def _segments_overlap(mine: str, theirs: str) -> bool:
     """Whether some text matches both segments; where that is hard to say, it may."""
     if not _VARIABLE.search(mine) or not _VARIABLE.search(theirs):
         return mine == theirs
     heads, tails = zip(*((parts[0], parts[-1]) for parts in map(_VARIABLE.split, (mine, theirs))), strict=True)
-    return _one_begins_the_other(*heads) and _one_begins_the_other(*(tail[::-1] for tail in tails))
+    return _is_prefix_either_way(*heads) and _is_prefix_either_way(*(tail[::-1] for tail in tails))
 
 
-def _one_begins_the_other(mine: str, theirs: str) -> bool:
+def _is_prefix_either_way(mine: str, theirs: str) -> bool:
     return mine.startswith(theirs) or theirs.startswith(mine)

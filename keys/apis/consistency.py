@@ -6,42 +6,53 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from keys.apis.policy_parsing import FLAGS, BadPolicy
-from keys.apis.request_link import request_link_problem
+from keys.apis.request_link import find_request_link_problem
 from keys.decision.containment import BadContainment, resolve
 
 if TYPE_CHECKING:
     from keys.apis.policy import Policy
 
 
-def check(policy: Policy) -> None:
+def require_consistent(policy: Policy) -> None:
     """Raises BadPolicy for the first thing that does not fit."""
-    for rule in (_credentials, _secret, _flags, _settings, _expiry, _fields, _modules, _documentation, _request_link):
+    for rule in (
+        _check_credentials,
+        _check_secret,
+        _check_flags,
+        _check_settings,
+        _check_expiry,
+        _check_fields,
+        _check_modules,
+        _check_documentation,
+        _check_request_link,
+    ):
         rule(policy)
 
 
-def _credentials(policy: Policy) -> None:
+def _check_credentials(policy: Policy) -> None:
     kinds = policy.credentials
     if "basic" in kinds:
         if len(kinds) > 1:
-            raise BadPolicy(f"credentials: {_list(kinds)}: basic stands alone. Write credentials: [basic].")
+            raise BadPolicy(f"credentials: {_format_list(kinds)}: basic stands alone. Write credentials: [basic].")
         if policy.name_kind != "username":
             raise BadPolicy(
                 f"name_kind: {policy.name_kind!r}: credentials are basic, which says a username. Write username."
             )
     if policy.signs and (others := [kind for kind in kinds if kind not in ("signature", "recording")]):
         raise BadPolicy(
-            f"credentials: {_list(kinds)}: a secret that signs is never sent. Take {others[0]!r} or signature away."
+            f"credentials: {_format_list(kinds)}: a secret that signs is never sent. "
+            f"Take {others[0]!r} or signature away."
         )
     if "recording" in kinds:
         if not policy.signs:
-            raise BadPolicy(f"credentials: {_list(kinds)}: a recording's link is signed. Add signature.")
+            raise BadPolicy(f"credentials: {_format_list(kinds)}: a recording's link is signed. Add signature.")
         if not policy.recordings:
             raise BadPolicy("recordings: [] while credentials have recording. Name one: GET /recordings/{lead_id}.")
     elif policy.recordings:
         raise BadPolicy(f"recordings: {policy.recordings[0]!r} needs a link. Add recording to credentials.")
 
 
-def _secret(policy: Policy) -> None:
+def _check_secret(policy: Policy) -> None:
     if policy.signs and not policy.revealable:
         raise BadPolicy(
             "secret: 'shown_once' while credentials have signature. A signature API that stores nothing readable is "
@@ -49,18 +60,18 @@ def _secret(policy: Policy) -> None:
         )
 
 
-def _flags(policy: Policy) -> None:
+def _check_flags(policy: Policy) -> None:
     for flag, routes, name in (
         ("hlr_lookup", policy.adds_leads, "adds_leads"),
         ("recordings", policy.recordings, "recordings"),
     ):
         if routes and flag not in policy.flags:
-            raise BadPolicy(f"flags: {_list(policy.flags)} while {name} names {routes[0]!r}. Add {flag}.")
+            raise BadPolicy(f"flags: {_format_list(policy.flags)} while {name} names {routes[0]!r}. Add {flag}.")
         if flag in policy.flags and not routes:
             raise BadPolicy(f"flags: {flag} does nothing while {name} names no route. Name one or take {flag} away.")
 
 
-def _settings(policy: Policy) -> None:
+def _check_settings(policy: Policy) -> None:
     unknown_flags = {flag for flag in FLAGS if flag not in policy.flags}
     for name, settings in (
         ("asks", policy.asks),
@@ -69,7 +80,7 @@ def _settings(policy: Policy) -> None:
         ("notes", tuple(policy.notes)),
     ):
         if absent := next((setting for setting in settings if setting in unknown_flags), None):
-            raise BadPolicy(f"{name}: {absent} is not in flags: {_list(policy.flags)}. Add it there.")
+            raise BadPolicy(f"{name}: {absent} is not in flags: {_format_list(policy.flags)}. Add it there.")
     for setting, key in (("name", "name_label"), ("modules", "modules_called")):
         if setting in policy.labels:
             raise BadPolicy(f"labels: {setting}: {key} is the place for that. Move it there.")
@@ -79,7 +90,7 @@ def _settings(policy: Policy) -> None:
         raise BadPolicy("asks: addresses: required means that the form asks for them. Add addresses or ip_lists.")
 
 
-def _expiry(policy: Policy) -> None:
+def _check_expiry(policy: Policy) -> None:
     if policy.expiry == "none" and policy.longest_days is not None:
         raise BadPolicy(
             f"longest_days: {policy.longest_days} while expiry is none. Write expiry: required, or no longest_days."
@@ -88,7 +99,7 @@ def _expiry(policy: Policy) -> None:
         raise BadPolicy("asks: expiry while keys have none. Write expiry: optional, or take it out of asks.")
 
 
-def _fields(policy: Policy) -> None:
+def _check_fields(policy: Policy) -> None:
     for field in policy.fields:
         slugs = [choice.slug for choice in field.choices]
         if doubled := next((slug for slug in slugs if slugs.count(slug) > 1), None):
@@ -97,7 +108,7 @@ def _fields(policy: Policy) -> None:
             raise BadPolicy(f"fields: {field.slug}: required is true, but a fixed field is not typed. Leave it out.")
 
 
-def _modules(policy: Policy) -> None:
+def _check_modules(policy: Policy) -> None:
     kinds: tuple[tuple[str, list[object]], ...] = (
         ("tag", [rule.tag for rule in policy.modules]),
         ("number", [rule.number for rule in policy.modules if rule.number is not None]),
@@ -112,7 +123,7 @@ def _modules(policy: Policy) -> None:
         raise BadPolicy(f"modules: contains: {error}") from error
 
 
-def _documentation(policy: Policy) -> None:
+def _check_documentation(policy: Policy) -> None:
     if not policy.documentation:
         return
     try:
@@ -127,10 +138,10 @@ def _documentation(policy: Policy) -> None:
         )
 
 
-def _request_link(policy: Policy) -> None:
-    if policy.request_link and (problem := request_link_problem(policy.request_link)):
+def _check_request_link(policy: Policy) -> None:
+    if policy.request_link and (problem := find_request_link_problem(policy.request_link)):
         raise BadPolicy(f"request_link: {policy.request_link!r} {problem}")
 
 
-def _list(words: tuple[str, ...]) -> str:
+def _format_list(words: tuple[str, ...]) -> str:
     return f"[{', '.join(words)}]"

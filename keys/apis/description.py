@@ -11,7 +11,7 @@ from typing import Any, Self
 from keys.apis import document_check, yaml_loader
 from keys.apis.document import get_mapping
 from keys.apis.findings import Finding
-from keys.apis.modules import ModuleOf, modules_of
+from keys.apis.modules import ModuleSpec, build_modules
 from keys.apis.policy import Policy
 
 PRESETS = Path(__file__).with_name("presets")
@@ -25,7 +25,7 @@ class Description:
     document: Mapping[str, Any]
     rules: Mapping[str, Any]
     policy: Policy
-    modules: tuple[ModuleOf, ...]
+    modules: tuple[ModuleSpec, ...]
     warnings: tuple[Finding, ...] = ()
     omitted: int = 0
 
@@ -34,38 +34,38 @@ class Description:
         return " ".join(self.document["info"]["title"].split())
 
     @classmethod
-    def of(cls, document: Any, rules: Any, *, text: str | None = None, strict: bool = False) -> Self:
+    def from_data(cls, document: Any, rules: Any, *, text: str | None = None, strict: bool = False) -> Self:
         """Return the description. `text` is what the document was read of, for lines and columns; if `strict`, every
         warning is an error. Raise BadDocument or BadPolicy."""
-        policy = Policy.read(rules)
-        warnings, omitted = document_check.check(document, text, strict=strict, leave_out=policy.leave_out)
-        return cls(document, rules, policy, modules_of(document, policy), warnings, omitted)
+        policy = Policy.from_data(rules)
+        warnings, omitted = document_check.check_document(document, text, strict=strict, leave_out=policy.leave_out)
+        return cls(document, rules, policy, build_modules(document, policy), warnings, omitted)
 
     @classmethod
-    def read(
+    def from_files(
         cls, document: Path, policy: Path, *, strict: bool = False, progress: Callable[[str], None] = lambda stage: None
     ) -> Self:
         """Return the description by two files, YAML or JSON. Raise Unreadable, BadDocument or BadPolicy."""
-        rules = yaml_loader.read(policy)
-        text = yaml_loader.read_text(document)
+        rules = yaml_loader.load_file(policy)
+        text = yaml_loader.read_file_text(document)
         progress(f"Reading {document.name}, {len(text) / 1_000_000:,.1f} MB")
         try:
             value = yaml_loader.parse(text, progress)
-        except yaml_loader.Unreadable as error:
-            raise yaml_loader.Unreadable(f"{document}: {error}") from error
+        except yaml_loader.UnreadableFile as error:
+            raise yaml_loader.UnreadableFile(f"{document}: {error}") from error
         paths = get_mapping(value, "paths")
         progress(f"Checking {len(paths):,} path{'' if len(paths) == 1 else 's'}")
-        return cls.of(value, rules, text=text, strict=strict)
+        return cls.from_data(value, rules, text=text, strict=strict)
 
 
-def preset_slugs() -> list[str]:
+def list_preset_slugs() -> list[str]:
     return sorted(path.name.removesuffix(".policy.yaml") for path in PRESETS.glob("*.policy.yaml"))
 
 
 @cache
-def preset(slug: str) -> Description:
+def get_preset(slug: str) -> Description:
     """`<slug>.openapi.yaml` with the `<slug>.policy.yaml` beside it. That they are valid OpenAPI is for the tests to
     show: it takes seconds, and every first start would pay for it."""
-    document, rules = (yaml_loader.read(PRESETS / f"{slug}.{kind}.yaml") for kind in ("openapi", "policy"))
-    policy = Policy.read(rules)
-    return Description(document, rules, policy, modules_of(document, policy))
+    document, rules = (yaml_loader.load_file(PRESETS / f"{slug}.{kind}.yaml") for kind in ("openapi", "policy"))
+    policy = Policy.from_data(rules)
+    return Description(document, rules, policy, build_modules(document, policy))

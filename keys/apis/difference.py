@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keys.apis.description import Description
-from keys.apis.modules import text_of
+from keys.apis.modules import format_route
 from keys.decision.containment import with_contained
 from keys.models import Api, Key, Module
 
@@ -17,65 +17,69 @@ MAX_NAMES_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Losing:
+class KeyImpact:
     """A key that was granted modules which would lose routes or go."""
 
     account_id: int
     account: str
     key: str
     modules: tuple[str, ...]
-    bare: bool
+    left_without_modules: bool
 
     def __str__(self) -> str:
-        return f"{self.account}: {self.key}: {', '.join(self.modules)}{'; no module is left' if self.bare else ''}"
+        rest = "; no module is left" if self.left_without_modules else ""
+        return f"{self.account}: {self.key}: {', '.join(self.modules)}{rest}"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`changes` is {field: [old, new]}, as the trail keeps it; `gone` and `new` are slugs of modules. `open` are routes
-    that no module has any more, and that every key may then take because the policy allows unlisted ones. `gaining` is
-    how many keys were granted modules that come to have or contain more. `accounts` are those that have keys of the
-    API, `keys` how many there are in all."""
+    """What changes, for the API and its keys.
+
+    `changes` is {field: [old, new]}, as the trail keeps it; `removed` and `added` are slugs of modules. `newly_public`
+    are routes that no module has any more, so that every key may call them because the policy allows unlisted routes.
+    `impacts` are the keys that lose access, `gaining_count` how many keys may call more. `accounts` are the accounts
+    that have keys of the API, `keys` how many keys there are in all.
+    """
 
     changes: Mapping[str, list[Any]]
-    gone: tuple[str, ...]
-    new: tuple[str, ...]
-    open: tuple[str, ...]
-    losing: tuple[Losing, ...]
-    gaining: int
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    newly_public: tuple[str, ...]
+    impacts: tuple[KeyImpact, ...]
+    gaining_count: int
     accounts: tuple[int, ...]
     keys: int
 
-    def lines(self) -> Iterator[str]:
+    def format_lines(self) -> Iterator[str]:
         """In words, for whoever decides."""
         for name, (old, new) in self.changes.items():
             if name == "routes":
                 yield from (f"route gone: {route}" for route in old)
                 yield from (f"route new: {route}" for route in new)
             else:
-                yield f"{name}: {_shown(old)} -> {_shown(new)}"
-        yield from (f"module gone: {module}" for module in self.gone)
-        yield from (f"module new: {module}" for module in self.new)
-        yield from (f"open to every key, because unlisted_routes is allow: {route}" for route in self.open)
+                yield f"{name}: {_format_value(old)} -> {_format_value(new)}"
+        yield from (f"module gone: {module}" for module in self.removed)
+        yield from (f"module new: {module}" for module in self.added)
+        yield from (f"open to every key, because unlisted_routes is allow: {route}" for route in self.newly_public)
         accounts = len(self.accounts)
         yield f"keys of this API: {self.keys}, in {accounts} account{'' if accounts == 1 else 's'}"
-        if self.gaining:
-            yield f"keys that may call more: {self.gaining}"
-        if self.losing:
-            yield f"keys that lose access: {len(self.losing)}"
-            yield from (f"  {key}" for key in self.losing[:MAX_NAMES_LISTED])
-            if len(self.losing) > MAX_NAMES_LISTED:
-                yield f"  and {len(self.losing) - MAX_NAMES_LISTED} more"
+        if self.gaining_count:
+            yield f"keys that may call more: {self.gaining_count}"
+        if self.impacts:
+            yield f"keys that lose access: {len(self.impacts)}"
+            yield from (f"  {key}" for key in self.impacts[:MAX_NAMES_LISTED])
+            if len(self.impacts) > MAX_NAMES_LISTED:
+                yield f"  and {len(self.impacts) - MAX_NAMES_LISTED} more"
 
 
-def difference(api: Api, description: Description) -> Difference:
+def get_difference(api: Api, description: Description) -> Difference:
     """Between the API as it is stored and the description."""
     rules = description.policy
     modules = Module.objects.filter(api=api).prefetch_related("routes").order_by("position", "pk")
     old = {module.slug: (module.name, module.number) for module in modules}
     new = {module.slug: (module.name, module.number) for module in description.modules}
-    had = {text_of(route): module.slug for module in modules for route in module.routes.all()}
-    has = {text_of(route): module.slug for module in description.modules for route in module.routes}
+    had = {format_route(route): module.slug for module in modules for route in module.routes.all()}
+    has = {format_route(route): module.slug for module in description.modules for route in module.routes}
     gone = [f"{route} of {module}" for route, module in had.items() if has.get(route) != module]
     come = [f"{route} of {module}" for route, module in has.items() if had.get(route) != module]
     changes = {
@@ -86,32 +90,34 @@ def difference(api: Api, description: Description) -> Difference:
     if api.name != description.name:
         changes["name"] = [api.name, description.name]
     if api.document != description.document:
-        changes["document"] = [_fingerprint(api.document), _fingerprint(description.document)]
+        changes["document"] = [_get_fingerprint(api.document), _get_fingerprint(description.document)]
     if list(old.items()) != list(new.items()):
-        changes["modules"] = [_named(old), _named(new)]
+        changes["modules"] = [_format_modules(old), _format_modules(new)]
     if gone or come:
         changes["routes"] = [gone, come]
     containing = {module.slug: tuple(module.contained) for module in modules}
     will_contain = {module.slug: module.contained for module in description.modules}
-    if _said(containing) != _said(will_contain):
-        changes["contains"] = [_said(containing), _said(will_contain)]
-    before, after = _reach(had, containing), _reach(has, will_contain)
+    if _format_contained(containing) != _format_contained(will_contain):
+        changes["contains"] = [_format_contained(containing), _format_contained(will_contain)]
+    before, after = _list_reachable_routes(had, containing), _list_reachable_routes(has, will_contain)
     shrinking = {slug for slug, routes in before.items() if routes - after.get(slug, frozenset())}
     growing = {slug for slug, routes in before.items() if after.get(slug, frozenset()) - routes}
     keys = Key.objects.filter(api=api, deleted_at=None)
     return Difference(
         changes=changes,
-        gone=tuple(slug for slug in old if slug not in new),
-        new=tuple(slug for slug in new if slug not in old),
-        open=tuple(route for route in had if route not in has) if rules.unlisted_routes == "allow" else (),
-        losing=tuple(_losing(api, shrinking, set(new))),
-        gaining=keys.filter(all_modules=False, modules__slug__in=growing).distinct().count(),
+        removed=tuple(slug for slug in old if slug not in new),
+        added=tuple(slug for slug in new if slug not in old),
+        newly_public=tuple(route for route in had if route not in has) if rules.unlisted_routes == "allow" else (),
+        impacts=tuple(_list_key_impacts(api, shrinking, set(new))),
+        gaining_count=keys.filter(all_modules=False, modules__slug__in=growing).distinct().count(),
         accounts=tuple(keys.order_by("account").values_list("account", flat=True).distinct()),
         keys=keys.count(),
     )
 
 
-def _reach(routes: Mapping[str, str], contained: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+def _list_reachable_routes(
+    routes: Mapping[str, str], contained: Mapping[str, Collection[str]]
+) -> dict[str, frozenset[str]]:
     """What each module lets a key call, contained modules' routes too. `routes` is {route: its module}."""
     own: dict[str, set[str]] = {slug: set() for slug in contained}
     for route, module in routes.items():
@@ -122,27 +128,27 @@ def _reach(routes: Mapping[str, str], contained: Mapping[str, Collection[str]]) 
     }
 
 
-def _said(contained: Mapping[str, Collection[str]]) -> list[str]:
+def _format_contained(contained: Mapping[str, Collection[str]]) -> list[str]:
     return [f"{slug}: {', '.join(others)}" for slug, others in contained.items() if others]
 
 
-def _losing(api: Api, shrinking: set[str], staying: set[str]) -> Iterator[Losing]:
+def _list_key_impacts(api: Api, shrinking: set[str], staying: set[str]) -> Iterator[KeyImpact]:
     keys = Key.objects.filter(api=api, deleted_at=None, all_modules=False, modules__slug__in=shrinking).distinct()
     for key in keys.select_related("account").prefetch_related("modules").order_by("account__slug", "name", "pk"):
         granted = {module.slug for module in key.modules.all()}
         lost = tuple(sorted(granted & shrinking))
-        yield Losing(key.account_id, key.account.slug, str(key), lost, not granted & staying)
+        yield KeyImpact(key.account_id, key.account.slug, str(key), lost, not granted & staying)
 
 
-def _named(modules: Mapping[str, tuple[str, int | None]]) -> list[str]:
+def _format_modules(modules: Mapping[str, tuple[str, int | None]]) -> list[str]:
     return [f"{slug} ({name}{'' if number is None else f', {number}'})" for slug, (name, number) in modules.items()]
 
 
-def _fingerprint(document: Mapping[str, Any]) -> str:
+def _get_fingerprint(document: Mapping[str, Any]) -> str:
     """The document's version, and a fingerprint for when that stayed."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     return f"{document.get('info', {}).get('version', '')} ({hashlib.sha256(canonical).hexdigest()[:12]})"
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -45,17 +45,17 @@ class Operation(NamedTuple):
         return f"{self.method} {self.path}"
 
 
-def operations(document: Mapping[str, Any]) -> Iterator[Operation]:
+def list_operations(document: Mapping[str, Any]) -> Iterator[Operation]:
     """Yield the operations in the document's order. HEAD is decided as GET, so it is none where there is GET; and of
     paths that differ in their fragment alone the first counts, because a fragment is never sent."""
     seen: set[tuple[str, str]] = set()
-    for operation in variants(document):
+    for operation in list_variants(document):
         if (operation.method, operation.path) not in seen:
             seen.add((operation.method, operation.path))
             yield operation
 
 
-def variants(document: Mapping[str, Any]) -> Iterator[Operation]:
+def list_variants(document: Mapping[str, Any]) -> Iterator[Operation]:
     """Yield the operations, those that differ from an earlier one by their fragment alone included. What is not as
     OpenAPI has it is left out."""
     for place, reference in get_mapping(document, "paths").items():
@@ -72,21 +72,25 @@ def variants(document: Mapping[str, Any]) -> Iterator[Operation]:
             yield Operation(
                 method="GET" if method == "head" else method.upper(),
                 path=path,
-                template=base_of(servers[0] if servers else {}) + bare,
+                template=get_base_path(servers[0] if servers else {}) + bare,
                 tags=tuple(tag for tag in get_list(content, "tags") if isinstance(tag, str)),
                 parameters=(*get_list(item, "parameters"), *get_list(content, "parameters")),
                 content=content,
-                conditions=_conditions(query),
+                conditions=_parse_conditions(query),
                 place=place,
             )
 
 
-def operations_by_route(document: Mapping[str, Any]) -> dict[tuple[str, str, frozenset[tuple[str, str]]], Operation]:
+def get_operations_by_route(
+    document: Mapping[str, Any],
+) -> dict[tuple[str, str, frozenset[tuple[str, str]]], Operation]:
     """Return the operations by method, template and conditions, in the document's order."""
-    return {(each.method, each.template, frozenset(each.conditions.items())): each for each in operations(document)}
+    return {
+        (each.method, each.template, frozenset(each.conditions.items())): each for each in list_operations(document)
+    }
 
 
-def address_of(server: Any) -> str:
+def get_server_url(server: Any) -> str:
     """Return a server's address, its variables at their defaults; `/` where it has none."""
     url = server.get("url") if isinstance(server, Mapping) else None
     if not isinstance(url, str):
@@ -97,16 +101,16 @@ def address_of(server: Any) -> str:
     return url
 
 
-def base_of(server: Any) -> str:
+def get_base_path(server: Any) -> str:
     """Return the path of a server's address; the gateway sees it in front of every path. Of no address, nothing."""
     try:
-        path = urlsplit(address_of(server)).path.rstrip("/")
+        path = urlsplit(get_server_url(server)).path.rstrip("/")
     except ValueError:
         return ""
     return f"/{path.lstrip('/')}" if path else ""
 
 
-def _conditions(query: str) -> dict[str, str]:
+def _parse_conditions(query: str) -> dict[str, str]:
     """Names and values of a query, decoded once; as the gateway reads it, a plus is a plus."""
     pairs = (piece.partition("=") for piece in query.split("&") if piece)
     return {unquote(name): unquote(value) for name, _, value in pairs}

@@ -13,14 +13,14 @@ from keys.apis.document import (
     MAX_TEMPLATE_LENGTH,
     BadDocument,
     Operation,
-    address_of,
     get_list,
     get_mapping,
-    variants,
+    get_server_url,
+    list_variants,
 )
-from keys.apis.findings import Finding, Findings, cut, quote
+from keys.apis.findings import Finding, Findings, format_found, shorten
 from keys.apis.leaving_out import LeaveOut
-from keys.apis.policy_parsing import shown
+from keys.apis.policy_parsing import format_value
 from keys.apis.positions import locate
 from keys.apis.references import resolve_mapping
 from keys.apis.validation import Validator
@@ -33,7 +33,7 @@ SWAGGER = (
 )
 
 
-def check(
+def check_document(
     document: Any, text: str | None = None, *, strict: bool = False, leave_out: LeaveOut | None = None
 ) -> tuple[tuple[Finding, ...], int]:
     """Return what is wrong with a document that can be imported, and how many faults more there are.
@@ -47,12 +47,12 @@ def check(
     _check_title(document, findings)
     _check_servers(document, findings)
     _check_tags(document, findings)
-    found = list(variants(document))
+    found = list(list_variants(document))
     staying = found if leave_out is None else [each for each in found if not leave_out.includes(each)]
     _check_operations(document, staying, findings)
     if not found:
         findings.add(("paths",), "No operation, so nothing to protect", "Describe at least one", fatal=True)
-    ordered = _with_positions(findings, text)
+    ordered = _add_positions(findings, text)
     if any(finding.fatal for finding in ordered) or (strict and ordered):
         count = len(ordered) + findings.omitted
         problem = f"The document cannot be imported: it has {count:,} fault{'' if count == 1 else 's'}."
@@ -62,18 +62,18 @@ def check(
 
 def _check_version(document: Any) -> None:
     if not isinstance(document, Mapping):
-        raise BadDocument(f"A document is a mapping that begins with openapi, not {shown(document)}.")
+        raise BadDocument(f"A document is a mapping that begins with openapi, not {format_value(document)}.")
     version = document.get("openapi")
     if isinstance(version, str) and re.fullmatch(r"3\.[01]\.[0-9]+", version):
         return
     if str(document.get("swagger")).startswith("2"):
         raise BadDocument(f"{SWAGGER}.")
     word = next((word for word in ("openapi", "swagger") if word in document), None)
-    found = f"{word} is {shown(document[word])}" if word else "It does not say which version of OpenAPI it is"
+    found = f"{word} is {format_value(document[word])}" if word else "It does not say which version of OpenAPI it is"
     raise BadDocument(f"{found}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
 
 
-def _with_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]:
+def _add_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]:
     """The faults in the order of the text, fatal ones first."""
     kept = list(findings)
     if text is not None and kept:
@@ -88,7 +88,7 @@ def _check_title(document: Mapping[str, Any], findings: Findings) -> None:
     title = get_mapping(document, "info").get("title")
     if isinstance(title, str) and (not title.strip() or not title.isprintable() or len(title) > MAX_NAME_LENGTH):
         right = f"Write a line of at most {MAX_NAME_LENGTH} characters"
-        findings.add(("info", "title"), quote(title), right, fatal=True)
+        findings.add(("info", "title"), format_found(title), right, fatal=True)
 
 
 def _check_servers(document: Mapping[str, Any], findings: Findings) -> None:
@@ -101,11 +101,11 @@ def _check_servers(document: Mapping[str, Any], findings: Findings) -> None:
     for pointer, holder in holders:
         for number, server in enumerate(get_list(holder, "servers")):
             try:
-                urlsplit(address_of(server)).path  # noqa: B018
+                urlsplit(get_server_url(server)).path  # noqa: B018
             except ValueError as problem:
                 where = (*pointer, "servers", str(number), "url")
                 right = f"Write an address ({problem})"
-                findings.add(where, quote(address_of(server)), right, fatal=True)
+                findings.add(where, format_found(get_server_url(server)), right, fatal=True)
 
 
 def _check_tags(document: Mapping[str, Any], findings: Findings) -> None:
@@ -114,7 +114,9 @@ def _check_tags(document: Mapping[str, Any], findings: Findings) -> None:
         name = tag.get("name") if isinstance(tag, Mapping) else None
         if isinstance(name, str):
             if name in seen:
-                findings.add(("tags", str(number), "name"), f"{quote(name)} for the second time", "Write it once")
+                findings.add(
+                    ("tags", str(number), "name"), f"{format_found(name)} for the second time", "Write it once"
+                )
             seen.add(name)
 
 
@@ -128,17 +130,17 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
     schemes = get_mapping(get_mapping(document, "components"), "securitySchemes")
     for operation in found:
         place = ("paths", operation.place)
-        if problem := _problem(operation):
+        if problem := _find_template_problem(operation):
             findings.add(place, *problem, fatal=True)
         earlier = first.setdefault((operation.method, operation.path), operation)
         if earlier is not operation:
-            right = f"Its calls are decided as those of {quote(earlier.place)}: what follows # is never sent"
+            right = f"Its calls are decided as those of {format_found(earlier.place)}: what follows # is never sent"
             findings.add((*place, operation.method.lower()), "A variant by its fragment", right)
         name = operation.content.get("operationId")
         if isinstance(name, str) and ids.setdefault(name, operation) is not operation:
-            other = f"{ids[name].method} {cut(ids[name].place)}"
+            other = f"{ids[name].method} {shorten(ids[name].place)}"
             where = (*place, operation.method.lower(), "operationId")
-            findings.add(where, quote(name), f"Give it an operationId of its own: {other} has this one")
+            findings.add(where, format_found(name), f"Give it an operationId of its own: {other} has this one")
         _check_parameters(document, operation, findings)
         _check_security(operation.content, (*place, operation.method.lower()), schemes, findings)
     _check_security(document, (), schemes, findings)
@@ -159,15 +161,17 @@ def _check_parameters(document: Mapping[str, Any], operation: Operation, finding
             in_path.add(name)
         if number >= 0 and (name, where) in seen:
             at = (*place, "parameters", str(number))
-            findings.add(at, f"The parameter {quote(name)} for the second time", "Write it once")
+            findings.add(at, f"The parameter {format_found(name)} for the second time", "Write it once")
         if number >= 0:
             seen.add((name, where))
     variables = set(_VARIABLE.findall(operation.path))
     for name in sorted(variables - in_path):
-        findings.add(place, f"{{{cut(name)}}} is no parameter", f"Describe {quote(name)} under parameters, in: path")
+        findings.add(
+            place, f"{{{shorten(name)}}} is no parameter", f"Describe {format_found(name)} under parameters, in: path"
+        )
     for name in sorted(in_path - variables):
-        right = f"Write {{{cut(name)}}} into the path, or take the parameter out"
-        findings.add(place, f"The parameter {quote(name)} is not in the path", right)
+        right = f"Write {{{shorten(name)}}} into the path, or take the parameter out"
+        findings.add(place, f"The parameter {format_found(name)} is not in the path", right)
 
 
 def _check_security(
@@ -177,11 +181,11 @@ def _check_security(
         for name in requirement if isinstance(requirement, Mapping) else ():
             if name not in schemes:
                 where = (*place, "security", str(number), name)
-                known = ", ".join(cut(scheme) for scheme in list(schemes)[:10]) or "none yet"
-                findings.add(where, f"{quote(name)} is no security scheme", f"Take one of components: {known}")
+                known = ", ".join(shorten(scheme) for scheme in list(schemes)[:10]) or "none yet"
+                findings.add(where, f"{format_found(name)} is no security scheme", f"Take one of components: {known}")
 
 
-def _problem(operation: Operation) -> tuple[str, str] | None:
+def _find_template_problem(operation: Operation) -> tuple[str, str] | None:
     """What stands in a path that no call could ever take, or that would be dear to match, and what would be right."""
     template, path = operation.template, operation.path
     if len(template) > MAX_TEMPLATE_LENGTH:
@@ -190,18 +194,20 @@ def _problem(operation: Operation) -> tuple[str, str] | None:
     if mark and (
         not operation.conditions or len(operation.conditions) < query.count("&") + 1 or "{" in query or "+" in query
     ):
-        return cut(path), "Write a query as ?name=value&name=value: each name once, no variables, %20 for a space"
+        return shorten(path), "Write a query as ?name=value&name=value: each name once, no variables, %20 for a space"
     literal = _VARIABLE.sub("x", template)
     if "{" in literal or "}" in literal:
-        return cut(template), "A variable is written {name}, without / and other braces"
+        return shorten(template), "A variable is written {name}, without / and other braces"
     if "%" in literal:
-        return cut(template), "The gateway compares decoded paths: write the characters themselves, not %"
+        return shorten(template), "The gateway compares decoded paths: write the characters themselves, not %"
     try:
         readable_path(literal.encode().decode("latin-1"))
     except UnreadablePath:
         forbidden = "//, . and .., control characters, backslash or semicolon"
-        return cut(template), f"The gateway refuses such paths ({forbidden}): write it without"
+        return shorten(template), f"The gateway refuses such paths ({forbidden}): write it without"
     for segment in template.split("/"):
         if len(_VARIABLE.findall(segment)) > 2 or "}{" in segment:
-            return cut(segment), "Variables that touch, or more than two, cannot be told apart: write /{name} for each"
+            return shorten(
+                segment
+            ), "Variables that touch, or more than two, cannot be told apart: write /{name} for each"
     return None

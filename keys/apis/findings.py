@@ -16,8 +16,8 @@ class Finding(NamedTuple):
     right, all others are warnings. `line` and `column` begin with 1; 0 where there is no text."""
 
     pointer: tuple[str, ...]
-    stands: str
-    right: str
+    actual: str
+    advice: str
     fatal: bool
     line: int = 0
     column: int = 0
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         place = f"line {self.line}, column {self.column}, " if self.line else ""
-        return f"{place}{format_pointer(self.pointer)}: {self.stands}. {self.right}."
+        return f"{place}{format_pointer(self.pointer)}: {self.actual}. {self.advice}."
 
 
 class Findings:
@@ -69,19 +69,19 @@ class Findings:
 
 def format_pointer(pointer: Iterable[str]) -> str:
     """Return a JSON pointer as text; the root, whose pointer is empty, is named."""
-    return "".join(f"/{cut(part).replace('~', '~0').replace('/', '~1')}" for part in pointer) or "document"
+    return "".join(f"/{shorten(part).replace('~', '~0').replace('/', '~1')}" for part in pointer) or "document"
 
 
-def quote(value: Any) -> str:
+def format_found(value: Any) -> str:
     """Return a value as JSON has it, or what kind of thing it is where it is long."""
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
-    return f'"{cut(value)}"' if isinstance(value, str) else json.dumps(value)
+    return f'"{shorten(value)}"' if isinstance(value, str) else json.dumps(value)
 
 
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     """Return the beginning of a text, with what cannot be printed escaped."""
     short = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
     return short if short.isprintable() else short.encode("unicode_escape").decode("ascii")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from keys.apis.ambiguity import Claim, ambiguous
+from keys.apis.ambiguity import Claim, find_ambiguous_claims
 from keys.apis.document import Operation
 from keys.apis.patterns import matches
 from keys.apis.policy_parsing import BadPolicy
@@ -54,11 +54,11 @@ def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut) -> list[Ope
     if found and not staying:
         raise BadPolicy("leave_out leaves no operation, so there is nothing to protect. Leave fewer out.")
     if len(staying) < len(found):
-        _check_apart(staying, [operation for operation in found if leave_out.includes(operation)])
+        _require_disjoint(staying, [operation for operation in found if leave_out.includes(operation)])
     return staying
 
 
-def _check_apart(staying: list[Operation], gone: list[Operation]) -> None:
+def _require_disjoint(staying: list[Operation], gone: list[Operation]) -> None:
     """Raise BadPolicy if the gateway would decide calls of an operation that is left out by one that stays."""
     table = RouteTable(
         Route(0, each.name, each.method, each.template, conditions=tuple(each.conditions.items())) for each in staying
@@ -66,13 +66,13 @@ def _check_apart(staying: list[Operation], gone: list[Operation]) -> None:
     for operation in gone:
         path = _VARIABLE.sub(_SOME, operation.template)
         if taking := table.match(operation.method, path, urlencode(operation.conditions, quote_via=quote)):
-            raise BadPolicy(_would_be_taken(operation.name, taking.module))
+            raise BadPolicy(_format_overlap(operation.name, taking.module))
     claims = [Claim("", each.method, each.template, each.conditions) for each in staying]
     claims += [Claim("left out", each.method, each.template, each.conditions) for each in gone]
-    if both := ambiguous(claims):
+    if both := find_ambiguous_claims(claims):
         left, stays = sorted(both, key=lambda claim: claim.module, reverse=True)
-        raise BadPolicy(_would_be_taken(f"{left.method} {left.template}", f"{stays.method} {stays.template}"))
+        raise BadPolicy(_format_overlap(f"{left.method} {left.template}", f"{stays.method} {stays.template}"))
 
 
-def _would_be_taken(gone: str, staying: str) -> str:
+def _format_overlap(gone: str, staying: str) -> str:
     return f"leave_out: {gone} is left out, but {staying} would take its calls. Leave out both or neither."

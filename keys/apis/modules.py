@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl
 
 from django.utils.text import slugify
 
-from keys.apis.ambiguity import Claim, ambiguous
-from keys.apis.document import MAX_NAME_LENGTH, BadDocument, Operation, get_list, operations
+from keys.apis.ambiguity import Claim, find_ambiguous_claims
+from keys.apis.document import MAX_NAME_LENGTH, BadDocument, Operation, get_list, list_operations
 from keys.apis.leaving_out import remove_left_out
-from keys.apis.parameters import parameters_of
+from keys.apis.parameters import list_parameters
 from keys.apis.patterns import matches
 from keys.apis.policy import ModuleRule, Policy
-from keys.apis.policy_parsing import BadPolicy, shown
+from keys.apis.policy_parsing import BadPolicy, format_value
 from keys.decision.containment import resolve
 
 # The module of operations that have no tag.
@@ -22,7 +22,7 @@ UNTAGGED = "Other"
 MAX_SLUG_LENGTH = 64
 
 
-class RouteOf(NamedTuple):
+class RouteSpec(NamedTuple):
     """A route as it will be stored. `conditions` are query parameters and the values that they must have."""
 
     method: str
@@ -33,47 +33,47 @@ class RouteOf(NamedTuple):
 
     @property
     def text(self) -> str:
-        return text_of(self)
+        return format_route(self)
 
 
-class ModuleOf(NamedTuple):
+class ModuleSpec(NamedTuple):
     """A module as it will be stored."""
 
     slug: str
     name: str
     number: int | None
-    routes: tuple[RouteOf, ...]
+    routes: tuple[RouteSpec, ...]
     # Slugs of all that it contains, through others too, in the order of the modules.
     contained: tuple[str, ...] = ()
 
 
-def text_of(route: Any) -> str:
+def format_route(route: Any) -> str:
     """As people read a route, described or stored: `GET /reports?menuItemId=101`."""
     query = "&".join(f"{name}={value}" for name, value in sorted(route.conditions.items()))
     return f"{route.method} {route.template}{'?' if query else ''}{query}"
 
 
-def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, ...]:
+def build_modules(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleSpec, ...]:
     """The modules of a valid document: its tags in their order, those that `tags` does not list after them, and the
     operations without a tag last. Of several tags the first counts; a tag without operations makes no module, unless
     the policy says that it contains others. An operation that the policy names whole, or by a pattern, is in that
     module alone."""
-    found = remove_left_out(operations(document), policy.leave_out)
+    found = remove_left_out(list_operations(document), policy.leave_out)
     segments = {segment for operation in found for segment in operation.template.split("/")}
     if unknown := next((name for name in policy.encoded_slash if f"{{{name}}}" not in segments), None):
         raise BadPolicy(f"encoded_slash: {unknown!r} is no whole segment of a path, as /{{{unknown}}}/. Take it away.")
     rules = {rule.tag: rule for rule in policy.modules}
-    routes = _Routes(document, found, policy)
+    routes = _RouteBuilder(document, found, policy)
     listed = [tag["name"] for tag in get_list(document, "tags")]
-    tagged: dict[str, dict[str, RouteOf]] = {name: {} for name in listed}
+    tagged: dict[str, dict[str, RouteSpec]] = {name: {} for name in listed}
     for operation in found:
         tag = operation.tags[0] if operation.tags else UNTAGGED
         own = tagged.setdefault(tag, {})
-        if operation.name not in routes.named_whole and (tag not in rules or not rules[tag].routes):
-            own.setdefault((route := routes.of(operation)).text, route)
+        if operation.name not in routes.named and (tag not in rules or not rules[tag].routes):
+            own.setdefault((route := routes.build(operation)).text, route)
     for rule in policy.modules:
         if rule.routes:
-            tagged[rule.tag] = {route.text: route for line in rule.routes for route in routes.named(line)}
+            tagged[rule.tag] = {route.text: route for line in rule.routes for route in routes.list_named(line)}
         elif rule.tag not in tagged:
             raise BadPolicy(
                 f"modules: tag: {rule.tag!r} is not in the document. Take one of {', '.join(tagged)}, or give the "
@@ -82,15 +82,15 @@ def modules_of(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleOf, .
     if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
     made = {
-        tag: _module(tag, rules.get(tag), own.values())
+        tag: _build_module(tag, rules.get(tag), own.values())
         for tag, own in tagged.items()
         if own or (tag in rules and rules[tag].contains)
     }
-    _check(tuple(made.values()), found)
-    return _containing(made, policy)
+    _check_modules(tuple(made.values()), found)
+    return _resolve_contained(made, policy)
 
 
-def _containing(made: Mapping[str, ModuleOf], policy: Policy) -> tuple[ModuleOf, ...]:
+def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[ModuleSpec, ...]:
     """The modules, each with all that it contains by the policy, which has no cycle."""
     for rule in policy.modules:
         if unknown := next((tag for tag in rule.contains if tag not in made), None):
@@ -105,20 +105,22 @@ def _containing(made: Mapping[str, ModuleOf], policy: Policy) -> tuple[ModuleOf,
     )
 
 
-def _module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteOf]) -> ModuleOf:
+def _build_module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteSpec]) -> ModuleSpec:
     name = " ".join(tag.split())
     if not name or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
-        raise BadDocument(f"The tag {shown(tag)} names a module: a line of at most {MAX_NAME_LENGTH} characters.")
+        raise BadDocument(
+            f"The tag {format_value(tag)} names a module: a line of at most {MAX_NAME_LENGTH} characters."
+        )
     slug = (rule.slug if rule else "") or slugify(name)
     if not slug or len(slug) > MAX_SLUG_LENGTH:
         raise BadDocument(
-            f"The tag {shown(name)} makes no slug of 1 to {MAX_SLUG_LENGTH} letters, digits and hyphens. "
+            f"The tag {format_value(name)} makes no slug of 1 to {MAX_SLUG_LENGTH} letters, digits and hyphens. "
             "Give it one in the policy, as in modules: [{tag: ..., slug: ...}]."
         )
-    return ModuleOf(slug, name, rule.number if rule else None, tuple(routes))
+    return ModuleSpec(slug, name, rule.number if rule else None, tuple(routes))
 
 
-class _Routes:
+class _RouteBuilder:
     """Routes of a document's operations, with the policy's marks on them."""
 
     def __init__(self, document: Mapping[str, Any], found: list[Operation], policy: Policy) -> None:
@@ -128,35 +130,39 @@ class _Routes:
         self.recordings = {self._recording(line) for line in policy.recordings}
         lines = [" ".join(line.split()) for rule in policy.modules for line in rule.routes]
         # Operations that a policy's routes name whole, then those that their patterns match: of several the first.
-        self.named_whole = {line for line in lines if line in self.by_name}
+        self.named = {line for line in lines if line in self.by_name}
         self.matched: dict[str, list[Operation]] = {}
         for line in lines:
             if "*" in line and line not in self.by_name:
                 self.matched[line] = [self.by_name[name] for name in self._match(line)]
-                self.named_whole |= {operation.name for operation in self.matched[line]}
+                self.named |= {operation.name for operation in self.matched[line]}
 
-    def of(self, operation: Operation, conditions: Mapping[str, str] | None = None) -> RouteOf:
+    def build(self, operation: Operation, conditions: Mapping[str, str] | None = None) -> RouteSpec:
         marks = operation.name in self.leads, operation.name in self.recordings
-        return RouteOf(operation.method, operation.template, {**operation.conditions, **(conditions or {})}, *marks)
+        return RouteSpec(operation.method, operation.template, {**operation.conditions, **(conditions or {})}, *marks)
 
-    def named(self, line: str) -> list[RouteOf]:
+    def list_named(self, line: str) -> list[RouteSpec]:
         """Return the routes of a line of a policy: those that its pattern matched, or the one that it names."""
         line = " ".join(line.split())
-        return [self.of(operation) for operation in self.matched[line]] if line in self.matched else [self._named(line)]
+        return (
+            [self.build(operation) for operation in self.matched[line]]
+            if line in self.matched
+            else [self._build_named(line)]
+        )
 
     def _match(self, pattern: str) -> list[str]:
         """Return the operations that the pattern matches and that no earlier line has."""
         found = [name for name in self.by_name if matches(pattern, name)]
-        free = [name for name in found if name not in self.named_whole]
+        free = [name for name in found if name not in self.named]
         if not free:
             why = "only operations that earlier routes name" if found else "no operation of the document"
             raise BadPolicy(f"modules: routes: {pattern!r} matches {why}. Write METHOD and path, such as * /v1/users*.")
         return free
 
-    def _named(self, line: str) -> RouteOf:
+    def _build_named(self, line: str) -> RouteSpec:
         """The route that a policy names, `METHOD path-template?name=value`."""
         if (whole := " ".join(line.split())) in self.by_name:
-            return self.of(self.by_name[whole])
+            return self.build(self.by_name[whole])
         name, _, query = line.partition("?")
         operation = self.by_name[self._operation(name, "modules: routes")]
         try:
@@ -166,7 +172,7 @@ class _Routes:
         conditions = dict(pairs)
         if len(conditions) < len(pairs):
             raise BadPolicy(f"modules: routes: {line!r} asks twice about one parameter. Name each once.")
-        known = {found.name: found for found in parameters_of(self.document, operation) if found.where == "query"}
+        known = {found.name: found for found in list_parameters(self.document, operation) if found.where == "query"}
         for parameter, value in conditions.items():
             if parameter not in known:
                 raise BadPolicy(
@@ -178,7 +184,7 @@ class _Routes:
                     f"modules: routes: {line!r}: {value!r} is no value of {parameter}. "
                     f"Take one of {', '.join(known[parameter].values)}."
                 )
-        return self.of(operation, conditions)
+        return self.build(operation, conditions)
 
     def _operation(self, line: str, key: str) -> str:
         name = " ".join(line.split())
@@ -194,8 +200,8 @@ class _Routes:
         return name
 
 
-def _check(modules: tuple[ModuleOf, ...], found: list[Operation]) -> None:
-    by_slug: dict[str, ModuleOf] = {}
+def _check_modules(modules: tuple[ModuleSpec, ...], found: list[Operation]) -> None:
+    by_slug: dict[str, ModuleSpec] = {}
     for module in modules:
         other = by_slug.setdefault(module.slug, module)
         if other is not module:
@@ -206,7 +212,7 @@ def _check(modules: tuple[ModuleOf, ...], found: list[Operation]) -> None:
     held = {(route.method, route.template) for module in modules for route in module.routes}
     named = {route.text for module in modules for route in module.routes}
     for operation in found:
-        whole = RouteOf(operation.method, operation.template, operation.conditions).text
+        whole = RouteSpec(operation.method, operation.template, operation.conditions).text
         if whole not in named if operation.conditions else (operation.method, operation.template) not in held:
             raise BadPolicy(
                 f"modules: {operation.name} is in none, because its tag has routes of its own. "
@@ -217,8 +223,8 @@ def _check(modules: tuple[ModuleOf, ...], found: list[Operation]) -> None:
         for module in modules
         for route in module.routes
     )
-    if both := ambiguous(claims):
-        texts = [f"{RouteOf(*claim[1:]).text} of {claim.module}" for claim in both]
+    if both := find_ambiguous_claims(claims):
+        texts = [f"{RouteSpec(*claim[1:]).text} of {claim.module}" for claim in both]
         raise BadDocument(
             f"{texts[0]} and {texts[1]} are equally specific and could take the same call. Put them into one module, "
             "or make their paths differ."

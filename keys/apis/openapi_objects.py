@@ -206,32 +206,32 @@ _LEAVES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _rule(text: str, *, fatal: bool = False) -> Rule:
+def _parse_rule(text: str, *, fatal: bool = False) -> Rule:
     first, _, second = text.partition("|")
-    other = _rule(second) if second else None
+    other = _parse_rule(second) if second else None
     if first[0] in "[{":
         kind, container = ("list", list) if first[0] == "[" else ("mapping", dict)
-        return Rule(kind, (container,), inner=_rule(first[1:-1], fatal=fatal), other=other, fatal=fatal)
+        return Rule(kind, (container,), inner=_parse_rule(first[1:-1], fatal=fatal), other=other, fatal=fatal)
     if first in _LEAVES:
         return Rule(first, _LEAVES[first], other=other, fatal=fatal)
     return Rule("object", (dict,), first, other=other, fatal=fatal)
 
 
-def _shape(name: str, fields: dict[str, str]) -> Shape:
+def _build_shape(name: str, fields: dict[str, str]) -> Shape:
     names = {field: field.rstrip("!*") for field in fields}
     return Shape(
         name,
-        {names[field]: _rule(kind, fatal="*" in field) for field, kind in fields.items()},
+        {names[field]: _parse_rule(kind, fatal="*" in field) for field, kind in fields.items()},
         tuple((names[field], "*" in field) for field in fields if "!" in field),
-        _rule(_MAPS[name], fatal=name == "Paths") if name in _MAPS else None,
+        _parse_rule(_MAPS[name], fatal=name == "Paths") if name in _MAPS else None,
         name in _REFERABLE,
     )
 
 
-def _shapes(schema: dict[str, str]) -> dict[str, Shape]:
+def _build_shapes(schema: dict[str, str]) -> dict[str, Shape]:
     objects = _OBJECTS | {"Schema": schema} | {name: {} for name in _MAPS}
-    return {name: _shape(name, fields) for name, fields in objects.items()}
+    return {name: _build_shape(name, fields) for name, fields in objects.items()}
 
 
-SHAPES = {"3.0": _shapes(_SCHEMA_30), "3.1": _shapes(_SCHEMA_31)}
+SHAPES = {"3.0": _build_shapes(_SCHEMA_30), "3.1": _build_shapes(_SCHEMA_31)}
 TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")

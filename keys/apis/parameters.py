@@ -26,7 +26,7 @@ class Parameter(NamedTuple):
     values: tuple[str, ...]
 
 
-class Answer(NamedTuple):
+class ResponseSpec(NamedTuple):
     """One answer of an operation: its status (or default), its kinds of content, and what the first of them has."""
 
     status: str
@@ -35,15 +35,15 @@ class Answer(NamedTuple):
     properties: tuple[Parameter, ...]
 
 
-def answers_of(document: Mapping[str, Any], operation: Operation) -> Iterator[Answer]:
-    for status, reference in _mapping(operation.content.get("responses")).items():
+def list_responses(document: Mapping[str, Any], operation: Operation) -> Iterator[ResponseSpec]:
+    for status, reference in _as_mapping(operation.content.get("responses")).items():
         answer = resolve_mapping(document, reference)
-        content = _mapping(answer.get("content"))
-        properties = tuple(_properties(document, _media(content), hidden="writeOnly"))
-        yield Answer(str(status), _line(answer.get("description")), tuple(content), properties)
+        content = _as_mapping(answer.get("content"))
+        properties = tuple(_list_properties(document, _get_media_type(content), hidden="writeOnly"))
+        yield ResponseSpec(str(status), _format_line(answer.get("description")), tuple(content), properties)
 
 
-def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Parameter, ...]:
+def list_parameters(document: Mapping[str, Any], operation: Operation) -> tuple[Parameter, ...]:
     """Of the path and the operation, whose own come instead of the path's of the same name; then the body's."""
     found: dict[tuple[str, str], Parameter] = {}
     for reference in operation.parameters:
@@ -51,57 +51,57 @@ def parameters_of(document: Mapping[str, Any], operation: Operation) -> tuple[Pa
         name, where = parameter.get("name"), parameter.get("in")
         if not isinstance(name, str) or not isinstance(where, str):
             continue
-        content = _mapping(next(iter(_mapping(parameter.get("content")).values()), None))
+        content = _as_mapping(next(iter(_as_mapping(parameter.get("content")).values()), None))
         schema = parameter.get("schema", content.get("schema", {}))
-        made = _parameter(document, name, where, schema, parameter.get("required", False))
+        made = _build_parameter(document, name, where, schema, parameter.get("required", False))
         described = parameter.get("description") or made.description
-        found[made.where, made.name] = made._replace(description=_line(described))
-    return (*found.values(), *_of_body(document, operation))
+        found[made.where, made.name] = made._replace(description=_format_line(described))
+    return (*found.values(), *_list_body_parameters(document, operation))
 
 
-def _of_body(document: Mapping[str, Any], operation: Operation) -> Iterator[Parameter]:
+def _list_body_parameters(document: Mapping[str, Any], operation: Operation) -> Iterator[Parameter]:
     body = resolve_mapping(document, operation.content.get("requestBody"))
-    return _properties(document, _media(_mapping(body.get("content"))), hidden="readOnly")
+    return _list_properties(document, _get_media_type(_as_mapping(body.get("content"))), hidden="readOnly")
 
 
-def _media(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(next((content[kind] for kind in BODIES if kind in content), next(iter(content.values()), None)))
+def _get_media_type(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _as_mapping(next((content[kind] for kind in BODIES if kind in content), next(iter(content.values()), None)))
 
 
-def _properties(document: Mapping[str, Any], media: Mapping[str, Any], *, hidden: str) -> Iterator[Parameter]:
+def _list_properties(document: Mapping[str, Any], media: Mapping[str, Any], *, hidden: str) -> Iterator[Parameter]:
     """Those of the body's schema, but for what the other side alone sends."""
-    shapes = list(_shapes(document, media.get("schema", {})))
+    shapes = list(_list_shapes(document, media.get("schema", {})))
     if items := [shape["items"] for shape in shapes if "items" in shape]:
         # A list of objects: what each of them has.
-        shapes = list(_shapes(document, items[0]))
-    required = [name for shape in shapes for name in _list(shape.get("required")) if isinstance(name, str)]
+        shapes = list(_list_shapes(document, items[0]))
+    required = [name for shape in shapes for name in _as_list(shape.get("required")) if isinstance(name, str)]
     seen: set[str] = set()
     for shape in shapes:
-        for name, schema in _mapping(shape.get("properties")).items():
-            if name not in seen and not any(part.get(hidden) for part in _shapes(document, schema)):
+        for name, schema in _as_mapping(shape.get("properties")).items():
+            if name not in seen and not any(part.get(hidden) for part in _list_shapes(document, schema)):
                 seen.add(name)
-                yield _parameter(document, name, "body", schema, name in required)
+                yield _build_parameter(document, name, "body", schema, name in required)
 
 
-def _parameter(document: Mapping[str, Any], name: str, where: str, schema: Any, required: Any) -> Parameter:
-    shapes = list(_shapes(document, schema))
-    multiple = any("array" in _types(shape) or "items" in shape for shape in shapes)
-    items = [part for shape in shapes if "items" in shape for part in _shapes(document, shape["items"])]
+def _build_parameter(document: Mapping[str, Any], name: str, where: str, schema: Any, required: Any) -> Parameter:
+    shapes = list(_list_shapes(document, schema))
+    multiple = any("array" in _get_types(shape) or "items" in shape for shape in shapes)
+    items = [part for shape in shapes if "items" in shape for part in _list_shapes(document, shape["items"])]
     defaults = [shape["default"] for shape in shapes if shape.get("default") is not None]
     described = next((shape["description"] for shape in shapes if shape.get("description")), "")
-    values = _values(items if multiple else shapes)
+    values = _list_values(items if multiple else shapes)
     return Parameter(
         name=name,
         where=where,
-        description=_line(described),
+        description=_format_line(described),
         required=required is True,
         multiple=multiple,
-        default=_text(defaults[0]) if defaults else "",
-        values=tuple(dict.fromkeys(_text(value) for value in values if value is not None)),
+        default=_format_text(defaults[0]) if defaults else "",
+        values=tuple(dict.fromkeys(_format_text(value) for value in values if value is not None)),
     )
 
 
-def _shapes(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, Any]]:
+def _list_shapes(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, Any]]:
     """The schema and what it is composed of, each once, however they refer to each other."""
     left, seen = [schema], set()
     while left:
@@ -111,34 +111,34 @@ def _shapes(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, A
         seen.add(id(shape))
         yield shape
         for word in ("allOf", "oneOf", "anyOf"):
-            left += _list(shape.get(word))
+            left += _as_list(shape.get(word))
 
 
-def _values(shapes: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+def _list_values(shapes: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
     for shape in shapes:
-        yield from _list(shape.get("enum"))
+        yield from _as_list(shape.get("enum"))
         if "const" in shape:
             yield shape["const"]
-        if "boolean" in _types(shape):
+        if "boolean" in _get_types(shape):
             yield from (True, False)
 
 
-def _types(shape: Mapping[str, Any]) -> list[Any]:
+def _get_types(shape: Mapping[str, Any]) -> list[Any]:
     kind = shape.get("type")
     return kind if isinstance(kind, list) else [kind]
 
 
-def _list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str:
+def _format_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _line(text: Any) -> str:
+def _format_line(text: Any) -> str:
     return " ".join(text.split()) if isinstance(text, str) else ""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from keys.apis import consistency, policy_parsing
 from keys.apis.leaving_out import LeaveOut
-from keys.apis.policy_parsing import FLAGS, SETTINGS, BadPolicy, shown
+from keys.apis.policy_parsing import FLAGS, SETTINGS, BadPolicy, format_value
 
 CREDENTIALS = ("bearer", "token", "raw", "api_key", "basic", "signature", "recording")
 
@@ -127,7 +127,7 @@ class Policy:
         return next((HEADERS[kind] for kind in self.credentials if kind in HEADERS), "")
 
     @property
-    def settled(self) -> frozenset[str]:
+    def immutable_settings(self) -> frozenset[str]:
         """What creation decides for good. A username is, and the owner's nickname follows the owner alone."""
         return frozenset(self.fixed) | (frozenset() if self.name_kind == "text" else {"name"})
 
@@ -137,113 +137,126 @@ class Policy:
         return known.get(setting, setting)
 
     @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Policy:
+    def from_data(cls, data: Mapping[str, Any]) -> Policy:
         if not isinstance(data, Mapping):
-            raise BadPolicy(f"A policy is a mapping of names to values, not {shown(data)}.")
-        policy_parsing.only(data, cls.__dataclass_fields__, "policy")
+            raise BadPolicy(f"A policy is a mapping of names to values, not {format_value(data)}.")
+        policy_parsing.require_known_names(data, cls.__dataclass_fields__, "policy")
         policy = cls(
-            noun=policy_parsing.line(data, "noun"),
-            plural=policy_parsing.line(data, "plural"),
-            name_label=policy_parsing.line(data, "name_label"),
-            modules_called=policy_parsing.line(data, "modules_called"),
-            credentials=policy_parsing.some_of(data, "credentials", CREDENTIALS, at_least=1),
-            secret=policy_parsing.one_of(data, "secret", ("revealable", "shown_once")),
-            unlisted_routes=policy_parsing.one_of(data, "unlisted_routes", ("deny", "allow")),
-            addresses=policy_parsing.one_of(data, "addresses", ("optional", "required")),
-            expiry=policy_parsing.one_of(data, "expiry", ("optional", "none", "required")),
-            name_kind=policy_parsing.one_of({"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")),
-            fields=_fields(data.get("fields", [])),
-            asks=policy_parsing.some_of({"asks": [], **data}, "asks", SETTINGS),
-            labels=policy_parsing.lines_by_name(data, "labels", ("name", *SETTINGS)),
-            notes=policy_parsing.lines_by_name(data, "notes", ("name", *SETTINGS)),
-            fixed=policy_parsing.some_of({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
-            flags=policy_parsing.some_of({"flags": [], **data}, "flags", FLAGS),
-            leave_out=_leave_out(data.get("leave_out", {})),
-            modules=_modules(data.get("modules", [])),
-            adds_leads=policy_parsing.lines(data, "adds_leads"),
-            recordings=policy_parsing.lines(data, "recordings"),
-            components=policy_parsing.lines(data, "components"),
-            documentation=policy_parsing.line({"documentation": "", **data}, "documentation", empty=True),
-            request_link=policy_parsing.line({"request_link": "", **data}, "request_link", empty=True).rstrip("/"),
-            longest_days=policy_parsing.days(data, "longest_days"),
-            preflight=policy_parsing.one_of({"preflight": "deny", **data}, "preflight", ("deny", "allow")),
-            encoded_slash=policy_parsing.lines(_with_list(data, "encoded_slash"), "encoded_slash"),
+            noun=policy_parsing.parse_line(data, "noun"),
+            plural=policy_parsing.parse_line(data, "plural"),
+            name_label=policy_parsing.parse_line(data, "name_label"),
+            modules_called=policy_parsing.parse_line(data, "modules_called"),
+            credentials=policy_parsing.parse_choices(data, "credentials", CREDENTIALS, at_least=1),
+            secret=policy_parsing.parse_choice(data, "secret", ("revealable", "shown_once")),
+            unlisted_routes=policy_parsing.parse_choice(data, "unlisted_routes", ("deny", "allow")),
+            addresses=policy_parsing.parse_choice(data, "addresses", ("optional", "required")),
+            expiry=policy_parsing.parse_choice(data, "expiry", ("optional", "none", "required")),
+            name_kind=policy_parsing.parse_choice(
+                {"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")
+            ),
+            fields=_parse_fields(data.get("fields", [])),
+            asks=policy_parsing.parse_choices({"asks": [], **data}, "asks", SETTINGS),
+            labels=policy_parsing.parse_lines_by_name(data, "labels", ("name", *SETTINGS)),
+            notes=policy_parsing.parse_lines_by_name(data, "notes", ("name", *SETTINGS)),
+            fixed=policy_parsing.parse_choices({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
+            flags=policy_parsing.parse_choices({"flags": [], **data}, "flags", FLAGS),
+            leave_out=_parse_leave_out(data.get("leave_out", {})),
+            modules=_parse_modules(data.get("modules", [])),
+            adds_leads=policy_parsing.parse_lines(data, "adds_leads"),
+            recordings=policy_parsing.parse_lines(data, "recordings"),
+            components=policy_parsing.parse_lines(data, "components"),
+            documentation=policy_parsing.parse_line({"documentation": "", **data}, "documentation", empty=True),
+            request_link=policy_parsing.parse_line({"request_link": "", **data}, "request_link", empty=True).rstrip(
+                "/"
+            ),
+            longest_days=policy_parsing.parse_days(data, "longest_days"),
+            preflight=policy_parsing.parse_choice({"preflight": "deny", **data}, "preflight", ("deny", "allow")),
+            encoded_slash=policy_parsing.parse_lines(_wrap_text(data, "encoded_slash"), "encoded_slash"),
         )
-        consistency.check(policy)
+        consistency.require_consistent(policy)
         return policy
 
 
-def _with_list(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _wrap_text(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the data with a single text of that name as a list of one."""
     return {**data, name: [data[name]]} if isinstance(data.get(name), str) else data
 
 
-def _leave_out(data: Any) -> LeaveOut:
+def _parse_leave_out(data: Any) -> LeaveOut:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"leave_out: {shown(data)} is not a mapping with paths, tags, operations.")
-    policy_parsing.only(data, LeaveOut.__dataclass_fields__, "leave_out")
-    return LeaveOut(*(policy_parsing.lines(data, name) for name in LeaveOut.__dataclass_fields__))
+        raise BadPolicy(f"leave_out: {format_value(data)} is not a mapping with paths, tags, operations.")
+    policy_parsing.require_known_names(data, LeaveOut.__dataclass_fields__, "leave_out")
+    return LeaveOut(*(policy_parsing.parse_lines(data, name) for name in LeaveOut.__dataclass_fields__))
 
 
-def _fields(data: Any) -> tuple[Field, ...]:
+def _parse_fields(data: Any) -> tuple[Field, ...]:
     if not isinstance(data, list):
-        raise BadPolicy(f"fields: {shown(data)} is not a list.")
-    fields = tuple(_field(item) for item in data)
+        raise BadPolicy(f"fields: {format_value(data)} is not a list.")
+    fields = tuple(_parse_field(item) for item in data)
     slugs = [field.slug for field in fields]
     if doubled := next((slug for slug in slugs if slugs.count(slug) > 1), None):
         raise BadPolicy(f"fields: two fields have the slug {doubled!r}. Give each its own.")
     return fields
 
 
-def _field(data: Any) -> Field:
+def _parse_field(data: Any) -> Field:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"fields: {shown(data)} is not a mapping with slug, label, kind, required.")
-    policy_parsing.only(data, Field.__dataclass_fields__, "fields")
-    slug = policy_parsing.slug(data, "fields")
+        raise BadPolicy(f"fields: {format_value(data)} is not a mapping with slug, label, kind, required.")
+    policy_parsing.require_known_names(data, Field.__dataclass_fields__, "fields")
+    slug = policy_parsing.parse_slug(data, "fields")
     if slug in RESERVED:
         raise BadPolicy(f"fields: the slug {slug!r} belongs to every key's form. Choose another.")
-    kind = policy_parsing.one_of(data, "kind", ("text", "url", "choice", "fixed"))
+    kind = policy_parsing.parse_choice(data, "kind", ("text", "url", "choice", "fixed"))
     required = data.get("required", False)
     if not isinstance(required, bool):
-        raise BadPolicy(f"fields: {slug}: required is {shown(required)}; write true or false.")
+        raise BadPolicy(f"fields: {slug}: required is {format_value(required)}; write true or false.")
     choices = data.get("choices", [])
     if not isinstance(choices, list) or bool(choices) != (kind == "choice"):
         raise BadPolicy(f"fields: {slug}: a field of kind choice, and no other, has a list of choices.")
-    value = policy_parsing.line(data, "value") if kind == "fixed" else ""
+    value = policy_parsing.parse_line(data, "value") if kind == "fixed" else ""
     if "value" in data and kind != "fixed":
         raise BadPolicy(f"fields: {slug}: only a field of kind fixed has a value.")
     return Field(
-        slug, policy_parsing.line(data, "label"), kind, required, tuple(_choice(item, slug) for item in choices), value
+        slug,
+        policy_parsing.parse_line(data, "label"),
+        kind,
+        required,
+        tuple(_parse_field_choice(item, slug) for item in choices),
+        value,
     )
 
 
-def _modules(data: Any) -> tuple[ModuleRule, ...]:
+def _parse_modules(data: Any) -> tuple[ModuleRule, ...]:
     if not isinstance(data, list):
-        raise BadPolicy(f"modules: {shown(data)} is not a list of mappings with tag, number, slug, routes, contains.")
-    return tuple(_module(item) for item in data)
+        raise BadPolicy(
+            f"modules: {format_value(data)} is not a list of mappings with tag, number, slug, routes, contains."
+        )
+    return tuple(_parse_module(item) for item in data)
 
 
-def _module(data: Any) -> ModuleRule:
+def _parse_module(data: Any) -> ModuleRule:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"modules: {shown(data)} is not a mapping with tag, number, slug, routes, contains.")
-    policy_parsing.only(data, ModuleRule.__dataclass_fields__, "modules")
+        raise BadPolicy(f"modules: {format_value(data)} is not a mapping with tag, number, slug, routes, contains.")
+    policy_parsing.require_known_names(data, ModuleRule.__dataclass_fields__, "modules")
     number = data.get("number")
     if number is not None and (type(number) is not int or not 1 <= number < 2**31):
-        raise BadPolicy(f"modules: number: {shown(number)} is not a whole number from 1.")
+        raise BadPolicy(f"modules: number: {format_value(number)} is not a whole number from 1.")
     slug = data.get("slug", "")
     if not isinstance(slug, str) or (slug and not _MODULE_SLUG.fullmatch(slug)):
-        raise BadPolicy(f"modules: the slug {shown(slug)} is not up to 64 small letters, digits and hyphens.")
+        raise BadPolicy(f"modules: the slug {format_value(slug)} is not up to 64 small letters, digits and hyphens.")
     return ModuleRule(
-        policy_parsing.line(data, "tag"),
+        policy_parsing.parse_line(data, "tag"),
         number,
         slug,
-        policy_parsing.lines(data, "routes"),
-        policy_parsing.lines(data, "contains"),
+        policy_parsing.parse_lines(data, "routes"),
+        policy_parsing.parse_lines(data, "contains"),
     )
 
 
-def _choice(data: Any, field: str) -> Choice:
+def _parse_field_choice(data: Any, field: str) -> Choice:
     if not isinstance(data, Mapping):
-        raise BadPolicy(f"fields: {field}: the choice {shown(data)} is not a mapping with slug and label.")
-    policy_parsing.only(data, Choice.__dataclass_fields__, f"fields: {field}: choices")
-    return Choice(policy_parsing.slug(data, f"fields: {field}: choices"), policy_parsing.line(data, "label"))
+        raise BadPolicy(f"fields: {field}: the choice {format_value(data)} is not a mapping with slug and label.")
+    policy_parsing.require_known_names(data, Choice.__dataclass_fields__, f"fields: {field}: choices")
+    return Choice(
+        policy_parsing.parse_slug(data, f"fields: {field}: choices"), policy_parsing.parse_line(data, "label")
+    )

@@ -19,72 +19,72 @@ class BadPolicy(ValueError):
     """The policy cannot be used; the text names the key, the value and what would be right."""
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """The value as it stands in a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:100]}…"
 
 
-def only(data: Mapping[str, Any], known: Collection[str], where: str) -> None:
+def require_known_names(data: Mapping[str, Any], known: Collection[str], where: str) -> None:
     if unknown := [name for name in data if name not in known]:
-        raise BadPolicy(f"{where}: {shown(unknown[0])} is unknown. Known are {', '.join(known)}.")
+        raise BadPolicy(f"{where}: {format_value(unknown[0])} is unknown. Known are {', '.join(known)}.")
 
 
-def line(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
+def parse_line(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_LENGTH or not (value.strip() or empty):
-        raise BadPolicy(f"{name}: {shown(value)} is not a line of at most {MAX_LENGTH} characters.")
+        raise BadPolicy(f"{name}: {format_value(value)} is not a line of at most {MAX_LENGTH} characters.")
     return value.strip()
 
 
-def lines(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def parse_lines(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = data.get(name, [])
     if not isinstance(value, list):
-        raise BadPolicy(f"{name}: {shown(value)} is not a list of texts.")
-    return _once(tuple(line({name: text}, name) for text in value), name)
+        raise BadPolicy(f"{name}: {format_value(value)} is not a list of texts.")
+    return _require_unique(tuple(parse_line({name: text}, name) for text in value), name)
 
 
-def lines_by_name(data: Mapping[str, Any], name: str, known: Collection[str]) -> dict[str, str]:
+def parse_lines_by_name(data: Mapping[str, Any], name: str, known: Collection[str]) -> dict[str, str]:
     value = data.get(name, {})
     if not isinstance(value, Mapping):
-        raise BadPolicy(f"{name}: {shown(value)} is not a mapping of settings to texts.")
-    only(value, known, name)
-    return {setting: line(value, setting) for setting in value}
+        raise BadPolicy(f"{name}: {format_value(value)} is not a mapping of settings to texts.")
+    require_known_names(value, known, name)
+    return {setting: parse_line(value, setting) for setting in value}
 
 
-def one_of(data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Any:
+def parse_choice(data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Any:
     value = data.get(name)
     if value not in known:
-        raise BadPolicy(f"{name}: {shown(value)} is unknown. Write one of {', '.join(known)}.")
+        raise BadPolicy(f"{name}: {format_value(value)} is unknown. Write one of {', '.join(known)}.")
     return value
 
 
-def some_of(data: Mapping[str, Any], name: str, known: tuple[str, ...], *, at_least: int = 0) -> tuple[str, ...]:
+def parse_choices(data: Mapping[str, Any], name: str, known: tuple[str, ...], *, at_least: int = 0) -> tuple[str, ...]:
     value = data.get(name)
     if not isinstance(value, list) or len(value) < at_least:
-        raise BadPolicy(f"{name}: {shown(value)} is not a list of {', '.join(known)}.")
+        raise BadPolicy(f"{name}: {format_value(value)} is not a list of {', '.join(known)}.")
     if unknown := [word for word in value if word not in known]:
-        raise BadPolicy(f"{name}: {shown(unknown[0])} is unknown. Known are {', '.join(known)}.")
-    return _once(tuple(value), name)
+        raise BadPolicy(f"{name}: {format_value(unknown[0])} is unknown. Known are {', '.join(known)}.")
+    return _require_unique(tuple(value), name)
 
 
-def slug(data: Mapping[str, Any], where: str) -> str:
+def parse_slug(data: Mapping[str, Any], where: str) -> str:
     value = data.get("slug")
     if not isinstance(value, str) or not _SLUG.fullmatch(value):
         raise BadPolicy(
-            f"{where}: the slug {shown(value)} is not small letters, digits and _, beginning with a letter."
+            f"{where}: the slug {format_value(value)} is not small letters, digits and _, beginning with a letter."
         )
     return value
 
 
-def days(data: Mapping[str, Any], name: str) -> int | None:
+def parse_days(data: Mapping[str, Any], name: str) -> int | None:
     value = data.get(name)
     if value is not None and (type(value) is not int or not 1 <= value <= 36500):
-        raise BadPolicy(f"{name}: {shown(value)} is not a whole number from 1 to 36500.")
+        raise BadPolicy(f"{name}: {format_value(value)} is not a whole number from 1 to 36500.")
     return value
 
 
-def _once(value: tuple[str, ...], name: str) -> tuple[str, ...]:
+def _require_unique(value: tuple[str, ...], name: str) -> tuple[str, ...]:
     if doubled := next((word for word in value if value.count(word) > 1), None):
-        raise BadPolicy(f"{name}: {shown(doubled)} is there twice. Write it once.")
+        raise BadPolicy(f"{name}: {format_value(doubled)} is there twice. Write it once.")
     return value

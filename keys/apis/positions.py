@@ -28,19 +28,19 @@ def locate(text: str, pointers: Iterable[Pointer]) -> dict[Pointer, tuple[int, i
         level = wanted
         for name in pointer:
             level = level.setdefault(name, {})
-    found = _in_json(text, wanted) if text.lstrip()[:1] in ("{", "[") else _in_yaml(text, wanted)
-    return {pointer: _nearest(found, pointer) for pointer in pointers}
+    found = _locate_in_json(text, wanted) if text.lstrip()[:1] in ("{", "[") else _locate_in_yaml(text, wanted)
+    return {pointer: _get_nearest(found, pointer) for pointer in pointers}
 
 
-def _nearest(found: dict[Pointer, tuple[int, int]], pointer: Pointer) -> tuple[int, int]:
+def _get_nearest(found: dict[Pointer, tuple[int, int]], pointer: Pointer) -> tuple[int, int]:
     while pointer and pointer not in found:
         pointer = pointer[:-1]
     return found.get(pointer, (1, 1))
 
 
-def _in_json(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
+def _locate_in_json(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
     found: dict[Pointer, int] = {}
-    _visit(text, _blank_end(text, 0), wanted, (), found)
+    _visit(text, _skip_blank(text, 0), wanted, (), found)
     places, line, start, done = {}, 1, 0, 0
     for pointer, offset in sorted(found.items(), key=lambda item: item[1]):
         if breaks := text.count("\n", done, offset):
@@ -57,28 +57,28 @@ def _visit(text: str, index: int, wanted: _Wanted, pointer: Pointer, found: dict
     opening = text[index]
     if not wanted or opening not in "{[":
         return int(_skip_value(text, index)[1])
-    index, number = _blank_end(text, index + 1), 0
+    index, number = _skip_blank(text, index + 1), 0
     while text[index] not in "}]":
         name = str(number)
         if opening == "{":
             name, index = _read_name(text, index + 1)
-            index = _blank_end(text, _blank_end(text, index) + 1)
+            index = _skip_blank(text, _skip_blank(text, index) + 1)
         if name in wanted:
             index = _visit(text, index, wanted[name], (*pointer, name), found)
         else:
             index = int(_skip_value(text, index)[1])
-        index, number = _blank_end(text, index), number + 1
+        index, number = _skip_blank(text, index), number + 1
         if text[index] == ",":
-            index = _blank_end(text, index + 1)
+            index = _skip_blank(text, index + 1)
     return index + 1
 
 
-def _blank_end(text: str, index: int) -> int:
+def _skip_blank(text: str, index: int) -> int:
     match = _blank(text, index)
     return match.end() if match else index
 
 
-class _Open:
+class _Container:
     """A mapping or list that the events are in. `wanted` is None where nothing in it is looked for."""
 
     def __init__(self, pointer: Pointer, wanted: _Wanted | None, *, is_list: bool) -> None:
@@ -91,10 +91,10 @@ class _Open:
         self.name = str(self.number) if self.is_list else None
 
 
-def _in_yaml(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
+def _locate_in_yaml(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
     found: dict[Pointer, tuple[int, int]] = {}
-    opened: list[_Open] = []
-    for event in _nodes(text):
+    opened: list[_Container] = []
+    for event in _list_node_events(text):
         if isinstance(event, yaml.CollectionEndEvent):
             opened.pop()
         elif opened and opened[-1].name is None:
@@ -107,14 +107,14 @@ def _in_yaml(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
             if inner is not None:
                 found[pointer] = event.start_mark.line + 1, event.start_mark.column + 1
             if isinstance(event, yaml.CollectionStartEvent):
-                opened.append(_Open(pointer, inner, is_list=isinstance(event, yaml.SequenceStartEvent)))
+                opened.append(_Container(pointer, inner, is_list=isinstance(event, yaml.SequenceStartEvent)))
                 continue
         if opened:
             opened[-1].step()
     return found
 
 
-def _nodes(text: str) -> Iterator[Any]:
+def _list_node_events(text: str) -> Iterator[Any]:
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent)):
             yield event

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from django.utils.text import slugify
 
-from keys.apis.document import MAX_NAME_LENGTH, Operation, operations
-from keys.apis.modules import UNTAGGED, ModuleOf
+from keys.apis.document import MAX_NAME_LENGTH, Operation, list_operations
+from keys.apis.modules import UNTAGGED, ModuleSpec
 from keys.apis.patterns import matches
 from keys.apis.policy import Policy
 from keys.apis.policy_parsing import MAX_LENGTH
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[^.:?(]+")
 _ENDINGS = ("", "/*", ".*", ":*", "?*", "(*")
 
 
-class Proposed(NamedTuple):
+class ProposedModule(NamedTuple):
     """A module that the policy could name: its routes are patterns, `matched` is how many operations they match."""
 
     name: str
@@ -30,26 +30,28 @@ class Proposed(NamedTuple):
     matched: int
 
 
-def propose_modules(document: Mapping[str, Any], policy: Policy, modules: Collection[ModuleOf]) -> tuple[Proposed, ...]:
+def propose_modules(
+    document: Mapping[str, Any], policy: Policy, modules: Collection[ModuleSpec]
+) -> tuple[ProposedModule, ...]:
     """Return modules for the operations that are in none of their own, in the order of the document; none if they
     cannot be told apart."""
     other = {(route.method, route.template) for module in modules if module.name == UNTAGGED for route in module.routes}
     found = [
         operation
-        for operation in operations(document)
+        for operation in list_operations(document)
         if not operation.tags and (operation.method, operation.template) in other
     ]
     skipped: set[str] = set()
-    while len(groups := _group(found, skipped)) == 1 and not skipped.issuperset(groups):
+    while len(groups := _group_by_segment(found, skipped)) == 1 and not skipped.issuperset(groups):
         # All are beneath one name, which tells nothing apart.
         skipped.update(groups)
-    proposed = [_proposed(prefixes, found) for prefixes in groups.values()]
+    proposed = [_build_proposed_module(prefixes, found) for prefixes in groups.values()]
     taken = {slugify(name) for name in (*(module.name for module in modules), *(rule.tag for rule in policy.modules))}
     kept = tuple(each for each in proposed if each.routes and slugify(each.name) not in taken)
     return kept if len(kept) > 1 else ()
 
 
-def format_proposal(proposed: Collection[Proposed]) -> str:
+def format_proposal(proposed: Collection[ProposedModule]) -> str:
     """Return the proposal as a sentence; empty if there is none."""
     if not proposed:
         return ""
@@ -57,13 +59,13 @@ def format_proposal(proposed: Collection[Proposed]) -> str:
     return f"Operations without a tag are one module, {UNTAGGED}. By their paths they could be: {names}."
 
 
-def render_with_proposal(rules: Mapping[str, Any], proposed: Iterable[Proposed]) -> str:
+def render_with_proposal(rules: Mapping[str, Any], proposed: Iterable[ProposedModule]) -> str:
     """Return the policy as YAML with the proposed modules behind its own, to be edited."""
     added = [{"tag": each.name, "routes": list(each.routes)} for each in proposed]
     return render_policy({**rules, "modules": [*rules.get("modules", []), *added]})
 
 
-def _group(found: Iterable[Operation], skipped: Collection[str]) -> dict[str, dict[str, str]]:
+def _group_by_segment(found: Iterable[Operation], skipped: Collection[str]) -> dict[str, dict[str, str]]:
     """Return, by the slug of the segment that names an operation, the paths up to it and the segment."""
     groups: dict[str, dict[str, str]] = {}
     for operation in found:
@@ -78,16 +80,16 @@ def _group(found: Iterable[Operation], skipped: Collection[str]) -> dict[str, di
     return groups
 
 
-def _proposed(prefixes: Mapping[str, str], found: Iterable[Operation]) -> Proposed:
+def _build_proposed_module(prefixes: Mapping[str, str], found: Iterable[Operation]) -> ProposedModule:
     names = [operation.name for operation in found]
     patterns = [f"* {prefix}{ending}" for prefix in prefixes for ending in _ENDINGS]
     fitting = (pattern for pattern in patterns if len(pattern) <= MAX_LENGTH and pattern.isprintable())
     routes = tuple(pattern for pattern in fitting if any(matches(pattern, name) for name in names))
     matched = sum(any(matches(pattern, name) for pattern in routes) for name in names)
-    return Proposed(_in_words(next(iter(prefixes.values()))), routes, matched)
+    return ProposedModule(_format_name(next(iter(prefixes.values()))), routes, matched)
 
 
-def _in_words(segment: str) -> str:
+def _format_name(segment: str) -> str:
     """`phone_numbers` as people write it: Phone numbers."""
     words = " ".join(re.sub(r"[^\w]|_", " ", segment).split())[:MAX_NAME_LENGTH]
     return words[:1].upper() + words[1:]

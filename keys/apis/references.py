@@ -18,7 +18,7 @@ class CircularReference(BadReference):
 def resolve(document: Mapping[str, Any], value: Any) -> Any:
     """Return the value itself, or what its `$ref` leads to in the end. Raise BadReference."""
     if isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
-        return find(document, value["$ref"])[0]
+        return follow(document, value["$ref"])[0]
     return value
 
 
@@ -31,20 +31,20 @@ def resolve_mapping(document: Mapping[str, Any], value: Any) -> Mapping[str, Any
     return found if isinstance(found, Mapping) else {}
 
 
-def find(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
+def follow(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
     """Return what a reference leads to in the end, and the names that lead to it. Raise BadReference."""
     seen: set[str] = set()
     while True:
         if reference in seen:
             raise CircularReference("It leads back to itself. Write what it stands for")
         seen.add(reference)
-        value, names = step(document, reference)
+        value, names = follow_once(document, reference)
         if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), str):
             return value, names
         reference = value["$ref"]
 
 
-def leads_back(document: Mapping[str, Any], value: Any) -> bool:
+def is_circular(document: Mapping[str, Any], value: Any) -> bool:
     """Return whether a value is a reference that leads round in a circle."""
     try:
         resolve(document, value)
@@ -55,7 +55,7 @@ def leads_back(document: Mapping[str, Any], value: Any) -> bool:
     return False
 
 
-def step(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
+def follow_once(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
     """Return what stands where a reference leads, which may be a reference too, and the names that lead there. Raise
     BadReference."""
     found: Any = document

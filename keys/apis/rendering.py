@@ -49,26 +49,26 @@ class _Dumper(yaml.CSafeDumper):
         return True
 
 
-def _text(dumper: Any, text: str) -> yaml.Node:
+def _represent_text(dumper: Any, text: str) -> yaml.Node:
     style = "|" if "\n" in text else None if is_text(text) else '"'
     node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
     return node
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_text)
 
 
 def render_document(document: Mapping[str, Any]) -> str:
     """Return the OpenAPI document as YAML, or as JSON if it is large."""
-    return _render(_ordered(document, _DOCUMENT_ORDER))
+    return _render(_sort_names(document, _DOCUMENT_ORDER))
 
 
 def render_policy(rules: Mapping[str, Any]) -> str:
     """Return the policy as YAML."""
-    return _render(_ordered(rules, _POLICY_ORDER))
+    return _render(_sort_names(rules, _POLICY_ORDER))
 
 
-def file_name(slug: str, kind: str, text: str) -> str:
+def get_file_name(slug: str, kind: str, text: str) -> str:
     """Return what the file is called: `billing.policy.yaml`, as the presets are."""
     return f"{slug}.{kind}.{'json' if text.startswith('{') else 'yaml'}"
 
@@ -81,7 +81,7 @@ def _render(value: Any) -> str:
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
-def _ordered(value: Any, order: tuple[str, ...]) -> Any:
+def _sort_names(value: Any, order: tuple[str, ...]) -> Any:
     """The value with the names of every mapping in this order, others after them by name."""
     places = {name: place for place, name in reversed(list(enumerate(order)))}
 

@@ -10,7 +10,7 @@ _HOST = re.compile(r"https?://[a-z0-9._-]+(?::[0-9]{1,5})?")
 MAX_LENGTH = 200
 
 
-def request_link_problem(link: str) -> str:
+def find_request_link_problem(link: str) -> str:
     """Return what is wrong with a request link, as the end of a sentence; empty if nothing is."""
     try:
         good = len(link) <= MAX_LENGTH and _HOST.fullmatch(link) is not None and urlsplit(link).port != 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from keys.apis.description import Description
-from keys.apis.modules import RouteOf, text_of
+from keys.apis.modules import RouteSpec, format_route
 from keys.models import Api, Module, Route
 
 
-def store(api: Api, description: Description) -> None:
+def store_modules(api: Api, description: Description) -> None:
     """Make the API's modules and routes those of the description. With a module go the grants of it."""
     Module.objects.filter(api=api).exclude(slug__in=[module.slug for module in description.modules]).delete()
     there = {module.slug: module for module in Module.objects.filter(api=api)}
@@ -28,9 +28,9 @@ def store(api: Api, description: Description) -> None:
         _store_routes(module, found.routes)
 
 
-def _store_routes(module: Module, described: Iterable[RouteOf]) -> None:
+def _store_routes(module: Module, described: Iterable[RouteSpec]) -> None:
     wanted = {(route.text, route.adds_leads, route.recording): route for route in described}
-    had = {(text_of(route), route.adds_leads, route.recording): route for route in module.routes.all()}
+    had = {(format_route(route), route.adds_leads, route.recording): route for route in module.routes.all()}
     module.routes.filter(pk__in=[route.pk for key, route in had.items() if key not in wanted]).delete()
     Route.objects.bulk_create(
         Route(module=module, **route._asdict()) for key, route in wanted.items() if key not in had

@@ -22,13 +22,13 @@ class Line(NamedTuple):
 
 def compare_texts(old: str, new: str) -> tuple[list[Line], int]:
     """Return the lines that differ with CONTEXT around them, at most MAX_SHOWN, and how many more there are."""
-    lines = list(_lines(old.splitlines(), new.splitlines()))
+    lines = list(_compare_lines(old.splitlines(), new.splitlines()))
     return lines[:MAX_SHOWN], max(len(lines) - MAX_SHOWN, 0)
 
 
-def _lines(old: list[str], new: list[str]) -> Iterator[Line]:
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
+def _compare_lines(old: list[str], new: list[str]) -> Iterator[Line]:
+    head = _count_common(old, new)
+    tail = _count_common(old[head:][::-1], new[head:][::-1])
     if old == new:
         return
     start = max(head - CONTEXT, 0)
@@ -50,7 +50,7 @@ def _lines(old: list[str], new: list[str]) -> Iterator[Line]:
             yield from (Line("added", text) for text in islice(after, j1, j2))
 
 
-def _common(old: list[str], new: list[str]) -> int:
+def _count_common(old: list[str], new: list[str]) -> int:
     """How many lines are the same from the beginning."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((number for number, (one, other) in pairs if one != other), min(len(old), len(new)))

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from keys.apis.findings import Findings, cut, quote
+from keys.apis.findings import Findings, format_found, shorten
 from keys.apis.openapi_objects import SHAPES, TYPES, Rule, Shape
-from keys.apis.references import BadReference, CircularReference, leads_back, step
+from keys.apis.references import BadReference, CircularReference, follow_once, is_circular
 
 # A value's place: its parent's place and its own name, so that no pointer is made where nothing is wrong.
 Place = tuple[Any, str] | None
@@ -28,7 +28,7 @@ _RIGHT = {
 }
 
 
-def pointer_of(place: Place) -> tuple[str, ...]:
+def get_pointer(place: Place) -> tuple[str, ...]:
     """Return the names that lead to a place from the root."""
     names = []
     while place is not None:
@@ -45,7 +45,7 @@ class Validator:
         self.document = document
         self.findings = findings
         self.shapes = SHAPES["3.0" if document["openapi"].startswith("3.0.") else "3.1"]
-        self.old = self.shapes is SHAPES["3.0"]
+        self.is_30 = self.shapes is SHAPES["3.0"]
         self._left: list[tuple[Shape, Any, Place]] = [(self.shapes["OpenAPI"], document, None)]
         self._seen: set[tuple[int, str]] = set()
 
@@ -54,74 +54,74 @@ class Validator:
             shape, value, place = self._left.pop()
             if (id(value), shape.name) not in self._seen:
                 self._seen.add((id(value), shape.name))
-                self._object(shape, value, place)
+                self._check_object(shape, value, place)
 
-    def _object(self, shape: Shape, value: Mapping[str, Any], place: Place) -> None:
+    def _check_object(self, shape: Shape, value: Mapping[str, Any], place: Place) -> None:
         if shape.referable:
             if isinstance(value.get("$ref"), str):
                 self._follow(shape, value["$ref"], (place, "$ref"))
-                if self.old or shape.name != "Schema":
+                if self.is_30 or shape.name != "Schema":
                     return
             if shape.name == "Schema":
-                self._schema(value, place)
+                self._check_schema(value, place)
             elif shape.name == "Parameter":
-                self._parameter(value, place)
+                self._check_parameter(value, place)
         rules, rest = shape.rules, shape.rest
         for name, item in value.items():
             rule = rules.get(name)
             if rule is None:
                 if rest is not None:
-                    if self._is_named_right(shape, name, place):
-                        self._check(rest, item, (place, name))
+                    if self._is_name_valid(shape, name, place):
+                        self._check_rule(rest, item, (place, name))
                 elif not name.startswith("x-"):
-                    self._unknown(shape, name, item, place)
+                    self._add_unknown_name(shape, name, item, place)
             elif rule.types and (rule.kind in ("object", "list", "mapping") or type(item) not in rule.types):
-                self._check(rule, item, (place, name))
+                self._check_rule(rule, item, (place, name))
             elif rule.kind == "count" and item < 0:
-                self._wrong(rule, item, (place, name))
+                self._add_wrong_value(rule, item, (place, name))
         for name, fatal in shape.required:
             if name not in value:
-                self.findings.add(pointer_of(place), f"{name} is missing", f"Write {name}", fatal=fatal)
-        if shape.name == "Operation" and "responses" not in value and self.old:
-            self.findings.add(pointer_of(place), "responses is missing", "Write responses")
+                self.findings.add(get_pointer(place), f"{name} is missing", f"Write {name}", fatal=fatal)
+        if shape.name == "Operation" and "responses" not in value and self.is_30:
+            self.findings.add(get_pointer(place), "responses is missing", "Write responses")
 
-    def _check(self, rule: Rule, value: Any, place: Place) -> None:
+    def _check_rule(self, rule: Rule, value: Any, place: Place) -> None:
         kind = rule.kind
         if kind == "object":
             if isinstance(value, Mapping):
                 self._left.append((self.shapes[rule.name], value, place))
             # In 3.1 true and false are schemas, too.
-            elif self.old or rule.name != "Schema" or not isinstance(value, bool):
-                self._wrong(rule, value, place)
+            elif self.is_30 or rule.name != "Schema" or not isinstance(value, bool):
+                self._add_wrong_value(rule, value, place)
         elif rule.types and (type(value) not in rule.types or (kind == "count" and value < 0)):
-            self._wrong(rule, value, place)
+            self._add_wrong_value(rule, value, place)
         elif kind == "list" and rule.inner is not None:
             for number, item in enumerate(value):
-                self._check(rule.inner, item, (place, str(number)))
+                self._check_rule(rule.inner, item, (place, str(number)))
         elif kind == "mapping" and rule.inner is not None:
             for name, item in value.items():
-                self._check(rule.inner, item, (place, name))
+                self._check_rule(rule.inner, item, (place, name))
 
-    def _wrong(self, rule: Rule, value: Any, place: Place) -> None:
+    def _add_wrong_value(self, rule: Rule, value: Any, place: Place) -> None:
         if rule.other is not None and (rule.other.kind == "object" or type(value) in rule.other.types):
-            self._check(rule.other, value, place)
+            self._check_rule(rule.other, value, place)
             return
-        pointer = pointer_of(place)
+        pointer = get_pointer(place)
         if isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
             self._follow(None, value["$ref"], (place, "$ref"), fatal=rule.fatal)
         right = _RIGHT.get(rule.kind) or f"Write a mapping, as {_with_article(rule.name)} is one"
         if rule.kind == "text" and isinstance(value, (int, float)):
-            right = f'Write it in quotes: "{quote(value)}"'
+            right = f'Write it in quotes: "{format_found(value)}"'
         elif pointer[-1] in ("exclusiveMinimum", "exclusiveMaximum"):
             limit = pointer[-1].removeprefix("exclusive").lower()
             right = (
                 f"In OpenAPI 3.0 write {limit} with the number, and {pointer[-1]}: true"
-                if self.old
+                if self.is_30
                 else f"In OpenAPI 3.1 write the limit itself, {pointer[-1]}: 0, in place of {limit}: 0"
             )
-        self.findings.add(pointer, quote(value), right, fatal=rule.fatal)
+        self.findings.add(pointer, format_found(value), right, fatal=rule.fatal)
 
-    def _unknown(self, shape: Shape, name: str, item: Any, place: Place) -> None:
+    def _add_unknown_name(self, shape: Shape, name: str, item: Any, place: Place) -> None:
         if name in _REFERENCES and isinstance(item, str):
             self._follow(None, item, (place, name))
             return
@@ -132,71 +132,73 @@ class Validator:
         advice = f"Write {like[0]}" if like else "Take it out, or begin its name with x-"
         if shape.name == "Schema" and name == "nullable":
             advice = 'In OpenAPI 3.1 write "null" beside the type, as in type: [string, "null"]'
-        version = "3.0" if self.old else "3.1"
-        stands = f"{cut(name)} is no word of {_with_article(shape.name)} in OpenAPI {version}"
-        self.findings.add(pointer_of((place, name)), stands, advice)
+        version = "3.0" if self.is_30 else "3.1"
+        stands = f"{shorten(name)} is no word of {_with_article(shape.name)} in OpenAPI {version}"
+        self.findings.add(get_pointer((place, name)), stands, advice)
 
-    def _is_named_right(self, shape: Shape, name: str, place: Place) -> bool:
+    def _is_name_valid(self, shape: Shape, name: str, place: Place) -> bool:
         if name.startswith("x-") and shape.name != "Security Requirement":
             return False
         if shape.name == "Paths" and not name.startswith("/"):
-            self.findings.add(pointer_of((place, name)), "A path without / at its beginning", "Write /", fatal=True)
+            self.findings.add(get_pointer((place, name)), "A path without / at its beginning", "Write /", fatal=True)
             return False
         if shape.name == "Responses" and not _is_status(name):
             self.findings.add(
-                pointer_of((place, name)), f"{quote(name)} is no status", "Write one like 200, 4XX or default"
+                get_pointer((place, name)), f"{format_found(name)} is no status", "Write one like 200, 4XX or default"
             )
         return True
 
     def _follow(self, shape: Shape | None, reference: str, place: Place, *, fatal: bool = False) -> None:
         """Judge what a reference leads to, as what stands there; a place that takes none says None."""
         if not reference.startswith("#"):
-            self.findings.add(pointer_of(place), quote(reference), REMOTE, fatal=True)
+            self.findings.add(get_pointer(place), format_found(reference), REMOTE, fatal=True)
             return
         fatal = fatal or (shape is not None and shape.name == "Path")
         if shape is None:
             return
         try:
-            target, path = step(self.document, reference)
-            if leads_back(self.document, target):
+            target, path = follow_once(self.document, reference)
+            if is_circular(self.document, target):
                 raise CircularReference("It leads back to itself. Write what it stands for")
         except BadReference as problem:
-            self.findings.add(pointer_of(place), quote(reference), str(problem), fatal=fatal)
+            self.findings.add(get_pointer(place), format_found(reference), str(problem), fatal=fatal)
             return
         where: Place = None
         for part in path:
             where = (where, part)
-        self._check(Rule("object", (dict,), shape.name, fatal=fatal), target, where)
+        self._check_rule(Rule("object", (dict,), shape.name, fatal=fatal), target, where)
 
-    def _parameter(self, parameter: Mapping[str, Any], place: Place) -> None:
+    def _check_parameter(self, parameter: Mapping[str, Any], place: Place) -> None:
         where = parameter.get("in")
         if isinstance(where, str) and where not in _PARAMETERS_IN:
-            self.findings.add(pointer_of((place, "in")), quote(where), f"Write one of {', '.join(_PARAMETERS_IN)}")
+            self.findings.add(
+                get_pointer((place, "in")), format_found(where), f"Write one of {', '.join(_PARAMETERS_IN)}"
+            )
         if where == "path" and parameter.get("required") is not True:
-            self.findings.add(pointer_of(place), "required is not true, but it is in the path", "Write required: true")
+            self.findings.add(get_pointer(place), "required is not true, but it is in the path", "Write required: true")
         if "schema" not in parameter and "content" not in parameter:
-            self.findings.add(pointer_of(place), "schema is missing", "Write schema or content")
+            self.findings.add(get_pointer(place), "schema is missing", "Write schema or content")
 
-    def _schema(self, schema: Mapping[str, Any], place: Place) -> None:
+    def _check_schema(self, schema: Mapping[str, Any], place: Place) -> None:
         """What no table says: types by name, required names once, references of 3.1."""
         kinds = schema.get("type")
         listed = isinstance(kinds, list)
         for number, kind in enumerate(kinds if isinstance(kinds, list) else (kinds,)):
-            if isinstance(kind, str) and (kind not in TYPES or (self.old and kind == "null")):
-                known = ", ".join(TYPES[:-1] if self.old else TYPES)
-                where = (*pointer_of((place, "type")), *([str(number)] if listed else []))
-                self.findings.add(where, quote(kind), f"Write one of {known}")
+            if isinstance(kind, str) and (kind not in TYPES or (self.is_30 and kind == "null")):
+                known = ", ".join(TYPES[:-1] if self.is_30 else TYPES)
+                where = (*get_pointer((place, "type")), *([str(number)] if listed else []))
+                self.findings.add(where, format_found(kind), f"Write one of {known}")
         required = schema.get("required")
         if isinstance(required, list) and len(required) > 1:
-            for number, name in _repeated(required):
-                where = pointer_of((place, "required"))
-                self.findings.add((*where, str(number)), f"{quote(name)} for the second time", "Write it once")
+            for number, name in _list_repeated(required):
+                where = get_pointer((place, "required"))
+                self.findings.add((*where, str(number)), f"{format_found(name)} for the second time", "Write it once")
         for word in ("$dynamicRef", "$recursiveRef"):
             if isinstance(schema.get(word), str):
                 self._follow(None, schema[word], (place, word))
 
 
-def _repeated(values: list[Any]) -> Iterator[tuple[int, Any]]:
+def _list_repeated(values: list[Any]) -> Iterator[tuple[int, Any]]:
     seen: set[str] = set()
     for number, value in enumerate(values):
         if isinstance(value, str):

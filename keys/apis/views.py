@@ -12,8 +12,8 @@ from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.docs import granted
 from keys.docs.documentation import get_documentation
-from keys.docs.page import headers, modules_described, request_link, select_part
-from keys.docs.refusals import refusals
+from keys.docs.page import describe_modules, get_request_link, list_headers, select_part
+from keys.docs.refusals import list_refusals
 from keys.visibility import referenced_to
 
 
@@ -21,22 +21,22 @@ from keys.visibility import referenced_to
 @require_safe
 def api_reference(request: SignedIn, slug: str) -> HttpResponse:
     api = get_object_or_404(referenced_to(request.user), slug=slug)
-    rules = Policy.read(api.policy)
+    rules = Policy.from_data(api.policy)
     if rules.documentation:
         return HttpResponseRedirect(rules.documentation)
     recordings = "recording" in rules.credentials
-    documentation, modules = get_documentation(api), granted.of_api(api)
+    documentation, modules = get_documentation(api), granted.get_api_modules(api)
     part = select_part(modules, request.GET)
     context = {
         "api": api,
         "rules": rules,
         "info": documentation.info,
-        "link": request_link(documentation.server, rules, api.request_link),
-        "modules": modules_described(documentation, modules, recordings=recordings, part=part),
+        "link": get_request_link(documentation.server, rules, api.request_link),
+        "modules": describe_modules(documentation, modules, recordings=recordings, part=part),
         "part": part,
-        "headers": headers(rules),
+        "headers": list_headers(rules),
         "kind": "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token",
         "now": timezone.now(),
-        "refusals": refusals(rules, recordings=recordings),
+        "refusals": list_refusals(rules, recordings=recordings),
     }
     return render(request, "keys/apis/reference.html", context)

@@ -40,33 +40,33 @@ _ESCAPES = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F]|U0000[dD][89a
 _JSON_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 
 
-class Unreadable(ValueError):
+class UnreadableFile(ValueError):
     """The file is not what was expected, or too much of it; the text says where, and what would be right."""
 
 
-def read(path: Path) -> Any:
+def load_file(path: Path) -> Any:
     """Return what the file holds. Raise Unreadable."""
-    text = read_text(path)
+    text = read_file_text(path)
     try:
         return parse(text)
-    except Unreadable as error:
-        raise Unreadable(f"{path}: {error}") from error
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{path}: {error}") from error
 
 
-def read_text(path: Path) -> str:
+def read_file_text(path: Path) -> str:
     """Return the file's text. Never more than MAX_BYTES are read, whatever the file is. Raise Unreadable."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror or error}.") from error
+        raise UnreadableFile(f"{path}: {error.strerror or error}.") from error
     try:
         return decode(content)
-    except Unreadable as error:
-        raise Unreadable(f"{path}: {error}") from error
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{path}: {error}") from error
 
 
-def parsed(content: bytes) -> Any:
+def parse_bytes(content: bytes) -> Any:
     """Return what the bytes of a file hold. Raise Unreadable."""
     return parse(decode(content))
 
@@ -74,51 +74,51 @@ def parsed(content: bytes) -> Any:
 def decode(content: bytes) -> str:
     """Return a file's text. Raise Unreadable."""
     if len(content) > MAX_BYTES:
-        raise Unreadable(f"It has more than {MAX_BYTES:,} bytes, the most that is read. Split it.")
+        raise UnreadableFile(f"It has more than {MAX_BYTES:,} bytes, the most that is read. Split it.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Unreadable(f"Byte {error.start} is not UTF-8. Save it as UTF-8.") from error
+        raise UnreadableFile(f"Byte {error.start} is not UTF-8. Save it as UTF-8.") from error
 
 
 def parse(text: str, progress: Callable[[str], None] = lambda stage: None) -> Any:
     """Return what a text holds, JSON if it begins as JSON does, else YAML, which tells of its progress. Raise
     Unreadable."""
-    value = _json(text) if text.lstrip()[:1] in ("{", "[") else _yaml(text, progress)
-    _check(value, text)
+    value = _parse_json(text) if text.lstrip()[:1] in ("{", "[") else _parse_yaml(text, progress)
+    _check_storable(value, text)
     return value
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for name, value in pairs:
             if name in made:
-                raise Unreadable(f"The name {name[:100]!r} is there twice in one object. Write it once.")
+                raise UnreadableFile(f"The name {name[:100]!r} is there twice in one object. Write it once.")
             made[name] = value
         return made
 
     if _count_json(text) > MAX_VALUES:
-        raise Unreadable(_too_many())
+        raise UnreadableFile(_format_too_many())
 
     def constant(word: str) -> NoReturn:
-        raise Unreadable(f"{word} is no JSON. Write a number or a text.")
+        raise UnreadableFile(f"{word} is no JSON. Write a number or a text.")
 
     def integer(digits: str) -> int:
         if len(digits) > MAX_DIGITS:
-            raise Unreadable(TOO_MANY_DIGITS)
+            raise UnreadableFile(TOO_MANY_DIGITS)
         return int(digits)
 
     try:
         return json.loads(
-            text, object_pairs_hook=mapping, parse_constant=constant, parse_int=integer, parse_float=_finite
+            text, object_pairs_hook=mapping, parse_constant=constant, parse_int=integer, parse_float=_parse_finite_float
         )
-    except Unreadable:
+    except UnreadableFile:
         raise
     except RecursionError as error:
-        raise Unreadable(_too_deep()) from error
+        raise UnreadableFile(_format_too_deep()) from error
     except ValueError as error:
-        raise Unreadable(f"It is not JSON: {error}.") from error
+        raise UnreadableFile(f"It is not JSON: {error}.") from error
 
 
 def _count_json(text: str) -> int:
@@ -129,7 +129,7 @@ def _count_json(text: str) -> int:
 
 
 @dataclass
-class _Open:
+class _OpenNode:
     """A mapping or list whose end has not come yet. `size` counts what it holds, aliases in full."""
 
     value: Any
@@ -143,7 +143,7 @@ class _Builder:
     """Makes one value of the events of one document."""
 
     def __init__(self) -> None:
-        self.open: list[_Open] = []
+        self.open: list[_OpenNode] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.documents: list[Any] = []
 
@@ -151,18 +151,20 @@ class _Builder:
         match event:
             case yaml.ScalarEvent():
                 wants_name = self.open and isinstance(self.open[-1].value, dict) and self.open[-1].name is None
-                self._put(event, str(event.value) if wants_name else _scalar(event), 1, event.anchor)
+                self._put(event, str(event.value) if wants_name else _parse_scalar(event), 1, event.anchor)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
-                    raise _at(event, f"the alias *{str(event.anchor)[:50]} names nothing that is complete here")
+                    raise _build_error(
+                        event, f"the alias *{str(event.anchor)[:50]} names nothing that is complete here"
+                    )
                 self._put(event, *self.anchors[event.anchor], None)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
                 if event.tag not in (None, "!", f"{_CORE}map", f"{_CORE}seq"):
-                    raise _at(event, f"the tag {event.tag[:50]} is not of JSON")
+                    raise _build_error(event, f"the tag {event.tag[:50]} is not of JSON")
                 if len(self.open) >= MAX_DEPTH:
-                    raise _at(event, _too_deep())
-                self.open.append(_Open(empty, event.anchor))
+                    raise _build_error(event, _format_too_deep())
+                self.open.append(_OpenNode(empty, event.anchor))
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = self.open.pop()
                 for merged in done.merges:
@@ -179,24 +181,24 @@ class _Builder:
         holder = self.open[-1]
         holder.size += size
         if holder.size > MAX_VALUES:
-            raise _at(event, _too_many())
+            raise _build_error(event, _format_too_many())
         if isinstance(holder.value, list):
             holder.value.append(value)
         elif holder.name is None:
             if not isinstance(value, str):
-                raise _at(event, "a name that is no text")
+                raise _build_error(event, "a name that is no text")
             if value in holder.value and value != "<<":
-                raise _at(event, f"the name {value[:100]!r} is there twice in one mapping. Write it once")
+                raise _build_error(event, f"the name {value[:100]!r} is there twice in one mapping. Write it once")
             holder.name = value
         else:
             name, holder.name = holder.name, None
             if name == "<<":
-                holder.merges += _mappings(event, value)
+                holder.merges += _get_merged_mappings(event, value)
             else:
                 holder.value[name] = value
 
 
-def _yaml(text: str, progress: Callable[[str], None]) -> Any:
+def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
     builder, told = _Builder(), PROGRESS_CHARACTERS
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -206,27 +208,32 @@ def _yaml(text: str, progress: Callable[[str], None]) -> Any:
                 told += PROGRESS_CHARACTERS
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise Unreadable(f"It is not YAML{line}: {error.problem or error.context}.") from error
+        raise UnreadableFile(f"It is not YAML{line}: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
-        raise Unreadable(f"It is not YAML: {' '.join(str(error).split())}.") from error
+        raise UnreadableFile(f"It is not YAML: {' '.join(str(error).split())}.") from error
     if len(builder.documents) != 1:
-        raise Unreadable(f"It holds {len(builder.documents)} YAML documents. Write one.")
+        raise UnreadableFile(f"It holds {len(builder.documents)} YAML documents. Write one.")
     return builder.documents[0]
 
 
-def _scalar(event: yaml.ScalarEvent) -> Any:
+def _parse_scalar(event: yaml.ScalarEvent) -> Any:
     """Of a plain scalar what it looks like; of a quoted one a text; of a tagged one what its tag says."""
     text, tag = event.value, event.tag
     if tag == f"{_CORE}str" or tag == "!" or (tag is None and not event.implicit[0]):
         return text
-    makers: dict[str, Callable[[str], Any]] = {"null": _null, "bool": _boolean, "int": _integer, "float": _float}
+    makers: dict[str, Callable[[str], Any]] = {
+        "null": _parse_null,
+        "bool": _parse_boolean,
+        "int": _parse_integer,
+        "float": _parse_float,
+    }
     kinds = list(makers) if tag is None else [tag.removeprefix(_CORE)]
     for kind in kinds:
         if kind not in makers:
-            raise _at(event, f"the tag {str(tag)[:50]} is not of JSON")
+            raise _build_error(event, f"the tag {str(tag)[:50]} is not of JSON")
         made = makers[kind](text)
         if isinstance(made, float) and not math.isfinite(made):
-            raise _at(event, TOO_LARGE)
+            raise _build_error(event, TOO_LARGE)
         if made is not text:
             return made
     return text
@@ -234,50 +241,50 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
 
 def is_text(text: str) -> bool:
     """Return whether a plain scalar is read as the text that it is."""
-    return all(read(text) is text for read in (_null, _boolean, _integer, _float))
+    return all(read(text) is text for read in (_parse_null, _parse_boolean, _parse_integer, _parse_float))
 
 
-def _null(text: str) -> Any:
+def _parse_null(text: str) -> Any:
     return None if text in _NULL else text
 
 
-def _boolean(text: str) -> Any:
+def _parse_boolean(text: str) -> Any:
     return True if text in _TRUE else False if text in _FALSE else text
 
 
-def _integer(text: str) -> Any:
+def _parse_integer(text: str) -> Any:
     if not _INTEGER.fullmatch(text):
         return text
     return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
-def _float(text: str) -> Any:
+def _parse_float(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def _finite(text: str) -> float:
+def _parse_finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise Unreadable(TOO_LARGE)
+        raise UnreadableFile(TOO_LARGE)
     return number
 
 
-def _mappings(event: Any, value: Any) -> list[Any]:
+def _get_merged_mappings(event: Any, value: Any) -> list[Any]:
     """What a merge key (`<<`) brings."""
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(item, dict) for item in found):
-        raise _at(event, "<< merges mappings alone")
+        raise _build_error(event, "<< merges mappings alone")
     return found
 
 
-def _check(value: Any, text: str) -> None:
+def _check_storable(value: Any, text: str) -> None:
     """Refuse what the database could not store, and what is too deep: in a few looks at most, because a document has
     hundreds of thousands of values."""
     level, depth = [value], 0
     while level := [item for item in level if isinstance(item, (dict, list)) and item]:
         depth += 1
         if depth > MAX_DEPTH:
-            raise Unreadable(_too_deep())
+            raise UnreadableFile(_format_too_deep())
         level = [item for holder in level for item in (holder.values() if isinstance(holder, dict) else holder)]
     if "\x00" in text or _ESCAPES.search(text):
         _check_texts(value)
@@ -288,18 +295,18 @@ def _check_texts(value: Any) -> None:
     while left:
         found = left.pop()
         if isinstance(found, str) and (character := _UNSTORABLE.search(found)):
-            raise Unreadable(f"The text {found[:50]!r} holds {character[0]!r}, which cannot be kept. Take it out.")
+            raise UnreadableFile(f"The text {found[:50]!r} holds {character[0]!r}, which cannot be kept. Take it out.")
         if isinstance(found, (dict, list)):
             left += [*found, *found.values()] if isinstance(found, dict) else found
 
 
-def _at(event: Any, problem: str) -> Unreadable:
-    return Unreadable(f"Line {event.start_mark.line + 1}: {problem.rstrip('.')}.")
+def _build_error(event: Any, problem: str) -> UnreadableFile:
+    return UnreadableFile(f"Line {event.start_mark.line + 1}: {problem.rstrip('.')}.")
 
 
-def _too_deep() -> str:
+def _format_too_deep() -> str:
     return f"More than {MAX_DEPTH} mappings and lists lie inside each other. Write it flatter."
 
 
-def _too_many() -> str:
+def _format_too_many() -> str:
     return f"It holds more than {MAX_VALUES:,} values. Split it."

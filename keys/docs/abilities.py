@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from keys.apis.modules import ModuleOf
+from keys.apis.modules import ModuleSpec
 from keys.docs.documentation import Documentation
 
 # As many operations of a module are named beside its box; how many more there are is said.
@@ -22,7 +22,7 @@ class Ability(NamedTuple):
     contains: tuple[str, ...]
 
 
-def abilities_of(documentation: Documentation, modules: Iterable[ModuleOf]) -> dict[str, Ability]:
+def get_abilities(documentation: Documentation, modules: Iterable[ModuleSpec]) -> dict[str, Ability]:
     """Return what each module lets a key do, by slug. Recordings are left out: they are reached by links alone."""
     modules = list(modules)
     names = {module.slug: module.name for module in modules}

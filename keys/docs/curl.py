@@ -21,24 +21,24 @@ LINK_SECONDS = 3600
 _HMAC = """openssl dgst -sha256 -hmac "$secret" | sed 's/.* //'"""
 
 
-class Around(NamedTuple):
+class SplitCommand(NamedTuple):
     """What stands before and after the secret."""
 
     before: str
     after: str
 
 
-def token_call(call: FirstCall, header: str) -> Around:
+def build_token_call(call: FirstCall, header: str) -> SplitCommand:
     """`header` is what stands before a token, as in keys.apis.policy.HEADERS."""
-    return Around(f"curl --include {_writing(call)}--header '{header}", f"' {shlex.quote(call.url)}")
+    return SplitCommand(f"curl --include {_build_write_options(call)}--header '{header}", f"' {shlex.quote(call.url)}")
 
 
-def basic_call(call: FirstCall) -> Around:
+def build_basic_call(call: FirstCall) -> SplitCommand:
     """Around `username:password`, quoted for a shell."""
-    return Around(f"curl --include {_writing(call)}--user ", f" {shlex.quote(call.url)}")
+    return SplitCommand(f"curl --include {_build_write_options(call)}--user ", f" {shlex.quote(call.url)}")
 
 
-def signed_call(call: FirstCall, api_id: str) -> Around:
+def build_signed_call(call: FirstCall, api_id: str) -> SplitCommand:
     """Signs when it runs: a signature holds for a few minutes, a nonce once. Needs openssl beside curl."""
     parts, body = urlsplit(call.url), sha256(call.body.encode()).hexdigest()
     method, path, query, *_ = signatures.string_to_sign(
@@ -53,17 +53,17 @@ def signed_call(call: FirstCall, api_id: str) -> Around:
         f"\"X-Signature: $(printf '%s\\n%s\\n%s\\n%s\\n%s\\n%s' {lines} | {_HMAC})\"",
     )
     sent = " ".join(f"--header {header}" for header in headers)
-    return Around(
+    return SplitCommand(
         "(secret='",
         f"'; now=$(date +%s); nonce=$(openssl rand -hex 16); "
-        f"curl --include {_writing(call)}{sent} {shlex.quote(call.url)})",
+        f"curl --include {_build_write_options(call)}{sent} {shlex.quote(call.url)})",
     )
 
 
-def recording_download(before_lead: str, api_id: str) -> Around:
+def build_recording_download(before_lead: str, api_id: str) -> SplitCommand:
     """Downloads the recording of an example lead. `before_lead` is what stands before the lead ID in the link."""
     key = f'$(printf \'%s.%s\' "$lead" "$expires" | {_HMAC})'
-    return Around(
+    return SplitCommand(
         "(secret='",
         f"'; lead={LEAD}; expires=$(($(date +%s) + {LINK_SECONDS})); "
         f"curl --output \"recording-$lead\" --write-out '%{{http_code}}\\n' "
@@ -71,7 +71,7 @@ def recording_download(before_lead: str, api_id: str) -> Around:
     )
 
 
-def _writing(call: FirstCall) -> str:
+def _build_write_options(call: FirstCall) -> str:
     """The options of a call that does more than read."""
     options = [] if call.method == "GET" else [f"--request {call.method}"]
     if call.body:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from django.db.models.expressions import RawSQL
 
-from keys.apis.document import get_list, get_mapping, operations_by_route
-from keys.apis.modules import RouteOf
-from keys.apis.parameters import Answer, Parameter, answers_of, parameters_of
+from keys.apis.document import get_list, get_mapping, get_operations_by_route
+from keys.apis.modules import RouteSpec
+from keys.apis.parameters import Parameter, ResponseSpec, list_parameters, list_responses
 from keys.models import Api
 
 # Of large documents each takes as much memory as its own text.
@@ -27,7 +27,7 @@ class OperationDoc(NamedTuple):
     description: str
     deprecated: bool
     parameters: tuple[Parameter, ...]
-    answers: tuple[Answer, ...]
+    responses: tuple[ResponseSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Documentation:
     tags: Mapping[str, str]
     operations: Mapping[RouteKey, OperationDoc]
 
-    def get(self, route: RouteOf) -> OperationDoc | None:
+    def get(self, route: RouteSpec) -> OperationDoc | None:
         """Return the operation that has the route's conditions in its own path, or else the one that a policy narrows
         by them."""
         key = route.method, route.template
@@ -51,13 +51,13 @@ def get_documentation(api: Api) -> Documentation:
     """Return what the API's document says, of the version that is stored now."""
     # The place and the transaction of the row's newest version: another change makes another.
     version = RawSQL("keys_api.xmin::text || keys_api.ctid::text", ())
-    return _of_version(
+    return _load_version(
         api.pk, Api.objects.annotate(row_version=version).values_list("row_version", flat=True).get(pk=api.pk)
     )
 
 
 @lru_cache(maxsize=MAX_CACHED_APIS)
-def _of_version(api_id: int, version: str) -> Documentation:
+def _load_version(api_id: int, version: str) -> Documentation:
     return describe_document(Api.objects.values_list("document", flat=True).get(pk=api_id))
 
 
@@ -65,7 +65,7 @@ def describe_document(document: Mapping[str, Any]) -> Documentation:
     """Return what a document says; what is not as OpenAPI has it is left out."""
     servers = get_list(document, "servers")
     tags = [tag for tag in get_list(document, "tags") if isinstance(tag, Mapping)]
-    found = operations_by_route(document)
+    found = get_operations_by_route(document)
     return Documentation(
         info=get_mapping(document, "info"),
         server=servers[0] if servers else {},
@@ -76,8 +76,8 @@ def describe_document(document: Mapping[str, Any]) -> Documentation:
                 summary=format_line(operation.content.get("summary")),
                 description=format_line(operation.content.get("description")),
                 deprecated=operation.content.get("deprecated") is True,
-                parameters=parameters_of(document, operation),
-                answers=tuple(answers_of(document, operation)),
+                parameters=list_parameters(document, operation),
+                responses=tuple(list_responses(document, operation)),
             )
             for place, (key, operation) in enumerate(found.items())
         },

@@ -42,11 +42,11 @@ class Query(NamedTuple):
     about: str
 
 
-def queries() -> list[Query]:
+def list_queries() -> list[Query]:
     return [Query(sent, signatures.canonical_query(sent), about) for sent, about in QUERIES]
 
 
-def signed_request(call: FirstCall) -> Example:
+def build_signed_request(call: FirstCall) -> Example:
     parts = urlsplit(call.url)
     text = signatures.string_to_sign(
         method=call.method,
@@ -59,6 +59,6 @@ def signed_request(call: FirstCall) -> Example:
     return Example(PUBLISHED, tuple(text.split("\n")), signatures.sign(PUBLISHED, text))
 
 
-def signed_link() -> Example:
+def build_signed_link() -> Example:
     text = signatures.lead_to_sign(LEAD, str(TIME))
     return Example(PUBLISHED, (text,), signatures.sign(PUBLISHED, text))

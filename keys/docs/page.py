@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from keys.apis.document import address_of, base_of
-from keys.apis.modules import ModuleOf, RouteOf
-from keys.apis.parameters import Answer, Parameter
+from keys.apis.document import get_base_path, get_server_url
+from keys.apis.modules import ModuleSpec, RouteSpec
+from keys.apis.parameters import Parameter, ResponseSpec
 from keys.apis.policy import HEADERS, Policy
 from keys.docs.documentation import Documentation
 
@@ -45,12 +45,12 @@ class RouteDoc(NamedTuple):
     """One route with what the document says of its operation; `anchor` is its place on the page."""
 
     anchor: str
-    route: RouteOf
+    route: RouteSpec
     summary: str
     description: str
     deprecated: bool
     parameters: tuple[Parameter, ...]
-    answers: tuple[Answer, ...]
+    responses: tuple[ResponseSpec, ...]
 
 
 class ModuleDoc(NamedTuple):
@@ -86,7 +86,7 @@ class Part(NamedTuple):
         return self.number + 1 if self.number < self.pages else 0
 
 
-def select_part(modules: Sequence[ModuleOf], query: Mapping[str, str]) -> Part | None:
+def select_part(modules: Sequence[ModuleSpec], query: Mapping[str, str]) -> Part | None:
     """Return which routes a page shows that was asked for by ?module=slug&page=2; None if it shows them all, because
     they are few. What is not there is the first module, or the nearest page."""
     if sum(len(module.routes) for module in modules) <= MAX_WHOLE_ROUTES:
@@ -98,21 +98,21 @@ def select_part(modules: Sequence[ModuleOf], query: Mapping[str, str]) -> Part |
     return Part(module.slug, min(max(number, 1), pages), pages)
 
 
-def request_link(server: Any, rules: Policy, setting: str) -> RequestLink:
+def get_request_link(server: Any, rules: Policy, setting: str) -> RequestLink:
     """Return where the API is reached: as its setting says, else its policy, else its document's first server."""
-    parts = urlsplit(address_of(server))
+    parts = urlsplit(get_server_url(server))
     named = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
     said = setting or rules.request_link or named
-    return RequestLink(said or NO_HOST, base_of(server), bool(said))
+    return RequestLink(said or NO_HOST, get_base_path(server), bool(said))
 
 
-def modules_described(
-    documentation: Documentation, modules: Iterable[ModuleOf], *, recordings: bool, part: Part | None = None
+def describe_modules(
+    documentation: Documentation, modules: Iterable[ModuleSpec], *, recordings: bool, part: Part | None = None
 ) -> tuple[ModuleDoc, ...]:
     """Return the modules with their routes in the order of the document, or with those of `part` alone; with
     `recordings`, also those that a link opens."""
     modules = list(modules)
-    described = {module.slug: _module(documentation, module, recordings, part) for module in modules}
+    described = {module.slug: _describe_module(documentation, module, recordings, part) for module in modules}
     return tuple(
         described[module.slug]._replace(
             contained=tuple(described[slug] for slug in module.contained if slug in described)
@@ -121,11 +121,13 @@ def modules_described(
     )
 
 
-def _module(documentation: Documentation, module: ModuleOf, recordings: bool, part: Part | None) -> ModuleDoc:
+def _describe_module(
+    documentation: Documentation, module: ModuleSpec, recordings: bool, part: Part | None
+) -> ModuleDoc:
     routes = [route for route in module.routes if recordings or not route.recording]
-    shown: list[tuple[int, RouteOf]] = []
+    shown: list[tuple[int, RouteSpec]] = []
     if part is None or part.slug == module.slug:
-        shown = list(enumerate(sorted(routes, key=lambda route: _place(documentation, route)), start=1))
+        shown = list(enumerate(sorted(routes, key=lambda route: _get_sort_key(documentation, route)), start=1))
     if part is not None:
         shown = shown[(part.number - 1) * ROUTES_PER_PAGE : part.number * ROUTES_PER_PAGE]
     anchor = f"module-{module.slug}"
@@ -137,27 +139,27 @@ def _module(documentation: Documentation, module: ModuleOf, recordings: bool, pa
         number=module.number,
         description=documentation.tags.get(module.name, ""),
         total=len(routes),
-        routes=tuple(_route(documentation, route, f"{module.slug}-{number}") for number, route in shown),
+        routes=tuple(_describe_route(documentation, route, f"{module.slug}-{number}") for number, route in shown),
     )
 
 
-def _place(documentation: Documentation, route: RouteOf) -> tuple[int, str]:
+def _get_sort_key(documentation: Documentation, route: RouteSpec) -> tuple[int, str]:
     """Where a route comes: in the order of the document, then by its text."""
     operation = documentation.get(route)
     return (operation.place if operation else len(documentation.operations)), route.text
 
 
-def recordings_link(modules: Iterable[ModuleOf], link: RequestLink) -> str:
+def get_recordings_link(modules: Iterable[ModuleSpec], link: RequestLink) -> str:
     """What stands before the lead ID in a recording's link; empty if the API has no recordings."""
     routes = (route for module in modules for route in module.routes if route.recording)
     template = next((route.template for route in routes), "")
     return link.host + quote(template.rpartition("/")[0], safe="/") if template else ""
 
 
-def first_call(documentation: Documentation, modules: Iterable[ModuleOf], link: RequestLink) -> FirstCall:
+def build_first_call(documentation: Documentation, modules: Iterable[ModuleSpec], link: RequestLink) -> FirstCall:
     """A call that these modules allow: one that reads, or else one that adds, best one without variables."""
     routes = [
-        (_eagerness(route.method), route.template.count("{"), number, route)
+        (_get_method_rank(route.method), route.template.count("{"), number, route)
         for number, module in enumerate(modules)
         for route in module.routes
         if not route.recording
@@ -166,7 +168,7 @@ def first_call(documentation: Documentation, modules: Iterable[ModuleOf], link: 
         return FirstCall("GET", link.text, "")
     best = min(each[:3] for each in routes)
     alike = [each[3] for each in routes if each[:3] == best]
-    first = _route(documentation, min(alike, key=lambda route: _place(documentation, route)), "")
+    first = _describe_route(documentation, min(alike, key=lambda route: _get_sort_key(documentation, route)), "")
     path, query, body = first.route.template, [], {}
     for parameter in first.parameters:
         value = parameter.default or next(iter(parameter.values), "1")
@@ -180,27 +182,27 @@ def first_call(documentation: Documentation, modules: Iterable[ModuleOf], link: 
     return FirstCall(first.route.method, url, json.dumps(body, ensure_ascii=False) if body else "")
 
 
-def headers(rules: Policy) -> tuple[tuple[str, str], ...]:
+def list_headers(rules: Policy) -> tuple[tuple[str, str], ...]:
     """The headers that a token is sent in, any one of them: what stands before it, and the kind."""
     return tuple((HEADERS[kind], kind) for kind in rules.credentials if kind in HEADERS)
 
 
-def _eagerness(method: str) -> int:
+def _get_method_rank(method: str) -> int:
     """How soon a method is shown: one that takes away, last."""
     order = ("GET", "POST", "PUT", "PATCH")
     return order.index(method) if method in order else len(order)
 
 
-def _route(documentation: Documentation, route: RouteOf, anchor: str) -> RouteDoc:
+def _describe_route(documentation: Documentation, route: RouteSpec, anchor: str) -> RouteDoc:
     operation = documentation.get(route)
     if operation is None:
         return RouteDoc(anchor, route, "", "", False, (), ())
-    parameters = tuple(_narrowed(each, route) for each in operation.parameters)
+    parameters = tuple(_narrow(each, route) for each in operation.parameters)
     said = operation.summary, operation.description, operation.deprecated
-    return RouteDoc(anchor, route, *said, parameters, operation.answers)
+    return RouteDoc(anchor, route, *said, parameters, operation.responses)
 
 
-def _narrowed(parameter: Parameter, route: RouteOf) -> Parameter:
+def _narrow(parameter: Parameter, route: RouteSpec) -> Parameter:
     """A parameter that the route has a condition on takes that value alone."""
     if parameter.where != "query" or parameter.name not in route.conditions:
         return parameter

@@ -72,7 +72,7 @@ _OF_THE_PROXY = {
 _FOR_LINKS = frozenset({"recordings_not_allowed"})
 
 
-def refusals(rules: Policy, *, recordings: bool) -> tuple[Refusal, ...]:
+def list_refusals(rules: Policy, *, recordings: bool) -> tuple[Refusal, ...]:
     """Those that calls of an API can meet; with `recordings`, those of its recording links too."""
     unmet = set()
     if rules.signs:

@@ -67,7 +67,7 @@ class _Language:
         return Sample(self.slug, self.label, file_name, code, f"{command} {file_name} {arguments}")
 
 
-def samples(
+def build_samples(
     kind: Kind, *, url: str, api_id: str, method: str = "GET", body: str = "", username: str = "", header: str = ""
 ) -> list[Sample]:
     """The programs for one kind of credential, in the order in which they are offered.
@@ -81,30 +81,30 @@ def samples(
     # A command has no variables, so what a call that reads does without is not there at all.
     options = [] if method == "GET" else [f"--request {method}"]
     if body:
-        options += ["--header 'Content-Type: application/json'", f"--data-raw {_in_shell(body)}"]
+        options += ["--header 'Content-Type: application/json'", f"--data-raw {_quote_shell(body)}"]
     writing = "".join(f" \\\n    {option}" for option in options)
     plain = {"HEADER": header, "NAME": name, "SCHEME": scheme, "WRITING": writing}
     made = (language.sample(kind, texts, plain) for language in _LANGUAGES)
     return [sample for sample in made if sample is not None]
 
 
-def _in_php(text: str) -> str:
+def _quote_php(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _in_python(text: str) -> str:
+def _quote_python(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _in_shell(text: str) -> str:
+def _quote_shell(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 _LANGUAGES = (
-    _Language("php", "PHP", ("php", "php"), _in_php),
-    _Language("python", "Python", ("python3", "py"), _in_python),
+    _Language("php", "PHP", ("php", "php"), _quote_php),
+    _Language("python", "Python", ("python3", "py"), _quote_python),
     # Escapes instead of letters that are not ASCII: Java reads a file as the machine's locale says.
     _Language("java", "Java", ("java", "java"), json.dumps),
-    _Language("bash", "Bash", ("bash", "sh"), _in_shell),
-    _Language("curl", "curl", None, _in_shell),
+    _Language("bash", "Bash", ("bash", "sh"), _quote_shell),
+    _Language("curl", "curl", None, _quote_shell),
 )

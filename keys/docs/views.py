@@ -16,10 +16,17 @@ from keys.crypto.signatures import MAX_LINK_LIFETIME_SECONDS, WINDOW
 from keys.decision.addresses import shown
 from keys.docs import granted
 from keys.docs.documentation import get_documentation
-from keys.docs.examples import queries, signed_link, signed_request
-from keys.docs.page import first_call, headers, modules_described, recordings_link, request_link, select_part
-from keys.docs.refusals import refusals
-from keys.docs.samples import SECRET_VARIABLE, Kind, samples
+from keys.docs.examples import build_signed_link, build_signed_request, list_queries
+from keys.docs.page import (
+    build_first_call,
+    describe_modules,
+    get_recordings_link,
+    get_request_link,
+    list_headers,
+    select_part,
+)
+from keys.docs.refusals import list_refusals
+from keys.docs.samples import SECRET_VARIABLE, Kind, build_samples
 from keys.models import Key
 from keys.selectors.detail import lists_of
 from keys.selectors.flags import NOT_IN_FORCE, format_flag
@@ -30,15 +37,15 @@ from keys.visibility import documented_to
 @needs(Permission.DOCS_SEE)
 @require_safe
 def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
-    key = _found(request, public_id)
-    rules, documentation = Policy.read(key.api.policy), get_documentation(key.api)
-    link = request_link(documentation.server, rules, key.api.request_link)
-    may = granted.of_key(key)
+    key = _get_key_or_404(request, public_id)
+    rules, documentation = Policy.from_data(key.api.policy), get_documentation(key.api)
+    link = get_request_link(documentation.server, rules, key.api.request_link)
+    may = granted.get_key_modules(key)
     part = select_part(may, request.GET)
-    modules = modules_described(documentation, may, recordings=False, part=part)
-    call = first_call(documentation, may, link)
+    modules = describe_modules(documentation, may, recordings=False, part=part)
+    call = build_first_call(documentation, may, link)
     kind: Kind = "signature" if rules.signs else "basic" if "basic" in rules.credentials else "token"
-    context = _shared(request, key, rules) | {
+    context = _build_shared_context(request, key, rules) | {
         "info": documentation.info,
         "link": link,
         "modules": modules,
@@ -50,12 +57,14 @@ def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
         "may_call": any(module.total for module in modules) or rules.unlisted_routes == "allow",
         "call": call,
         "kind": kind,
-        "headers": headers(rules),
-        "samples": samples(kind, **call._asdict(), api_id=key.public_id, username=key.username, header=rules.header),
-        "example": signed_request(call) if rules.signs else None,
-        "queries": queries(),
-        "refusals": refusals(rules, recordings=False),
-        "downloads": _downloads(key, rules),
+        "headers": list_headers(rules),
+        "samples": build_samples(
+            kind, **call._asdict(), api_id=key.public_id, username=key.username, header=rules.header
+        ),
+        "example": build_signed_request(call) if rules.signs else None,
+        "queries": list_queries(),
+        "refusals": list_refusals(rules, recordings=False),
+        "downloads": _can_download(key, rules),
         "entries": [shown(entry.network) for entry in key.addresses.all()],
         "ip_lists": lists_of(key),
     }
@@ -65,23 +74,23 @@ def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
 @needs(Permission.DOCS_SEE)
 @require_safe
 def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
-    key = _found(request, public_id)
-    rules = Policy.read(key.api.policy)
-    if not _downloads(key, rules):
+    key = _get_key_or_404(request, public_id)
+    rules = Policy.from_data(key.api.policy)
+    if not _can_download(key, rules):
         raise Http404("The key may not download call recordings.")
-    link = request_link(get_documentation(key.api).server, rules, key.api.request_link)
-    before_lead = recordings_link(granted.of_api(key.api), link)
-    context = _shared(request, key, rules) | {
+    link = get_request_link(get_documentation(key.api).server, rules, key.api.request_link)
+    before_lead = get_recordings_link(granted.get_api_modules(key.api), link)
+    context = _build_shared_context(request, key, rules) | {
         "link": link,
         "before_lead": before_lead,
-        "samples": samples("recording", url=before_lead, api_id=key.public_id),
-        "example": signed_link(),
-        "refusals": refusals(rules, recordings=True),
+        "samples": build_samples("recording", url=before_lead, api_id=key.public_id),
+        "example": build_signed_link(),
+        "refusals": list_refusals(rules, recordings=True),
     }
     return render_page(request, "keys/docs/recordings", context)
 
 
-def _found(request: SignedIn, public_id: str) -> Key:
+def _get_key_or_404(request: SignedIn, public_id: str) -> Key:
     """The key, if this user may read its docs; a deleted one is not there."""
     key = for_page(documented_to(request.user)).filter(public_id=public_id).first()
     if key is None:
@@ -89,11 +98,11 @@ def _found(request: SignedIn, public_id: str) -> Key:
     return key
 
 
-def _downloads(key: Key, rules: Policy) -> bool:
+def _can_download(key: Key, rules: Policy) -> bool:
     return key.recordings and "recording" in rules.credentials
 
 
-def _shared(request: SignedIn, key: Key, rules: Policy) -> dict[str, Any]:
+def _build_shared_context(request: SignedIn, key: Key, rules: Policy) -> dict[str, Any]:
     """What both documents are about. Support reads them, and has no page of the key."""
     return {
         "key": key,

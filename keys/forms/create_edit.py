@@ -96,7 +96,7 @@ class EditForm(ConfirmForm, KeyForm):
     def _only_renames(self) -> bool:
         """Whether creation settled all else, so that enabling and disabling are left to their own pages."""
         others = [setting for setting in SETTINGS if setting != "enabled" and self._fields_of(setting)]
-        return "enabled" not in self.rules.asks and self.settled >= set(others)
+        return "enabled" not in self.rules.asks and self.immutable_settings >= set(others)
 
     def _lifetimes(self) -> list[tuple[str, str]]:
         choices = super()._lifetimes()

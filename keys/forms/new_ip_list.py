@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from keys.decision.addresses import width_warning
-from keys.ip_lists.entries import NO_ENTRIES, NewList, checked_list
+from keys.ip_lists.entries import NO_ENTRIES, NewList, clean_list
 from keys.ip_lists.forms import ENTRIES_HELP, EntriesField
 from keys.key_settings import Invalid
 
@@ -29,7 +29,7 @@ class NewListForm(forms.Form):
         if not name and not entries:
             return None
         try:
-            checked_list(name, "")
+            clean_list(name, "")
         except Invalid as problem:
             self.add_error("new_list", problem.message_dict["name"])
         if not entries and "new_list_entries" not in self.errors:

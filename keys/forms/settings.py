@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.models import Account, User
-from keys.apis.modules import ModuleOf
+from keys.apis.modules import ModuleSpec
 from keys.apis.policy import Field, Policy
 from keys.apis.policy_parsing import FLAGS, SETTINGS
 from keys.decision.addresses import EXAMPLES, shown, width_warning
@@ -53,7 +53,7 @@ class Offer:
 
     account: Account
     rules: Policy
-    modules: Sequence[ModuleOf]
+    modules: Sequence[ModuleSpec]
     # What each module lets a key do, by slug.
     abilities: Mapping[str, Ability]
     ip_lists: Sequence[IpList]
@@ -108,14 +108,14 @@ class KeyForm(NewListForm):
             for field in self._fields_of(setting)[:1]:
                 self._word(setting, self.fields[field])
         self.fields["modules"].label = f"{self.rules.called('modules')} of this key"
-        for setting in self.settled:
+        for setting in self.immutable_settings:
             for name in self._fields_of(setting):
                 self.fields[name].required = False
 
     @property
-    def settled(self) -> frozenset[str]:
+    def immutable_settings(self) -> frozenset[str]:
         """What can be changed no more."""
-        return self.rules.settled if self.key else frozenset()
+        return self.rules.immutable_settings if self.key else frozenset()
 
     @property
     def main(self) -> list[Part]:
@@ -195,7 +195,7 @@ class KeyForm(NewListForm):
         if self.before is None:
             return typed
         # What is only shown is not sent; if it comes all the same, the terms judge it.
-        kept = [setting for setting in self.settled if not self._was_sent(setting)]
+        kept = [setting for setting in self.immutable_settings if not self._was_sent(setting)]
         return typed.keeping(kept, self.before)
 
     def _name(self, cleaned: dict[str, Any]) -> str:
@@ -227,7 +227,7 @@ class KeyForm(NewListForm):
 
     def _part(self, setting: str) -> Part:
         fields, label = tuple(self[name] for name in self._fields_of(setting)), self.rules.called(setting)
-        if setting not in self.settled:
+        if setting not in self.immutable_settings:
             return Part(setting, label, fields)
         return Part(setting, label, fields, self._now(setting) or "–", self._settled_note(setting))
 
@@ -248,7 +248,7 @@ class KeyForm(NewListForm):
             own = f"Addresses or ranges that calls may come from, such as {EXAMPLES}."
             if self.rules.addresses == "optional":
                 own += " Without any, and without an IP list: any address."
-        if setting in self.rules.settled and not note:
+        if setting in self.rules.immutable_settings and not note:
             note = self._settled_note(setting)
         off = _masking_off() if needs_account_masking(setting, self.offer.account) else ""
         field.help_text = format_html_join(" ", "{}", ((text,) for text in (own, note, off) if text))

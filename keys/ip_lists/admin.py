@@ -25,8 +25,8 @@ from keys.ip_lists import services
 from keys.ip_lists.exports import export_entries
 from keys.ip_lists.filters import EntryFilter
 from keys.ip_lists.forms import ImportForm, UploadForm
-from keys.ip_lists.importing import Preview, preview, signed, unsigned
-from keys.ip_lists.selectors import counted
+from keys.ip_lists.importing import ImportPreview, build_preview, load_preview, sign_preview
+from keys.ip_lists.selectors import with_counts
 from keys.ip_lists.services import WIDEN
 from keys.key_settings import Invalid
 from keys.models import IpList
@@ -67,7 +67,7 @@ class IpListAdmin(SupportAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """With its numbers, which the page shows and the list does not."""
         row = super().get_object(request, object_id, from_field)
-        return row and counted(self.get_queryset(request)).get(pk=row.pk)
+        return row and with_counts(self.get_queryset(request)).get(pk=row.pk)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -95,52 +95,52 @@ class IpListAdmin(SupportAdmin):
             return build_download(
                 *export_entries(by=request.actor, ip_list=row, entries=entries, needs=needs, **form.cleaned_data)
             )
-        return render_form_page(self, request, form, f"Export {row}", "Export", self._page_of(row))
+        return render_form_page(self, request, form, f"Export {row}", "Export", self._get_page_url(row))
 
     def import_view(self, request: SignedIn, pk: int) -> HttpResponse:
         """Paste or upload, look at what would be added and what is wrong, and confirm exactly that."""
         row = self.get_row_or_404(request, str(pk))
         if row.account.status != Account.Status.ACTIVE:
             messages.warning(request, f"{row.account} is {row.account.status}: its IP lists cannot be changed.")
-            return redirect(self._page_of(row))
+            return redirect(self._get_page_url(row))
         if "shown" in request.POST:
-            return self._add(request, row)
+            return self._add_entries(request, row)
         given = (request.POST, request.FILES) if request.method == "POST" else ()
         form = UploadForm(*given, account_id=row.account_id)
         if not form.is_valid():
-            return render_form_page(self, request, form, f"Import entries: {row}", "Preview", self._page_of(row))
-        seen = preview(row, form.table.rows)
-        again = self._asking(request, row, seen, initial={"shown": signed(row, request.user.pk, seen)})
-        return self._shown(request, row, seen, again, note=form.table.note)
+            return render_form_page(self, request, form, f"Import entries: {row}", "Preview", self._get_page_url(row))
+        seen = build_preview(row, form.table.rows)
+        again = self._build_import_form(request, row, seen, initial={"shown": sign_preview(row, request.user.pk, seen)})
+        return self._render_preview(request, row, seen, again, note=form.table.note)
 
-    def _add(self, request: SignedIn, row: Any) -> HttpResponse:
+    def _add_entries(self, request: SignedIn, row: Any) -> HttpResponse:
         try:
-            seen = unsigned(row, request.user.pk, request.POST["shown"])
+            seen = load_preview(row, request.user.pk, request.POST["shown"])
         except BadSignature:
             again = UploadForm({}, account_id=row.account_id)
             again.errors.clear()
             again.add_error(None, OVER)
-            return render_form_page(self, request, again, f"Import entries: {row}", "Preview", self._page_of(row))
-        form = self._asking(request, row, seen, data=request.POST)
+            return render_form_page(self, request, again, f"Import entries: {row}", "Preview", self._get_page_url(row))
+        form = self._build_import_form(request, row, seen, data=request.POST)
         if form.is_valid():
             form.check(seen)
         by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
         if by is None:
-            return self._shown(request, row, seen, form)
+            return self._render_preview(request, row, seen, form)
         try:
             count = services.add_entries(ip_list=row, entries=seen.entries, by=by)
         except IpList.DoesNotExist as gone:
             raise Http404("The IP list was deleted in the meantime.") from gone
         except Invalid as problem:
             form.add_service_errors(problem)
-            return self._shown(request, row, seen, form)
+            return self._render_preview(request, row, seen, form)
         messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added to {row}.")
-        return redirect(self._page_of(row))
+        return redirect(self._get_page_url(row))
 
-    def _asking(self, request: SignedIn, row: Any, seen: Preview, **given: Any) -> ImportForm:
+    def _build_import_form(self, request: SignedIn, row: Any, seen: ImportPreview, **given: Any) -> ImportForm:
         """Support's own confirmation, always; and what is out of the ordinary must be meant."""
         form = ImportForm(**given)
-        form.set_action(request.user, WIDEN, str(row.pk), services.target_of(row))
+        form.set_action(request.user, WIDEN, str(row.pk), services.get_list_target(row))
         # Its passkey needs a script of the portal's pages.
         form.has_passkey = False
         form.fields["password"].required = True
@@ -150,7 +150,9 @@ class IpListAdmin(SupportAdmin):
             del form.fields["i_mean_it"]
         return form
 
-    def _shown(self, request: SignedIn, row: Any, seen: Preview, form: ImportForm, *, note: str = "") -> HttpResponse:
+    def _render_preview(
+        self, request: SignedIn, row: Any, seen: ImportPreview, form: ImportForm, *, note: str = ""
+    ) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
             "title": f"Import entries: {row}",
             "opts": self.opts,
@@ -166,7 +168,7 @@ class IpListAdmin(SupportAdmin):
         }
         return render(request, "admin/keys/ip_list_preview.html", context, status=422 if form.errors else 200)
 
-    def _page_of(self, row: IpList) -> str:
+    def _get_page_url(self, row: IpList) -> str:
         return reverse(f"admin:{self.get_url_name('change')}", args=[row.pk])
 
     @display(description="Account")

@@ -11,8 +11,8 @@ from keys.key_settings import Invalid
 from keys.models import IpListEntry
 
 MAX_NAME_LENGTH = 200
-MAX_ABOUT_LENGTH = 500  # a list's description
-MAX_DESCRIPTION_LENGTH = 200  # an entry's
+MAX_LIST_DESCRIPTION_LENGTH = 500  # a list's description
+MAX_ENTRY_DESCRIPTION_LENGTH = 200  # an entry's
 MAX_ENTRIES = 10_000
 # How many networks an event names; its hash is of all.
 MAX_ENTRIES_NAMED = 100
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     enabled: bool = True
 
     @classmethod
-    def of(cls, row: IpListEntry) -> Entry:
+    def from_row(cls, row: IpListEntry) -> Entry:
         return cls(row.network, row.description, row.enabled)
 
     @property
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
         """Tells whether it is still what somebody saw."""
         return hashlib.sha256(self.line.encode()).hexdigest()
 
-    def described(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {"network": shown(self.network), "description": self.description, "enabled": self.enabled}
 
     def admits_more_than(self, other: Entry) -> bool:
@@ -58,7 +58,7 @@ class NewList(NamedTuple):
     description: str = ""
 
 
-def told(entries: Iterable[Entry]) -> dict[str, Any]:
+def summarize_entries(entries: Iterable[Entry]) -> dict[str, Any]:
     """Entries as an event keeps them, however many: the number, the SHA-256 of their lines in the order of those, and
     the first networks."""
     ordered = sorted(entries, key=lambda entry: entry.line)
@@ -70,45 +70,45 @@ def told(entries: Iterable[Entry]) -> dict[str, Any]:
     }
 
 
-def checked_list(name: str, description: str) -> tuple[str, str]:
+def clean_list(name: str, description: str) -> tuple[str, str]:
     """A list's name and description, tidied. Raises Invalid."""
     name, description = name.strip(), description.strip()
     errors = {}
-    if problem := problem_of(name, MAX_NAME_LENGTH) if name else "Give the list a name.":
+    if problem := find_text_problem(name, MAX_NAME_LENGTH) if name else "Give the list a name.":
         errors["name"] = problem
-    if problem := problem_of(description, MAX_ABOUT_LENGTH):
+    if problem := find_text_problem(description, MAX_LIST_DESCRIPTION_LENGTH):
         errors["description"] = problem
     if errors:
         raise Invalid(errors)
     return name, description
 
 
-def checked_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) -> list[Entry]:
+def clean_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) -> list[Entry]:
     """New entries for a list that has these networks, tidied. Raises Invalid with the first thing that is wrong."""
     known, tidy = set(there), []
     for entry in entries:
         entry = entry._replace(description=entry.description.strip())
-        if problem := problem_of(entry.description, MAX_DESCRIPTION_LENGTH):
+        if problem := find_text_problem(entry.description, MAX_ENTRY_DESCRIPTION_LENGTH):
             raise Invalid({"description": problem})
         if entry.network in known:
-            raise Invalid({"network": already(entry.network)})
+            raise Invalid({"network": format_duplicate(entry.network)})
         known.add(entry.network)
         tidy.append(entry)
     if len(known) > MAX_ENTRIES:
-        raise Invalid({"network": too_many(len(there), len(tidy))})
+        raise Invalid({"network": format_too_many(len(there), len(tidy))})
     return tidy
 
 
-def already(network: Network) -> str:
+def format_duplicate(network: Network) -> str:
     return f"{shown(network)} is on this list already. Leave it out, or change the entry that is there."
 
 
-def too_many(there: int, more: int) -> str:
+def format_too_many(there: int, more: int) -> str:
     most = f"{MAX_ENTRIES:,}"
     return f"A list has at most {most} entries; {there:,} there and {more:,} more are too many. Use wider ranges."
 
 
-def problem_of(text: str, longest: int) -> str:
+def find_text_problem(text: str, longest: int) -> str:
     """What is wrong with a line of text, if anything."""
     if not text.isprintable():
         return f"{text[:50]!r} holds characters that cannot be seen. Use letters, digits, signs and spaces."

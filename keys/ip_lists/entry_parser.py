@@ -22,7 +22,7 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from core.csv_escaping import escape_cell
-from keys.ip_lists.xlsx_limits import MAX_ROWS, TooMuch, check_workbook
+from keys.ip_lists.xlsx_limits import MAX_ROWS, WorkbookTooLarge, check_workbook
 
 MAX_LINES = 10_000
 MAX_BYTES = 1_000_000
@@ -33,17 +33,17 @@ NAMES = {"address": "network", "ip": "network", "cidr": "network", "ip address":
 HEADERS = {*COLUMNS, *NAMES}
 FORMULA = "\0formula"
 # What zipfile, expat and openpyxl raise at what is no workbook.
-UNREADABLE = (
+WORKBOOK_ERRORS = (
     zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, InvalidFileException, KeyError, IndexError,
     AttributeError, TypeError, ParseError, ExpatError, OSError, ValueError,
 )  # fmt: skip
 
 
-class Unreadable(ValueError):
+class UnreadableEntries(ValueError):
     """A text or file that entries cannot be read from; the text says why, and what would be right."""
 
 
-class Row(NamedTuple):
+class EntryRow(NamedTuple):
     line: int
     network: str
     description: str = ""
@@ -52,29 +52,29 @@ class Row(NamedTuple):
     extra: str = ""
 
 
-class Table(NamedTuple):
-    rows: list[Row]
+class EntryTable(NamedTuple):
+    rows: list[EntryRow]
     note: str = ""
 
 
-def read_text(text: str) -> Table:
+def parse_text(text: str) -> EntryTable:
     """What was pasted."""
     if len(text.encode()) > MAX_BYTES:
-        raise Unreadable(f"This is too much text. Paste at most {MAX_BYTES // 1000:,} kB, or split it.")
-    return Table(_rows(_lines(text)))
+        raise UnreadableEntries(f"This is too much text. Paste at most {MAX_BYTES // 1000:,} kB, or split it.")
+    return EntryTable(_build_rows(_split_lines(text)))
 
 
-def read_file(content: bytes) -> Table:
+def parse_file(content: bytes) -> EntryTable:
     """An XLSX workbook (its first sheet) or a text file, whatever it is called."""
     if len(content) > MAX_BYTES:
-        raise Unreadable(f"The file is too large. Use at most {MAX_BYTES // 1000:,} kB, or split it.")
+        raise UnreadableEntries(f"The file is too large. Use at most {MAX_BYTES // 1000:,} kB, or split it.")
     if content.startswith(b"PK\x03\x04"):
-        return Table(_rows(_sheet(content)))
-    text, note = _decoded(content)
-    return Table(_rows(_lines(text)), note)
+        return EntryTable(_build_rows(_read_sheet(content)))
+    text, note = _decode(content)
+    return EntryTable(_build_rows(_split_lines(text)), note)
 
 
-def _decoded(content: bytes) -> tuple[str, str]:
+def _decode(content: bytes) -> tuple[str, str]:
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -84,9 +84,11 @@ def _decoded(content: bytes) -> tuple[str, str]:
             try:
                 return content.decode(encoding), ""
             except UnicodeDecodeError:
-                raise Unreadable(f"The file says that it is {encoding.upper()}, but it is not. Save it anew.") from None
+                raise UnreadableEntries(
+                    f"The file says that it is {encoding.upper()}, but it is not. Save it anew."
+                ) from None
     if b"\0" in content:
-        raise Unreadable("This is neither a text file nor an XLSX workbook. Save it as CSV (UTF-8) or XLSX.")
+        raise UnreadableEntries("This is neither a text file nor an XLSX workbook. Save it as CSV (UTF-8) or XLSX.")
     try:
         return content.decode(), ""
     except UnicodeDecodeError:
@@ -94,11 +96,11 @@ def _decoded(content: bytes) -> tuple[str, str]:
     try:
         return content.decode("cp1252"), "The file is not UTF-8; it was read as Windows-1252. Look at the descriptions."
     except UnicodeDecodeError:
-        raise Unreadable("The file’s encoding is not known. Save it as CSV (UTF-8).") from None
+        raise UnreadableEntries("The file’s encoding is not known. Save it as CSV (UTF-8).") from None
 
 
-def _lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
-    first = next((line for line in text.splitlines() if _counts(line)), "")
+def _split_lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
+    first = next((line for line in text.splitlines() if _is_content(line)), "")
     delimiter = next((sign for sign in first.partition("#")[0] if sign in ",;\t"), "")
     header = HEADERS & {cell.strip().lower() for cell in re.split("[,;\t]", first)}
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",")
@@ -106,20 +108,20 @@ def _lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
     try:
         for cells in reader:
             begin, end = end + 1, reader.line_num
-            if cells and _counts(cells[0] + "".join(cells[1:])):
+            if cells and _is_content(cells[0] + "".join(cells[1:])):
                 if "#" in cells[0] and not header:
-                    yield begin, _at_space([(delimiter or ",").join(cells)])
+                    yield begin, _split_at_space([(delimiter or ",").join(cells)])
                 else:
-                    yield begin, cells if delimiter else _at_space(cells)
+                    yield begin, cells if delimiter else _split_at_space(cells)
     except csv.Error as problem:
-        raise Unreadable(f"Line {end + 1} cannot be read as CSV: {problem}.") from None
+        raise UnreadableEntries(f"Line {end + 1} cannot be read as CSV: {problem}.") from None
 
 
-def _counts(line: str) -> bool:
+def _is_content(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def _at_space(cells: Sequence[str]) -> Sequence[str]:
+def _split_at_space(cells: Sequence[str]) -> Sequence[str]:
     """`203.0.113.7 Berlin` and `203.0.113.7 # Berlin` are a network and its description."""
     if cells[0].strip().lower() in HEADERS:
         return cells
@@ -127,7 +129,7 @@ def _at_space(cells: Sequence[str]) -> Sequence[str]:
     return [network, *description, *cells[1:]]
 
 
-def _sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:
+def _read_sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:
     try:
         check_workbook(content)
         book = load_workbook(io.BytesIO(content), read_only=True)
@@ -137,41 +139,45 @@ def _sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:
         for number, row in enumerate(sheet.iter_rows(max_col=20), 1):
             # A row says its own number, which may be far beyond how many there are.
             if number > MAX_ROWS:
-                raise Unreadable(f"The sheet has more than {MAX_ROWS:,} lines. Remove the empty ones, or split it.")
-            cells = [FORMULA if cell.data_type == "f" else _text(cell.value) for cell in row]
-            if _counts("".join(cells)):
+                raise UnreadableEntries(
+                    f"The sheet has more than {MAX_ROWS:,} lines. Remove the empty ones, or split it."
+                )
+            cells = [FORMULA if cell.data_type == "f" else _format_cell(cell.value) for cell in row]
+            if _is_content("".join(cells)):
                 yield number, cells
-    except TooMuch as problem:
-        raise Unreadable(str(problem)) from None
-    except UNREADABLE as problem:
-        if isinstance(problem, Unreadable):
+    except WorkbookTooLarge as problem:
+        raise UnreadableEntries(str(problem)) from None
+    except WORKBOOK_ERRORS as problem:
+        if isinstance(problem, UnreadableEntries):
             raise
-        raise Unreadable("The file begins like an XLSX workbook, but cannot be read as one. Save it anew.") from None
+        raise UnreadableEntries(
+            "The file begins like an XLSX workbook, but cannot be read as one. Save it anew."
+        ) from None
 
 
-def _text(value: object) -> str:
+def _format_cell(value: object) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _rows(lines: Iterable[tuple[int, Sequence[str]]]) -> list[Row]:
+def _build_rows(lines: Iterable[tuple[int, Sequence[str]]]) -> list[EntryRow]:
     columns: Sequence[str] = COLUMNS
-    rows: list[Row] = []
+    rows: list[EntryRow] = []
     for place, (line, cells) in enumerate(lines):
-        cells = [_unquoted(cell.strip()) for cell in cells]
-        if place == 0 and (named := _columns(cells)):
+        cells = [_unescape(cell.strip()) for cell in cells]
+        if place == 0 and (named := _parse_header(cells)):
             columns = named
             continue
         if len(rows) == MAX_LINES:
-            raise Unreadable(f"There are more than {MAX_LINES:,} entries. Split them.")
+            raise UnreadableEntries(f"There are more than {MAX_LINES:,} entries. Split them.")
         known = {name: cell for name, cell in zip(columns, cells, strict=False) if name in COLUMNS}
         extra = next(filter(None, cells[len(columns) :]), "")
-        rows.append(Row(line, **{"network": "", **known}, extra=extra))
+        rows.append(EntryRow(line, **{"network": "", **known}, extra=extra))
     if not rows:
-        raise Unreadable("There is no entry in it. Write one a line, such as 203.0.113.0/24, Berlin.")
+        raise UnreadableEntries("There is no entry in it. Write one a line, such as 203.0.113.0/24, Berlin.")
     return rows
 
 
-def _columns(cells: Sequence[str]) -> list[str]:
+def _parse_header(cells: Sequence[str]) -> list[str]:
     """The columns that a first line names; none if it is an entry already."""
     names = [NAMES.get(cell.lower(), cell.lower()) for cell in cells]
     if "network" not in names:
@@ -180,12 +186,12 @@ def _columns(cells: Sequence[str]) -> list[str]:
         names.pop()
     for name in names:
         if name not in (*COLUMNS, *IGNORED):
-            raise Unreadable(f"The column {name[:50]!r} is not known. The columns are {', '.join(COLUMNS)}.")
+            raise UnreadableEntries(f"The column {name[:50]!r} is not known. The columns are {', '.join(COLUMNS)}.")
         if names.count(name) > 1:
-            raise Unreadable(f"The column {name!r} is there twice. Remove one.")
+            raise UnreadableEntries(f"The column {name!r} is there twice. Remove one.")
     return names
 
 
-def _unquoted(cell: str) -> str:
+def _unescape(cell: str) -> str:
     """Without the ' that exports put before what a spreadsheet would take for a formula."""
     return cell[1:] if cell.startswith("'") and escape_cell(cell[1:]) == cell else cell

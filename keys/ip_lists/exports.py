@@ -15,7 +15,7 @@ from core.permissions import Permission
 from core.spreadsheets import TextResource, build_column, encode_table
 from keys.decision.addresses import shown
 from keys.ip_lists.filters import EntryFilter, IpListFilter
-from keys.ip_lists.services import target_of
+from keys.ip_lists.services import get_list_target
 from keys.models import IpList, IpListEntry
 
 
@@ -50,7 +50,7 @@ def export_lists(
 ) -> tuple[str, bytes]:
     """Return the name and content of a file of what the filters let through, in the page's order. Raise Denied."""
     authorization.require(by, Permission.LISTS_EXPORT, account=account)
-    file = _file(ListResource(), lists, format)
+    file = _build_file(ListResource(), lists, format)
     return deliver_list("ip_lists.exported", file, by=by, account=account, zip=zip)
 
 
@@ -66,11 +66,13 @@ def export_entries(
 ) -> tuple[str, bytes]:
     """As `export_lists`, of one list's entries. `needs` is what the page needs: Support has pages of its own."""
     authorization.require(by, needs, account=ip_list.account)
-    file = _file(EntryResource(), entries, format)
-    return deliver_list("ip_list.exported", file, by=by, account=ip_list.account, target=target_of(ip_list), zip=zip)
+    file = _build_file(EntryResource(), entries, format)
+    return deliver_list(
+        "ip_list.exported", file, by=by, account=ip_list.account, target=get_list_target(ip_list), zip=zip
+    )
 
 
-def _file(resource: TextResource, rows: PagedFilter, format: str) -> ListFile:
+def _build_file(resource: TextResource, rows: PagedFilter, format: str) -> ListFile:
     table = resource.export(rows.sort_rows(), format=format)
     return ListFile(
         encode_table(table, format), format, len(table), table.headers, rows.active, dict(rows.descriptions)

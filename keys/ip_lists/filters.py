@@ -16,7 +16,7 @@ STATES = (("enabled", "Enabled"), ("disabled", "Disabled"))
 
 
 class IpListFilter(PagedFilter):
-    """`?q=&sort=&page=`; the queryset is that of keys.ip_lists.selectors.counted."""
+    """`?q=&sort=&page=`; the queryset is that of keys.ip_lists.selectors.with_counts."""
 
     columns: ClassVar = {
         "name": Column("Name", Lower("name")),
@@ -46,7 +46,7 @@ class EntryFilter(PagedFilter):
     default_sort = "network"
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
-    state = build_choice_filter("State", "Any state", STATES, "in_state")
+    state = build_choice_filter("State", "Any state", STATES, "filter_state")
 
     def search(self, entries: QuerySet[IpListEntry], name: str, text: str) -> QuerySet[IpListEntry]:
         """An address finds what admits it; else the start of the network, or of any word of the description."""
@@ -55,5 +55,5 @@ class EntryFilter(PagedFilter):
         entries = entries.annotate(as_text=Cast("network", TextField()))
         return entries.filter(Q(as_text__istartswith=text) | Q(description__iregex=build_word_start_regex(text)))
 
-    def in_state(self, entries: QuerySet[IpListEntry], name: str, state: str) -> QuerySet[IpListEntry]:
+    def filter_state(self, entries: QuerySet[IpListEntry], name: str, state: str) -> QuerySet[IpListEntry]:
         return entries.filter(enabled=state == "enabled")

@@ -10,9 +10,9 @@ from django.core.files.uploadedfile import UploadedFile
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from keys.decision.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, split_networks, width_warning
-from keys.ip_lists.entries import MAX_ABOUT_LENGTH, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
-from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, Table, Unreadable, read_file, read_text
-from keys.ip_lists.importing import DescriptionWidget, Preview
+from keys.ip_lists.entries import MAX_ENTRY_DESCRIPTION_LENGTH, MAX_LIST_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
+from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, EntryTable, UnreadableEntries, parse_file, parse_text
+from keys.ip_lists.importing import DescriptionWidget, ImportPreview
 from keys.key_settings import Invalid
 from keys.models import IpListEntry
 from keys.uploads import Busy, reading
@@ -21,7 +21,7 @@ ENTRIES_HELP = f"Addresses or ranges, such as {EXAMPLES}; behind # a description
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
-class Refusing(forms.Form):
+class ServiceErrorForm(forms.Form):
     """Shows at its fields what a service says."""
 
     def add_service_errors(self, problem: Invalid) -> None:
@@ -29,13 +29,13 @@ class Refusing(forms.Form):
             self.add_error(name if name in self.fields else None, messages)
 
 
-class MaybeConfirmed(Refusing, ConfirmForm):
+class OptionalConfirmForm(ServiceErrorForm, ConfirmForm):
     """Asks for a confirmation only where more is let in."""
 
     password = PasswordField(required=False)
 
 
-class Wide(forms.Form):
+class WideRangeForm(forms.Form):
     """A form whose networks may be very wide: then it asks whether that is meant."""
 
     i_mean_it = forms.BooleanField(label="I mean it", required=False)
@@ -87,12 +87,12 @@ class EntriesField(forms.CharField):
         return
 
 
-class ListForm(Refusing):
+class IpListForm(ServiceErrorForm):
     name = forms.CharField(max_length=MAX_NAME_LENGTH)
-    description = forms.CharField(required=False, max_length=MAX_ABOUT_LENGTH)
+    description = forms.CharField(required=False, max_length=MAX_LIST_DESCRIPTION_LENGTH)
 
 
-class NewListForm(ListForm, Wide):
+class NewIpListForm(IpListForm, WideRangeForm):
     addresses = EntriesField(
         label="Entries", required=False, help_text=f"{ENTRIES_HELP} More can be added and imported later."
     )
@@ -106,13 +106,13 @@ class NewListForm(ListForm, Wide):
         return cleaned
 
 
-class EditListForm(ListForm):
+class EditIpListForm(IpListForm):
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
 
 
-class EntryForm(MaybeConfirmed, Wide):
+class EntryForm(OptionalConfirmForm, WideRangeForm):
     network = NetworkField()
-    description = forms.CharField(required=False, max_length=MAX_DESCRIPTION_LENGTH)
+    description = forms.CharField(required=False, max_length=MAX_ENTRY_DESCRIPTION_LENGTH)
     enabled = forms.BooleanField(label="Enabled", required=False, initial=True)
     field_order = ("network", "description", "enabled", "i_mean_it")
 
@@ -131,7 +131,7 @@ class EditEntryForm(EntryForm):
     stamp = forms.CharField(widget=forms.HiddenInput, max_length=64)
 
     def __init__(self, data: Any = None, *, row: IpListEntry) -> None:
-        entry = Entry.of(row)
+        entry = Entry.from_row(row)
         initial = {**entry._asdict(), "network": shown(entry.network), "stamp": entry.stamp}
         super().__init__(data, initial=initial)
         self.was = entry
@@ -162,7 +162,7 @@ class UploadForm(forms.Form):
         help_text=f"CSV or XLSX with the columns network, description, enabled; at most {MAX_LINES:,} entries and "
         f"{MAX_BYTES // 1000:,} kB.",
     )
-    table: Table
+    table: EntryTable
 
     def __init__(self, *args: Any, account_id: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -177,24 +177,24 @@ class UploadForm(forms.Form):
             raise ValidationError("Paste entries or upload a file, not both: empty the box, or take no file.")
         try:
             with reading(self.account_id):
-                self.table = _read(file) if file else read_text(text)
-        except (Unreadable, Busy) as problem:
+                self.table = _parse_upload(file) if file else parse_text(text)
+        except (UnreadableEntries, Busy) as problem:
             self.add_error("file" if file else "text", str(problem))
         return cleaned
 
 
-def _read(file: UploadedFile) -> Table:
+def _parse_upload(file: UploadedFile) -> EntryTable:
     # One byte more tells that there is too much, without reading it all.
-    return read_file(file.read(MAX_BYTES + 1))
+    return parse_file(file.read(MAX_BYTES + 1))
 
 
-class ImportForm(MaybeConfirmed, Wide):
+class ImportForm(OptionalConfirmForm, WideRangeForm):
     """What was shown, to be added as it was."""
 
     shown = forms.CharField(widget=forms.HiddenInput)
     leave_out = forms.BooleanField(label="Leave out the wrong lines and add the others", required=False)
 
-    def check(self, seen: Preview) -> None:
+    def check(self, seen: ImportPreview) -> None:
         """Whether what is out of the ordinary in it is meant."""
         if seen.wrong_count and not self.cleaned_data["leave_out"]:
             said = "Some lines are wrong. Tick this to go on without them, or correct them and import again."

@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from import_export import fields, resources, widgets
 
 from keys.decision.addresses import Network, parse_address, parse_network, shown, width_warning
-from keys.ip_lists.entries import MAX_DESCRIPTION_LENGTH, Entry, already, problem_of
-from keys.ip_lists.entry_parser import COLUMNS, FORMULA, Row
+from keys.ip_lists.entries import MAX_ENTRY_DESCRIPTION_LENGTH, Entry, find_text_problem, format_duplicate
+from keys.ip_lists.entry_parser import COLUMNS, FORMULA, EntryRow
 from keys.models import IpList, IpListEntry
 
 ON = ("", "true", "yes", "1", "on", "enabled")
@@ -23,7 +23,7 @@ MAX_WRONG_LINES = 100
 NO_FORMULA = "This cell holds a formula. Put its value in its place."
 
 
-class Wrong(NamedTuple):
+class InvalidCell(NamedTuple):
     """A cell that is wrong; `column` is empty for what is beyond the columns."""
 
     line: int
@@ -32,11 +32,11 @@ class Wrong(NamedTuple):
     why: str
 
 
-class Preview(NamedTuple):
+class ImportPreview(NamedTuple):
     """What would be added; the first wrong lines, and how many are wrong."""
 
     entries: list[Entry]
-    wrong: list[Wrong]
+    wrong: list[InvalidCell]
     wrong_count: int
 
     @property
@@ -59,7 +59,7 @@ class DescriptionWidget(widgets.Widget):
             raise ValueError(NO_FORMULA)
         if parse_address(value.partition("/")[0]):
             raise ValueError("This is an address, where a description belongs. Write each entry in a line of its own.")
-        if problem := problem_of(value, MAX_DESCRIPTION_LENGTH):
+        if problem := find_text_problem(value, MAX_ENTRY_DESCRIPTION_LENGTH):
             raise ValueError(problem)
         return value
 
@@ -108,7 +108,7 @@ class EntryImport(resources.ModelResource):
         errors = dict(import_validation_errors or {})
         network = None if "network" in errors else instance.network
         if network and network in self.there:
-            errors["network"] = ValidationError(already(network))
+            errors["network"] = ValidationError(format_duplicate(network))
         elif network and network in self.lines:
             errors["network"] = ValidationError(f"{shown(network)} is in line {self.lines[network]} already.")
         if errors:
@@ -116,13 +116,13 @@ class EntryImport(resources.ModelResource):
 
     def save_instance(self, instance: IpListEntry, is_create: bool, row: Any, **kwargs: Any) -> None:
         self.lines[instance.network] = row["line"]
-        self.entries.append(Entry.of(instance))
+        self.entries.append(Entry.from_row(instance))
 
 
-def preview(ip_list: IpList, rows: list[Row]) -> Preview:
+def build_preview(ip_list: IpList, rows: list[EntryRow]) -> ImportPreview:
     """What would be added to the list, and what is wrong."""
     resource = EntryImport(there=set(ip_list.entries.values_list("network", flat=True)))
-    table = tablib.Dataset(*rows, headers=Row._fields)
+    table = tablib.Dataset(*rows, headers=EntryRow._fields)
     result = resource.import_data(table, dry_run=True, raise_errors=False)
     if result.has_errors():
         raise next(error.error for _, errors in result.row_errors() for error in errors)
@@ -132,22 +132,22 @@ def preview(ip_list: IpList, rows: list[Row]) -> Preview:
         for field, problems in invalid.error.message_dict.items():
             value = getattr(row, field, "")
             column = field if field in COLUMNS else ""
-            wrong.append(Wrong(row.line, column, "" if value == FORMULA else value[:100], " ".join(problems)))
-    return Preview(resource.entries, wrong, len(result.invalid_rows))
+            wrong.append(InvalidCell(row.line, column, "" if value == FORMULA else value[:100], " ".join(problems)))
+    return ImportPreview(resource.entries, wrong, len(result.invalid_rows))
 
 
-def signed(ip_list: IpList, user_id: int, seen: Preview) -> str:
+def sign_preview(ip_list: IpList, user_id: int, seen: ImportPreview) -> str:
     """What was shown, for the form that confirms it: no one else's, no other list's, and only for an hour."""
     rows = [[str(entry.network), entry.description, entry.enabled] for entry in seen.entries]
-    return signing.dumps([rows, seen.wrong, seen.wrong_count], salt=_salt(ip_list, user_id), compress=True)
+    return signing.dumps([rows, seen.wrong, seen.wrong_count], salt=_get_salt(ip_list, user_id), compress=True)
 
 
-def unsigned(ip_list: IpList, user_id: int, text: str) -> Preview:
+def load_preview(ip_list: IpList, user_id: int, text: str) -> ImportPreview:
     """What was shown. Raises django.core.signing.BadSignature."""
-    rows, wrong, count = signing.loads(text, salt=_salt(ip_list, user_id), max_age=PREVIEW_SECONDS)
+    rows, wrong, count = signing.loads(text, salt=_get_salt(ip_list, user_id), max_age=PREVIEW_SECONDS)
     entries = [Entry(ip_network(network), description, enabled) for network, description, enabled in rows]
-    return Preview(entries, [Wrong(*line) for line in wrong], count)
+    return ImportPreview(entries, [InvalidCell(*line) for line in wrong], count)
 
 
-def _salt(ip_list: IpList, user_id: int) -> str:
+def _get_salt(ip_list: IpList, user_id: int) -> str:
     return f"keys.ip_lists.import {ip_list.pk} {user_id}"

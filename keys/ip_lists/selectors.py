@@ -18,12 +18,14 @@ class Counts(TypedDict):
     key_count: int
 
 
-def counted(lists: QuerySet[IpList]) -> QuerySet[CountedList]:
+def with_counts(lists: QuerySet[IpList]) -> QuerySet[CountedList]:
     """`entry_count`, `live_count` of the entries, `key_count` of the live keys that use it."""
     entries = IpListEntry.objects.filter(ip_list=OuterRef("pk"))
     uses = KeyIpList.objects.filter(ip_list=OuterRef("pk"), key__deleted_at=None)
     return lists.annotate(
-        entry_count=_count(entries), live_count=_count(entries.filter(enabled=True)), key_count=_count(uses)
+        entry_count=_count_rows(entries),
+        live_count=_count_rows(entries.filter(enabled=True)),
+        key_count=_count_rows(uses),
     )
 
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     CountedList = WithAnnotations[IpList, Counts]
 
 
-def _count(rows: QuerySet) -> Coalesce:
+def _count_rows(rows: QuerySet) -> Coalesce:
     counted = rows.order_by().values("ip_list").annotate(n=Count("pk")).values("n")
     return Coalesce(Subquery(counted), 0)
 
@@ -43,7 +45,7 @@ class Edit(NamedTuple):
     by: str
 
 
-def last_edit(ip_list: IpList) -> Edit | None:
+def get_last_edit(ip_list: IpList) -> Edit | None:
     """When the list's name or description was last saved, and by whom."""
     events = list_events(ip_list.account_id).filter(target_kind="ip_list", target_id=str(ip_list.pk))
     event = events.filter(name="ip_list.edited").order_by("-seq").first()

@@ -19,7 +19,7 @@ from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
 from keys.decision.addresses import Network, shown
-from keys.ip_lists.entries import Entry, NewList, checked_entries, checked_list, told
+from keys.ip_lists.entries import Entry, NewList, clean_entries, clean_list, summarize_entries
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry, Key
 
@@ -42,7 +42,7 @@ class EntryChanged(Exception):
         self.entry = entry
 
 
-class InUse(Exception):
+class ListInUse(Exception):
     """Keys are restricted to the lists: {list: its keys}. Nothing was deleted."""
 
     def __init__(self, uses: dict[IpList, list[Key]]) -> None:
@@ -69,16 +69,16 @@ def edit_list(*, ip_list: IpList, version: int, name: str, description: str, by:
 
     Raises Denied, AccountNotActive, ListChanged, Invalid, IpList.DoesNotExist.
     """
-    ip_list = _admitted(ip_list, by)
+    ip_list = _lock_for_change(ip_list, by)
     if ip_list.version != version:
         raise ListChanged(ip_list)
     before = {"name": ip_list.name, "description": ip_list.description}
-    ip_list.name, ip_list.description = checked_list(name, description)
+    ip_list.name, ip_list.description = clean_list(name, description)
     after = {"name": ip_list.name, "description": ip_list.description}
-    if changes := _changes(before, after):
+    if changes := _get_changes(before, after):
         ip_list.version += 1
         _save(ip_list, update_fields=["name", "description", "version"])
-        record("ip_list.edited", by=by, account_id=ip_list.account_id, target=target_of(ip_list), changes=changes)
+        record("ip_list.edited", by=by, account_id=ip_list.account_id, target=get_list_target(ip_list), changes=changes)
     return ip_list
 
 
@@ -89,12 +89,12 @@ def add_entries(*, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> int:
     Needs the confirmation "ip_list.widen" of the list's primary key if a key uses it and an entry is enabled, and from
     Support always. Raises Denied, AccountNotActive, NotConfirmed, Invalid, IpList.DoesNotExist.
     """
-    ip_list = _admitted(ip_list, by, Permission.IP_LISTS_IMPORT)
-    entries = checked_entries(entries, there=set(ip_list.entries.values_list("network", flat=True)))
+    ip_list = _lock_for_change(ip_list, by, Permission.IP_LISTS_IMPORT)
+    entries = clean_entries(entries, there=set(ip_list.entries.values_list("network", flat=True)))
     if not entries:
         return 0
-    if (any(entry.enabled for entry in entries) and _in_use(ip_list)) or _is_support(by):
-        _confirmed(ip_list, by)
+    if (any(entry.enabled for entry in entries) and _is_in_use(ip_list)) or _is_support(by):
+        _spend_confirmation(ip_list, by)
     _insert(ip_list, entries)
     _record("added", ip_list, entries, by)
     return len(entries)
@@ -110,27 +110,27 @@ def change_entry(
     Needs the confirmation "ip_list.widen" if a key uses the list and the entries admit more than the entry before.
     Raises Denied, AccountNotActive, NotConfirmed, EntryChanged, Invalid, IpList.DoesNotExist, IpListEntry.DoesNotExist.
     """
-    ip_list = _admitted(entry.ip_list, by)
+    ip_list = _lock_for_change(entry.ip_list, by)
     row = ip_list.entries.get(pk=entry.pk)
-    before = Entry.of(row)
+    before = Entry.from_row(row)
     if before.stamp != stamp:
         raise EntryChanged(row)
     others = ip_list.entries.exclude(pk=row.pk).values_list("network", flat=True)
-    [to] = checked_entries([to], there=set(others.filter(network=to.network)))
-    changes = _changes(before.described(), to.described())
+    [to] = clean_entries([to], there=set(others.filter(network=to.network)))
+    changes = _get_changes(before.as_dict(), to.as_dict())
     if not changes:
         return row
     wanted = (to, *(Entry(network, to.description) for network in keep))
-    if any(each.admits_more_than(before) for each in wanted) and _in_use(ip_list):
-        _confirmed(ip_list, by)
+    if any(each.admits_more_than(before) for each in wanted) and _is_in_use(ip_list):
+        _spend_confirmation(ip_list, by)
     row.network, row.description, row.enabled = to
     row.save(update_fields=["network", "description", "enabled"])
-    target = target_of(ip_list)
+    target = get_list_target(ip_list)
     network = shown(before.network)
     record(
         "ip_list.entry_changed", by=by, account_id=ip_list.account_id, target=target, network=network, changes=changes
     )
-    _admit(ip_list, wanted[1:], by)
+    _enable_or_insert(ip_list, wanted[1:], by)
     return row
 
 
@@ -141,11 +141,11 @@ def enable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> i
     Needs the confirmation "ip_list.widen" of the list's primary key if a key uses it. Raises Denied, AccountNotActive,
     NotConfirmed, IpList.DoesNotExist.
     """
-    ip_list = _admitted(ip_list, by)
+    ip_list = _lock_for_change(ip_list, by)
     rows = list(ip_list.entries.filter(pk__in=entries, enabled=False))
-    if rows and _in_use(ip_list):
-        _confirmed(ip_list, by)
-    return _switch(ip_list, rows, True, by)
+    if rows and _is_in_use(ip_list):
+        _spend_confirmation(ip_list, by)
+    return _set_enabled(ip_list, rows, True, by)
 
 
 @transaction.atomic
@@ -154,18 +154,18 @@ def disable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> 
 
     Raises Denied, AccountNotActive, IpList.DoesNotExist.
     """
-    ip_list = _admitted(ip_list, by)
-    return _switch(ip_list, list(ip_list.entries.filter(pk__in=entries, enabled=True)), False, by)
+    ip_list = _lock_for_change(ip_list, by)
+    return _set_enabled(ip_list, list(ip_list.entries.filter(pk__in=entries, enabled=True)), False, by)
 
 
 @transaction.atomic
 def delete_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> int:
     """Take these entries (primary keys) off the list; returns how many. Raises as `disable_entries`."""
-    ip_list = _admitted(ip_list, by)
+    ip_list = _lock_for_change(ip_list, by)
     rows = list(ip_list.entries.filter(pk__in=entries))
     if rows:
         ip_list.entries.filter(pk__in=[row.pk for row in rows]).delete()
-        _record("deleted", ip_list, map(Entry.of, rows), by)
+        _record("deleted", ip_list, map(Entry.from_row, rows), by)
     return len(rows)
 
 
@@ -178,10 +178,10 @@ def delete_lists(*, account: Account, lists: Collection[int], by: Actor) -> int:
     authorization.require(by, Permission.IP_LISTS_CHANGE, account=account)
     authorization.require_active(account)
     rows = list(IpList.objects.select_for_update().filter(account=account, pk__in=lists).order_by("pk"))
-    if uses := {row: users for row in rows if (users := list(keys_using(row).order_by("name", "pk")))}:
-        raise InUse(uses)
+    if uses := {row: users for row in rows if (users := list(get_keys_using(row).order_by("name", "pk")))}:
+        raise ListInUse(uses)
     for row in rows:
-        entries, target = told(map(Entry.of, row.entries.all())), target_of(row)
+        entries, target = summarize_entries(map(Entry.from_row, row.entries.all())), get_list_target(row)
         # Only keys that are deleted are left among its uses.
         row.uses.all().delete()
         row.delete()
@@ -191,8 +191,8 @@ def delete_lists(*, account: Account, lists: Collection[int], by: Actor) -> int:
 
 def insert_list(account: Account, new: NewList) -> IpList:
     """Insert the list and its entries without an event: `record_creation` writes it. Raise Invalid."""
-    name, description = checked_list(new.name, new.description)
-    entries = checked_entries(new.entries)
+    name, description = clean_list(new.name, new.description)
+    entries = clean_entries(new.entries)
     ip_list = IpList(account=account, name=name, description=description)
     _save(ip_list, force_insert=True)
     _insert(ip_list, entries)
@@ -201,35 +201,37 @@ def insert_list(account: Account, new: NewList) -> IpList:
 
 def record_creation(ip_list: IpList, new: NewList, by: Actor) -> None:
     settings = {"name": ip_list.name, "description": ip_list.description}
-    account_id, entries = ip_list.account_id, told(checked_entries(new.entries))
-    record("ip_list.created", by=by, account_id=account_id, target=target_of(ip_list), settings=settings, **entries)
+    account_id, entries = ip_list.account_id, summarize_entries(clean_entries(new.entries))
+    record(
+        "ip_list.created", by=by, account_id=account_id, target=get_list_target(ip_list), settings=settings, **entries
+    )
 
 
-def keys_using(ip_list: IpList) -> QuerySet[Key]:
+def get_keys_using(ip_list: IpList) -> QuerySet[Key]:
     """The live keys that are restricted to the list."""
     return Key.objects.filter(list_grants__ip_list=ip_list, deleted_at=None)
 
 
-def target_of(ip_list: IpList) -> Target:
+def get_list_target(ip_list: IpList) -> Target:
     return Target("ip_list", str(ip_list.pk), ip_list.name)
 
 
-def _admitted(ip_list: IpList, by: Actor, permission: Permission = Permission.IP_LISTS_CHANGE) -> IpList:
+def _lock_for_change(ip_list: IpList, by: Actor, permission: Permission = Permission.IP_LISTS_CHANGE) -> IpList:
     """The list as it is now, locked until the commit, if the actor may work on it and its account is active."""
     authorization.require(by, permission, account=ip_list.account)
     authorization.require_active(ip_list.account)
     return IpList.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=ip_list.pk)
 
 
-def _in_use(ip_list: IpList) -> bool:
-    return keys_using(ip_list).exists()
+def _is_in_use(ip_list: IpList) -> bool:
+    return get_keys_using(ip_list).exists()
 
 
 def _is_support(by: Actor) -> bool:
     return by.kind == "user" and User.objects.filter(pk=by.id, account=None).exists()
 
 
-def _confirmed(ip_list: IpList, by: Actor) -> None:
+def _spend_confirmation(ip_list: IpList, by: Actor) -> None:
     by.spend_confirmation(WIDEN, str(ip_list.pk))
 
 
@@ -247,27 +249,27 @@ def _insert(ip_list: IpList, entries: Iterable[Entry]) -> None:
     IpListEntry.objects.bulk_create((IpListEntry(ip_list=ip_list, **entry._asdict()) for entry in entries), 1000)
 
 
-def _admit(ip_list: IpList, entries: Collection[Entry], by: Actor) -> None:
+def _enable_or_insert(ip_list: IpList, entries: Collection[Entry], by: Actor) -> None:
     """Enable those that are on the list, and insert the others."""
     there = {row.network: row for row in ip_list.entries.all()} if entries else {}
     known = [there[entry.network] for entry in entries if entry.network in there]
-    _switch(ip_list, [row for row in known if not row.enabled], True, by)
-    if new := checked_entries([entry for entry in entries if entry.network not in there], there=there):
+    _set_enabled(ip_list, [row for row in known if not row.enabled], True, by)
+    if new := clean_entries([entry for entry in entries if entry.network not in there], there=there):
         _insert(ip_list, new)
         _record("added", ip_list, new, by)
 
 
-def _switch(ip_list: IpList, rows: list[IpListEntry], enabled: bool, by: Actor) -> int:
+def _set_enabled(ip_list: IpList, rows: list[IpListEntry], enabled: bool, by: Actor) -> int:
     if rows:
         ip_list.entries.filter(pk__in=[row.pk for row in rows]).update(enabled=enabled)
-        _record("enabled" if enabled else "disabled", ip_list, map(Entry.of, rows), by)
+        _record("enabled" if enabled else "disabled", ip_list, map(Entry.from_row, rows), by)
     return len(rows)
 
 
 def _record(done: str, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> None:
-    target = target_of(ip_list)
-    record(f"ip_list.entries_{done}", by=by, account_id=ip_list.account_id, target=target, **told(entries))
+    target = get_list_target(ip_list)
+    record(f"ip_list.entries_{done}", by=by, account_id=ip_list.account_id, target=target, **summarize_entries(entries))
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
+def _get_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
     return {name: [old, after[name]] for name, old in before.items() if old != after[name]}

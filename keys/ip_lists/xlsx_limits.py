@@ -22,7 +22,7 @@ MAX_PARTS = 200
 CHUNK_BYTES = 65_536
 
 
-class TooMuch(ValueError):
+class WorkbookTooLarge(ValueError):
     """The workbook passes a limit; the text names it, and what would be right."""
 
 
@@ -31,10 +31,12 @@ def check_workbook(content: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = archive.infolist()
         if len(parts) > MAX_PARTS:
-            raise TooMuch(f"The workbook has more than {MAX_PARTS} parts. Save the sheet alone as CSV (UTF-8).")
+            raise WorkbookTooLarge(
+                f"The workbook has more than {MAX_PARTS} parts. Save the sheet alone as CSV (UTF-8)."
+            )
         if sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
             size = f"{MAX_UNPACKED_BYTES // 1_000_000} MB"
-            raise TooMuch(f"The workbook has more than {size} once unpacked. Save the sheet as CSV (UTF-8).")
+            raise WorkbookTooLarge(f"The workbook has more than {size} once unpacked. Save the sheet as CSV (UTF-8).")
         counter = _Counter()
         for part in parts:
             if part.filename.lower().endswith((".xml", ".rels")):
@@ -69,13 +71,13 @@ class _Counter:
         elif kind == "c":
             self.cells += 1
         if self.elements > MAX_ELEMENTS or self.rows > MAX_ROWS:
-            raise TooMuch(
+            raise WorkbookTooLarge(
                 f"The workbook holds too much. Use at most {MAX_ROWS:,} lines, without empty ones, or split it."
             )
         if self.cells > MAX_CELLS_PER_ROW:
-            raise TooMuch(f"A line has more than {MAX_CELLS_PER_ROW} cells. An entry has three at most.")
+            raise WorkbookTooLarge(f"A line has more than {MAX_CELLS_PER_ROW} cells. An entry has three at most.")
         if self.depth > MAX_DEPTH:
-            raise TooMuch("The workbook is not as spreadsheets write them. Save the sheet as CSV (UTF-8).")
+            raise WorkbookTooLarge("The workbook is not as spreadsheets write them. Save the sheet as CSV (UTF-8).")
 
     def _end(self, name: str) -> None:
         self.depth -= 1
@@ -83,7 +85,9 @@ class _Counter:
     def _text(self, text: str) -> None:
         self.characters += len(text)
         if self.characters > MAX_CELL_CHARACTERS:
-            raise TooMuch(f"A cell has more than {MAX_CELL_CHARACTERS:,} characters. A description has 200 at most.")
+            raise WorkbookTooLarge(
+                f"A cell has more than {MAX_CELL_CHARACTERS:,} characters. A description has 200 at most."
+            )
 
     def _doctype(self, *args: object) -> None:
-        raise TooMuch("The workbook declares XML entities, which spreadsheets do not. Save it anew.")
+        raise WorkbookTooLarge("The workbook declares XML entities, which spreadsheets do not. Save it anew.")

@@ -114,4 +114,4 @@ def rows_of(keys: QuerySet[Key]) -> list[Row]:
 def _apis(numbers: Collection[int]) -> dict[int, ApiOfRows]:
     modules = modules_by_api(numbers)
     apis = Api.objects.filter(pk__in=numbers).values_list("pk", "name", "policy")
-    return {pk: ApiOfRows(name, Policy.read(policy), modules[pk]) for pk, name, policy in apis}
+    return {pk: ApiOfRows(name, Policy.from_data(policy), modules[pk]) for pk, name, policy in apis}

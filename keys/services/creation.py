@@ -72,7 +72,7 @@ def create(
     _refuse_second_use(form_token, account)
     by.spend_confirmation("key.create", str(form_token))
     api = held(api.pk)
-    rules, modules = Policy.read(api.policy), modules_of(api.pk)
+    rules, modules = Policy.from_data(api.policy), modules_of(api.pk)
     if not Enablement.objects.filter(account=account, api=api).exists():
         raise Invalid({"api": f"The API {api.name} is not enabled for this account."})
     owner = _owner(owner, account, rules, by)

@@ -42,7 +42,7 @@ def edit(
     key = admitted(key, Permission.KEYS_CHANGE, by)
     if key.version != version:
         raise Stale(key, key.version - version)
-    rules = Policy.read(key.api.policy)
+    rules = Policy.from_data(key.api.policy)
     modules, before = modules_of(key.api_id), Terms.of(key)
     made = insert_new_list(key.account, new_list, by) if new_list else None
     if made:

@@ -103,7 +103,7 @@ def _give(key: Key, owner: User, by: Actor) -> None:
         return
     changes = {"owner": [key.owner.nickname, owner.nickname]}
     key.owner = owner
-    if Policy.read(key.api.policy).name_kind == "owner" and key.name != owner.nickname:
+    if Policy.from_data(key.api.policy).name_kind == "owner" and key.name != owner.nickname:
         changes["name"] = [key.name, owner.nickname]
         key.name = owner.nickname
     key.save(update_fields=["owner", "name"])

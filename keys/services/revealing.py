@@ -28,7 +28,7 @@ def reveal(*, key: Key, by: Actor) -> str:
     with transaction.atomic(durable=True):
         key = admitted(key, Permission.KEYS_CHANGE, by)
         secret = key.secrets.filter(retires_at=None).first()
-        rules = Policy.read(key.api.policy)
+        rules = Policy.from_data(key.api.policy)
         ring = ring_of(rules)
         if not rules.revealable or ring is None or secret is None or secret.sealed is None:
             raise NotRevealable

@@ -78,7 +78,7 @@ def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool =
     else:
         current.update(retires_at=Now() + Value(overlap.lasts), ends_on_use=ends_on_use)
     token = mint(settings.TOKEN_PREFIX, key.public_id).token
-    insert_secret(key, token, Policy.read(key.api.policy))
+    insert_secret(key, token, Policy.from_data(key.api.policy))
     until = None if overlap == Overlap.NONE else current.get().retires_at
     record(
         "key.secret_changed",

@@ -25,7 +25,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @_methods
 def key_change(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
-    rules = Policy.read(key.api.policy)
+    rules = Policy.from_data(key.api.policy)
     current = key.secrets.filter(retires_at=None).values_list("pk", flat=True).first()
     form = ChangeForm(get_form_data(request), initial={"secret": current})
     form.set_action(request.user, "key.change", key.public_id, target_of(key))

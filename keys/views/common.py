@@ -20,9 +20,9 @@ from core.page_guard import SignedIn
 from core.pages import own_account
 from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.docs.abilities import abilities_of
+from keys.docs.abilities import get_abilities
 from keys.docs.documentation import get_documentation
-from keys.docs.granted import of_api
+from keys.docs.granted import get_api_modules
 from keys.forms.settings import Offer
 from keys.models import Api, Key
 from keys.selectors.keys import for_page
@@ -60,12 +60,12 @@ def gone_is_not_found() -> Iterator[None]:
 
 def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
     """What a form about a key of this API lets this user choose."""
-    account, modules = own_account(request), of_api(api)
+    account, modules = own_account(request), get_api_modules(api)
     return Offer(
         account=account,
         rules=rules,
         modules=modules,
-        abilities=abilities_of(get_documentation(api), modules),
+        abilities=get_abilities(get_documentation(api), modules),
         ip_lists=list(ip_lists_of(request.user).order_by(Lower("name"), "pk")),
         owners=list(active_people(account)) if rules.name_kind == "owner" else (),
     )

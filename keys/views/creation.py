@@ -34,7 +34,7 @@ def key_new(request: SignedIn) -> HttpResponse:
         choice = {"apis": apis, "unknown": slug, "first_steps": steps}
         return render_dialog(request, "keys/choose", "Add API key", choice, 404 if slug else 200)
     api = chosen[0]
-    rules = Policy.read(api.policy)
+    rules = Policy.from_data(api.policy)
     form = CreateForm(get_form_data(request), offer=offer(request, api, rules))
     form.set_action(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
     context = {"form": form, "api": api, "rules": rules}

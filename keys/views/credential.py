@@ -10,7 +10,7 @@ from typing import NamedTuple
 from keys.apis.policy import Policy
 from keys.docs import curl, granted
 from keys.docs.documentation import get_documentation
-from keys.docs.page import first_call, recordings_link, request_link
+from keys.docs.page import build_first_call, get_recordings_link, get_request_link
 from keys.models import Key
 
 
@@ -41,7 +41,7 @@ class Credential(NamedTuple):
 
 
 def shown(key: Key, rules: Policy, token: str) -> Credential:
-    link = request_link(get_documentation(key.api).server, rules, key.api.request_link)
+    link = get_request_link(get_documentation(key.api).server, rules, key.api.request_link)
     calls = tuple(_calls(key, rules, token))
     host = link.host if calls and not link.known else ""
     if rules.signs:
@@ -60,23 +60,23 @@ def shown(key: Key, rules: Policy, token: str) -> Credential:
 
 def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
     """A whole call with each kind of credential that the key has; none if it may call nothing."""
-    documentation, modules = get_documentation(key.api), granted.of_key(key)
-    link = request_link(documentation.server, rules, key.api.request_link)
+    documentation, modules = get_documentation(key.api), granted.get_key_modules(key)
+    link = get_request_link(documentation.server, rules, key.api.request_link)
     if any(not route.recording for module in modules for route in module.routes) or rules.unlisted_routes == "allow":
-        call = first_call(documentation, modules, link)
+        call = build_first_call(documentation, modules, link)
         changes = "" if call.method == "GET" else f": a {call.method}, which may change something"
         caption = f"A whole call, with curl{changes}"
         if rules.signs:
-            signed = curl.signed_call(call, key.public_id)
+            signed = curl.build_signed_call(call, key.public_id)
             yield Line(f"A whole call, with curl and openssl{changes}", token, *signed)
         elif "basic" in rules.credentials:
-            yield Line(caption, shlex.quote(f"{key.username}:{token}"), *curl.basic_call(call))
+            yield Line(caption, shlex.quote(f"{key.username}:{token}"), *curl.build_basic_call(call))
         elif rules.header:
-            yield Line(caption, token, *curl.token_call(call, rules.header))
+            yield Line(caption, token, *curl.build_token_call(call, rules.header))
     if key.recordings and "recording" in rules.credentials:
-        before_lead = recordings_link(granted.of_api(key.api), link)
+        before_lead = get_recordings_link(granted.get_api_modules(key.api), link)
         yield Line(
             f"The recording of a lead, {curl.LEAD} for example",
             token,
-            *curl.recording_download(before_lead, key.public_id),
+            *curl.build_recording_download(before_lead, key.public_id),
         )

@@ -24,7 +24,7 @@ from keys.views.common import found, may_change
 @require_safe
 def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
     key = found(request, public_id)
-    rules = Policy.read(key.api.policy)
+    rules = Policy.from_data(key.api.policy)
     context: dict[str, Any] = {
         "key": key,
         "account": own_account(request),

@@ -63,7 +63,7 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
 
 
 def _form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm:
-    form = EditForm(data, key=key, offer=offer(request, key.api, Policy.read(key.api.policy)))
+    form = EditForm(data, key=key, offer=offer(request, key.api, Policy.from_data(key.api.policy)))
     form.set_action(request.user, "key.edit", key.public_id, target_of(key))
     return form
 

@@ -41,7 +41,7 @@ def key_list(request: SignedIn) -> HttpResponse:
     everyones = has_permission(request.user, Permission.KEYS_SEE)
     keys = KeyFilter(request.GET, visible_to(request.user), account=account, apis=apis, everyones=everyones)
     tab = keys.tab
-    tab_rules = Policy.read(tab.policy) if tab else None
+    tab_rules = Policy.from_data(tab.policy) if tab else None
     chosen = list_columns.shown(get_chosen(request), tab_rules)
     labels = list_columns.labels(tab_rules)
     context = {
@@ -82,7 +82,7 @@ def _add(request: SignedIn, apis: list[Api]) -> Add | None:
     if len(apis) != 1:
         reason = "" if apis else "No API is enabled for this account yet."
         return Add("Add API key", url, _inactive(request) or reason)
-    noun = Policy.read(apis[0].policy).noun
+    noun = Policy.from_data(apis[0].policy).noun
     return Add(f"Add {noun}", f"{url}?{urlencode({'api': apis[0].slug})}", _inactive(request))
 
 

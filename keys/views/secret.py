@@ -21,7 +21,7 @@ from keys.views.credential import shown
 def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
     """The script asks for JSON and puts the token into the page itself; without it, the POST's own page shows it."""
     key = found_to_change(request, public_id)
-    rules = Policy.read(key.api.policy)
+    rules = Policy.from_data(key.api.policy)
     if not rules.revealable:
         raise Http404("Secrets of this API are shown once, at creation.")
     form = ConfirmForm(get_form_data(request))

@@ -75,7 +75,7 @@ def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
             return _done(request, f"{key.name} belongs to {form.new_owner.nickname} now.", public_id)
     except Invalid as problem:
         form.add_service_errors(problem)
-    rules = Policy.read(key.api.policy)
+    rules = Policy.from_data(key.api.policy)
     context = {"key": key, "form": form, "rules": rules}
     return render_dialog(request, "keys/reassign", f"Reassign {key.name}", context, get_form_status(request))
 

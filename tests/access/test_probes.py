@@ -168,7 +168,7 @@ def test_a_field_that_no_form_has_does_nothing(
 
 
 def entry_stamp(world: World) -> str:
-    return Entry.of(IpListEntry.objects.get(pk=world.objects["IP entry"].split("/")[1])).stamp
+    return Entry.from_row(IpListEntry.objects.get(pk=world.objects["IP entry"].split("/")[1])).stamp
 
 
 def _after(client: Client, path: str, given: dict[str, Any]) -> list[Any]:

@@ -39,7 +39,7 @@ class Expected:
     asks: list[str]
     says: list[str]
     fill: Callable[[Locator], None]
-    settled: list[str]
+    immutable_settings: list[str]
     edit: Callable[[Locator], None]
     edited: dict[str, Any]
     noun: str = "API key"
@@ -110,7 +110,7 @@ PRESETS = {
         asks=["Username*", "Realm", "API User IP ACL*", "Mask Phone Number", "HLR Lookup", "Active?"],
         says=["203.0.113.7, 203.0.113.0/24 or 2001:db8:7::/48", "it can't be changed"],
         fill=_pbx,
-        settled=["Robot", "API"],
+        immutable_settings=["Robot", "API"],
         edit=lambda form: form.get_by_label("Mask Phone Number").check(),
         edited={"mask_phone": True, "hlr_lookup": True},
         noun="API user",
@@ -120,7 +120,7 @@ PRESETS = {
         asks=["Application name*", "Application website", "Platform*", "IP ACL"],
         says=["Without any, and without an IP list: any address."],
         fill=_billing,
-        settled=[],
+        immutable_settings=[],
         edit=lambda form: form.get_by_label("Platform").select_option(label="Desktop"),
         edited={"fields": {"website": "https://robot.example", "platform": "desktop"}},
         call="/customers",
@@ -129,7 +129,7 @@ PRESETS = {
         asks=["Name*", "Expiration*", "Roles*", "Roles of this key*"],
         says=["can't be extended", "can't be changed"],
         fill=_sip,
-        settled=["Account Reader"],
+        immutable_settings=["Account Reader"],
         edit=lambda form: form.get_by_label("Name", exact=True).fill("Autodialer"),
         edited={"name": "Autodialer", "all_modules": False},
         name="Autodialer",
@@ -140,7 +140,7 @@ PRESETS = {
         asks=["Nickname*", "Categories*", "Categories of this key*", "Allow to download call recordings"],
         says=["A user of the account, whose nickname the key is called by."],
         fill=_lms,
-        settled=["Olga"],
+        immutable_settings=["Olga"],
         edit=lambda form: form.get_by_label("Buyer List", exact=True).uncheck(),
         edited={"recordings": True, "all_modules": False},
         name="Olga",
@@ -149,7 +149,7 @@ PRESETS = {
         asks=["Nickname*", "Categories*", "Categories of this key*"],
         says=["A user of the account, whose nickname the key is called by."],
         fill=_lynx,
-        settled=["Olga"],
+        immutable_settings=["Olga"],
         edit=_restrict_under_more,
         edited={"all_modules": False, "recordings": False},
         name="Olga",
@@ -158,7 +158,7 @@ PRESETS = {
         asks=["API key name*", "IP ACL"],
         says=[],
         fill=_textpeak,
-        settled=[],
+        immutable_settings=[],
         edit=_pick_list,
         edited={"all_modules": True},
         call="/api/v1/messages",
@@ -241,7 +241,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
     # Edited, so that nothing more is let in
     page.get_by_role("link", name="Edit", exact=True).click()
     expect(form.get_by_role("button", name="Save changes")).to_be_visible()
-    for text in expected.settled:
+    for text in expected.immutable_settings:
         expect(form.locator(".field > span:not(.label)", has_text=re.compile(f"^{text}$"))).to_be_visible()
     expected.edit(form)
     form.get_by_role("button", name="Save changes").click()

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from gateway import app, decide, dialects, responses
-from keys.apis.yaml_loader import read
+from keys.apis.yaml_loader import load_file
 from keys.decision.access import STATUS
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def surface() -> dict[str, Any]:
-    return read(ROOT / "docs/api/openapi.yaml")
+    return load_file(ROOT / "docs/api/openapi.yaml")
 
 
 def test_it_is_valid(surface: dict[str, Any]) -> None:

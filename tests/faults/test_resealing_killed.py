@@ -59,7 +59,7 @@ def many_keys(count: int, signing: Api) -> dict[str, str]:
         api = signing if number % 4 == 0 else billing
         keys.append(Key(account=account, api=api, owner=owner, name=f"Key {number}", public_id=minted.public_id))
     Key.objects.bulk_create(keys)
-    rings = {api.pk: ring_of(Policy.read(api.policy)) for api in (billing, signing)}
+    rings = {api.pk: ring_of(Policy.from_data(api.policy)) for api in (billing, signing)}
     for key in keys:
         secret, ring, token = Secret(key=key, pepper_id=1), rings[key.api_id], tokens[key.public_id]
         assert ring is not None
@@ -134,7 +134,7 @@ def test_no_key_is_lost_in_three_rotations_and_five_kills(
             setattr(settings, ring, {number: getattr(settings, ring)[number]})
     assert kills == KILLS
     lost = []
-    apis = {api.pk: ring_of(Policy.read(api.policy)) for api in (billing, signing)}
+    apis = {api.pk: ring_of(Policy.from_data(api.policy)) for api in (billing, signing)}
     for secret in Secret.objects.filter(retires_at=None).select_related("key"):
         ring, token = apis[secret.key.api_id], tokens[secret.key.public_id]
         assert ring is not None

@@ -19,7 +19,7 @@ from accounts.models import User
 from core.actor import Actor
 from core.permissions import Role
 from keys import apis
-from keys.apis.yaml_loader import parsed
+from keys.apis.yaml_loader import parse_bytes
 from keys.models import Api, Enablement, Key, Module
 from keys.uploads import BUSY, SUPPORT, reading
 from tests.keys_made import a_key_of, events, least
@@ -283,7 +283,7 @@ class TestEditing:
             answer = client.get(reverse(f"admin:keys_api_{kind}", args=[shop.pk]))
             name = "openapi" if kind == "document" else kind
             assert answer.headers["Content-Disposition"] == f'attachment; filename="shop.{name}.yaml"'
-            assert parsed(answer.content) == stored
+            assert parse_bytes(answer.content) == stored
             assert reverse(f"admin:keys_api_{kind}", args=[shop.pk]) in client.get(
                 reverse("admin:keys_api_change", args=[shop.pk])
             ).content.decode()  # fmt: skip
@@ -292,7 +292,7 @@ class TestEditing:
         self, client: Client, support: User, shop: Api
     ) -> None:
         before = self.texts(client.get(upload_url(shop)))
-        assert parsed(before["policy"].encode()) == shop.policy
+        assert parse_bytes(before["policy"].encode()) == shop.policy
         # As a browser sends it.
         typed = {f"{name}_text": content.replace("\n", "\r\n") for name, content in before.items()}
         typed["policy_text"] = typed["policy_text"].replace("noun: API key", "noun: shop key")

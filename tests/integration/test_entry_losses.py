@@ -78,7 +78,7 @@ def test_disabling_and_deleting_entries_says_what_that_refuses(client: Client, o
 
 def test_narrowing_an_entry_asks_first(client: Client, offices: IpList) -> None:
     row = entry(offices, "198.51.100.0/24")
-    stamp = Entry.of(row).stamp
+    stamp = Entry.from_row(row).stamp
     path = f"/ip-lists/{offices.pk}/entries/{row.pk}/edit/"
     typed = {"network": "198.51.100.128/25", "description": "Berlin", "enabled": "on", "stamp": stamp}
     asks = client.post(path, typed)
@@ -97,12 +97,12 @@ def test_narrowing_an_entry_asks_first(client: Client, offices: IpList) -> None:
     # What nobody comes from is saved at once.
     row = entry(offices, "192.0.2.0/24")
     path = f"/ip-lists/{offices.pk}/entries/{row.pk}/edit/"
-    typed |= {"network": "192.0.2.128/25", "stamp": Entry.of(row).stamp}
+    typed |= {"network": "192.0.2.128/25", "stamp": Entry.from_row(row).stamp}
     assert client.post(path, typed).status_code == 302
 
 
 def change(client: Client, row: IpListEntry, network: str, **given: str) -> HttpResponse:
-    typed = {"network": network, "description": "Berlin", "enabled": "on", "stamp": Entry.of(row).stamp}
+    typed = {"network": network, "description": "Berlin", "enabled": "on", "stamp": Entry.from_row(row).stamp}
     return client.post(f"/ip-lists/{row.ip_list_id}/entries/{row.pk}/edit/", typed | given)
 
 

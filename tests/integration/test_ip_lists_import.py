@@ -186,7 +186,7 @@ def test_a_preview_is_good_for_an_hour(client: Client, offices: IpList, monkeypa
         patch.setattr("django.core.signing.time.time", lambda: later)
         assert importing.PREVIEW_SECONDS == 3600
         with pytest.raises(importing.signing.SignatureExpired):
-            importing.unsigned(offices, offices.account.users.get().pk, seal(page))
+            importing.load_preview(offices, offices.account.users.get().pk, seal(page))
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ class TestEditing:
 
     def test_changes_an_entry_and_tells_the_second_of_two(self, client: Client, offices: IpList) -> None:
         row = offices.entries.get(enabled=True)
-        path, given = f"/ip-lists/{offices.pk}/entries/{row.pk}/edit/", {"stamp": Entry.of(row).stamp}
+        path, given = f"/ip-lists/{offices.pk}/entries/{row.pk}/edit/", {"stamp": Entry.from_row(row).stamp}
         client.post(path, {**given, "network": "203.0.113.8", "description": "First", "enabled": "on"})
         assert ("203.0.113.8/32", "First", True) in entries(offices)
 
@@ -291,7 +291,7 @@ class TestLettingMoreIn:
             "enable": (f"{here}/enable/?entry={off.pk}", {}),
             "widen": (
                 f"{here}/{on.pk}/edit/",
-                {"network": "203.0.113.0/24", "enabled": "on", "stamp": Entry.of(on).stamp},
+                {"network": "203.0.113.0/24", "enabled": "on", "stamp": Entry.from_row(on).stamp},
             ),
         }
 

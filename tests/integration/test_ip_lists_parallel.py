@@ -108,4 +108,4 @@ def test_nobody_waits_in_a_circle(alice: User):
 
 
 # A list that a key has got, or that is gone; an entry that is there; a key that someone else saved.
-EXPECTED = (ip_lists_services.InUse, IpList.DoesNotExist, Invalid, services.Stale)
+EXPECTED = (ip_lists_services.ListInUse, IpList.DoesNotExist, Invalid, services.Stale)

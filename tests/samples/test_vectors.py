@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keys.crypto.signatures import sign, string_to_sign
-from keys.docs.samples import Kind, samples
+from keys.docs.samples import Kind, build_samples
 from tests.samples.programs import Language
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ ODD = ("a=2", "a-=1", "a=10", "a%20=", "A", "%00=%ff", "10=x", "9=+%2b", "1e1==&
 
 
 def code(kind: Kind, language: Language) -> str:
-    offered = samples(kind, url="https://api.example.com/reports", api_id=VECTORS["api_id"])
+    offered = build_samples(kind, url="https://api.example.com/reports", api_id=VECTORS["api_id"])
     return next(sample.code for sample in offered if sample.language == language.slug)
 
 

@@ -13,7 +13,7 @@ from keys import apis
 from keys.apis.admin.forms import EnableForm, RequestLinkForm
 from keys.apis.policy import Policy
 from keys.docs.documentation import get_documentation
-from keys.docs.page import request_link
+from keys.docs.page import get_request_link
 from keys.models import Api
 
 
@@ -44,7 +44,7 @@ class SetRequestLink(ConfirmedButton):
     label = "Set request link"
     form = RequestLinkForm
     action = "api.request_link"
-    refusals = (*ConfirmedButton.refusals, apis.Unsuitable)
+    refusals = (*ConfirmedButton.refusals, apis.IncompatibleChange)
 
     def make_form(self, row: Api, data: Any) -> Form:
         return RequestLinkForm(data, initial={"link": row.request_link})
@@ -68,8 +68,8 @@ class SetRequestLink(ConfirmedButton):
 
 def describe_request_link(api: Api) -> str:
     """Return where the API is reached, and who says so."""
-    rules = Policy.read(api.policy)
-    link = request_link(get_documentation(api).server, rules, api.request_link)
+    rules = Policy.from_data(api.policy)
+    link = get_request_link(get_documentation(api).server, rules, api.request_link)
     if not link.known:
         return f"{link.text} (made up: nobody has said where)"
     who = "set here" if api.request_link else "from the policy" if rules.request_link else "from the document"

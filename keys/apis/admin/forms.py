@@ -18,8 +18,8 @@ from keys.apis.description import Description
 from keys.apis.document import BadDocument
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.rendering import render_document, render_policy
-from keys.apis.request_link import request_link_problem
-from keys.apis.yaml_loader import Unreadable
+from keys.apis.request_link import find_request_link_problem
+from keys.apis.yaml_loader import UnreadableFile
 from keys.models import Api
 
 # A larger document is not put into a page; it is changed by a file.
@@ -27,29 +27,29 @@ MAX_TEXT_CHARACTERS = 500_000
 TEXTS = ("document", "policy")
 
 
-def _text_field(label: str) -> forms.CharField:
+def _build_text_field(label: str) -> forms.CharField:
     attrs = {"rows": 24, "spellcheck": "false", "autocapitalize": "off", "class": "vLargeTextField code"}
     return forms.CharField(label=label, required=False, strip=False, widget=forms.Textarea(attrs=attrs))
 
 
-class Documents(forms.Form):
+class DocumentsForm(forms.Form):
     """A document and a policy, each as a file or as text."""
 
     document = forms.FileField(
         label="OpenAPI document, a file", required=False, help_text="OpenAPI 3.0 or 3.1, YAML or JSON."
     )
-    document_text = _text_field("OpenAPI document as text")
+    document_text = _build_text_field("OpenAPI document as text")
     policy = forms.FileField(label="Policy, a file", required=False, help_text="YAML or JSON.")
-    policy_text = _text_field("Policy as text")
+    policy_text = _build_text_field("Policy as text")
     # What stands in the text fields before anything is typed.
     texts: dict[str, str]
     # What the document was read of; None where it stays as it is.
     source: str | None = None
     upload: Upload
 
-    def given(self, name: str) -> Any:
+    def read_value(self, name: str) -> Any:
         """Return what was uploaded or typed, read; None if neither was. Adds an error if it cannot be read."""
-        file, typed = self.cleaned_data.get(name), _lines(self.cleaned_data.get(f"{name}_text", ""))
+        file, typed = self.cleaned_data.get(name), _normalize_line_ends(self.cleaned_data.get(f"{name}_text", ""))
         changed = bool(typed.strip()) and typed.strip() != self.texts.get(name, "").strip()
         if file is not None and changed:
             self.add_error(name, "There is a file and a changed text. Take one of them away.")
@@ -62,31 +62,31 @@ class Documents(forms.Form):
             if name == "document":
                 self.source = text
             return yaml_loader.parse(text)
-        except Unreadable as problem:
+        except UnreadableFile as problem:
             self.add_error(name if file is not None else f"{name}_text", str(problem))
             return None
 
-    def describe(self, slug: str, document: Any, policy: Any) -> None:
+    def build_upload(self, slug: str, document: Any, policy: Any) -> None:
         """Keep what was given as `upload`, or say at the field what is wrong with it."""
         try:
-            self.upload = Upload(slug, Description.of(document, policy, text=self.source))
+            self.upload = Upload(slug, Description.from_data(document, policy, text=self.source))
         except BadDocument as problem:
             more = [f"and {problem.omitted:,} more"] if problem.omitted else []
             lines = [problem.problem, *map(str, problem.findings), *more]
-            self.add_error(self._place("document"), ValidationError(lines))
+            self.add_error(self._get_field_name("document"), ValidationError(lines))
         except BadPolicy as problem:
-            self.add_error(self._place("policy"), str(problem))
+            self.add_error(self._get_field_name("policy"), str(problem))
 
-    def _place(self, name: str) -> str:
+    def _get_field_name(self, name: str) -> str:
         return name if self.cleaned_data.get(name) is not None else f"{name}_text"
 
 
-class NewApiForm(Documents):
+class NewApiForm(DocumentsForm):
     slug = forms.CharField(label="Short name", max_length=64, help_text="For addresses, such as billing.")
     field_order = ("slug", "document", "document_text", "policy", "policy_text")
 
     def __init__(self, data: Any = None, files: Any = None, *, texts: dict[str, str] | None = None, slug: str = ""):
-        super().__init__(data, files, initial={"slug": slug} | _initial(texts or {}))
+        super().__init__(data, files, initial={"slug": slug} | _build_initial(texts or {}))
         self.texts = {}
 
     def clean_slug(self) -> str:
@@ -99,21 +99,21 @@ class NewApiForm(Documents):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        document, policy = self.given("document"), self.given("policy")
+        document, policy = self.read_value("document"), self.read_value("policy")
         for name, found, what in (("document", document, "document"), ("policy", policy, "policy")):
             if found is None and not {name, f"{name}_text"} & set(self.errors):
                 self.add_error(name, f"Choose a file, or write the {what} beneath.")
         if not self.errors:
-            self.describe(cleaned["slug"], document, policy)
+            self.build_upload(cleaned["slug"], document, policy)
         return cleaned
 
 
-class UploadForm(Documents):
+class UploadForm(DocumentsForm):
     """The document and the policy in use, to be edited, or replaced by files. What is left alone stays as it is."""
 
     def __init__(self, data: Any = None, files: Any = None, *, api: Api, texts: dict[str, str] | None = None) -> None:
         self.texts = {"document": render_document(api.document), "policy": render_policy(api.policy)}
-        super().__init__(data, files, initial=_initial(self.texts | (texts or {})))
+        super().__init__(data, files, initial=_build_initial(self.texts | (texts or {})))
         self.api = api
         for name in TEXTS:
             self.fields[name].help_text += " Without a file, the text beneath counts."
@@ -123,20 +123,20 @@ class UploadForm(Documents):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        document, policy = self.given("document"), self.given("policy")
+        document, policy = self.read_value("document"), self.read_value("policy")
         if self.errors:
             return cleaned
         if document is None and policy is None:
             raise ValidationError("Nothing is changed yet. Edit a text, or choose a file.")
-        self.describe(
+        self.build_upload(
             self.api.slug,
             self.api.document if document is None else document,
             self.api.policy if policy is None else policy,
         )
         return cleaned
 
-    def _place(self, name: str) -> str:
-        place = super()._place(name)
+    def _get_field_name(self, name: str) -> str:
+        place = super()._get_field_name(name)
         return place if place in self.fields else name
 
 
@@ -149,7 +149,7 @@ class PreviewedForm(forms.Form):
 class ConfirmUploadForm(ConfirmForm):
     shown = forms.CharField(widget=forms.HiddenInput)
 
-    def asks(self, user: User, upload: Upload) -> None:
+    def ask_about(self, user: User, upload: Upload) -> None:
         about = Target("api", upload.slug, upload.description.name)
         self.set_action(user, "api.change" if upload.seen else "api.add", upload.slug, about)
         # Its passkey needs a script of the portal's pages.
@@ -178,15 +178,15 @@ class RequestLinkForm(ConfirmForm):
 
     def clean_link(self) -> str:
         link = self.cleaned_data["link"].rstrip("/")
-        if link and (problem := request_link_problem(link)):
+        if link and (problem := find_request_link_problem(link)):
             raise ValidationError(f"“{link}” {problem}")
         return str(link)
 
 
-def _initial(texts: dict[str, str]) -> dict[str, str]:
+def _build_initial(texts: dict[str, str]) -> dict[str, str]:
     return {f"{name}_text": text for name, text in texts.items()}
 
 
-def _lines(text: str) -> str:
+def _normalize_line_ends(text: str) -> str:
     """As it was before a browser sent it."""
     return text.replace("\r\n", "\n")

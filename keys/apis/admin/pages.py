@@ -28,10 +28,10 @@ from keys import apis
 from keys.apis.admin.buttons import Enable, SetRequestLink, describe_request_link
 from keys.apis.admin.forms import TEXTS, ConfirmUploadForm, NewApiForm, PreviewedForm, UploadForm
 from keys.apis.admin.upload import Upload
-from keys.apis.difference import difference
+from keys.apis.difference import get_difference
 from keys.apis.findings import format_warnings
 from keys.apis.proposal import format_proposal
-from keys.apis.rendering import file_name, render_document, render_policy
+from keys.apis.rendering import get_file_name, render_document, render_policy
 from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
 from keys.uploads import SUPPORT, Busy, reading
@@ -76,11 +76,11 @@ class ApiAdmin(SupportAdmin):
 
     def document_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         api = self.get_row_or_404(request, str(pk))
-        return _as_file(api, "openapi", render_document(api.document))
+        return _build_download(api, "openapi", render_document(api.document))
 
     def policy_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         api = self.get_row_or_404(request, str(pk))
-        return _as_file(api, "policy", render_policy(api.policy))
+        return _build_download(api, "policy", render_policy(api.policy))
 
     def new_view(self, request: SignedIn) -> HttpResponse:
         return self._edit(request, None)
@@ -91,104 +91,110 @@ class ApiAdmin(SupportAdmin):
     def _edit(self, request: SignedIn, api: Api | None) -> HttpResponse:
         """Show the form, or preview or save what it sent. Reading that takes Support's place among the uploads."""
         if request.method != "POST":
-            return self._ask(request, _form(api), api)
+            return self._render_form(request, _build_form(api), api)
         try:
             with reading(SUPPORT):
                 if "shown" in request.POST:
-                    return self._save(request, api)
+                    return self._confirm_upload(request, api)
                 form = (
                     UploadForm(request.POST, request.FILES, api=api) if api else NewApiForm(request.POST, request.FILES)
                 )
-                return self._preview(request, api, form.upload) if form.is_valid() else self._ask(request, form, api)
+                return (
+                    self._render_difference(request, api, form.upload)
+                    if form.is_valid()
+                    else self._render_form(request, form, api)
+                )
         except Busy as busy:
             # The form comes back with what was typed, and without being read.
             shown, slug = request.POST.get("shown"), request.POST.get("slug", "")
             texts = {name: request.POST[f"{name}_text"] for name in TEXTS if f"{name}_text" in request.POST}
-            again = PreviewedForm(initial={"shown": shown}) if shown else _form(api, slug, texts)
-            return self._ask(request, again, api, str(busy))
+            again = PreviewedForm(initial={"shown": shown}) if shown else _build_form(api, slug, texts)
+            return self._render_form(request, again, api, str(busy))
 
-    def _preview(self, request: SignedIn, api: Api | None, upload: Upload) -> HttpResponse:
+    def _render_difference(self, request: SignedIn, api: Api | None, upload: Upload) -> HttpResponse:
         """What the upload would do, and the form that confirms it."""
         if api is not None:
-            found = difference(api, upload.description)
+            found = get_difference(api, upload.description)
             try:
-                apis.refuse_stranding(api, upload.description, found.keys)
-            except apis.Unsuitable as problem:
-                return self._refuse(request, api, str(problem), upload)
+                apis.require_compatible(api, upload.description, found.keys)
+            except apis.IncompatibleChange as problem:
+                return self._render_refusal(request, api, str(problem), upload)
             if not found.changes:
                 messages.info(request, f"{api.name} is just like that already.")
-                return redirect(self._page_of(api))
+                return redirect(self._get_page_url(api))
             upload = upload._replace(seen=found)
         try:
-            form = ConfirmUploadForm(initial={"shown": upload.signed(request.user.pk)})
+            form = ConfirmUploadForm(initial={"shown": upload.sign(request.user.pk)})
         except ValueError as problem:
-            return self._refuse(request, api, str(problem), upload)
-        form.asks(request.user, upload)
-        return self._shown(request, api, upload, form)
+            return self._render_refusal(request, api, str(problem), upload)
+        form.ask_about(request.user, upload)
+        return self._render_preview(request, api, upload, form)
 
-    def _save(self, request: SignedIn, api: Api | None) -> HttpResponse:
+    def _confirm_upload(self, request: SignedIn, api: Api | None) -> HttpResponse:
         try:
-            upload = Upload.unsigned(request.user.pk, request.POST["shown"], api)
+            upload = Upload.load(request.user.pk, request.POST["shown"], api)
         except BadSignature:
-            return self._refuse(request, api, OVER)
+            return self._render_refusal(request, api, OVER)
         if "again" in request.POST:
-            return self._ask(request, _form(api, upload.slug, upload.texts), api)
+            return self._render_form(request, _build_form(api, upload.slug, upload.texts), api)
         if "propose" in request.POST:
-            return self._ask(request, _form(api, upload.slug, upload.texts_with_proposal), api)
+            return self._render_form(request, _build_form(api, upload.slug, upload.texts_with_proposal), api)
         try:
             upload.require_as_shown(request.user.pk, request.POST["shown"])
-        except apis.ChangedMeanwhile as problem:
-            return self._refuse(request, api, f"{problem} Look at it again.", upload)
+        except apis.EditConflict as problem:
+            return self._render_refusal(request, api, f"{problem} Look at it again.", upload)
         form = ConfirmUploadForm(request.POST)
-        form.asks(request.user, upload)
+        form.ask_about(request.user, upload)
         by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
         if by is None:
-            return self._shown(request, api, upload, form)
+            return self._render_preview(request, api, upload, form)
         try:
-            saved = _saved(api, upload, by)
-        except (apis.Unsuitable, apis.ChangedMeanwhile) as problem:
-            return self._refuse(request, api, str(problem), upload)
+            saved = _save_upload(api, upload, by)
+        except (apis.IncompatibleChange, apis.EditConflict) as problem:
+            return self._render_refusal(request, api, str(problem), upload)
         except IntegrityError:
-            return self._refuse(request, api, f"There is an API {upload.slug} by now.", upload)
+            return self._render_refusal(request, api, f"There is an API {upload.slug} by now.", upload)
         messages.success(request, f"{saved.name} is {'changed' if api else 'added. Next: enable it for an account'}.")
-        return redirect(self._page_of(saved))
+        return redirect(self._get_page_url(saved))
 
-    def _ask(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
+    def _render_form(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
         title = f"Change the document or the policy: {api}" if api else "Add an API"
-        back = self._page_of(api) if api else reverse(f"admin:{self.get_url_name('changelist')}")
+        back = self._get_page_url(api) if api else reverse(f"admin:{self.get_url_name('changelist')}")
         return render_form_page(self, request, form, title, "Preview", back, why)
 
-    def _refuse(self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None) -> HttpResponse:
+    def _render_refusal(
+        self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None
+    ) -> HttpResponse:
         """The form again with what was uploaded or edited, saying why not."""
-        return self._ask(request, _form_of(api, upload), api, why)
+        return self._render_form(request, _form_of(api, upload), api, why)
 
-    def _shown(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:
+    def _render_preview(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
             "title": f"Change {api}" if api else f"Add {upload.description.name}",
             "opts": self.opts,
             "media": Media(),
             "api": api,
             "upload": upload,
-            "lines": _lines(api, upload) if api else (),
+            "lines": _list_changes(api, upload) if api else (),
             "warned": format_warnings(len(upload.description.warnings) + upload.description.omitted),
             "proposal": format_proposal(upload.proposed),
             "texts": upload.text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",
-            "back": self._page_of(api) if api else reverse(f"admin:{self.get_url_name('changelist')}"),
+            "back": self._get_page_url(api) if api else reverse(f"admin:{self.get_url_name('changelist')}"),
         }
         return render(request, "admin/keys/api_preview.html", context, status=422 if form.errors else 200)
 
-    def _page_of(self, api: Api) -> str:
+    def _get_page_url(self, api: Api) -> str:
         return reverse(f"admin:{self.get_url_name('change')}", args=[api.pk])
 
     @display(description="Document")
     def version(self, api: Api) -> SafeString:
         info = get_documentation(api).info
         text = f"{info.get('title', '')}, version {info.get('version', '')}"
-        return format_html('{} <a href="{}">Download the document</a>', text, self._file_of(api, "document"))
+        return format_html('{} <a href="{}">Download the document</a>', text, self._get_file_url(api, "document"))
 
-    def _file_of(self, api: Api, kind: str) -> str:
+    def _get_file_url(self, api: Api, kind: str) -> str:
         return reverse(f"admin:{self.get_url_name(kind)}", args=[api.pk])
 
     @display(description="Request link")
@@ -213,7 +219,7 @@ class ApiAdmin(SupportAdmin):
 
     @display(description="Policy")
     def rules(self, api: Api) -> SafeString:
-        link = self._file_of(api, "policy")
+        link = self._get_file_url(api, "policy")
         text = render_policy(api.policy)
         return format_html('<a href="{}">Download the policy</a><pre class="code">{}</pre>', link, text)
 
@@ -232,32 +238,32 @@ class ApiAdmin(SupportAdmin):
         return format_html_join("", "<div><strong>{}</strong> ({}): {}{}</div>", told)
 
 
-def _lines(api: Api, upload: Upload) -> list[str]:
+def _list_changes(api: Api, upload: Upload) -> list[str]:
     if upload.seen is None:
         return []
-    lines = list(upload.seen.lines())
+    lines = list(upload.seen.format_lines())
     if api.request_link and "request_link" in upload.seen.changes:
         lines.append(f"request_link: the API's own setting, {api.request_link}, stays in force")
     return lines
 
 
-def _as_file(api: Api, kind: str, text: str) -> HttpResponse:
+def _build_download(api: Api, kind: str, text: str) -> HttpResponse:
     response = HttpResponse(text, content_type="text/plain; charset=utf-8")
-    name = file_name(api.slug, kind, text)
+    name = get_file_name(api.slug, kind, text)
     response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _form(api: Api | None, slug: str = "", texts: dict[str, str] | None = None) -> Form:
+def _build_form(api: Api | None, slug: str = "", texts: dict[str, str] | None = None) -> Form:
     return UploadForm(api=api, texts=texts) if api else NewApiForm(texts=texts, slug=slug)
 
 
 def _form_of(api: Api | None, upload: Upload | None) -> Form:
-    return _form(api, upload.slug, upload.texts) if upload else _form(api)
+    return _build_form(api, upload.slug, upload.texts) if upload else _build_form(api)
 
 
-def _saved(api: Api | None, upload: Upload, by: Actor) -> Api:
+def _save_upload(api: Api | None, upload: Upload, by: Actor) -> Api:
     if api is None:
         return apis.add(slug=upload.slug, description=upload.description, by=by)
     apis.update(api=api, description=upload.description, by=by, seen=upload.seen)

@@ -10,10 +10,10 @@ from typing import NamedTuple, Self
 
 from django.core import signing
 
-from keys.apis import ChangedMeanwhile
+from keys.apis import EditConflict
 from keys.apis.description import Description
-from keys.apis.difference import Difference, difference
-from keys.apis.proposal import Proposed, propose_modules, render_with_proposal
+from keys.apis.difference import Difference, get_difference
+from keys.apis.proposal import ProposedModule, propose_modules, render_with_proposal
 from keys.apis.rendering import render_document, render_policy
 from keys.apis.text_difference import Line, compare_texts
 from keys.models import Api
@@ -47,7 +47,7 @@ class Upload(NamedTuple):
         return {"document": render_document(self.description.document), "policy": render_policy(rules)}
 
     @property
-    def proposed(self) -> tuple[Proposed, ...]:
+    def proposed(self) -> tuple[ProposedModule, ...]:
         """Modules for the operations that are in none of their own."""
         description = self.description
         return propose_modules(description.document, description.policy, description.modules)
@@ -67,7 +67,7 @@ class Upload(NamedTuple):
             if before[name] != after[name]
         ]
 
-    def signed(self, user_id: int) -> str:
+    def sign(self, user_id: int) -> str:
         """For the form that confirms it: no one else's, and only for an hour. Raises ValueError if it is too large."""
         content = [self.slug, self.description.document, self.description.rules, self._fingerprint]
         text = signing.dumps(content, salt=f"{SALT} {user_id}", compress=True)
@@ -76,19 +76,19 @@ class Upload(NamedTuple):
         return text
 
     @classmethod
-    def unsigned(cls, user_id: int, text: str, api: Api | None) -> Self:
+    def load(cls, user_id: int, text: str, api: Api | None) -> Self:
         """Return what was signed, with what it would change by now. Raises BadSignature."""
         slug, document, rules, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
         if (api.slug if api else None) != (slug if fingerprint else None):
             raise signing.BadSignature("it was shown for another API")
-        description = Description.of(document, rules)
-        return cls(slug, description, difference(api, description) if api else None)
+        description = Description.from_data(document, rules)
+        return cls(slug, description, get_difference(api, description) if api else None)
 
     def require_as_shown(self, user_id: int, text: str) -> None:
         """Raise ChangedMeanwhile if it would change something else than was shown when it was signed."""
         *_, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
         if self._fingerprint != fingerprint:
-            raise ChangedMeanwhile(f"{self.description.name} or its keys were changed in the meantime.")
+            raise EditConflict(f"{self.description.name} or its keys were changed in the meantime.")
 
     @property
     def _fingerprint(self) -> str:

@@ -14,8 +14,8 @@ from core.actor import Actor, ConfirmationRequired
 from core.authorization import require_active
 from core.page_guard import SignedIn
 from core.pages import own_account
-from keys.ip_lists.forms import MaybeConfirmed, Refusing
-from keys.ip_lists.selectors import counted
+from keys.ip_lists.forms import OptionalConfirmForm, ServiceErrorForm
+from keys.ip_lists.selectors import with_counts
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry
 from keys.views.common import confirmed
@@ -24,32 +24,32 @@ from keys.visibility import ip_lists_of
 if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
 
-ASK = "Keys use this list, and this lets more in than before, so it needs your password."
+CONFIRMATION_NEEDED = "Keys use this list, and this lets more in than before, so it needs your password."
 
 
-def found(request: SignedIn, pk: int) -> CountedList:
+def get_ip_list_or_404(request: SignedIn, pk: int) -> CountedList:
     """The list, if this user may see it; another account's is not there."""
-    ip_list = counted(ip_lists_of(request.user)).select_related("account").filter(pk=pk).first()
+    ip_list = with_counts(ip_lists_of(request.user)).select_related("account").filter(pk=pk).first()
     if ip_list is None:
         raise Http404("There is no such IP list.")
     return ip_list
 
 
-def found_to_change(request: SignedIn, pk: int) -> CountedList:
+def get_ip_list_to_change_or_404(request: SignedIn, pk: int) -> CountedList:
     """As `found`; a pending or suspended account's lists are not changed."""
-    ip_list = found(request, pk)
+    ip_list = get_ip_list_or_404(request, pk)
     require_active(ip_list.account)
     return ip_list
 
 
-def barred(request: SignedIn) -> str:
+def get_disabled_reason(request: SignedIn) -> str:
     """Why nothing can be changed now, if so."""
     status = own_account(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its IP lists cannot be changed."
 
 
 @contextmanager
-def gone_is_not_found() -> Iterator[None]:
+def raise_404_if_deleted() -> Iterator[None]:
     """For what was deleted after it was found."""
     try:
         yield
@@ -57,29 +57,29 @@ def gone_is_not_found() -> Iterator[None]:
         raise Http404("The IP list or its entry was deleted in the meantime.") from gone
 
 
-def done(request: SignedIn, form: Refusing, deed: Callable[[Actor], Any]) -> bool:
-    """Whether the deed was done; if not, the form says why."""
+def run_service(request: SignedIn, form: ServiceErrorForm, service: Callable[[Actor], Any]) -> bool:
+    """Run the service; return whether it succeeded, with its refusal as errors of the form."""
     by: Actor | None = request.actor
-    if isinstance(form, MaybeConfirmed) and form.has_confirmation:
+    if isinstance(form, OptionalConfirmForm) and form.has_confirmation:
         by = confirmed(request, form)
     if by is None:
         return False
     try:
-        with gone_is_not_found():
-            deed(by)
+        with raise_404_if_deleted():
+            service(by)
     except ConfirmationRequired:
-        form.add_error("password", ASK)
+        form.add_error("password", CONFIRMATION_NEEDED)
     except Invalid as problem:
         form.add_service_errors(problem)
     return not form.errors
 
 
-def asking(form: MaybeConfirmed, needed: object) -> bool:
+def needs_confirmation(form: OptionalConfirmForm, needed: object) -> bool:
     """Whether the form is shown with its confirmation, which then is no choice."""
     form.fields["password"].required = bool(needed)
     return bool(needed)
 
 
-def ticked(request: SignedIn, name: str) -> list[int]:
+def get_selected_ids(request: SignedIn, name: str) -> list[int]:
     """The primary keys in the address, as ticked in a list; what is none is nothing."""
     return [int(text) for text in request.GET.getlist(name) if re.fullmatch(r"[0-9]{1,18}", text)]

@@ -18,9 +18,9 @@ from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
 from keys.ip_lists import services as ip_lists_services
-from keys.ip_lists.forms import EditListForm, NewListForm
-from keys.ip_lists.selectors import last_edit
-from keys.ip_lists.views.common import done, found_to_change, ticked
+from keys.ip_lists.forms import EditIpListForm, NewIpListForm
+from keys.ip_lists.selectors import get_last_edit
+from keys.ip_lists.views.common import get_ip_list_to_change_or_404, get_selected_ids, run_service
 from keys.models import IpList, Key
 from keys.visibility import ip_lists_of
 
@@ -35,8 +35,8 @@ def ip_list_new(request: SignedIn) -> HttpResponse:
     if "mine" in request.POST:
         typed = request.POST.dict()
         typed["addresses"] = f"{typed.get('addresses', '')}\n{request.client_address or ''}".strip()
-        return render_dialog(request, "keys/ip_lists/new", "Add IP list", {"form": NewListForm(initial=typed)})
-    form = NewListForm(get_form_data(request))
+        return render_dialog(request, "keys/ip_lists/new", "Add IP list", {"form": NewIpListForm(initial=typed)})
+    form = NewIpListForm(get_form_data(request))
     made: list[IpList] = []
 
     def create(by: Actor) -> None:
@@ -51,7 +51,7 @@ def ip_list_new(request: SignedIn) -> HttpResponse:
             )
         )
 
-    if form.is_valid() and done(request, form, create):
+    if form.is_valid() and run_service(request, form, create):
         messages.success(request, f"The IP list {made[0].name} is there.")
         return redirect("ip-list-detail", made[0].pk)
     return render_dialog(request, "keys/ip_lists/new", "Add IP list", {"form": form}, get_form_status(request))
@@ -60,13 +60,13 @@ def ip_list_new(request: SignedIn) -> HttpResponse:
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
-    ip_list = found_to_change(request, pk)
+    ip_list = get_ip_list_to_change_or_404(request, pk)
     initial = {"name": ip_list.name, "description": ip_list.description, "version": ip_list.version}
-    form = EditListForm(get_form_data(request), initial=initial)
+    form = EditIpListForm(get_form_data(request), initial=initial)
     title = f"Edit {ip_list.name}"
     context = {"ip_list": ip_list, "form": form}
     try:
-        if form.is_valid() and done(
+        if form.is_valid() and run_service(
             request, form, lambda by: ip_lists_services.edit_list(ip_list=ip_list, by=by, **form.cleaned_data)
         ):
             messages.success(request, f"{form.cleaned_data['name']} is saved.")
@@ -75,11 +75,11 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
     except ip_lists_services.ListChanged as changed:
         typed = request.POST.copy()
         typed["version"] = str(changed.ip_list.version)
-        again = EditListForm(typed)
+        again = EditIpListForm(typed)
         rows = [
             (again[name].label, typed.get(name, ""), getattr(changed.ip_list, name)) for name in ("name", "description")
         ]
-        context |= {"form": again, "edit": last_edit(ip_list), "rows": rows}
+        context |= {"form": again, "edit": get_last_edit(ip_list), "rows": rows}
         return render_dialog(request, "keys/ip_lists/edit", title, context, 409)
     return render_dialog(request, "keys/ip_lists/edit", title, context, get_form_status(request))
 
@@ -87,7 +87,7 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_list_delete(request: SignedIn, pk: int) -> HttpResponse:
-    return _delete(request, [found_to_change(request, pk)])
+    return _delete_lists(request, [get_ip_list_to_change_or_404(request, pk)])
 
 
 @needs(Permission.IP_LISTS_CHANGE)
@@ -95,27 +95,29 @@ def ip_list_delete(request: SignedIn, pk: int) -> HttpResponse:
 def ip_list_delete_some(request: SignedIn) -> HttpResponse:
     """`?list=1&list=2`"""
     require_active(own_account(request))
-    return _delete(request, list(ip_lists_of(request.user).filter(pk__in=ticked(request, "list")).order_by("name")))
+    return _delete_lists(
+        request, list(ip_lists_of(request.user).filter(pk__in=get_selected_ids(request, "list")).order_by("name"))
+    )
 
 
-def _delete(request: SignedIn, lists: list[IpList]) -> HttpResponse:
+def _delete_lists(request: SignedIn, lists: list[IpList]) -> HttpResponse:
     """Asks, or does it. Where one is in use, none is deleted; the dialog offers the others."""
     if request.method != "POST" or not lists:
-        users = {ip_list: list(ip_lists_services.keys_using(ip_list).order_by("name", "pk")) for ip_list in lists}
-        return _delete_dialog(request, lists, users, get_form_status(request))
+        users = {ip_list: list(ip_lists_services.get_keys_using(ip_list).order_by("name", "pk")) for ip_list in lists}
+        return _render_delete_dialog(request, lists, users, get_form_status(request))
     try:
         chosen = [ip_list.pk for ip_list in lists]
         count = ip_lists_services.delete_lists(account=own_account(request), lists=chosen, by=request.actor)
-    except ip_lists_services.InUse as refused:
+    except ip_lists_services.ListInUse as refused:
         # A key was restricted to one of them since the question was put.
-        return _delete_dialog(request, lists, refused.uses, 409)
+        return _render_delete_dialog(request, lists, refused.uses, 409)
     gone = f"{lists[0].name} is" if count == 1 else f"{count} IP lists are"
     messages.success(request, f"{gone} deleted.")
     place = format_row_id("list", lists[0].pk) if count == 1 else SELECTION_ANCHOR
     return redirect(get_return_url(request, reverse("ip-list-list"), reverse("ip-list-list"), place))
 
 
-def _delete_dialog(
+def _render_delete_dialog(
     request: SignedIn, lists: list[IpList], users: Mapping[IpList, list[Key]], status: int
 ) -> HttpResponse:
     query = get_list_query(request)

@@ -22,9 +22,9 @@ from keys.decision.addresses import Network, shown
 from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
 from keys.ip_lists.filters import EntryFilter
-from keys.ip_lists.forms import EditEntryForm, EntryForm, MaybeConfirmed
+from keys.ip_lists.forms import EditEntryForm, EntryForm, OptionalConfirmForm
 from keys.ip_lists.services import WIDEN
-from keys.ip_lists.views.common import asking, done, found_to_change, ticked
+from keys.ip_lists.views.common import get_ip_list_to_change_or_404, get_selected_ids, needs_confirmation, run_service
 from keys.models import IpList, IpListEntry
 from keys.selectors.losses import ListLosses, find_list_losses
 
@@ -35,46 +35,46 @@ MAX_ENTRIES_SHOWN = 20
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
-    ip_list = found_to_change(request, pk)
+    ip_list = get_ip_list_to_change_or_404(request, pk)
     title = f"Add entry to {ip_list.name}"
     if "mine" in request.POST:
         typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
         form = EntryForm(initial=request.POST.dict() | typed)
-        form.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
-        context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+        form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
+        context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
         return render_dialog(request, "keys/ip_lists/entry_new", title, context)
     form = EntryForm(get_form_data(request))
-    form.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
-    if form.is_valid() and done(
+    form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
+    if form.is_valid() and run_service(
         request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
     ):
         messages.success(request, f"{shown(form.entry.network)} is added.")
         return redirect("ip-list-detail", pk)
-    context = {"ip_list": ip_list, "form": form, "ask": asking(form, ip_list.key_count)}
+    context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
     return render_dialog(request, "keys/ip_lists/entry_new", title, context, get_form_status(request))
 
 
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
-    ip_list = found_to_change(request, pk)
+    ip_list = get_ip_list_to_change_or_404(request, pk)
     row = ip_list.entries.filter(pk=entry).first()
     if row is None:
         raise Http404("There is no such entry.")
-    form = _edit_form(request, get_form_data(request), row)
+    form = _build_edit_form(request, get_form_data(request), row)
     title = f"Edit {shown(row.network)}"
     context: dict[str, Any] = {"ip_list": ip_list, "entry": row, "form": form}
     keep: Sequence[Network] = ()
     if form.is_valid():
-        losses = _entry_losses(ip_list, row, form.entry)
-        context |= {"accepts": form.entry.stamp, "answer": _answer(request, losses, form.entry)}
+        losses = _find_entry_losses(ip_list, row, form.entry)
+        context |= {"accepts": form.entry.stamp, "answer": _get_consent(request, losses, form.entry)}
         if losses and not context["answer"]:
             context |= {"losses": losses, "can_be_added": _can_be_added(losses, form.entry)}
             return render_dialog(request, "keys/ip_lists/entry_edit", title, context, 409)
         if context["answer"] == "add":
             keep = losses.networks
     try:
-        if form.is_valid() and done(
+        if form.is_valid() and run_service(
             request,
             form,
             lambda by: ip_lists_services.change_entry(
@@ -83,19 +83,19 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
         ):
             added = f", and {len(keep):,} address{'es are' if len(keep) > 1 else ' is'} added" if keep else ""
             messages.success(request, f"{shown(form.entry.network)} is saved{added}.")
-            return redirect(_entries(request, pk, [entry]))
+            return redirect(_get_return_url(request, pk, [entry]))
     except ip_lists_services.EntryChanged as changed:
-        typed, theirs = request.POST.copy(), Entry.of(changed.entry)
+        typed, theirs = request.POST.copy(), Entry.from_row(changed.entry)
         typed["stamp"] = theirs.stamp
-        mine = form.entry.described()
-        rows = [(name.capitalize(), mine[name], value) for name, value in theirs.described().items()]
-        context |= {"form": _edit_form(request, typed, changed.entry), "rows": rows}
+        mine = form.entry.as_dict()
+        rows = [(name.capitalize(), mine[name], value) for name, value in theirs.as_dict().items()]
+        context |= {"form": _build_edit_form(request, typed, changed.entry), "rows": rows}
         return render_dialog(request, "keys/ip_lists/entry_edit", title, context, 409)
-    context["ask"] = asking(form, "password" in form.errors)
+    context["ask"] = needs_confirmation(form, "password" in form.errors)
     return render_dialog(request, "keys/ip_lists/entry_edit", title, context, get_form_status(request))
 
 
-def _entries(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
+def _get_return_url(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
     """Return the address of the list's page, with the filters and the page of its entries that were open, at the entry
     that was changed if there was only one."""
     page = reverse("ip-list-detail", args=[pk])
@@ -104,7 +104,7 @@ def _entries(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
     )
 
 
-def _answer(request: SignedIn, losses: ListLosses, to: Entry) -> str:
+def _get_consent(request: SignedIn, losses: ListLosses, to: Entry) -> str:
     """Return what was answered about this very change: "accepts" for Save anyway, "add" for Add them too, or nothing.
     It is sent again while the form asks for more."""
     if not losses:
@@ -119,24 +119,24 @@ def _can_be_added(losses: ListLosses, to: Entry) -> bool:
     return losses.can_be_added and to.network not in losses.networks
 
 
-def _entry_losses(ip_list: IpList, row: IpListEntry, to: Entry) -> ListLosses:
+def _find_entry_losses(ip_list: IpList, row: IpListEntry, to: Entry) -> ListLosses:
     """Return what the entry's change would refuse."""
     gone = [row.network] if row.enabled else []
     others = ip_list.entries.filter(enabled=True).exclude(pk=row.pk).values_list("network", flat=True)
     return find_list_losses(ip_list, gone, [*others, *([to.network] if to.enabled else [])])
 
 
-def _edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
+def _build_edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
     form = EditEntryForm(data, row=row)
-    form.set_action(request.user, WIDEN, str(row.ip_list_id), ip_lists_services.target_of(row.ip_list))
+    form.set_action(request.user, WIDEN, str(row.ip_list_id), ip_lists_services.get_list_target(row.ip_list))
     return form
 
 
 # What says which of the list's entries are meant, and confirms it, besides the filters.
-NOT_FILTERS = ("csrfmiddlewaretoken", "entry", "every", "page", *MaybeConfirmed.base_fields)
+NOT_FILTERS = ("csrfmiddlewaretoken", "entry", "every", "page", *OptionalConfirmForm.base_fields)
 
 
-class Deed(NamedTuple):
+class BulkAction(NamedTuple):
     """Something done to several entries."""
 
     word: str
@@ -144,67 +144,67 @@ class Deed(NamedTuple):
     service: Callable[..., int]
 
 
-ENABLE = Deed("Enable", "enabled", ip_lists_services.enable_entries)
-DISABLE = Deed("Disable", "disabled", ip_lists_services.disable_entries)
-DELETE = Deed("Delete", "deleted", ip_lists_services.delete_entries)
+ENABLE = BulkAction("Enable", "enabled", ip_lists_services.enable_entries)
+DISABLE = BulkAction("Disable", "disabled", ip_lists_services.disable_entries)
+DELETE = BulkAction("Delete", "deleted", ip_lists_services.delete_entries)
 
 
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_entries_enable(request: SignedIn, pk: int) -> HttpResponse:
-    return _to_several(request, pk, ENABLE)
+    return _run_bulk_action(request, pk, ENABLE)
 
 
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_entries_disable(request: SignedIn, pk: int) -> HttpResponse:
-    return _to_several(request, pk, DISABLE)
+    return _run_bulk_action(request, pk, DISABLE)
 
 
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_entries_delete(request: SignedIn, pk: int) -> HttpResponse:
-    return _to_several(request, pk, DELETE)
+    return _run_bulk_action(request, pk, DELETE)
 
 
-def _to_several(request: SignedIn, pk: int, deed: Deed) -> HttpResponse:
+def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResponse:
     """Asks, or does it. What is chosen stays in the address: `?entry=1&entry=2`, or `?every=1` with the filters."""
-    ip_list = found_to_change(request, pk)
-    chosen = _chosen(request, ip_list)
-    form = MaybeConfirmed(get_form_data(request))
-    form.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
+    ip_list = get_ip_list_to_change_or_404(request, pk)
+    chosen = _get_selected_entries(request, ip_list)
+    form = OptionalConfirmForm(get_form_data(request))
+    form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
     numbers = [row.pk for row in chosen]
 
     def act(by: Actor) -> None:
-        deed.service(ip_list=ip_list, entries=numbers, by=by)
+        action.service(ip_list=ip_list, entries=numbers, by=by)
 
-    if numbers and form.is_valid() and done(request, form, act):
-        said = f"{shown(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
-        messages.success(request, f"{said} {deed.past}.")
-        return redirect(_entries(request, pk, numbers))
+    if numbers and form.is_valid() and run_service(request, form, act):
+        subject = f"{shown(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
+        messages.success(request, f"{subject} {action.past}.")
+        return redirect(_get_return_url(request, pk, numbers))
     live = [row for row in chosen if row.enabled]
     context = {
         "ip_list": ip_list,
         "form": form,
-        "deed": deed,
+        "action": action,
         "chosen": chosen[:MAX_ENTRIES_SHOWN],
         "count": len(chosen),
         "more": len(chosen) - MAX_ENTRIES_SHOWN,
-        "ask": asking(form, deed is ENABLE and ip_list.key_count and len(live) < len(chosen)),
-        "last": deed is not ENABLE and live and len(live) == ip_list.live_count,
+        "ask": needs_confirmation(form, action is ENABLE and ip_list.key_count and len(live) < len(chosen)),
+        "last": action is not ENABLE and live and len(live) == ip_list.live_count,
     }
-    if live and deed is not ENABLE:
+    if live and action is not ENABLE:
         others = ip_list.entries.filter(enabled=True).exclude(pk__in=[row.pk for row in live])
         gone, left = [row.network for row in live], list(others.values_list("network", flat=True))
         context["losses"] = find_list_losses(ip_list, gone, left)
-    title = f"{deed.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"
+    title = f"{action.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"
     return render_dialog(request, "keys/ip_lists/entries", title, context, get_form_status(request))
 
 
-def _chosen(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:
+def _get_selected_entries(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:
     rows = ip_list.entries.order_by("network")
     if request.GET.get("every") != "1":
-        return list(rows.filter(pk__in=ticked(request, "entry")))
+        return list(rows.filter(pk__in=get_selected_ids(request, "entry")))
     entries = EntryFilter(merge_filters(request.GET, request.POST, but=NOT_FILTERS), rows)
     if not entries.is_valid():
         problems = (error for errors in entries.form.errors.values() for error in errors)

@@ -15,9 +15,9 @@ from core.pages import get_form_status, render_page
 from core.permissions import Permission
 from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.forms import ImportForm, UploadForm
-from keys.ip_lists.importing import Preview, preview, signed, unsigned
+from keys.ip_lists.importing import ImportPreview, build_preview, load_preview, sign_preview
 from keys.ip_lists.services import WIDEN
-from keys.ip_lists.views.common import asking, done, found_to_change
+from keys.ip_lists.views.common import get_ip_list_to_change_or_404, needs_confirmation, run_service
 
 if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
@@ -29,44 +29,44 @@ OVER = "What was shown is more than an hour old or not yours. Paste the entries 
 @needs(Permission.IP_LISTS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
-    ip_list = found_to_change(request, pk)
+    ip_list = get_ip_list_to_change_or_404(request, pk)
     if "shown" in request.POST:
-        return _add(request, ip_list)
+        return _add_entries(request, ip_list)
     given = (request.POST, request.FILES) if request.method == "POST" else ()
     form = UploadForm(*given, account_id=ip_list.account_id)
     if not form.is_valid():
         return render_page(
             request, "keys/ip_lists/import", {"ip_list": ip_list, "form": form}, get_form_status(request)
         )
-    seen = preview(ip_list, form.table.rows)
-    again = ImportForm(initial={"shown": signed(ip_list, request.user.pk, seen)})
-    again.set_action(request.user, WIDEN, str(pk), ip_lists_services.target_of(ip_list))
-    return _shown(request, ip_list, seen, again, note=form.table.note)
+    seen = build_preview(ip_list, form.table.rows)
+    again = ImportForm(initial={"shown": sign_preview(ip_list, request.user.pk, seen)})
+    again.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
+    return _render_preview(request, ip_list, seen, again, note=form.table.note)
 
 
-def _add(request: SignedIn, ip_list: CountedList) -> HttpResponse:
+def _add_entries(request: SignedIn, ip_list: CountedList) -> HttpResponse:
     try:
-        seen = unsigned(ip_list, request.user.pk, request.POST["shown"])
+        seen = load_preview(ip_list, request.user.pk, request.POST["shown"])
     except BadSignature:
         again = UploadForm({}, account_id=ip_list.account_id)
         again.errors.clear()
         again.add_error(None, OVER)
         return render_page(request, "keys/ip_lists/import", {"ip_list": ip_list, "form": again}, 422)
     form = ImportForm(request.POST)
-    form.set_action(request.user, WIDEN, str(ip_list.pk), ip_lists_services.target_of(ip_list))
+    form.set_action(request.user, WIDEN, str(ip_list.pk), ip_lists_services.get_list_target(ip_list))
     if form.is_valid():
         form.check(seen)
-    if form.is_valid() and done(
+    if form.is_valid() and run_service(
         request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=seen.entries, by=by)
     ):
         count = len(seen.entries)
         messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added.")
         return redirect("ip-list-detail", ip_list.pk)
-    return _shown(request, ip_list, seen, form, status=422)
+    return _render_preview(request, ip_list, seen, form, status=422)
 
 
-def _shown(
-    request: SignedIn, ip_list: CountedList, seen: Preview, form: ImportForm, *, note: str = "", status: int = 200
+def _render_preview(
+    request: SignedIn, ip_list: CountedList, seen: ImportPreview, form: ImportForm, *, note: str = "", status: int = 200
 ) -> HttpResponse:
     context = {
         "ip_list": ip_list,
@@ -76,6 +76,6 @@ def _shown(
         "entries": seen.entries[:MAX_LINES_SHOWN],
         "more": len(seen.entries) - MAX_LINES_SHOWN,
         "more_wrong": seen.wrong_count - len(seen.wrong),
-        "ask": asking(form, ip_list.key_count and any(entry.enabled for entry in seen.entries)),
+        "ask": needs_confirmation(form, ip_list.key_count and any(entry.enabled for entry in seen.entries)),
     }
     return render_page(request, "keys/ip_lists/preview", context, status)

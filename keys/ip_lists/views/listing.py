@@ -16,8 +16,8 @@ from core.pages import own_account, render_page
 from core.permissions import Permission
 from keys.ip_lists.exports import export_entries, export_lists
 from keys.ip_lists.filters import EntryFilter, IpListFilter
-from keys.ip_lists.selectors import counted
-from keys.ip_lists.views.common import barred, found
+from keys.ip_lists.selectors import with_counts
+from keys.ip_lists.views.common import get_disabled_reason, get_ip_list_or_404
 from keys.selectors.keys import with_status
 from keys.visibility import ip_lists_of, visible_to
 
@@ -28,8 +28,8 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @needs(Permission.IP_LISTS_SEE)
 @require_safe
 def ip_list_list(request: SignedIn) -> HttpResponse:
-    lists = IpListFilter(request.GET, counted(ip_lists_of(request.user)))
-    context = {"filter": lists, "barred": barred(request)} | _rights(request)
+    lists = IpListFilter(request.GET, with_counts(ip_lists_of(request.user)))
+    context = {"filter": lists, "barred": get_disabled_reason(request)} | _get_rights(request)
     if not lists.is_valid():
         return render_page(request, "keys/ip_lists/list", context, 400)
     rows, more = lists.get_page()
@@ -41,9 +41,9 @@ def ip_list_list(request: SignedIn) -> HttpResponse:
 @needs(Permission.IP_LISTS_SEE)
 @require_safe
 def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
-    ip_list = found(request, pk)
+    ip_list = get_ip_list_or_404(request, pk)
     entries = EntryFilter(request.GET, ip_list.entries.all())
-    context = {"ip_list": ip_list, "filter": entries, "barred": barred(request)} | _rights(request)
+    context = {"ip_list": ip_list, "filter": entries, "barred": get_disabled_reason(request)} | _get_rights(request)
     if not entries.is_valid():
         return render_page(request, "keys/ip_lists/detail", context, 400)
     rows, more = entries.get_page()
@@ -61,7 +61,7 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
 @_methods
 def ip_list_export(request: SignedIn) -> HttpResponse:
     filters = merge_filters(request.GET, request.POST, but=NOT_FILTERS)
-    lists = IpListFilter(filters, counted(ip_lists_of(request.user)))
+    lists = IpListFilter(filters, with_counts(ip_lists_of(request.user)))
     dialog = ListDialog("ip_lists.exported", "Export IP lists", "IP lists", reverse("ip-list-list"))
     make = partial(export_lists, by=request.actor, account=own_account(request), lists=lists)
     return render_list_export(request, dialog, lists, make)
@@ -70,7 +70,7 @@ def ip_list_export(request: SignedIn) -> HttpResponse:
 @needs(Permission.LISTS_EXPORT)
 @_methods
 def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
-    ip_list = found(request, pk)
+    ip_list = get_ip_list_or_404(request, pk)
     entries = EntryFilter(merge_filters(request.GET, request.POST, but=NOT_FILTERS), ip_list.entries.all())
     back = reverse("ip-list-detail", args=[pk])
     dialog = ListDialog("ip_list.exported", f"Export {ip_list.name}", "entries of the IP list", back, ip_list=str(pk))
@@ -79,7 +79,7 @@ def ip_entry_export(request: SignedIn, pk: int) -> HttpResponse:
     )
 
 
-def _rights(request: SignedIn) -> dict[str, bool]:
+def _get_rights(request: SignedIn) -> dict[str, bool]:
     return {
         "may_change": has_permission(request.user, Permission.IP_LISTS_CHANGE),
         "may_export": has_permission(request.user, Permission.LISTS_EXPORT),

@@ -12,12 +12,12 @@ from django.utils.text import slugify
 from core.actor import Actor
 from keys import apis
 from keys.apis.description import Description
-from keys.apis.difference import difference
+from keys.apis.difference import get_difference
 from keys.apis.document import BadDocument
 from keys.apis.findings import format_warnings
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.proposal import format_proposal, propose_modules, render_with_proposal
-from keys.apis.yaml_loader import Unreadable
+from keys.apis.yaml_loader import UnreadableFile
 from keys.models import Api
 
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         if slug != slugify(slug) or not 1 <= len(slug) <= 64:
             raise CommandError(f"--slug {slug!r} is not 1 to 64 small letters, digits and hyphens, such as billing.")
         try:
-            description = Description.read(
+            description = Description.from_files(
                 options["file"], options["policy"], strict=options["strict"], progress=self._tell
             )
             self._warn(description)
@@ -60,7 +60,7 @@ class Command(BaseCommand):
                 self._add(slug, description, options)
             else:
                 self._change(api, description, options)
-        except (Unreadable, BadDocument, BadPolicy, apis.Unsuitable, apis.ChangedMeanwhile) as error:
+        except (UnreadableFile, BadDocument, BadPolicy, apis.IncompatibleChange, apis.EditConflict) as error:
             raise CommandError(str(error)) from error
 
     def _tell(self, stage: str) -> None:
@@ -91,13 +91,13 @@ class Command(BaseCommand):
         self.stdout.write(f"Added the API {slug} ({description.name}). Next: manage.py enable_api {slug} ACCOUNT")
 
     def _change(self, api: Api, description: Description, options: dict[str, Any]) -> None:
-        found = difference(api, description)
+        found = get_difference(api, description)
         if not found.changes:
             self.stdout.write(f"The API {api.slug} is just like that already.")
             return
-        for line in found.lines():
+        for line in found.format_lines():
             self.stdout.write(line)
-        apis.refuse_stranding(api, description, found.keys)
+        apis.require_compatible(api, description, found.keys)
         if options["dry_run"]:
             self.stdout.write(f"Would change the API {api.slug}. Nothing was done.")
             return

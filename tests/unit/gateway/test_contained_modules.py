@@ -13,7 +13,7 @@ from gateway.database import connect
 from gateway.responses import answer
 from gateway.snapshot import Snapshot
 from keys import apis
-from keys.apis.description import preset
+from keys.apis.description import get_preset
 from keys.apis.policy import Policy
 from keys.decision.access import Decision, authorise
 from keys.docs import granted
@@ -69,18 +69,18 @@ def test_what_a_module_contains_is_allowed_named_and_documented(keys: dict[str, 
     assert b"x-modules: " + ",".join(EVERY).encode() in head
     assert b"x-module: account-reader" in head
     assert read.checks[-2].saw.endswith(f"of account-reader; the key has {', '.join(EVERY)}")
-    assert [module.slug for module in granted.of_key(keys["administrator"])] == EVERY
-    assert [module.slug for module in granted.of_key(keys["account-reader"])] == ["account-reader"]
+    assert [module.slug for module in granted.get_key_modules(keys["administrator"])] == EVERY
+    assert [module.slug for module in granted.get_key_modules(keys["account-reader"])] == ["account-reader"]
 
 
 def test_a_change_of_what_modules_contain_moves_the_epoch(keys: dict[str, Key]) -> None:
     snapshot = Snapshot()
     assert decisions(keys, snapshot)["administrator"][0].allowed
 
-    described = preset("sip-caller")
+    described = get_preset("sip-caller")
     rules = {**described.rules, "modules": []}
     plain = [module._replace(contained=()) for module in described.modules]
-    without = replace(described, rules=rules, policy=Policy.read(rules), modules=tuple(plain))
+    without = replace(described, rules=rules, policy=Policy.from_data(rules), modules=tuple(plain))
     apis.update(api=Api.objects.get(slug="sip-caller"), description=without, by=Actor.from_command("test"))
     assert decisions(keys, snapshot)["administrator"][0].reason == "module_not_granted"
 

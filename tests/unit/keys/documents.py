@@ -10,11 +10,11 @@ import allauth
 
 from keys.apis.description import Description
 from keys.apis.findings import format_pointer
-from keys.apis.yaml_loader import parse, read
+from keys.apis.yaml_loader import load_file, parse
 
 # A document that nobody here wrote; it comes with the package, and refers to a file for its description.
 PUBLIC = Path(allauth.__file__).parent / "headless" / "spec" / "doc" / "openapi.yaml"
-RULES = read(Path("keys/apis/presets/billing.policy.yaml"))
+RULES = load_file(Path("keys/apis/presets/billing.policy.yaml"))
 OK = {"200": {"description": "Fine."}}
 
 
@@ -37,7 +37,7 @@ def a_document(paths: dict[str, Any], *, version: str = "3.1.0", **more: Any) ->
 
 
 def described(document: Any, **rules: Any) -> Description:
-    return Description.of(document, {**RULES, **rules})
+    return Description.from_data(document, {**RULES, **rules})
 
 
 def modules(document: Any, **rules: Any) -> dict[str, list[str]]:
@@ -52,7 +52,7 @@ POST = '{post: {tags: [Auth], responses: {"200": {description: ok}}}}'
 
 
 def describe(text: str, **rules: Any) -> Description:
-    return Description.of(parse(text), {**RULES, **rules}, text=text)
+    return Description.from_data(parse(text), {**RULES, **rules}, text=text)
 
 
 def item(text: str) -> Any:

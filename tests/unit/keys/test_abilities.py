@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from keys.apis.description import preset
-from keys.docs.abilities import MAX_NAMED, abilities_of
+from keys.apis.description import get_preset
+from keys.docs.abilities import MAX_NAMED, get_abilities
 from keys.docs.documentation import describe_document
 from tests.unit.keys.documents import a_document, described, operation
 
 
 def test_a_module_is_told_of_by_its_description_operations_and_what_it_contains() -> None:
-    sip = preset("sip-caller")
-    found = abilities_of(describe_document(sip.document), sip.modules)
+    sip = get_preset("sip-caller")
+    found = get_abilities(describe_document(sip.document), sip.modules)
 
     assert found["account-reader"].description == "Reads campaigns, numbers and calls of an account."
     assert found["partner-admin"].operations == ("Add a partner", "Add a customer")
@@ -22,7 +22,7 @@ def test_operations_are_named_once_and_not_without_end() -> None:
     paths = {f"/goods/{n}": {"get": operation("Goods", summary=f"Good {n}")} for n in range(MAX_NAMED + 3)}
     paths |= {"/goods/again": {"get": operation("Goods", summary="Good 1")}, "/bare": {"get": operation("Bare")}}
     shop = described(a_document(paths))
-    found = abilities_of(describe_document(shop.document), shop.modules)
+    found = get_abilities(describe_document(shop.document), shop.modules)
 
     assert found["goods"].operations == tuple(f"Good {n}" for n in range(MAX_NAMED))
     assert found["goods"].more == 3
@@ -31,8 +31,8 @@ def test_operations_are_named_once_and_not_without_end() -> None:
 
 
 def test_recordings_are_no_ability_of_a_category() -> None:
-    lms = preset("lms-call-logic")
+    lms = get_preset("lms-call-logic")
 
-    found = abilities_of(describe_document(lms.document), lms.modules)["detailed-reports"]
+    found = get_abilities(describe_document(lms.document), lms.modules)["detailed-reports"]
     assert found.operations == ("Reports of a category", "Rows of a report", "Tracked calls, newest first",
                                 "One call, with its lead id")  # fmt: skip

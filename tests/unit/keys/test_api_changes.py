@@ -17,7 +17,7 @@ from core.authorization import Denied
 from core.permissions import Role
 from keys import apis
 from keys.apis.description import Description
-from keys.apis.difference import difference
+from keys.apis.difference import get_difference
 from keys.models import Api, Enablement, Key, Module, Route
 from tests.keys_made import a_key_of, confirmed, events, least
 from tests.people import a_user, acting, an_account
@@ -88,7 +88,7 @@ def test_modules_are_known_by_their_slugs_so_that_grants_survive(shop: Api, alic
         (False, 2),
         (True, 1),
     ]
-    assert (found.gone, found.new, found.keys) == (("orders",), ("returns",), 3)
+    assert (found.removed, found.added, found.keys) == (("orders",), ("returns",), 3)
 
 
 def test_routes_that_stay_are_left_alone(shop: Api):
@@ -107,7 +107,7 @@ def test_it_says_what_would_change_and_changes_nothing(shop: Api, alice: User):
     a_shop_key(alice, "goods", "orders", name="Robot")
     lost = a_shop_key(alice, "orders", name="Lost")
 
-    lines = list(difference(shop, described(LATER, noun="Shop key")).lines())
+    lines = list(get_difference(shop, described(LATER, noun="Shop key")).format_lines())
 
     assert lines[0] == "noun: API key -> Shop key"
     assert {"module gone: orders", "module new: returns"} <= set(lines)
@@ -133,9 +133,9 @@ def test_what_modules_contain_counts_for_what_keys_lose_and_gain(shop: Api, alic
     orders = a_shop_key(alice, "orders", name="Clerk")
     containing = described(SHOP, modules=[{"tag": "Goods", "contains": ["Orders"]}])
 
-    more = difference(shop, containing)
-    assert 'contains: [] -> ["goods: orders"]' in list(more.lines())
-    assert (more.gaining, more.losing) == (1, ())
+    more = get_difference(shop, containing)
+    assert 'contains: [] -> ["goods: orders"]' in list(more.format_lines())
+    assert (more.gaining_count, more.impacts) == (1, ())
 
     apis.update(api=shop, description=containing, by=COMMAND)
     assert dict(Module.objects.filter(api=shop).values_list("slug", "contained")) == {
@@ -143,21 +143,26 @@ def test_what_modules_contain_counts_for_what_keys_lose_and_gain(shop: Api, alic
         "orders": [],
         "prices": [],
     }
-    less = difference(shop, described(SHOP))
-    assert (less.gaining, [(each.modules, each.bare) for each in less.losing]) == (0, [(("goods",), False)])
+    less = get_difference(shop, described(SHOP))
+    assert (less.gaining_count, [(each.modules, each.left_without_modules) for each in less.impacts]) == (
+        0,
+        [(("goods",), False)],
+    )
     # Orders lose their routes: so does whoever contains them.
     moved = a_document({**SHOP["paths"], "/orders": {"get": operation("Prices")}}, tags=[{"name": "Orders"}])
-    gone = difference(shop, described(moved, modules=[{"tag": "Goods", "contains": ["Prices"]}]))
-    assert [(each.key, each.modules, each.bare) for each in gone.losing] == [(str(orders), ("orders",), True)]
-    assert gone.gaining == 1
+    gone = get_difference(shop, described(moved, modules=[{"tag": "Goods", "contains": ["Prices"]}]))
+    assert [(each.key, each.modules, each.left_without_modules) for each in gone.impacts] == [
+        (str(orders), ("orders",), True)
+    ]
+    assert gone.gaining_count == 1
 
 
 def test_routes_that_would_be_open_to_every_key_are_named(shop: Api):
-    found = difference(shop, described(LATER, unlisted_routes="allow"))
+    found = get_difference(shop, described(LATER, unlisted_routes="allow"))
 
-    assert found.open == ("POST /goods", "GET /orders")
-    assert "open to every key, because unlisted_routes is allow: GET /orders" in list(found.lines())
-    assert difference(shop, described(LATER)).open == ()
+    assert found.newly_public == ("POST /goods", "GET /orders")
+    assert "open to every key, because unlisted_routes is allow: GET /orders" in list(found.format_lines())
+    assert get_difference(shop, described(LATER)).newly_public == ()
 
 
 def test_each_account_that_has_keys_of_it_sees_the_change(shop: Api, alice: User):
@@ -210,7 +215,7 @@ def test_what_keys_could_not_follow_is_refused_while_there_are_any(
 ):
     key = a_shop_key(alice)
 
-    with pytest.raises(apis.Unsuitable, match=word):
+    with pytest.raises(apis.IncompatibleChange, match=word):
         apis.update(api=shop, description=described(SHOP, **rules), by=COMMAND)
 
     Key.objects.filter(pk=key.pk).update(deleted_at="2026-01-01T00:00:00Z")
@@ -218,10 +223,10 @@ def test_what_keys_could_not_follow_is_refused_while_there_are_any(
 
 
 def test_who_was_shown_something_else_is_asked_again(shop: Api, alice: User):
-    seen = difference(shop, described(LATER))
+    seen = get_difference(shop, described(LATER))
     a_shop_key(alice, "orders")
 
-    with pytest.raises(apis.ChangedMeanwhile):
+    with pytest.raises(apis.EditConflict):
         apis.update(api=shop, description=described(LATER), seen=seen, by=COMMAND)
 
     assert "orders" in stored(shop)
@@ -272,7 +277,7 @@ def test_only_support_sets_the_request_link_and_only_confirmed(shop: Api, alice:
         apis.set_request_link(api=shop, link=link, by=acting(alice))
     with pytest.raises(ConfirmationRequired):
         apis.set_request_link(api=shop, link=link, by=confirmed(support, "api.request_link", "billing"))
-    with pytest.raises(apis.Unsuitable, match=r"'https://shop\.example/v1' is not scheme and host alone"):
+    with pytest.raises(apis.IncompatibleChange, match=r"'https://shop\.example/v1' is not scheme and host alone"):
         apis.set_request_link(api=shop, link=f"{link}/v1", by=COMMAND)
     apis.set_request_link(api=shop, link=link, by=confirmed(support, "api.request_link", "shop"))
     apis.set_request_link(api=shop, link=link, by=COMMAND)
@@ -398,7 +403,7 @@ def test_the_command_says_what_is_wrong(
         import_api(write(tmp_path, document, **rules), *options)
 
     assert named in str(refused.value)
-    assert not Api.objects.exclude(slug__in=apis.preset_slugs()).exists()
+    assert not Api.objects.exclude(slug__in=apis.list_preset_slugs()).exists()
 
 
 def test_the_command_names_the_file_that_is_not_there(files: tuple[str, str]):
@@ -407,10 +412,10 @@ def test_the_command_names_the_file_that_is_not_there(files: tuple[str, str]):
 
 
 def test_every_preset_is_what_its_files_say():
-    for slug in apis.preset_slugs():
+    for slug in apis.list_preset_slugs():
         folder = Path("keys/apis/presets")
-        found = Description.read(folder / f"{slug}.openapi.yaml", folder / f"{slug}.policy.yaml")
-        assert difference(Api.objects.get(slug=slug), found).changes == {}
+        found = Description.from_files(folder / f"{slug}.openapi.yaml", folder / f"{slug}.policy.yaml")
+        assert get_difference(Api.objects.get(slug=slug), found).changes == {}
 
 
 def test_enable_api_lets_an_account_have_keys(shop: Api):

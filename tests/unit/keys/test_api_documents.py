@@ -12,7 +12,7 @@ import pytest
 
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
-from keys.apis.yaml_loader import read
+from keys.apis.yaml_loader import load_file
 from tests.unit.keys.documents import OK, PUBLIC, RULES, a_document, described, modules, operation
 
 GET = {"get": operation("Shop")}
@@ -217,7 +217,7 @@ def test_what_is_wrong_besides_is_a_warning_by_place_and_an_error_if_strict(docu
 
     assert named in "\n".join(map(str, found.warnings))
     with pytest.raises(BadDocument, match="cannot be imported") as refused:
-        Description.of(document, RULES, strict=True)
+        Description.from_data(document, RULES, strict=True)
     assert named in str(refused.value)
 
 
@@ -319,7 +319,7 @@ def test_no_other_word_makes_it_touch_anything(schema: dict[str, Any], touched: 
 
 
 def test_a_public_document_that_refers_to_a_file_is_refused(touched: list[Any]):
-    document = read(PUBLIC)
+    document = load_file(PUBLIC)
     opened = [arguments for event, arguments in touched if event == "open"]
 
     with pytest.raises(BadDocument, match=r'/info/description/\$ref: "\./description\.md"'):
@@ -330,7 +330,7 @@ def test_a_public_document_that_refers_to_a_file_is_refused(touched: list[Any]):
 
 
 def test_a_public_document_becomes_modules_and_routes():
-    document = read(PUBLIC)
+    document = load_file(PUBLIC)
     document["info"]["description"] = "Without the one reference to a file."
 
     found = described(document)

@@ -84,7 +84,7 @@ def policy_of(kind: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_each_is_imported_and_judged_as_the_page_says(kind: str):
-    found = Description.of(DOCUMENTS[kind], policy_of(kind))
+    found = Description.from_data(DOCUMENTS[kind], policy_of(kind))
     routes = [
         Route(number, module.slug, *route[:2], conditions=tuple(sorted(route.conditions.items())))
         for number, module in enumerate(found.modules)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keys.apis.ambiguity import Claim, ambiguous
+from keys.apis.ambiguity import Claim, find_ambiguous_claims
 from keys.apis.document import BadDocument
 from keys.apis.policy_parsing import BadPolicy
 from tests.unit.keys.documents import a_document, described, modules, operation
@@ -159,8 +159,8 @@ def test_a_policy_gives_them_slugs():
     ],
 )
 def test_routes_of_two_modules_that_could_take_the_same_call_are_ambiguous(one: str, other: str):
-    assert ambiguous([claim("A", one), claim("B", other)]) == (claim("A", one), claim("B", other))
-    assert ambiguous([claim("A", one), claim("A", other)]) is None
+    assert find_ambiguous_claims([claim("A", one), claim("B", other)]) == (claim("A", one), claim("B", other))
+    assert find_ambiguous_claims([claim("A", one), claim("A", other)]) is None
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_routes_of_two_modules_that_could_take_the_same_call_are_ambiguous(one: 
     ],
 )
 def test_routes_that_the_gateway_can_tell_apart_are_not(one: str, other: str):
-    assert ambiguous([claim("A", one), claim("B", other)]) is None
+    assert find_ambiguous_claims([claim("A", one), claim("B", other)]) is None
 
 
 def claim(module: str, text: str) -> Claim:

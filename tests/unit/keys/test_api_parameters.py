@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from keys.apis.description import preset, preset_slugs
-from keys.apis.document import operations
-from keys.apis.parameters import Parameter, parameters_of
-from keys.apis.yaml_loader import read
+from keys.apis.description import get_preset, list_preset_slugs
+from keys.apis.document import list_operations
+from keys.apis.parameters import Parameter, list_parameters
+from keys.apis.yaml_loader import load_file
 from tests.unit.keys.documents import PUBLIC, a_document, operation
 
 
 def of(document: dict[str, Any], name: str) -> dict[str, Parameter]:
-    (found,) = [found for found in operations(document) if found.name == name]
-    return {parameter.name: parameter for parameter in parameters_of(document, found)}
+    (found,) = [found for found in list_operations(document) if found.name == name]
+    return {parameter.name: parameter for parameter in list_parameters(document, found)}
 
 
 def body(schema: Any, kind: str = "application/json") -> dict[str, Any]:
@@ -23,7 +23,7 @@ def body(schema: Any, kind: str = "application/json") -> dict[str, Any]:
 
 
 def test_a_parameter_of_a_preset_tells_everything():
-    found = of(dict(preset("cloud-pbx").document), "GET /leads")
+    found = of(dict(get_preset("cloud-pbx").document), "GET /leads")
 
     assert found["status"] == Parameter(
         name="status",
@@ -38,17 +38,17 @@ def test_a_parameter_of_a_preset_tells_everything():
 
 
 def test_a_list_of_objects_in_a_body_tells_what_each_has():
-    found = of(dict(preset("cloud-pbx").document), "POST /leads")
+    found = of(dict(get_preset("cloud-pbx").document), "POST /leads")
 
     assert [name for name, parameter in found.items() if parameter.required] == ["phone"]
     assert {parameter.where for parameter in found.values()} == {"body"}
     assert (found["status"].default, found["status"].values) == ("new", ("new", "called", "interested", "closed"))
 
 
-@pytest.mark.parametrize("slug", preset_slugs())
+@pytest.mark.parametrize("slug", list_preset_slugs())
 def test_every_parameter_of_a_preset_has_a_description(slug: str):
-    document = dict(preset(slug).document)
-    found = [parameter for each in operations(document) for parameter in parameters_of(document, each)]
+    document = dict(get_preset(slug).document)
+    found = [parameter for each in list_operations(document) for parameter in list_parameters(document, each)]
 
     assert found
     assert [parameter.name for parameter in found if not parameter.description] == []
@@ -126,7 +126,7 @@ def test_a_form_is_a_body_too():
 
 
 def test_parameters_of_a_public_document_appear():
-    document = read(PUBLIC)
+    document = load_file(PUBLIC)
     found = of(document, "POST /_allauth/{client}/v1/auth/login")
 
     assert found["client"].where == "path"

@@ -188,7 +188,7 @@ def test_what_is_left_out_may_not_be_reached_by_another_route(paths: list[str], 
 def test_modules_are_proposed_by_path_and_the_policy_with_them_is_what_they_say(paths, expected):
     found = described(a_document(getting(*paths)))
     proposed = propose_modules(found.document, found.policy, found.modules)
-    edited = yaml_loader.parsed(render_with_proposal(found.rules, proposed).encode())
+    edited = yaml_loader.parse_bytes(render_with_proposal(found.rules, proposed).encode())
 
     again = described(found.document, modules=edited["modules"])
     assert {module.slug: len(module.routes) for module in again.modules} == expected

@@ -24,7 +24,7 @@ FIELD = {"slug": "website", "label": "Website", "kind": "url", "required": False
 
 
 def test_billing_asks_exactly_what_it_should():
-    rules = Policy.read(BILLING)
+    rules = Policy.from_data(BILLING)
 
     assert rules.name_label == "Application name"
     assert [(field.label, field.kind, field.required) for field in rules.fields] == [
@@ -72,7 +72,7 @@ def test_billing_asks_exactly_what_it_should():
 )
 def test_a_wrong_word_is_refused_by_name(change: dict[str, Any], named: str):
     with pytest.raises(BadPolicy) as refused:
-        Policy.read({**BILLING, **change})
+        Policy.from_data({**BILLING, **change})
 
     assert named in str(refused.value)
 
@@ -80,13 +80,13 @@ def test_a_wrong_word_is_refused_by_name(change: dict[str, Any], named: str):
 @pytest.mark.parametrize("name", sorted(set(BILLING) - {"fields", "asks"}))
 def test_a_missing_word_is_refused_by_name(name: str):
     with pytest.raises(BadPolicy, match=name):
-        Policy.read({key: value for key, value in BILLING.items() if key != name})
+        Policy.from_data({key: value for key, value in BILLING.items() if key != name})
 
 
 @pytest.mark.parametrize("data", [None, [], "policy", 3])
 def test_what_is_no_mapping_is_no_policy(data: Any):
     with pytest.raises(BadPolicy):
-        Policy.read(data)
+        Policy.from_data(data)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_no_mapping_is_no_policy(data: Any):
     ],
 )
 def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
-    assert Policy.read(rules).credentials == tuple(rules["credentials"])
+    assert Policy.from_data(rules).credentials == tuple(rules["credentials"])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
 )
 def test_words_that_do_not_fit_each_other_are_refused(rules: dict[str, Any], named: str):
     with pytest.raises(BadPolicy) as refused:
-        Policy.read(rules)
+        Policy.from_data(rules)
 
     assert named in str(refused.value)
     assert len(str(refused.value)) < 400

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keys.apis import yaml_loader
-from keys.apis.yaml_loader import MAX_BYTES, Unreadable, parsed, read
+from keys.apis.yaml_loader import MAX_BYTES, UnreadableFile, load_file, parse_bytes
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
@@ -43,8 +43,8 @@ MERGES = "a0: &a0 {k0: 1}\n" + "".join(
     ],
 )
 def test_yaml_is_read_by_the_core_schema_and_json_as_it_is(text: str, value: Any):
-    assert parsed(text.encode()) == value
-    assert json.loads(json.dumps(parsed(text.encode()))) == value
+    assert parse_bytes(text.encode()) == value
+    assert json.loads(json.dumps(parse_bytes(text.encode()))) == value
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_yaml_is_read_by_the_core_schema_and_json_as_it_is(text: str, value: Any
 def test_what_is_hostile_or_broken_gets_a_clear_answer_soon(text: str, named: str):
     began = time.monotonic()
 
-    with pytest.raises(Unreadable) as refused:
-        parsed(text.encode())
+    with pytest.raises(UnreadableFile) as refused:
+        parse_bytes(text.encode())
 
     assert named in str(refused.value)
     assert len(str(refused.value)) < 400
@@ -101,47 +101,47 @@ def test_what_is_hostile_or_broken_gets_a_clear_answer_soon(text: str, named: st
 def test_too_many_values_are_refused_and_what_stands_in_texts_is_none(text: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(yaml_loader, "MAX_VALUES", 1000)
 
-    with pytest.raises(Unreadable, match="more than 1,000 values"):
-        parsed(text.encode())
+    with pytest.raises(UnreadableFile, match="more than 1,000 values"):
+        parse_bytes(text.encode())
 
     few = json.dumps(["[,{" * 2000, '\\",' * 2000])
-    assert parsed(few.encode()) == json.loads(few)
+    assert parse_bytes(few.encode()) == json.loads(few)
 
 
 def test_too_many_values_are_counted_before_json_makes_any(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(json, "loads", pytest.fail)
 
-    with pytest.raises(Unreadable, match="more than 1,000,000 values"):
-        parsed(b"[" + b"[]," * 5_000_000 + b"[]]")
+    with pytest.raises(UnreadableFile, match="more than 1,000,000 values"):
+        parse_bytes(b"[" + b"[]," * 5_000_000 + b"[]]")
 
 
 def test_what_is_not_utf8_is_refused():
-    with pytest.raises(Unreadable, match="Byte 3 is not UTF-8"):
-        parsed(b"a: \xff")
+    with pytest.raises(UnreadableFile, match="Byte 3 is not UTF-8"):
+        parse_bytes(b"a: \xff")
 
 
 @pytest.mark.parametrize("size", [50_000_000, MAX_BYTES + 1])
 def test_a_file_that_is_too_large_is_refused_without_being_parsed(tmp_path: Path, size: int, monkeypatch: Any):
-    monkeypatch.setattr(yaml_loader, "_yaml", pytest.fail)
-    monkeypatch.setattr(yaml_loader, "_json", pytest.fail)
+    monkeypatch.setattr(yaml_loader, "_parse_yaml", pytest.fail)
+    monkeypatch.setattr(yaml_loader, "_parse_json", pytest.fail)
     large = tmp_path / "large.yaml"
     with large.open("wb") as file:
         file.truncate(size)
     began = time.monotonic()
 
-    with pytest.raises(Unreadable, match="more than 16,000,000 bytes"):
-        read(large)
+    with pytest.raises(UnreadableFile, match="more than 16,000,000 bytes"):
+        load_file(large)
 
     assert time.monotonic() - began < 1
 
 
 def test_a_file_without_end_is_refused_too():
-    with pytest.raises(Unreadable, match="more than 16,000,000 bytes"):
-        read(Path("/dev/zero"))
+    with pytest.raises(UnreadableFile, match="more than 16,000,000 bytes"):
+        load_file(Path("/dev/zero"))
 
 
 def test_what_is_no_file_is_named(tmp_path: Path):
-    with pytest.raises(Unreadable, match="No such file"):
-        read(tmp_path / "absent.yaml")
-    with pytest.raises(Unreadable, match="Is a directory"):
-        read(tmp_path)
+    with pytest.raises(UnreadableFile, match="No such file"):
+        load_file(tmp_path / "absent.yaml")
+    with pytest.raises(UnreadableFile, match="Is a directory"):
+        load_file(tmp_path)

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keys.apis import rendering
-from keys.apis.description import preset, preset_slugs
-from keys.apis.rendering import file_name, render_document, render_policy
-from keys.apis.yaml_loader import parsed
+from keys.apis.description import get_preset, list_preset_slugs
+from keys.apis.rendering import get_file_name, render_document, render_policy
+from keys.apis.yaml_loader import parse_bytes
 
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
 values = st.recursive(
@@ -26,12 +26,12 @@ values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("slug", preset_slugs())
+@pytest.mark.parametrize("slug", list_preset_slugs())
 def test_presets_are_read_as_what_they_were(slug: str) -> None:
-    described = preset(slug)
+    described = get_preset(slug)
 
-    assert parsed(render_document(described.document).encode()) == described.document
-    assert parsed(render_policy(described.rules).encode()) == described.rules
+    assert parse_bytes(render_document(described.document).encode()) == described.document
+    assert parse_bytes(render_policy(described.rules).encode()) == described.rules
     assert render_policy(described.rules).startswith("noun: ")
     assert render_document(described.document).startswith("openapi: ")
 
@@ -44,7 +44,7 @@ def test_presets_are_read_as_what_they_were(slug: str) -> None:
 @example({"e": "a\r\nb", "f": "\x85 \u2028 \x07"})
 @example({"a": 1e16, "b": 1.5e-7, "c": -0.0, "d": 10**30})
 def test_any_value_is_read_as_what_it_was(value: dict[str, Any]) -> None:
-    again = parsed(render_document(value).encode())
+    again = parse_bytes(render_document(value).encode())
 
     # Texts, numbers and booleans that are equal in Python are told apart.
     assert json.dumps(again, sort_keys=True) == json.dumps(value, sort_keys=True)
@@ -52,9 +52,9 @@ def test_any_value_is_read_as_what_it_was(value: dict[str, Any]) -> None:
 
 def test_a_large_document_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "MAX_YAML_CHARACTERS", 100)
-    document = preset("billing").document
+    document = get_preset("billing").document
     text = render_document(document)
 
     assert json.loads(text) == document
-    assert file_name("billing", "openapi", text) == "billing.openapi.json"
-    assert file_name("billing", "policy", "noun: API key\n") == "billing.policy.yaml"
+    assert get_file_name("billing", "openapi", text) == "billing.openapi.json"
+    assert get_file_name("billing", "policy", "noun: API key\n") == "billing.policy.yaml"

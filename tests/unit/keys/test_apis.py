@@ -8,7 +8,7 @@ from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Role
 from keys import apis
-from keys.apis.description import preset, preset_slugs
+from keys.apis.description import get_preset, list_preset_slugs
 from keys.models import Api, Enablement, Module, Route
 from tests.keys_made import events
 from tests.people import a_user, acting, an_account
@@ -17,7 +17,7 @@ COMMAND = Actor.from_command("test")
 
 
 def test_tags_are_modules_and_paths_are_routes():
-    modules = preset("billing").modules
+    modules = get_preset("billing").modules
 
     assert [module.name for module in modules] == ["Customers", "Balance", "Invoices", "Payments", "CDRs"]
     assert [module.slug for module in modules] == ["customers", "balance", "invoices", "payments", "cdrs"]
@@ -27,9 +27,9 @@ def test_tags_are_modules_and_paths_are_routes():
     ]
 
 
-@pytest.mark.parametrize("slug", preset_slugs())
+@pytest.mark.parametrize("slug", list_preset_slugs())
 def test_each_route_of_a_preset_is_found_under_its_own_module(slug: str):
-    for module in preset(slug).modules:
+    for module in get_preset(slug).modules:
         assert module.routes
 
 
@@ -44,7 +44,7 @@ def test_presets_are_installed_once_with_one_event_each():
     )
     found = events("api.added")
     assert {(event.actor_kind, event.account_id) for event in found} == {("command", None)}
-    assert sorted(event.target_id for event in found) == preset_slugs()
+    assert sorted(event.target_id for event in found) == list_preset_slugs()
 
 
 @pytest.mark.django_db

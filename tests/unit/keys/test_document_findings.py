@@ -108,7 +108,7 @@ def test_all_faults_are_said_at_once_each_where_it_stands_and_what_would_be_righ
         'line 7, column 19, /components/schemas/Deep/required/1: "one" for the second time. Write it once.',
     ]
     with pytest.raises(BadDocument, match="it has 4 faults") as refused:
-        Description.of(parse(text), RULES, text=text, strict=True)
+        Description.from_data(parse(text), RULES, text=text, strict=True)
     assert len(refused.value.findings) == 4
 
 
@@ -175,7 +175,7 @@ def test_what_the_converter_makes_of_swagger_2_is_imported_under_its_base_path()
 def test_more_faults_than_anyone_reads_are_counted():
     text = with_schema("{" + ", ".join(f"word{n}: 1" for n in range(700)) + "}")
     with pytest.raises(BadDocument) as refused:
-        Description.of(parse(text), RULES, text=text, strict=True)
+        Description.from_data(parse(text), RULES, text=text, strict=True)
 
     assert len(refused.value.findings) == findings.MAX_FINDINGS
     assert str(refused.value).startswith("The document cannot be imported: it has 700 faults.\n")

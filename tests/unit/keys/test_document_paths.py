@@ -9,9 +9,9 @@ import pytest
 
 from keys.apis.description import Description
 from keys.apis.yaml_loader import parse
-from keys.docs.abilities import abilities_of
+from keys.docs.abilities import get_abilities
 from keys.docs.documentation import describe_document
-from keys.docs.page import modules_described
+from keys.docs.page import describe_modules
 from tests.unit.keys.documents import HEAD, POST, RULES, describe, faults, item
 
 X = {"name": "x", "in": "path", "required": True, "schema": {}}
@@ -44,7 +44,7 @@ def test_paths_that_differ_in_their_fragment_are_one_route(paths: list[str], exp
     assert routes(text) == dict.fromkeys(expected, "auth")
     found = describe(text).warnings
     assert [each.pointer for each in found] == [("paths", path, "post") for path in warned]
-    assert all("what follows # is never sent" in each.right for each in found)
+    assert all("what follows # is never sent" in each.advice for each in found)
 
 
 def test_a_policy_names_a_route_without_its_fragment():
@@ -88,12 +88,12 @@ def test_a_page_tells_the_operation_of_each_query_apart():
     document = {**parse(HEAD), "paths": {"/r": item(POST), "/r?beta=true": item(POST)}}
     document["paths"]["/r"]["post"]["summary"] = "Plain"
     document["paths"]["/r?beta=true"]["post"]["summary"] = "Beta"
-    described = Description.of(document, RULES)
+    described = Description.from_data(document, RULES)
 
-    (module,) = modules_described(describe_document(document), described.modules, recordings=False)
+    (module,) = describe_modules(describe_document(document), described.modules, recordings=False)
 
     assert {each.route.text: each.summary for each in module.routes} == {
         "POST /r": "Plain",
         "POST /r?beta=true": "Beta",
     }
-    assert abilities_of(describe_document(document), described.modules)["auth"].operations == ("Plain", "Beta")
+    assert get_abilities(describe_document(document), described.modules)["auth"].operations == ("Plain", "Beta")

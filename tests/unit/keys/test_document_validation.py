@@ -13,9 +13,9 @@ from keys.apis import document_check
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
 from keys.apis.yaml_loader import parse
-from keys.docs.abilities import abilities_of
+from keys.docs.abilities import get_abilities
 from keys.docs.documentation import describe_document
-from keys.docs.page import first_call, modules_described, request_link
+from keys.docs.page import build_first_call, describe_modules, get_request_link
 from tests.unit.keys.documents import HEAD, RULES
 
 SHOP = json.loads(
@@ -69,16 +69,16 @@ def test_whatever_stands_anywhere_is_refused_or_shown(wrong: Any):
             holder = holder[name]
         holder[place[-1]] = wrong
         try:
-            described = Description.of(document, RULES)
+            described = Description.from_data(document, RULES)
         except BadDocument:
             continue
         shown += 1
-        modules = modules_described(describe_document(document), described.modules, recordings=False)
+        modules = describe_modules(describe_document(document), described.modules, recordings=False)
         assert sum(module.total for module in modules) > 0
         documentation = describe_document(document)
-        link = request_link(documentation.server, described.policy, "")
-        assert first_call(documentation, described.modules, link).url.startswith(link.host)
-        assert abilities_of(describe_document(document), described.modules)
+        link = get_request_link(documentation.server, described.policy, "")
+        assert build_first_call(documentation, described.modules, link).url.startswith(link.host)
+        assert get_abilities(describe_document(document), described.modules)
     assert shown > 20
 
 
@@ -102,7 +102,7 @@ def test_the_rules_see_what_the_published_schema_of_openapi_sees():
             continue
         seen += 1
         try:
-            found, _ = document_check.check(document)
+            found, _ = document_check.check_document(document)
         except BadDocument:
             continue
         missed += [] if found else [place]

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.attacks.hostile_files import DOCUMENTS, SHEETS, inline, workbook
 from keys.apis import yaml_loader as documents
-from keys.ip_lists.entry_parser import Unreadable, read_file
+from keys.ip_lists.entry_parser import UnreadableEntries, parse_file
 from keys.uploads import Busy, reading
 
 MAX_FILE_BYTES = 100_000
@@ -17,8 +17,8 @@ MAX_FILE_BYTES = 100_000
 
 def refusal(content: bytes) -> str:
     try:
-        read_file(content)
-    except Unreadable as problem:
+        parse_file(content)
+    except UnreadableEntries as problem:
         return str(problem)
     return ""
 
@@ -38,9 +38,9 @@ def test_a_hostile_document_is_refused_with_the_limit(kind: str) -> None:
     content, named = DOCUMENTS[kind]
     assert len(content) <= MAX_FILE_BYTES
     try:
-        documents.parsed(content)
+        documents.parse_bytes(content)
         said = ""
-    except documents.Unreadable as problem:
+    except documents.UnreadableFile as problem:
         said = str(problem)
     assert named in said
     assert "set_int_max_str_digits" not in said
@@ -49,7 +49,7 @@ def test_a_hostile_document_is_refused_with_the_limit(kind: str) -> None:
 def test_a_good_workbook_at_the_limits_is_read() -> None:
     row = "<row>" + "".join(inline(text) for text in ("203.0.113.%d", "Berlin", "true")) + "</row>"
     content = workbook("".join(row % (n % 256) for n in range(10_000)))
-    assert len(read_file(content).rows) == 10_000
+    assert len(parse_file(content).rows) == 10_000
 
 
 @pytest.fixture

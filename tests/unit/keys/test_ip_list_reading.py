@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from keys.ip_lists import entry_parser
-from keys.ip_lists.entry_parser import FORMULA, Row, Unreadable, read_file, read_text
+from keys.ip_lists.entry_parser import FORMULA, EntryRow, UnreadableEntries, parse_file, parse_text
 
 
 def workbook(*rows: list[Any]) -> bytes:
@@ -26,30 +26,33 @@ def workbook(*rows: list[Any]) -> bytes:
 @pytest.mark.parametrize(
     ("text", "rows"),
     [
-        ("203.0.113.7", [Row(1, "203.0.113.7")]),
-        ("203.0.113.7, Berlin, no", [Row(1, "203.0.113.7", "Berlin", "no")]),
-        ("203.0.113.7;Berlin, office", [Row(1, "203.0.113.7", "Berlin, office")]),
-        ("203.0.113.7\tBerlin", [Row(1, "203.0.113.7", "Berlin")]),
-        ("203.0.113.7 Berlin office", [Row(1, "203.0.113.7", "Berlin office")]),
-        ("203.0.113.7 # office", [Row(1, "203.0.113.7", "office")]),
-        ("203.0.113.7#office, 2nd floor; left\n::1", [Row(1, "203.0.113.7", "office, 2nd floor; left"), Row(2, "::1")]),
-        ("::1, Berlin\n::2 # office #2, left", [Row(1, "::1", "Berlin"), Row(2, "::2", "office #2, left")]),
-        ("description,network\nBerlin # 2,::1", [Row(2, "::1", "Berlin # 2")]),
-        ("\r\n# ours\r\n\r\n203.0.113.7\r\n  \r\n::1\r\n", [Row(4, "203.0.113.7"), Row(6, "::1")]),
-        ("203.0.113.7\r::1", [Row(1, "203.0.113.7"), Row(2, "::1")]),
-        ("Description,Network\nBerlin,203.0.113.7", [Row(2, "203.0.113.7", "Berlin")]),
-        ("IP address\n203.0.113.7", [Row(2, "203.0.113.7")]),
-        ("network,description,enabled,created\n::1,,true,2026-01-01", [Row(2, "::1", "", "true")]),
-        ('::1,"a, ""quoted"" one"', [Row(1, "::1", 'a, "quoted" one')]),
-        ('::1,"two\nlines"\n::2', [Row(1, "::1", "two\nlines"), Row(3, "::2")]),
-        ("::1,'=1+1", [Row(1, "::1", "=1+1")]),
-        ("::1,'tis", [Row(1, "::1", "'tis")]),
-        ("::1,a,no,b", [Row(1, "::1", "a", "no", "b")]),
-        (",Berlin", [Row(1, "", "Berlin")]),
+        ("203.0.113.7", [EntryRow(1, "203.0.113.7")]),
+        ("203.0.113.7, Berlin, no", [EntryRow(1, "203.0.113.7", "Berlin", "no")]),
+        ("203.0.113.7;Berlin, office", [EntryRow(1, "203.0.113.7", "Berlin, office")]),
+        ("203.0.113.7\tBerlin", [EntryRow(1, "203.0.113.7", "Berlin")]),
+        ("203.0.113.7 Berlin office", [EntryRow(1, "203.0.113.7", "Berlin office")]),
+        ("203.0.113.7 # office", [EntryRow(1, "203.0.113.7", "office")]),
+        (
+            "203.0.113.7#office, 2nd floor; left\n::1",
+            [EntryRow(1, "203.0.113.7", "office, 2nd floor; left"), EntryRow(2, "::1")],
+        ),
+        ("::1, Berlin\n::2 # office #2, left", [EntryRow(1, "::1", "Berlin"), EntryRow(2, "::2", "office #2, left")]),
+        ("description,network\nBerlin # 2,::1", [EntryRow(2, "::1", "Berlin # 2")]),
+        ("\r\n# ours\r\n\r\n203.0.113.7\r\n  \r\n::1\r\n", [EntryRow(4, "203.0.113.7"), EntryRow(6, "::1")]),
+        ("203.0.113.7\r::1", [EntryRow(1, "203.0.113.7"), EntryRow(2, "::1")]),
+        ("Description,Network\nBerlin,203.0.113.7", [EntryRow(2, "203.0.113.7", "Berlin")]),
+        ("IP address\n203.0.113.7", [EntryRow(2, "203.0.113.7")]),
+        ("network,description,enabled,created\n::1,,true,2026-01-01", [EntryRow(2, "::1", "", "true")]),
+        ('::1,"a, ""quoted"" one"', [EntryRow(1, "::1", 'a, "quoted" one')]),
+        ('::1,"two\nlines"\n::2', [EntryRow(1, "::1", "two\nlines"), EntryRow(3, "::2")]),
+        ("::1,'=1+1", [EntryRow(1, "::1", "=1+1")]),
+        ("::1,'tis", [EntryRow(1, "::1", "'tis")]),
+        ("::1,a,no,b", [EntryRow(1, "::1", "a", "no", "b")]),
+        (",Berlin", [EntryRow(1, "", "Berlin")]),
     ],
 )
-def test_lines_become_rows(text: str, rows: list[Row]):
-    assert read_text(text).rows == rows
+def test_lines_become_rows(text: str, rows: list[EntryRow]):
+    assert parse_text(text).rows == rows
 
 
 @pytest.mark.parametrize(
@@ -65,23 +68,23 @@ def test_lines_become_rows(text: str, rows: list[Row]):
     ],
 )
 def test_files_of_every_kind_become_rows(content: bytes):
-    table = read_file(content)
+    table = parse_file(content)
 
     assert [(row.network, row.description) for row in table.rows] == [("::1", "Zürich")]
     assert table.note == ""
 
 
 def test_a_guessed_encoding_is_told():
-    table = read_file("::1,Zürich".encode("cp1252"))
+    table = parse_file("::1,Zürich".encode("cp1252"))
 
     assert table.rows[0].description == "Zürich"
     assert "Windows-1252" in table.note
 
 
 def test_cells_of_a_workbook_are_taken_as_they_are_shown():
-    rows = read_file(workbook(["network", "description", "enabled"], ["::1", 12, True], ["::2", "=1+1", False])).rows
+    rows = parse_file(workbook(["network", "description", "enabled"], ["::1", 12, True], ["::2", "=1+1", False])).rows
 
-    assert rows == [Row(2, "::1", "12", "true"), Row(3, "::2", FORMULA, "false")]
+    assert rows == [EntryRow(2, "::1", "12", "true"), EntryRow(3, "::2", FORMULA, "false")]
 
 
 def zipped(name: str, content: bytes) -> bytes:
@@ -121,8 +124,8 @@ def far_away() -> bytes:
     ],
 )
 def test_what_cannot_be_read_is_said_plainly(content: bytes, said: str):
-    with pytest.raises(Unreadable, match=said):
-        read_file(content)
+    with pytest.raises(UnreadableEntries, match=said):
+        parse_file(content)
 
 
 def test_a_workbook_with_entities_expands_nothing():
@@ -138,15 +141,15 @@ def test_a_workbook_with_entities_expands_nothing():
                 content = bomb + b"]>" + content.replace(b"::1", b"&j;")
             bad.writestr(name, content)
 
-    with pytest.raises(Unreadable):
-        read_file(file.getvalue())
+    with pytest.raises(UnreadableEntries):
+        parse_file(file.getvalue())
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=2000) | st.text(max_size=1000).map(str.encode))
 def test_any_bytes_are_read_or_refused(content: bytes):
     try:
-        table = read_file(content)
-    except Unreadable:
+        table = parse_file(content)
+    except UnreadableEntries:
         return
     assert 0 < len(table.rows) <= entry_parser.MAX_LINES

@@ -56,7 +56,7 @@ def act(service: str, ip_list: IpList, by: Actor) -> Any:
         "create": lambda: ip_lists_services.create_list(account=ip_list.account, name="Another", entries=[NEW], by=by),
         "edit": lambda: ip_lists_services.edit_list(ip_list=ip_list, version=1, name="Renamed", description="", by=by),
         "add": lambda: ip_lists_services.add_entries(ip_list=ip_list, entries=[NEW], by=by),
-        "change": lambda: ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=by),
+        "change": lambda: ip_lists_services.change_entry(entry=row, stamp=Entry.from_row(row).stamp, to=NEW, by=by),
         "enable": lambda: ip_lists_services.enable_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
         "disable": lambda: ip_lists_services.disable_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
         "delete entries": lambda: ip_lists_services.delete_entries(ip_list=ip_list, entries=pks(ip_list), by=by),
@@ -88,7 +88,7 @@ def test_a_new_list_has_its_entries_and_one_event_that_counts_and_hashes_them(al
     )
 
     assert (made.name, made.description, made.account, made.version) == ("Offices", "Ours", alice.account, 1)
-    assert {Entry.of(row) for row in made.entries.all()} == {given[0]._replace(description="Office"), given[1]}
+    assert {Entry.from_row(row) for row in made.entries.all()} == {given[0]._replace(description="Office"), given[1]}
     lines = "203.0.113.0/24\tOffice\ttrue\n::1/128\t\tfalse\n"
     assert data("ip_list.created") == {
         "settings": {"name": "Offices", "description": "Ours"},
@@ -157,7 +157,7 @@ def test_a_list_is_not_renamed_to_another_ones_name(alice: User, offices: IpList
 def test_an_edit_of_nothing_changes_nothing(alice: User, offices: IpList):
     row = offices.entries.first()
     ip_lists_services.edit_list(ip_list=offices, version=1, name="Offices", description="", by=acting(alice))
-    ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=Entry.of(row), by=acting(alice))
+    ip_lists_services.change_entry(entry=row, stamp=Entry.from_row(row).stamp, to=Entry.from_row(row), by=acting(alice))
     ip_lists_services.add_entries(ip_list=offices, entries=[], by=acting(alice))
     ip_lists_services.delete_entries(ip_list=offices, entries=[0], by=acting(alice))
 
@@ -180,15 +180,15 @@ def test_entries_are_added_all_or_none(alice: User, offices: IpList):
 
 def test_changing_an_entry_tells_what_it_was(alice: User, offices: IpList):
     row = offices.entries.get(enabled=True)
-    ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=acting(alice))
+    ip_lists_services.change_entry(entry=row, stamp=Entry.from_row(row).stamp, to=NEW, by=acting(alice))
 
-    assert Entry.of(IpListEntry.objects.get(pk=row.pk)) == NEW
+    assert Entry.from_row(IpListEntry.objects.get(pk=row.pk)) == NEW
     assert data("ip_list.entry_changed") == {
         "network": "203.0.113.7",
         "changes": {"network": ["203.0.113.7", "198.51.100.0/24"], "description": ["", "Berlin"]},
     }
     with pytest.raises(ip_lists_services.EntryChanged):
-        ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=NEW, by=acting(alice))
+        ip_lists_services.change_entry(entry=row, stamp=Entry.from_row(row).stamp, to=NEW, by=acting(alice))
 
 
 def test_an_entry_does_not_become_one_that_is_there(alice: User, offices: IpList):
@@ -196,7 +196,7 @@ def test_an_entry_does_not_become_one_that_is_there(alice: User, offices: IpList
 
     with pytest.raises(Invalid, match="2001:db8::/32 is on this list already"):
         to = Entry(ip_network("2001:db8::/32"))
-        ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=to, by=acting(alice))
+        ip_lists_services.change_entry(entry=row, stamp=Entry.from_row(row).stamp, to=to, by=acting(alice))
 
 
 def test_enabling_and_disabling_count_what_changed(alice: User, offices: IpList):
@@ -225,7 +225,7 @@ def test_entries_of_another_list_are_not_touched(alice: User, offices: IpList):
 def test_a_list_in_use_is_not_deleted_and_its_keys_are_named(alice: User, offices: IpList, robot: Key):
     free = an_ip_list(alice, name="Free")
 
-    with pytest.raises(ip_lists_services.InUse) as refused:
+    with pytest.raises(ip_lists_services.ListInUse) as refused:
         ip_lists_services.delete_lists(account=alice.account, lists=[free.pk, offices.pk], by=acting(alice))
     assert refused.value.uses == {offices: [robot]}
     assert IpList.objects.count() == 2
@@ -280,7 +280,7 @@ def test_an_entry_that_admits_nobody_new_needs_none(alice: User, offices: IpList
         (on, Entry(ip_network("203.0.113.7/32"), "Described")),
         (off, Entry(ip_network("2001:db8::/16", strict=False), enabled=False)),
     ):
-        ip_lists_services.change_entry(entry=row, stamp=Entry.of(row).stamp, to=to, by=acting(alice))
+        ip_lists_services.change_entry(entry=row, stamp=Entry.from_row(row).stamp, to=to, by=acting(alice))
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_secret_is_kept_as_its_credential_needs(alice: User, slug: str):
         except SealBroken:
             return False
 
-    signs = Policy.read(made.key.api.policy).signs
+    signs = Policy.from_data(made.key.api.policy).signs
     assert opens("reveal", configured.SEALING_KEYS) == (slug in ("billing", "textpeak"))
     assert opens("sign", configured.SIGNING_KEYS) == signs == (slug in BY_NICKNAME)
     assert not opens("sign", configured.SEALING_KEYS)
@@ -108,7 +108,7 @@ def test_what_can_be_shown_again_is_what_the_policy_says(alice: User, slug: str)
 @pytest.mark.parametrize("slug", ["cloud-pbx", "billing", "lynx", "textpeak"])
 def test_lists_and_flags_are_the_keys_and_the_trail_names_them(alice: User, slug: str):
     office, home = a_list(alice.account, "Office", "10.0.0.0/8"), a_list(alice.account, "Home", "192.0.2.1")
-    rules = Policy.read(api_for(alice.account, slug).policy)
+    rules = Policy.from_data(api_for(alice.account, slug).policy)
     flags = dict.fromkeys(rules.flags, True)
     key = a_key_of(slug, alice, ip_lists=frozenset({office.pk}), **flags).key
 
@@ -244,7 +244,7 @@ def test_an_ip_list_of_another_account_is_refused(alice: User, slug: str):
 @pytest.mark.parametrize("slug", PRESETS)
 @pytest.mark.parametrize("flag", ["mask_phone", "hlr_lookup", "recordings"])
 def test_a_flag_that_the_api_does_not_know_is_refused(alice: User, slug: str, flag: str):
-    known = flag in Policy.read(api_for(alice.account, slug).policy).flags
+    known = flag in Policy.from_data(api_for(alice.account, slug).policy).flags
 
     if known:
         assert getattr(a_key_of(slug, alice, **{flag: True}).key, flag)

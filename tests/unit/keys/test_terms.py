@@ -25,7 +25,7 @@ from keys.key_settings import (
 )
 
 BILLING = yaml.safe_load(Path("keys/apis/presets/billing.policy.yaml").read_text(encoding="utf-8"))
-RULES = Policy.read(BILLING)
+RULES = Policy.from_data(BILLING)
 MODULES = ["customers", "invoices"]
 LISTS = [1, 2]
 GOOD = Terms(name="Robot", fields={"platform": "server", "website": "https://shop.example"})
@@ -95,7 +95,7 @@ def test_modules_are_those_of_the_api_and_at_least_one():
 
 
 def test_addresses_can_be_required_and_are_bounded():
-    required = Policy.read({**BILLING, "addresses": "required"})
+    required = Policy.from_data({**BILLING, "addresses": "required"})
     assert "addresses" in wrong(GOOD, required)
 
     assert checked(replace(GOOD, ip_lists=frozenset({2})), required, MODULES, LISTS).ip_lists == {2}
@@ -112,7 +112,7 @@ def test_ip_lists_are_those_of_the_account_and_bounded():
 
 
 def test_flags_are_those_that_the_policy_knows():
-    knows = Policy.read({**BILLING, "flags": ["mask_phone"], "labels": {"mask_phone": "Hide numbers"}})
+    knows = Policy.from_data({**BILLING, "flags": ["mask_phone"], "labels": {"mask_phone": "Hide numbers"}})
 
     assert checked(replace(GOOD, mask_phone=True), knows, MODULES, LISTS).mask_phone
     refused = wrong(replace(GOOD, mask_phone=True, hlr_lookup=True, recordings=True), knows)
@@ -121,7 +121,7 @@ def test_flags_are_those_that_the_policy_knows():
 
 
 def test_a_username_has_no_colon():
-    names = Policy.read({**BILLING, "name_kind": "username", "credentials": ["basic"]})
+    names = Policy.from_data({**BILLING, "name_kind": "username", "credentials": ["basic"]})
 
     assert "colon" in wrong(replace(GOOD, name="pbx:one"), names)["name"][0]
     assert checked(replace(GOOD, name="pbx:one"), RULES, MODULES, LISTS).name == "pbx:one"
@@ -129,7 +129,7 @@ def test_a_username_has_no_colon():
 
 def test_a_field_that_is_fixed_takes_no_other_value_and_is_not_kept():
     realm = {"slug": "realm", "label": "Realm", "kind": "fixed", "value": "API"}
-    rules = Policy.read({**BILLING, "fields": [realm]})
+    rules = Policy.from_data({**BILLING, "fields": [realm]})
 
     for typed in ({}, {"realm": "API"}, {"realm": ""}):
         assert checked(replace(GOOD, fields=typed), rules, MODULES, LISTS).fields == {}
@@ -152,7 +152,7 @@ SETTLED = ("addresses", "ip_lists", "modules", "expiry", "mask_phone")
     ],
 )
 def test_what_creation_settled_is_changed_no_more(setting: str, change: dict[str, Any]):
-    rules = Policy.read({**BILLING, "fixed": list(SETTLED), "flags": ["mask_phone"]})
+    rules = Policy.from_data({**BILLING, "fixed": list(SETTLED), "flags": ["mask_phone"]})
     before = replace(GOOD, expires_at=NOW, networks=networks("192.0.2.1", "192.0.2.2"))
 
     with pytest.raises(Invalid) as refused:
@@ -168,7 +168,7 @@ def test_what_creation_settled_is_changed_no_more(setting: str, change: dict[str
 @pytest.mark.parametrize(("kind", "why"), [("username", "can't be changed"), ("owner", "when the key is reassigned")])
 def test_a_username_and_an_owners_nickname_stay(kind: str, why: str):
     credentials = ["basic"] if kind == "username" else BILLING["credentials"]
-    rules = Policy.read({**BILLING, "name_kind": kind, "credentials": credentials})
+    rules = Policy.from_data({**BILLING, "name_kind": kind, "credentials": credentials})
 
     with pytest.raises(Invalid, match=why):
         check_settled(GOOD, replace(GOOD, name="Other"), rules)
@@ -193,7 +193,7 @@ def test_everything_wrong_is_said_at_once():
 )
 def test_an_expiry_that_policy_or_lifetime_forbid_is_refused(expires_at: Any, policy: str, latest: Any):
     with pytest.raises(Invalid) as refused:
-        check_expiry(expires_at, Policy.read({**BILLING, "expiry": policy}), now=NOW, latest=latest)
+        check_expiry(expires_at, Policy.from_data({**BILLING, "expiry": policy}), now=NOW, latest=latest)
 
     assert list(refused.value.message_dict) == ["expiry"]
 
@@ -209,7 +209,7 @@ def test_an_expiry_that_policy_or_lifetime_forbid_is_refused(expires_at: Any, po
     ],
 )
 def test_an_expiry_within_them_is_taken(expires_at: Any, policy: str, latest: Any):
-    check_expiry(expires_at, Policy.read({**BILLING, "expiry": policy}), now=NOW, latest=latest)
+    check_expiry(expires_at, Policy.from_data({**BILLING, "expiry": policy}), now=NOW, latest=latest)
 
 
 def test_the_longest_lifetime_counts_from_the_creation():
