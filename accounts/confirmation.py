@@ -1,9 +1,8 @@
-"""The confirmation: a person's password, or a passkey or TOTP code of theirs, given in the same POST as the action it
-allows, for that action alone.
+"""Verify confirmations: the user's password, passkey or TOTP code, sent in the same POST as the one action it allows.
 
-Ten wrong ones in ten minutes lock it for that person for ten minutes. A try is booked before it is checked
-and settled afterwards, each in a short transaction of its own: no lock is held while argon2 runs, parallel tries
-cannot pass the limit, and what was counted stays counted whatever becomes of the action.
+Rate limit: ten failures in ten minutes lock a user's confirmations for ten minutes. An attempt is counted before it is
+verified and settled afterwards, each in a short transaction of its own: no row lock is held while argon2 runs, parallel
+attempts cannot exceed the limit, and the count survives a rollback of the action.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ATTEMPT_LIMIT = 10
 ATTEMPT_WINDOW = "10 minutes"
 LOCK_DURATION = "10 minutes"
 
-# How long a try waits for others of the same person that are being checked and fill the limit.
+# How long an attempt waits while attempts of the same user that are being verified fill the limit.
 WAIT_TIMEOUT_SECONDS = 5.0
 
 
@@ -34,7 +33,7 @@ class ConfirmationRefused(Exception):
 
 
 class WrongPassword(ConfirmationRefused):
-    """Not this person's password, code or passkey; `left` more tries until the lock."""
+    """Not the user's password, code or passkey; `left` attempts remain before the lock."""
 
     def __init__(self, left: int, words: str = "That is not your password.") -> None:
         super().__init__(words)
@@ -42,7 +41,7 @@ class WrongPassword(ConfirmationRefused):
 
 
 class Locked(ConfirmationRefused):
-    """Too many wrong tries; the next one counts after `until` (UTC)."""
+    """Too many failed attempts; locked until `until` (UTC)."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"Too many wrong passwords. Try again after {until:%H:%M} UTC.")
@@ -50,7 +49,7 @@ class Locked(ConfirmationRefused):
 
 
 class NoConfirmationMethod(ConfirmationRefused):
-    """This person has nothing to confirm with."""
+    """The user has no password, passkey or authenticator app to confirm with."""
 
     def __init__(self) -> None:
         super().__init__("You have nothing to confirm with. Ask an Administrator of your account.")
@@ -110,7 +109,7 @@ def _verify(
 
 
 def _start_attempt(user: User) -> datetime:
-    """Count a try before it is checked; returns the moment that identifies it."""
+    """Count an attempt before it is verified, and return the time that identifies it. Raise Locked."""
     deadline = time.monotonic() + WAIT_TIMEOUT_SECONDS
     while True:
         with transaction.atomic(durable=True), connection.cursor() as cursor:

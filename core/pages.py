@@ -40,6 +40,11 @@ def render_page(request: SignedIn, name: str, context: Mapping[str, Any], status
     return _render(request, _get_fragment(name) if request.htmx else f"{name}.html", context, status)
 
 
+def render_full_page(request: HttpRequest, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """Return the page `<folder>/<page>.html`, for htmx too; for pages without a fragment. Not stored."""
+    return _render(request, f"{name}.html", context, status)
+
+
 def render_dialog(
     request: SignedIn, name: str, title: str, context: Mapping[str, Any], status: int = 200
 ) -> HttpResponse:
@@ -54,7 +59,7 @@ def _get_fragment(name: str) -> str:
     return f"{folder}/_{page}.html"
 
 
-def _render(request: SignedIn, template: str, context: Mapping[str, Any], status: int) -> HttpResponse:
+def _render(request: HttpRequest, template: str, context: Mapping[str, Any], status: int) -> HttpResponse:
     response = render(request, template, dict(context), status=status)
     response.headers["Cache-Control"] = "no-store"
     patch_vary_headers(response, ["HX-Request"])

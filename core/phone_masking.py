@@ -46,7 +46,7 @@ class Mask:
         return pattern.sub(_mask_digits, text.encode()).decode() if pattern else text
 
     def mask_marked(self, block: bytes) -> bytes:
-        """The same in every part of `block` that stands between MARK_START and MARK_END, which are taken away."""
+        """Return `block` with every part between MARK_START and MARK_END masked and the marks removed."""
         pattern = _build_pattern(self)
         return MARKED.sub(lambda found: pattern.sub(_mask_digits, found[1]) if pattern else found[1], block)
 

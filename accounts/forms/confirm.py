@@ -35,8 +35,8 @@ class ConfirmForm(forms.Form):
     password_only = False
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
-        """Before the form is read: whose consent to what. `target` is what services bind it to; `about` is the object
-        that the trail names when the confirmation is wrong."""
+        """Set what the form confirms; call it before validation. `target` is what services bind the confirmation to;
+        `about` is the object that the trail names when the confirmation fails."""
         self.action, self.target, self.about = action, target, about
         has = get_second_factors(user)
         self.has_passkey = FactorType.WEBAUTHN in has
@@ -47,11 +47,11 @@ class ConfirmForm(forms.Form):
 
     @property
     def has_confirmation(self) -> bool:
-        """Whether there is anything to check."""
+        """Return whether a password, code or passkey was sent."""
         return bool(self.cleaned_data.get("password") or self.cleaned_data.get("passkey"))
 
     def get_confirmed_actor(self, user: User, by: Actor) -> Actor | None:
-        """The actor with the user's consent; None if it was refused, and the form says why at the field."""
+        """Return the actor with the confirmation; None if it was refused, with the reason as the field's error."""
         given, passkey = self.cleaned_data["password"], self.cleaned_data["passkey"]
         try:
             consent = confirm(

@@ -22,7 +22,7 @@ ROLE_DESCRIPTIONS = {
 
 
 class ServiceErrorForm(forms.Form):
-    """Shows at its fields what a service says."""
+    """A form that shows a service's validation errors at its fields."""
 
     def add_service_errors(self, problem: Invalid) -> None:
         for name, messages in problem.message_dict.items():

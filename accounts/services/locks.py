@@ -1,4 +1,4 @@
-"""What every service of accounts and users begins and ends with."""
+"""Row locks, validation and event targets shared by the services of accounts and users."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from core.permissions import Permission, Role
 
 
 class Invalid(ValidationError):
-    """What was given cannot be stored; `message_dict` says for each field why, and what would be right."""
+    """The input cannot be stored; `message_dict` says for each field why, and what would be right."""
 
 
 def format_errors(problem: Invalid) -> str:
-    """For a command's operator: a line for each field."""
+    """Return the errors as text, a line for each field, for commands."""
     return "\n".join(f"{field}: {' '.join(messages)}" for field, messages in problem.message_dict.items())
 
 
 class LastAdministrator(Exception):
-    """The account would be left without an active Administrator, and nobody in it could let another one in."""
+    """The change would leave the account without an active Administrator."""
 
     def __init__(self) -> None:
         super().__init__("This is the account's last active Administrator. Make someone else an Administrator first.")
 
 
 def lock_for_change(account: Account | None, permission: Permission, by: Actor) -> Account | None:
-    """The account as it is now, locked until the commit, if the actor may do this in it.
+    """Lock the account until the commit and return its present row; None for None.
 
-    Whoever administers one account works one after the other. A suspended account is changed by Support and commands
-    alone. Raises Denied, AccountNotActive.
+    The lock serialises the changes to one account. Raise Denied unless the actor has the permission, AccountNotActive
+    for a member of a suspended account: only Support and commands change that.
     """
     account = account and Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     authorization.require(by, permission, account=account)
@@ -43,12 +43,12 @@ def lock_for_change(account: Account | None, permission: Permission, by: Actor) 
 
 
 def lock_user(user: User) -> User:
-    """The user as they are now, locked until the commit; after the account."""
+    """Lock the user's row until the commit and return it. Lock order: after the account."""
     return User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
 def require_other_administrator(user: User) -> None:
-    """Raises LastAdministrator unless someone else is left. The caller holds the account's lock."""
+    """Raise LastAdministrator if the user is the only active one. The caller holds the account's lock."""
     if user.account_id is None or not user.is_active or Role.ADMINISTRATOR not in user.roles:
         return
     others = User.objects.filter(account=user.account_id, is_active=True, roles__contains=[Role.ADMINISTRATOR])
@@ -57,7 +57,7 @@ def require_other_administrator(user: User) -> None:
 
 
 def validate(row: Model) -> None:
-    """Field by field and against the database's constraints, with messages for people."""
+    """Validate the row's fields and constraints. Raise Invalid."""
     try:
         row.full_clean()
     except ValidationError as error:
@@ -65,7 +65,7 @@ def validate(row: Model) -> None:
 
 
 def clean_line(text: str, field: str) -> str:
-    """One line of text that a person can read: it goes into headers, logs, mails and pages."""
+    """Return the text stripped. Raise Invalid for control characters and line breaks: it goes into headers and logs."""
     text = text.strip()
     if not text.isprintable():
         raise Invalid({field: f"{text!r} holds characters that cannot be seen. Use letters, digits, signs and spaces."})

@@ -1,4 +1,4 @@
-"""Limits on tries that hold across workers: a row for each name and key, counted in one statement.
+"""Rate limits shared by all workers: sliding windows in PostgreSQL, a row for each name and key.
 
 A limit is a sliding window: `most` tries in any `per`. Rows are never pushed out by others, however many there are;
 `maintain` sweeps those that have run out. What was refused is counted in the row and told to the trail as one event
@@ -21,7 +21,7 @@ MAX_KEY_LENGTH = 254
 
 
 def count_attempt(name: str, key: str, *, most: int, per: timedelta) -> bool:
-    """Count a try of `name` by `key`; false where `most` tries were counted within `per`.
+    """Count an attempt of `name` by `key` and return True; return False if `most` were counted within `per`.
 
     Outside the caller's transaction (RuntimeError inside one): what was counted stays counted.
     """
@@ -38,19 +38,19 @@ def count_attempt(name: str, key: str, *, most: int, per: timedelta) -> bool:
 
 
 def refund_attempt(name: str, key: str) -> None:
-    """Forget the newest try: it was a right one."""
+    """Uncount the newest attempt, because it succeeded."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(_REFUND_SQL, {"name": name, "key": _normalize_key(key)})
 
 
 def get_address_key(address: str) -> str:
-    """What one client is counted by: an IPv4 address, or the /64 that one IPv6 client has to itself."""
+    """Return the key that a client is counted by: its IPv4 address, or the /64 network of its IPv6 address."""
     found = ipaddress.ip_address(address)
     return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def delete_expired() -> int:
-    """Tell the trail what was refused by limits that have run out, and delete their rows; returns how many."""
+    """Record the refusals of expired limits on the trail, delete the rows and return their number."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT name, key FROM accounts_limit WHERE refused > 0 AND expires_at < clock_timestamp()")
         for name, key in cursor.fetchall():
@@ -60,7 +60,7 @@ def delete_expired() -> int:
 
 
 def _record_refusals(name: str, key: str) -> None:
-    """One event for all that was refused since the last one."""
+    """Record one event for all refusals since the last one."""
     with transaction.atomic():
         limit = Limit.objects.select_for_update().filter(name=name, key=key, refused__gt=0).first()
         if limit is None:

@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn): what a browser is asked to sign, and whether it did.
+"""Passkeys (WebAuthn): build the options for browsers and verify their answers.
 
 A challenge is for one user, one action and one object, is kept in the database, and is gone with its first use.
 """
@@ -34,7 +34,7 @@ REGISTRATION = "factor.add"
 
 
 def build_request_options(user: User, action: str, target: str) -> dict[str, Any]:
-    """What navigator.credentials.get is given, as JSON."""
+    """Return the options for navigator.credentials.get, JSON-serialisable."""
     challenge = _create_challenge(user, action, target)
     options, _ = _build_server().authenticate_begin(
         get_credentials(user), user_verification=UserVerificationRequirement.PREFERRED, challenge=challenge
@@ -43,7 +43,7 @@ def build_request_options(user: User, action: str, target: str) -> dict[str, Any
 
 
 def verify_assertion(user: User, answer: str, action: str, target: str) -> bool:
-    """Whether the answer was signed by a passkey of this user, just now and for this alone."""
+    """Return whether a passkey of this user signed an open challenge for this action and target."""
     try:
         given = _parse_answer(answer)
         state = _consume_challenge(
@@ -60,7 +60,7 @@ def verify_assertion(user: User, answer: str, action: str, target: str) -> bool:
 
 
 def build_creation_options(user: User) -> dict[str, Any]:
-    """What navigator.credentials.create is given, as JSON."""
+    """Return the options for navigator.credentials.create, JSON-serialisable."""
     options, _ = _build_server().register_begin(
         PublicKeyCredentialUserEntity(id=str(user.pk).encode(), name=user.email, display_name=user.nickname),
         credentials=get_credentials(user),
@@ -73,7 +73,7 @@ def build_creation_options(user: User) -> dict[str, Any]:
 
 
 def verify_registration(user: User, answer: str) -> dict[str, Any] | None:
-    """The credential to keep, if it was made for this user just now."""
+    """Return the new credential to store; None if it does not answer an open challenge or is known already."""
     try:
         given = _parse_answer(answer)
         made = RegistrationResponse.from_dict(given)
@@ -87,7 +87,7 @@ def verify_registration(user: User, answer: str) -> dict[str, Any] | None:
 
 
 def delete_expired_challenges() -> int:
-    """Delete the challenges that nobody answered; returns how many."""
+    """Delete the expired challenges and return their number."""
     return PasskeyChallenge.objects.filter(expires_at__lt=timezone.now()).delete()[0]
 
 

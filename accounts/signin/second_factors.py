@@ -24,7 +24,7 @@ _CODE = re.compile(r"\s*\d{3}[ -]?\d{3}\s*")
 
 
 def get_second_factors(user: User) -> frozenset[str]:
-    """Of `totp` and `webauthn`, those the user has."""
+    """Return which of `totp` and `webauthn` the user has."""
     return frozenset(
         Authenticator.objects.filter(user=user, type__in=SECOND_FACTOR_TYPES).values_list("type", flat=True)
     )
@@ -35,7 +35,7 @@ def is_second_factor_required(user: User) -> bool:
 
 
 def is_enrolment_required(user: User) -> bool:
-    """Whether the user may do nothing but add a second factor."""
+    """Return whether the user must add a second factor before anything else."""
     return is_second_factor_required(user) and not get_second_factors(user)
 
 
@@ -44,7 +44,7 @@ def has_totp_format(text: str) -> bool:
 
 
 def verify_totp(user: User, code: str) -> bool:
-    """Whether it is a code of now that was not given before, at sign-in or anywhere else; from here on it was."""
+    """Return whether the TOTP code (RFC 6238) is valid now and unused, and mark it as used."""
     row = Authenticator.objects.filter(user=user, type=FactorType.TOTP).first()
     if row is None:
         return False
@@ -56,7 +56,8 @@ def verify_totp(user: User, code: str) -> bool:
 
 
 def find_matching_step(secret: str, code: str) -> int | None:
-    """The time step that the code belongs to: this one, or one beside it (clocks and people are slow)."""
+    """Return the time step of the code: the present one or one beside it, for clock skew; None if it is none of
+    them."""
     given = normalize_user_code(code)
     for step in yield_hotp_counters_from_time():
         if constant_time_compare(given, format_hotp_value(hotp_value(secret, step))):
@@ -65,14 +66,14 @@ def find_matching_step(secret: str, code: str) -> int | None:
 
 
 def consume_step(user: User, step: int) -> bool:
-    """Make the code of this step and of all before it worthless; false if it was."""
+    """Mark the code of this step and all earlier ones as used; return False if it was used already."""
     with connection.cursor() as cursor:
         cursor.execute(_CONSUME_STEP_SQL, {"user": user.pk, "step": step})
         return cursor.fetchone() is not None
 
 
 def verify_recovery_code(user: User, code: str) -> bool:
-    """Whether it is a recovery code that was not used before; from here on it was."""
+    """Return whether it is an unused recovery code, and mark it as used."""
     row = Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).first()
     if row is None or not RecoveryCodes(row).validate_code(code):
         return False

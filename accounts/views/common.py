@@ -1,4 +1,4 @@
-"""What the pages about people share: whom they are about, and how a page or its fragment is answered."""
+"""Shared by the views of users and settings: access to the account and its users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.permissions import Permission
 
 
 def can_change_users(request: SignedIn) -> bool:
-    """Whether users and settings can be changed by this reader now: not in a suspended account."""
+    """Return whether the signed-in user can change users and settings now: not in a suspended account."""
     return (
         has_permission(request.user, Permission.USERS_CHANGE)
         and own_account(request).status != Account.Status.SUSPENDED
@@ -30,7 +30,7 @@ def get_changeable_account(request: SignedIn) -> Account:
 
 
 def get_user_or_404(request: SignedIn, pk: int) -> User:
-    """The user, if they are in the reader's account; another account's is not there."""
+    """Return the user of the signed-in user's own account. Raise Http404 for any other."""
     user = list_users(own_account(request)).filter(pk=pk).first()
     if user is None:
         raise Http404("There is no such user.")
@@ -43,6 +43,6 @@ def get_changeable_user_or_404(request: SignedIn, pk: int) -> User:
 
 
 def redirect_to_user(request: SignedIn, pk: int, said: str) -> HttpResponse:
-    """To the page of the user after something was done to them."""
+    """Redirect to the user's page with a success message."""
     messages.success(request, said)
     return redirect("user-detail", pk)

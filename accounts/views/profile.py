@@ -1,9 +1,10 @@
-"""One's own profile: password, second factors, recovery codes, sessions, and how pages look on this device."""
+"""The user's own profile: password, second factors, recovery codes and sessions."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 from allauth.mfa.adapter import get_adapter
@@ -11,9 +12,8 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.core import signing
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
-from django.utils.cache import patch_vary_headers
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import services
@@ -24,6 +24,7 @@ from accounts.models import User
 from accounts.signin import current_session, passkeys, second_factors
 from accounts.signin.user_agent import format_user_agent
 from core.page_guard import SignedIn, needs
+from core.pages import get_form_data, render_full_page
 from core.permissions import Permission, Role
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
@@ -51,7 +52,7 @@ def profile(request: SignedIn) -> HttpResponse:
 @needs(Permission.PROFILE)
 @_methods
 def password(request: SignedIn) -> HttpResponse:
-    form = NewPasswordForm(_posted(request))
+    form = NewPasswordForm(get_form_data(request))
     form.set_action(request.user, "password.change", str(request.user.pk), services.build_user_target(request.user))
     if form.is_valid() and (by := form.get_confirmed_actor(request.user, request.actor)):
         try:
@@ -68,8 +69,8 @@ def password(request: SignedIn) -> HttpResponse:
 @needs(Permission.PROFILE)
 @require_safe
 def enrol(request: SignedIn) -> HttpResponse:
-    """Where those are led who must have a second factor and have none."""
-    return _render(request, "enrol") if second_factors.is_enrolment_required(request.user) else redirect("profile")
+    """Show the page to which users without their required second factor are redirected."""
+    return _render(request, "enrol", {}) if second_factors.is_enrolment_required(request.user) else redirect("profile")
 
 
 @needs(Permission.PROFILE)
@@ -79,7 +80,7 @@ def totp(request: SignedIn) -> HttpResponse:
     if second_factors.FactorType.TOTP in second_factors.get_second_factors(user):
         messages.info(request, "You have an authenticator app already. Remove it before you add another one.")
         return redirect("profile")
-    form = TotpForm(_posted(request))
+    form = TotpForm(get_form_data(request))
     secret = _load_seed(user, form.data.get("seed", ""))
     if secret is None:
         # The first look, or a form that lay for longer than an hour.
@@ -105,7 +106,7 @@ def totp(request: SignedIn) -> HttpResponse:
 @_methods
 def new_passkey(request: SignedIn) -> HttpResponse:
     user = request.user
-    form = PasskeyForm(_posted(request))
+    form = PasskeyForm(get_form_data(request))
     form.set_action(user, "factor.add", "passkey", services.build_user_target(user))
     if form.is_valid():
         by = form.get_confirmed_actor(user, request.actor)
@@ -128,7 +129,7 @@ def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
     ).first()
     if row is None:
         raise Http404("There is no such second factor.")
-    form = ConfirmForm(_posted(request))
+    form = ConfirmForm(get_form_data(request))
     form.set_action(request.user, "factor.remove", str(row.pk), services.build_user_target(request.user))
     if form.is_valid() and (by := form.get_confirmed_actor(request.user, request.actor)):
         try:
@@ -146,11 +147,11 @@ def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
 @needs(Permission.PROFILE)
 @_methods
 def recovery_codes(request: SignedIn) -> HttpResponse:
-    """New ones; the old ones are worthless from then on. They are shown in this one answer."""
+    """Replace the recovery codes and show the new ones, in this response alone."""
     if not second_factors.get_second_factors(request.user):
         messages.info(request, "Recovery codes are for those who have a second factor. Add one first.")
         return redirect("profile")
-    form = ConfirmForm(_posted(request))
+    form = ConfirmForm(get_form_data(request))
     form.set_action(
         request.user, "recovery_codes.replace", str(request.user.pk), services.build_user_target(request.user)
     )
@@ -162,7 +163,7 @@ def recovery_codes(request: SignedIn) -> HttpResponse:
 @needs(Permission.PROFILE)
 @require_POST
 def challenge(request: SignedIn) -> HttpResponse:
-    """What a passkey is to sign to confirm one action on one object. Scripts ask for it."""
+    """Return, as JSON, the WebAuthn request options that confirm one action on one object."""
     action, target = request.POST.get("action", ""), request.POST.get("target", "")
     if not (0 < len(action) <= 40 and len(target) <= 200 and (action + target).isprintable()):
         return JsonResponse({"error": "action and target say what is confirmed"}, status=400)
@@ -191,7 +192,7 @@ def end_others(request: SignedIn) -> HttpResponse:
 
 
 def _list_sessions(request: SignedIn) -> list[dict[str, Any]]:
-    """The user's, this one first, then the latest used."""
+    """Return the user's sessions: the present one first, then by last use."""
     rows = UserSession.objects.purge_and_list(request.user)
     rows.sort(key=lambda row: (row.session_key != request.session.session_key, -row.last_seen_at.timestamp()))
     return [
@@ -209,7 +210,8 @@ def _load_seed(user: User, signed: str) -> str | None:
 
 
 def _finish_adding(request: SignedIn, user: User, codes: list[str]) -> HttpResponse:
-    """After a factor: on to the profile, or first the recovery codes, in this answer alone."""
+    """Redirect to the profile after a factor was added, or show the new recovery codes first, in this response
+    alone."""
     current_session.renew(request, user)
     if not codes:
         messages.success(request, "It is added, and your other sessions have ended.")
@@ -217,18 +219,10 @@ def _finish_adding(request: SignedIn, user: User, codes: list[str]) -> HttpRespo
     return _render(request, "codes", {"codes": codes})
 
 
-def _posted(request: HttpRequest) -> Any:
-    return request.POST if request.method == "POST" else None
-
-
 def _render_form(request: SignedIn, name: str, context: dict[str, Any]) -> HttpResponse:
-    # A form that was made anew for a POST (the seed was too old) is not bound, and is a first look.
+    # A form that was built anew for a POST (the seed had expired) is not bound, and is a first look.
     return _render(request, name, context, 422 if context["form"].is_bound else 200)
 
 
-def _render(request: SignedIn, name: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
-    """The page `accounts/profile/<name>.html`; never stored."""
-    response = render(request, f"accounts/profile/{name}.html", context or {}, status=status)
-    response.headers["Cache-Control"] = "no-store"
-    patch_vary_headers(response, ["HX-Request"])
-    return response
+def _render(request: SignedIn, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    return render_full_page(request, f"accounts/profile/{name}", context, status)
