@@ -7,8 +7,8 @@ conditions before fewer. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations, combinations_with_replacement
 from typing import NamedTuple
 
 from keys.decision.routes import specificity
@@ -34,10 +34,31 @@ def find_ambiguous_claims(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None
         shape = tuple(segment if kind == 0 else kind for segment, kind in segments)
         alike.setdefault((claim.method, len(claim.conditions), shape), []).append(claim)
     for group in alike.values():
-        for one, other in combinations(group, 2):
+        for one, other in _list_candidates(group):
             if one.module != other.module and _overlap(one, other):
                 return one, other
     return None
+
+
+def _list_candidates(group: list[Claim]) -> Iterator[tuple[Claim, Claim]]:
+    """Yield the pairs whose shared conditions have the same values, without comparing every claim with every other."""
+    if len({claim.module for claim in group}) == 1:
+        return
+    by_names: dict[frozenset[str], list[Claim]] = {}
+    for claim in group:
+        by_names.setdefault(frozenset(claim.conditions), []).append(claim)
+    for mine, theirs in combinations_with_replacement(by_names, 2):
+        shared = sorted(mine & theirs)
+        buckets: dict[tuple[str, ...], list[Claim]] = {}
+        for claim in by_names[mine]:
+            buckets.setdefault(tuple(claim.conditions[name] for name in shared), []).append(claim)
+        if mine == theirs:
+            for bucket in buckets.values():
+                yield from combinations(bucket, 2)
+            continue
+        for other in by_names[theirs]:
+            for one in buckets.get(tuple(other.conditions[name] for name in shared), ()):
+                yield one, other
 
 
 def _overlap(one: Claim, other: Claim) -> bool:
