@@ -35,7 +35,7 @@ class ConfirmationRefused(Exception):
 class WrongPassword(ConfirmationRefused):
     """Not the user's password, code or passkey; `left` attempts remain before the lock."""
 
-    def __init__(self, left: int, words: str = "That is not your password.") -> None:
+    def __init__(self, left: int, words: str = "Incorrect password.") -> None:
         super().__init__(words)
         self.left = left
 
@@ -44,7 +44,7 @@ class Locked(ConfirmationRefused):
     """Too many failed attempts; locked until `until` (UTC)."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__(f"Too many wrong passwords. Try again after {until:%H:%M} UTC.")
+        super().__init__(f"Too many incorrect passwords. Try again after {until:%H:%M} UTC.")
         self.until = until
 
 
@@ -52,7 +52,9 @@ class NoConfirmationMethod(ConfirmationRefused):
     """The user has no password, passkey or authenticator app to confirm with."""
 
     def __init__(self) -> None:
-        super().__init__("You have nothing to confirm with. Ask an Administrator of your account.")
+        super().__init__(
+            "You have no password, passkey or authenticator app to confirm with. Ask an Administrator of your account."
+        )
 
 
 def confirm(
@@ -83,11 +85,11 @@ def confirm(
         _forget_attempt(user, booked)
         return Confirmation(action=action, target=target, method=method)
     if passkey:
-        words = "The passkey did not confirm this. Try it again, or give your password."
+        words = "The passkey could not be verified. Try again, or enter your password."
     elif second_factors.FactorType.TOTP in has:
-        words = "That is neither your password nor an unused code of your authenticator app."
+        words = "Incorrect password or code."
     else:
-        words = "That is not your password."
+        words = "Incorrect password."
     _record_failure(
         user, booked, action=action, about=about or Target("user", str(user.pk), user.email), by=by, words=words
     )

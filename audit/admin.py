@@ -40,7 +40,7 @@ class AccountField(forms.CharField):
             return None
         account = find_account(slug)
         if account is None:
-            raise ValidationError(f"There is no account “{slug}”. Give its slug, as in the list of accounts.")
+            raise ValidationError(f"There is no account “{slug}”. Enter its slug from the list of accounts.")
         return account
 
 
@@ -55,7 +55,7 @@ class BoundedLogForm(TimeRangeForm):
         cleaned = super().clean()
         since, until = cleaned.get("from"), cleaned.get("to") or timezone.now()
         if since and until - since > MAX_RANGE:
-            raise ValidationError(f"From and To are more than {MAX_RANGE.days} days apart. Take a shorter time.")
+            raise ValidationError(f"From and To are more than {MAX_RANGE.days} days apart. Choose a shorter range.")
         return cleaned
 
 

@@ -21,11 +21,11 @@ from keys.services.finding import NEEDS
 Handler = Callable[[HttpRequest], HttpResponse]
 
 HELD = (
-    "What was typed into the search looks like a secret, so it was not looked for. It was part of an address, which a"
-    " proxy in front of Keyward may have logged: if it was a live token, change that key."
+    "Your search looks like a secret, so it was not run. It was part of the URL, which a proxy in front of Keyward may"
+    " have logged. If it was a live token, change that key."
 )
-FINDER = "Paste it into the box below to find its key: there it is sent apart from the address, matched and not kept."
-NO_FINDER = "An Administrator or Auditor of the account can find whose token it is."
+FINDER = "To find its key, paste it into the box below. It is sent outside the URL, matched and not stored."
+NO_FINDER = "An Administrator or Auditor of the account can find the key it belongs to."
 
 
 def find_url(request: HttpRequest) -> str:

@@ -165,10 +165,10 @@ class SupportAdmin(ModelAdmin):
         """Raise BadRequest for filters that cannot be applied. Django's own answers are a redirect to the list without
         them, and for a search a message above everything."""
         if repeated := sorted(name for name, values in request.GET.lists() if len(values) > 1):
-            raise BadRequest(f"The filter “{repeated[0]}” is given more than once.")
+            raise BadRequest(f"The filter “{repeated[0]}” appears more than once.")
         search = ChangeListSearchForm(request.GET)
         if not search.is_valid():
-            raise BadRequest(f"The search cannot be made: {' '.join(map(str, search.errors[SEARCH_VAR]))}")
+            raise BadRequest(f"Search failed: {' '.join(map(str, search.errors[SEARCH_VAR]))}")
         if ERROR_FLAG in request.GET:
             raise BadRequest("The filters cannot be applied.")
         try:

@@ -96,7 +96,7 @@ class Counts:
         yield _histogram("batch_calls", "Calls that were decided and written together", CALLS, sums, _CALLS)
         yield CounterMetricFamily("keyward_gateway_epoch_reloads", "Loads of what changed", value=sums[_RELOADS])
         yield CounterMetricFamily(
-            "keyward_gateway_guard_misses", "Batches decided anew because something had changed", value=sums[_MISSES]
+            "keyward_gateway_guard_misses", "Batches decided again because something had changed", value=sums[_MISSES]
         )
         yield CounterMetricFamily(
             "keyward_gateway_evicted_connections",

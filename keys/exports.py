@@ -122,7 +122,7 @@ def export_keys(
     if keys.qs[: MAX_ROWS[format] + 1].count() > MAX_ROWS[format]:
         raise TooManyRows(format)
     rows = table().export(for_file(keys.sort_rows()), format=format)
-    masking = "Of each token, only the prefix and the API ID are shown."
+    masking = "Tokens are not included, only their prefix and API ID."
     file = ListFile(
         encode_table(rows, format),
         format,

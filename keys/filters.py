@@ -58,7 +58,7 @@ class OwnerField(forms.CharField):
         )
         if user is None:
             raise ValidationError(
-                f"There is no user “{nickname}” in this account. Type a nickname as the list shows it."
+                f"There is no user “{nickname}” in this account. Enter a nickname exactly as shown in the list."
             )
         return user
 

@@ -113,7 +113,9 @@ def checked(terms: Terms, policy: Policy, modules: Collection[str], ip_lists: Co
     if policy.addresses == "required" and not (networks or terms.ip_lists):
         errors["addresses"] = "Enter at least one address, such as 203.0.113.7, or choose an IP list."
     if len(networks) > MAX_ADDRESSES:
-        errors["addresses"] = f"There are {len(networks)} entries; a key can have {MAX_ADDRESSES}. Use wider ranges."
+        errors["addresses"] = (
+            f"There are {len(networks)} entries; a key can have at most {MAX_ADDRESSES}. Use wider ranges."
+        )
     if problem := _lists_problem(terms.ip_lists, ip_lists):
         errors["ip_lists"] = problem
     if problem := _modules_problem(terms.modules, modules):
@@ -150,13 +152,13 @@ def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, 
     """Raises Invalid unless this expiry may be given now; `latest` ends the longest lifetime, if there is one."""
     if expires_at is None:
         if latest is not None:
-            raise Invalid({"expiry": f"Keys must expire here, at the latest on {latest:%Y-%m-%d}. Choose a date."})
+            raise Invalid({"expiry": f"Keys must expire on {latest:%Y-%m-%d} at the latest. Choose a date."})
         if policy.expiry == "required":
-            raise Invalid({"expiry": "Keys of this API must expire. Choose when."})
+            raise Invalid({"expiry": "Keys of this API must expire. Choose a date."})
     elif policy.expiry == "none" and latest is None:
-        raise Invalid({"expiry": "Keys of this API do not expire. Leave it at never."})
+        raise Invalid({"expiry": "Keys of this API do not expire. Choose never."})
     elif expires_at <= now:
-        raise Invalid({"expiry": f"{expires_at:%Y-%m-%d %H:%M} UTC is over. Choose a time to come."})
+        raise Invalid({"expiry": f"{expires_at:%Y-%m-%d %H:%M} UTC is in the past. Choose a later time."})
     elif latest is not None and expires_at > latest:
         raise Invalid({"expiry": f"{expires_at:%Y-%m-%d} is too late: the longest lifetime ends on {latest:%Y-%m-%d}."})
 
@@ -218,13 +220,13 @@ def _union(networks: Iterable[Network]) -> set[Network]:
 def _problem(text: str, required: bool, longest: int, shape: Field | None) -> str | None:
     """What is wrong with one line of text, in words for the person who typed it."""
     if not text:
-        return "This is needed. Fill it in." if required else None
+        return "This field is required." if required else None
     if not text.isprintable():
-        return f"{text!r} holds characters that cannot be seen. Use letters, digits, signs and spaces."
+        return f"{text!r} contains invisible characters. Use letters, digits, punctuation and spaces."
     if len(text) > longest:
         return f"This is {len(text)} characters long. Use at most {longest}."
     if shape is not None and shape.kind == "choice" and text not in [choice.slug for choice in shape.choices]:
-        return f"{text!r} is not a choice. Take one of {', '.join(choice.label for choice in shape.choices)}."
+        return f"{text!r} is not a valid choice. Choose one of {', '.join(choice.label for choice in shape.choices)}."
     if shape is not None and shape.kind == "fixed" and text != shape.value:
         return f"{shape.label} is always {shape.value}. Leave it as it is."
     if shape is not None and shape.kind == "url" and not _is_web_address(text):
@@ -244,13 +246,13 @@ def _modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> 
     if modules is None:
         return None
     if unknown := sorted(modules - set(known)):
-        return f"{unknown[0]!r} is not one of this API's. Take some of {', '.join(known)}."
+        return f"{unknown[0]!r} does not belong to this API. Choose from {', '.join(known)}."
     return None if modules else "Select at least one, or choose All."
 
 
 def _lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:
     if ip_lists - set(known):
-        return "There is no such IP list in this account. Choose from those that are there."
+        return "There is no such IP list in this account. Choose one of this account’s lists."
     if len(ip_lists) > MAX_LISTS:
-        return f"There are {len(ip_lists)} IP lists; a key can have {MAX_LISTS}. Put their entries together in fewer."
+        return f"There are {len(ip_lists)} IP lists; a key can have {MAX_LISTS}. Combine them into fewer lists."
     return None

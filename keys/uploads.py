@@ -10,7 +10,7 @@ from contextlib import contextmanager
 MAX_READERS = 2
 # Instead of an account: what Support uploads for all of them.
 SUPPORT = None
-BUSY = "Another upload is being read. Try again in a moment."
+BUSY = "Another upload is being processed. Try again in a moment."
 
 _lock = threading.Lock()
 _reading: set[int | None] = set()

@@ -31,16 +31,14 @@ class AccountField(forms.CharField):
             label="Account",
             max_length=64,
             widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}),
-            help_text="Its short name, such as acme.",
+            help_text="The account’s short name, for example acme.",
         )
 
     def clean(self, value: object) -> Account:
         slug = super().clean(value)
         account = Account.objects.filter(slug=slug.lower()).first()
         if account is None:
-            raise ValidationError(
-                f"There is no account “{slug}”. Type its short name as the list of accounts shows it."
-            )
+            raise ValidationError(f"There is no account “{slug}”. Enter the short name from the list of accounts.")
         return account
 
 

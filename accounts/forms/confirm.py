@@ -41,7 +41,7 @@ class ConfirmForm(forms.Form):
         has = get_second_factors(user)
         self.has_passkey = FactorType.WEBAUTHN in has
         if FactorType.TOTP in has:
-            self.fields["password"].label = "Your password, or a code of your authenticator app"
+            self.fields["password"].label = "Password or authenticator code"
         if self.data.get(self.add_prefix("passkey")):
             self.fields["password"].required = False
 
@@ -72,7 +72,7 @@ class ConfirmForm(forms.Form):
 
 def format_refusal(refused: ConfirmationRefused) -> str:
     if isinstance(refused, WrongPassword):
-        return f"{refused} {refused.left} {'try' if refused.left == 1 else 'tries'} left."
+        return f"{refused} {refused.left} {'attempt' if refused.left == 1 else 'attempts'} left."
     if isinstance(refused, Locked):
         return f"{refused} Nothing was changed."
     return str(refused)

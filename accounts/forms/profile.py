@@ -52,7 +52,7 @@ class NewPasswordForm(ConfirmForm):
         strip=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 10 characters. A few words that only you would put together are better than a short mix.",
+        help_text="At least 10 characters. Several random words make a strong password.",
     )
     field_order = ("password", "new_password")
 
@@ -72,12 +72,14 @@ class TotpForm(ConfirmForm):
         label="Code",
         max_length=20,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
-        help_text="The six digits that the app shows now.",
+        help_text="The 6-digit code shown in the app.",
     )
     field_order = ("seed", "code", "password", "passkey")
 
 
 class PasskeyForm(ConfirmForm):
-    name = forms.CharField(label="Name", max_length=60, help_text="To tell your passkeys apart, such as “laptop”.")
+    name = forms.CharField(
+        label="Name", max_length=60, help_text="Helps you tell your passkeys apart, for example “laptop”."
+    )
     credential = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
     field_order = ("name", "credential", "password", "passkey")

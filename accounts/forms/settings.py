@@ -28,20 +28,20 @@ class SettingsForm(ServiceErrorForm, ConfirmForm):
         ),
     )
     mask_digits = forms.IntegerField(
-        label="Digits to show", min_value=0, max_value=15, help_text="0 hides all of them.", initial=0
+        label="Digits to show", min_value=0, max_value=15, help_text="0 hides all digits.", initial=0
     )
-    mask_side = forms.ChoiceField(label="Show them", choices=Account.MaskSide.choices, widget=forms.RadioSelect)
+    mask_side = forms.ChoiceField(label="Position", choices=Account.MaskSide.choices, widget=forms.RadioSelect)
     second_factor_required = forms.BooleanField(
-        label="Everyone needs a second factor",
+        label="Require a second factor for all users",
         required=False,
-        help_text="Who has none is asked to set one up at the next sign-in, and can do nothing else before.",
+        help_text="Users without one must set it up at their next sign-in before they can continue.",
     )
     key_lifetime_days = forms.IntegerField(
-        label="Longest key lifetime, in days",
+        label="Maximum key lifetime (days)",
         required=False,
         min_value=1,
         max_value=36500,
-        help_text="New keys must expire within it; those there are keep their expiry. Empty: no limit of the account.",
+        help_text="Applies to new keys only. Leave empty for no limit.",
     )
     password = PasswordField(required=False)
 

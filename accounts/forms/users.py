@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.services import Invalid
 from core.permissions import ACCOUNT_ROLES
 
-LEAVE_CHOICE = ("leave", "Leave them: calls are refused until the keys are given to someone else")
+LEAVE_CHOICE = ("leave", "Keep them: calls are refused until the keys are reassigned")
 ROLE_DESCRIPTIONS = {
     "administrator": "Administrator: creates keys, sees secrets, manages users and settings",
     "account_reader": "Account Reader: sees keys and the API log",
@@ -62,7 +62,7 @@ class HandOverForm(ServiceErrorForm, ConfirmForm):
         super().__init__(*args, **kwargs)
         self.candidates = {str(heir.pk): heir for heir in candidates}
         named = [(pk, f"{heir.nickname} ({heir.email})") for pk, heir in self.candidates.items()]
-        cast("forms.ChoiceField", self.fields["heir"]).choices = [("", "Choose a user"), *named]
+        cast("forms.ChoiceField", self.fields["heir"]).choices = [("", "Select a user"), *named]
 
     @property
     def new_owner(self) -> User:
@@ -77,7 +77,7 @@ class DeactivateForm(HandOverForm):
         widget=forms.RadioSelect,
         choices=[
             LEAVE_CHOICE,
-            ("give", "Give them to another user: calls go on"),
+            ("give", "Reassign them to another user: calls keep working"),
         ],
     )
     password = PasswordField(required=False)
@@ -99,22 +99,22 @@ class DeactivateForm(HandOverForm):
         cleaned = super().clean() or {}
         if cleaned.get("keys") == "give":
             if not cleaned.get("heir") and "heir" not in self.errors:
-                self.add_error("heir", "Choose who owns the keys from now on.")
+                self.add_error("heir", "Choose the new owner of the keys.")
             if not self.has_confirmation:
-                self.add_error("password", "Giving keys to someone else needs your confirmation.")
+                self.add_error("password", "Reassigning keys needs your confirmation.")
         return cleaned
 
 
 class AcceptForm(ServiceErrorForm):
     nickname = forms.CharField(
-        label="Nickname", max_length=64, help_text="What others in the account see; it also names you as owner of keys."
+        label="Nickname", max_length=64, help_text="Shown to other users in the account, and as the owner of your keys."
     )
     password = forms.CharField(
         label="Password",
         strip=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 10 characters. A few words in a row are easy to remember and hard to guess.",
+        help_text="At least 10 characters. Several random words make a strong password.",
     )
 
 

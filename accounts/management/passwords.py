@@ -16,5 +16,5 @@ def read_password() -> str:
         return sys.stdin.readline().rstrip("\n")
     password = getpass("Password: ")
     if getpass("Password again: ") != password:
-        raise CommandError("password: the two are not the same.")
+        raise CommandError("password: the two passwords do not match.")
     return password

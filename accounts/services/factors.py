@@ -35,7 +35,7 @@ class LastFactor(Exception):
     """The last second factor of someone who must have one stays."""
 
     def __init__(self) -> None:
-        super().__init__("You must have a second factor, and this is your only one. Add another one first.")
+        super().__init__("A second factor is required, and this is your only one. Add another one first.")
 
 
 @transaction.atomic

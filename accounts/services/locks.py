@@ -26,7 +26,7 @@ class LastAdministrator(Exception):
     """The change would leave the account without an active Administrator."""
 
     def __init__(self) -> None:
-        super().__init__("This is the account's last active Administrator. Make someone else an Administrator first.")
+        super().__init__("This is the account's last active Administrator. Make another user an Administrator first.")
 
 
 def lock_for_change(account: Account | None, permission: Permission, by: Actor) -> Account | None:
@@ -68,7 +68,7 @@ def clean_line(text: str, field: str) -> str:
     """Return the text stripped. Raise Invalid for control characters and line breaks: it goes into headers and logs."""
     text = text.strip()
     if not text.isprintable():
-        raise Invalid({field: f"{text!r} holds characters that cannot be seen. Use letters, digits, signs and spaces."})
+        raise Invalid({field: f"{text!r} contains invisible characters. Use letters, digits, punctuation and spaces."})
     return text
 
 

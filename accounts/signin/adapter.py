@@ -34,8 +34,8 @@ def count_sign_in_attempt(email: str) -> bool:
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | {
-        "email_password_mismatch": "E-mail and password do not match a user who may sign in.",
-        "too_many_login_attempts": "Too many sign-ins as this user failed. Try again in five minutes.",
+        "email_password_mismatch": "Incorrect e-mail or password.",
+        "too_many_login_attempts": "Too many failed sign-ins. Try again in 5 minutes.",
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

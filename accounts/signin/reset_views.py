@@ -21,7 +21,7 @@ from core.pages import get_form_data, get_form_status
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 HOUR = timedelta(hours=1)
-TOO_MANY = "Too many mails to this e-mail or from your address. Try again in an hour."
+TOO_MANY = "Too many requests for this e-mail address or from your IP address. Try again in an hour."
 
 
 @public("whoever forgot their password cannot sign in")

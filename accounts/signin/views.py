@@ -28,8 +28,8 @@ from audit.trail.record import record
 from core.page_guard import public
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
-TOO_MANY = "Too many sign-ins as this user failed. Try again in five minutes."
-WRONG = "That is not an unused code of your authenticator app, nor one of your recovery codes."
+TOO_MANY = "Too many failed sign-ins. Try again in 5 minutes."
+WRONG = "Incorrect code. Enter a current code from your authenticator app or an unused recovery code."
 
 
 def _limit_per_address(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -33,7 +33,7 @@ def get_user_or_404(request: SignedIn, pk: int) -> User:
     """Return the user of the signed-in user's own account. Raise Http404 for any other."""
     user = list_users(own_account(request)).filter(pk=pk).first()
     if user is None:
-        raise Http404("There is no such user.")
+        raise Http404("User not found.")
     return user
 
 

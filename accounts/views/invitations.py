@@ -23,7 +23,7 @@ from core.permissions import Permission
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 HOUR = timedelta(hours=1)
-TOO_MANY = "Too many invitations to this e-mail or from your address. Try again in an hour."
+TOO_MANY = "Too many invitations to this e-mail address or from your IP address. Try again in an hour."
 
 
 @needs(Permission.USERS_CHANGE)
@@ -44,7 +44,7 @@ def user_invite(request: SignedIn) -> HttpResponse:
         except Invalid as problem:
             form.add_service_errors(problem)
         else:
-            messages.success(request, f"An invitation is on its way to {email}. It is good for 7 days.")
+            messages.success(request, f"Invitation sent to {email}. It expires in 7 days.")
             return redirect("user-list")
     return render_dialog(request, "accounts/invite", "Invite user", {"form": form}, get_form_status(request))
 
@@ -55,19 +55,19 @@ def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
     account = get_changeable_account(request)
     invitation = account.invitations.filter(pk=pk).first()
     if invitation is None:
-        raise Http404("There is no such invitation.")
+        raise Http404("Invitation not found.")
     if request.method != "POST":
         return render_dialog(
             request,
             "accounts/invitation_withdraw",
-            f"Withdraw the invitation of {invitation.email}",
+            f"Withdraw invitation to {invitation.email}",
             {"invitation": invitation},
         )
     try:
         services.withdraw_invitation(invitation=invitation, by=request.actor)
     except Invitation.DoesNotExist as gone:
-        raise Http404("The invitation was accepted or withdrawn in the meantime.") from gone
-    messages.success(request, f"The invitation of {invitation.email} is withdrawn: its link no longer works.")
+        raise Http404("The invitation has already been accepted or withdrawn.") from gone
+    messages.success(request, f"Invitation to {invitation.email} withdrawn. Its link no longer works.")
     return redirect(get_return_url(request, reverse("user-list"), reverse("user-list")))
 
 
@@ -87,7 +87,7 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
         except Invalid as problem:
             form.add_service_errors(problem)
         else:
-            messages.success(request, f"Welcome to {invitation.account}. Sign in with your e-mail and your password.")
+            messages.success(request, f"Welcome to {invitation.account}. Sign in with your e-mail and password.")
             return redirect("account_login")
     context = {"invitation": invitation, "form": form}
     return _set_private_headers(render(request, "accounts/accept.html", context, status=get_form_status(request)))

@@ -61,7 +61,7 @@ def password(request: SignedIn) -> HttpResponse:
             form.add_error(None, problem)
         else:
             current_session.renew(request, user)
-            messages.success(request, "Your password is changed, and your other sessions have ended.")
+            messages.success(request, "Password changed. Your other sessions have ended.")
             return redirect("profile")
     return _render_form(request, "password", {"form": form})
 
@@ -78,7 +78,7 @@ def enrol(request: SignedIn) -> HttpResponse:
 def totp(request: SignedIn) -> HttpResponse:
     user = request.user
     if second_factors.FactorType.TOTP in second_factors.get_second_factors(user):
-        messages.info(request, "You have an authenticator app already. Remove it before you add another one.")
+        messages.info(request, "You already have an authenticator app. Remove it before adding another one.")
         return redirect("profile")
     form = TotpForm(get_form_data(request))
     secret = _load_seed(user, form.data.get("seed", ""))
@@ -90,12 +90,12 @@ def totp(request: SignedIn) -> HttpResponse:
     if form.is_valid():
         step = second_factors.find_matching_step(secret, form.cleaned_data["code"])
         if step is None:
-            form.add_error("code", "That is not the app's code of now. Compare the clocks, or scan the picture again.")
+            form.add_error("code", "Incorrect code. Check your device's clock, or scan the QR code again.")
         elif by := form.get_confirmed_actor(user, request.actor):
             try:
                 return _finish_adding(request, *services.add_totp(user=user, secret=secret, step=step, by=by))
             except services.TotpNotAdded:
-                form.add_error("code", "This code was given already. Wait for the next one.")
+                form.add_error("code", "This code has already been used. Wait for the next one.")
     url = get_adapter().build_totp_url(user, secret)
     picture = b64encode(get_adapter().build_totp_svg(url).encode()).decode()
     spaced = " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))
@@ -112,7 +112,7 @@ def new_passkey(request: SignedIn) -> HttpResponse:
         by = form.get_confirmed_actor(user, request.actor)
         credential = passkeys.verify_registration(user, form.cleaned_data["credential"]) if by else None
         if by and credential is None:
-            form.add_error(None, "The passkey was not made. Try again; it needs a browser with JavaScript.")
+            form.add_error(None, "The passkey could not be created. Try again with JavaScript enabled.")
         elif by and credential:
             name = form.cleaned_data["name"]
             return _finish_adding(request, *services.add_passkey(user=user, name=name, credential=credential, by=by))
@@ -128,7 +128,7 @@ def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
         pk=factor, user=request.user, type__in=second_factors.SECOND_FACTOR_TYPES
     ).first()
     if row is None:
-        raise Http404("There is no such second factor.")
+        raise Http404("Second factor not found.")
     form = ConfirmForm(get_form_data(request))
     form.set_action(request.user, "factor.remove", str(row.pk), services.build_user_target(request.user))
     if form.is_valid() and (by := form.get_confirmed_actor(request.user, request.actor)):
@@ -137,9 +137,9 @@ def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
         except services.LastFactor as needed:
             form.add_error(None, str(needed))
         except Authenticator.DoesNotExist as gone:
-            raise Http404("It was removed in the meantime.") from gone
+            raise Http404("It has already been removed.") from gone
         else:
-            messages.success(request, "It is removed, and your other sessions have ended.")
+            messages.success(request, "Removed. Your other sessions have ended.")
             return redirect("profile")
     return _render_form(request, "remove_factor", {"form": form, "factor": row})
 
@@ -149,7 +149,7 @@ def remove_factor(request: SignedIn, factor: int) -> HttpResponse:
 def recovery_codes(request: SignedIn) -> HttpResponse:
     """Replace the recovery codes and show the new ones, in this response alone."""
     if not second_factors.get_second_factors(request.user):
-        messages.info(request, "Recovery codes are for those who have a second factor. Add one first.")
+        messages.info(request, "Recovery codes require a second factor. Add one first.")
         return redirect("profile")
     form = ConfirmForm(get_form_data(request))
     form.set_action(
@@ -178,8 +178,8 @@ def end_one(request: SignedIn, session: int) -> HttpResponse:
     try:
         services.end_session(user=request.user, session=session, by=request.actor)
     except UserSession.DoesNotExist as gone:
-        raise Http404("There is no such session.") from gone
-    messages.success(request, "The session has ended.")
+        raise Http404("Session not found.") from gone
+    messages.success(request, "Session ended.")
     return redirect("profile")
 
 
@@ -187,7 +187,7 @@ def end_one(request: SignedIn, session: int) -> HttpResponse:
 @require_POST
 def end_others(request: SignedIn) -> HttpResponse:
     ended = services.end_other_sessions(user=request.user, keep=request.session.session_key or "", by=request.actor)
-    messages.success(request, f"Ended: {ended} other session{'' if ended == 1 else 's'}.")
+    messages.success(request, f"{ended} other session{'' if ended == 1 else 's'} ended.")
     return redirect("profile")
 
 
@@ -214,7 +214,7 @@ def _finish_adding(request: SignedIn, user: User, codes: list[str]) -> HttpRespo
     alone."""
     current_session.renew(request, user)
     if not codes:
-        messages.success(request, "It is added, and your other sessions have ended.")
+        messages.success(request, "Added. Your other sessions have ended.")
         return redirect("profile")
     return _render(request, "codes", {"codes": codes})
 

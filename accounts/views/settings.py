@@ -17,7 +17,7 @@ from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_page
 from core.permissions import Permission
 
-ASK = "This shows phone numbers that were masked, to API calls too, so it needs your confirmation."
+ASK = "This reveals masked phone numbers, also in API calls, so it needs your confirmation."
 
 
 @needs(Permission.USERS_SEE)
@@ -34,7 +34,7 @@ def settings(request: SignedIn) -> HttpResponse:
         try:
             if by:
                 change_settings(account=account, settings=form.settings, by=by)
-                messages.success(request, "The settings are saved.")
+                messages.success(request, "Settings saved.")
                 return redirect("settings")
         except ConfirmationRequired:
             form.add_error("password", ASK)

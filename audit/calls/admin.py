@@ -71,11 +71,11 @@ class CallAdmin(LogAdmin):
     log = CALLS.name
     headings = (
         *("Time (UTC)", "Account", "API ID", "Key", "Method", "Path", "Client address"),
-        *("Decision", "Reason", "Status", "Stands for"),
+        *("Decision", "Reason", "Status", "Count"),
     )
     note = (
-        "Name an account, an API ID or a request ID. Without any of them, these are the calls of no account:"
-        " those refused before a key was known."
+        "Filter by account, API ID or request ID. Without any of these, only calls without an account are shown:"
+        " those refused before a key was identified."
     )
 
     def get_page(self, data: Any) -> tuple[BoundedLogFilter, Page[Call] | None]:
@@ -107,7 +107,7 @@ class CallAdmin(LogAdmin):
     def list_facts(self, row: Call) -> Iterator[tuple[str, Any]]:
         yield reasons.get_heading(row), reasons.explain(row)
         yield "Time (UTC)", format_time(row.time)
-        yield "Calls that this row stands for", row.folded
+        yield "Number of calls", row.folded
         names = get_log_names(None)
         named = {"api": format_name(names.apis, row.api), "module": format_name(names.modules, row.module)}
         for name in FIELDS:

@@ -8,29 +8,28 @@ from audit.models import Call
 REFUSED: dict[str, tuple[str, str]] = {
     "unreadable_request": (
         "The request could not be read",
-        "Its method, path, query, headers or client address were missing, contradictory or ambiguous, so it was not "
-        "judged.",
+        "Its method, path, query, headers or client address were missing, contradictory or ambiguous.",
     ),
     "invalid_credentials": (
         "The credentials are not valid",
-        "They were of another kind than {api} takes, malformed, or belong to no key of it.",
+        "They were malformed, of a kind that {api} does not accept, or did not match any of its keys.",
     ),
     "stale_timestamp": (
-        "The request's time is not now",
+        "The timestamp is out of range",
         "{key} signed it, but its timestamp was more than 300 seconds off.",
     ),
     "secret_retired": (
         "The secret is retired",
-        "It was a secret of {key} once; the key was changed since, and its overlap is over.",
+        "It is an old secret of {key}. The key was changed, and the overlap has ended.",
     ),
     "account_inactive": ("The account is not active", "{account} was not active, or {api} was not enabled for it."),
     "owner_inactive": ("The key's owner is not active", "{key} belongs to {owner}, who was deactivated."),
     "key_disabled": ("The key is disabled", "The secret matched, but {key} was disabled."),
     "key_expired": ("The key has expired", "The secret matched, but {key} was past its expiry."),
-    "replayed": ("The request was sent before", "Its nonce had already been used with {key}."),
+    "replayed": ("The request was already sent", "Its nonce had already been used with {key}."),
     "ip_not_allowed": (
         "The address is not allowed",
-        "The call came from {client_address}, which the addresses of {key} do not let in.",
+        "The call came from {client_address}, which {key} does not allow.",
     ),
     "module_not_granted": (
         "The route is not granted",
@@ -40,24 +39,29 @@ REFUSED: dict[str, tuple[str, str]] = {
         "Recordings are not allowed",
         "{method} {path} is a call recording, and {key} was not allowed to download recordings.",
     ),
-    "unavailable": ("The gateway could not decide", "It refused the call, because it could not ask its database."),
+    "unavailable": (
+        "The gateway could not decide",
+        "The call was refused because the gateway could not reach its database.",
+    ),
 }
 
 ALLOWED = (
-    "The credentials of {key} matched; account, owner, key and expiry were good, {client_address} was let in, and "
+    "The credentials of {key} matched; account, owner, key and expiry were valid, {client_address} was allowed, and "
     "{granted}."
 )
 # The reason of calls that needed no key.
 PREFLIGHT = (
     "A CORS preflight",
-    "A browser asked whether a page may call {path}. The policy of {api} lets such questions about its routes through "
+    "A browser checked whether a page may call {path}. The policy of {api} allows preflight requests for its routes "
     "without a key.",
 )
 # Explanations for reasons with more than one cause, chosen by the row.
-NO_CREDENTIALS = "There were none that {api} could use, or more than one."
-NOT_PROVED = "They name {key}, but hold no live secret of it; or it was deleted, or is not a key of {api}."
-LINK_OUT_OF_TIME = "{key} signed the link, but its time was over, or more than 7 days ahead."
-UNLISTED = "{method} {path} is in no module of {api}, and routes that no module has are denied."
+NO_CREDENTIALS = "There was no credential that {api} accepts, or more than one."
+NOT_PROVED = (
+    "They name {key}, but do not contain a live secret of it, or the key was deleted or belongs to another API."
+)
+LINK_OUT_OF_TIME = "{key} signed the link, but it had expired, or its expiry is more than 7 days ahead."
+UNLISTED = "{method} {path} is not in any module of {api}, and unlisted routes are denied."
 
 
 def get_heading(call: Call) -> str:

@@ -58,9 +58,7 @@ def digest_zip(request: SignedIn) -> HttpResponseBase:
     try:
         name, file = _build_zip(digests.build_files(account, filters.since, filters.until))
     except digests.NoDigests:
-        filters.form.add_error(
-            None, "There is no digest in this range. The hourly job makes them once an hour is over."
-        )
+        filters.form.add_error(None, "There is no digest in this range. Digests are created hourly.")
         return render(request, "audit/digests/list.html", {"filter": filters}, status=422)
     response = FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
     response["Cache-Control"] = "no-store"

@@ -14,9 +14,11 @@ class ManifestField(forms.BooleanField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            label="With its signed manifest",
+            label="Include the signed manifest",
             required=False,
-            help_text="Downloads one ZIP of the file and the manifest, with which anyone can check the file offline.",
+            help_text=(
+                "Downloads a ZIP with the file and its manifest, which anyone can use to verify the file offline."
+            ),
             **options,
         )
 
@@ -28,7 +30,9 @@ class ExportForm(forms.Form):
         choices=[(name, label) for name, (label, _, _) in FORMATS.items()], initial="csv", widget=forms.RadioSelect
     )
     bom = forms.BooleanField(
-        label="For Excel", required=False, help_text="Starts a CSV with a mark by which Excel knows UTF-8."
+        label="Open in Excel",
+        required=False,
+        help_text="Adds a UTF-8 byte order mark so that Excel reads accents correctly.",
     )
     zip = ManifestField()
 

@@ -91,13 +91,15 @@ def _render_export(request: SignedIn, source: LogSource) -> HttpResponseBase:
                 content_type = ZIP if form.cleaned_data["zip"] else FORMATS[form.cleaned_data["format"]][1]
                 return _stream_download(request, name, content, content_type)
             except TooManyExports:
-                form.add_error(None, "Several exports are being made already. Try again when one of them is done.")
+                form.add_error(None, "Several exports are already running. Try again when one of them has finished.")
                 status = 503
             except TooManyRows:
-                form.add_error("format", f"There are more than {MAX_ROWS:,} rows, an XLSX's most. Take CSV.")
+                form.add_error(
+                    "format", f"There are more than {MAX_ROWS:,} rows, the maximum for XLSX. Export as CSV instead."
+                )
                 status = 422
             except CellTooLong:
-                form.add_error("format", "A cell is longer than an XLSX may hold. Take CSV.")
+                form.add_error("format", "A cell is too long for XLSX. Export as CSV instead.")
                 status = 422
     template = "audit/exports/_export.html" if request.htmx else "audit/exports/export.html"
     return render(request, template, context, status=status)

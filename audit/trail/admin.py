@@ -42,7 +42,7 @@ class SupportEventFilter(BoundedLogFilter, EventPageFilter):
 class EventAdmin(LogAdmin):
     log = EVENTS.name
     headings = ("Time (UTC)", "What happened", "By", "From", "Request ID")
-    note = "Without an account, these are the events of all accounts and of none."
+    note = "Without an account filter, events of all accounts and of the installation are shown."
 
     def get_page(self, data: Any) -> tuple[BoundedLogFilter, Page[Event] | None]:
         filters = SupportEventFilter(data, list_all_events())

@@ -63,29 +63,33 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("user.roles_changed", "{actor} changed the roles of {target}", "changes"),
         _event("user.sessions_ended", "{actor} ended every session of {target}"),
         _event("user.invited", "{actor} invited {target}", "roles"),
-        _event("invitation.withdrawn", "{actor} withdrew the invitation of {target}"),
-        _event("invitation.accepted", "{target} accepted the invitation of {inviter}", "inviter", "roles"),
-        _event("password.reset_requested", "A new password was asked for as {email}", "email"),
+        _event("invitation.withdrawn", "{actor} withdrew the invitation to {target}"),
+        _event("invitation.accepted", "{target} accepted the invitation from {inviter}", "inviter", "roles"),
+        _event("password.reset_requested", "A password reset was requested for {email}", "email"),
         _event("password.set", "{actor} set a new password for {target}"),
-        _event("password.reset", "{target} set a new password by the link in a mail"),
+        _event("password.reset", "{target} reset their password by e-mail link"),
         # What someone signs in with. `factor` is totp or passkey; `sessions` is how many of their own they ended.
         _event("password.changed", "{actor} changed their password"),
         _event("factor.added", "{actor} added a second factor: {factor}", "factor"),
         _event("factor.removed", "{actor} removed a second factor: {factor}", "factor"),
-        _event("recovery_codes.replaced", "{actor} made new recovery codes"),
+        _event("recovery_codes.replaced", "{actor} generated new recovery codes"),
         _event("session.ended", "{actor} ended {sessions} of their sessions", "sessions"),
-        _event("support.granted", "{actor} made {target} Support"),
-        _event("support.revoked", "{actor} took Support from {target}"),
+        _event("support.granted", "{actor} granted Support to {target}"),
+        _event("support.revoked", "{actor} revoked Support from {target}"),
         # A limit that held: what was tried, the e-mail or address that tried it, and how often it was refused.
         _event(
-            "limit.held", "{refused} tries of {limit} by {key} were refused over the limit", "limit", "key", "refused"
+            "limit.held",
+            "{refused} attempts at {limit} by {key} were over the limit and refused",
+            "limit",
+            "key",
+            "refused",
         ),
         # Confirmations. The target is the object of the action: a key, a user, a list; what a new one is to belong to.
         # `action` is one of the names services ask for, such as key.reveal; `until` an ISO time.
-        _event("confirmation.failed", "{actor} gave a wrong confirmation for {action} of {target}", "action"),
+        _event("confirmation.failed", "{actor} failed to confirm {action} of {target}", "action"),
         _event(
             "confirmation.locked",
-            "Confirmations by {actor} are locked until {until}, after a wrong one for {action} of {target}",
+            "Confirmations by {actor} are locked until {until}, after a failed one for {action} of {target}",
             *("action", "until"),
         ),
         # Accounts.
@@ -97,20 +101,20 @@ CATALOGUE: dict[str, EventType] = dict(
         # `changes` holds words of the policy, name, document, modules and routes; `keys` are the account's that lost a
         # module.
         _event("api.changed", "{actor} changed the API {target}", "changes", "keys"),
-        _event("api.request_link_changed", "{actor} changed where the API {target} is reached", "changes"),
+        _event("api.request_link_changed", "{actor} changed the request link of the API {target}", "changes"),
         _event("api.enabled", "{actor} enabled the API {target} for {account}", "account"),
         # Keys. `api` is the API's slug.
         _event("key.created", "{actor} created the {api} key {target}", "api", "settings"),
         _event("key.revealed", "{actor} revealed the secret of {target}", "api"),
-        _event("key.unreadable", "The secret of {target}, asked for by {actor}, could not be opened", "api"),
+        _event("key.unreadable", "The secret of {target}, requested by {actor}, could not be decrypted", "api"),
         _event("key.edited", "{actor} edited {target}", "api", "changes"),
         _event("key.enabled", "{actor} enabled {target}", "api"),
         _event("key.disabled", "{actor} disabled {target}", "api"),
         _event("key.deleted", "{actor} deleted {target}", "api"),
         # Each key that worked has one beside its owner's user.deactivated or user.reactivated.
-        _event("key.owner_deactivated", "{actor} stopped {target} by deactivating its owner {owner}", "api", "owner"),
-        _event("key.owner_reactivated", "{actor} let {target} work again with its owner {owner}", "api", "owner"),
-        _event("key.reassigned", "{actor} gave {target} to another owner", "api", "changes"),
+        _event("key.owner_deactivated", "{actor} blocked {target} by deactivating its owner {owner}", "api", "owner"),
+        _event("key.owner_reactivated", "{actor} unblocked {target} by reactivating its owner {owner}", "api", "owner"),
+        _event("key.reassigned", "{actor} reassigned {target} to another owner", "api", "changes"),
         # `overlap` is how long the old secret goes on; `ends_on_use`, whether the new one's first use ends it early.
         _event(
             "key.secret_changed",
@@ -138,7 +142,7 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("secrets.destroyed", "{actor} destroyed the sealed forms of {count} retired secrets", "count"),
         # One batch of `reseal`: `what` is secrets or second factors, `under` the newest keys' numbers by ring, and
         # `peppered` how many moved to the newest pepper.
-        _event("secrets.resealed", "{actor} sealed {count} {what} again", "what", "count", "under", "peppered"),
+        _event("secrets.resealed", "{actor} resealed {count} {what}", "what", "count", "under", "peppered"),
         # Reading and taking away. An export's number is that of the event with which it started; `started` of an end is
         # that number. The fields of _STATEMENT say what the file is, in full and for ever.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
@@ -150,7 +154,7 @@ CATALOGUE: dict[str, EventType] = dict(
         ),
         _event(
             "export.incomplete",
-            "Export {started} of the {log} by {actor} broke off after {rows} rows",
+            "Export {started} of the {log} by {actor} was interrupted after {rows} rows",
             *("log", "format", "started", "rows", "reason"),
         ),
         _event("ip_lists.exported", "{actor} exported {rows} IP lists as {format}", *_FILE, *_EXPORTED, *_STATEMENT),
@@ -163,10 +167,10 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("keys.exported", "{actor} exported {rows} keys as {format}", *_FILE, *_EXPORTED, *_STATEMENT),
         # Looked for by a token, a line of a log or words: `what` says which, never the text itself; `keys` are the API
         # IDs of those found.
-        _event("keys.searched", "{actor} looked for a key by {what}", "what", "keys"),
+        _event("keys.searched", "{actor} searched for a key by {what}", "what", "keys"),
         # The administration. `path` is what was asked for there and refused; `what` says what a search was made by,
         # never the text itself, and `keys` are the API IDs that it found.
-        _event("admin.searched", "{actor} looked for a key by {what}", "what", "keys"),
+        _event("admin.searched", "{actor} searched for a key by {what}", "what", "keys"),
         _event("admin.refused", "{actor} was refused {method} {path}", "method", "path"),
         # Commands and jobs.
         _event("demo.loaded", "{actor} loaded the demo data"),
@@ -188,7 +192,7 @@ CATALOGUE: dict[str, EventType] = dict(
         _event(
             "verification.acknowledged", "{actor} acknowledged a finding of tampering: {reason}", "problems", "reason"
         ),
-        _event("partitions.made", "{actor} made the API log's partitions {months}", "months"),
+        _event("partitions.made", "{actor} created the API log partitions {months}", "months"),
         # Hourly statements about each account's calls and events; `sha256` is of their hashes, by account.
         _event(
             "digests.made",
@@ -198,7 +202,7 @@ CATALOGUE: dict[str, EventType] = dict(
         # `source` is the file's name as it was given; the rest are numbers of lines.
         _event(
             "access_log.ingested",
-            "{actor} filled in {filled} calls from {source}",
+            "{actor} added access log data to {filled} calls from {source}",
             *("source", "lines", "filled", "already", "unmatched", "too_late", "without_id", "unreadable"),
         ),
     ]

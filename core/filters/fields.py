@@ -35,7 +35,7 @@ class TimeField(forms.CharField):
         except ValueError:
             time = None
         if time is None or not 2000 <= time.year < 2100:
-            raise ValidationError(f"“{text}” is not a time. Write it like 2026-11-20T17:30.")
+            raise ValidationError(f"“{text}” is not a time. Use the format 2026-11-20T17:30.")
         return time
 
 
@@ -84,7 +84,7 @@ class StatusField(forms.CharField):
             return NO_STATUS
         if not re.fullmatch(r"[1-5](?:[0-9]{2}|xx)", text):
             raise ValidationError(
-                f"“{text}” is not a status. Write it like 404 or 5xx, or none for calls that have no status yet."
+                f"“{text}” is not a status. Enter a status like 404 or 5xx, or none for calls without a status."
             )
         return int(text.replace("x", "0")), int(text.replace("x", "9"))
 
@@ -127,7 +127,7 @@ class RequestIdField(forms.CharField):
         try:
             return UUID(text) if text else None
         except ValueError:
-            raise ValidationError(f"“{text}” is not a request ID. Paste the whole of it, 36 characters.") from None
+            raise ValidationError(f"“{text}” is not a request ID. Paste all 36 characters.") from None
 
 
 class CallKeysetField(forms.CharField):

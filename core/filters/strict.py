@@ -22,5 +22,5 @@ class StrictFilterForm(forms.Form):
         if unknown := sorted(set(self.data) - set(self.fields)):
             raise ValidationError(f"There is no filter “{'”, “'.join(unknown)}”. There are: {', '.join(self.fields)}.")
         if repeated := sorted(name for name in self.data if len(self.data.getlist(name)) > 1):
-            raise ValidationError(f"The filter “{repeated[0]}” is given more than once.")
+            raise ValidationError(f"The filter “{repeated[0]}” appears more than once.")
         return cleaned

@@ -29,7 +29,7 @@ class EnableApisForm(ConfirmForm):
         to_field_name="slug",
         label="APIs",
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Tick the APIs that the account may have keys of."},
+        error_messages={"required": "Select at least one API."},
     )
     field_order = ("apis", "password", "passkey")
 
@@ -62,9 +62,9 @@ class EnableApis(ConfirmedButton):
         return row.slug
 
     def get_effects(self, row: Account) -> Iterator[str]:
-        yield f"The people of {row.name} see the APIs that you tick, and its Administrators may add keys of them."
+        yield f"Users of {row.name} will see the selected APIs, and its Administrators can add keys for them."
         if row.status == Account.Status.PENDING:
-            yield "The account is pending: keys can be added once you have activated it, too."
+            yield "The account is pending. Keys can be added once the account is active."
 
     def run(self, row: Account, form: Form, by: Actor) -> str:
         new = apis.enable_all(apis=list(form.cleaned_data["apis"]), account=row, by=by)

@@ -41,7 +41,7 @@ class Disable(Button):
 
     def get_effects(self, row: Key) -> Iterable[str]:
         yield (
-            f"From this moment every call with {row.name} of {row.account} to {row.api} is refused, until an"
+            f"All calls with {row.name} of {row.account} to {row.api} are refused immediately, until an"
             " Administrator of the account enables it again."
         )
         calls = calls_lately(row)
@@ -53,7 +53,7 @@ class Disable(Button):
         return f"{row.name} ({row.public_id}) is disabled."
 
     def format_refusal(self, problem: Exception) -> str:
-        return "The key was deleted in the meantime." if isinstance(problem, Key.DoesNotExist) else str(problem)
+        return "The key has been deleted in the meantime." if isinstance(problem, Key.DoesNotExist) else str(problem)
 
 
 class KeyAdmin(ExportAdmin):
@@ -64,8 +64,8 @@ class KeyAdmin(ExportAdmin):
     list_select_related = ("account", "api", "owner")
     search_fields = ("name",)
     search_help_text = (
-        "Words of the name, the last one at least begun; the API ID or its last 4; or the start of the owner’s e-mail."
-        f" The newest {MAX_KEYS_FOUND} that match are shown."
+        "Search by words of the name, API ID or its last 4 characters, or the start of the owner’s e-mail."
+        f" Shows the newest {MAX_KEYS_FOUND} matches."
     )
     fieldsets: ClassVar = (
         (None, {"fields": ("name", "api_id", "token", "state", "calls_are", "account_link", "owner_link", "api_link")}),
@@ -123,7 +123,7 @@ class KeyAdmin(ExportAdmin):
         """Whether the gateway would refuse them for what the key itself does not say."""
         if key.account.status != Account.Status.ACTIVE:
             return f"Refused: the account is {key.account.status}. Its keys cannot be disabled until it is active."
-        return "Decided by the key" if key.owner.is_active else "Refused: its owner is deactivated"
+        return "Decided by the key" if key.owner.is_active else "Refused: the owner is deactivated"
 
     @display(description="Account")
     def account_link(self, key: Key) -> SafeString:
@@ -176,7 +176,7 @@ class KeyAdmin(ExportAdmin):
 
 
 def _named(label: str, state: str) -> str:
-    return f"{label} (not in force: the account’s phone masking is off)" if state == NOT_IN_FORCE else label
+    return f"{label} (no effect: the account’s phone masking is off)" if state == NOT_IN_FORCE else label
 
 
 def _link(route: str, pk: Any, text: str) -> SafeString:

@@ -48,9 +48,9 @@ class Activate(Button):
 
     def get_effects(self, row: Account) -> Iterator[str]:
         yield f"{row.name} is {row.status}. Once it is active, its keys can be created and changed."
-        yield f"Calls with its live keys are decided by the keys' own settings again: {working(account=row)} of them."
+        yield f"Calls with its live keys ({working(account=row)}) are accepted again, within each key's settings."
         if not row.enablements.exists():
-            yield "No API is enabled for it yet: its people can add keys once you have enabled some, too."
+            yield "No API is enabled for this account yet. Keys can be added once you enable one."
 
     def run(self, row: Account, form: Form, by: Actor) -> str:
         services.set_account_status(account=row, status=Account.Status.ACTIVE, by=by)
@@ -65,10 +65,12 @@ class Suspend(Button):
         return row.status != Account.Status.SUSPENDED
 
     def get_effects(self, row: Account) -> Iterator[str]:
-        already = "" if row.status == Account.Status.ACTIVE else " They are refused already: the account is pending."
-        yield f"Calls with its live keys are refused at once: {working(account=row)} of them.{already}"
-        yield "Its people may sign in, and see and export what is there; nothing in it can be changed or revealed."
-        yield "No key is lost: once the account is active again, they work as before."
+        already = (
+            "" if row.status == Account.Status.ACTIVE else (" They are already refused because the account is pending.")
+        )
+        yield f"Calls with its live keys ({working(account=row)}) are refused immediately.{already}"
+        yield "Its users can sign in, view and export data, but cannot change or reveal anything."
+        yield "No keys are lost. They work as before once the account is active again."
 
     def run(self, row: Account, form: Form, by: Actor) -> str:
         services.set_account_status(account=row, status=Account.Status.SUSPENDED, by=by)
@@ -80,7 +82,7 @@ class AccountAdmin(SupportAdmin):
     list_display = ("slug", "name", "status", "created_at")
     list_filter = ("status",)
     search_fields = ("slug__istartswith", "name__icontains")
-    search_help_text = "Start of the slug, or part of the name"
+    search_help_text = "Search by the start of the slug or part of the name"
     ordering = ("slug",)
     fields = (
         *("slug", "name", "status", "created_at", "live_keys", "people", "apis"),
@@ -100,7 +102,7 @@ class AccountAdmin(SupportAdmin):
     def apis(self, row: Account) -> SafeString | str:
         found = row.enablements.order_by("api__name", "api").values_list("api", "api__name")
         links = [(reverse("admin:keys_api_change", args=[pk]), name) for pk, name in found]
-        return format_html_join(", ", '<a href="{}">{}</a>', links) or "None yet: enable those that it needs."
+        return format_html_join(", ", '<a href="{}">{}</a>', links) or "None. Enable the APIs that this account needs."
 
     @display(description="Phone masking")
     def masking(self, row: Account) -> str:
@@ -110,9 +112,9 @@ class AccountAdmin(SupportAdmin):
     def second_factor(self, row: Account) -> str:
         return "Yes" if row.second_factor_required else "No"
 
-    @display(description="Longest key lifetime")
+    @display(description="Maximum key lifetime")
     def longest_life(self, row: Account) -> str:
-        return f"{row.key_lifetime_days} days" if row.key_lifetime_days else "No limit of the account"
+        return f"{row.key_lifetime_days} days" if row.key_lifetime_days else "No limit"
 
 
 class Deactivate(Button):
@@ -123,16 +125,16 @@ class Deactivate(Button):
         return row.is_active and str(row.pk) != by.id
 
     def get_effects(self, row: User) -> Iterator[str]:
-        yield f"{row.email} is signed out everywhere and cannot sign in any more."
-        yield f"Calls with keys that they own are refused at once: {working(owner=row)} live keys."
-        yield "An Administrator of the account can give the keys to someone else, or let the user in again."
+        yield f"{row.email} is signed out everywhere and can no longer sign in."
+        yield f"Calls with the live keys that they own ({working(owner=row)}) are refused immediately."
+        yield "An Administrator of the account can reassign the keys or reactivate the user."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         deactivate_owner(user=row, by=by)
         return f"{row.email} is deactivated."
 
     def format_refusal(self, problem: Exception) -> str:
-        return "Nobody deactivates themselves." if isinstance(problem, SelfDeactivation) else str(problem)
+        return "You cannot deactivate yourself." if isinstance(problem, SelfDeactivation) else str(problem)
 
 
 class EndSessions(Button):
@@ -142,16 +144,16 @@ class EndSessions(Button):
         return row.is_active
 
     def get_effects(self, row: User) -> Iterator[str]:
-        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. They may sign in again."
+        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. They can sign in again."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         services.end_sessions(user=row, by=by)
-        return f"Every session of {row.email} has ended."
+        return f"All sessions of {row.email} have ended."
 
 
 class TooManyMails(Exception):
     def __init__(self) -> None:
-        super().__init__("Five mails have gone to this address within the hour. Try again later.")
+        super().__init__("Five e-mails have been sent to this address in the last hour. Try again later.")
 
 
 class ResetPassword(Button):
@@ -162,15 +164,15 @@ class ResetPassword(Button):
         return row.is_active
 
     def get_effects(self, row: User) -> Iterator[str]:
-        yield f"A link goes to {row.email}. It works for an hour, and whoever opens it chooses a new password."
-        yield "The old password goes on until then. Second factors stay, and are asked for as ever."
+        yield f"A link is sent to {row.email}. It works for one hour and lets the recipient choose a new password."
+        yield "The current password works until then. Second factors stay in place."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         # The limit of the page for whoever forgot theirs, and counted with it.
         if not count_attempt("reset", row.email, most=5, per=timedelta(hours=1)):
             raise TooManyMails
         services.request_reset(email=row.email, by=by)
-        return f"A link for a new password went to {row.email}."
+        return f"Password reset link sent to {row.email}."
 
 
 class UserAdmin(ExportAdmin):
@@ -180,7 +182,7 @@ class UserAdmin(ExportAdmin):
     list_filter = ("is_active",)
     list_select_related = ("account",)
     search_fields = ("email__istartswith", "nickname__istartswith")
-    search_help_text = "Start of the e-mail or of the nickname"
+    search_help_text = "Search by the start of the e-mail or nickname"
     ordering = ("email",)
     fields = (
         *("email", "nickname", "account_link", "roles_in_words", "is_active", "created_at", "last_login"),

@@ -71,7 +71,7 @@ def update(*, api: Api, description: Description, by: Actor, seen: Difference | 
     api = Api.objects.select_for_update().get(pk=api.pk)
     found = get_difference(api, description)
     if seen is not None and seen != found:
-        raise EditConflict(f"{api.name} or its keys were changed in the meantime. Look again at what would change.")
+        raise EditConflict(f"{api.name} or its keys have changed in the meantime. Review the changes again.")
     require_compatible(api, description, found.keys)
     if not found.changes:
         return found

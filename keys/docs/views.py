@@ -94,7 +94,7 @@ def _get_key_or_404(request: SignedIn, public_id: str) -> Key:
     """The key, if this user may read its docs; a deleted one is not there."""
     key = for_page(documented_to(request.user)).filter(public_id=public_id).first()
     if key is None:
-        raise Http404("There is no such key.")
+        raise Http404("Key not found.")
     return key
 
 

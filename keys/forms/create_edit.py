@@ -27,7 +27,7 @@ class CreateForm(ConfirmForm, KeyForm):
             users = [(str(user.pk), user.nickname) for user in offer.owners]
             self.fields["owner"] = forms.ChoiceField(
                 label=self.rules.name_label,
-                choices=[("", "Choose a user"), *users],
+                choices=[("", "Select a user"), *users],
                 help_text=self.rules.notes.get("name", ""),
             )
             del self.fields["name"]
@@ -89,7 +89,7 @@ class EditForm(ConfirmForm, KeyForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if self.disables and not cleaned.get("disable"):
-            self.add_error("disable", "Tick this to disable it, or leave it enabled above.")
+            self.add_error("disable", "Select this to disable the key, or leave it enabled above.")
         return cleaned
 
     @property
@@ -104,5 +104,5 @@ class EditForm(ConfirmForm, KeyForm):
             return []
         now = self.key.expires_at if self.key else None
         self.fields["expiry"].initial = "keep"
-        words = f"As it is: {now:%Y-%m-%d %H:%M} UTC" if now else "As it is: never"
+        words = f"Unchanged: {now:%Y-%m-%d %H:%M} UTC" if now else "Unchanged: never"
         return [("keep", words), *(choice for choice in choices if now or choice[0] != "never")]

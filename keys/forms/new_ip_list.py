@@ -19,7 +19,7 @@ class NewListForm(forms.Form):
     new_list = forms.CharField(
         label="List name",
         required=False,
-        help_text="The list is created with these changes, and the key is restricted to it.",
+        help_text="The list is created when you save, and the key is restricted to it.",
     )
     new_list_entries = EntriesField(label="List entries", required=False, help_text=ENTRIES_HELP)
 

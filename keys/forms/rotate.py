@@ -13,14 +13,16 @@ class ChangeForm(ConfirmForm):
 
     secret = forms.UUIDField(widget=forms.HiddenInput)
     overlap = forms.ChoiceField(
-        label="The old secret goes on working for",
-        choices=[("none", "No time: it is refused at once"), *Overlap.choices[1:]],
+        label="Keep the old secret working for",
+        choices=[("none", "None (refuse it immediately)"), *Overlap.choices[1:]],
         initial=Overlap.NONE,
         widget=forms.RadioSelect,
-        help_text="Time to give the new one to every program that uses the key. None if the old one has leaked.",
+        help_text=(
+            "Gives you time to update every application that uses the key. Choose none if the old secret has leaked."
+        ),
     )
     ends_on_use = forms.BooleanField(
-        label="End it early, on the first allowed use of the new one",
+        label="End it early, when the new secret is first used successfully",
         required=False,
     )
     field_order = ("secret", "overlap", "ends_on_use")
@@ -28,7 +30,7 @@ class ChangeForm(ConfirmForm):
 
 class ExtendForm(ConfirmForm):
     overlap = forms.ChoiceField(
-        label="From now, the old secret goes on working for",
+        label="Keep the old secret working for",
         choices=Overlap.choices[1:],
         initial=Overlap.DAY,
         widget=forms.RadioSelect,

@@ -82,14 +82,14 @@ class KeyForm(NewListForm):
     addresses = NetworksField(required=False)
     ip_lists = ListsField(required=False)
     every_module = forms.ChoiceField(
-        choices=[("all", "All, also those added later"), ("some", "Selected")], widget=ModulesWidget
+        choices=[("all", "All, including those added later"), ("some", "Selected")], widget=ModulesWidget
     )
     modules = ModulesField(required=False)
     expiry = forms.ChoiceField()
     expires_on = DayField(
         label="Expires on",
         required=False,
-        help_text="For “A date”: the key works until the end of that day, UTC.",
+        help_text="Used with “A date”. The key works until the end of that day (UTC).",
     )
 
     new_list_asked: NewList | None = None
@@ -137,7 +137,7 @@ class KeyForm(NewListForm):
         wide = [warning for network in self.terms.networks if (warning := width_warning(network))]
         wide += width_warnings(self.new_list_asked)
         if self.terms.mask_phone and needs_account_masking("mask_phone", self.offer.account):
-            wide.append(f"{self.rules.called('mask_phone')} is not in force while the account’s phone masking is off.")
+            wide.append(f"{self.rules.called('mask_phone')} has no effect while the account’s phone masking is off.")
         return wide
 
     @property
@@ -245,9 +245,9 @@ class KeyForm(NewListForm):
         note, own = self.rules.notes.get(setting, ""), str(field.help_text)
         # A policy that asks for addresses and says how, says it all.
         if setting == "addresses" and not (note and setting in self.rules.asks):
-            own = f"Addresses or ranges that calls may come from, such as {EXAMPLES}."
+            own = f"Addresses or ranges that calls may come from, for example {EXAMPLES}."
             if self.rules.addresses == "optional":
-                own += " Without any, and without an IP list: any address."
+                own += " Without any address or IP list, calls are accepted from everywhere."
         if setting in self.rules.immutable_settings and not note:
             note = self._settled_note(setting)
         off = _masking_off() if needs_account_masking(setting, self.offer.account) else ""
@@ -263,7 +263,7 @@ class KeyForm(NewListForm):
         assert self.before is not None
         value = self.before.value(setting)
         if setting == "modules":
-            return "All, also those added later" if value is None else self._granted(value)
+            return "All, including those added later" if value is None else self._granted(value)
         if setting == "ip_lists":
             return ", ".join(self._named(self.list_names, value))
         if setting == "addresses":
@@ -312,7 +312,7 @@ class KeyForm(NewListForm):
 def _masking_off() -> SafeString:
     """Return why Mask Phone Number has no effect now. The settings open in a new tab, so that what was typed stays."""
     return format_html(
-        "<strong>Not in force now:</strong> the account’s phone masking is off. "
+        "<strong>No effect:</strong> the account’s phone masking is off. "
         '<a href="{}#masking" target="_blank">Turn it on in the settings</a>'
         '<span class="hush"> (opens in a new tab)</span>.',
         reverse("settings"),

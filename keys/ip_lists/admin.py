@@ -33,7 +33,7 @@ from keys.models import IpList
 
 MAX_ENTRIES_LISTED = 200
 MAX_LINES_SHOWN = 100
-OVER = "What was shown is more than an hour old or not yours. Paste the entries or upload the file again."
+OVER = "This preview has expired. Paste the entries or upload the file again."
 
 
 class IpListAdmin(SupportAdmin):
@@ -41,7 +41,7 @@ class IpListAdmin(SupportAdmin):
     list_select_related = ("account",)
     ordering = ("-pk",)
     search_fields = ("name",)
-    search_help_text = "Start of the list’s name, or an account’s short name."
+    search_help_text = "Search by the start of the list’s name, or an account’s short name."
     fields = ("name", "account_link", "description", "entry_count", "enabled_count", "key_count", "created_at")
     change_form_template = "admin/keys/ip_list.html"
 

@@ -17,7 +17,7 @@ MAX_ENTRIES = 10_000
 # How many networks an event names; its hash is of all.
 MAX_ENTRIES_NAMED = 100
 
-NO_ENTRIES = "Enter at least one address: a list without entries admits nobody."
+NO_ENTRIES = "Enter at least one address: a list without entries allows no address."
 
 
 class Entry(NamedTuple):
@@ -100,18 +100,20 @@ def clean_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) 
 
 
 def format_duplicate(network: Network) -> str:
-    return f"{shown(network)} is on this list already. Leave it out, or change the entry that is there."
+    return f"{shown(network)} is already on this list. Remove it here, or edit the existing entry."
 
 
 def format_too_many(there: int, more: int) -> str:
     most = f"{MAX_ENTRIES:,}"
-    return f"A list has at most {most} entries; {there:,} there and {more:,} more are too many. Use wider ranges."
+    return (
+        f"A list has at most {most} entries; {there:,} existing and {more:,} new ones are too many. Use wider ranges."
+    )
 
 
 def find_text_problem(text: str, longest: int) -> str:
     """What is wrong with a line of text, if anything."""
     if not text.isprintable():
-        return f"{text[:50]!r} holds characters that cannot be seen. Use letters, digits, signs and spaces."
+        return f"{text[:50]!r} contains invisible characters. Use letters, digits, punctuation and spaces."
     if len(text) > longest:
         return f"This is {len(text)} characters long. Use at most {longest}."
     return ""

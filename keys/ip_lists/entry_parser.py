@@ -60,7 +60,7 @@ class EntryTable(NamedTuple):
 def parse_text(text: str) -> EntryTable:
     """What was pasted."""
     if len(text.encode()) > MAX_BYTES:
-        raise UnreadableEntries(f"This is too much text. Paste at most {MAX_BYTES // 1000:,} kB, or split it.")
+        raise UnreadableEntries(f"The text is too long. Paste at most {MAX_BYTES // 1000:,} kB at a time.")
     return EntryTable(_build_rows(_split_lines(text)))
 
 
@@ -85,7 +85,7 @@ def _decode(content: bytes) -> tuple[str, str]:
                 return content.decode(encoding), ""
             except UnicodeDecodeError:
                 raise UnreadableEntries(
-                    f"The file says that it is {encoding.upper()}, but it is not. Save it anew."
+                    f"The file says that it is {encoding.upper()}, but it is not. Save it again."
                 ) from None
     if b"\0" in content:
         raise UnreadableEntries("This is neither a text file nor an XLSX workbook. Save it as CSV (UTF-8) or XLSX.")
@@ -94,9 +94,9 @@ def _decode(content: bytes) -> tuple[str, str]:
     except UnicodeDecodeError:
         pass
     try:
-        return content.decode("cp1252"), "The file is not UTF-8; it was read as Windows-1252. Look at the descriptions."
+        return content.decode("cp1252"), "The file is not UTF-8 and was read as Windows-1252. Check the descriptions."
     except UnicodeDecodeError:
-        raise UnreadableEntries("The file’s encoding is not known. Save it as CSV (UTF-8).") from None
+        raise UnreadableEntries("The file’s encoding is unknown. Save it as CSV (UTF-8).") from None
 
 
 def _split_lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
@@ -150,9 +150,7 @@ def _read_sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:
     except WORKBOOK_ERRORS as problem:
         if isinstance(problem, UnreadableEntries):
             raise
-        raise UnreadableEntries(
-            "The file begins like an XLSX workbook, but cannot be read as one. Save it anew."
-        ) from None
+        raise UnreadableEntries("The file looks like an XLSX workbook but cannot be read. Save it again.") from None
 
 
 def _format_cell(value: object) -> str:
@@ -168,12 +166,12 @@ def _build_rows(lines: Iterable[tuple[int, Sequence[str]]]) -> list[EntryRow]:
             columns = named
             continue
         if len(rows) == MAX_LINES:
-            raise UnreadableEntries(f"There are more than {MAX_LINES:,} entries. Split them.")
+            raise UnreadableEntries(f"There are more than {MAX_LINES:,} entries. Import them in several parts.")
         known = {name: cell for name, cell in zip(columns, cells, strict=False) if name in COLUMNS}
         extra = next(filter(None, cells[len(columns) :]), "")
         rows.append(EntryRow(line, **{"network": "", **known}, extra=extra))
     if not rows:
-        raise UnreadableEntries("There is no entry in it. Write one a line, such as 203.0.113.0/24, Berlin.")
+        raise UnreadableEntries("No entries found. Enter one per line, for example: 203.0.113.0/24, Berlin.")
     return rows
 
 
@@ -186,9 +184,9 @@ def _parse_header(cells: Sequence[str]) -> list[str]:
         names.pop()
     for name in names:
         if name not in (*COLUMNS, *IGNORED):
-            raise UnreadableEntries(f"The column {name[:50]!r} is not known. The columns are {', '.join(COLUMNS)}.")
+            raise UnreadableEntries(f"Unknown column {name[:50]!r}. The columns are {', '.join(COLUMNS)}.")
         if names.count(name) > 1:
-            raise UnreadableEntries(f"The column {name!r} is there twice. Remove one.")
+            raise UnreadableEntries(f"The column {name!r} appears twice. Remove one.")
     return names
 
 

@@ -38,13 +38,15 @@ class OptionalConfirmForm(ServiceErrorForm, ConfirmForm):
 class WideRangeForm(forms.Form):
     """A form whose networks may be very wide: then it asks whether that is meant."""
 
-    i_mean_it = forms.BooleanField(label="I mean it", required=False)
+    i_mean_it = forms.BooleanField(label="I understand, add it anyway", required=False)
     wide = False
 
     def warn(self, field: str | None, warnings: list[str]) -> None:
         self.wide = bool(warnings)
         if warnings and not self.cleaned_data.get("i_mean_it"):
-            self.add_error(field, [f"{warning} Tick “I mean it” if it is meant." for warning in warnings])
+            self.add_error(
+                field, [f"{warning} Select “I understand, add it anyway” to continue." for warning in warnings]
+            )
 
 
 class NetworkField(forms.CharField):
@@ -94,7 +96,7 @@ class IpListForm(ServiceErrorForm):
 
 class NewIpListForm(IpListForm, WideRangeForm):
     addresses = EntriesField(
-        label="Entries", required=False, help_text=f"{ENTRIES_HELP} More can be added and imported later."
+        label="Entries", required=False, help_text=f"{ENTRIES_HELP} You can add or import more later."
     )
     field_order = ("name", "description", "addresses", "i_mean_it")
 
@@ -151,8 +153,8 @@ class UploadForm(forms.Form):
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={**PLAIN, "rows": 10, "placeholder": "203.0.113.0/24, Berlin office"}),
-        help_text="One a line: the address or range, then its description, if you like, after a comma. Lines that "
-        "begin with # do not count.",
+        help_text="One per line: an address or range, optionally followed by a comma and a description. Lines that "
+        "begin with # are ignored.",
     )
     file = forms.FileField(
         label="Or upload a file",
@@ -174,7 +176,7 @@ class UploadForm(forms.Form):
         if self.errors:
             return cleaned
         if file and text.strip():
-            raise ValidationError("Paste entries or upload a file, not both: empty the box, or take no file.")
+            raise ValidationError("Paste entries or upload a file, not both.")
         try:
             with reading(self.account_id):
                 self.table = _parse_upload(file) if file else parse_text(text)
@@ -192,11 +194,11 @@ class ImportForm(OptionalConfirmForm, WideRangeForm):
     """What was shown, to be added as it was."""
 
     shown = forms.CharField(widget=forms.HiddenInput)
-    leave_out = forms.BooleanField(label="Leave out the wrong lines and add the others", required=False)
+    leave_out = forms.BooleanField(label="Skip the invalid lines and add the rest", required=False)
 
     def check(self, seen: ImportPreview) -> None:
         """Whether what is out of the ordinary in it is meant."""
         if seen.wrong_count and not self.cleaned_data["leave_out"]:
-            said = "Some lines are wrong. Tick this to go on without them, or correct them and import again."
+            said = "Some lines are invalid. Select this to skip them, or correct them and import again."
             self.add_error("leave_out", said)
         self.warn(None, seen.warnings)

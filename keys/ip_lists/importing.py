@@ -20,7 +20,7 @@ ON = ("", "true", "yes", "1", "on", "enabled")
 OFF = ("false", "no", "0", "off", "disabled")
 PREVIEW_SECONDS = 3600
 MAX_WRONG_LINES = 100
-NO_FORMULA = "This cell holds a formula. Put its value in its place."
+NO_FORMULA = "This cell contains a formula. Replace it with its value."
 
 
 class InvalidCell(NamedTuple):
@@ -49,7 +49,7 @@ class NetworkWidget(widgets.Widget):
         if value == FORMULA:
             raise ValueError(NO_FORMULA)
         if not value:
-            raise ValueError("There is no network in this line.")
+            raise ValueError("This line has no network.")
         return parse_network(value)
 
 
@@ -58,7 +58,7 @@ class DescriptionWidget(widgets.Widget):
         if value == FORMULA:
             raise ValueError(NO_FORMULA)
         if parse_address(value.partition("/")[0]):
-            raise ValueError("This is an address, where a description belongs. Write each entry in a line of its own.")
+            raise ValueError("This is an address, but a description was expected. Put each entry on its own line.")
         if problem := find_text_problem(value, MAX_ENTRY_DESCRIPTION_LENGTH):
             raise ValueError(problem)
         return value
@@ -67,7 +67,7 @@ class DescriptionWidget(widgets.Widget):
 class EnabledWidget(widgets.Widget):
     def clean(self, value: str, row: Any = None, **kwargs: Any) -> bool:
         if value.lower() not in (*ON, *OFF):
-            said = NO_FORMULA if value == FORMULA else f"{value[:50]!r} is neither true nor false. Write one of them."
+            said = NO_FORMULA if value == FORMULA else f"{value[:50]!r} is not true or false. Enter one of them."
             raise ValueError(said)
         return value.lower() in ON
 
@@ -96,7 +96,7 @@ class EntryImport(resources.ModelResource):
 
     def before_import_row(self, row: Any, **kwargs: Any) -> None:
         if row["extra"]:
-            said = "There are more cells in this line than columns. Put quotes around a text that holds the separator."
+            said = "This line has more cells than columns. Put quotes around text that contains the separator."
             raise ValidationError({"extra": said})
 
     def validate_instance(
@@ -110,7 +110,7 @@ class EntryImport(resources.ModelResource):
         if network and network in self.there:
             errors["network"] = ValidationError(format_duplicate(network))
         elif network and network in self.lines:
-            errors["network"] = ValidationError(f"{shown(network)} is in line {self.lines[network]} already.")
+            errors["network"] = ValidationError(f"{shown(network)} is already on line {self.lines[network]}.")
         if errors:
             raise ValidationError(errors)
 

@@ -242,7 +242,7 @@ def _save(ip_list: IpList, **options: Any) -> None:
     except IntegrityError as taken:
         if "ip_list_name_unique_in_account" not in str(taken):
             raise
-        raise Invalid({"name": f"There is a list called {ip_list.name} already. Choose another name."}) from None
+        raise Invalid({"name": f"A list named {ip_list.name} already exists. Choose another name."}) from None
 
 
 def _insert(ip_list: IpList, entries: Iterable[Entry]) -> None:

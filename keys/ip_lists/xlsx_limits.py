@@ -72,12 +72,12 @@ class _Counter:
             self.cells += 1
         if self.elements > MAX_ELEMENTS or self.rows > MAX_ROWS:
             raise WorkbookTooLarge(
-                f"The workbook holds too much. Use at most {MAX_ROWS:,} lines, without empty ones, or split it."
+                f"The workbook is too large. Use at most {MAX_ROWS:,} lines without empty ones, or split it."
             )
         if self.cells > MAX_CELLS_PER_ROW:
             raise WorkbookTooLarge(f"A line has more than {MAX_CELLS_PER_ROW} cells. An entry has three at most.")
         if self.depth > MAX_DEPTH:
-            raise WorkbookTooLarge("The workbook is not as spreadsheets write them. Save the sheet as CSV (UTF-8).")
+            raise WorkbookTooLarge("The workbook is malformed. Save the sheet as CSV (UTF-8).")
 
     def _end(self, name: str) -> None:
         self.depth -= 1
@@ -90,4 +90,4 @@ class _Counter:
             )
 
     def _doctype(self, *args: object) -> None:
-        raise WorkbookTooLarge("The workbook declares XML entities, which spreadsheets do not. Save it anew.")
+        raise WorkbookTooLarge("The workbook declares XML entities, which are not allowed. Save it again.")

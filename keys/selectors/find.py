@@ -47,8 +47,8 @@ class FindForm(forms.Form):
         max_length=MAX_TEXT_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
         help_text=(
-            "Paste a token, a line of a log or a request ID; or type an API ID, the last 4 of it, the start of a word"
-            " of the name or of the owner’s e-mail. What is pasted is matched and not kept."
+            "Paste a token, a log line or a request ID; or enter an API ID or its last 4 characters, the start of a"
+            " word in the key’s name, or the start of the owner’s e-mail. Pasted text is matched and not stored."
         ),
     )
 
@@ -132,12 +132,12 @@ def _match(key: Key, token: str | None) -> Match:
         if pepper is None or not hmac.compare_digest(digest(token, pepper), bytes(secret.digest)):
             continue
         if secret.retires_at is None:
-            return Match(key, "The token is its current secret.", True)
+            return Match(key, "This is the key’s current token.", True)
         until = f"{secret.retires_at:%Y-%m-%d %H:%M} UTC"
         accepted = secret.retires_at > now
-        said = f"The token is its old secret, {'accepted until' if accepted else 'refused since'} {until}."
+        said = f"This is the key’s old token, {'accepted until' if accepted else 'refused since'} {until}."
         return Match(key, said, accepted)
-    return Match(key, "The token is not its secret: mistyped, or changed since.", False)
+    return Match(key, "This is not the key’s token: it was mistyped, or the key has changed since.", False)
 
 
 def _call(scope: Scope, request_id: UUID) -> Call | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from accounts.models import Account
 from keys.models import Key
 
-NOT_IN_FORCE = "Yes, but not in force"
+NOT_IN_FORCE = "Yes, but has no effect"
 
 
 def needs_account_masking(flag: str, account: Account) -> bool:

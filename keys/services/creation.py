@@ -42,7 +42,7 @@ class AlreadyCreated(Exception):
     """The form was used before: `key` is what it made then (its token is not shown again)."""
 
     def __init__(self, key: Key) -> None:
-        super().__init__(f"This form has already made the key {key.name}.")
+        super().__init__(f"This form has already created the key {key.name}.")
         self.key = key
 
 
@@ -107,15 +107,15 @@ def _refuse_second_use(form_token: uuid.UUID, account: Account) -> None:
     if used is None:
         return
     if used.key.account_id != account.pk:
-        raise Invalid({"form": "This form is not yours. Open a new one."})
+        raise Invalid({"form": "This form has expired. Open a new one."})
     raise AlreadyCreated(used.key)
 
 
 def _owner(owner: User | None, account: Account, rules: Policy, by: Actor) -> User:
     if owner is None and rules.name_kind == "owner":
-        raise Invalid({"owner": f"{rules.name_label}: choose whose key it is."})
+        raise Invalid({"owner": f"{rules.name_label}: choose the owner."})
     if owner is None and by.kind != "user":
-        raise Invalid({"owner": f"{by.label} is no user. Say whose key it is."})
+        raise Invalid({"owner": f"{by.label} is not a user. Choose an owner."})
     # As the database knows them now; the account's lock keeps them active until the commit.
     found = User.objects.filter(pk=owner.pk if owner else by.id, account=account, is_active=True).first()
     if found is None:
@@ -144,4 +144,6 @@ def _insert(key: Key, rules: Policy) -> Minted:
 def _refuse_taken_username(key: Key, rules: Policy) -> None:
     same = Key.objects.filter(account=key.account_id, api=key.api_id, username=key.username, deleted_at=None)
     if key.username and same.exists():
-        raise Invalid({"name": f"{rules.name_label} {key.username} is taken by another {rules.noun}. Choose another."})
+        raise Invalid(
+            {"name": f"{rules.name_label} {key.username} is already used by another {rules.noun}. Choose another."}
+        )

@@ -44,7 +44,7 @@ def hand_over(*, user: User, heir: User, by: Actor) -> int:
     by.spend_confirmation("keys.hand_over", str(user.pk))
     heir = _active(heir, account)
     if heir.pk == user.pk:
-        raise Invalid({"heir": f"{heir.nickname} has these keys already. Choose someone else."})
+        raise Invalid({"heir": f"{heir.nickname} already owns these keys. Choose another user."})
     live = Key.objects.select_for_update(of=("self",), no_key=True).filter(owner=user, deleted_at=None).order_by("pk")
     keys = list(live.select_related("account", "api", "owner").defer("api__document"))
     for key in keys:

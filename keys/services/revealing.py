@@ -15,7 +15,7 @@ from keys.services.secret import opened, ring_of
 
 
 class NotRevealable(Exception):
-    """Secrets of this API are shown once, at creation."""
+    """Secrets of this API are shown only once, when the key is created."""
 
 
 class Unreadable(Exception):

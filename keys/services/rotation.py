@@ -114,7 +114,7 @@ def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
     by.spend_confirmation("key.extend_overlap", key.public_id)
     later = key.secrets.filter(pk=old.pk, retires_at__lt=Now() + Value(overlap.lasts))
     if not later.update(retires_at=Now() + Value(overlap.lasts)):
-        raise Invalid({"overlap": "The old secret works for longer than that already. Choose a longer time."})
+        raise Invalid({"overlap": "The old secret already works for longer than that. Choose a longer time."})
     until = key.secrets.get(pk=old.pk).retires_at
     assert until is not None
     record(

@@ -80,7 +80,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
 @_methods
 def key_export(request: SignedIn) -> HttpResponse:
     keys = _filter(request, NOT_FILTERS)
-    note = "It holds no token, only its prefix and its API ID."
+    note = "Tokens are not included, only their prefix and API ID."
     dialog = ListDialog("keys.exported", "Export API keys", "API keys", reverse("key-list"), note)
     make = partial(export_keys, by=request.actor, account=own_account(request), keys=keys)
     return render_list_export(request, dialog, keys, make, (TooManyRows,))

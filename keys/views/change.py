@@ -62,9 +62,9 @@ def overlap_end(request: SignedIn, public_id: str) -> HttpResponse:
     try:
         with gone_is_not_found():
             end_overlap(key=key, by=request.actor)
-        messages.success(request, f"The old secret of {key.name} is refused from now on.")
+        messages.success(request, f"The old secret of {key.name} no longer works.")
     except NoOverlap:
-        messages.info(request, f"The old secret of {key.name} has ended already.")
+        messages.info(request, f"The old secret of {key.name} has already ended.")
     return redirect("key-detail", public_id)
 
 
@@ -84,7 +84,7 @@ def overlap_extend(request: SignedIn, public_id: str) -> HttpResponse:
             messages.success(request, f"The old secret of {key.name} works for another {overlap.label}.")
             return redirect("key-detail", public_id)
     except NoOverlap:
-        messages.info(request, f"The old secret of {key.name} has ended and cannot be brought back.")
+        messages.info(request, f"The old secret of {key.name} has ended and cannot be restored.")
         return redirect("key-detail", public_id)
     except Invalid as problem:
         form.add_error("overlap", problem.message_dict["overlap"])

@@ -24,7 +24,7 @@ class ColumnsForm(forms.Form):
         label="Columns",
         choices=[(name, label) for name, label in list_columns.COLUMNS.items() if name not in list_columns.ALWAYS],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Tick at least one column."},
+        error_messages={"required": "Select at least one column."},
     )
 
 

@@ -38,7 +38,7 @@ def found(request: SignedIn, public_id: str) -> Key:
     """The key, if this user may see it; another account's or a deleted one is not there."""
     key = for_page(visible_to(request.user)).filter(public_id=public_id).first()
     if key is None:
-        raise Http404("There is no such key.")
+        raise Http404("Key not found.")
     return key
 
 
@@ -55,7 +55,7 @@ def gone_is_not_found() -> Iterator[None]:
     try:
         yield
     except Key.DoesNotExist as gone:
-        raise Http404("The key was deleted in the meantime.") from gone
+        raise Http404("The key has been deleted in the meantime.") from gone
 
 
 def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:

@@ -45,15 +45,15 @@ def shown(key: Key, rules: Policy, token: str) -> Credential:
     calls = tuple(_calls(key, rules, token))
     host = link.host if calls and not link.known else ""
     if rules.signs:
-        use = "Clients sign each call with the secret and send the API ID; the secret itself is never sent."
+        use = "Clients sign each call with the secret and send the API ID. The secret itself is never sent."
         return Credential("Secret", use, (("API ID", key.public_id),), (Line("Secret", token), *calls), host)
     if "basic" in rules.credentials:
         pair = base64.b64encode(f"{key.username}:{token}".encode()).decode()
-        header = Line("The full header, to paste", pair, "Authorization: Basic ")
-        use = "Clients send username and password with each call, by HTTP Basic."
+        header = Line("Full header", pair, "Authorization: Basic ")
+        use = "Clients send the username and password with each call (HTTP Basic)."
         public = ((rules.name_label, key.username),)
         return Credential("Password", use, public, (Line("Password", token), header, *calls), host)
-    headers = (Line("The full header, to paste", token, rules.header),) if rules.header else ()
+    headers = (Line("Full header", token, rules.header),) if rules.header else ()
     use = "Clients send the token with each call."
     return Credential("Token", use, (), (Line("Token", token), *headers, *calls), host)
 
@@ -65,10 +65,10 @@ def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
     if any(not route.recording for module in modules for route in module.routes) or rules.unlisted_routes == "allow":
         call = build_first_call(documentation, modules, link)
         changes = "" if call.method == "GET" else f": a {call.method}, which may change something"
-        caption = f"A whole call, with curl{changes}"
+        caption = f"Example call with curl{changes}"
         if rules.signs:
             signed = curl.build_signed_call(call, key.public_id)
-            yield Line(f"A whole call, with curl and openssl{changes}", token, *signed)
+            yield Line(f"Example call with curl and openssl{changes}", token, *signed)
         elif "basic" in rules.credentials:
             yield Line(caption, shlex.quote(f"{key.username}:{token}"), *curl.build_basic_call(call))
         elif rules.header:
@@ -76,7 +76,7 @@ def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
     if key.recordings and "recording" in rules.credentials:
         before_lead = get_recordings_link(granted.get_api_modules(key.api), link)
         yield Line(
-            f"The recording of a lead, {curl.LEAD} for example",
+            f"Download the recording of a lead (example: {curl.LEAD})",
             token,
             *curl.build_recording_download(before_lead, key.public_id),
         )

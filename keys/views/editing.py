@@ -22,8 +22,8 @@ from keys.services import Invalid, Stale, edit, target_of
 from keys.views.common import behind, confirmed, found_to_change, gone_is_not_found, offer
 from keys.views.losses import settle_losses
 
-SAVED = {None: "saved.", True: "saved and enabled.", False: "saved and disabled: calls with it are refused."}
-ASK = "This lets more in than before, so it needs your password."
+SAVED = {None: "saved.", True: "saved and enabled.", False: "saved and disabled. Calls with it are refused."}
+ASK = "This change allows more than before, so confirm with your password."
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -47,7 +47,7 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
                     version, enabled = form.cleaned_data["version"], form.enabled_now
                     new_list = form.new_list_asked
                     edit(key=key, version=version, terms=form.terms, enabled=enabled, new_list=new_list, by=by)
-                messages.success(request, f"{form.terms.name} is {SAVED[enabled]}")
+                messages.success(request, f"{form.terms.name} {SAVED[enabled]}")
                 for warning in form.warnings:
                     messages.warning(request, warning)
                 return redirect(behind(request, public_id))

@@ -61,14 +61,17 @@ def key_list(request: SignedIn) -> HttpResponse:
     }
     if not keys.is_valid():
         return render_page(request, "keys/list", context, 400)
+    rows = keys.rows()
     return render_page(
         request,
         "keys/list",
         context
         | {
-            "rows": keys.rows(),
+            "rows": rows,
             "headings": {name: heading._replace(label=labels[name]) for name, heading in keys.headings.items()},
             "may_disable": has_permission(request.user, Permission.KEYS_DISABLE) and not _inactive(request),
+            # None where they do not fit on one page: nothing counts them.
+            "matching": None if any(keys.page_links.values()) else sum(row.enabled for row in rows),
             "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
         }
         | keys.page_links,

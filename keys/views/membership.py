@@ -30,7 +30,7 @@ from keys.visibility import visible_to
 MAX_KEYS_LISTED = 100
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 ASK = "This grants a role, so it needs your confirmation."
-OWN = "You cannot deactivate yourself: there must be someone left to undo it."
+OWN = "You cannot deactivate yourself. Ask another Administrator."
 
 
 @needs(Permission.USERS_SEE)
@@ -65,7 +65,7 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
                 if changed.pk == request.user.pk:
                     # The own session goes on, under another key.
                     update_session_auth_hash(request, changed)
-                return redirect_to_user(request, pk, f"The roles of {user.nickname} are saved. They sign in again.")
+                return redirect_to_user(request, pk, f"Roles of {user.nickname} saved. They must sign in again.")
         except ConfirmationRequired:
             form.add_error("password", ASK)
         except LastAdministrator as last:

@@ -56,12 +56,14 @@ def _figures(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
 def _next_step(user: User) -> tuple[str, str]:
     """What to do where there are no keys yet: a sentence, and where it is done if this user can do it."""
     if not has_permission(user, Permission.KEYS_CHANGE):
-        return "Administrators of your account add keys.", ""
+        return "Only Administrators of your account can add keys.", ""
     if user.account is None or user.account.status != Account.Status.ACTIVE:
         return "Keys can be created once the account is active.", ""
     if not apis_of(user).exists():
         return "No API is enabled for this account yet.", ""
-    return "A key lets one program call an API, from the addresses and for the modules you choose.", reverse("key-new")
+    return "A key lets an application call an API, from the addresses and with the modules that you choose.", reverse(
+        "key-new"
+    )
 
 
 def _lately(request: SignedIn) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
     key = found_to_change(request, public_id)
     rules = Policy.from_data(key.api.policy)
     if not rules.revealable:
-        raise Http404("Secrets of this API are shown once, at creation.")
+        raise Http404("Secrets of this API are shown only once, when the key is created.")
     form = ConfirmForm(get_form_data(request))
     form.set_action(request.user, "key.reveal", key.public_id, target_of(key))
     by = confirmed(request, form) if form.is_valid() else None

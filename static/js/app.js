@@ -18,7 +18,7 @@
     if (id === "alert") setTimeout(() => { region.textContent = ""; }, 10_000);
   };
   const refused = (status) => say(`Keyward answered ${status}. Reload the page and try again.`, "alert");
-  const unreachable = () => say("Keyward could not be reached. Try again.", "alert");
+  const unreachable = () => say("Could not reach Keyward. Try again.", "alert");
   const stored = (name, value) => {
     try {
       if (value !== undefined) localStorage.setItem(name, value);
@@ -238,9 +238,12 @@
   });
   addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
 
-  // Every row of a table at once.
-  on("change", "[data-tick-all]", (event, box) => {
-    for (const one of all("tbody input[type=checkbox]", box.closest("table"))) one.checked = box.checked;
+  // Select every row of a table at once, and count the selected rows beside the bulk actions.
+  on("change", ".table .tick input", (event, box) => {
+    const rows = all("tbody .tick input", box.closest("table"));
+    if (box.matches("[data-tick-all]")) for (const row of rows) row.checked = box.checked;
+    const count = rows.filter((row) => row.checked).length;
+    for (const label of all("[data-selected]", box.closest(".list"))) label.textContent = count ? `With ${count} selected:` : "With selected:";
   });
 
   // Keys. Single-key shortcuts have an off-switch (WCAG 2.1.4) and never act while typing.

@@ -11,8 +11,8 @@
       return JSON.stringify((await navigator.credentials[kind]({ publicKey })).toJSON());
     } catch (problem) {
       const cancelled = problem.name === "NotAllowedError" || problem.name === "AbortError";
-      const known = problem.name === "InvalidStateError" && "This passkey is there already.";
-      say(known || (cancelled ? "No passkey was used." : "This browser cannot use a passkey at this address."), "alert");
+      const known = problem.name === "InvalidStateError" && "This passkey has already been added.";
+      say(known || (cancelled ? "Passkey cancelled." : "This browser cannot use a passkey on this site."), "alert");
     }
   };
   on("click", "[data-passkey]", async (event, button) => {

@@ -95,7 +95,7 @@ def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(support: Page
     began = time.monotonic()
     support.get_by_label("Find a key").fill(f'203.0.113.8 "GET /customers?token={token}" 403 {request_id}')
     support.get_by_role("button", name="Find", exact=True).click()
-    expect(support.get_by_text("The token is its current secret.")).to_be_visible()
+    expect(support.get_by_text("This is the key’s current token.")).to_be_visible()
     assert token not in support.content()
     assert token not in support.url
     support.get_by_role("link", name="Night worker").click()

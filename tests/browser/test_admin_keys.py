@@ -81,7 +81,7 @@ def test_a_thousand_entries_of_which_three_are_wrong(
     page.get_by_role("link", name="Import entries").click()
     page.get_by_label("Or upload a file").set_input_files(file)
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_role("heading", name="3 wrong lines")).to_be_visible()
+    expect(page.get_by_role("heading", name="3 invalid lines")).to_be_visible()
     for line, value in BAD.items():
         row = page.get_by_role("row").filter(has_text=value).first
         expect(row).to_contain_text(str(line + 2))
@@ -89,10 +89,10 @@ def test_a_thousand_entries_of_which_three_are_wrong(
         assert_accessible(page)
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Add 997 entries").click()
-    expect(page.get_by_text("Some lines are wrong.")).to_be_visible()
+    expect(page.get_by_text("Some lines are invalid.")).to_be_visible()
     assert offices.entries.count() == 1
 
-    page.get_by_label("Leave out the wrong lines").check()
+    page.get_by_label("Skip the invalid lines").check()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Add 997 entries").click()
     expect(page.get_by_text("997 entries are added to Offices.")).to_be_visible()
@@ -114,9 +114,9 @@ def test_an_api_is_changed_after_a_look_at_what_changes(
     policy = Path(downloading.value.path()).read_text()
     page.get_by_role("link", name="Change document or policy").click()
     assert_accessible(page)
-    expect(page.get_by_label("Policy as text")).to_have_value(policy)
-    page.get_by_label("OpenAPI document, a file").set_input_files(document)
-    page.get_by_label("Policy as text").fill(policy.replace("plural: API keys", "plural: shop keys"))
+    expect(page.get_by_label("Policy (text)")).to_have_value(policy)
+    page.get_by_label("OpenAPI document (file)").set_input_files(document)
+    page.get_by_label("Policy (text)").fill(policy.replace("plural: API keys", "plural: shop keys"))
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("module new: goods")).to_be_visible()
     expect(page.get_by_text("keys of this API: 1, in 1 account")).to_be_visible()
@@ -125,7 +125,7 @@ def test_an_api_is_changed_after_a_look_at_what_changes(
     )
     assert_accessible(page)
     page.get_by_role("button", name="Edit further").click()
-    expect(page.get_by_label("Policy as text")).to_have_value(re.compile("plural: shop keys"))
+    expect(page.get_by_label("Policy (text)")).to_have_value(re.compile("plural: shop keys"))
     page.get_by_role("button", name="Preview").click()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Yes, change it").click()

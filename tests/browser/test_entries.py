@@ -103,7 +103,7 @@ def test_what_is_no_network_is_not_sent(page: Page, live_server: Any, alice: Use
     assert "Did you mean 10.0.0.0/8" in field.evaluate("field => field.validationMessage")
     page.goto(f"{live_server.url}/keys/new/?api=lynx")
     page.get_by_label("Nickname").select_option(label="Alice")
-    page.get_by_label("All, also those added later").check()
+    page.get_by_label("All, including those added later").check()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_text("More settings").click()
     field.fill("300.1.2.3")

@@ -34,7 +34,10 @@ def test_roles_are_chosen_by_ticking_them_and_some_are_needed(
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/new/?api=sip-caller")
-    all_roles, selected = page.get_by_label("All, also those added later"), page.get_by_label("Selected", exact=True)
+    all_roles, selected = (
+        page.get_by_label("All, including those added later"),
+        page.get_by_label("Selected", exact=True),
+    )
     reader, create = page.get_by_label("Account Reader", exact=True), page.get_by_role("button", name="Create")
     page.get_by_label("Name", exact=True).fill("Robot")
     page.get_by_label("Your password").fill(PASSWORD)
@@ -88,17 +91,17 @@ def test_an_api_user_is_disabled_and_enabled_in_its_edit_form(
     page.get_by_role("link", name="Edit", exact=True).click()
     panel.get_by_label("Active?").uncheck()
     panel.get_by_role("button", name="Save changes").click()
-    expect(panel.get_by_text("From this moment every call with dialer to Cloud PBX is refused")).to_be_visible()
+    expect(panel.get_by_text("All calls with dialer to Cloud PBX are refused")).to_be_visible()
     assert_accessible(page)
     panel.get_by_label("Yes, disable it").check()
     panel.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("dialer is saved and disabled: calls with it are refused.")).to_be_visible()
+    expect(page.get_by_text("dialer saved and disabled. Calls with it are refused.")).to_be_visible()
     page.get_by_role("link", name="Edit", exact=True).click()
     panel.get_by_label("Active?").check()
     panel.get_by_role("button", name="Save changes").click()
     panel.get_by_label("Your password").fill(PASSWORD)
     panel.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("dialer is saved and enabled.")).to_be_visible()
+    expect(page.get_by_text("dialer saved and enabled.")).to_be_visible()
 
 
 @pytest.mark.parametrize("scripted", [True, False])

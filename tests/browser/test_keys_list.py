@@ -68,7 +68,7 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     page.get_by_role("link", name="Edit Payment page").click()
     page.locator("#panel").get_by_label("Application name").fill("Checkout")
     page.locator("#panel").get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("Checkout is saved.")).to_be_visible()
+    expect(page.get_by_text("Checkout saved.")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/keys/\?owner=bob&unused=never#key-\w{12}$"))
 
 
@@ -85,7 +85,7 @@ def test_the_same_without_javascript(
     page.get_by_role("button", name="Disable", exact=True).click()
     page.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("1 key is disabled")).to_be_visible()
-    page.get_by_role("button", name="Disable all that match").click()
+    page.get_by_role("button", name="Disable 1 key matching these filters").click()
     expect(page.get_by_text("Payment page")).to_be_visible()
     page.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("1 key is disabled")).to_be_visible()

@@ -100,7 +100,7 @@ def test_a_begun_form_is_discarded_only_after_a_question(keys: Page, asked: list
     panel.get_by_label("Account Reader", exact=True).check()
     panel.get_by_label("Your password").fill("wrong")
     panel.get_by_role("button", name="Create").click()
-    expect(panel.get_by_text("9 tries left")).to_be_visible()
+    expect(panel.get_by_text("9 attempts left")).to_be_visible()
     leave(keys, panel, "Back")
     question.get_by_role("button", name="Discard").click()
     expect(panel).to_be_hidden()
@@ -124,7 +124,7 @@ def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page,
         "API key created. Copy it now: it is not stored and will not be shown again."
     )
     question = keys.get_by_role("dialog", name="Leave without copying?")
-    for way in ("Escape", "Close", "backdrop", "Back", "Done", "Open the key"):
+    for way in ("Escape", "Close", "backdrop", "Back", "Done", "View key"):
         leave(keys, panel, way)
         expect(question).to_be_visible()
         question.get_by_role("button", name="Go back").click()
@@ -134,7 +134,7 @@ def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page,
     keys.wait_for_timeout(300)
     assert asked == ["beforeunload"]
     expect(panel.locator("[data-secret]").first).to_contain_text("kw_")
-    leave(keys, panel, "Open the key")
+    leave(keys, panel, "View key")
     question.get_by_role("button", name="Leave without copying").click()
     expect(keys.get_by_role("heading", name="Robot", exact=True)).to_be_visible()
     # A changed one is the same; once copied it may go.
@@ -165,7 +165,7 @@ def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
     page.wait_for_timeout(300)
     assert asked == ["beforeunload"]
     page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("Other is saved.")).to_be_visible()
+    expect(page.get_by_text("Other saved.")).to_be_visible()
     # Native forms are sent without a question.
     page.goto(f"{live_server.url}/profile/password/")
     page.get_by_label("New password").fill("another long password")

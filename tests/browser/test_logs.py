@@ -96,13 +96,13 @@ def test_all_refused_calls_of_a_key_in_october_by_address(
     expect(rows(page)).to_have_count(4)
     assert_accessible(page)
     page.get_by_text("Denied calls by address").click()
-    table = page.get_by_role("table", name="The addresses with the most")
+    table = page.get_by_role("table", name="Addresses with the most")
     told = ["Denied", r"198\.51\.100\.7\s*3", r"192\.0\.2\.9\s*1"]
     expect(table.get_by_role("row")).to_have_text([re.compile(text) for text in told])
     # As a file, with what signs it.
     page.get_by_role("link", name="Export").click()
     modal = page.locator("#modal")
-    expect(modal.get_by_text("The file holds what passes the page's filters")).to_be_visible()
+    expect(modal.get_by_text("The export contains the rows that match these filters")).to_be_visible()
     assert_accessible(page)
     path = downloaded(page, modal.get_by_role("button", name="Export"), tmp_path)
     assert re.fullmatch(r"keyward-acme-api-log-20261001T000000Z-20261101T000000Z-\d+\.csv", path.name)
@@ -133,7 +133,7 @@ def test_who_revealed_this_token(page: Page, arthur: User, alice: User, key: Key
     page.get_by_role("link", name=key.name, exact=True).click()
     expect(page.get_by_role("img", name=re.compile("allowed, .* denied"))).to_be_visible()
     assert_accessible(page)
-    page.get_by_role("link", name="All in the audit trail").click()
+    page.get_by_role("link", name="View all in audit trail").click()
     page.get_by_role("combobox", name="Event", exact=True).select_option("key.revealed")
     expect(rows(page)).to_have_count(1)
     row = rows(page).first
@@ -237,7 +237,7 @@ def test_a_row_opens_in_the_panel_and_says_why(
     expect(
         panel.get_by_text(f"The call came from 192.0.2.9, which the addresses of the key “{key.name}”")
     ).to_be_visible()
-    expect(panel.get_by_text("The rule that matched")).to_be_visible()
+    expect(panel.get_by_text("Matched rule")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/logs/[0-9a-f-]{36}/$"))
     assert_accessible(page)
     page.keyboard.press("Escape")

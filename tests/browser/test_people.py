@@ -43,11 +43,11 @@ def test_from_the_invitation_to_the_first_sign_in(
     assert_accessible(page)
     panel.get_by_label("Your password").fill("wrong")
     panel.get_by_role("button", name="Invite", exact=True).click()
-    expect(panel.get_by_text("That is not your password")).to_be_visible()
+    expect(panel.get_by_text("Incorrect password")).to_be_visible()
     expect(panel.get_by_label("E-mail")).to_have_value("ivy@acme.example")
     panel.get_by_label("Your password").fill(PASSWORD)
     panel.get_by_role("button", name="Invite", exact=True).click()
-    expect(page.get_by_text("An invitation is on its way to ivy@acme.example")).to_be_visible()
+    expect(page.get_by_text("Invitation sent to ivy@acme.example")).to_be_visible()
     assert_accessible(page)
 
     # The one invited has no JavaScript.
@@ -85,13 +85,13 @@ def test_a_user_loses_a_role_and_then_the_account(page: Page, sign_in: SignIn, a
     expect(page.get_by_text("The roles of Bob are saved")).to_be_visible()
     page.get_by_role("link", name="Deactivate").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Give them to another user").check()
+    dialog.get_by_label("Reassign them to another user").check()
     dialog.get_by_label("New owner").select_option(label="Alice (alice@acme.example)")
     dialog.get_by_label("Your password").fill(PASSWORD)
     assert_accessible(page)
     dialog.get_by_role("button", name="Yes, deactivate").click()
     expect(page.get_by_text("Bob is deactivated. Alice has their keys.")).to_be_visible()
-    expect(page.get_by_text("Owns no key.")).to_be_visible()
+    expect(page.get_by_text("This user owns no keys.")).to_be_visible()
 
 
 def test_masking_is_seen_before_it_is_saved(page: Page, sign_in: SignIn, alice: User) -> None:
@@ -106,14 +106,14 @@ def test_masking_is_seen_before_it_is_saved(page: Page, sign_in: SignIn, alice: 
     page.get_by_label("from the start").check()
     expect(numbers).to_contain_text("+442079460123 → +44XXXXXXXXXX")
     page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    expect(page.get_by_text("Settings saved.")).to_be_visible()
     page.get_by_label("Mask phone numbers").uncheck()
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("so it needs your confirmation")).to_be_visible()
     assert_accessible(page)
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    expect(page.get_by_text("Settings saved.")).to_be_visible()
 
 
 def test_the_preview_needs_no_script(plain_page: Page, sign_in: SignIn, alice: User) -> None:
@@ -132,13 +132,13 @@ def test_a_forgotten_password_is_set_anew(page: Page, live_server: Any, alice: U
     page.get_by_role("link", name="Forgot your password?").click()
     assert_accessible(page)
     page.get_by_label("E-mail").fill(alice.email)
-    page.get_by_role("button", name="Send the link").click()
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    page.get_by_role("button", name="Send link").click()
+    expect(page.get_by_role("heading", name="Check your e-mail")).to_be_visible()
     page.goto(mailed_link(live_server))
     assert_accessible(page)
     page.get_by_label("New password").fill(NEW)
     page.get_by_label("The same again").fill(NEW)
-    page.get_by_role("button", name="Save the password").click()
+    page.get_by_role("button", name="Save password").click()
     expect(page.get_by_role("heading", name="Your password is set")).to_be_visible()
 
 

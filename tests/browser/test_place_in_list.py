@@ -64,7 +64,7 @@ def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, a
     page.get_by_role("link", name="Edit Robot 06").click()
     page.get_by_label("Application name").fill("Robot 06 b")
     page.get_by_role("button", name="Save changes").click()
-    is_back("Robot 06 b is saved", "Robot 06 b")
+    is_back("Robot 06 b saved", "Robot 06 b")
     page.get_by_role("link", name="Change API key of Robot 05").click()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Yes, change API key").click()

@@ -118,7 +118,7 @@ PRESETS = {
     ),
     "billing": Expected(
         asks=["Application name*", "Application website", "Platform*", "IP ACL"],
-        says=["Without any, and without an IP list: any address."],
+        says=["Without any address or IP list, calls are accepted from everywhere."],
         fill=_billing,
         immutable_settings=[],
         edit=lambda form: form.get_by_label("Platform").select_option(label="Desktop"),
@@ -226,15 +226,13 @@ def test_a_key_lives_in_the_words_of_its_preset(
     assert_accessible(page)
     form.get_by_role("button", name="Create").click()
     expect(panel.get_by_text("Keep your access token private")).to_be_visible()
-    expect(panel.get_by_text("It is not stored, will not be shown again")).to_have_count(
-        0 if expected.revealable else 1
-    )
+    expect(panel.get_by_text("not stored, will not be shown again")).to_have_count(0 if expected.revealable else 1)
     expect(panel.get_by_role("button", name="Copy").first).to_be_visible()
     first = panel.locator("[data-secret-value]").first.inner_text()
     assert TOKEN.fullmatch(first)
     assert allowed(first) == (200, "")
     panel.locator("[data-secret-copy]").first.click()
-    panel.get_by_role("link", name="Open the key").click()
+    panel.get_by_role("link", name="View key").click()
     expect(page.get_by_role("link", name="Edit", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Show token")).to_have_count(1 if expected.revealable else 0)
     assert first not in page.content()
@@ -245,7 +243,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
         expect(form.locator(".field > span:not(.label)", has_text=re.compile(f"^{text}$"))).to_be_visible()
     expected.edit(form)
     form.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text(f"{expected.name} is saved")).to_be_visible()
+    expect(page.get_by_text(f"{expected.name} saved")).to_be_visible()
     key = Key.objects.get()
     assert (key.name, key.version) == (expected.name, 2)
     assert {name: getattr(key, name) for name in expected.edited} == expected.edited
@@ -253,7 +251,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
     page.get_by_role("link", name="Change API key", exact=True).click()
     form.get_by_label("Your password").fill(PASSWORD)
     form.get_by_role("button", name="Yes, change API key").click()
-    expect(panel.get_by_text("The old secret is refused from now on.")).to_be_visible()
+    expect(panel.get_by_text("The old secret no longer works.")).to_be_visible()
     second = panel.locator("[data-secret-value]").first.inner_text()
     assert TOKEN.fullmatch(second)
     assert second != first
@@ -261,7 +259,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
     if expected.call:
         assert allowed(first) == (401, "secret_retired")
     panel.locator("[data-secret-copy]").first.click()
-    panel.get_by_role("link", name="Open the key").click()
+    panel.get_by_role("link", name="View key").click()
     # Disabled
     page.get_by_role("link", name="Disable", exact=True).click()
     modal.get_by_role("button", name="Yes, disable").click()

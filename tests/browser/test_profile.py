@@ -96,7 +96,7 @@ def test_an_authenticator_app_is_added_and_signs_in(
     assert len(codes) == 10
     page.get_by_role("link", name="Overview").click()
     page.get_by_role("dialog", name="Leave without copying?").get_by_role("button", name="Go back").click()
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_text("10 unused recovery codes")).to_be_visible()
     look(page, "profile-with-app")
     with pytest.raises(Error, match="CACHE_MISS"):
@@ -110,7 +110,7 @@ def test_an_authenticator_app_is_added_and_signs_in(
     look(page, "second-factor")
     page.get_by_label("Code").fill("000000")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("not an unused code")).to_be_visible()
+    expect(page.get_by_text("Incorrect code")).to_be_visible()
     look(page, "second-factor-wrong")
     page.get_by_label("Code").fill(code_of(secret, 1))
     page.get_by_role("button", name="Sign in").click()
@@ -136,9 +136,9 @@ def test_without_javascript_an_app_is_added_and_removed(plain_page: Page, portal
     secret, _ = add_app(page, "plain")
     page.goto(f"{portal}/profile/")
     page.get_by_role("link", name="Remove the authenticator app").click()
-    page.get_by_label("Your password, or a code").fill(code_of(secret, 1))
+    page.get_by_label("Password or authenticator code").fill(code_of(secret, 1))
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("It is removed")).to_be_visible()
+    expect(page.get_by_text("Removed")).to_be_visible()
     assert not Authenticator.objects.exists()
 
 
@@ -153,7 +153,7 @@ def test_a_passkey_is_added_signs_in_and_confirms(
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_text("Passkey “laptop”")).to_be_visible()
 
     sign_out(page)
@@ -174,7 +174,7 @@ def test_a_passkey_is_added_signs_in_and_confirms(
     page.get_by_role("link", name="Remove passkey laptop").click()
     look(page, "remove-passkey")
     page.get_by_role("button", name="Use a passkey instead").click()
-    expect(page.get_by_text("It is removed")).to_be_visible()
+    expect(page.get_by_text("Removed")).to_be_visible()
 
 
 def test_a_form_sent_after_the_session_ended_leads_to_sign_in_and_keeps_nothing(
@@ -207,7 +207,7 @@ def test_support_adds_a_second_factor_and_comes_to_the_administration(page: Page
     expect(page.get_by_role("heading", name="Add a second factor")).to_be_visible()
     page.get_by_role("link", name="Authenticator app").click()
     add_app(page, "enrol")
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page).to_have_url(f"{portal}/admin/")
     expect(page.get_by_role("heading", name="All accounts")).to_be_visible()
     look(page, "admin")

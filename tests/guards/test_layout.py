@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from importlib import import_module
@@ -51,3 +52,10 @@ def test_the_contract_covers_every_module_and_ignores_no_import() -> None:
 def test_what_a_newcomer_looks_for_is_at_the_first_guess(wanted: str) -> None:
     module, _, name = PLACES[wanted].rpartition(".")
     assert hasattr(import_module(module), name)
+
+
+def test_the_architecture_names_the_same_places() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = dict(re.findall(r"^\| ([^|]+) \| (.+) \|$", text[text.index("## Where to find things") :], re.MULTILINE))
+    for wanted, place in PLACES.items():
+        assert place.rpartition(".")[0].replace(".", "/") in table[wanted], wanted

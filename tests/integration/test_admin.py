@@ -96,7 +96,7 @@ class TestAccounts:
 
         page = text(client.get(f"/admin/accounts/account/{acme.pk}/suspend/"))
 
-        assert "refused at once: 2 of them." in page
+        assert "Calls with its live keys (2) are refused immediately." in page
         acme.refresh_from_db()
         assert acme.status == "active"
 
@@ -141,9 +141,9 @@ class TestEnablingApis:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"apis": ["billing"], "password": "wrong"}, "That is neither your password nor"),
+            ({"apis": ["billing"], "password": "wrong"}, "Incorrect password or code"),
             ({"apis": ["billing"]}, "required"),
-            ({"password": PASSWORD}, "Tick the APIs that the account may have keys of."),
+            ({"password": PASSWORD}, "Select at least one API."),
             ({"apis": ["nothing"], "password": PASSWORD}, "nothing is not one of the available choices."),
         ],
     )
@@ -159,7 +159,7 @@ class TestEnablingApis:
     def test_the_account_is_told_what_comes_next(self, client: Client, sam: User, acme: Account) -> None:
         Account.objects.filter(pk=acme.pk).update(status="pending")
         page = text(client.get(f"/admin/accounts/account/{acme.pk}/change/"))
-        assert "None yet: enable those that it needs." in page
+        assert "None. Enable the APIs that this account needs." in page
 
         given = {"apis": ["billing"], "password": PASSWORD}
         assert "Next: activate the account." in text(client.post(self.url(acme), given, follow=True))
@@ -188,7 +188,7 @@ class TestUsers:
         a_key(bob.account, bob, Api.objects.get(slug="billing"))
         url = f"/admin/accounts/user/{bob.pk}/deactivate/"
 
-        assert "refused at once: 1 live keys" in text(client.get(url))
+        assert "Calls with the live keys that they own (1) are refused immediately" in text(client.get(url))
         client.post(url)
 
         bob.refresh_from_db()
@@ -245,7 +245,7 @@ class TestUsers:
                 answer = client.post(url, follow=True)
 
         assert len(mail.outbox) == 5
-        assert "Five mails have gone to this address within the hour." in text(answer)
+        assert "Five e-mails have been sent to this address in the last hour." in text(answer)
 
 
 class TestAddresses:

@@ -1,4 +1,4 @@
-"""Support's pages of APIs: a document and a policy are uploaded, what changes for keys is shown, and that is saved."""
+"""Support's pages of APIs: a document and a policy are uploaded, what changes for keys is shown, and that saved."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_policy_alone_may_be_uploaded(client: Client, shop: Api) -> None:
     assert confirm(client, upload_url(shop), page).status_code == 302
     shop.refresh_from_db()
     assert shop.policy["noun"] == "shop key"
-    assert "just like that already" in text(client.get(sent(client, upload_url(shop), policy=shop.policy)["Location"]))
+    assert "is already up to date" in text(client.get(sent(client, upload_url(shop), policy=shop.policy)["Location"]))
 
 
 def test_a_preview_that_is_out_of_date_is_refused(client: Client, shop: Api, key: Key) -> None:
@@ -140,7 +140,7 @@ def test_a_preview_that_is_out_of_date_is_refused(client: Client, shop: Api, key
 
     answer = confirm(client, upload_url(shop), page)
     assert answer.status_code == 422
-    assert "were changed in the meantime" in text(answer)
+    assert "have changed in the meantime" in text(answer)
     assert modules(shop) == ["goods", "orders"]
 
 
@@ -190,7 +190,7 @@ def test_warnings_are_shown_before_the_change_is_confirmed(client: Client, shop:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "Nothing is changed yet. Edit a text, or choose a file."),
+        ({}, "Nothing has changed. Edit a text, or choose a file."),
         ({"document": b"\xff\xfe"}, "is not UTF-8"),
         ({"document": b"{" * 1000}, ""),
         ({"document": {"openapi": "2.0"}}, "Write OpenAPI 3.0 or 3.1"),
@@ -244,7 +244,7 @@ def test_what_was_not_shown_is_not_saved(client: Client, shop: Api, support: Use
         client.post(upload_url(shop), {"shown": "forged", "password": PASSWORD}),
     ):
         assert answer.status_code == 422
-        assert "Upload the files again" in text(answer)
+        assert "Upload the files" in text(answer)
     assert (modules(shop), modules(billing)) == (["goods", "orders"], before)
 
 
@@ -258,12 +258,12 @@ def test_an_api_is_added_after_a_look_at_its_modules(client: Client, support: Us
     body = json.loads(events("api.added")[-1].body)
     assert (body["actor"]["label"], body["target"]["id"]) == (support.email, "shop")
     # A second time it is there.
-    assert "There is an API shop by now" in text(confirm(client, NEW, page))
+    assert "An API named shop has been added in the meantime" in text(confirm(client, NEW, page))
 
 
 @pytest.mark.parametrize(
     ("slug", "said"),
-    [("billing", "There is an API billing already"), ("Sh op", "is not small letters"), ("", "required")],
+    [("billing", "An API named billing already exists"), ("Sh op", "is not small letters"), ("", "required")],
 )
 def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: str, said: str) -> None:
     answer = sent(client, NEW, slug=slug, document=SHOP, policy=RULES)
@@ -319,7 +319,7 @@ class TestEditing:
         ("given", "said"),
         [
             ({"policy_text": "noun: [", "policy": None}, "It is not YAML in line"),
-            ({"policy_text": "noun: shop key", "policy": RULES}, "There is a file and a changed text."),
+            ({"policy_text": "noun: shop key", "policy": RULES}, "Upload a file or edit the text, not both."),
             ({"document_text": "openapi: 2.0.0", "policy": None}, "Write OpenAPI 3.0 or 3.1"),
         ],
     )
@@ -358,7 +358,7 @@ class TestEditing:
 
     def test_a_new_api_may_be_typed(self, client: Client, support: User) -> None:
         given = {"slug": "shop", "document_text": yaml.safe_dump(SHOP), "policy_text": json.dumps(RULES)}
-        assert "Choose a file, or write the policy beneath." in text(client.post(NEW, given | {"policy_text": ""}))
+        assert "Choose a file, or enter the policy below." in text(client.post(NEW, given | {"policy_text": ""}))
 
         assert confirm(client, NEW, client.post(NEW, given)).status_code == 302
         assert modules(Api.objects.get(slug="shop")) == ["goods", "orders"]
@@ -370,7 +370,7 @@ class TestEditing:
 
         page = client.get(upload_url(shop))
         assert "document" not in self.texts(page)
-        assert "too large to be edited here" in text(page)
+        assert "too large to edit here" in text(page)
         assert "Write OpenAPI 3.0 or 3.1" in text(sent(client, upload_url(shop), document={"openapi": "2.0"}))
 
 
@@ -382,7 +382,7 @@ class TestRequestLink:
         self, client: Client, support: User, shop: Api, key: Key
     ) -> None:
         page = text(client.get(reverse("admin:keys_api_change", args=[shop.pk])))
-        assert "https://api.example.com (made up: nobody has said where)" in page
+        assert "https://api.example.com (placeholder: no address is configured)" in page
 
         answer = self.post(client, shop, link="https://shop.acme.example/", password=PASSWORD)
         assert "Shop is reached at https://shop.acme.example (set here)." in text(answer)
@@ -414,7 +414,7 @@ class TestRequestLink:
                 "“https://a.example/v1” is not scheme and host alone",
             ),
             ({"link": "javascript:alert(1)", "password": PASSWORD}, "is not scheme and host alone"),
-            ({"link": "https://a.example", "password": "wrong"}, "That is neither your password"),
+            ({"link": "https://a.example", "password": "wrong"}, "Incorrect password or code"),
             ({"link": "https://a.example"}, "required"),
         ],
     )

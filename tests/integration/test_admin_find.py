@@ -88,7 +88,7 @@ def test_by_a_token(customer: Customer, line: str) -> None:
     page = customer.find(line.format(customer.token))
 
     assert customer.row in page
-    assert "The token is its current secret." in page
+    assert "This is the key’s current token." in page
     event = Event.objects.get(name="admin.searched")
     assert (event.account_id, event.target_id) == (customer.key.account_id, customer.key.public_id)
     assert searched() == [("a token", [customer.key.public_id])]
@@ -96,11 +96,14 @@ def test_by_a_token(customer: Customer, line: str) -> None:
 
 def test_says_what_the_token_is_to_the_key(customer: Customer) -> None:
     key, prefix = customer.key, "kw"
-    for retires, words in ((1, "is its old secret, accepted until"), (-1, "is its old secret, refused since")):
+    for retires, words in (
+        (1, ("is the key’s old token, accepted until")),
+        (-1, "is the key’s old token, refused since"),
+    ):
         old = mint(prefix, key.public_id).token
         a_secret(key, old, retires_at=timezone.now() + timedelta(hours=retires))
         assert words in customer.find(old)
-    assert "is not its secret" in customer.find(mint(prefix, key.public_id).token)
+    assert "is not the key’s token" in customer.find(mint(prefix, key.public_id).token)
     mistyped = customer.token[:-1] + ("A" if customer.token[-1] != "A" else "B")
     assert "its checksum is wrong" in customer.find(mistyped)
     Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())

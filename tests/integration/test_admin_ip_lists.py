@@ -100,13 +100,13 @@ def test_three_bad_rows_of_a_thousand_are_named_and_nothing_is_imported_until_th
     page = previewed(client, offices, a_thousand())
 
     told = text(page)
-    assert "3 wrong lines" in told
+    assert "3 invalid lines" in told
     assert "997 entries to add" in told
     for line, value in BAD.items():
         assert re.search(rf"{line + 2} network {re.escape(value)} ", told), value
     refused = confirm(client, offices, page, password=PASSWORD)
     assert refused.status_code == 422
-    assert "Some lines are wrong" in text(refused)
+    assert "Some lines are invalid" in text(refused)
     assert offices.entries.count() == 1
     assert events("ip_list.entries_added") == []
 
@@ -159,7 +159,7 @@ def test_what_was_added_meanwhile_stops_all_of_it(client: Client, offices: IpLis
 
     answer = confirm(client, offices, page, password=PASSWORD)
     assert answer.status_code == 422
-    assert "192.0.2.2 is on this list already" in text(answer)
+    assert "192.0.2.2 is already on this list" in text(answer)
     assert offices.entries.count() == 2
 
 
@@ -177,7 +177,7 @@ def test_a_workbook_keeps_its_texts_and_its_formulas_are_no_values(client: Clien
     book.save(content)
 
     page = previewed(client, offices, content.getvalue())
-    assert text(page).count("This cell holds a formula") == 2
+    assert text(page).count("This cell contains a formula") == 2
     assert "4 description" in text(page)
     assert "5 network" in text(page)
     assert confirm(client, offices, page, password=PASSWORD, leave_out="on").status_code == 302
@@ -188,7 +188,7 @@ def test_a_workbook_keeps_its_texts_and_its_formulas_are_no_values(client: Clien
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("", "There is no entry in it"),
+        ("", "No entries found"),
         ("\n".join(f"10.{n >> 8}.{n & 255}.1" for n in range(10_001)), "There are more than 10,000 entries"),
         (b"\x89PNG\0", "neither a text file nor an XLSX workbook"),
         (b"1" * 1_500_000, "The file is too large"),

@@ -151,7 +151,7 @@ def test_support_disables_a_key_after_yes_by_the_portals_own_service(
     assert disable_url(key) in client.get(page_of(key)).content.decode()
 
     asked = client.get(disable_url(key))
-    assert "every call with Invoice robot of Acme to Billing" in text(asked)
+    assert "All calls with Invoice robot of Acme to Billing" in text(asked)
     key.refresh_from_db()
     assert key.enabled
     done = client.post(disable_url(key), follow=True)
@@ -186,7 +186,7 @@ def test_a_deactivated_owner_is_said_to_be_why_calls_are_refused(client: Client,
     key = a_billing_key(alice).key
     User.objects.filter(pk=alice.pk).update(is_active=False)
 
-    assert "Refused: its owner is deactivated" in text(client.get(page_of(key)))
+    assert "Refused: the owner is deactivated" in text(client.get(page_of(key)))
 
 
 class TestWhatOnlyServicesMay:

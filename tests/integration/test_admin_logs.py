@@ -118,7 +118,7 @@ def test_what_is_unbounded_or_means_nothing_is_refused(client: Client, sam: User
     answer = client.get(f"{url}?{query}")
 
     assert answer.status_code == 400
-    assert "Nothing is shown" in answer.content.decode()
+    assert "No results" in answer.content.decode()
 
 
 def test_numbers_are_hidden_as_each_account_wants_it(client: Client, sam: User, acme: Account) -> None:
@@ -145,7 +145,7 @@ def test_pages_of_calls_follow_each_other(client: Client, sam: User, acme: Accou
 
     ids = [row.url for page in (first, rest) for row in page.context["rows"]]
     assert len(set(ids)) == len(ids) == 71
-    assert "That is all." in rest.content.decode()
+    assert "End of list" in rest.content.decode()
 
 
 def test_no_page_of_a_log_counts(client: Client, sam: User, acme: Account) -> None:

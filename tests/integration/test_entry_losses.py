@@ -65,7 +65,7 @@ def test_disabling_and_deleting_entries_says_what_that_refuses(client: Client, o
         narrow = client.get(f"{path}?entry={entry(offices, '198.51.100.0/24').pk}")
         # The other key's own address still lets it in.
         assert lost_by_list(narrow) == [("Invoice robot", "198.51.100.7", 3)]
-        assert "This refuses calls that were allowed" in narrow.content.decode()
+        assert "This blocks calls that were allowed" in narrow.content.decode()
         assert lost_by_list(client.get(f"{path}?{every}")) == [
             ("Invoice robot", "198.51.100.7", 3),
             ("Invoice robot", "2001:db8::7", 1),
@@ -73,7 +73,7 @@ def test_disabling_and_deleting_entries_says_what_that_refuses(client: Client, o
             ("Shop", "203.0.113.9", 1),
         ]
         unused = client.get(f"{path}?entry={entry(offices, '192.0.2.0/24').pk}")
-        assert "This refuses calls" not in unused.content.decode()
+        assert "This blocks calls" not in unused.content.decode()
 
 
 def test_narrowing_an_entry_asks_first(client: Client, offices: IpList) -> None:

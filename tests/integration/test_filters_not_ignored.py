@@ -62,7 +62,7 @@ def test_by_no_page_and_by_no_export(client: Client, offices: IpList, page: str)
     name, value = ("range", "7d") if page in ("/logs/", "/audit/") else ("q", "x")
     twice = client.post(f"{path}export/?{name}={value}", {"format": "csv", name: value})
     assert twice.status_code == 400
-    assert f"“{name}” is given more than once" in twice.content.decode()
+    assert f"“{name}” appears more than once" in twice.content.decode()
     exports = list_events(offices.account_id).filter(name__contains="export")
     assert not exports.exists()
 

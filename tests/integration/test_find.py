@@ -67,7 +67,7 @@ def test_a_token_leads_to_its_key(acme: Acme, line: str) -> None:
     page = acme.find(line.format(acme.token))
 
     assert acme.page in page
-    assert "The token is its current secret." in page
+    assert "This is the key’s current token." in page
     assert f"/logs/?key_id={acme.key.public_id}" in page
     assert f"/keys/{acme.key.public_id}/change/" in page
     assert "Other" not in page
@@ -81,16 +81,19 @@ def test_a_basic_header_leads_to_its_key(acme: Acme) -> None:
     page = acme.find(f"Authorization: Basic {b64encode(f'dialer:{acme.token}'.encode()).decode()}")
 
     assert acme.page in page
-    assert "The token is its current secret." in page
+    assert "This is the key’s current token." in page
 
 
 def test_says_what_the_token_is_to_the_key(acme: Acme) -> None:
     key = acme.key
-    for retires, words in ((1, "is its old secret, accepted until"), (-1, "is its old secret, refused since")):
+    for retires, words in (
+        (1, ("is the key’s old token, accepted until")),
+        (-1, "is the key’s old token, refused since"),
+    ):
         old = mint("kw", key.public_id).token
         a_secret(key, old, retires_at=timezone.now() + timedelta(hours=retires))
         assert words in acme.find(old)
-    assert "is not its secret" in acme.find(mint("kw", key.public_id).token)
+    assert "is not the key’s token" in acme.find(mint("kw", key.public_id).token)
     Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())
     page = acme.find(acme.token)
     assert "its secrets are destroyed" in page
@@ -136,7 +139,7 @@ def test_another_accounts_key_is_as_one_that_is_not(acme: Acme) -> None:
 
     assert answer(token) == answer(unknown)
     for text in (theirs.public_id, str(call), "shift"):
-        assert "Nothing in the text names" in answer(text), text
+        assert "The text does not match" in answer(text), text
     assert {tuple(keys) for _, keys in searched()} == {()}
 
 

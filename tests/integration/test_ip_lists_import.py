@@ -86,13 +86,13 @@ def test_the_preview_tells_what_would_be_added_and_each_wrong_line(client: Clien
         "4", "7", "8", "9", "10", "11", "198.51.100.0/24", "2001:db8::/32", "192.0.2.3",
     ]  # fmt: skip
     for told in (
-        "6 wrong lines",
+        "6 invalid lines",
         "Did you mean 10.0.0.0/8 or 10.0.0.1?",
-        "203.0.113.7 is on this list already",
+        "203.0.113.7 is already on this list",
         "198.51.100.0/24 is in line 3 already",
         "nonsense is not an IP address",
-        "'maybe' is neither true nor false",
-        "This is an address, where a description belongs",
+        "'maybe' is not true or false",
+        "This is an address, but a description was expected",
         "3 entries to add",
     ):
         assert told in text(page)
@@ -104,7 +104,7 @@ def test_wrong_lines_stop_it_until_they_are_left_out(client: Client, offices: Ip
 
     refused = confirm(client, offices, page)
     assert refused.status_code == 422
-    assert "Some lines are wrong. Tick this to go on without them" in text(refused)
+    assert "Some lines are invalid. Select this to skip them" in text(refused)
     assert "nonsense is not an IP address" in text(refused)
     assert entries(offices) == THERE
     assert confirm(client, offices, refused, leave_out="on").status_code == 302
@@ -132,7 +132,7 @@ def test_very_wide_ranges_must_be_meant(client: Client, offices: IpList) -> None
 
     refused = confirm(client, offices, page)
     assert refused.status_code == 422
-    assert "one in 128 of all IPv4 addresses. Tick" in text(refused)
+    assert "one in 128 of all IPv4 addresses. Select" in text(refused)
     assert confirm(client, offices, refused, i_mean_it="on").status_code == 302
     assert offices.entries.count() == 3
 
@@ -154,7 +154,7 @@ def test_what_was_added_meanwhile_stops_it(client: Client, alice: User, offices:
 
     again = confirm(client, offices, page)
     assert again.status_code == 422
-    assert "192.0.2.1 is on this list already" in text(again)
+    assert "192.0.2.1 is already on this list" in text(again)
     assert offices.entries.count() == 3
 
 
@@ -192,11 +192,11 @@ def test_a_preview_is_good_for_an_hour(client: Client, offices: IpList, monkeypa
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "There is no entry in it"),
-        ({"text": " \n"}, "There is no entry in it"),
+        ({}, "No entries found"),
+        ({"text": " \n"}, "No entries found"),
         ({"text": "::1", "file": b"::2"}, "not both"),
         ({"file": b"\x89PNG\0"}, "neither a text file nor an XLSX workbook"),
-        ({"file": b""}, "There is no entry in it"),
+        ({"file": b""}, "No entries found"),
         ({"file": b"1" * 1_500_000}, "The file is too large"),
     ],
 )
@@ -214,7 +214,7 @@ def test_what_cannot_be_read_is_said_at_the_field(
 def test_nothing_but_wrong_lines_offers_nothing_to_add(client: Client, offices: IpList) -> None:
     page = previewed(client, offices, "nonsense\nmore nonsense")
 
-    assert "There is nothing to add" in text(page)
+    assert "No valid entries" in text(page)
     assert 'name="shown"' not in page.content.decode()
 
 

@@ -145,14 +145,14 @@ class TestAList:
 
         assert networks(page) == ["203.0.113.7", "2001:db8::/32"]
         assert f'href="/keys/{robot.public_id}/"' in text(page)
-        assert "Admits nobody" not in text(page)
+        assert "No address is allowed" not in text(page)
 
     def test_says_that_it_admits_nobody(self, client: Client, offices: IpList, robot: Key) -> None:
         offices.entries.update(enabled=False)
 
-        assert "calls are refused with every key that has no other list" in text(client.get(f"/ip-lists/{offices.pk}/"))
+        assert "keys restricted only to this list are refused" in text(client.get(f"/ip-lists/{offices.pk}/"))
         robot.list_grants.all().delete()
-        assert "would be refused from everywhere" in text(client.get(f"/ip-lists/{offices.pk}/"))
+        assert "would be refused from every address" in text(client.get(f"/ip-lists/{offices.pk}/"))
 
     @pytest.mark.parametrize(
         ("query", "found"),
@@ -180,7 +180,7 @@ class TestAList:
         with CaptureQueriesContext(connection) as asked:
             first = client.get(f"/ip-lists/{offices.pk}/")
         assert len(networks(first)) == PAGE_SIZE
-        assert "All 10000, also on other pages" in text(first)
+        assert "Select all 10000, including other pages" in text(first)
         assert len(networks(client.get(f"/ip-lists/{offices.pk}/?page=200"))) == PAGE_SIZE
         assert len(asked) < 20
         assert len(first.content) < 300_000
@@ -190,7 +190,7 @@ class TestAList:
 
         for rest in ("", "edit/", "delete/", "import/", "entries/new/", "entries/delete/"):
             assert client.get(f"/ip-lists/{foreign.pk}/{rest}").status_code == 404
-        assert "No list was ticked" in text(client.get(f"/ip-lists/delete/?list={foreign.pk}"))
+        assert "No lists are selected" in text(client.get(f"/ip-lists/delete/?list={foreign.pk}"))
         assert client.post(f"/ip-lists/delete/?list={foreign.pk}").status_code == 422
 
 
@@ -207,12 +207,15 @@ class TestMakingOne:
         ("given", "said"),
         [
             ({"name": ""}, "This field is required"),
-            ({"name": "offices"}, "There is a list called offices already"),
-            ({"name": "\u202eX"}, "characters that cannot be seen"),
+            ({"name": "offices"}, "A list named offices already exists"),
+            ({"name": "\u202eX"}, "invisible characters"),
             ({"addresses": "10.0.0.1/8"}, "Did you mean 10.0.0.0/8 or 10.0.0.1"),
             ({"addresses": "nonsense"}, "nonsense is not an IP address"),
             ({"addresses": f"203.0.113.7 # {'x' * 201}"}, "201 characters long"),
-            ({"addresses": "0.0.0.0/0"}, "every IPv4 address there is: it restricts nothing. Tick “I mean it”"),
+            (
+                {"addresses": "0.0.0.0/0"},
+                ("every IPv4 address there is: it restricts nothing. Tick “I understand, add it anyway”"),
+            ),
         ],
     )
     def test_says_what_is_wrong_and_keeps_what_was_typed(
@@ -301,7 +304,7 @@ class TestLettingMoreIn:
     ) -> None:
         (path, given), before = deeds[deed], entries(offices)
 
-        for password, said in ((None, "so it needs your password"), ("wrong", "That is not your password")):
+        for password, said in ((None, "so confirm with your password"), ("wrong", "Incorrect password")):
             page = client.post(path, {**given, **({"password": password} if password else {})})
             assert page.status_code == 422
             assert said in text(page)
@@ -314,7 +317,7 @@ class TestLettingMoreIn:
         row = offices.entries.get(enabled=True)
         path = f"/ip-lists/{offices.pk}/entries/{{}}/?entry={row.pk}"
 
-        assert "The list admits nobody" in text(client.get(path.format("disable")))
+        assert "Keys restricted only to this list will be refused" in text(client.get(path.format("disable")))
         assert client.post(path.format("disable")).status_code == 302
         assert client.post(path.format("delete")).status_code == 302
         assert entries(offices) == {("2001:db8::/32", "", False)}
@@ -337,7 +340,7 @@ class TestSeveralAtOnce:
         for ask, status in ((client.get, 200), (client.post, 422)):
             page = ask(f"/ip-lists/{offices.pk}/entries/delete/{query}")
             assert page.status_code == status
-            assert "No entry was ticked" in text(page)
+            assert "No entries are selected" in text(page)
         assert offices.entries.count() == 2
 
     def test_takes_every_entry_that_the_filters_let_through(self, client: Client, offices: IpList) -> None:
@@ -350,7 +353,7 @@ class TestSeveralAtOnce:
         for wrong in ("state=dead", "sate=enabled", "state=enabled&state=disabled"):
             answer = client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1&{wrong}")
             assert answer.status_code == 400
-            assert "Nothing is chosen, because the filters cannot be applied" in text(answer)
+            assert "Nothing is selected because the filters cannot be applied" in text(answer)
         assert client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1", {"state": "dead"}).status_code == 400
         assert offices.entries.count() == 2
 

@@ -56,7 +56,7 @@ def test_the_form_offers_four_overlaps_and_says_what_an_interruption_hits(client
 
     assert re.findall(r'name="overlap" value="(\w+)"', page) == ["none", "1h", "24h", "7d"]
     assert re.search(r'value="none"[^>]* checked', page)
-    assert "End it early, on the first allowed use of the new one" in page
+    assert "End it early, when the new secret is first used successfully" in page
     assert "Yes, change API key" in page
     assert "203.0.113.9" in page
     assert url("change", key) in text(client.get(url("detail", key)))
@@ -73,7 +73,7 @@ def test_the_answer_shows_the_new_token_and_its_header_once(client: Client, key:
     assert set(same) == {token}
     assert f"Authorization: Token <span data-secret-value>{token}" in text(first)
     assert "Keep your access token private" in text(first)
-    assert "or until the first allowed use of the new one" in text(first)
+    assert "or until the new one is first used successfully" in text(first)
     assert second.status_code == 409
     assert url("detail", key) in text(second)
     assert "Changed by alice@acme.example" in text(second)
@@ -97,7 +97,7 @@ def test_a_wrong_confirmation_names_the_key_and_the_action(client: Client, alice
     [event] = events("confirmation.failed")
     assert (event.target_kind, event.target_id, event.target) == ("key", key.public_id, key.name)
     page = text(client.get(f"/audit/{event.number}/"))
-    assert f"gave a wrong confirmation for <bdi>key.change</bdi> of <bdi>{key.name}</bdi>" in page
+    assert f"failed to confirm <bdi>key.change</bdi> of <bdi>{key.name}</bdi>" in page
     # And so the key's own trail has it.
     assert f'href="/audit/{event.number}/"' in text(client.get(f"/audit/?kind=key&object={key.public_id}"))
 
@@ -165,12 +165,12 @@ def test_the_overlap_is_ended_with_yes_and_without_a_password(client: Client, ke
 
     page = text(client.post(url("overlap-end", key), follow=True))
 
-    assert "is refused from now on" in page
+    assert "no longer works" in page
     assert "Ended" in page
-    assert "has ended already" in text(client.post(url("overlap-end", key), follow=True))
-    assert "has ended already" in text(client.get(url("overlap-end", key)))
+    assert "has already ended" in text(client.post(url("overlap-end", key), follow=True))
+    assert "has already ended" in text(client.get(url("overlap-end", key)))
     extended = client.post(url("overlap-extend", key), {"overlap": "7d", "password": PASSWORD}, follow=True)
-    assert "cannot be brought back" in text(extended)
+    assert "cannot be restored" in text(extended)
     assert Secret.objects.filter(retires_at__gt=timezone.now()).count() == 0
 
 

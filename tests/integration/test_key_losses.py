@@ -82,8 +82,8 @@ def test_the_first_address_of_a_key_names_the_clients_it_would_cut_off(client: C
     assert answer.status_code == 409
     assert lost(answer) == ([("198.51.100.7", 3), ("2001:db8::7", 1)], [])
     page = answer.content.decode()
-    assert "This would refuse calls that were allowed in the last 30 days." in page
-    assert "All calls with the key in the last 30 days were looked at." in page
+    assert "This would block calls that were allowed in the last 30 days." in page
+    assert "Based on all calls with the key in the last 30 days." in page
     # Nothing is saved, and nothing that was typed is lost.
     assert 'value="Renamed"' in page
     assert "203.0.113.0/24</textarea>" in page
@@ -145,7 +145,7 @@ def test_the_answer_is_kept_while_the_password_is_asked(client: Client, key: Key
     accepts = save(client, key, **typed).context["accepts"]
     asks = save(client, key, **typed, accepts=accepts)
     assert asks.status_code == 422
-    assert "This lets more in than before" in asks.content.decode()
+    assert "This change allows more than before" in asks.content.decode()
     assert f'name="accepts" value="{accepts}"' in asks.content.decode()
     assert save(client, key, **typed, accepts=accepts, password=PASSWORD).status_code == 302
     assert networks(key) == {"192.0.2.0/24"}

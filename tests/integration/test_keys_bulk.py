@@ -64,7 +64,7 @@ class TestDisablingSome:
         page = client.get("/keys/disable/", {"key": [three[0].public_id, three[1].public_id]})
         text = page.content.decode()
 
-        assert "these <strong>2 keys</strong> is refused" in text
+        assert "these <strong>2 keys</strong> are refused" in text
         assert "1 of them was used in the last 7 days" in text
         assert "203.0.113.8" in text
         assert "<li>one</li>" in text
@@ -100,7 +100,7 @@ class TestDisablingSome:
 
     def test_needs_keys(self, client: Client, alice: User, three: list[Key]):
         for answer in (client.get("/keys/disable/"), client.post("/keys/disable/", {"count": "0"})):
-            assert "No key was ticked" in answer.content.decode()
+            assert "No keys are selected" in answer.content.decode()
         # Filters that mean nothing choose nothing, not everything.
         assert client.post("/keys/disable/", {"all": "1", "status": "gone", "count": "3"}).status_code == 400
         assert client.post("/keys/disable/", {"all": "0", "count": "3"}).status_code == 409

@@ -212,7 +212,7 @@ def test_a_filter_that_means_nothing_shows_no_rows(client: Client, alice: User, 
         response = client.get(f"/keys/?{query}", headers=headers)
         assert response.status_code == 400
         page = response.content.decode()
-        assert "Nothing is shown" in page
+        assert "No results" in page
         assert "Invoice robot" not in page
 
 

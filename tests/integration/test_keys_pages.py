@@ -150,13 +150,13 @@ def test_what_cannot_be_is_said_at_its_field_and_the_rest_is_kept(client: Client
 def test_a_wrong_password_keeps_what_was_typed_and_counts_the_tries(client: Client, alice: User):
     page = text(client.post(NEW, filled(password="wrong")))
 
-    assert "That is not your password. 9 tries left." in page
+    assert "Incorrect password. 9 attempts left." in page
     assert 'value="Invoice robot"' in page
     assert "203.0.113.7\n2001:db8::/32" in page
     assert "wrong" not in re.sub(r'class="[^"]*"', "", page)
     for _ in range(9):
         page = text(client.post(NEW, filled(password="wrong")))
-    assert "Too many wrong passwords. Try again after" in page
+    assert "Too many incorrect passwords. Try again after" in page
     assert client.post(NEW, filled()).status_code == 422
     assert Key.objects.count() == 0
 
@@ -260,7 +260,7 @@ def test_a_change_that_lets_more_in_is_asked_for_and_keeps_what_was_typed(client
     asked = client.post(url("edit", key), wide)
 
     assert asked.status_code == 422
-    assert "so it needs your password" in text(asked)
+    assert "so confirm with your password" in text(asked)
     assert 'value="Renamed"' in text(asked)
     assert client.post(url("edit", key), wide | {"password": "wrong"}).status_code == 422
     assert Key.objects.get().name == "Invoice robot"
@@ -300,7 +300,7 @@ def test_disabling_and_deleting_name_what_breaks_and_ask_once(client: Client, ke
     for action in ("disable", "delete"):
         page = text(client.get(url(action, key)))
         assert "Invoice robot" in page
-        assert "It has never been used." in page
+        assert "Never used." in page
         assert 'name="password"' not in page
     assert client.post(url("disable", key)).headers["Location"] == url("detail", key)
     assert Key.objects.get().enabled is False

@@ -159,7 +159,7 @@ def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete
 
     assert ends(acme) == []
     started = Event.objects.get(name="export.started", account_id=acme.pk)
-    told = "Its end is not recorded"
+    told = "No end is recorded"
     assert told in signed_in(acme).get("/audit/").content.decode()
     assert told in signed_in(acme).get(f"/audit/{started.number}/").content.decode()
     with portal(900) as server, asked(server, acme) as response:

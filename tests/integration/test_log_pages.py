@@ -186,7 +186,7 @@ def test_a_page_looks_at_so_many_rows_and_then_says_how_far_back_it_looked(acme,
         pages += 1
         seen += [row.request_id for row in page.context["page"].rows]
         after = page.context["page"].after
-        assert ("Look further back" in texts(page)) == bool(after)
+        assert ("Search further back" in texts(page)) == bool(after)
         url = f"/logs/?key=needle&after={after}" if after else None
 
     assert seen == [wanted]

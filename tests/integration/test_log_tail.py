@@ -93,5 +93,5 @@ def test_calls_without_a_status_yet_are_found(client: Client, acme: Account) -> 
     assert "Status: No status yet" in page
     page = client.get("/logs/?status=2xx").content.decode()
     assert ("/waiting" in page, "/served" in page) == (False, True)
-    assert "or none for calls that have no status yet" in client.get("/logs/?status=nil").content.decode()
+    assert "or none for calls without a status" in client.get("/logs/?status=nil").content.decode()
     assert "<dt>Status</dt><dd>No status yet</dd>" in client.get("/logs/export/?status=none").content.decode()

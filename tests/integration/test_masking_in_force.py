@@ -17,8 +17,8 @@ from tests.people import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 OFF = "Not in force now: the account’s phone masking is off. Turn it on in the settings"
-WARNING = "Mask Phone Number is not in force while the account’s phone masking is off."
-NOT_IN_FORCE = "Mask Phone Number Yes, but not in force : phone masking is off in the account's settings"
+WARNING = "Mask Phone Number has no effect while the account’s phone masking is off."
+NOT_IN_FORCE = "Mask Phone Number Yes, but has no effect : phone masking is off in the account's settings"
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_key_that_is_saved_with_it_warns(client: Client, alice: User, on: bool
         given | {"version": key.version, "mask_phone": "on", "expiry": "keep", "hlr_lookup": "on"},
         follow=True,
     )
-    assert ("dialer is saved" in words(saved), WARNING in words(saved)) == (True, not on)
+    assert ("dialer saved" in words(saved), WARNING in words(saved)) == (True, not on)
 
 
 def test_the_key_s_page_and_its_docs_say_that_it_is_not_in_force(client: Client, alice: User) -> None:
@@ -106,7 +106,7 @@ def test_support_sees_it_too(client: Client, alice: User) -> None:
     client.force_login(sam)
     page = f"/admin/keys/key/{key.pk}/change/"
 
-    assert "Mask Phone Number (not in force: the account’s phone masking is off)" in words(client.get(page))
+    assert "Mask Phone Number (no effect: the account’s phone masking is off)" in words(client.get(page))
     mask(alice.account, True)
     assert "not in force" not in words(client.get(page))
 
@@ -114,6 +114,8 @@ def test_support_sees_it_too(client: Client, alice: User) -> None:
 def test_the_account_s_switch_says_that_it_is_about_api_calls_too(client: Client, alice: User) -> None:
     assert "API calls with keys that have Mask Phone Number" in words(client.get("/settings/"))
     client.force_login(a_user(alice.account, "Arthur", Role.AUDITOR))
-    assert "Off, for API calls too: Mask Phone Number of keys has no effect" in words(client.get("/settings/"))
+    assert "Off, also for API calls: the Mask Phone Number setting of keys has no effect" in words(
+        client.get("/settings/")
+    )
     mask(alice.account, True)
     assert "and API calls with keys that have Mask Phone Number" in words(client.get("/settings/"))

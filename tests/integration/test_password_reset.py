@@ -68,7 +68,12 @@ class TestAsking:
         assert len(answers) == 1
         assert answers.pop()[0] == 302
         assert [sent.subject for sent in mail.outbox] == [
-            *("Set a new password", "No user with your address", "No user with your address", "Set a new password")
+            *(
+                "Set a new password",
+                "No user with your e-mail address",
+                "No user with your e-mail address",
+                "Set a new password",
+            )
         ]
         assert [event.target for event in events("password.reset_requested")] == [
             *("alice@acme.example", "ina@acme.example", None, "alice@acme.example")
@@ -95,7 +100,7 @@ class TestAsking:
         response = ask(email.upper())
 
         assert response.status_code == 429
-        assert "Too many mails" in response.content.decode()
+        assert "Too many requests" in response.content.decode()
         assert len(mail.outbox) == 5
 
     def test_twenty_an_hour_for_an_address(self, ask, alice: User) -> None:

@@ -117,7 +117,7 @@ def test_the_form_asks_what_the_table_says_in_its_order_and_words(client: Client
     form = page[page.index("<form", page.index('id="main"')) :]
     main, _, more = form[: form.index('<fieldset class="confirm">')].partition('<details class="more"')
 
-    choices = {"All, also those added later", "Selected"}
+    choices = {"All, including those added later", "Selected"}
     api = api_for(alice.account, slug)
     choices |= {module.name for module in api.modules.all()}
     assert [label for label in labels(main) if label not in choices] == MAIN[slug]
@@ -164,7 +164,7 @@ def test_each_box_says_what_it_lets_a_key_do(client: Client, alice: User):
 
     assert [slug for slug, _ in boxes] == ["administrator", "account-reader", "partner-admin", "partner-reader"]
     said = {slug: about[place] for slug, place in boxes}
-    assert "Contains Account Reader, Partner Admin, Partner Reader: it allows what they allow." in said["administrator"]
+    assert "Includes Account Reader, Partner Admin, Partner Reader and everything they allow." in said["administrator"]
     assert "Adds partners and customers." in said["partner-admin"]
     assert "Add a partner · Add a customer" in said["partner-admin"]
     assert "Contains" not in said["partner-admin"]
@@ -190,7 +190,7 @@ def test_nickname_offers_the_active_users_of_the_account(client: Client, alice: 
     page = text(client.get(new("lynx")))
 
     select = page[page.index('<select name="owner"') :]
-    assert re.findall(r"<option[^>]*>([^<]+)", select[: select.index("</select>")]) == ["Choose a user", "Alice", "Bob"]
+    assert re.findall(r"<option[^>]*>([^<]+)", select[: select.index("</select>")]) == ["Select a user", "Alice", "Bob"]
 
 
 # Created
@@ -262,9 +262,9 @@ def test_a_list_is_made_with_the_key_that_it_restricts(client: Client, alice: Us
 @pytest.mark.parametrize(
     ("name", "entries", "field", "said"),
     [
-        ("Branch", "", "new_list_entries", "a list without entries admits nobody"),
+        ("Branch", "", "new_list_entries", "a list without entries allows no address"),
         ("", "198.51.100.1", "new_list", "Give the list a name."),
-        ("Office", "198.51.100.1", "new_list", "There is a list called Office already."),
+        ("Office", "198.51.100.1", "new_list", "A list named Office already exists."),
         ("Branch", "1.1.1.1/24", "new_list_entries", "Did you mean 1.1.1.0/24 or 1.1.1.1?"),
         ("x" * 201, "198.51.100.1", "new_list", "201 characters long"),
     ],
@@ -467,18 +467,18 @@ def test_a_key_is_disabled_and_enabled_by_its_edit_form(client: Client, alice: U
     asked = client.post(url("edit", key), edited(key, was_enabled="True"))
     page = text(asked)
     assert (asked.status_code, Key.objects.get().enabled, events("key.disabled")) == (422, True, [])
-    assert f"From this moment every call with <strong>{key.name}</strong> to {key.api.name} is refused" in page
-    assert "It has never been used." in page
+    assert f"All calls with <strong>{key.name}</strong> to {key.api.name} are refused immediately" in page
+    assert "Never used." in page
     assert 'type="password"' not in page
     said = text(client.post(url("edit", key), edited(key, was_enabled="True", disable="on"), follow=True))
-    assert f"{key.name} is saved and disabled: calls with it are refused." in said
+    assert f"{key.name} saved and disabled. Calls with it are refused." in said
     assert (Key.objects.get().enabled, len(events("key.disabled")), events("key.edited")) == (False, 1, [])
 
     asked = client.post(url("edit", key), edited(key, was_enabled="False", enabled="on"))
     assert (asked.status_code, Key.objects.get().enabled) == (422, False)
-    assert "so it needs your password" in text(asked)
+    assert "so confirm with your password" in text(asked)
     confirmed = edited(key, was_enabled="False", enabled="on", password=PASSWORD)
-    assert f"{key.name} is saved and enabled." in text(client.post(url("edit", key), confirmed, follow=True))
+    assert f"{key.name} saved and enabled." in text(client.post(url("edit", key), confirmed, follow=True))
     assert (Key.objects.get().enabled, len(events("key.enabled"))) == (True, 1)
 
 
@@ -514,7 +514,7 @@ def test_letting_more_in_asks_for_the_password(
     key = a_key_of(slug, alice, **made).key
 
     asked = client.post(url("edit", key), edited(key, **change))
-    assert (asked.status_code, "so it needs your password" in text(asked)) == (422, True)
+    assert (asked.status_code, "so confirm with your password" in text(asked)) == (422, True)
     assert Key.objects.get().version == 1
     assert client.post(url("edit", key), edited(key, **change, password=PASSWORD)).status_code == 302
     assert Key.objects.get().version == 2
@@ -549,7 +549,7 @@ def test_a_key_is_reassigned_after_the_password(client: Client, alice: User, slu
     key = a_key_of(slug, alice).key
     path = url("reassign", key)
 
-    assert re.findall(r"<option[^>]*>([^<]+)", text(client.get(path))) == ["Choose a user", "Bob (bob@acme.example)"]
+    assert re.findall(r"<option[^>]*>([^<]+)", text(client.get(path))) == ["Select a user", "Bob (bob@acme.example)"]
     assert client.post(path, {"heir": str(bob.pk), "password": "wrong"}).status_code == 422
     assert client.post(path, {"heir": str(alice.pk), "password": PASSWORD}).status_code == 422
     assert Key.objects.get().owner == alice

@@ -60,7 +60,7 @@ class TestThePassword:
     @pytest.mark.parametrize(
         ("current", "new", "said"),
         [
-            ("wrong", NEW, "That is not your password"),
+            ("wrong", NEW, "Incorrect password"),
             ("", NEW, "This field is required"),
             (PASSWORD, "short", "at least 10 characters"),
             (PASSWORD, "password1234", "too common"),

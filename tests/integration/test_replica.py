@@ -128,7 +128,7 @@ def test_a_page_of_the_trail_reads_the_replica(acme: Account, replica: Heard, pr
 
 def test_a_keys_chart_reads_the_replica(acme: Account, client: Client, replica: Heard, primary: Heard) -> None:
     key = a_billing_key(a_user(acme, "Alice", Role.ADMINISTRATOR)).key
-    assert "Calls of the last 30 days" in client.get(f"/keys/{key.public_id}/").content.decode()
+    assert "Calls in the last 30 days" in client.get(f"/keys/{key.public_id}/").content.decode()
     assert len(replica.of_logs) == 2
     assert not primary.of_logs
 
@@ -157,7 +157,7 @@ def test_decisions_are_made_on_the_primary(replica: Heard, monkeypatch: pytest.M
     assert asked != conninfo("replica")
 
 
-AWAY = "The replica of the logs does not answer."
+AWAY = "The log replica is unavailable."
 
 
 @pytest.mark.parametrize("path", ["/logs/", "/audit/", "/"])

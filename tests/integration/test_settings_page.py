@@ -77,7 +77,7 @@ class TestSaving:
         ("given", "said"),
         [
             ({"name": ""}, "This field is required"),
-            ({"name": "Acme\x1b"}, "cannot be seen"),
+            ({"name": "Acme\x1b"}, "invisible characters"),
             ({"name": "a" * 201}, "at most 200 characters"),
             ({"mask_digits": "16"}, "less than or equal to 15"),
             ({"mask_digits": "-1"}, "greater than or equal to 0"),
@@ -102,7 +102,7 @@ class TestSaving:
 
         page = text(client.get("/settings/"))
         assert "Save changes" not in page
-        assert "Phone masking</dt><dd>Off, for API calls too" in page
+        assert "Phone masking</dt><dd>Off, also for API calls" in page
         assert client.post("/settings/", filled_in()).status_code == 403
         acme.refresh_from_db()
         assert not acme.mask_phone

@@ -13,7 +13,7 @@ from core.permissions import Role
 from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db
-NEUTRAL = "E-mail and password do not match a user who may sign in."
+NEUTRAL = "Incorrect e-mail or password."
 
 
 @pytest.fixture

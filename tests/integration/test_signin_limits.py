@@ -20,8 +20,8 @@ from audit.models import Event
 from tests.people import PASSWORD, a_user, an_account
 
 WORKERS = 8
-WRONG = "do not match a user who may sign in"
-TOO_MANY = "Too many sign-ins"
+WRONG = "Incorrect e-mail or password"
+TOO_MANY = "Too many failed sign-ins"
 
 
 def address(number: int) -> str:

@@ -97,7 +97,7 @@ def pasted(line: str, folder: Path, shell: str = "bash") -> str:
 
 def test_every_whole_call_is_allowed_when_it_is_pasted(alice: User, slug: str, tmp_path: Path) -> None:
     lines = handed_over(alice, slug)
-    [line] = [line for caption, line in lines.items() if caption.startswith("A whole call, with curl")]
+    [line] = [line for caption, line in lines.items() if caption.startswith("Example call with curl")]
 
     for shell in ("bash", "sh"):
         said = pasted(line, tmp_path, shell)
@@ -113,11 +113,11 @@ def test_every_whole_call_is_allowed_when_it_is_pasted(alice: User, slug: str, t
     if slug == "sip-caller":
         # It contains nothing that reads.
         lines = handed_over(alice, slug, modules=["partner-admin"])
-        assert pasted(lines["A whole call, with curl: a POST, which may change something"], tmp_path).startswith(
+        assert pasted(lines["Example call with curl: a POST, which may change something"], tmp_path).startswith(
             "HTTP/1.1 201"
         )
     if slug == "billing":
         ruled(slug, credentials=["api_key"])
-        line = handed_over(alice, slug)["A whole call, with curl"]
+        line = handed_over(alice, slug)["Example call with curl"]
         assert "X-API-Key: kw_" in line
         assert pasted(line, tmp_path).startswith("HTTP/1.1 200")

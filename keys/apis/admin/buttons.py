@@ -31,7 +31,7 @@ class Enable(ConfirmedButton):
         return row.slug
 
     def get_effects(self, row: Api) -> list[str]:
-        return [f"People of the account see {row.name}, and may add keys of it."]
+        return [f"Users of the account will see {row.name}, and its Administrators can add keys for it."]
 
     def run(self, row: Api, form: Form, by: Actor) -> str:
         account = form.cleaned_data["account"]
@@ -57,7 +57,7 @@ class SetRequestLink(ConfirmedButton):
 
     def get_effects(self, row: Api) -> list[str]:
         return [
-            f"The documentation of every key of {row.name}, and its programs, name this address. No key is changed.",
+            f"This address appears in the documentation and code samples of every {row.name} key. No key is changed.",
             f"Now: {describe_request_link(row)}.",
         ]
 
@@ -71,6 +71,6 @@ def describe_request_link(api: Api) -> str:
     rules = Policy.from_data(api.policy)
     link = get_request_link(get_documentation(api).server, rules, api.request_link)
     if not link.known:
-        return f"{link.text} (made up: nobody has said where)"
+        return f"{link.text} (placeholder: no address is configured)"
     who = "set here" if api.request_link else "from the policy" if rules.request_link else "from the document"
     return f"{link.text} ({who})"

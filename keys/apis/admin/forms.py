@@ -36,11 +36,11 @@ class DocumentsForm(forms.Form):
     """A document and a policy, each as a file or as text."""
 
     document = forms.FileField(
-        label="OpenAPI document, a file", required=False, help_text="OpenAPI 3.0 or 3.1, YAML or JSON."
+        label="OpenAPI document (file)", required=False, help_text="OpenAPI 3.0 or 3.1, YAML or JSON."
     )
-    document_text = _build_text_field("OpenAPI document as text")
-    policy = forms.FileField(label="Policy, a file", required=False, help_text="YAML or JSON.")
-    policy_text = _build_text_field("Policy as text")
+    document_text = _build_text_field("OpenAPI document (text)")
+    policy = forms.FileField(label="Policy (file)", required=False, help_text="YAML or JSON.")
+    policy_text = _build_text_field("Policy (text)")
     # What stands in the text fields before anything is typed.
     texts: dict[str, str]
     # What the document was read of; None where it stays as it is.
@@ -52,7 +52,7 @@ class DocumentsForm(forms.Form):
         file, typed = self.cleaned_data.get(name), _normalize_line_ends(self.cleaned_data.get(f"{name}_text", ""))
         changed = bool(typed.strip()) and typed.strip() != self.texts.get(name, "").strip()
         if file is not None and changed:
-            self.add_error(name, "There is a file and a changed text. Take one of them away.")
+            self.add_error(name, "Upload a file or edit the text, not both.")
         if file is None and not changed:
             return None
         try:
@@ -94,7 +94,7 @@ class NewApiForm(DocumentsForm):
         if slug != slugify(slug):
             raise ValidationError(f"“{slug}” is not small letters, digits and hyphens, such as billing.")
         if Api.objects.filter(slug=slug).exists():
-            raise ValidationError(f"There is an API {slug} already. Open it to change it, or choose another name.")
+            raise ValidationError(f"An API named {slug} already exists. Open it to change it, or choose another name.")
         return slug
 
     def clean(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class NewApiForm(DocumentsForm):
         document, policy = self.read_value("document"), self.read_value("policy")
         for name, found, what in (("document", document, "document"), ("policy", policy, "policy")):
             if found is None and not {name, f"{name}_text"} & set(self.errors):
-                self.add_error(name, f"Choose a file, or write the {what} beneath.")
+                self.add_error(name, f"Choose a file, or enter the {what} below.")
         if not self.errors:
             self.build_upload(cleaned["slug"], document, policy)
         return cleaned
@@ -116,10 +116,12 @@ class UploadForm(DocumentsForm):
         super().__init__(data, files, initial=_build_initial(self.texts | (texts or {})))
         self.api = api
         for name in TEXTS:
-            self.fields[name].help_text += " Without a file, the text beneath counts."
+            self.fields[name].help_text += " Without a file, the text below is used."
         if len(self.texts["document"]) > MAX_TEXT_CHARACTERS:
             del self.fields["document_text"]
-            self.fields["document"].help_text = "It is too large to be edited here: download it, and upload it changed."
+            self.fields[
+                "document"
+            ].help_text = "It is too large to edit here. Download it, edit it and upload it again."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -127,7 +129,7 @@ class UploadForm(DocumentsForm):
         if self.errors:
             return cleaned
         if document is None and policy is None:
-            raise ValidationError("Nothing is changed yet. Edit a text, or choose a file.")
+            raise ValidationError("Nothing has changed. Edit a text, or choose a file.")
         self.build_upload(
             self.api.slug,
             self.api.document if document is None else document,
@@ -172,7 +174,10 @@ class RequestLinkForm(ConfirmForm):
         required=False,
         max_length=200,
         widget=forms.TextInput(attrs={"class": "vTextField", "autocapitalize": "off", "spellcheck": "false"}),
-        help_text="Scheme and host, such as https://api.example.com. Empty: what the policy or the document says.",
+        help_text=(
+            "Scheme and host, for example https://api.example.com. Leave empty"
+            " to use the value from the policy or document."
+        ),
     )
     field_order = ("link", "password", "passkey")
 

@@ -37,7 +37,7 @@ from keys.models import Api, Key
 from keys.uploads import SUPPORT, Busy, reading
 
 MAX_ACCOUNTS_LISTED = 100
-OVER = "What was shown is more than an hour old or not yours. Upload the files again, or edit the text again."
+OVER = "This preview has expired. Upload the files or edit the text again."
 
 
 class ApiAdmin(SupportAdmin):
@@ -45,7 +45,7 @@ class ApiAdmin(SupportAdmin):
     list_display = ("name", "slug", "created_at")
     ordering = ("name", "pk")
     search_fields = ("name__istartswith", "slug__istartswith")
-    search_help_text = "Start of the name or of the short name."
+    search_help_text = "Search by the start of the name or short name."
     fields = ("name", "slug", "version", "reached_at", "key_count", "accounts", "rules", "module_list", "created_at")
     change_list_template = "admin/exported_list.html"
     change_form_template = "admin/keys/api.html"
@@ -120,7 +120,7 @@ class ApiAdmin(SupportAdmin):
             except apis.IncompatibleChange as problem:
                 return self._render_refusal(request, api, str(problem), upload)
             if not found.changes:
-                messages.info(request, f"{api.name} is just like that already.")
+                messages.info(request, f"{api.name} is already up to date.")
                 return redirect(self._get_page_url(api))
             upload = upload._replace(seen=found)
         try:
@@ -142,7 +142,7 @@ class ApiAdmin(SupportAdmin):
         try:
             upload.require_as_shown(request.user.pk, request.POST["shown"])
         except apis.EditConflict as problem:
-            return self._render_refusal(request, api, f"{problem} Look at it again.", upload)
+            return self._render_refusal(request, api, f"{problem} Review it again.", upload)
         form = ConfirmUploadForm(request.POST)
         form.ask_about(request.user, upload)
         by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
@@ -153,12 +153,14 @@ class ApiAdmin(SupportAdmin):
         except (apis.IncompatibleChange, apis.EditConflict) as problem:
             return self._render_refusal(request, api, str(problem), upload)
         except IntegrityError:
-            return self._render_refusal(request, api, f"There is an API {upload.slug} by now.", upload)
+            return self._render_refusal(
+                request, api, f"An API named {upload.slug} has been added in the meantime.", upload
+            )
         messages.success(request, f"{saved.name} is {'changed' if api else 'added. Next: enable it for an account'}.")
         return redirect(self._get_page_url(saved))
 
     def _render_form(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
-        title = f"Change the document or the policy: {api}" if api else "Add an API"
+        title = f"Change document or policy: {api}" if api else "Add an API"
         back = self._get_page_url(api) if api else reverse(f"admin:{self.get_url_name('changelist')}")
         return render_form_page(self, request, form, title, "Preview", back, why)
 

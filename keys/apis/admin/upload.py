@@ -80,7 +80,7 @@ class Upload(NamedTuple):
         """Return what was signed, with what it would change by now. Raises BadSignature."""
         slug, document, rules, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
         if (api.slug if api else None) != (slug if fingerprint else None):
-            raise signing.BadSignature("it was shown for another API")
+            raise signing.BadSignature("the preview was of another API")
         description = Description.from_data(document, rules)
         return cls(slug, description, get_difference(api, description) if api else None)
 
@@ -88,7 +88,7 @@ class Upload(NamedTuple):
         """Raise ChangedMeanwhile if it would change something else than was shown when it was signed."""
         *_, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
         if self._fingerprint != fingerprint:
-            raise EditConflict(f"{self.description.name} or its keys were changed in the meantime.")
+            raise EditConflict(f"{self.description.name} or its keys have changed in the meantime.")
 
     @property
     def _fingerprint(self) -> str:

@@ -24,14 +24,14 @@ from keys.visibility import ip_lists_of
 if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
 
-CONFIRMATION_NEEDED = "Keys use this list, and this lets more in than before, so it needs your password."
+CONFIRMATION_NEEDED = "Keys use this list and this change allows more addresses, so confirm with your password."
 
 
 def get_ip_list_or_404(request: SignedIn, pk: int) -> CountedList:
     """The list, if this user may see it; another account's is not there."""
     ip_list = with_counts(ip_lists_of(request.user)).select_related("account").filter(pk=pk).first()
     if ip_list is None:
-        raise Http404("There is no such IP list.")
+        raise Http404("IP list not found.")
     return ip_list
 
 
@@ -54,7 +54,7 @@ def raise_404_if_deleted() -> Iterator[None]:
     try:
         yield
     except (IpList.DoesNotExist, IpListEntry.DoesNotExist) as gone:
-        raise Http404("The IP list or its entry was deleted in the meantime.") from gone
+        raise Http404("The IP list or its entry has been deleted in the meantime.") from gone
 
 
 def run_service(request: SignedIn, form: ServiceErrorForm, service: Callable[[Actor], Any]) -> bool:

@@ -52,7 +52,7 @@ def ip_list_new(request: SignedIn) -> HttpResponse:
         )
 
     if form.is_valid() and run_service(request, form, create):
-        messages.success(request, f"The IP list {made[0].name} is there.")
+        messages.success(request, f"IP list {made[0].name} created.")
         return redirect("ip-list-detail", made[0].pk)
     return render_dialog(request, "keys/ip_lists/new", "Add IP list", {"form": form}, get_form_status(request))
 
@@ -69,7 +69,7 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
         if form.is_valid() and run_service(
             request, form, lambda by: ip_lists_services.edit_list(ip_list=ip_list, by=by, **form.cleaned_data)
         ):
-            messages.success(request, f"{form.cleaned_data['name']} is saved.")
+            messages.success(request, f"{form.cleaned_data['name']} saved.")
             page = reverse("ip-list-detail", args=[pk])
             return redirect(get_return_url(request, reverse("ip-list-list"), page, format_row_id("list", pk)))
     except ip_lists_services.ListChanged as changed:

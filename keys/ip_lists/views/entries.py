@@ -60,7 +60,7 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     ip_list = get_ip_list_to_change_or_404(request, pk)
     row = ip_list.entries.filter(pk=entry).first()
     if row is None:
-        raise Http404("There is no such entry.")
+        raise Http404("Entry not found.")
     form = _build_edit_form(request, get_form_data(request), row)
     title = f"Edit {shown(row.network)}"
     context: dict[str, Any] = {"ip_list": ip_list, "entry": row, "form": form}
@@ -82,7 +82,7 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
             ),
         ):
             added = f", and {len(keep):,} address{'es are' if len(keep) > 1 else ' is'} added" if keep else ""
-            messages.success(request, f"{shown(form.entry.network)} is saved{added}.")
+            messages.success(request, f"{shown(form.entry.network)} saved{added}.")
             return redirect(_get_return_url(request, pk, [entry]))
     except ip_lists_services.EntryChanged as changed:
         typed, theirs = request.POST.copy(), Entry.from_row(changed.entry)
@@ -208,5 +208,5 @@ def _get_selected_entries(request: SignedIn, ip_list: IpList) -> list[IpListEntr
     entries = EntryFilter(merge_filters(request.GET, request.POST, but=NOT_FILTERS), rows)
     if not entries.is_valid():
         problems = (error for errors in entries.form.errors.values() for error in errors)
-        raise BadRequest(f"Nothing is chosen, because the filters cannot be applied. {' '.join(problems)}")
+        raise BadRequest(f"Nothing is selected because the filters cannot be applied. {' '.join(problems)}")
     return list(entries.qs)

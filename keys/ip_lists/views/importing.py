@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
 
 MAX_LINES_SHOWN = 100
-OVER = "What was shown is more than an hour old or not yours. Paste the entries or upload the file again."
+OVER = "This preview has expired. Paste the entries or upload the file again."
 
 
 @needs(Permission.IP_LISTS_CHANGE)

@@ -71,7 +71,7 @@ class TestAWrongPassword:
         refusal = wrongly(alice)
 
         assert isinstance(refusal, WrongPassword)
-        assert (refusal.left, str(refusal)) == (9, "That is not your password.")
+        assert (refusal.left, str(refusal)) == (9, "Incorrect password.")
 
     def test_is_on_the_trail_with_its_address(self, alice: User) -> None:
         wrongly(alice)

@@ -57,7 +57,7 @@ def test_asks_twice_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("accounts.management.passwords.getpass", lambda prompt: next(typed))
 
-    with pytest.raises(CommandError, match="password: the two are not the same"):
+    with pytest.raises(CommandError, match="password: the two passwords do not match"):
         call_command("create_account", *ACME)
 
 

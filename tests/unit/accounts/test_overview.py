@@ -83,7 +83,7 @@ def test_the_first_step_is_to_add_a_key(acme: Account, alice: User, api: Api) ->
 def test_who_cannot_add_keys_is_told_who_can(acme: Account, api: Api, role: Role) -> None:
     text = page(a_user(acme, "Bob", role))
 
-    assert "Administrators of your account add keys" in text
+    assert "Only Administrators of your account can add keys" in text
     assert "/keys/new/" not in text
 
 
@@ -106,7 +106,7 @@ def test_without_an_api_what_happens_next_is_said_even_to_the_only_administrator
             "You add API keys here.",
         ]
         assert "ask an administrator" not in text.lower()
-        assert "makes a Support user" in text
+        assert "creates a Support user" in text
 
 
 def test_a_pending_account_says_what_happens_next(acme: Account, alice: User, settings: Any) -> None:

@@ -31,16 +31,19 @@ def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({"reason": "unreadable_request", "client_address": None, "path": ""}, "so it was not judged"),
-        ({"reason": "invalid_credentials", "key_id": "", "credential": ""}, "none that billing could use, or more"),
+        ({"reason": "unreadable_request", "client_address": None, "path": ""}, "contradictory or ambiguous"),
+        (
+            {"reason": "invalid_credentials", "key_id": "", "credential": ""},
+            ("no credential that billing accepts, or more"),
+        ),
         (
             {"reason": "invalid_credentials", "key_id": ""},
             "another kind than billing takes, malformed, or belong",
         ),
         ({"reason": "invalid_credentials"}, "They name the key “Worker”, but hold no live secret of it"),
         ({"reason": "stale_timestamp", "credential": "signature"}, "its timestamp was more than 300 seconds off"),
-        ({"reason": "stale_timestamp", "credential": "recording"}, "signed the link, but its time was over, or more"),
-        ({"reason": "secret_retired"}, "its overlap is over"),
+        ({"reason": "stale_timestamp", "credential": "recording"}, "signed the link, but it had expired, or"),
+        ({"reason": "secret_retired"}, "the overlap has ended"),
         ({"reason": "account_inactive"}, "The account acme was not active, or billing was not enabled for it"),
         ({"reason": "owner_inactive"}, "belongs to Olga, who was deactivated"),
         ({"reason": "key_disabled"}, "the key “Worker” was disabled"),
@@ -50,7 +53,7 @@ def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
         ({"reason": "module_not_granted"}, "GET /customers belongs to the module customers, which the key “Worker”"),
         ({"reason": "module_not_granted", "module": ""}, "GET /customers is in no module of billing"),
         ({"reason": "recordings_not_allowed", "path": "/recordings/1"}, "GET /recordings/1 is a call recording"),
-        ({"reason": "unavailable"}, "could not ask its database"),
+        ({"reason": "unavailable"}, "could not reach its database"),
         ({"decision": "allowed"}, "203.0.113.8 was let in, and the module customers is granted."),
         (
             {"decision": "allowed", "reason": "preflight"},

@@ -104,12 +104,12 @@ def test_a_new_list_has_its_entries_and_one_event_that_counts_and_hashes_them(al
     ("given", "field", "said"),
     [
         ({"name": " "}, "name", "Give the list a name"),
-        ({"name": "offices"}, "name", "There is a list called"),
+        ({"name": "offices"}, "name", "A list named"),
         ({"name": "x" * 201}, "name", "201 characters long. Use at most 200"),
-        ({"name": "a\u202eb"}, "name", "cannot be seen"),
+        ({"name": "a\u202eb"}, "name", "invisible characters"),
         ({"description": "x" * 501}, "description", "Use at most 500"),
-        ({"entries": [NEW, NEW]}, "network", "198.51.100.0/24 is on this list already"),
-        ({"entries": [NEW._replace(description="a\tb")]}, "description", "cannot be seen"),
+        ({"entries": [NEW, NEW]}, "network", "198.51.100.0/24 is already on this list"),
+        ({"entries": [NEW._replace(description="a\tb")]}, "description", "invisible characters"),
         ({"entries": [NEW._replace(description="x" * 201)]}, "description", "Use at most 200"),
     ],
 )
@@ -149,7 +149,7 @@ def test_editing_bumps_the_version_and_of_two_the_second_is_told(alice: User, of
 def test_a_list_is_not_renamed_to_another_ones_name(alice: User, offices: IpList):
     an_ip_list(alice, name="Homes")
 
-    with pytest.raises(Invalid, match="There is a list called homes already"):
+    with pytest.raises(Invalid, match="A list named homes already exists"):
         ip_lists_services.edit_list(ip_list=offices, version=1, name="homes", description="", by=acting(alice))
     assert IpList.objects.get(pk=offices.pk).name == "Offices"
 
@@ -170,7 +170,7 @@ CHANGES = ["ip_list.edited", "ip_list.entry_changed", "ip_list.entries_added", "
 
 def test_entries_are_added_all_or_none(alice: User, offices: IpList):
     taken = Entry(ip_network("203.0.113.7/32"))
-    with pytest.raises(Invalid, match=r"203\.0\.113\.7 is on this list already"):
+    with pytest.raises(Invalid, match=r"203\.0\.113\.7 is already on this list"):
         ip_lists_services.add_entries(ip_list=offices, entries=[NEW, taken], by=acting(alice))
     assert offices.entries.count() == 2
 
@@ -194,7 +194,7 @@ def test_changing_an_entry_tells_what_it_was(alice: User, offices: IpList):
 def test_an_entry_does_not_become_one_that_is_there(alice: User, offices: IpList):
     row = offices.entries.get(enabled=True)
 
-    with pytest.raises(Invalid, match="2001:db8::/32 is on this list already"):
+    with pytest.raises(Invalid, match="2001:db8::/32 is already on this list"):
         to = Entry(ip_network("2001:db8::/32"))
         ip_lists_services.change_entry(entry=row, stamp=Entry.from_row(row).stamp, to=to, by=acting(alice))
 
