@@ -73,7 +73,7 @@ def test_a_key_lives_from_its_panel_to_its_deletion(
     assert_accessible(page)
     modal.get_by_label("Your password").fill("wrong")
     modal.get_by_role("button", name="Show token").click()
-    expect(modal.get_by_text("tries left")).to_be_visible()
+    expect(modal.get_by_text("attempts left")).to_be_visible()
     modal.get_by_label("Your password").fill(PASSWORD)
     modal.get_by_role("button", name="Show token").click()
     expect(page.get_by_text(token)).to_be_visible()

@@ -89,7 +89,7 @@ def test_the_preview_tells_what_would_be_added_and_each_wrong_line(client: Clien
         "6 invalid lines",
         "Did you mean 10.0.0.0/8 or 10.0.0.1?",
         "203.0.113.7 is already on this list",
-        "198.51.100.0/24 is in line 3 already",
+        "198.51.100.0/24 is already on line 3",
         "nonsense is not an IP address",
         "'maybe' is not true or false",
         "This is an address, but a description was expected",

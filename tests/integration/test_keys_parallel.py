@@ -106,7 +106,7 @@ def test_of_ten_keys_with_one_username_at_once_one_is_made_and_the_others_are_to
 
     answers = Counter(at_once(10, create))
 
-    assert answers == {"": 1, "Username dialer is taken by another API user. Choose another.": 9}
+    assert answers == {"": 1, "Username dialer is already used by another API user. Choose another.": 9}
     assert (Key.objects.count(), Secret.objects.count(), len(events("key.created"))) == (1, 1, 1)
 
 

@@ -153,7 +153,7 @@ def test_a_row_opens_every_column_and_says_why(client, acme):
 
     for text in ("198.51.100.7", "ip_not_allowed", "The address is not allowed", "r-9", "api.acme.example", "curl/8.0"):
         assert text in page
-    assert "which the addresses of the key “Worker” do not let in" in page
+    assert "which the key “Worker” does not allow" in page
 
 
 def test_another_accounts_call_is_not_found(client):

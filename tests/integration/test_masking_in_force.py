@@ -16,7 +16,7 @@ from tests.keys_made import a_key_of, api_for
 from tests.people import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
-OFF = "Not in force now: the account’s phone masking is off. Turn it on in the settings"
+OFF = "No effect: the account’s phone masking is off. Turn it on in the settings"
 WARNING = "Mask Phone Number has no effect while the account’s phone masking is off."
 NOT_IN_FORCE = "Mask Phone Number Yes, but has no effect : phone masking is off in the account's settings"
 

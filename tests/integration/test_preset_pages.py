@@ -390,7 +390,7 @@ def test_a_taken_username_is_said_at_its_field(client: Client, alice: User):
 
     assert (response.status_code, Key.objects.count()) == (422, 1)
     assert response.context["form"].errors == {
-        "name": ["Username dialer is taken by another API user. Choose another."]
+        "name": ["Username dialer is already used by another API user. Choose another."]
     }
 
 
@@ -435,7 +435,7 @@ def test_a_hand_made_change_of_what_is_settled_is_refused_and_named(
     assert response.status_code == 422
     assert list(response.context["form"].errors) == [named]
     said = unescape(str(response.context["form"].errors[named]))
-    assert re.search(r"can't be|is always|only when the key is reassigned|This is needed", said)
+    assert re.search(r"can't be|is always|only when the key is reassigned|This field is required", said)
     assert response.context["form"].errors[named][0] in text(response)
     assert (Terms.of(Key.objects.get()), Key.objects.get().version) == (before, 1)
 

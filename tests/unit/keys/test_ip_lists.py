@@ -133,7 +133,7 @@ def test_two_accounts_may_use_the_same_name(alice: User, offices: IpList):
 def test_a_list_holds_so_many_entries_and_no_more(alice: User, offices: IpList, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(entries, "MAX_ENTRIES", 2)
 
-    with pytest.raises(Invalid, match="at most 2 entries; 2 there and 1 more"):
+    with pytest.raises(Invalid, match="at most 2 entries; 2 existing and 1 new"):
         ip_lists_services.add_entries(ip_list=offices, entries=[NEW], by=acting(alice))
 
 

@@ -132,7 +132,7 @@ def test_a_username_is_taken_while_its_key_lives_in_its_account_and_api(alice: U
     with pytest.raises(Invalid) as taken:
         a_key_of("cloud-pbx", alice, name=" dialer ")
     assert taken.value.message_dict == {
-        "name": ["Username dialer is taken by another API user. Choose another."],
+        "name": ["Username dialer is already used by another API user. Choose another."],
     }
     a_key_of("cloud-pbx", greta)
     # HTTP Basic tells them apart, and so does the gateway.
