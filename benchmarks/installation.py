@@ -52,13 +52,13 @@ def make_keys(count: int) -> list[str]:
     from django.db import transaction
 
     from accounts.models import Account, User
-    from keys.crypto.secrets import digest, mint
+    from keys.crypto.secrets import compute_digest, generate_token
     from keys.models import Address, Api, Enablement, Key, KeyModule, Secret
 
     api = Api.objects.get(slug="billing")
     granted = list(api.modules.order_by("position", "id"))[:-1]
     pepper = max(settings.TOKEN_PEPPERS)
-    minted = [mint(settings.TOKEN_PREFIX) for _ in range(count)]
+    minted = [generate_token(settings.TOKEN_PREFIX) for _ in range(count)]
     with transaction.atomic():
         account = Account.objects.create(slug="acme", name="Acme", status=Account.Status.ACTIVE)
         owner = User.objects.create(account=account, email="alice@acme.example", nickname="alice", roles=[])
@@ -70,7 +70,7 @@ def make_keys(count: int) -> list[str]:
         Address.objects.bulk_create(Address(key=key, network="127.0.0.0/8") for key in keys)
         KeyModule.objects.bulk_create(KeyModule(key=key, module=module) for key in keys for module in granted)
         Secret.objects.bulk_create(
-            Secret(key=key, digest=digest(made.token, settings.TOKEN_PEPPERS[pepper]), pepper_id=pepper)
+            Secret(key=key, digest=compute_digest(made.token, settings.TOKEN_PEPPERS[pepper]), pepper_id=pepper)
             for key, made in zip(keys, minted, strict=True)
         )
     return [made.token for made in minted]
@@ -98,18 +98,18 @@ def copy_keys(count: int) -> list[str]:
     from django.conf import settings
 
     from benchmarks.bulk import restoring
-    from keys.crypto.secrets import digest, mint
+    from keys.crypto.secrets import compute_digest, generate_token
     from keys.models import Address, Key, KeyListing, KeyModule, Secret
 
     first = Key.objects.earliest("id")
     pepper = settings.TOKEN_PEPPERS[first.secrets.get().pepper_id]
-    minted = [mint(settings.TOKEN_PREFIX) for _ in range(count)]
+    minted = [generate_token(settings.TOKEN_PREFIX) for _ in range(count)]
     tables = (model._meta.db_table for model in (Key, Address, KeyModule, Secret, KeyListing))
     with restoring(*tables) as cursor:
         cursor.execute("CREATE TEMPORARY TABLE made (public_id text PRIMARY KEY, digest bytea)")
         with cursor.copy("COPY made FROM STDIN") as copy:
             for made in minted:
-                copy.write_row((made.public_id, digest(made.token, pepper)))
+                copy.write_row((made.public_id, compute_digest(made.token, pepper)))
 
         def multiply(model: Any, **instead: str) -> None:
             """The first key's rows of that table, for each new key."""

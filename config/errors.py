@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 
 from accounts.models import User
 from core.authorization import AccountNotActive
-from keys.selectors.first_steps import first_steps
+from keys.selectors.first_steps import get_first_steps
 
 
 def _page(request: HttpRequest, status: int, **context: object) -> HttpResponse:
@@ -29,7 +29,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
     """core.authorization's refusals carry a sentence for the reader; Django's own carry none."""
     waiting = isinstance(exception, AccountNotActive)
-    steps = first_steps(request.user) if waiting and isinstance(request.user, User) else None
+    steps = get_first_steps(request.user) if waiting and isinstance(request.user, User) else None
     return _page(request, 403, reason=str(exception), up_to_support=waiting, first_steps=steps)
 
 

@@ -18,7 +18,7 @@ from config.frame_stack import in_one_chunk
 from config.limits import get_max_body_bytes
 from core.actor import Actor
 from core.request_id import generate_request_id
-from keys.decision.addresses import client_address
+from keys.decision.addresses import get_client_address
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -49,7 +49,7 @@ class RequestIdentity:
 
     def __call__(self, request: Identified) -> HttpResponse:
         request.id = generate_request_id()
-        address = client_address(
+        address = get_client_address(
             request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR"), settings.TRUSTED_PROXIES
         )
         request.client_address = str(address) if address else None

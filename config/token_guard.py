@@ -16,7 +16,7 @@ from django.urls import reverse
 from core import authorization
 from core.permissions import Permission
 from core.redaction import contains_secret
-from keys.services.finding import NEEDS
+from keys.services.finding import REQUIRED_PERMISSIONS
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -35,7 +35,11 @@ def find_url(request: HttpRequest) -> str:
         return ""
     if authorization.has_permission(user, Permission.ADMINISTRATION):
         return reverse("admin:find")
-    return reverse("key-find") if all(authorization.has_permission(user, permission) for permission in NEEDS) else ""
+    return (
+        reverse("key-find")
+        if all(authorization.has_permission(user, permission) for permission in REQUIRED_PERMISSIONS)
+        else ""
+    )
 
 
 def offer(request: HttpRequest) -> dict[str, str]:

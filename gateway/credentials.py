@@ -6,9 +6,15 @@ import base64
 import re
 from collections.abc import Sequence
 
-from keys.crypto.secrets import ID_LENGTH, parse
-from keys.crypto.signatures import MAX_LINK_LIFETIME_SECONDS, WINDOW, UnreadableQuery, lead_to_sign, string_to_sign
-from keys.decision.access import Presented, Proof
+from keys.crypto.secrets import ID_LENGTH, parse_token
+from keys.crypto.signatures import (
+    MAX_LINK_LIFETIME_SECONDS,
+    WINDOW_SECONDS,
+    UnreadableQuery,
+    build_lead_to_sign,
+    build_string_to_sign,
+)
+from keys.decision.access import PresentedCredential, Proof
 
 _SCHEMES = {"bearer": "bearer", "token": "token", "basic": "basic"}
 TOKENS = frozenset({b"authorization", b"x-api-key"})
@@ -28,7 +34,7 @@ _LINK = ("apiId", "expires", "leadIdKey")
 Headers = Sequence[tuple[bytes, str]]
 
 
-def presented(headers: Headers, *, method: str, path: str, query: str) -> Presented | None:
+def presented(headers: Headers, *, method: str, path: str, query: str) -> PresentedCredential | None:
     """The one well-formed credential of the headers (those of NAMES); None for none, more than one, malformed, or a
     wrong checksum. The rest is what a signature is over: `path` decoded once, `query` as sent."""
     if len(headers) != 1:
@@ -56,7 +62,7 @@ def any_presented(headers: Headers) -> bool:
     return any(name in TOKENS or name in _SIGNING for name, _ in headers)
 
 
-def recording_link(path: str, query: str) -> Presented | None:
+def recording_link(path: str, query: str) -> PresentedCredential | None:
     """The link's own parameters, each once; None if they are not all there and well-formed. The lead ID is the path's
     last segment."""
     found: dict[str, str] = {}
@@ -74,16 +80,16 @@ def recording_link(path: str, query: str) -> Presented | None:
     if not (_PUBLIC_ID.fullmatch(public_id) and _SECONDS.fullmatch(expires) and _SHA256.fullmatch(signature)):
         return None
     until = int(expires)
-    proof = Proof(lead_to_sign(lead_id, expires), signature, until - MAX_LINK_LIFETIME_SECONDS, until)
-    return Presented("recording", public_id, "", proof=proof)
+    proof = Proof(build_lead_to_sign(lead_id, expires), signature, until - MAX_LINK_LIFETIME_SECONDS, until)
+    return PresentedCredential("recording", public_id, "", proof=proof)
 
 
-def _token(kind: str, token: str, username: str = "") -> Presented | None:
-    public_id = parse(token)
-    return None if public_id is None else Presented(kind, public_id, token, username)
+def _token(kind: str, token: str, username: str = "") -> PresentedCredential | None:
+    public_id = parse_token(token)
+    return None if public_id is None else PresentedCredential(kind, public_id, token, username)
 
 
-def _basic(encoded: str) -> Presented | None:
+def _basic(encoded: str) -> PresentedCredential | None:
     try:
         username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
@@ -91,7 +97,7 @@ def _basic(encoded: str) -> Presented | None:
     return _token("basic", password, username) if colon else None
 
 
-def _signature(headers: Headers, method: str, path: str, query: str) -> Presented | None:
+def _signature(headers: Headers, method: str, path: str, query: str) -> PresentedCredential | None:
     said = dict(headers)
     if len(headers) != len(SIGNED) or said.keys() != set(SIGNED):
         return None
@@ -105,11 +111,11 @@ def _signature(headers: Headers, method: str, path: str, query: str) -> Presente
     ):
         return None
     try:
-        text = string_to_sign(
+        text = build_string_to_sign(
             method=method, path=path, query=query, timestamp=timestamp, nonce=nonce, body_sha256=body_sha256
         )
     except UnreadableQuery:
         return None
     at = int(timestamp)
-    proof = Proof(text, signature, at - WINDOW, at + WINDOW, nonce, body_sha256)
-    return Presented("signature", public_id, "", proof=proof)
+    proof = Proof(text, signature, at - WINDOW_SECONDS, at + WINDOW_SECONDS, nonce, body_sha256)
+    return PresentedCredential("signature", public_id, "", proof=proof)

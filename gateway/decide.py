@@ -14,10 +14,10 @@ from keys.decision.access import (
     authenticate,
     authorise,
     authorise_preflight,
-    credential,
-    ended_by_use,
+    find_secret_ended_by_use,
     has_allowed_slash,
-    readable,
+    has_unambiguous_route,
+    select_credential,
 )
 
 UNKNOWN_API = "unknown_api"
@@ -42,8 +42,10 @@ def decide(
             pending.refuse(UNKNOWN_API)
             continue
         routes = api.routes
-        presented = pending.presented = credential(call, api) if routes.recordings else call.presented
-        if (pending.refusal and not has_allowed_slash(call, api)) or (routes.conditional and not readable(call, api)):
+        presented = pending.presented = select_credential(call, api) if routes.recordings else call.presented
+        if (pending.refusal and not has_allowed_slash(call, api)) or (
+            routes.conditional and not has_unambiguous_route(call, api)
+        ):
             pending.secret = pending.nonce = None
             # Whose it seems to be: nothing is proved, but that account should see it.
             presented = pending.presented = presented or call.presented or call.link
@@ -59,7 +61,7 @@ def decide(
             continue
         decision = authorise(call, key, now=now)
         if not decision.reason:
-            old = ended_by_use(key, secret, now) if len(key.secrets) > 1 else None
+            old = find_secret_ended_by_use(key, secret, now) if len(key.secrets) > 1 else None
             if old is not None and old.id != pending.ended:
                 end_overlap(pending, old)
                 continue

@@ -18,8 +18,8 @@ from core.request_id import generate_request_id
 from gateway import credentials
 from gateway.limits import MAX_URI
 from keys.decision.access import Call
-from keys.decision.addresses import Network, client_address
-from keys.decision.routes import UnreadablePath, parse_encoded_slashes, readable_path
+from keys.decision.addresses import Network, get_client_address
+from keys.decision.routes import UnreadablePath, parse_encoded_slashes, parse_path
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -94,7 +94,7 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami
     method, agree_on_method = _either(headers, b"x-forwarded-method", b"x-original-method")
     uri, agree_on_uri = _either(headers, b"x-forwarded-uri", b"x-original-uri")
     raw_path, _, query = uri.partition("?")
-    address = client_address(None, headers.get(b"x-forwarded-for"), trusted)
+    address = get_client_address(None, headers.get(b"x-forwarded-for"), trusted)
     method_readable = _METHOD.fullmatch(method) is not None
     readable = (
         not asked.suspicious
@@ -107,7 +107,7 @@ def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami
     )
     slashed = None
     try:
-        path = readable_path(raw_path) if readable else logged(raw_path)
+        path = parse_path(raw_path) if readable else logged(raw_path)
     except UnreadablePath:
         slashed, readable = parse_encoded_slashes(raw_path), False
         path = logged(raw_path) if slashed is None else slashed

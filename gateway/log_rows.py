@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.calls.insert import BATCH_COLUMNS
 from core.redaction import redact
-from keys.decision.access import Decision, Key, Presented
+from keys.decision.access import Decision, Key, PresentedCredential
 
 Row = tuple[str, ...]
 
@@ -12,7 +12,7 @@ _NOBODY = ("", "", "", "", "", "f")
 COLUMNS = list(BATCH_COLUMNS)
 
 
-def values(api_slug: str, presented: Presented | None, decision: Decision) -> Row:
+def values(api_slug: str, presented: PresentedCredential | None, decision: Decision) -> Row:
     """In the order of audit.calls.insert.BATCH_COLUMNS."""
     call, key, route = decision.call, decision.key, decision.route
     account_id, account, public_id, key_name, owner, mask = _NOBODY if key is None else _who(key)

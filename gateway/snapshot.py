@@ -17,8 +17,8 @@ from psycopg import AsyncConnection
 from core.sealing import SealBroken, open_sealed
 from gateway.log_lines import WARNING, report
 from keys.decision.access import Api, Key, Secret
-from keys.decision.addresses import rules
-from keys.decision.containment import with_contained
+from keys.decision.addresses import build_rules
+from keys.decision.containment import expand_contained
 from keys.decision.routes import Route, RouteTable
 
 # With more changes than that since its own epoch a process begins anew, as a new one does: reading the list of a large
@@ -193,8 +193,8 @@ class Snapshot:
             deleted=row["deleted"],
             expires_at=row["expires_at"],
             all_modules=row["all_modules"],
-            module_ids=with_contained(row["modules"], api.contained),
-            rules=rules(ip_network(network) for network in row["networks"]),
+            module_ids=expand_contained(row["modules"], api.contained),
+            rules=build_rules(ip_network(network) for network in row["networks"]),
             secrets=tuple(self._secret(row, *secret) for secret in row["secrets"]),
             list_ids=frozenset(row["lists"]),
             username=row["username"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gateway.log_lines import ERROR, report
-from keys.decision.access import Api, Call, Decision, Presented, Proof, Secret
+from keys.decision.access import Api, Call, Decision, PresentedCredential, Proof, Secret
 
 # Takes a call's decision, and the API that it was made under.
 Tell = Callable[[Decision, Api | None], None]
@@ -24,7 +24,7 @@ class Pending:
     tell: Tell
     taken: float = field(default_factory=time.monotonic)
     api: Api | None = None
-    presented: Presented | None = None
+    presented: PresentedCredential | None = None
     secret: Secret | None = None
     # The proof whose nonce the call uses up, if it is allowed; and the old secret whose overlap it has ended.
     nonce: Proof | None = None

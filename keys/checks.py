@@ -11,11 +11,11 @@ from keys.services import resealing
 
 
 @register(Tags.database, deploy=True)
-def rings(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+def check_rings(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     if "default" not in (databases or ()):
         return []
     try:
-        return [Error(line, id="keyward.E001") for line in resealing.unreadable()]
+        return [Error(line, id="keyward.E001") for line in resealing.list_unreadable()]
     except ProgrammingError:
         # Tables are missing: config/checks.py says so.
         return []

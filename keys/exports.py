@@ -14,10 +14,10 @@ from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
 from core.spreadsheets import TextResource, build_column, encode_table
-from keys.decision.addresses import shown
+from keys.decision.addresses import format_network
 from keys.filters import KeyFilter
 from keys.models import Key
-from keys.selectors.keys import ApiModules, for_file, modules_by_api
+from keys.selectors.keys import ApiModules, get_modules_by_api, with_file_columns
 
 # A file is made in memory, within what a person waits for.
 MAX_ROWS = {"csv": 100_000, "xlsx": 50_000}
@@ -32,7 +32,7 @@ class TooManyRows(Exception):
         super().__init__(f"More than {MAX_ROWS[format]:,} keys match, {held}. Filter the list to fewer{way_out}.")
 
 
-class KeyTable(TextResource):
+class KeyResource(TextResource):
     """The list's columns, in their order."""
 
     def __init__(self, **options: Any) -> None:
@@ -69,18 +69,18 @@ class KeyTable(TextResource):
         if key.all_modules:
             return "all"
         if key.api_id not in self._modules:
-            self._modules |= modules_by_api([key.api_id])
+            self._modules |= get_modules_by_api([key.api_id])
         return ", ".join(self._modules[key.api_id].granted(key.module_slugs))  # type: ignore[attr-defined]
 
     def dehydrate_addresses(self, key: Key) -> str:
         networks, lists = key.networks, key.list_names  # type: ignore[attr-defined]
-        return ", ".join(shown(ip_network(text)) for text in networks) if networks or lists else "any"
+        return ", ".join(format_network(ip_network(text)) for text in networks) if networks or lists else "any"
 
     def dehydrate_ip_lists(self, key: Key) -> str:
         return ", ".join(key.list_names)  # type: ignore[attr-defined]
 
 
-class SettingsTable(KeyTable):
+class KeySettingsResource(KeyResource):
     """The list's columns, and everything else that is set."""
 
     enabled = build_column("enabled")
@@ -92,7 +92,7 @@ class SettingsTable(KeyTable):
     class Meta:
         model = Key
         fields: ClassVar = (
-            *KeyTable.Meta.fields,
+            *KeyResource.Meta.fields,
             *("enabled", "mask_phone_number", "hlr_lookup", "call_recordings", "settings"),
         )
         export_order = fields
@@ -109,7 +109,7 @@ def export_keys(
     keys: KeyFilter,
     format: str,
     zip: bool = False,
-    table: type[TextResource] = KeyTable,
+    table: type[TextResource] = KeyResource,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
     """Name and content of a file of what the filters let through, in the list's order. Raises Denied, TooManyRows.
@@ -121,7 +121,7 @@ def export_keys(
         authorization.require(by, needs, account=account)
     if keys.qs[: MAX_ROWS[format] + 1].count() > MAX_ROWS[format]:
         raise TooManyRows(format)
-    rows = table().export(for_file(keys.sort_rows()), format=format)
+    rows = table().export(with_file_columns(keys.sort_rows()), format=format)
     masking = "Tokens are not included, only their prefix and API ID."
     file = ListFile(
         encode_table(rows, format),

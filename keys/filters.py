@@ -17,30 +17,30 @@ from django.db.models.lookups import Exact, LessThan
 
 from accounts.models import Account, User
 from core.lists import Column, ListFilter, StrictFilterForm, build_choice_filter, build_word_start_regex
-from keys.crypto.secrets import unmask
+from keys.crypto.secrets import parse_masked_token
 from keys.models import NEVER, Api, Key, KeyModule, Module
-from keys.selectors.keys import STATUSES, of_status
-from keys.selectors.paging import Among, Order, Page, Position, page
-from keys.selectors.rows import Row, rows_of
+from keys.selectors.keys import STATUSES, build_status_condition
+from keys.selectors.paging import Candidates, Order, Page, Position, get_page
+from keys.selectors.rows import KeyRow, list_rows
 
-USED = Coalesce("listing__used_at", Value(NEVER))
+USED_AT = Coalesce("listing__used_at", Value(NEVER))
 # The indexes over listings begin with the account, which the database does not carry over by itself.
-LISTED = Q(listing__account=F("account"))
-UNUSED = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
-EXPIRES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
-AGES = (("90", "90 days"), ("180", "180 days"), ("365", "1 year"))
+LISTING_OF_ACCOUNT = Q(listing__account=F("account"))
+UNUSED_CHOICES = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
+EXPIRY_CHOICES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
+AGE_CHOICES = (("90", "90 days"), ("180", "180 days"), ("365", "1 year"))
 
 
-def _days(days: str) -> Value:
+def _build_interval(days: str) -> Value:
     return Value(timedelta(days=int(days)))
 
 
-def _unused_for(days: str) -> Q:
+def _build_unused_condition(days: str) -> Q:
     """A key that is younger than that and was never used has not been unused for so long."""
     if days == "never":
-        return Q(Exact(USED, Value(NEVER)))
-    since = Now() - _days(days)
-    return Q(LessThan(USED, since), created_at__lt=since)
+        return Q(Exact(USED_AT, Value(NEVER)))
+    since = Now() - _build_interval(days)
+    return Q(LessThan(USED_AT, since), created_at__lt=since)
 
 
 class OwnerField(forms.CharField):
@@ -67,7 +67,7 @@ class OwnerFilter(django_filters.Filter):
     field_class = OwnerField
 
 
-class KeyListForm(StrictFilterForm):
+class KeyFilterForm(StrictFilterForm):
     """Reads the position, which depends on what the list is sorted by: a text here, else a time."""
 
     by_text = ("name", "owner")
@@ -77,7 +77,7 @@ class KeyListForm(StrictFilterForm):
         timed = (cleaned.get("sort") or "created").removeprefix("-") not in self.by_text
         for name in ("after", "before"):
             try:
-                cleaned[name] = Position.read(cleaned[name], timed=timed) if cleaned.get(name) else None
+                cleaned[name] = Position.parse(cleaned[name], timed=timed) if cleaned.get(name) else None
             except ValidationError as error:
                 self.add_error(name, error)
         if cleaned.get("after") and cleaned.get("before"):
@@ -93,7 +93,7 @@ class KeyFilter(ListFilter):
         "name": Column("Name", Lower("name")),
         "owner": Column("Owner", F("listing__owner_name")),
         "age": Column("Secret age", F("listing__secret_made_at")),
-        "used": Column("Last used", USED, True),
+        "used": Column("Last used", USED_AT, True),
     }
     default_sort = "-created"
 
@@ -107,9 +107,9 @@ class KeyFilter(ListFilter):
         widget=forms.TextInput(attrs={"aria-label": "Owner", "placeholder": "Any owner", "list": "owners"}),
     )
     module = build_choice_filter("Module", "Any module", ())
-    unused = build_choice_filter("Unused for", "Used or not", UNUSED)
-    expires = build_choice_filter("Expires within", "Any expiry", EXPIRES)
-    age = build_choice_filter("Secret older than", "Any secret age", AGES)
+    unused = build_choice_filter("Unused for", "Used or not", UNUSED_CHOICES)
+    expires = build_choice_filter("Expires within", "Any expiry", EXPIRY_CHOICES)
+    age = build_choice_filter("Secret older than", "Any secret age", AGE_CHOICES)
     after = django_filters.CharFilter(
         label="Position", max_length=300, widget=forms.HiddenInput, method="leave_unchanged"
     )
@@ -118,7 +118,7 @@ class KeyFilter(ListFilter):
     )
 
     class Meta:
-        form = KeyListForm
+        form = KeyFilterForm
 
     def __init__(
         self, data: Any, keys: QuerySet[Key], *, account: Account, apis: Iterable[Api], everyones: bool = True
@@ -138,19 +138,19 @@ class KeyFilter(ListFilter):
             module.extra["error_messages"] = {"invalid_choice": "Choose the tab of an API before one of its modules."}
 
     def filter_queryset(self, queryset: QuerySet[Key]) -> QuerySet[Key]:
-        return queryset.filter(self._matching(self._word_by_index))
+        return queryset.filter(self._build_condition(self._match_words_by_index))
 
-    def _matching(self, in_name: Callable[[str], Q]) -> Q:
+    def _build_condition(self, in_name: Callable[[str], Q]) -> Q:
         asked = self.form.cleaned_data
         conditions = {
-            "q": lambda text: self._search(text, in_name(text)),
+            "q": lambda text: self._build_search_condition(text, in_name(text)),
             "api": lambda slug: Q(api=self.tab),
-            "status": of_status,
+            "status": build_status_condition,
             "owner": lambda user: Q(owner=user),
-            "module": self._may_call,
-            "unused": lambda days: LISTED & _unused_for(days),
-            "expires": lambda days: Q(expires_at__gt=Now(), expires_at__lte=Now() + _days(days)),
-            "age": lambda days: LISTED & Q(listing__secret_made_at__lt=Now() - _days(days)),
+            "module": self._build_module_condition,
+            "unused": lambda days: LISTING_OF_ACCOUNT & _build_unused_condition(days),
+            "expires": lambda days: Q(expires_at__gt=Now(), expires_at__lte=Now() + _build_interval(days)),
+            "age": lambda days: LISTING_OF_ACCOUNT & Q(listing__secret_made_at__lt=Now() - _build_interval(days)),
         }
         found = Q()
         for name, condition in conditions.items():
@@ -158,38 +158,38 @@ class KeyFilter(ListFilter):
                 found &= condition(asked[name])
         return found
 
-    def _search(self, text: str, in_name: Q) -> Q:
+    def _build_search_condition(self, text: str, in_name: Q) -> Q:
         """Start of any word of the name, start of nickname or e-mail, exact API ID, or the last 4 of it."""
         # By what costs nothing first: of a row that it finds, the name is not looked at.
-        found = Q(public_id=unmask(text)) | Q(owner__in=self._owners)
+        found = Q(public_id=parse_masked_token(text)) | Q(owner__in=self._owner_ids)
         if len(text) == 4:
             found |= Q(Exact(Right("public_id", 4), text))
         return found | in_name
 
     @cached_property
-    def _owners(self) -> list[int]:
+    def _owner_ids(self) -> list[int]:
         """Looked up beforehand: numbers are found by an index, a subquery inside an OR is not."""
         text = self.form.cleaned_data["q"]
         named = User.objects.filter(Q(nickname__istartswith=text) | Q(email__istartswith=text), account=self.account)
         return list(named.values_list("pk", flat=True))
 
-    def _word(self, text: str) -> Q:
+    def _match_words(self, text: str) -> Q:
         return Q(name__iregex=build_word_start_regex(text))
 
-    def _word_by_index(self, text: str) -> Q:
+    def _match_words_by_index(self, text: str) -> Q:
         """The index finds the words wherever in the name they stand; the expression says how."""
         words = Func(F("account"), F("name"), function="key_words")
         wanted = Func(Value(self.account.pk), Value(text), function="key_words_wanted")
-        return Q(CombinedExpression(words, "@@", wanted, BooleanField())) & self._word(text)
+        return Q(CombinedExpression(words, "@@", wanted, BooleanField())) & self._match_words(text)
 
-    def _may_call(self, slug: str) -> Q:
+    def _build_module_condition(self, slug: str) -> Q:
         # What contains the module will do.
         of_tab = Module.objects.filter(Q(slug=slug) | Q(contained__contains=[slug]), api=self.tab)
         granted = KeyModule.objects.filter(key=OuterRef("pk"), module__in=of_tab)
         return Q(all_modules=True) | Q(Exists(granted))
 
     @property
-    def narrows(self) -> bool:
+    def is_narrowed(self) -> bool:
         """Whether anything narrows the list but its tab."""
         return bool(self.active.keys() - {"api"})
 
@@ -199,18 +199,18 @@ class KeyFilter(ListFilter):
             self.sort_column.expression, self.sort_by.removeprefix("-") not in ("created", "name"), self.is_descending
         )
 
-    def _from_where(self) -> Q:
+    def _get_start_bound(self) -> Q:
         """What the filters say of the column that sorts, so that a page begins where they let the first key pass."""
         asked, sort = self.form.cleaned_data, self.sort_by.removeprefix("-")
         found = Q()
         if asked["age"] and sort in ("age", "created"):
             # No secret is older than its key.
             column = "created_at" if sort == "created" else "listing__secret_made_at"
-            found &= Q(**{f"{column}__lt": Now() - _days(asked["age"])})
+            found &= Q(**{f"{column}__lt": Now() - _build_interval(asked["age"])})
         if asked["unused"] and sort == "used":
-            found &= _unused_for(asked["unused"])
+            found &= _build_unused_condition(asked["unused"])
         if asked["unused"] not in ("", "never") and sort == "created":
-            found &= Q(created_at__lt=Now() - _days(asked["unused"]))
+            found &= Q(created_at__lt=Now() - _build_interval(asked["unused"]))
         if asked.get("owner") and sort == "owner":
             found &= Q(listing__owner_name=Lower(Value(asked["owner"].nickname)))
         return found
@@ -218,9 +218,11 @@ class KeyFilter(ListFilter):
     @cached_property
     def page(self) -> Page:
         asked = self.form.cleaned_data
-        keys = self.queryset.filter(self._from_where())
-        among = Among(keys, self._matching(self._word), self._matching(self._word_by_index))
-        return page(among, self.order, asked["after"], asked["before"])
+        keys = self.queryset.filter(self._get_start_bound())
+        candidates = Candidates(
+            keys, self._build_condition(self._match_words), self._build_condition(self._match_words_by_index)
+        )
+        return get_page(candidates, self.order, asked["after"], asked["before"])
 
     @property
     def page_links(self) -> dict[str, str]:
@@ -233,9 +235,9 @@ class KeyFilter(ListFilter):
 
     def sort_rows(self) -> QuerySet[Key]:
         """Every key that passes."""
-        return self.order.of(self.qs)
+        return self.order.apply(self.qs)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[KeyRow]:
         """The page's keys, with all that is shown of them."""
         place = {found.key: place for place, found in enumerate(self.page.keys)}
-        return sorted(rows_of(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])
+        return sorted(list_rows(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])

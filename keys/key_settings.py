@@ -17,7 +17,7 @@ from accounts.services import Invalid
 from keys.apis.policy import Field, Policy
 from keys.apis.policy_parsing import FLAGS
 from keys.decision.addresses import Network
-from keys.decision.containment import with_contained
+from keys.decision.containment import expand_contained
 from keys.models import Key
 
 MAX_NAME_LENGTH = 200
@@ -26,18 +26,18 @@ MAX_ADDRESSES = 100
 MAX_LISTS = 100
 
 
-class Listed(NamedTuple):
+class IpListNetworks(NamedTuple):
     """An IP list as terms see it: what it is called, and the networks of its live entries."""
 
     name: str
     networks: tuple[Network, ...]
 
 
-Lists = Mapping[int, Listed]
+IpListsById = Mapping[int, IpListNetworks]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class KeySettings:
     """`modules` are slugs, None means every module, later ones too; `ip_lists` are primary keys; without them and
     without `networks` any address will do; `fields` are the values of the policy's own fields."""
 
@@ -52,7 +52,7 @@ class Terms:
     recordings: bool = False
 
     @classmethod
-    def of(cls, key: Key) -> Terms:
+    def from_key(cls, key: Key) -> KeySettings:
         return cls(
             name=key.name,
             fields=dict(key.fields),
@@ -65,15 +65,15 @@ class Terms:
             recordings=key.recordings,
         )
 
-    def value(self, setting: str) -> Any:
+    def get_value(self, setting: str) -> Any:
         """What they say about one of the policy's settings, or about the name."""
-        return getattr(self, _attribute(setting))
+        return getattr(self, _get_attribute_name(setting))
 
-    def keeping(self, settings: Iterable[str], before: Terms) -> Terms:
+    def restore(self, settings: Iterable[str], before: KeySettings) -> KeySettings:
         """These terms, but for the settings named as they were before."""
-        return replace(self, **{_attribute(setting): before.value(setting) for setting in settings})
+        return replace(self, **{_get_attribute_name(setting): before.get_value(setting) for setting in settings})
 
-    def described(self, lists: Lists) -> dict[str, Any]:
+    def as_dict(self, lists: IpListsById) -> dict[str, Any]:
         """As the trail keeps it: {field: value}, JSON-able. `lists` holds at least those of these terms."""
         return {
             "name": self.name,
@@ -86,62 +86,67 @@ class Terms:
         }
 
 
-def _attribute(setting: str) -> str:
+def _get_attribute_name(setting: str) -> str:
     return {"addresses": "networks", "expiry": "expires_at"}.get(setting, setting)
 
 
-def checked(terms: Terms, policy: Policy, modules: Collection[str], ip_lists: Collection[int]) -> Terms:
+def clean_settings(
+    key_settings: KeySettings, policy: Policy, modules: Collection[str], ip_lists: Collection[int]
+) -> KeySettings:
     """The terms, tidied. Raises Invalid with everything that is wrong but the expiry; `modules` are those of the API,
     `ip_lists` those of the account."""
     errors: dict[str, str] = {}
 
     def take(name: str, text: str, required: bool, longest: int, shape: Field | None = None) -> str:
         text = text.strip()
-        if problem := _problem(text, required, longest, shape):
+        if problem := _find_text_problem(text, required, longest, shape):
             errors[name] = problem
         return text
 
-    name = take("name", terms.name, True, MAX_NAME_LENGTH)
+    name = take("name", key_settings.name, True, MAX_NAME_LENGTH)
     if policy.name_kind == "username" and ":" in name:
         errors["name"] = f"{name} has a colon, which ends the username in HTTP Basic. Leave it out."
     values = {
-        f.slug: take(f.slug, terms.fields.get(f.slug, f.value), f.required, MAX_FIELD_LENGTH, f) for f in policy.fields
+        f.slug: take(f.slug, key_settings.fields.get(f.slug, f.value), f.required, MAX_FIELD_LENGTH, f)
+        for f in policy.fields
     }
-    if unknown := [slug for slug in terms.fields if slug not in values]:
+    if unknown := [slug for slug in key_settings.fields if slug not in values]:
         errors["fields"] = f"There is no field {unknown[0]!r}. The fields are {', '.join(values) or 'none'}."
-    networks = tuple(dict.fromkeys(terms.networks))
-    if policy.addresses == "required" and not (networks or terms.ip_lists):
+    networks = tuple(dict.fromkeys(key_settings.networks))
+    if policy.addresses == "required" and not (networks or key_settings.ip_lists):
         errors["addresses"] = "Enter at least one address, such as 203.0.113.7, or choose an IP list."
     if len(networks) > MAX_ADDRESSES:
         errors["addresses"] = (
             f"There are {len(networks)} entries; a key can have at most {MAX_ADDRESSES}. Use wider ranges."
         )
-    if problem := _lists_problem(terms.ip_lists, ip_lists):
+    if problem := _find_lists_problem(key_settings.ip_lists, ip_lists):
         errors["ip_lists"] = problem
-    if problem := _modules_problem(terms.modules, modules):
+    if problem := _find_modules_problem(key_settings.modules, modules):
         errors["modules"] = problem
     for flag in FLAGS:
-        if getattr(terms, flag) and flag not in policy.flags:
+        if getattr(key_settings, flag) and flag not in policy.flags:
             errors[flag] = f"Keys of this API have no “{policy.called(flag)}”. Leave it off."
     if errors:
         raise Invalid(errors)
     typed = [f.slug for f in policy.fields if f.kind != "fixed"]
     kept = {slug: values[slug] for slug in typed if values[slug]}
-    return replace(terms, name=name, fields=kept, networks=networks)
+    return replace(key_settings, name=name, fields=kept, networks=networks)
 
 
-def check_settled(before: Terms, after: Terms, policy: Policy) -> None:
+def check_immutable_settings(before: KeySettings, after: KeySettings, policy: Policy) -> None:
     """Raises Invalid, naming each, if these terms change what creation decided for good."""
     errors = {}
     for setting in sorted(policy.immutable_settings):
-        old, new = before.value(setting), after.value(setting)
+        old, new = before.get_value(setting), after.get_value(setting)
         if old != new and not (setting == "addresses" and set(old) == set(new)):
-            errors[setting] = f"{policy.called(setting)} {why_settled(setting, policy)} Leave it as it was."
+            errors[setting] = (
+                f"{policy.called(setting)} {explain_immutable_setting(setting, policy)} Leave it as it was."
+            )
     if errors:
         raise Invalid(errors)
 
 
-def why_settled(setting: str, policy: Policy) -> str:
+def explain_immutable_setting(setting: str, policy: Policy) -> str:
     """The end of a sentence that begins with the setting."""
     if setting == "name" and policy.name_kind == "owner":
         return "is the owner’s nickname: it changes only when the key is reassigned."
@@ -163,26 +168,29 @@ def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, 
         raise Invalid({"expiry": f"{expires_at:%Y-%m-%d} is too late: the longest lifetime ends on {latest:%Y-%m-%d}."})
 
 
-def longest_days(account: Account, policy: Policy) -> int | None:
+def get_max_lifetime_days(account: Account, policy: Policy) -> int | None:
     """The longest life of a new key: of policy, account and installation the shortest binds; None if none is set."""
     known = (policy.longest_days, account.key_lifetime_days, settings.KEY_MAX_LIFETIME_DAYS)
     return min((days for days in known if days is not None), default=None)
 
 
-def latest_expiry(created_at: datetime, longest_days: int | None) -> datetime | None:
+def get_latest_expiry(created_at: datetime, longest_days: int | None) -> datetime | None:
     """When a key made at `created_at` must have expired; None if it may live for ever."""
     return None if longest_days is None else created_at + timedelta(days=longest_days)
 
 
-def widened(
-    before: Terms, after: Terms, lists: Lists, contained: Mapping[str, Collection[str]] = MappingProxyType({})
+def find_widened_settings(
+    before: KeySettings,
+    after: KeySettings,
+    lists: IpListsById,
+    contained: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[str]:
     """Which terms let more in than they did. `lists` holds those of both; `contained` says what modules contain."""
     found = []
-    old, new = _admitted(before, lists), _admitted(after, lists)
-    if old is not None and (new is None or _union(old) != _union((*old, *new))):
+    old, new = _get_admitted_networks(before, lists), _get_admitted_networks(after, lists)
+    if old is not None and (new is None or _collapse_networks(old) != _collapse_networks((*old, *new))):
         found.append("addresses")
-    had = None if before.modules is None else with_contained(before.modules, contained)
+    had = None if before.modules is None else expand_contained(before.modules, contained)
     if had is not None and (after.modules is None or after.modules - had):
         found.append("modules")
     if before.expires_at is not None and (after.expires_at is None or after.expires_at > before.expires_at):
@@ -194,22 +202,22 @@ def widened(
     return found
 
 
-def changes(before: Terms, after: Terms, lists: Lists) -> dict[str, list[Any]]:
+def diff_settings(before: KeySettings, after: KeySettings, lists: IpListsById) -> dict[str, list[Any]]:
     """{field: [old, new]} of what differs. `lists` holds those of both."""
-    old, new = before.described(lists), after.described(lists)
+    old, new = before.as_dict(lists), after.as_dict(lists)
     absent = dict.fromkeys(FLAGS, False)
     pairs = {name: [old.get(name, absent.get(name)), new.get(name, absent.get(name))] for name in {**old, **new}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _admitted(terms: Terms, lists: Lists) -> tuple[Network, ...] | None:
+def _get_admitted_networks(key_settings: KeySettings, lists: IpListsById) -> tuple[Network, ...] | None:
     """Everything that may call; None for any address. A list without live entries admits nobody."""
-    if not terms.networks and not terms.ip_lists:
+    if not key_settings.networks and not key_settings.ip_lists:
         return None
-    return (*terms.networks, *(network for pk in terms.ip_lists for network in lists[pk].networks))
+    return (*key_settings.networks, *(network for pk in key_settings.ip_lists for network in lists[pk].networks))
 
 
-def _union(networks: Iterable[Network]) -> set[Network]:
+def _collapse_networks(networks: Iterable[Network]) -> set[Network]:
     """The same addresses in as few networks as there can be, so that equal unions are equal sets."""
     networks = list(networks)
     four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
@@ -217,7 +225,7 @@ def _union(networks: Iterable[Network]) -> set[Network]:
     return {*four, *six}
 
 
-def _problem(text: str, required: bool, longest: int, shape: Field | None) -> str | None:
+def _find_text_problem(text: str, required: bool, longest: int, shape: Field | None) -> str | None:
     """What is wrong with one line of text, in words for the person who typed it."""
     if not text:
         return "This field is required." if required else None
@@ -242,7 +250,7 @@ def _is_web_address(text: str) -> bool:
         return False
 
 
-def _modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> str | None:
+def _find_modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> str | None:
     if modules is None:
         return None
     if unknown := sorted(modules - set(known)):
@@ -250,7 +258,7 @@ def _modules_problem(modules: frozenset[str] | None, known: Collection[str]) -> 
     return None if modules else "Select at least one, or choose All."
 
 
-def _lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:
+def _find_lists_problem(ip_lists: frozenset[int], known: Collection[int]) -> str | None:
     if ip_lists - set(known):
         return "There is no such IP list in this account. Choose one of this account’s lists."
     if len(ip_lists) > MAX_LISTS:

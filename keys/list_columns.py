@@ -34,7 +34,7 @@ def is_named_by_owner(tab: Policy | None) -> bool:
     return tab is not None and tab.name_kind == "owner"
 
 
-def shown(chosen: Iterable[str] | None, tab: Policy | None) -> set[str]:
+def get_shown_columns(chosen: Iterable[str] | None, tab: Policy | None) -> set[str]:
     """Return the columns to show on the tab of an API, or of all: those chosen, if any are known, and those that the
     tab always has; without a choice, at most nine."""
     always = {*ALWAYS, *(_OF_NICKNAMES if is_named_by_owner(tab) else ())}
@@ -43,7 +43,7 @@ def shown(chosen: Iterable[str] | None, tab: Policy | None) -> set[str]:
     return always | {*((*_OF_NICKNAMES, "used") if is_named_by_owner(tab) else _OF_ONE_API if tab else _OF_ALL)}
 
 
-def labels(tab: Policy | None) -> dict[str, str]:
+def get_labels(tab: Policy | None) -> dict[str, str]:
     """Return what the columns are called on the tab of an API, or of all."""
     if not is_named_by_owner(tab):
         return COLUMNS

@@ -16,7 +16,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Lower, Right, Upper
 
 from accounts.models import Account
-from keys.crypto.secrets import masked
+from keys.crypto.secrets import mask_token
 from keys.model_fields import NetworkField
 
 
@@ -179,7 +179,7 @@ class Key(models.Model):
 
     @property
     def masked(self) -> str:
-        return masked(settings.TOKEN_PREFIX, self.public_id)
+        return mask_token(settings.TOKEN_PREFIX, self.public_id)
 
 
 # Stands for no time at all where times are compared.

@@ -10,25 +10,25 @@ from contextlib import contextmanager
 MAX_READERS = 2
 # Instead of an account: what Support uploads for all of them.
 SUPPORT = None
-BUSY = "Another upload is being processed. Try again in a moment."
+BUSY_MESSAGE = "Another upload is being processed. Try again in a moment."
 
 _lock = threading.Lock()
-_reading: set[int | None] = set()
+_active_readers: set[int | None] = set()
 
 
-class Busy(ValueError):
+class TooManyUploads(ValueError):
     """The account, or everybody together, reads as many uploads as it may."""
 
 
 @contextmanager
-def reading(account_id: int | None) -> Iterator[None]:
+def acquire_reader(account_id: int | None) -> Iterator[None]:
     """Hold one of MAX_READERS places, one an account or SUPPORT. Raise Busy when there is none."""
     with _lock:
-        if account_id in _reading or len(_reading) >= MAX_READERS:
-            raise Busy(BUSY)
-        _reading.add(account_id)
+        if account_id in _active_readers or len(_active_readers) >= MAX_READERS:
+            raise TooManyUploads(BUSY_MESSAGE)
+        _active_readers.add(account_id)
     try:
         yield
     finally:
         with _lock:
-            _reading.discard(account_id)
+            _active_readers.discard(account_id)

@@ -13,7 +13,7 @@ from core.permissions import Permission
 from keys.models import Api, IpList, Key, Module
 
 
-def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
+def get_visible_keys(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
     """The live keys that this user may see: all of the account, or those owned; never another account's."""
     if not isinstance(user, User) or user.account_id is None:
         return Key.objects.none()
@@ -25,28 +25,28 @@ def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
     return live.none()
 
 
-def documented_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
+def get_documented_keys(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
     """The live keys whose docs this user may read: those that are visible; for Support, those of all accounts."""
     if isinstance(user, User) and user.account_id is None and has_permission(user, Permission.DOCS_SEE):
         return Key.objects.filter(deleted_at=None)
-    return visible_to(user)
+    return get_visible_keys(user)
 
 
-def referenced_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
+def get_reference_apis(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
     """The APIs whose reference this user may read: those of the account; for Support, all."""
     if isinstance(user, User) and user.account_id is None and has_permission(user, Permission.DOCS_SEE):
         return Api.objects.defer("document")
-    return apis_of(user)
+    return get_enabled_apis(user)
 
 
-def apis_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
+def get_enabled_apis(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
     """The APIs that are enabled for the user's account, by name."""
     if not isinstance(user, User) or user.account_id is None:
         return Api.objects.none()
     return Api.objects.filter(enablements__account=user.account_id).defer("document").order_by("name", "pk")
 
 
-def ip_lists_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
+def get_visible_ip_lists(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
     """The IP lists of the account that this user may see; never another account's."""
     if not isinstance(user, User) or user.account_id is None or not has_permission(user, Permission.IP_LISTS_SEE):
         return IpList.objects.none()
@@ -57,11 +57,11 @@ def get_log_names(account_id: int | None) -> LogNames:
     """Return the names of the APIs that the account has or had keys of, and of their modules, sorted by name; of all
     APIs if no account is given."""
     if account_id is None:
-        return _names_of(Api.objects.all())
-    return _names_of(Api.objects.filter(Q(enablements__account=account_id) | Q(keys__account=account_id)))
+        return _get_names(Api.objects.all())
+    return _get_names(Api.objects.filter(Q(enablements__account=account_id) | Q(keys__account=account_id)))
 
 
-def _names_of(apis: QuerySet[Api]) -> LogNames:
+def _get_names(apis: QuerySet[Api]) -> LogNames:
     found = dict(apis.order_by("name", "slug").distinct().values_list("slug", "name"))
     modules: dict[str, str] = {}
     for slug, name in Module.objects.filter(api__slug__in=found).order_by("name", "pk").values_list("slug", "name"):

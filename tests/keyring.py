@@ -8,7 +8,7 @@ from django.conf import settings
 
 from accounts.models import Account, User
 from core.sealing import seal
-from keys.crypto.secrets import digest, mint
+from keys.crypto.secrets import compute_digest, generate_token
 from keys.models import Address, Api, Enablement, Key, KeyModule, Module, Route, Secret
 
 POLICY = {"credentials": ["bearer", "token"], "unlisted_routes": "deny"}
@@ -42,7 +42,7 @@ def a_key(
 ) -> KeyAndToken:
     """A key that is enabled, admits any address and has all modules, unless said otherwise."""
     Enablement.objects.get_or_create(account=account, api=api)
-    minted = mint(settings.TOKEN_PREFIX)
+    minted = generate_token(settings.TOKEN_PREFIX)
     key = Key.objects.create(
         account=account, owner=owner, api=api, name=name, public_id=minted.public_id,
         all_modules=modules is None, **columns,
@@ -58,7 +58,7 @@ def a_key(
 def a_secret(key: Key, token: str, **columns: Any) -> Secret:
     """Sealed for the gateway if clients of the key's API sign."""
     number = max(settings.TOKEN_PEPPERS)
-    secret = Secret(key=key, digest=digest(token, settings.TOKEN_PEPPERS[number]), pepper_id=number, **columns)
+    secret = Secret(key=key, digest=compute_digest(token, settings.TOKEN_PEPPERS[number]), pepper_id=number, **columns)
     if "signature" in key.api.policy["credentials"]:
         place = {"account": key.account_id, "key": key.public_id, "secret": str(secret.pk)}
         secret.sealed = seal(token, ring=settings.SIGNING_KEYS, purpose="sign", **place)

@@ -14,9 +14,9 @@ from django.utils import timezone
 from accounts.models import Account, User
 from audit.models import Event
 from core.actor import Actor, Confirmation
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Api, Enablement
-from keys.services import Created, create
+from keys.services import CreatedKey, create
 from tests.people import acting
 
 FIELDS = {"website": "https://shop.example", "platform": "server"}
@@ -43,22 +43,24 @@ def billing_for(account: Account) -> Api:
     return api_for(account, "billing")
 
 
-def least(slug: str, **other: Any) -> Terms:
+def least(slug: str, **other: Any) -> KeySettings:
     """The least terms that a key of this preset can have, but for what is given."""
-    terms = dict(LEAST[slug])
-    if days := terms.pop("days", None):
-        terms["expires_at"] = timezone.now() + timedelta(days=days)
-    return Terms(**terms | other)
+    key_settings = dict(LEAST[slug])
+    if days := key_settings.pop("days", None):
+        key_settings["expires_at"] = timezone.now() + timedelta(days=days)
+    return KeySettings(**key_settings | other)
 
 
-def a_key_of(slug: str, user: User, *, owner: User | None = None, enabled: bool = True, **terms: Any) -> Created:
+def a_key_of(
+    slug: str, user: User, *, owner: User | None = None, enabled: bool = True, **key_settings: Any
+) -> CreatedKey:
     """A key of this preset in the user's account, created by that user, who owns it if nobody else does."""
     token = uuid.uuid4()
     assert user.account is not None
     return create(
         account=user.account,
         api=api_for(user.account, slug),
-        terms=least(slug, **terms),
+        key_settings=least(slug, **key_settings),
         owner=owner or user,
         enabled=enabled,
         form_token=token,
@@ -70,15 +72,19 @@ def confirmed(user: User, action: str, target: str) -> Actor:
     return acting(user).with_confirmation(Confirmation(action, target, "password"))
 
 
-def some_terms(*networks: str, **terms: Any) -> Terms:
-    known = Terms(name="Invoice robot", fields=FIELDS, networks=tuple(ip_network(network) for network in networks))
-    return replace(known, **terms)
+def some_settings(*networks: str, **key_settings: Any) -> KeySettings:
+    known = KeySettings(
+        name="Invoice robot", fields=FIELDS, networks=tuple(ip_network(network) for network in networks)
+    )
+    return replace(known, **key_settings)
 
 
-def a_billing_key(user: User, *networks: str, enabled: bool = True, owner: User | None = None, **terms: Any) -> Created:
+def a_billing_key(
+    user: User, *networks: str, enabled: bool = True, owner: User | None = None, **key_settings: Any
+) -> CreatedKey:
     """A Billing key of the user's account, created by that user."""
     given = tuple(ip_network(network) for network in networks)
-    return a_key_of("billing", user, owner=owner, enabled=enabled, **{"networks": given} | terms)
+    return a_key_of("billing", user, owner=owner, enabled=enabled, **{"networks": given} | key_settings)
 
 
 def events(name: str) -> list[Event]:

@@ -53,15 +53,15 @@ async def send_large_heads(target: Target, attempts: Attempts) -> None:
 
 async def guess_a_secret(target: Target, attempts: Attempts) -> None:
     """Of a key whose API ID is known, with a query as long as may be."""
-    from keys.crypto.secrets import mint
+    from keys.crypto.secrets import generate_token
 
-    await _ask(target, attempts, lambda: mint("kw", target.api_id).token)
+    await _ask(target, attempts, lambda: generate_token("kw", target.api_id).token)
 
 
 async def guess_a_key(target: Target, attempts: Attempts) -> None:
-    from keys.crypto.secrets import mint
+    from keys.crypto.secrets import generate_token
 
-    await _ask(target, attempts, lambda: mint("kw").token)
+    await _ask(target, attempts, lambda: generate_token("kw").token)
 
 
 async def _ask(target: Target, attempts: Attempts, token: object) -> None:

@@ -17,7 +17,7 @@ from keys import services as keys
 from keys.apis.policy_parsing import FLAGS
 from keys.ip_lists.entries import Entry
 from keys.ip_lists.services import create_list
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Api, IpList
 
 # Which account has keys of which APIs.
@@ -46,8 +46,8 @@ class Sample:
     days: int | None = None
     enabled: bool = True
 
-    def terms(self, lists: Mapping[str, IpList]) -> Terms:
-        return Terms(
+    def key_settings(self, lists: Mapping[str, IpList]) -> KeySettings:
+        return KeySettings(
             name=self.name,
             fields=dict(self.fields),
             networks=tuple(map(ip_network, self.networks)),
@@ -133,7 +133,7 @@ def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) 
         created = keys.create(
             account=accounts[sample.account],
             api=known[sample.api],
-            terms=sample.terms(lists),
+            key_settings=sample.key_settings(lists),
             owner=users[sample.owner],
             enabled=sample.enabled,
             by=by,

@@ -22,7 +22,7 @@ def list_problems() -> list[str]:
     if pending := describe_pending_migrations():
         problems.append(pending)
     else:
-        problems += [*resealing.unreadable(), *list_missing_rights()]
+        problems += [*resealing.list_unreadable(), *list_missing_rights()]
     if not is_collected():
         problems.append("The static files are not those of this version: run manage.py collectstatic.")
     return problems

@@ -18,7 +18,7 @@ from keys import apis
 from keys.models import Api
 
 
-def not_enabled_for(account: Account) -> Any:
+def list_apis_to_enable(account: Account) -> Any:
     """Return the APIs that the account does not have, by name."""
     return Api.objects.exclude(enablements__account=account).only("slug", "name").order_by("name", "pk")
 
@@ -35,7 +35,7 @@ class EnableApisForm(ConfirmForm):
 
     def __init__(self, data: Any = None, *, account: Account) -> None:
         super().__init__(data)
-        self.fields["apis"].queryset = not_enabled_for(account)  # type: ignore[attr-defined]
+        self.fields["apis"].queryset = list_apis_to_enable(account)  # type: ignore[attr-defined]
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """The consent is to these APIs for this account."""
@@ -49,7 +49,7 @@ class EnableApis(ConfirmedButton):
     action = "api.enable"
 
     def is_available(self, row: Account, by: Actor) -> bool:
-        return not_enabled_for(row).exists()
+        return list_apis_to_enable(row).exists()
 
     def make_form(self, row: Account, data: Any) -> Form:
         return EnableApisForm(data, account=row)

@@ -15,14 +15,14 @@ from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
 from keys.models import Key
-from keys.selectors.find import Found, Scope, find_in
+from keys.selectors.find import FindResult, Scope, find_keys
 
 
 @transaction.atomic
-def find(*, text: str, by: Actor) -> Found:
+def find(*, text: str, by: Actor) -> FindResult:
     """Look for keys of all accounts by what was pasted or typed. Raises Denied."""
     authorization.require(by, Permission.ADMINISTRATION, account=None)
-    found = find_in(Scope(Key.objects.all(), list_all_calls()), text)
+    found = find_keys(Scope(Key.objects.all(), list_all_calls()), text)
     keys = [match.key for match in found.matches]
     accounts = {key.account_id for key in keys}
     only = keys[0] if len(keys) == 1 else None

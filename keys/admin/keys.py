@@ -21,13 +21,13 @@ from core.permissions import Permission
 from keys import exports, services
 from keys.apis.policy import Policy
 from keys.apis.policy_parsing import FLAGS
-from keys.decision.addresses import shown
+from keys.decision.addresses import format_network
 from keys.filters import KeyFilter
 from keys.models import Key
-from keys.selectors.detail import MAX_CALLS_COUNTED, calls_lately, modules_of
+from keys.selectors.detail import MAX_CALLS_COUNTED, count_recent_calls, list_granted_modules
 from keys.selectors.flags import NOT_IN_FORCE, format_flag
-from keys.selectors.keys import STATUSES, for_page
-from keys.selectors.search import MAX_KEYS_FOUND, found
+from keys.selectors.keys import STATUSES, with_page_relations
+from keys.selectors.search import MAX_KEYS_FOUND, search_keys
 
 
 class Disable(Button):
@@ -44,7 +44,7 @@ class Disable(Button):
             f"All calls with {row.name} of {row.account} to {row.api} are refused immediately, until an"
             " Administrator of the account enables it again."
         )
-        calls = calls_lately(row)
+        calls = count_recent_calls(row)
         words = f"more than {calls - 1:,}" if calls == MAX_CALLS_COUNTED else f"{calls:,}"
         yield f"Calls with it in the last 7 days: {words}."
 
@@ -74,7 +74,7 @@ class KeyAdmin(ExportAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Key]:
-        return for_page(Key.objects.filter(deleted_at=None)).select_related("account", "api", "owner")
+        return with_page_relations(Key.objects.filter(deleted_at=None)).select_related("account", "api", "owner")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         # Each has its index: of one account's keys by when they were made, of all by their number.
@@ -92,12 +92,12 @@ class KeyAdmin(ExportAdmin):
         among = Key.objects.filter(deleted_at=None)
         if (account := request.GET.get("account", "")).isdecimal():
             among = among.filter(account=int(account))
-        return queryset.filter(pk__in=found(among, text)), False
+        return queryset.filter(pk__in=search_keys(among, text)), False
 
     def build_file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
         keys = KeyFilter({}, Key.objects.filter(account=account, deleted_at=None), account=account, apis=())
         keys.is_valid()
-        table = exports.SettingsTable
+        table = exports.KeySettingsResource
         return exports.export_keys(
             by=by, account=account, keys=keys, format=format, zip=zip, table=table, needs=Permission.ADMINISTRATION
         )
@@ -127,36 +127,36 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="Account")
     def account_link(self, key: Key) -> SafeString:
-        return _link("accounts_account", key.account_id, str(key.account))
+        return _render_link("accounts_account", key.account_id, str(key.account))
 
     @display(description="Owner")
     def owner_link(self, key: Key) -> SafeString:
-        return _link("accounts_user", key.owner_id, f"{key.owner.nickname} ({key.owner.email})")
+        return _render_link("accounts_user", key.owner_id, f"{key.owner.nickname} ({key.owner.email})")
 
     @display(description="API")
     def api_link(self, key: Key) -> SafeString:
-        return _link("keys_api", key.api_id, str(key.api))
+        return _render_link("keys_api", key.api_id, str(key.api))
 
     @display(description="Modules")
     def may_call(self, key: Key) -> str:
-        return "All" if key.all_modules else ", ".join(module.name for module, _ in modules_of(key)) or "None"
+        return "All" if key.all_modules else ", ".join(module.name for module, _ in list_granted_modules(key)) or "None"
 
     @display(description="Own addresses")
     def may_come_from(self, key: Key) -> str:
         if entries := key.addresses.all():
-            return ", ".join(shown(entry.network) for entry in entries)
+            return ", ".join(format_network(entry.network) for entry in entries)
         return "None" if key.ip_lists.all() else "Any address"
 
     @display(description="IP lists")
     def lists(self, key: Key) -> SafeString | str:
-        lists = ((_link("keys_iplist", found.pk, found.name),) for found in key.ip_lists.all())
+        lists = ((_render_link("keys_iplist", found.pk, found.name),) for found in key.ip_lists.all())
         return format_html_join(", ", "{}", lists) or "None"
 
     @display(description="Flags")
     def flags(self, key: Key) -> str:
         rules = Policy.from_data(key.api.policy)
         on = [flag for flag in FLAGS if flag in rules.flags and getattr(key, flag)]
-        return ", ".join(_named(rules.called(flag), format_flag(key, flag)) for flag in on) or "None"
+        return ", ".join(_format_flag(rules.called(flag), format_flag(key, flag)) for flag in on) or "None"
 
     @display(description="Other settings")
     def settings(self, key: Key) -> str:
@@ -175,9 +175,9 @@ class KeyAdmin(ExportAdmin):
         return key.used_from  # type: ignore[attr-defined]
 
 
-def _named(label: str, state: str) -> str:
+def _format_flag(label: str, state: str) -> str:
     return f"{label} (no effect: the account’s phone masking is off)" if state == NOT_IN_FORCE else label
 
 
-def _link(route: str, pk: Any, text: str) -> SafeString:
+def _render_link(route: str, pk: Any, text: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse(f"admin:{route}_change", args=[pk]), text)

@@ -34,7 +34,7 @@ from keys.services import deactivate_owner
 MAX_KEYS_COUNTED = 10_000
 
 
-def working(**narrowed: Any) -> str:
+def format_working_keys(**narrowed: Any) -> str:
     """How many keys there are that calls may use now, as far as the keys themselves tell."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
     return format_row_count(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MAX_KEYS_COUNTED)
@@ -48,7 +48,8 @@ class Activate(Button):
 
     def get_effects(self, row: Account) -> Iterator[str]:
         yield f"{row.name} is {row.status}. Once it is active, its keys can be created and changed."
-        yield f"Calls with its live keys ({working(account=row)}) are accepted again, within each key's settings."
+        working = format_working_keys(account=row)
+        yield f"Calls with its live keys ({working}) are accepted again, within each key's settings."
         if not row.enablements.exists():
             yield "No API is enabled for this account yet. Keys can be added once you enable one."
 
@@ -68,7 +69,7 @@ class Suspend(Button):
         already = (
             "" if row.status == Account.Status.ACTIVE else (" They are already refused because the account is pending.")
         )
-        yield f"Calls with its live keys ({working(account=row)}) are refused immediately.{already}"
+        yield f"Calls with its live keys ({format_working_keys(account=row)}) are refused immediately.{already}"
         yield "Its users can sign in, view and export data, but cannot change or reveal anything."
         yield "No keys are lost. They work as before once the account is active again."
 
@@ -126,7 +127,7 @@ class Deactivate(Button):
 
     def get_effects(self, row: User) -> Iterator[str]:
         yield f"{row.email} is signed out everywhere and can no longer sign in."
-        yield f"Calls with the live keys that they own ({working(owner=row)}) are refused immediately."
+        yield f"Calls with the live keys that they own ({format_working_keys(owner=row)}) are refused immediately."
         yield "An Administrator of the account can reassign the keys or reactivate the user."
 
     def run(self, row: User, form: Form, by: Actor) -> str:

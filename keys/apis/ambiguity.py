@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, combinations_with_replacement
 from typing import NamedTuple
 
-from keys.decision.routes import specificity
+from keys.decision.routes import get_specificity
 
 _VARIABLE = re.compile(r"\{[^{}/]+\}")
 
@@ -30,7 +30,7 @@ def find_ambiguous_claims(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None
     alike: dict[tuple[object, ...], list[Claim]] = {}
     for claim in claims:
         # Literal segments must be the same; one that is a variable takes what any other takes.
-        segments = zip(claim.template.split("/"), specificity(claim.template), strict=True)
+        segments = zip(claim.template.split("/"), get_specificity(claim.template), strict=True)
         shape = tuple(segment if kind == 0 else kind for segment, kind in segments)
         alike.setdefault((claim.method, len(claim.conditions), shape), []).append(claim)
     for group in alike.values():

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from keys.apis.policy_parsing import FLAGS, BadPolicy
 from keys.apis.request_link import find_request_link_problem
-from keys.decision.containment import BadContainment, resolve
+from keys.decision.containment import BadContainment, resolve_containment
 
 if TYPE_CHECKING:
     from keys.apis.policy import Policy
@@ -118,7 +118,7 @@ def _check_modules(policy: Policy) -> None:
         if doubled := next((value for value in values if values.count(value) > 1), None):
             raise BadPolicy(f"modules: {name}: {doubled!r} is there twice. Give each module its own.")
     try:
-        resolve({rule.tag: rule.contains for rule in policy.modules})
+        resolve_containment({rule.tag: rule.contains for rule in policy.modules})
     except BadContainment as error:
         raise BadPolicy(f"modules: contains: {error}") from error
 

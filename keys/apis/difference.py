@@ -10,7 +10,7 @@ from typing import Any
 
 from keys.apis.description import Description
 from keys.apis.modules import format_route
-from keys.decision.containment import with_contained
+from keys.decision.containment import expand_contained
 from keys.models import Api, Key, Module
 
 MAX_NAMES_LISTED = 20
@@ -123,7 +123,7 @@ def _list_reachable_routes(
     for route, module in routes.items():
         own[module].add(route)
     return {
-        slug: frozenset(route for each in with_contained([slug], contained) for route in own.get(each, ()))
+        slug: frozenset(route for each in expand_contained([slug], contained) for route in own.get(each, ()))
         for slug in contained
     }
 

@@ -24,7 +24,7 @@ from keys.apis.policy_parsing import format_value
 from keys.apis.positions import locate
 from keys.apis.references import resolve_mapping
 from keys.apis.validation import Validator
-from keys.decision.routes import UnreadablePath, readable_path
+from keys.decision.routes import UnreadablePath, parse_path
 
 _VARIABLE = re.compile(r"\{([^{}/]+)\}")
 SWAGGER = (
@@ -201,7 +201,7 @@ def _find_template_problem(operation: Operation) -> tuple[str, str] | None:
     if "%" in literal:
         return shorten(template), "The gateway compares decoded paths: write the characters themselves, not %"
     try:
-        readable_path(literal.encode().decode("latin-1"))
+        parse_path(literal.encode().decode("latin-1"))
     except UnreadablePath:
         forbidden = "//, . and .., control characters, backslash or semicolon"
         return shorten(template), f"The gateway refuses such paths ({forbidden}): write it without"

@@ -15,7 +15,7 @@ from keys.apis.parameters import list_parameters
 from keys.apis.patterns import matches
 from keys.apis.policy import ModuleRule, Policy
 from keys.apis.policy_parsing import BadPolicy, format_value
-from keys.decision.containment import resolve
+from keys.decision.containment import resolve_containment
 
 # The module of operations that have no tag.
 UNTAGGED = "Other"
@@ -98,7 +98,7 @@ def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[
                 f"modules: contains: {rule.tag!r} contains {unknown!r}, which is no module of the document. "
                 f"Take some of {', '.join(tag for tag in made if tag != rule.tag)}."
             )
-    contained = resolve({rule.tag: rule.contains for rule in policy.modules})
+    contained = resolve_containment({rule.tag: rule.contains for rule in policy.modules})
     return tuple(
         module._replace(contained=tuple(made[each].slug for each in made if each in contained.get(tag, ())))
         for tag, module in made.items()

@@ -14,13 +14,13 @@ from keys.docs import granted
 from keys.docs.documentation import get_documentation
 from keys.docs.page import describe_modules, get_request_link, list_headers, select_part
 from keys.docs.refusals import list_refusals
-from keys.visibility import referenced_to
+from keys.visibility import get_reference_apis
 
 
 @needs(Permission.DOCS_SEE)
 @require_safe
 def api_reference(request: SignedIn, slug: str) -> HttpResponse:
-    api = get_object_or_404(referenced_to(request.user), slug=slug)
+    api = get_object_or_404(get_reference_apis(request.user), slug=slug)
     rules = Policy.from_data(api.policy)
     if rules.documentation:
         return HttpResponseRedirect(rules.documentation)

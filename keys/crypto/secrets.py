@@ -20,10 +20,10 @@ CHECKSUM_LENGTH = 6
 
 _TOKEN = re.compile(rf"([A-Za-z0-9]{{1,20}})_([A-Za-z0-9]{{{ID_LENGTH}}})_([A-Za-z0-9]{{32}})([A-Za-z0-9]{{6}})")
 # As tokens are shown with their secret hidden.
-_HIDDEN = re.compile(rf"[A-Za-z0-9]{{1,20}}_([A-Za-z0-9]{{{ID_LENGTH}}})_\*+")
+_MASKED_TOKEN = re.compile(rf"[A-Za-z0-9]{{1,20}}_([A-Za-z0-9]{{{ID_LENGTH}}})_\*+")
 
 
-class Minted(NamedTuple):
+class GeneratedToken(NamedTuple):
     """A new secret in clear, to be shown once and never stored so."""
 
     public_id: str
@@ -33,51 +33,51 @@ class Minted(NamedTuple):
         return f"Minted({self.public_id})"
 
 
-def new_public_id() -> str:
+def generate_public_id() -> str:
     return "".join(secrets.choice(BASE62) for _ in range(ID_LENGTH))
 
 
-def mint(prefix: str, public_id: str | None = None) -> Minted:
+def generate_token(prefix: str, public_id: str | None = None) -> GeneratedToken:
     """A new token; for a key that has an API ID already, pass it."""
-    public_id = public_id or new_public_id()
+    public_id = public_id or generate_public_id()
     body = f"{prefix}_{public_id}_" + "".join(secrets.choice(BASE62) for _ in range(SECRET_LENGTH))
-    return Minted(public_id, body + checksum(body))
+    return GeneratedToken(public_id, body + compute_checksum(body))
 
 
-def checksum(body: str) -> str:
+def compute_checksum(body: str) -> str:
     """CRC-32 of the ASCII text in six base62 digits, most significant first."""
     rest, low = divmod(crc32(body.encode("ascii")), 62 * 62)
     high, middle = divmod(rest, 62 * 62)
     return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
-def parse(token: str) -> str | None:
+def parse_token(token: str) -> str | None:
     """The API ID in a well-formed token with a right checksum, of whatever prefix; else None. No look-up is made."""
     match = _TOKEN.fullmatch(token)
-    if match is None or checksum(token[:-CHECKSUM_LENGTH]) != token[-CHECKSUM_LENGTH:]:
+    if match is None or compute_checksum(token[:-CHECKSUM_LENGTH]) != token[-CHECKSUM_LENGTH:]:
         return None
     return match[2]
 
 
-def digest(token: str, pepper: bytes) -> bytes:
+def compute_digest(token: str, pepper: bytes) -> bytes:
     """HMAC-SHA256 of the token under a pepper: 32 bytes. Fast on purpose: 32 base62 digits leave nothing to guess."""
-    keyed = _keyed(pepper).copy()
+    keyed = _get_keyed_hmac(pepper).copy()
     keyed.update(token.encode("ascii"))
     return keyed.digest()
 
 
 @lru_cache(maxsize=64)
-def _keyed(pepper: bytes) -> hmac.HMAC:
+def _get_keyed_hmac(pepper: bytes) -> hmac.HMAC:
     """What is the same for every token; begun anew for each, a digest takes half as long again."""
     return hmac.new(pepper, digestmod="sha256")
 
 
-def masked(prefix: str, public_id: str) -> str:
+def mask_token(prefix: str, public_id: str) -> str:
     """Return what is shown of a token: all but its secret part."""
     return f"{prefix}_{public_id}_********"
 
 
-def unmask(text: str) -> str:
+def parse_masked_token(text: str) -> str:
     """Return the API ID in a token that is shown with its secret hidden (`kw_<API ID>_********`); else the text."""
-    match = _HIDDEN.fullmatch(text.strip())
+    match = _MASKED_TOKEN.fullmatch(text.strip())
     return match[1] if match else text

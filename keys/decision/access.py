@@ -1,7 +1,7 @@
 """The decision: may this call be made with this key? Two pure functions over plain values.
 
 `authenticate` asks whether the caller holds the key's secret; `authorise` whether the key may make the call. Nothing
-here reads a database, a setting or a clock. The gateway calls both; a question without a secret calls the second alone.
+here reads a database, a setting or a clock. The gateway calls both; a context without a secret calls the second alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from keys.decision.addresses import Rule, matching_rule
-from keys.decision.authentication import authenticate, credential, ended_by_use, has_allowed_slash, readable
+from keys.decision.addresses import Rule, find_matching_rule
+from keys.decision.authentication import (
+    authenticate,
+    find_secret_ended_by_use,
+    has_allowed_slash,
+    has_unambiguous_route,
+    select_credential,
+)
 from keys.decision.routes import Route
 from keys.decision.types import (
     INVALID_CREDENTIALS,
@@ -22,7 +28,7 @@ from keys.decision.types import (
     Api,
     Call,
     Key,
-    Presented,
+    PresentedCredential,
     Proof,
     Secret,
 )
@@ -36,23 +42,23 @@ __all__ = [
     "STATUS",
     "Api",
     "Call",
-    "Checked",
+    "CheckResult",
     "Decision",
     "Key",
-    "Presented",
+    "PresentedCredential",
     "Proof",
     "Secret",
     "authenticate",
     "authorise",
     "authorise_preflight",
-    "credential",
-    "ended_by_use",
+    "find_secret_ended_by_use",
     "has_allowed_slash",
-    "readable",
+    "has_unambiguous_route",
+    "select_credential",
 ]
 
 
-class Checked(NamedTuple):
+class CheckResult(NamedTuple):
     """One check as it went: its name, whether it passed, and what it saw, in words."""
 
     name: str
@@ -93,21 +99,21 @@ class Decision(NamedTuple):
         return matched.text if matched else ""
 
     @property
-    def checks(self) -> list[Checked]:
+    def checks(self) -> list[CheckResult]:
         """The checks of `authorise` in their order, up to the one that decided."""
-        seen: list[Checked] = []
+        seen: list[CheckResult] = []
         if self.key is None:
             return seen
-        question = _question(self.call, self.key, self.now)
+        context = _build_context(self.call, self.key, self.now)
         for check in CHECKS:
-            passed = check.passes(question)
-            seen.append(Checked(check.name, passed, check.saw(question)))
+            passed = check.passes(context)
+            seen.append(CheckResult(check.name, passed, check.saw(context)))
             if not passed:
                 break
         return seen
 
 
-class _Question(NamedTuple):
+class _Context(NamedTuple):
     """What the checks look at; what matched is looked up once for all of them."""
 
     call: Call
@@ -117,66 +123,66 @@ class _Question(NamedTuple):
     rule: Rule | None
 
 
-def _question(call: Call, key: Key, now: float) -> _Question:
-    rule = matching_rule(call.client_address, key.rules) if key.rules and call.client_address is not None else None
+def _build_context(call: Call, key: Key, now: float) -> _Context:
+    rule = find_matching_rule(call.client_address, key.rules) if key.rules and call.client_address is not None else None
     route = None if call.whoami else key.api.routes.match(call.method, call.path, call.sent_query)
-    return _Question(call, key, now, route, rule)
+    return _Context(call, key, now, route, rule)
 
 
 class _Check(NamedTuple):
     name: str
     refusal: str
-    passes: Callable[[_Question], bool]
-    saw: Callable[[_Question], str]
+    passes: Callable[[_Context], bool]
+    saw: Callable[[_Context], str]
     of_route: bool = False
 
 
-def _account_saw(asked: _Question) -> str:
-    state = "active" if asked.key.account_active else "not active"
-    enabled = "" if asked.key.api_enabled else f"; {asked.key.api.slug} is not enabled for it"
-    return f"account {asked.key.account} is {state}{enabled}"
+def _explain_account(context: _Context) -> str:
+    state = "active" if context.key.account_active else "not active"
+    enabled = "" if context.key.api_enabled else f"; {context.key.api.slug} is not enabled for it"
+    return f"account {context.key.account} is {state}{enabled}"
 
 
-def _address_saw(asked: _Question) -> str:
-    allowed = ", ".join(rule.text for rule in asked.key.rules) or (
-        "no address" if asked.key.restricted else "any address"
+def _explain_address(context: _Context) -> str:
+    allowed = ", ".join(rule.text for rule in context.key.rules) or (
+        "no address" if context.key.restricted else "any address"
     )
-    return f"{asked.call.client_address}; the key admits {allowed}"
+    return f"{context.call.client_address}; the key admits {allowed}"
 
 
-def _expiry_saw(asked: _Question) -> str:
-    if asked.key.expires_at is None:
+def _explain_expiry(context: _Context) -> str:
+    if context.key.expires_at is None:
         return "the key does not expire"
-    return f"the key expires at {_instant(asked.key.expires_at)}; it was {_instant(asked.now)}"
+    return f"the key expires at {_format_instant(context.key.expires_at)}; it was {_format_instant(context.now)}"
 
 
-def _module_passes(asked: _Question) -> bool:
-    route = asked.route
+def _is_module_granted(context: _Context) -> bool:
+    route = context.route
     if route is None:
-        return asked.call.whoami or asked.key.api.unlisted_allowed
-    return asked.key.all_modules or route.recording or route.module_id in asked.key.module_ids
+        return context.call.whoami or context.key.api.unlisted_allowed
+    return context.key.all_modules or route.recording or route.module_id in context.key.module_ids
 
 
-def _module_saw(asked: _Question) -> str:
-    if asked.call.whoami:
-        return "the key itself was asked about, which needs no module"
-    if asked.route is not None and asked.route.recording:
-        return f"{asked.call.method} {asked.call.path} is {asked.route.text}, a recording, which needs no module"
-    route = f"is {asked.route.text} of {asked.route.module}" if asked.route else "is in no module"
-    granted = "all modules" if asked.key.all_modules else ", ".join(asked.key.granted) or "no module"
-    return f"{asked.call.method} {asked.call.path} {route}; the key has {granted}"
+def _explain_module(context: _Context) -> str:
+    if context.call.whoami:
+        return "the key itself was context about, which needs no module"
+    if context.route is not None and context.route.recording:
+        return f"{context.call.method} {context.call.path} is {context.route.text}, a recording, which needs no module"
+    route = f"is {context.route.text} of {context.route.module}" if context.route else "is in no module"
+    granted = "all modules" if context.key.all_modules else ", ".join(context.key.granted) or "no module"
+    return f"{context.call.method} {context.call.path} {route}; the key has {granted}"
 
 
-def _recording_passes(asked: _Question) -> bool:
-    return asked.route is None or not asked.route.recording or asked.key.recordings
+def _is_recording_allowed(context: _Context) -> bool:
+    return context.route is None or not context.route.recording or context.key.recordings
 
 
-def _recording_saw(asked: _Question) -> str:
-    wanted = "a recording" if asked.route is not None and asked.route.recording else "no recording"
-    return f"{wanted} is asked for; the key {'may' if asked.key.recordings else 'may not'} download recordings"
+def _explain_recording(context: _Context) -> str:
+    wanted = "a recording" if context.route is not None and context.route.recording else "no recording"
+    return f"{wanted} is context for; the key {'may' if context.key.recordings else 'may not'} download recordings"
 
 
-def _instant(at: float) -> str:
+def _format_instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -185,49 +191,51 @@ CHECKS: tuple[_Check, ...] = (
     _Check(
         "account",
         "account_inactive",
-        lambda asked: asked.key.account_active and asked.key.api_enabled,
-        _account_saw,
+        lambda context: context.key.account_active and context.key.api_enabled,
+        _explain_account,
     ),
     _Check(
         "owner",
         "owner_inactive",
-        lambda asked: asked.key.owner_active,
-        lambda asked: f"owner {asked.key.owner} is {'active' if asked.key.owner_active else 'not active'}",
+        lambda context: context.key.owner_active,
+        lambda context: f"owner {context.key.owner} is {'active' if context.key.owner_active else 'not active'}",
     ),
     _Check(
         "enabled",
         "key_disabled",
-        lambda asked: asked.key.enabled,
-        lambda asked: f"the key is {'enabled' if asked.key.enabled else 'disabled'}",
+        lambda context: context.key.enabled,
+        lambda context: f"the key is {'enabled' if context.key.enabled else 'disabled'}",
     ),
     _Check(
         "expiry",
         "key_expired",
-        lambda asked: asked.key.expires_at is None or asked.now < asked.key.expires_at,
-        _expiry_saw,
+        lambda context: context.key.expires_at is None or context.now < context.key.expires_at,
+        _explain_expiry,
     ),
     _Check(
         "address",
         "ip_not_allowed",
-        lambda asked: asked.rule is not None or (asked.call.client_address is not None and not asked.key.restricted),
-        _address_saw,
+        lambda context: (
+            context.rule is not None or (context.call.client_address is not None and not context.key.restricted)
+        ),
+        _explain_address,
     ),
-    _Check("module", "module_not_granted", _module_passes, _module_saw, of_route=True),
-    _Check("recording", "recordings_not_allowed", _recording_passes, _recording_saw, of_route=True),
+    _Check("module", "module_not_granted", _is_module_granted, _explain_module, of_route=True),
+    _Check("recording", "recordings_not_allowed", _is_recording_allowed, _explain_recording, of_route=True),
 )
 
 
-_PASSES = tuple(check.passes for check in CHECKS)
+_PREDICATES = tuple(check.passes for check in CHECKS)
 
 
 def authorise(call: Call, key: Key, *, now: float) -> Decision:
     """Whether the key, its secret proved, may make the call."""
-    question = _question(call, key, now)
-    for place, passes in enumerate(_PASSES):
-        if not passes(question):
+    context = _build_context(call, key, now)
+    for place, passes in enumerate(_PREDICATES):
+        if not passes(context):
             check = CHECKS[place]
-            return Decision(call, key, now, check.refusal, question.route if check.of_route else None)
-    return Decision(call, key, now, "", question.route, question.rule)
+            return Decision(call, key, now, check.refusal, context.route if check.of_route else None)
+    return Decision(call, key, now, "", context.route, context.rule)
 
 
 def authorise_preflight(call: Call, api: Api, *, now: float) -> Decision | None:
@@ -238,7 +246,7 @@ def authorise_preflight(call: Call, api: Api, *, now: float) -> Decision | None:
     """
     if not (api.preflight and call.preflight) or call.whoami:
         return None
-    if not api.routes.readable(call.preflight, call.path, call.sent_query):
+    if not api.routes.is_unambiguous(call.preflight, call.path, call.sent_query):
         return None
     route = api.routes.match(call.preflight, call.path, call.sent_query)
     return None if route is None or route.recording else Decision(call, None, now, PREFLIGHT, route)

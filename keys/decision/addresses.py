@@ -35,9 +35,9 @@ def parse_network(text: str) -> Network:
     try:
         parsed = ip_address(address)
     except ValueError:
-        raise BadAddress(_unreadable(text, address)) from None
+        raise BadAddress(_explain_unreadable(text, address)) from None
     if slash and not _PREFIX.fullmatch(prefix):
-        raise BadAddress(_unreadable(text, address))
+        raise BadAddress(_explain_unreadable(text, address))
     longest = parsed.max_prefixlen
     if int(prefix or 0) > longest:
         kind = f"an IPv{parsed.version} range"
@@ -62,7 +62,7 @@ def split_networks(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _unreadable(text: str, address: str) -> str:
+def _explain_unreadable(text: str, address: str) -> str:
     """Return why the text is no network."""
     if _QUAD.fullmatch(address):
         large = next((part for part in map(int, address.split(".")) if part > 255), None)
@@ -71,18 +71,18 @@ def _unreadable(text: str, address: str) -> str:
     return f"{text} is not an IP address or CIDR range. Write it like {EXAMPLES}."
 
 
-def shown(network: Network) -> str:
+def format_network(network: Network) -> str:
     """As people write it: a single address without its /32 or /128."""
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
 # A prefix shorter than this is rarely meant.
-WIDE_BELOW = {4: 8, 6: 32}
+MIN_USUAL_PREFIX = {4: 8, 6: 32}
 
 
-def width_warning(network: Network) -> str:
+def get_width_warning(network: Network) -> str:
     """What a very wide network means, in words; empty for any other."""
-    if network.prefixlen >= WIDE_BELOW[network.version]:
+    if network.prefixlen >= MIN_USUAL_PREFIX[network.version]:
         return ""
     if network.prefixlen == 0:
         return f"{network} is every IPv{network.version} address there is: it restricts nothing."
@@ -114,7 +114,7 @@ def parse_hop(text: str) -> Address | None:
     return parse_address(text)
 
 
-def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> Address | None:
+def get_client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> Address | None:
     """The client's address: from the peer leftwards through X-Forwarded-For, as far as each hop is a trusted proxy.
 
     Without a peer (the gateway, whose caller has proved itself) the rightmost entry is where the walk begins. Every
@@ -141,13 +141,13 @@ class Rule(NamedTuple):
     mask: int
 
 
-def rules(networks: Iterable[Network]) -> tuple[Rule, ...]:
+def build_rules(networks: Iterable[Network]) -> tuple[Rule, ...]:
     return tuple(
         Rule(str(network), network.version, int(network.network_address), int(network.netmask)) for network in networks
     )
 
 
-def matching_rule(address: Address, among: Iterable[Rule]) -> Rule | None:
+def find_matching_rule(address: Address, among: Iterable[Rule]) -> Rule | None:
     """The first rule that admits the address. IPv4 rules never admit IPv6 addresses, `::/0` admits no IPv4 address."""
     version, value = address.version, int(address)
     for rule in among:

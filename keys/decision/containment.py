@@ -16,13 +16,13 @@ class BadContainment(ValueError):
     """A module that contains itself, or too many; the text names it."""
 
 
-def with_contained(granted: Iterable[Name], contained: Mapping[Name, Collection[Name]]) -> frozenset[Name]:
+def expand_contained(granted: Iterable[Name], contained: Mapping[Name, Collection[Name]]) -> frozenset[Name]:
     """Return what was granted and all that it contains. `contained` is resolved (`resolve`), by slugs or by numbers."""
     granted = frozenset(granted)
     return granted.union(*(contained.get(name, ()) for name in granted)) if contained else granted
 
 
-def resolve(contains: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+def resolve_containment(contains: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
     """Return everything that each name contains, through others too, from what each says itself. Raise BadContainment
     for a name that contains itself or more than MAX_CONTAINED."""
     resolved: dict[str, frozenset[str]] = {}

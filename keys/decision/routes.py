@@ -22,7 +22,7 @@ _BROKEN_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\;#]|//|/\.{1,2}(?:/|\Z)")
 
 
-def readable_path(raw: str) -> str:
+def parse_path(raw: str) -> str:
     """The path percent-decoded once, as it is judged, logged and matched; nothing is rewritten.
 
     `raw` is the path of the request line, without query, as latin-1 text of the bytes sent. Refused is what proxies
@@ -52,7 +52,7 @@ def parse_encoded_slashes(raw: str) -> str | None:
     if len(parts) == 1 or not raw.startswith("/") or not parts[-1]:
         return None
     try:
-        readable_path("/".join(parts))
+        parse_path("/".join(parts))
     except UnreadablePath:
         return None
     return "%2F".join(unquote_to_bytes(part.encode("latin-1")).decode("utf-8") for part in parts)
@@ -75,7 +75,7 @@ class Route(NamedTuple):
         return text + "?" + "&".join(map("=".join, self.conditions)) if self.conditions else text
 
     @property
-    def takes_link(self) -> bool:
+    def accepts_link(self) -> bool:
         """A recording link says one lead ID, so it opens nothing whose path says more, or something else."""
         return self.recording and _LINK.fullmatch(self.template) is not None
 
@@ -111,7 +111,7 @@ class RouteTable:
                 self._literal.setdefault((route.method, route.template), []).append(route)
                 continue
             slot = self._patterns.setdefault((route.method, route.template.count("/")), [])
-            slot.append(_Pattern(specificity(route.template), _expression(route.template), route))
+            slot.append(_Pattern(get_specificity(route.template), _compile_template(route.template), route))
         for slot in self._patterns.values():
             slot.sort(key=lambda pattern: pattern.specificity)
 
@@ -129,7 +129,7 @@ class RouteTable:
                 return pattern.route
         return None
 
-    def takes_encoded_slash(self, method: str, path: str, query: str) -> bool:
+    def accepts_encoded_slash(self, method: str, path: str, query: str) -> bool:
         """Whether a path with `%2F` takes a route whose variables, where these are, may hold one."""
         route = self.match(method, path, query) if self._encoded_slash else None
         if route is None or route.recording:
@@ -137,25 +137,25 @@ class RouteTable:
         segments = zip(route.template.split("/"), path.split("/"), strict=True)
         return all(name in self._encoded_slash for name, value in segments if "%2F" in value)
 
-    def readable(self, method: str, path: str, query: str) -> bool:
+    def is_unambiguous(self, method: str, path: str, query: str) -> bool:
         """Whether the parameters that conditions name can be read in one way only."""
         if not self.conditional or not query:
             return True
-        conditions = {condition for route in self._taking(method, path) for condition in route.conditions}
-        return not conditions or queries.readable(query, conditions)
+        conditions = {condition for route in self._iter_candidates(method, path) for condition in route.conditions}
+        return not conditions or queries.is_unambiguous(query, conditions)
 
     def _match_conditions(self, method: str, path: str, query: str) -> Route | None:
         parameters: dict[str, str] | None = None
-        for route in self._taking(method, path):
+        for route in self._iter_candidates(method, path):
             if not route.conditions:
                 return route
             if parameters is None:
-                parameters = queries.parameters(query)
+                parameters = queries.parse_parameters(query)
             if all(parameters.get(name) == value for name, value in route.conditions):
                 return route
         return None
 
-    def _taking(self, method: str, path: str) -> Iterator[Route]:
+    def _iter_candidates(self, method: str, path: str) -> Iterator[Route]:
         """Every route of this method and path whatever its conditions, the most specific first."""
         if method == "HEAD":
             method = "GET"
@@ -165,7 +165,7 @@ class RouteTable:
                 yield pattern.route
 
 
-def specificity(template: str) -> tuple[int, ...]:
+def get_specificity(template: str) -> tuple[int, ...]:
     """Sorts before another template of as many segments if it is the more specific: a literal segment before one that
     holds a variable among other characters, before one that is a variable, from left to right."""
     return tuple(
@@ -173,6 +173,6 @@ def specificity(template: str) -> tuple[int, ...]:
     )
 
 
-def _expression(template: str) -> re.Pattern[str]:
+def _compile_template(template: str) -> re.Pattern[str]:
     literals = _VARIABLE.split(template)
     return re.compile("[^/]+".join(re.escape(literal) for literal in literals))

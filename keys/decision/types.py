@@ -46,7 +46,7 @@ class Proof(NamedTuple):
         return f"Proof(from {self.since} to {self.until})"
 
 
-class Presented(NamedTuple):
+class PresentedCredential(NamedTuple):
     """What the client sent to prove itself: the kind (a value of the log's `credential`), and the token, with the
     username beside it if it is Basic; or, without a token, the proof that the client has it."""
 
@@ -77,8 +77,8 @@ class Call:
     query: str
     user_agent: str
     client_address: Address | None
-    presented: Presented | None
-    link: Presented | None = None
+    presented: PresentedCredential | None
+    link: PresentedCredential | None = None
     sent_query: str = field(default="", repr=False)
     whoami: bool = False
     # Of a CORS preflight: the method that it asks about.
@@ -118,7 +118,7 @@ class Secret(NamedTuple):
     def __repr__(self) -> str:
         return f"Secret({self.id})"
 
-    def retired(self, now: float) -> bool:
+    def is_retired(self, now: float) -> bool:
         return self.retires_at is not None and self.retires_at <= now
 
 

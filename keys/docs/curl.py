@@ -41,7 +41,7 @@ def build_basic_call(call: FirstCall) -> SplitCommand:
 def build_signed_call(call: FirstCall, api_id: str) -> SplitCommand:
     """Signs when it runs: a signature holds for a few minutes, a nonce once. Needs openssl beside curl."""
     parts, body = urlsplit(call.url), sha256(call.body.encode()).hexdigest()
-    method, path, query, *_ = signatures.string_to_sign(
+    method, path, query, *_ = signatures.build_string_to_sign(
         method=call.method, path=unquote(parts.path) or "/", query=parts.query, timestamp="", nonce="", body_sha256=body
     ).split("\n")
     lines = f'{method} {shlex.quote(path)} {shlex.quote(query)} "$now" "$nonce" {body}'

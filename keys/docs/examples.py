@@ -43,12 +43,12 @@ class Query(NamedTuple):
 
 
 def list_queries() -> list[Query]:
-    return [Query(sent, signatures.canonical_query(sent), about) for sent, about in QUERIES]
+    return [Query(sent, signatures.build_canonical_query(sent), about) for sent, about in QUERIES]
 
 
 def build_signed_request(call: FirstCall) -> Example:
     parts = urlsplit(call.url)
-    text = signatures.string_to_sign(
+    text = signatures.build_string_to_sign(
         method=call.method,
         path=unquote(parts.path),
         query=parts.query,
@@ -60,5 +60,5 @@ def build_signed_request(call: FirstCall) -> Example:
 
 
 def build_signed_link() -> Example:
-    text = signatures.lead_to_sign(LEAD, str(TIME))
+    text = signatures.build_lead_to_sign(LEAD, str(TIME))
     return Example(PUBLISHED, (text,), signatures.sign(PUBLISHED, text))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from keys.apis.modules import ModuleSpec, RouteSpec
 from keys.models import Api, Key, Module, Route
-from keys.selectors.detail import modules_of
+from keys.selectors.detail import list_granted_modules
 
 
 def get_key_modules(key: Key) -> tuple[ModuleSpec, ...]:
     """Return the modules that the key was granted and all that they contain."""
-    granted = {module.slug for module, _ in modules_of(key)}
+    granted = {module.slug for module, _ in list_granted_modules(key)}
     return tuple(module for module in get_api_modules(key.api) if module.slug in granted)
 
 

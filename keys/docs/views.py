@@ -12,8 +12,8 @@ from core.page_guard import SignedIn, needs
 from core.pages import render_page
 from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.crypto.signatures import MAX_LINK_LIFETIME_SECONDS, WINDOW
-from keys.decision.addresses import shown
+from keys.crypto.signatures import MAX_LINK_LIFETIME_SECONDS, WINDOW_SECONDS
+from keys.decision.addresses import format_network
 from keys.docs import granted
 from keys.docs.documentation import get_documentation
 from keys.docs.examples import build_signed_link, build_signed_request, list_queries
@@ -28,10 +28,10 @@ from keys.docs.page import (
 from keys.docs.refusals import list_refusals
 from keys.docs.samples import SECRET_VARIABLE, Kind, build_samples
 from keys.models import Key
-from keys.selectors.detail import lists_of
+from keys.selectors.detail import list_ip_lists
 from keys.selectors.flags import NOT_IN_FORCE, format_flag
-from keys.selectors.keys import for_page
-from keys.visibility import documented_to
+from keys.selectors.keys import with_page_relations
+from keys.visibility import get_documented_keys
 
 
 @needs(Permission.DOCS_SEE)
@@ -65,8 +65,8 @@ def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
         "queries": list_queries(),
         "refusals": list_refusals(rules, recordings=False),
         "downloads": _can_download(key, rules),
-        "entries": [shown(entry.network) for entry in key.addresses.all()],
-        "ip_lists": lists_of(key),
+        "entries": [format_network(entry.network) for entry in key.addresses.all()],
+        "ip_lists": list_ip_lists(key),
     }
     return render_page(request, "keys/docs/page", context)
 
@@ -92,7 +92,7 @@ def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
 
 def _get_key_or_404(request: SignedIn, public_id: str) -> Key:
     """The key, if this user may read its docs; a deleted one is not there."""
-    key = for_page(documented_to(request.user)).filter(public_id=public_id).first()
+    key = with_page_relations(get_documented_keys(request.user)).filter(public_id=public_id).first()
     if key is None:
         raise Http404("Key not found.")
     return key
@@ -110,6 +110,6 @@ def _build_shared_context(request: SignedIn, key: Key, rules: Policy) -> dict[st
         "now": timezone.now(),
         "may_see_key": request.user.account_id is not None,
         "variable": SECRET_VARIABLE,
-        "window": WINDOW,
+        "window": WINDOW_SECONDS,
         "longest_link_days": MAX_LINK_LIFETIME_SECONDS // 86400,
     }

@@ -10,17 +10,17 @@ from django import forms
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from accounts.models import User
 from keys.apis.policy_parsing import FLAGS, SETTINGS
-from keys.decision.addresses import shown
-from keys.forms.settings import KeyForm, Offer
-from keys.key_settings import Terms
+from keys.decision.addresses import format_network
+from keys.forms.settings import KeyFormOptions, KeySettingsForm
+from keys.key_settings import KeySettings
 from keys.models import Key
 
 
-class CreateForm(ConfirmForm, KeyForm):
+class CreateForm(ConfirmForm, KeySettingsForm):
     enabled = forms.BooleanField(required=False, initial=True)
     form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
-    def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, offer: KeyFormOptions, **kwargs: Any) -> None:
         super().__init__(*args, offer=offer, **kwargs)
         if self.rules.name_kind == "owner":
             # Whose key it is says what it is called.
@@ -38,13 +38,13 @@ class CreateForm(ConfirmForm, KeyForm):
         chosen = self.cleaned_data.get("owner")
         return next((user for user in self.offer.owners if str(user.pk) == chosen), None)
 
-    def _name(self, cleaned: dict[str, Any]) -> str:
+    def _get_name(self, cleaned: dict[str, Any]) -> str:
         if "owner" not in self.fields:
-            return super()._name(cleaned)
+            return super()._get_name(cleaned)
         return self.owner.nickname if self.owner else ""
 
 
-class EditForm(ConfirmForm, KeyForm):
+class EditForm(ConfirmForm, KeySettingsForm):
     """The password is asked for only when the change lets more in; then the form is shown again with it. Disabling is
     asked about once more in the same way. `was_enabled` is what the form showed: a switch that nobody touched is left
     to whoever else turns it.
@@ -56,22 +56,22 @@ class EditForm(ConfirmForm, KeyForm):
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
     password = PasswordField(required=False)
 
-    def __init__(self, data: Any = None, *, key: Key, offer: Offer) -> None:
-        terms = Terms.of(key)
+    def __init__(self, data: Any = None, *, key: Key, offer: KeyFormOptions) -> None:
+        key_settings = KeySettings.from_key(key)
         initial = {
-            "name": terms.name,
-            **terms.fields,
-            "addresses": "\n".join(map(shown, terms.networks)),
-            "ip_lists": sorted(terms.ip_lists),
-            "every_module": "all" if terms.modules is None else "some",
-            "modules": sorted(terms.modules or ()),
+            "name": key_settings.name,
+            **key_settings.fields,
+            "addresses": "\n".join(map(format_network, key_settings.networks)),
+            "ip_lists": sorted(key_settings.ip_lists),
+            "every_module": "all" if key_settings.modules is None else "some",
+            "modules": sorted(key_settings.modules or ()),
             "version": key.version,
             "enabled": key.enabled,
             "was_enabled": key.enabled,
-            **{flag: terms.value(flag) for flag in FLAGS},
+            **{flag: key_settings.get_value(flag) for flag in FLAGS},
         }
         super().__init__(data, initial=initial, offer=offer, key=key)
-        if self._only_renames:
+        if self._can_only_rename:
             for name in ("enabled", "was_enabled", "disable"):
                 del self.fields[name]
 
@@ -82,24 +82,24 @@ class EditForm(ConfirmForm, KeyForm):
         return None if enabled == self.cleaned_data.get("was_enabled") else enabled
 
     @property
-    def disables(self) -> bool:
+    def is_disabling(self) -> bool:
         """Whether saving it would disable the key."""
         return self.is_bound and self.key is not None and self.key.enabled and self.enabled_now is False
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if self.disables and not cleaned.get("disable"):
+        if self.is_disabling and not cleaned.get("disable"):
             self.add_error("disable", "Select this to disable the key, or leave it enabled above.")
         return cleaned
 
     @property
-    def _only_renames(self) -> bool:
+    def _can_only_rename(self) -> bool:
         """Whether creation settled all else, so that enabling and disabling are left to their own pages."""
-        others = [setting for setting in SETTINGS if setting != "enabled" and self._fields_of(setting)]
+        others = [setting for setting in SETTINGS if setting != "enabled" and self._list_fields(setting)]
         return "enabled" not in self.rules.asks and self.immutable_settings >= set(others)
 
-    def _lifetimes(self) -> list[tuple[str, str]]:
-        choices = super()._lifetimes()
+    def _list_lifetimes(self) -> list[tuple[str, str]]:
+        choices = super()._list_lifetimes()
         if not choices:
             return []
         now = self.key.expires_at if self.key else None

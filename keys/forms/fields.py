@@ -13,7 +13,7 @@ from keys.decision.addresses import BadAddress, parse_network, split_networks
 from keys.docs.abilities import Ability
 
 
-class _Lines(forms.Textarea):
+class _LinesWidget(forms.Textarea):
     """JavaScript shows a list in its place; a browser cannot point at what is hidden and say that it is missing."""
 
     def use_required_attribute(self, initial: Any) -> bool:
@@ -24,7 +24,7 @@ class NetworksField(forms.CharField):
     """Address entries, one a line; commas will do. A comment (after #) is dropped: a key's own addresses have no
     description. `required` marks it; whether there must be some, the terms say."""
 
-    widget = _Lines(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
+    widget = _LinesWidget(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
 
     def to_python(self, value: Any) -> Any:
         networks, problems = [], []
@@ -51,7 +51,7 @@ class ModulesWidget(forms.RadioSelect):
         return super().value_from_datadict(data, files, name) or ("some" if data.get("modules") else None)
 
 
-class ModuleBoxes(forms.CheckboxSelectMultiple):
+class ModuleCheckboxes(forms.CheckboxSelectMultiple):
     """A box for each module; `abilities` says, by slug, what each lets a key do."""
 
     option_template_name = "keys/_module_box.html"
@@ -68,7 +68,7 @@ class ModuleBoxes(forms.CheckboxSelectMultiple):
 class ModulesField(forms.MultipleChoiceField):
     """Slugs of modules. `needed`: some must be ticked while it is shown, which no browser checks by itself."""
 
-    widget = ModuleBoxes
+    widget = ModuleCheckboxes
     needed = True
 
 
@@ -87,11 +87,11 @@ class ListsField(forms.MultipleChoiceField):
     }
 
 
-def choose(field: forms.Field, choices: list[tuple[str, str]]) -> None:
+def set_choices(field: forms.Field, choices: list[tuple[str, str]]) -> None:
     cast("forms.ChoiceField", field).choices = choices
 
 
-def asked(field: Field) -> forms.Field:
+def build_field(field: Field) -> forms.Field:
     """What a policy's own field is in the form."""
     if field.kind == "choice":
         choices = [("", "Choose one"), *((choice.slug, choice.label) for choice in field.choices)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from keys.decision.addresses import width_warning
+from keys.decision.addresses import get_width_warning
 from keys.ip_lists.entries import NO_ENTRIES, NewList, clean_list
 from keys.ip_lists.forms import ENTRIES_HELP, EntriesField
 from keys.key_settings import Invalid
@@ -37,6 +37,6 @@ class NewListForm(forms.Form):
         return NewList(name, entries)
 
 
-def width_warnings(new_list: NewList | None) -> list[str]:
+def get_width_warnings(new_list: NewList | None) -> list[str]:
     entries = new_list.entries if new_list else ()
-    return [warning for entry in entries if (warning := width_warning(entry.network))]
+    return [warning for entry in entries if (warning := get_width_warning(entry.network))]

@@ -17,21 +17,21 @@ from accounts.models import Account, User
 from keys.apis.modules import ModuleSpec
 from keys.apis.policy import Field, Policy
 from keys.apis.policy_parsing import FLAGS, SETTINGS
-from keys.decision.addresses import EXAMPLES, shown, width_warning
-from keys.decision.containment import with_contained
+from keys.decision.addresses import EXAMPLES, format_network, get_width_warning
+from keys.decision.containment import expand_contained
 from keys.docs.abilities import Ability
-from keys.forms.fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, asked, choose
-from keys.forms.new_ip_list import NEW_LIST, NewListForm, width_warnings
+from keys.forms.fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, build_field, set_choices
+from keys.forms.new_ip_list import NEW_LIST, NewListForm, get_width_warnings
 from keys.ip_lists.entries import NewList
 from keys.key_settings import (
     Invalid,
-    Terms,
+    KeySettings,
     check_expiry,
-    check_settled,
-    checked,
-    latest_expiry,
-    longest_days,
-    why_settled,
+    check_immutable_settings,
+    clean_settings,
+    explain_immutable_setting,
+    get_latest_expiry,
+    get_max_lifetime_days,
 )
 from keys.models import IpList, Key
 from keys.selectors.flags import needs_account_masking
@@ -40,7 +40,7 @@ LIFETIMES = {30: "30 days", 90: "90 days", 365: "1 year"}
 PRESELECTED_DAYS = 90
 
 # Settings that the form asks with more than the one field of their name.
-ASKED_WITH = {
+SETTING_FIELDS = {
     "modules": ("every_module", "modules"),
     "expiry": ("expiry", "expires_on"),
     "ip_lists": ("ip_lists", "new_list", "new_list_entries"),
@@ -48,7 +48,7 @@ ASKED_WITH = {
 
 
 @dataclass(frozen=True)
-class Offer:
+class KeyFormOptions:
     """What there is to choose from, and by which rules."""
 
     account: Account
@@ -61,7 +61,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FormSection:
     """One thing that the form asks, for the template. What was settled at creation has a text instead of fields."""
 
     name: str
@@ -75,7 +75,7 @@ class Part:
         return [str(error) for field in self.fields for error in field.errors]
 
 
-class KeyForm(NewListForm):
+class KeySettingsForm(NewListForm):
     """The base of creating and editing. What the policy asks comes first, the rest under "More settings"."""
 
     name = forms.CharField()
@@ -92,24 +92,24 @@ class KeyForm(NewListForm):
         help_text="Used with “A date”. The key works until the end of that day (UTC).",
     )
 
-    new_list_asked: NewList | None = None
+    requested_list: NewList | None = None
 
-    def __init__(self, *args: Any, offer: Offer, key: Key | None = None, **kwargs: Any):
+    def __init__(self, *args: Any, offer: KeyFormOptions, key: Key | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.offer, self.rules, self.key = offer, offer.rules, key
-        self.before = Terms.of(key) if key else None
-        self.longest_days = longest_days(offer.account, self.rules)
+        self.before = KeySettings.from_key(key) if key else None
+        self.longest_days = get_max_lifetime_days(offer.account, self.rules)
         self.module_names = {module.slug: module.name for module in offer.modules}
         self.list_names = {ip_list.pk: ip_list.name for ip_list in offer.ip_lists}
-        self.fields |= {field.slug: asked(field) for field in self.rules.fields if field.kind != "fixed"}
+        self.fields |= {field.slug: build_field(field) for field in self.rules.fields if field.kind != "fixed"}
         self.fields |= {flag: forms.BooleanField(required=False) for flag in FLAGS if flag in self.rules.flags}
-        self._offer_choices()
+        self._set_choices()
         for setting in ("name", *SETTINGS):
-            for field in self._fields_of(setting)[:1]:
-                self._word(setting, self.fields[field])
+            for field in self._list_fields(setting)[:1]:
+                self._apply_wording(setting, self.fields[field])
         self.fields["modules"].label = f"{self.rules.called('modules')} of this key"
         for setting in self.immutable_settings:
-            for name in self._fields_of(setting):
+            for name in self._list_fields(setting):
                 self.fields[name].required = False
 
     @property
@@ -118,96 +118,104 @@ class KeyForm(NewListForm):
         return self.rules.immutable_settings if self.key else frozenset()
 
     @property
-    def main(self) -> list[Part]:
-        own = [self._own_part(field) for field in self.rules.fields]
-        return [self._part("owner" if "owner" in self.fields else "name"), *own, *self._parts(self.rules.asks)]
+    def main(self) -> list[FormSection]:
+        own = [self._build_own_section(field) for field in self.rules.fields]
+        return [
+            self._build_section("owner" if "owner" in self.fields else "name"),
+            *own,
+            *self._build_sections(self.rules.asks),
+        ]
 
     @property
-    def more(self) -> list[Part]:
-        return list(self._parts([setting for setting in SETTINGS if setting not in self.rules.asks]))
+    def more(self) -> list[FormSection]:
+        return list(self._build_sections([setting for setting in SETTINGS if setting not in self.rules.asks]))
 
     @property
-    def more_is_wrong(self) -> bool:
+    def has_more_errors(self) -> bool:
         """Whether "More settings" must be open for its errors to be seen."""
         return any(part.errors for part in self.more)
 
     @property
     def warnings(self) -> list[str]:
         """What is probably not meant, though it may be; call when it is valid."""
-        wide = [warning for network in self.terms.networks if (warning := width_warning(network))]
-        wide += width_warnings(self.new_list_asked)
-        if self.terms.mask_phone and needs_account_masking("mask_phone", self.offer.account):
+        wide = [warning for network in self.key_settings.networks if (warning := get_width_warning(network))]
+        wide += get_width_warnings(self.requested_list)
+        if self.key_settings.mask_phone and needs_account_masking("mask_phone", self.offer.account):
             wide.append(f"{self.rules.called('mask_phone')} has no effect while the account’s phone masking is off.")
         return wide
 
     @property
     def latest(self) -> datetime | None:
         made = self.key.created_at if self.key else timezone.now()
-        return latest_expiry(made, self.longest_days)
+        return get_latest_expiry(made, self.longest_days)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         wrong = set(self.errors)
         try:
-            self.terms = self._checked_terms(cleaned)
+            self.key_settings = self._clean_settings(cleaned)
             if self.before:
-                check_settled(self.before, self.terms, self.rules)
-            if not self.before or self.terms.expires_at != self.before.expires_at:
-                check_expiry(self.terms.expires_at, self.rules, now=timezone.now(), latest=self.latest)
+                check_immutable_settings(self.before, self.key_settings, self.rules)
+            if not self.before or self.key_settings.expires_at != self.before.expires_at:
+                check_expiry(self.key_settings.expires_at, self.rules, now=timezone.now(), latest=self.latest)
         except Invalid as problem:
             # A field that could not be read has its own message already.
-            said = {name: messages for name, messages in problem.message_dict.items() if self._place(name) not in wrong}
+            said = {
+                name: messages
+                for name, messages in problem.message_dict.items()
+                if self._get_field_name(name) not in wrong
+            }
             self.add_service_errors(Invalid(said))
         return cleaned
 
-    def _checked_terms(self, cleaned: dict[str, Any]) -> Terms:
+    def _clean_settings(self, cleaned: dict[str, Any]) -> KeySettings:
         """What was typed, with the new list among the lists while it is checked."""
-        self.new_list_asked = self.read_new_list(cleaned)
-        added = {NEW_LIST: self.new_list_asked.name} if self.new_list_asked else {}
-        typed = self._terms(cleaned)
+        self.requested_list = self.read_new_list(cleaned)
+        added = {NEW_LIST: self.requested_list.name} if self.requested_list else {}
+        typed = self._read_settings(cleaned)
         typed = replace(typed, ip_lists=typed.ip_lists.union(added))
-        terms = checked(typed, self.rules, self.module_names, self.list_names | added)
-        return replace(terms, ip_lists=terms.ip_lists.difference(added))
+        key_settings = clean_settings(typed, self.rules, self.module_names, self.list_names | added)
+        return replace(key_settings, ip_lists=key_settings.ip_lists.difference(added))
 
     def add_service_errors(self, problem: Invalid) -> None:
         """Show what a service or the terms say, at the field if the form has it."""
         for name, messages in problem.message_dict.items():
-            place = self._place(name)
+            place = self._get_field_name(name)
             self.add_error(place if place in self.fields else None, messages)
 
-    def _place(self, name: str) -> str:
+    def _get_field_name(self, name: str) -> str:
         if name == "expiry" and self.data.get("expiry") == "date":
             return "expires_on"
         return "owner" if name == "name" and "name" not in self.fields else name
 
     # What was typed
 
-    def _terms(self, cleaned: dict[str, Any]) -> Terms:
-        typed = Terms(
-            name=self._name(cleaned),
-            fields={field.slug: self._own_value(field, cleaned) for field in self.rules.fields},
+    def _read_settings(self, cleaned: dict[str, Any]) -> KeySettings:
+        typed = KeySettings(
+            name=self._get_name(cleaned),
+            fields={field.slug: self._get_own_value(field, cleaned) for field in self.rules.fields},
             networks=cleaned.get("addresses", ()),
             ip_lists=frozenset(map(int, cleaned.get("ip_lists", ()))),
             modules=None if cleaned.get("every_module") == "all" else frozenset(cleaned.get("modules", ())),
-            expires_at=self._expires_at(cleaned.get("expiry") or "never", cleaned.get("expires_on")),
+            expires_at=self._parse_expiry(cleaned.get("expiry") or "never", cleaned.get("expires_on")),
             **{flag: cleaned.get(flag, False) for flag in FLAGS},
         )
         if self.before is None:
             return typed
         # What is only shown is not sent; if it comes all the same, the terms judge it.
-        kept = [setting for setting in self.immutable_settings if not self._was_sent(setting)]
-        return typed.keeping(kept, self.before)
+        kept = [setting for setting in self.immutable_settings if not self._is_submitted(setting)]
+        return typed.restore(kept, self.before)
 
-    def _name(self, cleaned: dict[str, Any]) -> str:
+    def _get_name(self, cleaned: dict[str, Any]) -> str:
         return cleaned.get("name", "")
 
-    def _own_value(self, field: Field, cleaned: dict[str, Any]) -> str:
+    def _get_own_value(self, field: Field, cleaned: dict[str, Any]) -> str:
         return self.data.get(field.slug, field.value) if field.kind == "fixed" else cleaned.get(field.slug, "")
 
-    def _was_sent(self, setting: str) -> bool:
-        return any(name in self.data for name in ASKED_WITH.get(setting, (setting,)))
+    def _is_submitted(self, setting: str) -> bool:
+        return any(name in self.data for name in SETTING_FIELDS.get(setting, (setting,)))
 
-    def _expires_at(self, choice: str, day: date | None) -> datetime | None:
+    def _parse_expiry(self, choice: str, day: date | None) -> datetime | None:
         if choice == "keep" and self.key:
             return self.key.expires_at
         if choice == "never":
@@ -220,26 +228,28 @@ class KeyForm(NewListForm):
 
     # What is shown
 
-    def _parts(self, settings: Sequence[str]) -> Iterator[Part]:
+    def _build_sections(self, settings: Sequence[str]) -> Iterator[FormSection]:
         for setting in settings:
-            if self._fields_of(setting):
-                yield self._part(setting)
+            if self._list_fields(setting):
+                yield self._build_section(setting)
 
-    def _part(self, setting: str) -> Part:
-        fields, label = tuple(self[name] for name in self._fields_of(setting)), self.rules.called(setting)
+    def _build_section(self, setting: str) -> FormSection:
+        fields, label = tuple(self[name] for name in self._list_fields(setting)), self.rules.called(setting)
         if setting not in self.immutable_settings:
-            return Part(setting, label, fields)
-        return Part(setting, label, fields, self._now(setting) or "–", self._settled_note(setting))
+            return FormSection(setting, label, fields)
+        return FormSection(
+            setting, label, fields, self._format_current(setting) or "–", self._get_immutable_note(setting)
+        )
 
-    def _own_part(self, field: Field) -> Part:
+    def _build_own_section(self, field: Field) -> FormSection:
         if field.kind == "fixed":
-            return Part(field.slug, field.label, (), field.value)
-        return Part(field.slug, field.label, (self[field.slug],))
+            return FormSection(field.slug, field.label, (), field.value)
+        return FormSection(field.slug, field.label, (self[field.slug],))
 
-    def _fields_of(self, setting: str) -> list[str]:
-        return [name for name in ASKED_WITH.get(setting, (setting,)) if name in self.fields]
+    def _list_fields(self, setting: str) -> list[str]:
+        return [name for name in SETTING_FIELDS.get(setting, (setting,)) if name in self.fields]
 
-    def _word(self, setting: str, field: forms.Field) -> None:
+    def _apply_wording(self, setting: str, field: forms.Field) -> None:
         """The policy's words for it, and what creation settles says so at once."""
         field.label = self.rules.called(setting)
         note, own = self.rules.notes.get(setting, ""), str(field.help_text)
@@ -249,53 +259,53 @@ class KeyForm(NewListForm):
             if self.rules.addresses == "optional":
                 own += " Without any address or IP list, calls are accepted from everywhere."
         if setting in self.rules.immutable_settings and not note:
-            note = self._settled_note(setting)
-        off = _masking_off() if needs_account_masking(setting, self.offer.account) else ""
+            note = self._get_immutable_note(setting)
+        off = _render_masking_off() if needs_account_masking(setting, self.offer.account) else ""
         field.help_text = format_html_join(" ", "{}", ((text,) for text in (own, note, off) if text))
 
-    def _settled_note(self, setting: str) -> str:
-        why = why_settled(setting, self.rules)
+    def _get_immutable_note(self, setting: str) -> str:
+        why = explain_immutable_setting(setting, self.rules)
         own = "" if self.rules.name_kind == "owner" and setting == "name" else self.rules.notes.get(setting)
         return own or f"{why[:1].upper()}{why[1:]}"
 
-    def _now(self, setting: str) -> str:
+    def _format_current(self, setting: str) -> str:
         """What the key has, as people read it."""
         assert self.before is not None
-        value = self.before.value(setting)
+        value = self.before.get_value(setting)
         if setting == "modules":
-            return "All, including those added later" if value is None else self._granted(value)
+            return "All, including those added later" if value is None else self._format_modules(value)
         if setting == "ip_lists":
-            return ", ".join(self._named(self.list_names, value))
+            return ", ".join(self._list_names(self.list_names, value))
         if setting == "addresses":
-            return ", ".join(map(shown, value)) or ("Any address" if not self.before.ip_lists else "")
+            return ", ".join(map(format_network, value)) or ("Any address" if not self.before.ip_lists else "")
         if setting == "expiry":
             return f"{value:%Y-%m-%d %H:%M} UTC" if value else "Never"
         return ("Yes" if value else "No") if setting in FLAGS else str(value)
 
-    def _granted(self, slugs: Collection[str]) -> str:
+    def _format_modules(self, slugs: Collection[str]) -> str:
         """What was granted, with all that it contains."""
-        granted = with_contained(slugs, {module.slug: module.contained for module in self.offer.modules})
+        granted = expand_contained(slugs, {module.slug: module.contained for module in self.offer.modules})
         contained = granted - set(slugs)
-        text = ", ".join(self._named(self.module_names, slugs))
-        return f"{text}; contained: {', '.join(self._named(self.module_names, contained))}" if contained else text
+        text = ", ".join(self._list_names(self.module_names, slugs))
+        return f"{text}; contained: {', '.join(self._list_names(self.module_names, contained))}" if contained else text
 
     @staticmethod
-    def _named(names: dict[Any, str], chosen: Any) -> list[str]:
+    def _list_names(names: dict[Any, str], chosen: Any) -> list[str]:
         return [name for one, name in names.items() if one in chosen]
 
-    def _offer_choices(self) -> None:
-        choose(self.fields["modules"], list(self.module_names.items()))
+    def _set_choices(self) -> None:
+        set_choices(self.fields["modules"], list(self.module_names.items()))
         self.fields["modules"].widget.abilities = self.offer.abilities
-        choose(self.fields["ip_lists"], [(str(pk), name) for pk, name in self.list_names.items()])
+        set_choices(self.fields["ip_lists"], [(str(pk), name) for pk, name in self.list_names.items()])
         self.fields["addresses"].required = self.rules.addresses == "required"
         if "modules" not in self.rules.asks:
             self.fields["every_module"].initial = "all"
-        if choices := self._lifetimes():
-            choose(self.fields["expiry"], choices)
+        if choices := self._list_lifetimes():
+            set_choices(self.fields["expiry"], choices)
         else:
             del self.fields["expiry"], self.fields["expires_on"]
 
-    def _lifetimes(self) -> list[tuple[str, str]]:
+    def _list_lifetimes(self) -> list[tuple[str, str]]:
         """What may be chosen; nothing if keys of this API never expire."""
         longest = self.longest_days
         must = self.rules.expiry == "required" or longest is not None
@@ -309,7 +319,7 @@ class KeyForm(NewListForm):
         return [*choices, *((str(days), words) for days, words in sorted(lifetimes.items())), ("date", "A date")]
 
 
-def _masking_off() -> SafeString:
+def _render_masking_off() -> SafeString:
     """Return why Mask Phone Number has no effect now. The settings open in a new tab, so that what was typed stays."""
     return format_html(
         "<strong>No effect:</strong> the account’s phone masking is off. "

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from keys.decision.addresses import Network, shown
+from keys.decision.addresses import Network, format_network
 from keys.key_settings import Invalid
 from keys.models import IpListEntry
 
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
         return hashlib.sha256(self.line.encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
-        return {"network": shown(self.network), "description": self.description, "enabled": self.enabled}
+        return {"network": format_network(self.network), "description": self.description, "enabled": self.enabled}
 
     def admits_more_than(self, other: Entry) -> bool:
         if not self.enabled:
@@ -66,7 +66,7 @@ def summarize_entries(entries: Iterable[Entry]) -> dict[str, Any]:
     return {
         "entries": len(ordered),
         "sha256": digest,
-        "networks": [shown(entry.network) for entry in ordered[:MAX_ENTRIES_NAMED]],
+        "networks": [format_network(entry.network) for entry in ordered[:MAX_ENTRIES_NAMED]],
     }
 
 
@@ -100,7 +100,7 @@ def clean_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) 
 
 
 def format_duplicate(network: Network) -> str:
-    return f"{shown(network)} is already on this list. Remove it here, or edit the existing entry."
+    return f"{format_network(network)} is already on this list. Remove it here, or edit the existing entry."
 
 
 def format_too_many(there: int, more: int) -> str:

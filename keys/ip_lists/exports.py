@@ -13,7 +13,7 @@ from core.actor import Actor
 from core.lists import PagedFilter
 from core.permissions import Permission
 from core.spreadsheets import TextResource, build_column, encode_table
-from keys.decision.addresses import shown
+from keys.decision.addresses import format_network
 from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.ip_lists.services import get_list_target
 from keys.models import IpList, IpListEntry
@@ -41,7 +41,7 @@ class EntryResource(TextResource):
         export_order = fields
 
     def dehydrate_network(self, entry: IpListEntry) -> str:
-        return shown(entry.network)
+        return format_network(entry.network)
 
 
 @transaction.atomic

@@ -9,13 +9,21 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
-from keys.decision.addresses import EXAMPLES, BadAddress, Network, parse_network, shown, split_networks, width_warning
+from keys.decision.addresses import (
+    EXAMPLES,
+    BadAddress,
+    Network,
+    format_network,
+    get_width_warning,
+    parse_network,
+    split_networks,
+)
 from keys.ip_lists.entries import MAX_ENTRY_DESCRIPTION_LENGTH, MAX_LIST_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
 from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, EntryTable, UnreadableEntries, parse_file, parse_text
 from keys.ip_lists.importing import DescriptionWidget, ImportPreview
 from keys.key_settings import Invalid
 from keys.models import IpListEntry
-from keys.uploads import Busy, reading
+from keys.uploads import TooManyUploads, acquire_reader
 
 ENTRIES_HELP = f"Addresses or ranges, such as {EXAMPLES}; behind # a description, if you like."
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
@@ -103,7 +111,7 @@ class NewIpListForm(IpListForm, WideRangeForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         self.warn(
-            "addresses", [text for entry in cleaned.get("addresses", ()) if (text := width_warning(entry.network))]
+            "addresses", [text for entry in cleaned.get("addresses", ()) if (text := get_width_warning(entry.network))]
         )
         return cleaned
 
@@ -124,7 +132,7 @@ class EntryForm(OptionalConfirmForm, WideRangeForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        warning = width_warning(cleaned["network"]) if "network" in cleaned else ""
+        warning = get_width_warning(cleaned["network"]) if "network" in cleaned else ""
         self.warn("network", [warning] if warning else [])
         return cleaned
 
@@ -134,7 +142,7 @@ class EditEntryForm(EntryForm):
 
     def __init__(self, data: Any = None, *, row: IpListEntry) -> None:
         entry = Entry.from_row(row)
-        initial = {**entry._asdict(), "network": shown(entry.network), "stamp": entry.stamp}
+        initial = {**entry._asdict(), "network": format_network(entry.network), "stamp": entry.stamp}
         super().__init__(data, initial=initial)
         self.was = entry
 
@@ -178,9 +186,9 @@ class UploadForm(forms.Form):
         if file and text.strip():
             raise ValidationError("Paste entries or upload a file, not both.")
         try:
-            with reading(self.account_id):
+            with acquire_reader(self.account_id):
                 self.table = _parse_upload(file) if file else parse_text(text)
-        except (UnreadableEntries, Busy) as problem:
+        except (UnreadableEntries, TooManyUploads) as problem:
             self.add_error("file" if file else "text", str(problem))
         return cleaned
 
@@ -193,7 +201,7 @@ def _parse_upload(file: UploadedFile) -> EntryTable:
 class ImportForm(OptionalConfirmForm, WideRangeForm):
     """What was shown, to be added as it was."""
 
-    shown = forms.CharField(widget=forms.HiddenInput)
+    format_network = forms.CharField(widget=forms.HiddenInput)
     leave_out = forms.BooleanField(label="Skip the invalid lines and add the rest", required=False)
 
     def check(self, seen: ImportPreview) -> None:

@@ -11,7 +11,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from import_export import fields, resources, widgets
 
-from keys.decision.addresses import Network, parse_address, parse_network, shown, width_warning
+from keys.decision.addresses import Network, format_network, get_width_warning, parse_address, parse_network
 from keys.ip_lists.entries import MAX_ENTRY_DESCRIPTION_LENGTH, Entry, find_text_problem, format_duplicate
 from keys.ip_lists.entry_parser import COLUMNS, FORMULA, EntryRow
 from keys.models import IpList, IpListEntry
@@ -41,7 +41,7 @@ class ImportPreview(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        return [warning for entry in self.entries if (warning := width_warning(entry.network))]
+        return [warning for entry in self.entries if (warning := get_width_warning(entry.network))]
 
 
 class NetworkWidget(widgets.Widget):
@@ -110,7 +110,7 @@ class EntryImport(resources.ModelResource):
         if network and network in self.there:
             errors["network"] = ValidationError(format_duplicate(network))
         elif network and network in self.lines:
-            errors["network"] = ValidationError(f"{shown(network)} is already on line {self.lines[network]}.")
+            errors["network"] = ValidationError(f"{format_network(network)} is already on line {self.lines[network]}.")
         if errors:
             raise ValidationError(errors)
 

@@ -18,7 +18,7 @@ from audit.trail.record import record
 from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
-from keys.decision.addresses import Network, shown
+from keys.decision.addresses import Network, format_network
 from keys.ip_lists.entries import Entry, NewList, clean_entries, clean_list, summarize_entries
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry, Key
@@ -126,7 +126,7 @@ def change_entry(
     row.network, row.description, row.enabled = to
     row.save(update_fields=["network", "description", "enabled"])
     target = get_list_target(ip_list)
-    network = shown(before.network)
+    network = format_network(before.network)
     record(
         "ip_list.entry_changed", by=by, account_id=ip_list.account_id, target=target, network=network, changes=changes
     )

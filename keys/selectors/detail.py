@@ -12,10 +12,10 @@ from django.db.models.functions import Lower, Now
 
 from audit.calls.selectors import list_calls
 from audit.trail.selectors import list_events
-from keys.decision.containment import with_contained
+from keys.decision.containment import expand_contained
 from keys.models import IpList, Key, Module
 
-LATELY = timedelta(days=7)
+RECENT_PERIOD = timedelta(days=7)
 MAX_CALLS_COUNTED = 1000
 LAST_EVENTS = 10
 
@@ -37,45 +37,47 @@ class GrantedModule(NamedTuple):
     through: list[str]
 
 
-def modules_of(key: Key) -> list[GrantedModule]:
+def list_granted_modules(key: Key) -> list[GrantedModule]:
     """Return the modules that the key was granted and all that they contain, in the API's order."""
     modules = sorted(key.api.modules.all(), key=lambda module: (module.position, module.pk))
     if key.all_modules:
         return [GrantedModule(module, []) for module in modules]
     granted = {module.slug for module in key.modules.all()}
-    every = with_contained(granted, {module.slug: module.contained for module in modules})
-    return [GrantedModule(module, _through(module, modules, granted)) for module in modules if module.slug in every]
+    every = expand_contained(granted, {module.slug: module.contained for module in modules})
+    return [
+        GrantedModule(module, _list_containers(module, modules, granted)) for module in modules if module.slug in every
+    ]
 
 
-def _through(module: Module, modules: list[Module], granted: set[str]) -> list[str]:
+def _list_containers(module: Module, modules: list[Module], granted: set[str]) -> list[str]:
     if module.slug in granted:
         return []
     return [other.name for other in modules if other.slug in granted and module.slug in other.contained]
 
 
-def last_edits(key: Key, count: int) -> list[Edit]:
+def list_last_edits(key: Key, count: int) -> list[Edit]:
     """The last edits of the key, oldest first."""
-    newest = _events(key).filter(name="key.edited").order_by("-seq")[:count]
+    newest = _list_key_events(key).filter(name="key.edited").order_by("-seq")[:count]
     return [Edit(event.at, event.actor, json.loads(event.body)["data"]["changes"]) for event in reversed(newest)]
 
 
-def last_events(key: Key) -> QuerySet[Any]:
+def list_last_events(key: Key) -> QuerySet[Any]:
     """The last things that were done with the key, newest first."""
-    return _events(key).order_by("-seq")[:LAST_EVENTS]
+    return _list_key_events(key).order_by("-seq")[:LAST_EVENTS]
 
 
-def lists_of(key: Key) -> QuerySet[IpList]:
+def list_ip_lists(key: Key) -> QuerySet[IpList]:
     """The IP lists that the key is restricted to, with the number of `live` entries."""
     used = IpList.objects.filter(uses__key=key)
     return used.annotate(live=Count("entries", filter=Q(entries__enabled=True))).order_by(Lower("name"), "pk")
 
 
-def calls_lately(key: Key) -> int:
+def count_recent_calls(key: Key) -> int:
     """How many calls the last week had, counted no further than MAX_CALLS_COUNTED: enough to say what would break."""
-    since = Now() - Value(LATELY)
+    since = Now() - Value(RECENT_PERIOD)
     calls = list_calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
     return calls.order_by("-time")[:MAX_CALLS_COUNTED].count()
 
 
-def _events(key: Key) -> QuerySet[Any]:
+def _list_key_events(key: Key) -> QuerySet[Any]:
     return list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)

@@ -22,9 +22,9 @@ from django.utils import timezone
 from audit.trail.selectors import list_events_of_requests
 from core.redaction import decode_basic
 from core.request_id import get_creation_time
-from keys.crypto.secrets import digest, parse
+from keys.crypto.secrets import compute_digest, parse_token
 from keys.models import Key
-from keys.selectors.search import found
+from keys.selectors.search import search_keys
 
 if TYPE_CHECKING:
     from audit.models import Call, Event
@@ -35,7 +35,7 @@ MAX_WORDS = 200
 MAX_TEXT_LENGTH = 10_000
 MAX_NAME_LENGTH = 200
 # A request ID says when it was made, give or take the clocks of gateway and database.
-CLOCKS = timedelta(hours=1)
+MAX_CLOCK_SKEW = timedelta(hours=1)
 TOKEN = re.compile(r"[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{38}")
 API_ID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{12}(?![0-9A-Za-z])")
 REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -64,7 +64,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FindResult:
     """`by` says in words what the text was taken for; `more` is true where not all keys are here."""
 
     by: str
@@ -84,52 +84,52 @@ class Scope:
     account_id: int | None = None
 
 
-def find_in(scope: Scope, text: str) -> Found:
+def find_keys(scope: Scope, text: str) -> FindResult:
     """Return what the text names: by the tokens, API IDs and request IDs in it, else by its words."""
-    return _by_what_is_in(scope, text) or _by_search(scope, text)
+    return _find_by_identifiers(scope, text) or _find_by_words(scope, text)
 
 
-def _by_what_is_in(scope: Scope, text: str) -> Found | None:
+def _find_by_identifiers(scope: Scope, text: str) -> FindResult | None:
     """None if the text holds no token, and no API ID or request ID that is known."""
     text = unquote(text)
     text = f"{text} {decode_basic(text)}"
     tokens = {token[token.index("_") + 1 :][:12]: token for token in TOKEN.findall(text)}
     request_ids = [UUID(given) for given in sorted(set(REQUEST_ID.findall(text)))[:MAX_MATCHES]]
-    calls = [call for request_id in request_ids if (call := _call(scope, request_id))]
+    calls = [call for request_id in request_ids if (call := _find_call(scope, request_id))]
     events = list_events_of_requests(scope.account_id, request_ids) if scope.account_id and request_ids else []
     named = {*API_ID.findall(text), *tokens, *(call.key_id for call in calls)}
     keys = scope.keys.filter(public_id__in=sorted(named)[:MAX_WORDS]).select_related("account", "owner", "api")
     rows = list(keys.defer("api__document").prefetch_related("secrets").order_by("pk")[: MAX_MATCHES + 1])
-    matches = [_match(key, tokens.get(key.public_id)) for key in rows[:MAX_MATCHES]]
+    matches = [_build_match(key, tokens.get(key.public_id)) for key in rows[:MAX_MATCHES]]
     if not (tokens or matches or calls or events):
         return None
     by = "a token" if tokens else "a request ID" if calls or events else "an API ID"
-    return Found(by, matches, calls, events, len(rows) > MAX_MATCHES)
+    return FindResult(by, matches, calls, events, len(rows) > MAX_MATCHES)
 
 
-def _by_search(scope: Scope, text: str) -> Found:
+def _find_by_words(scope: Scope, text: str) -> FindResult:
     keys = scope.keys.filter(deleted_at=None)
     among = Key.objects.filter(deleted_at=None)
     if scope.account_id:
         among = among.filter(account=scope.account_id)
-    numbers = found(among, text) if len(text) <= MAX_NAME_LENGTH else []
+    numbers = search_keys(among, text) if len(text) <= MAX_NAME_LENGTH else []
     rows = keys.filter(pk__in=numbers[:MAX_MATCHES]).select_related("account", "owner", "api").order_by("-pk")
     matches = [Match(key, "") for key in rows.defer("api__document")]
-    return Found("a name, an e-mail or the last 4", matches, [], more=len(numbers) > MAX_MATCHES)
+    return FindResult("a name, an e-mail or the last 4", matches, [], more=len(numbers) > MAX_MATCHES)
 
 
-def _match(key: Key, token: str | None) -> Match:
+def _build_match(key: Key, token: str | None) -> Match:
     if key.deleted_at is not None:
         said = f"Deleted on {key.deleted_at:%Y-%m-%d %H:%M} UTC; its secrets are destroyed."
         return Match(key, said, None if token is None else False)
     if token is None:
         return Match(key, "")
-    if parse(token) is None:
+    if parse_token(token) is None:
         return Match(key, "The token is mistyped: its checksum is wrong.", False)
     now = timezone.now()
     for secret in key.secrets.all():
         pepper = settings.TOKEN_PEPPERS.get(secret.pepper_id)
-        if pepper is None or not hmac.compare_digest(digest(token, pepper), bytes(secret.digest)):
+        if pepper is None or not hmac.compare_digest(compute_digest(token, pepper), bytes(secret.digest)):
             continue
         if secret.retires_at is None:
             return Match(key, "This is the key’s current token.", True)
@@ -140,8 +140,8 @@ def _match(key: Key, token: str | None) -> Match:
     return Match(key, "This is not the key’s token: it was mistyped, or the key has changed since.", False)
 
 
-def _call(scope: Scope, request_id: UUID) -> Call | None:
+def _find_call(scope: Scope, request_id: UUID) -> Call | None:
     calls = scope.calls.filter(request_id=request_id)
     if made := get_creation_time(request_id):
-        calls = calls.filter(time__range=(made - CLOCKS, made + CLOCKS))
+        calls = calls.filter(time__range=(made - MAX_CLOCK_SKEW, made + MAX_CLOCK_SKEW))
     return calls.order_by("time").first()

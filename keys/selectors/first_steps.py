@@ -9,7 +9,7 @@ from django.conf import settings
 from accounts.models import Account, User
 from core.authorization import has_permission
 from core.permissions import Permission
-from keys.visibility import apis_of
+from keys.visibility import get_enabled_apis
 
 
 class Step(NamedTuple):
@@ -33,14 +33,14 @@ class FirstSteps(NamedTuple):
         return f"mailto:{self.contact}" if self.contact and "://" not in self.contact else self.contact
 
 
-def first_steps(user: User, *, has_apis: bool | None = None) -> FirstSteps | None:
+def get_first_steps(user: User, *, has_apis: bool | None = None) -> FirstSteps | None:
     """Return what the reader's account waits for; None once it can have keys, and while it is suspended. `has_apis` is
     for callers who have looked already."""
     account = user.account
     if account is None or account.status == Account.Status.SUSPENDED:
         return None
     active = account.status == Account.Status.ACTIVE
-    enabled = apis_of(user).exists() if has_apis is None else has_apis
+    enabled = get_enabled_apis(user).exists() if has_apis is None else has_apis
     if active and enabled:
         return None
     page = f"at /admin/, Accounts, {account.slug}"

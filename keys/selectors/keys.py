@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Lower, Now
 
 from accounts.models import Account, User
 from keys.apis.policy_parsing import FLAGS
-from keys.decision.containment import with_contained
+from keys.decision.containment import expand_contained
 from keys.models import Address, Creation, IpList, Key, Module
 
 EXPIRES_SOON = timedelta(days=14)
@@ -26,7 +26,7 @@ STATUSES = (
 )
 
 
-def of_status(status: str) -> Q:
+def build_status_condition(status: str) -> Q:
     """The keys of one of STATUSES, by the database's clock, as the gateway's."""
     soon = Now() + Value(EXPIRES_SOON)
     return {
@@ -39,7 +39,7 @@ def of_status(status: str) -> Q:
 
 def with_status(keys: QuerySet[Key]) -> QuerySet[Key]:
     """`status`: one of STATUSES."""
-    return keys.annotate(status=Case(*(When(of_status(name), then=Value(name)) for name, _ in STATUSES)))
+    return keys.annotate(status=Case(*(When(build_status_condition(name), then=Value(name)) for name, _ in STATUSES)))
 
 
 def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
@@ -49,7 +49,7 @@ def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
     )
 
 
-def for_page(keys: QuerySet[Key]) -> QuerySet[Key]:
+def with_page_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
     """All that a key's page shows, in a number of queries that does not grow with the keys."""
     related = keys.select_related("api", "owner", "account").prefetch_related(
         "addresses", "ip_lists", "modules", "api__modules"
@@ -69,7 +69,7 @@ def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
     return with_use(with_status(keys)).annotate(**{name: ArraySubquery(rows) for name, rows in lists.items()})
 
 
-def for_file(keys: QuerySet[Key]) -> QuerySet[Key]:
+def with_file_columns(keys: QuerySet[Key]) -> QuerySet[Key]:
     """What a file holds of a key, of very many."""
     shown = ("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields", *FLAGS)
     related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
@@ -85,11 +85,11 @@ class ApiModules:
 
     def granted(self, slugs: Iterable[str]) -> list[str]:
         """Return the names of these modules and of all that they contain."""
-        every = with_contained(slugs, self.contained)
+        every = expand_contained(slugs, self.contained)
         return [name for slug, name in self.names.items() if slug in every]
 
 
-def modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
+def get_modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
     """Return the modules of these APIs, by primary key."""
     found = {api: ApiModules({}, {}) for api in apis}
     modules = Module.objects.filter(api__in=apis).order_by("position", "pk")
@@ -99,13 +99,13 @@ def modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
     return found
 
 
-def owners_of(account: Account) -> list[str]:
+def list_owner_nicknames(account: Account) -> list[str]:
     """The nicknames of users who own keys, as far as a list to choose from is of use."""
     owning = User.objects.filter(Exists(Key.objects.filter(owner=OuterRef("pk"), deleted_at=None)), account=account)
     return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MAX_OWNERS])
 
 
-def made_by_form(token: uuid.UUID, account_id: int) -> Key | None:
+def find_key_by_form_token(token: uuid.UUID, account_id: int) -> Key | None:
     """What a create form of the account made, if it was used."""
     used = Creation.objects.select_related("key").filter(token=token, key__account=account_id).first()
     return used.key if used else None

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from django.db.models import F
 
 from audit.calls.uses import MAX_GROUPS, KeyUse, Use, get_uses, list_uses_within
-from keys.decision.addresses import Network, Rule, matching_rule, parse_address, rules
-from keys.decision.containment import with_contained
+from keys.decision.addresses import Network, Rule, build_rules, find_matching_rule, parse_address
+from keys.decision.containment import expand_contained
 from keys.ip_lists.entries import MAX_ENTRIES
-from keys.key_settings import MAX_ADDRESSES, Terms
+from keys.key_settings import MAX_ADDRESSES, KeySettings
 from keys.models import IpList, IpListEntry, Key
 
 MAX_SHOWN = 10
@@ -43,7 +43,7 @@ class Losses:
         return self.addresses[:MAX_SHOWN]
 
     @property
-    def unshown(self) -> int:
+    def hidden_count(self) -> int:
         return len(self.addresses) - len(self.shown)
 
     @property
@@ -81,7 +81,7 @@ class ListLosses:
         return self.found[:MAX_SHOWN]
 
     @property
-    def unshown(self) -> int:
+    def hidden_count(self) -> int:
         return len(self.found) - len(self.shown)
 
     @property
@@ -101,18 +101,20 @@ class Admission(NamedTuple):
     rules: Sequence[Rule]
 
     @classmethod
-    def of(cls, terms: Terms, of_lists: Mapping[int, Sequence[Rule]], more: Iterable[Network] = ()) -> Admission:
-        networks = (*terms.networks, *more)
-        from_lists = chain.from_iterable(of_lists.get(pk, ()) for pk in terms.ip_lists)
-        return cls(bool(networks or terms.ip_lists), (*rules(networks), *from_lists))
+    def from_settings(
+        cls, key_settings: KeySettings, of_lists: Mapping[int, Sequence[Rule]], more: Iterable[Network] = ()
+    ) -> Admission:
+        networks = (*key_settings.networks, *more)
+        from_lists = chain.from_iterable(of_lists.get(pk, ()) for pk in key_settings.ip_lists)
+        return cls(bool(networks or key_settings.ip_lists), (*build_rules(networks), *from_lists))
 
     def admits(self, address: str) -> bool:
         parsed = parse_address(address)
-        return not self.restricted or (parsed is not None and matching_rule(parsed, self.rules) is not None)
+        return not self.restricted or (parsed is not None and find_matching_rule(parsed, self.rules) is not None)
 
 
 def find_losses(
-    key: Key, before: Terms, after: Terms, contained: Contained, new_list: Collection[Network] = ()
+    key: Key, before: KeySettings, after: KeySettings, contained: Contained, new_list: Collection[Network] = ()
 ) -> Losses:
     """Return what calls with the key would lose by these terms. `contained` says what modules contain; `new_list` is
     what an IP list admits that is made with the terms."""
@@ -122,11 +124,13 @@ def find_losses(
     if (same or unrestricted) and not narrows_modules:
         return Losses()
     uses = get_uses(key.account_id, key.public_id)
-    of_lists = rules_of_lists(before.ip_lists | after.ip_lists)
-    was, will = Admission.of(before, of_lists), Admission.of(after, of_lists, new_list)
+    of_lists = get_list_rules(before.ip_lists | after.ip_lists)
+    was, will = Admission.from_settings(before, of_lists), Admission.from_settings(after, of_lists, new_list)
     addresses = [use for use in uses.addresses if was.admits(use.what) and not will.admits(use.what)]
     modules = [
-        use for use in uses.modules if grants(before, contained, use.what) and not grants(after, contained, use.what)
+        use
+        for use in uses.modules
+        if is_granted(before, contained, use.what) and not is_granted(after, contained, use.what)
     ]
     # Where even the addresses that were counted are not all, they cannot all be added.
     room = MAX_ADDRESSES - len(after.networks) if len(uses.addresses) < MAX_GROUPS else 0
@@ -141,23 +145,23 @@ def find_list_losses(ip_list: IpList, gone: Collection[Network], left: Collectio
         return ListLosses()
     related = using.select_related("owner").prefetch_related("addresses", "ip_lists", "modules").defer("api__document")
     keys = {key.public_id: key for key in related.order_by(F("listing__used_at").desc(nulls_last=True))[:MAX_KEYS]}
-    terms = {public_id: Terms.of(key) for public_id, key in keys.items()}
-    of_lists = rules_of_lists({pk for of_key in terms.values() for pk in of_key.ip_lists} - {ip_list.pk})
-    of_lists[ip_list.pk] = rules(left)
-    admission = {public_id: Admission.of(of_key, of_lists) for public_id, of_key in terms.items()}
+    key_settings = {public_id: KeySettings.from_key(key) for public_id, key in keys.items()}
+    of_lists = get_list_rules({pk for of_key in key_settings.values() for pk in of_key.ip_lists} - {ip_list.pk})
+    of_lists[ip_list.pk] = build_rules(left)
+    admission = {public_id: Admission.from_settings(of_key, of_lists) for public_id, of_key in key_settings.items()}
     uses = list_uses_within(ip_list.account_id, keys, list(map(str, gone)))
     found = [KeyLoss(keys[use.key_id], use) for use in uses if not admission[use.key_id].admits(use.address)]
     return ListLosses(found, len(keys), using.count(), MAX_ENTRIES - ip_list.entries.count())
 
 
-def grants(terms: Terms, contained: Contained, slug: str) -> bool:
-    return terms.modules is None or slug in with_contained(terms.modules, contained)
+def is_granted(key_settings: KeySettings, contained: Contained, slug: str) -> bool:
+    return key_settings.modules is None or slug in expand_contained(key_settings.modules, contained)
 
 
-def rules_of_lists(lists: Iterable[int]) -> dict[int, Sequence[Rule]]:
+def get_list_rules(lists: Iterable[int]) -> dict[int, Sequence[Rule]]:
     """Return what the live entries of each list admit."""
     networks: dict[int, list[Network]] = {pk: [] for pk in lists}
     entries = IpListEntry.objects.filter(ip_list__in=networks, enabled=True) if networks else ()
     for entry in entries:
         networks[entry.ip_list_id].append(entry.network)
-    return {pk: rules(live) for pk, live in networks.items()}
+    return {pk: build_rules(live) for pk, live in networks.items()}

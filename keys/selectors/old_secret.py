@@ -12,7 +12,7 @@ from audit.trail.selectors import list_events
 from keys.models import Key, SecretUse
 
 # What has ended is shown for so long: who has not changed over calls, and asks why.
-SHOWN_AFTERWARDS = timedelta(days=7)
+VISIBLE_AFTER_END = timedelta(days=7)
 
 
 class OldSecret(NamedTuple):
@@ -20,7 +20,7 @@ class OldSecret(NamedTuple):
     that it was last used from, each with its last time, the latest first."""
 
     until: datetime
-    goes_on: bool
+    still_works: bool
     ends_on_use: bool
     used_at: datetime | None
     addresses: list[tuple[str, datetime]]
@@ -31,20 +31,20 @@ class LastChange(NamedTuple):
     by: str
 
 
-def old_secret(key: Key) -> OldSecret | None:
+def get_old_secret(key: Key) -> OldSecret | None:
     """If there is one that goes on, or that ended a few days ago."""
-    lately = key.secrets.filter(retires_at__gt=Now() - Value(SHOWN_AFTERWARDS)).select_related("use")
-    goes_on = ExpressionWrapper(Q(retires_at__gt=Now()), output_field=BooleanField())
-    old = lately.annotate(goes_on=goes_on).order_by("-retires_at").first()
+    lately = key.secrets.filter(retires_at__gt=Now() - Value(VISIBLE_AFTER_END)).select_related("use")
+    still_works = ExpressionWrapper(Q(retires_at__gt=Now()), output_field=BooleanField())
+    old = lately.annotate(still_works=still_works).order_by("-retires_at").first()
     if old is None or old.retires_at is None:
         return None
     use: SecretUse | None = getattr(old, "use", None)
     addresses = [(address, datetime.fromisoformat(at)) for address, at in use.addresses.items()] if use else []
     addresses.sort(key=lambda one: one[1], reverse=True)
-    return OldSecret(old.retires_at, old.goes_on, old.ends_on_use, use.used_at if use else None, addresses)
+    return OldSecret(old.retires_at, old.still_works, old.ends_on_use, use.used_at if use else None, addresses)
 
 
-def last_change(key: Key) -> LastChange | None:
+def get_last_change(key: Key) -> LastChange | None:
     """Who last gave the key another secret, and when."""
     events = list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)
     event = events.filter(name="key.secret_changed").order_by("-seq").first()

@@ -1,10 +1,11 @@
 """How a page of the list of keys is found: by its keyset, never by OFFSET or COUNT, so that the page of an account with
 a hundred thousand keys costs what that of a small one does.
 
-Every sort has an index over (account, what it sorts by, key). A page first looks at the next LOOK keys of that order.
-What fills a page there passes for one key in ten at least; so if the page is not full, few keys match, and they are
-looked for by the filters' own indexes and sorted. Left to itself the database guesses which of the two is cheaper, and
-where a filter goes with the sort (the oldest secrets, newest first) it guesses wrong by the size of the account.
+Every sort has an index over (account, what it sorts by, key). A page first looks at the next MAX_ROWS_SCANNED keys of
+that order. What fills a page there passes for one key in ten at least; so if the page is not full, few keys match, and
+they are looked for by the filters' own indexes and sorted. Left to itself the database guesses which of the two is
+cheaper, and where a filter goes with the sort (the oldest secrets, newest first) it guesses wrong by the size of the
+account.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from django.utils.dateparse import parse_datetime
 from core.lists import PAGE_SIZE
 from keys.models import Key
 
-LOOK = 500
+MAX_ROWS_SCANNED = 500
 MAX_BIGINT = 2**63 - 1
 
 
-class Among(NamedTuple):
+class Candidates(NamedTuple):
     """All keys that may be seen, and which of them match. `matching` is asked of a few hundred keys one by one,
-    `by_index`, which means the same, of all at once; both are empty if there are no filters."""
+    `index_filter`, which means the same, of all at once; both are empty if there are no filters."""
 
     keys: QuerySet[Key]
     matching: Q = Q()
-    by_index: Q = Q()
+    index_filter: Q = Q()
 
 
 class Position(NamedTuple):
@@ -45,7 +46,7 @@ class Position(NamedTuple):
         return f"{self.place.isoformat() if isinstance(self.place, datetime) else self.place}~{self.key}"
 
     @classmethod
-    def read(cls, text: str, *, timed: bool) -> Position:
+    def parse(cls, text: str, *, timed: bool) -> Position:
         """Raises ValidationError for what is no place in a list sorted by times (or by texts)."""
         place, _, key = text.rpartition("~")
         try:
@@ -65,30 +66,30 @@ class Order(NamedTuple):
 
     expression: Combinable
     listed: bool
-    down: bool
+    descending: bool
 
     @property
     def key(self) -> str:
         return "listing__key_id" if self.listed else "pk"
 
-    def of(self, keys: QuerySet[Any]) -> QuerySet[Any]:
+    def apply(self, keys: QuerySet[Any]) -> QuerySet[Any]:
         if self.listed:
             # The index begins with the account, which the database carries over.
             keys = keys.filter(listing__account=F("account"))
-        sign = "-" if self.down else ""
+        sign = "-" if self.descending else ""
         return keys.annotate(place=self.expression).order_by(f"{sign}place", f"{sign}{self.key}")
 
-    def past(self, keys: QuerySet[Any], position: Position | None) -> QuerySet[Any]:
+    def seek(self, keys: QuerySet[Any], position: Position | None) -> QuerySet[Any]:
         """The keys behind the position: a comparison of rows, which an index answers at any depth."""
         if position is None:
             return keys
         here = Func(self.expression, F(self.key), function="ROW")
         there = Func(Value(position.place), Value(position.key), function="ROW")
-        return keys.filter(CombinedExpression(here, "<" if self.down else ">", there, BooleanField()))
+        return keys.filter(CombinedExpression(here, "<" if self.descending else ">", there, BooleanField()))
 
     @property
     def reversed(self) -> Order:
-        return self._replace(down=not self.down)
+        return self._replace(descending=not self.descending)
 
 
 class Page(NamedTuple):
@@ -99,17 +100,17 @@ class Page(NamedTuple):
     after: Position | None
 
 
-def page(among: Among, order: Order, after: Position | None, before: Position | None) -> Page:
+def get_page(candidates: Candidates, order: Order, after: Position | None, before: Position | None) -> Page:
     if before is not None:
-        found = _found(among, order.reversed, before)
+        found = _find_positions(candidates, order.reversed, before)
         if len(found) > PAGE_SIZE:
             found = found[PAGE_SIZE - 1 :: -1]
             return Page(found, before=found[0], after=found[-1])
         # Less than a page is left before it: then it is the first page, which is shown whole.
-    found = _found(among, order, after)
+    found = _find_positions(candidates, order, after)
     if after is not None and not found:
         # The rows behind it have gone meanwhile: the last page is shown.
-        found = _found(among, order.reversed, None)
+        found = _find_positions(candidates, order.reversed, None)
         if len(found) > PAGE_SIZE:
             found = found[PAGE_SIZE - 1 :: -1]
             return Page(found, before=found[0], after=None)
@@ -118,22 +119,24 @@ def page(among: Among, order: Order, after: Position | None, before: Position | 
     return Page(found, before=found[0] if found and after else None, after=found[-1] if more else None)
 
 
-def _found(among: Among, order: Order, start: Position | None) -> list[Position]:
+def _find_positions(candidates: Candidates, order: Order, start: Position | None) -> list[Position]:
     """The keys of the page that follows `start`, and one more."""
-    keys = order.of(order.past(among.keys, start))
-    if not among.matching:
+    keys = order.apply(order.seek(candidates.keys, start))
+    if not candidates.matching:
         return [Position(*row) for row in keys.values_list("place", "pk")[: PAGE_SIZE + 1]]
-    next_keys = keys.annotate(matches=ExpressionWrapper(among.matching, BooleanField()))
-    found = _rows(next_keys.values_list("place", "pk", "matches")[:LOOK], "(place, key, matches) WHERE matches")
+    next_keys = keys.annotate(matches=ExpressionWrapper(candidates.matching, BooleanField()))
+    found = _fetch_positions(
+        next_keys.values_list("place", "pk", "matches")[:MAX_ROWS_SCANNED], "(place, key, matches) WHERE matches"
+    )
     if len(found) > PAGE_SIZE:
         return found
     # OFFSET 0 keeps the database from walking along the sort's index.
-    few = keys.filter(among.by_index).order_by().values_list("place", "pk")
-    way = "DESC" if order.down else "ASC"
-    return _rows(few, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")
+    few = keys.filter(candidates.index_filter).order_by().values_list("place", "pk")
+    way = "DESC" if order.descending else "ASC"
+    return _fetch_positions(few, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")
 
 
-def _rows(keys: QuerySet[Any, Any], outside: str, inside: str = "") -> list[Position]:
+def _fetch_positions(keys: QuerySet[Any, Any], outside: str, inside: str = "") -> list[Position]:
     sql, params = keys.query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT place, key FROM ({sql} {inside}) AS found {outside} LIMIT %s", [*params, PAGE_SIZE + 1])

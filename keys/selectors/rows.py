@@ -14,14 +14,14 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from keys.apis.policy import Policy
-from keys.crypto.secrets import masked
-from keys.decision.addresses import shown
+from keys.crypto.secrets import mask_token
+from keys.decision.addresses import format_network
 from keys.models import Api, Key
-from keys.selectors.keys import ApiModules, modules_by_api, with_names
+from keys.selectors.keys import ApiModules, get_modules_by_api, with_names
 
 
 @dataclass(frozen=True, slots=True)
-class ApiOfRows:
+class KeyRowApi:
     """What rows say of their API."""
 
     name: str
@@ -30,7 +30,7 @@ class ApiOfRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KeyRow:
     """`url` is the key's page, of letters and digits; what may be done with the key lies beneath it. Modules, contained
     ones too, and IP lists are names."""
 
@@ -42,7 +42,7 @@ class Row:
     enabled: bool
     owner: str
     owner_active: bool
-    api: ApiOfRows
+    api: KeyRowApi
     all_modules: bool
     modules: list[str]
     ip_lists: list[str]
@@ -58,10 +58,10 @@ class Row:
 
     @property
     def masked(self) -> str:
-        return masked(settings.TOKEN_PREFIX, self.public_id)
+        return mask_token(settings.TOKEN_PREFIX, self.public_id)
 
     @property
-    def downloads(self) -> bool:
+    def can_download(self) -> bool:
         """Whether it may download call recordings."""
         return self.recordings and "recording" in self.api.rules.credentials
 
@@ -70,12 +70,12 @@ class Row:
         return "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules.names)}"
 
     @property
-    def admitting(self) -> int:
+    def address_rule_count(self) -> int:
         """How many rules say where calls may come from; if none does, from anywhere."""
         return len(self.ip_lists) + len(self.networks)
 
 
-def rows_of(keys: QuerySet[Key]) -> list[Row]:
+def list_rows(keys: QuerySet[Key]) -> list[KeyRow]:
     """In no order."""
     own = (
         "id",
@@ -91,12 +91,12 @@ def rows_of(keys: QuerySet[Key]) -> list[Row]:
     )
     told = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
     found = list(with_names(keys).values(*own, "module_slugs", "list_names", "networks", **told))
-    apis = _apis({key["of_api"] for key in found})
+    apis = _get_apis({key["of_api"] for key in found})
     page = reverse("key-list")
 
-    def row(key: dict[str, Any]) -> Row:
+    def row(key: dict[str, Any]) -> KeyRow:
         api = apis[key["of_api"]]
-        return Row(
+        return KeyRow(
             **{name: key[name] for name in (*own, "owner_active")},
             url=SafeString(f"{page}{key['public_id']}/"),
             owner=key["of_owner"],
@@ -105,13 +105,13 @@ def rows_of(keys: QuerySet[Key]) -> list[Row]:
             if key["all_modules"]
             else api.modules.granted(key["module_slugs"]),
             ip_lists=key["list_names"],
-            networks=[shown(ip_network(text)) for text in key["networks"]],
+            networks=[format_network(ip_network(text)) for text in key["networks"]],
         )
 
     return [row(key) for key in found]
 
 
-def _apis(numbers: Collection[int]) -> dict[int, ApiOfRows]:
-    modules = modules_by_api(numbers)
+def _get_apis(numbers: Collection[int]) -> dict[int, KeyRowApi]:
+    modules = get_modules_by_api(numbers)
     apis = Api.objects.filter(pk__in=numbers).values_list("pk", "name", "policy")
-    return {pk: ApiOfRows(name, Policy.from_data(policy), modules[pk]) for pk, name, policy in apis}
+    return {pk: KeyRowApi(name, Policy.from_data(policy), modules[pk]) for pk, name, policy in apis}

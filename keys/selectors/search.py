@@ -17,22 +17,22 @@ MAX_KEYS_FOUND = 100
 MAX_OWNERS_FOUND = 20
 # It looks among the newest keys one by one, and where they hold more than a few, among more of them. Where even the
 # newest hold few, few keys match, and the indexes know which.
-NEWEST, MORE = 1_000, 20_000
-FEW = 10
+FIRST_SCAN_LIMIT, SECOND_SCAN_LIMIT = 1_000, 20_000
+MIN_FOUND_FOR_SECOND_SCAN = 10
 ALL_ACCOUNTS = 0  # as the index in keys/sql/search.sql has it
 
 
-def found(keys: QuerySet[Key], text: str) -> list[int]:
+def search_keys(keys: QuerySet[Key], text: str) -> list[int]:
     """The newest MAX_KEYS_FOUND keys by: every word of the text in the name, the last as the start of one; exact API
     ID, or the last 4 of it; start of the owner's e-mail."""
-    named, known = _named(text), _known(text)
-    seen = _among(keys, NEWEST, known | named)
-    if FEW <= len(seen) < MAX_KEYS_FOUND:
-        seen = _among(keys, MORE, known | named)
-    return seen if len(seen) == MAX_KEYS_FOUND else _by_index(keys, named, known)
+    named, known = _build_name_condition(text), _build_identity_condition(text)
+    seen = _scan_newest(keys, FIRST_SCAN_LIMIT, known | named)
+    if MIN_FOUND_FOR_SECOND_SCAN <= len(seen) < MAX_KEYS_FOUND:
+        seen = _scan_newest(keys, SECOND_SCAN_LIMIT, known | named)
+    return seen if len(seen) == MAX_KEYS_FOUND else _search_by_index(keys, named, known)
 
 
-def _among(keys: QuerySet[Key], newest: int, matching: Q) -> list[int]:
+def _scan_newest(keys: QuerySet[Key], newest: int, matching: Q) -> list[int]:
     """It stops where it has seen MAX_KEYS_FOUND."""
     looked_at = keys.order_by("-pk").annotate(matches=ExpressionWrapper(matching, BooleanField()))
     sql, params = looked_at.values_list("pk", "matches")[:newest].query.sql_with_params()
@@ -42,7 +42,7 @@ def _among(keys: QuerySet[Key], newest: int, matching: Q) -> list[int]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _by_index(keys: QuerySet[Key], *ways: Q) -> list[int]:
+def _search_by_index(keys: QuerySet[Key], *ways: Q) -> list[int]:
     """One way at a time, each has its index; by what no index has, or the database may walk along the primary key in
     the hope of meeting some."""
     order = (F("pk") + 0).desc()
@@ -50,13 +50,13 @@ def _by_index(keys: QuerySet[Key], *ways: Q) -> list[int]:
     return sorted(seen, reverse=True)[:MAX_KEYS_FOUND]
 
 
-def _named(text: str) -> Q:
+def _build_name_condition(text: str) -> Q:
     words: Any = Func(Value(ALL_ACCOUNTS), F("name"), function="key_words")
     wanted = Func(Value(ALL_ACCOUNTS), Value(text), function="key_words_wanted")
     return Q(CombinedExpression(words, "@@", wanted, BooleanField()))
 
 
-def _known(text: str) -> Q:
+def _build_identity_condition(text: str) -> Q:
     owners = list(User.objects.filter(email__startswith=text.lower()).values_list("pk", flat=True)[:MAX_OWNERS_FOUND])
     found = Q(public_id=text) | Q(owner__in=owners)
     return found | Q(Exact(Right("public_id", 4), text)) if len(text) == 4 else found

@@ -7,11 +7,11 @@ event, last.
 from __future__ import annotations
 
 from keys.key_settings import Invalid
-from keys.services.bulk import TooMany, disable_many
-from keys.services.creation import AlreadyCreated, Created, create
-from keys.services.editing import Stale, edit
+from keys.services.bulk import TooManyKeys, disable_many
+from keys.services.creation import AlreadyCreated, CreatedKey, create
+from keys.services.editing import EditConflict, edit
 from keys.services.finding import find
-from keys.services.locks import target_of
+from keys.services.locks import build_key_target
 from keys.services.ownership import (
     deactivate_owner,
     hand_over,
@@ -19,22 +19,23 @@ from keys.services.ownership import (
     reactivate_owner,
     reassign,
 )
-from keys.services.revealing import NotRevealable, Unreadable, reveal
-from keys.services.rotation import AlreadyChanged, Changed, NoOverlap, Overlap, change, end_overlap, extend_overlap
+from keys.services.revealing import NotRevealable, UnreadableSecret, reveal
+from keys.services.rotation import AlreadyChanged, ChangedKey, NoOverlap, Overlap, change, end_overlap, extend_overlap
 from keys.services.state import delete, disable, enable
 
 __all__ = [
     "AlreadyChanged",
     "AlreadyCreated",
-    "Changed",
-    "Created",
+    "ChangedKey",
+    "CreatedKey",
+    "EditConflict",
     "Invalid",
     "NoOverlap",
     "NotRevealable",
     "Overlap",
-    "Stale",
-    "TooMany",
-    "Unreadable",
+    "TooManyKeys",
+    "UnreadableSecret",
+    "build_key_target",
     "change",
     "create",
     "deactivate_owner",
@@ -51,5 +52,4 @@ __all__ = [
     "reactivate_owner",
     "reassign",
     "reveal",
-    "target_of",
 ]

@@ -12,13 +12,13 @@ from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
 from keys.models import Key
-from keys.services.locks import target_of
+from keys.services.locks import build_key_target
 
 # Each has an event of its own, and the trail waits for all of them.
 MAX_KEYS = 1_000
 
 
-class TooMany(Exception):
+class TooManyKeys(Exception):
     """More keys than one step disables."""
 
 
@@ -30,11 +30,11 @@ def disable_many(*, account: Account, keys: Collection[int], by: Actor) -> int:
     authorization.require(by, Permission.KEYS_DISABLE, account=account)
     authorization.require_active(account)
     if len(keys) > MAX_KEYS:
-        raise TooMany
+        raise TooManyKeys
     live = Key.objects.select_for_update(of=("self",), no_key=True).filter(account=account, deleted_at=None)
     enabled = live.filter(pk__in=keys, enabled=True).select_related("api").defer("api__document").order_by("pk")
     found = list(enabled)
     Key.objects.filter(pk__in=[key.pk for key in found]).update(enabled=False)
     for key in found:
-        record("key.disabled", by=by, account_id=account.pk, target=target_of(key), api=key.api.slug)
+        record("key.disabled", by=by, account_id=account.pk, target=build_key_target(key), api=key.api.slug)
     return len(found)

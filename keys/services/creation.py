@@ -16,19 +16,26 @@ from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.crypto.secrets import Minted, mint
+from keys.crypto.secrets import GeneratedToken, generate_token
 from keys.ip_lists.entries import NewList
 from keys.ip_lists.services import record_creation
-from keys.key_settings import Invalid, Terms, check_expiry, checked, latest_expiry, longest_days
+from keys.key_settings import (
+    Invalid,
+    KeySettings,
+    check_expiry,
+    clean_settings,
+    get_latest_expiry,
+    get_max_lifetime_days,
+)
 from keys.models import Api, Creation, Enablement, Key
-from keys.services.grants import grant, insert_new_list, lists_of, modules_of, put
-from keys.services.locks import held, target_of
+from keys.services.grants import apply_columns, get_modules_by_slug, insert_new_list, lock_lists, sync_grants
+from keys.services.locks import build_key_target, lock_api
 from keys.services.secret import insert_secret
 
 MAX_TRIES = 5
 
 
-class Created(NamedTuple):
+class CreatedKey(NamedTuple):
     """A new key and its token in clear, for this once."""
 
     key: Key
@@ -51,13 +58,13 @@ def create(
     *,
     account: Account,
     api: Api,
-    terms: Terms,
+    key_settings: KeySettings,
     by: Actor,
     owner: User | None = None,
     enabled: bool = True,
     form_token: uuid.UUID | None = None,
     new_list: NewList | None = None,
-) -> Created:
+) -> CreatedKey:
     """Make a key with its first secret. The owner is whoever creates it, unless given; a policy whose keys are called
     by their owner's nickname wants one given, and puts that name into the terms.
 
@@ -71,32 +78,34 @@ def create(
     form_token = form_token or uuid.uuid4()
     _refuse_second_use(form_token, account)
     by.spend_confirmation("key.create", str(form_token))
-    api = held(api.pk)
-    rules, modules = Policy.from_data(api.policy), modules_of(api.pk)
+    api = lock_api(api.pk)
+    rules, modules = Policy.from_data(api.policy), get_modules_by_slug(api.pk)
     if not Enablement.objects.filter(account=account, api=api).exists():
         raise Invalid({"api": f"The API {api.name} is not enabled for this account."})
-    owner = _owner(owner, account, rules, by)
+    owner = _get_owner(owner, account, rules, by)
     if rules.name_kind == "owner":
-        terms = replace(terms, name=owner.nickname)
+        key_settings = replace(key_settings, name=owner.nickname)
     made = insert_new_list(account, new_list, by) if new_list else None
     if made:
-        terms = replace(terms, ip_lists=terms.ip_lists | {made.pk})
-    lists = lists_of(account, terms.ip_lists)
-    terms = checked(terms, rules, modules, lists)
+        key_settings = replace(key_settings, ip_lists=key_settings.ip_lists | {made.pk})
+    lists = lock_lists(account, key_settings.ip_lists)
+    key_settings = clean_settings(key_settings, rules, modules, lists)
     now = timezone.now()
-    check_expiry(terms.expires_at, rules, now=now, latest=latest_expiry(now, longest_days(account, rules)))
+    check_expiry(
+        key_settings.expires_at, rules, now=now, latest=get_latest_expiry(now, get_max_lifetime_days(account, rules))
+    )
     key = Key(account=account, api=api, owner=owner, enabled=enabled)
-    put(key, terms)
-    key.username = terms.name if rules.name_kind == "username" else ""
-    minted = _insert(key, rules)
-    grant(key, None, terms, modules)
+    apply_columns(key, key_settings)
+    key.username = key_settings.name if rules.name_kind == "username" else ""
+    minted = _insert_key(key, rules)
+    sync_grants(key, None, key_settings, modules)
     insert_secret(key, minted.token, rules)
     Creation.objects.create(token=form_token, key=key)
     if made and new_list:
         record_creation(made, new_list, by)
-    asked = terms.described(lists) | {"owner": owner.nickname, "enabled": enabled}
-    record("key.created", by=by, account_id=account.pk, target=target_of(key), api=api.slug, settings=asked)
-    return Created(key, minted.token)
+    asked = key_settings.as_dict(lists) | {"owner": owner.nickname, "enabled": enabled}
+    record("key.created", by=by, account_id=account.pk, target=build_key_target(key), api=api.slug, settings=asked)
+    return CreatedKey(key, minted.token)
 
 
 def _refuse_second_use(form_token: uuid.UUID, account: Account) -> None:
@@ -111,7 +120,7 @@ def _refuse_second_use(form_token: uuid.UUID, account: Account) -> None:
     raise AlreadyCreated(used.key)
 
 
-def _owner(owner: User | None, account: Account, rules: Policy, by: Actor) -> User:
+def _get_owner(owner: User | None, account: Account, rules: Policy, by: Actor) -> User:
     if owner is None and rules.name_kind == "owner":
         raise Invalid({"owner": f"{rules.name_label}: choose the owner."})
     if owner is None and by.kind != "user":
@@ -123,10 +132,10 @@ def _owner(owner: User | None, account: Account, rules: Policy, by: Actor) -> Us
     return found
 
 
-def _insert(key: Key, rules: Policy) -> Minted:
+def _insert_key(key: Key, rules: Policy) -> GeneratedToken:
     """The row under an API ID that no key ever had; returns its token."""
     for _ in range(MAX_TRIES):
-        minted = mint(settings.TOKEN_PREFIX)
+        minted = generate_token(settings.TOKEN_PREFIX)
         key.public_id = minted.public_id
         try:
             with transaction.atomic():

@@ -11,27 +11,27 @@ from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
 from keys.models import Key
-from keys.selectors.find import Found, Scope, find_in
+from keys.selectors.find import FindResult, Scope, find_keys
 from keys.selectors.keys import with_status
-from keys.services.locks import target_of
+from keys.services.locks import build_key_target
 
 # What is found comes from the keys, the log and the trail.
-NEEDS = (Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
+REQUIRED_PERMISSIONS = (Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
 
 
 @transaction.atomic
-def find(*, account: Account, text: str, by: Actor) -> Found:
+def find(*, account: Account, text: str, by: Actor) -> FindResult:
     """Return the keys, deleted ones too, calls and events of the account that the text names. Raises Denied."""
-    for permission in NEEDS:
+    for permission in REQUIRED_PERMISSIONS:
         authorization.require(by, permission, account=account)
     keys = with_status(Key.objects.filter(account=account))
-    found = find_in(Scope(keys, list_calls(account.pk), account.pk), text)
+    found = find_keys(Scope(keys, list_calls(account.pk), account.pk), text)
     matched = [match.key for match in found.matches]
     record(
         "keys.searched",
         by=by,
         account_id=account.pk,
-        target=target_of(matched[0]) if len(matched) == 1 else None,
+        target=build_key_target(matched[0]) if len(matched) == 1 else None,
         what=found.by,
         keys=[key.public_id for key in matched],
     )

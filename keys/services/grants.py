@@ -12,19 +12,19 @@ from keys.apis.policy_parsing import FLAGS
 from keys.decision.addresses import Network
 from keys.ip_lists.entries import NO_ENTRIES, NewList
 from keys.ip_lists.services import insert_list
-from keys.key_settings import Invalid, Listed, Lists, Terms
+from keys.key_settings import Invalid, IpListNetworks, IpListsById, KeySettings
 from keys.models import Address, IpList, IpListEntry, Key, KeyIpList, KeyModule, Module
 
 # Columns of the key that its terms decide.
-COLUMNS = ("name", "fields", "expires_at", "all_modules", *FLAGS)
+SETTINGS_COLUMNS = ("name", "fields", "expires_at", "all_modules", *FLAGS)
 
 
-def modules_of(api_id: int) -> dict[str, Module]:
+def get_modules_by_slug(api_id: int) -> dict[str, Module]:
     """The API's modules by slug, in its order."""
     return {module.slug: module for module in Module.objects.filter(api=api_id).order_by("position")}
 
 
-def lists_of(account: Account, wanted: Collection[int]) -> Lists:
+def lock_lists(account: Account, wanted: Collection[int]) -> IpListsById:
     """Those of them that are the account's, with their live entries; nobody changes them until the commit."""
     if not wanted:
         return {}
@@ -33,7 +33,7 @@ def lists_of(account: Account, wanted: Collection[int]) -> Lists:
     live: dict[int, list[Network]] = {pk: [] for pk in names}
     for entry in IpListEntry.objects.filter(ip_list__in=names, enabled=True):
         live[entry.ip_list_id].append(entry.network)
-    return {pk: Listed(name, tuple(live[pk])) for pk, name in names.items()}
+    return {pk: IpListNetworks(name, tuple(live[pk])) for pk, name in names.items()}
 
 
 def insert_new_list(account: Account, new: NewList, by: Actor) -> IpList:
@@ -49,17 +49,17 @@ def insert_new_list(account: Account, new: NewList, by: Actor) -> IpList:
         raise Invalid({names[name]: messages for name, messages in errors.items()}) from None
 
 
-def put(key: Key, terms: Terms) -> None:
+def apply_columns(key: Key, key_settings: KeySettings) -> None:
     """Into the columns; the caller saves them."""
-    key.name, key.fields, key.expires_at = terms.name, dict(terms.fields), terms.expires_at
-    key.all_modules = terms.modules is None
+    key.name, key.fields, key.expires_at = key_settings.name, dict(key_settings.fields), key_settings.expires_at
+    key.all_modules = key_settings.modules is None
     for flag in FLAGS:
-        setattr(key, flag, getattr(terms, flag))
+        setattr(key, flag, getattr(key_settings, flag))
 
 
-def grant(key: Key, before: Terms | None, after: Terms, modules: Mapping[str, Module]) -> None:
+def sync_grants(key: Key, before: KeySettings | None, after: KeySettings, modules: Mapping[str, Module]) -> None:
     """Into the rows of addresses, lists and modules; those that stay are left alone."""
-    old = before or Terms(name="")
+    old = before or KeySettings(name="")
     if gone := set(old.networks) - set(after.networks):
         key.addresses.filter(network__in=gone).delete()
     new = [network for network in after.networks if network not in set(old.networks)]

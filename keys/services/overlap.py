@@ -12,7 +12,7 @@ from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
 from keys.models import Key, Secret
-from keys.services.locks import target_of
+from keys.services.locks import build_key_target
 
 
 class ClockTimestamp(Func):
@@ -36,5 +36,5 @@ def end_early(*, secret_id: UUID, by: Actor) -> bool:
         retires_at=ClockTimestamp(), sealed=None
     )
     if ended:
-        record("key.overlap_ended", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+        record("key.overlap_ended", by=by, account_id=key.account_id, target=build_key_target(key), api=key.api.slug)
     return bool(ended)

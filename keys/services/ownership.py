@@ -17,7 +17,7 @@ from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.key_settings import Invalid
 from keys.models import Key
-from keys.services.locks import admitted, target_of
+from keys.services.locks import build_key_target, lock_for_change
 
 
 @transaction.atomic
@@ -26,38 +26,38 @@ def reassign(*, key: Key, owner: User, by: Actor) -> Key:
 
     Needs the confirmation "key.reassign" of its API ID. Raises Denied, AccountNotActive, NotConfirmed, Invalid.
     """
-    key = admitted(key, Permission.KEYS_CHANGE, by)
+    key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     by.spend_confirmation("key.reassign", key.public_id)
-    _give(key, _active(owner, key.account), by)
+    _change_owner(key, _get_active_user(owner, key.account), by)
     return key
 
 
 @transaction.atomic
-def hand_over(*, user: User, heir: User, by: Actor) -> int:
-    """Give every live key of the user to the heir; returns how many. One event for each key.
+def hand_over(*, user: User, new_owner: User, by: Actor) -> int:
+    """Give every live key of the user to the new_owner; returns how many. One event for each key.
 
     Needs the confirmation "keys.hand_over" of the user's primary key. Raises as `reassign`.
     """
-    account = _account_of(user)
+    account = _get_account(user)
     authorization.require(by, Permission.KEYS_CHANGE, account=account)
     authorization.require_active(account)
     by.spend_confirmation("keys.hand_over", str(user.pk))
-    heir = _active(heir, account)
-    if heir.pk == user.pk:
-        raise Invalid({"heir": f"{heir.nickname} already owns these keys. Choose another user."})
+    new_owner = _get_active_user(new_owner, account)
+    if new_owner.pk == user.pk:
+        raise Invalid({"heir": f"{new_owner.nickname} already owns these keys. Choose another user."})
     live = Key.objects.select_for_update(of=("self",), no_key=True).filter(owner=user, deleted_at=None).order_by("pk")
     keys = list(live.select_related("account", "api", "owner").defer("api__document"))
     for key in keys:
-        _give(key, heir, by)
+        _change_owner(key, new_owner, by)
     return len(keys)
 
 
 @transaction.atomic
-def hand_over_and_deactivate(*, user: User, heir: User, by: Actor) -> int:
+def hand_over_and_deactivate(*, user: User, new_owner: User, by: Actor) -> int:
     """Both or neither, so that no call with the keys is refused in between. Raises what either raises."""
     # The account's lock first, in the strength that deactivating takes: two who held it shared could not go on.
-    Account.objects.select_for_update(no_key=True).get(pk=_account_of(user).pk)
-    count = hand_over(user=user, heir=heir, by=by)
+    Account.objects.select_for_update(no_key=True).get(pk=_get_account(user).pk)
+    count = hand_over(user=user, new_owner=new_owner, by=by)
     deactivate_owner(user=user, by=by)
     return count
 
@@ -66,21 +66,21 @@ def hand_over_and_deactivate(*, user: User, heir: User, by: Actor) -> int:
 def deactivate_owner(*, user: User, by: Actor) -> User:
     """Deactivate the user, and say so in the trail of each key of theirs that worked until then. Raise what
     accounts.services.deactivate_user raises."""
-    return _switch(user, deactivate_user, "key.owner_deactivated", by)
+    return _set_active(user, deactivate_user, "key.owner_deactivated", by)
 
 
 @transaction.atomic
 def reactivate_owner(*, user: User, by: Actor) -> User:
     """The other way round, for each key that works from now on."""
-    return _switch(user, reactivate_user, "key.owner_reactivated", by)
+    return _set_active(user, reactivate_user, "key.owner_reactivated", by)
 
 
-def _switch(user: User, service: Callable[..., User], event: str, by: Actor) -> User:
-    keys = _working(user) if (service is deactivate_user) == _is_active(user) else []
-    user = service(user=user, keys=[target_of(key) for key in keys], by=by)
+def _set_active(user: User, service: Callable[..., User], event: str, by: Actor) -> User:
+    keys = _list_working_keys(user) if (service is deactivate_user) == _is_active(user) else []
+    user = service(user=user, keys=[build_key_target(key) for key in keys], by=by)
     for key in keys:
         told = {"api": key.api.slug, "owner": user.nickname}
-        record(event, by=by, account_id=key.account_id, target=target_of(key), **told)
+        record(event, by=by, account_id=key.account_id, target=build_key_target(key), **told)
     return user
 
 
@@ -91,14 +91,14 @@ def _is_active(user: User) -> bool:
     return User.objects.values_list("is_active", flat=True).get(pk=user.pk)
 
 
-def _working(user: User) -> list[Key]:
+def _list_working_keys(user: User) -> list[Key]:
     """The user's keys that nothing but their owner could stop."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
     keys = Key.objects.filter(unexpired, owner=user, deleted_at=None, enabled=True).select_related("api")
     return list(keys.defer("api__document").order_by("pk"))
 
 
-def _give(key: Key, owner: User, by: Actor) -> None:
+def _change_owner(key: Key, owner: User, by: Actor) -> None:
     if key.owner_id == owner.pk:
         return
     changes = {"owner": [key.owner.nickname, owner.nickname]}
@@ -107,10 +107,17 @@ def _give(key: Key, owner: User, by: Actor) -> None:
         changes["name"] = [key.name, owner.nickname]
         key.name = owner.nickname
     key.save(update_fields=["owner", "name"])
-    record("key.reassigned", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug, changes=changes)
+    record(
+        "key.reassigned",
+        by=by,
+        account_id=key.account_id,
+        target=build_key_target(key),
+        api=key.api.slug,
+        changes=changes,
+    )
 
 
-def _active(owner: User, account: Account) -> User:
+def _get_active_user(owner: User, account: Account) -> User:
     """As the database knows them now; the account's lock keeps them active until the commit."""
     found = User.objects.filter(pk=owner.pk, account=account, is_active=True).first()
     if found is None:
@@ -118,7 +125,7 @@ def _active(owner: User, account: Account) -> User:
     return found
 
 
-def _account_of(user: User) -> Account:
+def _get_account(user: User) -> Account:
     if user.account is None:
         raise Invalid({"heir": "Support owns no keys."})
     return user.account

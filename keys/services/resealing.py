@@ -21,18 +21,18 @@ from core.authorization import Denied
 from core.permissions import Permission
 from core.sealing import HEADER_LENGTH, SealBroken, build_header, get_sealing_key_number
 from keys.apis.policy import Policy
-from keys.crypto.secrets import digest
+from keys.crypto.secrets import compute_digest
 from keys.models import Api, Secret
-from keys.services.secret import Ring, opened, ring_of, sealed_in
+from keys.services.secret import SealingRing, get_sealing_ring, open_token, seal_token
 
-BATCH = 500
-SAMPLE = 20
+BATCH_SIZE = 500
+SAMPLE_SIZE = 20
 # Version and number of the key, as a sealed form begins.
-UNDER = Substr("sealed", 1, HEADER_LENGTH, output_field=BinaryField())
-FIRST = uuid.UUID(int=0)
+SEAL_HEADER = Substr("sealed", 1, HEADER_LENGTH, output_field=BinaryField())
+FIRST_ID = uuid.UUID(int=0)
 
 
-class Batch(NamedTuple):
+class ResealBatch(NamedTuple):
     """What was done: the last secret looked at (None when there is no more), how many moved, and how many do not open:
     changed, or sealed under a key that is gone."""
 
@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     broken: int
 
 
-class Left(NamedTuple):
+class RingUsage(NamedTuple):
     """How many secrets that still work need which numbers of a ring."""
 
     ring: str
@@ -56,29 +56,29 @@ class Left(NamedTuple):
 
 
 @transaction.atomic
-def reseal_batch(*, after: uuid.UUID = FIRST, by: Actor) -> Batch:
+def reseal_batch(*, after: uuid.UUID = FIRST_ID, by: Actor) -> ResealBatch:
     """Move the next secrets, in the order of their numbers. Locks as everyone does, so calls and people go on."""
     if by.kind != "command":
         raise Denied(Permission.APIS_CHANGE)
-    rings = _rings()
+    rings = _get_rings_by_api()
     rows = list(
-        _stale()
+        _get_stale_secrets()
         .filter(pk__gt=after)
         .select_related("key")
         .select_for_update(of=("self",), no_key=True)
-        .order_by("pk")[:BATCH]
+        .order_by("pk")[:BATCH_SIZE]
     )
     moved, peppered = [], 0
     for secret in rows:
         ring = rings[secret.key.api_id]
         try:
-            token = opened(secret.key, secret, ring)
+            token = open_token(secret.key, secret, ring)
         except SealBroken:
             continue
-        secret.sealed = sealed_in(ring, secret.key, secret, token)
+        secret.sealed = seal_token(ring, secret.key, secret, token)
         peppered += secret.pepper_id != max(settings.TOKEN_PEPPERS)
         secret.pepper_id = max(settings.TOKEN_PEPPERS)
-        secret.digest = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id])
+        secret.digest = compute_digest(token, settings.TOKEN_PEPPERS[secret.pepper_id])
         moved.append(secret)
     if moved:
         Secret.objects.bulk_update(moved, ["sealed", "pepper_id", "digest"])
@@ -86,52 +86,54 @@ def reseal_batch(*, after: uuid.UUID = FIRST, by: Actor) -> Batch:
         record(
             "secrets.resealed", by=by, account_id=None, what="secrets", count=len(moved), under=under, peppered=peppered
         )
-    return Batch(rows[-1].pk if rows else None, len(moved), len(rows) - len(moved))
+    return ResealBatch(rows[-1].pk if rows else None, len(moved), len(rows) - len(moved))
 
 
-def left() -> list[Left]:
+def list_ring_usage() -> list[RingUsage]:
     """What needs which key of which ring now."""
     sealing, signing = Counter[int](), Counter[int]()
-    prefixes = _sealed().values_list(UNDER, "key__api_id").annotate(count=Count("pk")).order_by()
-    rings = _rings()
+    prefixes = _get_sealed_secrets().values_list(SEAL_HEADER, "key__api_id").annotate(count=Count("pk")).order_by()
+    rings = _get_rings_by_api()
     sealing.update(count_factors_by_key())
     for prefix, api, count in prefixes:
         counter = signing if rings[api].purpose == "sign" else sealing
         counter[get_sealing_key_number(bytes(prefix))] += count
-    peppers = _live().values_list("pepper_id").annotate(count=Count("key", distinct=True)).order_by("pepper_id")
+    peppers = (
+        _get_live_secrets().values_list("pepper_id").annotate(count=Count("key", distinct=True)).order_by("pepper_id")
+    )
     return [
-        Left("SEALING_KEYS", max(settings.SEALING_KEYS), dict(sealing)),
-        Left("SIGNING_KEYS", max(settings.SIGNING_KEYS), dict(signing)),
-        Left("TOKEN_PEPPERS", max(settings.TOKEN_PEPPERS), dict(peppers)),
+        RingUsage("SEALING_KEYS", max(settings.SEALING_KEYS), dict(sealing)),
+        RingUsage("SIGNING_KEYS", max(settings.SIGNING_KEYS), dict(signing)),
+        RingUsage("TOKEN_PEPPERS", max(settings.TOKEN_PEPPERS), dict(peppers)),
     ]
 
 
-def unreadable() -> list[str]:
+def list_unreadable() -> list[str]:
     """A line for each key or pepper that secrets need and its ring does not have: it was dropped too soon."""
     lines = []
-    for ring in left():
+    for ring in list_ring_usage():
         for number, count in sorted(ring.missing.items()):
             what, harm = ("keys", "is refused") if ring.ring == "TOKEN_PEPPERS" else ("secrets", "cannot be read")
             lines.append(f"{ring.ring} has no {number}, under which {count} {what} are: put it back, or each {harm}.")
-    return lines or _other_keys()
+    return lines or _list_wrong_keys()
 
 
-def _other_keys() -> list[str]:
+def _list_wrong_keys() -> list[str]:
     """A line for each ring whose keys have the right numbers and are not the ones that were used. One broken secret
     means nothing; of a handful, one good one means that the ring is right."""
     right: dict[str, bool] = {}
-    rings = _rings()
-    for secret in _sealed().select_related("key").order_by("pk")[:SAMPLE]:
+    rings = _get_rings_by_api()
+    for secret in _get_sealed_secrets().select_related("key").order_by("pk")[:SAMPLE_SIZE]:
         ring = rings[secret.key.api_id]
         name = "SIGNING_KEYS" if ring.purpose == "sign" else "SEALING_KEYS"
         try:
-            token = opened(secret.key, secret, ring)
+            token = open_token(secret.key, secret, ring)
         except SealBroken:
             right.setdefault(name, False)
             continue
         right[name] = True
         pepper = f"TOKEN_PEPPERS {secret.pepper_id}"
-        same = digest(token, settings.TOKEN_PEPPERS[secret.pepper_id]) == bytes(secret.digest)
+        same = compute_digest(token, settings.TOKEN_PEPPERS[secret.pepper_id]) == bytes(secret.digest)
         right[pepper] = same or right.get(pepper, False)
     return [
         f"{name} is not what the secrets were made with: put back the one that was."
@@ -140,26 +142,26 @@ def _other_keys() -> list[str]:
     ]
 
 
-def _live() -> QuerySet[Secret]:
+def _get_live_secrets() -> QuerySet[Secret]:
     """Of keys that are there, those that still work."""
     return Secret.objects.filter(Q(retires_at=None) | Q(retires_at__gt=Now()), key__deleted_at=None)
 
 
-def _sealed() -> QuerySet[Secret]:
-    return _live().filter(sealed__isnull=False)
+def _get_sealed_secrets() -> QuerySet[Secret]:
+    return _get_live_secrets().filter(sealed__isnull=False)
 
 
-def _stale() -> QuerySet[Secret]:
+def _get_stale_secrets() -> QuerySet[Secret]:
     newest = Q()
-    for api, ring in _rings().items():
+    for api, ring in _get_rings_by_api().items():
         newest |= Q(key__api_id=api, under=build_header(max(ring.keys)))
-    return _sealed().alias(under=UNDER).exclude(newest & Q(pepper_id=max(settings.TOKEN_PEPPERS)))
+    return _get_sealed_secrets().alias(under=SEAL_HEADER).exclude(newest & Q(pepper_id=max(settings.TOKEN_PEPPERS)))
 
 
-def _rings() -> dict[int, Ring]:
+def _get_rings_by_api() -> dict[int, SealingRing]:
     """By API. One whose secrets are shown once now may have sealed ones from before."""
     rings = {}
     for api in Api.objects.only("policy"):
         rules = Policy.from_data(api.policy)
-        rings[api.pk] = ring_of(rules) or Ring("reveal", settings.SEALING_KEYS)
+        rings[api.pk] = get_sealing_ring(rules) or SealingRing("reveal", settings.SEALING_KEYS)
     return rings

@@ -10,15 +10,15 @@ from core.permissions import Permission
 from core.sealing import SealBroken
 from keys.apis.policy import Policy
 from keys.models import Key
-from keys.services.locks import admitted, target_of
-from keys.services.secret import opened, ring_of
+from keys.services.locks import build_key_target, lock_for_change
+from keys.services.secret import get_sealing_ring, open_token
 
 
 class NotRevealable(Exception):
     """Secrets of this API are shown only once, when the key is created."""
 
 
-class Unreadable(Exception):
+class UnreadableSecret(Exception):
     """The sealed form does not open: changed, moved, or sealed under a key that this installation no longer has."""
 
 
@@ -26,17 +26,17 @@ def reveal(*, key: Key, by: Actor) -> str:
     """The key's current token. The trail knows of it before it is opened. Raises Denied, AccountNotActive,
     NotConfirmed, NotRevealable, Unreadable."""
     with transaction.atomic(durable=True):
-        key = admitted(key, Permission.KEYS_CHANGE, by)
+        key = lock_for_change(key, Permission.KEYS_CHANGE, by)
         secret = key.secrets.filter(retires_at=None).first()
         rules = Policy.from_data(key.api.policy)
-        ring = ring_of(rules)
+        ring = get_sealing_ring(rules)
         if not rules.revealable or ring is None or secret is None or secret.sealed is None:
             raise NotRevealable
         by.spend_confirmation("key.reveal", key.public_id)
-        record("key.revealed", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+        record("key.revealed", by=by, account_id=key.account_id, target=build_key_target(key), api=key.api.slug)
     try:
-        return opened(key, secret, ring)
+        return open_token(key, secret, ring)
     except SealBroken:
         with transaction.atomic():
-            record("key.unreadable", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
-        raise Unreadable from None
+            record("key.unreadable", by=by, account_id=key.account_id, target=build_key_target(key), api=key.api.slug)
+        raise UnreadableSecret from None

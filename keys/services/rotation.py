@@ -19,11 +19,11 @@ from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.crypto.secrets import mint
+from keys.crypto.secrets import generate_token
 from keys.key_settings import Invalid
 from keys.models import Key, Secret
-from keys.services.locks import admitted, target_of
-from keys.services.secret import insert_secret, locked_secrets
+from keys.services.locks import build_key_target, lock_for_change
+from keys.services.secret import insert_secret, lock_secrets
 
 
 class Overlap(models.TextChoices):
@@ -35,11 +35,11 @@ class Overlap(models.TextChoices):
     WEEK = "7d", "7 days"
 
     @property
-    def lasts(self) -> timedelta:
+    def duration(self) -> timedelta:
         return {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}.get(self, timedelta())
 
 
-class Changed(NamedTuple):
+class ChangedKey(NamedTuple):
     """A key, its new token in clear, for this once, and when the old one retires, if it goes on."""
 
     key: Key
@@ -59,14 +59,14 @@ class NoOverlap(Exception):
 
 
 @transaction.atomic
-def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool = False, by: Actor) -> Changed:
+def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool = False, by: Actor) -> ChangedKey:
     """Give the key another secret. `secret` is the current one's number when the change was thought of, so that one
     form makes one change and of two people the second is told. An old secret that still works ends at once.
 
     Needs the confirmation "key.change" of the API ID. Raises Denied, AccountNotActive, AlreadyChanged, NotConfirmed.
     """
-    key = admitted(key, Permission.KEYS_CHANGE, by)
-    secrets = locked_secrets(key)
+    key = lock_for_change(key, Permission.KEYS_CHANGE, by)
+    secrets = lock_secrets(key)
     if not any(known.pk == secret and known.retires_at is None for known in secrets):
         raise AlreadyChanged
     by.spend_confirmation("key.change", key.public_id)
@@ -76,29 +76,29 @@ def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool =
     if overlap == Overlap.NONE:
         _retire(current)
     else:
-        current.update(retires_at=Now() + Value(overlap.lasts), ends_on_use=ends_on_use)
-    token = mint(settings.TOKEN_PREFIX, key.public_id).token
+        current.update(retires_at=Now() + Value(overlap.duration), ends_on_use=ends_on_use)
+    token = generate_token(settings.TOKEN_PREFIX, key.public_id).token
     insert_secret(key, token, Policy.from_data(key.api.policy))
     until = None if overlap == Overlap.NONE else current.get().retires_at
     record(
         "key.secret_changed",
         by=by,
         account_id=key.account_id,
-        target=target_of(key),
+        target=build_key_target(key),
         api=key.api.slug,
         overlap=overlap.label.lower(),
         ends_on_use=ends_on_use and until is not None,
     )
-    return Changed(key, token, until)
+    return ChangedKey(key, token, until)
 
 
 @transaction.atomic
 def end_overlap(*, key: Key, by: Actor) -> Key:
     """Retire the old secret at once. Raises Denied, AccountNotActive, NoOverlap."""
-    key = admitted(key, Permission.KEYS_CHANGE, by)
-    old = _going_on(key)
+    key = lock_for_change(key, Permission.KEYS_CHANGE, by)
+    old = _get_old_secret(key)
     _retire(key.secrets.filter(pk=old.pk))
-    record("key.overlap_ended", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    record("key.overlap_ended", by=by, account_id=key.account_id, target=build_key_target(key), api=key.api.slug)
     return key
 
 
@@ -109,11 +109,11 @@ def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
     Needs the confirmation "key.extend_overlap" of the API ID. Raises Denied, AccountNotActive, NoOverlap, Invalid,
     NotConfirmed.
     """
-    key = admitted(key, Permission.KEYS_CHANGE, by)
-    old = _going_on(key)
+    key = lock_for_change(key, Permission.KEYS_CHANGE, by)
+    old = _get_old_secret(key)
     by.spend_confirmation("key.extend_overlap", key.public_id)
-    later = key.secrets.filter(pk=old.pk, retires_at__lt=Now() + Value(overlap.lasts))
-    if not later.update(retires_at=Now() + Value(overlap.lasts)):
+    later = key.secrets.filter(pk=old.pk, retires_at__lt=Now() + Value(overlap.duration))
+    if not later.update(retires_at=Now() + Value(overlap.duration)):
         raise Invalid({"overlap": "The old secret already works for longer than that. Choose a longer time."})
     until = key.secrets.get(pk=old.pk).retires_at
     assert until is not None
@@ -121,7 +121,7 @@ def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
         "key.overlap_extended",
         by=by,
         account_id=key.account_id,
-        target=target_of(key),
+        target=build_key_target(key),
         api=key.api.slug,
         overlap=overlap.label,
     )
@@ -129,7 +129,7 @@ def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
 
 
 @transaction.atomic
-def sweep(*, by: Actor) -> int:
+def destroy_expired_secrets(*, by: Actor) -> int:
     """Destroy the sealed forms of secrets whose overlap has run out; returns how many."""
     over = Secret.objects.filter(retires_at__lte=Now(), sealed__isnull=False).order_by("pk")
     swept = list(over.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
@@ -139,9 +139,9 @@ def sweep(*, by: Actor) -> int:
     return len(swept)
 
 
-def _going_on(key: Key) -> Secret:
+def _get_old_secret(key: Key) -> Secret:
     """The old secret, which still works."""
-    locked_secrets(key)
+    lock_secrets(key)
     old = key.secrets.filter(retires_at__gt=Now()).first()
     if old is None:
         raise NoOverlap

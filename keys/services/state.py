@@ -9,22 +9,22 @@ from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Permission
 from keys.models import Key
-from keys.services.locks import admitted, target_of
-from keys.services.secret import locked_secrets
+from keys.services.locks import build_key_target, lock_for_change
+from keys.services.secret import lock_secrets
 
 
 @transaction.atomic
 def enable(*, key: Key, by: Actor) -> Key:
     """Let calls with the key through again. Raises Denied, AccountNotActive, NotConfirmed."""
-    key = admitted(key, Permission.KEYS_CHANGE, by)
+    key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     by.spend_confirmation("key.enable", key.public_id)
-    return _switch(key, True, by)
+    return _set_enabled(key, True, by)
 
 
 @transaction.atomic
 def disable(*, key: Key, by: Actor) -> Key:
     """Refuse calls with the key from the commit on. Raises Denied, AccountNotActive."""
-    return _switch(admitted(key, Permission.KEYS_DISABLE, by), False, by)
+    return _set_enabled(lock_for_change(key, Permission.KEYS_DISABLE, by), False, by)
 
 
 @transaction.atomic
@@ -33,16 +33,16 @@ def delete(*, key: Key, by: Actor) -> Key:
 
     Raises Denied, AccountNotActive.
     """
-    key = admitted(key, Permission.KEYS_CHANGE, by)
+    key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     key.deleted_at = timezone.now()
     key.save(update_fields=["deleted_at"])
-    locked_secrets(key)
+    lock_secrets(key)
     key.secrets.all().delete()
-    record("key.deleted", by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    record("key.deleted", by=by, account_id=key.account_id, target=build_key_target(key), api=key.api.slug)
     return key
 
 
-def _switch(key: Key, enabled: bool, by: Actor) -> Key:
+def _set_enabled(key: Key, enabled: bool, by: Actor) -> Key:
     if key.enabled == enabled:
         return key
     key.enabled = enabled
@@ -54,4 +54,4 @@ def _switch(key: Key, enabled: bool, by: Actor) -> Key:
 def record_switch(key: Key, by: Actor) -> None:
     """Record that the key was enabled or disabled, whichever it is now."""
     name = "key.enabled" if key.enabled else "key.disabled"
-    record(name, by=by, account_id=key.account_id, target=target_of(key), api=key.api.slug)
+    record(name, by=by, account_id=key.account_id, target=build_key_target(key), api=key.api.slug)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django import template
 
-from keys.decision.addresses import shown
+from keys.decision.addresses import format_network
 
 register = template.Library()
 
-register.filter("shown", shown)
+register.filter("shown", format_network)

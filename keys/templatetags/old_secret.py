@@ -6,7 +6,7 @@ from django import template
 
 from keys.models import Key
 from keys.selectors.old_secret import OldSecret
-from keys.selectors.old_secret import old_secret as old_secret_of
+from keys.selectors.old_secret import get_old_secret as old_secret_of
 
 register = template.Library()
 

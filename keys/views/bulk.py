@@ -25,12 +25,12 @@ from keys.filters import KeyFilter
 from keys.models import Key, KeyListing
 from keys.services import disable_many
 from keys.services.bulk import MAX_KEYS
-from keys.visibility import apis_of, visible_to
+from keys.visibility import get_enabled_apis, get_visible_keys
 
-LATELY = timedelta(days=7)
+RECENT_PERIOD = timedelta(days=7)
 MAX_KEYS_NAMED = 10
 # What says which of the list's keys are to be disabled.
-CHOICE = ("csrfmiddlewaretoken", "key", "all", "count", "after", "before", PARAMETER)
+SELECTION_FIELDS = ("csrfmiddlewaretoken", "key", "all", "count", "after", "before", PARAMETER)
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -41,10 +41,10 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
     account = own_account(request)
     require_active(account)
     asked = request.POST or request.GET
-    keys = _filter(request, CHOICE)
+    keys = _build_filter(request, SELECTION_FIELDS)
     if not keys.is_valid():
         return render_page(request, "keys/list", {"filter": keys}, 400)
-    chosen = _chosen(request, keys, asked)
+    chosen = _get_selected_keys(request, keys, asked)
     found = sorted(chosen.values_list("pk", "name")[: MAX_KEYS + 1], key=lambda key: (key[1].lower(), key[0]))
     # Yes was said to so many; if there are more or fewer by now, it is asked for again.
     same = asked.get("count") == str(len(found))
@@ -54,7 +54,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
         messages.success(request, f"{words} are refused.")
         listed = reverse("key-list")
         return redirect(get_return_url(request, listed, f"{listed}?{keys.data.urlencode()}", SELECTION_ANCHOR))
-    used = KeyListing.objects.filter(key__in=[pk for pk, _ in found], used_at__gt=timezone.now() - LATELY)
+    used = KeyListing.objects.filter(key__in=[pk for pk, _ in found], used_at__gt=timezone.now() - RECENT_PERIOD)
     return render_dialog(
         request,
         "keys/disable_some",
@@ -79,20 +79,22 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
 @needs(Permission.LISTS_EXPORT)
 @_methods
 def key_export(request: SignedIn) -> HttpResponse:
-    keys = _filter(request, NOT_FILTERS)
+    keys = _build_filter(request, NOT_FILTERS)
     note = "Tokens are not included, only their prefix and API ID."
     dialog = ListDialog("keys.exported", "Export API keys", "API keys", reverse("key-list"), note)
     make = partial(export_keys, by=request.actor, account=own_account(request), keys=keys)
     return render_list_export(request, dialog, keys, make, (TooManyRows,))
 
 
-def _filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
+def _build_filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
     """The page's filters among what was sent."""
     filters = merge_filters(request.GET, request.POST, but=but)
-    return KeyFilter(filters, visible_to(request.user), account=own_account(request), apis=list(apis_of(request.user)))
+    return KeyFilter(
+        filters, get_visible_keys(request.user), account=own_account(request), apis=list(get_enabled_apis(request.user))
+    )
 
 
-def _chosen(request: SignedIn, keys: KeyFilter, asked: QueryDict) -> QuerySet[Key]:
+def _get_selected_keys(request: SignedIn, keys: KeyFilter, asked: QueryDict) -> QuerySet[Key]:
     ticked = asked.getlist("key")[: MAX_KEYS + 1]
-    chosen = keys.qs if asked.get("all") == "1" else visible_to(request.user).filter(public_id__in=ticked)
+    chosen = keys.qs if asked.get("all") == "1" else get_visible_keys(request.user).filter(public_id__in=ticked)
     return chosen.filter(enabled=True)

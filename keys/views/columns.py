@@ -15,8 +15,8 @@ from core.pages import get_form_data, get_form_status, render_dialog
 from core.permissions import Permission
 from keys import list_columns
 
-COOKIE = "key_columns"
-MAX_AGE = 365 * 86400
+COOKIE_NAME = "key_columns"
+COOKIE_MAX_AGE_SECONDS = 365 * 86400
 
 
 class ColumnsForm(forms.Form):
@@ -28,9 +28,9 @@ class ColumnsForm(forms.Form):
     )
 
 
-def get_chosen(request: SignedIn) -> list[str] | None:
+def get_chosen_columns(request: SignedIn) -> list[str] | None:
     """Return the columns that were chosen in this browser; None if none were."""
-    chosen = request.COOKIES.get(COOKIE)
+    chosen = request.COOKIES.get(COOKIE_NAME)
     return chosen.split(".") if chosen else None
 
 
@@ -39,17 +39,18 @@ def get_chosen(request: SignedIn) -> list[str] | None:
 def key_columns(request: SignedIn) -> HttpResponse:
     back = redirect(get_return_url(request, reverse("key-list"), reverse("key-list")))
     if request.method == "POST" and "reset" in request.POST:
-        back.delete_cookie(COOKIE, samesite="Lax")
+        back.delete_cookie(COOKIE_NAME, samesite="Lax")
         return back
     form = ColumnsForm(
-        get_form_data(request), initial={"columns": sorted(list_columns.shown(get_chosen(request), None))}
+        get_form_data(request),
+        initial={"columns": sorted(list_columns.get_shown_columns(get_chosen_columns(request), None))},
     )
     if not form.is_valid():
         return render_dialog(request, "keys/columns", "Columns", {"form": form}, get_form_status(request))
     back.set_cookie(
-        COOKIE,
+        COOKIE_NAME,
         ".".join(form.cleaned_data["columns"]),
-        max_age=MAX_AGE,
+        max_age=COOKIE_MAX_AGE_SECONDS,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

@@ -23,34 +23,34 @@ from keys.apis.policy import Policy
 from keys.docs.abilities import get_abilities
 from keys.docs.documentation import get_documentation
 from keys.docs.granted import get_api_modules
-from keys.forms.settings import Offer
+from keys.forms.settings import KeyFormOptions
 from keys.models import Api, Key
-from keys.selectors.keys import for_page
-from keys.visibility import ip_lists_of, visible_to
+from keys.selectors.keys import with_page_relations
+from keys.visibility import get_visible_ip_lists, get_visible_keys
 
 
-def may_change(request: SignedIn) -> bool:
+def can_change_keys(request: SignedIn) -> bool:
     """Whether the buttons that change keys are of use to this user, now."""
     return has_permission(request.user, Permission.KEYS_CHANGE) and own_account(request).status == Account.Status.ACTIVE
 
 
-def found(request: SignedIn, public_id: str) -> Key:
+def get_key_or_404(request: SignedIn, public_id: str) -> Key:
     """The key, if this user may see it; another account's or a deleted one is not there."""
-    key = for_page(visible_to(request.user)).filter(public_id=public_id).first()
+    key = with_page_relations(get_visible_keys(request.user)).filter(public_id=public_id).first()
     if key is None:
         raise Http404("Key not found.")
     return key
 
 
-def found_to_change(request: SignedIn, public_id: str) -> Key:
+def get_changeable_key_or_404(request: SignedIn, public_id: str) -> Key:
     """As `found`; a pending or suspended account's keys are not changed."""
-    key = found(request, public_id)
+    key = get_key_or_404(request, public_id)
     require_active(own_account(request))
     return key
 
 
 @contextmanager
-def gone_is_not_found() -> Iterator[None]:
+def raise_404_if_deleted() -> Iterator[None]:
     """For a key that was deleted after it was found."""
     try:
         yield
@@ -58,31 +58,31 @@ def gone_is_not_found() -> Iterator[None]:
         raise Http404("The key has been deleted in the meantime.") from gone
 
 
-def offer(request: SignedIn, api: Api, rules: Policy) -> Offer:
+def build_form_options(request: SignedIn, api: Api, rules: Policy) -> KeyFormOptions:
     """What a form about a key of this API lets this user choose."""
     account, modules = own_account(request), get_api_modules(api)
-    return Offer(
+    return KeyFormOptions(
         account=account,
         rules=rules,
         modules=modules,
         abilities=get_abilities(get_documentation(api), modules),
-        ip_lists=list(ip_lists_of(request.user).order_by(Lower("name"), "pk")),
-        owners=list(active_people(account)) if rules.name_kind == "owner" else (),
+        ip_lists=list(get_visible_ip_lists(request.user).order_by(Lower("name"), "pk")),
+        owners=list(list_active_users(account)) if rules.name_kind == "owner" else (),
     )
 
 
-def behind(request: SignedIn, public_id: str) -> str:
+def get_done_url(request: SignedIn, public_id: str) -> str:
     """Return where an action on a key leads when it is done: the list that it was opened from, or the key's page."""
     return get_return_url(
         request, reverse("key-list"), reverse("key-detail", args=[public_id]), format_row_id("key", public_id)
     )
 
 
-def active_people(account: Account) -> QuerySet[User]:
+def list_active_users(account: Account) -> QuerySet[User]:
     """Who may own a key."""
     return list_users(account).filter(is_active=True).order_by("nickname", "pk")
 
 
-def confirmed(request: SignedIn, form: ConfirmForm) -> Actor | None:
+def get_confirmed_actor(request: SignedIn, form: ConfirmForm) -> Actor | None:
     """The actor with consent to what the form asked; None if it was refused, and the form says so at the field."""
     return form.get_confirmed_actor(request.user, request.actor)

@@ -14,12 +14,12 @@ from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.forms.create_edit import CreateForm
 from keys.models import Key
-from keys.selectors.first_steps import first_steps
-from keys.selectors.keys import made_by_form
+from keys.selectors.first_steps import get_first_steps
+from keys.selectors.keys import find_key_by_form_token
 from keys.services import AlreadyCreated, Invalid, create
-from keys.views.common import confirmed, offer
-from keys.views.credential import shown
-from keys.visibility import apis_of
+from keys.views.common import build_form_options, get_confirmed_actor
+from keys.views.credential import build_credential
+from keys.visibility import get_enabled_apis
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -27,34 +27,38 @@ from keys.visibility import apis_of
 def key_new(request: SignedIn) -> HttpResponse:
     account = own_account(request)
     require_active(account)
-    apis, slug = list(apis_of(request.user)), request.GET.get("api", "")
+    apis, slug = list(get_enabled_apis(request.user)), request.GET.get("api", "")
     chosen = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]
     if not chosen:
-        steps = first_steps(request.user, has_apis=bool(apis))
+        steps = get_first_steps(request.user, has_apis=bool(apis))
         choice = {"apis": apis, "unknown": slug, "first_steps": steps}
         return render_dialog(request, "keys/choose", "Add API key", choice, 404 if slug else 200)
     api = chosen[0]
     rules = Policy.from_data(api.policy)
-    form = CreateForm(get_form_data(request), offer=offer(request, api, rules))
+    form = CreateForm(get_form_data(request), offer=build_form_options(request, api, rules))
     form.set_action(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
     context = {"form": form, "api": api, "rules": rules}
     # Before anything else is looked at: who sends a used form again has nothing to confirm or correct.
-    if made := _made_already(form, account):
+    if made := _find_created_key(form, account):
         return render_dialog(request, "keys/already_created", "Already created", {"key": made}, 409)
-    by = confirmed(request, form) if form.is_valid() else None
+    by = get_confirmed_actor(request, form) if form.is_valid() else None
     try:
         if by:
             new = create(
                 account=account,
                 api=api,
-                terms=form.terms,
+                key_settings=form.key_settings,
                 owner=form.owner,
                 enabled=form.cleaned_data["enabled"],
                 form_token=form.cleaned_data["form_token"],
-                new_list=form.new_list_asked,
+                new_list=form.requested_list,
                 by=by,
             )
-            context |= {"key": new.key, "credential": shown(new.key, rules, new.token), "warnings": form.warnings}
+            context |= {
+                "key": new.key,
+                "credential": build_credential(new.key, rules, new.token),
+                "warnings": form.warnings,
+            }
             return render_dialog(request, "keys/created", f"{rules.noun[:1].upper()}{rules.noun[1:]} created", context)
     except AlreadyCreated as already:
         return render_dialog(request, "keys/already_created", "Already created", {"key": already.key}, 409)
@@ -63,9 +67,9 @@ def key_new(request: SignedIn) -> HttpResponse:
     return render_dialog(request, "keys/new", f"Add {rules.noun}", context, get_form_status(request))
 
 
-def _made_already(form: CreateForm, account: Account) -> Key | None:
+def _find_created_key(form: CreateForm, account: Account) -> Key | None:
     if not form.is_bound:
         return None
     form.is_valid()
     token = form.cleaned_data.get("form_token")
-    return made_by_form(token, account.pk) if token else None
+    return find_key_by_form_token(token, account.pk) if token else None

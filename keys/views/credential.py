@@ -14,7 +14,7 @@ from keys.docs.page import build_first_call, get_recordings_link, get_request_li
 from keys.models import Key
 
 
-class Line(NamedTuple):
+class CredentialLine(NamedTuple):
     """A line to copy: what stands around the secret is no secret."""
 
     caption: str
@@ -26,39 +26,43 @@ class Line(NamedTuple):
         return f"Line({self.caption})"
 
 
-class Credential(NamedTuple):
+class CredentialInstructions(NamedTuple):
     """`word` is what people call the secret; `public` is what may be seen of it, (label, value); `lines` hold it, the
     last of them whole calls. `placeholder` is the host in those that nobody has set yet."""
 
     word: str
     use: str
     public: tuple[tuple[str, str], ...]
-    lines: tuple[Line, ...]
+    lines: tuple[CredentialLine, ...]
     placeholder: str = ""
 
     def __repr__(self) -> str:
         return f"Credential({self.word})"
 
 
-def shown(key: Key, rules: Policy, token: str) -> Credential:
+def build_credential(key: Key, rules: Policy, token: str) -> CredentialInstructions:
     link = get_request_link(get_documentation(key.api).server, rules, key.api.request_link)
-    calls = tuple(_calls(key, rules, token))
+    calls = tuple(_list_example_calls(key, rules, token))
     host = link.host if calls and not link.known else ""
     if rules.signs:
         use = "Clients sign each call with the secret and send the API ID. The secret itself is never sent."
-        return Credential("Secret", use, (("API ID", key.public_id),), (Line("Secret", token), *calls), host)
+        return CredentialInstructions(
+            "Secret", use, (("API ID", key.public_id),), (CredentialLine("Secret", token), *calls), host
+        )
     if "basic" in rules.credentials:
         pair = base64.b64encode(f"{key.username}:{token}".encode()).decode()
-        header = Line("Full header", pair, "Authorization: Basic ")
+        header = CredentialLine("Full header", pair, "Authorization: Basic ")
         use = "Clients send the username and password with each call (HTTP Basic)."
         public = ((rules.name_label, key.username),)
-        return Credential("Password", use, public, (Line("Password", token), header, *calls), host)
-    headers = (Line("Full header", token, rules.header),) if rules.header else ()
+        return CredentialInstructions(
+            "Password", use, public, (CredentialLine("Password", token), header, *calls), host
+        )
+    headers = (CredentialLine("Full header", token, rules.header),) if rules.header else ()
     use = "Clients send the token with each call."
-    return Credential("Token", use, (), (Line("Token", token), *headers, *calls), host)
+    return CredentialInstructions("Token", use, (), (CredentialLine("Token", token), *headers, *calls), host)
 
 
-def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
+def _list_example_calls(key: Key, rules: Policy, token: str) -> Iterator[CredentialLine]:
     """A whole call with each kind of credential that the key has; none if it may call nothing."""
     documentation, modules = get_documentation(key.api), granted.get_key_modules(key)
     link = get_request_link(documentation.server, rules, key.api.request_link)
@@ -68,14 +72,14 @@ def _calls(key: Key, rules: Policy, token: str) -> Iterator[Line]:
         caption = f"Example call with curl{changes}"
         if rules.signs:
             signed = curl.build_signed_call(call, key.public_id)
-            yield Line(f"Example call with curl and openssl{changes}", token, *signed)
+            yield CredentialLine(f"Example call with curl and openssl{changes}", token, *signed)
         elif "basic" in rules.credentials:
-            yield Line(caption, shlex.quote(f"{key.username}:{token}"), *curl.build_basic_call(call))
+            yield CredentialLine(caption, shlex.quote(f"{key.username}:{token}"), *curl.build_basic_call(call))
         elif rules.header:
-            yield Line(caption, token, *curl.build_token_call(call, rules.header))
+            yield CredentialLine(caption, token, *curl.build_token_call(call, rules.header))
     if key.recordings and "recording" in rules.credentials:
         before_lead = get_recordings_link(granted.get_api_modules(key.api), link)
-        yield Line(
+        yield CredentialLine(
             f"Download the recording of a lead (example: {curl.LEAD})",
             token,
             *curl.build_recording_download(before_lead, key.public_id),

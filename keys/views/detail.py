@@ -13,41 +13,41 @@ from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
 from keys.apis.policy import Field, Policy
-from keys.decision.addresses import shown, width_warning
+from keys.decision.addresses import format_network, get_width_warning
 from keys.models import Key
-from keys.selectors.detail import last_events, lists_of, modules_of
+from keys.selectors.detail import list_granted_modules, list_ip_lists, list_last_events
 from keys.selectors.flags import NOT_IN_FORCE, format_flag
-from keys.views.common import found, may_change
+from keys.views.common import can_change_keys, get_key_or_404
 
 
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
 def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
-    key = found(request, public_id)
+    key = get_key_or_404(request, public_id)
     rules = Policy.from_data(key.api.policy)
     context: dict[str, Any] = {
         "key": key,
         "account": own_account(request),
-        "may_change": may_change(request),
+        "may_change": can_change_keys(request),
         "may_see_log": has_permission(request.user, Permission.LOG_SEE),
         "may_see_lists": has_permission(request.user, Permission.IP_LISTS_SEE),
         "may_see_settings": has_permission(request.user, Permission.USERS_SEE),
         "rules": rules,
         "not_in_force": NOT_IN_FORCE,
-        "modules": modules_of(key),
-        "own": [(field.label, _value(key, field), field.kind) for field in rules.fields],
+        "modules": list_granted_modules(key),
+        "own": [(field.label, _format_field(key, field), field.kind) for field in rules.fields],
         "flags": [(rules.called(flag), format_flag(key, flag)) for flag in rules.flags],
         "labels": {setting: rules.called(setting) for setting in ("name", "addresses", "ip_lists", "expiry")},
-        "entries": [(shown(entry.network), width_warning(entry.network)) for entry in key.addresses.all()],
-        "ip_lists": lists_of(key),
+        "entries": [(format_network(entry.network), get_width_warning(entry.network)) for entry in key.addresses.all()],
+        "ip_lists": list_ip_lists(key),
     }
     if context["may_see_log"]:
         context["chart"] = charts.build_key_chart(key.account_id, key.public_id)
     if has_permission(request.user, Permission.TRAIL_SEE):
-        context["events"] = last_events(key)
+        context["events"] = list_last_events(key)
     return render_page(request, "keys/detail", context)
 
 
-def _value(key: Key, field: Field) -> str:
+def _format_field(key: Key, field: Field) -> str:
     value = key.fields.get(field.slug, field.value)
     return {choice.slug: choice.label for choice in field.choices}.get(value, value)

@@ -12,7 +12,7 @@ from core.pages import get_form_data, own_account, render_page
 from core.permissions import Permission
 from keys.selectors.find import FindForm
 from keys.services import find as find_in_account
-from keys.views.common import may_change
+from keys.views.common import can_change_keys
 
 
 @needs(Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
@@ -23,7 +23,7 @@ def find(request: SignedIn) -> HttpResponse:
     context: dict[str, Any] = {
         "form": FindForm(),
         "errors": form.errors.get("text", []),
-        "may_change": may_change(request),
+        "may_change": can_change_keys(request),
     }
     if form.is_valid():
         found = find_in_account(account=own_account(request), text=form.cleaned_data["text"], by=request.actor)

@@ -18,14 +18,14 @@ from keys import list_columns
 from keys.apis.policy import Policy
 from keys.filters import KeyFilter
 from keys.models import Api
-from keys.selectors.first_steps import first_steps
-from keys.selectors.keys import owners_of
-from keys.views.columns import get_chosen
-from keys.views.common import may_change
-from keys.visibility import apis_of, visible_to
+from keys.selectors.first_steps import get_first_steps
+from keys.selectors.keys import list_owner_nicknames
+from keys.views.columns import get_chosen_columns
+from keys.views.common import can_change_keys
+from keys.visibility import get_enabled_apis, get_visible_keys
 
 
-class Add(NamedTuple):
+class AddButton(NamedTuple):
     """The button that makes a key; with a reason, it is shown but does not work."""
 
     label: str
@@ -37,13 +37,13 @@ class Add(NamedTuple):
 @require_safe
 def key_list(request: SignedIn) -> HttpResponse:
     account = own_account(request)
-    apis = list(apis_of(request.user))
+    apis = list(get_enabled_apis(request.user))
     everyones = has_permission(request.user, Permission.KEYS_SEE)
-    keys = KeyFilter(request.GET, visible_to(request.user), account=account, apis=apis, everyones=everyones)
+    keys = KeyFilter(request.GET, get_visible_keys(request.user), account=account, apis=apis, everyones=everyones)
     tab = keys.tab
     tab_rules = Policy.from_data(tab.policy) if tab else None
-    chosen = list_columns.shown(get_chosen(request), tab_rules)
-    labels = list_columns.labels(tab_rules)
+    chosen = list_columns.get_shown_columns(get_chosen_columns(request), tab_rules)
+    labels = list_columns.get_labels(tab_rules)
     context = {
         "filter": keys,
         "apis": apis,
@@ -52,11 +52,11 @@ def key_list(request: SignedIn) -> HttpResponse:
         # A name that a template does not find costs as much as a cell.
         "shown": {name: name in chosen for name in list_columns.COLUMNS},
         "labels": labels,
-        "owners": owners_of(account) if everyones else [],
+        "owners": list_owner_nicknames(account) if everyones else [],
         "account": account,
-        "first_steps": first_steps(request.user, has_apis=bool(apis)),
-        "add": _add(request, [tab] if tab else apis),
-        "may_change": may_change(request),
+        "first_steps": get_first_steps(request.user, has_apis=bool(apis)),
+        "add": _build_add_button(request, [tab] if tab else apis),
+        "may_change": can_change_keys(request),
         "may_see_log": has_permission(request.user, Permission.LOG_SEE),
     }
     if not keys.is_valid():
@@ -69,7 +69,7 @@ def key_list(request: SignedIn) -> HttpResponse:
         | {
             "rows": rows,
             "headings": {name: heading._replace(label=labels[name]) for name, heading in keys.headings.items()},
-            "may_disable": has_permission(request.user, Permission.KEYS_DISABLE) and not _inactive(request),
+            "may_disable": has_permission(request.user, Permission.KEYS_DISABLE) and not _get_inactive_reason(request),
             # None where they do not fit on one page: nothing counts them.
             "matching": None if any(keys.page_links.values()) else sum(row.enabled for row in rows),
             "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
@@ -78,17 +78,17 @@ def key_list(request: SignedIn) -> HttpResponse:
     )
 
 
-def _add(request: SignedIn, apis: list[Api]) -> Add | None:
+def _build_add_button(request: SignedIn, apis: list[Api]) -> AddButton | None:
     if not has_permission(request.user, Permission.KEYS_CHANGE):
         return None
     url = reverse("key-new")
     if len(apis) != 1:
         reason = "" if apis else "No API is enabled for this account yet."
-        return Add("Add API key", url, _inactive(request) or reason)
+        return AddButton("Add API key", url, _get_inactive_reason(request) or reason)
     noun = Policy.from_data(apis[0].policy).noun
-    return Add(f"Add {noun}", f"{url}?{urlencode({'api': apis[0].slug})}", _inactive(request))
+    return AddButton(f"Add {noun}", f"{url}?{urlencode({'api': apis[0].slug})}", _get_inactive_reason(request))
 
 
-def _inactive(request: SignedIn) -> str:
+def _get_inactive_reason(request: SignedIn) -> str:
     status = own_account(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its keys cannot be created or changed."

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from django.http import QueryDict
 
-from keys.decision.addresses import Network, shown
+from keys.decision.addresses import Network, format_network
 from keys.forms.create_edit import EditForm
 from keys.selectors.losses import Losses, find_losses
 
 
-class Settled(NamedTuple):
+class LossOutcome(NamedTuple):
     """The form to go on with; what its save would refuse, if that has to be asked; and the answer "Save anyway", to be
     sent again with the form for as long as it holds the same settings."""
 
@@ -22,42 +22,42 @@ class Settled(NamedTuple):
     accepts: str = ""
 
 
-def settle_losses(sent: QueryDict, form: EditForm, make: Callable[[QueryDict], EditForm]) -> Settled:
+def resolve_losses(sent: QueryDict, form: EditForm, make: Callable[[QueryDict], EditForm]) -> LossOutcome:
     """Look at what the valid form would refuse, and do what its sender answered. An answer holds for the very settings
     that it was given about."""
     assert form.key is not None
     assert form.before is not None
-    settings = settings_digest(form)
+    settings = compute_settings_digest(form)
     if sent.get("accepts") == settings:
-        return Settled(form, None, settings)
+        return LossOutcome(form, None, settings)
     contained = {module.slug: module.contained for module in form.offer.modules}
-    losses = find_losses(form.key, form.before, form.terms, contained, new_networks(form))
+    losses = find_losses(form.key, form.before, form.key_settings, contained, get_new_networks(form))
     if not losses:
-        return Settled(form, None)
+        return LossOutcome(form, None)
     if sent.get("add") == settings and losses.can_be_added:
-        return Settled(make(_with(sent, losses)), None)
-    return Settled(form, losses, settings)
+        return LossOutcome(make(_add_losses(sent, losses)), None)
+    return LossOutcome(form, losses, settings)
 
 
-def settings_digest(form: EditForm) -> str:
+def compute_settings_digest(form: EditForm) -> str:
     """Return what stands for the settings that may refuse calls."""
-    terms = form.terms
-    modules = None if terms.modules is None else sorted(terms.modules)
-    networks = [sorted(map(str, networks)) for networks in (terms.networks, new_networks(form))]
-    narrowing = (networks, sorted(terms.ip_lists), modules)
+    key_settings = form.key_settings
+    modules = None if key_settings.modules is None else sorted(key_settings.modules)
+    networks = [sorted(map(str, networks)) for networks in (key_settings.networks, get_new_networks(form))]
+    narrowing = (networks, sorted(key_settings.ip_lists), modules)
     return hashlib.sha256(repr((form.key and form.key.public_id, narrowing)).encode()).hexdigest()
 
 
-def new_networks(form: EditForm) -> list[Network]:
+def get_new_networks(form: EditForm) -> list[Network]:
     """Return what the list admits that the form asks to make."""
-    return [entry.network for entry in form.new_list_asked.entries] if form.new_list_asked else []
+    return [entry.network for entry in form.requested_list.entries] if form.requested_list else []
 
 
-def _with(sent: QueryDict, losses: Losses) -> QueryDict:
+def _add_losses(sent: QueryDict, losses: Losses) -> QueryDict:
     """What was sent, and what it would have refused."""
     typed = sent.copy()
     if losses.addresses:
-        typed["addresses"] = "\n".join([typed.get("addresses", ""), *map(shown, losses.networks)]).strip()
+        typed["addresses"] = "\n".join([typed.get("addresses", ""), *map(format_network, losses.networks)]).strip()
     if losses.modules:
         typed.setlist("modules", [*typed.getlist("modules"), *(use.what for use in losses.modules)])
     return typed

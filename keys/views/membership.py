@@ -25,19 +25,19 @@ from core.pages import get_form_data, get_form_status, own_account, render_dialo
 from core.permissions import Permission
 from keys.selectors.keys import with_status
 from keys.services import deactivate_owner, hand_over, hand_over_and_deactivate, reactivate_owner
-from keys.visibility import visible_to
+from keys.visibility import get_visible_keys
 
 MAX_KEYS_LISTED = 100
 _methods = require_http_methods(["GET", "HEAD", "POST"])
-ASK = "This grants a role, so it needs your confirmation."
-OWN = "You cannot deactivate yourself. Ask another Administrator."
+CONFIRMATION_NEEDED = "This grants a role, so it needs your confirmation."
+SELF_DEACTIVATION = "You cannot deactivate yourself. Ask another Administrator."
 
 
 @needs(Permission.USERS_SEE)
 @require_safe
 def user_detail(request: SignedIn, pk: int) -> HttpResponse:
     user = get_user_or_404(request, pk)
-    keys = with_status(visible_to(request.user).filter(owner=user)).select_related("api").defer("api__document")
+    keys = with_status(get_visible_keys(request.user).filter(owner=user)).select_related("api").defer("api__document")
     return render_page(
         request,
         "accounts/user",
@@ -67,7 +67,7 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
                     update_session_auth_hash(request, changed)
                 return redirect_to_user(request, pk, f"Roles of {user.nickname} saved. They must sign in again.")
         except ConfirmationRequired:
-            form.add_error("password", ASK)
+            form.add_error("password", CONFIRMATION_NEEDED)
         except LastAdministrator as last:
             form.add_error("roles", str(last))
         except Invalid as problem:
@@ -86,13 +86,13 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
 @_methods
 def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
     user = get_changeable_user_or_404(request, pk)
-    form = _deactivation(request, user)
+    form = _build_deactivate_form(request, user)
     if form is None or form.is_valid():
         try:
             if form is not None and form.is_handing_over:
                 by = form.get_confirmed_actor(request.user, request.actor)
                 if by:
-                    hand_over_and_deactivate(user=user, heir=form.new_owner, by=by)
+                    hand_over_and_deactivate(user=user, new_owner=form.new_owner, by=by)
                     return redirect_to_user(
                         request, pk, f"{user.nickname} is deactivated. {form.new_owner.nickname} has their keys."
                     )
@@ -100,7 +100,7 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
                 deactivate_owner(user=user, by=request.actor)
                 return redirect_to_user(request, pk, f"{user.nickname} is deactivated, and signed out everywhere.")
         except (LastAdministrator, SelfDeactivation) as refused:
-            said = OWN if isinstance(refused, SelfDeactivation) else str(refused)
+            said = SELF_DEACTIVATION if isinstance(refused, SelfDeactivation) else str(refused)
             return render_dialog(
                 request,
                 "accounts/user_deactivate",
@@ -125,12 +125,12 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
 def user_hand_over(request: SignedIn, pk: int) -> HttpResponse:
     user = get_changeable_user_or_404(request, pk)
     require_active(own_account(request))
-    form = HandOverForm(get_form_data(request), candidates=_heirs(user))
+    form = HandOverForm(get_form_data(request), candidates=_list_candidates(user))
     form.set_action(request.user, "keys.hand_over", str(user.pk), build_user_target(user))
     by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
     try:
         if by:
-            count = hand_over(user=user, heir=form.new_owner, by=by)
+            count = hand_over(user=user, new_owner=form.new_owner, by=by)
             return redirect_to_user(
                 request, pk, f"{form.new_owner.nickname} owns {count} key{'' if count == 1 else 's'} more."
             )
@@ -167,15 +167,15 @@ def user_end_sessions(request: SignedIn, pk: int) -> HttpResponse:
     return redirect_to_user(request, pk, f"{user.nickname} is signed out everywhere.")
 
 
-def _deactivation(request: SignedIn, user: User) -> DeactivateForm | None:
+def _build_deactivate_form(request: SignedIn, user: User) -> DeactivateForm | None:
     """What to ask about the keys; nothing of someone without any. In a pending account keys cannot be given away."""
     if not user.key_count:  # type: ignore[attr-defined]
         return None
     active = get_changeable_account(request).status == Account.Status.ACTIVE
-    form = DeactivateForm(get_form_data(request), candidates=_heirs(user) if active else ())
+    form = DeactivateForm(get_form_data(request), candidates=_list_candidates(user) if active else ())
     form.set_action(request.user, "keys.hand_over", str(user.pk), build_user_target(user))
     return form
 
 
-def _heirs(user: User) -> list[User]:
+def _list_candidates(user: User) -> list[User]:
     return list(list_users(user.account).filter(is_active=True).exclude(pk=user.pk).order_by("nickname", "pk"))

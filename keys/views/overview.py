@@ -20,9 +20,9 @@ from core.page_guard import SignedIn, needs
 from core.permissions import Permission
 from core.phone_masking import Mask
 from keys.models import Key
-from keys.selectors.first_steps import first_steps
+from keys.selectors.first_steps import get_first_steps
 from keys.selectors.keys import STATUSES, with_status
-from keys.visibility import apis_of, visible_to
+from keys.visibility import get_enabled_apis, get_visible_keys
 
 LATEST = 5
 
@@ -33,40 +33,40 @@ def overview(request: SignedIn) -> HttpResponse:
     user = request.user
     if not has_permission(user, Permission.OVERVIEW_SEE):
         return redirect("key-list")
-    keys = with_status(visible_to(user))
-    figures = _figures(keys)
+    keys = with_status(get_visible_keys(user))
+    figures = _count_by_status(keys)
     expiring = keys.filter(status="expires_soon").order_by("expires_at", "pk")  # type: ignore[misc]
     context = {
         "account": user.account,
         "figures": figures,
         "expiring": expiring.select_related("api", "owner")[:LATEST],
-        "next_step": _next_step(user),
+        "next_step": _get_next_step(user),
         # Who has keys has an API.
-        "first_steps": first_steps(user, has_apis=True if figures else None),
+        "first_steps": get_first_steps(user, has_apis=True if figures else None),
     }
-    return render(request, "keys/overview.html", context | _lately(request))
+    return render(request, "keys/overview.html", context | _get_latest(request))
 
 
-def _figures(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
+def _count_by_status(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
     """Slug, label and number of keys of each status; empty when there is no key."""
     counts = dict(keys.order_by().values_list("status").annotate(Count("pk")))  # type: ignore[misc]
     return [(slug, label, counts.get(slug, 0)) for slug, label in STATUSES] if counts else []
 
 
-def _next_step(user: User) -> tuple[str, str]:
+def _get_next_step(user: User) -> tuple[str, str]:
     """What to do where there are no keys yet: a sentence, and where it is done if this user can do it."""
     if not has_permission(user, Permission.KEYS_CHANGE):
         return "Only Administrators of your account can add keys.", ""
     if user.account is None or user.account.status != Account.Status.ACTIVE:
         return "Keys can be created once the account is active.", ""
-    if not apis_of(user).exists():
+    if not get_enabled_apis(user).exists():
         return "No API is enabled for this account yet.", ""
     return "A key lets an application call an API, from the addresses and with the modules that you choose.", reverse(
         "key-new"
     )
 
 
-def _lately(request: SignedIn) -> dict[str, Any]:
+def _get_latest(request: SignedIn) -> dict[str, Any]:
     """The latest calls and events, to those who may see them; an Auditor's reading is noted, as on their own pages."""
     user, account = request.user, request.user.account
     assert account is not None  # @needs a member of one

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from core.permissions import Role
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
 from tests.keys_made import LEAST, a_key_of, api_for
@@ -61,7 +61,7 @@ def test_roles_are_chosen_by_ticking_them_and_some_are_needed(
     page.get_by_label("Expires on").fill("2031-01-01")
     create.click()
     expect(page.get_by_role("heading", name="API key created")).to_be_visible()
-    assert Terms.of(Key.objects.get()).modules == {"account-reader"}
+    assert KeySettings.from_key(Key.objects.get()).modules == {"account-reader"}
 
 
 def test_roles_are_chosen_by_ticking_them_without_javascript(
@@ -78,7 +78,7 @@ def test_roles_are_chosen_by_ticking_them_without_javascript(
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name="API key created")).to_be_visible()
-    assert Terms.of(Key.objects.get()).modules == {"offer-list"}
+    assert KeySettings.from_key(Key.objects.get()).modules == {"offer-list"}
 
 
 def test_an_api_user_is_disabled_and_enabled_in_its_edit_form(

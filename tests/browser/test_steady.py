@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
 from core.permissions import Role
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Key
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import LEAST, a_billing_key, api_for
@@ -95,7 +95,7 @@ def test_the_first_click_after_an_address_is_not_lost(
     expect(page.get_by_role("heading", name="API user created")).to_be_visible()
     key = Key.objects.get()
     assert (key.mask_phone, key.hlr_lookup, key.enabled) == (True, True, False)
-    assert list(map(str, Terms.of(key).networks)) == ["203.0.113.7/32"]
+    assert list(map(str, KeySettings.from_key(key).networks)) == ["203.0.113.7/32"]
 
 
 def test_no_form_moves_when_a_field_is_left(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import Account, User
 from audit.models import Event
 from core.permissions import Role
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import IpList
 from keys.services import edit
 from tests.keys_made import a_billing_key, a_key_of, confirmed
@@ -80,7 +80,12 @@ def test_no_page_is_wider_than_the_window(
     key = a_billing_key(alice, name=LONG, ip_lists=frozenset({office.pk}), fields=fields).key
     user = a_key_of("cloud-pbx", alice, name=LONG, mask_phone=True).key
     signed = a_key_of("lms-call-logic", alice, recordings=True).key
-    edit(key=key, version=1, terms=Terms(name="V" * 200, fields=fields), by=confirmed(alice, "key.edit", key.public_id))
+    edit(
+        key=key,
+        version=1,
+        key_settings=KeySettings(name="V" * 200, fields=fields),
+        by=confirmed(alice, "key.edit", key.public_id),
+    )
     call = a_call(
         account, key_name=LONG, key_id=key.public_id, path=f"/{'p' * 300}", query="q" * 300, user_agent="u" * 300
     )

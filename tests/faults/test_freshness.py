@@ -15,7 +15,7 @@ from django.db import connections
 from accounts.models import Account, User
 from audit.models import Call
 from keys import epoch_triggers
-from keys.crypto.secrets import digest, mint
+from keys.crypto.secrets import compute_digest, generate_token
 from keys.models import (
     Address,
     Api,
@@ -136,7 +136,7 @@ CHANGES = {
     ),
     "keys_secret_epoch_insert": Change(lambda world: _secret_again(world), without_secrets),
     "keys_secret_epoch_update": Change(
-        lambda world: world.probe.key.secrets.update(digest=digest(mint("kw").token, b"x" * 32))
+        lambda world: world.probe.key.secrets.update(digest=compute_digest(generate_token("kw").token, b"x" * 32))
     ),
     "keys_secret_epoch_delete": Change(without_secrets),
     "keys_secret_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_secret CASCADE")),

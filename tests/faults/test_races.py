@@ -22,9 +22,9 @@ from core.actor import Actor
 from core.permissions import Role
 from keys import services
 from keys.ip_lists import services as ip_lists_services
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Key
-from keys.services import Created
+from keys.services import CreatedKey
 from tests.gateways import Asker, conninfo, gateway
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key
@@ -45,8 +45,8 @@ def delete(key: Key) -> None:
 
 
 def shrink_addresses(key: Key) -> None:
-    terms = replace(Terms.of(key), networks=(ip_network("198.51.100.0/24"),))
-    services.edit(key=key, version=key.version, terms=terms, by=OPERATOR)
+    key_settings = replace(KeySettings.from_key(key), networks=(ip_network("198.51.100.0/24"),))
+    services.edit(key=key, version=key.version, key_settings=key_settings, by=OPERATOR)
 
 
 def rotate(key: Key) -> None:
@@ -106,7 +106,7 @@ class Outcome:
 
 
 @contextmanager
-def noise(keys: list[Created]) -> Iterator[None]:
+def noise(keys: list[CreatedKey]) -> Iterator[None]:
     """Changes to other keys without pause, so that every process keeps loading."""
     stop = threading.Event()
 
@@ -130,7 +130,7 @@ def noise(keys: list[Created]) -> Iterator[None]:
 
 
 async def race(
-    ports: list[int], raced: Created, others: list[str], revoke: Callable[[], None]
+    ports: list[int], raced: CreatedKey, others: list[str], revoke: Callable[[], None]
 ) -> tuple[int, list[str]]:
     """Ask every process without pause, revoke meanwhile, and ask each again after the commit."""
     committed = asyncio.Event()
@@ -194,7 +194,7 @@ def races(kind: Callable[[Key], None], count: int, ports: list[int], until_stale
     return outcome
 
 
-def _fresh_key(slug: str) -> Created:
+def _fresh_key(slug: str) -> CreatedKey:
     account = an_account(slug)
     administrator, owner = a_user(account, "alice", Role.ADMINISTRATOR), a_user(account, "olga")
     return a_billing_key(administrator, "127.0.0.0/8", "198.51.100.0/24", owner=owner)

@@ -25,10 +25,10 @@ from core.permissions import Role
 from core.sealing import HEADER_LENGTH, build_header, seal
 from keys import services
 from keys.apis.policy import Policy
-from keys.crypto.secrets import digest, mint
+from keys.crypto.secrets import compute_digest, generate_token
 from keys.models import Api, Enablement, Key, Secret
 from keys.services import Overlap
-from keys.services.secret import opened, ring_of
+from keys.services.secret import get_sealing_ring, open_token
 from tests.keys_made import billing_for
 from tests.people import a_user, an_account
 
@@ -54,18 +54,18 @@ def many_keys(count: int, signing: Api) -> dict[str, str]:
     Enablement.objects.create(account=account, api=signing)
     tokens, keys, rows = {}, [], []
     for number in range(count):
-        minted = mint("kw")
+        minted = generate_token("kw")
         tokens[minted.public_id] = minted.token
         api = signing if number % 4 == 0 else billing
         keys.append(Key(account=account, api=api, owner=owner, name=f"Key {number}", public_id=minted.public_id))
     Key.objects.bulk_create(keys)
-    rings = {api.pk: ring_of(Policy.from_data(api.policy)) for api in (billing, signing)}
+    rings = {api.pk: get_sealing_ring(Policy.from_data(api.policy)) for api in (billing, signing)}
     for key in keys:
         secret, ring, token = Secret(key=key, pepper_id=1), rings[key.api_id], tokens[key.public_id]
         assert ring is not None
         place = {"account": account.pk, "key": key.public_id, "secret": str(secret.pk)}
         secret.sealed = seal(token, ring=ring.keys, purpose=ring.purpose, **place)
-        secret.digest = digest(token, configured.TOKEN_PEPPERS[1])
+        secret.digest = compute_digest(token, configured.TOKEN_PEPPERS[1])
         rows.append(secret)
     Secret.objects.bulk_create(rows)
     return tokens
@@ -134,12 +134,12 @@ def test_no_key_is_lost_in_three_rotations_and_five_kills(
             setattr(settings, ring, {number: getattr(settings, ring)[number]})
     assert kills == KILLS
     lost = []
-    apis = {api.pk: ring_of(Policy.from_data(api.policy)) for api in (billing, signing)}
+    apis = {api.pk: get_sealing_ring(Policy.from_data(api.policy)) for api in (billing, signing)}
     for secret in Secret.objects.filter(retires_at=None).select_related("key"):
         ring, token = apis[secret.key.api_id], tokens[secret.key.public_id]
         assert ring is not None
-        whole = opened(secret.key, secret, ring) == token
-        if not whole or bytes(secret.digest) != digest(token, settings.TOKEN_PEPPERS[secret.pepper_id]):
+        whole = open_token(secret.key, secret, ring) == token
+        if not whole or bytes(secret.digest) != compute_digest(token, settings.TOKEN_PEPPERS[secret.pepper_id]):
             lost.append(secret.key.public_id)
     assert lost == []
     assert Secret.objects.filter(retires_at=None).count() == len(tokens)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.crypto.secrets import mint, parse
+from keys.crypto.secrets import generate_token, parse_token
 
 ROOT = Path(__file__).resolve().parents[2]
 # The one that the documentation works its examples with; it opens nothing.
@@ -23,7 +23,7 @@ RING = re.compile(r"(?<![\w:])\d{1,4}:[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
 
 
 def secrets_in(text: str) -> list[str]:
-    tokens = [token for token in TOKEN.findall(text) if parse(token) is not None and token != PUBLISHED]
+    tokens = [token for token in TOKEN.findall(text) if parse_token(token) is not None and token != PUBLISHED]
     return [*tokens, *PRIVATE.findall(text), *RING.findall(text)]
 
 
@@ -44,8 +44,8 @@ def test_no_secret_is_in_the_source() -> None:
 @pytest.mark.parametrize(
     "planted",
     [
-        f'TOKEN = "{mint("kw").token}"',
-        f"curl -H 'Authorization: Bearer {mint('acme').token}' https://api.example.com/",
+        f'TOKEN = "{generate_token("kw").token}"',
+        f"curl -H 'Authorization: Bearer {generate_token('acme').token}' https://api.example.com/",
         f"SEALING_KEYS=1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         # In two pieces, or this file would hold what it looks for.
         "-----BEGIN " + f"PRIVATE KEY-----\n{base64.b64encode(secrets.token_bytes(48)).decode()}\n",

@@ -21,7 +21,7 @@ from core.permissions import Role
 from keys import apis
 from keys.apis.yaml_loader import parse_bytes
 from keys.models import Api, Enablement, Key, Module
-from keys.uploads import BUSY, SUPPORT, reading
+from keys.uploads import BUSY_MESSAGE, SUPPORT, acquire_reader
 from tests.keys_made import a_key_of, events, least
 from tests.people import PASSWORD, a_user, an_account, with_totp
 from tests.unit.keys.documents import RULES, a_document, described, operation
@@ -211,12 +211,12 @@ def test_what_cannot_be_used_is_said_at_its_file(client: Client, shop: Api, give
 
 def test_support_reads_one_upload_at_a_time_and_keeps_what_was_typed(client: Client, shop: Api) -> None:
     preview = sent(client, upload_url(shop), document=LATER)
-    with reading(SUPPORT):
+    with acquire_reader(SUPPORT):
         added = client.post(NEW, {"slug": "market", "document_text": "openapi: 3.1.0", "policy_text": "noun: item"})
         changed = client.post(upload_url(shop), {"policy_text": "noun: item"})
         confirmed = confirm(client, upload_url(shop), preview)
     for answer in (added, changed, confirmed):
-        assert (answer.status_code, BUSY in text(answer)) == (422, True)
+        assert (answer.status_code, BUSY_MESSAGE in text(answer)) == (422, True)
     assert all(typed in added.content.decode() for typed in ('value="market"', "openapi: 3.1.0", "noun: item"))
     assert "noun: item" in changed.content.decode()
     assert modules(shop) == ["goods", "orders"]

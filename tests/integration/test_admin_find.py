@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import Event
 from core.permissions import Role
-from keys.crypto.secrets import mint
+from keys.crypto.secrets import generate_token
 from keys.models import Api, Key
 from tests.keyring import a_key, a_secret
 from tests.logbook import a_call
@@ -100,10 +100,10 @@ def test_says_what_the_token_is_to_the_key(customer: Customer) -> None:
         (1, ("is the key’s old token, accepted until")),
         (-1, "is the key’s old token, refused since"),
     ):
-        old = mint(prefix, key.public_id).token
+        old = generate_token(prefix, key.public_id).token
         a_secret(key, old, retires_at=timezone.now() + timedelta(hours=retires))
         assert words in customer.find(old)
-    assert "is not the key’s token" in customer.find(mint(prefix, key.public_id).token)
+    assert "is not the key’s token" in customer.find(generate_token(prefix, key.public_id).token)
     mistyped = customer.token[:-1] + ("A" if customer.token[-1] != "A" else "B")
     assert "its checksum is wrong" in customer.find(mistyped)
     Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())
@@ -114,7 +114,7 @@ def test_says_what_the_token_is_to_the_key(customer: Customer) -> None:
 
 def test_what_was_pasted_is_nowhere_afterwards(customer: Customer) -> None:
     session = customer.client.session.session_key
-    unknown = mint("kw").token
+    unknown = generate_token("kw").token
     for token in (customer.token, unknown):
         secret = token.rsplit("_", 1)[1][:32]
         page = customer.find(f"Bearer {token}")

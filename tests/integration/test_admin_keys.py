@@ -109,7 +109,7 @@ def test_a_search_that_many_keys_match_shows_the_newest_hundred(
     client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("keys.selectors.search.MAX_KEYS_FOUND", 2)
-    monkeypatch.setattr("keys.selectors.search.FEW", 1)
+    monkeypatch.setattr("keys.selectors.search.MIN_FOUND_FOR_SECOND_SCAN", 1)
     for number in range(4):
         a_billing_key(alice, name=f"Robot {number}")
     a_billing_key(alice, name="Other")
@@ -117,8 +117,8 @@ def test_a_search_that_many_keys_match_shows_the_newest_hundred(
     assert listed(client, q="robot") == ["Robot 3", "Robot 2"]
     # Among the newest, among more of them, and by the index, with one of the two seen before and with none.
     for newest, more in ((3, 3), (2, 3), (2, 2), (1, 1)):
-        monkeypatch.setattr("keys.selectors.search.NEWEST", newest)
-        monkeypatch.setattr("keys.selectors.search.MORE", more)
+        monkeypatch.setattr("keys.selectors.search.FIRST_SCAN_LIMIT", newest)
+        monkeypatch.setattr("keys.selectors.search.SECOND_SCAN_LIMIT", more)
         assert listed(client, q="robot") == ["Robot 3", "Robot 2"]
 
 

@@ -140,8 +140,8 @@ def test_support_finds_a_key_among_many_as_quickly_as_among_few(
     client.force_login(support)
     many, cost, unit = (WHOLE, time_for, "times as long") if full else (SAMPLE, rows_for, "times as many rows")
     if not full:
-        monkeypatch.setattr(search, "NEWEST", NEWEST)
-        monkeypatch.setattr(search, "MORE", MORE)
+        monkeypatch.setattr(search, "FIRST_SCAN_LIMIT", NEWEST)
+        monkeypatch.setattr(search, "SECOND_SCAN_LIMIT", MORE)
     keys(1, SMALL)
     few = costs(client, cost)
     # A page costs by the rows on it: what shows more of them among many is held against a page that is full among few.

@@ -11,9 +11,9 @@ from accounts.models import User
 from core.actor import Actor
 from core.permissions import Role
 from keys import apis, services
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Key, KeyModule, Module
-from keys.services import Invalid, Stale
+from keys.services import EditConflict, Invalid
 from tests.integration.test_keys_parallel import at_once
 from tests.keys_made import api_for, least
 from tests.people import a_user, an_account
@@ -35,8 +35,8 @@ def test_keys_and_their_api_change_at_the_same_time(alice: User):
     api, numbers = api_for(alice.account, "shop"), count()
 
     def make() -> Key:
-        terms = replace(least("billing"), name=f"Robot {next(numbers)}", modules=frozenset({"b"}))
-        return services.create(account=alice.account, api=api, terms=terms, owner=alice, by=COMMAND).key
+        key_settings = replace(least("billing"), name=f"Robot {next(numbers)}", modules=frozenset({"b"}))
+        return services.create(account=alice.account, api=api, key_settings=key_settings, owner=alice, by=COMMAND).key
 
     keys = [make() for _ in range(8)]
 
@@ -48,13 +48,15 @@ def test_keys_and_their_api_change_at_the_same_time(alice: User):
                 make()
             elif number % 4 == 2:
                 key = Key.objects.get(pk=keys[number % 8].pk)
-                terms = replace(Terms.of(key), modules=frozenset({"a", "b"} if number % 3 else {"a"}))
-                services.edit(key=key, version=key.version, terms=terms, by=COMMAND)
+                key_settings = replace(
+                    KeySettings.from_key(key), modules=frozenset({"a", "b"} if number % 3 else {"a"})
+                )
+                services.edit(key=key, version=key.version, key_settings=key_settings, by=COMMAND)
             else:
                 services.disable(key=keys[number % 8], by=COMMAND)
         except Invalid as refused:
             return f"refused: {sorted(refused.message_dict)}"
-        except Stale:
+        except EditConflict:
             return "stale"
         return "done"
 

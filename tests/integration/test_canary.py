@@ -152,7 +152,7 @@ def lived(client: Client, alice: User, canaries: Canaries) -> tuple[Key, str, st
     )
     new = token_in(changed, canaries, "second token")
     # Whatever holds them in memory does not say them when it is printed.
-    things = [services.Changed(key, new, None), services.Created(key, new), key, *key.secrets.all()]
+    things = [services.ChangedKey(key, new, None), services.CreatedKey(key, new), key, *key.secrets.all()]
     return key, old, new, repr(things).encode() + str(things).encode()
 
 
@@ -206,7 +206,7 @@ def mistyped(client: Client, world: World, key: Key, new: str, monkeypatch: pyte
         raise RuntimeError(f"could not show {new}")
 
     with monkeypatch.context() as patched:
-        patched.setattr(change_page, "shown", broken)
+        patched.setattr(change_page, "build_credential", broken)
         current = key.secrets.get(retires_at=None)
         data = {"secret": str(current.pk), "overlap": "none", "password": PASSWORD}
         client.force_login(world.people[Persona.ADMINISTRATOR])

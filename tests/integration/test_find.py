@@ -19,7 +19,7 @@ from audit.models import Event
 from audit.trail.record import record
 from core.permissions import Role
 from core.request_id import generate_request_id
-from keys.crypto.secrets import mint
+from keys.crypto.secrets import generate_token
 from keys.models import Api, Key
 from tests.ip_lists_made import an_ip_list
 from tests.keyring import a_key, a_secret
@@ -90,10 +90,10 @@ def test_says_what_the_token_is_to_the_key(acme: Acme) -> None:
         (1, ("is the key’s old token, accepted until")),
         (-1, "is the key’s old token, refused since"),
     ):
-        old = mint("kw", key.public_id).token
+        old = generate_token("kw", key.public_id).token
         a_secret(key, old, retires_at=timezone.now() + timedelta(hours=retires))
         assert words in acme.find(old)
-    assert "is not the key’s token" in acme.find(mint("kw", key.public_id).token)
+    assert "is not the key’s token" in acme.find(generate_token("kw", key.public_id).token)
     Key.objects.filter(pk=key.pk).update(deleted_at=timezone.now())
     page = acme.find(acme.token)
     assert "its secrets are destroyed" in page
@@ -131,7 +131,7 @@ def test_another_accounts_key_is_as_one_that_is_not(acme: Acme) -> None:
     api = acme.key.api
     theirs, token = a_key(globex, a_user(globex, "Zoe"), api, "Night shift")
     call = a_call(globex, key_id=theirs.public_id)
-    unknown = mint("kw").token
+    unknown = generate_token("kw").token
 
     def answer(text: str) -> str:
         page = acme.find(text)
@@ -145,7 +145,7 @@ def test_another_accounts_key_is_as_one_that_is_not(acme: Acme) -> None:
 
 def test_what_was_pasted_is_nowhere_afterwards(acme: Acme) -> None:
     session = acme.client.session.session_key
-    for token in (acme.token, mint("kw").token):
+    for token in (acme.token, generate_token("kw").token):
         secret = token.rsplit("_", 1)[1][:32]
         assert secret not in acme.find(f"Bearer {token}")
         assert not Event.objects.filter(body__contains=secret).exists()

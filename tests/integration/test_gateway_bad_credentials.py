@@ -15,7 +15,7 @@ import pytest
 from django.db.models import Sum
 
 from audit.models import Call
-from keys.crypto.secrets import mint
+from keys.crypto.secrets import generate_token
 from tests.gateways import Asker, RunningGateway, gateway
 from tests.keyring import a_key, an_api
 from tests.people import a_user, an_account
@@ -105,7 +105,7 @@ def malformed(token: str) -> Iterator[Headers]:
 def strangers() -> Iterator[Headers]:
     """Well-formed, and nobody's."""
     while True:
-        yield bearer(mint("kw").token)
+        yield bearer(generate_token("kw").token)
 
 
 def ask(running: RunningGateway, questions: list[Headers], agent: str) -> list[int]:

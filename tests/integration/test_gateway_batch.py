@@ -12,7 +12,7 @@ from audit.models import Call as Row
 from core.request_id import generate_request_id
 from gateway.batch import Batch
 from gateway.database import connect
-from keys.decision.access import Api, Call, Decision, Presented
+from keys.decision.access import Api, Call, Decision, PresentedCredential
 from keys.decision.addresses import parse_address
 from tests.gateways import conninfo, decision_of
 from tests.keyring import a_key, an_api
@@ -29,7 +29,7 @@ def test_an_answer_that_cannot_be_given_is_nobody_else_s_matter() -> None:
     def a_call() -> Call:
         return Call(
             generate_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
-            Presented("bearer", key.key.public_id, key.token),
+            PresentedCredential("bearer", key.key.public_id, key.token),
         )  # fmt: skip
 
     def fail(decision: Decision, _: Api | None) -> None:

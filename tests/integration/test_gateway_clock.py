@@ -12,7 +12,7 @@ from django.utils import timezone
 from core.request_id import generate_request_id
 from gateway.batch import Batch
 from gateway.database import connect
-from keys.decision.access import Call, Presented
+from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address
 from keys.models import Key
 from tests.gateways import conninfo, decision_of
@@ -39,7 +39,7 @@ def ask(key: KeyAndToken, *offsets: float) -> list[str]:
             batch._clock_offset += offset
             call = Call(
                 generate_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
-                Presented("bearer", key.key.public_id, key.token),
+                PresentedCredential("bearer", key.key.public_id, key.token),
             )  # fmt: skip
             decision = await decision_of(batch, "ledger", call)
             seen.append(decision.reason)

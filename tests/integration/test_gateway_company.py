@@ -12,7 +12,7 @@ from core.request_id import generate_request_id
 from gateway.batch import Batch
 from gateway.database import connect
 from gateway.metrics import Metrics
-from keys.decision.access import Call, Presented
+from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address
 from tests.gateways import conninfo, decision_of
 from tests.keyring import KeyAndToken, a_key, an_api
@@ -49,7 +49,7 @@ def sizes(key: KeyAndToken, first: int, *, alone: bool) -> list[int]:
     def ask() -> asyncio.Future[Any]:
         call = Call(
             generate_request_id(), "tests", "GET", "", "/customers", "", "", parse_address("203.0.113.7"),
-            Presented("bearer", key.key.public_id, key.token),
+            PresentedCredential("bearer", key.key.public_id, key.token),
         )  # fmt: skip
         return decision_of(batch, "ledger", call)
 

@@ -14,7 +14,7 @@ import pytest
 
 from audit.models import Call
 from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY
-from keys.crypto.secrets import mint
+from keys.crypto.secrets import generate_token
 from keys.models import Key, Route, Secret
 from tests.gateways import SECRET, Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api
@@ -97,8 +97,8 @@ def test_basic_needs_the_key_s_own_username(running: RunningGateway, keys: dict[
     key = keys["basic"]
     headers = [
         *(basic(name, key.token) for name in ("", "pbx", "PBX-Zoë", "pbx-Zoe", "pbx-Zoë ", key.key.name)),
-        basic("pbx-Zoë", mint("kw", key.key.public_id).token),
-        basic("pbx-Zoë", mint("kw").token),
+        basic("pbx-Zoë", generate_token("kw", key.key.public_id).token),
+        basic("pbx-Zoë", generate_token("kw").token),
     ]
     answers = ask(running, *({"api": "by-basic", "extra": (header,)} for header in headers))
     assert {(answer.status, answer.body) for answer in answers} == {(401, b'{"code":"invalid_credentials"}')}
@@ -116,8 +116,8 @@ def test_known_and_deleted_keys_are_logged_in_their_account_and_strangers_in_non
     known, deleted = keys["bearer"], keys["token"]
     Secret.objects.filter(key=deleted.key).delete()
     Key.objects.filter(pk=deleted.key.pk).update(deleted_at=datetime.now(UTC))
-    wrong = f"Bearer {mint('kw', known.key.public_id).token}"
-    stranger = f"Bearer {mint('kw').token}"
+    wrong = f"Bearer {generate_token('kw', known.key.public_id).token}"
+    stranger = f"Bearer {generate_token('kw').token}"
     answers = ask(
         running,
         {"api": "by-bearer", "extra": (("Authorization", wrong),)},
@@ -143,7 +143,7 @@ def test_a_flood_of_strangers_is_folded_and_none_is_lost(running: RunningGateway
         async def one(number: int) -> Answer:
             async with Asker(running.port) as asker:
                 return await asker.verify(
-                    own.token if number % 10 == 0 else mint("kw").token,
+                    own.token if number % 10 == 0 else generate_token("kw").token,
                     api="by-bearer",
                     uri=f"/customers?n={number}",
                     extra=(("User-Agent", agent),),
@@ -171,7 +171,7 @@ def test_a_flood_with_a_known_api_id_is_folded_in_its_account_and_the_key_goes_o
     running: RunningGateway, keys: dict[str, KeyAndToken]
 ):
     agent, count, own = f"flood-{uuid.uuid4()}", 600, keys["bearer"]
-    wrong = mint("kw", own.key.public_id).token
+    wrong = generate_token("kw", own.key.public_id).token
 
     async def part(first: int) -> list[Answer]:
         async with Asker(running.port) as asker:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit.models import Call, Event
 from core.actor import Actor
-from keys.crypto.secrets import mint
+from keys.crypto.secrets import generate_token
 from keys.models import Key, Secret
 from keys.services.overlap import end_early
 from tests.gateways import Answer, Asker, gateway
@@ -29,7 +29,7 @@ CLIENT = Actor("system", "gateway", "The first use of the new secret", "203.0.11
 def changed(key: KeyAndToken, *, ends_on_use: bool = True) -> KeyAndToken:
     """The key with a new secret; the old one goes on for an hour."""
     Secret.objects.filter(key=key.key).update(retires_at=timezone.now() + timedelta(hours=1), ends_on_use=ends_on_use)
-    token = mint(settings.TOKEN_PREFIX, key.key.public_id).token
+    token = generate_token(settings.TOKEN_PREFIX, key.key.public_id).token
     a_secret(key.key, token)
     return KeyAndToken(key.key, token)
 

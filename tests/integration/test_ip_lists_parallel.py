@@ -18,7 +18,7 @@ from core.permissions import Role
 from keys import services
 from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
-from keys.key_settings import Invalid, Terms
+from keys.key_settings import Invalid, KeySettings
 from keys.models import IpList, IpListEntry, Key
 from tests.ip_lists_made import an_ip_list, widening
 from tests.keys_made import a_billing_key, confirmed, events
@@ -43,11 +43,11 @@ def closing(act: Any) -> Any:
 
 def test_a_key_that_is_just_being_given_the_list_counts_as_using_it(alice: User):
     offices, key = an_ip_list(alice, "203.0.113.7"), a_billing_key(alice).key
-    entry, given = Entry(ip_network("192.0.2.1")), replace(Terms.of(key), ip_lists=frozenset({offices.pk}))
+    entry, given = Entry(ip_network("192.0.2.1")), replace(KeySettings.from_key(key), ip_lists=frozenset({offices.pk}))
 
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            services.edit(key=key, version=1, terms=given, by=acting(alice))
+            services.edit(key=key, version=1, key_settings=given, by=acting(alice))
             adding = pool.submit(
                 closing, lambda: ip_lists_services.add_entries(ip_list=offices, entries=[entry], by=acting(alice))
             )
@@ -83,8 +83,10 @@ def test_nobody_waits_in_a_circle(alice: User):
         """Other lists than it has, or none."""
         key = Key.objects.get(pk=keys[number % 2].pk)
         chosen = frozenset(ip_list.pk for ip_list in reversed(lists[: number % 4]))
-        terms = replace(Terms.of(key), ip_lists=chosen)
-        services.edit(key=key, version=key.version, terms=terms, by=confirmed(alice, "key.edit", key.public_id))
+        key_settings = replace(KeySettings.from_key(key), ip_lists=chosen)
+        services.edit(
+            key=key, version=key.version, key_settings=key_settings, by=confirmed(alice, "key.edit", key.public_id)
+        )
 
     def change(number: int) -> Any:
         chosen = lists[number % 3]
@@ -108,4 +110,4 @@ def test_nobody_waits_in_a_circle(alice: User):
 
 
 # A list that a key has got, or that is gone; an entry that is there; a key that someone else saved.
-EXPECTED = (ip_lists_services.ListInUse, IpList.DoesNotExist, Invalid, services.Stale)
+EXPECTED = (ip_lists_services.ListInUse, IpList.DoesNotExist, Invalid, services.EditConflict)

@@ -13,7 +13,7 @@ from accounts.models import User
 from audit.calls import uses
 from audit.calls.uses import get_uses
 from core.permissions import Role
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Key
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, billing_for, events
@@ -54,13 +54,13 @@ def used(key: Key, address: str, module: str, *, decision: str = "allowed", reas
 
 
 def save(client: Client, key: Key, **other: Any) -> HttpResponse:
-    terms = Terms.of(Key.objects.get(pk=key.pk))
+    key_settings = KeySettings.from_key(Key.objects.get(pk=key.pk))
     data = {
-        "name": terms.name,
-        **terms.fields,
-        "addresses": "\n".join(map(str, terms.networks)),
-        "every_module": "all" if terms.modules is None else "some",
-        "modules": list(terms.modules or ()),
+        "name": key_settings.name,
+        **key_settings.fields,
+        "addresses": "\n".join(map(str, key_settings.networks)),
+        "every_module": "all" if key_settings.modules is None else "some",
+        "modules": list(key_settings.modules or ()),
         "expiry": "keep",
         "version": str(Key.objects.get(pk=key.pk).version),
     }
@@ -116,7 +116,7 @@ def test_modules_that_were_used_are_named_and_can_be_kept(client: Client, key: K
     assert "Invoices" in answer.content.decode()
     accepts = answer.context["accepts"]
     assert save(client, key, every_module="some", modules=["payments"], add=accepts).status_code == 302
-    assert Terms.of(Key.objects.get(pk=key.pk)).modules == {"payments", "invoices", "customers"}
+    assert KeySettings.from_key(Key.objects.get(pk=key.pk)).modules == {"payments", "invoices", "customers"}
 
 
 def test_an_ip_list_that_is_picked_narrows_too(client: Client, key: Key, alice: User) -> None:

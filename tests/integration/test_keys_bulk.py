@@ -21,10 +21,10 @@ from core.actor import Actor
 from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
 from keys import exports
-from keys.exports import KeyTable, SettingsTable
+from keys.exports import KeyResource, KeySettingsResource
 from keys.models import IpList, Key, KeyIpList, SecretUse
-from keys.selectors.keys import for_file
-from keys.services import TooMany, bulk, disable_many
+from keys.selectors.keys import with_file_columns
+from keys.services import TooManyKeys, bulk, disable_many
 from tests.keys_made import a_billing_key, a_key_of, billing_for, events
 from tests.people import a_user, acting, an_account
 
@@ -114,7 +114,7 @@ class TestDisablingSome:
         for answer in (client.get("/keys/disable/?all=1"), client.post("/keys/disable/", {"all": "1", "count": "3"})):
             assert "More than 2 keys match" in answer.content.decode()
             assert "Yes, disable" not in answer.content.decode()
-        with pytest.raises(TooMany):
+        with pytest.raises(TooManyKeys):
             disable_many(account=alice.account, keys=[key.pk for key in three], by=acting(alice))
         assert len(enabled()) == 3
 
@@ -165,14 +165,14 @@ class TestExport:
         assert response.status_code == 200
         return list(csv.reader(io.StringIO(response.content.decode())))
 
-    @pytest.mark.parametrize("table", [KeyTable, SettingsTable])
+    @pytest.mark.parametrize("table", [KeyResource, KeySettingsResource])
     def test_asks_the_database_once_for_all_lines_and_once_for_an_apis_modules(
-        self, alice: User, table: type[KeyTable], django_assert_num_queries: Callable[..., Any]
+        self, alice: User, table: type[KeyResource], django_assert_num_queries: Callable[..., Any]
     ):
         for _ in range(3):
             a_billing_key(alice, "203.0.113.7", modules=frozenset({"cdrs"}))
         with django_assert_num_queries(2):
-            assert len(table().export(for_file(Key.objects.order_by("pk")), format="csv")) == 3
+            assert len(table().export(with_file_columns(Key.objects.order_by("pk")), format="csv")) == 3
 
     def test_names_what_a_granted_module_contains(self, client: Client, alice: User):
         for role in ("administrator", "partner-reader"):

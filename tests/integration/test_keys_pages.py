@@ -14,7 +14,7 @@ from django.urls import reverse
 from accounts.models import Account, User
 from core.permissions import Role
 from keys import services
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Api, Enablement, Key, Secret
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.people import PASSWORD, a_user, acting, an_account
@@ -64,13 +64,13 @@ def filled(**other: Any) -> dict[str, Any]:
 
 
 def edited(key: Key, **other: Any) -> dict[str, Any]:
-    terms = Terms.of(key)
+    key_settings = KeySettings.from_key(key)
     return {
-        "name": terms.name,
-        **terms.fields,
-        "addresses": "\n".join(map(str, terms.networks)),
-        "every_module": "all" if terms.modules is None else "some",
-        "modules": list(terms.modules or ()),
+        "name": key_settings.name,
+        **key_settings.fields,
+        "addresses": "\n".join(map(str, key_settings.networks)),
+        "every_module": "all" if key_settings.modules is None else "some",
+        "modules": list(key_settings.modules or ()),
         "expiry": "keep",
         "version": "1",
         **other,
@@ -114,7 +114,7 @@ def test_the_settings_that_were_asked_for_are_the_keys(client: Client, alice: Us
     client.post(NEW, filled(every_module="some", modules=["cdrs", "payments"], expiry="90", enabled=""))
 
     key = Key.objects.get()
-    assert Terms.of(key).modules == {"cdrs", "payments"}
+    assert KeySettings.from_key(key).modules == {"cdrs", "payments"}
     assert key.expires_at is not None
     assert round((key.expires_at - key.created_at).total_seconds()) == 90 * 86400
     assert [str(entry.network) for entry in key.addresses.order_by("pk")] == ["203.0.113.7/32", "2001:db8::/32"]
@@ -265,7 +265,7 @@ def test_a_change_that_lets_more_in_is_asked_for_and_keeps_what_was_typed(client
     assert client.post(url("edit", key), wide | {"password": "wrong"}).status_code == 422
     assert Key.objects.get().name == "Invoice robot"
     assert client.post(url("edit", key), wide | {"password": PASSWORD}).status_code == 302
-    assert Terms.of(Key.objects.get()).networks == ()
+    assert KeySettings.from_key(Key.objects.get()).networks == ()
 
 
 def test_the_second_of_two_editors_is_told_what_changed_and_loses_nothing(client: Client, alice: User, key: Key):

@@ -22,7 +22,7 @@ from core.actor import Actor
 from core.permissions import Role
 from gateway.last_use import LastUse
 from keys import services
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import Key, Secret
 from tests.gateways import conninfo
 from tests.keys_made import a_billing_key, a_key_of, api_for, billing_for, events
@@ -81,12 +81,14 @@ def test_fifty_posts_of_one_form_make_one_key_and_show_its_token_once(alice: Use
 
 def test_of_ten_editors_at_once_one_saves(alice: User):
     key = a_billing_key(alice).key
-    terms = Terms.of(key)
+    key_settings = KeySettings.from_key(key)
 
     def edit(number: int) -> bool:
         try:
-            services.edit(key=key, version=1, terms=replace(terms, name=f"Editor {number}"), by=acting(alice))
-        except services.Stale:
+            services.edit(
+                key=key, version=1, key_settings=replace(key_settings, name=f"Editor {number}"), by=acting(alice)
+            )
+        except services.EditConflict:
             return False
         return True
 

@@ -83,7 +83,7 @@ def sizes(full: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     if full:
         return SMALL, WHOLE
     monkeypatch.setattr(paging, "PAGE_SIZE", paging.PAGE_SIZE // FIFTH)
-    monkeypatch.setattr(paging, "LOOK", paging.LOOK // FIFTH)
+    monkeypatch.setattr(paging, "MAX_ROWS_SCANNED", paging.MAX_ROWS_SCANNED // FIFTH)
     return SMALL // FIFTH, SAMPLE
 
 

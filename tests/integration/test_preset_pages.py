@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from accounts.models import Account, User
 from core.permissions import Role
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import IpList, Key
 from tests.keys_made import LEAST, a_key_of, api_for, events
 from tests.people import PASSWORD, a_user, an_account
@@ -86,12 +86,12 @@ def edited(key: Key, **other: Any) -> dict[str, Any]:
     sent = {"version": str(key.version)}
     if key.api.slug == "sip-caller":
         return {**sent, "name": key.name, **other}
-    terms = Terms.of(key)
+    key_settings = KeySettings.from_key(key)
     named = {} if key.api.slug in ("cloud-pbx", "lms-call-logic", "lynx") else {"name": key.name}
     return {
-        **sent, **named, **terms.fields, "addresses": "\n".join(map(str, terms.networks)),
-        "ip_lists": list(terms.ip_lists), "every_module": "all" if terms.modules is None else "some",
-        "modules": list(terms.modules or ()), "expiry": "keep", **other,
+        **sent, **named, **key_settings.fields, "addresses": "\n".join(map(str, key_settings.networks)),
+        "ip_lists": list(key_settings.ip_lists), "every_module": "all" if key_settings.modules is None else "some",
+        "modules": list(key_settings.modules or ()), "expiry": "keep", **other,
     }  # fmt: skip
 
 
@@ -236,7 +236,7 @@ def test_what_was_asked_for_is_the_keys(client: Client, alice: User):
     robot, called = Key.objects.order_by("pk")
     assert (robot.enabled, robot.mask_phone, robot.hlr_lookup, robot.username) == (False, True, True, "dialer")
     assert (called.owner, called.name, called.recordings, set(called.ip_lists.all())) == (bob, "Bob", True, {office})
-    assert Terms.of(called).modules == {"detailed-reports"}
+    assert KeySettings.from_key(called).modules == {"detailed-reports"}
 
 
 # A list that is made with the key
@@ -249,7 +249,7 @@ def test_a_list_is_made_with_the_key_that_it_restricts(client: Client, alice: Us
 
     assert "The key is restricted to the new IP list Branch." in page
     key, branch = Key.objects.get(), IpList.objects.get(name="Branch")
-    assert (list(key.ip_lists.all()), Terms.of(key).networks) == ([branch], ())
+    assert (list(key.ip_lists.all()), KeySettings.from_key(key).networks) == ([branch], ())
     entries = sorted(f"{entry.network} {entry.description}" for entry in branch.entries.all())
     assert entries == ["198.51.100.0/24 Hall", "2001:db8::1/128 Hall"]
     [made], [created] = events("ip_list.created"), events("key.created")
@@ -312,7 +312,7 @@ def test_ticking_some_chooses_selected(client: Client, alice: User, slug: str):
     assert re.search(r'name="every_module" value="some"[^>]*checked', again)
 
     assert client.post(new(slug), data).status_code == 200
-    assert Terms.of(Key.objects.get()).modules == {module}
+    assert KeySettings.from_key(Key.objects.get()).modules == {module}
 
 
 def test_a_very_wide_range_is_made_and_warned_of(client: Client, alice: User):
@@ -429,7 +429,7 @@ def test_a_hand_made_change_of_what_is_settled_is_refused_and_named(
 ):
     key = a_key_of(slug, alice).key
     change = {name: str(IpList.objects.get().pk) if value == "OFFICE" else value for name, value in change.items()}
-    before = Terms.of(key)
+    before = KeySettings.from_key(key)
     response = client.post(url("edit", key), edited(key, **change, password=PASSWORD))
 
     assert response.status_code == 422
@@ -437,7 +437,7 @@ def test_a_hand_made_change_of_what_is_settled_is_refused_and_named(
     said = unescape(str(response.context["form"].errors[named]))
     assert re.search(r"can't be|is always|only when the key is reassigned|This field is required", said)
     assert response.context["form"].errors[named][0] in text(response)
-    assert (Terms.of(Key.objects.get()), Key.objects.get().version) == (before, 1)
+    assert (KeySettings.from_key(Key.objects.get()), Key.objects.get().version) == (before, 1)
 
 
 def test_a_sip_caller_keys_form_has_a_name_and_shows_the_rest(client: Client, alice: User):
@@ -452,7 +452,7 @@ def test_a_sip_caller_keys_form_has_a_name_and_shows_the_rest(client: Client, al
     assert "they can't be changed" in page
     assert "Account Reader" in page
     client.post(url("edit", key), edited(key, name="Renamed"))
-    assert (Key.objects.get().name, Terms.of(Key.objects.get()).modules) == ("Renamed", {"account-reader"})
+    assert (Key.objects.get().name, KeySettings.from_key(Key.objects.get()).modules) == ("Renamed", {"account-reader"})
 
 
 @pytest.mark.parametrize(("slug", "label"), [("cloud-pbx", "Active?"), ("billing", "Enabled"), ("lynx", "Enabled")])

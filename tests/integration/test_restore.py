@@ -21,7 +21,7 @@ from audit.calls.insert import ensure_partitions
 from config.embedded.launch import EmbeddedDatabaseError, installed
 from core.permissions import Role
 from keys.models import Key
-from keys.services import Created, reveal
+from keys.services import CreatedKey, reveal
 from tests.databases import new_database
 from tests.gateways import ROOT, Asker, conninfo, free_port, gateway
 from tests.keys_made import a_billing_key, confirmed
@@ -55,13 +55,13 @@ def run(name: str, *arguments: str | Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def lived() -> list[Created]:
+def lived() -> list[CreatedKey]:
     ensure_partitions()
     alice = a_user(an_account(), "alice", Role.ADMINISTRATOR)
     return [a_billing_key(alice, name=f"Robot {n}") for n in range(KEYS)]
 
 
-def statuses(made: list[Created]) -> list[int]:
+def statuses(made: list[CreatedKey]) -> list[int]:
     async def ask(port: int) -> list[int]:
         async with Asker(port) as asker:
             return [(await asker.verify(each.token, api="billing")).status for each in made]

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from config import limits
-from keys.decision.addresses import client_address
+from keys.decision.addresses import get_client_address
 from tests import echoing
 from tests.gateways import free_port
 from tests.proxies import caddy, nginx
@@ -109,7 +109,7 @@ def test_the_portal_sees_the_clients_own_address_whatever_the_client_says(port: 
     response = ask(port, "GET", "/", **spoofed)
     assert (response.status, response.headers["X-Seen-Host"]) == (200, NAME)
     assert not response.headers["X-Seen-Forwarded-Host"]
-    seen = client_address("127.0.0.1", response.headers["X-Forwarded"], (ip_network("127.0.0.1"),))
+    seen = get_client_address("127.0.0.1", response.headers["X-Forwarded"], (ip_network("127.0.0.1"),))
     assert str(seen) == CLIENT
     assert "max-age=31536000" in response.headers["Strict-Transport-Security"]
 

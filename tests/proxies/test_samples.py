@@ -21,7 +21,7 @@ from tests.proxies.program import Proxy
 from tests.samples.programs import CURL, LANGUAGES, Language
 
 if TYPE_CHECKING:
-    from keys.services import Created
+    from keys.services import CreatedKey
     from tests.gateways import RunningGateway
 
 PROGRAM = re.compile(r'<code data-sample="([a-z]+)">(.*?)</code>', re.DOTALL)
@@ -52,7 +52,7 @@ class Behind(NamedTuple):
     def address(self) -> str:
         return f"http://127.0.0.1:{self.proxy.port}"
 
-    def key(self) -> Created:
+    def key(self) -> CreatedKey:
         """A new one, of an API whose policy says that it is reached through this proxy."""
         from tests.keys_made import a_key_of
 
@@ -72,7 +72,7 @@ def behind(request: Any, running_gateway: RunningGateway, upstream_port: int) ->
         yield Behind(request.param, proxy)
 
 
-def programs(made: Created, page: str) -> dict[str, str]:
+def programs(made: CreatedKey, page: str) -> dict[str, str]:
     """The programs on a page of the key's documentation, by language, as its owner sees them."""
     client = Client()
     client.force_login(made.key.owner)

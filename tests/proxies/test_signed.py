@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from keys.crypto.signatures import sign, string_to_sign
+from keys.crypto.signatures import build_string_to_sign, sign
 from keys.models import Api
 from tests.proxies.client import Answer, ask
 from tests.proxies.program import Proxy
@@ -27,7 +27,7 @@ def signed_world(world):
 def signature(api_id: str, secret: str, method: str, path: str, query: str = "", body: bytes = b"") -> Headers:
     said = {"timestamp": str(int(time.time())), "nonce": secrets.token_urlsafe(24)}
     said["body_sha256"] = hashlib.sha256(body).hexdigest()
-    text = string_to_sign(method=method, path=path, query=query, **said)
+    text = build_string_to_sign(method=method, path=path, query=query, **said)
     return (
         ("X-Api-Id", api_id),
         ("X-Timestamp", said["timestamp"]),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.crypto.signatures import sign, string_to_sign
+from keys.crypto.signatures import build_string_to_sign, sign
 from keys.docs.samples import Kind, build_samples
 from tests.samples.programs import Language
 
@@ -36,7 +36,7 @@ def test_every_request_is_signed_as_published(language: Language, tmp_path: Path
     for pair in permutations(ODD, 2):
         query = "&".join(pair)
         cases.append(("GET", "/", query, *said.values()))
-        signatures.append(sign(SECRET, string_to_sign(method="GET", path="/", query=query, **said)))
+        signatures.append(sign(SECRET, build_string_to_sign(method="GET", path="/", query=query, **said)))
     made = language.ask(tmp_path, code("signature", language), "signature", cases, secret=SECRET)
     wrong = [case[:3] for case, signature, got in zip(cases, signatures, made, strict=True) if got != signature]
     published = len(VECTORS["requests"])

@@ -68,7 +68,7 @@ class Command(BaseCommand):
             self.stderr.write(f"Months dropped: none, because {error}.")
         else:
             self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
-        self.stdout.write(f"Retired secrets destroyed: {rotation.sweep(by=by)}.")
+        self.stdout.write(f"Retired secrets destroyed: {rotation.destroy_expired_secrets(by=by)}.")
         limits.delete_expired()
         passkeys.delete_expired_challenges()
         state = verification_state.verify_incrementally(by, whole=forged)

@@ -34,7 +34,7 @@ from keys.apis.proposal import format_proposal
 from keys.apis.rendering import get_file_name, render_document, render_policy
 from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
-from keys.uploads import SUPPORT, Busy, reading
+from keys.uploads import SUPPORT, TooManyUploads, acquire_reader
 
 MAX_ACCOUNTS_LISTED = 100
 OVER = "This preview has expired. Upload the files or edit the text again."
@@ -93,7 +93,7 @@ class ApiAdmin(SupportAdmin):
         if request.method != "POST":
             return self._render_form(request, _build_form(api), api)
         try:
-            with reading(SUPPORT):
+            with acquire_reader(SUPPORT):
                 if "shown" in request.POST:
                     return self._confirm_upload(request, api)
                 form = (
@@ -104,7 +104,7 @@ class ApiAdmin(SupportAdmin):
                     if form.is_valid()
                     else self._render_form(request, form, api)
                 )
-        except Busy as busy:
+        except TooManyUploads as busy:
             # The form comes back with what was typed, and without being read.
             shown, slug = request.POST.get("shown"), request.POST.get("slug", "")
             texts = {name: request.POST[f"{name}_text"] for name in TEXTS if f"{name}_text" in request.POST}

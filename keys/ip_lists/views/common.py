@@ -18,8 +18,8 @@ from keys.ip_lists.forms import OptionalConfirmForm, ServiceErrorForm
 from keys.ip_lists.selectors import with_counts
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry
-from keys.views.common import confirmed
-from keys.visibility import ip_lists_of
+from keys.views.common import get_confirmed_actor
+from keys.visibility import get_visible_ip_lists
 
 if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
@@ -29,7 +29,7 @@ CONFIRMATION_NEEDED = "Keys use this list and this change allows more addresses,
 
 def get_ip_list_or_404(request: SignedIn, pk: int) -> CountedList:
     """The list, if this user may see it; another account's is not there."""
-    ip_list = with_counts(ip_lists_of(request.user)).select_related("account").filter(pk=pk).first()
+    ip_list = with_counts(get_visible_ip_lists(request.user)).select_related("account").filter(pk=pk).first()
     if ip_list is None:
         raise Http404("IP list not found.")
     return ip_list
@@ -61,7 +61,7 @@ def run_service(request: SignedIn, form: ServiceErrorForm, service: Callable[[Ac
     """Run the service; return whether it succeeded, with its refusal as errors of the form."""
     by: Actor | None = request.actor
     if isinstance(form, OptionalConfirmForm) and form.has_confirmation:
-        by = confirmed(request, form)
+        by = get_confirmed_actor(request, form)
     if by is None:
         return False
     try:

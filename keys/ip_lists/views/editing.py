@@ -22,7 +22,7 @@ from keys.ip_lists.forms import EditIpListForm, NewIpListForm
 from keys.ip_lists.selectors import get_last_edit
 from keys.ip_lists.views.common import get_ip_list_to_change_or_404, get_selected_ids, run_service
 from keys.models import IpList, Key
-from keys.visibility import ip_lists_of
+from keys.visibility import get_visible_ip_lists
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -96,7 +96,8 @@ def ip_list_delete_some(request: SignedIn) -> HttpResponse:
     """`?list=1&list=2`"""
     require_active(own_account(request))
     return _delete_lists(
-        request, list(ip_lists_of(request.user).filter(pk__in=get_selected_ids(request, "list")).order_by("name"))
+        request,
+        list(get_visible_ip_lists(request.user).filter(pk__in=get_selected_ids(request, "list")).order_by("name")),
     )
 
 

@@ -18,7 +18,7 @@ from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, render_dialog
 from core.permissions import Permission
-from keys.decision.addresses import Network, shown
+from keys.decision.addresses import Network, format_network
 from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
 from keys.ip_lists.filters import EntryFilter
@@ -48,7 +48,7 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     if form.is_valid() and run_service(
         request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
     ):
-        messages.success(request, f"{shown(form.entry.network)} is added.")
+        messages.success(request, f"{format_network(form.entry.network)} is added.")
         return redirect("ip-list-detail", pk)
     context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
     return render_dialog(request, "keys/ip_lists/entry_new", title, context, get_form_status(request))
@@ -62,7 +62,7 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     if row is None:
         raise Http404("Entry not found.")
     form = _build_edit_form(request, get_form_data(request), row)
-    title = f"Edit {shown(row.network)}"
+    title = f"Edit {format_network(row.network)}"
     context: dict[str, Any] = {"ip_list": ip_list, "entry": row, "form": form}
     keep: Sequence[Network] = ()
     if form.is_valid():
@@ -82,7 +82,7 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
             ),
         ):
             added = f", and {len(keep):,} address{'es are' if len(keep) > 1 else ' is'} added" if keep else ""
-            messages.success(request, f"{shown(form.entry.network)} saved{added}.")
+            messages.success(request, f"{format_network(form.entry.network)} saved{added}.")
             return redirect(_get_return_url(request, pk, [entry]))
     except ip_lists_services.EntryChanged as changed:
         typed, theirs = request.POST.copy(), Entry.from_row(changed.entry)
@@ -179,7 +179,7 @@ def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResp
         action.service(ip_list=ip_list, entries=numbers, by=by)
 
     if numbers and form.is_valid() and run_service(request, form, act):
-        subject = f"{shown(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
+        subject = f"{format_network(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
         messages.success(request, f"{subject} {action.past}.")
         return redirect(_get_return_url(request, pk, numbers))
     live = [row for row in chosen if row.enabled]
@@ -197,7 +197,7 @@ def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResp
         others = ip_list.entries.filter(enabled=True).exclude(pk__in=[row.pk for row in live])
         gone, left = [row.network for row in live], list(others.values_list("network", flat=True))
         context["losses"] = find_list_losses(ip_list, gone, left)
-    title = f"{action.word} {shown(chosen[0].network) if len(chosen) == 1 else 'entries'}"
+    title = f"{action.word} {format_network(chosen[0].network) if len(chosen) == 1 else 'entries'}"
     return render_dialog(request, "keys/ip_lists/entries", title, context, get_form_status(request))
 
 

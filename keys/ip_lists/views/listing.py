@@ -19,7 +19,7 @@ from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.ip_lists.selectors import with_counts
 from keys.ip_lists.views.common import get_disabled_reason, get_ip_list_or_404
 from keys.selectors.keys import with_status
-from keys.visibility import ip_lists_of, visible_to
+from keys.visibility import get_visible_ip_lists, get_visible_keys
 
 MAX_KEYS_LISTED = 100
 _methods = require_http_methods(["GET", "HEAD", "POST"])
@@ -28,7 +28,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @needs(Permission.IP_LISTS_SEE)
 @require_safe
 def ip_list_list(request: SignedIn) -> HttpResponse:
-    lists = IpListFilter(request.GET, with_counts(ip_lists_of(request.user)))
+    lists = IpListFilter(request.GET, with_counts(get_visible_ip_lists(request.user)))
     context = {"filter": lists, "barred": get_disabled_reason(request)} | _get_rights(request)
     if not lists.is_valid():
         return render_page(request, "keys/ip_lists/list", context, 400)
@@ -47,7 +47,9 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
     if not entries.is_valid():
         return render_page(request, "keys/ip_lists/detail", context, 400)
     rows, more = entries.get_page()
-    keys = with_status(visible_to(request.user).filter(list_grants__ip_list=ip_list)).select_related("api", "owner")
+    keys = with_status(get_visible_keys(request.user).filter(list_grants__ip_list=ip_list)).select_related(
+        "api", "owner"
+    )
     context |= {
         "rows": rows,
         "matching": entries.qs.count(),
@@ -61,7 +63,7 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
 @_methods
 def ip_list_export(request: SignedIn) -> HttpResponse:
     filters = merge_filters(request.GET, request.POST, but=NOT_FILTERS)
-    lists = IpListFilter(filters, with_counts(ip_lists_of(request.user)))
+    lists = IpListFilter(filters, with_counts(get_visible_ip_lists(request.user)))
     dialog = ListDialog("ip_lists.exported", "Export IP lists", "IP lists", reverse("ip-list-list"))
     make = partial(export_lists, by=request.actor, account=own_account(request), lists=lists)
     return render_list_export(request, dialog, lists, make)

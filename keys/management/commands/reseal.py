@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.signin import sealed_factors
 from core.actor import Actor
 from keys.services import resealing
-from keys.services.resealing import Left
+from keys.services.resealing import RingUsage
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         broken = self._run("secrets", resealing.reseal_batch) + self._run("second factors", sealed_factors.reseal_batch)
-        for ring in resealing.left():
+        for ring in resealing.list_ring_usage():
             self._tell(ring)
         if broken:
             raise CommandError(
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Resealed {moved} {what}.")
         return broken
 
-    def _tell(self, ring: Left) -> None:
+    def _tell(self, ring: RingUsage) -> None:
         what = "keys" if ring.ring == "TOKEN_PEPPERS" else "secrets and second factors"
         for number, count in sorted(ring.by_number.items(), reverse=True):
             if ring.ring == "TOKEN_PEPPERS" and number != ring.newest:

@@ -11,7 +11,7 @@ import pytest
 
 from core.phone_masking import Mask
 from examples.upstream import Offline, looked_up, masked, parameters
-from keys.crypto.signatures import string_to_sign
+from keys.crypto.signatures import build_string_to_sign
 from tests.proxies.program import upstream
 
 DATA = {
@@ -127,7 +127,7 @@ def test_a_body_without_a_clear_end_is_refused_and_nothing_after_it_is_read(port
 )
 def test_queries_that_are_signed_alike_are_read_alike(one: str, other: str, read: dict[str, list[str]]):
     def signed(query: str) -> str:
-        return string_to_sign(method="GET", path="/", query=query, timestamp="1", nonce="n", body_sha256="")
+        return build_string_to_sign(method="GET", path="/", query=query, timestamp="1", nonce="n", body_sha256="")
 
     assert signed(one) == signed(other)
     assert parameters(one) == parameters(other) == read

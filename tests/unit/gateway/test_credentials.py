@@ -9,7 +9,7 @@ import pytest
 from gateway import credentials
 from keys.crypto import secrets
 
-TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
+TOKEN = secrets.generate_token("kw", "AbCdEfGh1234").token
 AUTHORIZATION = b"authorization"
 
 

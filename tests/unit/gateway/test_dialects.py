@@ -12,7 +12,7 @@ from core import redaction
 from gateway.dialects import CREDENTIALS, ORIGINAL, original_call, read
 from keys.crypto import secrets
 
-TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
+TOKEN = secrets.generate_token("kw", "AbCdEfGh1234").token
 NGINX = {
     "x-original-method": "GET",
     "x-original-uri": "/customers?page=2",

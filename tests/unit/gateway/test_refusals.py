@@ -13,7 +13,7 @@ from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY, REFUSALS_PER_PROC
 from gateway.log_rows import COLUMNS, Row, values
 from gateway.unauthenticated import Refusals
 from gateway.waiting_call import Pending
-from keys.decision.access import INVALID_CREDENTIALS, PREFLIGHT, Decision, Presented, Proof
+from keys.decision.access import INVALID_CREDENTIALS, PREFLIGHT, Decision, PresentedCredential, Proof
 from keys.decision.addresses import parse_address
 from tests.unit.keys.test_access import NOW, a_call, a_key
 
@@ -36,7 +36,7 @@ def refused(
         a_call(), request_id=f"id-{number}", query=f"n={number}", client_address=parse_address(f"10.0.0.{number % 3}")
     )
     api_id = api_id or (KEY.public_id if known else f"Unknown{number:05}")
-    presented = Presented("bearer", api_id, "")
+    presented = PresentedCredential("bearer", api_id, "")
     pending = Pending(api, call, "", lambda decision, api: None, presented=presented)
     return pending, Decision(call, KEY if known else None, NOW, reason)
 

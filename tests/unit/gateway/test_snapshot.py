@@ -15,7 +15,7 @@ from django.db import connections
 
 from gateway.database import connect
 from gateway.snapshot import LOAD, MAX_CHANGES, NO_EPOCH, Snapshot
-from keys.crypto.secrets import digest, mint
+from keys.crypto.secrets import compute_digest, generate_token
 from keys.models import Address, Key, Secret
 from tests.gateways import conninfo
 from tests.keyring import a_key, an_api
@@ -66,14 +66,14 @@ def many_keys(count: int) -> list[str]:
     account, api = an_account(), an_api()
     owner = a_user(account, "olga")
     a_key(account, owner, api)
-    minted = [mint("kw") for _ in range(count)]
+    minted = [generate_token("kw") for _ in range(count)]
     keys = Key.objects.bulk_create(
         Key(account=account, owner=owner, api=api, name="Worker", public_id=each.public_id, all_modules=True)
         for each in minted
     )
     number, pepper = next(iter(settings.TOKEN_PEPPERS.items()))
     Secret.objects.bulk_create(
-        Secret(key=key, digest=digest(each.token, pepper), pepper_id=number)
+        Secret(key=key, digest=compute_digest(each.token, pepper), pepper_id=number)
         for key, each in zip(keys, minted, strict=True)
     )
     Address.objects.bulk_create(Address(key=key, network="203.0.113.0/24") for key in keys)

@@ -15,20 +15,20 @@ from keys.decision.access import (
     Api,
     Call,
     Key,
-    Presented,
+    PresentedCredential,
     Secret,
     authenticate,
     authorise,
     authorise_preflight,
-    credential,
+    select_credential,
 )
-from keys.decision.addresses import parse_address, parse_network, rules
+from keys.decision.addresses import build_rules, parse_address, parse_network
 from keys.decision.routes import Route, RouteTable
 
 NOW = 1_800_000_000.0
 PEPPERS = {1: b"1" * 32, 2: b"2" * 32}
-TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
-OLD_TOKEN = secrets.mint("kw", "AbCdEfGh1234").token
+TOKEN = secrets.generate_token("kw", "AbCdEfGh1234").token
+OLD_TOKEN = secrets.generate_token("kw", "AbCdEfGh1234").token
 
 LISTS = Route(1, "customers", "GET", "/customers")
 ADDS = Route(2, "leads", "POST", "/leads", adds_leads=True)
@@ -45,7 +45,7 @@ API = Api(
 
 
 def a_secret(token: str = TOKEN, *, pepper: int = 2, retires_at: float | None = None) -> Secret:
-    return Secret(UUID(int=pepper), secrets.digest(token, PEPPERS[pepper]), pepper, retires_at)
+    return Secret(UUID(int=pepper), secrets.compute_digest(token, PEPPERS[pepper]), pepper, retires_at)
 
 
 def a_key(**changes) -> Key:
@@ -73,7 +73,7 @@ def a_key(**changes) -> Key:
 
 
 def a_call(token: str | None = TOKEN, kind: str = "bearer", **changes) -> Call:
-    presented = None if token is None else Presented(kind, secrets.parse(token) or "", token)
+    presented = None if token is None else PresentedCredential(kind, secrets.parse_token(token) or "", token)
     values = {"method": "GET", "path": "/customers", "query": "", "client_address": parse_address("203.0.113.7")}
     return Call(
         request_id="0196f0c5-0000-7000-8000-000000000001",
@@ -86,11 +86,11 @@ def a_call(token: str | None = TOKEN, kind: str = "bearer", **changes) -> Call:
 
 
 def only(*networks: str):
-    return rules(map(parse_network, networks))
+    return build_rules(map(parse_network, networks))
 
 
 def reason(call: Call, key: Key | None, api: Api = API, now: float = NOW) -> str:
-    return authenticate(credential(call, api), key, api, now=now, peppers=PEPPERS)[0]
+    return authenticate(select_credential(call, api), key, api, now=now, peppers=PEPPERS)[0]
 
 
 class TestAuthenticate:
@@ -119,7 +119,7 @@ class TestAuthenticate:
             (a_call(), a_key(deleted=True, secrets=())),
             (a_call(), a_key(secrets=())),
             (a_call(), a_key(api=replace(API, id=6, slug="sip-caller"))),
-            (a_call(), a_key(secrets=(Secret(UUID(int=9), secrets.digest(TOKEN, PEPPERS[2]), 9, None),))),
+            (a_call(), a_key(secrets=(Secret(UUID(int=9), secrets.compute_digest(TOKEN, PEPPERS[2]), 9, None),))),
         ],
         ids=[
             *("none", "kind not taken", "other kind not taken", "unknown key", "wrong secret", "deleted"),
@@ -136,8 +136,8 @@ class TestAuthenticate:
     @pytest.mark.parametrize("key", [None, a_key(), a_key(secrets=()), a_key(secrets=(a_secret(OLD_TOKEN),))])
     def test_known_or_unknown_costs_one_digest(self, key, monkeypatch):
         made = []
-        digest = secrets.digest
-        monkeypatch.setattr(secrets, "digest", lambda *args: made.append(1) or digest(*args))
+        digest = secrets.compute_digest
+        monkeypatch.setattr(secrets, "compute_digest", lambda *args: made.append(1) or digest(*args))
         reason(a_call(), key)
         assert len(made) == 1
 

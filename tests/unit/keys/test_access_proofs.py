@@ -13,13 +13,13 @@ from keys.decision.access import (
     STALE,
     Call,
     Key,
-    Presented,
+    PresentedCredential,
     Proof,
     Secret,
     authenticate,
-    credential,
+    select_credential,
 )
-from keys.decision.access import ended_by_use as ended
+from keys.decision.access import find_secret_ended_by_use as ended
 from keys.decision.routes import Route, RouteTable
 from tests.unit.keys.test_access import API, NOW, OLD_TOKEN, PEPPERS, TOKEN, a_call, a_key, a_secret
 
@@ -31,14 +31,14 @@ def signing(token: str | None = TOKEN, *, number: int = 1, retires_at: float | N
     return Secret(UUID(int=number), b"", 2, retires_at, False, token)
 
 
-def proof(token: str = TOKEN, *, since: int = -300, until: int = 300) -> Presented:
+def proof(token: str = TOKEN, *, since: int = -300, until: int = 300) -> PresentedCredential:
     signature = signatures.sign(token, "the text")
-    return Presented(
+    return PresentedCredential(
         "signature", "AbCdEfGh1234", "", "", Proof("the text", signature, int(NOW) + since, int(NOW) + until)
     )
 
 
-def reason(presented: Presented | None, key: Key | None, now: float = NOW) -> str:
+def reason(presented: PresentedCredential | None, key: Key | None, now: float = NOW) -> str:
     return authenticate(presented, key, SIGNED, now=now, peppers=PEPPERS)[0]
 
 
@@ -95,25 +95,27 @@ def test_known_or_unknown_costs_one_signature(key, monkeypatch):
 )
 def test_a_username_must_be_the_key_s_own(sent, username, right, monkeypatch):
     made = []
-    digest = secrets.digest
-    monkeypatch.setattr(secrets, "digest", lambda *args: made.append(1) or digest(*args))
+    digest = secrets.compute_digest
+    monkeypatch.setattr(secrets, "compute_digest", lambda *args: made.append(1) or digest(*args))
     key = a_key(api=SIGNED, username=username, secrets=(a_secret(),))
     made.clear()
-    assert reason(Presented("basic", "AbCdEfGh1234", TOKEN, sent), key) == ("" if right else INVALID_CREDENTIALS)
+    assert reason(PresentedCredential("basic", "AbCdEfGh1234", TOKEN, sent), key) == (
+        "" if right else INVALID_CREDENTIALS
+    )
     assert len(made) == 1
 
 
 class TestCredential:
-    LINK = Presented("recording", "AbCdEfGh1234", "")
+    LINK = PresentedCredential("recording", "AbCdEfGh1234", "")
 
-    def of(self, path: str, api=SIGNED, **changes) -> Presented | None:
+    def of(self, path: str, api=SIGNED, **changes) -> PresentedCredential | None:
         call: Call = a_call(path=path, link=self.LINK, **changes)
-        return credential(call, api)
+        return select_credential(call, api)
 
     def test_a_recording_takes_the_link_alone(self):
         assert self.of("/recordings/7") is self.LINK
         assert self.of("/recordings/7", method="HEAD") is self.LINK
-        assert credential(a_call(path="/recordings/7"), SIGNED) is None
+        assert select_credential(a_call(path="/recordings/7"), SIGNED) is None
 
     def test_nothing_else_takes_a_link(self):
         for path, changes in (("/customers", {}), ("/recordings/7", {"method": "POST"}), ("/recordings/7/x", {})):

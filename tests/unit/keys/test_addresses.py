@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from keys.decision.addresses import (
     BadAddress,
-    client_address,
-    matching_rule,
+    build_rules,
+    find_matching_rule,
+    format_network,
+    get_client_address,
+    get_width_warning,
     parse_address,
     parse_hop,
     parse_network,
-    rules,
-    shown,
     split_networks,
-    width_warning,
 )
 from keys.forms.fields import NetworksField
 
@@ -167,7 +167,7 @@ def test_a_hop_may_have_a_port(text, address):
 
 
 def admits(network: str, address: str) -> bool:
-    return matching_rule(parse_address(address), rules([parse_network(network)])) is not None
+    return find_matching_rule(parse_address(address), build_rules([parse_network(network)])) is not None
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_rules_admit_addresses_of_their_own_version_only(network, address, admit
 
 
 def test_the_first_rule_that_admits_is_the_one_named():
-    among = rules(map(parse_network, ["10.0.0.0/8", "203.0.113.0/24", "203.0.113.7"]))
-    rule = matching_rule(parse_address("203.0.113.7"), among)
+    among = build_rules(map(parse_network, ["10.0.0.0/8", "203.0.113.0/24", "203.0.113.7"]))
+    rule = find_matching_rule(parse_address("203.0.113.7"), among)
     assert rule is not None
     assert rule.text == "203.0.113.0/24"
 
@@ -236,9 +236,9 @@ def test_rules_agree_with_the_reference_model(full: bool, figure: Callable[[str]
     @given(any_address, st.lists(st.one_of(v4_networks, v6_networks), max_size=4))
     def agree(address, networks):
         nonlocal admitted
-        among = rules(parse_network(network) for network in networks)
+        among = build_rules(parse_network(network) for network in networks)
         expected = model(address, networks)
-        assert (matching_rule(parse_address(address), among) is not None) is expected
+        assert (find_matching_rule(parse_address(address), among) is not None) is expected
         admitted += expected
 
     agree()
@@ -292,7 +292,7 @@ TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
     ],
 )
 def test_the_client_is_the_first_hop_from_the_right_that_is_not_trusted(peer, forwarded_for, client):
-    address = client_address(peer, forwarded_for, TRUSTED)
+    address = get_client_address(peer, forwarded_for, TRUSTED)
     assert (None if address is None else str(address)) == client
 
 
@@ -307,7 +307,7 @@ def test_the_client_is_the_first_hop_from_the_right_that_is_not_trusted(peer, fo
     ],
 )
 def test_a_single_address_is_shown_without_its_prefix(network, text):
-    assert shown(ip_network(network)) == text
+    assert format_network(ip_network(network)) == text
     assert parse_network(text) == ip_network(network)
 
 
@@ -325,7 +325,7 @@ def test_a_single_address_is_shown_without_its_prefix(network, text):
     ],
 )
 def test_a_very_wide_network_is_told_and_no_other(network, said):
-    warning = width_warning(ip_network(network))
+    warning = get_width_warning(ip_network(network))
 
     assert said in warning
     assert bool(warning) == bool(said)

@@ -52,8 +52,8 @@ def alice() -> User:
     return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
-def a_shop_key(user: User, *modules: str, **terms: Any) -> Key:
-    return a_key_of("shop", user, **{"modules": frozenset(modules) or None, **terms}).key
+def a_shop_key(user: User, *modules: str, **key_settings: Any) -> Key:
+    return a_key_of("shop", user, **{"modules": frozenset(modules) or None, **key_settings}).key
 
 
 @pytest.fixture(autouse=True)

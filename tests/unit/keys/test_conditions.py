@@ -60,7 +60,7 @@ def test_the_most_specific_route_decides(path, query, module):
             table = RouteTable(routes)
             matched = table.match(method, path, query)
             assert (matched.module if matched else None) == module
-            assert table.readable(method, path, query)
+            assert table.is_unambiguous(method, path, query)
 
 
 def test_the_order_of_the_routes_does_not_matter():
@@ -98,28 +98,28 @@ def test_a_table_says_whether_it_has_conditions():
     ],
 )
 def test_a_query_with_two_readings_is_not_readable(query):
-    assert not TABLE.readable("GET", "/reports", query)
-    assert not TABLE.readable("HEAD", "/reports", query)
+    assert not TABLE.is_unambiguous("GET", "/reports", query)
+    assert not TABLE.is_unambiguous("HEAD", "/reports", query)
 
 
 @pytest.mark.parametrize("query", ["type=call+log", "type=1+1", "type=1%2B1&type=call%20log"])
 def test_a_plus_that_would_decide_as_a_space_or_as_a_plus_is_not_readable(query):
-    assert not TABLE.readable("GET", "/logs", query)
+    assert not TABLE.is_unambiguous("GET", "/logs", query)
 
 
 @pytest.mark.parametrize(
     "query", ["", "&", "x=1&x=2", "x[]=1", "type=a+b", "page=1;2", "q=%ff", "%zz=1", "x=menuItemId", "=1&=2"]
 )
 def test_what_no_condition_names_may_be_anything(query):
-    assert TABLE.readable("GET", "/logs", query)
+    assert TABLE.is_unambiguous("GET", "/logs", query)
     assert TABLE.match("GET", "/logs", query) is None
 
 
 def test_underscores_dots_and_spaces_are_one_name_to_some():
     table = RouteTable([route("a", "/a", menu_item="1")])
-    assert table.readable("GET", "/a", "menu_item=1")
+    assert table.is_unambiguous("GET", "/a", "menu_item=1")
     for query in ("menu.item=2", "menu%20item=2", "menu+item=2", "menu_item=1&menu.item=2"):
-        assert not table.readable("GET", "/a", query)
+        assert not table.is_unambiguous("GET", "/a", query)
 
 
 def test_conditions_are_shown():
@@ -140,5 +140,5 @@ def test_conditions_are_shown():
     ],
 )
 def test_a_link_opens_only_what_its_lead_id_names_whole(template, takes):
-    assert Route(1, "m", "GET", template, recording=True).takes_link is takes
-    assert not Route(1, "m", "GET", template).takes_link
+    assert Route(1, "m", "GET", template, recording=True).accepts_link is takes
+    assert not Route(1, "m", "GET", template).accepts_link

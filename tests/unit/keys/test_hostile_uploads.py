@@ -10,7 +10,7 @@ import pytest
 from benchmarks.attacks.hostile_files import DOCUMENTS, SHEETS, inline, workbook
 from keys.apis import yaml_loader as documents
 from keys.ip_lists.entry_parser import UnreadableEntries, parse_file
-from keys.uploads import Busy, reading
+from keys.uploads import TooManyUploads, acquire_reader
 
 MAX_FILE_BYTES = 100_000
 
@@ -61,7 +61,7 @@ def held() -> Iterator[Callable[[int], None]]:
         holding = threading.Event()
 
         def read() -> None:
-            with reading(account):
+            with acquire_reader(account):
                 holding.set()
                 release.wait(10)
 
@@ -77,10 +77,10 @@ def held() -> Iterator[Callable[[int], None]]:
 
 def test_an_account_reads_one_upload_at_a_time_and_all_together_two(held: Callable[[int], None]) -> None:
     held(1)
-    with pytest.raises(Busy, match="Try again in a moment"), reading(1):
+    with pytest.raises(TooManyUploads, match="Try again in a moment"), acquire_reader(1):
         pass
-    with reading(2):
+    with acquire_reader(2):
         pass
     held(2)
-    with pytest.raises(Busy), reading(3):
+    with pytest.raises(TooManyUploads), acquire_reader(3):
         pass

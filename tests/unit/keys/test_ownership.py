@@ -51,7 +51,7 @@ def test_all_live_keys_of_one_user_go_to_another(alice: User, bob: User) -> None
     gone = a_billing_key(alice, owner=bob).key
     services.delete(key=gone, by=acting(alice))
 
-    assert services.hand_over(user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk))) == 3
+    assert services.hand_over(user=bob, new_owner=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk))) == 3
     assert owners() == ["Alice", "Alice", "Alice", "Bob"]
 
 
@@ -63,7 +63,7 @@ def test_the_consent_is_for_this_key_or_this_user(alice: User, bob: User) -> Non
             services.reassign(key=key, owner=alice, by=by)
     for by in (acting(alice), confirmed(alice, "keys.hand_over", str(alice.pk))):
         with pytest.raises(ConfirmationRequired):
-            services.hand_over(user=bob, heir=alice, by=by)
+            services.hand_over(user=bob, new_owner=alice, by=by)
     assert owners() == ["Bob"]
 
 
@@ -78,7 +78,7 @@ def test_the_new_owner_is_another_active_user_of_the_account(alice: User, bob: U
     }[who]()
 
     with pytest.raises(Invalid):
-        services.hand_over(user=bob, heir=heir, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
+        services.hand_over(user=bob, new_owner=heir, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
     assert owners() == ["Bob"]
 
 
@@ -90,7 +90,7 @@ def test_only_administrators_of_the_account_reassign(alice: User, bob: User, rol
 
     for user in (someone, stranger, bob):
         with pytest.raises(Denied):
-            services.hand_over(user=bob, heir=alice, by=confirmed(user, "keys.hand_over", str(bob.pk)))
+            services.hand_over(user=bob, new_owner=alice, by=confirmed(user, "keys.hand_over", str(bob.pk)))
 
 
 @pytest.mark.parametrize("status", ["pending", "suspended"])
@@ -101,7 +101,7 @@ def test_nothing_is_reassigned_in_an_account_that_is_not_active(alice: User, bob
     with pytest.raises(AccountNotActive):
         services.reassign(key=key, owner=alice, by=confirmed(alice, "key.reassign", key.public_id))
     with pytest.raises(AccountNotActive):
-        services.hand_over(user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
+        services.hand_over(user=bob, new_owner=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
 
 
 def test_deactivating_and_giving_away_is_both_or_neither(
@@ -117,7 +117,7 @@ def test_deactivating_and_giving_away_is_both_or_neither(
             patched.setattr(broken_part, broken)
             with pytest.raises(RuntimeError):
                 services.hand_over_and_deactivate(
-                    user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk))
+                    user=bob, new_owner=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk))
                 )
         bob.refresh_from_db()
         assert (bob.is_active, owners(), Event.objects.count()) == (True, ["Bob"], count)
@@ -127,7 +127,7 @@ def test_the_last_administrators_keys_stay_when_they_do(alice: User, bob: User) 
     a_billing_key(alice)
 
     with pytest.raises(LastAdministrator):
-        services.hand_over_and_deactivate(user=alice, heir=bob, by=Actor.from_command("test"))
+        services.hand_over_and_deactivate(user=alice, new_owner=bob, by=Actor.from_command("test"))
     assert owners() == ["Alice"]
 
 
@@ -156,7 +156,7 @@ def test_the_trail_says_which_keys_stopped_with_their_owner_and_each_keys_own_sa
 
 def test_no_key_stops_when_all_are_given_away_first(alice: User, bob: User) -> None:
     a_billing_key(alice, owner=bob)
-    services.hand_over_and_deactivate(user=bob, heir=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
+    services.hand_over_and_deactivate(user=bob, new_owner=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
     assert told("user.deactivated") == [(bob.email, str(bob.pk), {"keys": [], "count": 0})]
     assert told("key.owner_deactivated") == []
 

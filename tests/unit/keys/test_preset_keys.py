@@ -20,7 +20,7 @@ from core.permissions import Role
 from core.sealing import SealBroken, open_sealed
 from keys import services
 from keys.apis.policy import Policy
-from keys.key_settings import Terms
+from keys.key_settings import KeySettings
 from keys.models import IpList, IpListEntry, Key, Secret
 from keys.services import Invalid
 from tests.keys_made import LEAST, a_key_of, api_for, confirmed, events, least
@@ -45,13 +45,13 @@ def a_list(account: Account, name: str, *networks: str, enabled: bool = True) ->
 
 
 def edit(key: Key, user: User, by: Any = None, **change: Any) -> Key:
-    terms = replace(Terms.of(key), **change)
-    return services.edit(key=key, version=key.version, terms=terms, by=by or acting(user))
+    key_settings = replace(KeySettings.from_key(key), **change)
+    return services.edit(key=key, version=key.version, key_settings=key_settings, by=by or acting(user))
 
 
-def refused(slug: str, user: User, **terms: Any) -> dict[str, list[str]]:
+def refused(slug: str, user: User, **key_settings: Any) -> dict[str, list[str]]:
     with pytest.raises(Invalid) as problem:
-        a_key_of(slug, user, **terms)
+        a_key_of(slug, user, **key_settings)
     assert Key.objects.count() == 0
     return problem.value.message_dict
 
@@ -159,7 +159,7 @@ def test_a_key_is_called_by_its_owners_nickname_and_follows_the_owner(alice: Use
     assert Key.objects.get().name == "Alice"
     (event,) = events("key.reassigned")
     assert json.loads(event.body)["data"]["changes"] == {"owner": ["Bob", "Alice"], "name": ["Bob", "Alice"]}
-    services.hand_over(user=alice, heir=bob, by=confirmed(alice, "keys.hand_over", str(alice.pk)))
+    services.hand_over(user=alice, new_owner=bob, by=confirmed(alice, "keys.hand_over", str(alice.pk)))
     assert Key.objects.get().name == "Bob"
 
 
@@ -167,7 +167,7 @@ def test_a_key_is_called_by_its_owners_nickname_and_follows_the_owner(alice: Use
 def test_whose_key_it_is_must_be_said(alice: User, slug: str):
     token = uuid.uuid4()
     by = confirmed(alice, "key.create", str(token))
-    asked = {"account": alice.account, "api": api_for(alice.account, slug), "terms": least(slug)}
+    asked = {"account": alice.account, "api": api_for(alice.account, slug), "key_settings": least(slug)}
     with pytest.raises(Invalid, match="owner"):
         services.create(form_token=token, by=by, **asked)
     stranger = a_user(an_account("globex"), "Greta")
@@ -277,7 +277,7 @@ def test_what_creation_settled_stays_and_a_confirmation_does_not_help(
     with pytest.raises(Invalid) as problem:
         edit(key, alice, confirmed(alice, "key.edit", key.public_id), **change)
     assert list(problem.value.message_dict) == [named]
-    assert (Terms.of(Key.objects.get()), events("key.edited")) == (Terms.of(key), [])
+    assert (KeySettings.from_key(Key.objects.get()), events("key.edited")) == (KeySettings.from_key(key), [])
 
 
 def test_a_sip_caller_keys_name_can_be_edited_and_nothing_else(alice: User):
@@ -337,7 +337,11 @@ def test_without_its_event_nothing_happens(alice: User, slug: str, service: str,
 
     def rows() -> list[Any]:
         keys = Key.objects.order_by("pk")
-        return [list(keys.values()), [Terms.of(key) for key in keys], list(Secret.objects.order_by("pk").values())]
+        return [
+            list(keys.values()),
+            [KeySettings.from_key(key) for key in keys],
+            list(Secret.objects.order_by("pk").values()),
+        ]
 
     def fail(*args: object, **data: object) -> int:
         raise RuntimeError("the trail cannot be written")

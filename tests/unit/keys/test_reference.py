@@ -15,8 +15,8 @@ import pytest
 
 from keys.crypto import secrets
 from keys.decision import access
-from keys.decision.access import INVALID_CREDENTIALS, STATUS, Api, Call, Key, Presented, Proof, Secret
-from keys.decision.addresses import rules
+from keys.decision.access import INVALID_CREDENTIALS, STATUS, Api, Call, Key, PresentedCredential, Proof, Secret
+from keys.decision.addresses import build_rules
 from keys.decision.routes import Route, RouteTable
 from tests.unit.keys import reference
 from tests.unit.keys.reference import Asked, Held, Holder, Piece, Service, Shown, Way
@@ -24,7 +24,7 @@ from tests.unit.keys.reference import Asked, Held, Holder, Piece, Service, Shown
 NOW = 1_800_000_000.0
 PEPPERS = {1: b"1" * 32, 2: b"2" * 32}
 PUBLIC_ID = "AbCdEfGh1234"
-TOKENS = [secrets.mint("kw", PUBLIC_ID).token for _ in range(3)]
+TOKENS = [secrets.generate_token("kw", PUBLIC_ID).token for _ in range(3)]
 KINDS = ["bearer", "token", "raw", "api_key", "basic", "signature", "recording"]
 SEGMENTS = ["a", "b", "{x}", "{x}", "f{x}", "{x}z", "f{x}z"]
 TEXTS = ["a", "b", "f", "fz", "fiz", "Z", "a-b"]
@@ -126,10 +126,10 @@ def a_key(holder: Holder, api: Api, other: Api) -> Key:
         id=1, public_id=PUBLIC_ID, name="Shop", account_id=7, account="acme", account_active=holder.account_active,
         owner_id=3, owner="alice", owner_active=holder.owner_active, api=api if holder.api == api.id else other,
         api_enabled=holder.api_enabled, enabled=holder.enabled, deleted=holder.deleted, expires_at=holder.expires_at,
-        all_modules=holder.all_modules, module_ids=frozenset(holder.modules), rules=rules(holder.networks),
+        all_modules=holder.all_modules, module_ids=frozenset(holder.modules), rules=build_rules(holder.networks),
         secrets=tuple(
             Secret(
-                UUID(int=place), secrets.digest(held.token, PEPPERS[1 + place % 2]),
+                UUID(int=place), secrets.compute_digest(held.token, PEPPERS[1 + place % 2]),
                 1 + place % 2 if held.pepper_known else 9, held.retires_at, False, held.token if held.opens else None,
             )
             for place, held in enumerate(holder.secrets)
@@ -138,7 +138,7 @@ def a_key(holder: Holder, api: Api, other: Api) -> Key:
     )  # fmt: skip
 
 
-def a_credential(random: Random, kind: str, holder: Holder | None) -> tuple[Shown, Presented]:
+def a_credential(random: Random, kind: str, holder: Holder | None) -> tuple[Shown, PresentedCredential]:
     held = [secret.token for secret in holder.secrets] if holder is not None else []
     token = random.choice(held or TOKENS) if usually(random) else random.choice(TOKENS)
     if kind in ("signature", "recording"):
@@ -149,9 +149,9 @@ def a_credential(random: Random, kind: str, holder: Holder | None) -> tuple[Show
         latest = earliest + random.choice([600, 600, 600, 300])
         nonce = "n" * 16 if kind == "signature" else ""
         shown = Shown(kind, signed=text, signature=signature, earliest=earliest, latest=latest)
-        return shown, Presented(kind, PUBLIC_ID, "", proof=Proof(text, signature, earliest, latest, nonce))
+        return shown, PresentedCredential(kind, PUBLIC_ID, "", proof=Proof(text, signature, earliest, latest, nonce))
     username = random.choice(["pbx", "pbx", "Zoë", "zoë", ""]) if kind == "basic" else ""
-    return Shown(kind, token, username), Presented(kind, PUBLIC_ID, token, username)
+    return Shown(kind, token, username), PresentedCredential(kind, PUBLIC_ID, token, username)
 
 
 def a_case(random: Random, known: list[tuple[Service, Api]]) -> Case:
@@ -185,9 +185,9 @@ def a_case(random: Random, known: list[tuple[Service, Api]]) -> Case:
 
 def decided(case: Case) -> str:
     """As gateway/batch.py puts the pieces together."""
-    if not access.readable(case.call, case.api):
+    if not access.has_unambiguous_route(case.call, case.api):
         return "unreadable_request"
-    presented = access.credential(case.call, case.api)
+    presented = access.select_credential(case.call, case.api)
     reason, secret = access.authenticate(presented, case.key, case.api, now=NOW, peppers=PEPPERS)
     if reason or case.key is None or secret is None:
         return reason or INVALID_CREDENTIALS

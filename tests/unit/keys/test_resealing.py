@@ -18,10 +18,10 @@ from core.authorization import Denied
 from core.permissions import Role
 from core.sealing import build_header, get_sealing_key_number
 from keys import services
-from keys.checks import rings
-from keys.crypto.secrets import digest
+from keys.checks import check_rings
+from keys.crypto.secrets import compute_digest
 from keys.models import Api, Key, Secret
-from keys.services import Created, Overlap, resealing
+from keys.services import CreatedKey, Overlap, resealing
 from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account, code_of, recovery_codes_of, with_totp
 
@@ -36,7 +36,7 @@ def alice() -> User:
 
 
 @pytest.fixture
-def made(alice: User) -> Created:
+def made(alice: User) -> CreatedKey:
     return a_billing_key(alice)
 
 
@@ -52,13 +52,13 @@ def reseal() -> str:
     return said.getvalue()
 
 
-def signing(alice: User) -> Created:
+def signing(alice: User) -> CreatedKey:
     api = Api.objects.get(slug="billing")
     Api.objects.filter(pk=api.pk).update(policy=api.policy | {"credentials": ["signature"]})
     return a_billing_key(alice)
 
 
-def shown_once(alice: User) -> Created:
+def shown_once(alice: User) -> CreatedKey:
     made = a_billing_key(alice)
     made.key.secrets.update(sealed=None)
     return made
@@ -68,7 +68,7 @@ def everything() -> list[Any]:
     return [list(Secret.objects.order_by("pk").values()), list(Authenticator.objects.order_by("pk").values())]
 
 
-def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: Created, settings: Any):
+def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: CreatedKey, settings: Any):
     before = bytes(Secret.objects.get().sealed)
     newer(settings)
 
@@ -76,7 +76,7 @@ def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: Created,
 
     secret = Secret.objects.get()
     assert (get_sealing_key_number(before), get_sealing_key_number(bytes(secret.sealed)), secret.pepper_id) == (1, 2, 2)
-    assert bytes(secret.digest) == digest(made.token, settings.TOKEN_PEPPERS[2])
+    assert bytes(secret.digest) == compute_digest(made.token, settings.TOKEN_PEPPERS[2])
     assert services.reveal(key=made.key, by=confirmed(alice, "key.reveal", made.key.public_id)) == made.token
     assert "Resealed 1 secrets." in said
     assert "SEALING_KEYS 2: 1 secrets and second factors." in said
@@ -92,7 +92,7 @@ def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: Created,
     assert made.token not in said + event.body
 
 
-def test_a_second_run_changes_nothing(made: Created, settings: Any):
+def test_a_second_run_changes_nothing(made: CreatedKey, settings: Any):
     newer(settings)
     reseal()
     before, written = everything(), len(events("secrets.resealed"))
@@ -109,13 +109,13 @@ def test_signing_secrets_move_in_their_own_ring(alice: User, settings: Any):
 
     secret = Secret.objects.get()
     assert get_sealing_key_number(bytes(secret.sealed)) == 2
-    ring = services.secret.Ring("sign", settings.SIGNING_KEYS)
-    assert services.secret.opened(made.key, secret, ring) == made.token
+    ring = services.secret.SealingRing("sign", settings.SIGNING_KEYS)
+    assert services.secret.open_token(made.key, secret, ring) == made.token
     assert "SIGNING_KEYS 2: 1 secrets and second factors." in said
     assert "SEALING_KEYS" not in said
 
 
-def test_an_old_secret_in_its_overlap_moves_and_a_retired_one_has_nothing_to_move(made: Created, settings: Any):
+def test_an_old_secret_in_its_overlap_moves_and_a_retired_one_has_nothing_to_move(made: CreatedKey, settings: Any):
     def change(overlap: Overlap) -> None:
         current = made.key.secrets.get(retires_at=None).pk
         services.change(key=made.key, secret=current, overlap=overlap, by=COMMAND)
@@ -157,7 +157,7 @@ def test_second_factors_move_and_still_work(alice: User, settings: Any):
     assert "Resealed 0 second factors." in reseal()
 
 
-def test_what_does_not_open_is_counted_and_stops_nothing(alice: User, made: Created, settings: Any):
+def test_what_does_not_open_is_counted_and_stops_nothing(alice: User, made: CreatedKey, settings: Any):
     other = a_billing_key(alice)
     moved = other.key.secrets.get()
     Secret.objects.filter(pk=moved.pk).update(sealed=made.key.secrets.get().sealed)
@@ -170,7 +170,7 @@ def test_what_does_not_open_is_counted_and_stops_nothing(alice: User, made: Crea
 
 
 @pytest.mark.parametrize("junk", [b"", b"\x01", b"\x09" * 90])
-def test_junk_is_counted_too(alice: User, made: Created, settings: Any, junk: bytes):
+def test_junk_is_counted_too(alice: User, made: CreatedKey, settings: Any, junk: bytes):
     with_totp(alice)
     Secret.objects.update(sealed=junk)
     Authenticator.objects.filter(type="totp").update(data={"secret": "§"})
@@ -188,7 +188,7 @@ def test_people_do_not_reseal(alice: User):
 @pytest.mark.quality(19)
 @pytest.mark.parametrize("room", [resealing, sealed_factors])
 def test_without_its_event_nothing_moves(
-    alice: User, made: Created, settings: Any, room: Any, monkeypatch: pytest.MonkeyPatch
+    alice: User, made: CreatedKey, settings: Any, room: Any, monkeypatch: pytest.MonkeyPatch
 ):
     with_totp(alice)
     newer(settings)
@@ -203,21 +203,21 @@ def test_without_its_event_nothing_moves(
     assert everything() == before
 
 
-def test_deleted_keys_need_nothing(alice: User, made: Created):
+def test_deleted_keys_need_nothing(alice: User, made: CreatedKey):
     services.delete(key=made.key, by=COMMAND)
 
     assert Key.objects.count() == 1
-    assert all(ring.by_number == {} for ring in resealing.left())
+    assert all(ring.by_number == {} for ring in resealing.list_ring_usage())
 
 
 def found() -> list[str]:
     """By `check --deploy --database default`, and what `serve` refuses to start with."""
-    said = [problem.msg for problem in rings(None, databases=["default"])]
-    assert said == resealing.unreadable()
+    said = [problem.msg for problem in check_rings(None, databases=["default"])]
+    assert said == resealing.list_unreadable()
     return said
 
 
-def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made: Created, settings: Any):
+def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made: CreatedKey, settings: Any):
     with_totp(alice)
     assert found() == []
     newer(settings)
@@ -230,18 +230,18 @@ def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made
         "SEALING_KEYS has no 1, under which 3 secrets are: put it back, or each cannot be read.",
         "TOKEN_PEPPERS has no 1, under which 1 keys are: put it back, or each is refused.",
     ]
-    assert rings(None, databases=None) == []
+    assert check_rings(None, databases=None) == []
 
 
 @pytest.mark.parametrize("name", ["SEALING_KEYS", "TOKEN_PEPPERS"])
-def test_another_key_under_the_same_number_is_reported(alice: User, made: Created, settings: Any, name: str):
+def test_another_key_under_the_same_number_is_reported(alice: User, made: CreatedKey, settings: Any, name: str):
     setattr(settings, name, {1: b"x" * 32})
 
     number = " 1" if name == "TOKEN_PEPPERS" else ""
     assert found() == [f"{name}{number} is not what the secrets were made with: put back the one that was."]
 
 
-def test_one_broken_secret_does_not_stop_the_start(alice: User, made: Created):
+def test_one_broken_secret_does_not_stop_the_start(alice: User, made: CreatedKey):
     Secret.objects.filter(key=a_billing_key(alice).key).update(sealed=build_header(1) + b"x" * 80, digest=b"y" * 32)
 
     assert found() == []

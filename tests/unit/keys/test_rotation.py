@@ -20,7 +20,7 @@ from keys import services
 from keys.crypto import secrets
 from keys.key_settings import Invalid
 from keys.models import Api, Key, Secret, SecretUse
-from keys.selectors.old_secret import last_change, old_secret
+from keys.selectors.old_secret import get_last_change, get_old_secret
 from keys.services import Overlap, rotation
 from tests.keys_made import a_billing_key, confirmed, events
 from tests.people import a_user, acting, an_account
@@ -43,7 +43,7 @@ def current(key: Key) -> Secret:
     return key.secrets.get(retires_at=None)
 
 
-def changed(key: Key, overlap: Overlap = Overlap.NONE, **more: Any) -> services.Changed:
+def changed(key: Key, overlap: Overlap = Overlap.NONE, **more: Any) -> services.ChangedKey:
     if "secret" not in more:
         more["secret"] = current(key).pk
     return services.change(key=key, overlap=overlap, **{"by": COMMAND, **more})
@@ -59,7 +59,7 @@ def act(service: str, key: Key, by: Actor, secret: uuid.UUID | None = None) -> A
         "change": lambda: changed(key, secret=secret or current(key).pk, by=by),
         "end_overlap": lambda: services.end_overlap(key=key, by=by),
         "extend_overlap": lambda: services.extend_overlap(key=key, overlap=Overlap.WEEK, by=by),
-        "sweep": lambda: rotation.sweep(by=by),
+        "sweep": lambda: rotation.destroy_expired_secrets(by=by),
     }
     return calls[service]()
 
@@ -77,11 +77,11 @@ def test_a_change_keeps_the_api_id_and_all_else_and_retires_the_old_secret(alice
 
     made = changed(key, by=confirmed(alice, "key.change", key.public_id))
 
-    assert secrets.parse(made.token) == key.public_id
+    assert secrets.parse_token(made.token) == key.public_id
     assert Key.objects.values().get() == before
     new = current(key)
     newest = max(configured.TOKEN_PEPPERS)
-    assert bytes(new.digest) == secrets.digest(made.token, configured.TOKEN_PEPPERS[newest])
+    assert bytes(new.digest) == secrets.compute_digest(made.token, configured.TOKEN_PEPPERS[newest])
     retired = Secret.objects.get(pk=old.pk)
     assert retired.retires_at is not None
     assert retired.retires_at <= timezone.now()
@@ -90,7 +90,7 @@ def test_a_change_keeps_the_api_id_and_all_else_and_retires_the_old_secret(alice
     (event,) = events("key.secret_changed")
     assert json.loads(event.body)["data"] == {"api": "billing", "overlap": "none", "ends_on_use": False}
     assert made.token not in event.body + repr(made)
-    assert last_change(key).by == alice.email
+    assert get_last_change(key).by == alice.email
 
 
 @pytest.mark.parametrize("overlap", [Overlap.HOUR, Overlap.DAY, Overlap.WEEK])
@@ -100,10 +100,10 @@ def test_with_an_overlap_the_old_secret_goes_on(key: Key, overlap: Overlap):
     made = changed(key, overlap, ends_on_use=True)
 
     old = Secret.objects.get(pk=old.pk)
-    assert abs(old.retires_at - timezone.now() - overlap.lasts) < timedelta(seconds=5)
+    assert abs(old.retires_at - timezone.now() - overlap.duration) < timedelta(seconds=5)
     assert (made.until, old.ends_on_use, old.sealed is None) == (old.retires_at, True, False)
-    told = old_secret(key)
-    assert (told.goes_on, told.ends_on_use, told.used_at, told.addresses) == (True, True, None, [])
+    told = get_old_secret(key)
+    assert (told.still_works, told.ends_on_use, told.used_at, told.addresses) == (True, True, None, [])
 
 
 def test_changing_again_ends_the_oldest_at_once(key: Key):
@@ -136,8 +136,8 @@ def test_a_signing_secret_is_sealed_for_the_gateway(alice: User, key: Key):
     key = Key.objects.get(pk=key.pk)
     made = changed(key, Overlap.DAY)
 
-    ring = services.secret.Ring("sign", configured.SIGNING_KEYS)
-    assert services.secret.opened(key, current(key), ring) == made.token
+    ring = services.secret.SealingRing("sign", configured.SIGNING_KEYS)
+    assert services.secret.open_token(key, current(key), ring) == made.token
 
 
 def test_a_secret_that_is_shown_once_is_not_kept(key: Key):
@@ -156,7 +156,7 @@ def test_ending_the_overlap_needs_no_password_and_happens_once(alice: User, key:
 
     old = Secret.objects.get(pk=old.pk)
     assert old.retires_at <= timezone.now()
-    assert (old.sealed, old_secret(key).goes_on) == (None, False)
+    assert (old.sealed, get_old_secret(key).still_works) == (None, False)
     with pytest.raises(services.NoOverlap):
         services.end_overlap(key=key, by=acting(alice))
     assert len(events("key.overlap_ended")) == 1
@@ -192,13 +192,13 @@ def test_what_has_ended_is_not_brought_back(alice: User, key: Key, service: str)
 def test_the_sweep_destroys_what_could_be_read_of_secrets_that_ended_by_themselves(key: Key):
     old = current(key)
     changed(key, Overlap.HOUR)
-    assert rotation.sweep(by=COMMAND) == 0
+    assert rotation.destroy_expired_secrets(by=COMMAND) == 0
     past(old)
 
-    assert rotation.sweep(by=COMMAND) == 1
+    assert rotation.destroy_expired_secrets(by=COMMAND) == 1
     assert Secret.objects.get(pk=old.pk).sealed is None
     assert current(key).sealed is not None
-    assert rotation.sweep(by=COMMAND) == 0
+    assert rotation.destroy_expired_secrets(by=COMMAND) == 0
     (event,) = events("secrets.destroyed")[-1:]
     assert json.loads(event.body)["data"] == {"count": 1}
 

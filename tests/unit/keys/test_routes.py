@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.decision.routes import Route, RouteTable, UnreadablePath, parse_encoded_slashes, readable_path
+from keys.decision.routes import Route, RouteTable, UnreadablePath, parse_encoded_slashes, parse_path
 
 READABLE = [
     ("/", "/"),
@@ -60,20 +60,20 @@ UNREADABLE = [
 
 @pytest.mark.parametrize(("raw", "path"), READABLE)
 def test_a_readable_path_is_decoded_once(raw, path):
-    assert readable_path(raw) == path
+    assert parse_path(raw) == path
 
 
 @pytest.mark.quality(3)
 @pytest.mark.parametrize("raw", UNREADABLE)
 def test_a_path_with_two_readings_is_refused(raw):
     with pytest.raises(UnreadablePath):
-        readable_path(raw)
+        parse_path(raw)
 
 
 @given(st.text(alphabet=[chr(code) for code in range(256)], max_size=30).map(lambda text: "/" + text))
 def test_whatever_is_readable_is_safe_to_match_and_to_store(raw):
     try:
-        path = readable_path(raw)
+        path = parse_path(raw)
     except UnreadablePath:
         return
     segments = path.split("/")
@@ -190,7 +190,7 @@ def test_an_encoded_slash_stays_and_every_reading_of_the_rest_must_be_readable(r
     assert parse_encoded_slashes(raw) == path
     if "%2" in raw:
         with pytest.raises(UnreadablePath):
-            readable_path(raw)
+            parse_path(raw)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +207,6 @@ def test_an_encoded_slash_stays_and_every_reading_of_the_rest_must_be_readable(r
     ],
 )
 def test_only_a_named_variable_takes_an_encoded_slash(path: str, taken: bool):
-    assert SLASHED.takes_encoded_slash("GET", path, "") is taken
-    assert not SLASHED.takes_encoded_slash("POST", path, "")
-    assert not RouteTable([Route(1, "a", "GET", "/projects/{project_id}")]).takes_encoded_slash("GET", path, "")
+    assert SLASHED.accepts_encoded_slash("GET", path, "") is taken
+    assert not SLASHED.accepts_encoded_slash("POST", path, "")
+    assert not RouteTable([Route(1, "a", "GET", "/projects/{project_id}")]).accepts_encoded_slash("GET", path, "")

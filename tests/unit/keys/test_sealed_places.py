@@ -14,8 +14,8 @@ from core.permissions import Role
 from core.sealing import SealBroken
 from keys import services
 from keys.models import Api, Key, Secret
-from keys.services import Created, Overlap
-from keys.services.secret import Ring, opened
+from keys.services import CreatedKey, Overlap
+from keys.services.secret import SealingRing, open_token
 from tests.keys_made import a_billing_key, confirmed
 from tests.people import a_user, an_account
 
@@ -29,7 +29,7 @@ def alice() -> User:
 
 
 @pytest.fixture
-def made(alice: User) -> Created:
+def made(alice: User) -> CreatedKey:
     return a_billing_key(alice)
 
 
@@ -37,7 +37,7 @@ def refused(alice: User, key: Key) -> bool:
     """Whether the token is not shown to somebody who may see it."""
     try:
         services.reveal(key=key, by=confirmed(alice, "key.reveal", key.public_id))
-    except services.Unreadable:
+    except services.UnreadableSecret:
         return True
     return False
 
@@ -56,11 +56,11 @@ def test_moved_to_another_row_it_does_not_open(alice: User, figure: Figure):
     figure(f"{moves} ciphertexts moved between rows and accounts, 0 opened")
 
 
-def test_swapped_between_the_two_secrets_of_a_key_neither_opens(alice: User, made: Created):
+def test_swapped_between_the_two_secrets_of_a_key_neither_opens(alice: User, made: CreatedKey):
     old = made.key.secrets.get()
     services.change(key=made.key, secret=old.pk, overlap=Overlap.DAY, by=Actor.from_command("test"))
     new = made.key.secrets.get(retires_at=None)
-    ring = Ring("reveal", configured.SEALING_KEYS)
+    ring = SealingRing("reveal", configured.SEALING_KEYS)
     assert not refused(alice, made.key)
 
     old.sealed, new.sealed = new.sealed, old.sealed
@@ -69,10 +69,10 @@ def test_swapped_between_the_two_secrets_of_a_key_neither_opens(alice: User, mad
     assert refused(alice, made.key)
     for secret in made.key.secrets.all():
         with pytest.raises(SealBroken):
-            opened(made.key, secret, ring)
+            open_token(made.key, secret, ring)
 
 
-def test_moved_between_the_rings_it_does_not_open(alice: User, made: Created, settings: Any):
+def test_moved_between_the_rings_it_does_not_open(alice: User, made: CreatedKey, settings: Any):
     # Even if somebody gave both rings the same keys, the purposes differ.
     settings.SIGNING_KEYS = settings.SEALING_KEYS
     Api.objects.filter(pk=made.key.api_id).update(policy=made.key.api.policy | {"credentials": ["signature"]})
@@ -80,20 +80,20 @@ def test_moved_between_the_rings_it_does_not_open(alice: User, made: Created, se
     assert refused(alice, Key.objects.get(pk=made.key.pk))
 
 
-def test_no_byte_of_it_can_be_changed(made: Created, figure: Figure):
+def test_no_byte_of_it_can_be_changed(made: CreatedKey, figure: Figure):
     secret = made.key.secrets.get()
-    ring = Ring("reveal", configured.SEALING_KEYS | {number: bytes([number]) * 32 for number in range(2, 256)})
+    ring = SealingRing("reveal", configured.SEALING_KEYS | {number: bytes([number]) * 32 for number in range(2, 256)})
     sealed = bytes(secret.sealed or b"")
-    assert opened(made.key, secret, ring) == made.token
+    assert open_token(made.key, secret, ring) == made.token
     tries = 0
     for place in range(len(sealed)):
         for change in range(1, 256):
             secret.sealed = sealed[:place] + bytes([sealed[place] ^ change]) + sealed[place + 1 :]
             tries += 1
             with pytest.raises(SealBroken):
-                opened(made.key, secret, ring)
+                open_token(made.key, secret, ring)
     for length in range(len(sealed)):
         secret.sealed = sealed[:length]
         with pytest.raises(SealBroken):
-            opened(made.key, secret, ring)
+            open_token(made.key, secret, ring)
     figure(f"{tries} changed bytes and {len(sealed)} cut lengths, 0 opened")

@@ -16,31 +16,31 @@ from core import redaction
 from keys.crypto import secrets
 
 TOKEN = "kw_AbCdEfGh1234_" + "0123456789abcdefghijABCDEFGHIJ01"
-TOKEN += secrets.checksum(TOKEN)
+TOKEN += secrets.compute_checksum(TOKEN)
 PEPPER = b"p" * 32
 
 
 def test_a_minted_token_parses_to_its_api_id():
-    minted = secrets.mint("kw")
-    assert secrets.parse(minted.token) == minted.public_id
+    minted = secrets.generate_token("kw")
+    assert secrets.parse_token(minted.token) == minted.public_id
     assert len(minted.token) == len("kw_") + 12 + 1 + 32 + 6
 
 
 def test_a_second_secret_of_a_key_keeps_its_api_id():
-    first = secrets.mint("kw")
-    second = secrets.mint("kw", first.public_id)
+    first = secrets.generate_token("kw")
+    second = secrets.generate_token("kw", first.public_id)
     assert second.public_id == first.public_id
     assert second.token != first.token
 
 
 def test_tokens_of_an_earlier_prefix_still_parse():
-    assert secrets.parse(secrets.mint("oldprefix1", "A" * 12).token) == "A" * 12
+    assert secrets.parse_token(secrets.generate_token("oldprefix1", "A" * 12).token) == "A" * 12
 
 
 def test_the_checksum_is_crc32_in_base62():
     # zlib.crc32(b"123456789") is the published check value 0xCBF43926.
     digits = 0
-    for character in secrets.checksum("123456789"):
+    for character in secrets.compute_checksum("123456789"):
         digits = digits * 62 + secrets.BASE62.index(character)
     assert digits == 0xCBF43926
 
@@ -55,38 +55,38 @@ def test_no_one_character_mutant_of_a_token_parses():
         if character != TOKEN[position]
     }
     assert len(mutants) >= 2808
-    assert not [mutant for mutant in mutants if secrets.parse(mutant)]
+    assert not [mutant for mutant in mutants if secrets.parse_token(mutant)]
 
 
 def test_no_swap_of_neighbours_and_no_cut_or_lengthened_token_parses():
     swapped = {TOKEN[:at] + TOKEN[at + 1] + TOKEN[at] + TOKEN[at + 2 :] for at in range(len(TOKEN) - 1)} - {TOKEN}
     cut = {TOKEN[:length] for length in range(len(TOKEN))} | {TOKEN[length:] for length in range(1, len(TOKEN))}
     longer = {TOKEN + extra for extra in ("0", "\n", " ", "\0", "é")} | {extra + TOKEN for extra in ("0", " ", "é")}
-    assert not [text for text in swapped | cut | longer if secrets.parse(text)]
+    assert not [text for text in swapped | cut | longer if secrets.parse_token(text)]
 
 
 @pytest.mark.parametrize(
     "text", ["", "_", "__", "kw__", "é" * 54, "kw_" + "١" * 12 + "_" + "a" * 38, "a" * 9000, "\0" * 54]
 )
 def test_what_is_no_token_does_not_parse(text):
-    assert secrets.parse(text) is None
+    assert secrets.parse_token(text) is None
 
 
 @given(st.text())
 def test_no_text_makes_parse_or_redact_fail(text):
-    assert secrets.parse(text) is None
+    assert secrets.parse_token(text) is None
     redaction.redact(text)
 
 
 def test_the_digest_depends_on_every_bit_of_token_and_pepper():
-    digest = secrets.digest(TOKEN, PEPPER)
+    digest = secrets.compute_digest(TOKEN, PEPPER)
     assert digest == hmac.digest(PEPPER, TOKEN.encode(), "sha256")
-    assert digest != secrets.digest(TOKEN[:-1] + "0", PEPPER)
-    assert digest != secrets.digest(TOKEN, b"q" + PEPPER[1:])
+    assert digest != secrets.compute_digest(TOKEN[:-1] + "0", PEPPER)
+    assert digest != secrets.compute_digest(TOKEN, b"q" + PEPPER[1:])
 
 
 def test_a_minted_token_is_in_no_repr():
-    minted = secrets.mint("kw")
+    minted = secrets.generate_token("kw")
     for shown in (repr(minted), str(minted), f"{minted}", repr([minted])):
         assert minted.token[-38:] not in shown
         assert minted.public_id in shown

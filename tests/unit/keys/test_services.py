@@ -21,9 +21,9 @@ from core.permissions import Role
 from core.sealing import seal
 from keys import services
 from keys.crypto import secrets
-from keys.key_settings import Invalid, Terms
+from keys.key_settings import Invalid, KeySettings
 from keys.models import Address, Creation, Enablement, Key, KeyIpList, KeyModule, Secret, SecretUse
-from tests.keys_made import FIELDS, a_billing_key, billing_for, confirmed, events, some_terms
+from tests.keys_made import FIELDS, a_billing_key, billing_for, confirmed, events, some_settings
 from tests.people import a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db
@@ -44,9 +44,13 @@ def key(alice: User) -> Key:
 def act(service: str, key: Key, by: Actor) -> Any:
     """Call a service on a key as its page does; every one that needs a confirmation gets a fitting one from `by`."""
     calls: dict[str, Callable[[], Any]] = {
-        "create": lambda: services.create(account=key.account, api=key.api, terms=some_terms(), owner=key.owner, by=by),
+        "create": lambda: services.create(
+            account=key.account, api=key.api, key_settings=some_settings(), owner=key.owner, by=by
+        ),
         "reveal": lambda: services.reveal(key=key, by=by),
-        "edit": lambda: services.edit(key=key, version=1, terms=replace(Terms.of(key), name="Other"), by=by),
+        "edit": lambda: services.edit(
+            key=key, version=1, key_settings=replace(KeySettings.from_key(key), name="Other"), by=by
+        ),
         "enable": lambda: services.enable(key=key, by=by),
         "disable": lambda: services.disable(key=key, by=by),
         "delete": lambda: services.delete(key=key, by=by),
@@ -77,12 +81,14 @@ def test_a_new_key_has_a_digest_a_seal_and_one_event_but_nowhere_its_token(alice
         True,
         1,
     )
-    assert secrets.parse(made.token) == key.public_id
-    assert Terms.of(key) == some_terms("203.0.113.7", "2001:db8::/32", modules=frozenset({"invoices", "balance"}))
+    assert secrets.parse_token(made.token) == key.public_id
+    assert KeySettings.from_key(key) == some_settings(
+        "203.0.113.7", "2001:db8::/32", modules=frozenset({"invoices", "balance"})
+    )
     secret = Secret.objects.get()
     newest = max(configured.TOKEN_PEPPERS)
     assert secret.pepper_id == newest
-    assert bytes(secret.digest) == secrets.digest(made.token, configured.TOKEN_PEPPERS[newest])
+    assert bytes(secret.digest) == secrets.compute_digest(made.token, configured.TOKEN_PEPPERS[newest])
     assert made.token.encode() not in bytes(secret.sealed)
     (event,) = events("key.created")
     assert json.loads(event.body)["data"] == {
@@ -115,7 +121,7 @@ def test_a_secret_that_is_shown_once_is_not_kept_in_any_readable_form(alice: Use
 def test_a_taken_api_id_is_never_used_again(alice: User, key: Key, monkeypatch: pytest.MonkeyPatch):
     services.delete(key=key, by=acting(alice))
     ids = iter([key.public_id, key.public_id, "FreshFresh12"])
-    monkeypatch.setattr(secrets, "new_public_id", lambda: next(ids))
+    monkeypatch.setattr(secrets, "generate_public_id", lambda: next(ids))
 
     assert a_billing_key(alice).key.public_id == "FreshFresh12"
 
@@ -123,19 +129,19 @@ def test_a_taken_api_id_is_never_used_again(alice: User, key: Key, monkeypatch: 
 def test_a_command_says_whose_key_it_is(alice: User):
     api = billing_for(alice.account)
 
-    made = services.create(account=alice.account, api=api, terms=some_terms(), owner=alice, by=COMMAND)
+    made = services.create(account=alice.account, api=api, key_settings=some_settings(), owner=alice, by=COMMAND)
 
     assert made.key.owner == alice
     with pytest.raises(Invalid, match="owner"):
-        services.create(account=alice.account, api=api, terms=some_terms(), by=COMMAND)
+        services.create(account=alice.account, api=api, key_settings=some_settings(), by=COMMAND)
 
 
 def test_a_form_makes_one_key(alice: User):
     api, token = billing_for(alice.account), uuid.uuid4()
 
-    def create() -> services.Created:
+    def create() -> services.CreatedKey:
         by = confirmed(alice, "key.create", str(token))
-        return services.create(account=alice.account, api=api, terms=some_terms(), form_token=token, by=by)
+        return services.create(account=alice.account, api=api, key_settings=some_settings(), form_token=token, by=by)
 
     made = create()
     with pytest.raises(services.AlreadyCreated) as refused:
@@ -148,7 +154,7 @@ def test_a_form_makes_one_key(alice: User):
 def test_a_form_of_another_account_tells_nothing_about_its_key(alice: User):
     other = a_user(an_account("globex"), "Greta", Role.ADMINISTRATOR)
     token = uuid.uuid4()
-    arguments = {"terms": some_terms(), "form_token": token}
+    arguments = {"key_settings": some_settings(), "form_token": token}
     by = confirmed(other, "key.create", str(token))
     services.create(account=other.account, api=billing_for(other.account), by=by, **arguments)
 
@@ -169,7 +175,7 @@ def test_a_seal_moved_from_another_key_is_not_opened_and_the_trail_tells(alice: 
     other = a_billing_key(alice)
     Secret.objects.filter(key=key).update(sealed=other.key.secrets.get().sealed)
 
-    with pytest.raises(services.Unreadable):
+    with pytest.raises(services.UnreadableSecret):
         services.reveal(key=key, by=confirmed(alice, "key.reveal", key.public_id))
 
     assert [event.name for event in Event.objects.order_by("-seq")[:2]] == ["key.unreadable", "key.revealed"]
@@ -179,17 +185,17 @@ def test_a_seal_under_a_key_that_is_gone_is_unreadable(alice: User, key: Key):
     place = {"purpose": "reveal", "account": key.account_id, "key": key.public_id, "secret": str(key.secrets.get().pk)}
     Secret.objects.filter(key=key).update(sealed=seal("x", ring={99: b"k" * 32}, **place))
 
-    with pytest.raises(services.Unreadable):
+    with pytest.raises(services.UnreadableSecret):
         services.reveal(key=key, by=confirmed(alice, "key.reveal", key.public_id))
 
 
 def test_edit_changes_what_differs_and_keeps_the_rest(alice: User, key: Key):
     kept = key.addresses.get().pk
-    terms = replace(Terms.of(key), name="Renamed", modules=frozenset({"payments"}))
-    services.edit(key=key, version=1, terms=terms, by=confirmed(alice, "key.edit", key.public_id))
+    key_settings = replace(KeySettings.from_key(key), name="Renamed", modules=frozenset({"payments"}))
+    services.edit(key=key, version=1, key_settings=key_settings, by=confirmed(alice, "key.edit", key.public_id))
 
     key = Key.objects.get()
-    assert Terms.of(key) == terms
+    assert KeySettings.from_key(key) == key_settings
     assert (key.version, key.addresses.get().pk) == (2, kept)
     (event,) = events("key.edited")
     assert json.loads(event.body)["data"]["changes"] == {
@@ -199,17 +205,19 @@ def test_edit_changes_what_differs_and_keeps_the_rest(alice: User, key: Key):
 
 
 def test_an_edit_of_nothing_changes_nothing(alice: User, key: Key):
-    services.edit(key=key, version=1, terms=Terms.of(key), by=acting(alice))
+    services.edit(key=key, version=1, key_settings=KeySettings.from_key(key), by=acting(alice))
 
     assert Key.objects.get().version == 1
     assert events("key.edited") == []
 
 
 def test_of_two_editors_the_second_is_told_and_overwrites_nothing(alice: User, key: Key):
-    services.edit(key=key, version=1, terms=replace(Terms.of(key), name="First"), by=acting(alice))
+    services.edit(key=key, version=1, key_settings=replace(KeySettings.from_key(key), name="First"), by=acting(alice))
 
-    with pytest.raises(services.Stale) as refused:
-        services.edit(key=key, version=1, terms=replace(Terms.of(key), name="Second"), by=acting(alice))
+    with pytest.raises(services.EditConflict) as refused:
+        services.edit(
+            key=key, version=1, key_settings=replace(KeySettings.from_key(key), name="Second"), by=acting(alice)
+        )
 
     assert (refused.value.key.name, refused.value.key.version, refused.value.edits) == ("First", 2, 1)
     assert Key.objects.get().name == "First"
@@ -227,13 +235,13 @@ WIDENING = {
 def test_letting_more_in_needs_the_password_and_less_does_not(alice: User, what: str):
     soon = timezone.now() + timedelta(days=5)
     key = a_billing_key(alice, "203.0.113.0/24", modules=frozenset({"invoices"}), expires_at=soon).key
-    wide = replace(Terms.of(key), **WIDENING[what])
+    wide = replace(KeySettings.from_key(key), **WIDENING[what])
 
     with pytest.raises(ConfirmationRequired):
-        services.edit(key=key, version=1, terms=wide, by=acting(alice))
+        services.edit(key=key, version=1, key_settings=wide, by=acting(alice))
     with pytest.raises(ConfirmationRequired):
-        services.edit(key=key, version=1, terms=wide, by=confirmed(alice, "key.edit", "AnotherKey12"))
-    services.edit(key=key, version=1, terms=wide, by=confirmed(alice, "key.edit", key.public_id))
+        services.edit(key=key, version=1, key_settings=wide, by=confirmed(alice, "key.edit", "AnotherKey12"))
+    services.edit(key=key, version=1, key_settings=wide, by=confirmed(alice, "key.edit", key.public_id))
 
 
 def test_disable_and_enable_tell_the_trail_once_each(alice: User, key: Key):
@@ -247,20 +255,20 @@ def test_disable_and_enable_tell_the_trail_once_each(alice: User, key: Key):
 
 
 def test_an_edit_switches_a_key_and_the_trail_tells_each_thing(alice: User, key: Key):
-    renamed = replace(Terms.of(key), name="Other")
-    key = services.edit(key=key, version=1, terms=renamed, enabled=False, by=acting(alice))
+    renamed = replace(KeySettings.from_key(key), name="Other")
+    key = services.edit(key=key, version=1, key_settings=renamed, enabled=False, by=acting(alice))
 
     assert (key.enabled, key.name, key.version) == (False, "Other", 2)
     assert [len(events(f"key.{done}")) for done in ("edited", "disabled", "enabled")] == [1, 1, 0]
     with pytest.raises(ConfirmationRequired):
-        services.edit(key=key, version=2, terms=renamed, enabled=True, by=acting(alice))
+        services.edit(key=key, version=2, key_settings=renamed, enabled=True, by=acting(alice))
     assert not Key.objects.get().enabled
     by = confirmed(alice, "key.edit", key.public_id)
-    services.edit(key=key, version=2, terms=renamed, enabled=True, by=by)
+    services.edit(key=key, version=2, key_settings=renamed, enabled=True, by=by)
     assert (Key.objects.get().enabled, Key.objects.get().version) == (True, 2)
     assert [len(events(f"key.{done}")) for done in ("edited", "disabled", "enabled")] == [1, 1, 1]
     # Somebody else did it already.
-    services.edit(key=key, version=2, terms=renamed, enabled=True, by=acting(alice))
+    services.edit(key=key, version=2, key_settings=renamed, enabled=True, by=acting(alice))
     assert len(events("key.enabled")) == 1
 
 
@@ -336,7 +344,7 @@ def test_an_owner_is_an_active_user_of_the_account(alice: User):
 
     for owner in (stranger, gone):
         with pytest.raises(Invalid, match="owner"):
-            services.create(account=alice.account, api=api, terms=some_terms(), owner=owner, by=COMMAND)
+            services.create(account=alice.account, api=api, key_settings=some_settings(), owner=owner, by=COMMAND)
     assert Key.objects.count() == 0
 
 
@@ -345,7 +353,7 @@ def test_an_api_that_is_not_enabled_has_no_keys_here(alice: User):
     Enablement.objects.all().delete()
 
     with pytest.raises(Invalid, match="not enabled"):
-        services.create(account=alice.account, api=api, terms=some_terms(), owner=alice, by=COMMAND)
+        services.create(account=alice.account, api=api, key_settings=some_settings(), owner=alice, by=COMMAND)
 
 
 def test_the_longest_lifetime_binds_new_keys_and_edits_but_not_what_is_there(alice: User, settings: Any):
@@ -359,11 +367,13 @@ def test_the_longest_lifetime_binds_new_keys_and_edits_but_not_what_is_there(ali
         with pytest.raises(Invalid, match="expiry"):
             create(bad)
     key = create(timezone.now() + timedelta(days=29))
-    longer = replace(Terms.of(key), expires_at=timezone.now() + timedelta(days=31))
+    longer = replace(KeySettings.from_key(key), expires_at=timezone.now() + timedelta(days=31))
     with pytest.raises(Invalid, match="expiry"):
-        services.edit(key=key, version=1, terms=longer, by=acting(alice))
+        services.edit(key=key, version=1, key_settings=longer, by=acting(alice))
     assert (
-        services.edit(key=old, version=1, terms=replace(Terms.of(old), name="Kept"), by=acting(alice)).expires_at
+        services.edit(
+            key=old, version=1, key_settings=replace(KeySettings.from_key(old), name="Kept"), by=acting(alice)
+        ).expires_at
         is None
     )
 

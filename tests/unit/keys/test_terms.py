@@ -14,21 +14,21 @@ import yaml
 from keys.apis.policy import Policy
 from keys.key_settings import (
     Invalid,
-    Listed,
-    Terms,
-    changes,
+    IpListNetworks,
+    KeySettings,
     check_expiry,
-    check_settled,
-    checked,
-    latest_expiry,
-    widened,
+    check_immutable_settings,
+    clean_settings,
+    diff_settings,
+    find_widened_settings,
+    get_latest_expiry,
 )
 
 BILLING = yaml.safe_load(Path("keys/apis/presets/billing.policy.yaml").read_text(encoding="utf-8"))
 RULES = Policy.from_data(BILLING)
 MODULES = ["customers", "invoices"]
 LISTS = [1, 2]
-GOOD = Terms(name="Robot", fields={"platform": "server", "website": "https://shop.example"})
+GOOD = KeySettings(name="Robot", fields={"platform": "server", "website": "https://shop.example"})
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -36,21 +36,25 @@ def networks(*texts: str) -> Any:
     return tuple(ip_network(text) for text in texts)
 
 
-def wrong(terms: Terms, rules: Policy = RULES) -> dict[str, list[str]]:
+def wrong(key_settings: KeySettings, rules: Policy = RULES) -> dict[str, list[str]]:
     with pytest.raises(Invalid) as refused:
-        checked(terms, rules, MODULES, LISTS)
+        clean_settings(key_settings, rules, MODULES, LISTS)
     return refused.value.message_dict
 
 
 def test_good_terms_are_tidied():
-    terms = checked(
+    key_settings = clean_settings(
         replace(GOOD, name="  Robot ", fields={"platform": "web", "website": ""}, networks=networks("10.0.0.0/8") * 2),
         RULES,
         MODULES,
         LISTS,
     )
 
-    assert (terms.name, terms.fields, terms.networks) == ("Robot", {"platform": "web"}, networks("10.0.0.0/8"))
+    assert (key_settings.name, key_settings.fields, key_settings.networks) == (
+        "Robot",
+        {"platform": "web"},
+        networks("10.0.0.0/8"),
+    )
 
 
 @pytest.mark.parametrize("name", ["", "   ", "a\nb", "a\x00b", "a\u202eb", "a\ud800b", "x" * 201])
@@ -98,7 +102,7 @@ def test_addresses_can_be_required_and_are_bounded():
     required = Policy.from_data({**BILLING, "addresses": "required"})
     assert "addresses" in wrong(GOOD, required)
 
-    assert checked(replace(GOOD, ip_lists=frozenset({2})), required, MODULES, LISTS).ip_lists == {2}
+    assert clean_settings(replace(GOOD, ip_lists=frozenset({2})), required, MODULES, LISTS).ip_lists == {2}
 
     many = tuple(ip_network(f"10.0.{n}.0/24") for n in range(101))
     assert "101" in wrong(replace(GOOD, networks=many))["addresses"][0]
@@ -108,13 +112,13 @@ def test_ip_lists_are_those_of_the_account_and_bounded():
     assert "no such IP list" in wrong(replace(GOOD, ip_lists=frozenset({1, 3})))["ip_lists"][0]
 
     with pytest.raises(Invalid, match="101 IP lists"):
-        checked(replace(GOOD, ip_lists=frozenset(range(101))), RULES, MODULES, range(101))
+        clean_settings(replace(GOOD, ip_lists=frozenset(range(101))), RULES, MODULES, range(101))
 
 
 def test_flags_are_those_that_the_policy_knows():
     knows = Policy.from_data({**BILLING, "flags": ["mask_phone"], "labels": {"mask_phone": "Hide numbers"}})
 
-    assert checked(replace(GOOD, mask_phone=True), knows, MODULES, LISTS).mask_phone
+    assert clean_settings(replace(GOOD, mask_phone=True), knows, MODULES, LISTS).mask_phone
     refused = wrong(replace(GOOD, mask_phone=True, hlr_lookup=True, recordings=True), knows)
     assert set(refused) == {"hlr_lookup", "recordings"}
     assert "HLR Lookup" in refused["hlr_lookup"][0]
@@ -124,7 +128,7 @@ def test_a_username_has_no_colon():
     names = Policy.from_data({**BILLING, "name_kind": "username", "credentials": ["basic"]})
 
     assert "colon" in wrong(replace(GOOD, name="pbx:one"), names)["name"][0]
-    assert checked(replace(GOOD, name="pbx:one"), RULES, MODULES, LISTS).name == "pbx:one"
+    assert clean_settings(replace(GOOD, name="pbx:one"), RULES, MODULES, LISTS).name == "pbx:one"
 
 
 def test_a_field_that_is_fixed_takes_no_other_value_and_is_not_kept():
@@ -132,7 +136,7 @@ def test_a_field_that_is_fixed_takes_no_other_value_and_is_not_kept():
     rules = Policy.from_data({**BILLING, "fields": [realm]})
 
     for typed in ({}, {"realm": "API"}, {"realm": ""}):
-        assert checked(replace(GOOD, fields=typed), rules, MODULES, LISTS).fields == {}
+        assert clean_settings(replace(GOOD, fields=typed), rules, MODULES, LISTS).fields == {}
     assert wrong(replace(GOOD, fields={"realm": "Other"}), rules) == {
         "realm": ["Realm is always API. Leave it as it is."]
     }
@@ -156,13 +160,13 @@ def test_what_creation_settled_is_changed_no_more(setting: str, change: dict[str
     before = replace(GOOD, expires_at=NOW, networks=networks("192.0.2.1", "192.0.2.2"))
 
     with pytest.raises(Invalid) as refused:
-        check_settled(before, replace(before, **change), rules)
+        check_immutable_settings(before, replace(before, **change), rules)
     ((name, (message,)),) = refused.value.message_dict.items()
     assert name == setting
     assert message.startswith(rules.called(setting))
     assert f"can't be {'extended' if setting == 'expiry' else 'changed'}" in message
-    check_settled(before, replace(before, name="Other", networks=networks("192.0.2.2", "192.0.2.1")), rules)
-    check_settled(before, replace(before, **change), RULES)
+    check_immutable_settings(before, replace(before, name="Other", networks=networks("192.0.2.2", "192.0.2.1")), rules)
+    check_immutable_settings(before, replace(before, **change), RULES)
 
 
 @pytest.mark.parametrize(("kind", "why"), [("username", "can't be changed"), ("owner", "when the key is reassigned")])
@@ -171,11 +175,11 @@ def test_a_username_and_an_owners_nickname_stay(kind: str, why: str):
     rules = Policy.from_data({**BILLING, "name_kind": kind, "credentials": credentials})
 
     with pytest.raises(Invalid, match=why):
-        check_settled(GOOD, replace(GOOD, name="Other"), rules)
+        check_immutable_settings(GOOD, replace(GOOD, name="Other"), rules)
 
 
 def test_everything_wrong_is_said_at_once():
-    assert set(wrong(Terms(name="", fields={"website": "x"}, modules=frozenset()))) == {
+    assert set(wrong(KeySettings(name="", fields={"website": "x"}, modules=frozenset()))) == {
         *("name", "website", "platform", "modules"),
     }
 
@@ -213,14 +217,14 @@ def test_an_expiry_within_them_is_taken(expires_at: Any, policy: str, latest: An
 
 
 def test_the_longest_lifetime_counts_from_the_creation():
-    assert latest_expiry(NOW, 90) == NOW + timedelta(days=90)
-    assert latest_expiry(NOW, None) is None
+    assert get_latest_expiry(NOW, 90) == NOW + timedelta(days=90)
+    assert get_latest_expiry(NOW, None) is None
 
 
 HELD = {
-    1: Listed("Office", networks("10.0.0.0/9", "10.128.0.0/9")),
-    2: Listed("Nobody", ()),
-    3: Listed("Half an office", networks("10.0.0.0/9")),
+    1: IpListNetworks("Office", networks("10.0.0.0/9", "10.128.0.0/9")),
+    2: IpListNetworks("Nobody", ()),
+    3: IpListNetworks("Half an office", networks("10.0.0.0/9")),
 }
 
 WIDER = [
@@ -249,7 +253,7 @@ WIDER = [
 
 @pytest.mark.parametrize(("before", "after", "what"), WIDER)
 def test_what_lets_more_in_is_widening(before: dict[str, Any], after: dict[str, Any], what: str):
-    assert widened(replace(GOOD, **before), replace(GOOD, **after), HELD) == [what]
+    assert find_widened_settings(replace(GOOD, **before), replace(GOOD, **after), HELD) == [what]
 
 
 @pytest.mark.parametrize(
@@ -274,15 +278,17 @@ def test_what_lets_more_in_is_widening(before: dict[str, Any], after: dict[str, 
     ],
 )
 def test_what_lets_less_in_or_decides_nothing_is_not(before: dict[str, Any], after: dict[str, Any]):
-    assert widened(replace(GOOD, **before), replace(GOOD, **after), HELD) == []
+    assert find_widened_settings(replace(GOOD, **before), replace(GOOD, **after), HELD) == []
 
 
 def test_what_a_granted_module_contains_is_had_already():
     before, contained = replace(GOOD, modules=frozenset({"admin"})), {"admin": ["reader"], "reader": []}
 
-    assert widened(before, replace(GOOD, modules=frozenset({"reader"})), HELD, contained) == []
-    assert widened(before, replace(GOOD, modules=frozenset({"admin", "other"})), HELD, contained) == ["modules"]
-    assert widened(replace(GOOD, modules=frozenset({"reader"})), before, HELD, contained) == ["modules"]
+    assert find_widened_settings(before, replace(GOOD, modules=frozenset({"reader"})), HELD, contained) == []
+    assert find_widened_settings(before, replace(GOOD, modules=frozenset({"admin", "other"})), HELD, contained) == [
+        "modules"
+    ]
+    assert find_widened_settings(replace(GOOD, modules=frozenset({"reader"})), before, HELD, contained) == ["modules"]
 
 
 def test_changes_hold_old_and_new_of_what_differs_alone():
@@ -291,7 +297,7 @@ def test_changes_hold_old_and_new_of_what_differs_alone():
         GOOD, fields={"platform": "web"}, networks=networks("10.0.0.0/8"), ip_lists=frozenset({2, 1}), mask_phone=True
     )
 
-    assert changes(before, after, HELD) == {
+    assert diff_settings(before, after, HELD) == {
         "website": ["https://shop.example", None],
         "platform": ["server", "web"],
         "addresses": [[], ["10.0.0.0/8"]],
