@@ -36,12 +36,12 @@ def installation() -> Iterator[Path]:
         from django.core.management import call_command
         from django.db import connections
 
-        from config.embedded.backend.base import embedded
+        from config.embedded.backend.base import start_embedded_database
 
         call_command("migrate", verbosity=0)
         yield folder
         connections.close_all()
-        embedded().leave()
+        start_embedded_database().leave()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

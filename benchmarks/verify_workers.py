@@ -8,7 +8,7 @@ from benchmarks.contenders import CONNECTIONS, HEAD, Contender, as_nginx_asks, c
 from benchmarks.figures import last_line, table
 from benchmarks.installation import installation, make_keys
 from benchmarks.servers import Server, gateway
-from config.cpu_affinity import bind, usable
+from config.cpu_affinity import bind_to_cores, get_usable_cores
 
 
 def run(*, quick: bool) -> None:
@@ -43,8 +43,8 @@ class Anywhere:
     def begin(self) -> None:
         self._kept = {pid: sorted(os.sched_getaffinity(pid)) for pid in map(int, self.server.workers())}
         for pid in self._kept:
-            bind(pid, usable())
+            bind_to_cores(pid, get_usable_cores())
 
     def end(self) -> None:
         for pid, cores in self._kept.items():
-            bind(pid, cores)
+            bind_to_cores(pid, cores)

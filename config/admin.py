@@ -31,8 +31,8 @@ from keys.admin.finding import find
 from keys.selectors.find import FindForm
 
 # Leaving, and one's own password, are the portal's; nothing may be chosen or looked up by a raw id.
-NOT_HERE = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
-ASKING = frozenset({"GET", "HEAD", "OPTIONS"})
+HIDDEN_URLS = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_PATH_LENGTH = 200
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
@@ -45,12 +45,12 @@ class SupportSite(AdminSite):
     final_catch_all_view = False
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        shown = [_guarded(url) for url in super().get_urls() if getattr(url, "name", None) not in NOT_HERE]
+        urls = [_guard(url) for url in super().get_urls() if getattr(url, "name", None) not in HIDDEN_URLS]
         # Last: what Django's admin would have here, and this one has not, is refused and recorded like the rest.
-        finding = _guarded(path("find/", self.find, name="find"))
-        return [finding, *shown, _guarded(path("<path:rest>", self.nothing, name="nothing"))]
+        finding = _guard(path("find/", self.find, name="find"))
+        return [finding, *urls, _guard(path("<path:rest>", self.page_not_found, name="nothing"))]
 
-    def nothing(self, request: HttpRequest, rest: str) -> HttpResponse:
+    def page_not_found(self, request: HttpRequest, rest: str) -> HttpResponse:
         raise Http404("the administration has no such page")
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -74,34 +74,34 @@ class SupportSite(AdminSite):
         return redirect("admin:index")
 
 
-def _guarded(url: URLPattern | URLResolver) -> URLPattern | URLResolver:
+def _guard(url: URLPattern | URLResolver) -> URLPattern | URLResolver:
     """Each page declares its permission and its methods, as every other of the portal."""
     if isinstance(url, URLResolver):
         for inner in url.url_patterns:
-            _guarded(inner)
+            _guard(inner)
     else:
-        url.callback = _watched(needs(Permission.ADMINISTRATION)(_methods(url.callback)))
+        url.callback = _record_refusals(needs(Permission.ADMINISTRATION)(_methods(url.callback)))
     return url
 
 
-def _watched(view: View) -> View:
+def _record_refusals(view: View) -> View:
     @wraps(view)
-    def watched(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapped(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             response = view(request, *args, **kwargs)
         except (BadRequest, PermissionDenied, Http404, SuspiciousOperation):
-            _note_refusal(request)
+            _record_refusal(request)
             raise
         if response.status_code in (403, 404, 405):
-            _note_refusal(request)
+            _record_refusal(request)
         return response
 
-    return watched
+    return wrapped
 
 
-def _note_refusal(request: SignedIn) -> None:
+def _record_refusal(request: SignedIn) -> None:
     """An event, and beyond a number of them in ten minutes one for all the rest (accounts.signin.limits)."""
-    if request.method in ASKING or not request.user.is_authenticated:
+    if request.method in SAFE_METHODS or not request.user.is_authenticated:
         return
     if count_attempt("administration", request.user.email, most=30, per=timedelta(minutes=10)):
         with transaction.atomic():

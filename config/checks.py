@@ -11,9 +11,9 @@ from config.serve import preflight
 
 
 @register(Tags.security, deploy=True)
-def installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     default, maintenance = settings.DATABASES["default"], settings.DATABASES["maintenance"]
-    found = {
+    problems = {
         "W001": not settings.PRODUCTION and "KEYWARD_MODE is demo: set it to production.",
         "W002": settings.EMBEDDED_DATABASE and "The database is the embedded one: set DATABASE_URL.",
         "W003": default["USER"] == maintenance["USER"]
@@ -23,11 +23,11 @@ def installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         and not settings.GATEWAY_SOCKET
         and "Neither GATEWAY_SECRETS nor GATEWAY_SOCKET is set: no proxy can prove itself, every call is refused.",
     }
-    return [Warning(message, id=f"keyward.{number}") for number, message in found.items() if message]
+    return [Warning(message, id=f"keyward.{number}") for number, message in problems.items() if message]
 
 
 @register(Tags.database, deploy=True)
-def database(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+def check_database(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """What `serve` would refuse of the database, and what it cannot mend itself."""
     if "default" not in (databases or ()):
         return []

@@ -6,12 +6,12 @@ import os
 from contextlib import suppress
 
 
-def usable() -> list[int]:
+def get_usable_cores() -> list[int]:
     """Of this thread; none where the system does not tell (macOS)."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
-def bind(process: int, cores: list[int]) -> None:
+def bind_to_cores(process: int, cores: list[int]) -> None:
     """Keep a process to these cores; 0 is this thread. Where the system refuses, all goes on as before."""
     if cores:
         with suppress(OSError):

@@ -17,7 +17,7 @@ from audit.calls.insert import BATCH_COLUMNS
 
 # Tables made by migration SQL, and the rights on each; triggers narrow UPDATE further. Everything else in the schema
 # that Django does not manage (partitions, tables yet to come) is out of the application's reach.
-LOGGED = {
+LOG_TABLE_RIGHTS = {
     "audit_event": "SELECT, INSERT",
     "audit_head": "SELECT, UPDATE",
     # Not `time`: it is the database's clock, nobody else's choice.
@@ -31,31 +31,31 @@ LOGGED = {
     # Written and swept by gateways.
     "gateway_nonce": "SELECT, INSERT, DELETE",
 }
-EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
+ALL_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 
 
-def grant() -> str | None:
+def grant_rights() -> str | None:
     """Give the application's role its rights; returns its name, or None when it is the owner itself."""
-    role = application_role()
+    role = get_application_role()
     owner = connections["maintenance"]
     with owner.cursor() as cursor:
         cursor.execute("SELECT current_user")
         if cursor.fetchone() == (role,):
             return None
-        rights, managed = _rights(cursor)
-        who = sql.Identifier(role)
+        rights, managed = _get_rights(cursor)
+        role_name = sql.Identifier(role)
         statements = [
-            sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(who),
-            sql.SQL("REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {}").format(who),
-            sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(who),
+            sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(role_name),
+            sql.SQL("REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {}").format(role_name),
+            sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(role_name),
         ]
         statements += [
-            sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(right), sql.Identifier("public", table), who)
+            sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(right), sql.Identifier("public", table), role_name)
             for table, right in sorted(rights.items())
         ]
         statements += [
-            sql.SQL("GRANT USAGE, SELECT ON SEQUENCE {} TO {}").format(sql.Identifier("public", sequence), who)
-            for sequence in _sequences(cursor, managed)
+            sql.SQL("GRANT USAGE, SELECT ON SEQUENCE {} TO {}").format(sql.Identifier("public", sequence), role_name)
+            for sequence in _list_sequences(cursor, managed)
         ]
         cursor.execute(sql.SQL("; ").join(statements).as_string(cursor.connection))
     return role
@@ -64,7 +64,7 @@ def grant() -> str | None:
 def list_missing_rights() -> list[str]:
     """Return the rights that the application's own role should have and lacks, as `INSERT on audit_call`."""
     with connections["default"].cursor() as cursor:
-        rights, _ = _rights(cursor)
+        rights, _ = _get_rights(cursor)
         # A right on columns counts as one on the table: which columns is compared by `audit_verify`.
         wanted = [(table, right) for table, listed in rights.items() for right in re.findall("[A-Z]+", listed)]
         statement = """
@@ -75,20 +75,20 @@ def list_missing_rights() -> list[str]:
                     OR NOT has_any_column_privilege(format('public.%%I', wanted.name), wanted."right"))
             ORDER BY 1
         """
-        return [row[0] for row in _rows(cursor, statement, [list(names) for names in zip(*wanted, strict=True)])]
+        return [row[0] for row in _fetch_rows(cursor, statement, [list(names) for names in zip(*wanted, strict=True)])]
 
 
-def _rights(cursor: CursorWrapper) -> tuple[dict[str, str], set[str]]:
+def _get_rights(cursor: CursorWrapper) -> tuple[dict[str, str], set[str]]:
     """Return the rights of the application's role on each table that is there, and the names that Django manages."""
     statement = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
-    existing = {row[0] for row in _rows(cursor, statement)}
+    existing = {row[0] for row in _fetch_rows(cursor, statement)}
     managed = set(connections["maintenance"].introspection.django_table_names()) & existing | {"django_migrations"}
     managed |= {cache["LOCATION"] for cache in settings.CACHES.values() if cache["BACKEND"].endswith("DatabaseCache")}
-    rights = dict.fromkeys(managed, EVERYTHING) | LOGGED | {"django_migrations": "SELECT"}
+    rights = dict.fromkeys(managed, ALL_RIGHTS) | LOG_TABLE_RIGHTS | {"django_migrations": "SELECT"}
     return {table: right for table, right in rights.items() if table in existing}, managed
 
 
-def application_role() -> str:
+def get_application_role() -> str:
     """The role of the `default` connection, as the database sees it."""
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT current_user")
@@ -97,7 +97,7 @@ def application_role() -> str:
     return str(row[0])
 
 
-def _sequences(cursor: CursorWrapper, tables: set[str]) -> list[str]:
+def _list_sequences(cursor: CursorWrapper, tables: set[str]) -> list[str]:
     """Sequences that belong to a column of one of `tables`."""
     statement = """
         SELECT sequence.relname
@@ -107,9 +107,9 @@ def _sequences(cursor: CursorWrapper, tables: set[str]) -> list[str]:
         WHERE owning.relnamespace = 'public'::regnamespace AND owning.relname = ANY(%s)
         ORDER BY 1
     """
-    return [row[0] for row in _rows(cursor, statement, [sorted(tables)])]
+    return [row[0] for row in _fetch_rows(cursor, statement, [sorted(tables)])]
 
 
-def _rows(cursor: CursorWrapper, statement: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+def _fetch_rows(cursor: CursorWrapper, statement: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     cursor.execute(statement, parameters)
     return list(cursor.fetchall())

@@ -15,7 +15,7 @@ from core.authorization import AccountNotActive
 from keys.selectors.first_steps import get_first_steps
 
 
-def _page(request: HttpRequest, status: int, **context: object) -> HttpResponse:
+def _render_error(request: HttpRequest, status: int, **context: object) -> HttpResponse:
     response = render(request, f"{status}.html", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -23,18 +23,18 @@ def _page(request: HttpRequest, status: int, **context: object) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """A BadRequest carries a sentence for the reader; what Django finds suspicious is not explained."""
-    return _page(request, 400, reason=str(exception) if isinstance(exception, BadRequest) else "")
+    return _render_error(request, 400, reason=str(exception) if isinstance(exception, BadRequest) else "")
 
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
     """core.authorization's refusals carry a sentence for the reader; Django's own carry none."""
     waiting = isinstance(exception, AccountNotActive)
     steps = get_first_steps(request.user) if waiting and isinstance(request.user, User) else None
-    return _page(request, 403, reason=str(exception), up_to_support=waiting, first_steps=steps)
+    return _render_error(request, 403, reason=str(exception), up_to_support=waiting, first_steps=steps)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(request, 404)
+    return _render_error(request, 404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -24,15 +24,15 @@ from gateway.limits import MAINTAIN_LATE_SECONDS
 Handler = Callable[[HttpRequest], HttpResponse]
 
 # One look at the database a second and process, whoever asks and however often.
-PROBE_SECONDS = 1.0
+PROBE_INTERVAL_SECONDS = 1.0
 # Sorting more than fits into memory writes a file: a disk without room is found before a change is lost.
-WRITES = """
+WRITE_PROBE = """
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, count(filling)
     FROM (SELECT n, repeat('-', 200) AS filling FROM generate_series(1, 1000) AS n ORDER BY -n OFFSET 0) AS sorted
 """
 
 # `maintain` ends with a verification. Before its first run nothing is late.
-MAINTAINED = """
+MAINTAIN_LATE = """
     SELECT coalesce(
         (SELECT max((body::jsonb ->> 'at')::timestamptz) FROM audit_verification)
             < now() - make_interval(secs => %s), false)
@@ -40,77 +40,78 @@ MAINTAINED = """
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class PortalReadiness:
     """`refused` keeps the portal from working; `warnings` are worth a look and do not."""
 
-    refused: str = ""
+    reason_not_ready: str = ""
     warnings: tuple[str, ...] = ()
 
 
-class Probe:
-    """Share one answer among all who ask within PROBE_SECONDS; while one looks, the others get the answer before."""
+class CachedProbe:
+    """Share one answer among all who ask within PROBE_INTERVAL_SECONDS; while one looks, the others get the answer
+    before."""
 
-    def __init__(self, look: Callable[[], Readiness]) -> None:
-        self._look = look
-        self._looking = threading.Lock()
-        self._answer: Readiness | None = None
-        self._until = 0.0
+    def __init__(self, check: Callable[[], PortalReadiness]) -> None:
+        self._check = check
+        self._check_lock = threading.Lock()
+        self._result: PortalReadiness | None = None
+        self._valid_until = 0.0
 
-    def get(self) -> Readiness:
-        if self._answer is not None and time.monotonic() < self._until:
-            return self._answer
-        if not self._looking.acquire(blocking=self._answer is None):
-            assert self._answer is not None
-            return self._answer
+    def get(self) -> PortalReadiness:
+        if self._result is not None and time.monotonic() < self._valid_until:
+            return self._result
+        if not self._check_lock.acquire(blocking=self._result is None):
+            assert self._result is not None
+            return self._result
         try:
-            if self._answer is None or time.monotonic() >= self._until:
-                self._answer = self._look()
-                self._until = time.monotonic() + PROBE_SECONDS
-            return self._answer
+            if self._result is None or time.monotonic() >= self._valid_until:
+                self._result = self._check()
+                self._valid_until = time.monotonic() + PROBE_INTERVAL_SECONDS
+            return self._result
         finally:
-            self._looking.release()
+            self._check_lock.release()
 
 
-def look() -> Readiness:
+def check_readiness() -> PortalReadiness:
     """Ask the database what the portal needs of it."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL work_mem = '64kB'")
-            cursor.execute(WRITES)
+            cursor.execute(WRITE_PROBE)
             read_only = cursor.fetchone()[0]
             cursor.execute("SELECT app, name FROM django_migrations")
             applied = set(cursor.fetchall())
-            if missing := sorted(_migrations() - applied):
+            if missing := sorted(_list_migrations() - applied):
                 first = ".".join(missing[0])
                 behind = f"the schema is behind: {len(missing)} migrations are pending, the first is {first}"
-                return Readiness(behind)
-            cursor.execute(MAINTAINED, [MAINTAIN_LATE_SECONDS])
+                return PortalReadiness(behind)
+            cursor.execute(MAINTAIN_LATE, [MAINTAIN_LATE_SECONDS])
             late = cursor.fetchone()[0]
     except DatabaseError as error:
-        return Readiness(f"the database does not answer, or has no room: {str(error).splitlines()[0][:200]}")
+        return PortalReadiness(f"the database does not answer, or has no room: {str(error).splitlines()[0][:200]}")
     if read_only:
-        return Readiness("the database is read-only")
-    if settings.PRODUCTION and not _static_files():
-        return Readiness("the static files are not collected")
+        return PortalReadiness("the database is read-only")
+    if settings.PRODUCTION and not _has_current_static_files():
+        return PortalReadiness("the static files are not collected")
     warnings = {
         "the replica does not answer: pages read the primary": is_replica_unavailable(),
         "maintain has not run for two hours": late,
     }
-    return Readiness(warnings=tuple(text for text, there in warnings.items() if there))
+    return PortalReadiness(warnings=tuple(text for text, there in warnings.items() if there))
 
 
 @cache
-def _migrations() -> set[tuple[str, str]]:
+def _list_migrations() -> set[tuple[str, str]]:
     return set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
 
 
 @cache
-def _static_files() -> bool:
+def _has_current_static_files() -> bool:
     """They were read when this process started."""
     return is_collected()
 
 
-PROBE = Probe(look)
+PROBE = CachedProbe(check_readiness)
 
 
 @public("a supervisor has no user; it says nothing but that the process answers")
@@ -124,10 +125,10 @@ def live(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    answer = PROBE.get()
-    if answer.refused:
-        return HttpResponse(f"{answer.refused}\n", status=503, content_type="text/plain")
-    return HttpResponse("\n".join(["ready", *answer.warnings, ""]), content_type="text/plain")
+    result = PROBE.get()
+    if result.reason_not_ready:
+        return HttpResponse(f"{result.reason_not_ready}\n", status=503, content_type="text/plain")
+    return HttpResponse("\n".join(["ready", *result.warnings, ""]), content_type="text/plain")
 
 
 class HealthChecks:

@@ -16,20 +16,20 @@ from core.redaction import redact
 
 def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace tokens in every text of a log event, nested ones too. Runs after tracebacks have become text."""
-    return {key: _redacted(value) for key, value in event.items()}
+    return {key: _redact_value(value) for key, value in event.items()}
 
 
-def _redacted(value: Any) -> Any:
+def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {key: _redacted(item) for key, item in value.items()}
+        return {key: _redact_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_redacted(item) for item in value]
+        return [_redact_value(item) for item in value]
     return value if isinstance(value, int | float | bool | None) else redact(str(value))
 
 
-class RefusalsWithoutTracebacks(logging.Filter):
+class RefusalFilter(logging.Filter):
     """Refusals are the portal at work: a request that is answered 4xx, or asks for another host, is a warning of one
     line. Tracebacks are for faults of ours."""
 
@@ -42,7 +42,7 @@ class RefusalsWithoutTracebacks(logging.Filter):
         return True
 
 
-class BoundedPerCause(logging.Filter):
+class RateLimitFilter(logging.Filter):
     """Lets LIMIT lines of one cause through in each WINDOW_SECONDS and counts the others; the next line that is let
     through says how many there were (`repeated`). A flood of one cause neither fills the disk nor hides another."""
 
@@ -57,21 +57,21 @@ class BoundedPerCause(logging.Filter):
         self._causes: dict[tuple[object, ...], tuple[float, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        cause, now = _cause_of(record), time.monotonic()
+        cause, now = _get_cause(record), time.monotonic()
         with self._lock:
-            began, count, held = self._causes.get(cause, (now, 0, 0))
+            began, count, suppressed = self._causes.get(cause, (now, 0, 0))
             if now - began >= self.WINDOW_SECONDS:
-                began, count, held = now, 0, max(0, count - self.LIMIT)
+                began, count, suppressed = now, 0, max(0, count - self.LIMIT)
             count += 1
             if len(self._causes) >= self.MAX_CAUSES and cause not in self._causes:
                 self._causes.clear()
-            self._causes[cause] = (began, count, 0 if count == 1 else held)
-        if count == 1 and held:
-            _note(record, held)
+            self._causes[cause] = (began, count, 0 if count == 1 else suppressed)
+        if count == 1 and suppressed:
+            _set_repeated(record, suppressed)
         return count <= self.LIMIT
 
 
-def _cause_of(record: logging.LogRecord) -> tuple[object, ...]:
+def _get_cause(record: logging.LogRecord) -> tuple[object, ...]:
     """Return what tells one cause of log lines from another: the text before its values, and where an error arose."""
     text = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
@@ -82,14 +82,14 @@ def _cause_of(record: logging.LogRecord) -> tuple[object, ...]:
     return record.name, record.levelno, getattr(record, "status_code", None), text, *place
 
 
-def _note(record: logging.LogRecord, held: int) -> None:
+def _set_repeated(record: logging.LogRecord, suppressed: int) -> None:
     if isinstance(record.msg, dict):
-        record.msg["repeated"] = held
+        record.msg["repeated"] = suppressed
     else:
-        record.msg, record.args = f"{record.getMessage()} (repeated {held} times)", ()
+        record.msg, record.args = f"{record.getMessage()} (repeated {suppressed} times)", ()
 
 
-SHARED: list[Any] = [
+SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -98,7 +98,7 @@ SHARED: list[Any] = [
 ]
 
 
-def configuration(*, json: bool) -> dict[str, Any]:
+def build_logging_config(*, json: bool) -> dict[str, Any]:
     """Django's LOGGING: one handler for everything, the libraries' own loggers included."""
     renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     return {
@@ -107,7 +107,7 @@ def configuration(*, json: bool) -> dict[str, Any]:
         "formatters": {
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": SHARED,
+                "foreign_pre_chain": SHARED_PROCESSORS,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
@@ -117,8 +117,8 @@ def configuration(*, json: bool) -> dict[str, Any]:
             }
         },
         "filters": {
-            "refusals": {"()": RefusalsWithoutTracebacks},
-            "bounded": {"()": BoundedPerCause},
+            "refusals": {"()": RefusalFilter},
+            "bounded": {"()": RateLimitFilter},
         },
         "handlers": {
             "stderr": {
@@ -140,7 +140,7 @@ def configure(settings: dict[str, Any]) -> None:
     dictConfig(settings)
     logging.captureWarnings(True)
     structlog.configure(
-        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

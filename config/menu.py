@@ -14,7 +14,7 @@ from core.replica import is_replica_unavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MenuEntry:
     """One line of the menu. `icon` is a heroicon's name; `current` is true on the page and on those beneath it."""
 
     label: str
@@ -36,12 +36,12 @@ PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
 )
 
 
-def entries(request: HttpRequest) -> dict[str, Any]:
+def build_menu(request: HttpRequest) -> dict[str, Any]:
     """Context processor: `menu`, for the user of this request, and whether the logs' replica is away."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"menu": []}
-    shown = []
+    entries = []
     for label, name, icon, permissions in PAGES:
         try:
             url = reverse(name)
@@ -49,5 +49,5 @@ def entries(request: HttpRequest) -> dict[str, Any]:
             continue
         if any(authorization.has_permission(user, permission) for permission in permissions):
             here = request.path == url if url == "/" else request.path.startswith(url)
-            shown.append(Entry(label, url, icon, here))
-    return {"menu": shown, "replica_away": is_replica_unavailable()}
+            entries.append(MenuEntry(label, url, icon, here))
+    return {"menu": entries, "replica_away": is_replica_unavailable()}

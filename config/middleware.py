@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirectBase
 
 from config.frame_stack import in_one_chunk
-from config.limits import get_max_body_bytes
+from config.request_limits import get_max_body_bytes
 from core.actor import Actor
 from core.request_id import generate_request_id
 from keys.decision.addresses import get_client_address
@@ -23,7 +23,7 @@ from keys.decision.addresses import get_client_address
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
-class Identified(HttpRequest):
+class IdentifiedRequest(HttpRequest):
     """A request as views see it: what these middlewares add."""
 
     id: str
@@ -47,7 +47,7 @@ class RequestIdentity:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: Identified) -> HttpResponse:
+    def __call__(self, request: IdentifiedRequest) -> HttpResponse:
         request.id = generate_request_id()
         address = get_client_address(
             request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR"), settings.TRUSTED_PROXIES
@@ -122,9 +122,9 @@ class HtmxRedirect:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if request.headers.get("HX-Request") == "true" and isinstance(response, HttpResponseRedirectBase):
-            told = HttpResponse(status=204, headers={"HX-Redirect": response.url})
-            told.cookies = response.cookies
-            return told
+            response_without_redirect = HttpResponse(status=204, headers={"HX-Redirect": response.url})
+            response_without_redirect.cookies = response.cookies
+            return response_without_redirect
         return response
 
 
@@ -134,12 +134,12 @@ class RequestActor:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: Identified) -> HttpResponse:
-        request.actor = actor_of(request)
+    def __call__(self, request: IdentifiedRequest) -> HttpResponse:
+        request.actor = get_actor(request)
         return self.get_response(request)
 
 
-def actor_of(request: Identified) -> Actor:
+def get_actor(request: IdentifiedRequest) -> Actor:
     """The signed-in user, or an anonymous client."""
     user = request.user
     if user.is_authenticated:

@@ -16,16 +16,16 @@ from config.secret_strength import is_guessable_text
 MIN_TEXT_LENGTH = 50
 
 
-def demo_key() -> str:
+def make_demo_key() -> str:
     """Base64 of 32 bytes of which 28 are random; the first four let production recognise a demo key."""
     return base64.b64encode(DEMO_BYTES + secrets.token_bytes(KEY_BYTES - len(DEMO_BYTES))).decode()
 
 
-def demo_text() -> str:
+def make_demo_text() -> str:
     return DEMO_TEXT + secrets.token_urlsafe(40)
 
 
-def private_folder(folder: Path) -> Path:
+def make_private_folder(folder: Path) -> Path:
     """`folder`, made with mode 700 if it is not there."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def kept(path: Path, make: Callable[[], str]) -> str:
+def load_or_create(path: Path, make: Callable[[], str]) -> str:
     """The text kept in `path` (mode 600), made on first use. Of several processes that start at once, one makes it."""
     try:
         return path.read_text(encoding="utf-8").strip()
@@ -44,7 +44,7 @@ def kept(path: Path, make: Callable[[], str]) -> str:
         pass
     except OSError as error:
         raise Misconfigured(f"{path} is not readable by this user ({error.strerror}).") from error
-    private_folder(path.parent)
+    make_private_folder(path.parent)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -69,21 +69,21 @@ class Secrets:
         self._seen: dict[bytes | str, str] = {}
 
     def ring(self, name: str) -> dict[int, bytes]:
-        ring = self._env.ring(name, self._value(name, lambda: f"1:{demo_key()}"))
+        ring = self._env.ring(name, self._value(name, lambda: f"1:{make_demo_key()}"))
         for key in ring.values():
             self._refuse_demo(name, key.startswith(DEMO_BYTES))
             self._refuse_repeated(name, key)
         return ring
 
     def key(self, name: str) -> bytes:
-        value = self._value(name, demo_key)
+        value = self._value(name, make_demo_key)
         key = self._env.key(name, value) if value else b""
         self._refuse_demo(name, key.startswith(DEMO_BYTES))
         self._refuse_repeated(name, key)
         return key
 
     def text(self, name: str) -> str:
-        value = self._value(name, demo_text)
+        value = self._value(name, make_demo_text)
         self._refuse_demo(name, value.startswith(DEMO_TEXT))
         self._refuse_repeated(name, value)
         weak = self._env.production and is_guessable_text(value)
@@ -93,7 +93,7 @@ class Secrets:
         return value
 
     def named(self, name: str) -> dict[str, str]:
-        named = self._env.named_secrets(name, self._value(name, lambda: f"demo:{demo_text()}", required=False))
+        named = self._env.named_secrets(name, self._value(name, lambda: f"demo:{make_demo_text()}", required=False))
         for value in named.values():
             self._refuse_demo(name, value.startswith(DEMO_TEXT))
             self._refuse_repeated(name, value)
@@ -106,7 +106,7 @@ class Secrets:
             return value
         if not self._env.production:
             with self._env.reporting():
-                return kept(self._folder / name.lower(), make)
+                return load_or_create(self._folder / name.lower(), make)
             return make()
         # A file that cannot be read has been reported already.
         if required and not self._env.text(f"{name}_FILE"):

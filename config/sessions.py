@@ -20,10 +20,10 @@ from accounts.signin.session_store import SessionStore
 Handler = Callable[[HttpRequest], HttpResponse]
 
 # Sent by what a page asks by itself, such as a live tail: nobody sits in front of it for certain.
-BACKGROUND = "X-Background"
+BACKGROUND_HEADER = "X-Background"
 
 # When it was last used is written at most this often, in seconds.
-STEP = 60
+LAST_USE_INTERVAL_SECONDS = 60
 
 
 class DigestedSessions(SessionMiddleware):
@@ -55,7 +55,7 @@ class SessionLimits:
             elif now - seen > settings.SESSION_IDLE_SECONDS or now - session[STARTED_AT] > settings.SESSION_COOKIE_AGE:
                 UserSession.objects.filter(session_key=session.session_key).delete()
                 session.flush()
-            elif now - seen >= STEP and BACKGROUND not in request.headers:
+            elif now - seen >= LAST_USE_INTERVAL_SECONDS and BACKGROUND_HEADER not in request.headers:
                 session[LAST_SEEN_AT] = now
         return self.get_response(request)
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from config import limits
+from config import request_limits
 from config.env import Environment, is_loopback
-from config.logs import configuration
-from config.secrets import Secrets, private_folder
+from config.logs import build_logging_config
+from config.secrets import Secrets, make_private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(os.environ)
@@ -25,7 +25,7 @@ KEYWARD_MODE = env.choice("KEYWARD_MODE", "demo", ("demo", "production"))
 PRODUCTION = env.production = KEYWARD_MODE == "production"
 VAR = Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute()
 with env.reporting():
-    private_folder(VAR)
+    make_private_folder(VAR)
 DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 128 characters", secret=True)
 if PRODUCTION and DEMO_PASSWORD:
     env.report("KEYWARD_DEMO_PASSWORD is set: production has no demo, and must not be given its password.")
@@ -155,8 +155,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "config.menu.entries",
-                "config.token_guard.offer",
+                "config.menu.build_menu",
+                "config.token_guard.build_finder_context",
             ],
         },
     },
@@ -173,7 +173,7 @@ LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction
 LIMITS += " -c random_page_cost=1.1"
 
 
-def database(name: str, options: dict[str, Any]) -> dict[str, Any]:
+def build_database(name: str, options: dict[str, Any]) -> dict[str, Any]:
     url = env.url(name, "db", "")
     given = url.get("OPTIONS", {})
     # A socket's folder, as libpq's URLs have it: postgresql://user:password@/name?host=/run/postgresql
@@ -181,7 +181,7 @@ def database(name: str, options: dict[str, Any]) -> dict[str, Any]:
     return url | {"ENGINE": "django.db.backends.postgresql", "HOST": host, "OPTIONS": given | options}
 
 
-def embedded(user: str, options: dict[str, Any]) -> dict[str, Any]:
+def build_embedded_database(user: str, options: dict[str, Any]) -> dict[str, Any]:
     return {"ENGINE": "config.embedded.backend", "NAME": "keyward", "USER": user, "OPTIONS": options}
 
 
@@ -191,12 +191,15 @@ EMBEDDED_DATABASE = not env.secret("DATABASE_URL")
 # Tests that do not test durability may switch it off for the embedded server.
 EMBEDDED_FSYNC = True
 if EMBEDDED_DATABASE:
-    DATABASES = {"default": embedded("keyward_app", _limited), "maintenance": embedded("keyward_owner", _options)}
+    DATABASES = {
+        "default": build_embedded_database("keyward_app", _limited),
+        "maintenance": build_embedded_database("keyward_owner", _options),
+    }
 else:
     owner = "MAINTENANCE_DATABASE_URL" if env.secret("MAINTENANCE_DATABASE_URL") else "DATABASE_URL"
-    DATABASES = {"default": database("DATABASE_URL", _limited), "maintenance": database(owner, _options)}
+    DATABASES = {"default": build_database("DATABASE_URL", _limited), "maintenance": build_database(owner, _options)}
 if env.secret("REPLICA_DATABASE_URL"):
-    DATABASES["replica"] = database("REPLICA_DATABASE_URL", _limited)
+    DATABASES["replica"] = build_database("REPLICA_DATABASE_URL", _limited)
 for name in DATABASES.keys() - {"maintenance"}:
     DATABASES[name] |= {
         "CONN_MAX_AGE": 60,
@@ -289,7 +292,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # What each page takes is BodyLimits' to say, which comes first.
-DATA_UPLOAD_MAX_MEMORY_SIZE = limits.MAX_DOCUMENT_BODY_BYTES
+DATA_UPLOAD_MAX_MEMORY_SIZE = request_limits.MAX_DOCUMENT_BODY_BYTES
 # One constant header, no nonce (docs/adr): allauth's TOTP code is an image in a data: URL.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -325,7 +328,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DEBUG = False
 LOGGING_CONFIG = "config.logs.configure"
-LOGGING = configuration(json=PRODUCTION)
+LOGGING = build_logging_config(json=PRODUCTION)
 SILENCED_SYSTEM_CHECKS = [
     # The portal never sees http: config/wsgi.py takes the scheme from BASE_URL, and the proxy in front redirects.
     "security.W008",

@@ -20,27 +20,27 @@ def collect_static() -> None:
 
 def is_collected() -> bool:
     """Return whether the files under STATIC_ROOT were collected from those of this version."""
-    stamp = _stamp()
-    return stamp.exists() and stamp.read_text(encoding="ascii") == _fingerprint()
+    stamp = _get_fingerprint_path()
+    return stamp.exists() and stamp.read_text(encoding="ascii") == _compute_fingerprint()
 
 
 @contextmanager
-def stamping() -> Iterator[None]:
+def record_fingerprint() -> Iterator[None]:
     """Note, around a collection that succeeds, from which files it was made."""
-    _stamp().unlink(missing_ok=True)
+    _get_fingerprint_path().unlink(missing_ok=True)
     yield
-    _stamp().write_text(_fingerprint(), encoding="ascii")
+    _get_fingerprint_path().write_text(_compute_fingerprint(), encoding="ascii")
 
 
-def _stamp() -> Path:
+def _get_fingerprint_path() -> Path:
     return Path(settings.STATIC_ROOT) / "collected"
 
 
-def _fingerprint() -> str:
+def _compute_fingerprint() -> str:
     """Of every source file's place, size and time of change."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for finder in get_finders():
         for path, storage in finder.list([]):
             status = Path(storage.path(path)).stat()
-            found.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return found.hexdigest()
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -20,15 +20,15 @@ from keys.services.finding import REQUIRED_PERMISSIONS
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-HELD = (
+SEARCH_WARNING = (
     "Your search looks like a secret, so it was not run. It was part of the URL, which a proxy in front of Keyward may"
     " have logged. If it was a live token, change that key."
 )
-FINDER = "To find its key, paste it into the box below. It is sent outside the URL, matched and not stored."
-NO_FINDER = "An Administrator or Auditor of the account can find the key it belongs to."
+FINDER_HINT = "To find its key, paste it into the box below. It is sent outside the URL, matched and not stored."
+NO_FINDER_HINT = "An Administrator or Auditor of the account can find the key it belongs to."
 
 
-def find_url(request: HttpRequest) -> str:
+def get_finder_url(request: HttpRequest) -> str:
     """Return where this user may look for a token; empty for nowhere."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
@@ -42,9 +42,9 @@ def find_url(request: HttpRequest) -> str:
     )
 
 
-def offer(request: HttpRequest) -> dict[str, str]:
+def build_finder_context(request: HttpRequest) -> dict[str, str]:
     """Context processor for templates/components/find_box.html and token_offer.html."""
-    return {"find_url": find_url(request), "token_prefix": settings.TOKEN_PREFIX}
+    return {"find_url": get_finder_url(request), "token_prefix": settings.TOKEN_PREFIX}
 
 
 class TokenGuard:
@@ -55,22 +55,22 @@ class TokenGuard:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("QUERY_STRING") and request.method in ("GET", "HEAD"):
-            kept = _without_secrets(request.GET)
+            kept = _drop_secrets(request.GET)
             if len(kept) < len(request.GET):
                 return self._redirect(request, kept)
         return self.get_response(request)
 
     def _redirect(self, request: HttpRequest, kept: QueryDict) -> HttpResponse:
-        finder = find_url(request)
+        finder = get_finder_url(request)
         if request.user.is_authenticated:
-            messages.warning(request, f"{HELD} {FINDER if finder else NO_FINDER}")
+            messages.warning(request, f"{SEARCH_WARNING} {FINDER_HINT if finder else NO_FINDER_HINT}")
         query = kept.urlencode()
         response = HttpResponseRedirect(finder or (f"{request.path}?{query}" if query else request.path))
         response.headers["Cache-Control"] = "no-store"
         return response
 
 
-def _without_secrets(query: QueryDict) -> QueryDict:
+def _drop_secrets(query: QueryDict) -> QueryDict:
     kept = query.copy()
     for name, values in query.lists():
         if any(map(contains_secret, (name, *values))):

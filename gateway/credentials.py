@@ -17,11 +17,11 @@ from keys.crypto.signatures import (
 from keys.decision.access import PresentedCredential, Proof
 
 _SCHEMES = {"bearer": "bearer", "token": "token", "basic": "basic"}
-TOKENS = frozenset({b"authorization", b"x-api-key"})
-SIGNED = (b"x-api-id", b"x-timestamp", b"x-nonce", b"x-body-sha256", b"x-signature")
+TOKEN_HEADERS = frozenset({b"authorization", b"x-api-key"})
+SIGNATURE_HEADERS = (b"x-api-id", b"x-timestamp", b"x-nonce", b"x-body-sha256", b"x-signature")
 # Either of these presents a signature; the other three have other uses too, and say nothing alone.
-_SIGNING = frozenset({b"x-api-id", b"x-signature"})
-NAMES = TOKENS | frozenset(SIGNED)
+_SIGNATURE_MARKERS = frozenset({b"x-api-id", b"x-signature"})
+CREDENTIAL_HEADERS = TOKEN_HEADERS | frozenset(SIGNATURE_HEADERS)
 
 _PUBLIC_ID = re.compile(rf"[A-Za-z0-9]{{{ID_LENGTH}}}")
 # Unix seconds of the years 1973 to 5138: no two ways of writing one.
@@ -29,54 +29,54 @@ _SECONDS = re.compile(r"[1-9][0-9]{8,10}")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LEAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_LINK = ("apiId", "expires", "leadIdKey")
+_LINK_PARAMETERS = ("apiId", "expires", "leadIdKey")
 
 Headers = Sequence[tuple[bytes, str]]
 
 
-def presented(headers: Headers, *, method: str, path: str, query: str) -> PresentedCredential | None:
-    """The one well-formed credential of the headers (those of NAMES); None for none, more than one, malformed, or a
-    wrong checksum. The rest is what a signature is over: `path` decoded once, `query` as sent."""
+def parse_credential(headers: Headers, *, method: str, path: str, query: str) -> PresentedCredential | None:
+    """The one well-formed credential of the headers (those of CREDENTIAL_HEADERS); None for none, more than one,
+    malformed, or a wrong checksum. The rest is what a signature is over: `path` decoded once, `query` as sent."""
     if len(headers) != 1:
         names = [name for name, _ in headers]
-        if not _SIGNING.isdisjoint(names):
-            return _signature(headers, method, path, query)
-        headers = [(name, value) for name, value in headers if name in TOKENS]
+        if not _SIGNATURE_MARKERS.isdisjoint(names):
+            return _parse_signature(headers, method, path, query)
+        headers = [(name, value) for name, value in headers if name in TOKEN_HEADERS]
         if len(headers) != 1:
             return None
     name, value = headers[0]
     if name == b"x-api-key":
-        return _token("api_key", value)
+        return _parse_token("api_key", value)
     if name != b"authorization":
         return None
     scheme, space, rest = value.partition(" ")
     if not space:
-        return _token("raw", value)
+        return _parse_token("raw", value)
     kind, rest = _SCHEMES.get(scheme.lower()), rest.lstrip(" ")
     if kind == "basic":
-        return _basic(rest)
-    return _token(kind, rest) if kind else None
+        return _parse_basic(rest)
+    return _parse_token(kind, rest) if kind else None
 
 
-def any_presented(headers: Headers) -> bool:
-    return any(name in TOKENS or name in _SIGNING for name, _ in headers)
+def has_credential(headers: Headers) -> bool:
+    return any(name in TOKEN_HEADERS or name in _SIGNATURE_MARKERS for name, _ in headers)
 
 
-def recording_link(path: str, query: str) -> PresentedCredential | None:
+def parse_recording_link(path: str, query: str) -> PresentedCredential | None:
     """The link's own parameters, each once; None if they are not all there and well-formed. The lead ID is the path's
     last segment."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for piece in query.split("&"):
         name, _, value = piece.partition("=")
         # Nothing in these needs encoding, so that an encoded or bracketed one is another parameter, and not enough.
-        if name in _LINK:
-            if name in found:
+        if name in _LINK_PARAMETERS:
+            if name in values:
                 return None
-            found[name] = value
+            values[name] = value
     lead_id = path.rpartition("/")[2]
-    if len(found) != len(_LINK) or not _LEAD_ID.fullmatch(lead_id):
+    if len(values) != len(_LINK_PARAMETERS) or not _LEAD_ID.fullmatch(lead_id):
         return None
-    public_id, expires, signature = (found[name] for name in _LINK)
+    public_id, expires, signature = (values[name] for name in _LINK_PARAMETERS)
     if not (_PUBLIC_ID.fullmatch(public_id) and _SECONDS.fullmatch(expires) and _SHA256.fullmatch(signature)):
         return None
     until = int(expires)
@@ -84,24 +84,24 @@ def recording_link(path: str, query: str) -> PresentedCredential | None:
     return PresentedCredential("recording", public_id, "", proof=proof)
 
 
-def _token(kind: str, token: str, username: str = "") -> PresentedCredential | None:
+def _parse_token(kind: str, token: str, username: str = "") -> PresentedCredential | None:
     public_id = parse_token(token)
     return None if public_id is None else PresentedCredential(kind, public_id, token, username)
 
 
-def _basic(encoded: str) -> PresentedCredential | None:
+def _parse_basic(encoded: str) -> PresentedCredential | None:
     try:
         username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
         return None
-    return _token("basic", password, username) if colon else None
+    return _parse_token("basic", password, username) if colon else None
 
 
-def _signature(headers: Headers, method: str, path: str, query: str) -> PresentedCredential | None:
-    said = dict(headers)
-    if len(headers) != len(SIGNED) or said.keys() != set(SIGNED):
+def _parse_signature(headers: Headers, method: str, path: str, query: str) -> PresentedCredential | None:
+    values = dict(headers)
+    if len(headers) != len(SIGNATURE_HEADERS) or values.keys() != set(SIGNATURE_HEADERS):
         return None
-    public_id, timestamp, nonce, body_sha256, signature = (said[name] for name in SIGNED)
+    public_id, timestamp, nonce, body_sha256, signature = (values[name] for name in SIGNATURE_HEADERS)
     if not (
         _PUBLIC_ID.fullmatch(public_id)
         and _SECONDS.fullmatch(timestamp)

@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 
 # What keeps a row: the commit waits for the disk. The timeouts end what a stuck database would hold for ever.
-SESSION = (
+SESSION_OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=2000 -c lock_timeout=1000"
     " -c idle_in_transaction_session_timeout=5000"
 )
@@ -25,7 +25,7 @@ SESSION = (
 async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any]:
     """An autocommit connection. Behind a transaction pooler the session's settings are the role's own, and nothing is
     prepared, because the next statement may run in another session."""
-    options: dict[str, Any] = {} if pooled else {"options": SESSION}
+    options: dict[str, Any] = {} if pooled else {"options": SESSION_OPTIONS}
     connection = await AsyncConnection.connect(
         conninfo, autocommit=True, connect_timeout=3, application_name="keyward-gateway", **options
     )

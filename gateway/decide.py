@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.snapshot import Snapshot
-from gateway.waiting_call import Pending
+from gateway.waiting_call import WaitingCall
 from keys.decision.access import (
     INVALID_CREDENTIALS,
     REPLAYED,
@@ -24,46 +24,46 @@ UNKNOWN_API = "unknown_api"
 
 
 def decide(
-    batch: Sequence[Pending],
+    batch: Sequence[WaitingCall],
     snapshot: Snapshot,
     peppers: Mapping[int, bytes],
     *,
     now: float,
-    end_overlap: Callable[[Pending, Secret], None],
-) -> list[tuple[Pending, Decision]]:
+    end_overlap: Callable[[WaitingCall, Secret], None],
+) -> list[tuple[WaitingCall, Decision]]:
     """A decision for every call of a known API. Calls of an unknown one are answered here, without a row; one that ends
     an overlap is handed over with the old secret, and has no decision yet. `now`: Unix seconds by the database."""
     decisions = []
     used: set[tuple[str, str]] = set()
-    for pending in batch:
-        call = pending.call
-        api = pending.api = snapshot.apis.get(pending.api_slug)
+    for waiting in batch:
+        call = waiting.call
+        api = waiting.api = snapshot.apis.get(waiting.api_slug)
         if api is None or (call.whoami and "signature" in api.credentials):
-            pending.refuse(UNKNOWN_API)
+            waiting.refuse(UNKNOWN_API)
             continue
         routes = api.routes
-        presented = pending.presented = select_credential(call, api) if routes.recordings else call.presented
-        if (pending.refusal and not has_allowed_slash(call, api)) or (
+        presented = waiting.presented = select_credential(call, api) if routes.recordings else call.presented
+        if (waiting.refusal and not has_allowed_slash(call, api)) or (
             routes.conditional and not has_unambiguous_route(call, api)
         ):
-            pending.secret = pending.nonce = None
+            waiting.secret = waiting.nonce = None
             # Whose it seems to be: nothing is proved, but that account should see it.
-            presented = pending.presented = presented or call.presented or call.link
-            key = snapshot.key(presented.public_id) if presented else None
-            decisions.append((pending, Decision(call, key, now, pending.refusal or "unreadable_request")))
+            presented = waiting.presented = presented or call.presented or call.link
+            key = snapshot.get_key(presented.public_id) if presented else None
+            decisions.append((waiting, Decision(call, key, now, waiting.refusal or "unreadable_request")))
             continue
-        key = snapshot.key(presented.public_id) if presented else None
+        key = snapshot.get_key(presented.public_id) if presented else None
         reason, secret = authenticate(presented, key, api, now=now, peppers=peppers)
-        pending.secret, pending.nonce = secret, None
+        waiting.secret, waiting.nonce = secret, None
         if reason or key is None or secret is None:
             let_through = authorise_preflight(call, api, now=now) if call.preflight else None
-            decisions.append((pending, let_through or Decision(call, key, now, reason or INVALID_CREDENTIALS)))
+            decisions.append((waiting, let_through or Decision(call, key, now, reason or INVALID_CREDENTIALS)))
             continue
         decision = authorise(call, key, now=now)
         if not decision.reason:
             old = find_secret_ended_by_use(key, secret, now) if len(key.secrets) > 1 else None
-            if old is not None and old.id != pending.ended:
-                end_overlap(pending, old)
+            if old is not None and old.id != waiting.ended_overlap:
+                end_overlap(waiting, old)
                 continue
             if presented is not None and presented.proof is not None and presented.proof.nonce:
                 nonce = (key.public_id, presented.proof.nonce)
@@ -71,6 +71,6 @@ def decide(
                     decision = decision._replace(reason=REPLAYED)
                 else:
                     used.add(nonce)
-                    pending.nonce = presented.proof
-        decisions.append((pending, decision))
+                    waiting.nonce = presented.proof
+        decisions.append((waiting, decision))
     return decisions

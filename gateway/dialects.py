@@ -16,25 +16,25 @@ from urllib.parse import quote
 from core.redaction import redact
 from core.request_id import generate_request_id
 from gateway import credentials
-from gateway.limits import MAX_URI
+from gateway.limits import MAX_URI_LENGTH
 from keys.decision.access import Call
 from keys.decision.addresses import Network, get_client_address
 from keys.decision.routes import UnreadablePath, parse_encoded_slashes, parse_path
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-SECRET = b"x-gateway-secret"
-CREDENTIALS = credentials.NAMES
-ORIGINAL = frozenset(
+SECRET_HEADER = b"x-gateway-secret"
+CREDENTIAL_HEADERS = credentials.CREDENTIAL_HEADERS
+ORIGINAL_CALL_HEADERS = frozenset(
     {
         *(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"),
         *(b"x-original-method", b"x-original-uri", b"x-original-host"),
-        *(SECRET, b"user-agent"),
+        *(SECRET_HEADER, b"user-agent"),
     }
 )
-_KNOWN = ORIGINAL | CREDENTIALS
+_KNOWN_HEADERS = ORIGINAL_CALL_HEADERS | CREDENTIAL_HEADERS
 # What other proxies say about a call; Envoy's question says it by itself, so there these are the client's own words.
-_TOLD_BY_OTHERS = ORIGINAL - {b"x-forwarded-for", b"user-agent", SECRET}
+_OTHER_DIALECTS = ORIGINAL_CALL_HEADERS - {b"x-forwarded-for", b"user-agent", SECRET_HEADER}
 _METHOD_AND_URI = frozenset({b"x-forwarded-method", b"x-forwarded-uri", b"x-original-method", b"x-original-uri"})
 _ALIASES = re.compile(rb"[_.]")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
@@ -44,132 +44,136 @@ _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]{0,30}://[!-.0-~]{1,255}")
 _MAY_HIDE_SECRETS = re.compile(r"[=_%]")
 
 
-class Read(NamedTuple):
+class ProxyHeaders(NamedTuple):
     """Headers by name, in latin-1; all values of those that credentials are in; and whether something was said twice
     or in disguise."""
 
     headers: dict[bytes, str]
     presented: list[tuple[bytes, str]]
     suspicious: bool
-    everything: Headers = ()
+    all_headers: Headers = ()
 
 
-def read(headers: Headers) -> Read:
+def parse_headers(headers: Headers) -> ProxyHeaders:
     """The headers that matter. Names arrive in lower case."""
     known: dict[bytes, str] = {}
     presented: list[tuple[bytes, str]] = []
     suspicious = False
     for name, value in headers:
-        if name in ORIGINAL:
+        if name in ORIGINAL_CALL_HEADERS:
             suspicious = suspicious or name in known
             known[name] = value.decode("latin-1")
-        elif name in CREDENTIALS:
+        elif name in CREDENTIAL_HEADERS:
             presented.append((name, value.decode("latin-1")))
-        elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in _KNOWN:
+        elif (b"_" in name or b"." in name) and _ALIASES.sub(b"-", name) in _KNOWN_HEADERS:
             suspicious = True
-    return Read(known, presented, suspicious, headers)
+    return ProxyHeaders(known, presented, suspicious, headers)
 
 
-def from_envoy(method: str, target: bytes, headers: Headers) -> list[tuple[bytes, bytes]]:
+def translate_envoy_headers(method: str, target: bytes, headers: Headers) -> list[tuple[bytes, bytes]]:
     """Envoy's question in nginx's words. `target` is the original path and query, undecoded."""
-    told = [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
+    translated = [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
     for name, value in headers:
         if name == b"host":
-            told.append((b"x-original-host", value))
-        elif _ALIASES.sub(b"-", name) not in _TOLD_BY_OTHERS:
-            told.append((name, value))
-    return told
+            translated.append((b"x-original-host", value))
+        elif _ALIASES.sub(b"-", name) not in _OTHER_DIALECTS:
+            translated.append((name, value))
+    return translated
 
 
-def from_holder(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def translate_whoami_headers(
+    method: str, target: bytes, headers: list[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
     """A question about the key itself is the call that it is asked about, if the proxy tells of no other."""
     if any(name in _METHOD_AND_URI for name, _ in headers):
         return headers
     return [*headers, (b"x-original-method", method.encode()), (b"x-original-uri", target)]
 
 
-def original_call(asked: Read, *, proxy: str, trusted: Sequence[Network], whoami: bool = False) -> tuple[Call, bool]:
+def parse_original_call(
+    headers_of_proxy: ProxyHeaders, *, proxy: str, trusted: Sequence[Network], whoami: bool = False
+) -> tuple[Call, bool]:
     """The call that the proxy asks about, and whether it is readable; an unreadable one is a Call too, for the log."""
-    headers = asked.headers
-    method, agree_on_method = _either(headers, b"x-forwarded-method", b"x-original-method")
-    uri, agree_on_uri = _either(headers, b"x-forwarded-uri", b"x-original-uri")
+    headers = headers_of_proxy.headers
+    method, agree_on_method = _pick_value(headers, b"x-forwarded-method", b"x-original-method")
+    uri, agree_on_uri = _pick_value(headers, b"x-forwarded-uri", b"x-original-uri")
     raw_path, _, query = uri.partition("?")
     address = get_client_address(None, headers.get(b"x-forwarded-for"), trusted)
     method_readable = _METHOD.fullmatch(method) is not None
     readable = (
-        not asked.suspicious
+        not headers_of_proxy.suspicious
         and agree_on_method
         and agree_on_uri
         and address is not None
-        and len(uri) <= MAX_URI
+        and len(uri) <= MAX_URI_LENGTH
         and method_readable
         and "#" not in query
     )
     slashed = None
     try:
-        path = parse_path(raw_path) if readable else logged(raw_path)
+        path = parse_path(raw_path) if readable else format_for_log(raw_path)
     except UnreadablePath:
         slashed, readable = parse_encoded_slashes(raw_path), False
-        path = logged(raw_path) if slashed is None else slashed
-    presented = credentials.presented(asked.presented, method=method, path=path, query=query)
+        path = format_for_log(raw_path) if slashed is None else slashed
+    presented = credentials.parse_credential(headers_of_proxy.presented, method=method, path=path, query=query)
     link = None
-    if presented is None and "leadIdKey=" in query and not credentials.any_presented(asked.presented):
-        link = credentials.recording_link(path, query)
+    if presented is None and "leadIdKey=" in query and not credentials.has_credential(headers_of_proxy.presented):
+        link = credentials.parse_recording_link(path, query)
     call = Call(
         generate_request_id(),
         proxy,
-        method if method_readable else logged(method, 20),
-        logged(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),
+        method if method_readable else format_for_log(method, 20),
+        format_for_log(headers.get(b"x-forwarded-host") or headers.get(b"x-original-host") or "", 255),
         path,
-        logged(query),
-        logged(headers.get(b"user-agent", ""), 500),
+        format_for_log(query),
+        format_for_log(headers.get(b"user-agent", ""), 500),
         address,
         presented,
         link,
         query,
         whoami,
-        _preflight(asked, query) if method == "OPTIONS" else "",
+        _parse_preflight(headers_of_proxy, query) if method == "OPTIONS" else "",
         slashed is not None,
     )
     return call, readable
 
 
-def _preflight(asked: Read, query: str) -> str:
+def _parse_preflight(headers_of_proxy: ProxyHeaders, query: str) -> str:
     """Return the method that a CORS preflight asks about; empty if the call is none, or brings credentials.
 
     As browsers send it (Fetch, 4.8): Origin and Access-Control-Request-Method, each once, and nothing that could prove
     a key.
     """
-    said = [(name, value.decode("latin-1")) for name, value in asked.everything if name in _PREFLIGHT]
-    values = dict(said)
+    pairs = [(name, value.decode("latin-1")) for name, value in headers_of_proxy.all_headers if name in _PREFLIGHT]
+    values = dict(pairs)
     method = values.get(b"access-control-request-method", "")
-    good = (
-        not asked.presented
+    is_preflight = (
+        not headers_of_proxy.presented
         and "leadIdKey" not in query
-        and len(said) == len(values)
+        and len(pairs) == len(values)
         and _ORIGIN.fullmatch(values.get(b"origin", ""))
         and _METHOD.fullmatch(method)
     )
-    return method if good else ""
+    return method if is_preflight else ""
 
 
-def _either(headers: dict[bytes, str], one: bytes, other: bytes) -> tuple[str, bool]:
+def _pick_value(headers: dict[bytes, str], one: bytes, other: bytes) -> tuple[str, bool]:
     """The value that one dialect or the other gives; two different ones do not agree, and neither does none."""
     first, second = headers.get(one), headers.get(other)
     value = first if first is not None else second
     return value or "", bool(value) and (first is None or second is None or first == second)
 
 
-def logged(text: str, longest: int = MAX_URI) -> str:
+def format_for_log(text: str, max_length: int = MAX_URI_LENGTH) -> str:
     """Text from outside as it goes into the log: storable, without secrets, and only then cut when too long."""
     if not (text.isascii() and text.isprintable()):
-        text = storable(text)
+        text = escape_control_characters(text)
     if _MAY_HIDE_SECRETS.search(text):
         text = redact(text)
-    return text[:longest]
+    return text[:max_length]
 
 
-def storable(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Latin-1 text of bytes from outside as UTF-8 text without control characters, which become %XX."""
     if not text.isascii():
         text = text.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -17,7 +17,7 @@ MAX_ADDRESSES = 10
 
 # Secrets before their uses, as everyone locks them: whoever holds a secret finds its use free. One that another process
 # is writing, or that somebody is about to destroy, is passed over, because calls would wait with it.
-WRITE = f"""
+UPSERT = f"""
 WITH held AS MATERIALIZED (
     SELECT id FROM keys_secret WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -34,59 +34,61 @@ RETURNING secret_id
 """
 
 
-class LastUse:
+class LastUses:
     """Collects uses and writes those that are due. Times are seconds."""
 
-    EVERY = 60.0
-    PAUSE = 1.0
+    INTERVAL_SECONDS = 60.0
+    PAUSE_SECONDS = 1.0
     # So many secrets at once: the next batch of calls waits while they are written.
     MAX_USES = 100
 
     def __init__(self) -> None:
         self._due: dict[UUID, list[str]] = {}
-        self._passed_over: set[UUID] = set()
-        self._noted: dict[UUID, dict[str, float]] = {}
-        self._written_at = -self.PAUSE
+        self._skipped: set[UUID] = set()
+        self._recorded_at: dict[UUID, dict[str, float]] = {}
+        self._written_at = -self.PAUSE_SECONDS
 
-    def note(self, uses: Iterable[tuple[UUID, str]]) -> None:
+    def add(self, uses: Iterable[tuple[UUID, str]]) -> None:
         """A secret that is used from more addresses than are kept is noted from the first of each minute."""
         now = time.monotonic()
         for secret, address in uses:
-            noted = self._noted.get(secret)
-            if noted is None:
-                noted = self._noted[secret] = {}
-            elif now - noted.get(address, -self.EVERY) < self.EVERY:
+            recorded_at = self._recorded_at.get(secret)
+            if recorded_at is None:
+                recorded_at = self._recorded_at[secret] = {}
+            elif now - recorded_at.get(address, -self.INTERVAL_SECONDS) < self.INTERVAL_SECONDS:
                 continue
-            if len(noted) >= MAX_ADDRESSES and address not in noted:
-                oldest = min(noted, key=noted.__getitem__)
-                if now - noted[oldest] < self.EVERY:
+            if len(recorded_at) >= MAX_ADDRESSES and address not in recorded_at:
+                oldest = min(recorded_at, key=recorded_at.__getitem__)
+                if now - recorded_at[oldest] < self.INTERVAL_SECONDS:
                     continue
-                del noted[oldest]
-            noted[address] = now
+                del recorded_at[oldest]
+            recorded_at[address] = now
             self._due.setdefault(secret, []).append(address)
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         return bool(self._due)
 
     @property
-    def wait(self) -> float:
+    def seconds_until_due(self) -> float:
         """Seconds until the next write is due."""
-        return max(self._written_at + self.PAUSE - time.monotonic(), 0.0)
+        return max(self._written_at + self.PAUSE_SECONDS - time.monotonic(), 0.0)
 
     async def write(self, connection: AsyncConnection[Any]) -> None:
         """Those that are due, or as many of them as go at once; who is passed over has a second turn."""
         now = time.monotonic()
-        due = {secret: self._due.pop(secret) for secret in list(islice(self._due, self.MAX_USES))}
+        is_due = {secret: self._due.pop(secret) for secret in list(islice(self._due, self.MAX_USES))}
         if not self._due:
             self._written_at = now
-        if len(self._noted) > 100_000:
-            self._noted = {
-                secret: noted for secret, noted in self._noted.items() if now - max(noted.values()) < self.EVERY
+        if len(self._recorded_at) > 100_000:
+            self._recorded_at = {
+                secret: recorded_at
+                for secret, recorded_at in self._recorded_at.items()
+                if now - max(recorded_at.values()) < self.INTERVAL_SECONDS
             }
-        secrets = sorted(due)
-        cursor = await connection.execute(WRITE, (secrets, secrets, [Jsonb(due[secret]) for secret in secrets]))
-        passed_over = due.keys() - {secret for (secret,) in await cursor.fetchall()} - self._passed_over
-        self._passed_over = (self._passed_over - due.keys()) | passed_over
-        for secret in passed_over:
-            self._due[secret] = [*due[secret], *self._due.get(secret, ())]
+        secrets = sorted(is_due)
+        cursor = await connection.execute(UPSERT, (secrets, secrets, [Jsonb(is_due[secret]) for secret in secrets]))
+        skipped = is_due.keys() - {secret for (secret,) in await cursor.fetchall()} - self._skipped
+        self._skipped = (self._skipped - is_due.keys()) | skipped
+        for secret in skipped:
+            self._due[secret] = [*is_due[secret], *self._due.get(secret, ())]

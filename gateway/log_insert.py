@@ -16,43 +16,43 @@ from gateway.log_rows import Row
 from keys.decision.access import REPLAYED, Proof
 
 # Seconds that our idea of the database's clock may be off: after a pause, or a step of either clock, decide again.
-CLOCK = 2
+MAX_CLOCK_SKEW_SECONDS = 2
 # The snapshot of this statement is taken after every call of the batch arrived, so a change that was committed before a
 # call arrived is always seen: either the epoch is another one and nothing is written, or memory was right.
-STILL = (
+EPOCH_GUARD = (
     "EXISTS (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid"
-    f" AND abs(date_part('epoch', clock_timestamp()) - %s) < {CLOCK})"
+    f" AND abs(date_part('epoch', clock_timestamp()) - %s) < {MAX_CLOCK_SKEW_SECONDS})"
 )
 # A row's time is the clock's when it is written: the last one's is the time to go on with.
-NOW = "date_part('epoch', time)"
-WRITE = Statement("write", f"{insert.build_insert(insert.build_batch(STILL))} RETURNING {NOW}")
-WRITE_ONE = Statement("write_one", f"{insert.build_insert(insert.build_single_row(STILL))} RETURNING {NOW}")
+ROW_TIME = "date_part('epoch', time)"
+INSERT_BATCH = Statement("write", f"{insert.build_insert(insert.build_batch(EPOCH_GUARD))} RETURNING {ROW_TIME}")
+INSERT_ONE = Statement("write_one", f"{insert.build_insert(insert.build_single_row(EPOCH_GUARD))} RETURNING {ROW_TIME}")
 
 # The same for a batch in which calls bring nonces. Of two that bring the same one, in whatever processes, the second
 # waits for the first one's commit, finds the nonce used, and its row says so. Sorted: unsorted ones deadlock.
-USED = "nonce <> '' AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
+NONCE_USED = "nonce <> '' AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
 INSERT = insert.build_insert(
     "batch",
-    decision=f"CASE WHEN {USED} THEN 'denied' ELSE decision END",
-    reason=f"CASE WHEN {USED} THEN '{REPLAYED}' ELSE reason END",
+    decision=f"CASE WHEN {NONCE_USED} THEN 'denied' ELSE decision END",
+    reason=f"CASE WHEN {NONCE_USED} THEN '{REPLAYED}' ELSE reason END",
 )
-WRITE_ONCE = Statement(
+INSERT_SIGNED = Statement(
     "write_once",
-    f"WITH batch AS MATERIALIZED (SELECT * FROM {insert.build_batch(STILL, 'nonce', 'until')}),"
+    f"WITH batch AS MATERIALIZED (SELECT * FROM {insert.build_batch(EPOCH_GUARD, 'nonce', 'until')}),"
     " fresh AS (INSERT INTO gateway_nonce (key_id, nonce, until) SELECT key_id, nonce, to_timestamp(until::bigint)"
     " FROM batch WHERE nonce <> '' ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce)"
-    f" {INSERT} RETURNING {NOW}, CASE WHEN reason = '{REPLAYED}' THEN request_id END",
+    f" {INSERT} RETURNING {ROW_TIME}, CASE WHEN reason = '{REPLAYED}' THEN request_id END",
 )
 # Kept a little longer than any process could take the call's time for now.
-SWEEP = f"""
+DELETE_EXPIRED_NONCES = f"""
 DELETE FROM gateway_nonce WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * CLOCK} seconds'
+    SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * MAX_CLOCK_SKEW_SECONDS} seconds'
     ORDER BY until LIMIT 1000))
 """
 _SEPARATOR = SEPARATOR.encode()
 
 
-def statement(
+def build_insert(
     rows: Sequence[Row], nonces: Sequence[Proof | None] | None, *, epoch: tuple[int, str], now: float
 ) -> tuple[Statement, list[bytes]]:
     """The one that writes all rows or none, and its parameters. `nonces`: for each row the proof whose nonce it uses
@@ -61,28 +61,28 @@ def statement(
     guard = [str(n), token, repr(now)]
     if nonces is None and len(rows) == 1:
         # All at once, because each by itself costs more than it is.
-        return WRITE_ONE, SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
+        return INSERT_ONE, SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
     first, *others = zip(*rows, strict=True)
     if nonces is not None:
         others.append(tuple("" if proof is None else proof.nonce for proof in nonces))
         others.append(tuple("" if proof is None else str(proof.until) for proof in nonces))
-    columns = [SEPARATOR.join(first), *map(_joined, others)]
-    return WRITE if nonces is None else WRITE_ONCE, [column.encode() for column in [*columns, *guard]]
+    columns = [SEPARATOR.join(first), *map(_join_column, others)]
+    return INSERT_BATCH if nonces is None else INSERT_SIGNED, [column.encode() for column in [*columns, *guard]]
 
 
-def _joined(column: Sequence[str]) -> str:
+def _join_column(column: Sequence[str]) -> str:
     one = column[0]
     return one if column.count(one) == len(column) else SEPARATOR.join(column)
 
 
-class Written(NamedTuple):
+class InsertResult(NamedTuple):
     """The database's time, and the request IDs of the calls whose nonce had been used."""
 
     now: float
     replayed: frozenset[str]
 
 
-def written(result: PGresult, rows: int, *, nonces: bool) -> Written | None:
+def parse_insert_result(result: PGresult, rows: int, *, nonces: bool) -> InsertResult | None:
     """What came of a statement for so many rows; None if none was written, because the epoch has moved or the clock is
     not what it was taken for."""
     if result.ntuples == 0:
@@ -92,23 +92,25 @@ def written(result: PGresult, rows: int, *, nonces: bool) -> Written | None:
     replayed = (result.get_value(row, 1) for row in range(rows)) if nonces else ()
     time_of_last = result.get_value(rows - 1, 0)
     assert time_of_last is not None
-    return Written(float(time_of_last), frozenset(found.decode() for found in replayed if found is not None))
+    return InsertResult(
+        float(time_of_last), frozenset(request_id.decode() for request_id in replayed if request_id is not None)
+    )
 
 
-class Sweeper:
+class NonceSweeper:
     """Forgets old nonces, some at a time, while signed calls come."""
 
-    EVERY = 10.0
+    INTERVAL_SECONDS = 10.0
 
     def __init__(self) -> None:
         self._next = 0.0
-        self.due = False
+        self.is_due = False
 
-    def nonces_written(self) -> None:
-        self.due = time.monotonic() >= self._next
+    def schedule(self) -> None:
+        self.is_due = time.monotonic() >= self._next
 
-    async def sweep(self, connection: AsyncConnection[Any]) -> None:
-        self.due = False
-        swept = (await connection.execute(SWEEP)).rowcount
+    async def delete_expired(self, connection: AsyncConnection[Any]) -> None:
+        self.is_due = False
+        deleted = (await connection.execute(DELETE_EXPIRED_NONCES)).rowcount
         # A full broom leaves some: go on after the next batch.
-        self._next = time.monotonic() + (self.EVERY if swept < 1000 else 0.0)
+        self._next = time.monotonic() + (self.INTERVAL_SECONDS if deleted < 1000 else 0.0)

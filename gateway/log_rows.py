@@ -8,14 +8,14 @@ from keys.decision.access import Decision, Key, PresentedCredential
 
 Row = tuple[str, ...]
 
-_NOBODY = ("", "", "", "", "", "f")
+_NO_KEY_COLUMNS = ("", "", "", "", "", "f")
 COLUMNS = list(BATCH_COLUMNS)
 
 
-def values(api_slug: str, presented: PresentedCredential | None, decision: Decision) -> Row:
+def build_row(api_slug: str, presented: PresentedCredential | None, decision: Decision) -> Row:
     """In the order of audit.calls.insert.BATCH_COLUMNS."""
     call, key, route = decision.call, decision.key, decision.route
-    account_id, account, public_id, key_name, owner, mask = _NOBODY if key is None else _who(key)
+    account_id, account, public_id, key_name, owner, mask = _NO_KEY_COLUMNS if key is None else _get_key_columns(key)
     return (
         call.request_id,
         account_id,
@@ -43,5 +43,5 @@ def values(api_slug: str, presented: PresentedCredential | None, decision: Decis
     )
 
 
-def _who(key: Key) -> tuple[str, str, str, str, str, str]:
+def _get_key_columns(key: Key) -> tuple[str, str, str, str, str, str]:
     return str(key.account_id), key.account, key.public_id, key.name, key.owner, "t" if key.mask else "f"

@@ -20,8 +20,8 @@ from keys.decision.access import PREFLIGHT, STATUS
 # Upper bounds: seconds of an answer, calls of a batch.
 SECONDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CALLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-ALLOWED = ""
-REASONS = (ALLOWED, PREFLIGHT, *STATUS, "gateway_secret", "unknown_api")
+NO_REASON = ""
+REASONS = (NO_REASON, PREFLIGHT, *STATUS, "gateway_secret", "unknown_api")
 
 _REASON = {reason: cell for cell, reason in enumerate(REASONS)}
 # The cells of a row: decisions by reason, two histograms with their sums behind them, three counters, and what is so
@@ -44,56 +44,56 @@ class Metrics:
         self._cells: memoryview[float] = memoryview(bytearray(WIDTH * 8)).cast("d")
         self._evicted_before = 0.0
 
-    def share(self, row: int) -> None:
+    def use_shared_row(self, row: int) -> None:
         """Count on where the process before, that had this row, stopped."""
-        self._cells = _row(row)
+        self._cells = _get_row(row)
         self._cells[_ENTRIES] = self._cells[_QUEUE] = self._cells[_CONNECTIONS] = 0.0
         self._evicted_before = self._cells[_EVICTED]
         self._cells[_PROCESS] = os.getpid()
 
-    def decided(self, reason: str, seconds: float) -> None:
+    def observe_decision(self, reason: str, seconds: float) -> None:
         cells = self._cells
         cells[_REASON[reason]] += 1.0
         cells[_SECONDS + bisect_left(SECONDS, seconds)] += 1.0
         cells[_SECONDS_SUM] += seconds
 
-    def batched(self, calls: int, *, queue: int, entries: int) -> None:
+    def observe_batch(self, calls: int, *, queue: int, entries: int) -> None:
         """A batch goes to the database; behind it so many wait, and memory has so many entries."""
         cells = self._cells
         cells[_CALLS + bisect_left(CALLS, calls)] += 1.0
         cells[_CALLS_SUM] += calls
         cells[_QUEUE], cells[_ENTRIES] = queue, entries
 
-    def reloaded(self) -> None:
+    def count_reload(self) -> None:
         self._cells[_RELOADS] += 1.0
 
-    def connected(self, connections: int, *, evicted: int) -> None:
+    def set_connections(self, connections: int, *, evicted: int) -> None:
         """So many connections there are, and so many had to go since this process began."""
         self._cells[_CONNECTIONS], self._cells[_EVICTED] = connections, self._evicted_before + evicted
 
-    def missed(self) -> None:
+    def count_guard_miss(self) -> None:
         """The epoch had moved: a batch was decided anew."""
         self._cells[_MISSES] += 1.0
 
 
-def _row(row: int) -> memoryview[float]:
+def _get_row(row: int) -> memoryview[float]:
     return _SHARED[row * WIDTH : (row + 1) * WIDTH]
 
 
-class Counts:
+class GatewayCollector:
     """All rows together, as prometheus-client collects them."""
 
     def collect(self) -> Iterable[Metric]:
-        rows = [_row(row) for row in range(ROWS) if _row(row)[_PROCESS]]
+        rows = [_get_row(row) for row in range(ROWS) if _get_row(row)[_PROCESS]]
         sums: list[float] = [sum(row[cell] for row in rows) for cell in range(WIDTH)]
         decisions = CounterMetricFamily(
             "keyward_gateway_decisions", "Answers, by decision and reason", labels=("decision", "reason")
         )
         for reason, cell in _REASON.items():
-            decisions.add_metric(("allowed" if reason in (ALLOWED, PREFLIGHT) else "denied", reason), sums[cell])
+            decisions.add_metric(("allowed" if reason in (NO_REASON, PREFLIGHT) else "denied", reason), sums[cell])
         yield decisions
-        yield _histogram("verify_seconds", "Time from a whole request to its answer", SECONDS, sums, _SECONDS)
-        yield _histogram("batch_calls", "Calls that were decided and written together", CALLS, sums, _CALLS)
+        yield _build_histogram("verify_seconds", "Time from a whole request to its answer", SECONDS, sums, _SECONDS)
+        yield _build_histogram("batch_calls", "Calls that were decided and written together", CALLS, sums, _CALLS)
         yield CounterMetricFamily("keyward_gateway_epoch_reloads", "Loads of what changed", value=sums[_RELOADS])
         yield CounterMetricFamily(
             "keyward_gateway_guard_misses", "Batches decided again because something had changed", value=sums[_MISSES]
@@ -103,18 +103,20 @@ class Counts:
             "Connections closed for others, because there were too many that proved nothing",
             value=sums[_EVICTED],
         )
-        living = [row for row in rows if _lives(int(row[_PROCESS]))]
-        yield GaugeMetricFamily("keyward_gateway_processes", "Processes that answer", value=len(living))
+        live_rows = [row for row in rows if _is_alive(int(row[_PROCESS]))]
+        yield GaugeMetricFamily("keyward_gateway_processes", "Processes that answer", value=len(live_rows))
         for name, text, cell in (
             ("snapshot_entries", "API IDs in memory, unknown ones too, of all processes", _ENTRIES),
             ("connections", "Open connections, of all processes", _CONNECTIONS),
             ("queue_calls", "Calls that waited when the last batch began, of all processes", _QUEUE),
         ):
-            value = sum(row[cell] for row in living)
+            value = sum(row[cell] for row in live_rows)
             yield GaugeMetricFamily(f"keyward_gateway_{name}", text, value=value)
 
 
-def _histogram(name: str, text: str, bounds: Sequence[float], sums: list[float], first: int) -> HistogramMetricFamily:
+def _build_histogram(
+    name: str, text: str, bounds: Sequence[float], sums: list[float], first: int
+) -> HistogramMetricFamily:
     names = [*(str(float(bound)) for bound in bounds), "+Inf"]
     counts = accumulate(sums[first : first + len(names)])
     return HistogramMetricFamily(
@@ -122,7 +124,7 @@ def _histogram(name: str, text: str, bounds: Sequence[float], sums: list[float],
     )
 
 
-def _lives(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except OSError:

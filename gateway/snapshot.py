@@ -15,7 +15,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from core.sealing import SealBroken, open_sealed
-from gateway.log_lines import WARNING, report
+from gateway.error_log import WARNING, report
 from keys.decision.access import Api, Key, Secret
 from keys.decision.addresses import build_rules
 from keys.decision.containment import expand_contained
@@ -26,7 +26,7 @@ from keys.decision.routes import Route, RouteTable
 MAX_CHANGES = 10_000
 # Epoch, what changed since the caller's own, and the rows asked for: ONE statement, so that all of it is one moment.
 # Read as two, rows first, a change between them is lost for ever (a test plants that and turns red).
-LOAD = f"""
+LOAD_QUERY = f"""
 SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.continues,
     (SELECT coalesce(json_agg(json_build_array(c.kind, c.id)), '[]') FROM key_change c
         WHERE known.continues AND c.n > %(n)s),
@@ -91,73 +91,73 @@ class Snapshot:
         self._apis_by_id: dict[int, Api] = {}
         self._keys: dict[str, Key | None] = {}
         self._public_ids: dict[int, str] = {}
-        self._parts: dict[tuple[str, int], set[str]] = {}
+        self._keys_by_dependency: dict[tuple[str, int], set[str]] = {}
 
-    def key(self, public_id: str) -> Key | None:
+    def get_key(self, public_id: str) -> Key | None:
         """The key, or None if there is none with this API ID. The entry must have been loaded."""
         return self._keys[public_id]
 
     @property
-    def entries(self) -> int:
+    def entry_count(self) -> int:
         return len(self._keys)
 
-    def missing(self, public_ids: Iterable[str]) -> list[str]:
+    def list_missing(self, public_ids: Iterable[str]) -> list[str]:
         return [public_id for public_id in public_ids if public_id not in self._keys]
 
     async def load(self, connection: AsyncConnection[Any], public_ids: Collection[str]) -> float:
         """Bring everything to the present epoch, with these API IDs loaded. Returns the database's time."""
         n, token = self.epoch
-        cursor = await connection.execute(LOAD, {"n": n, "token": token, "ids": list(public_ids)})
+        cursor = await connection.execute(LOAD_QUERY, {"n": n, "token": token, "ids": list(public_ids)})
         row = await cursor.fetchone()
         if row is None:
             raise LookupError("key_epoch is empty")
         n, token, now, continues, changes, apis, keys = row
         if not continues:
-            self._forget_everything()
-        for kind, part in changes if continues else ():
-            self._forget(kind, part)
+            self._clear()
+        for kind, dependency in changes if continues else ():
+            self._invalidate(kind, dependency)
         for api in apis:
-            self._remember_api(api)
+            self._store_api(api)
         for public_id in public_ids:
-            self._forget_key(public_id)
+            self._remove_key(public_id)
             self._keys[public_id] = None
         for key in keys:
-            self._remember_key(key)
+            self._store_key(key)
         for public_id in list(islice(self._keys, max(len(self._keys) - self.limit, 0))):
-            self._forget_key(public_id)
+            self._remove_key(public_id)
         self.epoch = (n, token)
         return float(now)
 
-    def _forget_everything(self) -> None:
-        for known in (self.apis, self._apis_by_id, self._keys, self._public_ids, self._parts):
+    def _clear(self) -> None:
+        for known in (self.apis, self._apis_by_id, self._keys, self._public_ids, self._keys_by_dependency):
             known.clear()
 
-    def _forget(self, kind: str, part: str) -> None:
+    def _invalidate(self, kind: str, dependency: str) -> None:
         if kind == "public_id":
-            self._forget_key(part)
+            self._remove_key(dependency)
         elif kind == "key":
-            self._forget_key(self._public_ids.get(int(part), ""))
+            self._remove_key(self._public_ids.get(int(dependency), ""))
         elif kind in ("account", "owner", "api", "ip_list"):
-            for public_id in list(self._parts.get((kind, int(part)), ())):
-                self._forget_key(public_id)
-            if kind == "api" and (api := self._apis_by_id.pop(int(part), None)):
+            for public_id in list(self._keys_by_dependency.get((kind, int(dependency)), ())):
+                self._remove_key(public_id)
+            if kind == "api" and (api := self._apis_by_id.pop(int(dependency), None)):
                 del self.apis[api.slug]
 
-    def _forget_key(self, public_id: str) -> None:
+    def _remove_key(self, public_id: str) -> None:
         key = self._keys.pop(public_id, None)
         if key is None:
             return
         del self._public_ids[key.id]
-        for part in _parts(key):
-            self._parts[part].discard(public_id)
-            if not self._parts[part]:
-                del self._parts[part]
+        for dependency in _list_dependencies(key):
+            self._keys_by_dependency[dependency].discard(public_id)
+            if not self._keys_by_dependency[dependency]:
+                del self._keys_by_dependency[dependency]
 
-    def _remember_api(self, row: dict[str, Any]) -> None:
+    def _store_api(self, row: dict[str, Any]) -> None:
         policy = row["policy"]
         slashed = policy.get("encoded_slash", ())
         routes = RouteTable(
-            (_route(*route) for route in row["routes"]), [slashed] if isinstance(slashed, str) else slashed
+            (_build_route(*route) for route in row["routes"]), [slashed] if isinstance(slashed, str) else slashed
         )
         api = Api(
             id=row["id"],
@@ -166,26 +166,26 @@ class Snapshot:
             unlisted_allowed=policy.get("unlisted_routes") == "allow",
             modules=tuple((module, slug) for module, slug, _ in row["modules"]),
             routes=routes,
-            contained=_contained(row["modules"]),
+            contained=_map_contained_modules(row["modules"]),
             preflight=policy.get("preflight") == "allow",
         )
         # A module's change names the module alone; the keys of its API hold the old table.
-        self._forget("api", str(api.id))
+        self._invalidate("api", str(api.id))
         self.apis[api.slug] = self._apis_by_id[api.id] = api
 
-    def _remember_key(self, row: dict[str, Any]) -> None:
+    def _store_key(self, row: dict[str, Any]) -> None:
         masked = row["mask"] and row["account_mask"]
         visible = {row["mask_side"]: row["mask_digits"]}
         api = self._apis_by_id[row["api_id"]]
         key = Key(
             id=row["id"],
             public_id=row["public_id"],
-            name=_one_line(row["name"]),
+            name=_strip_control_characters(row["name"]),
             account_id=row["account_id"],
             account=row["account"],
             account_active=row["account_status"] == "active",
             owner_id=row["owner_id"],
-            owner=_one_line(row["owner"]),
+            owner=_strip_control_characters(row["owner"]),
             owner_active=row["owner_active"],
             api=api,
             api_enabled=row["api_enabled"],
@@ -195,7 +195,7 @@ class Snapshot:
             all_modules=row["all_modules"],
             module_ids=expand_contained(row["modules"], api.contained),
             rules=build_rules(ip_network(network) for network in row["networks"]),
-            secrets=tuple(self._secret(row, *secret) for secret in row["secrets"]),
+            secrets=tuple(self._build_secret(row, *secret) for secret in row["secrets"]),
             list_ids=frozenset(row["lists"]),
             username=row["username"],
             mask=masked,
@@ -205,10 +205,10 @@ class Snapshot:
         )
         self._keys[key.public_id] = key
         self._public_ids[key.id] = key.public_id
-        for part in _parts(key):
-            self._parts.setdefault(part, set()).add(key.public_id)
+        for dependency in _list_dependencies(key):
+            self._keys_by_dependency.setdefault(dependency, set()).add(key.public_id)
 
-    def _secret(
+    def _build_secret(
         self, key: dict[str, Any], secret: str, digest: str, pepper: int, retires: float | None, ends_on_use: bool,
         sealed: str | None,
     ) -> Secret:  # fmt: skip
@@ -228,13 +228,19 @@ class Snapshot:
         return Secret(UUID(secret), bytes.fromhex(digest), pepper, retires, ends_on_use, token)
 
 
-def _route(
-    module_id: int, module: str, method: str, template: str, adds_leads: bool, recording: bool, wanted: dict[str, str]
+def _build_route(
+    module_id: int,
+    module: str,
+    method: str,
+    template: str,
+    adds_leads: bool,
+    recording: bool,
+    conditions: dict[str, str],
 ) -> Route:
-    return Route(module_id, module, method, template, adds_leads, recording, tuple(sorted(wanted.items())))
+    return Route(module_id, module, method, template, adds_leads, recording, tuple(sorted(conditions.items())))
 
 
-def _contained(modules: list[tuple[int, str, list[str]]]) -> dict[int, frozenset[int]]:
+def _map_contained_modules(modules: list[tuple[int, str, list[str]]]) -> dict[int, frozenset[int]]:
     """What modules contain, by numbers; resolved when the API was stored."""
     numbers = {slug: module for module, slug, _ in modules}
     return {
@@ -242,12 +248,12 @@ def _contained(modules: list[tuple[int, str, list[str]]]) -> dict[int, frozenset
     }
 
 
-def _parts(key: Key) -> tuple[tuple[str, int], ...]:
+def _list_dependencies(key: Key) -> tuple[tuple[str, int], ...]:
     """What else a key's entry was read from."""
-    lists = (("ip_list", part) for part in key.list_ids)
+    lists = (("ip_list", dependency) for dependency in key.list_ids)
     return ("account", key.account_id), ("owner", key.owner_id), ("api", key.api.id), *lists
 
 
-def _one_line(text: str) -> str:
+def _strip_control_characters(text: str) -> str:
     """Names go into log rows and headers; control characters have no business in either."""
     return text if text.isprintable() else "".join(character for character in text if character.isprintable())

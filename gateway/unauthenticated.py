@@ -9,51 +9,53 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
+from gateway.limits import MAX_REFUSED_TEXT_LENGTH, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
 from gateway.log_rows import COLUMNS, Row
-from gateway.waiting_call import Pending
+from gateway.waiting_call import WaitingCall
 from keys.decision.access import Decision, Proof
 
 _REQUEST_ID, _API, _KEY, _REASON, _FOLDED, _PATH, _QUERY = (
     COLUMNS.index(name) for name in ("request_id", "api", "key_id", "reason", "folded", "path", "query")
 )
 # Of a row's `key_id`: no key is known.
-NOBODY = ""
+NO_KEY = ""
 
 
-def is_unauthenticated(pending: Pending, decision: Decision) -> bool:
+def is_unauthenticated(waiting: WaitingCall, decision: Decision) -> bool:
     """Return whether a call was decided before any secret or signature matched: refused, or let through as a
     preflight."""
-    return pending.secret is None
+    return waiting.secret is None
 
 
-class Refusals:
+class Aggregator:
     """This second's unauthenticated refusals of one process."""
 
     def __init__(self) -> None:
         self._second = 0
         # Seen, by API ID and together; written, by the row's key ID.
         self._seen: Counter[str] = Counter()
-        self._total = 0
+        self._seen_total = 0
         self._written: Counter[str] = Counter()
 
-    def split(self, decisions: list[tuple[Pending, Decision]]) -> tuple[list[tuple[Pending, Decision]], list[Pending]]:
-        """Return the decisions to go on with, and the calls to hold back for HOLD_SECONDS: each once at most.
+    def split(
+        self, decisions: list[tuple[WaitingCall, Decision]]
+    ) -> tuple[list[tuple[WaitingCall, Decision]], list[WaitingCall]]:
+        """Return the decisions to go on with, and the calls to hold back for REFUSAL_DELAY_SECONDS: each once at most.
 
         What is held says nothing about which API IDs are known, because they count alike.
         """
-        refused = [pending for pending, decision in decisions if is_unauthenticated(pending, decision)]
+        refused = [waiting for waiting, decision in decisions if is_unauthenticated(waiting, decision)]
         if not refused:
             return decisions, []
         self._begin_second()
-        held = [pending for pending in refused if self._is_over(pending)]
+        held = [waiting for waiting in refused if self._count_and_check(waiting)]
         if not held:
             return decisions, []
         apart = set(map(id, held))
         return [each for each in decisions if id(each[0]) not in apart], held
 
-    def fold(
-        self, rows: Sequence[Row], nonces: Sequence[Proof | None], decisions: Sequence[tuple[Pending, Decision]]
+    def aggregate(
+        self, rows: Sequence[Row], nonces: Sequence[Proof | None], decisions: Sequence[tuple[WaitingCall, Decision]]
     ) -> tuple[Sequence[Row], Sequence[Proof | None], Counter[str]]:
         """Return the rows to write, with their nonces, and how many refusals each key ID had, for `count`.
 
@@ -61,7 +63,7 @@ class Refusals:
         each API and reason. Such a row has its first call's request ID, and a value wherever all its calls agree; where
         they differ it has none.
         """
-        refused = [is_unauthenticated(pending, decision) for pending, decision in decisions]
+        refused = [is_unauthenticated(waiting, decision) for waiting, decision in decisions]
         if not any(refused):
             return rows, nonces, Counter()
         self._begin_second()
@@ -69,20 +71,20 @@ class Refusals:
         kept_nonces: list[Proof | None] = []
         shared: dict[tuple[str, str, str], list[Row]] = {}
         counted: Counter[str] = Counter()
-        for row, nonce, unauthenticated in zip(rows, nonces, refused, strict=True):
-            if not unauthenticated:
+        for row, nonce, is_refusal in zip(rows, nonces, refused, strict=True):
+            if not is_refusal:
                 kept.append(row)
                 kept_nonces.append(nonce)
                 continue
             key = row[_KEY]
             counted[key] += 1
-            if self._written[key] + counted[key] <= (REFUSALS_PER_PROCESS if key == NOBODY else REFUSALS_PER_KEY):
-                kept.append(_cut(row))
+            if self._written[key] + counted[key] <= (REFUSALS_PER_PROCESS if key == NO_KEY else REFUSALS_PER_KEY):
+                kept.append(_truncate(row))
                 kept_nonces.append(None)
             else:
-                shared.setdefault((row[_API], key, row[_REASON]), []).append(_cut(row))
-        folded = [_fold(alike) for alike in shared.values()]
-        return kept + folded, kept_nonces + [None] * len(folded), counted
+                shared.setdefault((row[_API], key, row[_REASON]), []).append(_truncate(row))
+        aggregated = [_aggregate_rows(alike) for alike in shared.values()]
+        return kept + aggregated, kept_nonces + [None] * len(aggregated), counted
 
     def count(self, refusals: Counter[str]) -> None:
         """Count what was written."""
@@ -91,33 +93,33 @@ class Refusals:
     def _begin_second(self) -> None:
         second = int(time.monotonic())
         if second != self._second:
-            self._second, self._total = second, 0
+            self._second, self._seen_total = second, 0
             self._seen.clear()
             self._written.clear()
 
-    def _is_over(self, pending: Pending) -> bool:
-        if pending.weighed:
+    def _count_and_check(self, waiting: WaitingCall) -> bool:
+        if waiting.is_counted:
             return False
-        pending.weighed = True
-        self._total += 1
-        over = self._total > REFUSALS_PER_PROCESS
-        if pending.presented is not None:
-            public_id = pending.presented.public_id
+        waiting.is_counted = True
+        self._seen_total += 1
+        over = self._seen_total > REFUSALS_PER_PROCESS
+        if waiting.presented is not None:
+            public_id = waiting.presented.public_id
             self._seen[public_id] += 1
             over = over or self._seen[public_id] > REFUSALS_PER_KEY
         return over
 
 
-def _cut(row: Row) -> Row:
-    if len(row[_PATH]) <= MAX_REFUSED_TEXT and len(row[_QUERY]) <= MAX_REFUSED_TEXT:
+def _truncate(row: Row) -> Row:
+    if len(row[_PATH]) <= MAX_REFUSED_TEXT_LENGTH and len(row[_QUERY]) <= MAX_REFUSED_TEXT_LENGTH:
         return row
     cut = list(row)
     for column in (_PATH, _QUERY):
-        cut[column] = row[column][:MAX_REFUSED_TEXT]
+        cut[column] = row[column][:MAX_REFUSED_TEXT_LENGTH]
     return tuple(cut)
 
 
-def _fold(rows: list[Row]) -> Row:
+def _aggregate_rows(rows: list[Row]) -> Row:
     agreed = [column[0] if len(set(column)) == 1 else "" for column in zip(*rows, strict=True)]
     agreed[_REQUEST_ID], agreed[_FOLDED] = rows[0][_REQUEST_ID], str(len(rows))
     return tuple(agreed)

@@ -7,39 +7,39 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from gateway.log_lines import ERROR, report
+from gateway.error_log import ERROR, report
 from keys.decision.access import Api, Call, Decision, PresentedCredential, Proof, Secret
 
 # Takes a call's decision, and the API that it was made under.
-Tell = Callable[[Decision, Api | None], None]
+OnDecision = Callable[[Decision, Api | None], None]
 
 
 @dataclass(slots=True)
-class Pending:
+class WaitingCall:
     """A call that waits for its answer. `refusal` is set when the request was refused before any key was looked for."""
 
     api_slug: str
     call: Call
     refusal: str
-    tell: Tell
-    taken: float = field(default_factory=time.monotonic)
+    on_decision: OnDecision
+    received_at: float = field(default_factory=time.monotonic)
     api: Api | None = None
     presented: PresentedCredential | None = None
     secret: Secret | None = None
     # The proof whose nonce the call uses up, if it is allowed; and the old secret whose overlap it has ended.
     nonce: Proof | None = None
-    ended: UUID | None = None
-    answered: bool = False
+    ended_overlap: UUID | None = None
+    is_answered: bool = False
     # Among the unauthenticated refusals of its second it has been counted (gateway/unauthenticated.py).
-    weighed: bool = False
+    is_counted: bool = False
 
     def answer(self, decision: Decision) -> None:
         """The first answer counts. What fails in giving it must not touch the other calls of a batch."""
-        if self.answered:
+        if self.is_answered:
             return
-        self.answered = True
+        self.is_answered = True
         try:
-            self.tell(decision, self.api)
+            self.on_decision(decision, self.api)
         except Exception as error:
             report(ERROR, "answer.failed", error, traceback=True)
 

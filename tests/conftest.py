@@ -115,7 +115,7 @@ def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
         owner = connections["maintenance"]
         with owner.cursor() as cursor:
             tables = ", ".join(owner.ops.quote_name(t) for t in owner.introspection.django_table_names(True))
-            cursor.execute(f'GRANT TRUNCATE ON {tables} TO "{database_roles.application_role()}"')
+            cursor.execute(f'GRANT TRUNCATE ON {tables} TO "{database_roles.get_application_role()}"')
         # Nothing of the owner's may be open while a transactional test truncates.
         owner.close()
         yield

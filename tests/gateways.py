@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import connections
 from psycopg.conninfo import make_conninfo
 
-from gateway.batch import Batch
+from gateway.group_commit import GroupCommit
 from keys.decision.access import Call, Decision
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +37,7 @@ def conninfo(alias: str = "default") -> str:
     return make_conninfo(**{name: str(parameters[name]) for name in wanted if parameters.get(name)})
 
 
-def decision_of(batch: Batch, api_slug: str, call: Call) -> asyncio.Future[Decision]:
+def decision_of(batch: GroupCommit, api_slug: str, call: Call) -> asyncio.Future[Decision]:
     """Of a call that is asked about now."""
     decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
     batch.submit(api_slug, call, "", lambda decision, _: decided.set_result(decision))

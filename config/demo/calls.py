@@ -13,7 +13,7 @@ from gateway.http.messages import Request, Response
 
 
 @dataclass(frozen=True)
-class Asked:
+class DemoCall:
     """A call with the key of that name, from that address."""
 
     key: str
@@ -22,38 +22,38 @@ class Asked:
     address: str
 
 
-def ask(tokens: Mapping[str, tuple[str, str]], calls: Sequence[Asked]) -> None:
+def send_calls(tokens: Mapping[str, tuple[str, str]], calls: Sequence[DemoCall]) -> None:
     """`tokens` are the API and the token of each key."""
     # Only here: the application connects to the database when it is imported.
     from config.serve.gateway import application
 
-    asyncio.run(_ask(application, tokens, calls))
+    asyncio.run(_send_calls(application, tokens, calls))
 
 
-async def _ask(application: Gateway, tokens: Mapping[str, tuple[str, str]], calls: Sequence[Asked]) -> None:
+async def _send_calls(application: Gateway, tokens: Mapping[str, tuple[str, str]], calls: Sequence[DemoCall]) -> None:
     await application.start()
     for call in calls:
         # The answer is for the proxy; what matters here is the row.
-        answer = _Answer()
-        application(_request(*tokens[call.key], call), answer)
-        await answer.given
+        pending = _PendingResponse()
+        application(_build_request(*tokens[call.key], call), pending)
+        await pending.response
     await application.stop(10)
 
 
-class _Answer:
+class _PendingResponse:
     """A place for one answer, without a connection."""
 
     def __init__(self) -> None:
-        self.given: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.response: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
     def __call__(self, response: Response) -> None:
-        self.given.set_result(response)
+        self.response.set_result(response)
 
-    def doubt(self) -> None:
+    def mark_unauthenticated(self) -> None:
         """There is no connection to doubt."""
 
 
-def _request(api: str, token: str, call: Asked) -> Request:
+def _build_request(api: str, token: str, call: DemoCall) -> Request:
     headers = {
         "x-gateway-secret": next(iter(settings.GATEWAY_SECRETS.values()), ""),
         "x-forwarded-for": call.address,
@@ -63,5 +63,5 @@ def _request(api: str, token: str, call: Asked) -> Request:
         "user-agent": "demo",
         "authorization": f"Bearer {token}",
     }
-    told = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return Request("GET", f"/v1/verify/{api}".encode(), told, local=False)
+    headers_sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request("GET", f"/v1/verify/{api}".encode(), headers_sent, local=False)

@@ -9,7 +9,7 @@ from audit.calls.insert import BATCH_COLUMNS
 CALLS = 4000
 # Busy at midday, quiet at weekends; the same month at every first start. What an upstream answered comes along, as a
 # proxy's access log would tell it. The request ID says the time, as every one does (UUIDv7).
-REPEAT = """
+BACKFILL = """
     WITH decided AS MATERIALIZED (
         SELECT *, row_number() OVER (ORDER BY time, request_id) AS n, count(*) OVER () AS total FROM audit_call
     ), moments AS MATERIALIZED (
@@ -32,10 +32,10 @@ REPEAT = """
 FORBIDDEN = ("ip_not_allowed", "module_not_granted", "recordings_not_allowed", "unreadable_request")
 
 
-def repeat() -> None:
+def backfill_calls() -> None:
     """The log must hold nothing but what the demo asked. As the owner: nobody else may choose a call's time."""
     columns = ", ".join(name for name in BATCH_COLUMNS if name != "request_id")
     forbidden = ", ".join(f"'{code}'" for code in FORBIDDEN)
     with connections["maintenance"].cursor() as cursor:
         cursor.execute("SELECT setseed(0.42)")
-        cursor.execute(REPEAT.format(columns=columns, forbidden=forbidden), {"calls": CALLS})
+        cursor.execute(BACKFILL.format(columns=columns, forbidden=forbidden), {"calls": CALLS})

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from django.utils import timezone
 
 from accounts.models import Account, User
-from config.demo.calls import Asked
+from config.demo.calls import DemoCall
 from core.actor import Actor
 from keys import apis
 from keys import services as keys
@@ -31,7 +31,7 @@ OFFICES = ("Offices", "Where our own programs run", {"203.0.113.0/26": "Berlin",
 
 
 @dataclass(frozen=True)
-class Sample:
+class DemoKey:
     """A key of the demo. `networks` are its own entries, `offices` adds the IP list, `days` is its lifetime."""
 
     account: str
@@ -46,7 +46,7 @@ class Sample:
     days: int | None = None
     enabled: bool = True
 
-    def key_settings(self, lists: Mapping[str, IpList]) -> KeySettings:
+    def build_settings(self, lists: Mapping[str, IpList]) -> KeySettings:
         return KeySettings(
             name=self.name,
             fields=dict(self.fields),
@@ -58,23 +58,23 @@ class Sample:
         )
 
 
-def _platform(slug: str) -> dict[str, str]:
+def _platform_fields(slug: str) -> dict[str, str]:
     return {"website": "", "platform": slug}
 
 
-SAMPLES = (
-    Sample("acme", "alice", "Invoice portal", fields=_platform("web")),
-    Sample(
+DEMO_KEYS = (
+    DemoKey("acme", "alice", "Invoice portal", fields=_platform_fields("web")),
+    DemoKey(
         "acme",
         "alice",
         "Payment import",
-        fields=_platform("server"),
+        fields=_platform_fields("server"),
         networks=("203.0.113.0/24", "2001:db8:7::/48"),
         days=90,
     ),
-    Sample("acme", "olga", "Field app", fields=_platform("mobile"), modules=frozenset({"customers"}), days=10),
-    Sample("acme", "alice", "Old reporting", fields=_platform("desktop"), enabled=False),
-    Sample(
+    DemoKey("acme", "olga", "Field app", fields=_platform_fields("mobile"), modules=frozenset({"customers"}), days=10),
+    DemoKey("acme", "alice", "Old reporting", fields=_platform_fields("desktop"), enabled=False),
+    DemoKey(
         "acme",
         "alice",
         "dialer",
@@ -82,9 +82,9 @@ SAMPLES = (
         networks=("203.0.113.7", "203.0.113.64/26"),
         flags=frozenset({"mask_phone", "hlr_lookup"}),
     ),
-    Sample("acme", "olga", "wallboard", "cloud-pbx", networks=("203.0.113.9",), modules=frozenset({"calls"})),
-    Sample("acme", "alice", "Campaign sync", "sip-caller", modules=frozenset({"account-reader"}), days=365),
-    Sample(
+    DemoKey("acme", "olga", "wallboard", "cloud-pbx", networks=("203.0.113.9",), modules=frozenset({"calls"})),
+    DemoKey("acme", "alice", "Campaign sync", "sip-caller", modules=frozenset({"account-reader"}), days=365),
+    DemoKey(
         "acme",
         "alice",
         "Campaign robot",
@@ -93,34 +93,34 @@ SAMPLES = (
         days=30,
     ),
     # Called by their owners' nicknames.
-    Sample("acme", "arthur", "", "lms-call-logic", flags=frozenset({"recordings"})),
-    Sample("acme", "olga", "", "lms-call-logic", modules=frozenset({"publisher-list", "buyer-list"})),
-    Sample("acme", "alice", "", "lynx", modules=frozenset({"detailed-reports", "summary-reports"})),
-    Sample("acme", "alice", "Order texts", "textpeak", offices=True),
-    Sample("globex", "gina", "Globex shop", fields=_platform("web"), networks=("198.51.100.7",)),
-    Sample("globex", "gina", "Globex reminders", "textpeak"),
+    DemoKey("acme", "arthur", "", "lms-call-logic", flags=frozenset({"recordings"})),
+    DemoKey("acme", "olga", "", "lms-call-logic", modules=frozenset({"publisher-list", "buyer-list"})),
+    DemoKey("acme", "alice", "", "lynx", modules=frozenset({"detailed-reports", "summary-reports"})),
+    DemoKey("acme", "alice", "Order texts", "textpeak", offices=True),
+    DemoKey("globex", "gina", "Globex shop", fields=_platform_fields("web"), networks=("198.51.100.7",)),
+    DemoKey("globex", "gina", "Globex reminders", "textpeak"),
 )
 CALLS = (
-    *(Asked("Invoice portal", "GET", "/customers", "203.0.113.20"),) * 6,
-    *(Asked("Invoice portal", "GET", "/invoices?status=open", "203.0.113.21"),) * 4,
-    *(Asked("Payment import", "POST", "/payments", "203.0.113.8"),) * 5,
-    Asked("Payment import", "POST", "/payments", "192.0.2.66"),
-    *(Asked("Field app", "GET", "/customers/1042", "198.51.100.23"),) * 3,
-    Asked("Field app", "GET", "/invoices/88", "198.51.100.23"),
-    *(Asked("Old reporting", "GET", "/cdrs", "203.0.113.30"),) * 2,
-    *(Asked("Campaign sync", "GET", "/v1/accounts/7/campaigns?status=active", "203.0.113.31"),) * 4,
-    Asked("Campaign sync", "POST", "/v1/accounts/7/campaigns", "203.0.113.31"),
-    *(Asked("Order texts", "POST", "/api/v1/messages", "203.0.113.12"),) * 3,
-    Asked("Order texts", "GET", "/api/v1/balance", "198.51.100.40"),
-    *(Asked("Globex shop", "GET", "/customers", "198.51.100.7"),) * 3,
-    Asked("Globex shop", "GET", "/customers", "198.51.100.8"),
-    Asked("Globex reminders", "POST", "/api/v1/messages", "198.51.100.9"),
+    *(DemoCall("Invoice portal", "GET", "/customers", "203.0.113.20"),) * 6,
+    *(DemoCall("Invoice portal", "GET", "/invoices?status=open", "203.0.113.21"),) * 4,
+    *(DemoCall("Payment import", "POST", "/payments", "203.0.113.8"),) * 5,
+    DemoCall("Payment import", "POST", "/payments", "192.0.2.66"),
+    *(DemoCall("Field app", "GET", "/customers/1042", "198.51.100.23"),) * 3,
+    DemoCall("Field app", "GET", "/invoices/88", "198.51.100.23"),
+    *(DemoCall("Old reporting", "GET", "/cdrs", "203.0.113.30"),) * 2,
+    *(DemoCall("Campaign sync", "GET", "/v1/accounts/7/campaigns?status=active", "203.0.113.31"),) * 4,
+    DemoCall("Campaign sync", "POST", "/v1/accounts/7/campaigns", "203.0.113.31"),
+    *(DemoCall("Order texts", "POST", "/api/v1/messages", "203.0.113.12"),) * 3,
+    DemoCall("Order texts", "GET", "/api/v1/balance", "198.51.100.40"),
+    *(DemoCall("Globex shop", "GET", "/customers", "198.51.100.7"),) * 3,
+    DemoCall("Globex shop", "GET", "/customers", "198.51.100.8"),
+    DemoCall("Globex reminders", "POST", "/api/v1/messages", "198.51.100.9"),
 )
 
 
-def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) -> dict[str, tuple[str, str]]:
+def create_keys(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) -> dict[str, tuple[str, str]]:
     """Enable the APIs and make the keys. Returns the API and the token of each that CALLS names."""
-    reach(by)
+    set_request_links(by)
     known = {api.slug: api for api in Api.objects.defer("document")}
     for account, slugs in APIS.items():
         for slug in slugs:
@@ -129,20 +129,20 @@ def make(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) 
     offices = [Entry(ip_network(network), place) for network, place in entries.items()]
     lists = {"acme": create_list(account=accounts["acme"], name=name, description=about, entries=offices, by=by)}
     made = {}
-    for sample in SAMPLES:
+    for demo_key in DEMO_KEYS:
         created = keys.create(
-            account=accounts[sample.account],
-            api=known[sample.api],
-            key_settings=sample.key_settings(lists),
-            owner=users[sample.owner],
-            enabled=sample.enabled,
+            account=accounts[demo_key.account],
+            api=known[demo_key.api],
+            key_settings=demo_key.build_settings(lists),
+            owner=users[demo_key.owner],
+            enabled=demo_key.enabled,
             by=by,
         )
-        made[sample.name] = (sample.api, created.token)
+        made[demo_key.name] = (demo_key.api, created.token)
     return {call.key: made[call.key] for call in CALLS}
 
 
-def reach(by: Actor) -> None:
+def set_request_links(by: Actor) -> None:
     """Say where the presets' APIs are reached, so that the programs of the keys' pages run."""
     for api in Api.objects.defer("document"):
         apis.set_request_link(api=api, link=REQUEST_LINK, by=by)

@@ -13,11 +13,11 @@ from django.db import transaction
 from accounts import services as people
 from accounts.models import Account, User
 from config.demo import keys as demo_keys
-from config.demo.calls import ask
-from config.demo.history import repeat
+from config.demo.calls import send_calls
+from config.demo.history import backfill_calls
 from config.demo.keys import CALLS
 from config.env import Misconfigured
-from config.secrets import kept
+from config.secrets import load_or_create
 from core.actor import Actor
 from core.permissions import Role
 
@@ -36,43 +36,47 @@ PEOPLE = (
 ACCOUNTS = {"acme": "Acme Telecom", "globex": "Globex"}
 
 
-def wanted() -> bool:
+def is_database_empty() -> bool:
     """Only an empty database is filled."""
     return not Account.objects.exists()
 
 
-def load() -> None:
+def load_demo() -> None:
     """Fill the database, and note what to print; nothing of it is there if it fails half-way."""
     if settings.PRODUCTION:
         raise Misconfigured("KEYWARD_MODE 'production' does not load the demo: it needs KEYWARD_MODE=demo.")
-    if not wanted():
+    if not is_database_empty():
         raise Misconfigured("The database is not empty, so the demo is not loaded: it needs a new one.")
     if settings.DEMO_PASSWORD:
         PASSWORD.unlink(missing_ok=True)
-    password = kept(PASSWORD, lambda: settings.DEMO_PASSWORD or secrets.token_urlsafe(12))
+    password = load_or_create(PASSWORD, lambda: settings.DEMO_PASSWORD or secrets.token_urlsafe(12))
     with transaction.atomic():
         accounts = {slug: people.create_account(slug=slug, name=name, by=BY) for slug, name in ACCOUNTS.items()}
-        users = {nickname: _user(accounts, slug, nickname, role, password) for slug, nickname, role in PEOPLE}
-        tokens = demo_keys.make(accounts, users, BY)
-        _note(tokens[CALLS[0].key][1])
-    ask(tokens, CALLS)
-    repeat()
+        users = {nickname: _create_user(accounts, slug, nickname, role, password) for slug, nickname, role in PEOPLE}
+        tokens = demo_keys.create_keys(accounts, users, BY)
+        _save_notes(tokens[CALLS[0].key][1])
+    send_calls(tokens, CALLS)
+    backfill_calls()
 
 
-def lines() -> list[str]:
+def list_instructions() -> list[str]:
     """What a newcomer needs to sign in and to make a first call; nothing when the demo is not loaded here."""
     try:
         notes = json.loads(NOTES.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
     password = PASSWORD.read_text(encoding="utf-8").strip()
-    found = [f"Sign in: {user['email']} {password} ({user['role']}, {user['account']})" for user in notes["users"]]
+    instructions = [
+        f"Sign in: {user['email']} {password} ({user['role']}, {user['account']})" for user in notes["users"]
+    ]
     if settings.GATEWAY_SECRETS:
-        found.append(f"Try: {_curl(notes['token'])}")
-    return found
+        instructions.append(f"Try: {_build_curl_command(notes['token'])}")
+    return instructions
 
 
-def _user(accounts: dict[str, Account], slug: str | None, nickname: str, role: Role | None, password: str) -> User:
+def _create_user(
+    accounts: dict[str, Account], slug: str | None, nickname: str, role: Role | None, password: str
+) -> User:
     account = accounts[slug] if slug else None
     email = f"{nickname}@{slug or 'keyward'}.example"
     roles = [role] if role else []
@@ -85,7 +89,7 @@ def _user(accounts: dict[str, Account], slug: str | None, nickname: str, role: R
         raise Misconfigured(f"KEYWARD_DEMO_PASSWORD is not usable: {words}") from error
 
 
-def _note(token: str) -> None:
+def _save_notes(token: str) -> None:
     """Keep what is printed at every start, for this user's eyes only."""
     users = [
         {
@@ -100,7 +104,7 @@ def _note(token: str) -> None:
         json.dump({"users": users, "token": token}, file)
 
 
-def _curl(token: str) -> str:
+def _build_curl_command(token: str) -> str:
     """The question that a proxy would ask about a call with this token."""
     secret = next(iter(settings.GATEWAY_SECRETS.values()))
     headers = {

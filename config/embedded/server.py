@@ -27,11 +27,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from config.cpu_affinity import bind, usable
-from config.embedded.launch import Confinement, EmbeddedDatabaseError, choose, home_of
+from config.cpu_affinity import bind_to_cores, get_usable_cores
+from config.embedded.launch import EmbeddedDatabaseError, LaunchConfig, choose_launch_config, get_home
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30.0
 DATABASE = "keyward"
 OWNER, APPLICATION = "keyward_owner", "keyward_app"
 SETTINGS = {
@@ -53,19 +53,19 @@ class Cluster:
     def __init__(self, folder: Path, *, fsync: bool = True) -> None:
         self.folder = folder.absolute()
         self.fsync = fsync
-        self._cores = usable()
+        self._cores = get_usable_cores()
         self._users: int | None = None
         self._keepers: list[subprocess.Popen[bytes]] = []
 
     def join(self) -> None:
         """Hold the server for this process; start it, and make the cluster, if need be. Repeats cost nothing much."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked():
+        with self._lock():
             if self._users is None:
                 self._users = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
                 fcntl.flock(self._users, fcntl.LOCK_SH)
                 atexit.register(self._leave_if_joined_here, os.getpid())
-            if self._ready():
+            if self._is_ready():
                 return
             try:
                 self._start()
@@ -78,24 +78,24 @@ class Cluster:
         """Let go of the server; if nobody else holds it, return when it has stopped."""
         if self._users is None:
             return
-        with self._locked():
+        with self._lock():
             os.close(self._users)
             self._users = None
-            if self._unused():
+            if self._is_unused():
                 self._stop()
         # Without a wait they would stay as zombies of a long-lived process; one whose server others use stays alive.
-        patience = STOP_SECONDS if self._postmaster() is None else 0
+        timeout_seconds = STOP_TIMEOUT_SECONDS if self._get_postmaster_pid() is None else 0
         for keeper in self._keepers:
             with suppress(subprocess.TimeoutExpired):
-                keeper.wait(patience)
+                keeper.wait(timeout_seconds)
 
-    def connection(self, user: str) -> dict[str, str]:
+    def get_connection_parameters(self, user: str) -> dict[str, str]:
         """Parameters for psycopg; valid after join()."""
-        folder = self._pid_file()[4]
-        return {"host": folder, "port": "5432", "dbname": DATABASE, "user": user, "password": self._password(user)}
+        folder = self._read_pid_file()[4]
+        return {"host": folder, "port": "5432", "dbname": DATABASE, "user": user, "password": self._get_password(user)}
 
-    def running(self) -> bool:
-        return self._ready()
+    def is_running(self) -> bool:
+        return self._is_ready()
 
     def _leave_if_joined_here(self, pid: int) -> None:
         # A forked child inherits the handler; its end is not ours.
@@ -103,7 +103,7 @@ class Cluster:
             self.leave()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -111,7 +111,7 @@ class Cluster:
         finally:
             os.close(descriptor)
 
-    def _unused(self) -> bool:
+    def _is_unused(self) -> bool:
         descriptor = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,10 +125,10 @@ class Cluster:
     # The server's life; all of it under the lock
 
     def _start(self) -> None:
-        confinement = choose(self.folder)
+        confinement = choose_launch_config(self.folder)
         self._clear_after_crash(confinement)
         if not (confinement.data / "PG_VERSION").exists():
-            self._make(confinement)
+            self._create_cluster(confinement)
         with (self.folder / "log").open("wb") as log:
             keeper = subprocess.Popen(
                 [
@@ -145,15 +145,15 @@ class Cluster:
                 start_new_session=True,
             )
         # This process may have been bound to one core since.
-        bind(keeper.pid, self._cores)
+        bind_to_cores(keeper.pid, self._cores)
         self._keepers.append(keeper)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not self._is_ready():
             if keeper.poll() is not None or time.monotonic() > deadline:
-                raise EmbeddedDatabaseError(f"The embedded PostgreSQL did not start: {self._last_words()}")
+                raise EmbeddedDatabaseError(f"The embedded PostgreSQL did not start: {self._read_last_log_line()}")
             time.sleep(0.01)
 
-    def _make(self, confinement: Confinement) -> None:
+    def _create_cluster(self, confinement: LaunchConfig) -> None:
         """Make the cluster beside its place and move it there when it is whole, so that a kill leaves no half one."""
         new = confinement.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -162,22 +162,22 @@ class Cluster:
         confinement.run(
             "initdb", "-D", str(new), "-U", "postgres", "--auth=reject", "--no-instructions", *locale, *sync
         )
-        confinement.run("postgres", "--single", "-j", "-D", str(new), "postgres", stdin=self._roles_and_database())
+        confinement.run("postgres", "--single", "-j", "-D", str(new), "postgres", stdin=self._build_setup_sql())
         hba = new / "pg_hba.conf"
         hba.write_text(f"local all {OWNER},{APPLICATION} scram-sha-256\n", encoding="ascii")
         new.rename(confinement.data)
 
-    def _roles_and_database(self) -> str:
+    def _build_setup_sql(self) -> str:
         statements = [
-            f"CREATE ROLE {OWNER} LOGIN CREATEDB PASSWORD '{self._password(OWNER)}'",
-            f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{self._password(APPLICATION)}'",
+            f"CREATE ROLE {OWNER} LOGIN CREATEDB PASSWORD '{self._get_password(OWNER)}'",
+            f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{self._get_password(APPLICATION)}'",
             f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
             f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC",
             f"GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO {APPLICATION}",
         ]
         return "".join(f"{statement};\n\n" for statement in statements)
 
-    def _password(self, user: str) -> str:
+    def _get_password(self, user: str) -> str:
         path = self.folder / f"{user}.password"
         if not path.exists():
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
@@ -185,60 +185,60 @@ class Cluster:
         return path.read_text(encoding="ascii")
 
     def _stop(self) -> None:
-        """Fast shutdown; after STOP_SECONDS an immediate one, from which the next start recovers."""
-        for request, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, STOP_SECONDS)):
-            pid = self._postmaster()
+        """Fast shutdown; after STOP_TIMEOUT_SECONDS an immediate one, from which the next start recovers."""
+        for request, seconds in ((signal.SIGINT, STOP_TIMEOUT_SECONDS), (signal.SIGQUIT, STOP_TIMEOUT_SECONDS)):
+            pid = self._get_postmaster_pid()
             if pid is None:
                 return
             with suppress(ProcessLookupError):
                 os.kill(pid, request)
             deadline = time.monotonic() + seconds
-            while self._postmaster() is not None and time.monotonic() < deadline:
+            while self._get_postmaster_pid() is not None and time.monotonic() < deadline:
                 time.sleep(0.005)
 
-    def _clear_after_crash(self, confinement: Confinement) -> None:
+    def _clear_after_crash(self, confinement: LaunchConfig) -> None:
         """Wait for what a killed server left, and remove a process number that misleads.
 
         The server's processes notice its death themselves. Its number in postmaster.pid may since have been given to
         another process, which PostgreSQL would take for a running server; in any other case it judges best itself.
         """
-        deadline = time.monotonic() + STOP_SECONDS
-        while serving(confinement.data) and time.monotonic() < deadline:
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        while list_server_processes(confinement.data) and time.monotonic() < deadline:
             time.sleep(0.02)
-        if self._pid_file() and self._postmaster() is None:
-            for file in (confinement.data / "postmaster.pid", confinement.sockets() / ".s.PGSQL.5432.lock"):
+        if self._read_pid_file() and self._get_postmaster_pid() is None:
+            for file in (confinement.data / "postmaster.pid", confinement.make_socket_folder() / ".s.PGSQL.5432.lock"):
                 recorded = file.read_text(encoding="utf-8").split("\n", 1)[0] if file.exists() else ""
                 if recorded.isdigit() and Path(f"/proc/{recorded}").exists():
                     file.unlink()
 
-    def _pid_file(self) -> list[str]:
+    def _read_pid_file(self) -> list[str]:
         """Process, data folder, start, port, socket folder, address, memory key, status; empty if there is no file."""
         try:
-            return (home_of(self.folder) / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            return (get_home(self.folder) / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
 
-    def _postmaster(self) -> int | None:
-        lines = self._pid_file()
+    def _get_postmaster_pid(self) -> int | None:
+        lines = self._read_pid_file()
         if not lines or not lines[0].isdigit():
             return None
-        return int(lines[0]) if serves(int(lines[0]), home_of(self.folder) / "data") else None
+        return int(lines[0]) if is_server_process(int(lines[0]), get_home(self.folder) / "data") else None
 
-    def _ready(self) -> bool:
-        lines = self._pid_file()
-        return len(lines) > 7 and lines[7].strip() == "ready" and self._postmaster() is not None
+    def _is_ready(self) -> bool:
+        lines = self._read_pid_file()
+        return len(lines) > 7 and lines[7].strip() == "ready" and self._get_postmaster_pid() is not None
 
-    def _last_words(self) -> str:
+    def _read_last_log_line(self) -> str:
         try:
             lines = (self.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
             lines = []
         return lines[-1] if lines else "it said nothing."
 
-    def keep(self) -> None:
+    def supervise(self) -> None:
         """Run the server and stop it when nobody uses it; returns when it has ended, for whatever reason."""
-        confinement = choose(self.folder)
-        settings = SETTINGS | {"unix_socket_directories": str(confinement.sockets())}
+        confinement = choose_launch_config(self.folder)
+        settings = SETTINGS | {"unix_socket_directories": str(confinement.make_socket_folder())}
         if not self.fsync:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -248,12 +248,12 @@ class Cluster:
                 server.wait(1)
                 return
             except subprocess.TimeoutExpired:
-                with self._locked():
-                    if self._unused():
+                with self._lock():
+                    if self._is_unused():
                         self._stop()
 
 
-def serves(pid: int, data: Path) -> bool:
+def is_server_process(pid: int, data: Path) -> bool:
     """Whether the process is a server of `data`: PostgreSQL's processes work in their data folder."""
     try:
         return os.readlink(f"/proc/{pid}/cwd") == str(data)
@@ -271,15 +271,15 @@ def serves(pid: int, data: Path) -> bool:
     return False
 
 
-def serving(data: Path) -> list[int]:
+def list_server_processes(data: Path) -> list[int]:
     """All processes of a server of `data`; none where there is no /proc."""
     if not Path("/proc/self").exists():
         return []
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and serves(int(name), data)]
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and is_server_process(int(name), data)]
 
 
 if __name__ == "__main__":
     # An interrupt from the terminal is for the users of the server; they end, and then it does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    Cluster(Path(sys.argv[1]), fsync=sys.argv[2] != "no-fsync").keep()
+    Cluster(Path(sys.argv[1]), fsync=sys.argv[2] != "no-fsync").supervise()

@@ -11,12 +11,12 @@ from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from django.utils.module_loading import import_string
 
-from config.embedded.backend.parameters import conninfo
+from config.embedded.backend.parameters import build_conninfo
 from gateway.app import Gateway
 
 django.setup()
 application = Gateway(
-    conninfo=conninfo("default"),
+    conninfo=build_conninfo("default"),
     peppers=settings.TOKEN_PEPPERS,
     secrets=settings.GATEWAY_SECRETS,
     trusted_proxies=settings.TRUSTED_PROXIES,
@@ -24,7 +24,7 @@ application = Gateway(
     metrics_port=settings.METRICS_PORT,
     signing_keys=settings.SIGNING_KEYS,
     end_overlap=import_string("config.serve.end_overlap.end_overlap"),
-    replica=conninfo("replica") if "replica" in settings.DATABASES else None,
+    replica=build_conninfo("replica") if "replica" in settings.DATABASES else None,
     # The last of each application: those before it are applied with it.
     migrations=[".".join(last) for last in MigrationLoader(None).graph.leaf_nodes()],
 )

@@ -12,9 +12,9 @@ from weakref import WeakSet
 import uvloop
 from gunicorn.workers.base import Worker
 
-from config.cpu_affinity import bind, usable
-from gateway.http.connections import Connections, get_max_connections
-from gateway.http.server import TICK, Listener, Server
+from config.cpu_affinity import bind_to_cores, get_usable_cores
+from gateway.http.connections import ConnectionRegistry, get_max_connections
+from gateway.http.server import TICK_SECONDS, Listener, Server
 from gateway.metrics import ROWS
 
 
@@ -46,42 +46,42 @@ class GatewayWorker(Worker):
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        self._ending = asyncio.Event()
+        self._stop_event = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._ending.set)
+            loop.add_signal_handler(number, self._stop_event.set)
         loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
         loop.add_signal_handler(signal.SIGWINCH, lambda: None)
-        self._take_core()
+        self._bind_to_core()
         gateway = self.wsgi
-        gateway.metrics.share(self.row)
-        await gateway.start(alone=self.cfg.workers == 1)
+        gateway.metrics.use_shared_row(self.row)
+        await gateway.start(is_only_process=self.cfg.workers == 1)
         servers, listeners = [], []
-        connections = Connections(get_max_connections())
-        for opened in (each.sock for each in self.sockets):
-            local = opened.family == AF_UNIX
-            application = gateway.at(None if local else opened.getsockname()[1])
-            server = Server(application, idle=self.cfg.keepalive, all_connections=connections)
+        connections = ConnectionRegistry(get_max_connections())
+        for listening in (each.sock for each in self.sockets):
+            local = listening.family == AF_UNIX
+            application = gateway.get_application(None if local else listening.getsockname()[1])
+            server = Server(application, idle_timeout_seconds=self.cfg.keepalive, all_connections=connections)
             servers.append(server)
-            listeners.append(Listener(server, opened))
-        while not self._ending.is_set() and os.getppid() == self.ppid:
+            listeners.append(Listener(server, listening))
+        while not self._stop_event.is_set() and os.getppid() == self.ppid:
             self.notify()
             for server in servers:
                 server.tick()
-            gateway.metrics.connected(len(connections), evicted=connections.evicted)
+            gateway.metrics.set_connections(len(connections), evicted=connections.evicted)
             try:
-                await asyncio.wait_for(self._ending.wait(), TICK)
+                await asyncio.wait_for(self._stop_event.wait(), TICK_SECONDS)
             except TimeoutError:
                 continue
         for listener in listeners:
             listener.close()
         # gunicorn waits for graceful_timeout and then kills.
-        patience = self.cfg.graceful_timeout * 0.4
-        await asyncio.gather(*(server.stop(patience) for server in servers))
-        await gateway.stop(patience)
+        timeout_seconds = self.cfg.graceful_timeout * 0.4
+        await asyncio.gather(*(server.stop(timeout_seconds) for server in servers))
+        await gateway.stop(timeout_seconds)
 
-    def _take_core(self) -> None:
+    def _bind_to_core(self) -> None:
         """With one worker for each core, each stays on its own: the system, left to itself, now and then has two of
         them take turns on one core while the other is idle."""
-        cores = usable()
+        cores = get_usable_cores()
         if self.cfg.workers == len(cores):
-            bind(0, [cores[self.place]])
+            bind_to_cores(0, [cores[self.place]])

@@ -14,7 +14,7 @@ logconfig_dict = settings.LOGGING | {
 }
 
 
-def listen(address: str, port: int) -> str:
+def format_bind(address: str, port: int) -> str:
     """Return gunicorn's text for an address and a port; IPv6 stands in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 

@@ -10,21 +10,21 @@ os.environ["KEYWARD_PLANE"] = "gateway"
 
 from django.conf import settings
 
-from config.cpu_affinity import usable
-from config.serve.gunicorn_common import listen, logconfig_dict, on_starting, post_fork  # noqa: F401
+from config.cpu_affinity import get_usable_cores
+from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting, post_fork  # noqa: F401
 from gateway.limits import IDLE_TIMEOUT_SECONDS
 
 if settings.GATEWAY_SOCKET:
     # Instead of the port: who may ask is then decided by the file's rights alone.
     bind = [f"unix:{settings.GATEWAY_SOCKET}"]
 else:
-    bind = [listen(address, settings.GATEWAY_PORT) for address in settings.GATEWAY_BIND]
+    bind = [format_bind(address, settings.GATEWAY_PORT) for address in settings.GATEWAY_BIND]
 if settings.METRICS_PORT:
-    bind += [listen(address, settings.METRICS_PORT) for address in settings.METRICS_BIND]
+    bind += [format_bind(address, settings.METRICS_PORT) for address in settings.METRICS_BIND]
 # Who can open the socket counts as a proxy that proved itself: this user and its group, nobody else.
 umask = 0o007
 worker_class = "config.serve.gateway_worker.GatewayWorker"
-workers = max(2, len(usable()) or os.cpu_count() or 2)
+workers = max(2, len(get_usable_cores()) or os.cpu_count() or 2)
 timeout = 30
 graceful_timeout = 10
 keepalive = int(IDLE_TIMEOUT_SECONDS)

@@ -8,9 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
-from config.serve.gunicorn_common import listen, logconfig_dict, on_starting, post_fork  # noqa: F401
+from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting, post_fork  # noqa: F401
 
-bind = [listen(address, settings.PORT) for address in settings.BIND]
+bind = [format_bind(address, settings.PORT) for address in settings.BIND]
 worker_class = "config.serve.portal_worker.PortalWorker"
 workers = 2
 threads = 8
@@ -19,7 +19,7 @@ preload_app = True
 timeout = 30
 # An export that is under way when the portal stops gets this long to finish.
 graceful_timeout = 60
-# How long is in config/limits.py; here only that connections are kept.
+# How long is in config/request_limits.py; here only that connections are kept.
 keepalive = 15
 max_requests = 10_000
 max_requests_jitter = 1_000

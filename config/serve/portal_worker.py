@@ -1,8 +1,9 @@
 """gunicorn's threads with requests that are complete before they take one.
 
 A thread works for one request at a time, so whoever sends a request slowly would keep one from everybody else. Here the
-worker's own loop receives head and body, within the limits of config/limits.py, and hands a thread what it can answer
-at once. Refused are bodies without a length (browsers and proxies give one) and what is too large, before it is read.
+worker's own loop receives head and body, within the limits of config/request_limits.py, and hands a thread what it can
+answer at once. Refused are bodies without a length (browsers and proxies give one) and what is too large, before it is
+read.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ import structlog
 from django.conf import settings
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from config import limits
+from config import request_limits
 from gateway.http.connections import get_max_connections
 from keys.decision.addresses import parse_address
 
 logger = structlog.get_logger("keyward.portal")
 
 HEAD_END = b"\r\n\r\n"
-LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
-ENCODED = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
-EXPECTS = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
-RECEIVE_BYTES = 256 * limits.KIB
-SEND_BUFFER_BYTES = 512 * limits.KIB
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
+EXPECT_CONTINUE = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
+RECEIVE_BYTES = 256 * request_limits.KIB
+SEND_BUFFER_BYTES = 512 * request_limits.KIB
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """The request is not read any further; `status` is the answer."""
 
     def __init__(self, status: HTTPStatus) -> None:
@@ -46,7 +47,7 @@ class Refused(Exception):
         self.status = status
 
 
-class Connection(TConn):
+class PortalConnection(TConn):
     """A client's connection with what has arrived of its next request."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
@@ -56,43 +57,43 @@ class Connection(TConn):
         self.received = bytearray()
         # Bytes of the whole request; 0 until its head has arrived.
         self.length = 0
-        self.large = 0
+        self.large_bytes = 0
         self.deadline = 0.0
         self.closing = False
         # Whether a request of it was answered: a person's browser or a proxy, rather than somebody who holds places.
-        self.served = False
+        self.has_been_served = False
 
     def read_head(self) -> bool:
         """Return whether the head has arrived, and know the length of the request then. Raise Refused."""
         end = self.received.find(HEAD_END)
-        if end < 0 or end > limits.MAX_HEAD_BYTES:
-            if len(self.received) > limits.MAX_HEAD_BYTES:
-                raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if end < 0 or end > request_limits.MAX_HEAD_BYTES:
+            if len(self.received) > request_limits.MAX_HEAD_BYTES:
+                raise RefusedRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return False
         head = bytes(self.received[: end + len(HEAD_END)])
-        lengths = set(LENGTH.findall(head))
-        if ENCODED.search(head):
-            raise Refused(HTTPStatus.LENGTH_REQUIRED)
+        lengths = set(CONTENT_LENGTH.findall(head))
+        if TRANSFER_ENCODING.search(head):
+            raise RefusedRequest(HTTPStatus.LENGTH_REQUIRED)
         if len(lengths) > 1 or not all(re.fullmatch(rb"[0-9]{1,18}", length) for length in lengths):
-            raise Refused(HTTPStatus.BAD_REQUEST)
+            raise RefusedRequest(HTTPStatus.BAD_REQUEST)
         body = int(next(iter(lengths), b"0"))
-        if body > limits.get_max_body_bytes(_path(head)):
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if body > request_limits.get_max_body_bytes(_get_path(head)):
+            raise RefusedRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         self.length = len(head) + body
-        self.large = body if body > limits.MAX_ANONYMOUS_BODY_BYTES else 0
-        self.deadline += body / limits.MIN_BODY_BYTES_PER_SECOND
-        if EXPECTS.search(head) and len(self.received) < self.length:
+        self.large_bytes = body if body > request_limits.MAX_ANONYMOUS_BODY_BYTES else 0
+        self.deadline += body / request_limits.MIN_BODY_BYTES_PER_SECOND
+        if EXPECT_CONTINUE.search(head) and len(self.received) < self.length:
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
 
     def init(self) -> None:
         """Give the parser, in the thread, what has arrived."""
         super().init()
-        self.sock.settimeout(limits.SEND_TIMEOUT_SECONDS)
+        self.sock.settimeout(request_limits.SEND_TIMEOUT_SECONDS)
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
 
-    def take_rest(self) -> None:
+    def take_pipelined(self) -> None:
         """Take back what arrived behind the request that was answered."""
         self.received = bytearray(self.parser.unreader.take_buffered())
 
@@ -104,13 +105,13 @@ class PortalWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         # The limit is kept by making room, not by leaving clients unaccepted.
         self.worker_connections = sys.maxsize
-        self.max_connections = limits.MAX_CONNECTIONS
-        self.waiting: dict[Connection, None] = {}
+        self.max_connections = request_limits.MAX_CONNECTIONS
+        self.waiting: dict[PortalConnection, None] = {}
         self.addresses: Counter[str] = Counter()
-        self.large = 0
+        self.large_bytes = 0
 
     def init_process(self) -> None:
-        self.max_connections = get_max_connections(limits.MAX_CONNECTIONS, limits.RESERVED_DESCRIPTORS)
+        self.max_connections = get_max_connections(request_limits.MAX_CONNECTIONS, request_limits.RESERVED_DESCRIPTORS)
         super().init_process()
 
     def accept(self, listener: socket.socket) -> None:
@@ -125,7 +126,7 @@ class PortalWorker(ThreadWorker):
             if not self._drop_longest_waiting(self.waiting):
                 self.worker_connections = 0
             return
-        conn = Connection(self.cfg, sock, client, listener.getsockname())
+        conn = PortalConnection(self.cfg, sock, client, listener.getsockname())
         self.nr_conns += 1
         self.addresses[conn.address] += 1
         if not self._make_room(conn.address):
@@ -134,12 +135,12 @@ class PortalWorker(ThreadWorker):
         with contextlib.suppress(OSError):
             # A page is then in the system's hands at once, however slowly it is read.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        self._wait(conn, limits.HEAD_TIMEOUT_SECONDS)
+        self._wait(conn, request_limits.HEAD_TIMEOUT_SECONDS)
 
-    def finish_request(self, conn: Connection, future: Future[Any]) -> None:
+    def finish_request(self, conn: PortalConnection, future: Future[Any]) -> None:
         """Wait for the next request of a connection that is kept; called in the worker's loop."""
-        self.large -= conn.large
-        conn.large = conn.length = 0
+        self.large_bytes -= conn.large_bytes
+        conn.large_bytes = conn.length = 0
         try:
             kept = not future.cancelled() and future.result()
         except Exception:
@@ -149,10 +150,10 @@ class PortalWorker(ThreadWorker):
                 conn.sock.setblocking(False)
             self._close_gracefully(conn)
             return
-        conn.served = True
-        conn.take_rest()
+        conn.has_been_served = True
+        conn.take_pipelined()
         conn.sock.setblocking(False)
-        self._wait(conn, limits.HEAD_TIMEOUT_SECONDS if conn.received else limits.KEEPALIVE_SECONDS)
+        self._wait(conn, request_limits.HEAD_TIMEOUT_SECONDS if conn.received else request_limits.KEEPALIVE_SECONDS)
         self._advance(conn)
 
     def murder_pending(self) -> None:
@@ -163,12 +164,12 @@ class PortalWorker(ThreadWorker):
             if conn.deadline < now or not (self.alive or conn.received or conn.closing):
                 self._drop(conn)
 
-    def _wait(self, conn: Connection, seconds: float) -> None:
+    def _wait(self, conn: PortalConnection, seconds: float) -> None:
         conn.deadline = time.monotonic() + seconds
         self.waiting[conn] = None
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
 
-    def _receive(self, conn: Connection, _sock: Any) -> None:
+    def _receive(self, conn: PortalConnection, _sock: Any) -> None:
         if conn not in self.waiting:
             # Dropped by an event of the same turn: what is closed is not counted twice.
             return
@@ -183,19 +184,19 @@ class PortalWorker(ThreadWorker):
         elif not conn.closing:
             if not conn.received:
                 # The time of a request runs from its first byte, not from the end of the one before.
-                conn.deadline = time.monotonic() + limits.HEAD_TIMEOUT_SECONDS
+                conn.deadline = time.monotonic() + request_limits.HEAD_TIMEOUT_SECONDS
             conn.received += data
             self._advance(conn)
 
-    def _advance(self, conn: Connection) -> None:
+    def _advance(self, conn: PortalConnection) -> None:
         """Hand the request to a thread once it is complete, or refuse it."""
         try:
             if not conn.length and conn.read_head():
-                self.large += conn.large
-                if conn.large and self.large > limits.MAX_LARGE_BODIES_BYTES:
-                    raise Refused(HTTPStatus.SERVICE_UNAVAILABLE)
-        except Refused as refused:
-            self._answer(conn, refused.status)
+                self.large_bytes += conn.large_bytes
+                if conn.large_bytes and self.large_bytes > request_limits.MAX_LARGE_BODIES_BYTES:
+                    raise RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE)
+        except RefusedRequest as refused:
+            self._reject(conn, refused.status)
             return
         except OSError:
             self._drop(conn)
@@ -204,7 +205,7 @@ class PortalWorker(ThreadWorker):
             self._forget(conn)
             self.enqueue_req(conn)
 
-    def _answer(self, conn: Connection, status: HTTPStatus) -> None:
+    def _reject(self, conn: PortalConnection, status: HTTPStatus) -> None:
         text = f"{status.phrase}\n"
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
         self._forget(conn)
@@ -212,41 +213,41 @@ class PortalWorker(ThreadWorker):
             conn.sock.send(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
         self._close_gracefully(conn)
 
-    def _close_gracefully(self, conn: Connection) -> None:
+    def _close_gracefully(self, conn: PortalConnection) -> None:
         """End our side and read on for a moment: closing at once would take the answer back from who still sends."""
         conn.closing = True
         conn.received.clear()
         try:
             conn.sock.shutdown(socket.SHUT_WR)
-            self._wait(conn, limits.CLOSE_TIMEOUT_SECONDS)
+            self._wait(conn, request_limits.CLOSE_TIMEOUT_SECONDS)
         except (OSError, ValueError):
             self._drop(conn)
 
     def _make_room(self, address: str) -> bool:
         """Return whether one more connection from `address` has a place. One that waits may make it."""
-        share = self.addresses[address] > limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
-        if not share and self.nr_conns <= self.max_connections:
+        over_share = self.addresses[address] > request_limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
+        if not over_share and self.nr_conns <= self.max_connections:
             return True
-        return self._drop_longest_waiting(conn for conn in self.waiting if not share or conn.address == address)
+        return self._drop_longest_waiting(conn for conn in self.waiting if not over_share or conn.address == address)
 
-    def _drop_longest_waiting(self, waiting: Iterable[Connection]) -> bool:
+    def _drop_longest_waiting(self, waiting: Iterable[PortalConnection]) -> bool:
         """Drop the first, and of those that have brought no request first. Return whether there was one."""
         candidates = list(waiting)
-        longest = next((conn for conn in candidates if not conn.served), candidates[0] if candidates else None)
+        longest = next((conn for conn in candidates if not conn.has_been_served), candidates[0] if candidates else None)
         if longest is not None:
             self._drop(longest)
         return longest is not None
 
-    def _forget(self, conn: Connection) -> None:
+    def _forget(self, conn: PortalConnection) -> None:
         if conn in self.waiting:
             del self.waiting[conn]
             with contextlib.suppress(OSError, KeyError, ValueError):
                 self.poller.unregister(conn.sock)
 
-    def _drop(self, conn: Connection) -> None:
+    def _drop(self, conn: PortalConnection) -> None:
         self._forget(conn)
-        self.large -= conn.large
-        conn.large = 0
+        self.large_bytes -= conn.large_bytes
+        conn.large_bytes = 0
         self.nr_conns -= 1
         self.addresses[conn.address] -= 1
         if not self.addresses[conn.address]:
@@ -254,7 +255,7 @@ class PortalWorker(ThreadWorker):
         conn.close()
 
 
-def _path(head: bytes) -> str:
+def _get_path(head: bytes) -> str:
     target = head.split(b" ", 2)[1:2]
     return target[0].split(b"?")[0].decode("latin-1") if target else ""
 

@@ -18,7 +18,7 @@ def list_problems() -> list[str]:
     """Return everything that is wrong, a line each. Raise OperationalError when the database does not answer."""
     # A database that does not answer has nothing to say about the rest.
     connection.ensure_connection()
-    problems = list(_taken_ports())
+    problems = list(_list_taken_ports())
     if pending := describe_pending_migrations():
         problems.append(pending)
     else:
@@ -44,16 +44,16 @@ def list_missing_rights() -> list[str]:
     missing = database_roles.list_missing_rights()
     if not missing:
         return []
-    lacks = f"The role {database_roles.application_role()} lacks rights that Keyward needs, such as {missing[0]}"
+    lacks = f"The role {database_roles.get_application_role()} lacks rights that Keyward needs, such as {missing[0]}"
     return [f"{lacks}: run manage.py migrate, which grants them."]
 
 
-def _taken_ports() -> Iterator[str]:
-    asked = [("PORT", settings.BIND, settings.PORT)]
+def _list_taken_ports() -> Iterator[str]:
+    ports = [("PORT", settings.BIND, settings.PORT)]
     if not settings.GATEWAY_SOCKET:
-        asked.append(("GATEWAY_PORT", settings.GATEWAY_BIND, settings.GATEWAY_PORT))
+        ports.append(("GATEWAY_PORT", settings.GATEWAY_BIND, settings.GATEWAY_PORT))
     if settings.METRICS_PORT:
-        asked.append(("METRICS_PORT", settings.METRICS_BIND, settings.METRICS_PORT))
-    for variable, addresses, port in asked:
+        ports.append(("METRICS_PORT", settings.METRICS_BIND, settings.METRICS_PORT))
+    for variable, addresses, port in ports:
         if problem := find_taken_port(variable, addresses, port):
             yield problem

@@ -19,9 +19,9 @@ from pathlib import Path
 import structlog
 
 ROOT = Path(__file__).resolve().parents[2]
-STOP_SECONDS = 70.0
+STOP_TIMEOUT_SECONDS = 70.0
 # A plane that dies sooner than this after its start is not started again: it would only die again.
-SOON = 5.0
+MIN_UPTIME_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 logger = structlog.get_logger("keyward.serve")
 
@@ -34,10 +34,10 @@ class Plane:
     # What the plane has no use for: variables of its environment, with their `_FILE`.
     withheld: tuple[str, ...] = ()
 
-    def command(self) -> list[str]:
+    def build_command(self) -> list[str]:
         return [sys.executable, "-m", "gunicorn", "-c", f"python:{self.settings}", self.application]
 
-    def environment(self) -> dict[str, str]:
+    def build_environment(self) -> dict[str, str]:
         withheld = {f"{name}{end}" for name in self.withheld for end in ("", "_FILE")}
         given = {name: value for name, value in os.environ.items() if name not in withheld}
         return given | {"KEYWARD_SUPERVISOR": str(os.getpid())}
@@ -54,11 +54,11 @@ PLANES = (
 )
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """SIGINT or SIGTERM arrived."""
 
 
-class Failed(Exception):
+class PlaneFailed(Exception):
     """A plane cannot run; the message is one line."""
 
 
@@ -79,17 +79,17 @@ def find_taken_port(variable: str, addresses: Sequence[str], port: int) -> str |
 
 def is_ready(place: tuple[str, int] | str, timeout: float = 0.5) -> bool:
     """Return whether the plane that listens at `place`, an address and a port or a socket's path, can work."""
-    asked = HTTPConnection("localhost", timeout=timeout)
+    connection = HTTPConnection("localhost", timeout=timeout)
     try:
-        with contextlib.closing(asked):
+        with contextlib.closing(connection):
             if isinstance(place, str):
-                asked.sock = socket.socket(socket.AF_UNIX)
-                asked.sock.settimeout(timeout)
-                asked.sock.connect(place)
+                connection.sock = socket.socket(socket.AF_UNIX)
+                connection.sock.settimeout(timeout)
+                connection.sock.connect(place)
             else:
-                asked.sock = socket.create_connection(place, timeout)
-            asked.request("GET", "/health/ready")
-            return asked.getresponse().status == HTTPStatus.OK
+                connection.sock = socket.create_connection(place, timeout)
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == HTTPStatus.OK
     except (HTTPException, OSError):
         return False
 
@@ -97,8 +97,8 @@ def is_ready(place: tuple[str, int] | str, timeout: float = 0.5) -> bool:
 class Supervisor:
     """`each_second` is called about once a second, for what else has to be looked after."""
 
-    def __init__(self, each_second: Callable[[], None]) -> None:
-        self._each_second = each_second
+    def __init__(self, on_tick: Callable[[], None]) -> None:
+        self._on_tick = on_tick
         self._running: dict[Plane, tuple[subprocess.Popen[bytes], float]] = {}
 
     def run(self, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
@@ -113,7 +113,7 @@ class Supervisor:
                     announced = True
                 time.sleep(1 if announced else 0.02)
                 self._restart_dead()
-                self._each_second()
+                self._on_tick()
         finally:
             # A second Ctrl-C while the planes finish their work changes nothing; they have a limit of their own.
             for number in STOP_SIGNALS:
@@ -123,9 +123,9 @@ class Supervisor:
     def _start(self, plane: Plane) -> None:
         # A session of its own: the terminal's Ctrl-C is for the supervisor, which stops them in order.
         process = subprocess.Popen(
-            plane.command(),
+            plane.build_command(),
             cwd=ROOT,
-            env=plane.environment(),
+            env=plane.build_environment(),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -136,8 +136,8 @@ class Supervisor:
             code = process.poll()
             if code is None:
                 continue
-            if time.monotonic() - started < SOON:
-                raise Failed(
+            if time.monotonic() - started < MIN_UPTIME_SECONDS:
+                raise PlaneFailed(
                     f"The {plane.name} ended with status {code} right after its start; its last words are above."
                 )
             logger.error("plane ended, starting it again", plane=plane.name, status=code)
@@ -146,21 +146,21 @@ class Supervisor:
     def _stop_all(self) -> None:
         for process, _ in self._running.values():
             process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         for plane, (process, _) in self._running.items():
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                logger.error("plane did not end in time", plane=plane.name, seconds=STOP_SECONDS)
+                logger.error("plane did not end in time", plane=plane.name, seconds=STOP_TIMEOUT_SECONDS)
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[None]:
+def raise_on_stop_signals() -> Iterator[None]:
     """Within, the signals that ask to stop raise Stopped, even where the shell had them ignored."""
-    previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
+    previous = {number: signal.signal(number, _raise_stop_requested) for number in STOP_SIGNALS}
     try:
         yield
     finally:
@@ -168,5 +168,5 @@ def stop_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(number: int, frame: object) -> None:
-    raise Stopped
+def _raise_stop_requested(number: int, frame: object) -> None:
+    raise StopRequested

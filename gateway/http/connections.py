@@ -8,10 +8,10 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway.limits import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, UNPROVED_SHARE
+from gateway.limits import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, UNAUTHENTICATED_SHARE
 
 if TYPE_CHECKING:
-    from gateway.http.protocol import Connection
+    from gateway.http.protocol import HttpConnection
 
 # Never fewer, however few files may be opened: then accepting fails, which is handled too.
 MIN_CONNECTIONS = 8
@@ -33,7 +33,7 @@ def get_max_connections(maximum: int = MAX_CONNECTIONS, reserved: int = RESERVED
     return max(min(maximum, soft - reserved), MIN_CONNECTIONS)
 
 
-class Connections:
+class ConnectionRegistry:
     """A proved connection stays; of those that are not, one address has a share, and the oldest goes first. None goes
     while an answer to it is under way: that is never for long.
 
@@ -42,44 +42,44 @@ class Connections:
 
     def __init__(self, maximum: int = MAX_CONNECTIONS) -> None:
         self.maximum = maximum
-        self.share = max(int(maximum * UNPROVED_SHARE), 1)
+        self.max_per_address = max(int(maximum * UNAUTHENTICATED_SHARE), 1)
         self.evicted = 0
-        self._all: set[Connection] = set()
+        self._connections: set[HttpConnection] = set()
         # Oldest first.
-        self._unproved: dict[Connection, None] = {}
+        self._unauthenticated: dict[HttpConnection, None] = {}
         self._by_address: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._connections)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: HttpConnection) -> None:
         """Take a new connection; if its address now has more than its share, send its oldest unproved one away."""
-        self._all.add(connection)
-        self._unproved[connection] = None
+        self._connections.add(connection)
+        self._unauthenticated[connection] = None
         self._by_address[connection.address] += 1
-        if self._by_address[connection.address] > self.share:
+        if self._by_address[connection.address] > self.max_per_address:
             self._evict(connection.address)
 
-    def prove(self, connection: Connection) -> None:
-        if connection in self._unproved:
-            del self._unproved[connection]
-            self._less(connection.address)
+    def mark_authenticated(self, connection: HttpConnection) -> None:
+        if connection in self._unauthenticated:
+            del self._unauthenticated[connection]
+            self._decrement(connection.address)
 
-    def discard(self, connection: Connection) -> None:
-        self._all.discard(connection)
-        self.prove(connection)
+    def discard(self, connection: HttpConnection) -> None:
+        self._connections.discard(connection)
+        self.mark_authenticated(connection)
 
     def make_room(self) -> bool:
         """Return whether one more connection may come, for which the oldest unproved one may have to go."""
-        return len(self._all) < self.maximum or self.evict()
+        return len(self._connections) < self.maximum or self.evict()
 
     def evict(self) -> bool:
         """Send the oldest unproved connection away; return whether there was one."""
         return self._evict(None)
 
     def _evict(self, address: str | None) -> bool:
-        for connection in self._unproved:
-            if not connection.waiting and address in (None, connection.address):
+        for connection in self._unauthenticated:
+            if not connection.exchanges and address in (None, connection.address):
                 break
         else:
             return False
@@ -89,7 +89,7 @@ class Connections:
         connection.abort()
         return True
 
-    def _less(self, address: str) -> None:
+    def _decrement(self, address: str) -> None:
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]

@@ -29,14 +29,14 @@ class Reply(Protocol):
     def __call__(self, response: Response) -> None:
         """Answer. Whoever is answered without a doubt has proved to be a proxy."""
 
-    def doubt(self) -> None:
+    def mark_unauthenticated(self) -> None:
         """Say, before the answer, that anybody may be asking: one question at a time, and no claim to stay."""
 
 
 Application = Callable[[Request, Reply], None]
 
 
-def line(name: bytes, value: bytes) -> bytes:
+def format_header_line(name: bytes, value: bytes) -> bytes:
     """A header's line. A value that would end it is a fault of ours, and must not become another header."""
     if b"\r" in value or b"\n" in value or b"\0" in value:
         raise ValueError(f"{name!r} cannot carry {value!r}")

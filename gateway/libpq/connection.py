@@ -31,27 +31,27 @@ class Statement:
         self.name = name.encode()
 
 
-class Wire:
+class LibpqConnection:
     """One connection with a reader of its own, which stays on it between statements: so it knows at once when the
     server has ended it, and a statement asks the event loop for nothing. One statement at a time."""
 
-    def __init__(self, connection: AsyncConnection[Any], *, patience: float) -> None:
+    def __init__(self, connection: AsyncConnection[Any], *, timeout_seconds: float) -> None:
         self._connection, self._pgconn = connection, connection.pgconn
         self._loop = asyncio.get_running_loop()
         # libpq closes it by itself when the connection ends.
         self._descriptor = connection.pgconn.socket
         self._prepared: set[bytes] = set()
-        self._waiting: asyncio.Future[Any] | None = None
+        self._pending: asyncio.Future[Any] | None = None
         self._result: PGresult | None = None
-        self._then: Callable[[PGresult], Any]
+        self._on_result: Callable[[PGresult], Any]
         # What the system did not take at once is still on its way; mostly nothing is.
-        self._unsent = False
-        self._listening = False
-        self.ended = False
-        self.watchdog = Watchdog(patience, connection)
-        self._listen()
+        self._has_unsent = False
+        self._is_reading = False
+        self.closed = False
+        self.watchdog = Watchdog(timeout_seconds, connection)
+        self._start_reading()
 
-    async def execute(self, statement: Statement, parameters: Sequence[bytes], then: Callable[[PGresult], T]) -> T:
+    async def execute(self, statement: Statement, parameters: Sequence[bytes], on_result: Callable[[PGresult], T]) -> T:
         """What `then` makes of the result, in the moment in which that is there: who waits here learns of it a turn of
         the event loop later. Raises what psycopg would."""
         if b"\0" in b"".join(parameters):
@@ -63,52 +63,52 @@ class Wire:
         else:
             if statement.name not in self._prepared:
                 pgconn.send_prepare(statement.name, statement.query)
-                await self._sent(lambda result: None)
+                await self._send(lambda result: None)
                 self._prepared.add(statement.name)
             pgconn.send_query_prepared(statement.name, parameters)
-        return await self._sent(then)
+        return await self._send(on_result)
 
     @contextmanager
-    def lent(self) -> Iterator[AsyncConnection[Any]]:
+    def lend(self) -> Iterator[AsyncConnection[Any]]:
         """For what psycopg itself does over it, which has a reader of its own."""
-        self._turn_away()
+        self._stop_reading()
         try:
             yield self._connection
         finally:
             if self._connection.closed:
-                self.ended = True
+                self.closed = True
             else:
-                self._listen()
+                self._start_reading()
 
     async def close(self) -> None:
-        self._leave()
+        self._detach()
         await self._connection.close()
 
     def abandon(self) -> None:
         """When nobody waits any more, and the server may be frozen."""
-        self._leave()
+        self._detach()
         abandon(self._connection)
 
-    def _sent(self, then: Callable[[PGresult], T]) -> asyncio.Future[T]:
+    def _send(self, on_result: Callable[[PGresult], T]) -> asyncio.Future[T]:
         """Whoever cuts the connection ends the wait with an error."""
-        self._result, self._then = None, then
-        self._waiting = waiting = self._loop.create_future()
+        self._result, self._on_result = None, on_result
+        self._pending = pending = self._loop.create_future()
         if self._pgconn.flush():
-            self._unsent = True
-            self._loop.add_writer(self._descriptor, self._go_on)
-        return waiting
+            self._has_unsent = True
+            self._loop.add_writer(self._descriptor, self._on_socket_ready)
+        return pending
 
-    def _go_on(self) -> None:
+    def _on_socket_ready(self) -> None:
         """Something can be read, or written."""
-        waiting = self._waiting
-        if waiting is None or waiting.done():
+        pending = self._pending
+        if pending is None or pending.done():
             # The server speaks unasked when it ends a connection, and hardly ever else.
-            self._leave()
+            self._detach()
             return
         pgconn = self._pgconn
         try:
-            if self._unsent and not pgconn.flush():
-                self._all_sent()
+            if self._has_unsent and not pgconn.flush():
+                self._stop_writing()
             pgconn.consume_input()
             while not pgconn.is_busy():
                 result = pgconn.get_result()
@@ -118,35 +118,35 @@ class Wire:
             else:
                 return
         except psycopg.Error as error:
-            self._leave()
-            waiting.set_exception(error)
+            self._detach()
+            pending.set_exception(error)
             return
-        self._waiting, result = None, self._result
+        self._pending, result = None, self._result
         try:
             if result is None:
                 raise psycopg.OperationalError("no result")
             if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
                 raise error_from_result(result)
-            waiting.set_result(self._then(result))
+            pending.set_result(self._on_result(result))
         except Exception as error:
-            waiting.set_exception(error)
+            pending.set_exception(error)
 
-    def _all_sent(self) -> None:
-        if self._unsent:
-            self._unsent = False
+    def _stop_writing(self) -> None:
+        if self._has_unsent:
+            self._has_unsent = False
             self._loop.remove_writer(self._descriptor)
 
-    def _listen(self) -> None:
-        self._listening = True
-        self._loop.add_reader(self._descriptor, self._go_on)
+    def _start_reading(self) -> None:
+        self._is_reading = True
+        self._loop.add_reader(self._descriptor, self._on_socket_ready)
 
-    def _turn_away(self) -> None:
+    def _stop_reading(self) -> None:
         # Once it is closed, its number may be somebody else's.
-        if self._listening:
-            self._listening = False
+        if self._is_reading:
+            self._is_reading = False
             self._loop.remove_reader(self._descriptor)
 
-    def _leave(self) -> None:
-        self.ended = True
-        self._all_sent()
-        self._turn_away()
+    def _detach(self) -> None:
+        self.closed = True
+        self._stop_writing()
+        self._stop_reading()

@@ -39,7 +39,7 @@ def test_it_has_the_headers_that_the_gateway_reads(surface: dict[str, Any]) -> N
     }
     proof = surface["components"]["securitySchemes"]["gatewaySecret"]["name"].lower().encode()
 
-    assert told | {proof} == dialects.ORIGINAL | dialects.CREDENTIALS
+    assert told | {proof} == dialects.ORIGINAL_CALL_HEADERS | dialects.CREDENTIAL_HEADERS
 
 
 def test_it_has_the_headers_that_the_gateway_answers_with(surface: dict[str, Any]) -> None:

@@ -17,10 +17,10 @@ from django.db import connections
 
 from audit.calls.insert import ensure_partitions
 from audit.models import Call
-from config.embedded.backend.base import embedded
-from config.embedded.launch import home_of
-from config.embedded.server import Cluster, serving
-from gateway.limits import MAX_QUEUE, MAX_WAITING
+from config.embedded.backend.base import start_embedded_database
+from config.embedded.launch import get_home
+from config.embedded.server import Cluster, list_server_processes
+from gateway.limits import MAX_PIPELINED_REQUESTS, MAX_QUEUE
 from tests.gateways import Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.logbook import a_call, more_calls
@@ -45,7 +45,7 @@ def key() -> KeyAndToken:
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """The tests' server; running again afterwards, whatever was done to it."""
-    found = embedded()
+    found = start_embedded_database()
     yield found
     for process in processes(found):
         os.kill(process, signal.SIGCONT)
@@ -53,7 +53,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def processes(cluster: Cluster) -> list[int]:
-    return serving(home_of(cluster.folder) / "data")
+    return list_server_processes(get_home(cluster.folder) / "data")
 
 
 def forget_connections() -> None:
@@ -67,11 +67,11 @@ def owner(statement: str, *parameters: object) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
-def ask(running: RunningGateway, key: KeyAndToken, calls: int = 5) -> list[tuple[int, str]]:
+def ask(is_running: RunningGateway, key: KeyAndToken, calls: int = 5) -> list[tuple[int, str]]:
     """What each of some calls at once is answered; none may take for ever."""
 
     async def one() -> Answer:
-        async with Asker(running.port) as asker:
+        async with Asker(is_running.port) as asker:
             return await asker.verify(key.token)
 
     async def every() -> list[Answer]:
@@ -83,10 +83,10 @@ def ask(running: RunningGateway, key: KeyAndToken, calls: int = 5) -> list[tuple
 REFUSED, ALLOWED = (403, "unavailable"), (200, "")
 
 
-def recovers(running: RunningGateway, key: KeyAndToken) -> float:
+def recovers(is_running: RunningGateway, key: KeyAndToken) -> float:
     """Seconds until the gateway allows again; it must within ten."""
     began = time.monotonic()
-    while ask(running, key, 1) != [ALLOWED]:
+    while ask(is_running, key, 1) != [ALLOWED]:
         assert time.monotonic() < began + 10
         time.sleep(0.02)
     return time.monotonic() - began
@@ -96,17 +96,17 @@ def allowed_rows(key: KeyAndToken) -> int:
     return Call.objects.filter(key_id=key.key.public_id, decision="allowed").count()
 
 
-def status(running: RunningGateway, path: str) -> int:
+def status(is_running: RunningGateway, path: str) -> int:
     async def get() -> int:
-        async with Asker(running.port) as asker:
+        async with Asker(is_running.port) as asker:
             return (await asker.get(path)).status
 
     return asyncio.run(get())
 
 
-def wait_for_status(running: RunningGateway, path: str, wanted: int) -> None:
+def wait_for_status(is_running: RunningGateway, path: str, wanted: int) -> None:
     until = time.monotonic() + 10
-    while status(running, path) != wanted:
+    while status(is_running, path) != wanted:
         assert time.monotonic() < until, f"{path} does not answer {wanted}"
         time.sleep(0.1)
 
@@ -115,17 +115,17 @@ def wait_for_status(running: RunningGateway, path: str, wanted: int) -> None:
 def test_a_database_that_ends_refuses_all_until_it_is_back(
     number: signal.Signals, key: KeyAndToken, cluster: Cluster, figure: Callable[[str], None]
 ) -> None:
-    with gateway() as running:
-        assert ask(running, key) == [ALLOWED] * 5
+    with gateway() as is_running:
+        assert ask(is_running, key) == [ALLOWED] * 5
         forget_connections()
         end(cluster, number)
-        assert ask(running, key) == [REFUSED] * 5
+        assert ask(is_running, key) == [REFUSED] * 5
         # A probe's answer is shared for a second.
-        wait_for_status(running, "/health/ready", 503)
-        assert status(running, "/health/live") == 200
+        wait_for_status(is_running, "/health/ready", 503)
+        assert status(is_running, "/health/live") == 200
         cluster.join()
-        seconds = recovers(running, key)
-        assert ask(running, key) == [ALLOWED] * 5
+        seconds = recovers(is_running, key)
+        assert ask(is_running, key) == [ALLOWED] * 5
     assert allowed_rows(key) == 11
     figure(f"database {number.name}: refused, allowed again {seconds:.1f} s after its start")
 
@@ -134,12 +134,12 @@ def test_a_database_that_ends_refuses_all_until_it_is_back(
 def test_a_database_that_restarts_in_a_quiet_moment_costs_no_call(
     number: signal.Signals, key: KeyAndToken, cluster: Cluster
 ) -> None:
-    with gateway() as running:
-        assert ask(running, key) == [ALLOWED] * 5
+    with gateway() as is_running:
+        assert ask(is_running, key) == [ALLOWED] * 5
         forget_connections()
         end(cluster, number)
         cluster.join()
-        assert ask(running, key) == [ALLOWED] * 5
+        assert ask(is_running, key) == [ALLOWED] * 5
     assert allowed_rows(key) == 10
 
 
@@ -156,13 +156,13 @@ def wait_for_end(cluster: Cluster) -> None:
 
 
 def postmaster(cluster: Cluster) -> int:
-    return int((home_of(cluster.folder) / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+    return int((get_home(cluster.folder) / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
 
 
 def test_a_database_that_restarts_under_load_costs_no_row(key: KeyAndToken, cluster: Cluster) -> None:
     allowed, refused = 0, 0
-    with gateway() as running:
-        ask(running, key)
+    with gateway() as is_running:
+        ask(is_running, key)
         for _ in range(3):
             forget_connections()
             os.kill(postmaster(cluster), signal.SIGINT)
@@ -170,11 +170,11 @@ def test_a_database_that_restarts_under_load_costs_no_row(key: KeyAndToken, clus
                 if turn == 5:
                     wait_for_end(cluster)
                     cluster.join()
-                answers = ask(running, key)
+                answers = ask(is_running, key)
                 allowed += answers.count(ALLOWED)
                 refused += answers.count(REFUSED)
                 assert set(answers) <= {ALLOWED, REFUSED}
-            recovers(running, key)
+            recovers(is_running, key)
             allowed += 1
     assert refused
     assert allowed_rows(key) == allowed + 5
@@ -195,17 +195,17 @@ def frozen(cluster: Cluster) -> Iterator[None]:
 def test_a_frozen_database_refuses_in_time_and_thaws(
     key: KeyAndToken, cluster: Cluster, figure: Callable[[str], None]
 ) -> None:
-    with gateway() as running:
-        assert ask(running, key) == [ALLOWED] * 5
+    with gateway() as is_running:
+        assert ask(is_running, key) == [ALLOWED] * 5
         slowest = 0.0
         with frozen(cluster):
             # The first finds an open connection, the next must make one.
             for _ in range(2):
                 began = time.monotonic()
-                assert ask(running, key) == [REFUSED] * 5
+                assert ask(is_running, key) == [REFUSED] * 5
                 slowest = max(slowest, time.monotonic() - began)
-            assert (status(running, "/health/ready"), status(running, "/health/live")) == (503, 200)
-        seconds = recovers(running, key)
+            assert (status(is_running, "/health/ready"), status(is_running, "/health/live")) == (503, 200)
+        seconds = recovers(is_running, key)
     # What was under way when it froze was committed once it thawed: a row without an answer, never the reverse.
     assert allowed_rows(key) >= 6
     figure(f"database frozen: refused within {slowest:.1f} s, allowed again {seconds:.1f} s after")
@@ -214,12 +214,12 @@ def test_a_frozen_database_refuses_in_time_and_thaws(
 def test_a_flood_on_a_frozen_database_is_refused_in_time(
     key: KeyAndToken, cluster: Cluster, figure: Callable[[str], None]
 ) -> None:
-    connected, each = MAX_QUEUE // MAX_WAITING + 20, MAX_WAITING
+    connected, each = MAX_QUEUE // MAX_PIPELINED_REQUESTS + 20, MAX_PIPELINED_REQUESTS
 
-    async def flood(running: RunningGateway) -> list[float]:
+    async def flood(is_running: RunningGateway) -> list[float]:
         async def one() -> float:
-            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
-            request = Asker(running.port).question(key.token)
+            reader, writer = await asyncio.open_connection("127.0.0.1", is_running.port)
+            request = Asker(is_running.port).question(key.token)
             began = time.monotonic()
             writer.write(request * each)
             for _ in range(each):
@@ -232,11 +232,11 @@ def test_a_flood_on_a_frozen_database_is_refused_in_time(
 
         return await asyncio.gather(*(one() for _ in range(connected)))
 
-    with gateway() as running:
-        assert ask(running, key) == [ALLOWED] * 5
+    with gateway() as is_running:
+        assert ask(is_running, key) == [ALLOWED] * 5
         with frozen(cluster):
-            seconds = asyncio.run(flood(running))
-        recovers(running, key)
+            seconds = asyncio.run(flood(is_running))
+        recovers(is_running, key)
     figure(f"{connected * each} calls on a frozen database: all refused within {max(seconds):.1f} s")
     assert max(seconds) < MAX_SECONDS
 
@@ -250,17 +250,17 @@ def test_a_read_only_database_refuses_until_it_can_be_written(key: KeyAndToken) 
         connections["default"].close()
 
     (database,) = owner("SELECT quote_ident(current_database())")[0]
-    with gateway() as running:
-        assert ask(running, key) == [ALLOWED] * 5
+    with gateway() as is_running:
+        assert ask(is_running, key) == [ALLOWED] * 5
         owner(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
         try:
             the_gateway_reconnects()
             # The first may still find the connection that was cut.
-            ask(running, key, 1)
-            assert ask(running, key) == [REFUSED] * 5
+            ask(is_running, key, 1)
+            assert ask(is_running, key) == [REFUSED] * 5
         finally:
             owner(f"ALTER DATABASE {database} RESET default_transaction_read_only")
-        recovers(running, key)
+        recovers(is_running, key)
     assert allowed_rows(key) == 6
 
 
@@ -268,8 +268,8 @@ def test_a_log_that_cannot_grow_refuses_until_it_can(key: KeyAndToken) -> None:
     """As on a full disk the statement's rows find no place; here because the server's process may not extend a file."""
     partition = f"audit_call_{owner('SELECT to_char(now(), $$YYYY_MM$$)')[0][0]}"
     limit = 16 * 1024 * 1024
-    with gateway() as running:
-        assert ask(running, key) == [ALLOWED] * 5
+    with gateway() as is_running:
+        assert ask(is_running, key) == [ALLOWED] * 5
         # Past the limit, in small rows, which leave little room in their pages.
         while owner(f"SELECT pg_relation_size('{partition}')")[0][0] < limit + 8192:
             more_calls(a_call(None), 20_000)
@@ -278,9 +278,9 @@ def test_a_log_that_cannot_grow_refuses_until_it_can(key: KeyAndToken) -> None:
         answers: list[tuple[int, str]] = []
         # A little room there is.
         while REFUSED not in answers and len(answers) < 10_000:
-            answers += ask(running, key, 100)
+            answers += ask(is_running, key, 100)
         assert set(answers) == {ALLOWED, REFUSED}
-        recovers(running, key)
+        recovers(is_running, key)
     assert allowed_rows(key) == answers.count(ALLOWED) + 6
 
 
@@ -289,12 +289,12 @@ def test_a_month_without_its_partition_is_served_and_named(key: KeyAndToken) -> 
     owner(f"ALTER TABLE audit_call DETACH PARTITION {partition}")
     owner(f"DROP TABLE {partition}")
 
-    async def asked(running: RunningGateway) -> tuple[Answer, Answer]:
-        async with Asker(running.port) as asker:
+    async def asked(is_running: RunningGateway) -> tuple[Answer, Answer]:
+        async with Asker(is_running.port) as asker:
             return await asker.verify(key.token), await asker.get("/health/ready")
 
-    with gateway() as running:
-        answer, ready = asyncio.run(asked(running))
+    with gateway() as is_running:
+        answer, ready = asyncio.run(asked(is_running))
     assert (answer.status, ready.status) == (200, 200)
     assert partition.encode() in ready.body
     request_id = answer.headers["x-request-id"]

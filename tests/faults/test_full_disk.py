@@ -13,8 +13,8 @@ import pytest
 from django.conf import settings
 
 from audit.calls.insert import ensure_partitions
-from config.embedded.backend.base import embedded
-from config.embedded.launch import home_of
+from config.embedded.backend.base import start_embedded_database
+from config.embedded.launch import get_home
 from config.embedded.server import Cluster
 from tests.faults.test_database import ALLOWED, REFUSED, allowed_rows, ask, forget_connections, recovers
 from tests.gateways import gateway
@@ -36,8 +36,8 @@ def disk() -> Iterator[Path]:
     """The server's files on a disk of their own, with a little room; afterwards they are where they were, as they were,
     without what the test did."""
     forget_connections()
-    cluster = embedded()
-    data = home_of(cluster.folder) / "data"
+    cluster = start_embedded_database()
+    data = get_home(cluster.folder) / "data"
     stop(cluster)
     aside = data.with_name("data.aside")
     data.rename(aside)
@@ -64,7 +64,7 @@ def disk() -> Iterator[Path]:
 def stop(cluster: Cluster) -> None:
     """And hold it no more: it starts when it is joined again."""
     cluster.leave()
-    assert not cluster.running()
+    assert not cluster.is_running()
 
 
 def fill(disk: Path, leave: int = 0) -> Path:
@@ -81,20 +81,20 @@ def test_a_full_disk_refuses_until_there_is_room(room: int, disk: Path, figure: 
     ensure_partitions()
     account = an_account()
     key: KeyAndToken = a_key(account, a_user(account, "olga"), an_api())
-    with gateway() as running:
-        assert ask(running, key) == [ALLOWED] * 5
+    with gateway() as is_running:
+        assert ask(is_running, key) == [ALLOWED] * 5
         filler = fill(disk, room)
         answers: list[tuple[int, str]] = []
         while answers.count(REFUSED) < 500:
             assert len(answers) < 200_000, "the disk is not full"
-            answers += ask(running, key, 100)
+            answers += ask(is_running, key, 100)
         assert set(answers) == {ALLOWED, REFUSED}
         filler.unlink()
         # As `serve` does every second: without room for its write-ahead log the server has ended.
         forget_connections()
-        embedded()
-        seconds = recovers(running, key)
-        assert ask(running, key) == [ALLOWED] * 5
+        start_embedded_database()
+        seconds = recovers(is_running, key)
+        assert ask(is_running, key) == [ALLOWED] * 5
     assert allowed_rows(key) == 11 + answers.count(ALLOWED)
     figure(
         f"disk full: {answers.count(ALLOWED)} calls allowed, each with its row, {answers.count(REFUSED)} refused,"

@@ -27,7 +27,7 @@ def complaints(planted: str, room: str) -> str:
 
 @pytest.mark.parametrize("planted", BANNED)
 @pytest.mark.parametrize(
-    "room", ["keys/services/state.py", "core/authorization.py", "audit/trail/record.py", "gateway/batch.py"]
+    "room", ["keys/services/state.py", "core/authorization.py", "audit/trail/record.py", "gateway/group_commit.py"]
 )
 def test_a_planted_import_of_http_in_the_domain_is_refused(planted: str, room: str) -> None:
     assert "TID251" in complaints(planted, room)

@@ -30,8 +30,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from accounts.models import User
 from audit.models import Call, Event
-from config.embedded.launch import EmbeddedDatabaseError, installed
-from config.logs import configuration as log_settings
+from config.embedded.launch import EmbeddedDatabaseError, find_wheel_folder
+from config.logs import build_logging_config as log_settings
 from keys import services
 from keys.models import Api, Key
 from keys.views import change as change_page
@@ -292,7 +292,7 @@ def content(path: Path) -> bytes:
 def dump() -> bytes:
     """By pg_dump, of the whole database."""
     try:
-        program = str(installed() / "pginstall" / "bin" / "pg_dump")
+        program = str(find_wheel_folder() / "pginstall" / "bin" / "pg_dump")
     except EmbeddedDatabaseError:
         program = "pg_dump"
     known = conninfo_to_dict(conninfo("maintenance"))

@@ -10,8 +10,8 @@ from django.conf import settings
 
 from audit.models import Call as Row
 from core.request_id import generate_request_id
-from gateway.batch import Batch
 from gateway.database import connect
+from gateway.group_commit import GroupCommit
 from keys.decision.access import Api, Call, Decision, PresentedCredential
 from keys.decision.addresses import parse_address
 from tests.gateways import conninfo, decision_of
@@ -37,7 +37,7 @@ def test_an_answer_that_cannot_be_given_is_nobody_else_s_matter() -> None:
         raise RuntimeError("the client has gone")
 
     async def run() -> list[Decision]:
-        batch = Batch(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS)
+        batch = GroupCommit(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS)
         running = asyncio.create_task(batch.run())
         asked = []
         for _ in range(2):

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.request_id import generate_request_id
-from gateway.batch import Batch
 from gateway.database import connect
+from gateway.group_commit import GroupCommit
 from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address
 from keys.models import Key
@@ -33,7 +33,7 @@ def ask(key: KeyAndToken, *offsets: float) -> list[str]:
     seen = []
 
     async def run() -> None:
-        batch = Batch(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS)
+        batch = GroupCommit(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS)
         running = asyncio.create_task(batch.run())
         for offset in offsets:
             batch._clock_offset += offset

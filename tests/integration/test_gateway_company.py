@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 
 from core.request_id import generate_request_id
-from gateway.batch import Batch
 from gateway.database import connect
+from gateway.group_commit import GroupCommit
 from gateway.metrics import Metrics
 from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address
@@ -35,7 +35,7 @@ class Sizes(Metrics):
         self.sizes: list[int] = []
         self.at_the_third = at_the_third
 
-    def batched(self, calls: int, *, queue: int, entries: int) -> None:
+    def observe_batch(self, calls: int, *, queue: int, entries: int) -> None:
         self.sizes.append(calls)
         if len(self.sizes) == 3:
             self.at_the_third()
@@ -57,7 +57,9 @@ def sizes(key: KeyAndToken, first: int, *, alone: bool) -> list[int]:
         latecomers.append(ask())
 
     metrics = Sizes(lambda: asyncio.get_running_loop().call_soon(lambda: latecomers.append(ask())))
-    batch = Batch(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS, metrics=metrics, alone=alone)
+    batch = GroupCommit(
+        connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS, metrics=metrics, is_only_process=alone
+    )
 
     async def run() -> None:
         running = asyncio.create_task(batch.run())

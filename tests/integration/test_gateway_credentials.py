@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from audit.models import Call
-from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY
+from gateway.limits import MAX_REFUSED_TEXT_LENGTH, REFUSALS_PER_KEY
 from keys.crypto.secrets import generate_token
 from keys.models import Key, Route, Secret
 from tests.gateways import SECRET, Answer, Asker, RunningGateway, gateway
@@ -198,7 +198,7 @@ def test_a_flood_with_a_known_api_id_is_folded_in_its_account_and_the_key_goes_o
     assert REFUSALS_PER_KEY <= refused.count() < (count - count // 10) / 2
     folded = refused.filter(folded__gt=1)
     assert {(row.account, row.key_name, row.method) for row in folded} == {("acme", own.key.name, "GET")}
-    assert all(len(query) <= MAX_REFUSED_TEXT for query in refused.values_list("query", flat=True))
+    assert all(len(query) <= MAX_REFUSED_TEXT_LENGTH for query in refused.values_list("query", flat=True))
 
 
 def test_a_holder_asks_whose_key_it_is(running: RunningGateway, keys: dict[str, KeyAndToken]):

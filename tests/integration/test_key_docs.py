@@ -251,7 +251,7 @@ class TestRequestLink:
         assert all("https://billing.acme.example/customers" in code for code in samples(page).values())
 
     def test_in_the_demo_it_is_where_the_proxies_of_deploy_listen(self, client: Client, alice: User):
-        demo_keys.reach(Actor.from_command("demo"))
+        demo_keys.set_request_links(Actor.from_command("demo"))
 
         for slug in PRESETS:
             page = docs(client, a_key_of(slug, alice).key)

@@ -20,7 +20,7 @@ from psycopg import AsyncConnection
 from accounts.models import User
 from core.actor import Actor
 from core.permissions import Role
-from gateway.last_use import LastUse
+from gateway.last_use import LastUses
 from keys import services
 from keys.key_settings import KeySettings
 from keys.models import Key, Secret
@@ -46,7 +46,7 @@ def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
 
     def one(number: int) -> Any:
         if number < WORKERS:
-            gate.wait()
+            gate.seconds_until_due()
         try:
             return act(number)
         finally:
@@ -138,9 +138,9 @@ def test_changing_ending_and_deleting_beside_uses_that_are_written_never_deadloc
     def act(number: int) -> None:
         key = keys[number % 4]
         if number % 2:
-            uses = LastUse()
+            uses = LastUses()
             secrets = Secret.objects.filter(key__in=keys).values_list("pk", flat=True)
-            uses.note((secret, f"203.0.113.{number}") for secret in secrets)
+            uses.add((secret, f"203.0.113.{number}") for secret in secrets)
             asyncio.run(written(uses))
             return
         current = key.secrets.filter(retires_at=None).values_list("pk", flat=True).get()
@@ -148,7 +148,7 @@ def test_changing_ending_and_deleting_beside_uses_that_are_written_never_deadloc
             services.change(key=key, secret=current, overlap=services.Overlap.HOUR, by=OPERATOR)
             services.end_overlap(key=key, by=OPERATOR)
 
-    async def written(uses: LastUse) -> None:
+    async def written(uses: LastUses) -> None:
         async with await AsyncConnection.connect(conninfo(), autocommit=True) as own:
             await uses.write(own)
 

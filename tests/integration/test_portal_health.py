@@ -12,13 +12,13 @@ from django.db import OperationalError, connection, connections
 from django.test import Client
 
 from config import health
-from config.health import WRITES, Probe, Readiness, look
+from config.health import WRITE_PROBE, CachedProbe, PortalReadiness, check_readiness
 
 
 @pytest.fixture
 def probe(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Forget what was found before."""
-    return lambda: monkeypatch.setattr(health, "PROBE", Probe(look))
+    return lambda: monkeypatch.setattr(health, "PROBE", CachedProbe(check_readiness))
 
 
 @pytest.mark.django_db
@@ -36,7 +36,7 @@ def test_health_is_answered_by_any_host_name(client: Client, host: str, probe: C
 @pytest.mark.django_db
 def test_a_schema_behind_is_not_ready(client: Client, probe: Callable[[], None], monkeypatch: Any) -> None:
     probe()
-    monkeypatch.setattr(health, "_migrations", lambda: {("keys", "0099_to_come"), ("keys", "0001_initial")})
+    monkeypatch.setattr(health, "_list_migrations", lambda: {("keys", "0099_to_come"), ("keys", "0001_initial")})
     answer = client.get("/health/ready")
     assert answer.status_code == 503
     assert answer.content == b"the schema is behind: 1 migrations are pending, the first is keys.0099_to_come\n"
@@ -74,13 +74,13 @@ def test_a_disk_without_room_is_not_ready(client: Client, probe: Callable[[], No
     probe()
 
     def full(execute: Any, sql: str, *rest: Any) -> Any:
-        if sql == WRITES:
+        if sql == WRITE_PROBE:
             raise OperationalError("could not write to file: No space left on device")
         return execute(sql, *rest)
 
     with connection.cursor() as cursor:
         cursor.execute("SET work_mem = '64kB'")
-        cursor.execute("EXPLAIN (ANALYZE, COSTS off) " + WRITES)
+        cursor.execute("EXPLAIN (ANALYZE, COSTS off) " + WRITE_PROBE)
         plan = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("RESET work_mem")
     assert "Sort Method: external merge  Disk:" in plan
@@ -93,26 +93,26 @@ def test_a_disk_without_room_is_not_ready(client: Client, probe: Callable[[], No
 def test_many_who_ask_share_one_look() -> None:
     looks: list[float] = []
 
-    def look_slowly() -> Readiness:
+    def look_slowly() -> PortalReadiness:
         looks.append(time.monotonic())
         time.sleep(0.1)
-        return Readiness()
+        return PortalReadiness()
 
-    shared = Probe(look_slowly)
+    shared = CachedProbe(look_slowly)
     threads = [threading.Thread(target=shared.get) for _ in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(looks) == 1
-    shared._until = 0.0
+    shared._valid_until = 0.0
     slow = threading.Thread(target=shared.get)
     slow.start()
     while len(looks) < 2:
         time.sleep(0.001)
     # While one looks again, the others do not wait for it.
     began = time.monotonic()
-    assert shared.get() == Readiness()
+    assert shared.get() == PortalReadiness()
     assert time.monotonic() - began < 0.08
     slow.join()
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from config import limits
+from config import request_limits
 from tests.echoing import serve
 
 GOOD = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -65,12 +65,12 @@ def test_a_slow_head_is_cut_off_in_its_time(port: int) -> None:
         sock.sendall(b"GET / HTTP/1.1\r\nX-A: ")
         began = time.monotonic()
         assert sock.recv(1) == b""
-        assert time.monotonic() - began < limits.HEAD_TIMEOUT_SECONDS + 5
+        assert time.monotonic() - began < request_limits.HEAD_TIMEOUT_SECONDS + 5
 
 
 def test_more_silent_connections_than_there_are_places_make_room(port: int) -> None:
     with ExitStack() as stack:
-        silent = [stack.enter_context(connected(port)) for _ in range(limits.MAX_CONNECTIONS + 40)]
+        silent = [stack.enter_context(connected(port)) for _ in range(request_limits.MAX_CONNECTIONS + 40)]
         assert page_seconds(port) < 2
         silent[0].settimeout(5)
         # The one that waited longest was closed for it.
@@ -82,7 +82,7 @@ def test_a_connection_that_brought_a_request_is_kept_while_silent_ones_make_room
         kept = stack.enter_context(connected(port))
         kept.sendall(GOOD)
         answer(kept).read()
-        for _ in range(limits.MAX_CONNECTIONS + 40):
+        for _ in range(request_limits.MAX_CONNECTIONS + 40):
             stack.enter_context(connected(port))
         kept.sendall(GOOD)
         assert answer(kept).status == 200
@@ -92,14 +92,14 @@ def test_a_connection_that_brought_a_request_is_kept_while_silent_ones_make_room
     ("request_", "status"),
     [
         (posted("/login/", b"")[:-4].replace(b"Content-Length: 0", b"Content-Length: 400000000") + b"\r\n\r\n", 413),
-        (posted("/login/", b"a" * (limits.MAX_ANONYMOUS_BODY_BYTES + 1)), 413),
-        (posted("/keys/new/", b"a" * (limits.MAX_BODY_BYTES + 1)), 413),
+        (posted("/login/", b"a" * (request_limits.MAX_ANONYMOUS_BODY_BYTES + 1)), 413),
+        (posted("/keys/new/", b"a" * (request_limits.MAX_BODY_BYTES + 1)), 413),
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", 411),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\naa", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1e3\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * limits.MAX_HEAD_BYTES, 431),
-        (b"GET /" + b"a" * limits.MAX_HEAD_BYTES, 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * request_limits.MAX_HEAD_BYTES, 431),
+        (b"GET /" + b"a" * request_limits.MAX_HEAD_BYTES, 431),
     ],
 )
 def test_what_is_too_large_or_without_a_length_is_refused_before_it_is_read(
@@ -113,7 +113,7 @@ def test_what_is_too_large_or_without_a_length_is_refused_before_it_is_read(
         assert response.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("size", [0, 1, 60_000, limits.MAX_BODY_BYTES])
+@pytest.mark.parametrize("size", [0, 1, 60_000, request_limits.MAX_BODY_BYTES])
 def test_a_body_arrives_whole_in_whatever_pieces_it_is_sent(port: int, size: int) -> None:
     body = os.urandom(size)
     sent = posted("/keys/new/", body)

@@ -16,7 +16,7 @@ from django.test import Client
 from accounts.models import Account, User
 from audit.models import Event
 from audit.trail.record import record
-from config.embedded.backend.parameters import conninfo
+from config.embedded.backend.parameters import build_conninfo
 from core.permissions import Role
 from core.replica import is_replica_unavailable
 from tests.databases import new_database
@@ -153,8 +153,8 @@ def test_decisions_are_made_on_the_primary(replica: Heard, monkeypatch: pytest.M
     settings.DATABASES["replica"]["NAME"] = "elsewhere"
     monkeypatch.setattr("gateway.app.Gateway", dict)
     asked = runpy.run_module("config.serve.gateway")["application"]["conninfo"]
-    assert asked == conninfo("default")
-    assert asked != conninfo("replica")
+    assert asked == build_conninfo("default")
+    assert asked != build_conninfo("replica")
 
 
 AWAY = "The log replica is unavailable."

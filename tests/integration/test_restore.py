@@ -18,7 +18,7 @@ from django.db import connection, connections
 from psycopg.conninfo import conninfo_to_dict
 
 from audit.calls.insert import ensure_partitions
-from config.embedded.launch import EmbeddedDatabaseError, installed
+from config.embedded.launch import EmbeddedDatabaseError, find_wheel_folder
 from core.permissions import Role
 from keys.models import Key
 from keys.services import CreatedKey, reveal
@@ -40,7 +40,7 @@ def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest
 
 def program(name: str) -> str:
     try:
-        return str(installed() / "pginstall" / "bin" / name)
+        return str(find_wheel_folder() / "pginstall" / "bin" / name)
     except EmbeddedDatabaseError:
         return name
 

@@ -86,7 +86,7 @@ def world(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> It
         seals.seal_late_columns(BY)
         assert retention.drop_old_months(38, BY)
         seqs = [_event(n) for n in range(PLACES + 3)][:PLACES]
-        database_roles.grant()
+        database_roles.grant_rights()
         dropped = retention.get_dropped_until()
         last = Event.objects.latest("seq")
         with connections["maintenance"].cursor() as cursor:

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from config import limits
+from config import request_limits
 from keys.decision.addresses import get_client_address
 from tests import echoing
 from tests.gateways import free_port
@@ -115,11 +115,11 @@ def test_the_portal_sees_the_clients_own_address_whatever_the_client_says(port: 
 
 
 def test_a_body_that_is_too_long_ends_at_the_proxy(port: int) -> None:
-    assert ask(port, "POST", "/login/", b"a" * (limits.MAX_ANONYMOUS_BODY_BYTES + 1)).status == 413
-    assert ask(port, "POST", "/keys/new/", b"a" * (limits.MAX_BODY_BYTES + 1)).status == 413
+    assert ask(port, "POST", "/login/", b"a" * (request_limits.MAX_ANONYMOUS_BODY_BYTES + 1)).status == 413
+    assert ask(port, "POST", "/keys/new/", b"a" * (request_limits.MAX_BODY_BYTES + 1)).status == 413
     for path, size in (
         ("/login/", 60_000),
-        ("/keys/new/", limits.MAX_BODY_BYTES - 4096),
+        ("/keys/new/", request_limits.MAX_BODY_BYTES - 4096),
         ("/admin/keys/api/", 5_000_000),
     ):
         response = ask(port, "POST", path, b"a" * size)

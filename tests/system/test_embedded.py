@@ -17,10 +17,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.cpu_affinity import bind, usable
+from config.cpu_affinity import bind_to_cores, get_usable_cores
 from config.embedded import launch
-from config.embedded.launch import EmbeddedDatabaseError, home_of
-from config.embedded.server import Cluster, serving
+from config.embedded.launch import EmbeddedDatabaseError, get_home
+from config.embedded.server import Cluster, list_server_processes
 
 ROOT = Path(__file__).resolve().parents[2]
 # Joins, asks, says who it is, waits if told to, and leaves.
@@ -30,7 +30,7 @@ from pathlib import Path
 from config.embedded.server import Cluster
 cluster = Cluster(Path(sys.argv[1]), fsync=False)
 cluster.join()
-with psycopg.connect(**cluster.connection("keyward_app")) as connection:
+with psycopg.connect(**cluster.get_connection_parameters("keyward_app")) as connection:
     print(connection.execute("SELECT current_user").fetchone()[0], flush=True)
 time.sleep(float(sys.argv[2]))
 """
@@ -42,7 +42,7 @@ def folder() -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="kw-"))
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     yield home / "postgres"
-    left = serving(home_of(home / "postgres") / "data")
+    left = list_server_processes(get_home(home / "postgres") / "data")
     shutil.rmtree(home)
     assert left == []
 
@@ -54,7 +54,7 @@ def user(folder: Path, seconds: float = 0, **more: object) -> subprocess.Popen[s
 
 def stopped(folder: Path, seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
-    while serving(home_of(folder) / "data"):
+    while list_server_processes(get_home(folder) / "data"):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
@@ -62,14 +62,14 @@ def stopped(folder: Path, seconds: float = 10) -> bool:
 
 
 def count(cluster: Cluster) -> int:
-    with psycopg.connect(**cluster.connection("keyward_owner")) as connection:
+    with psycopg.connect(**cluster.get_connection_parameters("keyward_owner")) as connection:
         row = connection.execute("SELECT count(*) FROM kept").fetchone()
         assert row is not None
         return int(row[0])
 
 
 def keep_rows(cluster: Cluster, rows: int) -> None:
-    with psycopg.connect(**cluster.connection("keyward_owner")) as connection:
+    with psycopg.connect(**cluster.get_connection_parameters("keyward_owner")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT generate_series(1, %s) AS n", [rows])
 
 
@@ -77,7 +77,7 @@ def test_a_first_start_makes_roles_and_database_without_tcp(folder: Path) -> Non
     cluster = Cluster(folder, fsync=False)
     cluster.join()
     try:
-        with psycopg.connect(**cluster.connection("keyward_app")) as connection:
+        with psycopg.connect(**cluster.get_connection_parameters("keyward_app")) as connection:
             settings = ["listen_addresses", "jit", "timezone", "max_connections"]
             shown = [connection.execute(f"SHOW {name}").fetchone()[0] for name in settings]  # type: ignore[index, arg-type]
             assert shown == ["", "off", "UTC", "200"]
@@ -85,7 +85,7 @@ def test_a_first_start_makes_roles_and_database_without_tcp(folder: Path) -> Non
             assert superusers == [("postgres",)]
     finally:
         cluster.leave()
-    assert not cluster.running()
+    assert not cluster.is_running()
 
 
 def test_nobody_signs_in_without_the_password(folder: Path) -> None:
@@ -94,7 +94,7 @@ def test_nobody_signs_in_without_the_password(folder: Path) -> None:
     try:
         for changes in ({"password": "wrong"}, {"user": "postgres"}):
             with pytest.raises(psycopg.OperationalError):
-                psycopg.connect(**cluster.connection("keyward_app") | changes)
+                psycopg.connect(**cluster.get_connection_parameters("keyward_app") | changes)
     finally:
         cluster.leave()
 
@@ -109,7 +109,7 @@ def test_a_killed_server_is_started_again_with_its_rows(folder: Path) -> None:
     cluster = Cluster(folder, fsync=False)
     cluster.join()
     keep_rows(cluster, 1000)
-    data = home_of(folder) / "data"
+    data = get_home(folder) / "data"
     os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     assert stopped(folder)
     assert (data / "postmaster.pid").exists()
@@ -119,16 +119,16 @@ def test_a_killed_server_is_started_again_with_its_rows(folder: Path) -> None:
 
 
 def test_a_server_is_not_kept_to_the_core_of_the_process_that_starts_it_again(folder: Path) -> None:
-    cores = usable()
+    cores = get_usable_cores()
     cluster = Cluster(folder, fsync=False)
-    bind(0, cores[:1])
+    bind_to_cores(0, cores[:1])
     try:
         cluster.join()
-        started = int((home_of(folder) / "data" / "postmaster.pid").read_text().split()[0])
+        started = int((get_home(folder) / "data" / "postmaster.pid").read_text().split()[0])
         assert sorted(os.sched_getaffinity(started)) == cores
-        assert usable() == cores[:1]
+        assert get_usable_cores() == cores[:1]
     finally:
-        bind(0, cores)
+        bind_to_cores(0, cores)
         cluster.leave()
 
 
@@ -136,7 +136,7 @@ def test_a_process_number_that_was_given_to_another_does_not_mislead(folder: Pat
     cluster = Cluster(folder, fsync=False)
     cluster.join()
     keep_rows(cluster, 10)
-    file = home_of(folder) / "data" / "postmaster.pid"
+    file = get_home(folder) / "data" / "postmaster.pid"
     before = file.read_text().splitlines()
     os.kill(int(before[0]), signal.SIGKILL)
     assert stopped(folder)
@@ -153,9 +153,9 @@ def test_the_server_outlives_the_user_that_started_it_until_the_last_one_leaves(
     cluster = Cluster(folder, fsync=False)
     cluster.join()
     first.communicate(timeout=60)
-    assert cluster.running()
+    assert cluster.is_running()
     cluster.leave()
-    assert not cluster.running()
+    assert not cluster.is_running()
 
 
 def test_users_that_are_killed_leave_nothing_running(folder: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_start_that_was_killed_half_way_is_made_again(folder: Path) -> None:
     (folder / "server").chmod(0o700)
     cluster = Cluster(folder, fsync=False)
     cluster.join()
-    assert cluster.running()
+    assert cluster.is_running()
     cluster.leave()
 
 
@@ -181,10 +181,10 @@ def test_a_long_path_puts_the_socket_elsewhere(folder: Path) -> None:
     long.parent.mkdir(mode=0o700)
     cluster = Cluster(long, fsync=False)
     cluster.join()
-    host = Path(cluster.connection("keyward_app")["host"])
+    host = Path(cluster.get_connection_parameters("keyward_app")["host"])
     assert long not in host.parents
     assert stat.S_IMODE(host.stat().st_mode) == 0o700
-    psycopg.connect(**cluster.connection("keyward_app")).close()
+    psycopg.connect(**cluster.get_connection_parameters("keyward_app")).close()
     cluster.leave()
     host.rmdir()
 
@@ -200,7 +200,7 @@ def test_a_folder_in_somebody_elses_hands_is_refused(folder: Path, monkeypatch: 
 def test_a_platform_without_a_wheel_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "WHEEL", "no_such_wheel")
     with pytest.raises(EmbeddedDatabaseError, match=r"set DATABASE_URL, such as postgresql://") as refused:
-        launch.installed()
+        launch.find_wheel_folder()
     assert "\n" not in str(refused.value)
 
 
@@ -237,9 +237,9 @@ def test_an_ordinary_user_runs_it_too(folder: Path) -> None:
 def test_root_that_may_not_make_a_namespace_runs_it_as_nobody(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(launch, "NAMESPACE", ("false",))
+    monkeypatch.setattr(launch, "NAMESPACE_COMMAND", ("false",))
     folder.mkdir()
-    chosen = launch.choose(folder)
+    chosen = launch.choose_launch_config(folder)
     try:
         assert chosen.user == pwd.getpwnam("nobody").pw_uid
         assert (folder / "server").resolve() == chosen.home
@@ -247,12 +247,12 @@ def test_root_that_may_not_make_a_namespace_runs_it_as_nobody(
         # From here on the link leads there, so the keeper, which has no such patch, goes the same way.
         cluster = Cluster(folder, fsync=False)
         cluster.join()
-        with psycopg.connect(**cluster.connection("keyward_app")) as connection:
+        with psycopg.connect(**cluster.get_connection_parameters("keyward_app")) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         owner = (chosen.data / "postmaster.pid").stat().st_uid
         assert owner == chosen.user
         cluster.leave()
-        assert serving(chosen.data) == []
+        assert list_server_processes(chosen.data) == []
     finally:
         shutil.rmtree(chosen.home)
 

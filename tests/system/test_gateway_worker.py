@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.cpu_affinity import bind, usable
+from config.cpu_affinity import bind_to_cores, get_usable_cores
 from tests.gateways import RunningGateway, gateway
 
 NO_DATABASE = {"ready": 503, "TEST_CONNINFO": "host=127.0.0.1 port=9 dbname=none"}
@@ -18,10 +18,10 @@ NO_DATABASE = {"ready": 503, "TEST_CONNINFO": "host=127.0.0.1 port=9 dbname=none
 @pytest.fixture
 def cores() -> Iterator[list[int]]:
     """No more than two, for what is started here."""
-    machines = usable()
-    bind(0, machines[:2])
+    machines = get_usable_cores()
+    bind_to_cores(0, machines[:2])
     yield machines[:2]
-    bind(0, machines)
+    bind_to_cores(0, machines)
 
 
 def taken(running: RunningGateway, until: list[list[int]]) -> list[list[int]]:

@@ -15,21 +15,24 @@ from config.embedded.server import Cluster
 
 
 @cache
-def cluster(folder: Path, *, fsync: bool = True) -> Cluster:
+def get_cluster(folder: Path, *, fsync: bool = True) -> Cluster:
     """This process's handle on the cluster in `folder`; one a process, because it holds the process's lock."""
     return Cluster(folder, fsync=fsync)
 
 
-def embedded() -> Cluster:
+def start_embedded_database() -> Cluster:
     """The cluster of these settings, running and held by this process."""
-    found = cluster(settings.VAR / "postgres", fsync=settings.EMBEDDED_FSYNC)
+    handle = get_cluster(settings.VAR / "postgres", fsync=settings.EMBEDDED_FSYNC)
     try:
-        found.join()
+        handle.join()
     except EmbeddedDatabaseError as error:
         raise OperationalError(str(error)) from error
-    return found
+    return handle
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
-        return embedded().connection(self.settings_dict["USER"]) | super().get_connection_params()
+        return (
+            start_embedded_database().get_connection_parameters(self.settings_dict["USER"])
+            | super().get_connection_params()
+        )

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.contrib.staticfiles.management.commands import collectstatic
 
-from config.static_build import stamping
+from config.static_build import record_fingerprint
 
 
 class Command(collectstatic.Command):
     def collect(self) -> dict[str, Any]:
-        with nullcontext() if self.dry_run else stamping():
+        with nullcontext() if self.dry_run else record_fingerprint():
             return super().collect()

@@ -13,6 +13,6 @@ class Command(BaseCommand):
     help = "Fill an empty database with two accounts, a user of each role, keys and calls; never in production."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        demo_load.load()
-        for line in demo_load.lines():
+        demo_load.load_demo()
+        for line in demo_load.list_instructions():
             self.stdout.write(line)

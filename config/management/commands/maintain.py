@@ -22,7 +22,7 @@ from audit.trail.record import record
 from core.actor import Actor
 from keys.services import rotation
 
-TRIES = 5
+MAX_TRIES = 5
 T = TypeVar("T")
 
 
@@ -42,20 +42,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         by = Actor.from_command("maintain")
-        months = _patiently(ensure_partitions)
+        months = _retry_on_lock(ensure_partitions)
         if months:
             with transaction.atomic():
                 record("partitions.made", by=by, account_id=None, months=months)
         self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
-        sealed = _patiently(lambda: seals.seal_hours(by))
-        late = _patiently(lambda: seals.seal_late_columns(by))
+        sealed = _retry_on_lock(lambda: seals.seal_hours(by))
+        late = _retry_on_lock(lambda: seals.seal_late_columns(by))
         self.stdout.write(
             f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
             f"with their last columns {sum(seal.rows for seal in late)}, in {len(late)}."
         )
         forged = False
         try:
-            self.stdout.write(f"Digests signed: {_patiently(lambda: digests.make_digests(by))}.")
+            self.stdout.write(f"Digests signed: {_retry_on_lock(lambda: digests.make_digests(by))}.")
         except digests.DigestMismatch as error:
             # The alarm is raised by the verification below, which then looks at everything.
             forged = True
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         days = settings.LOG_RETENTION_DAYS
         assert days is not None  # it has a default
         try:
-            dropped = _patiently(lambda: retention.drop_old_months(days, by))
+            dropped = _retry_on_lock(lambda: retention.drop_old_months(days, by))
         except retention.SealMismatch as error:
             self.stderr.write(f"Months dropped: none, because {error}.")
         else:
@@ -74,10 +74,10 @@ class Command(BaseCommand):
         state = verification_state.verify_incrementally(by, whole=forged)
         if state.problems:
             # A checkpoint would say that the chain is good as it is now.
-            told = "\n".join(f"- {text}" for text in state.problems)
+            problems = "\n".join(f"- {text}" for text in state.problems)
             raise CommandError(
                 f"The trail is NOT good: {state.problems[0]}. Events good: {state.seq}. No checkpoint is signed until "
-                f"manage.py audit_acknowledge:\n{told}"
+                f"manage.py audit_acknowledge:\n{problems}"
             )
         self._checkpoint(options["checkpoints"])
         self.stdout.write(f"The trail is good: {state.seq} events.")
@@ -93,9 +93,9 @@ class Command(BaseCommand):
             raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _patiently(do: Callable[[], T]) -> T:
+def _retry_on_lock(do: Callable[[], T]) -> T:
     """The log is busy: what waits for a lock lets others go first and tries again."""
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, MAX_TRIES + 1):
         try:
             return do()
         except OperationalError as error:

@@ -34,7 +34,7 @@ class Command(migrate.Command):
         if options["app_label"] or options["plan"] or options["check_unapplied"]:
             return
         call_command("createcachetable", database=database, verbosity=0)
-        database_roles.grant()
+        database_roles.grant_rights()
         insert.ensure_partitions()
         apis.install_presets()
 

@@ -20,7 +20,7 @@ from keys.models import Api
 
 SECONDS = 3600
 SALT = "keys.apis.admin.pages"
-# A document and a policy of MAX_BYTES that compression makes no smaller, in base64 (config.limits).
+# A document and a policy of MAX_BYTES that compression makes no smaller, in base64 (config.request_limits).
 MAX_UPLOAD_LENGTH = 23_000_000
 TOO_LARGE = "Document and policy are too large together. Write a smaller policy."
 

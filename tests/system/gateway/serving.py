@@ -52,7 +52,7 @@ class Running:
         self.loop.close()
 
     async def _serve(self) -> None:
-        self.server, self.ended = Server(self.echo, idle=self.idle), asyncio.Event()
+        self.server, self.ended = Server(self.echo, idle_timeout_seconds=self.idle), asyncio.Event()
         if self.path:
             self.listener: Any = await self.loop.create_unix_server(self.server, str(self.path))
         else:
@@ -70,8 +70,8 @@ class Running:
         """Have the server's own thread do it."""
         self.loop.call_soon_threadsafe(work)
 
-    def stop(self, patience: float) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.stop(patience), self.loop).result(patience + 5)
+    def stop(self, timeout_seconds: float) -> None:
+        asyncio.run_coroutine_threadsafe(self.server.stop(timeout_seconds), self.loop).result(timeout_seconds + 5)
 
     def connect(self) -> Client:
         if self.path:

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from gateway.http import protocol
-from gateway.http.connections import Connections, get_max_connections
+from gateway.http.connections import ConnectionRegistry, get_max_connections
 from gateway.http.messages import Reply, Request, Response
 from gateway.http.server import Listener, Server
 from tests.system.gateway.serving import eventually, serving
@@ -23,8 +23,8 @@ PROXY, ANYBODY = b"GET /proxy HTTP/1.1\r\n\r\n", b"GET /anybody HTTP/1.1\r\n\r\n
 class Peer:
     """A connection, as far as the table looks at it."""
 
-    def __init__(self, address: str, waiting: int = 0) -> None:
-        self.address, self.waiting = address, [None] * waiting
+    def __init__(self, address: str, exchanges: int = 0) -> None:
+        self.address, self.exchanges = address, [None] * exchanges
         self.aborted = False
 
     def abort(self) -> None:
@@ -32,7 +32,7 @@ class Peer:
 
 
 def test_one_address_has_a_share_of_what_is_unproved_and_its_oldest_goes():
-    table = Connections(40)
+    table = ConnectionRegistry(40)
     other, mine = Peer("192.0.2.1"), [Peer("192.0.2.9") for _ in range(15)]
     for peer in (other, *mine):
         table.add(peer)  # type: ignore[arg-type]
@@ -41,18 +41,18 @@ def test_one_address_has_a_share_of_what_is_unproved_and_its_oldest_goes():
 
 
 def test_what_is_proved_or_waits_for_its_answer_stays():
-    table = Connections(8)
-    proved, waiting, silent = Peer("a"), Peer("b", waiting=1), Peer("c")
-    for peer in (proved, waiting, silent):
+    table = ConnectionRegistry(8)
+    proved, exchanges, silent = Peer("a"), Peer("b", exchanges=1), Peer("c")
+    for peer in (proved, exchanges, silent):
         table.add(peer)  # type: ignore[arg-type]
-    table.prove(proved)  # type: ignore[arg-type]
+    table.mark_authenticated(proved)  # type: ignore[arg-type]
     assert table.evict()
     assert not table.evict()
-    assert (proved.aborted, waiting.aborted, silent.aborted) == (False, False, True)
+    assert (proved.aborted, exchanges.aborted, silent.aborted) == (False, False, True)
     # And they do not count for the share of their address.
     for peer in [Peer("a") for _ in range(6)]:
         table.add(peer)  # type: ignore[arg-type]
-        table.prove(peer)  # type: ignore[arg-type]
+        table.mark_authenticated(peer)  # type: ignore[arg-type]
     assert (table.evicted, len(table), table.make_room()) == (1, 8, False)
     table.discard(proved)  # type: ignore[arg-type]
     assert table.make_room()
@@ -73,7 +73,7 @@ class Doorkeeper:
     def __call__(self, request: Request, reply: Reply) -> None:
         self.asked.append(request.target)
         if request.target != b"/proxy":
-            reply.doubt()
+            reply.mark_unauthenticated()
         response = Response(200, b"", request.target)
         if request.target == b"/later":
             asyncio.get_running_loop().call_later(0.05, reply, response)
@@ -83,15 +83,15 @@ class Doorkeeper:
 
 @pytest.fixture
 def opened():
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
-        yield listening
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as is_reading:
+        yield is_reading
 
 
 def test_silent_connections_keep_no_proxy_out(opened: socket.socket):
     """Two hundred of them, at a process that may hold forty."""
 
     async def serve(stack: ExitStack) -> float:
-        server = Server(Doorkeeper(), idle=75, all_connections=Connections(40))
+        server = Server(Doorkeeper(), idle_timeout_seconds=75, all_connections=ConnectionRegistry(40))
         listener = Listener(server, opened)
         early = stack.enter_context(socket.create_connection(opened.getsockname(), 5))
         early.sendall(PROXY)
@@ -148,13 +148,13 @@ def test_fields_are_counted_while_they_arrive():
     """And no more of them is taken apart, though they came in one piece."""
     with serving(application=Doorkeeper()) as running:
         taken: list[int] = []
-        first = protocol.Connection.on_header
+        first = protocol.HttpConnection.on_header
 
-        def on_header(self: protocol.Connection, name: bytes, value: bytes) -> None:
+        def on_header(self: protocol.HttpConnection, name: bytes, value: bytes) -> None:
             taken.append(len(name))
             first(self, name, value)
 
-        class Counting(protocol.Connection):
+        class Counting(protocol.HttpConnection):
             pass
 
         Counting.on_header = on_header  # type: ignore[method-assign]

@@ -13,9 +13,9 @@ from django.db import connections
 
 from audit.calls.insert import ensure_partitions
 from audit.models import Call
-from gateway import health
+from gateway import readiness
 from gateway.database import connect
-from gateway.health import Readiness, State
+from gateway.readiness import ReadinessProbe, ReadinessState
 from tests.gateways import Answer, Asker, conninfo, gateway
 
 NOBODY = "host=127.0.0.1 port=9 dbname=none"
@@ -29,15 +29,15 @@ def ask(port: int, path: str) -> Answer:
     return asyncio.run(get())
 
 
-def probe(*, to: str = "", replica: str = "", **needed: Any) -> State:
-    async def told() -> State:
-        readiness = Readiness(
+def probe(*, to: str = "", replica: str = "", **needed: Any) -> ReadinessState:
+    async def told() -> ReadinessState:
+        readiness_probe = ReadinessProbe(
             lambda: connect(to or conninfo()),
             connect_replica=(lambda: connect(replica)) if replica else None,
             **needed,
         )
-        state: asyncio.Future[State] = asyncio.get_running_loop().create_future()
-        readiness.tell(state.set_result)
+        state: asyncio.Future[ReadinessState] = asyncio.get_running_loop().create_future()
+        readiness_probe.get_state(state.set_result)
         return await state
 
     return asyncio.run(told())
@@ -82,23 +82,23 @@ def test_a_gateway_with_its_database_is_live_and_ready(database: None):
 
 def test_what_could_not_be_answered_is_not_ready(database: None):
     rows = Call.objects.count()
-    assert probe(to=NOBODY).cause == health.DATABASE_AWAY
+    assert probe(to=NOBODY).cause == readiness.DATABASE_AWAY
     state = probe(migrations=["keys.0001_initial", "keys.9999_tomorrow"])
-    assert (state.cause, state.detail, state.response.status) == (health.SCHEMA_BEHIND, "keys.9999_tomorrow", 503)
+    assert (state.cause, state.detail, state.response.status) == (readiness.SCHEMA_BEHIND, "keys.9999_tomorrow", 503)
     owner("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
     try:
-        assert probe(to=conninfo("maintenance")).cause == health.READ_ONLY
+        assert probe(to=conninfo("maintenance")).cause == readiness.READ_ONLY
     finally:
         owner("SET default_transaction_read_only = off; ALTER ROLE CURRENT_USER RESET default_transaction_read_only")
     owner("ALTER TABLE audit_call ADD CONSTRAINT no_room CHECK (decision = 'full') NOT VALID")
     try:
         state = probe()
-        assert (state.cause, state.detail, state.response.status) == (health.NOT_WRITABLE, "CheckViolation", 503)
+        assert (state.cause, state.detail, state.response.status) == (readiness.NOT_WRITABLE, "CheckViolation", 503)
     finally:
         owner("ALTER TABLE audit_call DROP CONSTRAINT no_room")
     owner("ALTER TABLE audit_verification RENAME TO audit_verification_aside")
     try:
-        assert probe().cause == health.SCHEMA_BEHIND
+        assert probe().cause == readiness.SCHEMA_BEHIND
     finally:
         owner("ALTER TABLE audit_verification_aside RENAME TO audit_verification")
     assert probe(migrations=["keys.0001_initial"]).cause == ""
@@ -135,17 +135,17 @@ class Slow:
 def test_a_thousand_questions_are_one_probe_a_second(monkeypatch: pytest.MonkeyPatch):
     slow, told = Slow(), []
     now = [100.0]
-    monkeypatch.setattr(health, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(readiness, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     async def flood() -> None:
-        readiness = Readiness(slow)
+        readiness_probe = ReadinessProbe(slow)
         for now[0] in (100.0, 100.9, 101.1):
             for _ in range(1000):
-                readiness.tell(told.append)
+                readiness_probe.get_state(told.append)
             await asyncio.sleep(0.1)
-            readiness.tell(told.append)
+            readiness_probe.get_state(told.append)
 
     asyncio.run(flood())
     assert (slow.made, slow.most) == (2, 1)
     assert len(told) == 3003
-    assert {state.cause for state in told} == {health.DATABASE_AWAY}
+    assert {state.cause for state in told} == {readiness.DATABASE_AWAY}

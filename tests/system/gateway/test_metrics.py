@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from audit.calls.insert import ensure_partitions
-from gateway.health import State
-from gateway.metrics import Counts
-from gateway.scrape import Database
+from gateway.metrics import GatewayCollector
+from gateway.metrics_endpoint import DatabaseCollector
+from gateway.readiness import ReadinessState
 from keys.models import Key
 from tests.gateways import ROOT, Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api
@@ -147,6 +147,9 @@ def test_the_metrics_port_has_nothing_else_and_the_gateway_no_metrics(key: KeyAn
 def test_every_metric_is_explained():
     told = (ROOT / "docs" / "metrics.md").read_text()
     explained = set(re.findall(r"^\| `(keyward_\w+)", told, re.MULTILINE))
-    counted = {metric.name for metric in [*Counts().collect(), *Database(State(replica_up=True)).collect()]}
+    counted = {
+        metric.name
+        for metric in [*GatewayCollector().collect(), *DatabaseCollector(ReadinessState(replica_up=True)).collect()]
+    }
     # prometheus-client leaves the ending of a counter to the format.
     assert {name.removesuffix("_total") for name in explained} == counted

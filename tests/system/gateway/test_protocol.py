@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.http import protocol
-from gateway.http.messages import line
+from gateway.http.messages import format_header_line
 from gateway.http.server import Server
-from gateway.limits import MAX_BODY, MAX_FIELDS, MAX_HEAD
+from gateway.limits import MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES
 from tests.system.gateway.serving import Echo, Running, eventually, serving
 
 
@@ -95,12 +95,12 @@ class Pipe:
 
     def __init__(self) -> None:
         self.echo, self.written, self.closed = Echo(), b"", False
-        server = Server(self.echo, idle=75)
+        server = Server(self.echo, idle_timeout_seconds=75)
         server.date = b""
         self.connection = server()
         self.connection.connection_made(self)
         # What is not would wait for its turn of an event loop.
-        self.connection.prove()
+        self.connection.mark_authenticated()
 
     def feed(self, piece: bytes) -> None:
         if not self.closed:
@@ -126,14 +126,14 @@ def padded(size: int) -> bytes:
 @pytest.mark.parametrize(
     ("pieces", "status"),
     [
-        ([get(b"/", padded(MAX_HEAD - 100))], b"200"),
-        ([get(b"/", padded(MAX_HEAD))], b"431"),
-        ([get(b"/" + b"a" * MAX_HEAD)], b"431"),
+        ([get(b"/", padded(MAX_HEAD_BYTES - 100))], b"200"),
+        ([get(b"/", padded(MAX_HEAD_BYTES))], b"431"),
+        ([get(b"/" + b"a" * MAX_HEAD_BYTES)], b"431"),
         ([b"GET / HTTP/1.1\r\nx-pad: ", *([b"a" * 8192] * 40)], b"431"),
         ([b"GET /", *([b"a" * 8192] * 40)], b"431"),
         ([get(b"/", *([b"a: b"] * (MAX_FIELDS - 1)))], b"200"),
         ([get(b"/", *([b"a: b"] * MAX_FIELDS))], b"431"),
-        ([b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MAX_BODY, b"b" * MAX_BODY], b"200"),
+        ([b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MAX_BODY_BYTES, b"b" * MAX_BODY_BYTES], b"200"),
         ([b"POST / HTTP/1.1\r\ncontent-length: 10000000000\r\n\r\n", *([b"b" * 8192] * 40)], b"413"),
         (
             [CHUNKED + b"\r\n", *([b"2000\r\n" + b"b" * 8192 + b"\r\n"] * 40)],
@@ -418,4 +418,4 @@ def test_whoever_comes_over_the_unix_socket_is_local(tmp_path):
 @pytest.mark.parametrize("value", [b"a\r\nx-modules: all", b"a\n", b"a\r", b"\0"])
 def test_a_value_that_would_end_its_line_is_no_header(value: bytes):
     with pytest.raises(ValueError, match="cannot carry"):
-        line(b"x-key-name", value)
+        format_header_line(b"x-key-name", value)

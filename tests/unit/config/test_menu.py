@@ -13,7 +13,7 @@ from core.permissions import Role
 def labels(user: object, path: str = "/") -> list[str]:
     request = RequestFactory().get(path)
     request.user = user  # type: ignore[assignment]
-    return [entry.label for entry in menu.entries(request)["menu"]]
+    return [entry.label for entry in menu.build_menu(request)["menu"]]
 
 
 def someone(*roles: Role, account: int | None = 1) -> User:
@@ -63,4 +63,4 @@ def test_an_inactive_user_gets_no_menu() -> None:
 def test_the_entry_of_the_page_and_of_pages_beneath_it_is_current() -> None:
     request = RequestFactory().get(f"{reverse('overview')}")
     request.user = someone(Role.ADMINISTRATOR)
-    assert [entry.label for entry in menu.entries(request)["menu"] if entry.current] == ["Overview"]
+    assert [entry.label for entry in menu.build_menu(request)["menu"] if entry.current] == ["Overview"]

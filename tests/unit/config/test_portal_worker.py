@@ -16,7 +16,7 @@ import pytest
 from gunicorn.config import Config
 from structlog.testing import capture_logs
 
-from config import limits
+from config import request_limits
 from config.serve.portal_worker import PortalWorker
 
 
@@ -98,7 +98,7 @@ def test_a_trusted_proxy_has_more_connections_than_one_client(
     address: str,
     kept: int,
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_CONNECTIONS_PER_ADDRESS", 2)
+    monkeypatch.setattr(request_limits, "MAX_CONNECTIONS_PER_ADDRESS", 2)
     settings.TRUSTED_PROXIES = (ip_network("127.0.0.1"), ip_network("::1"))
     listening = Listening(stack, 3)
     listening.address = address

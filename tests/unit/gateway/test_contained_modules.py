@@ -10,7 +10,7 @@ import pytest
 from core.actor import Actor
 from core.permissions import Role
 from gateway.database import connect
-from gateway.responses import answer
+from gateway.responses import build_response
 from gateway.snapshot import Snapshot
 from keys import apis
 from keys.apis.description import get_preset
@@ -47,7 +47,7 @@ def decisions(keys: dict[str, Key], snapshot: Snapshot) -> dict[str, list[Decisi
     return {
         role: [authorise(call, known, now=now) for call in calls]
         for role, key in keys.items()
-        if (known := snapshot.key(key.public_id))
+        if (known := snapshot.get_key(key.public_id))
     }
 
 
@@ -65,7 +65,7 @@ def test_what_a_module_contains_is_allowed_named_and_documented(keys: dict[str, 
     assert (read.route.module, read.rule) == ("account-reader", f"{READ[0]} /v1/accounts/{{account_id}}/calls")
     assert read.key is not None
     assert read.key.granted == EVERY
-    head = answer(read, read.key.api).head
+    head = build_response(read, read.key.api).head
     assert b"x-modules: " + ",".join(EVERY).encode() in head
     assert b"x-module: account-reader" in head
     assert read.checks[-2].saw.endswith(f"of account-reader; the key has {', '.join(EVERY)}")

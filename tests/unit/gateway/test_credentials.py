@@ -14,7 +14,7 @@ AUTHORIZATION = b"authorization"
 
 
 def presented(headers):
-    return credentials.presented(headers, method="GET", path="/customers", query="page=2")
+    return credentials.parse_credential(headers, method="GET", path="/customers", query="page=2")
 
 
 @pytest.mark.parametrize(
@@ -160,11 +160,11 @@ def test_a_token_s_holder_may_use_the_other_headers_for_anything():
     assert presented([*others, (AUTHORIZATION, f"Bearer {TOKEN}")]).kind == "bearer"
     assert presented(others) is None
     assert presented([(b"x-nonce", "1")]) is None
-    assert not credentials.any_presented(others)
+    assert not credentials.has_credential(others)
 
 
 def test_a_query_whose_encoding_is_broken_cannot_be_signed():
-    assert credentials.presented(list(SIGNED.items()), method="GET", path="/", query="a=%zz") is None
+    assert credentials.parse_credential(list(SIGNED.items()), method="GET", path="/", query="a=%zz") is None
 
 
 LINK = {"apiId": "AbCdEfGh1234", "expires": "1800000000", "leadIdKey": "b" * 64}
@@ -172,7 +172,7 @@ LINK = {"apiId": "AbCdEfGh1234", "expires": "1800000000", "leadIdKey": "b" * 64}
 
 def link(path: str = "/recordings/lead-7", *more: str, **changes: str):
     query = "&".join([*(f"{name}={value}" for name, value in (LINK | changes).items() if value), *more])
-    return credentials.recording_link(path, query)
+    return credentials.parse_recording_link(path, query)
 
 
 def test_a_recording_link_says_what_it_opens_and_how_long():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import redaction
-from gateway.dialects import CREDENTIALS, ORIGINAL, original_call, read
+from gateway.dialects import CREDENTIAL_HEADERS, ORIGINAL_CALL_HEADERS, parse_headers, parse_original_call
 from keys.crypto import secrets
 
 TOKEN = secrets.generate_token("kw", "AbCdEfGh1234").token
@@ -30,7 +30,7 @@ def asked(*more: tuple[str, str], without: str = "", **changes: str):
     headers.pop(without, None)
     pairs = [*headers.items(), *more]
     raw = [(name.encode(), value.encode("latin-1")) for name, value in pairs]
-    return original_call(read(raw), proxy="edge", trusted=())
+    return parse_original_call(parse_headers(raw), proxy="edge", trusted=())
 
 
 def test_nginx_headers_are_one_call():
@@ -45,8 +45,8 @@ def test_nginx_headers_are_one_call():
 def test_caddy_headers_are_the_same_call():
     caddy = {"x-forwarded-method": "GET", "x-forwarded-uri": "/customers?page=2"}
     headers = {name: value for name, value in NGINX.items() if not name.startswith("x-original")} | caddy
-    call, readable = original_call(
-        read([(name.encode(), value.encode()) for name, value in headers.items()]), proxy="edge", trusted=()
+    call, readable = parse_original_call(
+        parse_headers([(name.encode(), value.encode()) for name, value in headers.items()]), proxy="edge", trusted=()
     )
     assert readable
     assert (call.method, call.path, call.query) == ("GET", "/customers", "page=2")
@@ -76,7 +76,7 @@ def test_two_credentials_are_none_but_readable():
 
 @pytest.mark.quality(2)
 @pytest.mark.parametrize("alias", ["_", "."])
-@pytest.mark.parametrize("name", sorted(name.decode() for name in ORIGINAL | CREDENTIALS))
+@pytest.mark.parametrize("name", sorted(name.decode() for name in ORIGINAL_CALL_HEADERS | CREDENTIAL_HEADERS))
 def test_a_name_in_disguise_is_unreadable(name, alias):
     for disguised in {name.replace("-", alias), name.replace("-", alias, 1)} - {name}:
         assert not asked((disguised, "x"))[1]
@@ -108,7 +108,7 @@ def test_the_client_is_found_behind_trusted_proxies():
         (n.encode(), v.encode())
         for n, v in (NGINX | {"x-forwarded-for": "198.51.100.1, 203.0.113.7, 10.0.0.9"}).items()
     ]
-    call, _ = original_call(read(raw), proxy="edge", trusted=[ip_network("10.0.0.0/8")])
+    call, _ = parse_original_call(parse_headers(raw), proxy="edge", trusted=[ip_network("10.0.0.0/8")])
     assert str(call.client_address) == "203.0.113.7"
 
 
@@ -203,7 +203,7 @@ ORIGIN, ASKS = ("origin", "https://shop.example"), ("access-control-request-meth
         ((ORIGIN, ("access-control-request-method", "")), {}, ""),
         ((ORIGIN, ASKS), {"x_original_method": "GET"}, ""),
         ((ORIGIN, ASKS), {"x_original_uri": "/customers?leadIdKey=a"}, ""),
-        *(((ORIGIN, ASKS, (name.decode(), "x")), {}, "") for name in sorted(CREDENTIALS)),
+        *(((ORIGIN, ASKS, (name.decode(), "x")), {}, "") for name in sorted(CREDENTIAL_HEADERS)),
     ],
 )
 def test_a_preflight_is_what_browsers_send_and_nothing_else(more, changes, preflight):

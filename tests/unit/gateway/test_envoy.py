@@ -6,7 +6,7 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.http.messages import Request, Response
-from gateway.waiting_call import Tell
+from gateway.waiting_call import OnDecision
 from keys.decision.access import Call, Decision
 
 TOLD = [
@@ -24,9 +24,9 @@ class Question:
         self.api, self.refusal = "", ""
         self.call: Call | None = None
 
-    def submit(self, api: str, call: Call, refusal: str, tell: Tell) -> None:
+    def submit(self, api: str, call: Call, refusal: str, on_decision: OnDecision) -> None:
         self.api, self.call, self.refusal = api, call, refusal
-        tell(Decision(call, None, 0.0, "invalid_credentials"), None)
+        on_decision(Decision(call, None, 0.0, "invalid_credentials"), None)
 
 
 class Said(list[Response]):
@@ -35,13 +35,13 @@ class Said(list[Response]):
     def __call__(self, response: Response) -> None:
         self.append(response)
 
-    def doubt(self) -> None:
+    def mark_unauthenticated(self) -> None:
         """There is no connection to doubt."""
 
 
 def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tuple[int, Question]:
     gateway, question = Gateway(conninfo="", peppers={}, secrets={"edge": "s"}), Question()
-    gateway.batch = question  # type: ignore[assignment]
+    gateway.group_commit = question  # type: ignore[assignment]
     said = Said()
     gateway(Request(method, target, [*TOLD, *more], local=False), said)
     return said[0].status, question

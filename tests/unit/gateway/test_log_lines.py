@@ -1,4 +1,4 @@
-"""Log lines of the gateway: one for each cause in REPEAT_SECONDS, with how many were left out."""
+"""Log lines of the gateway: one for each cause in LOG_INTERVAL_SECONDS, with how many were left out."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import log_lines
-from gateway.limits import REPEAT_SECONDS
-from gateway.log_lines import ERROR, INFO, MAX_CAUSES, WARNING, report
+from gateway import error_log
+from gateway.error_log import ERROR, INFO, MAX_CAUSES, WARNING, report
+from gateway.limits import LOG_INTERVAL_SECONDS
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, and nothing said before."""
     now = [1000.0]
-    monkeypatch.setattr(log_lines.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(log_lines, "_said", {})
-    monkeypatch.setattr(log_lines, "_left_out", {})
+    monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(error_log, "_last_logged", {})
+    monkeypatch.setattr(error_log, "_suppressed", {})
     return now
 
 
@@ -26,11 +26,11 @@ def test_a_cause_is_said_once_and_later_with_how_many_were_left_out(clock: list[
     with capture_logs() as lines:
         for _ in range(4):
             report(ERROR, "batch.refused", OSError("away"), calls=3)
-        clock[0] += REPEAT_SECONDS - 0.01
+        clock[0] += LOG_INTERVAL_SECONDS - 0.01
         report(ERROR, "batch.refused", OSError("away"), calls=3)
         clock[0] += 0.01
         report(ERROR, "batch.refused", OSError("still away"), calls=5)
-        clock[0] += REPEAT_SECONDS
+        clock[0] += LOG_INTERVAL_SECONDS
         report(ERROR, "batch.refused", OSError("away"), calls=1)
     said: dict[str, Any] = {"event": "batch.refused", "log_level": "error", "error": "OSError"}
     assert lines == [
@@ -81,4 +81,4 @@ def test_what_is_remembered_is_bounded(clock: list[float]):
         # Forgotten with all others, it is said once more.
         report(WARNING, "event.0")
     assert len(lines) == MAX_CAUSES + 2
-    assert len(log_lines._said) <= MAX_CAUSES
+    assert len(error_log._last_logged) <= MAX_CAUSES

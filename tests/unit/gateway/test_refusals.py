@@ -9,15 +9,15 @@ from dataclasses import replace
 import pytest
 
 from gateway import unauthenticated
-from gateway.limits import MAX_REFUSED_TEXT, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
-from gateway.log_rows import COLUMNS, Row, values
-from gateway.unauthenticated import Refusals
-from gateway.waiting_call import Pending
+from gateway.limits import MAX_REFUSED_TEXT_LENGTH, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
+from gateway.log_rows import COLUMNS, Row, build_row
+from gateway.unauthenticated import Aggregator
+from gateway.waiting_call import WaitingCall
 from keys.decision.access import INVALID_CREDENTIALS, PREFLIGHT, Decision, PresentedCredential, Proof
 from keys.decision.addresses import parse_address
 from tests.unit.keys.test_access import NOW, a_call, a_key
 
-Decided = tuple[Pending, Decision]
+Decided = tuple[WaitingCall, Decision]
 KEY = a_key()
 
 
@@ -37,18 +37,18 @@ def refused(
     )
     api_id = api_id or (KEY.public_id if known else f"Unknown{number:05}")
     presented = PresentedCredential("bearer", api_id, "")
-    pending = Pending(api, call, "", lambda decision, api: None, presented=presented)
+    pending = WaitingCall(api, call, "", lambda decision, api: None, presented=presented)
     return pending, Decision(call, KEY if known else None, NOW, reason)
 
 
 def allowed(number: int = 0) -> Decided:
     call = replace(a_call(), request_id=f"allowed-{number}")
-    return Pending("ledger", call, "", lambda decision, api: None, secret=KEY.secrets[0]), Decision(call, KEY, NOW)
+    return WaitingCall("ledger", call, "", lambda decision, api: None, secret=KEY.secrets[0]), Decision(call, KEY, NOW)
 
 
-def fold(folding: Refusals, decisions: Sequence[Decided], nonces: Sequence[Proof | None] = ()) -> list[Row]:
-    rows = [values(pending.api_slug, pending.presented, decision) for pending, decision in decisions]
-    written, kept, counted = folding.fold(rows, nonces or [None] * len(rows), decisions)
+def aggregate(folding: Aggregator, decisions: Sequence[Decided], nonces: Sequence[Proof | None] = ()) -> list[Row]:
+    rows = [build_row(pending.api_slug, pending.presented, decision) for pending, decision in decisions]
+    written, kept, counted = folding.aggregate(rows, nonces or [None] * len(rows), decisions)
     assert len(kept) == len(written)
     folding.count(counted)
     return list(written)
@@ -61,9 +61,9 @@ def column(name: str, found: Row) -> str:
 @pytest.mark.parametrize(("known", "limit"), [(False, REFUSALS_PER_PROCESS), (True, REFUSALS_PER_KEY)])
 def test_up_to_the_limit_each_has_its_own_and_above_it_they_share_one(known: bool, limit: int):
     decisions = [refused(number, known=known) for number in range(limit + 30)]
-    own = fold(Refusals(), decisions[:limit])
+    own = aggregate(Aggregator(), decisions[:limit])
     assert [column("request_id", row) for row in own] == [f"id-{number}" for number in range(limit)]
-    written = fold(Refusals(), decisions)
+    written = aggregate(Aggregator(), decisions)
     assert written[:limit] == own
     assert len(written) == limit + 1
     folded = written[limit]
@@ -88,7 +88,8 @@ def test_apis_reasons_and_keys_are_kept_apart(monkeypatch: pytest.MonkeyPatch):
         refused(known=True, reason="unreadable_request"),
     ]
     told = [
-        tuple(column(name, row) for name in ("api", "key_id", "reason", "folded")) for row in fold(Refusals(), batch)
+        tuple(column(name, row) for name in ("api", "key_id", "reason", "folded"))
+        for row in aggregate(Aggregator(), batch)
     ]
     assert told == [
         ("ledger", "", INVALID_CREDENTIALS, "2"),
@@ -105,8 +106,8 @@ def test_what_a_secret_proved_is_never_folded_and_keeps_its_nonce():
     refusal[0].secret = KEY.secrets[0]
     decisions = [refused(number, known=True) for number in range(50)] + [allowed()] * 300 + [refusal] * 300
     nonces = [proof if decision.allowed else None for _, decision in decisions]
-    rows = [values("ledger", None, decision) for _, decision in decisions]
-    written, kept, counted = Refusals().fold(rows, nonces, decisions)
+    rows = [build_row("ledger", None, decision) for _, decision in decisions]
+    written, kept, counted = Aggregator().aggregate(rows, nonces, decisions)
     assert len(written) == REFUSALS_PER_KEY + 600 + 1
     of_allowed = [nonce for row, nonce in zip(written, kept, strict=True) if column("decision", row) == "allowed"]
     assert of_allowed == [proof] * 300
@@ -115,27 +116,27 @@ def test_what_a_secret_proved_is_never_folded_and_keeps_its_nonce():
 
 
 def test_the_limits_are_of_one_second(clock: list[float]):
-    folding = Refusals()
+    folding = Aggregator()
     lengths = []
     for clock[0] in (5.0, 5.5, 5.9, 6.0):
-        lengths.append(len(fold(folding, [refused(number) for number in range(60)])))
+        lengths.append(len(aggregate(folding, [refused(number) for number in range(60)])))
     assert lengths == [60, 41, 1, 60]
 
 
 def test_what_was_not_written_is_not_counted():
-    folding = Refusals()
+    folding = Aggregator()
     decisions = [refused(number) for number in range(REFUSALS_PER_PROCESS)]
-    rows = [values("ledger", None, decision) for _, decision in decisions]
-    assert [len(folding.fold(rows, [None] * len(rows), decisions)[0]) for _ in range(3)] == [len(rows)] * 3
+    rows = [build_row("ledger", None, decision) for _, decision in decisions]
+    assert [len(folding.aggregate(rows, [None] * len(rows), decisions)[0]) for _ in range(3)] == [len(rows)] * 3
 
 
 def test_long_paths_and_queries_are_cut():
     pending, decision = refused(known=True)
     call = replace(decision.call, path="/" + "p" * 5000, query="q" * 5000)
-    (row,) = fold(Refusals(), [(pending, decision._replace(call=call))])
-    assert (len(column("path", row)), len(column("query", row))) == (MAX_REFUSED_TEXT, MAX_REFUSED_TEXT)
+    (row,) = aggregate(Aggregator(), [(pending, decision._replace(call=call))])
+    assert (len(column("path", row)), len(column("query", row))) == (MAX_REFUSED_TEXT_LENGTH, MAX_REFUSED_TEXT_LENGTH)
     pending, decision = allowed()
-    (row,) = fold(Refusals(), [(pending, decision._replace(call=call))])
+    (row,) = aggregate(Aggregator(), [(pending, decision._replace(call=call))])
     assert (len(column("path", row)), len(column("query", row))) == (5001, 5000)
 
 
@@ -143,13 +144,13 @@ def test_long_paths_and_queries_are_cut():
 def test_the_same_wait_whether_their_api_id_is_known_or_not(known: bool):
     decisions = [refused(number, known=known, api_id=KEY.public_id) for number in range(REFUSALS_PER_KEY + 10)]
     decisions.insert(3, allowed())
-    going, held = Refusals().split(decisions)
+    going, held = Aggregator().split(decisions)
     assert len(going) == REFUSALS_PER_KEY + 1
     assert held == [pending for pending, _ in decisions[-10:]]
 
 
 def test_all_together_wait_above_the_limit_of_the_process_and_nobody_twice(clock: list[float]):
-    waiting = Refusals()
+    waiting = Aggregator()
     decisions = [refused(number) for number in range(REFUSALS_PER_PROCESS + 10)]
     going, held = waiting.split(decisions)
     assert (len(going), len(held)) == (REFUSALS_PER_PROCESS, 10)
@@ -163,7 +164,7 @@ def test_all_together_wait_above_the_limit_of_the_process_and_nobody_twice(clock
 
 def test_preflights_of_a_flood_share_rows_and_stay_allowed():
     decisions = [refused(number, reason=PREFLIGHT, api_id="none") for number in range(REFUSALS_PER_PROCESS + 30)]
-    written = fold(Refusals(), decisions)
+    written = aggregate(Aggregator(), decisions)
     assert len(written) == REFUSALS_PER_PROCESS + 1
     told = [(column("decision", row), column("reason", row), column("folded", row)) for row in written]
     assert told == [("allowed", "preflight", "1")] * REFUSALS_PER_PROCESS + [("allowed", "preflight", "30")]

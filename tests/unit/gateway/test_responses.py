@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.responses import answer, header_text, refusal
+from gateway.responses import build_refusal, build_response, encode_header_value
 from keys.decision.access import INVALID_CREDENTIALS, STATUS, Decision, authorise
 from tests.unit.keys.test_access import API, NOW, a_call, a_key, only
 
@@ -27,7 +27,7 @@ def headers(response) -> dict[str, str]:
 
 
 def allowed(key=None, call=None) -> dict[str, str]:
-    response = answer(authorise(call or a_call(), key or a_key(), now=NOW), API)
+    response = build_response(authorise(call or a_call(), key or a_key(), now=NOW), API)
     assert (response.status, response.body) == (200, b"")
     return headers(response)
 
@@ -74,7 +74,7 @@ def test_two_keys_of_one_name_keep_their_own_headers():
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_header_text_is_printable_ascii_and_comes_back(text):
-    encoded = header_text(text).decode("ascii")
+    encoded = encode_header_value(text).decode("ascii")
     assert all(" " <= character <= "~" for character in encoded)
     assert unquote(encoded) == text
 
@@ -89,7 +89,7 @@ def test_all_bad_credentials_are_answered_with_the_same_bytes():
         (response.status, response.head, response.body)
         for key in (None, a_key(), a_key(deleted=True), a_key(name="Other", account_active=False))
         for call in (a_call(), a_call(None), a_call(path="/unlisted"), a_call(kind="raw"))
-        for response in [answer(Decision(call, key, NOW, INVALID_CREDENTIALS), API)]
+        for response in [build_response(Decision(call, key, NOW, INVALID_CREDENTIALS), API)]
     }
     assert len(answers) == 1
     (status, head, body) = answers.pop()
@@ -99,13 +99,13 @@ def test_all_bad_credentials_are_answered_with_the_same_bytes():
 
 def test_basic_apis_ask_for_basic():
     basic = replace(API, credentials=frozenset({"basic"}))
-    response = answer(Decision(a_call(), None, NOW, INVALID_CREDENTIALS), basic)
+    response = build_response(Decision(a_call(), None, NOW, INVALID_CREDENTIALS), basic)
     assert headers(response)["www-authenticate"] == 'Basic realm="API", charset="UTF-8"'
 
 
 @pytest.mark.parametrize("reason", STATUS)
 def test_every_refusal_is_401_or_403_with_its_code_twice(reason):
-    response = answer(Decision(a_call(), a_key(), NOW, reason), API)
+    response = build_response(Decision(a_call(), a_key(), NOW, reason), API)
     named = headers(response)
     assert response.status in (401, 403)
     assert response.body == b'{"code":"%s"}' % reason.encode()
@@ -118,11 +118,11 @@ def test_every_refusal_is_401_or_403_with_its_code_twice(reason):
 
 
 def test_an_address_that_is_refused_is_told():
-    response = answer(authorise(a_call(), a_key(rules=only("10.0.0.0/8")), now=NOW), API)
+    response = build_response(authorise(a_call(), a_key(rules=only("10.0.0.0/8")), now=NOW), API)
     assert headers(response)["x-client-address"] == "203.0.113.7"
 
 
 @pytest.mark.parametrize("code", ["gateway_secret", "unknown_api"])
 def test_refusals_of_no_call_are_403(code):
-    response = refusal(code)
+    response = build_refusal(code)
     assert (response.status, headers(response)["x-refusal"]) == (403, code)

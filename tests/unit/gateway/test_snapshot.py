@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 from gateway.database import connect
-from gateway.snapshot import LOAD, MAX_CHANGES, NO_EPOCH, Snapshot
+from gateway.snapshot import LOAD_QUERY, MAX_CHANGES, NO_EPOCH, Snapshot
 from keys.crypto.secrets import compute_digest, generate_token
 from keys.models import Address, Key, Secret
 from tests.gateways import conninfo
@@ -37,17 +37,17 @@ def test_a_flood_of_unknown_ids_leaves_no_more_than_the_limit():
         snapshot = Snapshot(LIMIT)
         connection = await connect(conninfo())
         await snapshot.load(connection, known)
-        assert all(snapshot.key(public_id) for public_id in known)
+        assert all(snapshot.get_key(public_id) for public_id in known)
         strangers = unknown_ids(10_000)
         for start in range(0, len(strangers), TOGETHER):
             await snapshot.load(connection, strangers[start : start + TOGETHER])
-            assert snapshot.entries <= LIMIT
-        assert snapshot.missing(known) == known
+            assert snapshot.entry_count <= LIMIT
+        assert snapshot.list_missing(known) == known
         # What was read for the keys that went is gone too.
-        assert (snapshot._public_ids, snapshot._parts) == ({}, {})
+        assert (snapshot._public_ids, snapshot._keys_by_dependency) == ({}, {})
         await snapshot.load(connection, known)
-        assert [snapshot.key(public_id).public_id for public_id in known] == known
-        assert snapshot.entries == LIMIT
+        assert [snapshot.get_key(public_id).public_id for public_id in known] == known
+        assert snapshot.entry_count == LIMIT
         await connection.close()
 
     asyncio.run(flood())
@@ -101,9 +101,9 @@ def test_keys_that_are_loaded_again_and_again_take_no_more_memory(full: bool) ->
                 # The change is learned with the first of them.
                 await snapshot.load(gateway, public_ids[:1])
                 for start in range(0, count, 250):
-                    if missing := snapshot.missing(public_ids[start : start + 250]):
-                        await snapshot.load(gateway, missing)
-                assert snapshot.entries == count
+                    if list_missing := snapshot.list_missing(public_ids[start : start + 250]):
+                        await snapshot.load(gateway, list_missing)
+                assert snapshot.entry_count == count
                 seen.append(memory())
 
     asyncio.run(reload())
@@ -134,10 +134,10 @@ def test_who_is_behind_a_large_change_begins_anew_instead_of_reading_its_list():
             epoch = snapshot.epoch
             await asyncio.to_thread(change, count)
             await snapshot.load(connection, [])
-            assert (snapshot.entries, snapshot.epoch[0]) == (left, epoch[0] + -(-count // 1000))
+            assert (snapshot.entry_count, snapshot.epoch[0]) == (left, epoch[0] + -(-count // 1000))
             assert snapshot.apis
         # A new process reads none of it.
-        cursor = await connection.execute(LOAD, {"n": NO_EPOCH[0], "token": NO_EPOCH[1], "ids": []})
+        cursor = await connection.execute(LOAD_QUERY, {"n": NO_EPOCH[0], "token": NO_EPOCH[1], "ids": []})
         row = await cursor.fetchone()
         assert row is not None
         assert (row[3], row[4]) == (False, [])

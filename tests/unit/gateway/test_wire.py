@@ -13,7 +13,7 @@ from psycopg import errors
 from psycopg.pq.abc import PGresult
 
 from gateway.database import connect, cut
-from gateway.libpq.connection import Statement, Wire
+from gateway.libpq.connection import LibpqConnection, Statement
 from tests.gateways import conninfo
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,9 +25,11 @@ PROCESS = Statement("process", "SELECT pg_backend_pid()")
 END = Statement("end", "SELECT pg_terminate_backend(%s::integer)")
 
 
-def run(work: Callable[[Wire], Awaitable[None]], *, pooled: bool = False, patience: float = 30) -> None:
+def run(
+    work: Callable[[LibpqConnection], Awaitable[None]], *, pooled: bool = False, timeout_seconds: float = 30
+) -> None:
     async def connected() -> None:
-        wire = Wire(await connect(conninfo(), pooled=pooled), patience=patience)
+        wire = LibpqConnection(await connect(conninfo(), pooled=pooled), timeout_seconds=timeout_seconds)
         await work(wire)
         await wire.close()
 
@@ -39,16 +41,16 @@ def first(result: PGresult) -> bytes | None:
     return result.get_value(0, 0)
 
 
-async def joined(wire: Wire, one: bytes = b"a", other: bytes = b"b") -> bytes | None:
+async def joined(wire: LibpqConnection, one: bytes = b"a", other: bytes = b"b") -> bytes | None:
     return await wire.execute(JOIN, [one, other], first)
 
 
 @pytest.mark.parametrize("pooled", [False, True])
 def test_it_is_prepared_where_that_lasts(pooled):
-    async def work(wire: Wire) -> None:
+    async def work(wire: LibpqConnection) -> None:
         for _ in range(2):
             assert await joined(wire, "é".encode(), b"$1 %s") == "é$1 %s".encode()
-        with wire.lent() as connection:
+        with wire.lend() as connection:
             prepared = await (await connection.execute("SELECT name FROM pg_prepared_statements")).fetchall()
         assert [name for (name,) in prepared if name == "join"] == ([] if pooled else ["join"])
 
@@ -56,8 +58,8 @@ def test_it_is_prepared_where_that_lasts(pooled):
 
 
 def test_each_connection_has_its_own():
-    async def work(wire: Wire) -> None:
-        other = Wire(await connect(conninfo()), patience=30)
+    async def work(wire: LibpqConnection) -> None:
+        other = LibpqConnection(await connect(conninfo()), timeout_seconds=30)
         for each in (wire, other, wire):
             assert await joined(each) == b"ab"
         await other.close()
@@ -66,7 +68,7 @@ def test_each_connection_has_its_own():
 
 
 def test_what_does_not_go_out_at_once_goes_out():
-    async def work(wire: Wire) -> None:
+    async def work(wire: LibpqConnection) -> None:
         large = b"x" * 20_000_000
         assert await joined(wire, large) == large + b"b"
         assert await joined(wire) == b"ab"
@@ -75,7 +77,7 @@ def test_what_does_not_go_out_at_once_goes_out():
 
 
 def test_what_the_database_refuses_is_said_and_the_connection_goes_on():
-    async def work(wire: Wire) -> None:
+    async def work(wire: LibpqConnection) -> None:
         with pytest.raises(errors.InvalidTextRepresentation, match="many"):
             await wire.execute(NUMBER, [b"many"], first)
         with pytest.raises(psycopg.DataError, match="NUL"):
@@ -86,60 +88,60 @@ def test_what_the_database_refuses_is_said_and_the_connection_goes_on():
 
 
 def test_between_statements_it_is_lent():
-    async def work(wire: Wire) -> None:
+    async def work(wire: LibpqConnection) -> None:
         for _ in range(3):
             assert await joined(wire) == b"ab"
-            with wire.lent() as connection:
+            with wire.lend() as connection:
                 assert await (await connection.execute("SELECT pg_sleep(0.01), 7")).fetchone() == ("", 7)
-        assert not wire.ended
+        assert not wire.closed
 
     run(work)
 
 
 def test_a_cut_ends_the_wait():
-    async def work(wire: Wire) -> None:
-        with wire.lent() as connection:
+    async def work(wire: LibpqConnection) -> None:
+        with wire.lend() as connection:
             asyncio.get_running_loop().call_later(0.1, cut, connection)
         with pytest.raises(psycopg.OperationalError):
             await asyncio.wait_for(wire.execute(SLEEP, [b"30"], first), 10)
-        assert wire.ended
+        assert wire.closed
 
     run(work)
 
 
 def test_it_is_cut_when_a_statement_takes_too_long_and_not_before():
-    async def work(wire: Wire) -> None:
+    async def work(wire: LibpqConnection) -> None:
         # Together longer than one may take, so beyond the time that was set for the first.
         for _ in range(4):
             with wire.watchdog:
                 await wire.execute(SLEEP, [b"0.4"], first)
         await asyncio.sleep(1.5)
-        assert not wire.ended
+        assert not wire.closed
         began = time.monotonic()
         with pytest.raises(psycopg.OperationalError), wire.watchdog:
             await wire.execute(SLEEP, [b"30"], first)
         assert 1.4 < time.monotonic() - began < 15
 
-    run(work, patience=1.5)
+    run(work, timeout_seconds=1.5)
 
 
-@pytest.mark.parametrize("lent", [False, True])
-def test_it_knows_when_the_server_has_ended_it(lent):
-    async def work(wire: Wire) -> None:
+@pytest.mark.parametrize("lend", [False, True])
+def test_it_knows_when_the_server_has_ended_it(lend):
+    async def work(wire: LibpqConnection) -> None:
         process = await wire.execute(PROCESS, [], first)
-        other = Wire(await connect(conninfo()), patience=30)
-        ended = other.execute(END, [process], first)
-        if lent:
-            with pytest.raises(psycopg.OperationalError), wire.lent() as connection:
-                asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(ended))
+        other = LibpqConnection(await connect(conninfo()), timeout_seconds=30)
+        closed = other.execute(END, [process], first)
+        if lend:
+            with pytest.raises(psycopg.OperationalError), wire.lend() as connection:
+                asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(closed))
                 await connection.execute("SELECT pg_sleep(30)")
         else:
-            await ended
+            await closed
             for _ in range(100):
-                if wire.ended:
+                if wire.closed:
                     break
                 await asyncio.sleep(0.05)
-        assert wire.ended
+        assert wire.closed
         await other.close()
 
     run(work)

@@ -184,7 +184,7 @@ def a_case(random: Random, known: list[tuple[Service, Api]]) -> Case:
 
 
 def decided(case: Case) -> str:
-    """As gateway/batch.py puts the pieces together."""
+    """As gateway/group_commit.py puts the pieces together."""
     if not access.has_unambiguous_route(case.call, case.api):
         return "unreadable_request"
     presented = access.select_credential(case.call, case.api)

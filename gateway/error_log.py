@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from gateway.limits import REPEAT_SECONDS
+from gateway.limits import LOG_INTERVAL_SECONDS
 
 log = structlog.get_logger("keyward.gateway")
 
@@ -17,32 +17,33 @@ ERROR, WARNING, INFO = "error", "warning", "info"
 # More causes than this at once are not told apart.
 MAX_CAUSES = 100
 
-_said: dict[tuple[str, str], float] = {}
-_left_out: dict[tuple[str, str], int] = {}
+_last_logged: dict[tuple[str, str], float] = {}
+_suppressed: dict[tuple[str, str], int] = {}
 
 
 def report(
     level: str, event: str, error: BaseException | None = None, *, traceback: bool = False, **fields: Any
 ) -> None:
-    """Log an event, at most once in REPEAT_SECONDS for each event and kind of error. A line that follows others which
-    were left out says in `repeated` how many they were. `traceback`: with the error's, for what is a fault of ours."""
+    """Log an event, at most once in LOG_INTERVAL_SECONDS for each event and kind of error. A line that follows others
+    which were left out says in `repeated` how many they were. `traceback`: with the error's, for what is a fault of
+    ours."""
     cause = (event, type(error).__name__ if error is not None else "")
     now = time.monotonic()
-    if now - _said.get(cause, -REPEAT_SECONDS) < REPEAT_SECONDS:
-        _left_out[cause] = _left_out.get(cause, 0) + 1
+    if now - _last_logged.get(cause, -LOG_INTERVAL_SECONDS) < LOG_INTERVAL_SECONDS:
+        _suppressed[cause] = _suppressed.get(cause, 0) + 1
         return
-    if len(_said) >= MAX_CAUSES:
-        _said.clear()
-        _left_out.clear()
-    _said[cause] = now
+    if len(_last_logged) >= MAX_CAUSES:
+        _last_logged.clear()
+        _suppressed.clear()
+    _last_logged[cause] = now
     if error is not None:
-        fields = {"error": cause[1], "detail": _one_line(error), **fields}
-    if repeated := _left_out.pop(cause, 0):
+        fields = {"error": cause[1], "detail": _format_detail(error), **fields}
+    if repeated := _suppressed.pop(cause, 0):
         fields["repeated"] = repeated
     if traceback:
         fields["exc_info"] = error or sys.exc_info()
     getattr(log, level)(event, **fields)
 
 
-def _one_line(error: BaseException) -> str:
+def _format_detail(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]

@@ -15,7 +15,7 @@ from uuid import UUID
 EndOverlap = Callable[[UUID, str, str], None]
 
 
-class Overlaps:
+class OverlapWorker:
     """At most one end at a time, and one for each old secret however many calls ask for it."""
 
     def __init__(self, end: EndOverlap | None = None) -> None:
@@ -23,7 +23,7 @@ class Overlaps:
         self._thread = ThreadPoolExecutor(1, "overlap")
         self._ending: dict[UUID, asyncio.Future[None]] = {}
 
-    async def end(self, old: UUID, address: str, request_id: str, *, patience: float) -> None:
+    async def end(self, old: UUID, address: str, request_id: str, *, timeout_seconds: float) -> None:
         """Raises whatever kept it from being done in time."""
         if self._end is None:
             raise RuntimeError("this gateway cannot end an overlap")
@@ -33,4 +33,4 @@ class Overlaps:
             ending = self._ending[old] = loop.run_in_executor(self._thread, self._end, old, address, request_id)
             ending.add_done_callback(lambda _: self._ending.pop(old))
         # Whoever gives up must not end it for the others.
-        await asyncio.wait_for(asyncio.shield(ending), patience)
+        await asyncio.wait_for(asyncio.shield(ending), timeout_seconds)

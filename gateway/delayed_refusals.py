@@ -8,54 +8,54 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from gateway.limits import HELD_ANSWERS_PER_TURN, HOLD_SECONDS, MAX_HELD
-from gateway.log_lines import ERROR, report
-from gateway.waiting_call import Pending, Tell
+from gateway.error_log import ERROR, report
+from gateway.limits import DELAYED_REFUSALS_PER_TURN, MAX_DELAYED_REFUSALS, REFUSAL_DELAY_SECONDS
+from gateway.waiting_call import OnDecision, WaitingCall
 from keys.decision.access import Api, Decision
 
 
-class HeldRefusals:
+class DelayedRefusals:
     """`resume` takes the calls back into the queue."""
 
-    def __init__(self, resume: Callable[[Sequence[Pending]], None]) -> None:
-        self._resume = resume
-        self._calls: list[Pending] = []
+    def __init__(self, requeue: Callable[[Sequence[WaitingCall]], None]) -> None:
+        self._requeue = requeue
+        self._calls: list[WaitingCall] = []
         self._timer: asyncio.TimerHandle | None = None
         self._answers: deque[Callable[[], None]] = deque()
-        self._stopping = False
+        self._is_stopping = False
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def hold(self, calls: Sequence[Pending]) -> None:
-        """Keep the calls for HOLD_SECONDS, or until there are MAX_HELD."""
-        for pending in calls:
-            pending.tell = partial(self._answer_in_turn, pending.tell)
+    def add(self, calls: Sequence[WaitingCall]) -> None:
+        """Keep the calls for REFUSAL_DELAY_SECONDS, or until there are MAX_DELAYED_REFUSALS."""
+        for waiting in calls:
+            waiting.on_decision = partial(self._queue_answer, waiting.on_decision)
         self._calls += calls
-        if len(self._calls) >= MAX_HELD or self._stopping:
+        if len(self._calls) >= MAX_DELAYED_REFUSALS or self._is_stopping:
             self.release()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self.release)
+            self._timer = asyncio.get_running_loop().call_later(REFUSAL_DELAY_SECONDS, self.release)
 
     def release(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         calls, self._calls = self._calls, []
-        self._resume(calls)
+        self._requeue(calls)
 
     def stop(self) -> None:
         """Hold nothing from now on."""
-        self._stopping = True
+        self._is_stopping = True
         self.release()
 
-    def _answer_in_turn(self, tell: Tell, decision: Decision, api: Api | None) -> None:
+    def _queue_answer(self, on_decision: OnDecision, decision: Decision, api: Api | None) -> None:
         if not self._answers:
             asyncio.get_running_loop().call_soon(self._answer_some)
-        self._answers.append(partial(tell, decision, api))
+        self._answers.append(partial(on_decision, decision, api))
 
     def _answer_some(self) -> None:
-        for _ in range(min(HELD_ANSWERS_PER_TURN, len(self._answers))):
+        for _ in range(min(DELAYED_REFUSALS_PER_TURN, len(self._answers))):
             try:
                 self._answers.popleft()()
             except Exception as error:

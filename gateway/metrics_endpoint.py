@@ -8,38 +8,40 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from gateway.health import Readiness, State
-from gateway.http.messages import Reply, Request, Response, line
-from gateway.metrics import Counts
+from gateway.http.messages import Reply, Request, Response, format_header_line
+from gateway.metrics import GatewayCollector
+from gateway.readiness import ReadinessProbe, ReadinessState
 
-_PLAIN = line(b"content-type", b"text/plain; charset=utf-8")
+_PLAIN = format_header_line(b"content-type", b"text/plain; charset=utf-8")
 
 
-class Scrape:
+class MetricsEndpoint:
     """The application of the metrics' port."""
 
-    def __init__(self, readiness: Readiness) -> None:
+    def __init__(self, readiness: ReadinessProbe) -> None:
         self._readiness = readiness
 
     def __call__(self, request: Request, reply: Reply) -> None:
-        reply.doubt()
+        reply.mark_unauthenticated()
         if request.target.partition(b"?")[0] != b"/metrics":
             reply(Response(404, _PLAIN, b"The metrics are at /metrics.\n"))
             return
-        self._readiness.tell(lambda state: reply(_render(state)))
+        self._readiness.get_state(lambda state: reply(_render(state)))
 
 
-def _render(state: State) -> Response:
+def _render(state: ReadinessState) -> Response:
     registry = CollectorRegistry()
-    registry.register(Counts())
-    registry.register(Database(state))
-    return Response(200, line(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), generate_latest(registry))
+    registry.register(GatewayCollector())
+    registry.register(DatabaseCollector(state))
+    return Response(
+        200, format_header_line(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), generate_latest(registry)
+    )
 
 
-class Database:
+class DatabaseCollector:
     """What the last probe found."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: ReadinessState) -> None:
         self._state = state
 
     def collect(self) -> Iterable[Metric]:

@@ -21,11 +21,11 @@ from core.request_id import generate_request_id
 from gateway.database import Connect, abandon
 from gateway.http.messages import Response
 from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
-from gateway.responses import document
+from gateway.responses import build_json_response
 
 # The months that have no partition of their own, of this one and the next, whose rows go to the DEFAULT partition; the
 # migrations that are not applied, of those asked for; whether anything can be written; the state of the verification.
-LOOK = """
+READINESS_QUERY = """
 SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
         SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
         FROM generate_series(0, 1) m
@@ -37,8 +37,8 @@ SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
     extract(epoch FROM clock_timestamp())::float8
 """
 # A row like a call's, which is rolled back: whether there is room for one, and the right to write it.
-WRITE = insert.build_insert(insert.build_single_row("true"))
-_BLANK = dict.fromkeys(BATCH_COLUMNS, "") | {
+PROBE_INSERT = insert.build_insert(insert.build_single_row("true"))
+_PROBE_ROW = dict.fromkeys(BATCH_COLUMNS, "") | {
     "decision": "denied", "reason": "unavailable", "mask": "f", "hlr": "f", "folded": "1",
 }  # fmt: skip
 
@@ -49,7 +49,7 @@ DATABASE_AWAY, READ_ONLY, SCHEMA_BEHIND, NOT_WRITABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ReadinessState:
     """What a probe found. `cause` says why a call could not be answered, empty if it could; `detail` more of it.
 
     The rest needs care, but stops no call: months without a partition; whether the replica answers, None if there is
@@ -72,9 +72,9 @@ class State:
     @property
     def response(self) -> Response:
         if self.cause:
-            return document(503, {"status": "unavailable", "cause": self.cause, "detail": self.detail})
+            return build_json_response(503, {"status": "unavailable", "cause": self.cause, "detail": self.detail})
         at = self.maintained_at and datetime.fromtimestamp(self.maintained_at, UTC).isoformat(timespec="seconds")
-        return document(
+        return build_json_response(
             200,
             {
                 "status": "ready",
@@ -85,7 +85,7 @@ class State:
         )
 
 
-class Readiness:
+class ReadinessProbe:
     """One probe at a time, its result good for PROBE_INTERVAL_SECONDS, however many ask. It has connections of its own,
     so that calls never wait for it.
 
@@ -97,67 +97,71 @@ class Readiness:
     ) -> None:
         self._connect, self._connect_replica = connect, connect_replica
         self._migrations = sorted(migrations)
-        self._state = State()
-        self._known_until = 0.0
-        self._probing: asyncio.Task[State] | None = None
+        self._state = ReadinessState()
+        self._valid_until = 0.0
+        self._probing: asyncio.Task[ReadinessState] | None = None
 
-    def tell(self, then: Callable[[State], None]) -> None:
+    def get_state(self, callback: Callable[[ReadinessState], None]) -> None:
         """Call `then` with the state: at once where it is known, else when the probe under way ends."""
         if self._probing is None:
-            if time.monotonic() < self._known_until:
-                then(self._state)
+            if time.monotonic() < self._valid_until:
+                callback(self._state)
                 return
             self._probing = asyncio.create_task(self._probe())
-        self._probing.add_done_callback(lambda probe: None if probe.cancelled() else then(probe.result()))
+        self._probing.add_done_callback(lambda probe: None if probe.cancelled() else callback(probe.result()))
 
-    async def _probe(self) -> State:
+    async def _probe(self) -> ReadinessState:
         try:
-            self._state = await self._look()
+            self._state = await self._query()
         except Exception as error:
-            self._state = State(DATABASE_AWAY, type(error).__name__)
-        self._known_until = time.monotonic() + PROBE_INTERVAL_SECONDS
+            self._state = ReadinessState(DATABASE_AWAY, type(error).__name__)
+        self._valid_until = time.monotonic() + PROBE_INTERVAL_SECONDS
         self._probing = None
         return self._state
 
-    async def _look(self) -> State:
-        replica = asyncio.create_task(self._replica_up())
+    async def _query(self) -> ReadinessState:
+        replica = asyncio.create_task(self._is_replica_up())
         try:
-            return await _within_time(self._connect, lambda connection: self._ask(connection, replica))
+            return await _run_with_timeout(self._connect, lambda connection: self._query_database(connection, replica))
         finally:
             replica.cancel()
 
-    async def _ask(self, connection: AsyncConnection[Any], replica: asyncio.Task[bool | None]) -> State:
+    async def _query_database(
+        self, connection: AsyncConnection[Any], replica: asyncio.Task[bool | None]
+    ) -> ReadinessState:
         try:
-            cursor = await connection.execute(LOOK, {"migrations": self._migrations})
+            cursor = await connection.execute(READINESS_QUERY, {"migrations": self._migrations})
             row = await cursor.fetchone()
         except (UndefinedTable, UndefinedColumn) as error:
-            return State(SCHEMA_BEHIND, type(error).__name__)
+            return ReadinessState(SCHEMA_BEHIND, type(error).__name__)
         assert row is not None
         partitions, migrations, read_only, verification, now = row
         if migrations:
-            return State(SCHEMA_BEHIND, ", ".join(migrations))
+            return ReadinessState(SCHEMA_BEHIND, ", ".join(migrations))
         if read_only:
-            return State(READ_ONLY)
+            return ReadinessState(READ_ONLY)
         try:
             async with connection.transaction(force_rollback=True):
-                await connection.execute(WRITE, list((_BLANK | {"request_id": generate_request_id()}).values()))
+                await connection.execute(
+                    PROBE_INSERT, list((_PROBE_ROW | {"request_id": generate_request_id()}).values())
+                )
         except Exception as error:
-            return State(NOT_WRITABLE, type(error).__name__)
-        maintained_at, findings = _verification(verification)
+            return ReadinessState(NOT_WRITABLE, type(error).__name__)
+        maintained_at, findings = _parse_verification(verification)
         late = maintained_at is None or now - maintained_at > MAINTAIN_LATE_SECONDS
-        return State("", "", partitions, await replica, maintained_at, late, findings)
+        return ReadinessState("", "", partitions, await replica, maintained_at, late, findings)
 
-    async def _replica_up(self) -> bool | None:
+    async def _is_replica_up(self) -> bool | None:
         if self._connect_replica is None:
             return None
         try:
-            await _within_time(self._connect_replica, lambda connection: connection.execute("SELECT 1"), 0.75)
+            await _run_with_timeout(self._connect_replica, lambda connection: connection.execute("SELECT 1"), 0.75)
         except Exception:
             return False
         return True
 
 
-def _verification(state: str | None) -> tuple[float | None, int]:
+def _parse_verification(state: str | None) -> tuple[float | None, int]:
     """When the trail was last looked at, and the number of findings. A state that cannot be read is one."""
     if state is None:
         return None, 0
@@ -168,11 +172,13 @@ def _verification(state: str | None) -> tuple[float | None, int]:
         return None, 1
 
 
-async def _within_time(connect: Connect, work: Callable[[AsyncConnection[Any]], Any], share: float = 1.0) -> Any:
+async def _run_with_timeout(
+    connect: Connect, work: Callable[[AsyncConnection[Any]], Any], timeout_share: float = 1.0
+) -> Any:
     """Return what `work` makes of a connection of its own, in a part of PROBE_TIMEOUT_SECONDS."""
     connection = None
     try:
-        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS * share):
+        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS * timeout_share):
             connection = await connect()
             result = await work(connection)
             await connection.close()

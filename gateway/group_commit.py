@@ -1,0 +1,284 @@
+"""One round trip for many calls: decide from memory, write every row only if memory is still true, then answer.
+
+While one batch is at the database the next one fills. An answer leaves only after its row is committed; whatever goes
+wrong on the way there is a refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.pq.abc import PGresult
+
+from gateway.database import Connect
+from gateway.decide import decide
+from gateway.delayed_refusals import DelayedRefusals
+from gateway.error_log import ERROR, INFO, WARNING, report
+from gateway.last_use import LastUses
+from gateway.libpq.connection import LibpqConnection
+from gateway.limits import BATCH_TIMEOUT_SECONDS, MAX_BATCH, MAX_GUARD_RETRIES, MAX_QUEUE
+from gateway.log_insert import NonceSweeper, build_insert, parse_insert_result
+from gateway.log_rows import Row, build_row
+from gateway.metrics import Metrics
+from gateway.overlap_worker import OverlapWorker
+from gateway.snapshot import Snapshot
+from gateway.unauthenticated import Aggregator
+from gateway.waiting_call import OnDecision, WaitingCall
+from keys.decision.access import REPLAYED, Call, Decision, Proof, Secret
+
+# Turns of the event loop that a busy process which shares its machine lets pass before it takes a batch: what has just
+# been answered asks again meanwhile, and fuller batches are fewer. Alone it would only let the database wait.
+BATCH_DELAY_TURNS = 2
+
+
+@dataclass(slots=True)
+class GroupCommit:
+    """Collects calls and decides them together, over one connection of its own."""
+
+    connect: Connect
+    peppers: Mapping[int, bytes]
+    metrics: Metrics = field(default_factory=Metrics)
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    overlaps: OverlapWorker = field(default_factory=OverlapWorker)
+    timeout_seconds: float = BATCH_TIMEOUT_SECONDS
+    is_only_process: bool = True
+
+    _queue: list[WaitingCall] = field(default_factory=list)
+    _wake_event: asyncio.Event = field(default_factory=asyncio.Event)
+    _libpq: LibpqConnection | None = None
+    _last_uses: LastUses = field(default_factory=LastUses)
+    _aggregator: Aggregator = field(default_factory=Aggregator)
+    _delayed: DelayedRefusals = field(init=False)
+    # Whether the last batch was refused because of the database.
+    _database_failed: bool = False
+    _sweeper: NonceSweeper = field(default_factory=NonceSweeper)
+    _overlap_tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _timer: asyncio.TimerHandle | None = None
+    _clock_offset: float = 0.0
+    _was_busy: bool = False
+    _is_stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._delayed = DelayedRefusals(self._requeue)
+
+    def submit(self, api_slug: str, call: Call, refusal: str, on_decision: OnDecision) -> None:
+        """Take a call; `tell` is told once its row is committed."""
+        waiting = WaitingCall(api_slug, call, refusal, on_decision)
+        if self._is_stopping or len(self._queue) >= MAX_QUEUE:
+            waiting.refuse("unavailable")
+        else:
+            self._queue.append(waiting)
+            self._wake_event.set()
+
+    async def run(self) -> None:
+        """Serve until stopped; answers all that was taken before."""
+        while self._queue or self._overlap_tasks or self._delayed or not self._is_stopping:
+            await self._wake_event.wait()
+            if self._was_busy and not self.is_only_process:
+                for _ in range(BATCH_DELAY_TURNS):
+                    await asyncio.sleep(0)
+            self._refuse_timed_out()
+            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            if not self._queue:
+                self._wake_event.clear()
+            # A lone call waits for nobody.
+            self._was_busy = len(batch) > 1
+            if batch:
+                self.metrics.observe_batch(len(batch), queue=len(self._queue), entries=self.snapshot.entry_count)
+                await self._process(batch)
+            if self._last_uses.is_due:
+                await self._write_last_use()
+            if self._sweeper.is_due:
+                await self._sweep_nonces()
+        while self._last_uses.is_due:
+            await self._write_last_use(at_once=True)
+        if self._libpq is not None:
+            await self._libpq.close()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._delayed.stop()
+
+    async def _process(self, batch: list[WaitingCall]) -> None:
+        try:
+            libpq = await self._get_connection()
+            with libpq.watchdog:
+                decisions = await self._decide(libpq, batch)
+            if self._database_failed:
+                self._database_failed = False
+                report(INFO, "batch.written_again")
+            if decisions and not decisions[0][0].is_answered:
+                # Once the next batch is on its way: neither need wait for the other.
+                asyncio.get_running_loop().call_soon(_notify, decisions)
+            self._last_uses.add(
+                (waiting.secret.id, str(decision.call.client_address))
+                for waiting, decision in decisions
+                if waiting.secret is not None and decision.allowed
+            )
+        except psycopg.DataError as error:
+            # Some call holds what the database cannot store: each goes alone, and only the guilty one is refused.
+            # Without its words, which may repeat the call's.
+            report(WARNING, "batch.data_error", kind=type(error).__name__, calls=len(batch))
+            for waiting in batch:
+                if len(batch) == 1:
+                    waiting.refuse("unavailable")
+                else:
+                    await self._process([waiting])
+        except Exception as error:
+            report(ERROR, "batch.refused", error, calls=len(batch))
+            self._database_failed = True
+            self._disconnect()
+            for waiting in batch:
+                waiting.refuse("unavailable")
+
+    async def _get_connection(self) -> LibpqConnection:
+        if self._libpq is not None and self._libpq.closed:
+            self._disconnect()
+        if self._libpq is None:
+            self._libpq = LibpqConnection(
+                await asyncio.wait_for(self.connect(), self.timeout_seconds), timeout_seconds=self.timeout_seconds
+            )
+        return self._libpq
+
+    def _disconnect(self) -> None:
+        if self._libpq is not None:
+            self._libpq.abandon()
+            self._libpq = None
+
+    async def _decide(self, libpq: LibpqConnection, batch: list[WaitingCall]) -> list[tuple[WaitingCall, Decision]]:
+        """The decisions, all of them committed, on the calls that are still in the batch."""
+        public_ids = set()
+        for waiting in batch:
+            for presented in (waiting.call.presented, waiting.call.link):
+                if presented is not None:
+                    public_ids.add(presented.public_id)
+        if any(waiting.api_slug not in self.snapshot.apis for waiting in batch):
+            await self._load(libpq, self.snapshot.list_missing(public_ids))
+        for _ in range(MAX_GUARD_RETRIES):
+            # Entries may have been dropped by what the load learned.
+            while list_missing := self.snapshot.list_missing(public_ids):
+                await self._load(libpq, list_missing)
+            now = time.monotonic() + self._clock_offset
+            decisions = decide(batch, self.snapshot, self.peppers, now=now, end_overlap=self._end_overlap)
+            decisions, delayed = self._aggregator.split(decisions)
+            if delayed:
+                self._delayed.add(delayed)
+            # The others have been answered, or wait for something else.
+            batch[:] = [waiting for waiting, _ in decisions]
+            if not decisions or await self._insert_rows(libpq, decisions):
+                return decisions
+            self.metrics.count_guard_miss()
+            await self._load(libpq, public_ids)
+        raise TimeoutError(f"the epoch moved at each of {MAX_GUARD_RETRIES} tries")
+
+    async def _load(self, libpq: LibpqConnection, public_ids: Collection[str]) -> None:
+        self.metrics.count_reload()
+        with libpq.lend() as connection:
+            self._clock_offset = await self.snapshot.load(connection, public_ids) - time.monotonic()
+
+    async def _insert_rows(self, libpq: LibpqConnection, decisions: list[tuple[WaitingCall, Decision]]) -> bool:
+        """Write all rows, or none because what was decided from is not true any more. What only the database knew, a
+        nonce used before, is then in the decisions too. If nobody else waits they are told at once."""
+        rows: Sequence[Row] = [
+            build_row(waiting.api_slug, waiting.presented, decision) for waiting, decision in decisions
+        ]
+        nonces: Sequence[Proof | None] = [waiting.nonce for waiting, _ in decisions]
+        signed = any(nonces)
+        rows, nonces, refusals = self._aggregator.aggregate(rows, nonces, decisions)
+
+        def on_result(result: PGresult) -> bool:
+            inserted = parse_insert_result(result, len(rows), nonces=signed)
+            if inserted is None:
+                return False
+            self._clock_offset = inserted.now - time.monotonic()
+            self._aggregator.count(refusals)
+            if signed:
+                self._sweeper.schedule()
+            if inserted.replayed:
+                for place, (waiting, decision) in enumerate(decisions):
+                    if decision.call.request_id in inserted.replayed:
+                        decisions[place] = waiting, decision._replace(reason=REPLAYED)
+            if not self._queue:
+                _notify(decisions)
+            return True
+
+        now = decisions[0][1].now
+        insert = build_insert(rows, nonces if signed else None, epoch=self.snapshot.epoch, now=now)
+        return await libpq.execute(*insert, on_result)
+
+    def _requeue(self, calls: Sequence[WaitingCall]) -> None:
+        """Take held calls back, or none, once the last has gone."""
+        self._queue += calls
+        self._wake_event.set()
+
+    def _end_overlap(self, waiting: WaitingCall, old: Secret) -> None:
+        """The call leaves its batch, and comes back once the old secret is retired."""
+        task = asyncio.create_task(self._end_overlap_and_requeue(waiting, old))
+        self._overlap_tasks.add(task)
+        task.add_done_callback(self._on_overlap_ended)
+
+    def _on_overlap_ended(self, task: asyncio.Task[None]) -> None:
+        self._overlap_tasks.discard(task)
+        self._wake_event.set()
+
+    async def _end_overlap_and_requeue(self, waiting: WaitingCall, old: Secret) -> None:
+        call = waiting.call
+        try:
+            await self.overlaps.end(
+                old.id, str(call.client_address), call.request_id, timeout_seconds=self.timeout_seconds
+            )
+        except Exception as error:
+            report(ERROR, "overlap.not_ended", error)
+            waiting.refuse("unavailable")
+        else:
+            waiting.ended_overlap = old.id
+            if not waiting.is_answered:
+                self._queue.append(waiting)
+
+    async def _write_last_use(self, *, at_once: bool = False) -> None:
+        """Losing some of these costs nothing but a date in a list, so no call waits for them or fails with them."""
+        if self._last_uses.seconds_until_due and not at_once:
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._last_uses.seconds_until_due, self._wake)
+            return
+        try:
+            libpq = await self._get_connection()
+            with libpq.watchdog, libpq.lend() as connection:
+                await self._last_uses.write(connection)
+            if self._last_uses.is_due:
+                self._wake_event.set()
+        except Exception as error:
+            report(WARNING, "last_use.not_written", error)
+            self._disconnect()
+
+    async def _sweep_nonces(self) -> None:
+        try:
+            libpq = await self._get_connection()
+            with libpq.watchdog, libpq.lend() as connection:
+                await self._sweeper.delete_expired(connection)
+        except Exception as error:
+            report(WARNING, "nonces.not_swept", error)
+            self._disconnect()
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._wake_event.set()
+
+    def _refuse_timed_out(self) -> None:
+        """Whoever has waited this long for a stuck database is refused: nobody waits for more than two batches."""
+        oldest = time.monotonic() - self.timeout_seconds
+        if not self._queue or self._queue[0].received_at > oldest:
+            return
+        timed_out = next((n for n, waiting in enumerate(self._queue) if waiting.received_at > oldest), len(self._queue))
+        for waiting in self._queue[:timed_out]:
+            waiting.refuse("unavailable")
+        del self._queue[:timed_out]
+
+
+def _notify(decisions: Sequence[tuple[WaitingCall, Decision]]) -> None:
+    for waiting, decision in decisions:
+        waiting.answer(decision)
