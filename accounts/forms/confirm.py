@@ -41,7 +41,7 @@ class ConfirmForm(forms.Form):
         has = get_second_factors(user)
         self.has_passkey = FactorType.WEBAUTHN in has
         if FactorType.TOTP in has:
-            self.fields["password"].label = "Password or authenticator code"
+            self.fields["password"].label = "Your password or authenticator code"
         if self.data.get(self.add_prefix("passkey")):
             self.fields["password"].required = False
 

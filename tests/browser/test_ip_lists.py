@@ -157,7 +157,7 @@ def test_without_javascript(plain_page: Page, sign_in: SignIn, offices: IpList) 
     page.get_by_role("button", name="Add my current address").click()
     expect(page.get_by_role("textbox", name="Entries")).to_have_value("127.0.0.1")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_text("The IP list Homes is there.")).to_be_visible()
+    expect(page.get_by_text("IP list Homes created.")).to_be_visible()
     page.get_by_role("link", name="Import").click()
     page.get_by_label("Or upload a file").set_input_files(
         {"name": "homes.csv", "mimeType": "text/csv", "buffer": PASTED.encode()}

@@ -82,7 +82,7 @@ def test_a_user_loses_a_role_and_then_the_account(page: Page, sign_in: SignIn, a
     assert_accessible(page)
     panel.get_by_label("Your password").fill(PASSWORD)
     panel.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("The roles of Bob are saved")).to_be_visible()
+    expect(page.get_by_text("Roles of Bob saved")).to_be_visible()
     page.get_by_role("link", name="Deactivate").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Reassign them to another user").check()

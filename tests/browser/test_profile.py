@@ -136,7 +136,7 @@ def test_without_javascript_an_app_is_added_and_removed(plain_page: Page, portal
     secret, _ = add_app(page, "plain")
     page.goto(f"{portal}/profile/")
     page.get_by_role("link", name="Remove the authenticator app").click()
-    page.get_by_label("Password or authenticator code").fill(code_of(secret, 1))
+    page.get_by_label("Your password or authenticator code").fill(code_of(secret, 1))
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("Removed")).to_be_visible()
     assert not Authenticator.objects.exists()
