@@ -62,7 +62,7 @@ def test_it_has_the_codes_of_each_status(surface: dict[str, Any], name: str, sta
 
 def test_whoami_tells_what_it_says(surface: dict[str, Any]) -> None:
     source = Path(responses.__file__).read_text()
-    body = source[source.index("def _whoami") : source.index("@lru_cache")]
+    body = source[source.index("def _build_whoami") : source.index("@lru_cache")]
     schema = surface["components"]["schemas"]["Key"]
 
     assert list(schema["properties"]) == re.findall(r'^\s+"([a-z_]+)":', body, re.MULTILINE)

@@ -46,7 +46,7 @@ def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
 
     def one(number: int) -> Any:
         if number < WORKERS:
-            gate.seconds_until_due()
+            gate.wait()
         try:
             return act(number)
         finally:

@@ -18,7 +18,7 @@ import django
 django.setup()
 import structlog
 from django.test import RequestFactory
-from config.logs import BoundedPerCause
+from config.logs import RateLimitFilter
 request, security = logging.getLogger("django.request"), logging.getLogger("django.security.DisallowedHost")
 
 
@@ -42,7 +42,7 @@ except KeyError:
     request.error("%s: %s", "Internal Server Error", "/b", exc_info=True, extra={"status_code": 500})
 structlog.get_logger("keyward.test").info("a thing happened", count=3, token="kw_" + "a" * 51)
 warnings.warn("old")
-BoundedPerCause.WINDOW_SECONDS = 0
+RateLimitFilter.WINDOW_SECONDS = 0
 request.warning("%s: %s", "Forbidden", "/last/", extra={"status_code": 403})
 """
 
