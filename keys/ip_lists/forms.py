@@ -201,7 +201,7 @@ def _parse_upload(file: UploadedFile) -> EntryTable:
 class ImportForm(OptionalConfirmForm, WideRangeForm):
     """What was shown, to be added as it was."""
 
-    format_network = forms.CharField(widget=forms.HiddenInput)
+    shown = forms.CharField(widget=forms.HiddenInput)
     leave_out = forms.BooleanField(label="Skip the invalid lines and add the rest", required=False)
 
     def check(self, seen: ImportPreview) -> None:

@@ -8,4 +8,4 @@ from keys.decision.addresses import format_network
 
 register = template.Library()
 
-register.filter("shown", format_network)
+register.filter("format_network", format_network)

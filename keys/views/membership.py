@@ -94,7 +94,9 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
                 if by:
                     hand_over_and_deactivate(user=user, new_owner=form.new_owner, by=by)
                     return redirect_to_user(
-                        request, pk, f"{user.nickname} is deactivated. {form.new_owner.nickname} has their keys."
+                        request,
+                        pk,
+                        f"{user.nickname} is deactivated. Their keys now belong to {form.new_owner.nickname}.",
                     )
             elif request.method == "POST":
                 deactivate_owner(user=user, by=request.actor)

@@ -90,7 +90,7 @@ def test_a_user_loses_a_role_and_then_the_account(page: Page, sign_in: SignIn, a
     dialog.get_by_label("Your password").fill(PASSWORD)
     assert_accessible(page)
     dialog.get_by_role("button", name="Yes, deactivate").click()
-    expect(page.get_by_text("Bob is deactivated. Alice has their keys.")).to_be_visible()
+    expect(page.get_by_text("Bob is deactivated. Their keys now belong to Alice.")).to_be_visible()
     expect(page.get_by_text("This user owns no keys.")).to_be_visible()
 
 
