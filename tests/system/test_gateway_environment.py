@@ -28,14 +28,14 @@ OPEN = """
 import json, sys
 import config.serve.gunicorn_gateway
 from django.conf import settings
-from core.sealing import SealBroken, open_sealed, sealed_under
+from core.sealing import SealBroken, open_sealed, get_sealing_key_number
 asked = json.load(sys.stdin)
 sealed = bytes.fromhex(asked["sealed"])
 rings = [settings.SEALING_KEYS, settings.SIGNING_KEYS, settings.TOKEN_PEPPERS, settings.AUDIT_KEYS]
 for key in [key for ring in rings for key in ring.values()]:
     for purpose in ("reveal", "sign"):
         try:
-            print(open_sealed(sealed, ring={sealed_under(sealed): key}, purpose=purpose, **asked["place"]))
+            print(open_sealed(sealed, ring={get_sealing_key_number(sealed): key}, purpose=purpose, **asked["place"]))
         except SealBroken:
             print("refused")
 """
