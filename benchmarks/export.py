@@ -75,7 +75,7 @@ def _ours(account: Any, format: str) -> int:
     from core.actor import Actor
     from core.phone_masking import Mask
 
-    calls = CallFilter(QueryDict(), list_calls(account.pk), mask=Mask.of(account))
+    calls = CallFilter(QueryDict(), list_calls(account.pk), mask=Mask.from_account(account))
     assert calls.is_valid()
     _, content = start_export(
         by=Actor.from_command("benchmark"), account=account, table=CALLS, filters=calls, format=format, bom=False

@@ -22,7 +22,7 @@ _unavailable_until = 0.0
 def get_log_database() -> str:
     """Return the database that pages and exports of the logs read: the replica, where there is one and it answers,
     else the primary. Decisions never read a replica."""
-    global _away_until
+    global _unavailable_until
     if "replica" not in settings.DATABASES or is_replica_unavailable():
         return "default"
     try:

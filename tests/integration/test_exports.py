@@ -152,7 +152,7 @@ def test_more_rows_than_a_sheet_holds_are_refused_and_csv_is_offered(
         a_call(acme)
     response = client.post("/logs/export/", {"format": "xlsx"})
     assert response.status_code == 422
-    assert "Take CSV" in response.content.decode()
+    assert "Export as CSV instead" in response.content.decode()
     assert not Event.objects.filter(name="export.started", account_id=acme.pk).exists()
 
 

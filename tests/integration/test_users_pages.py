@@ -243,7 +243,7 @@ class TestRoles:
         [sent] = mail.outbox
         assert sent.to == [bob.email]
         assert "alice@acme.example changed your roles" in sent.body
-        assert "before Auditor, now No role" in sent.body
+        assert "from Auditor to No role" in sent.body
 
     @pytest.mark.parametrize("role", ["support", "king", "Administrator"])
     def test_support_and_unknown_ones_are_no_choice(self, client: Client, alice: User, bob: User, role: str) -> None:

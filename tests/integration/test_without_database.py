@@ -28,7 +28,7 @@ def test_a_page_says_that_the_database_does_not_answer(path: str, monkeypatch: A
         lost.setattr(connection, "get_connection_params", lambda: NOWHERE)
         response = client.get(path)
     assert response.status_code == 503
-    assert "The database does not answer" in response.content.decode()
+    assert "The database is unavailable" in response.content.decode()
     assert client.get(path).status_code == 200
 
 

@@ -104,7 +104,7 @@ def test_every_whole_call_is_allowed_when_it_is_pasted(alice: User, slug: str, t
         assert said.startswith("HTTP/1.1 200"), said
         assert Key.objects.get().public_id in said
 
-    download = lines.get("The recording of a lead, lead-7 for example")
+    download = lines.get("Download the recording of a lead (example: lead-7)")
     assert bool(download) == (slug == "lms-call-logic")
     if download:
         assert pasted(download, tmp_path) == "200\n"

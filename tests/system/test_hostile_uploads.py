@@ -28,8 +28,8 @@ def measure(kind, read):
     found[kind] = (time.process_time() - began, peak() - before)
 def try_document(content):
     try:
-        documents.parsed(content)
-    except documents.Unreadable:
+        documents.parse_bytes(content)
+    except documents.UnreadableFile:
         pass
 for kind, (make, _) in SHEETS.items():
     content = make()
