@@ -108,6 +108,10 @@
   });
   let begunBefore = false;
   document.addEventListener("htmx:beforeSwap", (event) => { begunBefore = losesForm(event.detail.target); });
+  // At once, not when htmx has settled: Back may be pressed in between.
+  document.addEventListener("htmx:afterSwap", () => {
+    if (begunBefore) all(FORM, $("dialog[open]") ?? document).forEach((form) => returned.add(form));
+  });
   begin((part) => {
     if (begunBefore) all(FORM, part).forEach((form) => returned.add(form));
     begunBefore = false;

@@ -70,7 +70,7 @@ def test_without_javascript_it_is_a_step_of_its_own(
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_role("row", name=re.compile("198.51.100.7 2 "))).to_be_visible()
     page.get_by_role("button", name="Save anyway").click()
-    expect(page.get_by_text("saved.")).to_be_visible()
+    expect(page.get_by_text("robot saved.")).to_be_visible()
     assert networks(key) == {"203.0.113.9/32"}
 
 
