@@ -22,7 +22,7 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from core.csv_escaping import escape_cell
-from keys.ip_lists.xlsx_limits import MAX_ROWS, WorkbookTooLarge, check_workbook
+from keys.ip_lists.xlsx_limits import MAX_CELL_CHARACTERS, MAX_ROWS, WorkbookTooLarge, check_workbook
 
 MAX_LINES = 10_000
 MAX_BYTES = 1_000_000
@@ -108,13 +108,23 @@ def _split_lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
     try:
         for cells in reader:
             begin, end = end + 1, reader.line_num
+            if max(map(len, cells), default=0) > MAX_CELL_CHARACTERS:
+                raise _get_cell_error(begin)
             if cells and _is_content(cells[0] + "".join(cells[1:])):
                 if "#" in cells[0] and not header:
                     yield begin, _split_at_space([(delimiter or ",").join(cells)])
                 else:
                     yield begin, cells if delimiter else _split_at_space(cells)
-    except csv.Error as problem:
-        raise UnreadableEntries(f"Line {end + 1} cannot be read as CSV: {problem}.") from None
+    except csv.Error:
+        # All that stops a reader of text that is not strict: a cell above the module's own limit, which is above ours.
+        raise _get_cell_error(end + 1) from None
+
+
+def _get_cell_error(line: int) -> UnreadableEntries:
+    return UnreadableEntries(
+        f"Line {line} has a cell of more than {MAX_CELL_CHARACTERS:,} characters. "
+        "Check its quotation marks, and that each entry has a line of its own."
+    )
 
 
 def _is_content(line: str) -> bool:

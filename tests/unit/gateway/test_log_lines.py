@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from gateway import error_log
@@ -17,6 +18,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, and nothing said before."""
     now = [1000.0]
     monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
+    # The module's own may be bound already, to processors that no test can see.
+    monkeypatch.setattr(error_log, "log", structlog.get_logger("keyward.gateway"))
     monkeypatch.setattr(error_log, "_last_logged", {})
     monkeypatch.setattr(error_log, "_suppressed", {})
     return now

@@ -120,7 +120,8 @@ def far_away() -> bytes:
         (zipped("x", b"x"), "cannot be read"),
         (zipped("x", b"\0" * 40_000_000), "more than 16 MB once unpacked"),
         (far_away(), "more than 50,000 lines"),
-        (b"::1," + b'"x' * 200_000, "cannot be read as CSV"),
+        (b"::1," + b'"x' * 20_000, "Line 1 has a cell of more than 32,767 characters. Check its quotation marks"),
+        (b"::1\n::2," + b'"x' * 200_000, "Line 2 has a cell of more than 32,767 characters"),
     ],
 )
 def test_what_cannot_be_read_is_said_plainly(content: bytes, said: str):
