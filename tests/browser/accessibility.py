@@ -12,8 +12,8 @@ RUN = "async options => (await axe.run(document, options)).violations"
 EVERYTHING = {"preload": False, "resultTypes": ["violations"]}
 # A scheme changes colours and nothing else.
 COLOURS = EVERYTHING | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-# What was asked for is there, and colours have arrived: half-way there they are nobody's. A page that is not painted has
-# no frames, so that neither they nor the end of a transition are waited for without a limit.
+# What was asked for is there, and colours have arrived: half-way there they are nobody's. A page that is not painted
+# has no frames, so that neither they nor the end of a transition are waited for without a limit.
 SETTLED = """
 async () => {
     const began = performance.now();
