@@ -1,4 +1,4 @@
-"""What `check --deploy --database default` says about secrets nobody can read; `serve` does not start with them."""
+"""Register the deployment check that reports secrets no configured key or pepper can read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from keys.services import resealing
 
 @register(Tags.database, deploy=True)
 def check_rings(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Return an error for each key or pepper that stored secrets need and that is missing or wrong. `serve` does not
+    start with one."""
     if "default" not in (databases or ()):
         return []
     try:
         return [Error(line, id="keyward.E001") for line in resealing.list_unreadable()]
     except ProgrammingError:
-        # Tables are missing: config/checks.py says so.
+        # The tables do not exist yet: config/checks.py reports pending migrations.
         return []

@@ -1,8 +1,8 @@
-"""The triggers that move the epoch (keys/sql/epoch.sql) when a change may affect a decision.
+"""Build the triggers that advance the epoch (keys/sql/epoch.sql) when a change may affect a decision.
 
-They are row-level constraint triggers, deferred to the commit, so that a transaction holds the epoch's row for an
-instant only; `WHEN` names the deciding columns, so that a sign-in moves nothing. A migration that changes what is
-watched drops the triggers of the table and makes them again with `build_statements`.
+They are row-level constraint triggers, deferred to the commit, so that a transaction locks the epoch's row only
+briefly. `WHEN` lists the columns that matter, so that a sign-in does not advance the epoch. A migration that changes
+what is watched drops the triggers of the table and creates them again with `build_statements`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 
 class Watched(NamedTuple):
-    """A table whose change may affect a decision: what kind of thing it is part of, and which column names that.
+    """A table whose changes may affect a decision, with the kind of object that it belongs to and the column that
+    identifies it.
 
-    `columns` are those that decide or are handed on by the gateway. Not every operation needs a trigger: a row of an
-    account or a user is there before any key and held in place by it, and TRUNCATE reaches every table that refers to
-    the one it names.
+    `columns` are those that the decision reads or the gateway hands to the upstream. Not every operation needs a
+    trigger: a row of an account or a user exists before any key and is protected by foreign keys, and TRUNCATE cascades
+    to every table that refers to the one named.
     """
 
     table: str
@@ -79,7 +80,7 @@ WATCHED = (
 
 
 def build_triggers(watched: Watched) -> dict[str, str]:
-    """Return the statement that makes each trigger of one table, by the trigger's name, which ends in what it
+    """Return the CREATE TRIGGER statements of one table by trigger name; each name ends in the operation that it
     watches."""
     table = watched.table
     changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in watched.columns)
@@ -102,12 +103,13 @@ def build_triggers(watched: Watched) -> dict[str, str]:
 
 
 def enable_always(table: str, trigger: str) -> str:
-    """Return the statement that lets the trigger fire in a session that replays for replication, too."""
+    """Return the statement that also fires the trigger in replication sessions (`session_replication_role =
+    replica`)."""
     return f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"
 
 
 def build_statements(*watched: Watched) -> list[str]:
-    """Return the statements that make all triggers of these tables."""
+    """Return the statements that create all triggers of these tables."""
     return [
         statement
         for table in watched

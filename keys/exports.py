@@ -1,4 +1,4 @@
-"""The list of keys as a file. Of a token it holds what the list shows: all but its secret part."""
+"""Export the list of keys as CSV or XLSX. Tokens are exported as the list shows them: without their secret part."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keys.filters import KeyFilter
 from keys.models import Key
 from keys.selectors.keys import ApiModules, get_modules_by_api, with_file_columns
 
-# A file is made in memory, within what a person waits for.
+# The file is built in memory while the user waits.
 MAX_ROWS = {"csv": 100_000, "xlsx": 50_000}
 
 
@@ -33,7 +33,7 @@ class TooManyRows(Exception):
 
 
 class KeyResource(TextResource):
-    """The list's columns, in their order."""
+    """The columns of the list of keys, in the same order."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -65,7 +65,7 @@ class KeyResource(TextResource):
         return "active" if key.owner.is_active else "inactive"
 
     def dehydrate_modules(self, key: Key) -> str:
-        """Contained ones too: what the key may call."""
+        """Return the names of the modules that the key may call, contained ones included."""
         if key.all_modules:
             return "all"
         if key.api_id not in self._modules:
@@ -81,7 +81,7 @@ class KeyResource(TextResource):
 
 
 class KeySettingsResource(KeyResource):
-    """The list's columns, and everything else that is set."""
+    """The columns of the list of keys and all other settings, for Support."""
 
     enabled = build_column("enabled")
     mask_phone_number = build_column("mask_phone")
@@ -98,7 +98,7 @@ class KeySettingsResource(KeyResource):
         export_order = fields
 
     def dehydrate_settings(self, key: Key) -> str:
-        """What the API's policy asks besides, such as a website."""
+        """Return the values of the policy's own fields, such as a website."""
         return "; ".join(f"{name}: {value}" for name, value in sorted(key.fields.items()))
 
 
@@ -112,10 +112,11 @@ def export_keys(
     table: type[TextResource] = KeyResource,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
-    """Name and content of a file of what the filters let through, in the list's order. Raises Denied, TooManyRows.
-    `needs` is what the page it is asked from needs: Support has pages of its own.
+    """Return the name and the content of a file with the keys that pass the filters, in the list's order.
 
-    A large file takes its time, so nothing is locked while it is made; it is recorded before anyone has it.
+    `needs` is the permission that the calling page requires; Support's pages require another. Building a large file
+    takes time, so nothing is locked meanwhile; the export is recorded before the file is returned. Raise Denied,
+    TooManyRows.
     """
     with transaction.atomic():
         authorization.require(by, needs, account=account)

@@ -1,4 +1,4 @@
-"""The list's filters. Strict: a value or a name that means nothing is an error and shows no rows, never all of them."""
+"""Filters of the list of keys. An unknown parameter or an invalid value is an error and shows no rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from keys.selectors.paging import Candidates, Order, Page, Position, get_page
 from keys.selectors.rows import KeyRow, list_rows
 
 USED_AT = Coalesce("listing__used_at", Value(NEVER))
-# The indexes over listings begin with the account, which the database does not carry over by itself.
+# The indexes of listings begin with the account; PostgreSQL does not infer this condition from the join.
 LISTING_OF_ACCOUNT = Q(listing__account=F("account"))
 UNUSED_CHOICES = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
 EXPIRY_CHOICES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
@@ -36,7 +36,7 @@ def _build_interval(days: str) -> Value:
 
 
 def _build_unused_condition(days: str) -> Q:
-    """A key that is younger than that and was never used has not been unused for so long."""
+    """Build the condition for keys not used for so many days; keys younger than that do not match."""
     if days == "never":
         return Q(Exact(USED_AT, Value(NEVER)))
     since = Now() - _build_interval(days)
@@ -44,7 +44,7 @@ def _build_unused_condition(days: str) -> Q:
 
 
 class OwnerField(forms.CharField):
-    """A nickname, in any case; becomes the user."""
+    """A nickname in any case; `clean` returns the user."""
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,7 +68,7 @@ class OwnerFilter(django_filters.Filter):
 
 
 class KeyFilterForm(StrictFilterForm):
-    """Reads the position, which depends on what the list is sorted by: a text here, else a time."""
+    """Validate the filters and parse the cursor, whose type depends on the sort column: text or time."""
 
     by_text = ("name", "owner")
 
@@ -86,7 +86,7 @@ class KeyFilterForm(StrictFilterForm):
 
 
 class KeyFilter(ListFilter):
-    """`keys` are those that the reader may see, of their account."""
+    """Filters, sort and cursor of the list. `keys` are the keys of one account that the reader may see."""
 
     columns: ClassVar = {
         "created": Column("Created", F("created_at"), True),
@@ -159,8 +159,8 @@ class KeyFilter(ListFilter):
         return found
 
     def _build_search_condition(self, text: str, in_name: Q) -> Q:
-        """Start of any word of the name, start of nickname or e-mail, exact API ID, or the last 4 of it."""
-        # By what costs nothing first: of a row that it finds, the name is not looked at.
+        """Match the start of a word of the name, of the nickname or e-mail, the API ID, or its last 4 characters."""
+        # Cheapest conditions first: OR stops at the first that is true, before the regular expression on the name.
         found = Q(public_id=parse_masked_token(text)) | Q(owner__in=self._owner_ids)
         if len(text) == 4:
             found |= Q(Exact(Right("public_id", 4), text))
@@ -168,7 +168,8 @@ class KeyFilter(ListFilter):
 
     @cached_property
     def _owner_ids(self) -> list[int]:
-        """Looked up beforehand: numbers are found by an index, a subquery inside an OR is not."""
+        """Return the primary keys of matching owners. Queried separately: inside an OR, a subquery cannot use an
+        index."""
         text = self.form.cleaned_data["q"]
         named = User.objects.filter(Q(nickname__istartswith=text) | Q(email__istartswith=text), account=self.account)
         return list(named.values_list("pk", flat=True))
@@ -177,20 +178,20 @@ class KeyFilter(ListFilter):
         return Q(name__iregex=build_word_start_regex(text))
 
     def _match_words_by_index(self, text: str) -> Q:
-        """The index finds the words wherever in the name they stand; the expression says how."""
+        """Match words of the name by the full-text index, then check their positions by the regular expression."""
         words = Func(F("account"), F("name"), function="key_words")
         wanted = Func(Value(self.account.pk), Value(text), function="key_words_wanted")
         return Q(CombinedExpression(words, "@@", wanted, BooleanField())) & self._match_words(text)
 
     def _build_module_condition(self, slug: str) -> Q:
-        # What contains the module will do.
+        # A module that contains this one grants it too.
         of_tab = Module.objects.filter(Q(slug=slug) | Q(contained__contains=[slug]), api=self.tab)
         granted = KeyModule.objects.filter(key=OuterRef("pk"), module__in=of_tab)
         return Q(all_modules=True) | Q(Exists(granted))
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether anything narrows the list but its tab."""
+        """Whether any filter other than the tab is set."""
         return bool(self.active.keys() - {"api"})
 
     @property
@@ -200,11 +201,12 @@ class KeyFilter(ListFilter):
         )
 
     def _get_start_bound(self) -> Q:
-        """What the filters say of the column that sorts, so that a page begins where they let the first key pass."""
+        """Return the filters' conditions on the sort column, so that the index scan starts at the first matching
+        key."""
         asked, sort = self.form.cleaned_data, self.sort_by.removeprefix("-")
         found = Q()
         if asked["age"] and sort in ("age", "created"):
-            # No secret is older than its key.
+            # A secret is never older than its key, so the bound holds for both columns.
             column = "created_at" if sort == "created" else "listing__secret_made_at"
             found &= Q(**{f"{column}__lt": Now() - _build_interval(asked["age"])})
         if asked["unused"] and sort == "used":
@@ -226,7 +228,7 @@ class KeyFilter(ListFilter):
 
     @property
     def page_links(self) -> dict[str, str]:
-        """The addresses of the pages before and behind this one, empty where there is none."""
+        """Return the URLs of the previous and the next page, empty where there is none."""
         here = self.page
         return {
             "previous": self.build_url(before=str(here.before)) if here.before else "",
@@ -234,10 +236,10 @@ class KeyFilter(ListFilter):
         }
 
     def sort_rows(self) -> QuerySet[Key]:
-        """Every key that passes."""
+        """Return all matching keys in the list's order, not only those of the page."""
         return self.order.apply(self.qs)
 
     def rows(self) -> list[KeyRow]:
-        """The page's keys, with all that is shown of them."""
+        """Return the rows of the page's keys, in order."""
         place = {found.key: place for place, found in enumerate(self.page.keys)}
         return sorted(list_rows(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])

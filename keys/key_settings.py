@@ -1,4 +1,4 @@
-"""The terms of a key: what a person asks for it, checked against the API's policy. Forms and services share it."""
+"""The settings of a key, and their validation against the API's policy. Shared by forms and services."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_LISTS = 100
 
 
 class IpListNetworks(NamedTuple):
-    """An IP list as terms see it: what it is called, and the networks of its live entries."""
+    """An IP list's name and the networks of its enabled entries."""
 
     name: str
     networks: tuple[Network, ...]
@@ -38,8 +38,11 @@ IpListsById = Mapping[int, IpListNetworks]
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """`modules` are slugs, None means every module, later ones too; `ip_lists` are primary keys; without them and
-    without `networks` any address will do; `fields` are the values of the policy's own fields."""
+    """Everything that the create and edit forms set on a key.
+
+    `modules` are slugs, or None for every module, later ones included; `ip_lists` are primary keys; without `networks`
+    and `ip_lists` calls are accepted from any address; `fields` are the values of the policy's own fields.
+    """
 
     name: str
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -66,15 +69,16 @@ class KeySettings:
         )
 
     def get_value(self, setting: str) -> Any:
-        """What they say about one of the policy's settings, or about the name."""
+        """Return the value of one of the policy's settings, or of the name."""
         return getattr(self, _get_attribute_name(setting))
 
     def restore(self, settings: Iterable[str], before: KeySettings) -> KeySettings:
-        """These terms, but for the settings named as they were before."""
+        """Return a copy in which the settings named have the values of `before`."""
         return replace(self, **{_get_attribute_name(setting): before.get_value(setting) for setting in settings})
 
     def as_dict(self, lists: IpListsById) -> dict[str, Any]:
-        """As the trail keeps it: {field: value}, JSON-able. `lists` holds at least those of these terms."""
+        """Return the settings as a JSON-serialisable dict for the audit trail. `lists` must contain every list referred
+        to."""
         return {
             "name": self.name,
             **self.fields,
@@ -93,8 +97,10 @@ def _get_attribute_name(setting: str) -> str:
 def clean_settings(
     key_settings: KeySettings, policy: Policy, modules: Collection[str], ip_lists: Collection[int]
 ) -> KeySettings:
-    """The terms, tidied. Raises Invalid with everything that is wrong but the expiry; `modules` are those of the API,
-    `ip_lists` those of the account."""
+    """Return the settings normalised. `modules` are the slugs of the API, `ip_lists` the primary keys of the account.
+
+    Raise Invalid with every error except those of the expiry, which `check_expiry` reports.
+    """
     errors: dict[str, str] = {}
 
     def take(name: str, text: str, required: bool, longest: int, shape: Field | None = None) -> str:
@@ -134,7 +140,7 @@ def clean_settings(
 
 
 def check_immutable_settings(before: KeySettings, after: KeySettings, policy: Policy) -> None:
-    """Raises Invalid, naming each, if these terms change what creation decided for good."""
+    """Raise Invalid, with an error for each, if a setting differs that the policy fixes at creation."""
     errors = {}
     for setting in sorted(policy.immutable_settings):
         old, new = before.get_value(setting), after.get_value(setting)
@@ -147,14 +153,14 @@ def check_immutable_settings(before: KeySettings, after: KeySettings, policy: Po
 
 
 def explain_immutable_setting(setting: str, policy: Policy) -> str:
-    """The end of a sentence that begins with the setting."""
+    """Return why the setting cannot change, as the end of a sentence that begins with the setting."""
     if setting == "name" and policy.name_kind == "owner":
         return "is the owner’s nickname: it changes only when the key is reassigned."
     return f"is set at creation: it can't be {'extended' if setting == 'expiry' else 'changed'}."
 
 
 def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, latest: datetime | None) -> None:
-    """Raises Invalid unless this expiry may be given now; `latest` ends the longest lifetime, if there is one."""
+    """Raise Invalid unless the policy and `latest`, the end of the longest lifetime if any, allow this expiry now."""
     if expires_at is None:
         if latest is not None:
             raise Invalid({"expiry": f"Keys must expire on {latest:%Y-%m-%d} at the latest. Choose a date."})
@@ -169,13 +175,13 @@ def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, 
 
 
 def get_max_lifetime_days(account: Account, policy: Policy) -> int | None:
-    """The longest life of a new key: of policy, account and installation the shortest binds; None if none is set."""
+    """Return the shortest lifetime limit of policy, account and installation, or None if none is set."""
     known = (policy.longest_days, account.key_lifetime_days, settings.KEY_MAX_LIFETIME_DAYS)
     return min((days for days in known if days is not None), default=None)
 
 
 def get_latest_expiry(created_at: datetime, longest_days: int | None) -> datetime | None:
-    """When a key made at `created_at` must have expired; None if it may live for ever."""
+    """Return the latest expiry allowed for a key created at `created_at`; None without a limit."""
     return None if longest_days is None else created_at + timedelta(days=longest_days)
 
 
@@ -185,7 +191,10 @@ def find_widened_settings(
     lists: IpListsById,
     contained: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[str]:
-    """Which terms let more in than they did. `lists` holds those of both; `contained` says what modules contain."""
+    """Return the settings that allow more than before.
+
+    `lists` contains the lists of both; `contained` maps modules to those that they contain.
+    """
     found = []
     old, new = _get_admitted_networks(before, lists), _get_admitted_networks(after, lists)
     if old is not None and (new is None or _collapse_networks(old) != _collapse_networks((*old, *new))):
@@ -203,7 +212,7 @@ def find_widened_settings(
 
 
 def diff_settings(before: KeySettings, after: KeySettings, lists: IpListsById) -> dict[str, list[Any]]:
-    """{field: [old, new]} of what differs. `lists` holds those of both."""
+    """Return {field: [old, new]} for each field that differs. `lists` contains the lists of both."""
     old, new = before.as_dict(lists), after.as_dict(lists)
     absent = dict.fromkeys(FLAGS, False)
     pairs = {name: [old.get(name, absent.get(name)), new.get(name, absent.get(name))] for name in {**old, **new}}
@@ -211,14 +220,17 @@ def diff_settings(before: KeySettings, after: KeySettings, lists: IpListsById) -
 
 
 def _get_admitted_networks(key_settings: KeySettings, lists: IpListsById) -> tuple[Network, ...] | None:
-    """Everything that may call; None for any address. A list without live entries admits nobody."""
+    """Return the networks that calls are accepted from; None for any address.
+
+    A list without enabled entries admits no address.
+    """
     if not key_settings.networks and not key_settings.ip_lists:
         return None
     return (*key_settings.networks, *(network for pk in key_settings.ip_lists for network in lists[pk].networks))
 
 
 def _collapse_networks(networks: Iterable[Network]) -> set[Network]:
-    """The same addresses in as few networks as there can be, so that equal unions are equal sets."""
+    """Return the same addresses in the fewest networks, so that equal unions compare equal."""
     networks = list(networks)
     four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
     six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
@@ -226,7 +238,7 @@ def _collapse_networks(networks: Iterable[Network]) -> set[Network]:
 
 
 def _find_text_problem(text: str, required: bool, longest: int, shape: Field | None) -> str | None:
-    """What is wrong with one line of text, in words for the person who typed it."""
+    """Return what is wrong with a line of text, in words for the user who typed it, or None."""
     if not text:
         return "This field is required." if required else None
     if not text.isprintable():

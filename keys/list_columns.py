@@ -1,4 +1,4 @@
-"""The columns of the list of keys: which there are, and which of them are shown."""
+"""Define the columns of the list of keys, and which of them are shown by default."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from keys.apis.policy import Policy
 
-# In the list's order. The name is always shown: it leads to the key. So are the actions, which are no choice.
+# In the list's order. The name, which links to the key, and the actions cannot be hidden.
 COLUMNS = {
     "created": "Created",
     "status": "Status",
@@ -22,21 +22,23 @@ COLUMNS = {
     "used": "Last used",
 }
 ALWAYS = ("name",)
-# With the actions, ten: as many as fit beside the menu on a small screen.
+# Ten columns with the actions: as many as fit beside the menu on a small screen.
 _OF_ALL = ("created", "status", "owner", "api", "token", "modules", "addresses", "used")
 _OF_ONE_API = ("created", "status", "owner", "token", "modules", "addresses", "age", "used")
-# Where keys are called by their owners' nicknames.
+# For APIs whose keys are named after their owners.
 _OF_NICKNAMES = ("created", "status", "user_status", "api_id", "token", "modules")
 
 
 def is_named_by_owner(tab: Policy | None) -> bool:
-    """Return whether the tab's keys are called by their owners' nicknames."""
+    """Return whether keys of the tab's API are named after their owners."""
     return tab is not None and tab.name_kind == "owner"
 
 
 def get_shown_columns(chosen: Iterable[str] | None, tab: Policy | None) -> set[str]:
-    """Return the columns to show on the tab of an API, or of all: those chosen, if any are known, and those that the
-    tab always has; without a choice, at most nine."""
+    """Return the columns to show on an API's tab, or on the tab of all APIs if `tab` is None.
+
+    These are the known ones among `chosen`, and those that the tab always shows; without a choice, at most nine.
+    """
     always = {*ALWAYS, *(_OF_NICKNAMES if is_named_by_owner(tab) else ())}
     if known := set(chosen or ()) & COLUMNS.keys():
         return known | always
@@ -44,7 +46,7 @@ def get_shown_columns(chosen: Iterable[str] | None, tab: Policy | None) -> set[s
 
 
 def get_labels(tab: Policy | None) -> dict[str, str]:
-    """Return what the columns are called on the tab of an API, or of all."""
+    """Return the column headings on an API's tab, or on the tab of all APIs if `tab` is None."""
     if not is_named_by_owner(tab):
         return COLUMNS
     assert tab is not None

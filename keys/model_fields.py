@@ -1,4 +1,4 @@
-"""PostgreSQL's `cidr` as a model field: the database itself refuses host bits and nonsense."""
+"""A model field for PostgreSQL's `cidr`, which rejects host bits and malformed networks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Network = IPv4Network | IPv6Network
 
 
 class NetworkField(models.Field):
-    """Holds an IPv4 or IPv6 network, as an `ipaddress` object."""
+    """Store an IPv4 or IPv6 network; values are `ipaddress` objects."""
 
     def db_type(self, connection: Any) -> str:
         return "cidr"
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Network | None:
-        # Django has psycopg return text for cidr, unlike psycopg's own default.
+        # Django makes psycopg return cidr as text, unlike psycopg's own default.
         return self.to_python(value)
 
     def to_python(self, value: Any) -> Network | None:
@@ -35,7 +35,7 @@ class NetworkField(models.Field):
 
 @NetworkField.register_lookup
 class Admits(models.Lookup):
-    """`network__admits="203.0.113.7"`: the networks that an address lies in."""
+    """`network__admits="203.0.113.7"`: match the networks that contain the address."""
 
     lookup_name = "admits"
 

@@ -1,7 +1,7 @@
-"""APIs, keys, their secrets and restrictions. Rows are written by keys.services and keys.apis alone.
+"""Models of APIs, keys, secrets and restrictions. Only keys.services, keys.apis and keys.ip_lists.services write them.
 
-Every column that may change a decision is watched by a trigger (keys/epoch_triggers.py); a column added here that
-decides or is handed to the upstream must be added there too.
+A trigger watches every column that may change a decision (keys/epoch_triggers.py). A new column that the decision reads
+or the gateway hands to the upstream must be added there.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from keys.model_fields import NetworkField
 
 
 class Api(models.Model):
-    """A protected HTTP API: its OpenAPI document and its policy, installation-wide."""
+    """A protected HTTP API: its OpenAPI document and its policy, shared by all accounts."""
 
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)
     document = models.JSONField()
     policy = models.JSONField()
-    # Where clients reach it, as Support set it; empty for what the policy or the document says.
+    # The base URL that Support set; empty to use that of the policy or the document.
     request_link = models.CharField(max_length=200, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -47,7 +47,7 @@ class Module(models.Model):
     name = models.CharField(max_length=200)
     number = models.PositiveIntegerField(null=True)
     position = models.PositiveSmallIntegerField(default=0)
-    # Slugs of all the modules that it contains, through others too (keys.decision.containment).
+    # Slugs of all modules that it contains, directly or through others (keys.decision.containment).
     contained = models.JSONField(default=list, db_default=Value([], models.JSONField()))
 
     class Meta:
@@ -58,7 +58,7 @@ class Module(models.Model):
 
 
 class Route(models.Model):
-    """`METHOD path-template` of a module, e.g. `GET /customers/{id}`."""
+    """`METHOD path-template` of a module, such as `GET /customers/{id}`."""
 
     module = models.ForeignKey(Module, models.CASCADE, related_name="routes")
     method = models.CharField(max_length=10)
@@ -78,7 +78,7 @@ class Route(models.Model):
 
 
 class Enablement(models.Model):
-    """An account may have keys of an API."""
+    """Allows an account to have keys of an API."""
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="enablements")
     api = models.ForeignKey(Api, models.CASCADE, related_name="enablements")
@@ -111,7 +111,7 @@ class IpList(models.Model):
 
 
 class IpListEntry(models.Model):
-    """A network of a list. One that is not enabled admits nobody."""
+    """A network of a list. A disabled entry admits no address."""
 
     ip_list = models.ForeignKey(IpList, models.CASCADE, related_name="entries")
     network = NetworkField()
@@ -129,14 +129,14 @@ class IpListEntry(models.Model):
 
 
 class Key(models.Model):
-    """One credential holder of one API in one account. Deleting keeps the row, so that its API ID is never reused."""
+    """One credential holder of one API in one account. Deletion keeps the row, so that its API ID is never reused."""
 
     public_id = models.CharField("API ID", max_length=12, unique=True)
     account = models.ForeignKey(Account, models.PROTECT, related_name="keys")
     api = models.ForeignKey(Api, models.PROTECT, related_name="keys")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="keys")
     name = models.CharField(max_length=200)
-    # The name again, where the policy makes it a username: what Basic credentials must say.
+    # A copy of the name where the policy makes it the username of HTTP Basic; else empty.
     username = models.CharField(max_length=200, blank=True, default="")
     fields = models.JSONField(default=dict)
     enabled = models.BooleanField(default=True)
@@ -154,8 +154,7 @@ class Key(models.Model):
     class Meta:
         verbose_name = "API key"
         verbose_name_plural = "API keys"
-        # What the list sorts, filters and searches by. Words of the name have indexes too, made by migrations 0007
-        # and 0010.
+        # For sorting, filtering and searching the list. The full-text indexes on the name are in keys/sql/search.sql.
         indexes: ClassVar = [
             models.Index(fields=["account", "created_at", "id"], name="key_by_creation", condition=Q(deleted_at=None)),
             models.Index("account", Lower("name"), "id", name="key_by_name", condition=Q(deleted_at=None)),
@@ -182,20 +181,22 @@ class Key(models.Model):
         return mask_token(settings.TOKEN_PREFIX, self.public_id)
 
 
-# Stands for no time at all where times are compared.
+# Sorts before every real time: replaces NULL in comparisons.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class KeyListing(models.Model):
-    """What the list of keys sorts by and a key's own row does not hold; a row for each live key. Kept by the triggers
-    of keys/sql/listing.sql, so that a page of a hundred thousand keys is found as one of a hundred is; decides
-    nothing."""
+    """Denormalised sort columns of the list of keys, one row per live key; no decision reads it.
+
+    Triggers maintain it (keys/sql/listing.sql), so that every sort of the list is an index scan, whatever the size of
+    the account.
+    """
 
     key = models.OneToOneField(Key, models.CASCADE, primary_key=True, related_name="listing")
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
-    owner_name = models.CharField(max_length=64)  # in small letters
+    owner_name = models.CharField(max_length=64)  # lower case
     secret_made_at = models.DateTimeField()
-    # The last allowed call with any secret of the key, those that are gone included.
+    # The last allowed call with any secret of the key, deleted ones included.
     used_at = models.DateTimeField(null=True)
     used_from = models.GenericIPAddressField(null=True)
 
@@ -211,7 +212,7 @@ class KeyListing(models.Model):
 
 
 class KeyModule(models.Model):
-    """A module granted to a key that is not granted all."""
+    """A module granted to a key that does not have all modules."""
 
     key = models.ForeignKey(Key, models.CASCADE, related_name="grants")
     module = models.ForeignKey(Module, models.CASCADE, related_name="+")
@@ -224,7 +225,7 @@ class KeyModule(models.Model):
 
 
 class KeyIpList(models.Model):
-    """A list whose live entries admit calls with the key. A list in use cannot be deleted."""
+    """An IP list whose enabled entries admit calls with the key. A list in use cannot be deleted."""
 
     key = models.ForeignKey(Key, models.CASCADE, related_name="list_grants")
     ip_list = models.ForeignKey(IpList, models.PROTECT, related_name="uses")
@@ -237,9 +238,9 @@ class KeyIpList(models.Model):
 
 
 class Secret(models.Model):
-    """What a client presents or signs with: a keyed digest, and the sealed form where it must be read again.
+    """What a client presents or signs with, stored as a keyed digest, and sealed where it must be readable again.
 
-    The primary key is made before the row, because the sealed form is bound to it.
+    The primary key is generated before the insert, because it is part of what the sealed form is bound to.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -249,12 +250,13 @@ class Secret(models.Model):
     sealed = models.BinaryField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     retires_at = models.DateTimeField(null=True)
-    # Of a secret on its way out: whether the first allowed use of the new one ends it early.
+    # For an old secret: whether the first allowed use of the new one ends it early.
     ends_on_use = models.BooleanField(default=False)
 
     class Meta:
         constraints: ClassVar = [
-            # At most one secret of a key is current; at most one more is on its way out (keys.services sees to it).
+            # At most one secret of a key is current. keys.services.rotation keeps at most one old secret that still
+            # works.
             models.UniqueConstraint("key", condition=Q(retires_at=None), name="key_has_one_current_secret"),
         ]
 
@@ -263,7 +265,7 @@ class Secret(models.Model):
 
 
 class Address(models.Model):
-    """A key's own address entry. A key without any, and without an IP list, is open to every address."""
+    """A key's own address entry. A key without entries and without IP lists accepts calls from every address."""
 
     key = models.ForeignKey(Key, models.CASCADE, related_name="addresses")
     network = NetworkField()
@@ -276,14 +278,17 @@ class Address(models.Model):
 
 
 class SecretUse(models.Model):
-    """When and from where a secret was last allowed. Written by the gateway at most once a minute; decides nothing."""
+    """When and from which addresses a secret was last allowed; no decision reads it.
 
-    # The database cascades (keys/sql/secret_use.sql).
+    The gateway writes it at most once a minute per secret.
+    """
+
+    # Deleted by a trigger with the secret (keys/sql/secret_use.sql).
     secret = models.OneToOneField(Secret, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="use")
     used_at = models.DateTimeField()
     address = models.GenericIPAddressField()
-    # The most recent addresses, each with the time of its last use. By the database's default, too: a gateway that was
-    # started before the column was made does not name it.
+    # The most recent addresses with the time of their last use. The database default serves gateways that were started
+    # before the column existed.
     addresses = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
 
     def __str__(self) -> str:
@@ -291,7 +296,7 @@ class SecretUse(models.Model):
 
 
 class Creation(models.Model):
-    """A create form that was used: its one-use token, and the key it made."""
+    """The one-use token of a create form that was used, and the key that it created."""
 
     token = models.UUIDField(primary_key=True)
     key = models.OneToOneField(Key, models.CASCADE, related_name="+")

@@ -1,4 +1,4 @@
-"""A share of this process for reading what people upload: pages go on meanwhile, and no account takes it all."""
+"""Limit how many uploads a process parses at once, so that pages stay responsive and no account uses all of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Of the threads of a portal process (config/serve/gunicorn_portal.py), which pages need too.
+# Of the threads of a portal process (config/serve/gunicorn_portal.py), which also serve pages.
 MAX_READERS = 2
-# Instead of an account: what Support uploads for all of them.
+# Used instead of an account ID for Support's uploads, which belong to no account.
 SUPPORT = None
 BUSY_MESSAGE = "Another upload is being processed. Try again in a moment."
 
@@ -17,12 +17,12 @@ _active_readers: set[int | None] = set()
 
 
 class TooManyUploads(ValueError):
-    """The account, or everybody together, reads as many uploads as it may."""
+    """The account, or all accounts together, are already parsing as many uploads as allowed."""
 
 
 @contextmanager
 def acquire_reader(account_id: int | None) -> Iterator[None]:
-    """Hold one of MAX_READERS places, one an account or SUPPORT. Raise Busy when there is none."""
+    """Hold one of MAX_READERS places; an account or SUPPORT can hold one. Raise TooManyUploads if none is free."""
     with _lock:
         if account_id in _active_readers or len(_active_readers) >= MAX_READERS:
             raise TooManyUploads(BUSY_MESSAGE)

@@ -1,4 +1,4 @@
-"""Paths of the key pages. An API ID in a path has the form of one, or there is no such page."""
+"""URL paths of the overview, users, keys, IP lists and API references. A path with a malformed API ID is a 404."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from keys.views import (
 
 
 class ApiId:
+    """Path converter for API IDs: 12 characters of base62."""
+
     regex = "[0-9A-Za-z]{12}"
 
     def to_python(self, value: str) -> str:

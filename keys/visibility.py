@@ -1,4 +1,5 @@
-"""Which keys, APIs and IP lists are someone's to see. May she change them? `core.authorization` answers."""
+"""Querysets of the keys, APIs and IP lists that a user may see. `core.authorization` checks permission to change
+them."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from keys.models import Api, IpList, Key, Module
 
 
 def get_visible_keys(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
-    """The live keys that this user may see: all of the account, or those owned; never another account's."""
+    """Return the live keys that the user may see: all keys of the account, or only those owned."""
     if not isinstance(user, User) or user.account_id is None:
         return Key.objects.none()
     live = Key.objects.filter(account=user.account_id, deleted_at=None)
@@ -26,36 +27,38 @@ def get_visible_keys(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
 
 
 def get_documented_keys(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
-    """The live keys whose docs this user may read: those that are visible; for Support, those of all accounts."""
+    """Return the live keys whose docs the user may read: the visible ones; for Support, those of all accounts."""
     if isinstance(user, User) and user.account_id is None and has_permission(user, Permission.DOCS_SEE):
         return Key.objects.filter(deleted_at=None)
     return get_visible_keys(user)
 
 
 def get_reference_apis(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
-    """The APIs whose reference this user may read: those of the account; for Support, all."""
+    """Return the APIs whose reference the user may read: those of the account; for Support, all."""
     if isinstance(user, User) and user.account_id is None and has_permission(user, Permission.DOCS_SEE):
         return Api.objects.defer("document")
     return get_enabled_apis(user)
 
 
 def get_enabled_apis(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
-    """The APIs that are enabled for the user's account, by name."""
+    """Return the APIs that are enabled for the user's account, sorted by name."""
     if not isinstance(user, User) or user.account_id is None:
         return Api.objects.none()
     return Api.objects.filter(enablements__account=user.account_id).defer("document").order_by("name", "pk")
 
 
 def get_visible_ip_lists(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
-    """The IP lists of the account that this user may see; never another account's."""
+    """Return the IP lists of the user's account, or none without the permission to see them."""
     if not isinstance(user, User) or user.account_id is None or not has_permission(user, Permission.IP_LISTS_SEE):
         return IpList.objects.none()
     return IpList.objects.filter(account=user.account_id)
 
 
 def get_log_names(account_id: int | None) -> LogNames:
-    """Return the names of the APIs that the account has or had keys of, and of their modules, sorted by name; of all
-    APIs if no account is given."""
+    """Return the names of the APIs that the account has or had keys of, and of their modules, sorted by name.
+
+    Without an account, return those of all APIs.
+    """
     if account_id is None:
         return _get_names(Api.objects.all())
     return _get_names(Api.objects.filter(Q(enablements__account=account_id) | Q(keys__account=account_id)))

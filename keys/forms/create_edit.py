@@ -1,4 +1,4 @@
-"""What people fill in about keys. Forms read; what is right is said by keys.key_settings, for the services too."""
+"""Forms to create and edit a key. They parse input; keys.key_settings validates it, for the services too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CreateForm(ConfirmForm, KeySettingsForm):
     def __init__(self, *args: Any, offer: KeyFormOptions, **kwargs: Any) -> None:
         super().__init__(*args, offer=offer, **kwargs)
         if self.rules.name_kind == "owner":
-            # Whose key it is says what it is called.
+            # The key is named after its owner, so the form asks for the owner instead of a name.
             users = [(str(user.pk), user.nickname) for user in offer.owners]
             self.fields["owner"] = forms.ChoiceField(
                 label=self.rules.name_label,
@@ -34,7 +34,7 @@ class CreateForm(ConfirmForm, KeySettingsForm):
 
     @property
     def owner(self) -> User | None:
-        """Whose the key is to be, where the form asks it; call when it is valid."""
+        """The owner that was chosen, or None where the form does not ask. Valid forms only."""
         chosen = self.cleaned_data.get("owner")
         return next((user for user in self.offer.owners if str(user.pk) == chosen), None)
 
@@ -45,9 +45,11 @@ class CreateForm(ConfirmForm, KeySettingsForm):
 
 
 class EditForm(ConfirmForm, KeySettingsForm):
-    """The password is asked for only when the change lets more in; then the form is shown again with it. Disabling is
-    asked about once more in the same way. `was_enabled` is what the form showed: a switch that nobody touched is left
-    to whoever else turns it.
+    """Edit a key's settings.
+
+    The password is required only if the change allows more than before; the form then comes back with the field.
+    Disabling needs a second confirmation in the same way. `was_enabled` is the state that the form was rendered with: a
+    switch that the user did not touch does not override a change made by someone else meanwhile.
     """
 
     enabled = forms.BooleanField(required=False)
@@ -77,13 +79,13 @@ class EditForm(ConfirmForm, KeySettingsForm):
 
     @property
     def enabled_now(self) -> bool | None:
-        """Whether the key is to be enabled or disabled, or None to leave it as it is. Call when the form is clean."""
+        """Whether to enable or disable the key; None to leave it as it is. Valid forms only."""
         enabled = self.cleaned_data.get("enabled")
         return None if enabled == self.cleaned_data.get("was_enabled") else enabled
 
     @property
     def is_disabling(self) -> bool:
-        """Whether saving it would disable the key."""
+        """Whether saving the form would disable the key."""
         return self.is_bound and self.key is not None and self.key.enabled and self.enabled_now is False
 
     def clean(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ class EditForm(ConfirmForm, KeySettingsForm):
 
     @property
     def _can_only_rename(self) -> bool:
-        """Whether creation settled all else, so that enabling and disabling are left to their own pages."""
+        """Whether every other setting is fixed at creation. Such a form has no switch: enabling has its own page."""
         others = [setting for setting in SETTINGS if setting != "enabled" and self._list_fields(setting)]
         return "enabled" not in self.rules.asks and self.immutable_settings >= set(others)
 

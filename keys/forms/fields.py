@@ -1,4 +1,4 @@
-"""Form fields of what keys are asked: addresses, IP lists, and those of an API's own policy."""
+"""Form fields for a key's addresses, modules and IP lists, and for the fields of an API's policy."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from keys.docs.abilities import Ability
 
 
 class _LinesWidget(forms.Textarea):
-    """JavaScript shows a list in its place; a browser cannot point at what is hidden and say that it is missing."""
+    """A text area that JavaScript replaces by a list. Never `required`: a browser cannot focus a hidden field."""
 
     def use_required_attribute(self, initial: Any) -> bool:
         return False
 
 
 class NetworksField(forms.CharField):
-    """Address entries, one a line; commas will do. A comment (after #) is dropped: a key's own addresses have no
-    description. `required` marks it; whether there must be some, the terms say."""
+    """Networks, one a line or separated by commas. Comments after # are dropped: a key's own entries have no
+    description.
+
+    `required` only marks the label; keys.key_settings checks whether there must be entries.
+    """
 
     widget = _LinesWidget(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
 
@@ -42,7 +45,8 @@ class NetworksField(forms.CharField):
 
 
 class ModulesWidget(forms.RadioSelect):
-    """All or some: who ticked some has chosen "some". So a browser must not ask for the choice; the script does."""
+    """Choose all modules or some. Without the choice, checked modules mean "some", so the browser must not require
+    it."""
 
     def use_required_attribute(self, initial: Any) -> bool:
         return False
@@ -52,7 +56,7 @@ class ModulesWidget(forms.RadioSelect):
 
 
 class ModuleCheckboxes(forms.CheckboxSelectMultiple):
-    """A box for each module; `abilities` says, by slug, what each lets a key do."""
+    """A checkbox for each module. `abilities` describes, by slug, what each module allows."""
 
     option_template_name = "keys/_module_box.html"
     abilities: Mapping[str, Ability] = MappingProxyType({})
@@ -66,14 +70,14 @@ class ModuleCheckboxes(forms.CheckboxSelectMultiple):
 
 
 class ModulesField(forms.MultipleChoiceField):
-    """Slugs of modules. `needed`: some must be ticked while it is shown, which no browser checks by itself."""
+    """Slugs of modules. `needed` makes the script require a choice while the field is visible."""
 
     widget = ModuleCheckboxes
     needed = True
 
 
 class DayField(forms.DateField):
-    """A day. `needed` as of modules."""
+    """A date. `needed` makes the script require it while the field is visible."""
 
     widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     needed = True
@@ -92,7 +96,7 @@ def set_choices(field: forms.Field, choices: list[tuple[str, str]]) -> None:
 
 
 def build_field(field: Field) -> forms.Field:
-    """What a policy's own field is in the form."""
+    """Return the form field for a policy's own field."""
     if field.kind == "choice":
         choices = [("", "Choose one"), *((choice.slug, choice.label) for choice in field.choices)]
         return forms.ChoiceField(label=field.label, required=field.required, choices=choices)

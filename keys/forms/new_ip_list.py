@@ -1,4 +1,4 @@
-"""The part of a key's form that makes an IP list with the key."""
+"""The part of a key's form that creates an IP list together with the key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keys.ip_lists.entries import NO_ENTRIES, NewList, clean_list
 from keys.ip_lists.forms import ENTRIES_HELP, EntriesField
 from keys.key_settings import Invalid
 
-# Stands for the new list among the primary keys of those that are there.
+# Placeholder for the new list among primary keys; no row has it.
 NEW_LIST = 0
 
 
@@ -24,7 +24,7 @@ class NewListForm(forms.Form):
     new_list_entries = EntriesField(label="List entries", required=False, help_text=ENTRIES_HELP)
 
     def read_new_list(self, cleaned: dict[str, Any]) -> NewList | None:
-        """Return the list that was asked for, if any, and say at the fields what is wrong with it."""
+        """Return the list to create, or None if nothing was entered. Add errors to the form's fields."""
         name, entries = cleaned.get("new_list", ""), cleaned.get("new_list_entries", ())
         if not name and not entries:
             return None
@@ -38,5 +38,6 @@ class NewListForm(forms.Form):
 
 
 def get_width_warnings(new_list: NewList | None) -> list[str]:
+    """Return a warning for each very wide network of the new list."""
     entries = new_list.entries if new_list else ()
     return [warning for entry in entries if (warning := get_width_warning(entry.network))]

@@ -1,4 +1,4 @@
-"""What people fill in about a key's secret and its overlap."""
+"""Forms to change a key's secret, and to extend the overlap of the old one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keys.services import Overlap
 
 
 class ChangeForm(ConfirmForm):
-    """`secret` is the number of the secret that is changed: one form makes one change."""
+    """Change the secret with primary key `secret`; a second POST of the same form changes nothing."""
 
     secret = forms.UUIDField(widget=forms.HiddenInput)
     overlap = forms.ChoiceField(

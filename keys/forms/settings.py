@@ -1,4 +1,4 @@
-"""The form of a key's terms, in the fields, the order and the words of its API's policy."""
+"""The form of a key's settings, with the fields, order and wording of its API's policy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from keys.selectors.flags import needs_account_masking
 LIFETIMES = {30: "30 days", 90: "90 days", 365: "1 year"}
 PRESELECTED_DAYS = 90
 
-# Settings that the form asks with more than the one field of their name.
+# Settings with more form fields than the one of their name.
 SETTING_FIELDS = {
     "modules": ("every_module", "modules"),
     "expiry": ("expiry", "expires_on"),
@@ -49,12 +49,12 @@ SETTING_FIELDS = {
 
 @dataclass(frozen=True)
 class KeyFormOptions:
-    """What there is to choose from, and by which rules."""
+    """The choices that the form offers, and the policy that they follow."""
 
     account: Account
     rules: Policy
     modules: Sequence[ModuleSpec]
-    # What each module lets a key do, by slug.
+    # What each module allows, by slug.
     abilities: Mapping[str, Ability]
     ip_lists: Sequence[IpList]
     owners: Sequence[User] = ()
@@ -62,7 +62,7 @@ class KeyFormOptions:
 
 @dataclass(frozen=True, slots=True)
 class FormSection:
-    """One thing that the form asks, for the template. What was settled at creation has a text instead of fields."""
+    """One setting in the template. A setting that cannot be changed has a text instead of fields."""
 
     name: str
     label: str
@@ -76,7 +76,7 @@ class FormSection:
 
 
 class KeySettingsForm(NewListForm):
-    """The base of creating and editing. What the policy asks comes first, the rest under "More settings"."""
+    """Base of the create and edit forms. `main` holds what the policy asks for, `more` the rest ("More settings")."""
 
     name = forms.CharField()
     addresses = NetworksField(required=False)
@@ -114,7 +114,7 @@ class KeySettingsForm(NewListForm):
 
     @property
     def immutable_settings(self) -> frozenset[str]:
-        """What can be changed no more."""
+        """The settings that can no longer be changed."""
         return self.rules.immutable_settings if self.key else frozenset()
 
     @property
@@ -132,12 +132,12 @@ class KeySettingsForm(NewListForm):
 
     @property
     def has_more_errors(self) -> bool:
-        """Whether "More settings" must be open for its errors to be seen."""
+        """Whether "More settings" must be open to show errors in it."""
         return any(part.errors for part in self.more)
 
     @property
     def warnings(self) -> list[str]:
-        """What is probably not meant, though it may be; call when it is valid."""
+        """Return warnings about unusual but valid input. Valid forms only."""
         wide = [warning for network in self.key_settings.networks if (warning := get_width_warning(network))]
         wide += get_width_warnings(self.requested_list)
         if self.key_settings.mask_phone and needs_account_masking("mask_phone", self.offer.account):
@@ -159,7 +159,7 @@ class KeySettingsForm(NewListForm):
             if not self.before or self.key_settings.expires_at != self.before.expires_at:
                 check_expiry(self.key_settings.expires_at, self.rules, now=timezone.now(), latest=self.latest)
         except Invalid as problem:
-            # A field that could not be read has its own message already.
+            # A field that could not be parsed already has an error.
             said = {
                 name: messages
                 for name, messages in problem.message_dict.items()
@@ -169,7 +169,7 @@ class KeySettingsForm(NewListForm):
         return cleaned
 
     def _clean_settings(self, cleaned: dict[str, Any]) -> KeySettings:
-        """What was typed, with the new list among the lists while it is checked."""
+        """Return the cleaned settings; the new list counts as one of the lists during validation."""
         self.requested_list = self.read_new_list(cleaned)
         added = {NEW_LIST: self.requested_list.name} if self.requested_list else {}
         typed = self._read_settings(cleaned)
@@ -178,7 +178,7 @@ class KeySettingsForm(NewListForm):
         return replace(key_settings, ip_lists=key_settings.ip_lists.difference(added))
 
     def add_service_errors(self, problem: Invalid) -> None:
-        """Show what a service or the terms say, at the field if the form has it."""
+        """Add the errors to the fields of the form, or to the form where it has no such field."""
         for name, messages in problem.message_dict.items():
             place = self._get_field_name(name)
             self.add_error(place if place in self.fields else None, messages)
@@ -188,7 +188,7 @@ class KeySettingsForm(NewListForm):
             return "expires_on"
         return "owner" if name == "name" and "name" not in self.fields else name
 
-    # What was typed
+    # Parsing
 
     def _read_settings(self, cleaned: dict[str, Any]) -> KeySettings:
         typed = KeySettings(
@@ -202,7 +202,8 @@ class KeySettingsForm(NewListForm):
         )
         if self.before is None:
             return typed
-        # What is only shown is not sent; if it comes all the same, the terms judge it.
+        # Fixed settings have no input and are not sent. If one is sent all the same, check_immutable_settings validates
+        # it.
         kept = [setting for setting in self.immutable_settings if not self._is_submitted(setting)]
         return typed.restore(kept, self.before)
 
@@ -226,7 +227,7 @@ class KeySettingsForm(NewListForm):
             raise Invalid({"expires_on": "Choose the day on which the key expires."})
         return datetime.combine(day, time(23, 59, 59), UTC)
 
-    # What is shown
+    # Rendering
 
     def _build_sections(self, settings: Sequence[str]) -> Iterator[FormSection]:
         for setting in settings:
@@ -250,10 +251,10 @@ class KeySettingsForm(NewListForm):
         return [name for name in SETTING_FIELDS.get(setting, (setting,)) if name in self.fields]
 
     def _apply_wording(self, setting: str, field: forms.Field) -> None:
-        """The policy's words for it, and what creation settles says so at once."""
+        """Set label and help text from the policy, and mark settings that cannot be changed later."""
         field.label = self.rules.called(setting)
         note, own = self.rules.notes.get(setting, ""), str(field.help_text)
-        # A policy that asks for addresses and says how, says it all.
+        # A policy that asks for addresses with a note of its own replaces the standard text.
         if setting == "addresses" and not (note and setting in self.rules.asks):
             own = f"Addresses or ranges that calls may come from, for example {EXAMPLES}."
             if self.rules.addresses == "optional":
@@ -269,7 +270,7 @@ class KeySettingsForm(NewListForm):
         return own or f"{why[:1].upper()}{why[1:]}"
 
     def _format_current(self, setting: str) -> str:
-        """What the key has, as people read it."""
+        """Return the key's present value as text."""
         assert self.before is not None
         value = self.before.get_value(setting)
         if setting == "modules":
@@ -283,7 +284,7 @@ class KeySettingsForm(NewListForm):
         return ("Yes" if value else "No") if setting in FLAGS else str(value)
 
     def _format_modules(self, slugs: Collection[str]) -> str:
-        """What was granted, with all that it contains."""
+        """Return the names of the granted modules and of those that they contain."""
         granted = expand_contained(slugs, {module.slug: module.contained for module in self.offer.modules})
         contained = granted - set(slugs)
         text = ", ".join(self._list_names(self.module_names, slugs))
@@ -306,7 +307,7 @@ class KeySettingsForm(NewListForm):
             del self.fields["expiry"], self.fields["expires_on"]
 
     def _list_lifetimes(self) -> list[tuple[str, str]]:
-        """What may be chosen; nothing if keys of this API never expire."""
+        """Return the choices of the expiry; empty if keys of this API never expire."""
         longest = self.longest_days
         must = self.rules.expiry == "required" or longest is not None
         if self.rules.expiry == "none" and not must and not (self.key and self.key.expires_at):
@@ -320,7 +321,7 @@ class KeySettingsForm(NewListForm):
 
 
 def _render_masking_off() -> SafeString:
-    """Return why Mask Phone Number has no effect now. The settings open in a new tab, so that what was typed stays."""
+    """Return the note that Mask Phone Number has no effect now. The link opens a new tab, so that input is kept."""
     return format_html(
         "<strong>No effect:</strong> the account’s phone masking is off. "
         '<a href="{}#masking" target="_blank">Turn it on in the settings</a>'

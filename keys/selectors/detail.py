@@ -1,4 +1,4 @@
-"""Reading what is around one key: its modules and IP lists, what was done with it, and what calls with it."""
+"""Queries for a key's page: its modules and IP lists, its last events and edits, and its recent calls."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ class Edit:
 
 
 class GrantedModule(NamedTuple):
-    """A module that a key may call. `through` are the names of the granted modules that contain it, where it was not
-    granted itself."""
+    """A module that a key may call.
+
+    If it was not granted itself, `through` lists the names of the granted modules that contain it.
+    """
 
     module: Module
     through: list[str]
@@ -56,24 +58,24 @@ def _list_containers(module: Module, modules: list[Module], granted: set[str]) -
 
 
 def list_last_edits(key: Key, count: int) -> list[Edit]:
-    """The last edits of the key, oldest first."""
+    """Return the key's last `count` edits, oldest first."""
     newest = _list_key_events(key).filter(name="key.edited").order_by("-seq")[:count]
     return [Edit(event.at, event.actor, json.loads(event.body)["data"]["changes"]) for event in reversed(newest)]
 
 
 def list_last_events(key: Key) -> QuerySet[Any]:
-    """The last things that were done with the key, newest first."""
+    """Return the key's last events, newest first."""
     return _list_key_events(key).order_by("-seq")[:LAST_EVENTS]
 
 
 def list_ip_lists(key: Key) -> QuerySet[IpList]:
-    """The IP lists that the key is restricted to, with the number of `live` entries."""
+    """Return the IP lists that the key is restricted to, annotated with `live`, the number of enabled entries."""
     used = IpList.objects.filter(uses__key=key)
     return used.annotate(live=Count("entries", filter=Q(entries__enabled=True))).order_by(Lower("name"), "pk")
 
 
 def count_recent_calls(key: Key) -> int:
-    """How many calls the last week had, counted no further than MAX_CALLS_COUNTED: enough to say what would break."""
+    """Return the number of calls of the last 7 days, at most MAX_CALLS_COUNTED, to show what a change would break."""
     since = Now() - Value(RECENT_PERIOD)
     calls = list_calls(key.account_id).filter(key_id=key.public_id, time__gte=since)
     return calls.order_by("-time")[:MAX_CALLS_COUNTED].count()

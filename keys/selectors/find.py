@@ -1,6 +1,6 @@
-"""From what someone says or pastes to a key: a token, a line of a log, a request ID, or words.
+"""Find keys, calls and events by pasted text: a token, a log line, a request ID, or words.
 
-The text is matched and forgotten: nothing that is returned from here holds it.
+The text is matched only: no result contains it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from audit.models import Call, Event
 
 MAX_MATCHES = 20
-# Words of a pasted text that may be API IDs.
+# How many candidates for API IDs are taken from a pasted text.
 MAX_WORDS = 200
 MAX_TEXT_LENGTH = 10_000
 MAX_NAME_LENGTH = 200
-# A request ID says when it was made, give or take the clocks of gateway and database.
+# A request ID contains its time of creation; the clocks of gateway and database may differ by this much.
 MAX_CLOCK_SKEW = timedelta(hours=1)
 TOKEN = re.compile(r"[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{38}")
 API_ID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{12}(?![0-9A-Za-z])")
@@ -55,8 +55,10 @@ class FindForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A key, and what the text has to do with it. `live` says whether a token in the text is accepted, as far as the
-    secret decides; None without a token."""
+    """A key that the text names, and why.
+
+    `live` is whether a token in the text is accepted as far as the secret decides; None if the text holds no token.
+    """
 
     key: Key
     why: str
@@ -65,7 +67,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class FindResult:
-    """`by` says in words what the text was taken for; `more` is true where not all keys are here."""
+    """What the text names. `by` describes in words what the text was taken for; `more` is true if keys were left
+    out."""
 
     by: str
     matches: Sequence[Match]
@@ -76,8 +79,10 @@ class FindResult:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where to look: `keys` may hold deleted ones; `calls` are those that a request ID may name. With `account_id`,
-    request IDs name events of that account too."""
+    """Where to search: `keys` may include deleted ones; `calls` are those that a request ID may name.
+
+    With `account_id`, events of that account are found by request ID too.
+    """
 
     keys: QuerySet[Key]
     calls: QuerySet[Call]
@@ -90,7 +95,7 @@ def find_keys(scope: Scope, text: str) -> FindResult:
 
 
 def _find_by_identifiers(scope: Scope, text: str) -> FindResult | None:
-    """None if the text holds no token, and no API ID or request ID that is known."""
+    """Return None if the text has no token and no known API ID or request ID."""
     text = unquote(text)
     text = f"{text} {decode_basic(text)}"
     tokens = {token[token.index("_") + 1 :][:12]: token for token in TOKEN.findall(text)}

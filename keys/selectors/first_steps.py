@@ -1,4 +1,4 @@
-"""What must happen before an account can have keys: which steps are left, who takes each, and how."""
+"""Determine what must happen before an account can have keys: the steps, who takes each, and how."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keys.visibility import get_enabled_apis
 
 
 class Step(NamedTuple):
-    """`how` is empty where there is nothing to explain."""
+    """One step; `how` is empty where no explanation is needed."""
 
     text: str
     how: str
@@ -21,8 +21,7 @@ class Step(NamedTuple):
 
 
 class FirstSteps(NamedTuple):
-    """The steps of one account, in their order. `contact` is where Support is reached, by mail or on the web; empty if
-    the installation does not say."""
+    """The steps of an account in order. `contact` is Support's e-mail address or URL, or empty if not configured."""
 
     account: str
     steps: tuple[Step, ...]
@@ -34,8 +33,11 @@ class FirstSteps(NamedTuple):
 
 
 def get_first_steps(user: User, *, has_apis: bool | None = None) -> FirstSteps | None:
-    """Return what the reader's account waits for; None once it can have keys, and while it is suspended. `has_apis` is
-    for callers who have looked already."""
+    """Return the steps before the reader's account can have keys.
+
+    Return None once it can have keys, and while it is suspended. Callers that already know whether any API is enabled
+    pass `has_apis` to save a query.
+    """
     account = user.account
     if account is None or account.status == Account.Status.SUSPENDED:
         return None

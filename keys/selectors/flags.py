@@ -1,4 +1,4 @@
-"""Whether the flags of a key are in force: Mask Phone Number needs the account's phone masking, too."""
+"""Determine whether a key's flags have an effect: Mask Phone Number also needs the account's phone masking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def needs_account_masking(flag: str, account: Account) -> bool:
 
 
 def format_flag(key: Key, flag: str) -> str:
-    """Return the flag's state as pages say it: Yes, No, or NOT_IN_FORCE."""
+    """Return the flag's state as text: Yes, No, or NOT_IN_FORCE."""
     if not getattr(key, flag):
         return "No"
     return NOT_IN_FORCE if needs_account_masking(flag, key.account) else "Yes"

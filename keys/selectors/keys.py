@@ -1,4 +1,4 @@
-"""Reading keys for pages: with their status, their secret's age and last use, and what was changed when."""
+"""Query sets of keys annotated with status, secret age, last use and the names of what they are granted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATUSES = (
 
 
 def build_status_condition(status: str) -> Q:
-    """The keys of one of STATUSES, by the database's clock, as the gateway's."""
+    """Return the condition for one of STATUSES, by the database's clock, as the gateway decides."""
     soon = Now() + Value(EXPIRES_SOON)
     return {
         "disabled": Q(enabled=False),
@@ -38,29 +38,29 @@ def build_status_condition(status: str) -> Q:
 
 
 def with_status(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """`status`: one of STATUSES."""
+    """Annotate `status`, one of STATUSES."""
     return keys.annotate(status=Case(*(When(build_status_condition(name), then=Value(name)) for name, _ in STATUSES)))
 
 
 def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """`secret_made_at` of the current secret; `used_at` and `used_from` of the last allowed call with any."""
+    """Annotate `secret_made_at` of the current secret, and `used_at` and `used_from` of the last allowed call."""
     return keys.annotate(
         secret_made_at=F("listing__secret_made_at"), used_at=F("listing__used_at"), used_from=F("listing__used_from")
     )
 
 
 def with_page_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """All that a key's page shows, in a number of queries that does not grow with the keys."""
+    """Load all that a key's page shows, in a number of queries that does not depend on the number of keys."""
     related = keys.select_related("api", "owner", "account").prefetch_related(
         "addresses", "ip_lists", "modules", "api__modules"
     )
-    # A document may be megabytes, and every row would bring its own.
+    # A document may be megabytes, and the join would repeat it in every row.
     related = related.defer("api__document")
     return with_use(with_status(related))
 
 
 def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """All that a line tells of a key, in one query: `module_slugs` of the granted, `networks` as text, `list_names`."""
+    """Annotate what a row shows, in one query: `module_slugs` of the granted, `networks` as text, `list_names`."""
     lists = {
         "module_slugs": Module.objects.filter(keys=OuterRef("pk")).order_by("position", "pk").values("slug"),
         "networks": Address.objects.filter(key=OuterRef("pk")).order_by("pk").values(text=Cast("network", TextField())),
@@ -70,7 +70,7 @@ def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 
 def with_file_columns(keys: QuerySet[Key]) -> QuerySet[Key]:
-    """What a file holds of a key, of very many."""
+    """Load only the columns that an export needs."""
     shown = ("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields", *FLAGS)
     related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
     return with_names(related)
@@ -78,7 +78,7 @@ def with_file_columns(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 @dataclass(frozen=True, slots=True)
 class ApiModules:
-    """The modules of an API in its order: {slug: name}, and {slug: all that it contains}."""
+    """The modules of an API in order: {slug: name}, and {slug: all modules that it contains}."""
 
     names: dict[str, str]
     contained: dict[str, Collection[str]]
@@ -90,7 +90,7 @@ class ApiModules:
 
 
 def get_modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
-    """Return the modules of these APIs, by primary key."""
+    """Return the modules of these APIs by the API's primary key."""
     found = {api: ApiModules({}, {}) for api in apis}
     modules = Module.objects.filter(api__in=apis).order_by("position", "pk")
     for api, slug, name, contained in modules.values_list("api", "slug", "name", "contained"):
@@ -100,12 +100,12 @@ def get_modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:
 
 
 def list_owner_nicknames(account: Account) -> list[str]:
-    """The nicknames of users who own keys, as far as a list to choose from is of use."""
+    """Return up to MAX_OWNERS nicknames of users who own keys, as suggestions for the filter."""
     owning = User.objects.filter(Exists(Key.objects.filter(owner=OuterRef("pk"), deleted_at=None)), account=account)
     return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MAX_OWNERS])
 
 
 def find_key_by_form_token(token: uuid.UUID, account_id: int) -> Key | None:
-    """What a create form of the account made, if it was used."""
+    """Return the key that a create form of the account created, or None if it was not used."""
     used = Creation.objects.select_related("key").filter(token=token, key__account=account_id).first()
     return used.key if used else None

@@ -1,4 +1,4 @@
-"""What a save would refuse of what was allowed in the last 30 days."""
+"""Determine which calls of the last 30 days were allowed and would be refused after a save."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ Contained = Mapping[str, Collection[str]]
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Addresses and modules (by slug) whose calls were allowed and would be refused, the most used first; false if
-    there are none. `room` is for how many more addresses the key's own entries have room. `scanned_since` and
-    `of_each_hour` are those of audit.calls.uses.Uses."""
+    """Addresses and modules (by slug) whose calls were allowed and would be refused, most used first; false if none.
+
+    `room` is how many more addresses the key's own entries can take. `scanned_since` and `of_each_hour` are those of
+    audit.calls.uses.Uses.
+    """
 
     addresses: Sequence[Use] = ()
     modules: Sequence[Use] = ()
@@ -57,7 +59,7 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class KeyLoss:
-    """A key, and an address that its calls were allowed from."""
+    """A key and an address that calls with it were allowed from."""
 
     key: Key
     use: KeyUse
@@ -65,8 +67,11 @@ class KeyLoss:
 
 @dataclass(frozen=True, slots=True)
 class ListLosses:
-    """What keys would lose by a change of a list that they use; false if nothing. `keys` is how many were looked at, of
-    `of_keys` that use the list; `room` is for how many more entries the list has room."""
+    """Calls with the list's keys that a change of the list would refuse; false if none.
+
+    `keys` is how many keys were checked, of the `of_keys` that use the list; `room` is how many more entries the list
+    can take.
+    """
 
     found: Sequence[KeyLoss] = ()
     keys: int = 0
@@ -90,12 +95,12 @@ class ListLosses:
 
     @property
     def can_be_added(self) -> bool:
-        # Where those that were counted are not all, they cannot all be added.
+        # At MAX_GROUPS the result is truncated, so adding these would not be complete.
         return len(self.networks) <= self.room and len(self.found) < MAX_GROUPS
 
 
 class Admission(NamedTuple):
-    """Where calls with a key may come from, as keys.decision.access decides it."""
+    """The addresses that calls with a key are accepted from, as keys.decision.access decides."""
 
     restricted: bool
     rules: Sequence[Rule]
@@ -116,8 +121,11 @@ class Admission(NamedTuple):
 def find_losses(
     key: Key, before: KeySettings, after: KeySettings, contained: Contained, new_list: Collection[Network] = ()
 ) -> Losses:
-    """Return what calls with the key would lose by these terms. `contained` says what modules contain; `new_list` is
-    what an IP list admits that is made with the terms."""
+    """Return the calls with the key that these settings would refuse.
+
+    `contained` maps modules to those that they contain; `new_list` are the networks of an IP list created in the same
+    save.
+    """
     same = set(before.networks) == set(after.networks) and before.ip_lists == after.ip_lists and not new_list
     unrestricted = not (after.networks or after.ip_lists or new_list)
     narrows_modules = after.modules is not None and before.modules != after.modules
@@ -132,14 +140,17 @@ def find_losses(
         for use in uses.modules
         if is_granted(before, contained, use.what) and not is_granted(after, contained, use.what)
     ]
-    # Where even the addresses that were counted are not all, they cannot all be added.
+    # At MAX_GROUPS the addresses are truncated, so adding these would not be complete.
     room = MAX_ADDRESSES - len(after.networks) if len(uses.addresses) < MAX_GROUPS else 0
     return Losses(addresses, modules, room, uses.scanned_since, uses.of_each_hour)
 
 
 def find_list_losses(ip_list: IpList, gone: Collection[Network], left: Collection[Network]) -> ListLosses:
-    """Return what calls with the keys that use the list would lose if it no longer admitted the networks `gone` and
-    still admitted those `left`; of the MAX_KEYS keys that were used last."""
+    """Return the calls with the list's keys that would be refused if the list admitted only `left` and no longer
+    `gone`.
+
+    Only the MAX_KEYS most recently used keys are checked.
+    """
     using = Key.objects.filter(list_grants__ip_list=ip_list, deleted_at=None)
     if not gone or not using.exists():
         return ListLosses()
@@ -159,7 +170,7 @@ def is_granted(key_settings: KeySettings, contained: Contained, slug: str) -> bo
 
 
 def get_list_rules(lists: Iterable[int]) -> dict[int, Sequence[Rule]]:
-    """Return what the live entries of each list admit."""
+    """Return the rules of each list's enabled entries by the list's primary key."""
     networks: dict[int, list[Network]] = {pk: [] for pk in lists}
     entries = IpListEntry.objects.filter(ip_list__in=networks, enabled=True) if networks else ()
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Reading what is left of a key's old secret, for its pages."""
+"""Queries about a key's previous secret: until when it works, and who still uses it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.db.models.functions import Now
 from audit.trail.selectors import list_events
 from keys.models import Key, SecretUse
 
-# What has ended is shown for so long: who has not changed over calls, and asks why.
+# How long an ended secret stays visible, for callers that still use it and ask why calls are refused.
 VISIBLE_AFTER_END = timedelta(days=7)
 
 
 class OldSecret(NamedTuple):
-    """The secret before the current one: until when it works or worked, by the database's clock, and the addresses
-    that it was last used from, each with its last time, the latest first."""
+    """The secret before the current one: until when it works or worked, and the addresses that last used it, latest
+    first."""
 
     until: datetime
     still_works: bool
@@ -32,7 +32,7 @@ class LastChange(NamedTuple):
 
 
 def get_old_secret(key: Key) -> OldSecret | None:
-    """If there is one that goes on, or that ended a few days ago."""
+    """Return the old secret if it still works or ended within VISIBLE_AFTER_END, else None."""
     lately = key.secrets.filter(retires_at__gt=Now() - Value(VISIBLE_AFTER_END)).select_related("use")
     still_works = ExpressionWrapper(Q(retires_at__gt=Now()), output_field=BooleanField())
     old = lately.annotate(still_works=still_works).order_by("-retires_at").first()
@@ -45,7 +45,7 @@ def get_old_secret(key: Key) -> OldSecret | None:
 
 
 def get_last_change(key: Key) -> LastChange | None:
-    """Who last gave the key another secret, and when."""
+    """Return who last changed the key's secret, and when."""
     events = list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)
     event = events.filter(name="key.secret_changed").order_by("-seq").first()
     return LastChange(event.at, event.actor) if event else None

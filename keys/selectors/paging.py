@@ -1,11 +1,9 @@
-"""How a page of the list of keys is found: by its keyset, never by OFFSET or COUNT, so that the page of an account with
-a hundred thousand keys costs what that of a small one does.
+"""Keyset pagination of the list of keys, without OFFSET or COUNT: a page costs the same in an account of any size.
 
-Every sort has an index over (account, what it sorts by, key). A page first looks at the next MAX_ROWS_SCANNED keys of
-that order. What fills a page there passes for one key in ten at least; so if the page is not full, few keys match, and
-they are looked for by the filters' own indexes and sorted. Left to itself the database guesses which of the two is
-cheaper, and where a filter goes with the sort (the oldest secrets, newest first) it guesses wrong by the size of the
-account.
+Every sort has an index over (account, sort column, key). A page first filters the next MAX_ROWS_SCANNED keys in that
+order. If they do not fill the page, fewer than about one key in ten matches, and the filters' own indexes find the
+matches, which are then sorted. The planner does not choose reliably between the two: where a filter correlates with the
+sort (the oldest secrets, newest first), its estimate is wrong by the size of the account.
 """
 
 from __future__ import annotations
@@ -27,8 +25,11 @@ MAX_BIGINT = 2**63 - 1
 
 
 class Candidates(NamedTuple):
-    """All keys that may be seen, and which of them match. `matching` is asked of a few hundred keys one by one,
-    `index_filter`, which means the same, of all at once; both are empty if there are no filters."""
+    """The visible keys, and the condition that they must match.
+
+    `matching` is evaluated row by row on a few hundred keys; `index_filter` is equivalent and written for the indexes.
+    Both are empty without filters.
+    """
 
     keys: QuerySet[Key]
     matching: Q = Q()
@@ -36,18 +37,18 @@ class Candidates(NamedTuple):
 
 
 class Position(NamedTuple):
-    """A key's place in a sorted list: what it is sorted by, and its number, which parts those that are equal."""
+    """A cursor: a key's value in the sort column, and its primary key as tie-breaker."""
 
     place: Any
     key: int
 
     def __str__(self) -> str:
-        """As `?after=` and `?before=` carry it."""
+        """Format the cursor for `?after=` and `?before=`."""
         return f"{self.place.isoformat() if isinstance(self.place, datetime) else self.place}~{self.key}"
 
     @classmethod
     def parse(cls, text: str, *, timed: bool) -> Position:
-        """Raises ValidationError for what is no place in a list sorted by times (or by texts)."""
+        """Parse a cursor of a list sorted by time, or by text. Raise ValidationError if it is malformed."""
         place, _, key = text.rpartition("~")
         try:
             time = parse_datetime(place) if timed else None
@@ -61,8 +62,8 @@ class Position(NamedTuple):
 
 
 class Order(NamedTuple):
-    """By an expression over a key's own columns, or over those of its listing; what is equal is parted by the
-    key's number."""
+    """Sort by an expression over the key's own columns or, if `listed`, over its listing's; the primary key breaks
+    ties."""
 
     expression: Combinable
     listed: bool
@@ -74,13 +75,13 @@ class Order(NamedTuple):
 
     def apply(self, keys: QuerySet[Any]) -> QuerySet[Any]:
         if self.listed:
-            # The index begins with the account, which the database carries over.
+            # The index begins with the account; PostgreSQL does not infer this condition from the join.
             keys = keys.filter(listing__account=F("account"))
         sign = "-" if self.descending else ""
         return keys.annotate(place=self.expression).order_by(f"{sign}place", f"{sign}{self.key}")
 
     def seek(self, keys: QuerySet[Any], position: Position | None) -> QuerySet[Any]:
-        """The keys behind the position: a comparison of rows, which an index answers at any depth."""
+        """Return the keys after the position, by a row comparison that the index answers at any depth."""
         if position is None:
             return keys
         here = Func(self.expression, F(self.key), function="ROW")
@@ -93,7 +94,7 @@ class Order(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The keys, in order, and the positions that the pages before and behind this one start from."""
+    """The keys of a page in order, and the cursors of the previous and the next page."""
 
     keys: list[Position]
     before: Position | None
@@ -101,15 +102,20 @@ class Page(NamedTuple):
 
 
 def get_page(candidates: Candidates, order: Order, after: Position | None, before: Position | None) -> Page:
+    """Return the page after `after`, or before `before`, or the first page.
+
+    Fall back to the first page if less than a page lies before `before`, and to the last if nothing is left after
+    `after`.
+    """
     if before is not None:
         found = _find_positions(candidates, order.reversed, before)
         if len(found) > PAGE_SIZE:
             found = found[PAGE_SIZE - 1 :: -1]
             return Page(found, before=found[0], after=found[-1])
-        # Less than a page is left before it: then it is the first page, which is shown whole.
+        # Less than a page lies before it: show the whole first page instead.
     found = _find_positions(candidates, order, after)
     if after is not None and not found:
-        # The rows behind it have gone meanwhile: the last page is shown.
+        # The rows after it were deleted in the meantime: show the last page.
         found = _find_positions(candidates, order.reversed, None)
         if len(found) > PAGE_SIZE:
             found = found[PAGE_SIZE - 1 :: -1]
@@ -120,7 +126,7 @@ def get_page(candidates: Candidates, order: Order, after: Position | None, befor
 
 
 def _find_positions(candidates: Candidates, order: Order, start: Position | None) -> list[Position]:
-    """The keys of the page that follows `start`, and one more."""
+    """Return the positions of the page after `start`, and one more if there is a next page."""
     keys = order.apply(order.seek(candidates.keys, start))
     if not candidates.matching:
         return [Position(*row) for row in keys.values_list("place", "pk")[: PAGE_SIZE + 1]]
@@ -130,7 +136,7 @@ def _find_positions(candidates: Candidates, order: Order, start: Position | None
     )
     if len(found) > PAGE_SIZE:
         return found
-    # OFFSET 0 keeps the database from walking along the sort's index.
+    # OFFSET 0 is an optimisation fence: it keeps the planner from scanning the sort's index.
     few = keys.filter(candidates.index_filter).order_by().values_list("place", "pk")
     way = "DESC" if order.descending else "ASC"
     return _fetch_positions(few, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")

@@ -1,4 +1,4 @@
-"""Rows of the list of keys: what a page shows of each, read with the same three queries however many there are."""
+"""Rows of the list of keys, loaded with three queries whatever their number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from keys.selectors.keys import ApiModules, get_modules_by_api, with_names
 
 @dataclass(frozen=True, slots=True)
 class KeyRowApi:
-    """What rows say of their API."""
+    """What a row needs to know about its API."""
 
     name: str
     rules: Policy
@@ -31,8 +31,8 @@ class KeyRowApi:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """`url` is the key's page, of letters and digits; what may be done with the key lies beneath it. Modules, contained
-    ones too, and IP lists are names."""
+    """What the list shows of a key. `url` is the key's page; `modules`, contained ones included, and `ip_lists` are
+    names."""
 
     id: int
     url: SafeString
@@ -62,7 +62,7 @@ class KeyRow:
 
     @property
     def can_download(self) -> bool:
-        """Whether it may download call recordings."""
+        """Whether the key may download call recordings."""
         return self.recordings and "recording" in self.api.rules.credentials
 
     @property
@@ -71,12 +71,12 @@ class KeyRow:
 
     @property
     def address_rule_count(self) -> int:
-        """How many rules say where calls may come from; if none does, from anywhere."""
+        """The number of address rules; without any, calls are accepted from every address."""
         return len(self.ip_lists) + len(self.networks)
 
 
 def list_rows(keys: QuerySet[Key]) -> list[KeyRow]:
-    """In no order."""
+    """Return the rows of these keys, unordered."""
     own = (
         "id",
         "public_id",

@@ -1,4 +1,4 @@
-"""Finding a key in whichever account it is, as quickly among a million as among a thousand."""
+"""Search for keys across all accounts: two bounded scans of the newest keys, then the indexes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from keys.models import Key
 
 MAX_KEYS_FOUND = 100
 MAX_OWNERS_FOUND = 20
-# It looks among the newest keys one by one, and where they hold more than a few, among more of them. Where even the
-# newest hold few, few keys match, and the indexes know which.
+# The newest keys are scanned row by row first. If they hold several matches, a longer scan fills the result; if they
+# hold few, matches are rare and the indexes find them.
 FIRST_SCAN_LIMIT, SECOND_SCAN_LIMIT = 1_000, 20_000
 MIN_FOUND_FOR_SECOND_SCAN = 10
-ALL_ACCOUNTS = 0  # as the index in keys/sql/search.sql has it
+ALL_ACCOUNTS = 0  # the same constant as in the index of keys/sql/search.sql
 
 
 def search_keys(keys: QuerySet[Key], text: str) -> list[int]:
-    """The newest MAX_KEYS_FOUND keys by: every word of the text in the name, the last as the start of one; exact API
-    ID, or the last 4 of it; start of the owner's e-mail."""
+    """Return the newest MAX_KEYS_FOUND matching keys by primary key.
+
+    A key matches by its name, which must contain every word, the last one as a prefix; by its API ID or the last 4
+    characters of it; or by the start of its owner's e-mail.
+    """
     named, known = _build_name_condition(text), _build_identity_condition(text)
     seen = _scan_newest(keys, FIRST_SCAN_LIMIT, known | named)
     if MIN_FOUND_FOR_SECOND_SCAN <= len(seen) < MAX_KEYS_FOUND:
@@ -33,18 +36,20 @@ def search_keys(keys: QuerySet[Key], text: str) -> list[int]:
 
 
 def _scan_newest(keys: QuerySet[Key], newest: int, matching: Q) -> list[int]:
-    """It stops where it has seen MAX_KEYS_FOUND."""
+    """Return the matches among the `newest` keys; the scan stops at MAX_KEYS_FOUND."""
     looked_at = keys.order_by("-pk").annotate(matches=ExpressionWrapper(matching, BooleanField()))
     sql, params = looked_at.values_list("pk", "matches")[:newest].query.sql_with_params()
     with connection.cursor() as cursor:
-        # Without ORDER BY outside: the rows come in order.
+        # No outer ORDER BY: the subquery's order is kept, and the scan can stop early.
         cursor.execute(f"SELECT pk FROM ({sql}) AS newest (pk, matches) WHERE matches LIMIT {MAX_KEYS_FOUND}", params)
         return [pk for (pk,) in cursor.fetchall()]
 
 
 def _search_by_index(keys: QuerySet[Key], *ways: Q) -> list[int]:
-    """One way at a time, each has its index; by what no index has, or the database may walk along the primary key in
-    the hope of meeting some."""
+    """Return the matches of each condition by its own index.
+
+    The sort expression matches no index, or the planner might scan the primary key and filter.
+    """
     order = (F("pk") + 0).desc()
     seen = {pk for way in ways for pk in keys.filter(way).order_by(order).values_list("pk", flat=True)[:MAX_KEYS_FOUND]}
     return sorted(seen, reverse=True)[:MAX_KEYS_FOUND]

@@ -1,6 +1,6 @@
-"""The only door through which keys change. Pages, commands and Support's admin call the same functions.
+"""The only code that writes keys. Pages, commands and Support's admin call these functions.
 
-Order of locks: account, acting user, API, key, IP lists, chain. Every function is atomic and writes exactly one
+Lock order: account, acting user, API, key, IP lists, audit chain. Every function is atomic and records exactly one
 event, last.
 """
 

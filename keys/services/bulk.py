@@ -1,4 +1,4 @@
-"""Disabling many keys at once."""
+"""Disable many keys at once."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from core.permissions import Permission
 from keys.models import Key
 from keys.services.locks import build_key_target
 
-# Each has an event of its own, and the trail waits for all of them.
+# Each key has its own event, and the chain's head stays locked until the last is written.
 MAX_KEYS = 1_000
 
 
 class TooManyKeys(Exception):
-    """More keys than one step disables."""
+    """More than MAX_KEYS keys were to be disabled."""
 
 
 @transaction.atomic
 def disable_many(*, account: Account, keys: Collection[int], by: Actor) -> int:
-    """Refuse calls with these keys of the account from the commit on; returns how many were enabled until then. All or
-    none; one event for each. Raises Denied, AccountNotActive, TooMany.
+    """Disable these keys of the account; return how many were enabled. All or none, one event for each.
+
+    Calls are refused from the commit on. Raise Denied, AccountNotActive, TooManyKeys.
     """
     authorization.require(by, Permission.KEYS_DISABLE, account=account)
     authorization.require_active(account)

@@ -1,4 +1,4 @@
-"""Making a key."""
+"""Create a key with its first secret."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_TRIES = 5
 
 
 class CreatedKey(NamedTuple):
-    """A new key and its token in clear, for this once."""
+    """A new key and its token in clear text, which is shown once."""
 
     key: Key
     token: str
@@ -46,7 +46,7 @@ class CreatedKey(NamedTuple):
 
 
 class AlreadyCreated(Exception):
-    """The form was used before: `key` is what it made then (its token is not shown again)."""
+    """The form was used before; `key` is the one that it created. Its token is not shown again."""
 
     def __init__(self, key: Key) -> None:
         super().__init__(f"This form has already created the key {key.name}.")
@@ -65,13 +65,12 @@ def create(
     form_token: uuid.UUID | None = None,
     new_list: NewList | None = None,
 ) -> CreatedKey:
-    """Make a key with its first secret. The owner is whoever creates it, unless given; a policy whose keys are called
-    by their owner's nickname wants one given, and puts that name into the terms.
+    """Create a key with its first secret. Return the key and its token.
 
-    `new_list` is an IP list to make with it, which the key is then restricted to.
-
-    A form token makes one key, however often and however parallel it is sent. Raises Denied, AccountNotActive,
-    NotConfirmed, AlreadyCreated, Invalid.
+    The owner is the acting user unless given. A policy that names keys after their owners requires one, and its
+    nickname replaces the name. `new_list` is an IP list to create with the key and to restrict it to. A form token
+    creates one key, however often and however concurrently it is sent. Raise Denied, AccountNotActive,
+    ConfirmationRequired, AlreadyCreated, Invalid.
     """
     authorization.require(by, Permission.KEYS_CHANGE, account=account)
     account = authorization.require_active(account)
@@ -109,7 +108,7 @@ def create(
 
 
 def _refuse_second_use(form_token: uuid.UUID, account: Account) -> None:
-    """Of the same form's parallel POSTs one goes on; the others wait here for its commit."""
+    """Raise AlreadyCreated if the form was used. Concurrent POSTs of the same form wait for the first one's commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"key.create {form_token}"])
     used = Creation.objects.select_related("key__account").filter(token=form_token).first()
@@ -125,7 +124,7 @@ def _get_owner(owner: User | None, account: Account, rules: Policy, by: Actor) -
         raise Invalid({"owner": f"{rules.name_label}: choose the owner."})
     if owner is None and by.kind != "user":
         raise Invalid({"owner": f"{by.label} is not a user. Choose an owner."})
-    # As the database knows them now; the account's lock keeps them active until the commit.
+    # Read again: the account's lock keeps the user active until the commit.
     found = User.objects.filter(pk=owner.pk if owner else by.id, account=account, is_active=True).first()
     if found is None:
         raise Invalid({"owner": f"{owner.nickname if owner else by.label} is not an active user of this account."})
@@ -133,7 +132,7 @@ def _get_owner(owner: User | None, account: Account, rules: Policy, by: Actor) -
 
 
 def _insert_key(key: Key, rules: Policy) -> GeneratedToken:
-    """The row under an API ID that no key ever had; returns its token."""
+    """Insert the row under an API ID that was never used, and return its token."""
     for _ in range(MAX_TRIES):
         minted = generate_token(settings.TOKEN_PREFIX)
         key.public_id = minted.public_id
@@ -141,7 +140,7 @@ def _insert_key(key: Key, rules: Policy) -> GeneratedToken:
             with transaction.atomic():
                 key.save(force_insert=True)
         except IntegrityError:
-            # Whoever waited here for another's commit sees it now.
+            # A concurrent insert of the same username is committed and visible now.
             _refuse_taken_username(key, rules)
             if not Key.objects.filter(public_id=minted.public_id).exists():
                 raise

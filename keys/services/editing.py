@@ -1,4 +1,4 @@
-"""Changing a key's terms."""
+"""Change a key's settings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from keys.services.state import record_switch
 
 
 class EditConflict(Exception):
-    """Someone else saved the key since; `key` is as they left it, `edits` is how often they did."""
+    """Someone else saved the key in the meantime; `key` is its present state, `edits` the number of saves."""
 
     def __init__(self, key: Key, edits: int) -> None:
         super().__init__(f"{key.name} was changed in the meantime.")
@@ -55,11 +55,11 @@ def edit(
     new_list: NewList | None = None,
     by: Actor,
 ) -> Key:
-    """Give the key other terms, and enable or disable it if `enabled` says so. `version` is that of the key when the
-    terms were thought of, `new_list` an IP list to make with it and to restrict the key to.
+    """Change the key's settings, and enable or disable it unless `enabled` is None. Return the key.
 
-    A confirmation is spent only if more is let in than before. Raises Denied, AccountNotActive, Stale, Invalid,
-    NotConfirmed.
+    `version` is the key's version when the form was opened; `new_list` is an IP list to create with the change and to
+    restrict the key to. A confirmation is spent only if the change allows more than before. Raise Denied,
+    AccountNotActive, EditConflict, Invalid, ConfirmationRequired.
     """
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     if key.version != version:

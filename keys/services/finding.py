@@ -1,4 +1,4 @@
-"""Looking for a key of one's own account by what was pasted, which is matched and not kept."""
+"""Find keys of an account by pasted text, which is matched and not stored."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from keys.selectors.find import FindResult, Scope, find_keys
 from keys.selectors.keys import with_status
 from keys.services.locks import build_key_target
 
-# What is found comes from the keys, the log and the trail.
+# Results come from the keys, the API log and the audit trail.
 REQUIRED_PERMISSIONS = (Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
 
 
 @transaction.atomic
 def find(*, account: Account, text: str, by: Actor) -> FindResult:
-    """Return the keys, deleted ones too, calls and events of the account that the text names. Raises Denied."""
+    """Return the keys, deleted ones included, calls and events of the account that the text names. Raise Denied."""
     for permission in REQUIRED_PERMISSIONS:
         authorization.require(by, permission, account=account)
     keys = with_status(Key.objects.filter(account=account))

@@ -1,4 +1,4 @@
-"""What a key is granted, as rows: shared by making a key and changing its terms."""
+"""Write a key's settings: columns, addresses, IP lists and modules. Shared by creation and editing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from keys.ip_lists.services import insert_list
 from keys.key_settings import Invalid, IpListNetworks, IpListsById, KeySettings
 from keys.models import Address, IpList, IpListEntry, Key, KeyIpList, KeyModule, Module
 
-# Columns of the key that its terms decide.
+# Columns of the key that hold its settings.
 SETTINGS_COLUMNS = ("name", "fields", "expires_at", "all_modules", *FLAGS)
 
 
 def get_modules_by_slug(api_id: int) -> dict[str, Module]:
-    """The API's modules by slug, in its order."""
+    """Return the API's modules by slug, in order."""
     return {module.slug: module for module in Module.objects.filter(api=api_id).order_by("position")}
 
 
 def lock_lists(account: Account, wanted: Collection[int]) -> IpListsById:
-    """Those of them that are the account's, with their live entries; nobody changes them until the commit."""
+    """Lock the account's lists among `wanted` until the commit, and return them with their enabled entries."""
     if not wanted:
         return {}
     rows = IpList.objects.select_for_update(no_key=True).filter(account=account, pk__in=wanted).order_by("pk")
@@ -37,7 +37,8 @@ def lock_lists(account: Account, wanted: Collection[int]) -> IpListsById:
 
 
 def insert_new_list(account: Account, new: NewList, by: Actor) -> IpList:
-    """Insert a list for a key that is saved with it. Raise Denied, or Invalid under the names of the key's form."""
+    """Insert a list for a key that is saved with it. Raise Denied, or Invalid with the field names of the key's
+    form."""
     authorization.require(by, Permission.IP_LISTS_CHANGE, account=account)
     if not new.entries:
         raise Invalid({"new_list_entries": NO_ENTRIES})
@@ -50,7 +51,7 @@ def insert_new_list(account: Account, new: NewList, by: Actor) -> IpList:
 
 
 def apply_columns(key: Key, key_settings: KeySettings) -> None:
-    """Into the columns; the caller saves them."""
+    """Copy the settings into the key's columns without saving."""
     key.name, key.fields, key.expires_at = key_settings.name, dict(key_settings.fields), key_settings.expires_at
     key.all_modules = key_settings.modules is None
     for flag in FLAGS:
@@ -58,7 +59,7 @@ def apply_columns(key: Key, key_settings: KeySettings) -> None:
 
 
 def sync_grants(key: Key, before: KeySettings | None, after: KeySettings, modules: Mapping[str, Module]) -> None:
-    """Into the rows of addresses, lists and modules; those that stay are left alone."""
+    """Insert and delete the rows of addresses, lists and modules that differ between `before` and `after`."""
     old = before or KeySettings(name="")
     if gone := set(old.networks) - set(after.networks):
         key.addresses.filter(network__in=gone).delete()

@@ -1,4 +1,4 @@
-"""What every service of keys begins and ends with."""
+"""Row locks and event targets shared by the key services."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from keys.models import Api, Key
 
 
 def lock_for_change(key: Key, permission: Permission, by: Actor) -> Key:
-    """The key as it is now, locked until the commit, if the actor may work on it and its account is active.
+    """Lock the key until the commit and return its present row.
 
-    Raises Denied, AccountNotActive, or Key.DoesNotExist once the key is deleted.
+    Raise Denied unless the actor has the permission, AccountNotActive unless the account is active, Key.DoesNotExist if
+    the key was deleted.
     """
     authorization.require(by, permission, account=key.account)
     authorization.require_active(key.account)
@@ -22,7 +23,8 @@ def lock_for_change(key: Key, permission: Permission, by: Actor) -> Key:
 
 
 def lock_api(api_id: int) -> Api:
-    """The API as it is now, without its document; neither its policy nor its modules change until the commit."""
+    """Share-lock the API until the commit and return it without its document. Policy and modules cannot change
+    meanwhile."""
     query = "SELECT id, slug, name, policy FROM keys_api WHERE id = %s FOR KEY SHARE"
     return Api.objects.raw(query, [api_id])[0]
 

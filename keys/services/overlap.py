@@ -1,4 +1,4 @@
-"""The time in which a changed key's old secret still works."""
+"""End the overlap of an old secret when the new one is first used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keys.services.locks import build_key_target
 
 
 class ClockTimestamp(Func):
-    """The moment, not the transaction's beginning, from which gateways refuse the old secret."""
+    """PostgreSQL's clock_timestamp(): the present time, not the start of the transaction."""
 
     function = "clock_timestamp"
     output_field = DateTimeField()
@@ -24,8 +24,12 @@ class ClockTimestamp(Func):
 
 @transaction.atomic
 def end_early(*, secret_id: UUID, by: Actor) -> bool:
-    """Retire the old secret now, because its key's new one is in use; its sealed form is destroyed. False, and no
-    event, if it was not to end so, or has ended already: of several calls that ask, the first does it."""
+    """Retire the old secret now because the new one is in use, and destroy its sealed form. Return whether it was
+    ended.
+
+    Return False without an event if the secret was not to end early or has ended already: of several concurrent calls
+    the first ends it.
+    """
     found = Secret.objects.filter(pk=secret_id).values_list("key_id", flat=True).first()
     if found is None:
         return False

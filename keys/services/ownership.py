@@ -1,4 +1,4 @@
-"""Whose a key is."""
+"""Reassign keys, and deactivate or reactivate the users who own them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from keys.services.locks import build_key_target, lock_for_change
 
 @transaction.atomic
 def reassign(*, key: Key, owner: User, by: Actor) -> Key:
-    """Give the key to another active user of its account.
+    """Give the key to another active user of its account, and return it.
 
-    Needs the confirmation "key.reassign" of its API ID. Raises Denied, AccountNotActive, NotConfirmed, Invalid.
+    Needs the confirmation "key.reassign" of its API ID. Raise Denied, AccountNotActive, ConfirmationRequired, Invalid.
     """
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     by.spend_confirmation("key.reassign", key.public_id)
@@ -34,9 +34,9 @@ def reassign(*, key: Key, owner: User, by: Actor) -> Key:
 
 @transaction.atomic
 def hand_over(*, user: User, new_owner: User, by: Actor) -> int:
-    """Give every live key of the user to the new_owner; returns how many. One event for each key.
+    """Give every live key of the user to `new_owner`, and return their number. One event for each key.
 
-    Needs the confirmation "keys.hand_over" of the user's primary key. Raises as `reassign`.
+    Needs the confirmation "keys.hand_over" of the user's primary key. Raise the same as `reassign`.
     """
     account = _get_account(user)
     authorization.require(by, Permission.KEYS_CHANGE, account=account)
@@ -54,8 +54,11 @@ def hand_over(*, user: User, new_owner: User, by: Actor) -> int:
 
 @transaction.atomic
 def hand_over_and_deactivate(*, user: User, new_owner: User, by: Actor) -> int:
-    """Both or neither, so that no call with the keys is refused in between. Raises what either raises."""
-    # The account's lock first, in the strength that deactivating takes: two who held it shared could not go on.
+    """Hand the keys over and deactivate the user in one transaction, so that no call is refused in between.
+
+    Raise what `hand_over` and `deactivate_owner` raise.
+    """
+    # Take the account's lock first, as strong as deactivation does: upgrading a shared lock could deadlock.
     Account.objects.select_for_update(no_key=True).get(pk=_get_account(user).pk)
     count = hand_over(user=user, new_owner=new_owner, by=by)
     deactivate_owner(user=user, by=by)
@@ -64,14 +67,16 @@ def hand_over_and_deactivate(*, user: User, new_owner: User, by: Actor) -> int:
 
 @transaction.atomic
 def deactivate_owner(*, user: User, by: Actor) -> User:
-    """Deactivate the user, and say so in the trail of each key of theirs that worked until then. Raise what
-    accounts.services.deactivate_user raises."""
+    """Deactivate the user, and record an event for each of their keys that stops working.
+
+    Raise what accounts.services.deactivate_user raises.
+    """
     return _set_active(user, deactivate_user, "key.owner_deactivated", by)
 
 
 @transaction.atomic
 def reactivate_owner(*, user: User, by: Actor) -> User:
-    """The other way round, for each key that works from now on."""
+    """Reactivate the user, and record an event for each of their keys that works again."""
     return _set_active(user, reactivate_user, "key.owner_reactivated", by)
 
 
@@ -85,14 +90,15 @@ def _set_active(user: User, service: Callable[..., User], event: str, by: Actor)
 
 
 def _is_active(user: User) -> bool:
-    """Return whether the user is active; under the account's lock, as strong as deactivating takes it, it stays so."""
+    """Return whether the user is active. The account's lock, as strong as in deactivation, keeps it so until the
+    commit."""
     if user.account_id is not None:
         Account.objects.select_for_update(no_key=True).get(pk=user.account_id)
     return User.objects.values_list("is_active", flat=True).get(pk=user.pk)
 
 
 def _list_working_keys(user: User) -> list[Key]:
-    """The user's keys that nothing but their owner could stop."""
+    """Return the user's keys that are live, enabled and not expired: only their owner's state can stop them."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
     keys = Key.objects.filter(unexpired, owner=user, deleted_at=None, enabled=True).select_related("api")
     return list(keys.defer("api__document").order_by("pk"))
@@ -118,7 +124,7 @@ def _change_owner(key: Key, owner: User, by: Actor) -> None:
 
 
 def _get_active_user(owner: User, account: Account) -> User:
-    """As the database knows them now; the account's lock keeps them active until the commit."""
+    """Return the user's present row; the account's lock keeps it active until the commit. Raise Invalid."""
     found = User.objects.filter(pk=owner.pk, account=account, is_active=True).first()
     if found is None:
         raise Invalid({"heir": f"{owner.nickname} is not an active user of this account. Choose another."})

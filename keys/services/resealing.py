@@ -1,6 +1,6 @@
-"""Moving what is sealed to the newest keys of its ring, and digests to the newest pepper where the token can be read.
+"""Move sealed secrets to the newest key of their ring, and digests of readable tokens to the newest pepper.
 
-In batches, each a transaction with its event: whatever stops it, what was done stays done, and the next run goes on.
+Works in batches, each a transaction with its own event: after an interruption, the next run continues.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from keys.services.secret import SealingRing, get_sealing_ring, open_token, seal
 
 BATCH_SIZE = 500
 SAMPLE_SIZE = 20
-# Version and number of the key, as a sealed form begins.
+# A sealed form begins with the version and the number of its key.
 SEAL_HEADER = Substr("sealed", 1, HEADER_LENGTH, output_field=BinaryField())
 FIRST_ID = uuid.UUID(int=0)
 
 
 class ResealBatch(NamedTuple):
-    """What was done: the last secret looked at (None when there is no more), how many moved, and how many do not open:
-    changed, or sealed under a key that is gone."""
+    """The result of a batch.
+
+    `last` is the last secret examined, or None at the end; `broken` is how many do not open, because they were changed
+    or their key is gone.
+    """
 
     last: uuid.UUID | None
     moved: int
@@ -42,7 +45,7 @@ class ResealBatch(NamedTuple):
 
 
 class RingUsage(NamedTuple):
-    """How many secrets that still work need which numbers of a ring."""
+    """How many working secrets need each key of a ring, by the key's number."""
 
     ring: str
     newest: int
@@ -50,14 +53,17 @@ class RingUsage(NamedTuple):
 
     @property
     def missing(self) -> dict[int, int]:
-        """Those whose number the ring does not have."""
+        """The part of `by_number` whose keys the ring does not contain."""
         known = getattr(settings, self.ring)
         return {number: count for number, count in self.by_number.items() if number not in known}
 
 
 @transaction.atomic
 def reseal_batch(*, after: uuid.UUID = FIRST_ID, by: Actor) -> ResealBatch:
-    """Move the next secrets, in the order of their numbers. Locks as everyone does, so calls and people go on."""
+    """Reseal the next secrets in the order of their primary keys. Row locks only: calls and edits continue meanwhile.
+
+    Raise Denied unless a command calls it.
+    """
     if by.kind != "command":
         raise Denied(Permission.APIS_CHANGE)
     rings = _get_rings_by_api()
@@ -90,7 +96,7 @@ def reseal_batch(*, after: uuid.UUID = FIRST_ID, by: Actor) -> ResealBatch:
 
 
 def list_ring_usage() -> list[RingUsage]:
-    """What needs which key of which ring now."""
+    """Return how many secrets need each key of each ring now."""
     sealing, signing = Counter[int](), Counter[int]()
     prefixes = _get_sealed_secrets().values_list(SEAL_HEADER, "key__api_id").annotate(count=Count("pk")).order_by()
     rings = _get_rings_by_api()
@@ -109,7 +115,7 @@ def list_ring_usage() -> list[RingUsage]:
 
 
 def list_unreadable() -> list[str]:
-    """A line for each key or pepper that secrets need and its ring does not have: it was dropped too soon."""
+    """Return a line for each key or pepper that secrets need and its ring does not contain or has wrong."""
     lines = []
     for ring in list_ring_usage():
         for number, count in sorted(ring.missing.items()):
@@ -119,8 +125,10 @@ def list_unreadable() -> list[str]:
 
 
 def _list_wrong_keys() -> list[str]:
-    """A line for each ring whose keys have the right numbers and are not the ones that were used. One broken secret
-    means nothing; of a handful, one good one means that the ring is right."""
+    """Return a line for each ring whose keys have the right numbers but wrong values.
+
+    A sample is opened: one broken secret means nothing, but one good secret means that the ring is right.
+    """
     right: dict[str, bool] = {}
     rings = _get_rings_by_api()
     for secret in _get_sealed_secrets().select_related("key").order_by("pk")[:SAMPLE_SIZE]:
@@ -143,7 +151,7 @@ def _list_wrong_keys() -> list[str]:
 
 
 def _get_live_secrets() -> QuerySet[Secret]:
-    """Of keys that are there, those that still work."""
+    """Return the working secrets of live keys."""
     return Secret.objects.filter(Q(retires_at=None) | Q(retires_at__gt=Now()), key__deleted_at=None)
 
 
@@ -159,7 +167,7 @@ def _get_stale_secrets() -> QuerySet[Secret]:
 
 
 def _get_rings_by_api() -> dict[int, SealingRing]:
-    """By API. One whose secrets are shown once now may have sealed ones from before."""
+    """Return the ring of each API. An API that now shows secrets once may have sealed ones from before."""
     rings = {}
     for api in Api.objects.only("policy"):
         rules = Policy.from_data(api.policy)

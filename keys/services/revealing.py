@@ -1,4 +1,4 @@
-"""Reading a secret again."""
+"""Reveal a key's current token."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class NotRevealable(Exception):
 
 
 class UnreadableSecret(Exception):
-    """The sealed form does not open: changed, moved, or sealed under a key that this installation no longer has."""
+    """The sealed form does not open: it was changed or moved, or its key is no longer configured."""
 
 
 def reveal(*, key: Key, by: Actor) -> str:
-    """The key's current token. The trail knows of it before it is opened. Raises Denied, AccountNotActive,
-    NotConfirmed, NotRevealable, Unreadable."""
+    """Return the key's current token. The event is committed before the token is opened.
+
+    Raise Denied, AccountNotActive, ConfirmationRequired, NotRevealable, UnreadableSecret.
+    """
     with transaction.atomic(durable=True):
         key = lock_for_change(key, Permission.KEYS_CHANGE, by)
         secret = key.secrets.filter(retires_at=None).first()

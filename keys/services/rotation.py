@@ -1,7 +1,7 @@
-"""Changing a key's secret, and how long the old one goes on beside the new.
+"""Change a key's secret, and control the overlap in which the old one still works.
 
-A key has one current secret. The one before it may go on for an overlap; once retired it stays, without its sealed
-form, until the next change, so that whoever still presents it is told `secret_retired`.
+A key has one current secret. The previous one may work during an overlap. A retired secret is kept, without its sealed
+form, until the next change, so that calls with it are answered `secret_retired`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from keys.services.secret import insert_secret, lock_secrets
 
 
 class Overlap(models.TextChoices):
-    """How long the old secret goes on."""
+    """How long the old secret still works."""
 
     NONE = "none", "None"
     HOUR = "1h", "1 hour"
@@ -40,7 +40,7 @@ class Overlap(models.TextChoices):
 
 
 class ChangedKey(NamedTuple):
-    """A key, its new token in clear, for this once, and when the old one retires, if it goes on."""
+    """A key, its new token in clear text, which is shown once, and when the old secret retires, if it still works."""
 
     key: Key
     token: str
@@ -51,7 +51,7 @@ class ChangedKey(NamedTuple):
 
 
 class AlreadyChanged(Exception):
-    """The secret that was to be changed is not the key's any more."""
+    """The secret to be changed is no longer the key's current one."""
 
 
 class NoOverlap(Exception):
@@ -60,10 +60,11 @@ class NoOverlap(Exception):
 
 @transaction.atomic
 def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool = False, by: Actor) -> ChangedKey:
-    """Give the key another secret. `secret` is the current one's number when the change was thought of, so that one
-    form makes one change and of two people the second is told. An old secret that still works ends at once.
+    """Give the key another secret. Return the key, the new token and the end of the overlap.
 
-    Needs the confirmation "key.change" of the API ID. Raises Denied, AccountNotActive, AlreadyChanged, NotConfirmed.
+    `secret` is the current secret when the form was opened: a form changes the key once, and of two concurrent users
+    the second gets AlreadyChanged. An older secret that still works ends at once. Needs the confirmation "key.change"
+    of the API ID. Raise Denied, AccountNotActive, AlreadyChanged, ConfirmationRequired.
     """
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     secrets = lock_secrets(key)
@@ -94,7 +95,7 @@ def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool =
 
 @transaction.atomic
 def end_overlap(*, key: Key, by: Actor) -> Key:
-    """Retire the old secret at once. Raises Denied, AccountNotActive, NoOverlap."""
+    """Retire the old secret now, and return the key. Raise Denied, AccountNotActive, NoOverlap."""
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     old = _get_old_secret(key)
     _retire(key.secrets.filter(pk=old.pk))
@@ -104,10 +105,10 @@ def end_overlap(*, key: Key, by: Actor) -> Key:
 
 @transaction.atomic
 def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
-    """Let the old secret go on for so long from now; returns until when.
+    """Let the old secret work for `overlap` from now on, and return the new end.
 
-    Needs the confirmation "key.extend_overlap" of the API ID. Raises Denied, AccountNotActive, NoOverlap, Invalid,
-    NotConfirmed.
+    Needs the confirmation "key.extend_overlap" of the API ID. Raise Denied, AccountNotActive, NoOverlap, Invalid,
+    ConfirmationRequired.
     """
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     old = _get_old_secret(key)
@@ -130,7 +131,7 @@ def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
 
 @transaction.atomic
 def destroy_expired_secrets(*, by: Actor) -> int:
-    """Destroy the sealed forms of secrets whose overlap has run out; returns how many."""
+    """Destroy the sealed forms of secrets whose overlap has ended, and return their number."""
     over = Secret.objects.filter(retires_at__lte=Now(), sealed__isnull=False).order_by("pk")
     swept = list(over.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
     if swept:
@@ -140,7 +141,7 @@ def destroy_expired_secrets(*, by: Actor) -> int:
 
 
 def _get_old_secret(key: Key) -> Secret:
-    """The old secret, which still works."""
+    """Lock the key's secrets and return the old one that still works. Raise NoOverlap."""
     lock_secrets(key)
     old = key.secrets.filter(retires_at__gt=Now()).first()
     if old is None:
@@ -149,5 +150,5 @@ def _get_old_secret(key: Key) -> Secret:
 
 
 def _retire(secrets: models.QuerySet[Secret]) -> None:
-    """At once; what could be read again is gone."""
+    """Retire the secrets now and destroy their sealed forms."""
     secrets.update(retires_at=Now(), sealed=None, ends_on_use=False)

@@ -1,4 +1,4 @@
-"""A key's stored secret: its digest, and its sealed form where somebody must read it again."""
+"""Store a key's secret: its digest, and its sealed form where it must be readable again."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from keys.models import Key, Secret
 
 
 class SealingRing(NamedTuple):
-    """Keys of one purpose by number. The gateway has the ring of signing secrets, never the one of tokens."""
+    """Sealing keys of one purpose by number. The gateway has the ring of signing secrets, never that of tokens."""
 
     purpose: str
     keys: Mapping[int, bytes]
 
 
 def get_sealing_ring(rules: Policy) -> SealingRing | None:
-    """The ring that secrets of this policy are sealed under; None if nobody ever reads them again."""
+    """Return the ring that secrets of this policy are sealed under; None if they are never read again."""
     if rules.signs:
         return SealingRing("sign", settings.SIGNING_KEYS)
     return SealingRing("reveal", settings.SEALING_KEYS) if rules.revealable else None
 
 
 def insert_secret(key: Key, token: str, rules: Policy) -> Secret:
-    """The key's current secret; one that it had must be retired or gone by now."""
+    """Insert the key's current secret and return it. The caller has retired or deleted the previous one."""
     secret = Secret(key=key)
     secret.pepper_id = max(settings.TOKEN_PEPPERS)
     secret.digest = compute_digest(token, settings.TOKEN_PEPPERS[secret.pepper_id])
@@ -39,23 +39,23 @@ def insert_secret(key: Key, token: str, rules: Policy) -> Secret:
 
 
 def lock_secrets(key: Key) -> list[Secret]:
-    """All of the key's, locked in the order in which everyone locks secrets: the gateway's writer of last uses too."""
+    """Lock all secrets of the key, ordered by primary key as in the gateway's last-use writer, and return them."""
     return list(key.secrets.select_for_update().order_by("pk"))
 
 
 def seal_token(ring: SealingRing, key: Key, secret: Secret, token: str) -> bytes:
-    """The token as it is kept: under the ring's newest key, for this place alone."""
+    """Return the token sealed under the ring's newest key and bound to this account, key and secret."""
     return seal(token, ring=ring.keys, purpose=ring.purpose, **_get_place(key, secret))
 
 
 def open_token(key: Key, secret: Secret, ring: SealingRing) -> str:
-    """The token in clear. Raises SealBroken."""
+    """Return the token in clear text. Raise SealBroken."""
     assert secret.sealed is not None
     return open_sealed(bytes(secret.sealed), ring=ring.keys, purpose=ring.purpose, **_get_place(key, secret))
 
 
 class _Place(TypedDict):
-    """Where a sealed form is kept; it opens nowhere else."""
+    """What a sealed form is bound to: it opens only for this account, key and secret."""
 
     account: int
     key: str

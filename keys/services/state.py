@@ -1,4 +1,4 @@
-"""Switching a key on and off, and ending it."""
+"""Enable, disable and delete a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keys.services.secret import lock_secrets
 
 @transaction.atomic
 def enable(*, key: Key, by: Actor) -> Key:
-    """Let calls with the key through again. Raises Denied, AccountNotActive, NotConfirmed."""
+    """Enable the key and return it. Raise Denied, AccountNotActive, ConfirmationRequired."""
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     by.spend_confirmation("key.enable", key.public_id)
     return _set_enabled(key, True, by)
@@ -23,15 +23,15 @@ def enable(*, key: Key, by: Actor) -> Key:
 
 @transaction.atomic
 def disable(*, key: Key, by: Actor) -> Key:
-    """Refuse calls with the key from the commit on. Raises Denied, AccountNotActive."""
+    """Disable the key and return it; calls are refused from the commit on. Raise Denied, AccountNotActive."""
     return _set_enabled(lock_for_change(key, Permission.KEYS_DISABLE, by), False, by)
 
 
 @transaction.atomic
 def delete(*, key: Key, by: Actor) -> Key:
-    """End the key: its secrets are destroyed, its row stays so that its API ID is never used again.
+    """Delete the key and return it: its secrets are destroyed; its row stays, so that its API ID is never reused.
 
-    Raises Denied, AccountNotActive.
+    Raise Denied, AccountNotActive.
     """
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     key.deleted_at = timezone.now()
@@ -52,6 +52,6 @@ def _set_enabled(key: Key, enabled: bool, by: Actor) -> Key:
 
 
 def record_switch(key: Key, by: Actor) -> None:
-    """Record that the key was enabled or disabled, whichever it is now."""
+    """Record that the key was enabled or disabled, according to its present state."""
     name = "key.enabled" if key.enabled else "key.disabled"
     record(name, by=by, account_id=key.account_id, target=build_key_target(key), api=key.api.slug)

@@ -1,4 +1,4 @@
-"""What is done to many keys: disabling those ticked or all that match, and taking the list away as a file."""
+"""Actions on many keys: disable the selected or all matching keys, and export the list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from keys.visibility import get_enabled_apis, get_visible_keys
 
 RECENT_PERIOD = timedelta(days=7)
 MAX_KEYS_NAMED = 10
-# What says which of the list's keys are to be disabled.
+# Parameters that select the keys to disable; they are not filters of the list.
 SELECTION_FIELDS = ("csrfmiddlewaretoken", "key", "all", "count", "after", "before", PARAMETER)
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -37,7 +37,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @needs(Permission.KEYS_SEE, Permission.KEYS_DISABLE)
 @_methods
 def key_disable_some(request: SignedIn) -> HttpResponse:
-    """GET asks for Yes; what was ticked, or the filters and `all`, are in its address."""
+    """Ask before disabling the selected keys, or with `all` every key that matches the filters; POST disables them."""
     account = own_account(request)
     require_active(account)
     asked = request.POST or request.GET
@@ -46,7 +46,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
         return render_page(request, "keys/list", {"filter": keys}, 400)
     chosen = _get_selected_keys(request, keys, asked)
     found = sorted(chosen.values_list("pk", "name")[: MAX_KEYS + 1], key=lambda key: (key[1].lower(), key[0]))
-    # Yes was said to so many; if there are more or fewer by now, it is asked for again.
+    # The user confirmed this number; if it has changed since, ask again.
     same = asked.get("count") == str(len(found))
     if request.method == "POST" and found and same and len(found) <= MAX_KEYS:
         count = disable_many(account=account, keys=[pk for pk, _ in found], by=request.actor)
@@ -87,7 +87,7 @@ def key_export(request: SignedIn) -> HttpResponse:
 
 
 def _build_filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
-    """The page's filters among what was sent."""
+    """Return the list's filters from the request, without the parameters in `but`."""
     filters = merge_filters(request.GET, request.POST, but=but)
     return KeyFilter(
         filters, get_visible_keys(request.user), account=own_account(request), apis=list(get_enabled_apis(request.user))

@@ -1,4 +1,4 @@
-"""Changing a key's secret, and ending or extending the overlap that the old one has."""
+"""Change a key's secret, and end or extend the overlap of the old one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
     form = ChangeForm(get_form_data(request), initial={"secret": current})
     form.set_action(request.user, "key.change", key.public_id, build_key_target(key))
     context = {"key": key, "form": form, "rules": rules, "old": get_old_secret(key)}
-    # Before the confirmation is looked at: a second POST of a form that was used costs nobody a try.
+    # Checked before the confirmation, so that a repeated POST does not count as a failed attempt.
     if form.is_valid() and form.cleaned_data["secret"] != current:
         return _render_already_changed(request, key)
     by = get_confirmed_actor(request, form) if form.is_valid() else None

@@ -1,4 +1,4 @@
-"""Which columns the list of keys shows: a choice of this browser, kept in a cookie."""
+"""Choose the columns of the list of keys. The choice is stored in a cookie of this browser."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ColumnsForm(forms.Form):
 
 
 def get_chosen_columns(request: SignedIn) -> list[str] | None:
-    """Return the columns that were chosen in this browser; None if none were."""
+    """Return the columns chosen in this browser, or None without a choice."""
     chosen = request.COOKIES.get(COOKIE_NAME)
     return chosen.split(".") if chosen else None
 

@@ -1,4 +1,4 @@
-"""What the key pages share: how a key is found, how an action is confirmed, how a page or its fragment is answered."""
+"""Helpers shared by the key pages: load a key or answer 404, build form options, confirm actions, find the way back."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from keys.visibility import get_visible_ip_lists, get_visible_keys
 
 
 def can_change_keys(request: SignedIn) -> bool:
-    """Whether the buttons that change keys are of use to this user, now."""
+    """Return whether the user may change keys of an account that is active now."""
     return has_permission(request.user, Permission.KEYS_CHANGE) and own_account(request).status == Account.Status.ACTIVE
 
 
 def get_key_or_404(request: SignedIn, public_id: str) -> Key:
-    """The key, if this user may see it; another account's or a deleted one is not there."""
+    """Return the key if the user may see it. Raise Http404 for deleted keys and those of other accounts."""
     key = with_page_relations(get_visible_keys(request.user)).filter(public_id=public_id).first()
     if key is None:
         raise Http404("Key not found.")
@@ -43,7 +43,7 @@ def get_key_or_404(request: SignedIn, public_id: str) -> Key:
 
 
 def get_changeable_key_or_404(request: SignedIn, public_id: str) -> Key:
-    """As `found`; a pending or suspended account's keys are not changed."""
+    """Return the key as get_key_or_404 does. Raise AccountNotActive unless the account is active."""
     key = get_key_or_404(request, public_id)
     require_active(own_account(request))
     return key
@@ -51,7 +51,7 @@ def get_changeable_key_or_404(request: SignedIn, public_id: str) -> Key:
 
 @contextmanager
 def raise_404_if_deleted() -> Iterator[None]:
-    """For a key that was deleted after it was found."""
+    """Raise Http404 if the key is deleted between loading and locking it."""
     try:
         yield
     except Key.DoesNotExist as gone:
@@ -59,7 +59,7 @@ def raise_404_if_deleted() -> Iterator[None]:
 
 
 def build_form_options(request: SignedIn, api: Api, rules: Policy) -> KeyFormOptions:
-    """What a form about a key of this API lets this user choose."""
+    """Return the choices of a form about a key of this API."""
     account, modules = own_account(request), get_api_modules(api)
     return KeyFormOptions(
         account=account,
@@ -72,17 +72,17 @@ def build_form_options(request: SignedIn, api: Api, rules: Policy) -> KeyFormOpt
 
 
 def get_done_url(request: SignedIn, public_id: str) -> str:
-    """Return where an action on a key leads when it is done: the list that it was opened from, or the key's page."""
+    """Return where to go after an action on a key: the list it was started from, or the key's page."""
     return get_return_url(
         request, reverse("key-list"), reverse("key-detail", args=[public_id]), format_row_id("key", public_id)
     )
 
 
 def list_active_users(account: Account) -> QuerySet[User]:
-    """Who may own a key."""
+    """Return the account's active users, who may own keys."""
     return list_users(account).filter(is_active=True).order_by("nickname", "pk")
 
 
 def get_confirmed_actor(request: SignedIn, form: ConfirmForm) -> Actor | None:
-    """The actor with consent to what the form asked; None if it was refused, and the form says so at the field."""
+    """Return the actor with the confirmation that the form asked for; None if it was refused, with a form error."""
     return form.get_confirmed_actor(request.user, request.actor)

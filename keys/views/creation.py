@@ -1,4 +1,4 @@
-"""Adding a key: the form, and the one answer that shows its token."""
+"""Create a key, and show its token in the response to the POST."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def key_new(request: SignedIn) -> HttpResponse:
     form = CreateForm(get_form_data(request), offer=build_form_options(request, api, rules))
     form.set_action(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
     context = {"form": form, "api": api, "rules": rules}
-    # Before anything else is looked at: who sends a used form again has nothing to confirm or correct.
+    # Checked first: a form that was used before needs neither confirmation nor corrections.
     if made := _find_created_key(form, account):
         return render_dialog(request, "keys/already_created", "Already created", {"key": made}, 409)
     by = get_confirmed_actor(request, form) if form.is_valid() else None

@@ -1,4 +1,4 @@
-"""How a credential is handed over: what it is made of, each part to copy, in the words of its kind."""
+"""Build the instructions shown with a secret: its parts to copy, and example calls, for each kind of credential."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keys.models import Key
 
 
 class CredentialLine(NamedTuple):
-    """A line to copy: what stands around the secret is no secret."""
+    """A line to copy. Only `secret` is confidential."""
 
     caption: str
     secret: str
@@ -27,8 +27,11 @@ class CredentialLine(NamedTuple):
 
 
 class CredentialInstructions(NamedTuple):
-    """`word` is what people call the secret; `public` is what may be seen of it, (label, value); `lines` hold it, the
-    last of them whole calls. `placeholder` is the host in those that nobody has set yet."""
+    """What the page of a new or revealed secret shows.
+
+    `word` names the secret; `public` are (label, value) pairs that are not secret; `lines` contain the secret, complete
+    example calls last. `placeholder` is the example host in those calls if no request link is set.
+    """
 
     word: str
     use: str
@@ -41,6 +44,7 @@ class CredentialInstructions(NamedTuple):
 
 
 def build_credential(key: Key, rules: Policy, token: str) -> CredentialInstructions:
+    """Return the instructions for the key's credential with this token."""
     link = get_request_link(get_documentation(key.api).server, rules, key.api.request_link)
     calls = tuple(_list_example_calls(key, rules, token))
     host = link.host if calls and not link.known else ""
@@ -63,7 +67,7 @@ def build_credential(key: Key, rules: Policy, token: str) -> CredentialInstructi
 
 
 def _list_example_calls(key: Key, rules: Policy, token: str) -> Iterator[CredentialLine]:
-    """A whole call with each kind of credential that the key has; none if it may call nothing."""
+    """Yield a complete call with each kind of credential of the key; nothing if the key may call no route."""
     documentation, modules = get_documentation(key.api), granted.get_key_modules(key)
     link = get_request_link(documentation.server, rules, key.api.request_link)
     if any(not route.recording for module in modules for route in module.routes) or rules.unlisted_routes == "allow":

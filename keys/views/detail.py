@@ -1,4 +1,4 @@
-"""A key's own page."""
+"""The page of one key."""
 
 from __future__ import annotations
 

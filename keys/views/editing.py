@@ -1,4 +1,4 @@
-"""Changing a key's terms."""
+"""Edit a key's settings."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def _build_form(request: SignedIn, data: QueryDict | None, key: Key) -> EditForm
 
 
 def _build_conflict_context(request: SignedIn, stale: EditConflict) -> dict[str, Any]:
-    """The form with everything typed, for the version that the other one saved, and what that one changed."""
+    """Return the context of the conflict page: the form with everything typed, based on the version that the other user
+    saved, and the changes of that user."""
     typed = request.POST.copy()
     typed["version"] = str(stale.key.version)
     form = _build_form(request, typed, stale.key)
@@ -93,7 +94,7 @@ def _build_conflict_context(request: SignedIn, stale: EditConflict) -> dict[str,
 
 
 def _list_changed_fields(edits: list[Edit], rules: Policy) -> list[tuple[str, str, str]]:
-    """(label, before, now) of every field that the edits changed."""
+    """Return (label, before, now) for each field that the edits changed."""
     labels = {field.slug: field.label for field in rules.fields}
     rows: dict[str, tuple[str, str, str]] = {}
     for done in edits:

@@ -1,4 +1,4 @@
-"""The finder: from a token, a line of a log or a request ID to a key, its calls and its events."""
+"""The page that finds a key, its calls and events by a token, a log line or a request ID."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keys.views.common import can_change_keys
 @needs(Permission.KEYS_SEE, Permission.LOG_SEE, Permission.TRAIL_SEE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def find(request: SignedIn) -> HttpResponse:
-    """The text comes in a POST alone, and no answer repeats it."""
+    """Show the form and the results. The text is accepted by POST only, and no response repeats it."""
     form = FindForm(get_form_data(request))
     context: dict[str, Any] = {
         "form": FindForm(),

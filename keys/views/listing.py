@@ -26,7 +26,7 @@ from keys.visibility import get_enabled_apis, get_visible_keys
 
 
 class AddButton(NamedTuple):
-    """The button that makes a key; with a reason, it is shown but does not work."""
+    """The button that opens the create form; with a reason, it is disabled."""
 
     label: str
     url: str
@@ -49,7 +49,7 @@ def key_list(request: SignedIn) -> HttpResponse:
         "apis": apis,
         "tab": tab,
         "tab_rules": tab_rules,
-        # A name that a template does not find costs as much as a cell.
+        # All names are present: in a template, looking up a missing name is slow.
         "shown": {name: name in chosen for name in list_columns.COLUMNS},
         "labels": labels,
         "owners": list_owner_nicknames(account) if everyones else [],
@@ -70,7 +70,7 @@ def key_list(request: SignedIn) -> HttpResponse:
             "rows": rows,
             "headings": {name: heading._replace(label=labels[name]) for name, heading in keys.headings.items()},
             "may_disable": has_permission(request.user, Permission.KEYS_DISABLE) and not _get_inactive_reason(request),
-            # None where they do not fit on one page: nothing counts them.
+            # None if there are several pages: matching keys are not counted.
             "matching": None if any(keys.page_links.values()) else sum(row.enabled for row in rows),
             "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
         }

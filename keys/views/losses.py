@@ -1,4 +1,4 @@
-"""Asking before a save refuses what was allowed lately: add it too, or save anyway. Nothing typed is lost."""
+"""Warn before a save that would refuse calls allowed lately, and offer to add what is missing or to save anyway."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from keys.selectors.losses import Losses, find_losses
 
 
 class LossOutcome(NamedTuple):
-    """The form to go on with; what its save would refuse, if that has to be asked; and the answer "Save anyway", to be
-    sent again with the form for as long as it holds the same settings."""
+    """The form to continue with, the losses to ask about, and the value of "Save anyway".
+
+    `accepts` is sent again with the form and is valid as long as the settings stay the same.
+    """
 
     form: EditForm
     losses: Losses | None
@@ -23,8 +25,10 @@ class LossOutcome(NamedTuple):
 
 
 def resolve_losses(sent: QueryDict, form: EditForm, make: Callable[[QueryDict], EditForm]) -> LossOutcome:
-    """Look at what the valid form would refuse, and do what its sender answered. An answer holds for the very settings
-    that it was given about."""
+    """Determine what the valid form would refuse, and apply the user's answer.
+
+    An answer counts only for the settings that it was given about.
+    """
     assert form.key is not None
     assert form.before is not None
     settings = compute_settings_digest(form)
@@ -40,7 +44,7 @@ def resolve_losses(sent: QueryDict, form: EditForm, make: Callable[[QueryDict], 
 
 
 def compute_settings_digest(form: EditForm) -> str:
-    """Return what stands for the settings that may refuse calls."""
+    """Return a digest of the settings that can refuse calls."""
     key_settings = form.key_settings
     modules = None if key_settings.modules is None else sorted(key_settings.modules)
     networks = [sorted(map(str, networks)) for networks in (key_settings.networks, get_new_networks(form))]
@@ -49,12 +53,12 @@ def compute_settings_digest(form: EditForm) -> str:
 
 
 def get_new_networks(form: EditForm) -> list[Network]:
-    """Return what the list admits that the form asks to make."""
+    """Return the networks of the list that the form creates."""
     return [entry.network for entry in form.requested_list.entries] if form.requested_list else []
 
 
 def _add_losses(sent: QueryDict, losses: Losses) -> QueryDict:
-    """What was sent, and what it would have refused."""
+    """Return the data with the addresses and modules added that it would refuse."""
     typed = sent.copy()
     if losses.addresses:
         typed["addresses"] = "\n".join([typed.get("addresses", ""), *map(format_network, losses.networks)]).strip()

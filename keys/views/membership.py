@@ -1,4 +1,4 @@
-"""A user's page with the keys that they own, and the dialogs that change what the user may do."""
+"""The page of a user with the keys they own, and the dialogs that change roles, deactivate, reactivate and sign out."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
             if by:
                 changed = services.change_roles(user=user, roles=form.cleaned_data["roles"], by=by)
                 if changed.pk == request.user.pk:
-                    # The own session goes on, under another key.
+                    # Keep the own session: changing roles ends the user's sessions.
                     update_session_auth_hash(request, changed)
                 return redirect_to_user(request, pk, f"Roles of {user.nickname} saved. They must sign in again.")
         except ConfirmationRequired:
@@ -170,7 +170,10 @@ def user_end_sessions(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _build_deactivate_form(request: SignedIn, user: User) -> DeactivateForm | None:
-    """What to ask about the keys; nothing of someone without any. In a pending account keys cannot be given away."""
+    """Return the form that asks about the user's keys; None for a user without keys.
+
+    In a pending account keys cannot be reassigned, so no candidates are offered.
+    """
     if not user.key_count:  # type: ignore[attr-defined]
         return None
     active = get_changeable_account(request).status == Account.Status.ACTIVE

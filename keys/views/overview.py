@@ -1,4 +1,4 @@
-"""The overview: how the account's keys are, what wants attention, and what happened last."""
+"""The overview page: keys by status, keys that expire soon, first steps, and the latest calls and events."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def overview(request: SignedIn) -> HttpResponse:
         "figures": figures,
         "expiring": expiring.select_related("api", "owner")[:LATEST],
         "next_step": _get_next_step(user),
-        # Who has keys has an API.
+        # With keys, at least one API is enabled.
         "first_steps": get_first_steps(user, has_apis=True if figures else None),
     }
     return render(request, "keys/overview.html", context | _get_latest(request))
 
 
 def _count_by_status(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
-    """Slug, label and number of keys of each status; empty when there is no key."""
+    """Return slug, label and number of keys for each status; empty if there are no keys."""
     counts = dict(keys.order_by().values_list("status").annotate(Count("pk")))  # type: ignore[misc]
     return [(slug, label, counts.get(slug, 0)) for slug, label in STATUSES] if counts else []
 
 
 def _get_next_step(user: User) -> tuple[str, str]:
-    """What to do where there are no keys yet: a sentence, and where it is done if this user can do it."""
+    """Return what to do while there are no keys, and the URL if this user can do it."""
     if not has_permission(user, Permission.KEYS_CHANGE):
         return "Only Administrators of your account can add keys.", ""
     if user.account is None or user.account.status != Account.Status.ACTIVE:
@@ -67,7 +67,8 @@ def _get_next_step(user: User) -> tuple[str, str]:
 
 
 def _get_latest(request: SignedIn) -> dict[str, Any]:
-    """The latest calls and events, to those who may see them; an Auditor's reading is noted, as on their own pages."""
+    """Return the latest calls and events for users who may see them. An Auditor's read is recorded, as on the log
+    pages."""
     user, account = request.user, request.user.account
     assert account is not None  # @needs a member of one
     shown: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Showing a token again."""
+"""Reveal a key's token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keys.views.credential import build_credential
 @needs(Permission.KEYS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_reveal(request: SignedIn, public_id: str) -> HttpResponse:
-    """The script asks for JSON and puts the token into the page itself; without it, the POST's own page shows it."""
+    """Ask for confirmation, then return the token, as JSON for the script or as a page without JavaScript."""
     key = get_changeable_key_or_404(request, public_id)
     rules = Policy.from_data(key.api.policy)
     if not rules.revealable:

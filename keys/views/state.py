@@ -1,4 +1,4 @@
-"""Enabling, disabling, deleting and reassigning a key: a dialog that says what it means, then the deed."""
+"""Enable, disable, delete and reassign a key, each with a dialog that explains the effect."""
 
 from __future__ import annotations
 
@@ -93,6 +93,6 @@ def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
 
 
 def _redirect_with_message(request: SignedIn, said: str, public_id: str) -> HttpResponse:
-    """Say so on the list that the action was opened from, or on the key's page."""
+    """Show the message on the page that the action was started from, or on the key's page."""
     messages.success(request, said)
     return redirect(get_done_url(request, public_id))
