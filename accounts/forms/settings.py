@@ -6,8 +6,8 @@ from typing import Any
 
 from django import forms
 
-from accounts.forms.confirm import PasswordField
-from accounts.forms.users import ConfirmForm, ServiceErrorForm
+from accounts.forms.confirm import ConfirmForm, PasswordField
+from accounts.forms.users import ServiceErrorForm
 from accounts.models import Account
 from accounts.services import Settings
 from core.phone_masking import Mask

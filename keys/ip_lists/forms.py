@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
+from accounts.forms.users import ServiceErrorForm
 from keys.decision.addresses import (
     EXAMPLES,
     BadAddress,
@@ -21,20 +22,11 @@ from keys.decision.addresses import (
 from keys.ip_lists.entries import MAX_ENTRY_DESCRIPTION_LENGTH, MAX_LIST_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
 from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, EntryTable, UnreadableEntries, parse_file, parse_text
 from keys.ip_lists.importing import DescriptionWidget, ImportPreview
-from keys.key_settings import Invalid
 from keys.models import IpListEntry
 from keys.uploads import TooManyUploads, acquire_reader
 
 ENTRIES_HELP = f"Addresses or ranges, such as {EXAMPLES}; behind # a description, if you like."
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
-
-
-class ServiceErrorForm(forms.Form):
-    """Shows at its fields what a service says."""
-
-    def add_service_errors(self, problem: Invalid) -> None:
-        for name, messages in problem.message_dict.items():
-            self.add_error(name if name in self.fields else None, messages)
 
 
 class OptionalConfirmForm(ServiceErrorForm, ConfirmForm):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
 
+from accounts.forms.users import ServiceErrorForm
 from accounts.models import Account
 from core.actor import Actor, ConfirmationRequired
 from core.authorization import require_active
 from core.page_guard import SignedIn
 from core.pages import own_account
-from keys.ip_lists.forms import OptionalConfirmForm, ServiceErrorForm
+from keys.ip_lists.forms import OptionalConfirmForm
 from keys.ip_lists.selectors import with_counts
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry
