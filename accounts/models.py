@@ -125,7 +125,7 @@ class Invitation(models.Model):
 
 
 class Limit(models.Model):
-    """Tries of one name by one key (an e-mail, an address) within their window. Written by accounts.signin.limits
+    """Tries of one name by one key (an e-mail, an address) within their window. Written by accounts.signin.rate_limits
     alone."""
 
     pk = models.CompositePrimaryKey("name", "key")

@@ -22,7 +22,7 @@ import audit.calls.admin
 import audit.trail.admin
 import keys.admin.people
 import keys.admin.registry
-from accounts.signin.limits import count_attempt
+from accounts.signin.rate_limits import count_attempt
 from audit.trail.record import record
 from core.authorization import has_permission
 from core.page_guard import SignedIn, View, needs
@@ -100,7 +100,7 @@ def _record_refusals(view: View) -> View:
 
 
 def _record_refusal(request: SignedIn) -> None:
-    """An event, and beyond a number of them in ten minutes one for all the rest (accounts.signin.limits)."""
+    """An event, and beyond a number of them in ten minutes one for all the rest (accounts.signin.rate_limits)."""
     if request.method in SAFE_METHODS or not request.user.is_authenticated:
         return
     if count_attempt("administration", request.user.email, most=30, per=timedelta(minutes=10)):

@@ -1,6 +1,7 @@
-"""What one client of the portal may take of it: bytes, seconds and connections, each with its reason.
+"""Limits of one client of the portal, in bytes, seconds and connections, each with its reason.
 
-The gateway's own are in gateway/limits.py, people's (sign-in, confirmation) in accounts/signin/limits.py.
+The gateway's are in gateway/limits.py and gateway/http/http_limits.py, those of sign-in and confirmation in
+accounts/signin/rate_limits.py.
 """
 
 from __future__ import annotations

@@ -262,7 +262,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
 ACCOUNT_SESSION_REMEMBER = False
-# Limits are our own (accounts/signin/limits.py): they hold whatever the cache forgets.
+# Limits are our own (accounts/signin/rate_limits.py): they hold whatever the cache forgets.
 ACCOUNT_RATE_LIMITS = False
 MFA_ADAPTER = "accounts.signin.sealed_factors.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

@@ -9,11 +9,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 
 from gateway import dialects, responses
-from gateway.database import connect
 from gateway.decide import UNKNOWN_API
 from gateway.error_log import ERROR, report
 from gateway.group_commit import GroupCommit
 from gateway.http.messages import Application, Reply, Request, Response
+from gateway.libpq.database import connect
 from gateway.metrics import Metrics
 from gateway.metrics_endpoint import MetricsEndpoint
 from gateway.overlap_worker import EndOverlap, OverlapWorker

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from gateway.database import Connect
 from gateway.decide import decide
 from gateway.delayed_refusals import DelayedRefusals
 from gateway.error_log import ERROR, INFO, WARNING, report
 from gateway.last_use import LastUses
 from gateway.libpq.connection import LibpqConnection
+from gateway.libpq.database import Connect
 from gateway.limits import BATCH_TIMEOUT_SECONDS, MAX_BATCH, MAX_GUARD_RETRIES, MAX_QUEUE
 from gateway.log_insert import NonceSweeper, build_insert, parse_insert_result
 from gateway.log_rows import Row, build_row

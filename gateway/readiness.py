@@ -18,8 +18,8 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from audit.calls import insert
 from audit.calls.insert import BATCH_COLUMNS
 from core.request_id import generate_request_id
-from gateway.database import Connect, abandon
 from gateway.http.messages import Response
+from gateway.libpq.database import Connect, abandon
 from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
 from gateway.responses import build_json_response
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.models import KnownAddress, User
 from accounts.notices import send_notice
 from accounts.services.locks import build_user_target, lock_for_change, lock_user
-from accounts.signin.limits import get_address_key
+from accounts.signin.rate_limits import get_address_key
 from accounts.signin.user_agent import format_user_agent
 from audit.trail.record import record
 from core import authorization

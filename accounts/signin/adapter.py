@@ -17,7 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.models import User
 from accounts.services.sessions import notify_new_address
-from accounts.signin import current_session, limits
+from accounts.signin import current_session, rate_limits
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
@@ -29,7 +29,7 @@ MAX_ATTEMPTS, ATTEMPT_WINDOW = 5, timedelta(minutes=5)
 
 def count_sign_in_attempt(email: str) -> bool:
     """Count a try to sign in as this e-mail; a right one is given back."""
-    return limits.count_attempt(SIGN_IN_LIMIT, email, most=MAX_ATTEMPTS, per=ATTEMPT_WINDOW)
+    return rate_limits.count_attempt(SIGN_IN_LIMIT, email, most=MAX_ATTEMPTS, per=ATTEMPT_WINDOW)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -72,7 +72,7 @@ class AccountAdapter(DefaultAccountAdapter):
         if user is None:
             self.authentication_failed(request, **credentials)
         else:
-            limits.refund_attempt(SIGN_IN_LIMIT, email)
+            rate_limits.refund_attempt(SIGN_IN_LIMIT, email)
         return user
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:

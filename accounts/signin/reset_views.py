@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import services
 from accounts.forms.users import ResetForm
 from accounts.services import InvalidResetLink
-from accounts.signin import limits
+from accounts.signin import rate_limits
 from core.page_guard import public
 from core.pages import get_form_data, get_form_status
 
@@ -81,7 +81,7 @@ def reset_from_key_done(request: HttpRequest) -> HttpResponse:
 
 def _is_within_limits(request: HttpRequest, email: str) -> bool:
     address: str | None = request.client_address  # type: ignore[attr-defined]
-    source = limits.get_address_key(address) if address else "nowhere"
-    return limits.count_attempt("reset", source, most=20, per=HOUR) and limits.count_attempt(
+    source = rate_limits.get_address_key(address) if address else "nowhere"
+    return rate_limits.count_attempt("reset", source, most=20, per=HOUR) and rate_limits.count_attempt(
         "reset", email, most=5, per=HOUR
     )

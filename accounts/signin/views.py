@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.allauth_internals import login_stage_required
 from accounts.forms.profile import SecondFactorForm, SignInForm
 from accounts.models import User
-from accounts.signin import limits, passkeys, second_factors
+from accounts.signin import passkeys, rate_limits, second_factors
 from accounts.signin.adapter import SIGN_IN_LIMIT, count_sign_in_attempt
 from accounts.signin.login_stage import SecondFactor, is_stage_valid
 from audit.trail.events import Target
@@ -38,8 +38,8 @@ def _limit_per_address(view: Callable[..., HttpResponseBase]) -> Callable[..., H
     @wraps(view)
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
-            key = limits.get_address_key(get_adapter(request).get_client_ip(request))
-            if not limits.count_attempt("sign-in from an address", key, most=30, per=timedelta(minutes=1)):
+            key = rate_limits.get_address_key(get_adapter(request).get_client_ip(request))
+            if not rate_limits.count_attempt("sign-in from an address", key, most=30, per=timedelta(minutes=1)):
                 return render(request, "429.html", status=429)
         return view(request, *args, **kwargs)
 
@@ -65,7 +65,7 @@ def second_factor(request: HttpRequest) -> HttpResponseBase:
         if not count_sign_in_attempt(user.email):
             form.add_error(None, TOO_MANY)
         elif method := _verify(user, **form.cleaned_data):
-            limits.refund_attempt(SIGN_IN_LIMIT, user.email)
+            rate_limits.refund_attempt(SIGN_IN_LIMIT, user.email)
             request.second_factor = method  # type: ignore[attr-defined]
             return stage.exit()
         else:

@@ -14,7 +14,7 @@ from accounts import services
 from accounts.forms.users import AcceptForm, InviteForm
 from accounts.models import Invitation
 from accounts.services import Invalid, InvalidInvitation
-from accounts.signin import limits
+from accounts.signin import rate_limits
 from accounts.views.common import get_changeable_account
 from core.back_links import get_return_url
 from core.page_guard import SignedIn, needs, public
@@ -106,7 +106,7 @@ def _set_private_headers(response: HttpResponse) -> HttpResponse:
 
 
 def _is_within_limits(request: SignedIn, email: str) -> bool:
-    address = limits.get_address_key(request.client_address) if request.client_address else "nowhere"
-    return limits.count_attempt("invitation", address, most=20, per=HOUR) and limits.count_attempt(
+    address = rate_limits.get_address_key(request.client_address) if request.client_address else "nowhere"
+    return rate_limits.count_attempt("invitation", address, most=20, per=HOUR) and rate_limits.count_attempt(
         "invitation", email, most=5, per=HOUR
     )

@@ -13,6 +13,7 @@ import uvloop
 from gunicorn.workers.base import Worker
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
+from gateway.error_log import report
 from gateway.http.connections import ConnectionRegistry, get_max_connections
 from gateway.http.server import TICK_SECONDS, Listener, Server
 from gateway.metrics import ROWS
@@ -60,7 +61,9 @@ class GatewayWorker(Worker):
         for listening in (each.sock for each in self.sockets):
             local = listening.family == AF_UNIX
             application = gateway.get_application(None if local else listening.getsockname()[1])
-            server = Server(application, idle_timeout_seconds=self.cfg.keepalive, all_connections=connections)
+            server = Server(
+                application, report=report, idle_timeout_seconds=self.cfg.keepalive, all_connections=connections
+            )
             servers.append(server)
             listeners.append(Listener(server, listening))
         while not self._stop_event.is_set() and os.getppid() == self.ppid:

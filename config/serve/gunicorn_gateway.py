@@ -12,7 +12,7 @@ from django.conf import settings
 
 from config.cpu_affinity import get_usable_cores
 from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting, post_fork  # noqa: F401
-from gateway.limits import IDLE_TIMEOUT_SECONDS
+from gateway.http.http_limits import IDLE_TIMEOUT_SECONDS
 
 if settings.GATEWAY_SOCKET:
     # Instead of the port: who may ask is then decided by the file's rights alone.

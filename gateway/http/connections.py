@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway.limits import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, UNAUTHENTICATED_SHARE
+from gateway.http.http_limits import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, UNAUTHENTICATED_SHARE
 
 if TYPE_CHECKING:
     from gateway.http.protocol import HttpConnection

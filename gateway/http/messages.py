@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Request(NamedTuple):
@@ -34,6 +34,15 @@ class Reply(Protocol):
 
 
 Application = Callable[[Request, Reply], None]
+
+
+class Report(Protocol):
+    """Where the server reports what an operator should know, such as gateway.error_log.report."""
+
+    def __call__(
+        self, level: str, event: str, error: BaseException | None = None, *, traceback: bool = False, **fields: Any
+    ) -> None:
+        """Log the event. `level` is a level of structlog; `traceback` says that the error is a fault of this code."""
 
 
 def format_header_line(name: bytes, value: bytes) -> bytes:

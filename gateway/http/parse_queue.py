@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gateway.limits import MAX_PARSE_BYTES, MAX_UNPARSED_BYTES
+from gateway.http.http_limits import MAX_PARSE_BYTES, MAX_UNPARSED_BYTES
 
 if TYPE_CHECKING:
     from gateway.http.protocol import HttpConnection

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from gateway.error_log import ERROR, report
-from gateway.http.messages import Request, Response
-from gateway.limits import (
+from gateway.http.http_limits import (
     CLOSE_TIMEOUT_SECONDS,
     FIRST_REQUEST_TIMEOUT_SECONDS,
     MAX_BODY_BYTES,
@@ -28,6 +26,7 @@ from gateway.limits import (
     READ_TIMEOUT_SECONDS,
     WRITE_TIMEOUT_SECONDS,
 )
+from gateway.http.messages import Request, Response
 
 if TYPE_CHECKING:
     from gateway.http.server import Server
@@ -340,7 +339,7 @@ class HttpConnection(Protocol):
         if isinstance(error, RequestRejected):
             self._reject(error.status)
             return
-        report(ERROR, "http.failed", error, traceback=True)
+        self.server.report("error", "http.failed", error, traceback=True)
         self.abort()
 
     def _close(self) -> None:

@@ -8,12 +8,11 @@ import time
 from email.utils import formatdate
 from typing import Any
 
-from gateway.error_log import ERROR, WARNING, report
 from gateway.http.connections import ConnectionRegistry
-from gateway.http.messages import Application
+from gateway.http.http_limits import ACCEPT_PAUSE_SECONDS
+from gateway.http.messages import Application, Report
 from gateway.http.parse_queue import ParseQueue
 from gateway.http.protocol import HttpConnection
-from gateway.limits import ACCEPT_PAUSE_SECONDS
 
 TICK_SECONDS = 1.0
 
@@ -26,10 +25,11 @@ class Server:
         self,
         application: Application,
         *,
+        report: Report,
         idle_timeout_seconds: float,
         all_connections: ConnectionRegistry | None = None,
     ) -> None:
-        self.application = application
+        self.application, self.report = application, report
         self.idle_timeout_seconds = idle_timeout_seconds
         self.all_connections = ConnectionRegistry() if all_connections is None else all_connections
         self.connections: set[HttpConnection] = set()
@@ -88,7 +88,7 @@ class Listener:
 
     def _accept(self) -> None:
         if not self._server.all_connections.make_room():
-            report(WARNING, "connections.full", connections=len(self._server.all_connections))
+            self._server.report("warning", "connections.full", connections=len(self._server.all_connections))
             self._pause()
             return
         try:
@@ -98,7 +98,7 @@ class Listener:
             return
         except OSError as error:
             # Without descriptors one that proves nothing gives its own away; else the others go on, and this one waits.
-            report(ERROR, "accept.failed", error)
+            self._server.report("error", "accept.failed", error)
             if not self._server.all_connections.evict():
                 self._pause()
             return

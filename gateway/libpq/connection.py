@@ -15,7 +15,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from gateway.database import Watchdog, abandon
+from gateway.libpq.database import Watchdog, abandon
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from accounts.filters import UserFilter
 from accounts.models import Account, User
 from accounts.selectors import count_sessions, list_users
 from accounts.services import LastAdministrator, SelfDeactivation
-from accounts.signin.limits import count_attempt
+from accounts.signin.rate_limits import count_attempt
 from accounts.signin.second_factors import get_second_factors
 from core import permissions
 from core.actor import Actor

@@ -28,7 +28,7 @@
     }
   };
 
-  // Times: the steps are those of config/templatetags/ui.py.
+  // Times: in the steps of core/templatetags/ui.py.
   const STEPS = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"]];
   const pad = (number, width = 2) => String(number).padStart(width, "0");
   const relative = (then) => {

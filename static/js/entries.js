@@ -1,5 +1,5 @@
-// Address entries: typed one at a time; the text area stays what is sent. What a network may be, and what is said about
-// one that is none, is keys/addresses.py's: a test compares the two.
+// Address entries, typed one at a time; what is sent is the text area. Networks are validated, with the same messages, as
+// in keys/decision/addresses.py: a test compares the two.
 "use strict";
 (() => {
   const { $, say, make } = window.keyward;

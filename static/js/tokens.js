@@ -3,7 +3,7 @@
 (() => {
   const template = document.getElementById("token-offer");
   if (!template) return;
-  // As keys/secrets.py has it: half a secret of whatever prefix, or one that begins as ours do.
+  // As core.redaction.contains_secret: half a secret of whatever prefix, or the start of one with our prefix.
   const PART = /[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{16}/;
   const OURS = new RegExp(`(^|[^A-Za-z0-9])${template.dataset.prefix}_[A-Za-z0-9]{12}_[A-Za-z0-9]`);
   const BASIC = /\bbasic\s+([A-Za-z0-9+/]{16,})/i;

@@ -20,7 +20,8 @@ from audit.models import Call
 from config.embedded.backend.base import start_embedded_database
 from config.embedded.launch import get_home
 from config.embedded.server import Cluster, list_server_processes
-from gateway.limits import MAX_PIPELINED_REQUESTS, MAX_QUEUE
+from gateway.http.http_limits import MAX_PIPELINED_REQUESTS
+from gateway.limits import MAX_QUEUE
 from tests.gateways import Answer, Asker, RunningGateway, gateway
 from tests.keyring import KeyAndToken, a_key, an_api
 from tests.logbook import a_call, more_calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import tomllib
@@ -14,9 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ["config", "gateway", "keys", "accounts", "audit", "core"]
 # What a newcomer looks for, and the module and name where it is.
+COMMENT = re.compile(r"{#.*?#}|{% comment.*?endcomment %}|(?<!:)//[^\n]*|/\*.*?\*/", re.DOTALL)
+NAMED = re.compile(rf"\b(?:{'|'.join(LAYERS)})(?:/[\w/.]+\w|(?:\.\w+)+)|(?<![\w/])(?:components|css|js)/\w[\w/.]*\w")
 PLACES = {
     "page size of a list": "core.lists.PAGE_SIZE",
-    "limit of wrong sign-ins": "accounts.signin.limits.count_attempt",
+    "limit of wrong sign-ins": "accounts.signin.rate_limits.count_attempt",
     "the overview page": "keys.views.overview.overview",
     "the hourly job": "config.management.commands.maintain.Command",
     "a new field of a key": "keys.models.Key",
@@ -59,3 +62,39 @@ def test_the_architecture_names_the_same_places() -> None:
     table = dict(re.findall(r"^\| ([^|]+) \| (.+) \|$", text[text.index("## Where to find things") :], re.MULTILINE))
     for wanted, place in PLACES.items():
         assert place.rpartition(".")[0].replace(".", "/") in table[wanted], wanted
+
+
+@pytest.mark.parametrize("package", ["gateway.http", "gateway.libpq"])
+def test_a_sub_package_of_the_gateway_stands_alone(package: str) -> None:
+    graph = grimp.build_graph("gateway", cache_dir=None, include_external_packages=True)
+    modules = {package, *graph.find_descendants(package)}
+    imported = {name for module in modules for name in graph.find_modules_directly_imported_by(module)} - modules
+    assert not {name for name in imported if name.partition(".")[0] in {*LAYERS, "django"}}
+
+
+def exists(name: str) -> bool:
+    """Return whether a file, or a dotted name of Python, is in the repository."""
+    if "/" in name:
+        return any((ROOT / folder / name).exists() for folder in ("", "static", "templates"))
+    try:
+        pkgutil.resolve_name(name)
+    except (AttributeError, ImportError):
+        return False
+    return True
+
+
+def test_names_in_comments_of_templates_scripts_and_styles_exist() -> None:
+    files = [file for folder in ("static", "templates") for file in (ROOT / folder).rglob("*.*")]
+    named = [
+        (str(file.relative_to(ROOT)), name)
+        for file in files
+        for comment in COMMENT.findall(file.read_text())
+        for name in NAMED.findall(comment)
+    ]
+    assert len(named) > 20
+    assert not [(file, name) for file, name in named if not exists(name)]
+
+
+@pytest.mark.parametrize("name", ["keys/none.py", "keys.none", "keys.models.None_", "components/none.html"])
+def test_a_name_of_nothing_is_noticed(name: str) -> None:
+    assert not exists(name)

@@ -10,8 +10,8 @@ from django.conf import settings
 
 from audit.models import Call as Row
 from core.request_id import generate_request_id
-from gateway.database import connect
 from gateway.group_commit import GroupCommit
+from gateway.libpq.database import connect
 from keys.decision.access import Api, Call, Decision, PresentedCredential
 from keys.decision.addresses import parse_address
 from tests.gateways import conninfo, decision_of

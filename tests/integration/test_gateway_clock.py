@@ -10,8 +10,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.request_id import generate_request_id
-from gateway.database import connect
 from gateway.group_commit import GroupCommit
+from gateway.libpq.database import connect
 from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address
 from keys.models import Key

@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 
 from core.request_id import generate_request_id
-from gateway.database import connect
 from gateway.group_commit import GroupCommit
+from gateway.libpq.database import connect
 from gateway.metrics import Metrics
 from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address

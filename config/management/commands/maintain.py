@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 
-from accounts.signin import limits, passkeys
+from accounts.signin import passkeys, rate_limits
 from audit import digests
 from audit.calls import retention, seals
 from audit.calls.insert import ensure_partitions
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
         self.stdout.write(f"Retired secrets destroyed: {rotation.destroy_expired_secrets(by=by)}.")
-        limits.delete_expired()
+        rate_limits.delete_expired()
         passkeys.delete_expired_challenges()
         state = verification_state.verify_incrementally(by, whole=forged)
         if state.problems:

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from gateway.error_log import report
 from gateway.http.messages import Reply, Request, Response
 from gateway.http.server import Server
 
@@ -52,7 +53,7 @@ class Running:
         self.loop.close()
 
     async def _serve(self) -> None:
-        self.server, self.ended = Server(self.echo, idle_timeout_seconds=self.idle), asyncio.Event()
+        self.server, self.ended = Server(self.echo, report=report, idle_timeout_seconds=self.idle), asyncio.Event()
         if self.path:
             self.listener: Any = await self.loop.create_unix_server(self.server, str(self.path))
         else:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 import pytest
 import uvloop
 
+from gateway.error_log import report
 from gateway.http import protocol
 from gateway.http.connections import ConnectionRegistry, get_max_connections
 from gateway.http.messages import Reply, Request, Response
@@ -91,7 +92,7 @@ def test_silent_connections_keep_no_proxy_out(opened: socket.socket):
     """Two hundred of them, at a process that may hold forty."""
 
     async def serve(stack: ExitStack) -> float:
-        server = Server(Doorkeeper(), idle_timeout_seconds=75, all_connections=ConnectionRegistry(40))
+        server = Server(Doorkeeper(), report=report, idle_timeout_seconds=75, all_connections=ConnectionRegistry(40))
         listener = Listener(server, opened)
         early = stack.enter_context(socket.create_connection(opened.getsockname(), 5))
         early.sendall(PROXY)

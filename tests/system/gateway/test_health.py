@@ -14,7 +14,7 @@ from django.db import connections
 from audit.calls.insert import ensure_partitions
 from audit.models import Call
 from gateway import readiness
-from gateway.database import connect
+from gateway.libpq.database import connect
 from gateway.readiness import ReadinessProbe, ReadinessState
 from tests.gateways import Answer, Asker, conninfo, gateway
 

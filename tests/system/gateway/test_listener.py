@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 import gateway.http.server
+from gateway.error_log import report
 from gateway.http.server import Listener, Server
 from tests.system.gateway.serving import Echo
 
@@ -52,7 +53,7 @@ def test_two_share_what_waits(opened: socket.socket):
     clients, also = ask(opened, 20), opened.dup()
 
     async def serve() -> list[int]:
-        servers = [Server(Echo(), idle_timeout_seconds=5) for _ in range(2)]
+        servers = [Server(Echo(), report=report, idle_timeout_seconds=5) for _ in range(2)]
         listeners = [Listener(servers[0], opened), Listener(servers[1], also)]
         await until_all_are_taken(servers, len(clients))
         shares = [len(server.connections) for server in servers]
@@ -77,7 +78,7 @@ def test_after_a_lack_of_descriptors_it_goes_on(opened: socket.socket, monkeypat
     short = NoDescriptors(opened)
 
     async def serve() -> None:
-        server = Server(Echo(), idle_timeout_seconds=5)
+        server = Server(Echo(), report=report, idle_timeout_seconds=5)
         listener = Listener(server, short)  # type: ignore[arg-type]
         await until_all_are_taken([server], 1)
         listener.close()

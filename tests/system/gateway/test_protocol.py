@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.error_log import report
 from gateway.http import protocol
+from gateway.http.http_limits import MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES
 from gateway.http.messages import format_header_line
 from gateway.http.server import Server
-from gateway.limits import MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES
 from tests.system.gateway.serving import Echo, Running, eventually, serving
 
 
@@ -95,7 +96,7 @@ class Pipe:
 
     def __init__(self) -> None:
         self.echo, self.written, self.closed = Echo(), b"", False
-        server = Server(self.echo, idle_timeout_seconds=75)
+        server = Server(self.echo, report=report, idle_timeout_seconds=75)
         server.date = b""
         self.connection = server()
         self.connection.connection_made(self)

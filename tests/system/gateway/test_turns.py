@@ -11,8 +11,9 @@ import pytest
 
 from gateway.delayed_refusals import DelayedRefusals
 from gateway.http import parse_queue
+from gateway.http.http_limits import MAX_PARSE_BYTES
 from gateway.http.parse_queue import ParseQueue
-from gateway.limits import DELAYED_REFUSALS_PER_TURN, MAX_DELAYED_REFUSALS, MAX_PARSE_BYTES
+from gateway.limits import DELAYED_REFUSALS_PER_TURN, MAX_DELAYED_REFUSALS
 from gateway.waiting_call import WaitingCall
 from keys.decision.access import INVALID_CREDENTIALS, Decision
 from tests.system.gateway.serving import eventually, serving

@@ -9,7 +9,7 @@ import pytest
 
 from core.actor import Actor
 from core.permissions import Role
-from gateway.database import connect
+from gateway.libpq.database import connect
 from gateway.responses import build_response
 from gateway.snapshot import Snapshot
 from keys import apis

@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from gateway.database import connect
+from gateway.libpq.database import connect
 from gateway.snapshot import LOAD_QUERY, MAX_CHANGES, NO_EPOCH, Snapshot
 from keys.crypto.secrets import compute_digest, generate_token
 from keys.models import Address, Key, Secret

@@ -12,8 +12,8 @@ import uvloop
 from psycopg import errors
 from psycopg.pq.abc import PGresult
 
-from gateway.database import connect, cut
 from gateway.libpq.connection import LibpqConnection, Statement
+from gateway.libpq.database import connect, cut
 from tests.gateways import conninfo
 
 pytestmark = pytest.mark.django_db(transaction=True)

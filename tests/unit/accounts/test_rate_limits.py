@@ -10,8 +10,8 @@ import pytest
 from django.db import connections, transaction
 
 from accounts.models import Limit
-from accounts.signin import limits
-from accounts.signin.limits import count_attempt, delete_expired, get_address_key, refund_attempt
+from accounts.signin import rate_limits
+from accounts.signin.rate_limits import count_attempt, delete_expired, get_address_key, refund_attempt
 from audit.models import Event
 from tests.people import a_user, an_account
 
@@ -136,4 +136,4 @@ def test_one_client_is_one_address_or_one_network_of_ipv6(address: str, key: str
 
 
 def test_the_longest_key_fits_its_column() -> None:
-    assert Limit._meta.get_field("key").max_length == limits.MAX_KEY_LENGTH
+    assert Limit._meta.get_field("key").max_length == rate_limits.MAX_KEY_LENGTH
