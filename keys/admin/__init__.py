@@ -1,1 +1,1 @@
-"""Support's pages of keys, IP lists and APIs."""
+"""Support's admin pages of keys, accounts and users."""

@@ -1,4 +1,4 @@
-"""Support enables APIs for an account, from the account's page."""
+"""A button on Support's page of an account that enables APIs for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keys.models import Api
 
 
 def list_apis_to_enable(account: Account) -> Any:
-    """Return the APIs that the account does not have, by name."""
+    """Return the APIs that are not enabled for the account, sorted by name."""
     return Api.objects.exclude(enablements__account=account).only("slug", "name").order_by("name", "pk")
 
 
@@ -38,7 +38,7 @@ class EnableApisForm(ConfirmForm):
         self.fields["apis"].queryset = list_apis_to_enable(account)  # type: ignore[attr-defined]
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
-        """The consent is to these APIs for this account."""
+        """Bind the confirmation to these APIs and this account."""
         chosen = self["apis"].data or ()
         super().set_action(user, action, apis.get_enable_target(target, chosen), about)
 
@@ -58,7 +58,7 @@ class EnableApis(ConfirmedButton):
         return build_account_target(row)
 
     def get_confirmation_target(self, row: Account) -> str:
-        """The form adds the APIs."""
+        """Return the account's slug; EnableApisForm adds the APIs to it."""
         return row.slug
 
     def get_effects(self, row: Account) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""The box on the administration's first page: from what a customer says or pastes to their key, in any account.
+"""The search box on the admin's start page: find a key of any account by what a customer says or pastes.
 
-The text is sent in a POST, looked through and forgotten: neither page nor URL, session, log or event holds it. The
-event says by what was looked, and the API IDs of what was found.
+The text is sent by POST and not stored: it appears in no page, URL, session, log or event. The event records the kind
+of text and the API IDs of the matches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from keys.selectors.find import FindResult, Scope, find_keys
 
 @transaction.atomic
 def find(*, text: str, by: Actor) -> FindResult:
-    """Look for keys of all accounts by what was pasted or typed. Raises Denied."""
+    """Return the keys and calls of all accounts that the text names. Raise Denied."""
     authorization.require(by, Permission.ADMINISTRATION, account=None)
     found = find_keys(Scope(Key.objects.all(), list_all_calls()), text)
     keys = [match.key for match in found.matches]
@@ -29,7 +29,7 @@ def find(*, text: str, by: Actor) -> FindResult:
     record(
         "admin.searched",
         by=by,
-        # Whose key was looked for sees it in their trail.
+        # The account whose keys were found sees the search in its trail.
         account_id=accounts.pop() if len(accounts) == 1 else None,
         target=Target("key", only.public_id, only.name) if only else None,
         what=found.by,

@@ -1,4 +1,4 @@
-"""Support finds a customer's key, sees what it is and may, and disables it; never a secret."""
+"""Support's pages of keys: search, view and disable. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class KeyAdmin(ExportAdmin):
         return with_page_relations(Key.objects.filter(deleted_at=None)).select_related("account", "api", "owner")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        # Each has its index: of one account's keys by when they were made, of all by their number.
+        # Both orders have an index: an account's keys by creation, all keys by primary key.
         return ("-created_at", "-pk") if "account" in request.GET else ("-pk",)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
@@ -120,7 +120,7 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="Calls with it")
     def calls_are(self, key: Key) -> str:
-        """Whether the gateway would refuse them for what the key itself does not say."""
+        """Return whether calls are refused for reasons outside the key: its account or its owner."""
         if key.account.status != Account.Status.ACTIVE:
             return f"Refused: the account is {key.account.status}. Its keys cannot be disabled until it is active."
         return "Decided by the key" if key.owner.is_active else "Refused: the owner is deactivated"

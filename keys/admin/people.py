@@ -1,4 +1,4 @@
-"""Support's pages of accounts and of the people in them."""
+"""Support's pages of accounts and users."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_KEYS_COUNTED = 10_000
 
 
 def format_working_keys(**narrowed: Any) -> str:
-    """How many keys there are that calls may use now, as far as the keys themselves tell."""
+    """Return how many enabled, unexpired keys match, as text."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
     return format_row_count(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MAX_KEYS_COUNTED)
 
@@ -169,7 +169,7 @@ class ResetPassword(Button):
         yield "The current password works until then. Second factors stay in place."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
-        # The limit of the page for whoever forgot theirs, and counted with it.
+        # Shares the rate limit of the password reset page.
         if not count_attempt("reset", row.email, most=5, per=timedelta(hours=1)):
             raise TooManyMails
         services.request_reset(email=row.email, by=by)

@@ -1,4 +1,4 @@
-"""Which pages Support has of keys, IP lists and APIs."""
+"""Register Support's pages of keys, IP lists and APIs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""APIs: an OpenAPI document and a policy for its keys, installation-wide, enabled for each account."""
+"""Services of APIs: add, change, enable for accounts. An API is an OpenAPI document and a policy, shared by all
+accounts."""
 
 from __future__ import annotations
 
@@ -21,18 +22,19 @@ from keys.models import Api, Enablement, Key
 
 
 class IncompatibleChange(ValueError):
-    """The API cannot be so, or keys that are there could not follow; the text names value and what would be right."""
+    """The API's setting is invalid, or existing keys do not allow the change; the text names the value and what would
+    be valid."""
 
 
 class EditConflict(Exception):
-    """What would change is no longer what was shown."""
+    """The API or its keys changed after the preview, so the change would have other effects than those shown."""
 
 
 @transaction.atomic
 def install_presets() -> None:
-    """Add each preset that is not there yet. Those that are there stay as they are: they may have been changed."""
+    """Add the presets that are missing. Existing ones are left alone: they may have been edited."""
     with connection.cursor() as cursor:
-        # Of two nodes that migrate at once, the second waits and finds them there.
+        # If two nodes migrate at once, the second waits here and finds the presets installed.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('keys.apis.install_presets', 0))")
     there = set(Api.objects.values_list("slug", flat=True))
     for slug in list_preset_slugs():
@@ -42,7 +44,7 @@ def install_presets() -> None:
 
 @transaction.atomic
 def add(*, slug: str, description: Description, by: Actor) -> Api:
-    """Add an API."""
+    """Add an API with its modules and routes, and return it. Raise Denied, ConfirmationRequired."""
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.add", slug)
     api = Api.objects.create(slug=slug, name=description.name, document=description.document, policy=description.rules)
@@ -60,11 +62,11 @@ def add(*, slug: str, description: Description, by: Actor) -> Api:
 
 @transaction.atomic
 def update(*, api: Api, description: Description, by: Actor, seen: Difference | None = None) -> Difference:
-    """Give the API another document or policy, and return what that changed.
+    """Change the API's document and policy, and return the difference.
 
-    Modules are known by their slugs, so that what keys were granted stays granted. A module that goes is taken from
-    every key that had it: such a key has fewer, or none at all, never more. `seen` is what someone was shown and
-    agreed to. Raises Unsuitable, or ChangedMeanwhile if it would be something else by now.
+    Modules are identified by their slugs, so that keys keep their grants. A removed module is revoked from every key
+    that had it: such a key has fewer modules, possibly none, and never more. `seen` is the difference that the user was
+    shown. Raise Denied, ConfirmationRequired, IncompatibleChange, or EditConflict if the difference is not `seen`.
     """
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.change", api.slug)
@@ -83,7 +85,7 @@ def update(*, api: Api, description: Description, by: Actor, seen: Difference | 
         .order_by("pk")
         .values_list("pk", flat=True)
     )
-    # Whoever has one of them open in a form is told that it was changed.
+    # So that a form of one of these keys that is open now gets an edit conflict.
     Key.objects.filter(pk__in=stripped).update(version=F("version") + 1)
     store_modules(api, description)
     for account in (None, *found.accounts):
@@ -95,7 +97,10 @@ def update(*, api: Api, description: Description, by: Actor, seen: Difference | 
 
 @transaction.atomic
 def set_request_link(*, api: Api, link: str, by: Actor) -> Api:
-    """Set where clients reach the API; empty for what its policy or document says. Raise Unsuitable."""
+    """Set the base URL of the API and return the API. Empty: use that of the policy or the document.
+
+    Raise Denied, ConfirmationRequired, IncompatibleChange.
+    """
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.request_link", api.slug)
     link = link.strip().rstrip("/")
@@ -115,7 +120,7 @@ def set_request_link(*, api: Api, link: str, by: Actor) -> Api:
 
 
 def require_compatible(api: Api, description: Description, keys: int) -> None:
-    """Refuse what keys that are there could not follow: their secrets are stored in one way, and their names fixed."""
+    """Raise IncompatibleChange if existing keys do not allow it: how secrets are stored and keys are named is fixed."""
     old, new = api.policy, description.policy
     for word, before, after in (
         ("secret", old.get("secret"), new.secret),
@@ -132,13 +137,14 @@ def require_compatible(api: Api, description: Description, keys: int) -> None:
 
 @transaction.atomic
 def enable(*, api: Api, account: Account, by: Actor) -> bool:
-    """Let the account have keys of the API. Return whether that is new."""
+    """Allow the account to have keys of the API. Return whether it was not allowed before."""
     return bool(enable_all(apis=[api], account=account, by=by))
 
 
 @transaction.atomic
 def enable_all(*, apis: Collection[Api], account: Account, by: Actor) -> list[Api]:
-    """Let the account have keys of these APIs, by one confirmation. Return those that are new to it."""
+    """Allow the account to have keys of these APIs, with one confirmation. Return those that were not allowed
+    before."""
     require(by, Permission.APIS_CHANGE, account=account)
     by.spend_confirmation("api.enable", get_enable_target(account.slug, [api.slug for api in apis]))
     new = []
@@ -152,5 +158,5 @@ def enable_all(*, apis: Collection[Api], account: Account, by: Actor) -> list[Ap
 
 
 def get_enable_target(account: str, apis: Iterable[str]) -> str:
-    """Return what a confirmation of enabling is bound to, from slugs."""
+    """Return the target that a confirmation of enabling these APIs is bound to, from slugs."""
     return f"{account}/{','.join(sorted(apis))}"

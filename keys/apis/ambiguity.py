@@ -1,7 +1,7 @@
-"""Whether two routes could claim the same call with the same right: then none of them may decide, and both are refused.
+"""Find routes of different modules that could match the same call with equal specificity. Pure.
 
-Of several routes that match, the gateway lets the most specific decide: a literal segment before a variable one, more
-conditions before fewer. Pure.
+Of several matching routes the gateway lets the most specific decide: a literal segment before a variable one, more
+conditions before fewer. If two are equally specific, neither may decide, so both are rejected at import.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VARIABLE = re.compile(r"\{[^{}/]+\}")
 
 
 class Claim(NamedTuple):
-    """A route and whose it is."""
+    """A route and the module that it belongs to."""
 
     module: str
     method: str
@@ -26,10 +26,10 @@ class Claim(NamedTuple):
 
 
 def find_ambiguous_claims(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None:
-    """The first two of different modules that are equally specific and could match the same call."""
+    """Return the first two claims of different modules that are equally specific and could match the same call."""
     alike: dict[tuple[object, ...], list[Claim]] = {}
     for claim in claims:
-        # Literal segments must be the same; one that is a variable takes what any other takes.
+        # Only templates with the same literal segments can overlap; a variable segment overlaps with any other.
         segments = zip(claim.template.split("/"), get_specificity(claim.template), strict=True)
         shape = tuple(segment if kind == 0 else kind for segment, kind in segments)
         alike.setdefault((claim.method, len(claim.conditions), shape), []).append(claim)
@@ -70,7 +70,7 @@ def _overlap(one: Claim, other: Claim) -> bool:
 
 
 def _segments_overlap(mine: str, theirs: str) -> bool:
-    """Whether some text matches both segments; where that is hard to say, it may."""
+    """Return whether some text may match both segments; true in doubtful cases."""
     if not _VARIABLE.search(mine) or not _VARIABLE.search(theirs):
         return mine == theirs
     heads, tails = zip(*((parts[0], parts[-1]) for parts in map(_VARIABLE.split, (mine, theirs))), strict=True)

@@ -1,4 +1,4 @@
-"""Whether the words of a policy fit each other. Each refusal names key, value and what would be right."""
+"""Check that the settings of a policy are consistent. Each error names key, value and what would be valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def require_consistent(policy: Policy) -> None:
-    """Raises BadPolicy for the first thing that does not fit."""
+    """Raise BadPolicy for the first inconsistency."""
     for rule in (
         _check_credentials,
         _check_secret,

@@ -1,4 +1,4 @@
-"""An API as its document and its policy describe it, checked as a whole, and the presets among them. No database."""
+"""An API described by its document and policy, validated as a whole; and the presets. Uses no database."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ PRESETS = Path(__file__).with_name("presets")
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A document that the gateway can decide by, a policy that is consistent, and the modules that both make together.
-    `warnings` are the document's other faults, `omitted` how many more there are."""
+    """A valid document, a consistent policy, and the modules that they define.
+
+    `warnings` are faults of the document that the gateway tolerates, `omitted` the number of further ones.
+    """
 
     document: Mapping[str, Any]
     rules: Mapping[str, Any]
@@ -35,8 +37,11 @@ class Description:
 
     @classmethod
     def from_data(cls, document: Any, rules: Any, *, text: str | None = None, strict: bool = False) -> Self:
-        """Return the description. `text` is what the document was read of, for lines and columns; if `strict`, every
-        warning is an error. Raise BadDocument or BadPolicy."""
+        """Return the description of a parsed document and policy.
+
+        `text` is the document's source, for line numbers; with `strict`, every warning is an error. Raise BadDocument,
+        BadPolicy.
+        """
         policy = Policy.from_data(rules)
         warnings, omitted = document_check.check_document(document, text, strict=strict, leave_out=policy.leave_out)
         return cls(document, rules, policy, build_modules(document, policy), warnings, omitted)
@@ -45,7 +50,7 @@ class Description:
     def from_files(
         cls, document: Path, policy: Path, *, strict: bool = False, progress: Callable[[str], None] = lambda stage: None
     ) -> Self:
-        """Return the description by two files, YAML or JSON. Raise Unreadable, BadDocument or BadPolicy."""
+        """Return the description of two files, YAML or JSON. Raise UnreadableFile, BadDocument, BadPolicy."""
         rules = yaml_loader.load_file(policy)
         text = yaml_loader.read_file_text(document)
         progress(f"Reading {document.name}, {len(text) / 1_000_000:,.1f} MB")
@@ -64,8 +69,10 @@ def list_preset_slugs() -> list[str]:
 
 @cache
 def get_preset(slug: str) -> Description:
-    """`<slug>.openapi.yaml` with the `<slug>.policy.yaml` beside it. That they are valid OpenAPI is for the tests to
-    show: it takes seconds, and every first start would pay for it."""
+    """Return the preset of `<slug>.openapi.yaml` and `<slug>.policy.yaml`.
+
+    The document is not validated here: tests do that, because it takes seconds and every first start would repeat it.
+    """
     document, rules = (yaml_loader.load_file(PRESETS / f"{slug}.{kind}.yaml") for kind in ("openapi", "policy"))
     policy = Policy.from_data(rules)
     return Description(document, rules, policy, build_modules(document, policy))

@@ -1,4 +1,4 @@
-"""What another description of an API would change: for the API, and for the keys that there are."""
+"""Compute what another description of an API would change for the API and its keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_NAMES_LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class KeyImpact:
-    """A key that was granted modules which would lose routes or go."""
+    """A key whose modules would lose routes or be removed."""
 
     account_id: int
     account: str
@@ -33,12 +33,12 @@ class KeyImpact:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changes, for the API and its keys.
+    """What changes for the API and its keys.
 
-    `changes` is {field: [old, new]}, as the trail keeps it; `removed` and `added` are slugs of modules. `newly_public`
-    are routes that no module has any more, so that every key may call them because the policy allows unlisted routes.
-    `impacts` are the keys that lose access, `gaining_count` how many keys may call more. `accounts` are the accounts
-    that have keys of the API, `keys` how many keys there are in all.
+    `changes` is {field: [old, new]}, as in the audit trail; `removed` and `added` are slugs of modules. `newly_public`
+    are routes that would belong to no module, so that every key may call them because the policy allows unlisted
+    routes. `impacts` are the keys that lose access, `gaining_count` is the number of keys that may call more.
+    `accounts` are the accounts with keys of the API, `keys` is the number of keys.
     """
 
     changes: Mapping[str, list[Any]]
@@ -51,7 +51,7 @@ class Difference:
     keys: int
 
     def format_lines(self) -> Iterator[str]:
-        """In words, for whoever decides."""
+        """Yield the difference as lines of text for whoever confirms it."""
         for name, (old, new) in self.changes.items():
             if name == "routes":
                 yield from (f"route gone: {route}" for route in old)
@@ -73,7 +73,7 @@ class Difference:
 
 
 def get_difference(api: Api, description: Description) -> Difference:
-    """Between the API as it is stored and the description."""
+    """Return the difference between the stored API and the description."""
     rules = description.policy
     modules = Module.objects.filter(api=api).prefetch_related("routes").order_by("position", "pk")
     old = {module.slug: (module.name, module.number) for module in modules}
@@ -118,7 +118,8 @@ def get_difference(api: Api, description: Description) -> Difference:
 def _list_reachable_routes(
     routes: Mapping[str, str], contained: Mapping[str, Collection[str]]
 ) -> dict[str, frozenset[str]]:
-    """What each module lets a key call, contained modules' routes too. `routes` is {route: its module}."""
+    """Return the routes that each module grants, those of contained modules included. `routes` maps routes to
+    modules."""
     own: dict[str, set[str]] = {slug: set() for slug in contained}
     for route, module in routes.items():
         own[module].add(route)
@@ -145,7 +146,7 @@ def _format_modules(modules: Mapping[str, tuple[str, int | None]]) -> list[str]:
 
 
 def _get_fingerprint(document: Mapping[str, Any]) -> str:
-    """The document's version, and a fingerprint for when that stayed."""
+    """Return the document's version with a digest, for changes that keep the version."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     return f"{document.get('info', {}).get('version', '')} ({hashlib.sha256(canonical).hexdigest()[:12]})"
 

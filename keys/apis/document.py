@@ -1,4 +1,4 @@
-"""An OpenAPI document and its operations: self-contained, and such that the gateway can match every path."""
+"""Read the operations of an OpenAPI document: method, path template, conditions and parameters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ MAX_NAME_LENGTH = 200
 
 
 class BadDocument(ValueError):
-    """The OpenAPI document cannot be used. `findings` are all that is wrong with it, those that forbid it first; the
-    text names each by its place and says what would be right."""
+    """The OpenAPI document cannot be used.
+
+    `findings` are its faults, fatal ones first; the text names the place of each and what would be valid.
+    """
 
     def __init__(self, problem: str, findings: Collection[Finding] = (), omitted: int = 0) -> None:
         more = [f"and {omitted:,} more"] if omitted else []
@@ -26,14 +28,17 @@ class BadDocument(ValueError):
 
 
 class Operation(NamedTuple):
-    """One operation. `path` is the document's without a fragment; `template` is what the gateway matches: the server's
-    path before it, without a query, whose parameters are `conditions`. `place` is the path as the document has it."""
+    """An operation.
+
+    `path` is the document's path without a fragment; `template` is what the gateway matches: the path of the server and
+    the path, without the query, whose parameters are `conditions`. `place` is the path exactly as in the document.
+    """
 
     method: str
     path: str
     template: str
     tags: tuple[str, ...]
-    # Of the path, then of the operation.
+    # The parameters of the path, then those of the operation.
     parameters: tuple[Any, ...]
     content: Mapping[str, Any]
     conditions: Mapping[str, str]
@@ -41,13 +46,16 @@ class Operation(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As a policy writes it."""
+        """The operation as policies name it: `METHOD path`."""
         return f"{self.method} {self.path}"
 
 
 def list_operations(document: Mapping[str, Any]) -> Iterator[Operation]:
-    """Yield the operations in the document's order. HEAD is decided as GET, so it is none where there is GET; and of
-    paths that differ in their fragment alone the first counts, because a fragment is never sent."""
+    """Yield the operations in the document's order.
+
+    HEAD is left out where there is GET, because it is decided as GET. Of paths that differ only in their fragment the
+    first counts, because a fragment is never sent.
+    """
     seen: set[tuple[str, str]] = set()
     for operation in list_variants(document):
         if (operation.method, operation.path) not in seen:
@@ -56,8 +64,10 @@ def list_operations(document: Mapping[str, Any]) -> Iterator[Operation]:
 
 
 def list_variants(document: Mapping[str, Any]) -> Iterator[Operation]:
-    """Yield the operations, those that differ from an earlier one by their fragment alone included. What is not as
-    OpenAPI has it is left out."""
+    """Yield the operations, including those that differ from an earlier one only in their fragment.
+
+    Malformed parts of the document are skipped.
+    """
     for place, reference in get_mapping(document, "paths").items():
         item = resolve_mapping(document, reference)
         if not place.startswith("/"):
@@ -91,7 +101,7 @@ def get_operations_by_route(
 
 
 def get_server_url(server: Any) -> str:
-    """Return a server's address, its variables at their defaults; `/` where it has none."""
+    """Return a server's URL with its variables at their defaults; `/` if it has none."""
     url = server.get("url") if isinstance(server, Mapping) else None
     if not isinstance(url, str):
         return "/"
@@ -102,7 +112,7 @@ def get_server_url(server: Any) -> str:
 
 
 def get_base_path(server: Any) -> str:
-    """Return the path of a server's address; the gateway sees it in front of every path. Of no address, nothing."""
+    """Return the path of a server's URL, which the gateway sees before every path; empty for an invalid URL."""
     try:
         path = urlsplit(get_server_url(server)).path.rstrip("/")
     except ValueError:
@@ -111,18 +121,18 @@ def get_base_path(server: Any) -> str:
 
 
 def _parse_conditions(query: str) -> dict[str, str]:
-    """Names and values of a query, decoded once; as the gateway reads it, a plus is a plus."""
+    """Return the names and values of a query, decoded once; a plus is a plus, as in the gateway."""
     pairs = (piece.partition("=") for piece in query.split("&") if piece)
     return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def get_mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """Return the mapping of that name, empty if it is none."""
+    """Return the mapping of that name, or an empty one."""
     found = value.get(name) if isinstance(value, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 
 def get_list(value: Any, name: str) -> list[Any]:
-    """Return the list of that name, empty if it is none."""
+    """Return the list of that name, or an empty one."""
     found = value.get(name) if isinstance(value, Mapping) else None
     return found if isinstance(found, list) else []

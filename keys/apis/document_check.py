@@ -1,4 +1,4 @@
-"""Whether a document can be imported: all that is wrong with it at once, what the gateway needs apart from the rest."""
+"""Check whether a document can be imported, and report all faults at once, fatal ones apart from warnings."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ SWAGGER = (
 def check_document(
     document: Any, text: str | None = None, *, strict: bool = False, leave_out: LeaveOut | None = None
 ) -> tuple[tuple[Finding, ...], int]:
-    """Return what is wrong with a document that can be imported, and how many faults more there are.
+    """Return the warnings of a document that can be imported, and the number of further ones.
 
-    `text` is what it was read of, for lines and columns. Raise BadDocument unless it is OpenAPI 3.0 or 3.1 with all
-    that the gateway needs; if `strict`, for any fault. Paths of operations that are left out may be any.
+    `text` is the document's source, for line numbers. Operations in `leave_out` need not have paths that the gateway
+    can match. Raise BadDocument unless it is OpenAPI 3.0 or 3.1 without a fatal fault; with `strict`, for any fault.
     """
     _check_version(document)
     findings = Findings()
@@ -74,7 +74,7 @@ def _check_version(document: Any) -> None:
 
 
 def _add_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]:
-    """The faults in the order of the text, fatal ones first."""
+    """Return the findings with line and column, in the order of the text, fatal ones first."""
     kept = list(findings)
     if text is not None and kept:
         places = locate(text, [finding.pointer for finding in kept])
@@ -92,7 +92,7 @@ def _check_title(document: Mapping[str, Any], findings: Findings) -> None:
 
 
 def _check_servers(document: Mapping[str, Any], findings: Findings) -> None:
-    """Those that stand before a path must be addresses."""
+    """Check that the URLs of all servers can be parsed."""
     holders: list[tuple[tuple[str, ...], Any]] = [((), document)]
     for path, item in get_mapping(document, "paths").items():
         holders.append((("paths", path), item))
@@ -147,7 +147,7 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
 
 
 def _check_parameters(document: Mapping[str, Any], operation: Operation, findings: Findings) -> None:
-    """Every variable of the path is a parameter, every parameter in the path is a variable, none is there twice."""
+    """Check that path variables and path parameters correspond, and that no parameter is repeated."""
     place = ("paths", operation.place, operation.method.lower())
     in_path = set()
     own = get_list(operation.content, "parameters")
@@ -186,7 +186,7 @@ def _check_security(
 
 
 def _find_template_problem(operation: Operation) -> tuple[str, str] | None:
-    """What stands in a path that no call could ever take, or that would be dear to match, and what would be right."""
+    """Return a fault and advice if the gateway could not match the path, or not cheaply; else None."""
     template, path = operation.template, operation.path
     if len(template) > MAX_TEMPLATE_LENGTH:
         return f"{len(template):,} characters", f"A path has at most {MAX_TEMPLATE_LENGTH}"

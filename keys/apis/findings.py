@@ -1,4 +1,4 @@
-"""Faults in an OpenAPI document: where each stands, what stands there, and what would be right."""
+"""Faults of an OpenAPI document: the place of each, the value found, and what would be valid."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-# More are counted, not kept: a document of nothing but faults must not make a report larger than itself.
+# Further ones are counted only, so that a report never grows larger than its document.
 MAX_FINDINGS = 500
 MAX_SHOWN_CHARACTERS = 100
 
 
 class Finding(NamedTuple):
-    """One fault. `pointer` leads to it from the document's root (RFC 6901); `fatal` says that the gateway needs it
-    right, all others are warnings. `line` and `column` begin with 1; 0 where there is no text."""
+    """One fault.
+
+    `pointer` is its JSON pointer (RFC 6901). `fatal` faults prevent the import, all others are warnings. `line` and
+    `column` count from 1; 0 without a source text.
+    """
 
     pointer: tuple[str, ...]
     actual: str
@@ -23,7 +26,7 @@ class Finding(NamedTuple):
     column: int = 0
 
     def at(self, line: int, column: int) -> Finding:
-        """Return it with its place in the text."""
+        """Return the finding with its position in the text."""
         return self._replace(line=line, column=column)
 
     def __str__(self) -> str:
@@ -32,7 +35,7 @@ class Finding(NamedTuple):
 
 
 class Findings:
-    """Collects faults, each once, at most MAX_FINDINGS fatal ones and as many others."""
+    """Collect faults without duplicates, at most MAX_FINDINGS fatal ones and as many warnings."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[tuple[str, ...], str], Finding] = {}
@@ -50,7 +53,7 @@ class Findings:
             self._kept[place, right] = Finding(place, stands, right, fatal)
 
     def skip(self) -> None:
-        """Count a warning that is not kept."""
+        """Count a warning without keeping it."""
         self._counts[False] += 1
 
     @property
@@ -60,7 +63,7 @@ class Findings:
 
     @property
     def omitted(self) -> int:
-        """How many faults were found and not kept."""
+        """The number of faults that were counted only."""
         return sum(max(count - MAX_FINDINGS, 0) for count in self._counts.values())
 
     def __iter__(self) -> Iterator[Finding]:
@@ -68,12 +71,12 @@ class Findings:
 
 
 def format_pointer(pointer: Iterable[str]) -> str:
-    """Return a JSON pointer as text; the root, whose pointer is empty, is named."""
+    """Format a JSON pointer as text; the root is "document"."""
     return "".join(f"/{shorten(part).replace('~', '~0').replace('/', '~1')}" for part in pointer) or "document"
 
 
 def format_found(value: Any) -> str:
-    """Return a value as JSON has it, or what kind of thing it is where it is long."""
+    """Format a value as JSON; a mapping or list by its kind."""
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
@@ -82,11 +85,11 @@ def format_found(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """Return the beginning of a text, with what cannot be printed escaped."""
+    """Return at most MAX_SHOWN_CHARACTERS of the text, with unprintable characters escaped."""
     short = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
     return short if short.isprintable() else short.encode("unicode_escape").decode("ascii")
 
 
 def format_warnings(count: int) -> str:
-    """Return the line above the warnings of a document that is imported."""
+    """Return the heading of a document's warnings."""
     return f"{count:,} warning{'' if count == 1 else 's'}: the gateway does not need what is wrong here"

@@ -1,4 +1,4 @@
-"""Operations that a policy leaves out of the API: they belong to no module, as if the document did not have them."""
+"""Leave operations out of an API as its policy says: they belong to no module."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from keys.apis.policy_parsing import BadPolicy
 from keys.decision.routes import Route, RouteTable
 
 _VARIABLE = re.compile(r"\{[^{}/]+\}")
-# What a variable of an operation that is left out stands for when its calls are looked for among the others.
+# Replaces the variables of an operation's path, to find out which other route would match its calls.
 _SOME = "\ue000"
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveOut:
-    """Patterns of the document's paths, of tags, and of operations, `METHOD path`."""
+    """Patterns of paths, of tags, and of operations (`METHOD path`)."""
 
     paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class LeaveOut:
         )  # fmt: skip
 
 
-# What each kind of pattern is compared with.
+# The texts of an operation that each kind of pattern is compared with.
 _KINDS: dict[str, Callable[[Operation], Iterable[str]]] = {
     "paths": lambda operation: (operation.path, operation.place),
     "tags": lambda operation: operation.tags,
@@ -43,8 +43,11 @@ _KINDS: dict[str, Callable[[Operation], Iterable[str]]] = {
 
 
 def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut) -> list[Operation]:
-    """Return the operations that stay. Raise BadPolicy for a pattern that matches nothing, for one that leaves no
-    operation, and where an operation that stays would take the calls of one that is left out."""
+    """Return the operations that stay.
+
+    Raise BadPolicy if a pattern matches nothing, if no operation stays, or if one that stays would match calls of one
+    that is left out.
+    """
     found = list(found)
     for kind, names in _KINDS.items():
         for pattern in getattr(leave_out, kind):
@@ -59,7 +62,7 @@ def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut) -> list[Ope
 
 
 def _require_disjoint(staying: list[Operation], gone: list[Operation]) -> None:
-    """Raise BadPolicy if the gateway would decide calls of an operation that is left out by one that stays."""
+    """Raise BadPolicy if a route that stays would match calls of an operation that is left out."""
     table = RouteTable(
         Route(0, each.name, each.method, each.template, conditions=tuple(each.conditions.items())) for each in staying
     )

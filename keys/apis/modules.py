@@ -1,4 +1,4 @@
-"""The modules of an API: the document's tags and operations, with what the policy says about them."""
+"""Build the modules of an API from the document's tags and operations and the policy."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from keys.apis.policy import ModuleRule, Policy
 from keys.apis.policy_parsing import BadPolicy, format_value
 from keys.decision.containment import resolve_containment
 
-# The module of operations that have no tag.
+# The module of operations without a tag.
 UNTAGGED = "Other"
 MAX_SLUG_LENGTH = 64
 
 
 class RouteSpec(NamedTuple):
-    """A route as it will be stored. `conditions` are query parameters and the values that they must have."""
+    """A route as it will be stored. `conditions` maps query parameters to their required values."""
 
     method: str
     template: str
@@ -43,21 +43,23 @@ class ModuleSpec(NamedTuple):
     name: str
     number: int | None
     routes: tuple[RouteSpec, ...]
-    # Slugs of all that it contains, through others too, in the order of the modules.
+    # Slugs of all modules that it contains, directly or through others, in the order of the modules.
     contained: tuple[str, ...] = ()
 
 
 def format_route(route: Any) -> str:
-    """As people read a route, described or stored: `GET /reports?menuItemId=101`."""
+    """Format a route, described or stored: `GET /reports?menuItemId=101`."""
     query = "&".join(f"{name}={value}" for name, value in sorted(route.conditions.items()))
     return f"{route.method} {route.template}{'?' if query else ''}{query}"
 
 
 def build_modules(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleSpec, ...]:
-    """The modules of a valid document: its tags in their order, those that `tags` does not list after them, and the
-    operations without a tag last. Of several tags the first counts; a tag without operations makes no module, unless
-    the policy says that it contains others. An operation that the policy names whole, or by a pattern, is in that
-    module alone."""
+    """Return the modules of a valid document.
+
+    They come in the order of `tags`, then tags not listed there, then operations without a tag. The first of several
+    tags counts. A tag without operations makes no module unless the policy says that it contains others. An operation
+    that the policy names, exactly or by a pattern, belongs to that module only. Raise BadDocument, BadPolicy.
+    """
     found = remove_left_out(list_operations(document), policy.leave_out)
     segments = {segment for operation in found for segment in operation.template.split("/")}
     if unknown := next((name for name in policy.encoded_slash if f"{{{name}}}" not in segments), None):
@@ -91,7 +93,7 @@ def build_modules(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleSp
 
 
 def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[ModuleSpec, ...]:
-    """The modules, each with all that it contains by the policy, which has no cycle."""
+    """Return the modules with everything that they contain by the policy."""
     for rule in policy.modules:
         if unknown := next((tag for tag in rule.contains if tag not in made), None):
             raise BadPolicy(
@@ -121,7 +123,7 @@ def _build_module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteSpec]
 
 
 class _RouteBuilder:
-    """Routes of a document's operations, with the policy's marks on them."""
+    """Build routes from a document's operations and the policy's marks."""
 
     def __init__(self, document: Mapping[str, Any], found: list[Operation], policy: Policy) -> None:
         self.document = document
@@ -129,7 +131,7 @@ class _RouteBuilder:
         self.leads = {self._operation(line, "adds_leads") for line in policy.adds_leads}
         self.recordings = {self._recording(line) for line in policy.recordings}
         lines = [" ".join(line.split()) for rule in policy.modules for line in rule.routes]
-        # Operations that a policy's routes name whole, then those that their patterns match: of several the first.
+        # Operations that the policy names exactly, then those that its patterns match; the first matching pattern wins.
         self.named = {line for line in lines if line in self.by_name}
         self.matched: dict[str, list[Operation]] = {}
         for line in lines:
@@ -142,7 +144,7 @@ class _RouteBuilder:
         return RouteSpec(operation.method, operation.template, {**operation.conditions, **(conditions or {})}, *marks)
 
     def list_named(self, line: str) -> list[RouteSpec]:
-        """Return the routes of a line of a policy: those that its pattern matched, or the one that it names."""
+        """Return the routes of a line of the policy: those that its pattern matches, or the one that it names."""
         line = " ".join(line.split())
         return (
             [self.build(operation) for operation in self.matched[line]]
@@ -151,7 +153,7 @@ class _RouteBuilder:
         )
 
     def _match(self, pattern: str) -> list[str]:
-        """Return the operations that the pattern matches and that no earlier line has."""
+        """Return the operations that match the pattern and no earlier line."""
         found = [name for name in self.by_name if matches(pattern, name)]
         free = [name for name in found if name not in self.named]
         if not free:
@@ -160,7 +162,7 @@ class _RouteBuilder:
         return free
 
     def _build_named(self, line: str) -> RouteSpec:
-        """The route that a policy names, `METHOD path-template?name=value`."""
+        """Return the route that the policy names as `METHOD path-template?name=value`. Raise BadPolicy."""
         if (whole := " ".join(line.split())) in self.by_name:
             return self.build(self.by_name[whole])
         name, _, query = line.partition("?")

@@ -1,9 +1,9 @@
-"""The objects of OpenAPI 3.0 and 3.1 and of their schemas: which fields each has, and what a field holds.
+"""The objects of OpenAPI 3.0 and 3.1 and of their schemas: the fields of each and their types.
 
-A field is written with `!` if it is required and `*` if the gateway needs it: what is wrong there is fatal. A kind is
-`text`, `flag`, `number`, `count` (0, 1, 2, …), `data` (anything; never looked into, so a `$ref` in it is data), an
-object's name, `[kind]` for a list and `{kind}` for a mapping of any names; `a|b` takes either.
-Sources: spec.openapis.org/oas/v3.0.4, /v3.1.1; json-schema.org/draft/2020-12.
+A field's name ends in `!` if it is required and in `*` if the gateway needs it, so that an error in it is fatal. A type
+is `text`, `flag`, `number`, `count` (0, 1, 2, …), `data` (any value, never inspected, so that a `$ref` in it is data),
+an object's name, `[type]` for a list or `{type}` for a mapping; `a|b` accepts either. Sources:
+spec.openapis.org/oas/v3.0.4, /v3.1.1; json-schema.org/draft/2020-12.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _OBJECTS: dict[str, dict[str, str]] = {
     "External Documentation": {"url!": "text", "description": "text"},
     "Path": _PATH | {f"{method}*": "Operation" for method in METHODS},
     "Operation": _OPERATION,
-    # The same where no route comes of it.
+    # The same fields; they define no route, so nothing in them is fatal.
     "Webhook": {name.rstrip("*"): kind for name, kind in _PATH.items()} | dict.fromkeys(METHODS, "Callback Operation"),
     "Callback Operation": {name.rstrip("*"): kind for name, kind in _OPERATION.items()},
     "Parameter": {"name!": "text", "in!": "text", **_PARAMETER},
@@ -125,7 +125,7 @@ _OBJECTS: dict[str, dict[str, str]] = {
     "Discriminator": {"propertyName!": "text", "mapping": "{text}"},
     "XML": {"name": "text", "namespace": "text", "prefix": "text", "attribute": "flag", "wrapped": "flag"},
 }
-# Mappings of any names. `Responses` and `Paths` have more to say about the names themselves.
+# Mappings with arbitrary names. `Responses` and `Paths` restrict the names (keys/apis/validation.py).
 _MAPS = {"Paths": "Path", "Responses": "Response", "Callback": "Webhook", "Security Requirement": "[text]"}
 _REFERABLE = frozenset(
     {
@@ -175,8 +175,11 @@ _SCHEMA_31 = _SCHEMA | {
 
 
 class Rule(NamedTuple):
-    """What a field holds. `types` are those of a leaf or of the container; `inner` is of a list's or mapping's items,
-    `name` an object's, `other` a second choice."""
+    """The type of a field.
+
+    `types` are the Python types of the value or container, `inner` is the rule of the items of a list or mapping,
+    `name` that of an object, `other` an alternative.
+    """
 
     kind: str
     types: tuple[type, ...]
@@ -187,8 +190,8 @@ class Rule(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """An object: rules by field; the required fields, each with whether it is fatal that it is missing; and the rule
-    of every other name, if it is a mapping of any names."""
+    """An object: rules by field, the required fields (each with whether its absence is fatal), and the rule of all
+    other names."""
 
     name: str
     rules: dict[str, Rule]

@@ -1,4 +1,4 @@
-"""What a caller may send with an operation and what comes back, for documentation. Pure."""
+"""Read the parameters and responses of an operation for documentation. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 from keys.apis.document import Operation
 from keys.apis.references import resolve_mapping
 
-# Where a body's properties are looked for, best first; else the first kind of content.
+# Preferred media types of a body, best first; else its first one.
 BODIES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Parameter(NamedTuple):
-    """One parameter. `where` is query, path, header, cookie or body; `multiple` says whether it may be given more than
-    once; `default` is empty if there is none; `values` are the possible ones, empty if any will do."""
+    """A parameter.
+
+    `where` is query, path, header, cookie or body; `multiple` is whether it may be repeated; `default` is empty if
+    there is none; `values` are the possible values, empty if any is allowed.
+    """
 
     name: str
     where: str
@@ -27,7 +30,7 @@ class Parameter(NamedTuple):
 
 
 class ResponseSpec(NamedTuple):
-    """One answer of an operation: its status (or default), its kinds of content, and what the first of them has."""
+    """A response: its status (or default), its media types, and the properties of the first."""
 
     status: str
     description: str
@@ -44,7 +47,7 @@ def list_responses(document: Mapping[str, Any], operation: Operation) -> Iterato
 
 
 def list_parameters(document: Mapping[str, Any], operation: Operation) -> tuple[Parameter, ...]:
-    """Of the path and the operation, whose own come instead of the path's of the same name; then the body's."""
+    """Return the parameters of the path, overridden by those of the operation, then the properties of the body."""
     found: dict[tuple[str, str], Parameter] = {}
     for reference in operation.parameters:
         parameter = resolve_mapping(document, reference)
@@ -69,10 +72,10 @@ def _get_media_type(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _list_properties(document: Mapping[str, Any], media: Mapping[str, Any], *, hidden: str) -> Iterator[Parameter]:
-    """Those of the body's schema, but for what the other side alone sends."""
+    """Yield the properties of a body's schema, without those that only the other side sends (`hidden`)."""
     shapes = list(_list_shapes(document, media.get("schema", {})))
     if items := [shape["items"] for shape in shapes if "items" in shape]:
-        # A list of objects: what each of them has.
+        # A list of objects: use the properties of its items.
         shapes = list(_list_shapes(document, items[0]))
     required = [name for shape in shapes for name in _as_list(shape.get("required")) if isinstance(name, str)]
     seen: set[str] = set()
@@ -102,7 +105,7 @@ def _build_parameter(document: Mapping[str, Any], name: str, where: str, schema:
 
 
 def _list_shapes(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, Any]]:
-    """The schema and what it is composed of, each once, however they refer to each other."""
+    """Yield the schema and those that it is composed of, each once, even if they refer to each other."""
     left, seen = [schema], set()
     while left:
         shape = resolve_mapping(document, left.pop(0))

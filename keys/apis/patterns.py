@@ -1,10 +1,10 @@
-"""Patterns in policies: `*` stands for any characters, `/` included, and every other character for itself. Pure."""
+"""Match patterns of policies, in which `*` stands for any characters, `/` included. Pure."""
 
 from __future__ import annotations
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Return whether the whole text matches. Never backtracks, so that no pattern is expensive."""
+    """Return whether the pattern matches the whole text. Linear in the text: it never backtracks."""
     first, *rest = pattern.split("*")
     if not rest:
         return pattern == text

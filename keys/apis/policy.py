@@ -1,4 +1,4 @@
-"""What an API's policy says about its keys, read strictly: a word that is not understood is refused, never ignored."""
+"""Parse an API's policy: the settings, credentials and forms of its keys. Unknown words are errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keys.apis.policy_parsing import FLAGS, SETTINGS, BadPolicy, format_value
 
 CREDENTIALS = ("bearer", "token", "raw", "api_key", "basic", "signature", "recording")
 
-# How a presented credential is written in front of the token; the first of a policy's is shown with a new secret.
+# The text before the token in a header; the first of the policy's kinds is shown with a new secret.
 HEADERS = {
     "bearer": "Authorization: Bearer ",
     "token": "Authorization: Token ",
@@ -21,7 +21,7 @@ HEADERS = {
     "api_key": "X-API-Key: ",
 }
 
-# What they are called where the policy says nothing else; the name and the modules it always names itself.
+# Labels of settings unless the policy renames them; it always names `name` and `modules` itself.
 LABELS = {
     "addresses": "IP ACL",
     "ip_lists": "IP lists",
@@ -32,7 +32,7 @@ LABELS = {
     "recordings": "Allow to download call recordings",
 }
 
-# Names of the form's own fields, which a policy's must not take.
+# Names of the form's own fields, which a policy's field must not have.
 RESERVED = frozenset(
     {
         *("name", "owner", "every_module", "expires_on", "new_list", "new_list_entries", "was_enabled", "disable"),
@@ -50,8 +50,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Something the form asks besides what every key has; its value is kept as text in Key.fields. One of kind `fixed`
-    is shown and never typed: its value is the policy's."""
+    """A field that the policy adds to the form; its value is stored as text in Key.fields.
+
+    A field of kind `fixed` is shown with the policy's value and cannot be edited.
+    """
 
     slug: str
     label: str
@@ -63,10 +65,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ModuleRule:
-    """What a policy adds to a module of the document (its tag's name): a number (menuItemId); a slug, where the name
-    makes none or another's; routes of its own, `METHOD path-template?name=value` or patterns such as `* /v1/users*`, in
-    place of the tag's operations; and the tags of the modules that it contains: a key that is granted this one may do
-    what they let it do. With routes of its own it need not be a tag of the document.
+    """What a policy adds to a module of the document, identified by its tag.
+
+    `number` is a menuItemId; `slug` is for names that give none or a duplicate; `routes` (`METHOD
+    path-template?name=value`, or patterns such as `* /v1/users*`) replace the tag's operations; `contains` are tags of
+    modules that it includes: a key with this module may call their routes. With `routes` the tag need not be in the
+    document.
     """
 
     tag: str
@@ -78,11 +82,11 @@ class ModuleRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An API's rules for its keys. Api.policy holds the same keys as JSON; those with a default may be left out.
+    """An API's rules for its keys. Api.policy is the same as JSON; keys with a default may be absent.
 
-    `name_kind`: a text; a username, which is unique and fixed after creation; or the owner's nickname. `asks` are the
-    settings that the form asks in front of More settings, in that order; `labels` renames settings, `notes` says more
-    at them; `fixed` are those that creation decides for good. `adds_leads` and `recordings` are routes.
+    `name_kind` is a text; a username, which is unique and fixed after creation; or the owner's nickname. `asks` are the
+    settings that the form shows before More settings, in that order; `labels` renames settings, `notes` adds help
+    texts; `fixed` are those that cannot change after creation. `adds_leads` and `recordings` are routes.
     """
 
     noun: str
@@ -118,26 +122,27 @@ class Policy:
 
     @property
     def signs(self) -> bool:
-        """Whether clients sign with the secret instead of sending it: the gateway must then be able to read it."""
+        """Whether clients sign with the secret instead of sending it, so that the gateway must be able to read it."""
         return "signature" in self.credentials
 
     @property
     def header(self) -> str:
-        """What stands before the token in the header to paste; empty if no credential is a plain header."""
+        """The text before the token in the header to paste; empty if no credential is a plain header."""
         return next((HEADERS[kind] for kind in self.credentials if kind in HEADERS), "")
 
     @property
     def immutable_settings(self) -> frozenset[str]:
-        """What creation decides for good. A username is, and the owner's nickname follows the owner alone."""
+        """The settings that cannot change after creation. A username is one; an owner's nickname follows the owner."""
         return frozenset(self.fixed) | (frozenset() if self.name_kind == "text" else {"name"})
 
     def called(self, setting: str) -> str:
-        """What people read for the name and for each of SETTINGS."""
+        """Return the label of a setting, or of the name."""
         known = {**LABELS, "name": self.name_label, "modules": self.modules_called, **self.labels}
         return known.get(setting, setting)
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Policy:
+        """Parse a policy. Raise BadPolicy."""
         if not isinstance(data, Mapping):
             raise BadPolicy(f"A policy is a mapping of names to values, not {format_value(data)}.")
         policy_parsing.require_known_names(data, cls.__dataclass_fields__, "policy")
@@ -178,7 +183,7 @@ class Policy:
 
 
 def _wrap_text(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the data with a single text of that name as a list of one."""
+    """Return the data with a single text of that name replaced by a list of it."""
     return {**data, name: [data[name]]} if isinstance(data.get(name), str) else data
 
 

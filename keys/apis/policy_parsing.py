@@ -1,4 +1,4 @@
-"""The words of policies, read strictly: each function returns what it names, or refuses it by key and value."""
+"""Parse the values of a policy strictly. Each error names key, value and what would be valid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 FLAGS = ("mask_phone", "hlr_lookup", "recordings")
 
-# What every key has besides a name and an owner: the form asks it where the policy says, else under More settings.
+# The settings of every key besides name and owner, shown where the policy says, else under More settings.
 SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "enabled", *FLAGS)
 
 MAX_LENGTH = 200
@@ -16,11 +16,11 @@ _SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class BadPolicy(ValueError):
-    """The policy cannot be used; the text names the key, the value and what would be right."""
+    """The policy is invalid; the text names the key, the value and what would be valid."""
 
 
 def format_value(value: Any) -> str:
-    """The value as it stands in a message, cut where it is long."""
+    """Format a value for an error message, shortened to 100 characters."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:100]}…"
 

@@ -1,4 +1,4 @@
-"""Lines and columns of places in a document's text. Looked for only where something is to be said about them."""
+"""Find lines and columns of values in a document's text. Computed only when there are findings to report."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from typing import Any
 import yaml
 
 Pointer = tuple[str, ...]
-# The places that are looked for: {name: those beneath it}.
+# The places to find, as a tree: {name: subtree}.
 _Wanted = dict[str, Any]
-# json's own scanners, in C: (text, index) to what begins there and where it ends.
+# json's scanners, in C: from (text, index) to the value that begins there and the index of its end.
 _skip_value: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _read_name: Any = decoder.scanstring  # type: ignore[attr-defined]
 _blank = re.compile(r"[ \t\r\n]*").match
 
 
 def locate(text: str, pointers: Iterable[Pointer]) -> dict[Pointer, tuple[int, int]]:
-    """Return the line and column, from 1, at which each value begins. What is not there, as what an alias or a merge
-    key brings, has the place of the nearest value that holds it. The text has been read without an error."""
+    """Return line and column, counted from 1, of each pointer's value.
+
+    A value that is not in the text, such as one that an alias or a merge key adds, has the position of its nearest
+    ancestor. The text must have been parsed without an error before.
+    """
     pointers = list(pointers)
     wanted: _Wanted = {}
     for pointer in pointers:
@@ -51,8 +54,10 @@ def _locate_in_json(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]
 
 
 def _visit(text: str, index: int, wanted: _Wanted, pointer: Pointer, found: dict[Pointer, int]) -> int:
-    """Note where the value at `index` and those wanted in it begin; return where it ends. Nothing else is visited:
-    json's own scanner skips it."""
+    """Record where the value at `index` and the wanted values in it begin, and return the index of its end.
+
+    Everything else is skipped by json's own scanner.
+    """
     found[pointer] = index
     opening = text[index]
     if not wanted or opening not in "{[":
@@ -79,14 +84,14 @@ def _skip_blank(text: str, index: int) -> int:
 
 
 class _Container:
-    """A mapping or list that the events are in. `wanted` is None where nothing in it is looked for."""
+    """An open mapping or list in the event stream. `wanted` is None if nothing in it is to be found."""
 
     def __init__(self, pointer: Pointer, wanted: _Wanted | None, *, is_list: bool) -> None:
         self.pointer, self.wanted, self.is_list = pointer, wanted, is_list
         self.number, self.name = 0, None if not is_list else "0"
 
     def step(self) -> None:
-        """Go on to the next name or number."""
+        """Advance to the next name or number."""
         self.number += 1
         self.name = str(self.number) if self.is_list else None
 

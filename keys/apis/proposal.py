@@ -1,4 +1,4 @@
-"""Modules proposed for operations without a tag: one for each first segment that tells their paths apart."""
+"""Propose modules for operations without a tag, one for each first path segment that distinguishes them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from keys.apis.policy import Policy
 from keys.apis.policy_parsing import MAX_LENGTH
 from keys.apis.rendering import render_policy
 
-# Of an operation's path the part before its own name: versions, and what a caller fills in.
+# Segments that say nothing about an operation: versions, `api`, and variables.
 _UNSPECIFIC = re.compile(r"v[0-9][0-9.a-z_-]*|[0-9][0-9.-]*|api|rest|\{[^{}/]+\}", re.IGNORECASE)
-# What follows a name: more segments, `.json`, `:cancel`, a query.
+# What may follow the name in a path: further segments, `.json`, `:cancel`, a query.
 _NAME = re.compile(r"[^.:?(]+")
 _ENDINGS = ("", "/*", ".*", ":*", "?*", "(*")
 
 
 class ProposedModule(NamedTuple):
-    """A module that the policy could name: its routes are patterns, `matched` is how many operations they match."""
+    """A module to add to the policy: its routes are patterns, `matched` is how many operations they match."""
 
     name: str
     routes: tuple[str, ...]
@@ -33,8 +33,8 @@ class ProposedModule(NamedTuple):
 def propose_modules(
     document: Mapping[str, Any], policy: Policy, modules: Collection[ModuleSpec]
 ) -> tuple[ProposedModule, ...]:
-    """Return modules for the operations that are in none of their own, in the order of the document; none if they
-    cannot be told apart."""
+    """Return modules for the operations without a tag, in the order of the document; none if paths do not distinguish
+    them."""
     other = {(route.method, route.template) for module in modules if module.name == UNTAGGED for route in module.routes}
     found = [
         operation
@@ -43,7 +43,7 @@ def propose_modules(
     ]
     skipped: set[str] = set()
     while len(groups := _group_by_segment(found, skipped)) == 1 and not skipped.issuperset(groups):
-        # All are beneath one name, which tells nothing apart.
+        # All paths share this segment, so it does not distinguish them.
         skipped.update(groups)
     proposed = [_build_proposed_module(prefixes, found) for prefixes in groups.values()]
     taken = {slugify(name) for name in (*(module.name for module in modules), *(rule.tag for rule in policy.modules))}
@@ -60,13 +60,13 @@ def format_proposal(proposed: Collection[ProposedModule]) -> str:
 
 
 def render_with_proposal(rules: Mapping[str, Any], proposed: Iterable[ProposedModule]) -> str:
-    """Return the policy as YAML with the proposed modules behind its own, to be edited."""
+    """Return the policy as YAML with the proposed modules added, for editing."""
     added = [{"tag": each.name, "routes": list(each.routes)} for each in proposed]
     return render_policy({**rules, "modules": [*rules.get("modules", []), *added]})
 
 
 def _group_by_segment(found: Iterable[Operation], skipped: Collection[str]) -> dict[str, dict[str, str]]:
-    """Return, by the slug of the segment that names an operation, the paths up to it and the segment."""
+    """Return the paths up to the distinguishing segment, with that segment, grouped by its slug."""
     groups: dict[str, dict[str, str]] = {}
     for operation in found:
         path = ""
@@ -90,6 +90,6 @@ def _build_proposed_module(prefixes: Mapping[str, str], found: Iterable[Operatio
 
 
 def _format_name(segment: str) -> str:
-    """`phone_numbers` as people write it: Phone numbers."""
+    """Return the segment as a name: `phone_numbers` becomes "Phone numbers"."""
     words = " ".join(re.sub(r"[^\w]|_", " ", segment).split())[:MAX_NAME_LENGTH]
     return words[:1].upper() + words[1:]

@@ -1,4 +1,4 @@
-"""`$ref` in a document: only places in the document itself are followed, and nothing is opened or fetched."""
+"""Resolve `$ref` within a document. Files and URLs are never opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 
 class BadReference(ValueError):
-    """A reference leads out of the document, nowhere, or round in a circle; the text says what would be right."""
+    """A reference leads out of the document, to nothing, or in a circle; the text says what would be valid."""
 
 
 class CircularReference(BadReference):
@@ -16,14 +16,14 @@ class CircularReference(BadReference):
 
 
 def resolve(document: Mapping[str, Any], value: Any) -> Any:
-    """Return the value itself, or what its `$ref` leads to in the end. Raise BadReference."""
+    """Return the value, or what its `$ref` finally refers to. Raise BadReference."""
     if isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
         return follow(document, value["$ref"])[0]
     return value
 
 
 def resolve_mapping(document: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
-    """Return what the value stands for if that is a mapping, else an empty one: for pages, which show what they can."""
+    """Return the resolved value if it is a mapping, else an empty one; for pages, which show what is readable."""
     try:
         found = resolve(document, value)
     except BadReference:
@@ -32,7 +32,7 @@ def resolve_mapping(document: Mapping[str, Any], value: Any) -> Mapping[str, Any
 
 
 def follow(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
-    """Return what a reference leads to in the end, and the names that lead to it. Raise BadReference."""
+    """Return what a reference finally refers to, and its path. Raise BadReference."""
     seen: set[str] = set()
     while True:
         if reference in seen:
@@ -45,7 +45,7 @@ def follow(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str,
 
 
 def is_circular(document: Mapping[str, Any], value: Any) -> bool:
-    """Return whether a value is a reference that leads round in a circle."""
+    """Return whether the value is a reference that leads back to itself."""
     try:
         resolve(document, value)
     except CircularReference:
@@ -56,8 +56,7 @@ def is_circular(document: Mapping[str, Any], value: Any) -> bool:
 
 
 def follow_once(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
-    """Return what stands where a reference leads, which may be a reference too, and the names that lead there. Raise
-    BadReference."""
+    """Return what a reference refers to, possibly another reference, and its path. Raise BadReference."""
     found: Any = document
     if reference not in ("#", "#/") and not reference.startswith("#/"):
         raise BadReference("It is no place in here. Write one like #/components/schemas/A")

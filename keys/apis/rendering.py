@@ -1,7 +1,7 @@
-"""The document and the policy in use, as files to read, edit and import again.
+"""Render the stored document and policy as files to read, edit and import again.
 
-The database keeps neither their order nor their comments, so names come in the order in which people write them, the
-rest by name. What is written here is read by keys.apis.yaml_loader as exactly what it was.
+The database keeps neither order nor comments, so names are sorted in the order that people usually write.
+keys.apis.yaml_loader parses the result to exactly the same value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 from keys.apis.policy import Policy
 from keys.apis.yaml_loader import is_text
 
-# Above it a file is JSON: YAML would take seconds to write.
+# Larger files are written as JSON: YAML would take seconds.
 MAX_YAML_CHARACTERS = 500_000
 
 _DOCUMENT_ORDER = (
@@ -43,7 +43,7 @@ _POLICY_ORDER = (
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Texts that a reader of YAML 1.2 would take for something else are quoted; long ones with line ends are blocks."""
+    """Write texts that YAML 1.2 would read as other types in quotes, and texts with line ends as blocks."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -69,20 +69,20 @@ def render_policy(rules: Mapping[str, Any]) -> str:
 
 
 def get_file_name(slug: str, kind: str, text: str) -> str:
-    """Return what the file is called: `billing.policy.yaml`, as the presets are."""
+    """Return the file's name in the form of the presets': `billing.policy.yaml`."""
     return f"{slug}.{kind}.{'json' if text.startswith('{') else 'yaml'}"
 
 
 def _render(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    # A name << merges in YAML, quoted or not.
+    # In YAML a name << is a merge key, quoted or not.
     if len(text) > MAX_YAML_CHARACTERS or '"<<"' in text:
         return text
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def _sort_names(value: Any, order: tuple[str, ...]) -> Any:
-    """The value with the names of every mapping in this order, others after them by name."""
+    """Return the value with the names of every mapping in this order, all others after them by name."""
     places = {name: place for place, name in reversed(list(enumerate(order)))}
 
     def sort(value: Any) -> Any:

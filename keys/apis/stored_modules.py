@@ -1,4 +1,4 @@
-"""Modules and routes as rows. What stays the same is left alone, so that the gateways need not load it again."""
+"""Store modules and routes. Unchanged rows are not written, so that gateways need not reload them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from keys.models import Api, Module, Route
 
 
 def store_modules(api: Api, description: Description) -> None:
-    """Make the API's modules and routes those of the description. With a module go the grants of it."""
+    """Insert, update and delete the API's modules and routes to match the description.
+
+    Deleting a module deletes its grants.
+    """
     Module.objects.filter(api=api).exclude(slug__in=[module.slug for module in description.modules]).delete()
     there = {module.slug: module for module in Module.objects.filter(api=api)}
     for position, found in enumerate(description.modules):

@@ -1,4 +1,4 @@
-"""What changed between two texts, line by line, for whoever is to agree to it."""
+"""Compare two texts line by line for a preview."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from itertools import islice
 from typing import NamedTuple
 
 CONTEXT = 3
-# Of each text, between what is the same at both ends: comparing more takes too long for a page.
+# Lines of each text that are compared, without common lines at both ends; more would take too long for a page.
 MAX_COMPARED = 5_000
 MAX_SHOWN = 1_000
 
 
 class Line(NamedTuple):
-    """`kind` is "same", "removed", "added", or "gap" where lines that are the same are left out."""
+    """A line of the comparison. `kind` is "same", "removed", "added", or "gap" for equal lines that are left out."""
 
     kind: str
     text: str
 
 
 def compare_texts(old: str, new: str) -> tuple[list[Line], int]:
-    """Return the lines that differ with CONTEXT around them, at most MAX_SHOWN, and how many more there are."""
+    """Return the differing lines with CONTEXT around them, at most MAX_SHOWN, and the number of further ones."""
     lines = list(_compare_lines(old.splitlines(), new.splitlines()))
     return lines[:MAX_SHOWN], max(len(lines) - MAX_SHOWN, 0)
 
@@ -51,6 +51,6 @@ def _compare_lines(old: list[str], new: list[str]) -> Iterator[Line]:
 
 
 def _count_common(old: list[str], new: list[str]) -> int:
-    """How many lines are the same from the beginning."""
+    """Return how many lines are equal from the beginning."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((number for number, (one, other) in pairs if one != other), min(len(old), len(new)))

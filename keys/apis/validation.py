@@ -1,4 +1,4 @@
-"""Every value of a document against the objects of OpenAPI, in one pass that looks into no data and opens no file."""
+"""Validate a document against the objects of OpenAPI in one pass. No data is inspected and no file is opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keys.apis.findings import Findings, format_found, shorten
 from keys.apis.openapi_objects import SHAPES, TYPES, Rule, Shape
 from keys.apis.references import BadReference, CircularReference, follow_once, is_circular
 
-# A value's place: its parent's place and its own name, so that no pointer is made where nothing is wrong.
+# A value's place: its parent's place and its own name. Pointers are only built for findings.
 Place = tuple[Any, str] | None
 REMOTE = (
     "References to files and addresses are never followed: let a bundler put everything into one file, and refer to "
@@ -29,7 +29,7 @@ _RIGHT = {
 
 
 def get_pointer(place: Place) -> tuple[str, ...]:
-    """Return the names that lead to a place from the root."""
+    """Return the names that lead from the root to a place."""
     names = []
     while place is not None:
         place, name = place
@@ -38,8 +38,10 @@ def get_pointer(place: Place) -> tuple[str, ...]:
 
 
 class Validator:
-    """Looks at each value once for each object that it must be, however often it is referred to. What is referred to
-    is judged where it stands."""
+    """Validate each value once for each object type that it must have, however often it is referred to.
+
+    What a reference leads to is reported at its own place.
+    """
 
     def __init__(self, document: Mapping[str, Any], findings: Findings) -> None:
         self.document = document
@@ -90,7 +92,7 @@ class Validator:
         if kind == "object":
             if isinstance(value, Mapping):
                 self._left.append((self.shapes[rule.name], value, place))
-            # In 3.1 true and false are schemas, too.
+            # In OpenAPI 3.1 true and false are schemas.
             elif self.is_30 or rule.name != "Schema" or not isinstance(value, bool):
                 self._add_wrong_value(rule, value, place)
         elif rule.types and (type(value) not in rule.types or (kind == "count" and value < 0)):
@@ -149,7 +151,7 @@ class Validator:
         return True
 
     def _follow(self, shape: Shape | None, reference: str, place: Place, *, fatal: bool = False) -> None:
-        """Judge what a reference leads to, as what stands there; a place that takes none says None."""
+        """Validate what a reference leads to. `shape` is None where no reference is allowed."""
         if not reference.startswith("#"):
             self.findings.add(get_pointer(place), format_found(reference), REMOTE, fatal=True)
             return
@@ -180,7 +182,7 @@ class Validator:
             self.findings.add(get_pointer(place), "schema is missing", "Write schema or content")
 
     def _check_schema(self, schema: Mapping[str, Any], place: Place) -> None:
-        """What no table says: types by name, required names once, references of 3.1."""
+        """Check what the tables do not express: names of types, duplicate required names, references of 3.1."""
         kinds = schema.get("type")
         listed = isinstance(kinds, list)
         for number, kind in enumerate(kinds if isinstance(kinds, list) else (kinds,)):

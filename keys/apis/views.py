@@ -1,4 +1,4 @@
-"""The reference of an API, from its OpenAPI document."""
+"""The reference page of an API, rendered from its OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From the bytes of a file, YAML or JSON, to plain values that the database can store; hostile ones are refused.
+"""Parse YAML or JSON into values that the database can store, with limits for hostile input.
 
-YAML is read as OpenAPI asks for it, by the core schema of YAML 1.2: `on`, `yes` and times are texts, keys are always
-texts (`200:`), nothing but texts, numbers, true, false and null is made. It is built from the parser's events, so that
-limits hold while reading: nothing is ever as large as an alias in an alias in an alias would make it.
+YAML is parsed by the core schema of YAML 1.2, as OpenAPI requires: `on`, `yes` and times are texts, keys are always
+texts (`200:`), and only texts, numbers, booleans and null are created. The value is built from the parser's events, so
+that limits apply while parsing: nested aliases cannot expand beyond them ("billion laughs").
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_BYTES = 16_000_000
 MAX_VALUES = 1_000_000
 MAX_DEPTH = 100
 MAX_DIGITS = 100
-# How much of a YAML text is read between two lines of progress.
+# How much of a YAML text is parsed between two progress messages.
 PROGRESS_CHARACTERS = 1_000_000
 TOO_LARGE = "A number is too large to be stored. Write a smaller one."
 TOO_MANY_DIGITS = f"A number has more than {MAX_DIGITS} digits. Write a smaller one, or a text."
@@ -32,20 +32,20 @@ _TRUE, _FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}|0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,100}|[0-9]{1,100}(?:\.[0-9]{0,100})?)(?:[eE][-+]?[0-9]{1,10})?")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# How JSON and YAML write them; in UTF-8 they are not there otherwise.
+# Their escapes in JSON and YAML; except for NUL, UTF-8 text cannot contain them unescaped.
 _ESCAPES = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F]|U0000[dD][89a-fA-F])")
 
 
-# One that does not end reaches to the end of the text, so that looking for them takes one pass.
+# An unterminated string extends to the end of the text, so that the search is a single pass.
 _JSON_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 
 
 class UnreadableFile(ValueError):
-    """The file is not what was expected, or too much of it; the text says where, and what would be right."""
+    """The file is malformed or too large; the text says where, and what would be valid."""
 
 
 def load_file(path: Path) -> Any:
-    """Return what the file holds. Raise Unreadable."""
+    """Return the parsed content of a file. Raise UnreadableFile."""
     text = read_file_text(path)
     try:
         return parse(text)
@@ -54,7 +54,7 @@ def load_file(path: Path) -> Any:
 
 
 def read_file_text(path: Path) -> str:
-    """Return the file's text. Never more than MAX_BYTES are read, whatever the file is. Raise Unreadable."""
+    """Return the file's text. At most MAX_BYTES + 1 bytes are read, whatever the file is. Raise UnreadableFile."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -67,12 +67,12 @@ def read_file_text(path: Path) -> str:
 
 
 def parse_bytes(content: bytes) -> Any:
-    """Return what the bytes of a file hold. Raise Unreadable."""
+    """Return the parsed bytes of a file. Raise UnreadableFile."""
     return parse(decode(content))
 
 
 def decode(content: bytes) -> str:
-    """Return a file's text. Raise Unreadable."""
+    """Return the bytes as text. Raise UnreadableFile."""
     if len(content) > MAX_BYTES:
         raise UnreadableFile(f"It has more than {MAX_BYTES:,} bytes, the most that is read. Split it.")
     try:
@@ -82,8 +82,10 @@ def decode(content: bytes) -> str:
 
 
 def parse(text: str, progress: Callable[[str], None] = lambda stage: None) -> Any:
-    """Return what a text holds, JSON if it begins as JSON does, else YAML, which tells of its progress. Raise
-    Unreadable."""
+    """Return the parsed text: JSON if it begins with a brace or bracket, else YAML. Raise UnreadableFile.
+
+    `progress` is called with a message from time to time while YAML is parsed.
+    """
     value = _parse_json(text) if text.lstrip()[:1] in ("{", "[") else _parse_yaml(text, progress)
     _check_storable(value, text)
     return value
@@ -122,7 +124,7 @@ def _parse_json(text: str) -> Any:
 
 
 def _count_json(text: str) -> int:
-    """Return how many values a JSON text holds at most, before any of them is made."""
+    """Return an upper bound of the number of values in a JSON text, before any is created."""
     if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
         text = _JSON_STRING.sub("", text)
     return text.count(",") + text.count("[") + text.count("{")
@@ -130,7 +132,7 @@ def _count_json(text: str) -> int:
 
 @dataclass
 class _OpenNode:
-    """A mapping or list whose end has not come yet. `size` counts what it holds, aliases in full."""
+    """A mapping or list whose end event is still to come. `size` counts its values, aliases in full."""
 
     value: Any
     anchor: str | None
@@ -140,7 +142,7 @@ class _OpenNode:
 
 
 class _Builder:
-    """Makes one value of the events of one document."""
+    """Build a value from the events of a document."""
 
     def __init__(self) -> None:
         self.open: list[_OpenNode] = []
@@ -217,7 +219,7 @@ def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
 
 
 def _parse_scalar(event: yaml.ScalarEvent) -> Any:
-    """Of a plain scalar what it looks like; of a quoted one a text; of a tagged one what its tag says."""
+    """Return the value of a scalar: plain ones by their form, quoted ones as text, tagged ones by their tag."""
     text, tag = event.value, event.tag
     if tag == f"{_CORE}str" or tag == "!" or (tag is None and not event.implicit[0]):
         return text
@@ -240,7 +242,7 @@ def _parse_scalar(event: yaml.ScalarEvent) -> Any:
 
 
 def is_text(text: str) -> bool:
-    """Return whether a plain scalar is read as the text that it is."""
+    """Return whether a plain scalar with this text would be parsed as text."""
     return all(read(text) is text for read in (_parse_null, _parse_boolean, _parse_integer, _parse_float))
 
 
@@ -270,7 +272,7 @@ def _parse_finite_float(text: str) -> float:
 
 
 def _get_merged_mappings(event: Any, value: Any) -> list[Any]:
-    """What a merge key (`<<`) brings."""
+    """Return the mappings that a merge key (`<<`) adds."""
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(item, dict) for item in found):
         raise _build_error(event, "<< merges mappings alone")
@@ -278,8 +280,10 @@ def _get_merged_mappings(event: Any, value: Any) -> list[Any]:
 
 
 def _check_storable(value: Any, text: str) -> None:
-    """Refuse what the database could not store, and what is too deep: in a few looks at most, because a document has
-    hundreds of thousands of values."""
+    """Raise UnreadableFile for what PostgreSQL cannot store, and for deep nesting.
+
+    Works level by level, because a document may have hundreds of thousands of values.
+    """
     level, depth = [value], 0
     while level := [item for item in level if isinstance(item, (dict, list)) and item]:
         depth += 1

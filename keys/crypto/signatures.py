@@ -1,6 +1,6 @@
-"""Signed requests and recording links: what is signed, and how. Pure. Both algorithms are Keyward's own.
+"""Build and sign the texts of signed requests and recording links. Pure. Both algorithms are Keyward's own.
 
-Client and gateway build the same text from one request; docs/signature-vectors.json holds worked examples.
+Client and gateway build the same text from a request; docs/signature-vectors.json has test vectors.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hmac
 import re
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-# Seconds that a signed request's time may be off, and that a recording link may run ahead.
+# How far a signed request's timestamp may be off, and how far ahead a recording link may expire, in seconds.
 WINDOW_SECONDS = 300
 MAX_LINK_LIFETIME_SECONDS = 7 * 24 * 3600
 
@@ -17,20 +17,22 @@ _BROKEN_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class UnreadableQuery(ValueError):
-    """A query whose percent-encoding is broken has no canonical form."""
+    """The query has invalid percent-encoding, so it has no canonical form."""
 
 
 def build_canonical_path(path: str) -> str:
-    """The path, decoded once, with everything but unreserved characters and `/` re-encoded. An encoded slash, which is
-    decoded as `%2F` (keys/decision/routes.py), is `%2F` again."""
+    """Return the decoded path with everything but unreserved characters and `/` percent-encoded.
+
+    An encoded slash, kept as `%2F` when decoding (keys/decision/routes.py), stays `%2F`.
+    """
     return quote_from_bytes(path.encode(), safe="/").replace("%252F", "%2F")
 
 
 def build_canonical_query(query: str) -> str:
-    """Pieces between `&`, empty ones dropped; names and values decoded once, where `+` is a plus, and re-encoded;
-    always `name=value`; sorted by the encoded bytes of name, then value.
+    """Return the canonical form of a query, given as latin-1 text of the bytes sent. Raise UnreadableQuery.
 
-    `query` is what follows the `?`, as latin-1 text of the bytes sent. Raises UnreadableQuery.
+    Pieces between `&` are decoded once (`+` is a plus) and re-encoded, always as `name=value`, without empty ones,
+    sorted by the encoded bytes of name, then value.
     """
     if _BROKEN_ENCODING.search(query):
         raise UnreadableQuery
@@ -43,17 +45,17 @@ def build_canonical_query(query: str) -> str:
 
 
 def build_string_to_sign(*, method: str, path: str, query: str, timestamp: str, nonce: str, body_sha256: str) -> str:
-    """What a request's signature is over: `method` as sent, `path` decoded once, `query` as sent."""
+    """Return the text that a request's signature covers: `method` as sent, `path` decoded once, `query` as sent."""
     return "\n".join((method, build_canonical_path(path), build_canonical_query(query), timestamp, nonce, body_sha256))
 
 
 def build_lead_to_sign(lead_id: str, expires: str) -> str:
-    """What a recording link's leadIdKey is over."""
+    """Return the text that a recording link's leadIdKey covers."""
     return f"{lead_id}.{expires}"
 
 
 def sign(secret: str, text: str) -> str:
-    """HMAC-SHA256 keyed by the whole secret, in lower-case hex: X-Signature, and leadIdKey."""
+    """Return HMAC-SHA256, keyed by the whole secret, in lower-case hex: X-Signature or leadIdKey."""
     return hmac.digest(secret.encode(), text.encode(), "sha256").hex()
 
 

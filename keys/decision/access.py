@@ -1,7 +1,8 @@
-"""The decision: may this call be made with this key? Two pure functions over plain values.
+"""Decide whether a call may be made with a key, by pure functions over plain values.
 
-`authenticate` asks whether the caller holds the key's secret; `authorise` whether the key may make the call. Nothing
-here reads a database, a setting or a clock. The gateway calls both; a context without a secret calls the second alone.
+`authenticate` decides whether the caller holds the key's secret, `authorise` whether the key may make the call. Nothing
+here reads a database, a setting or a clock. The gateway calls both; the access check without a token calls only
+`authorise`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ __all__ = [
 
 
 class CheckResult(NamedTuple):
-    """One check as it went: its name, whether it passed, and what it saw, in words."""
+    """The outcome of one check: its name, whether it passed, and what it compared, in words."""
 
     name: str
     passed: bool
@@ -67,8 +68,11 @@ class CheckResult(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Allowed, or denied for one reason; with the route and the address rule that matched, where it came so far. A
-    preflight is allowed without a key, for the reason PREFLIGHT."""
+    """Allowed, or denied for one reason, with the route and the address rule that matched, as far as they were
+    determined.
+
+    A preflight is allowed without a key, for the reason PREFLIGHT.
+    """
 
     call: Call
     key: Key | None
@@ -87,7 +91,7 @@ class Decision(NamedTuple):
 
     @property
     def hlr(self) -> bool:
-        """Whether the upstream shall look the leads' numbers up: the key says so, and this route adds leads."""
+        """Whether the upstream shall look up the numbers of leads: the key has the flag, and the route adds leads."""
         return self.key is not None and self.key.hlr and self.route is not None and self.route.adds_leads
 
     @property
@@ -100,7 +104,7 @@ class Decision(NamedTuple):
 
     @property
     def checks(self) -> list[CheckResult]:
-        """The checks of `authorise` in their order, up to the one that decided."""
+        """The checks of `authorise` in order, up to the one that decided."""
         seen: list[CheckResult] = []
         if self.key is None:
             return seen
@@ -114,7 +118,7 @@ class Decision(NamedTuple):
 
 
 class _Context(NamedTuple):
-    """What the checks look at; what matched is looked up once for all of them."""
+    """The input of the checks; route and address rule are matched once for all of them."""
 
     call: Call
     key: Key
@@ -186,7 +190,7 @@ def _format_instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-# In the order of the contract; the first that fails decides.
+# In the documented order; the first check that fails decides.
 CHECKS: tuple[_Check, ...] = (
     _Check(
         "account",
@@ -229,7 +233,7 @@ _PREDICATES = tuple(check.passes for check in CHECKS)
 
 
 def authorise(call: Call, key: Key, *, now: float) -> Decision:
-    """Whether the key, its secret proved, may make the call."""
+    """Return the decision about a call with a key whose secret was authenticated."""
     context = _build_context(call, key, now)
     for place, passes in enumerate(_PREDICATES):
         if not passes(context):
@@ -239,10 +243,10 @@ def authorise(call: Call, key: Key, *, now: float) -> Decision:
 
 
 def authorise_preflight(call: Call, api: Api, *, now: float) -> Decision | None:
-    """Return the decision that lets a CORS preflight through without a key; None if it needs one like any other call.
+    """Return the decision that allows a CORS preflight without a key; None if it needs one like any other call.
 
-    Its API must allow it, and the method that it asks about must be that of a route there, which is read in one way
-    only and is no recording's.
+    The API must allow preflights, and the method that it asks about must match a route unambiguously; recordings are
+    excluded.
     """
     if not (api.preflight and call.preflight) or call.whoami:
         return None

@@ -1,4 +1,4 @@
-"""Addresses of clients and the rules that admit them. Pure; the portal and the gateway use the same functions."""
+"""Parse client addresses and match them against networks. Pure; shared by portal and gateway."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EXAMPLES = "203.0.113.7, 203.0.113.0/24 or 2001:db8::/32"
 
 
 class BadAddress(ValueError):
-    """An address or network that a person typed and that is not one; the text names it and what would be right."""
+    """The text is not an address or network; the message names it and what would be valid."""
 
 
 def parse_network(text: str) -> Network:
-    """A rule as a person types it: a plain address means /32 or /128.
+    """Return the network that a user typed; a plain address means /32 or /128. Raise BadAddress.
 
-    Python also reads netmasks, host masks and `/08`, and PostgreSQL other things still; one way of writing each
-    network keeps what is shown the same as what is enforced.
+    Python also accepts netmasks, host masks and `/08`, and PostgreSQL still other forms. Accepting only one form keeps
+    what is shown the same as what is enforced.
     """
     text = text.strip()
     address, slash, prefix = text.partition("/")
@@ -53,8 +53,8 @@ def parse_network(text: str) -> Network:
 
 
 def split_networks(text: str) -> list[tuple[str, str]]:
-    """Return the networks of a typed text, parted by spaces, commas and semicolons, and each one's comment: what stands
-    behind # in its line."""
+    """Return (network, comment) pairs of a text. Networks are separated by spaces, commas and semicolons; # begins a
+    comment."""
     found = []
     for line in text.splitlines():
         networks, _, comment = line.partition("#")
@@ -63,7 +63,7 @@ def split_networks(text: str) -> list[tuple[str, str]]:
 
 
 def _explain_unreadable(text: str, address: str) -> str:
-    """Return why the text is no network."""
+    """Return why the text is not a network."""
     if _QUAD.fullmatch(address):
         large = next((part for part in map(int, address.split(".")) if part > 255), None)
         if large is not None:
@@ -72,16 +72,16 @@ def _explain_unreadable(text: str, address: str) -> str:
 
 
 def format_network(network: Network) -> str:
-    """As people write it: a single address without its /32 or /128."""
+    """Format a network; a single address without its /32 or /128."""
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
-# A prefix shorter than this is rarely meant.
+# Shorter prefixes are rarely intended.
 MIN_USUAL_PREFIX = {4: 8, 6: 32}
 
 
 def get_width_warning(network: Network) -> str:
-    """What a very wide network means, in words; empty for any other."""
+    """Return a warning for a very wide network; empty for any other."""
     if network.prefixlen >= MIN_USUAL_PREFIX[network.version]:
         return ""
     if network.prefixlen == 0:
@@ -91,7 +91,7 @@ def get_width_warning(network: Network) -> str:
 
 @lru_cache(maxsize=16384)
 def parse_address(text: str) -> Address | None:
-    """A client's address as a proxy reports it, IPv4-mapped IPv6 unmapped; None for anything that is not one."""
+    """Return a client address as a proxy reports it, IPv4-mapped IPv6 unmapped; None if it is not an address."""
     if "%" in text:
         return None
     try:
@@ -107,7 +107,7 @@ def parse_address(text: str) -> Address | None:
 def parse_hop(text: str) -> Address | None:
     """Return the address of an X-Forwarded-For entry: `address`, `ipv4:port` or `[ipv6]:port`; None for anything else.
 
-    Azure Application Gateway and some load balancers write the client's port behind its address.
+    Azure Application Gateway and some load balancers append the client's port to its address.
     """
     if found := _WITH_PORT.fullmatch(text):
         return parse_address(found["v4"] or found["v6"]) if int(found["port"]) <= MAX_PORT else None
@@ -115,11 +115,11 @@ def parse_hop(text: str) -> Address | None:
 
 
 def get_client_address(peer: str | None, forwarded_for: str | None, trusted: Sequence[Network]) -> Address | None:
-    """The client's address: from the peer leftwards through X-Forwarded-For, as far as each hop is a trusted proxy.
+    """Return the client's address: walk X-Forwarded-For from the right while hops are trusted proxies.
 
-    Without a peer (the gateway, whose caller has proved itself) the rightmost entry is where the walk begins. Every
-    entry that is read was so written by a trusted hop. None when a hop that is needed is absent or unreadable: the
-    caller refuses.
+    The walk begins at the peer, or without one (in the gateway, whose caller is authenticated) at the rightmost entry.
+    Every entry that is used was written by a trusted hop. Return None if a hop that is needed is missing or unreadable:
+    the caller refuses the call.
     """
     hops = [] if forwarded_for is None else forwarded_for.split(",")
     if peer is not None:
@@ -133,7 +133,7 @@ def get_client_address(peer: str | None, forwarded_for: str | None, trusted: Seq
 
 
 class Rule(NamedTuple):
-    """A network prepared for matching: its text, version, address and mask as integers."""
+    """A network prepared for matching: text, version, and address and mask as integers."""
 
     text: str
     version: int
@@ -148,7 +148,8 @@ def build_rules(networks: Iterable[Network]) -> tuple[Rule, ...]:
 
 
 def find_matching_rule(address: Address, among: Iterable[Rule]) -> Rule | None:
-    """The first rule that admits the address. IPv4 rules never admit IPv6 addresses, `::/0` admits no IPv4 address."""
+    """Return the first rule that contains the address. IPv4 rules never match IPv6 addresses; `::/0` matches no IPv4
+    address."""
     version, value = address.version, int(address)
     for rule in among:
         if rule.version == version and value & rule.mask == rule.network:

@@ -1,4 +1,4 @@
-"""Does the caller hold the key's secret? Sent, or signed with. Pure."""
+"""Decide whether the caller holds the key's secret, sent or used for signing. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from keys.decision.types import INVALID_CREDENTIALS, STALE, Api, Call, Key, Pres
 
 
 def has_unambiguous_route(call: Call, api: Api) -> bool:
-    """Whether the call takes one route of the API, however its query is read."""
+    """Return whether the call matches the same route however its query is interpreted."""
     return (
         call.whoami or not api.routes.conditional or api.routes.is_unambiguous(call.method, call.path, call.sent_query)
     )
 
 
 def has_allowed_slash(call: Call, api: Api) -> bool:
-    """Whether all that makes the call's path unreadable is an encoded slash, where the API's policy allows it."""
+    """Return whether an encoded slash is all that makes the path unreadable, and the API's policy allows it there."""
     method = call.preflight or call.method
     return (
         call.encoded_slash and not call.whoami and api.routes.accepts_encoded_slash(method, call.path, call.sent_query)
@@ -25,7 +25,7 @@ def has_allowed_slash(call: Call, api: Api) -> bool:
 
 
 def select_credential(call: Call, api: Api) -> PresentedCredential | None:
-    """What counts as the call's credential: on a recording's route the link alone, elsewhere never a link."""
+    """Return the credential that counts for the call: on a recording's route only the link, elsewhere never a link."""
     if api.routes.recordings and not call.whoami:
         route = api.routes.match(call.method, call.path, call.sent_query)
         if route is not None and route.recording:
@@ -36,9 +36,10 @@ def select_credential(call: Call, api: Api) -> PresentedCredential | None:
 def authenticate(
     presented: PresentedCredential | None, candidate: Key | None, api: Api, *, now: float, peppers: Mapping[int, bytes]
 ) -> tuple[str, Secret | None]:
-    """The refusal's reason, or "" and the secret that matched. `presented` is the call's `credential`.
+    """Return ("", the secret that matched), or the reason of the refusal.
 
-    An unknown key costs what a known one costs: one digest or signature is always computed.
+    `presented` is the result of `select_credential`. An unknown key takes the same work as a known one: one digest or
+    signature is always computed.
     """
     if presented is None or presented.kind not in api.credentials:
         return INVALID_CREDENTIALS, None
@@ -57,7 +58,7 @@ def authenticate(
 
 
 def find_secret_ended_by_use(key: Key, used: Secret, now: float) -> Secret | None:
-    """The key's old secret, if an allowed call with `used` ends its overlap."""
+    """Return the key's old secret if an allowed call with `used` ends its overlap; else None."""
     if len(key.secrets) == 1 or used.retires_at is not None:
         return None
     return next((old for old in key.secrets if old.ends_on_use and old is not used and not old.is_retired(now)), None)
@@ -66,7 +67,7 @@ def find_secret_ended_by_use(key: Key, used: Secret, now: float) -> Secret | Non
 def _match_sent_secret(
     presented: PresentedCredential, candidate: Key | None, peppers: Mapping[int, bytes]
 ) -> Secret | None:
-    """The candidate's secret that was sent; with a username, only under that name."""
+    """Return the candidate's secret that was sent; with HTTP Basic, only if the username matches."""
     matched = None
     for secret in candidate.secrets if candidate is not None else ():
         pepper = peppers.get(secret.pepper_id)
@@ -84,7 +85,7 @@ def _match_sent_secret(
 
 
 def _match_signing_secret(proof: Proof, candidate: Key | None, now: float) -> Secret | None:
-    """The candidate's secret that signed. A retired one signs nothing any more."""
+    """Return the candidate's secret that made the signature. Retired secrets do not match."""
     matched = None
     tokens = [(each.token, each) for each in (candidate.secrets if candidate is not None else ()) if each.token]
     for token, secret in tokens or (("", None),):

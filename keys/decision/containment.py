@@ -1,4 +1,4 @@
-"""Modules that contain others: a key may call what it was granted, and everything that those modules contain. Pure."""
+"""Modules that contain others: a key with a module may call everything that the module contains. Pure."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-# Of one module, through others too.
+# Limit for one module, directly or through others.
 MAX_CONTAINED = 100
 
 Name = TypeVar("Name", bound=Hashable)
 
 
 class BadContainment(ValueError):
-    """A module that contains itself, or too many; the text names it."""
+    """A module contains itself or too many others; the text names it."""
 
 
 def expand_contained(granted: Iterable[Name], contained: Mapping[Name, Collection[Name]]) -> frozenset[Name]:
-    """Return what was granted and all that it contains. `contained` is resolved (`resolve`), by slugs or by numbers."""
+    """Return the granted modules and all that they contain. `contained` is the result of resolve_containment, by slug
+    or ID."""
     granted = frozenset(granted)
     return granted.union(*(contained.get(name, ()) for name in granted)) if contained else granted
 
 
 def resolve_containment(contains: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
-    """Return everything that each name contains, through others too, from what each says itself. Raise BadContainment
-    for a name that contains itself or more than MAX_CONTAINED."""
+    """Return everything that each name contains, directly or through others.
+
+    Raise BadContainment for a name that contains itself, or more than MAX_CONTAINED.
+    """
     resolved: dict[str, frozenset[str]] = {}
     try:
         order = list(TopologicalSorter(contains).static_order())
     except CycleError as error:
-        # From what is contained to what contains it.
+        # graphlib lists the cycle from the contained module to its container.
         way = " contains ".join(map(repr, reversed(error.args[1])))
         raise BadContainment(f"{way}: no module contains itself. Take one of them away.") from error
     for name in order:

@@ -1,8 +1,8 @@
-"""What a query says of the parameters that routes' conditions name, if it can be read in one way only. Pure.
+"""Parse the query parameters that routes' conditions name, and detect ambiguous queries. Pure.
 
-Read as in the text that is signed: split at `&`, decoded once, and `+` is a plus. Many servers read more than that (a
-repeated name, `name[]`, `;` as a separator, `+` as a space, `.` for `_`, small letters for capitals), and a call must
-not be judged as one report and served as another: where such a reading would matter, there is none.
+The query is parsed as in the signed text: split at `&`, decoded once, and `+` is a plus. Many servers accept more (a
+repeated name, `name[]`, `;` as a separator, `+` as a space, `.` for `_`, other case). A call must not be decided as one
+report and served as another, so a query is ambiguous where such a reading would matter.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import re
 from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
-# What servers are known to turn into `_`, and to cut off.
+# Characters that some servers turn into `_`, and where some cut a name off.
 _READ_AS_UNDERSCORE = re.compile(r"[. ]")
 _CUT_OFF = re.compile(r"[\[\0].*", re.DOTALL)
 
 
 def parse_parameters(query: str) -> dict[str, str]:
-    """Names and values, decoded once. `query` as it was sent, in latin-1."""
+    """Return names and values, decoded once, of a query given as latin-1 text of the bytes sent."""
     found = {}
     for piece in query.split("&"):
         name, _, value = piece.partition("=")
@@ -26,8 +26,10 @@ def parse_parameters(query: str) -> dict[str, str]:
 
 
 def is_unambiguous(query: str, conditions: Collection[tuple[str, str]]) -> bool:
-    """Whether each name of these conditions is there once at most, under that very name, and no reading of its value
-    but ours meets one of them."""
+    """Return whether no other reading of the query would change which of these conditions it meets.
+
+    Each name must occur at most once and exactly so, and a `+` in its value must not matter.
+    """
     names = {_normalize_name(name): name for name, _ in conditions}
     met = set()
     for piece in query.split("&"):
@@ -46,10 +48,10 @@ def is_unambiguous(query: str, conditions: Collection[tuple[str, str]]) -> bool:
 
 
 def _normalize_name(name: str) -> str:
-    """The parameter that some server may take this name for."""
+    """Return the parameter that some server may take this name for."""
     return _READ_AS_UNDERSCORE.sub("_", _CUT_OFF.sub("", name).replace("+", " ").strip()).casefold()
 
 
 def _decode(text: str) -> str:
-    # What is no UTF-8 meets no condition.
+    # Surrogates of invalid UTF-8 match no condition.
     return unquote_to_bytes(text.encode("latin-1")).decode("utf-8", "surrogateescape")

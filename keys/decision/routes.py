@@ -1,4 +1,4 @@
-"""Which route of an API a call takes: OpenAPI path templates, and query conditions, against one reading. Pure."""
+"""Match calls to the routes of an API by path template and query conditions. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from keys.decision import queries
 
 
 class UnreadablePath(ValueError):
-    """A path that two programs might read in two ways. It is refused, not repaired."""
+    """Two programs might interpret the path differently. It is refused, not normalised."""
 
 
-# The common case in one look: segments of unreserved characters, none of them `.` or `..`.
+# Fast path: segments of characters that need no decoding, none of them `.` or `..`.
 _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 _ENCODED_SEPARATOR = re.compile(r"%(?:2[Ff]|5[Cc]|25)")
 _ENCODED_SLASH = re.compile(r"%2[Ff]")
@@ -23,10 +23,11 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\;#]|//|/\.{1,2}(?:/|\Z)")
 
 
 def parse_path(raw: str) -> str:
-    """The path percent-decoded once, as it is judged, logged and matched; nothing is rewritten.
+    """Return the path percent-decoded once, as it is matched and logged; nothing is normalised.
 
-    `raw` is the path of the request line, without query, as latin-1 text of the bytes sent. Refused is what proxies
-    and upstreams are known to read differently (Envoy CVE-2021-29492, CVE-2021-32779; oauth2-proxy CVE-2026-41059).
+    `raw` is the path of the request line, without query, as latin-1 text of the bytes sent. Raise UnreadablePath for
+    what proxies and upstreams are known to interpret differently (Envoy CVE-2021-29492, CVE-2021-32779; oauth2-proxy
+    CVE-2026-41059).
     """
     if raw and _PLAIN.fullmatch(raw):
         return raw
@@ -42,11 +43,11 @@ def parse_path(raw: str) -> str:
 
 
 def parse_encoded_slashes(raw: str) -> str | None:
-    """Return the path decoded once but for its encoded slashes, which stay as `%2F`; None if there are none, or if it
-    is not readable apart from them.
+    """Return the path decoded once except for encoded slashes, which stay `%2F`; None without any, or if it is
+    unreadable.
 
-    No other `%` is ever in a decoded path. Whoever decodes the slashes too must find no other path in it, so
-    `%2F..%2F`, one at the end of a segment or two beside each other are not readable.
+    A decoded path contains no other `%`. An upstream that decodes the slashes must not arrive at another path, so
+    `%2F..%2F`, a slash at the end of a segment and adjacent ones are unreadable.
     """
     parts = _ENCODED_SLASH.split(raw)
     if len(parts) == 1 or not raw.startswith("/") or not parts[-1]:
@@ -59,7 +60,7 @@ def parse_encoded_slashes(raw: str) -> str | None:
 
 
 class Route(NamedTuple):
-    """One route of one module. `conditions` are query parameters, (name, value) decoded, sorted by name."""
+    """A route of a module. `conditions` are query parameters, (name, value) decoded, sorted by name."""
 
     module_id: int
     module: str
@@ -76,7 +77,7 @@ class Route(NamedTuple):
 
     @property
     def accepts_link(self) -> bool:
-        """A recording link says one lead ID, so it opens nothing whose path says more, or something else."""
+        """Whether a recording link can open it: a link names one lead ID, so the path must end in its only variable."""
         return self.recording and _LINK.fullmatch(self.template) is not None
 
 
@@ -91,11 +92,11 @@ _LINK = re.compile(r"[^{}]*/\{[^{}/]+\}")
 
 
 class RouteTable:
-    """The routes of one API, ready for matching; of several that match the most specific alone decides: a literal
-    segment before a variable one, then more conditions before fewer.
+    """The routes of an API, prepared for matching.
 
-    `conditional` and `recordings`: whether any route has conditions, or is a recording's. `encoded_slash`: the
-    variables whose value may hold an encoded slash.
+    The most specific matching route decides: a literal segment before a variable one, then more conditions before
+    fewer. `conditional` and `recordings` are whether any route has conditions or is a recording's. `encoded_slash` are
+    the variables whose value may contain an encoded slash.
     """
 
     def __init__(self, routes: Iterable[Route], encoded_slash: Iterable[str] = ()) -> None:
@@ -103,7 +104,7 @@ class RouteTable:
         self._literal: dict[tuple[str, str], list[Route]] = {}
         self._patterns: dict[tuple[str, int], list[_Pattern]] = {}
         self.conditional = self.recordings = False
-        # More conditions first; sorting by specificity then keeps that order.
+        # More conditions first; the stable sort by specificity below keeps that order.
         for route in sorted(routes, key=lambda route: -len(route.conditions)):
             self.conditional = self.conditional or bool(route.conditions)
             self.recordings = self.recordings or route.recording
@@ -116,7 +117,7 @@ class RouteTable:
             slot.sort(key=lambda pattern: pattern.specificity)
 
     def match(self, method: str, path: str, query: str = "") -> Route | None:
-        """The deciding route; HEAD counts as GET. `query` as it was sent."""
+        """Return the route that decides, or None. HEAD counts as GET; `query` is as sent."""
         if method == "HEAD":
             method = "GET"
         if self.conditional:
@@ -130,7 +131,7 @@ class RouteTable:
         return None
 
     def accepts_encoded_slash(self, method: str, path: str, query: str) -> bool:
-        """Whether a path with `%2F` takes a route whose variables, where these are, may hold one."""
+        """Return whether a path with `%2F` matches a route whose variables may contain one at these places."""
         route = self.match(method, path, query) if self._encoded_slash else None
         if route is None or route.recording:
             return False
@@ -138,7 +139,7 @@ class RouteTable:
         return all(name in self._encoded_slash for name, value in segments if "%2F" in value)
 
     def is_unambiguous(self, method: str, path: str, query: str) -> bool:
-        """Whether the parameters that conditions name can be read in one way only."""
+        """Return whether the parameters that conditions name have only one interpretation."""
         if not self.conditional or not query:
             return True
         conditions = {condition for route in self._iter_candidates(method, path) for condition in route.conditions}
@@ -156,7 +157,7 @@ class RouteTable:
         return None
 
     def _iter_candidates(self, method: str, path: str) -> Iterator[Route]:
-        """Every route of this method and path whatever its conditions, the most specific first."""
+        """Yield every route of this method and path, whatever its conditions, the most specific first."""
         if method == "HEAD":
             method = "GET"
         yield from self._literal.get((method, path), ())
@@ -166,8 +167,11 @@ class RouteTable:
 
 
 def get_specificity(template: str) -> tuple[int, ...]:
-    """Sorts before another template of as many segments if it is the more specific: a literal segment before one that
-    holds a variable among other characters, before one that is a variable, from left to right."""
+    """Return a sort key: the more specific of two templates with the same number of segments sorts first.
+
+    From left to right, a literal segment is more specific than one with a variable among other characters, and that
+    more than a variable alone.
+    """
     return tuple(
         2 if _VARIABLE.fullmatch(segment) else 1 if _VARIABLE.search(segment) else 0 for segment in template.split("/")
     )

@@ -1,4 +1,4 @@
-"""What a decision is made of: a call, the credential in it, the key it names, and the refusals there are. Pure."""
+"""Types of the decision: the call, its credential, the key, and the reasons of refusals. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from uuid import UUID
 from keys.decision.addresses import Address, Rule
 from keys.decision.routes import RouteTable
 
-# Every refusal of a known API, with its status. What a client without a matching secret is told is always the first.
+# Every refusal of a known API with its status. Clients without a matching secret always get the first.
 INVALID_CREDENTIALS, STALE, REPLAYED = "invalid_credentials", "stale_timestamp", "replayed"
-# The one reason of an allowed call: it needed no key.
+# The only reason that an allowed call has: it needed no key.
 PREFLIGHT = "preflight"
 STATUS = {
     INVALID_CREDENTIALS: 401,
@@ -32,8 +32,10 @@ STATUS = {
 
 
 class Proof(NamedTuple):
-    """What was signed with the secret instead of sending it: by a request, or by a recording link (without a nonce).
-    It counts from `since` to `until`, Unix seconds, both included."""
+    """What was signed with the secret, by a request or by a recording link (which has no nonce).
+
+    It is valid from `since` to `until`, Unix seconds, both included.
+    """
 
     text: str
     signature: str
@@ -47,8 +49,10 @@ class Proof(NamedTuple):
 
 
 class PresentedCredential(NamedTuple):
-    """What the client sent to prove itself: the kind (a value of the log's `credential`), and the token, with the
-    username beside it if it is Basic; or, without a token, the proof that the client has it."""
+    """A credential as sent: its kind (a value of the log's `credential`) and the token, with the username for Basic.
+
+    A signature has no token but the proof that the client knows it.
+    """
 
     kind: str
     public_id: str
@@ -62,11 +66,12 @@ class PresentedCredential(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One request to decide on, in fields that the log can store. `presented` is the credential in its headers, None
-    for none or unusable ones; `link` the recording link in its query, None also if the headers hold a credential.
+    """A request to decide on, in values that the log can store.
 
-    `sent_query` is the query as latin-1 text of the bytes sent, secrets and all; `query` is what the log keeps of it.
-    `whoami`: the key's holder asks about the key itself, and no module is needed.
+    `presented` is the credential in its headers, None for none or unusable ones; `link` is the recording link in its
+    query, None if the headers have a credential. `sent_query` is the query as latin-1 text of the bytes sent, secrets
+    included; `query` is what the log stores. `whoami` is a call of the key's holder about the key itself, which needs
+    no module.
     """
 
     request_id: str
@@ -81,15 +86,15 @@ class Call:
     link: PresentedCredential | None = None
     sent_query: str = field(default="", repr=False)
     whoami: bool = False
-    # Of a CORS preflight: the method that it asks about.
+    # The method that a CORS preflight asks about.
     preflight: str = ""
-    # The path holds encoded slashes, as `%2F`, and is refused but for them: a route may take it nevertheless.
+    # The path contains encoded slashes, kept as `%2F`; it is refused unless its route allows them.
     encoded_slash: bool = False
 
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Api:
-    """An API as the gateway knows it. `credentials` are the kinds that its policy takes."""
+    """An API as the gateway needs it. `credentials` are the kinds that its policy accepts."""
 
     id: int
     slug: str
@@ -97,16 +102,18 @@ class Api:
     unlisted_allowed: bool
     modules: tuple[tuple[int, str], ...]
     routes: RouteTable
-    # What modules contain, by their numbers; those that contain nothing are not there.
+    # The modules that a module contains, by ID; only modules that contain others are present.
     contained: Mapping[int, frozenset[int]] = field(default_factory=dict)
-    # Whether CORS preflights of its routes need no key.
+    # Whether CORS preflights of its routes are allowed without a key.
     preflight: bool = False
 
 
 class Secret(NamedTuple):
-    """A stored secret: its row, keyed digest, the pepper's number, and when it retires (Unix seconds) or None; then
-    also whether the first allowed use of the key's new secret retires it at once. `token` is the secret itself where
-    clients sign with it, None if its sealed form does not open."""
+    """A stored secret: primary key, keyed digest, pepper number, and when it retires (Unix seconds) or None.
+
+    `ends_on_use`: the first allowed use of the key's new secret retires it at once. `token` is the secret itself where
+    clients sign with it, or None if its sealed form does not open.
+    """
 
     id: UUID
     digest: bytes
@@ -124,8 +131,10 @@ class Secret(NamedTuple):
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Key:
-    """A key with everything around it that decides, as of one moment. Times are Unix seconds. `module_ids` are the
-    modules that it was granted and all that they contain."""
+    """A key with everything that decides about its calls, as of one moment. Times are Unix seconds.
+
+    `module_ids` are the modules that it was granted and all that they contain.
+    """
 
     id: int
     public_id: str
@@ -145,7 +154,7 @@ class Key:
     module_ids: frozenset[int]
     rules: tuple[Rule, ...]
     secrets: tuple[Secret, ...]
-    # Of the IP lists that the rules come from, too.
+    # The IP lists that are attached, including those without enabled entries.
     list_ids: frozenset[int] = frozenset()
     username: str = ""
     mask: bool = False
@@ -155,10 +164,10 @@ class Key:
 
     @property
     def restricted(self) -> bool:
-        """Without a rule and without a list, every address is admitted; a list without live entries admits nobody."""
+        """Whether addresses are restricted: without rules and lists any is admitted; an empty list admits none."""
         return bool(self.rules or self.list_ids)
 
     @property
     def granted(self) -> list[str]:
-        """The slugs of its modules, contained ones too."""
+        """The slugs of its modules, contained ones included."""
         return [slug for module, slug in self.api.modules if self.all_modules or module in self.module_ids]

@@ -1,1 +1,1 @@
-"""The documentation of each key: what its holder needs to call the API."""
+"""The documentation pages of a key: what its holder needs to call the API."""

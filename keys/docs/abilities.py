@@ -1,4 +1,4 @@
-"""What granting a module lets a key do, in the words of the API's document. Pure."""
+"""Describe what granting a module allows, in the words of the API's document. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import NamedTuple
 from keys.apis.modules import ModuleSpec
 from keys.docs.documentation import Documentation
 
-# As many operations of a module are named beside its box; how many more there are is said.
+# How many operations of a module are listed beside its checkbox.
 MAX_NAMED = 8
 
 
 class Ability(NamedTuple):
-    """What a module lets a key do: the description of its tag; its operations by their summaries, or by route where
-    they have none, `more` of them not named; and the names of the modules that it contains."""
+    """What a module allows.
+
+    `description` is that of its tag; `operations` are summaries, or routes where there is none; `more` is the number of
+    operations not listed; `contains` are the names of the modules that it contains.
+    """
 
     description: str
     operations: tuple[str, ...]
@@ -23,7 +26,7 @@ class Ability(NamedTuple):
 
 
 def get_abilities(documentation: Documentation, modules: Iterable[ModuleSpec]) -> dict[str, Ability]:
-    """Return what each module lets a key do, by slug. Recordings are left out: they are reached by links alone."""
+    """Return what each module allows, by slug. Recordings are left out: only links reach them."""
     modules = list(modules)
     names = {module.slug: module.name for module in modules}
     found = {}

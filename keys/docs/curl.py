@@ -1,7 +1,7 @@
-"""Whole calls as one command to paste into a shell, for the one answer that shows a secret. Pure.
+"""Build example calls as one curl command each, for the page that shows a new secret. Pure.
 
-A line is cut around the secret, (before, after), so that the page can hide the secret alone. Unlike the programs of the
-documentation it names the secret on the command line, where other users of the machine can see it while it runs.
+A command is split around the secret, (before, after), so that the page can hide only the secret. Unlike the documented
+programs it contains the secret on the command line, where other users of the machine can see it while it runs.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from urllib.parse import unquote, urlsplit
 from keys.crypto import signatures
 from keys.docs.page import FirstCall
 
-# As in the programs of the documentation.
+# The same as in the documented programs.
 LEAD = "lead-7"
 LINK_SECONDS = 3600
-# HMAC-SHA256 of standard input in hex, keyed by the shell variable `secret`.
+# HMAC-SHA256 of standard input in hex; the key is the shell variable `secret`.
 _HMAC = """openssl dgst -sha256 -hmac "$secret" | sed 's/.* //'"""
 
 
 class SplitCommand(NamedTuple):
-    """What stands before and after the secret."""
+    """The parts of a command before and after the secret."""
 
     before: str
     after: str
 
 
 def build_token_call(call: FirstCall, header: str) -> SplitCommand:
-    """`header` is what stands before a token, as in keys.apis.policy.HEADERS."""
+    """Return a call with a token. `header` is the text before the token, as in keys.apis.policy.HEADERS."""
     return SplitCommand(f"curl --include {_build_write_options(call)}--header '{header}", f"' {shlex.quote(call.url)}")
 
 
 def build_basic_call(call: FirstCall) -> SplitCommand:
-    """Around `username:password`, quoted for a shell."""
+    """Return a call with HTTP Basic, split around `username:password`, which is quoted for the shell."""
     return SplitCommand(f"curl --include {_build_write_options(call)}--user ", f" {shlex.quote(call.url)}")
 
 
 def build_signed_call(call: FirstCall, api_id: str) -> SplitCommand:
-    """Signs when it runs: a signature holds for a few minutes, a nonce once. Needs openssl beside curl."""
+    """Return a call that signs itself when it runs, because a signature expires. Needs openssl beside curl."""
     parts, body = urlsplit(call.url), sha256(call.body.encode()).hexdigest()
     method, path, query, *_ = signatures.build_string_to_sign(
         method=call.method, path=unquote(parts.path) or "/", query=parts.query, timestamp="", nonce="", body_sha256=body
@@ -61,7 +61,7 @@ def build_signed_call(call: FirstCall, api_id: str) -> SplitCommand:
 
 
 def build_recording_download(before_lead: str, api_id: str) -> SplitCommand:
-    """Downloads the recording of an example lead. `before_lead` is what stands before the lead ID in the link."""
+    """Return a command that downloads an example recording. `before_lead` is the link up to the lead ID."""
     key = f'$(printf \'%s.%s\' "$lead" "$expires" | {_HMAC})'
     return SplitCommand(
         "(secret='",
@@ -72,7 +72,7 @@ def build_recording_download(before_lead: str, api_id: str) -> SplitCommand:
 
 
 def _build_write_options(call: FirstCall) -> str:
-    """The options of a call that does more than read."""
+    """Return the curl options for method and body."""
     options = [] if call.method == "GET" else [f"--request {call.method}"]
     if call.body:
         options += ["--header 'Content-Type: application/json'", f"--data-raw {shlex.quote(call.body)}"]

@@ -1,4 +1,4 @@
-"""What an API's document says to whoever reads about the API, taken out of it once in each process and version."""
+"""Extract what pages need from an API's document, cached per process and version of the document."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from keys.apis.modules import RouteSpec
 from keys.apis.parameters import Parameter, ResponseSpec, list_parameters, list_responses
 from keys.models import Api
 
-# Of large documents each takes as much memory as its own text.
+# An entry takes about as much memory as the document's text.
 MAX_CACHED_APIS = 8
 RouteKey = tuple[str, str, frozenset[tuple[str, str]]]
 
 
 class OperationDoc(NamedTuple):
-    """What the document says of one operation. `place` counts them in the document's order."""
+    """The documentation of an operation. `place` is its position in the document."""
 
     place: int
     summary: str
@@ -32,7 +32,7 @@ class OperationDoc(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Documentation:
-    """`server` is the first that the document names, `tags` are their descriptions by name."""
+    """The documentation of an API. `server` is the document's first server, `tags` maps names to descriptions."""
 
     info: Mapping[str, Any]
     server: Any
@@ -40,16 +40,16 @@ class Documentation:
     operations: Mapping[RouteKey, OperationDoc]
 
     def get(self, route: RouteSpec) -> OperationDoc | None:
-        """Return the operation that has the route's conditions in its own path, or else the one that a policy narrows
-        by them."""
+        """Return the operation whose own path has the route's conditions, or else the one that the policy narrows by
+        them."""
         key = route.method, route.template
         found = self.operations.get((*key, frozenset(route.conditions.items())))
         return found or self.operations.get((*key, frozenset()))
 
 
 def get_documentation(api: Api) -> Documentation:
-    """Return what the API's document says, of the version that is stored now."""
-    # The place and the transaction of the row's newest version: another change makes another.
+    """Return the documentation of the API's present version."""
+    # The transaction and the location of the row's version, which differ after every change.
     version = RawSQL("keys_api.xmin::text || keys_api.ctid::text", ())
     return _load_version(
         api.pk, Api.objects.annotate(row_version=version).values_list("row_version", flat=True).get(pk=api.pk)
@@ -62,7 +62,7 @@ def _load_version(api_id: int, version: str) -> Documentation:
 
 
 def describe_document(document: Mapping[str, Any]) -> Documentation:
-    """Return what a document says; what is not as OpenAPI has it is left out."""
+    """Return the documentation of a document; malformed parts are left out."""
     servers = get_list(document, "servers")
     tags = [tag for tag in get_list(document, "tags") if isinstance(tag, Mapping)]
     found = get_operations_by_route(document)
@@ -85,5 +85,5 @@ def describe_document(document: Mapping[str, Any]) -> Documentation:
 
 
 def format_line(text: Any) -> str:
-    """Return a text in one line; empty if it is none."""
+    """Return the text on one line; empty if it is not a text."""
     return " ".join(text.split()) if isinstance(text, str) else ""

@@ -1,5 +1,7 @@
-"""A signed request and a recording link, worked out step by step with a published secret, and queries that are easily
-signed wrong. Pure."""
+"""Worked examples: a signed request, a recording link, and queries that are easily signed wrong. Pure.
+
+The secret is published and belongs to no key.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ from urllib.parse import unquote, urlsplit
 from keys.crypto import signatures
 from keys.docs.page import FirstCall
 
-# The one of docs/signature-vectors.json: no key has it.
+# The secret of docs/signature-vectors.json; no key has it.
 PUBLISHED = "kw_Example12345_ThisSecretIsPublishedForTestsOnl4OVm7o"
 TIME = 1767225600
 NONCE = "example-nonce-0001"
 LEAD = "lead-1001"
-# A query, and what is easily done to it. More of them, whole, are in docs/signature-vectors.json.
+# Queries and the rule that each shows. docs/signature-vectors.json has more, as complete requests.
 QUERIES = (
     ("b=2&a=1", "Sorted by name"),
     ("id=9&id=10&id=1", "Then by value, as texts"),
@@ -27,7 +29,7 @@ QUERIES = (
 
 
 class Example(NamedTuple):
-    """What is signed, line by line, and the signature of it."""
+    """The signed text, line by line, and its signature."""
 
     secret: str
     lines: tuple[str, ...]
@@ -35,7 +37,7 @@ class Example(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A query as it is sent, and as it is signed."""
+    """A query as sent, and in canonical form."""
 
     sent: str
     signed: str

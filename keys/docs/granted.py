@@ -1,4 +1,4 @@
-"""Reading what a key may call, and all that its API has."""
+"""Load the modules and routes of a key, or all of its API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def get_key_modules(key: Key) -> tuple[ModuleSpec, ...]:
 
 
 def get_api_modules(api: Api) -> tuple[ModuleSpec, ...]:
-    """Return all modules of the API. Rows are taken as they are: an API may have thousands of routes."""
+    """Return all modules of the API. Routes are loaded as tuples, because there may be thousands."""
     routes: dict[int, list[RouteSpec]] = {}
     columns = ("module_id", "method", "template", "conditions", "adds_leads", "recording")
     for module, *route in Route.objects.filter(module__api=api).order_by("pk").values_list(*columns):

@@ -1,4 +1,4 @@
-"""What documentation says of an API and of what one key may do with it, from the API's document and policy. Pure."""
+"""Assemble the documentation of an API, or of one key, from the API's document and policy. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from keys.apis.parameters import Parameter, ResponseSpec
 from keys.apis.policy import HEADERS, Policy
 from keys.docs.documentation import Documentation
 
-# Of an API with more routes a page shows one module at a time, so many routes of it.
+# With more routes than MAX_WHOLE_ROUTES, a page shows ROUTES_PER_PAGE routes of one module.
 MAX_WHOLE_ROUTES = 100
 ROUTES_PER_PAGE = 20
-# Stands where neither the policy nor the document says where the API is reached.
+# Placeholder if neither setting, policy nor document has a base URL.
 NO_HOST = "https://api.example.com"
 
 
 class RequestLink(NamedTuple):
-    """Where an API is reached: scheme and host, then the path before every other. `known`: whether anyone said so."""
+    """The base URL of an API: scheme and host, and the path before every other. `known` is whether it is configured."""
 
     host: str
     base: str
@@ -34,7 +34,7 @@ class RequestLink(NamedTuple):
 
 
 class FirstCall(NamedTuple):
-    """A call to begin with: its whole address, percent-encoded, and a JSON body, empty if it has none."""
+    """An example call: its complete URL, percent-encoded, and a JSON body or an empty text."""
 
     method: str
     url: str
@@ -42,7 +42,7 @@ class FirstCall(NamedTuple):
 
 
 class RouteDoc(NamedTuple):
-    """One route with what the document says of its operation; `anchor` is its place on the page."""
+    """A route with the documentation of its operation; `anchor` is its ID on the page."""
 
     anchor: str
     route: RouteSpec
@@ -54,7 +54,7 @@ class RouteDoc(NamedTuple):
 
 
 class ModuleDoc(NamedTuple):
-    """One module. `total` is how many routes it has, `routes` are those on this page; `link` leads to them."""
+    """A module. `total` is the number of its routes, `routes` are those on this page; `link` leads to them."""
 
     anchor: str
     link: str
@@ -64,12 +64,12 @@ class ModuleDoc(NamedTuple):
     description: str
     total: int
     routes: tuple[RouteDoc, ...]
-    # Those of the modules described that it contains.
+    # The modules on the page that it contains.
     contained: tuple[ModuleDoc, ...] = ()
 
 
 class Part(NamedTuple):
-    """Which routes a page shows: of the module `slug` those of page `number`, from 1 to `pages`."""
+    """The routes that a page shows: page `number` of `pages` (from 1) of the module `slug`."""
 
     slug: str
     number: int
@@ -77,18 +77,20 @@ class Part(NamedTuple):
 
     @property
     def previous(self) -> int:
-        """Return the page before, 0 if there is none."""
+        """The previous page; 0 if there is none."""
         return self.number - 1
 
     @property
     def next(self) -> int:
-        """Return the page after, 0 if there is none."""
+        """The next page; 0 if there is none."""
         return self.number + 1 if self.number < self.pages else 0
 
 
 def select_part(modules: Sequence[ModuleSpec], query: Mapping[str, str]) -> Part | None:
-    """Return which routes a page shows that was asked for by ?module=slug&page=2; None if it shows them all, because
-    they are few. What is not there is the first module, or the nearest page."""
+    """Return the part selected by `?module=slug&page=2`; None if the API is small enough to show all routes.
+
+    An unknown module means the first one, a page out of range the nearest.
+    """
     if sum(len(module.routes) for module in modules) <= MAX_WHOLE_ROUTES:
         return None
     module = next((each for each in modules if each.slug == query.get("module")), modules[0])
@@ -99,7 +101,7 @@ def select_part(modules: Sequence[ModuleSpec], query: Mapping[str, str]) -> Part
 
 
 def get_request_link(server: Any, rules: Policy, setting: str) -> RequestLink:
-    """Return where the API is reached: as its setting says, else its policy, else its document's first server."""
+    """Return the base URL of the API: by its setting, else its policy, else its document's first server."""
     parts = urlsplit(get_server_url(server))
     named = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
     said = setting or rules.request_link or named
@@ -109,8 +111,10 @@ def get_request_link(server: Any, rules: Policy, setting: str) -> RequestLink:
 def describe_modules(
     documentation: Documentation, modules: Iterable[ModuleSpec], *, recordings: bool, part: Part | None = None
 ) -> tuple[ModuleDoc, ...]:
-    """Return the modules with their routes in the order of the document, or with those of `part` alone; with
-    `recordings`, also those that a link opens."""
+    """Return the modules with their routes in the order of the document, or only with those of `part`.
+
+    With `recordings`, routes that only recording links reach are included.
+    """
     modules = list(modules)
     described = {module.slug: _describe_module(documentation, module, recordings, part) for module in modules}
     return tuple(
@@ -144,20 +148,20 @@ def _describe_module(
 
 
 def _get_sort_key(documentation: Documentation, route: RouteSpec) -> tuple[int, str]:
-    """Where a route comes: in the order of the document, then by its text."""
+    """Sort routes in the order of the document, then by text."""
     operation = documentation.get(route)
     return (operation.place if operation else len(documentation.operations)), route.text
 
 
 def get_recordings_link(modules: Iterable[ModuleSpec], link: RequestLink) -> str:
-    """What stands before the lead ID in a recording's link; empty if the API has no recordings."""
+    """Return the part of a recording's link before the lead ID; empty if the API has no recordings."""
     routes = (route for module in modules for route in module.routes if route.recording)
     template = next((route.template for route in routes), "")
     return link.host + quote(template.rpartition("/")[0], safe="/") if template else ""
 
 
 def build_first_call(documentation: Documentation, modules: Iterable[ModuleSpec], link: RequestLink) -> FirstCall:
-    """A call that these modules allow: one that reads, or else one that adds, best one without variables."""
+    """Return an example call that these modules allow: reading rather than writing, and with few path variables."""
     routes = [
         (_get_method_rank(route.method), route.template.count("{"), number, route)
         for number, module in enumerate(modules)
@@ -183,12 +187,12 @@ def build_first_call(documentation: Documentation, modules: Iterable[ModuleSpec]
 
 
 def list_headers(rules: Policy) -> tuple[tuple[str, str], ...]:
-    """The headers that a token is sent in, any one of them: what stands before it, and the kind."""
+    """Return the headers that a token may be sent in: the text before it, and the kind."""
     return tuple((HEADERS[kind], kind) for kind in rules.credentials if kind in HEADERS)
 
 
 def _get_method_rank(method: str) -> int:
-    """How soon a method is shown: one that takes away, last."""
+    """Rank methods for examples: reading first, deleting last."""
     order = ("GET", "POST", "PUT", "PATCH")
     return order.index(method) if method in order else len(order)
 
@@ -203,7 +207,7 @@ def _describe_route(documentation: Documentation, route: RouteSpec, anchor: str)
 
 
 def _narrow(parameter: Parameter, route: RouteSpec) -> Parameter:
-    """A parameter that the route has a condition on takes that value alone."""
+    """Return the parameter restricted to the value that the route's condition requires, if it has one."""
     if parameter.where != "query" or parameter.name not in route.conditions:
         return parameter
     return parameter._replace(required=True, multiple=False, default="", values=(route.conditions[parameter.name],))

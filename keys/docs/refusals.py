@@ -1,4 +1,4 @@
-"""The gateway's refusals as a client meets them: what each means, and what to do about it. Pure."""
+"""Explain the gateway's refusals to clients: what each means, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _WORDS = {
         "Try again, each time after a longer pause. Sign again with another nonce.",
     ),
 }
-# What the proxy in front of an API does wrong, whoever calls.
+# Faults of the proxy's configuration, whoever calls.
 _OF_THE_PROXY = {
     "unknown_api": "The proxy asks about an API that there is not.",
     "gateway_secret": "The proxy could not prove itself.",
@@ -73,10 +73,10 @@ _FOR_LINKS = frozenset({"recordings_not_allowed"})
 
 
 def list_refusals(rules: Policy, *, recordings: bool) -> tuple[Refusal, ...]:
-    """Those that calls of an API can meet; with `recordings`, those of its recording links too."""
+    """Return the refusals that calls of an API can get; with `recordings`, also those of recording links."""
     unmet = set()
     if rules.signs:
-        # Presented secrets alone tell that they were right once.
+        # Only a presented secret can be recognised as a retired one; a signature by it is invalid_credentials.
         unmet.add("secret_retired")
     else:
         unmet |= {STALE, REPLAYED}

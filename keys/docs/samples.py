@@ -1,8 +1,7 @@
-"""Complete programs that call an API with one key, in several languages. Pure.
+"""Complete sample programs that call an API with a key, in several languages. Pure.
 
-Each is a text under programs/, in which the few things that differ from key to key stand as @@NAME@@. What is free text
-is filled in as a string literal of the language. The secret is nowhere: the programs read it from a variable of the
-environment.
+Each is a template under programs/ with placeholders such as @@NAME@@. Free text is inserted as a string literal of the
+language. No program contains the secret: it is read from an environment variable.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["token", "basic", "signature", "recording"]
-# Where every program looks for the key's secret.
+# The environment variable that every program reads the secret from.
 SECRET_VARIABLE = "KEYWARD_SECRET"  # noqa: S105 - its name is no secret
-# As many lines go on one sheet of paper under a program's heading, A4 or Letter, as print.css sets them.
+# Lines that fit on a printed page (A4 or Letter) below a program's heading; see print.css.
 _SHEET = 66
 _PROGRAMS = Path(__file__).with_name("programs")
 _PLACE = re.compile(r"@@([A-Z_]+)@@")
@@ -25,8 +24,10 @@ _PLACE = re.compile(r"@@([A-Z_]+)@@")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A program as it is shown: the language's slug and name, what to call the file, and the command that runs it; a
-    curl command is pasted into a shell and has neither."""
+    """A program with its language, file name and the command that runs it.
+
+    A curl command is pasted into a shell and has no file name or command.
+    """
 
     language: str
     label: str
@@ -36,7 +37,7 @@ class Sample:
 
     @property
     def parts(self) -> list[str]:
-        """The program in pieces between which a sheet of paper may end: one, unless it is too long for a sheet."""
+        """The code split where a printed page may break: one part unless it is longer than a page."""
         if self.code.count("\n") <= _SHEET:
             return [self.code]
         return re.split(r"(?<=\n\n)(?!\n)", self.code)
@@ -44,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Language:
-    """`run` is the program and the file's ending; `literal` writes a text as a string literal."""
+    """A language. `run` is the command and the file extension; `literal` formats a string literal."""
 
     slug: str
     label: str
@@ -61,7 +62,7 @@ class _Language:
             return Sample(self.slug, self.label, "", code, "")
         command, ending = self.run
         name = "recording" if kind == "recording" else "call"
-        # A Java file is called as its class.
+        # A Java file must be named after its class.
         file_name = f"{name.title() if ending == 'java' else name}.{ending}"
         arguments = "[LEAD_ID]" if kind == "recording" else "[METHOD [URL [BODY]]]"
         return Sample(self.slug, self.label, file_name, code, f"{command} {file_name} {arguments}")
@@ -70,15 +71,15 @@ class _Language:
 def build_samples(
     kind: Kind, *, url: str, api_id: str, method: str = "GET", body: str = "", username: str = "", header: str = ""
 ) -> list[Sample]:
-    """The programs for one kind of credential, in the order in which they are offered.
+    """Return the programs for one kind of credential, in the order in which they are offered.
 
-    `method`, `url` and `body` are a call to begin with, its address whole and percent-encoded; for recordings `url` is
-    what stands before the lead ID, as in `https://api.example.com/recordings`. `username` is of Basic. `header` is of
-    tokens, one of keys.apis.policy's HEADERS: `Authorization: Bearer `.
+    `method`, `url` and `body` are the example call; the URL is complete and percent-encoded. For recordings `url` is
+    the part before the lead ID, such as `https://api.example.com/recordings`. `username` is for Basic; `header` is for
+    tokens, one of keys.apis.policy.HEADERS, such as `Authorization: Bearer `.
     """
     texts = {"METHOD": method, "URL": url, "BODY": body, "API_ID": api_id, "USERNAME": username}
     name, _, scheme = header.partition(": ")
-    # A command has no variables, so what a call that reads does without is not there at all.
+    # The curl command has no conditionals, so options that a GET does not need are left out here.
     options = [] if method == "GET" else [f"--request {method}"]
     if body:
         options += ["--header 'Content-Type: application/json'", f"--data-raw {_quote_shell(body)}"]
@@ -103,7 +104,7 @@ def _quote_shell(text: str) -> str:
 _LANGUAGES = (
     _Language("php", "PHP", ("php", "php"), _quote_php),
     _Language("python", "Python", ("python3", "py"), _quote_python),
-    # Escapes instead of letters that are not ASCII: Java reads a file as the machine's locale says.
+    # Non-ASCII characters are escaped, because Java reads source files in the locale's encoding.
     _Language("java", "Java", ("java", "java"), json.dumps),
     _Language("bash", "Bash", ("bash", "sh"), _quote_shell),
     _Language("curl", "curl", None, _quote_shell),

@@ -1,4 +1,4 @@
-"""A key's documentation: how to call the API with it, and how to download call recordings."""
+"""Pages of a key's documentation: how to call the API with it, and how to download call recordings."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def key_call_download(request: SignedIn, public_id: str) -> HttpResponse:
 
 
 def _get_key_or_404(request: SignedIn, public_id: str) -> Key:
-    """The key, if this user may read its docs; a deleted one is not there."""
+    """Return the key if the user may read its docs. Raise Http404, also for deleted keys."""
     key = with_page_relations(get_documented_keys(request.user)).filter(public_id=public_id).first()
     if key is None:
         raise Http404("Key not found.")
@@ -103,7 +103,7 @@ def _can_download(key: Key, rules: Policy) -> bool:
 
 
 def _build_shared_context(request: SignedIn, key: Key, rules: Policy) -> dict[str, Any]:
-    """What both documents are about. Support reads them, and has no page of the key."""
+    """Return the context of both pages. Support can read them, but has no page of the key."""
     return {
         "key": key,
         "rules": rules,

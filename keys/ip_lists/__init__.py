@@ -1,1 +1,1 @@
-"""IP lists: what an entry is, and how lists are read, filtered, imported and exported. Changed by keys.services."""
+"""IP lists: entries, services, filters, forms, pages, import and export."""

@@ -1,4 +1,4 @@
-"""Support reads a customer's IP lists, takes one away as a file, and imports entries into it."""
+"""Support's pages of IP lists: view, export, and import entries."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class IpListAdmin(SupportAdmin):
         ]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """With its numbers, which the page shows and the list does not."""
+        """Return the list with its counts, which only its own page shows."""
         row = super().get_object(request, object_id, from_field)
         return row and with_counts(self.get_queryset(request)).get(pk=row.pk)
 
@@ -98,7 +98,7 @@ class IpListAdmin(SupportAdmin):
         return render_form_page(self, request, form, f"Export {row}", "Export", self._get_page_url(row))
 
     def import_view(self, request: SignedIn, pk: int) -> HttpResponse:
-        """Paste or upload, look at what would be added and what is wrong, and confirm exactly that."""
+        """Paste or upload entries, preview what would be added and what is invalid, then confirm the preview."""
         row = self.get_row_or_404(request, str(pk))
         if row.account.status != Account.Status.ACTIVE:
             messages.warning(request, f"{row.account} is {row.account.status}: its IP lists cannot be changed.")
@@ -138,10 +138,10 @@ class IpListAdmin(SupportAdmin):
         return redirect(self._get_page_url(row))
 
     def _build_import_form(self, request: SignedIn, row: Any, seen: ImportPreview, **given: Any) -> ImportForm:
-        """Support's own confirmation, always; and what is out of the ordinary must be meant."""
+        """Return the form that confirms the preview; Support always confirms, and acknowledges warnings."""
         form = ImportForm(**given)
         form.set_action(request.user, WIDEN, str(row.pk), services.get_list_target(row))
-        # Its passkey needs a script of the portal's pages.
+        # Passkeys need a script that only the portal's pages load.
         form.has_passkey = False
         form.fields["password"].required = True
         if not seen.wrong:

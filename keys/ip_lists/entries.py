@@ -1,4 +1,4 @@
-"""What an IP list and its entries may be. Forms, imports and services share it."""
+"""Entries of IP lists and their validation. Shared by forms, import and services."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MAX_NAME_LENGTH = 200
 MAX_LIST_DESCRIPTION_LENGTH = 500  # a list's description
 MAX_ENTRY_DESCRIPTION_LENGTH = 200  # an entry's
 MAX_ENTRIES = 10_000
-# How many networks an event names; its hash is of all.
+# How many networks an event names; its digest covers all.
 MAX_ENTRIES_NAMED = 100
 
 NO_ENTRIES = "Enter at least one address: a list without entries allows no address."
 
 
 class Entry(NamedTuple):
-    """An entry as a person asks for it."""
+    """The values of an entry, as entered or stored."""
 
     network: Network
     description: str = ""
@@ -33,11 +33,12 @@ class Entry(NamedTuple):
 
     @property
     def line(self) -> str:
+        """The canonical text of the entry, for digests."""
         return f"{self.network}\t{self.description}\t{str(self.enabled).lower()}\n"
 
     @property
     def stamp(self) -> str:
-        """Tells whether it is still what somebody saw."""
+        """Digest of the entry, to detect that it changed since it was shown."""
         return hashlib.sha256(self.line.encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,7 +52,7 @@ class Entry(NamedTuple):
 
 
 class NewList(NamedTuple):
-    """A list as a person asks for it."""
+    """A list to be created."""
 
     name: str
     entries: tuple[Entry, ...] = ()
@@ -59,8 +60,8 @@ class NewList(NamedTuple):
 
 
 def summarize_entries(entries: Iterable[Entry]) -> dict[str, Any]:
-    """Entries as an event keeps them, however many: the number, the SHA-256 of their lines in the order of those, and
-    the first networks."""
+    """Return what an event records of entries: their number, the SHA-256 of their sorted lines, and the first
+    networks."""
     ordered = sorted(entries, key=lambda entry: entry.line)
     digest = hashlib.sha256("".join(entry.line for entry in ordered).encode()).hexdigest()
     return {
@@ -71,7 +72,7 @@ def summarize_entries(entries: Iterable[Entry]) -> dict[str, Any]:
 
 
 def clean_list(name: str, description: str) -> tuple[str, str]:
-    """A list's name and description, tidied. Raises Invalid."""
+    """Return a list's name and description stripped. Raise Invalid."""
     name, description = name.strip(), description.strip()
     errors = {}
     if problem := find_text_problem(name, MAX_NAME_LENGTH) if name else "Give the list a name.":
@@ -84,7 +85,8 @@ def clean_list(name: str, description: str) -> tuple[str, str]:
 
 
 def clean_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) -> list[Entry]:
-    """New entries for a list that has these networks, tidied. Raises Invalid with the first thing that is wrong."""
+    """Return the new entries with stripped descriptions. `there` are the list's networks. Raise Invalid for the first
+    error."""
     known, tidy = set(there), []
     for entry in entries:
         entry = entry._replace(description=entry.description.strip())
@@ -111,7 +113,7 @@ def format_too_many(there: int, more: int) -> str:
 
 
 def find_text_problem(text: str, longest: int) -> str:
-    """What is wrong with a line of text, if anything."""
+    """Return what is wrong with a line of text; empty if it is valid."""
     if not text.isprintable():
         return f"{text[:50]!r} contains invisible characters. Use letters, digits, punctuation and spaces."
     if len(text) > longest:

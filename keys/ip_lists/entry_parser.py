@@ -1,8 +1,8 @@
-"""Lines and files of entries, as people paste and upload them, cut into cells. What a cell means is importing's.
+"""Split pasted text and uploaded files into lines and cells. keys.ip_lists.importing validates the cells.
 
-One entry a line: network, description, enabled, parted by comma, semicolon or tab; or the network, a space or #, and
-the description. A first line that names columns may put them in any order. Lines that are empty or begin with # do not
-count.
+One entry a line: network, description, enabled, separated by comma, semicolon or tab; or the network, a space or #, and
+the description. A first line with column names may change the order. Empty lines and lines that begin with # are
+skipped.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from keys.ip_lists.xlsx_limits import MAX_CELL_CHARACTERS, MAX_ROWS, WorkbookToo
 MAX_LINES = 10_000
 MAX_BYTES = 1_000_000
 COLUMNS = ("network", "description", "enabled")
-# Columns of our own export that an import has no use for.
+# Columns of our own export that the import ignores.
 IGNORED = ("created",)
 NAMES = {"address": "network", "ip": "network", "cidr": "network", "ip address": "network", "comment": "description"}
 HEADERS = {*COLUMNS, *NAMES}
 FORMULA = "\0formula"
-# What zipfile, expat and openpyxl raise at what is no workbook.
+# What zipfile, expat and openpyxl raise for malformed workbooks.
 WORKBOOK_ERRORS = (
     zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, InvalidFileException, KeyError, IndexError,
     AttributeError, TypeError, ParseError, ExpatError, OSError, ValueError,
@@ -40,7 +40,7 @@ WORKBOOK_ERRORS = (
 
 
 class UnreadableEntries(ValueError):
-    """A text or file that entries cannot be read from; the text says why, and what would be right."""
+    """The text or file cannot be parsed; the text says why, and what would be valid."""
 
 
 class EntryRow(NamedTuple):
@@ -48,7 +48,7 @@ class EntryRow(NamedTuple):
     network: str
     description: str = ""
     enabled: str = ""
-    # The first cell beyond the columns.
+    # The first non-empty cell beyond the columns.
     extra: str = ""
 
 
@@ -58,14 +58,15 @@ class EntryTable(NamedTuple):
 
 
 def parse_text(text: str) -> EntryTable:
-    """What was pasted."""
+    """Return the lines of pasted text. Raise UnreadableEntries."""
     if len(text.encode()) > MAX_BYTES:
         raise UnreadableEntries(f"The text is too long. Paste at most {MAX_BYTES // 1000:,} kB at a time.")
     return EntryTable(_build_rows(_split_lines(text)))
 
 
 def parse_file(content: bytes) -> EntryTable:
-    """An XLSX workbook (its first sheet) or a text file, whatever it is called."""
+    """Return the lines of an XLSX workbook's first sheet or of a text file, whatever its name. Raise
+    UnreadableEntries."""
     if len(content) > MAX_BYTES:
         raise UnreadableEntries(f"The file is too large. Use at most {MAX_BYTES // 1000:,} kB, or split it.")
     if content.startswith(b"PK\x03\x04"):
@@ -116,7 +117,7 @@ def _split_lines(text: str) -> Iterator[tuple[int, Sequence[str]]]:
                 else:
                     yield begin, cells if delimiter else _split_at_space(cells)
     except csv.Error:
-        # All that stops a reader of text that is not strict: a cell above the module's own limit, which is above ours.
+        # A reader that is not strict fails only for cells above the csv module's own limit, which is higher than ours.
         raise _get_cell_error(end + 1) from None
 
 
@@ -132,7 +133,7 @@ def _is_content(line: str) -> bool:
 
 
 def _split_at_space(cells: Sequence[str]) -> Sequence[str]:
-    """`203.0.113.7 Berlin` and `203.0.113.7 # Berlin` are a network and its description."""
+    """Split `203.0.113.7 Berlin` and `203.0.113.7 # Berlin` into network and description."""
     if cells[0].strip().lower() in HEADERS:
         return cells
     network, *description = re.split(r"\s*#\s*|\s+", cells[0].strip(), maxsplit=1)
@@ -144,10 +145,10 @@ def _read_sheet(content: bytes) -> Iterator[tuple[int, Sequence[str]]]:
         check_workbook(content)
         book = load_workbook(io.BytesIO(content), read_only=True)
         sheet = book.worksheets[0]
-        # What a workbook says about its own size may be wrong.
+        # The dimensions that a workbook declares may be wrong.
         sheet.reset_dimensions()
         for number, row in enumerate(sheet.iter_rows(max_col=20), 1):
-            # A row says its own number, which may be far beyond how many there are.
+            # Rows carry their own numbers, which may be far larger than the number of rows.
             if number > MAX_ROWS:
                 raise UnreadableEntries(
                     f"The sheet has more than {MAX_ROWS:,} lines. Remove the empty ones, or split it."
@@ -186,7 +187,7 @@ def _build_rows(lines: Iterable[tuple[int, Sequence[str]]]) -> list[EntryRow]:
 
 
 def _parse_header(cells: Sequence[str]) -> list[str]:
-    """The columns that a first line names; none if it is an entry already."""
+    """Return the columns named by the first line; empty if it is an entry."""
     names = [NAMES.get(cell.lower(), cell.lower()) for cell in cells]
     if "network" not in names:
         return []
@@ -201,5 +202,5 @@ def _parse_header(cells: Sequence[str]) -> list[str]:
 
 
 def _unescape(cell: str) -> str:
-    """Without the ' that exports put before what a spreadsheet would take for a formula."""
+    """Remove the apostrophe that exports put before text that a spreadsheet would take for a formula."""
     return cell[1:] if cell.startswith("'") and escape_cell(cell[1:]) == cell else cell

@@ -1,4 +1,4 @@
-"""IP lists and their entries as files. An entries' file can be imported again."""
+"""Export IP lists and their entries. An exported file of entries can be imported again."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class EntryResource(TextResource):
 def export_lists(
     *, by: Actor, account: Account, lists: IpListFilter, format: str, zip: bool = False
 ) -> tuple[str, bytes]:
-    """Return the name and content of a file of what the filters let through, in the page's order. Raise Denied."""
+    """Return the name and content of a file with the lists that pass the filters, in the page's order. Raise Denied."""
     authorization.require(by, Permission.LISTS_EXPORT, account=account)
     file = _build_file(ListResource(), lists, format)
     return deliver_list("ip_lists.exported", file, by=by, account=account, zip=zip)
@@ -64,7 +64,10 @@ def export_entries(
     zip: bool = False,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
-    """As `export_lists`, of one list's entries. `needs` is what the page needs: Support has pages of its own."""
+    """Return the name and content of a file with the list's entries that pass the filters. Raise Denied.
+
+    `needs` is the permission that the calling page requires; Support's pages require another.
+    """
     authorization.require(by, needs, account=ip_list.account)
     file = _build_file(EntryResource(), entries, format)
     return deliver_list(

@@ -1,4 +1,5 @@
-"""The filters of the IP lists and of a list's entries. Strict: what means nothing is an error and shows no rows."""
+"""Filters of IP lists and of a list's entries. An unknown parameter or an invalid value is an error and shows no
+rows."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ STATES = (("enabled", "Enabled"), ("disabled", "Disabled"))
 
 
 class IpListFilter(PagedFilter):
-    """`?q=&sort=&page=`; the queryset is that of keys.ip_lists.selectors.with_counts."""
+    """`?q=&sort=&page=`, for the queryset of keys.ip_lists.selectors.with_counts."""
 
     columns: ClassVar = {
         "name": Column("Name", Lower("name")),
@@ -27,7 +28,7 @@ class IpListFilter(PagedFilter):
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
 
     def search(self, lists: QuerySet[IpList], name: str, text: str) -> QuerySet[IpList]:
-        """Start of any word of the name, or an address that an entry admits."""
+        """Match the start of any word of the name, or an address that an entry contains."""
         found = Q(name__iregex=build_word_start_regex(text))
         if address := parse_address(text):
             admitting = IpListEntry.objects.filter(ip_list=OuterRef("pk"), network__admits=str(address))
@@ -49,7 +50,7 @@ class EntryFilter(PagedFilter):
     state = build_choice_filter("State", "Any state", STATES, "filter_state")
 
     def search(self, entries: QuerySet[IpListEntry], name: str, text: str) -> QuerySet[IpListEntry]:
-        """An address finds what admits it; else the start of the network, or of any word of the description."""
+        """Match entries that contain the address; else the start of the network or of any word of the description."""
         if address := parse_address(text):
             return entries.filter(network__admits=str(address))
         entries = entries.annotate(as_text=Cast("network", TextField()))

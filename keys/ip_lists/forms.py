@@ -1,4 +1,4 @@
-"""What people fill in about IP lists. Forms read; what is right is said by keys.ip_lists.entries, for services too."""
+"""Forms of IP lists. They parse input; keys.ip_lists.entries validates it, for services too."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
 class OptionalConfirmForm(ServiceErrorForm, ConfirmForm):
-    """Asks for a confirmation only where more is let in."""
+    """Base form that asks for a confirmation only if the change allows more addresses."""
 
     password = PasswordField(required=False)
 
 
 class WideRangeForm(forms.Form):
-    """A form whose networks may be very wide: then it asks whether that is meant."""
+    """Base form that asks for an acknowledgement of very wide networks."""
 
     i_mean_it = forms.BooleanField(label="I understand, add it anyway", required=False)
     wide = False
@@ -66,7 +66,8 @@ class NetworkField(forms.CharField):
 
 
 class EntriesField(forms.CharField):
-    """Entries, one a line, with a description after #; several in a line share it. Return a tuple of Entry."""
+    """Entries, one a line with a description after #; networks on the same line share it. Cleans to a tuple of
+    Entry."""
 
     widget = forms.Textarea(attrs={**PLAIN, "rows": 4, "data-descriptions": ""})
 
@@ -139,14 +140,14 @@ class EditEntryForm(EntryForm):
         self.was = entry
 
     def clean(self) -> dict[str, Any]:
-        # A range that is there already was meant then.
+        # The unchanged network was acknowledged when it was added.
         if self.cleaned_data.get("network") == self.was.network:
             return self.cleaned_data
         return super().clean()
 
 
 class UploadForm(forms.Form):
-    """Pasted, or a file."""
+    """Entries to import: pasted, or a file."""
 
     text = forms.CharField(
         label="Paste entries",
@@ -186,18 +187,18 @@ class UploadForm(forms.Form):
 
 
 def _parse_upload(file: UploadedFile) -> EntryTable:
-    # One byte more tells that there is too much, without reading it all.
+    # One more byte shows that the file is too large, without reading all of it.
     return parse_file(file.read(MAX_BYTES + 1))
 
 
 class ImportForm(OptionalConfirmForm, WideRangeForm):
-    """What was shown, to be added as it was."""
+    """Confirm the import of a signed preview."""
 
     shown = forms.CharField(widget=forms.HiddenInput)
     leave_out = forms.BooleanField(label="Skip the invalid lines and add the rest", required=False)
 
     def check(self, seen: ImportPreview) -> None:
-        """Whether what is out of the ordinary in it is meant."""
+        """Add errors unless invalid lines and wide networks of the preview are acknowledged."""
         if seen.wrong_count and not self.cleaned_data["leave_out"]:
             said = "Some lines are invalid. Select this to skip them, or correct them and import again."
             self.add_error("leave_out", said)

@@ -1,4 +1,4 @@
-"""Many entries at once: read, judged line by line, shown, and only then added by the service."""
+"""Validate many entries line by line, and sign the preview, so that exactly what was previewed is added."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_FORMULA = "This cell contains a formula. Replace it with its value."
 
 
 class InvalidCell(NamedTuple):
-    """A cell that is wrong; `column` is empty for what is beyond the columns."""
+    """An invalid cell; `column` is empty for cells beyond the columns."""
 
     line: int
     column: str
@@ -33,7 +33,7 @@ class InvalidCell(NamedTuple):
 
 
 class ImportPreview(NamedTuple):
-    """What would be added; the first wrong lines, and how many are wrong."""
+    """The entries to add, the first invalid cells, and the number of invalid lines."""
 
     entries: list[Entry]
     wrong: list[InvalidCell]
@@ -73,7 +73,7 @@ class EnabledWidget(widgets.Widget):
 
 
 class EntryImport(resources.ModelResource):
-    """Judges rows and keeps what is right; it saves nothing, because entries are added by the service alone."""
+    """Validate rows and collect valid entries. Nothing is saved here: only keys.ip_lists.services adds entries."""
 
     network = fields.Field(attribute="network", column_name="network", widget=NetworkWidget())
     description = fields.Field(attribute="description", column_name="description", widget=DescriptionWidget())
@@ -85,7 +85,7 @@ class EntryImport(resources.ModelResource):
         import_id_fields: ClassVar = ()
         force_init_instance = True
         skip_diff = True
-        # Otherwise each row would have a savepoint.
+        # Without it each row would get a savepoint.
         use_bulk = True
 
     def __init__(self, there: Collection[Network]) -> None:
@@ -120,7 +120,7 @@ class EntryImport(resources.ModelResource):
 
 
 def build_preview(ip_list: IpList, rows: list[EntryRow]) -> ImportPreview:
-    """What would be added to the list, and what is wrong."""
+    """Return the entries that would be added to the list, and the invalid cells."""
     resource = EntryImport(there=set(ip_list.entries.values_list("network", flat=True)))
     table = tablib.Dataset(*rows, headers=EntryRow._fields)
     result = resource.import_data(table, dry_run=True, raise_errors=False)
@@ -137,13 +137,13 @@ def build_preview(ip_list: IpList, rows: list[EntryRow]) -> ImportPreview:
 
 
 def sign_preview(ip_list: IpList, user_id: int, seen: ImportPreview) -> str:
-    """What was shown, for the form that confirms it: no one else's, no other list's, and only for an hour."""
+    """Return the preview as signed text, valid for this user and this list for an hour."""
     rows = [[str(entry.network), entry.description, entry.enabled] for entry in seen.entries]
     return signing.dumps([rows, seen.wrong, seen.wrong_count], salt=_get_salt(ip_list, user_id), compress=True)
 
 
 def load_preview(ip_list: IpList, user_id: int, text: str) -> ImportPreview:
-    """What was shown. Raises django.core.signing.BadSignature."""
+    """Return a signed preview. Raise django.core.signing.BadSignature."""
     rows, wrong, count = signing.loads(text, salt=_get_salt(ip_list, user_id), max_age=PREVIEW_SECONDS)
     entries = [Entry(ip_network(network), description, enabled) for network, description, enabled in rows]
     return ImportPreview(entries, [InvalidCell(*line) for line in wrong], count)

@@ -1,4 +1,4 @@
-"""Reading IP lists for pages and files."""
+"""Queries of IP lists for pages and exports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Counts(TypedDict):
 
 
 def with_counts(lists: QuerySet[IpList]) -> QuerySet[CountedList]:
-    """`entry_count`, `live_count` of the entries, `key_count` of the live keys that use it."""
+    """Annotate `entry_count` and `live_count` (enabled entries), and `key_count` (live keys that use the list)."""
     entries = IpListEntry.objects.filter(ip_list=OuterRef("pk"))
     uses = KeyIpList.objects.filter(ip_list=OuterRef("pk"), key__deleted_at=None)
     return lists.annotate(
@@ -46,7 +46,7 @@ class Edit(NamedTuple):
 
 
 def get_last_edit(ip_list: IpList) -> Edit | None:
-    """When the list's name or description was last saved, and by whom."""
+    """Return when the list's name or description was last saved, and by whom."""
     events = list_events(ip_list.account_id).filter(target_kind="ip_list", target_id=str(ip_list.pk))
     event = events.filter(name="ip_list.edited").order_by("-seq").first()
     return Edit(event.at, event.actor) if event else None

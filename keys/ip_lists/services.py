@@ -1,7 +1,7 @@
-"""The only door through which IP lists change.
+"""The only code that writes IP lists.
 
-Order of locks: account, acting user, lists by their number, chain. Whoever gives a key lists locks them too
-(keys.services.grants), so whether a list is in use cannot change between the question and the commit.
+Lock order: account, acting user, lists by primary key, audit chain. keys.services.grants locks lists in the same way
+before a key is restricted to them, so that whether a list is in use cannot change before the commit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WIDEN = "ip_list.widen"
 
 
 class ListChanged(Exception):
-    """Someone else saved the list since; `ip_list` is as they left it."""
+    """Someone else saved the list in the meantime; `ip_list` is its present state."""
 
     def __init__(self, ip_list: IpList) -> None:
         super().__init__(f"{ip_list.name} was changed in the meantime.")
@@ -35,7 +35,7 @@ class ListChanged(Exception):
 
 
 class EntryChanged(Exception):
-    """Someone else saved the entry since; `entry` is as they left it."""
+    """Someone else saved the entry in the meantime; `entry` is its present state."""
 
     def __init__(self, entry: IpListEntry) -> None:
         super().__init__(f"{entry.network} was changed in the meantime.")
@@ -54,7 +54,7 @@ class ListInUse(Exception):
 def create_list(
     *, account: Account, name: str, description: str = "", entries: Iterable[Entry] = (), by: Actor
 ) -> IpList:
-    """Make a list; no key uses it yet. Raises Denied, AccountNotActive, Invalid."""
+    """Create a list, which no key uses yet, and return it. Raise Denied, AccountNotActive, Invalid."""
     authorization.require(by, Permission.IP_LISTS_CHANGE, account=account)
     account = authorization.require_active(account)
     new = NewList(name, tuple(entries), description)
@@ -65,9 +65,9 @@ def create_list(
 
 @transaction.atomic
 def edit_list(*, ip_list: IpList, version: int, name: str, description: str, by: Actor) -> IpList:
-    """Call it something else. `version` is that of the list when the words were thought of.
+    """Change the list's name and description, and return it. `version` is the list's version when the form was opened.
 
-    Raises Denied, AccountNotActive, ListChanged, Invalid, IpList.DoesNotExist.
+    Raise Denied, AccountNotActive, ListChanged, Invalid, IpList.DoesNotExist.
     """
     ip_list = _lock_for_change(ip_list, by)
     if ip_list.version != version:
@@ -84,10 +84,10 @@ def edit_list(*, ip_list: IpList, version: int, name: str, description: str, by:
 
 @transaction.atomic
 def add_entries(*, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> int:
-    """Put entries on the list, all or none; returns how many.
+    """Add entries to the list, all or none, and return their number.
 
-    Needs the confirmation "ip_list.widen" of the list's primary key if a key uses it and an entry is enabled, and from
-    Support always. Raises Denied, AccountNotActive, NotConfirmed, Invalid, IpList.DoesNotExist.
+    Needs the confirmation "ip_list.widen" of the list's primary key if a key uses the list and an entry is enabled;
+    from Support always. Raise Denied, AccountNotActive, ConfirmationRequired, Invalid, IpList.DoesNotExist.
     """
     ip_list = _lock_for_change(ip_list, by, Permission.IP_LISTS_IMPORT)
     entries = clean_entries(entries, there=set(ip_list.entries.values_list("network", flat=True)))
@@ -104,11 +104,11 @@ def add_entries(*, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> int:
 def change_entry(
     *, entry: IpListEntry, stamp: str, to: Entry, keep: Collection[Network] = (), by: Actor
 ) -> IpListEntry:
-    """Make the entry another, and let these networks in by entries of their own. `stamp` is that of the entry
-    (entries.Entry.stamp) when the change was thought of.
+    """Change the entry and return it; add or enable entries for the networks in `keep`.
 
-    Needs the confirmation "ip_list.widen" if a key uses the list and the entries admit more than the entry before.
-    Raises Denied, AccountNotActive, NotConfirmed, EntryChanged, Invalid, IpList.DoesNotExist, IpListEntry.DoesNotExist.
+    `stamp` is the entry's stamp (entries.Entry.stamp) when the form was opened. Needs the confirmation "ip_list.widen"
+    if a key uses the list and the entries admit more than the entry before. Raise Denied, AccountNotActive,
+    ConfirmationRequired, EntryChanged, Invalid, IpList.DoesNotExist, IpListEntry.DoesNotExist.
     """
     ip_list = _lock_for_change(entry.ip_list, by)
     row = ip_list.entries.get(pk=entry.pk)
@@ -136,10 +136,10 @@ def change_entry(
 
 @transaction.atomic
 def enable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> int:
-    """Let addresses of these entries (primary keys) in again; returns how many changed.
+    """Enable these entries (primary keys), and return how many changed.
 
-    Needs the confirmation "ip_list.widen" of the list's primary key if a key uses it. Raises Denied, AccountNotActive,
-    NotConfirmed, IpList.DoesNotExist.
+    Needs the confirmation "ip_list.widen" of the list's primary key if a key uses the list. Raise Denied,
+    AccountNotActive, ConfirmationRequired, IpList.DoesNotExist.
     """
     ip_list = _lock_for_change(ip_list, by)
     rows = list(ip_list.entries.filter(pk__in=entries, enabled=False))
@@ -150,9 +150,9 @@ def enable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> i
 
 @transaction.atomic
 def disable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> int:
-    """Admit nobody by these entries (primary keys) from the commit on; returns how many changed.
+    """Disable these entries (primary keys), and return how many changed. They admit no call from the commit on.
 
-    Raises Denied, AccountNotActive, IpList.DoesNotExist.
+    Raise Denied, AccountNotActive, IpList.DoesNotExist.
     """
     ip_list = _lock_for_change(ip_list, by)
     return _set_enabled(ip_list, list(ip_list.entries.filter(pk__in=entries, enabled=True)), False, by)
@@ -160,7 +160,7 @@ def disable_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> 
 
 @transaction.atomic
 def delete_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> int:
-    """Take these entries (primary keys) off the list; returns how many. Raises as `disable_entries`."""
+    """Delete these entries (primary keys) of the list, and return their number. Raise the same as `disable_entries`."""
     ip_list = _lock_for_change(ip_list, by)
     rows = list(ip_list.entries.filter(pk__in=entries))
     if rows:
@@ -171,9 +171,9 @@ def delete_entries(*, ip_list: IpList, entries: Collection[int], by: Actor) -> i
 
 @transaction.atomic
 def delete_lists(*, account: Account, lists: Collection[int], by: Actor) -> int:
-    """Delete these lists (primary keys) of the account, all or none; returns how many. One event for each.
+    """Delete these lists (primary keys) of the account, all or none, and return their number. One event for each.
 
-    Raises Denied, AccountNotActive, InUse.
+    Raise Denied, AccountNotActive, ListInUse.
     """
     authorization.require(by, Permission.IP_LISTS_CHANGE, account=account)
     authorization.require_active(account)
@@ -182,7 +182,7 @@ def delete_lists(*, account: Account, lists: Collection[int], by: Actor) -> int:
         raise ListInUse(uses)
     for row in rows:
         entries, target = summarize_entries(map(Entry.from_row, row.entries.all())), get_list_target(row)
-        # Only keys that are deleted are left among its uses.
+        # The remaining uses are those of deleted keys.
         row.uses.all().delete()
         row.delete()
         record("ip_list.deleted", by=by, account_id=account.pk, target=target, **entries)
@@ -190,7 +190,7 @@ def delete_lists(*, account: Account, lists: Collection[int], by: Actor) -> int:
 
 
 def insert_list(account: Account, new: NewList) -> IpList:
-    """Insert the list and its entries without an event: `record_creation` writes it. Raise Invalid."""
+    """Insert the list and its entries without an event, which `record_creation` records. Raise Invalid."""
     name, description = clean_list(new.name, new.description)
     entries = clean_entries(new.entries)
     ip_list = IpList(account=account, name=name, description=description)
@@ -208,7 +208,7 @@ def record_creation(ip_list: IpList, new: NewList, by: Actor) -> None:
 
 
 def get_keys_using(ip_list: IpList) -> QuerySet[Key]:
-    """The live keys that are restricted to the list."""
+    """Return the live keys that are restricted to the list."""
     return Key.objects.filter(list_grants__ip_list=ip_list, deleted_at=None)
 
 
@@ -217,7 +217,7 @@ def get_list_target(ip_list: IpList) -> Target:
 
 
 def _lock_for_change(ip_list: IpList, by: Actor, permission: Permission = Permission.IP_LISTS_CHANGE) -> IpList:
-    """The list as it is now, locked until the commit, if the actor may work on it and its account is active."""
+    """Lock the list until the commit and return its present row. Raise Denied, AccountNotActive."""
     authorization.require(by, permission, account=ip_list.account)
     authorization.require_active(ip_list.account)
     return IpList.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=ip_list.pk)
@@ -250,7 +250,7 @@ def _insert(ip_list: IpList, entries: Iterable[Entry]) -> None:
 
 
 def _enable_or_insert(ip_list: IpList, entries: Collection[Entry], by: Actor) -> None:
-    """Enable those that are on the list, and insert the others."""
+    """Enable the entries that are on the list, and insert the others."""
     there = {row.network: row for row in ip_list.entries.all()} if entries else {}
     known = [there[entry.network] for entry in entries if entry.network in there]
     _set_enabled(ip_list, [row for row in known if not row.enabled], True, by)

@@ -1,7 +1,7 @@
-"""Limits of an uploaded workbook, held before openpyxl builds anything of it.
+"""Enforce limits on an uploaded workbook before openpyxl builds anything from it.
 
 A few kilobytes of XLSX can hold millions of cells. Each part is streamed through expat once, at about 50 MB a second,
-and refused at the first limit that it passes; what is left costs openpyxl at most about a second and 30 MB.
+and rejected at the first limit exceeded; within the limits openpyxl takes at most about a second and 30 MB.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import zipfile
 from xml.parsers import expat
 
 MAX_UNPACKED_BYTES = 16_000_000
-# Over all parts; 10,000 entries of three cells, as Excel writes them, have about 110,000.
+# Of all parts together; 10,000 entries of three cells, as Excel writes them, have about 110,000.
 MAX_ELEMENTS = 150_000
 MAX_ROWS = 50_000
 MAX_CELLS_PER_ROW = 50
@@ -23,11 +23,11 @@ CHUNK_BYTES = 65_536
 
 
 class WorkbookTooLarge(ValueError):
-    """The workbook passes a limit; the text names it, and what would be right."""
+    """The workbook exceeds a limit; the text names it and what would be valid."""
 
 
 def check_workbook(content: bytes) -> None:
-    """Raise TooMuch for a workbook that passes a limit, BadZipFile and ExpatError for what is none."""
+    """Raise WorkbookTooLarge for a workbook beyond a limit, BadZipFile or ExpatError for a malformed one."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = archive.infolist()
         if len(parts) > MAX_PARTS:
@@ -45,7 +45,7 @@ def check_workbook(content: bytes) -> None:
 
 
 class _Counter:
-    """Counts what the parts of a workbook hold."""
+    """Count the elements, rows, cells and characters of a workbook's parts."""
 
     def __init__(self) -> None:
         self.elements = 0

@@ -1,4 +1,4 @@
-"""Networks in templates."""
+"""Template filter that formats networks."""
 
 from __future__ import annotations
 

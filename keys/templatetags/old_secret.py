@@ -1,4 +1,4 @@
-"""What a key's page says of its old secret."""
+"""Template tag for the old secret on a key's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Support may do to one API besides changing its document and policy."""
+"""Buttons on Support's page of an API: enable it for an account, and set its request link."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Enable(ConfirmedButton):
         return Target("api", row.slug, row.name)
 
     def get_confirmation_target(self, row: Api) -> str:
-        """The form puts the account before it."""
+        """Return the API's slug; EnableForm adds the account to it."""
         return row.slug
 
     def get_effects(self, row: Api) -> list[str]:
@@ -67,7 +67,7 @@ class SetRequestLink(ConfirmedButton):
 
 
 def describe_request_link(api: Api) -> str:
-    """Return where the API is reached, and who says so."""
+    """Return the API's base URL and where it is configured."""
     rules = Policy.from_data(api.policy)
     link = get_request_link(get_documentation(api).server, rules, api.request_link)
     if not link.known:

@@ -1,4 +1,4 @@
-"""What Support fills in about an API."""
+"""Forms of Support's pages of APIs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from keys.apis.request_link import find_request_link_problem
 from keys.apis.yaml_loader import UnreadableFile
 from keys.models import Api
 
-# A larger document is not put into a page; it is changed by a file.
+# A larger document is not shown in the form; it is replaced by uploading a file.
 MAX_TEXT_CHARACTERS = 500_000
 TEXTS = ("document", "policy")
 
@@ -33,7 +33,7 @@ def _build_text_field(label: str) -> forms.CharField:
 
 
 class DocumentsForm(forms.Form):
-    """A document and a policy, each as a file or as text."""
+    """Base form: a document and a policy, each as a file or as text."""
 
     document = forms.FileField(
         label="OpenAPI document (file)", required=False, help_text="OpenAPI 3.0 or 3.1, YAML or JSON."
@@ -41,14 +41,14 @@ class DocumentsForm(forms.Form):
     document_text = _build_text_field("OpenAPI document (text)")
     policy = forms.FileField(label="Policy (file)", required=False, help_text="YAML or JSON.")
     policy_text = _build_text_field("Policy (text)")
-    # What stands in the text fields before anything is typed.
+    # The initial texts, to tell whether one was edited.
     texts: dict[str, str]
-    # What the document was read of; None where it stays as it is.
+    # The document's text, for line numbers in errors; None if the document is unchanged.
     source: str | None = None
     upload: Upload
 
     def read_value(self, name: str) -> Any:
-        """Return what was uploaded or typed, read; None if neither was. Adds an error if it cannot be read."""
+        """Return the parsed file or text, or None if neither was given. Add an error if it cannot be parsed."""
         file, typed = self.cleaned_data.get(name), _normalize_line_ends(self.cleaned_data.get(f"{name}_text", ""))
         changed = bool(typed.strip()) and typed.strip() != self.texts.get(name, "").strip()
         if file is not None and changed:
@@ -56,7 +56,7 @@ class DocumentsForm(forms.Form):
         if file is None and not changed:
             return None
         try:
-            # One byte more tells that there is too much, without reading it all.
+            # One more byte shows that the file is too large, without reading all of it.
             content = typed.encode() if file is None else file.read(yaml_loader.MAX_BYTES + 1)
             text = yaml_loader.decode(content)
             if name == "document":
@@ -67,7 +67,7 @@ class DocumentsForm(forms.Form):
             return None
 
     def build_upload(self, slug: str, document: Any, policy: Any) -> None:
-        """Keep what was given as `upload`, or say at the field what is wrong with it."""
+        """Set `upload`, or add the errors of document and policy to their fields."""
         try:
             self.upload = Upload(slug, Description.from_data(document, policy, text=self.source))
         except BadDocument as problem:
@@ -109,7 +109,7 @@ class NewApiForm(DocumentsForm):
 
 
 class UploadForm(DocumentsForm):
-    """The document and the policy in use, to be edited, or replaced by files. What is left alone stays as it is."""
+    """Edit the present document and policy, or replace them by files. An unchanged part is kept."""
 
     def __init__(self, data: Any = None, files: Any = None, *, api: Api, texts: dict[str, str] | None = None) -> None:
         self.texts = {"document": render_document(api.document), "policy": render_policy(api.policy)}
@@ -143,7 +143,7 @@ class UploadForm(DocumentsForm):
 
 
 class PreviewedForm(forms.Form):
-    """What was previewed, to be asked for again; the preview then asks for the password."""
+    """Send the signed preview again; the next response asks for the password."""
 
     shown = forms.CharField(widget=forms.HiddenInput)
 
@@ -154,7 +154,7 @@ class ConfirmUploadForm(ConfirmForm):
     def ask_about(self, user: User, upload: Upload) -> None:
         about = Target("api", upload.slug, upload.description.name)
         self.set_action(user, "api.change" if upload.seen else "api.add", upload.slug, about)
-        # Its passkey needs a script of the portal's pages.
+        # Passkeys need a script that only the portal's pages load.
         self.has_passkey = False
 
 
@@ -163,7 +163,7 @@ class EnableForm(ConfirmForm):
     field_order = ("account", "password", "passkey")
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
-        """The consent is to this API for this account."""
+        """Bind the confirmation to this API and this account."""
         account = str(self.data.get(self.add_prefix("account"), "")).strip().lower()
         super().set_action(user, action, f"{account}/{target}", about)
 
@@ -193,5 +193,5 @@ def _build_initial(texts: dict[str, str]) -> dict[str, str]:
 
 
 def _normalize_line_ends(text: str) -> str:
-    """As it was before a browser sent it."""
+    """Undo the CRLF line ends of form submissions."""
     return text.replace("\r\n", "\n")

@@ -1,5 +1,7 @@
-"""Support edits APIs: a document and a policy are downloaded, edited or uploaded; what they change, line by line and
-for existing keys, is shown; and exactly that is saved after a confirmation."""
+"""Support's pages of APIs: download, edit or upload a document and a policy, preview the changes, confirm and save.
+
+The preview shows changed lines and the effects on existing keys. Exactly what was previewed is saved.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,7 @@ class ApiAdmin(SupportAdmin):
         return self._edit(request, self.get_row_or_404(request, str(pk)))
 
     def _edit(self, request: SignedIn, api: Api | None) -> HttpResponse:
-        """Show the form, or preview or save what it sent. Reading that takes Support's place among the uploads."""
+        """Show the form, or preview or save the upload. Parsing takes Support's place among the uploads."""
         if request.method != "POST":
             return self._render_form(request, _build_form(api), api)
         try:
@@ -105,14 +107,14 @@ class ApiAdmin(SupportAdmin):
                     else self._render_form(request, form, api)
                 )
         except TooManyUploads as busy:
-            # The form comes back with what was typed, and without being read.
+            # Return the input without parsing it.
             shown, slug = request.POST.get("shown"), request.POST.get("slug", "")
             texts = {name: request.POST[f"{name}_text"] for name in TEXTS if f"{name}_text" in request.POST}
             again = PreviewedForm(initial={"shown": shown}) if shown else _build_form(api, slug, texts)
             return self._render_form(request, again, api, str(busy))
 
     def _render_difference(self, request: SignedIn, api: Api | None, upload: Upload) -> HttpResponse:
-        """What the upload would do, and the form that confirms it."""
+        """Show the effects of the upload with a form that confirms it."""
         if api is not None:
             found = get_difference(api, upload.description)
             try:
@@ -167,7 +169,7 @@ class ApiAdmin(SupportAdmin):
     def _render_refusal(
         self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None
     ) -> HttpResponse:
-        """The form again with what was uploaded or edited, saying why not."""
+        """Show the form again with the upload and the reason."""
         return self._render_form(request, _form_of(api, upload), api, why)
 
     def _render_preview(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:

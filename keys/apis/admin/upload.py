@@ -1,5 +1,5 @@
-"""An API as Support uploaded or edited it, on its way from the page that shows what it changes to the one that saves
-it."""
+"""An uploaded API between its preview and its confirmation: signed into the form, so that exactly what was previewed is
+saved."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from keys.models import Api
 
 SECONDS = 3600
 SALT = "keys.apis.admin.pages"
-# A document and a policy of MAX_BYTES that compression makes no smaller, in base64 (config.request_limits).
+# Fits an incompressible document and policy of MAX_BYTES, in base64 (config.request_limits).
 MAX_UPLOAD_LENGTH = 23_000_000
 TOO_LARGE = "Document and policy are too large together. Write a smaller policy."
 
 
 class TextDifference(NamedTuple):
-    """The lines of one of the two that differ, and how many more there are than are shown."""
+    """The differing lines of the document or the policy, and how many more are not shown."""
 
     label: str
     lines: list[Line]
@@ -34,7 +34,7 @@ class TextDifference(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """An API as it was uploaded. `seen` is what Support was shown that it changes; None of a new one."""
+    """An API as uploaded. `seen` is the difference shown in the preview; None for a new API."""
 
     slug: str
     description: Description
@@ -42,13 +42,13 @@ class Upload(NamedTuple):
 
     @property
     def texts(self) -> dict[str, str]:
-        """What it holds, to be edited further."""
+        """Document and policy as text, for further editing."""
         rules = self.description.rules
         return {"document": render_document(self.description.document), "policy": render_policy(rules)}
 
     @property
     def proposed(self) -> tuple[ProposedModule, ...]:
-        """Modules for the operations that are in none of their own."""
+        """Proposed modules for operations without a tag."""
         description = self.description
         return propose_modules(description.document, description.policy, description.modules)
 
@@ -57,7 +57,7 @@ class Upload(NamedTuple):
         return self.texts | {"policy": render_with_proposal(self.description.rules, self.proposed)}
 
     def text_differences(self, api: Api) -> list[TextDifference]:
-        """Return what differs in the document and in the policy, line by line."""
+        """Return the line differences of policy and document; unchanged ones are left out."""
         before = {"document": render_document(api.document), "policy": render_policy(api.policy)}
         labels = {"policy": "Policy", "document": "OpenAPI document"}
         after = self.texts
@@ -68,7 +68,8 @@ class Upload(NamedTuple):
         ]
 
     def sign(self, user_id: int) -> str:
-        """For the form that confirms it: no one else's, and only for an hour. Raises ValueError if it is too large."""
+        """Return the upload as a signed text that is valid for this user for an hour. Raise ValueError if it is too
+        large."""
         content = [self.slug, self.description.document, self.description.rules, self._fingerprint]
         text = signing.dumps(content, salt=f"{SALT} {user_id}", compress=True)
         if len(text) > MAX_UPLOAD_LENGTH:
@@ -77,7 +78,7 @@ class Upload(NamedTuple):
 
     @classmethod
     def load(cls, user_id: int, text: str, api: Api | None) -> Self:
-        """Return what was signed, with what it would change by now. Raises BadSignature."""
+        """Return the upload from a signed text, with its difference from the API as stored now. Raise BadSignature."""
         slug, document, rules, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
         if (api.slug if api else None) != (slug if fingerprint else None):
             raise signing.BadSignature("the preview was of another API")
@@ -85,12 +86,12 @@ class Upload(NamedTuple):
         return cls(slug, description, get_difference(api, description) if api else None)
 
     def require_as_shown(self, user_id: int, text: str) -> None:
-        """Raise ChangedMeanwhile if it would change something else than was shown when it was signed."""
+        """Raise EditConflict if the difference is no longer the one that was previewed and signed."""
         *_, fingerprint = signing.loads(text, salt=f"{SALT} {user_id}", max_age=SECONDS)
         if self._fingerprint != fingerprint:
             raise EditConflict(f"{self.description.name} or its keys have changed in the meantime.")
 
     @property
     def _fingerprint(self) -> str:
-        """Of what was shown; empty of a new API."""
+        """Digest of the difference shown; empty for a new API."""
         return hashlib.sha256(json.dumps(asdict(self.seen)).encode()).hexdigest() if self.seen else ""

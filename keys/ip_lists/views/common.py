@@ -1,4 +1,4 @@
-"""What the pages of IP lists share: how a list is found, and how something is done to it."""
+"""Helpers shared by the pages of IP lists: load a list or answer 404, and run a service for a form."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONFIRMATION_NEEDED = "Keys use this list and this change allows more addresses,
 
 
 def get_ip_list_or_404(request: SignedIn, pk: int) -> CountedList:
-    """The list, if this user may see it; another account's is not there."""
+    """Return the list if the user may see it. Raise Http404 for lists of other accounts."""
     ip_list = with_counts(get_visible_ip_lists(request.user)).select_related("account").filter(pk=pk).first()
     if ip_list is None:
         raise Http404("IP list not found.")
@@ -37,21 +37,21 @@ def get_ip_list_or_404(request: SignedIn, pk: int) -> CountedList:
 
 
 def get_ip_list_to_change_or_404(request: SignedIn, pk: int) -> CountedList:
-    """As `found`; a pending or suspended account's lists are not changed."""
+    """Return the list as get_ip_list_or_404 does. Raise AccountNotActive unless the account is active."""
     ip_list = get_ip_list_or_404(request, pk)
     require_active(ip_list.account)
     return ip_list
 
 
 def get_disabled_reason(request: SignedIn) -> str:
-    """Why nothing can be changed now, if so."""
+    """Return why lists cannot be changed now; empty if they can."""
     status = own_account(request).status
     return "" if status == Account.Status.ACTIVE else f"The account is {status}: its IP lists cannot be changed."
 
 
 @contextmanager
 def raise_404_if_deleted() -> Iterator[None]:
-    """For what was deleted after it was found."""
+    """Raise Http404 if the list or entry is deleted between loading and locking it."""
     try:
         yield
     except (IpList.DoesNotExist, IpListEntry.DoesNotExist) as gone:
@@ -59,7 +59,7 @@ def raise_404_if_deleted() -> Iterator[None]:
 
 
 def run_service(request: SignedIn, form: ServiceErrorForm, service: Callable[[Actor], Any]) -> bool:
-    """Run the service; return whether it succeeded, with its refusal as errors of the form."""
+    """Run the service, and return whether it succeeded; add its errors to the form."""
     by: Actor | None = request.actor
     if isinstance(form, OptionalConfirmForm) and form.has_confirmation:
         by = get_confirmed_actor(request, form)
@@ -76,11 +76,11 @@ def run_service(request: SignedIn, form: ServiceErrorForm, service: Callable[[Ac
 
 
 def needs_confirmation(form: OptionalConfirmForm, needed: object) -> bool:
-    """Whether the form is shown with its confirmation, which then is no choice."""
+    """Make the form's confirmation required if it is needed, and return whether it is."""
     form.fields["password"].required = bool(needed)
     return bool(needed)
 
 
 def get_selected_ids(request: SignedIn, name: str) -> list[int]:
-    """The primary keys in the address, as ticked in a list; what is none is nothing."""
+    """Return the primary keys selected in the list, from the URL; malformed values are ignored."""
     return [int(text) for text in request.GET.getlist(name) if re.fullmatch(r"[0-9]{1,18}", text)]

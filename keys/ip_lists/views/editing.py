@@ -1,4 +1,4 @@
-"""Making, renaming and deleting IP lists."""
+"""Create, rename and delete IP lists."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def ip_list_delete(request: SignedIn, pk: int) -> HttpResponse:
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_list_delete_some(request: SignedIn) -> HttpResponse:
-    """`?list=1&list=2`"""
+    """Delete the lists selected by `?list=1&list=2`."""
     require_active(own_account(request))
     return _delete_lists(
         request,
@@ -102,7 +102,7 @@ def ip_list_delete_some(request: SignedIn) -> HttpResponse:
 
 
 def _delete_lists(request: SignedIn, lists: list[IpList]) -> HttpResponse:
-    """Asks, or does it. Where one is in use, none is deleted; the dialog offers the others."""
+    """Ask for confirmation, or delete. If a list is in use none is deleted, and the dialog offers the others."""
     if request.method != "POST" or not lists:
         users = {ip_list: list(ip_lists_services.get_keys_using(ip_list).order_by("name", "pk")) for ip_list in lists}
         return _render_delete_dialog(request, lists, users, get_form_status(request))
@@ -110,7 +110,7 @@ def _delete_lists(request: SignedIn, lists: list[IpList]) -> HttpResponse:
         chosen = [ip_list.pk for ip_list in lists]
         count = ip_lists_services.delete_lists(account=own_account(request), lists=chosen, by=request.actor)
     except ip_lists_services.ListInUse as refused:
-        # A key was restricted to one of them since the question was put.
+        # A key was restricted to one of them after the dialog was shown.
         return _render_delete_dialog(request, lists, refused.uses, 409)
     gone = f"{lists[0].name} is" if count == 1 else f"{count} IP lists are"
     messages.success(request, f"{gone} deleted.")

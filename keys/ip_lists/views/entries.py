@@ -1,4 +1,4 @@
-"""Entries of a list: adding, changing, and what is done to several at once."""
+"""Add and edit entries of a list, and enable, disable or delete several at once."""
 
 from __future__ import annotations
 
@@ -96,8 +96,7 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
 
 
 def _get_return_url(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
-    """Return the address of the list's page, with the filters and the page of its entries that were open, at the entry
-    that was changed if there was only one."""
+    """Return the URL of the list's page with its filters and page, at the changed entry if there is only one."""
     page = reverse("ip-list-detail", args=[pk])
     return get_return_url(
         request, page, page, format_row_id("entry", changed[0]) if len(changed) == 1 else SELECTION_ANCHOR
@@ -105,8 +104,11 @@ def _get_return_url(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
 
 
 def _get_consent(request: SignedIn, losses: ListLosses, to: Entry) -> str:
-    """Return what was answered about this very change: "accepts" for Save anyway, "add" for Add them too, or nothing.
-    It is sent again while the form asks for more."""
+    """Return the answer given for exactly this change: "accepts" to save anyway, "add" to add the lost addresses, or
+    "".
+
+    It is sent again while the form asks for more.
+    """
     if not losses:
         return ""
     if request.POST.get("add") == to.stamp and _can_be_added(losses, to):
@@ -115,12 +117,12 @@ def _get_consent(request: SignedIn, losses: ListLosses, to: Entry) -> str:
 
 
 def _can_be_added(losses: ListLosses, to: Entry) -> bool:
-    """Return whether what would be refused can have entries of its own beside the changed one."""
+    """Return whether the lost addresses can get entries of their own beside the changed one."""
     return losses.can_be_added and to.network not in losses.networks
 
 
 def _find_entry_losses(ip_list: IpList, row: IpListEntry, to: Entry) -> ListLosses:
-    """Return what the entry's change would refuse."""
+    """Return the calls that the entry's change would refuse."""
     gone = [row.network] if row.enabled else []
     others = ip_list.entries.filter(enabled=True).exclude(pk=row.pk).values_list("network", flat=True)
     return find_list_losses(ip_list, gone, [*others, *([to.network] if to.enabled else [])])
@@ -132,12 +134,12 @@ def _build_edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry
     return form
 
 
-# What says which of the list's entries are meant, and confirms it, besides the filters.
+# Parameters that select and confirm; they are not filters of the list.
 NOT_FILTERS = ("csrfmiddlewaretoken", "entry", "every", "page", *OptionalConfirmForm.base_fields)
 
 
 class BulkAction(NamedTuple):
-    """Something done to several entries."""
+    """An action on several entries."""
 
     word: str
     past: str
@@ -168,7 +170,8 @@ def ip_entries_delete(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResponse:
-    """Asks, or does it. What is chosen stays in the address: `?entry=1&entry=2`, or `?every=1` with the filters."""
+    """Ask for confirmation, or run the action. The selection is in the URL: `?entry=1&entry=2`, or `?every=1` with
+    filters."""
     ip_list = get_ip_list_to_change_or_404(request, pk)
     chosen = _get_selected_entries(request, ip_list)
     form = OptionalConfirmForm(get_form_data(request))

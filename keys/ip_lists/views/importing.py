@@ -1,4 +1,4 @@
-"""Many entries at once: paste or upload, look at what would be added and what is wrong, then add exactly that."""
+"""Import entries: paste or upload, preview what would be added and what is invalid, then add exactly that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The IP lists of the account, a list's own page, and both as files."""
+"""The page of all IP lists, the page of one list, and their exports."""
 
 from __future__ import annotations
 

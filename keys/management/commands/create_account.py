@@ -1,4 +1,4 @@
-"""`manage.py create_account`: an account and its first Administrator, who invites everyone else."""
+"""`manage.py create_account`: create an account and its first Administrator, who invites everyone else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
 
 def _next_step(account: Account) -> str:
-    """Return who must do what before the account can have keys."""
+    """Return what must happen before the account can have keys, and who does it."""
     page = f"{settings.BASE_URL}{reverse('admin:accounts_account_change', args=[account.pk])}"
     known = ", ".join(Api.objects.order_by("slug").values_list("slug", flat=True)) or "none yet: manage.py import_api"
     activate = "" if account.status == Account.Status.ACTIVE else "activates it and "

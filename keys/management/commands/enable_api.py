@@ -1,4 +1,4 @@
-"""`manage.py enable_api`: an account may have keys of an API."""
+"""`manage.py enable_api`: allow an account to have keys of an API."""
 
 from __future__ import annotations
 

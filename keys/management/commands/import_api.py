@@ -1,4 +1,4 @@
-"""`manage.py import_api`: an API is added, or changed once it is clear what that does to its keys."""
+"""`manage.py import_api`: add an API, or change it after showing the effects on its keys."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         self.stderr.write(f"{stage} …", self.style.NOTICE)
 
     def _warn(self, description: Description) -> None:
-        """Say what is wrong with the document that the gateway does not need."""
+        """Print the faults of the document that the gateway tolerates."""
         warnings = description.warnings
         if warnings:
             count = len(warnings) + description.omitted

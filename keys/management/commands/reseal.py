@@ -1,5 +1,5 @@
-"""`manage.py reseal`: after a new key was put into SEALING_KEYS, SIGNING_KEYS or TOKEN_PEPPERS, move to it what can be
-moved, and say what still needs the older ones."""
+"""`manage.py reseal`: move secrets to the newest key of SEALING_KEYS, SIGNING_KEYS and TOKEN_PEPPERS, and report what
+still needs older ones."""
 
 from __future__ import annotations
 
