@@ -31,7 +31,7 @@ class GeneratedToken(NamedTuple):
     token: str
 
     def __repr__(self) -> str:
-        return f"Minted({self.public_id})"
+        return f"{type(self).__name__}({self.public_id})"
 
 
 def generate_public_id() -> str:

@@ -45,7 +45,7 @@ class Proof(NamedTuple):
     body_sha256: str = ""
 
     def __repr__(self) -> str:
-        return f"Proof(from {self.since} to {self.until})"
+        return f"{type(self).__name__}(from {self.since} to {self.until})"
 
 
 class PresentedCredential(NamedTuple):
@@ -61,7 +61,7 @@ class PresentedCredential(NamedTuple):
     proof: Proof | None = None
 
     def __repr__(self) -> str:
-        return f"Presented({self.kind}, {self.public_id})"
+        return f"{type(self).__name__}({self.kind}, {self.public_id})"
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class Secret(NamedTuple):
     token: str | None = None
 
     def __repr__(self) -> str:
-        return f"Secret({self.id})"
+        return f"{type(self).__name__}({self.id})"
 
     def is_retired(self, now: float) -> bool:
         return self.retires_at is not None and self.retires_at <= now

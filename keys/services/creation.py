@@ -42,7 +42,7 @@ class CreatedKey(NamedTuple):
     token: str
 
     def __repr__(self) -> str:
-        return f"Created({self.key.public_id})"
+        return f"{type(self).__name__}({self.key.public_id})"
 
 
 class AlreadyCreated(Exception):

@@ -47,7 +47,7 @@ class ChangedKey(NamedTuple):
     until: datetime | None
 
     def __repr__(self) -> str:
-        return f"Changed({self.key.public_id})"
+        return f"{type(self).__name__}({self.key.public_id})"
 
 
 class AlreadyChanged(Exception):

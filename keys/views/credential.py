@@ -23,7 +23,7 @@ class CredentialLine(NamedTuple):
     after: str = ""
 
     def __repr__(self) -> str:
-        return f"Line({self.caption})"
+        return f"{type(self).__name__}({self.caption})"
 
 
 class CredentialInstructions(NamedTuple):
@@ -40,7 +40,7 @@ class CredentialInstructions(NamedTuple):
     placeholder: str = ""
 
     def __repr__(self) -> str:
-        return f"Credential({self.word})"
+        return f"{type(self).__name__}({self.word})"
 
 
 def build_credential(key: Key, rules: Policy, token: str) -> CredentialInstructions:
