@@ -372,7 +372,7 @@ class Check:
             last, number = row["time"], int(row["number"] or 0)
             if row["scope"] == "installation":
                 if installation.setdefault(number, row) is not row:
-                    self.problems.append(f"event {number} of the installation is there twice")
+                    self.problems.append(f"event {number} of the installation appears twice")
                 continue
             place = bisect_left(ends, number)
             if place < len(numbered) and int(numbered[place]["events"]["first"]) <= number:

@@ -41,7 +41,7 @@ def _check_credentials(policy: Policy) -> None:
     if policy.signs and (others := [kind for kind in kinds if kind not in ("signature", "recording")]):
         raise BadPolicy(
             f"credentials: {_format_list(kinds)}: a secret that signs is never sent. "
-            f"Take {others[0]!r} or signature away."
+            f"Remove {others[0]!r} or signature."
         )
     if "recording" in kinds:
         if not policy.signs:
@@ -68,7 +68,7 @@ def _check_flags(policy: Policy) -> None:
         if routes and flag not in policy.flags:
             raise BadPolicy(f"flags: {_format_list(policy.flags)} while {name} names {routes[0]!r}. Add {flag}.")
         if flag in policy.flags and not routes:
-            raise BadPolicy(f"flags: {flag} does nothing while {name} names no route. Name one or take {flag} away.")
+            raise BadPolicy(f"flags: {flag} does nothing while {name} names no route. Name one or remove {flag}.")
 
 
 def _check_settings(policy: Policy) -> None:
@@ -85,7 +85,7 @@ def _check_settings(policy: Policy) -> None:
         if setting in policy.labels:
             raise BadPolicy(f"labels: {setting}: {key} is the place for that. Move it there.")
     if "enabled" in policy.fixed:
-        raise BadPolicy("fixed: enabled: every key can be disabled and enabled. Take it away.")
+        raise BadPolicy("fixed: enabled: every key can be disabled and enabled. Remove it.")
     if policy.addresses == "required" and not {"addresses", "ip_lists"} & set(policy.asks):
         raise BadPolicy("asks: addresses: required means that the form asks for them. Add addresses or ip_lists.")
 
@@ -116,7 +116,7 @@ def _check_modules(policy: Policy) -> None:
     )
     for name, values in kinds:
         if doubled := next((value for value in values if values.count(value) > 1), None):
-            raise BadPolicy(f"modules: {name}: {doubled!r} is there twice. Give each module its own.")
+            raise BadPolicy(f"modules: {name}: {doubled!r} appears twice. Give each module its own.")
     try:
         resolve_containment({rule.tag: rule.contains for rule in policy.modules})
     except BadContainment as error:

@@ -52,7 +52,7 @@ def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut) -> list[Ope
     for kind, names in _KINDS.items():
         for pattern in getattr(leave_out, kind):
             if not any(matches(pattern, name) for operation in found for name in names(operation)):
-                raise BadPolicy(f"leave_out: {kind}: {pattern!r} matches none of the document's. Take it away.")
+                raise BadPolicy(f"leave_out: {kind}: {pattern!r} matches none of the document's. Remove it.")
     staying = [operation for operation in found if not leave_out.includes(operation)]
     if found and not staying:
         raise BadPolicy("leave_out leaves no operation, so there is nothing to protect. Leave fewer out.")

@@ -63,7 +63,7 @@ def build_modules(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleSp
     found = remove_left_out(list_operations(document), policy.leave_out)
     segments = {segment for operation in found for segment in operation.template.split("/")}
     if unknown := next((name for name in policy.encoded_slash if f"{{{name}}}" not in segments), None):
-        raise BadPolicy(f"encoded_slash: {unknown!r} is no whole segment of a path, as /{{{unknown}}}/. Take it away.")
+        raise BadPolicy(f"encoded_slash: {unknown!r} is no whole segment of a path, as /{{{unknown}}}/. Remove it.")
     rules = {rule.tag: rule for rule in policy.modules}
     routes = _RouteBuilder(document, found, policy)
     listed = [tag["name"] for tag in get_list(document, "tags")]

@@ -86,5 +86,5 @@ def parse_days(data: Mapping[str, Any], name: str) -> int | None:
 
 def _require_unique(value: tuple[str, ...], name: str) -> tuple[str, ...]:
     if doubled := next((word for word in value if value.count(word) > 1), None):
-        raise BadPolicy(f"{name}: {format_value(doubled)} is there twice. Write it once.")
+        raise BadPolicy(f"{name}: {format_value(doubled)} appears twice. Write it once.")
     return value

@@ -96,7 +96,7 @@ def _parse_json(text: str) -> Any:
         made: dict[str, Any] = {}
         for name, value in pairs:
             if name in made:
-                raise UnreadableFile(f"The name {name[:100]!r} is there twice in one object. Write it once.")
+                raise UnreadableFile(f"The name {name[:100]!r} appears twice in one object. Write it once.")
             made[name] = value
         return made
 
@@ -190,7 +190,7 @@ class _Builder:
             if not isinstance(value, str):
                 raise _build_error(event, "a name that is no text")
             if value in holder.value and value != "<<":
-                raise _build_error(event, f"the name {value[:100]!r} is there twice in one mapping. Write it once")
+                raise _build_error(event, f"the name {value[:100]!r} appears twice in one mapping. Write it once")
             holder.name = value
         else:
             name, holder.name = holder.name, None

@@ -34,7 +34,7 @@ def resolve_containment(contains: Mapping[str, Collection[str]]) -> dict[str, fr
     except CycleError as error:
         # graphlib lists the cycle from the contained module to its container.
         way = " contains ".join(map(repr, reversed(error.args[1])))
-        raise BadContainment(f"{way}: no module contains itself. Take one of them away.") from error
+        raise BadContainment(f"{way}: no module contains itself. Remove one of them.") from error
     for name in order:
         mine = contains.get(name, ())
         resolved[name] = frozenset(mine).union(*(resolved[each] for each in mine))

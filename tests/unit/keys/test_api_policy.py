@@ -124,7 +124,7 @@ def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
         ({**BILLING, "flags": ["hlr_lookup"]}, "hlr_lookup does nothing while adds_leads names no route"),
         ({**BILLING, "adds_leads": ["POST /leads"]}, "Add hlr_lookup"),
         ({**BILLING, "asks": ["mask_phone"]}, "asks: mask_phone is not in flags"),
-        ({**BILLING, "asks": ["addresses", "addresses"]}, "'addresses' is there twice"),
+        ({**BILLING, "asks": ["addresses", "addresses"]}, "'addresses' appears twice"),
         ({**BILLING, "asks": ["colour"]}, "'colour'"),
         ({**BILLING, "fixed": ["recordings"]}, "fixed: recordings is not in flags"),
         ({**BILLING, "fixed": ["enabled"]}, "fixed: enabled"),
@@ -155,7 +155,7 @@ def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
         ({**BILLING, "modules": [{"tag": "Invoices"}, {"tag": "Invoices"}]}, "tag: 'Invoices'"),
         ({**BILLING, "modules": [{"tag": "A", "number": 7}, {"tag": "B", "number": 7}]}, "number: 7"),
         ({**BILLING, "modules": [{"tag": "A", "contains": "B"}]}, "contains: 'B' is not a list"),
-        ({**BILLING, "modules": [{"tag": "A", "contains": ["B", "B"]}]}, "contains: 'B' is there twice"),
+        ({**BILLING, "modules": [{"tag": "A", "contains": ["B", "B"]}]}, "contains: 'B' appears twice"),
         ({**BILLING, "modules": [{"tag": "A", "contains": ["A"]}]}, "modules: contains: 'A' contains 'A': no module"),
         (
             {**BILLING, "modules": [{"tag": each, "contains": [other]} for each, other in ("AB", "BC", "CA")]},
