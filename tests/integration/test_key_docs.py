@@ -402,7 +402,7 @@ class TestReference:
         key, api = a_key_of("billing", alice).key, Api.objects.get(slug="billing")
         address = reverse("api-reference", args=["billing"]) if which == "reference" else f"/keys/{key.public_id}/docs/"
 
-        def shown(query: str) -> set[str]:
+        def list_routes(query: str) -> set[str]:
             page = unescape(client.get(address + query).content.decode())
             for module in modules:
                 assert f'href="?module={module.slug}#module-{module.slug}"' in page
@@ -411,14 +411,14 @@ class TestReference:
         modules = list(api.modules.order_by("position"))
         for module in modules:
             routes = {str(route) for route in module.routes.all()}
-            pages = [shown(f"?module={module.slug}&page={number}") for number in range(1, (len(routes) + 3) // 2)]
+            pages = [list_routes(f"?module={module.slug}&page={number}") for number in range(1, (len(routes) + 3) // 2)]
             assert set.union(*pages) == routes
             assert max(map(len, pages)) <= 2
-        first = shown("")
+        first = list_routes("")
         for query in ("?page=0", "?page=-1", "?page=x", "?module=none", f"?module={modules[0].slug}&page=1"):
-            assert shown(query) == first
-        assert shown("?page=1000000000000") == first
-        assert shown("?page=99999") == shown(f"?page={(modules[0].routes.count() + 1) // 2}")
+            assert list_routes(query) == first
+        assert list_routes("?page=1000000000000") == first
+        assert list_routes("?page=99999") == list_routes(f"?page={(modules[0].routes.count() + 1) // 2}")
 
     def test_a_change_of_the_document_is_on_the_page_at_once(self, client: Client, alice: User):
         api = api_for(alice.account, "billing")

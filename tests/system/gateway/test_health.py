@@ -30,7 +30,7 @@ def ask(port: int, path: str) -> Answer:
 
 
 def probe(*, to: str = "", replica: str = "", **needed: Any) -> ReadinessState:
-    async def told() -> ReadinessState:
+    async def get_state() -> ReadinessState:
         readiness_probe = ReadinessProbe(
             lambda: connect(to or conninfo()),
             connect_replica=(lambda: connect(replica)) if replica else None,
@@ -40,7 +40,7 @@ def probe(*, to: str = "", replica: str = "", **needed: Any) -> ReadinessState:
         readiness_probe.get_state(state.set_result)
         return await state
 
-    return asyncio.run(told())
+    return asyncio.run(get_state())
 
 
 def owner(statement: str) -> None:
@@ -133,7 +133,7 @@ class Slow:
 
 
 def test_a_thousand_questions_are_one_probe_a_second(monkeypatch: pytest.MonkeyPatch):
-    slow, told = Slow(), []
+    slow, states = Slow(), []
     now = [100.0]
     monkeypatch.setattr(readiness, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -141,11 +141,11 @@ def test_a_thousand_questions_are_one_probe_a_second(monkeypatch: pytest.MonkeyP
         readiness_probe = ReadinessProbe(slow)
         for now[0] in (100.0, 100.9, 101.1):
             for _ in range(1000):
-                readiness_probe.get_state(told.append)
+                readiness_probe.get_state(states.append)
             await asyncio.sleep(0.1)
-            readiness_probe.get_state(told.append)
+            readiness_probe.get_state(states.append)
 
     asyncio.run(flood())
     assert (slow.made, slow.most) == (2, 1)
-    assert len(told) == 3003
-    assert {state.cause for state in told} == {readiness.DATABASE_AWAY}
+    assert len(states) == 3003
+    assert {state.cause for state in states} == {readiness.DATABASE_AWAY}
