@@ -40,8 +40,7 @@ def _check_credentials(policy: Policy) -> None:
             )
     if policy.signs and (others := [kind for kind in kinds if kind not in ("signature", "recording")]):
         raise BadPolicy(
-            f"credentials: {_format_list(kinds)}: a secret that signs is never sent. "
-            f"Remove {others[0]!r} or signature."
+            f"credentials: {_format_list(kinds)}: a secret that signs is never sent. Remove {others[0]!r} or signature."
         )
     if "recording" in kinds:
         if not policy.signs:
