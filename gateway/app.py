@@ -1,4 +1,5 @@
-"""The gateway: what proxies ask about every call. No session, no cookies, no Django request."""
+"""The gateway application: verification, who-am-I and health requests of proxies. Uses no session, cookie or Django
+request."""
 
 from __future__ import annotations
 
@@ -28,9 +29,12 @@ WHOAMI_PATH = b"/v1/whoami/"
 
 
 class Gateway:
-    """One process's gateway. `secrets` maps a proxy's name to what it proves itself with; `signing_keys` open what
-    clients sign with. On `metrics_port` it answers with its metrics, and with nothing else. `replica` is how readiness
-    reaches the replica, if there is one; `migrations` are those without which it is not ready."""
+    """The gateway of one process.
+
+    `secrets` maps the name of a proxy to the secret that authenticates it. `signing_keys` open the stored secrets that
+    clients sign with. `metrics_port` serves the metrics only. `replica` is the conninfo of the replica that readiness
+    checks, if there is one; `migrations` are those that must be applied for the gateway to be ready.
+    """
 
     def __init__(
         self,
@@ -63,24 +67,25 @@ class Gateway:
         )
 
     def get_application(self, port: int | None) -> Application:
-        """What answers on a port; None is the Unix socket."""
+        """Return the application that serves a port, or the Unix socket (None)."""
         return self if port is None or port != self._metrics_port else MetricsEndpoint(self._readiness)
 
     async def start(self, *, is_only_process: bool = True) -> None:
-        """`alone`: no other process of the gateway runs beside this one."""
+        """Start the group commit in the running event loop. `is_only_process`: no other gateway process runs on this
+        machine."""
         self.group_commit.is_only_process = is_only_process
         self._commit_task = asyncio.create_task(self.group_commit.run())
-        # What is here now stays until the end: the collector need not look at it again and again.
+        # Everything allocated so far lives until the end: exempt it from garbage collection.
         gc.collect()
         gc.freeze()
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Answer what was taken. Takes nothing new."""
+        """Accept no more calls, and wait for those accepted before, at most `timeout_seconds`."""
         self.group_commit.stop()
         await asyncio.wait([self._commit_task], timeout=timeout_seconds)
 
     def __call__(self, request: Request, reply: Reply) -> None:
-        """Answer by `reply`, at once or once the row is committed. Whatever goes wrong here is a refusal."""
+        """Answer a request by `reply`, at once or when its log row is committed. An error becomes a refusal."""
         try:
             self._respond(request, reply)
         except Exception as error:
@@ -107,7 +112,8 @@ class Gateway:
             reply(responses.build_json_response(404, {"code": "not_found"}))
 
     def _verify_envoy(self, request: Request, reply: Reply) -> None:
-        """`/v1/envoy/<api-slug><original path>`. The path is taken as it was sent: a decoded one is another one."""
+        """Verify `/v1/envoy/<api-slug><original path>`, with the path as it was sent: a decoded path could be another
+        one."""
         slug, slash, rest = request.target[len(ENVOY_PATH) :].partition(b"/")
         self._verify(
             request, slug, dialects.translate_envoy_headers(request.method, slash + rest, request.headers), reply
@@ -142,7 +148,8 @@ class Gateway:
             return responses.build_refusal("unavailable")
 
     def _get_proxy(self, request: Request, proxy_headers: dialects.ProxyHeaders) -> str | None:
-        """The name of the proxy that proved itself; whoever can reach the Unix socket has done so."""
+        """Return the name of the proxy that sent the request, None if its secret is wrong. Whoever can open the Unix
+        socket is trusted: its file mode decides who that is."""
         if request.local:
             return "socket"
         claimed = proxy_headers.headers.get(dialects.SECRET_HEADER, "").encode("latin-1")

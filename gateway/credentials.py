@@ -1,4 +1,4 @@
-"""What a client presents, as one of the kinds of the log's `credential` column."""
+"""Parsing of the credential that a client presents into one of the kinds of the log's `credential` column."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from keys.decision.access import PresentedCredential, Proof
 _SCHEMES = {"bearer": "bearer", "token": "token", "basic": "basic"}
 TOKEN_HEADERS = frozenset({b"authorization", b"x-api-key"})
 SIGNATURE_HEADERS = (b"x-api-id", b"x-timestamp", b"x-nonce", b"x-body-sha256", b"x-signature")
-# Either of these presents a signature; the other three have other uses too, and say nothing alone.
+# Either of these marks a signature; the other three headers have other uses too.
 _SIGNATURE_MARKERS = frozenset({b"x-api-id", b"x-signature"})
 CREDENTIAL_HEADERS = TOKEN_HEADERS | frozenset(SIGNATURE_HEADERS)
 
 _PUBLIC_ID = re.compile(rf"[A-Za-z0-9]{{{ID_LENGTH}}}")
-# Unix seconds of the years 1973 to 5138: no two ways of writing one.
+# Unix seconds of the years 1973 to 5138, so that there is one way to write each.
 _SECONDS = re.compile(r"[1-9][0-9]{8,10}")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -35,8 +35,11 @@ Headers = Sequence[tuple[bytes, str]]
 
 
 def parse_credential(headers: Headers, *, method: str, path: str, query: str) -> PresentedCredential | None:
-    """The one well-formed credential of the headers (those of CREDENTIAL_HEADERS); None for none, more than one,
-    malformed, or a wrong checksum. The rest is what a signature is over: `path` decoded once, `query` as sent."""
+    """Return the one well-formed credential in the headers (those of CREDENTIAL_HEADERS).
+
+    Return None if there is none, more than one, a malformed one, or one with a wrong checksum. The method, the path
+    (decoded once) and the query (as sent) are what a signature covers.
+    """
     if len(headers) != 1:
         names = [name for name, _ in headers]
         if not _SIGNATURE_MARKERS.isdisjoint(names):
@@ -63,12 +66,12 @@ def has_credential(headers: Headers) -> bool:
 
 
 def parse_recording_link(path: str, query: str) -> PresentedCredential | None:
-    """The link's own parameters, each once; None if they are not all there and well-formed. The lead ID is the path's
-    last segment."""
+    """Return the credential of a recording link; None unless each of its parameters is there once and well-formed. The
+    lead ID is the last segment of the path."""
     values: dict[str, str] = {}
     for piece in query.split("&"):
         name, _, value = piece.partition("=")
-        # Nothing in these needs encoding, so that an encoded or bracketed one is another parameter, and not enough.
+        # These values need no encoding: an encoded or bracketed name is another parameter.
         if name in _LINK_PARAMETERS:
             if name in values:
                 return None

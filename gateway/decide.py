@@ -1,4 +1,4 @@
-"""A batch's decisions, from memory alone."""
+"""Decides a batch of calls from the in-memory snapshot."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ def decide(
     now: float,
     end_overlap: Callable[[WaitingCall, Secret], None],
 ) -> list[tuple[WaitingCall, Decision]]:
-    """A decision for every call of a known API. Calls of an unknown one are answered here, without a row; one that ends
-    an overlap is handed over with the old secret, and has no decision yet. `now`: Unix seconds by the database."""
+    """Return a decision for each call of a known API.
+
+    Calls of an unknown API are answered here and get no row. A call that ends an overlap goes to `end_overlap` with the
+    old secret and has no decision yet. `now` is the time of the database in Unix seconds.
+    """
     decisions = []
     used: set[tuple[str, str]] = set()
     for waiting in batch:
@@ -47,7 +50,7 @@ def decide(
             routes.conditional and not has_unambiguous_route(call, api)
         ):
             waiting.secret = waiting.nonce = None
-            # Whose it seems to be: nothing is proved, but that account should see it.
+            # Not authenticated, but the account whose key was presented should see the refusal.
             presented = waiting.presented = presented or call.presented or call.link
             key = snapshot.get_key(presented.public_id) if presented else None
             decisions.append((waiting, Decision(call, key, now, waiting.refusal or "unreadable_request")))

@@ -1,5 +1,6 @@
-"""Refusals that wait for each other (gateway/unauthenticated.py): released together, answered a few in each turn of the
-event loop, because who is answered asks again, and a burst of questions would keep the other calls waiting."""
+"""Delays refusals so that they can share rows (gateway/unauthenticated.py). Their answers are spread over turns of the
+event loop: each client that gets one may send its next request at once, and a burst of requests would delay other
+calls."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from keys.decision.access import Api, Decision
 
 
 class DelayedRefusals:
-    """`resume` takes the calls back into the queue."""
+    """Keeps refused calls for a while. `requeue` puts them back into the queue of the group commit."""
 
     def __init__(self, requeue: Callable[[Sequence[WaitingCall]], None]) -> None:
         self._requeue = requeue
@@ -45,7 +46,7 @@ class DelayedRefusals:
         self._requeue(calls)
 
     def stop(self) -> None:
-        """Hold nothing from now on."""
+        """Release the calls, and delay none from now on."""
         self._is_stopping = True
         self.release()
 

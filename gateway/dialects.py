@@ -1,9 +1,9 @@
-"""What a proxy tells about the original call, read into a Call that can be judged and stored.
+"""Reads what a proxy says about the original call into a Call that can be decided and logged.
 
-nginx and HAProxy say `X-Original-Method` and `X-Original-URI`, Caddy and Traefik `X-Forwarded-Method` and
-`X-Forwarded-Uri`; Envoy asks with the call's own method and path. Names that a careless server could take for one of
-these (`_` or `.` for `-`) are refused, and so is anything said twice: somebody is trying (Caddy GHSA-f59h-q822-g45g,
-Traefik CVE-2026-39858, Django CVE-2026-3902).
+nginx and HAProxy send `X-Original-Method` and `X-Original-URI`, Caddy and Traefik `X-Forwarded-Method` and
+`X-Forwarded-Uri`; Envoy sends the call's own method and path. A request is refused if it holds one of these headers
+twice, or a name that a careless server could confuse with one of them (`_` or `.` for `-`), because both are attacks
+(Caddy GHSA-f59h-q822-g45g, Traefik CVE-2026-39858, Django CVE-2026-3902).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ORIGINAL_CALL_HEADERS = frozenset(
     }
 )
 _KNOWN_HEADERS = ORIGINAL_CALL_HEADERS | CREDENTIAL_HEADERS
-# What other proxies say about a call; Envoy's question says it by itself, so there these are the client's own words.
+# Headers in which other proxies describe the call. Envoy does not send them, so in its requests they are the client's.
 _OTHER_DIALECTS = ORIGINAL_CALL_HEADERS - {b"x-forwarded-for", b"user-agent", SECRET_HEADER}
 _METHOD_AND_URI = frozenset({b"x-forwarded-method", b"x-forwarded-uri", b"x-original-method", b"x-original-uri"})
 _ALIASES = re.compile(rb"[_.]")
@@ -45,8 +45,8 @@ _MAY_HIDE_SECRETS = re.compile(r"[=_%]")
 
 
 class ProxyHeaders(NamedTuple):
-    """Headers by name, in latin-1; all values of those that credentials are in; and whether something was said twice
-    or in disguise."""
+    """The known headers by name, decoded as latin-1; all credential headers; whether a header was repeated or
+    disguised."""
 
     headers: dict[bytes, str]
     presented: list[tuple[bytes, str]]
@@ -55,7 +55,7 @@ class ProxyHeaders(NamedTuple):
 
 
 def parse_headers(headers: Headers) -> ProxyHeaders:
-    """The headers that matter. Names arrive in lower case."""
+    """Return the headers that matter. Names must be in lower case."""
     known: dict[bytes, str] = {}
     presented: list[tuple[bytes, str]] = []
     suspicious = False
@@ -71,7 +71,8 @@ def parse_headers(headers: Headers) -> ProxyHeaders:
 
 
 def translate_envoy_headers(method: str, target: bytes, headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Envoy's question in nginx's words. `target` is the original path and query, undecoded."""
+    """Return the headers of an Envoy request as nginx would send them. `target` is the original path and query,
+    undecoded."""
     translated = [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
     for name, value in headers:
         if name == b"host":
@@ -84,7 +85,8 @@ def translate_envoy_headers(method: str, target: bytes, headers: Headers) -> lis
 def translate_whoami_headers(
     method: str, target: bytes, headers: list[tuple[bytes, bytes]]
 ) -> list[tuple[bytes, bytes]]:
-    """A question about the key itself is the call that it is asked about, if the proxy tells of no other."""
+    """Return the headers of a who-am-I request, which is itself the original call unless the proxy names another
+    one."""
     if any(name in _METHOD_AND_URI for name, _ in headers):
         return headers
     return [*headers, (b"x-original-method", method.encode()), (b"x-original-uri", target)]
@@ -93,7 +95,8 @@ def translate_whoami_headers(
 def parse_original_call(
     headers_of_proxy: ProxyHeaders, *, proxy: str, trusted: Sequence[Network], whoami: bool = False
 ) -> tuple[Call, bool]:
-    """The call that the proxy asks about, and whether it is readable; an unreadable one is a Call too, for the log."""
+    """Return the original call, and whether it is readable. An unreadable one is returned as a Call too, for the
+    log."""
     headers = headers_of_proxy.headers
     method, agree_on_method = _pick_value(headers, b"x-forwarded-method", b"x-original-method")
     uri, agree_on_uri = _pick_value(headers, b"x-forwarded-uri", b"x-original-uri")
@@ -158,14 +161,14 @@ def _parse_preflight(headers_of_proxy: ProxyHeaders, query: str) -> str:
 
 
 def _pick_value(headers: dict[bytes, str], one: bytes, other: bytes) -> tuple[str, bool]:
-    """The value that one dialect or the other gives; two different ones do not agree, and neither does none."""
+    """Return the value of either header, and whether there is one and both, if given, agree."""
     first, second = headers.get(one), headers.get(other)
     value = first if first is not None else second
     return value or "", bool(value) and (first is None or second is None or first == second)
 
 
 def format_for_log(text: str, max_length: int = MAX_URI_LENGTH) -> str:
-    """Text from outside as it goes into the log: storable, without secrets, and only then cut when too long."""
+    """Return outside text for the log: storable, redacted, and only then truncated to `max_length` characters."""
     if not (text.isascii() and text.isprintable()):
         text = escape_control_characters(text)
     if _MAY_HIDE_SECRETS.search(text):
@@ -174,7 +177,7 @@ def format_for_log(text: str, max_length: int = MAX_URI_LENGTH) -> str:
 
 
 def escape_control_characters(text: str) -> str:
-    """Latin-1 text of bytes from outside as UTF-8 text without control characters, which become %XX."""
+    """Return latin-1 text of outside bytes as UTF-8 text, with control characters escaped as %XX."""
     if not text.isascii():
         text = text.encode("latin-1", "replace").decode("utf-8", "replace")
     if not text.isprintable():

@@ -1,4 +1,5 @@
-"""Log lines of the gateway, bounded per cause: a database that is away refuses thousands of calls a second."""
+"""Log lines of the gateway, rate limited per cause: while the database is down, thousands of calls a second are
+refused."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from gateway.limits import LOG_INTERVAL_SECONDS
 
 log = structlog.get_logger("keyward.gateway")
 
-# Errors need somebody now, because calls are refused; warnings need somebody soon; the rest is for whoever looks.
+# Errors need attention now, because calls are refused; warnings soon; the rest is information.
 ERROR, WARNING, INFO = "error", "warning", "info"
-# More causes than this at once are not told apart.
+# Above so many causes, all counts start again, so that memory is bounded.
 MAX_CAUSES = 100
 
 _last_logged: dict[tuple[str, str], float] = {}
@@ -24,9 +25,11 @@ _suppressed: dict[tuple[str, str], int] = {}
 def report(
     level: str, event: str, error: BaseException | None = None, *, traceback: bool = False, **fields: Any
 ) -> None:
-    """Log an event, at most once in LOG_INTERVAL_SECONDS for each event and kind of error. A line that follows others
-    which were left out says in `repeated` how many they were. `traceback`: with the error's, for what is a fault of
-    ours."""
+    """Log an event, at most once in LOG_INTERVAL_SECONDS for each event and kind of error.
+
+    A line that follows suppressed ones has their number in `repeated`. `traceback` adds the traceback of the error, for
+    errors that are bugs.
+    """
     cause = (event, type(error).__name__ if error is not None else "")
     now = time.monotonic()
     if now - _last_logged.get(cause, -LOG_INTERVAL_SECONDS) < LOG_INTERVAL_SECONDS:

@@ -1,7 +1,8 @@
-"""One round trip for many calls: decide from memory, write every row only if memory is still true, then answer.
+"""Group commit: decide a batch from the in-memory snapshot, insert all log rows in one statement that succeeds only if
+key_epoch is unchanged, then answer.
 
-While one batch is at the database the next one fills. An answer leaves only after its row is committed; whatever goes
-wrong on the way there is a refusal.
+While the database inserts one batch, the next one fills. An answer leaves only after its row is committed; any error is
+a refusal.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ from gateway.unauthenticated import Aggregator
 from gateway.waiting_call import OnDecision, WaitingCall
 from keys.decision.access import REPLAYED, Call, Decision, Proof, Secret
 
-# Turns of the event loop that a busy process which shares its machine lets pass before it takes a batch: what has just
-# been answered asks again meanwhile, and fuller batches are fewer. Alone it would only let the database wait.
+# Turns of the event loop that a busy process which shares its machine waits before it takes a batch: clients that have
+# just been answered send their next calls meanwhile, and fuller batches are fewer. The only process of a machine does
+# not wait, because the database would be idle.
 BATCH_DELAY_TURNS = 2
 
 
 @dataclass(slots=True)
 class GroupCommit:
-    """Collects calls and decides them together, over one connection of its own."""
+    """Collects calls, decides them in batches, and inserts their log rows over a connection of its own."""
 
     connect: Connect
     peppers: Mapping[int, bytes]
@@ -66,7 +68,8 @@ class GroupCommit:
         self._delayed = DelayedRefusals(self._requeue)
 
     def submit(self, api_slug: str, call: Call, refusal: str, on_decision: OnDecision) -> None:
-        """Take a call; `tell` is told once its row is committed."""
+        """Queue a call; `on_decision` is called once its row is committed. `refusal` is a reason found before any key
+        was looked up, or empty. Refuse the call at once if the queue is full."""
         waiting = WaitingCall(api_slug, call, refusal, on_decision)
         if self._is_stopping or len(self._queue) >= MAX_QUEUE:
             waiting.refuse("unavailable")
@@ -75,7 +78,7 @@ class GroupCommit:
             self._wake_event.set()
 
     async def run(self) -> None:
-        """Serve until stopped; answers all that was taken before."""
+        """Process batches until stopped, and all calls that were queued before."""
         while self._queue or self._overlap_tasks or self._delayed or not self._is_stopping:
             await self._wake_event.wait()
             if self._was_busy and not self.is_only_process:
@@ -85,7 +88,7 @@ class GroupCommit:
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
             if not self._queue:
                 self._wake_event.clear()
-            # A lone call waits for nobody.
+            # A single call is not delayed.
             self._was_busy = len(batch) > 1
             if batch:
                 self.metrics.observe_batch(len(batch), queue=len(self._queue), entries=self.snapshot.entry_count)
@@ -100,6 +103,7 @@ class GroupCommit:
             await self._libpq.close()
 
     def stop(self) -> None:
+        """Refuse new calls; `run` ends when the queued ones are answered."""
         self._is_stopping = True
         self._delayed.stop()
 
@@ -112,7 +116,7 @@ class GroupCommit:
                 self._database_failed = False
                 report(INFO, "batch.written_again")
             if decisions and not decisions[0][0].is_answered:
-                # Once the next batch is on its way: neither need wait for the other.
+                # After the next batch was sent, so that it does not wait for these answers.
                 asyncio.get_running_loop().call_soon(_notify, decisions)
             self._last_uses.add(
                 (waiting.secret.id, str(decision.call.client_address))
@@ -120,8 +124,8 @@ class GroupCommit:
                 if waiting.secret is not None and decision.allowed
             )
         except psycopg.DataError as error:
-            # Some call holds what the database cannot store: each goes alone, and only the guilty one is refused.
-            # Without its words, which may repeat the call's.
+            # A call holds what the database cannot store: each is processed alone, and only that one is refused. The
+            # error's text is not logged, because it may repeat the call's.
             report(WARNING, "batch.data_error", kind=type(error).__name__, calls=len(batch))
             for waiting in batch:
                 if len(batch) == 1:
@@ -150,7 +154,8 @@ class GroupCommit:
             self._libpq = None
 
     async def _decide(self, libpq: LibpqConnection, batch: list[WaitingCall]) -> list[tuple[WaitingCall, Decision]]:
-        """The decisions, all of them committed, on the calls that are still in the batch."""
+        """Decide the batch and insert its rows; return the decisions. Calls that were answered, delayed or end an
+        overlap are removed from the batch. Raise TimeoutError after MAX_GUARD_RETRIES."""
         public_ids = set()
         for waiting in batch:
             for presented in (waiting.call.presented, waiting.call.link):
@@ -159,7 +164,7 @@ class GroupCommit:
         if any(waiting.api_slug not in self.snapshot.apis for waiting in batch):
             await self._load(libpq, self.snapshot.list_missing(public_ids))
         for _ in range(MAX_GUARD_RETRIES):
-            # Entries may have been dropped by what the load learned.
+            # The load may have invalidated entries.
             while list_missing := self.snapshot.list_missing(public_ids):
                 await self._load(libpq, list_missing)
             now = time.monotonic() + self._clock_offset
@@ -167,7 +172,7 @@ class GroupCommit:
             decisions, delayed = self._aggregator.split(decisions)
             if delayed:
                 self._delayed.add(delayed)
-            # The others have been answered, or wait for something else.
+            # The other calls were answered, delayed, or end an overlap.
             batch[:] = [waiting for waiting, _ in decisions]
             if not decisions or await self._insert_rows(libpq, decisions):
                 return decisions
@@ -181,8 +186,11 @@ class GroupCommit:
             self._clock_offset = await self.snapshot.load(connection, public_ids) - time.monotonic()
 
     async def _insert_rows(self, libpq: LibpqConnection, decisions: list[tuple[WaitingCall, Decision]]) -> bool:
-        """Write all rows, or none because what was decided from is not true any more. What only the database knew, a
-        nonce used before, is then in the decisions too. If nobody else waits they are told at once."""
+        """Insert all rows and return True, or none and return False because the epoch has moved.
+
+        A nonce that the database knows as used changes the decision of its call in `decisions`. If no call is queued,
+        the decisions are answered at once.
+        """
         rows: Sequence[Row] = [
             build_row(waiting.api_slug, waiting.presented, decision) for waiting, decision in decisions
         ]
@@ -211,12 +219,12 @@ class GroupCommit:
         return await libpq.execute(*insert, on_result)
 
     def _requeue(self, calls: Sequence[WaitingCall]) -> None:
-        """Take held calls back, or none, once the last has gone."""
+        """Put delayed calls back into the queue, and wake `run`."""
         self._queue += calls
         self._wake_event.set()
 
     def _end_overlap(self, waiting: WaitingCall, old: Secret) -> None:
-        """The call leaves its batch, and comes back once the old secret is retired."""
+        """Retire the old secret in the background, then queue the call again."""
         task = asyncio.create_task(self._end_overlap_and_requeue(waiting, old))
         self._overlap_tasks.add(task)
         task.add_done_callback(self._on_overlap_ended)
@@ -240,7 +248,8 @@ class GroupCommit:
                 self._queue.append(waiting)
 
     async def _write_last_use(self, *, at_once: bool = False) -> None:
-        """Losing some of these costs nothing but a date in a list, so no call waits for them or fails with them."""
+        """Write the last uses that are due. A failure loses a date in a list, so no call waits for it or fails with
+        it."""
         if self._last_uses.seconds_until_due and not at_once:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(self._last_uses.seconds_until_due, self._wake)
@@ -269,7 +278,7 @@ class GroupCommit:
         self._wake_event.set()
 
     def _refuse_timed_out(self) -> None:
-        """Whoever has waited this long for a stuck database is refused: nobody waits for more than two batches."""
+        """Refuse calls that have waited for timeout_seconds: no call waits for more than two batches."""
         oldest = time.monotonic() - self.timeout_seconds
         if not self._queue or self._queue[0].received_at > oldest:
             return

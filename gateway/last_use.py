@@ -1,5 +1,5 @@
-"""When and from where each secret was last allowed: after the answers, sorted, at most once a minute a secret and
-address."""
+"""Records when and from where each secret was last used, after the answers and at most once a minute for each secret
+and address."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-# A secret's row tells of so many addresses, the most recent ones.
+# Addresses kept for each secret, the most recent ones.
 MAX_ADDRESSES = 10
 
-# Secrets before their uses, as everyone locks them: whoever holds a secret finds its use free. One that another process
-# is writing, or that somebody is about to destroy, is passed over, because calls would wait with it.
+# Locks secrets before their uses, as everything else does. Rows that another process has locked are skipped, because
+# calls would wait with this statement.
 UPSERT = f"""
 WITH held AS MATERIALIZED (
     SELECT id FROM keys_secret WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
@@ -35,11 +35,11 @@ RETURNING secret_id
 
 
 class LastUses:
-    """Collects uses and writes those that are due. Times are seconds."""
+    """Collects uses of secrets and writes those that are due."""
 
     INTERVAL_SECONDS = 60.0
     PAUSE_SECONDS = 1.0
-    # So many secrets at once: the next batch of calls waits while they are written.
+    # Secrets in one statement: the next batch of calls waits for it.
     MAX_USES = 100
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class LastUses:
         self._written_at = -self.PAUSE_SECONDS
 
     def add(self, uses: Iterable[tuple[UUID, str]]) -> None:
-        """A secret that is used from more addresses than are kept is noted from the first of each minute."""
+        """Add allowed uses, as (secret, address). Of more than MAX_ADDRESSES in a minute, the first ones are kept."""
         now = time.monotonic()
         for secret, address in uses:
             recorded_at = self._recorded_at.get(secret)
@@ -75,7 +75,7 @@ class LastUses:
         return max(self._written_at + self.PAUSE_SECONDS - time.monotonic(), 0.0)
 
     async def write(self, connection: AsyncConnection[Any]) -> None:
-        """Those that are due, or as many of them as go at once; who is passed over has a second turn."""
+        """Write at most MAX_USES secrets. One that is locked is tried a second time with the next write."""
         now = time.monotonic()
         is_due = {secret: self._due.pop(secret) for secret in list(islice(self._due, self.MAX_USES))}
         if not self._due:

@@ -1,4 +1,4 @@
-"""The one statement that writes a batch, if what was decided from is still true."""
+"""The statement that inserts the log rows of a batch if the epoch is unchanged."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from gateway.libpq.connection import Statement
 from gateway.log_rows import Row
 from keys.decision.access import REPLAYED, Proof
 
-# Seconds that our idea of the database's clock may be off: after a pause, or a step of either clock, decide again.
+# Seconds by which the estimated time of the database may be off: after a pause, or a step of either clock, the batch is
+# decided again.
 MAX_CLOCK_SKEW_SECONDS = 2
-# The snapshot of this statement is taken after every call of the batch arrived, so a change that was committed before a
-# call arrived is always seen: either the epoch is another one and nothing is written, or memory was right.
+# The MVCC snapshot of this statement is taken after every call of the batch arrived. So a change that was committed
+# before a call arrived is always seen: either the epoch differs and nothing is inserted, or the decision was right.
 EPOCH_GUARD = (
     "EXISTS (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid"
     f" AND abs(date_part('epoch', clock_timestamp()) - %s) < {MAX_CLOCK_SKEW_SECONDS})"
 )
-# A row's time is the clock's when it is written: the last one's is the time to go on with.
+# Each row has the time of its insertion; that of the last one is the newest known time of the database.
 ROW_TIME = "date_part('epoch', time)"
 INSERT_BATCH = Statement("write", f"{insert.build_insert(insert.build_batch(EPOCH_GUARD))} RETURNING {ROW_TIME}")
 INSERT_ONE = Statement("write_one", f"{insert.build_insert(insert.build_single_row(EPOCH_GUARD))} RETURNING {ROW_TIME}")
 
-# The same for a batch in which calls bring nonces. Of two that bring the same one, in whatever processes, the second
-# waits for the first one's commit, finds the nonce used, and its row says so. Sorted: unsorted ones deadlock.
+# The same for a batch with nonces. Of two calls with the same nonce, in any processes, the second waits for the commit
+# of the first, finds the nonce used, and its row says so. Sorted, because unsorted inserts can deadlock.
 NONCE_USED = "nonce <> '' AND (key_id, nonce) NOT IN (SELECT key_id, nonce FROM fresh)"
 INSERT = insert.build_insert(
     "batch",
@@ -43,7 +44,7 @@ INSERT_SIGNED = Statement(
     " FROM batch WHERE nonce <> '' ORDER BY key_id, nonce ON CONFLICT DO NOTHING RETURNING key_id, nonce)"
     f" {INSERT} RETURNING {ROW_TIME}, CASE WHEN reason = '{REPLAYED}' THEN request_id END",
 )
-# Kept a little longer than any process could take the call's time for now.
+# Kept a little longer than any process could accept the call's time.
 DELETE_EXPIRED_NONCES = f"""
 DELETE FROM gateway_nonce WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM gateway_nonce WHERE until < clock_timestamp() - interval '{5 * MAX_CLOCK_SKEW_SECONDS} seconds'
@@ -55,12 +56,12 @@ _SEPARATOR = SEPARATOR.encode()
 def build_insert(
     rows: Sequence[Row], nonces: Sequence[Proof | None] | None, *, epoch: tuple[int, str], now: float
 ) -> tuple[Statement, list[bytes]]:
-    """The one that writes all rows or none, and its parameters. `nonces`: for each row the proof whose nonce it uses
-    up; None if no row does."""
+    """Return the statement that inserts all rows or none, and its parameters. `nonces` holds, for each row, the proof
+    whose nonce the call uses up; None if no row has one."""
     n, token = epoch
     guard = [str(n), token, repr(now)]
     if nonces is None and len(rows) == 1:
-        # All at once, because each by itself costs more than it is.
+        # Encoded in one piece, because encoding each value takes longer than all the rest.
         return INSERT_ONE, SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
     first, *others = zip(*rows, strict=True)
     if nonces is not None:
@@ -76,15 +77,15 @@ def _join_column(column: Sequence[str]) -> str:
 
 
 class InsertResult(NamedTuple):
-    """The database's time, and the request IDs of the calls whose nonce had been used."""
+    """The time of the database, and the request IDs of calls whose nonce had been used before."""
 
     now: float
     replayed: frozenset[str]
 
 
 def parse_insert_result(result: PGresult, rows: int, *, nonces: bool) -> InsertResult | None:
-    """What came of a statement for so many rows; None if none was written, because the epoch has moved or the clock is
-    not what it was taken for."""
+    """Return the result of inserting `rows` rows; None if none was inserted, because the epoch has moved or the clock
+    differs. Raise RuntimeError for any other number."""
     if result.ntuples == 0:
         return None
     if result.ntuples != rows:
@@ -98,7 +99,7 @@ def parse_insert_result(result: PGresult, rows: int, *, nonces: bool) -> InsertR
 
 
 class NonceSweeper:
-    """Forgets old nonces, some at a time, while signed calls come."""
+    """Deletes expired nonces, at most 1,000 at a time, while signed calls come."""
 
     INTERVAL_SECONDS = 10.0
 
@@ -112,5 +113,5 @@ class NonceSweeper:
     async def delete_expired(self, connection: AsyncConnection[Any]) -> None:
         self.is_due = False
         deleted = (await connection.execute(DELETE_EXPIRED_NONCES)).rowcount
-        # A full broom leaves some: go on after the next batch.
+        # A full sweep leaves some: continue after the next batch.
         self._next = time.monotonic() + (self.INTERVAL_SECONDS if deleted < 1000 else 0.0)

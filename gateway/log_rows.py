@@ -1,4 +1,4 @@
-"""The rows of a batch: each call's values as text."""
+"""The log row of a call, as text values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = list(BATCH_COLUMNS)
 
 
 def build_row(api_slug: str, presented: PresentedCredential | None, decision: Decision) -> Row:
-    """In the order of audit.calls.insert.BATCH_COLUMNS."""
+    """Return the values in the order of audit.calls.insert.BATCH_COLUMNS."""
     call, key, route = decision.call, decision.key, decision.route
     account_id, account, public_id, key_name, owner, mask = _NO_KEY_COLUMNS if key is None else _get_key_columns(key)
     return (
@@ -27,7 +27,7 @@ def build_row(api_slug: str, presented: PresentedCredential | None, decision: De
         presented.kind if presented else "",
         call.method,
         call.host,
-        # Judged as it was sent, logged without secrets.
+        # The decision used the path as it was sent; the log redacts it.
         redact(call.path),
         call.query,
         "" if route is None else route.module,

@@ -1,8 +1,8 @@
-"""What the gateway counts, for Prometheus.
+"""Counters of the gateway for Prometheus.
 
-All processes of a gateway share one piece of memory, made before they are forked, in which each writes to a row of its
-own: counting is an addition, whoever is asked knows everything, and a killed process takes no count with it. No label
-names a key, an account or an address.
+All processes share memory that is mapped before they are forked; each writes a row of its own. Counting is an addition,
+any process can report all rows, and the counts survive a killed process. No label names a key, an account or an
+address.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ NO_REASON = ""
 REASONS = (NO_REASON, PREFLIGHT, *STATUS, "gateway_secret", "unknown_api")
 
 _REASON = {reason: cell for cell, reason in enumerate(REASONS)}
-# The cells of a row: decisions by reason, two histograms with their sums behind them, three counters, and what is so
-# now.
+# The cells of a row: decisions by reason, two histograms each followed by its sum, three counters, four gauges.
 _SECONDS = len(REASONS)
 _SECONDS_SUM = _SECONDS + len(SECONDS) + 1
 _CALLS = _SECONDS_SUM + 1
@@ -38,27 +37,28 @@ _SHARED = memoryview(mmap.mmap(-1, ROWS * WIDTH * 8)).cast("d")
 
 
 class Metrics:
-    """One process's counts; for itself alone until it is given a row of the shared memory."""
+    """The counts of one process, in private memory until it is given a row of the shared memory."""
 
     def __init__(self) -> None:
         self._cells: memoryview[float] = memoryview(bytearray(WIDTH * 8)).cast("d")
         self._evicted_before = 0.0
 
     def use_shared_row(self, row: int) -> None:
-        """Count on where the process before, that had this row, stopped."""
+        """Continue the counts of the process that had this row before."""
         self._cells = _get_row(row)
         self._cells[_ENTRIES] = self._cells[_QUEUE] = self._cells[_CONNECTIONS] = 0.0
         self._evicted_before = self._cells[_EVICTED]
         self._cells[_PROCESS] = os.getpid()
 
     def observe_decision(self, reason: str, seconds: float) -> None:
+        """Count a decision and the seconds that it took."""
         cells = self._cells
         cells[_REASON[reason]] += 1.0
         cells[_SECONDS + bisect_left(SECONDS, seconds)] += 1.0
         cells[_SECONDS_SUM] += seconds
 
     def observe_batch(self, calls: int, *, queue: int, entries: int) -> None:
-        """A batch goes to the database; behind it so many wait, and memory has so many entries."""
+        """Count a batch of so many calls; set the length of the queue behind it and the entries in memory."""
         cells = self._cells
         cells[_CALLS + bisect_left(CALLS, calls)] += 1.0
         cells[_CALLS_SUM] += calls
@@ -68,11 +68,11 @@ class Metrics:
         self._cells[_RELOADS] += 1.0
 
     def set_connections(self, connections: int, *, evicted: int) -> None:
-        """So many connections there are, and so many had to go since this process began."""
+        """Set the number of open connections, and of those evicted since this process began."""
         self._cells[_CONNECTIONS], self._cells[_EVICTED] = connections, self._evicted_before + evicted
 
     def count_guard_miss(self) -> None:
-        """The epoch had moved: a batch was decided anew."""
+        """Count a batch that was decided again because the epoch had moved."""
         self._cells[_MISSES] += 1.0
 
 
@@ -81,7 +81,7 @@ def _get_row(row: int) -> memoryview[float]:
 
 
 class GatewayCollector:
-    """All rows together, as prometheus-client collects them."""
+    """Collects the sums of all rows for prometheus-client."""
 
     def collect(self) -> Iterable[Metric]:
         rows = [_get_row(row) for row in range(ROWS) if _get_row(row)[_PROCESS]]
@@ -92,21 +92,23 @@ class GatewayCollector:
         for reason, cell in _REASON.items():
             decisions.add_metric(("allowed" if reason in (NO_REASON, PREFLIGHT) else "denied", reason), sums[cell])
         yield decisions
-        yield _build_histogram("verify_seconds", "Time from a whole request to its answer", SECONDS, sums, _SECONDS)
-        yield _build_histogram("batch_calls", "Calls that were decided and written together", CALLS, sums, _CALLS)
-        yield CounterMetricFamily("keyward_gateway_epoch_reloads", "Loads of what changed", value=sums[_RELOADS])
+        yield _build_histogram(
+            "verify_seconds", "Seconds from a complete request to its response", SECONDS, sums, _SECONDS
+        )
+        yield _build_histogram("batch_calls", "Calls decided and inserted in one batch", CALLS, sums, _CALLS)
+        yield CounterMetricFamily("keyward_gateway_epoch_reloads", "Reloads of changed entries", value=sums[_RELOADS])
         yield CounterMetricFamily(
-            "keyward_gateway_guard_misses", "Batches decided again because something had changed", value=sums[_MISSES]
+            "keyward_gateway_guard_misses", "Batches decided again because the epoch had moved", value=sums[_MISSES]
         )
         yield CounterMetricFamily(
             "keyward_gateway_evicted_connections",
-            "Connections closed for others, because there were too many that proved nothing",
+            "Unauthenticated connections closed because there were too many connections",
             value=sums[_EVICTED],
         )
         live_rows = [row for row in rows if _is_alive(int(row[_PROCESS]))]
-        yield GaugeMetricFamily("keyward_gateway_processes", "Processes that answer", value=len(live_rows))
+        yield GaugeMetricFamily("keyward_gateway_processes", "Running processes", value=len(live_rows))
         for name, text, cell in (
-            ("snapshot_entries", "API IDs in memory, unknown ones too, of all processes", _ENTRIES),
+            ("snapshot_entries", "API IDs in memory, unknown ones included, of all processes", _ENTRIES),
             ("connections", "Open connections, of all processes", _CONNECTIONS),
             ("queue_calls", "Calls that waited when the last batch began, of all processes", _QUEUE),
         ):

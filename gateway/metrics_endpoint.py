@@ -1,4 +1,4 @@
-"""`/metrics`, on a port of its own: what the gateway counted, and what the database says at this moment."""
+"""`/metrics` on a port of its own: the counters of the gateway and the state of the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLAIN = format_header_line(b"content-type", b"text/plain; charset=utf-8")
 
 
 class MetricsEndpoint:
-    """The application of the metrics' port."""
+    """The application of the metrics port."""
 
     def __init__(self, readiness: ReadinessProbe) -> None:
         self._readiness = readiness
@@ -39,7 +39,7 @@ def _render(state: ReadinessState) -> Response:
 
 
 class DatabaseCollector:
-    """What the last probe found."""
+    """Collects the result of the last readiness probe for prometheus-client."""
 
     def __init__(self, state: ReadinessState) -> None:
         self._state = state

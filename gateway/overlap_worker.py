@@ -1,7 +1,7 @@
-"""The first allowed use of a new secret, where that ends the old one's overlap: a slow path of its own, once a change.
+"""Ends the overlap of an old secret at the first allowed use of the new one: a slow path, taken once for each rotation.
 
-The old secret is retired, with its event in the trail, before the call that did it is decided; if that cannot be done,
-the call is refused. How it is done is handed in (config/serve/gateway.py), because the gateway itself writes no trail.
+The old secret is retired, with its audit event, before the call is decided; if that fails, the call is refused. The
+function that does it is injected (config/serve/gateway.py), because the gateway writes no audit trail.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-# Ends the old secret (its row) on behalf of a client (address, request ID); blocks. Nothing to do is no error.
+# Ends the old secret (its row) on behalf of a client (address, request ID); blocks. It is no error if nothing is to be
+# done.
 EndOverlap = Callable[[UUID, str, str], None]
 
 
 class OverlapWorker:
-    """At most one end at a time, and one for each old secret however many calls ask for it."""
+    """Ends one overlap at a time in a thread; calls that end the same one share the result."""
 
     def __init__(self, end: EndOverlap | None = None) -> None:
         self._end = end
@@ -24,7 +25,7 @@ class OverlapWorker:
         self._ending: dict[UUID, asyncio.Future[None]] = {}
 
     async def end(self, old: UUID, address: str, request_id: str, *, timeout_seconds: float) -> None:
-        """Raises whatever kept it from being done in time."""
+        """End the overlap of the old secret, on behalf of a client. Raise TimeoutError, or what the function raises."""
         if self._end is None:
             raise RuntimeError("this gateway cannot end an overlap")
         ending = self._ending.get(old)
@@ -32,5 +33,5 @@ class OverlapWorker:
             loop = asyncio.get_running_loop()
             ending = self._ending[old] = loop.run_in_executor(self._thread, self._end, old, address, request_id)
             ending.add_done_callback(lambda _: self._ending.pop(old))
-        # Whoever gives up must not end it for the others.
+        # A caller that times out must not cancel it for the others.
         await asyncio.wait_for(asyncio.shield(ending), timeout_seconds)

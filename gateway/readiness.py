@@ -1,5 +1,5 @@
-"""Whether this process could answer a call now. Liveness touches nothing; readiness asks the database, at most once a
-second and for everybody who asks meanwhile."""
+"""Readiness: whether this process could answer a call now. The database is asked at most once a second, and all
+requests in between share the result. Liveness touches nothing."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from gateway.libpq.database import Connect, abandon
 from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
 from gateway.responses import build_json_response
 
-# The months that have no partition of their own, of this one and the next, whose rows go to the DEFAULT partition; the
-# migrations that are not applied, of those asked for; whether anything can be written; the state of the verification.
+# Months without a partition, of this one and the next, whose rows go to the DEFAULT partition; those of the given
+# migrations that are not applied; whether the database is read-only; the state of the verification; the time.
 READINESS_QUERY = """
 SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
         SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
@@ -36,7 +36,7 @@ SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
     (SELECT body FROM audit_verification),
     extract(epoch FROM clock_timestamp())::float8
 """
-# A row like a call's, which is rolled back: whether there is room for one, and the right to write it.
+# A row like a call's, which is rolled back: shows whether there is room and the privilege to insert one.
 PROBE_INSERT = insert.build_insert(insert.build_single_row("true"))
 _PROBE_ROW = dict.fromkeys(BATCH_COLUMNS, "") | {
     "decision": "denied", "reason": "unavailable", "mask": "f", "hlr": "f", "folded": "1",
@@ -50,11 +50,11 @@ DATABASE_AWAY, READ_ONLY, SCHEMA_BEHIND, NOT_WRITABLE = (
 
 @dataclass(frozen=True, slots=True)
 class ReadinessState:
-    """What a probe found. `cause` says why a call could not be answered, empty if it could; `detail` more of it.
+    """The result of a probe. `cause` says why a call could not be answered, empty if it could; `detail` adds to it.
 
-    The rest needs care, but stops no call: months without a partition; whether the replica answers, None if there is
-    none; when `maintain` last ran, in Unix seconds, and whether that is too long ago; how much was found tampered with
-    that nobody has acknowledged.
+    The other fields need attention but stop no call: months without a partition; whether the replica answers (None
+    without a replica); when `maintain` last ran, in Unix seconds, and whether it is late; the number of unacknowledged
+    findings of tampering.
     """
 
     cause: str = ""
@@ -86,8 +86,8 @@ class ReadinessState:
 
 
 class ReadinessProbe:
-    """One probe at a time, its result good for PROBE_INTERVAL_SECONDS, however many ask. It has connections of its own,
-    so that calls never wait for it.
+    """Runs at most one probe at a time, on connections of its own, so that calls never wait for it. A result is valid
+    for PROBE_INTERVAL_SECONDS.
 
     `migrations` are those that this version needs, as `app.name`.
     """
@@ -102,7 +102,7 @@ class ReadinessProbe:
         self._probing: asyncio.Task[ReadinessState] | None = None
 
     def get_state(self, callback: Callable[[ReadinessState], None]) -> None:
-        """Call `then` with the state: at once where it is known, else when the probe under way ends."""
+        """Call `callback` with the state, at once if it is still valid, else when the probe ends."""
         if self._probing is None:
             if time.monotonic() < self._valid_until:
                 callback(self._state)
@@ -162,7 +162,7 @@ class ReadinessProbe:
 
 
 def _parse_verification(state: str | None) -> tuple[float | None, int]:
-    """When the trail was last looked at, and the number of findings. A state that cannot be read is one."""
+    """Return when the trail was last verified, and the number of findings. An unreadable state is one finding."""
     if state is None:
         return None, 0
     try:
@@ -175,7 +175,7 @@ def _parse_verification(state: str | None) -> tuple[float | None, int]:
 async def _run_with_timeout(
     connect: Connect, work: Callable[[AsyncConnection[Any]], Any], timeout_share: float = 1.0
 ) -> Any:
-    """Return what `work` makes of a connection of its own, in a part of PROBE_TIMEOUT_SECONDS."""
+    """Return the result of `work` on a new connection. Raise TimeoutError after this share of PROBE_TIMEOUT_SECONDS."""
     connection = None
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_SECONDS * timeout_share):

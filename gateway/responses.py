@@ -1,4 +1,4 @@
-"""Answers to proxies. verify says 200, 401 or 403 and nothing else: the one set that all proxies agree on."""
+"""Responses to proxies. A verification is answered with 200, 401 or 403 only, because all proxies agree on these."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _NO_STORE = format_header_line(b"cache-control", b"no-store")
 _NO_BODY = format_header_line(b"x-body-sha256", b"")
 _PREFLIGHT = format_header_line(b"x-preflight", b"true")
 _HLR = {True: format_header_line(b"x-hlr-lookup", b"true"), False: format_header_line(b"x-hlr-lookup", b"false")}
-# Everything printable except `%`, so that the upstream can decode without doubt.
+# Printable ASCII except `%`, so that decoding is unambiguous.
 _SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 def encode_header_value(value: str) -> bytes:
-    """A header's value: UTF-8, percent-encoded outside printable ASCII."""
+    """Return the value as UTF-8, percent-encoded outside printable ASCII."""
     return quote(value, safe=_SAFE).encode("ascii")
 
 
 def build_response(decision: Decision, api: Api | None) -> Response:
+    """Return the response to a decision."""
     return _build_allowed(decision) if decision.allowed else build_logged_refusal(decision, api)
 
 
@@ -45,7 +46,8 @@ def _build_allowed(decision: Decision) -> Response:
 
 
 def _build_preflight(decision: Decision) -> Response:
-    """Let a call without a key through: nobody is named, so the proxy needs another word that the gateway said yes."""
+    """Return the response that lets a CORS preflight through. It names no key, so X-Preflight tells the proxy that it
+    is allowed."""
     assert decision.reason == PREFLIGHT
     module = _build_module_header(decision.route.module if decision.route else "")
     request_id = format_header_line(b"x-request-id", decision.call.request_id.encode())
@@ -53,7 +55,7 @@ def _build_preflight(decision: Decision) -> Response:
 
 
 def _build_whoami(key: Key, call: Call) -> Response:
-    """What the key's own holder may know of it."""
+    """Return what the holder of the key may know about it."""
     expires = None if key.expires_at is None else datetime.fromtimestamp(key.expires_at, UTC)
     answer = build_json_response(
         200,
@@ -73,8 +75,8 @@ def _build_whoami(key: Key, call: Call) -> Response:
 
 @lru_cache(maxsize=8192)
 def _build_identity_headers(key: Key) -> bytes:
-    """The headers that are the same for every call of a key: always all of them, so that a client's own never survive
-    (Caddy GHSA-7r4p-vjf4-gxv4)."""
+    """Return the headers that are the same for every call of a key. All of them are always sent, so that a client's own
+    never survive (Caddy GHSA-7r4p-vjf4-gxv4)."""
     lines = (
         format_header_line(b"x-key-id", key.public_id.encode()),
         format_header_line(b"x-key-name", encode_header_value(key.name)),
@@ -112,12 +114,12 @@ def build_logged_refusal(decision: Decision, api: Api | None) -> Response:
 
 
 def build_refusal(code: str) -> Response:
-    """A refusal that belongs to no call that is logged: the proxy's proof is missing, or the API is unknown."""
+    """Return the refusal of a call that is not logged: the proxy is not authenticated, or the API is unknown."""
     return Response(403, _build_refusal_head(code, None), encode_problem(code))
 
 
 def encode_problem(code: str) -> bytes:
-    """RFC 9457. The code is all there is to say: a client without a matching secret must not learn more."""
+    """Return an RFC 9457 body. It holds the code only: a client without a matching secret must not learn more."""
     return json.dumps({"code": code}, separators=(",", ":")).encode()
 
 

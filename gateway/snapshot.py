@@ -1,7 +1,7 @@
-"""Keys in memory, provably fresh: everything here was read under one epoch, and the epoch says so.
+"""The in-memory snapshot of APIs and keys, everything in it read under one epoch.
 
-Entries load on first use, unknown API IDs too. There is no time limit and no notification that could be missed: a
-process learns of changes because its guarded write finds another epoch, and then asks what changed.
+Entries are loaded on first use, those of unknown API IDs too. Nothing expires by time and no notification is needed: a
+process learns of changes because its guarded insert finds another epoch, and then loads what has changed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from keys.decision.addresses import build_rules
 from keys.decision.containment import expand_contained
 from keys.decision.routes import Route, RouteTable
 
-# With more changes than that since its own epoch a process begins anew, as a new one does: reading the list of a large
-# import would take longer than the statement may.
+# Above so many changes since its own epoch, a process loads everything anew: reading the list of a large import would
+# exceed the statement timeout.
 MAX_CHANGES = 10_000
-# Epoch, what changed since the caller's own, and the rows asked for: ONE statement, so that all of it is one moment.
-# Read as two, rows first, a change between them is lost for ever (a test plants that and turns red).
+# The epoch, the changes since the caller's own, and the rows asked for, in ONE statement, so that all of it is one
+# moment. With two statements, rows first, a change between them would be lost for ever (a test plants that and fails).
 LOAD_QUERY = f"""
 SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.continues,
     (SELECT coalesce(json_agg(json_build_array(c.kind, c.id)), '[]') FROM key_change c
@@ -78,9 +78,9 @@ NO_EPOCH = (-1, "00000000-0000-0000-0000-000000000000")
 
 
 class Snapshot:
-    """What this process knows, all of it true at `epoch`. `limit` bounds the entries, known and unknown together.
+    """What this process knows, as of `epoch`. `limit` bounds the entries, of known and unknown API IDs together.
 
-    `signing_keys` open the secrets that clients sign with, once as their key's entry is loaded.
+    `signing_keys` open the secrets that clients sign with, once when the entry of a key is loaded.
     """
 
     def __init__(self, limit: int = 200_000, *, signing_keys: Mapping[int, bytes] | None = None) -> None:
@@ -94,7 +94,7 @@ class Snapshot:
         self._keys_by_dependency: dict[tuple[str, int], set[str]] = {}
 
     def get_key(self, public_id: str) -> Key | None:
-        """The key, or None if there is none with this API ID. The entry must have been loaded."""
+        """Return the key, or None if no key has this API ID. The entry must have been loaded."""
         return self._keys[public_id]
 
     @property
@@ -102,10 +102,12 @@ class Snapshot:
         return len(self._keys)
 
     def list_missing(self, public_ids: Iterable[str]) -> list[str]:
+        """Return the API IDs whose entries are not loaded."""
         return [public_id for public_id in public_ids if public_id not in self._keys]
 
     async def load(self, connection: AsyncConnection[Any], public_ids: Collection[str]) -> float:
-        """Bring everything to the present epoch, with these API IDs loaded. Returns the database's time."""
+        """Bring the snapshot to the current epoch, with the entries of these API IDs; return the time of the database
+        in Unix seconds. Raise LookupError without an epoch."""
         n, token = self.epoch
         cursor = await connection.execute(LOAD_QUERY, {"n": n, "token": token, "ids": list(public_ids)})
         row = await cursor.fetchone()
@@ -169,7 +171,7 @@ class Snapshot:
             contained=_map_contained_modules(row["modules"]),
             preflight=policy.get("preflight") == "allow",
         )
-        # A module's change names the module alone; the keys of its API hold the old table.
+        # The change of a module names only the module; the keys of its API refer to the old route table.
         self._invalidate("api", str(api.id))
         self.apis[api.slug] = self._apis_by_id[api.id] = api
 
@@ -241,7 +243,7 @@ def _build_route(
 
 
 def _map_contained_modules(modules: list[tuple[int, str, list[str]]]) -> dict[int, frozenset[int]]:
-    """What modules contain, by numbers; resolved when the API was stored."""
+    """Return which modules each module contains, by ID; containment was resolved when the API was stored."""
     numbers = {slug: module for module, slug, _ in modules}
     return {
         module: frozenset(numbers[slug] for slug in slugs if slug in numbers) for module, _, slugs in modules if slugs
@@ -249,11 +251,11 @@ def _map_contained_modules(modules: list[tuple[int, str, list[str]]]) -> dict[in
 
 
 def _list_dependencies(key: Key) -> tuple[tuple[str, int], ...]:
-    """What else a key's entry was read from."""
+    """Return the rows, besides its own, whose change invalidates the entry of a key."""
     lists = (("ip_list", dependency) for dependency in key.list_ids)
     return ("account", key.account_id), ("owner", key.owner_id), ("api", key.api.id), *lists
 
 
 def _strip_control_characters(text: str) -> str:
-    """Names go into log rows and headers; control characters have no business in either."""
+    """Return the text without control characters, which neither log rows nor headers may hold."""
     return text if text.isprintable() else "".join(character for character in text if character.isprintable())

@@ -1,6 +1,7 @@
-"""Calls without a matching secret, refused or CORS preflights: above the limits they wait for each other and share
-rows, so that a flood of them neither fills the log nor takes the other calls' time. None is lost: a shared row says how
-many calls it stands for.
+"""Aggregates calls without a matching secret, refusals and CORS preflights, so that a flood of them neither fills the
+log nor delays other calls.
+
+Above the limits they are delayed and share rows, each with the number of calls that it stands for.
 """
 
 from __future__ import annotations
@@ -17,22 +18,21 @@ from keys.decision.access import Decision, Proof
 _REQUEST_ID, _API, _KEY, _REASON, _FOLDED, _PATH, _QUERY = (
     COLUMNS.index(name) for name in ("request_id", "api", "key_id", "reason", "folded", "path", "query")
 )
-# Of a row's `key_id`: no key is known.
+# The `key_id` of a row without a key.
 NO_KEY = ""
 
 
 def is_unauthenticated(waiting: WaitingCall, decision: Decision) -> bool:
-    """Return whether a call was decided before any secret or signature matched: refused, or let through as a
-    preflight."""
+    """Return whether a call was decided before any secret or signature matched: refused, or allowed as a preflight."""
     return waiting.secret is None
 
 
 class Aggregator:
-    """This second's unauthenticated refusals of one process."""
+    """Counts the unauthenticated calls of the current second, and aggregates those above the limits."""
 
     def __init__(self) -> None:
         self._second = 0
-        # Seen, by API ID and together; written, by the row's key ID.
+        # Seen calls, by API ID and in total; inserted refusals, by the key ID of the row.
         self._seen: Counter[str] = Counter()
         self._seen_total = 0
         self._written: Counter[str] = Counter()
@@ -40,9 +40,9 @@ class Aggregator:
     def split(
         self, decisions: list[tuple[WaitingCall, Decision]]
     ) -> tuple[list[tuple[WaitingCall, Decision]], list[WaitingCall]]:
-        """Return the decisions to go on with, and the calls to hold back for REFUSAL_DELAY_SECONDS: each once at most.
+        """Return the decisions to proceed with, and the calls to delay for REFUSAL_DELAY_SECONDS, each at most once.
 
-        What is held says nothing about which API IDs are known, because they count alike.
+        Known and unknown API IDs count alike, so that the delay does not show which exist.
         """
         refused = [waiting for waiting, decision in decisions if is_unauthenticated(waiting, decision)]
         if not refused:
@@ -57,11 +57,10 @@ class Aggregator:
     def aggregate(
         self, rows: Sequence[Row], nonces: Sequence[Proof | None], decisions: Sequence[tuple[WaitingCall, Decision]]
     ) -> tuple[Sequence[Row], Sequence[Proof | None], Counter[str]]:
-        """Return the rows to write, with their nonces, and how many refusals each key ID had, for `count`.
+        """Return the rows to insert, their nonces, and how many refusals each key ID had, for `count`.
 
-        Above REFUSALS_PER_KEY those of one key, and above REFUSALS_PER_PROCESS those of nobody's, share one row for
-        each API and reason. Such a row has its first call's request ID, and a value wherever all its calls agree; where
-        they differ it has none.
+        Above REFUSALS_PER_KEY for one key, or REFUSALS_PER_PROCESS without a key, calls share one row for each API and
+        reason. It has the request ID of its first call, and of the other columns the values that all calls share.
         """
         refused = [is_unauthenticated(waiting, decision) for waiting, decision in decisions]
         if not any(refused):
@@ -87,7 +86,7 @@ class Aggregator:
         return kept + aggregated, kept_nonces + [None] * len(aggregated), counted
 
     def count(self, refusals: Counter[str]) -> None:
-        """Count what was written."""
+        """Count the refusals that were inserted."""
         self._written.update(refusals)
 
     def _begin_second(self) -> None:

@@ -1,4 +1,4 @@
-"""A call that waits for its answer."""
+"""A call that waits for its decision."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from uuid import UUID
 from gateway.error_log import ERROR, report
 from keys.decision.access import Api, Call, Decision, PresentedCredential, Proof, Secret
 
-# Takes a call's decision, and the API that it was made under.
+# Called with the decision, and the API by which it was made.
 OnDecision = Callable[[Decision, Api | None], None]
 
 
 @dataclass(slots=True)
 class WaitingCall:
-    """A call that waits for its answer. `refusal` is set when the request was refused before any key was looked for."""
+    """A call in the queue of the group commit. `refusal` is the reason if the request was refused before a key was
+    looked up."""
 
     api_slug: str
     call: Call
@@ -26,15 +27,16 @@ class WaitingCall:
     api: Api | None = None
     presented: PresentedCredential | None = None
     secret: Secret | None = None
-    # The proof whose nonce the call uses up, if it is allowed; and the old secret whose overlap it has ended.
+    # The proof whose nonce the call uses up if it is allowed, and the old secret whose overlap it has ended.
     nonce: Proof | None = None
     ended_overlap: UUID | None = None
     is_answered: bool = False
-    # Among the unauthenticated refusals of its second it has been counted (gateway/unauthenticated.py).
+    # Whether it was counted among the unauthenticated calls of its second (gateway/unauthenticated.py).
     is_counted: bool = False
 
     def answer(self, decision: Decision) -> None:
-        """The first answer counts. What fails in giving it must not touch the other calls of a batch."""
+        """Answer the call, unless it was answered before. Errors are logged: they must not affect the other calls of
+        the batch."""
         if self.is_answered:
             return
         self.is_answered = True
@@ -44,4 +46,5 @@ class WaitingCall:
             report(ERROR, "answer.failed", error, traceback=True)
 
     def refuse(self, reason: str) -> None:
+        """Answer the call with a refusal for this reason."""
         self.answer(Decision(self.call, None, 0.0, reason))

@@ -1,4 +1,4 @@
-"""All connections of one process, and which of them goes when there are too many."""
+"""The connections of one process, and which of them is evicted when there are too many."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gateway.http.http_limits import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, UNAU
 if TYPE_CHECKING:
     from gateway.http.protocol import HttpConnection
 
-# Never fewer, however few files may be opened: then accepting fails, which is handled too.
+# The minimum, however few files may be opened: then accepting fails, which is handled.
 MIN_CONNECTIONS = 8
 
 
 def get_max_connections(maximum: int = MAX_CONNECTIONS, reserved: int = RESERVED_DESCRIPTORS) -> int:
-    """Return how many connections this process may hold, `maximum` at the most, by the files that it may open less
-    `reserved`; ask for all that it may."""
+    """Return how many connections this process may hold: at most `maximum`, and at most the files that it may open less
+    `reserved`. Raises the soft limit of open files where it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * maximum if hard == resource.RLIM_INFINITY else min(hard, 2 * maximum)
     if 0 <= soft < wanted:
@@ -34,10 +34,11 @@ def get_max_connections(maximum: int = MAX_CONNECTIONS, reserved: int = RESERVED
 
 
 class ConnectionRegistry:
-    """A proved connection stays; of those that are not, one address has a share, and the oldest goes first. None goes
-    while an answer to it is under way: that is never for long.
+    """All connections of a process. Authenticated ones stay; of the others each address has a share, and the oldest is
+    evicted first.
 
-    So neither silent connections, of any number, nor slow ones keep a proxy out.
+    A connection whose response is pending is not evicted, which never lasts long. So neither silent nor slow
+    connections, of any number, keep a proxy out.
     """
 
     def __init__(self, maximum: int = MAX_CONNECTIONS) -> None:
@@ -53,7 +54,8 @@ class ConnectionRegistry:
         return len(self._connections)
 
     def add(self, connection: HttpConnection) -> None:
-        """Take a new connection; if its address now has more than its share, send its oldest unproved one away."""
+        """Add a new connection; evict the oldest unauthenticated one of its address if the address has more than its
+        share."""
         self._connections.add(connection)
         self._unauthenticated[connection] = None
         self._by_address[connection.address] += 1
@@ -61,6 +63,7 @@ class ConnectionRegistry:
             self._evict(connection.address)
 
     def mark_authenticated(self, connection: HttpConnection) -> None:
+        """Exempt the connection from eviction."""
         if connection in self._unauthenticated:
             del self._unauthenticated[connection]
             self._decrement(connection.address)
@@ -70,11 +73,11 @@ class ConnectionRegistry:
         self.mark_authenticated(connection)
 
     def make_room(self) -> bool:
-        """Return whether one more connection may come, for which the oldest unproved one may have to go."""
+        """Return whether one more connection can be accepted, after evicting one if need be."""
         return len(self._connections) < self.maximum or self.evict()
 
     def evict(self) -> bool:
-        """Send the oldest unproved connection away; return whether there was one."""
+        """Evict the oldest unauthenticated connection; return whether there was one."""
         return self._evict(None)
 
     def _evict(self, address: str | None) -> bool:
@@ -84,7 +87,7 @@ class ConnectionRegistry:
         else:
             return False
         self.evicted += 1
-        # At once: the transport tells of its end a turn of the event loop later.
+        # At once, because the transport calls connection_lost a turn of the event loop later.
         self.discard(connection)
         connection.abort()
         return True

@@ -1,4 +1,4 @@
-"""What is asked and what is answered, between the protocol and what answers."""
+"""The interface between the HTTP server and its application."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Request(NamedTuple):
-    """A whole request; names of headers in small letters, nothing decoded. `local`: it came over a Unix socket."""
+    """A complete request, nothing of it decoded, header names in lower case. `local`: it came over a Unix socket."""
 
     method: str
     target: bytes
@@ -16,7 +16,8 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """`head` is complete header lines (see `line`), without those that belong to the connection."""
+    """A response. `head` holds complete header lines (format_header_line), without those that concern the
+    connection."""
 
     status: int
     head: bytes
@@ -24,29 +25,31 @@ class Response(NamedTuple):
 
 
 class Reply(Protocol):
-    """Where a request's response goes."""
+    """Sends the response to a request."""
 
     def __call__(self, response: Response) -> None:
-        """Answer. Whoever is answered without a doubt has proved to be a proxy."""
+        """Send the response. The connection counts as authenticated unless mark_unauthenticated was called before."""
 
     def mark_unauthenticated(self) -> None:
-        """Say, before the answer, that anybody may be asking: one question at a time, and no claim to stay."""
+        """Declare, before the response, that the request was not authenticated: its connection gets one request at a
+        time and may be evicted."""
 
 
 Application = Callable[[Request, Reply], None]
 
 
 class Report(Protocol):
-    """Where the server reports what an operator should know, such as gateway.error_log.report."""
+    """Logs what an operator should know, as gateway.error_log.report does."""
 
     def __call__(
         self, level: str, event: str, error: BaseException | None = None, *, traceback: bool = False, **fields: Any
     ) -> None:
-        """Log the event. `level` is a level of structlog; `traceback` says that the error is a fault of this code."""
+        """Log the event. `level` is a level of structlog; `traceback` says that the error is a bug."""
 
 
 def format_header_line(name: bytes, value: bytes) -> bytes:
-    """A header's line. A value that would end it is a fault of ours, and must not become another header."""
+    """Return the line of a header. Raise ValueError if the value would end it, because the rest would become another
+    header."""
     if b"\r" in value or b"\n" in value or b"\0" in value:
         raise ValueError(f"{name!r} cannot carry {value!r}")
     return b"%b: %b\r\n" % (name, value)

@@ -1,5 +1,5 @@
-"""Turns of the unproved connections: whatever they send, one piece of it is parsed in a turn of the event loop, so that
-no number of them keeps the proved ones waiting."""
+"""A queue of unauthenticated input: each turn of the event loop parses one piece of it, so that no number of
+unauthenticated connections delays the authenticated ones."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class ParseQueue:
-    """The pieces that wait, oldest first. A connection has one at most: it is not read from while it waits."""
+    """The pieces that wait, oldest first. A connection has at most one, because it is not read from while it waits."""
 
     def __init__(self) -> None:
-        # Bytes, and where what is not parsed yet begins.
+        # The bytes of each piece, and the offset up to which they were parsed.
         self._pieces: deque[tuple[HttpConnection, bytes, int]] = deque()
         self._waiting_bytes = 0
-        # This turn's piece has been parsed.
+        # Whether a piece was parsed in this turn of the event loop.
         self._is_turn_taken = False
 
     def add(self, connection: HttpConnection, data: bytes) -> None:
-        """Have the connection parse the data: at once if nobody waits, else when its turn comes."""
+        """Let the connection parse the data, at once if no other waits. Abort it if too many bytes wait."""
         start = 0
         if not self._is_turn_taken:
             self._is_turn_taken = True

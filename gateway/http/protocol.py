@@ -1,7 +1,7 @@
-"""HTTP/1.1 as proxies speak it: requests in, answers out in the order in which they were asked.
+"""HTTP/1.1 as proxies speak it: one asyncio protocol for each connection, with responses in the order of the requests.
 
-Small on purpose, because what a general server does around each request costs more than the decision. httptools
-(llhttp, strict) takes requests apart; here are their order, their limits and their end. A body is read and dropped.
+It is small because what a general server does around each request costs more CPU time than the decision. httptools
+(llhttp, strict) parses the requests; this module adds order, limits and deadlines. Bodies are read and dropped.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _CLOSE = b"connection: close\r\n"
 
 
 class RequestRejected(Exception):
-    """The request is refused before anybody asks what it wants."""
+    """The request is rejected with a status before the application sees it."""
 
     def __init__(self, status: int) -> None:
         self.status = status
 
 
 class Exchange:
-    """One request's place in the order of its connection; calling it with the response answers."""
+    """A request that waits for its response, in the order of its connection. It is the Reply of the application."""
 
     __slots__ = ("connection", "encoded", "head_only", "is_unauthenticated", "last")
 
@@ -78,7 +78,7 @@ class Exchange:
 
 
 class HttpConnection(Protocol):
-    """One connection, from accept to close. `deadline` is the time at which the server gives it up."""
+    """One connection, from accept to close. The server calls `on_deadline` when `deadline` has passed."""
 
     __slots__ = (
         *(
@@ -107,12 +107,12 @@ class HttpConnection(Protocol):
     def __init__(self, server: Server) -> None:
         self.server = server
         self.transport: Transport | None = None
-        # The peer's, empty on a Unix socket.
+        # IP address of the peer, empty on a Unix socket.
         self.address = ""
-        # A question on this connection was answered to a proxy; the last one may have been anybody's.
+        # Whether a request on this connection was authenticated, and whether the last one was not.
         self.is_authenticated = self.is_unauthenticated = False
         self.exchanges: deque[Exchange] = deque()
-        # Something of it waits for its turn (gateway/http/parse_queue.py).
+        # Whether input waits for its turn (gateway/http/parse_queue.py).
         self._read_paused = False
         self.deadline = self._idle_deadline()
         self._parser: Any = HttpRequestParser(self)
@@ -121,13 +121,14 @@ class HttpConnection(Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         # The request whose head is complete while its body is not.
         self._request: Request | None = None
-        # A request has begun and is not complete; nothing more is listened to; and why that is so.
+        # Whether a request has begun and is not complete; whether no more input is parsed; whether because it was
+        # rejected.
         self._request_open = self._closing = self._is_refused = False
         self._write_paused = self._continue_sent = False
         # Bytes of this piece, of the request so far (at least), and of its body.
         self._chunk_length = self._bytes_since_head = self._body_length = 0
 
-    # The transport's calls
+    # Called by the transport
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -140,7 +141,7 @@ class HttpConnection(Protocol):
         self.server.connections.discard(self)
         self.server.all_connections.discard(self)
         self.exchanges.clear()
-        # The parser holds this object: without this, each connection would wait for the garbage collector.
+        # The parser refers to this object: the cycle would stay until the garbage collector runs.
         self.transport = self._parser = None
 
     def data_received(self, data: bytes) -> None:
@@ -155,11 +156,11 @@ class HttpConnection(Protocol):
 
     @property
     def is_reading(self) -> bool:
-        """Whether what arrives is still parsed."""
+        """Whether input is still parsed."""
         return self.transport is not None and not self._closing
 
     def pause_reading(self) -> None:
-        """Read nothing more until `release`."""
+        """Read nothing until `resume_reading`."""
         self._read_paused = True
         cast(Transport, self.transport).pause_reading()
 
@@ -169,13 +170,13 @@ class HttpConnection(Protocol):
             self.transport.resume_reading()
 
     def parse(self, data: bytes) -> None:
-        """Parse a piece of the stream of MAX_PARSE_BYTES at most, and ask what is asked in it."""
+        """Parse at most MAX_PARSE_BYTES of input, and pass complete requests to the application."""
         if self.is_unauthenticated and not self.exchanges:
             self.is_unauthenticated = False
         try:
             self._feed(data)
         except HttpParserUpgrade:
-            # Answered as if it had not asked; it is the connection's last request.
+            # Answered as if no upgrade was asked for; it is the connection's last request.
             pass
         except HttpParserCallbackError as error:
             self._handle_parser_error(error.__context__)
@@ -194,7 +195,7 @@ class HttpConnection(Protocol):
             self._check_unfinished_request()
 
     def eof_received(self) -> bool:
-        """Who has only stopped talking still gets the answers that it waits for."""
+        """Keep the connection open for pending responses when the peer has only stopped sending."""
         if not self.exchanges:
             return False
         self._close_after_last_response()
@@ -208,19 +209,19 @@ class HttpConnection(Protocol):
         self._write_paused = False
         self._throttle()
 
-    # The parser's calls
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         if self._closing:
-            # Something follows the last request in the same piece; whoever sent it was told that it would be the last.
-            # Nothing of it is taken apart: `_refuse` says nothing more here.
+            # Data follows the last request in the same piece. The peer was told that the connection closes, so nothing
+            # of it is parsed: `_reject` sends nothing more.
             raise RequestRejected(400)
         if self.is_unauthenticated:
             self._close_after_responses()
             raise RequestRejected(400)
         self._request_open, self._continue_sent = True, False
         self._target, self._headers = b"", []
-        # What of this piece belongs to the requests before is not told; the exact size is asked for when it matters.
+        # How much of this piece belongs to earlier requests is unknown; the exact size is computed when it matters.
         self._bytes_since_head, self._body_length = self._chunk_length, 0
         self.deadline = self.server.now + READ_TIMEOUT_SECONDS
 
@@ -238,7 +239,7 @@ class HttpConnection(Protocol):
         if self._bytes_since_head > MAX_HEAD_BYTES and self._get_head_size() > MAX_HEAD_BYTES:
             raise RequestRejected(431)
         self._request = Request(self._parser.get_method().decode(), self._target, headers, self._is_local)
-        # What comes behind a chunked body are no headers of the request.
+        # Trailers of a chunked body are no headers of the request.
         self._headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -265,10 +266,10 @@ class HttpConnection(Protocol):
         self.deadline = math.inf
         self.server.application(request, exchange)
 
-    # What it all comes to
+    # Responses, deadlines and the end
 
     def write_responses(self) -> None:
-        """Write the answers whose turn it is."""
+        """Write the responses whose turn it is."""
         exchanges = self.exchanges
         exchange = exchanges.popleft()
         encoded = cast(bytes, exchange.encoded)
@@ -288,14 +289,14 @@ class HttpConnection(Protocol):
             self.deadline = self._idle_deadline()
 
     def stop(self) -> None:
-        """Take no more than what has begun, and end with its answer."""
+        """Accept no further request; close after the response to the one that has begun."""
         if self.exchanges and not self._request_open:
             self._close_after_last_response()
         elif not self._request_open and self.transport is not None:
             self.transport.close()
 
     def on_deadline(self) -> None:
-        """The deadline has passed."""
+        """Reject a request that takes too long with 408; abort the connection otherwise."""
         if self.transport is None:
             return
         if self._request_open and not self._write_paused and not self._closing:
@@ -304,17 +305,17 @@ class HttpConnection(Protocol):
             self.transport.abort()
 
     def mark_authenticated(self) -> None:
-        """Keep the connection when there are too many: a proxy asks on it."""
+        """Exempt the connection from eviction: an authenticated proxy uses it."""
         self.is_authenticated = True
         self.server.all_connections.mark_authenticated(self)
 
     def abort(self) -> None:
-        """Close at once, without an answer."""
+        """Close at once, without a response."""
         if self.transport is not None:
             self.transport.abort()
 
     def _close_after_responses(self) -> None:
-        """Read nothing more; close once what is due has been answered."""
+        """Read nothing more; close after the pending responses."""
         self._closing = True
         if self.exchanges:
             self.exchanges[-1].last = True
@@ -325,7 +326,7 @@ class HttpConnection(Protocol):
         self.exchanges[-1].last = self._closing = True
 
     def _reject(self, status: int) -> None:
-        """The server's own answer, after those that are due; what follows cannot be understood."""
+        """Answer with a status after the pending responses, and close: what follows cannot be parsed."""
         if self._closing:
             return
         self._closing = self._is_refused = True
@@ -345,7 +346,8 @@ class HttpConnection(Protocol):
     def _close(self) -> None:
         transport = cast(Transport, self.transport)
         if self._is_refused and transport.can_write_eof():
-            # It may still be sending: closed at once, the system would throw the answer away before it is read.
+            # The peer may still be sending: after an immediate close the system would discard the response before it is
+            # read.
             transport.write_eof()
             transport.resume_reading()
             self.deadline = self.server.now + CLOSE_TIMEOUT_SECONDS
@@ -354,11 +356,11 @@ class HttpConnection(Protocol):
             self.deadline = self.server.now + WRITE_TIMEOUT_SECONDS
 
     def _is_full(self) -> bool:
-        """Return whether nothing more may be read until answers are taken off."""
+        """Return whether reading must pause until responses are taken."""
         return self._write_paused or len(self.exchanges) > MAX_PIPELINED_REQUESTS
 
     def _throttle(self) -> None:
-        """Read on only while answers are taken off."""
+        """Pause or resume reading by the pending responses, and set the deadline."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return
@@ -384,7 +386,7 @@ class HttpConnection(Protocol):
             if self._bytes_since_head > MAX_HEAD_BYTES + self._chunk_length:
                 raise RequestRejected(431)
             return
-        # Also what is sent between the pieces of a chunked body.
+        # Counts the framing of a chunked body too.
         if self._bytes_since_head > MAX_HEAD_BYTES + 2 * MAX_BODY_BYTES + self._chunk_length:
             raise RequestRejected(413)
         if not self._continue_sent and not self.exchanges and (b"expect", b"100-continue") in self._request.headers:

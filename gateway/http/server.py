@@ -1,4 +1,4 @@
-"""All connections of one process to one application: their clock, their deadlines, their end."""
+"""The HTTP server: the connections of one application, their clock and deadlines, and the accepting of new ones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ TICK_SECONDS = 1.0
 
 
 class Server:
-    """Calling it makes the protocol of a new connection. `idle`: seconds that a connection may stay without asking.
-    `all_connections` are those of the whole process, which may have several servers."""
+    """Serves one application; calling the server makes the protocol of a new connection.
+
+    `report` logs its warnings and errors. `idle_timeout_seconds` is how long an authenticated connection may stay
+    without a request. `all_connections` is the registry of the process, which several servers may share.
+    """
 
     def __init__(
         self,
@@ -41,14 +44,16 @@ class Server:
         return HttpConnection(self)
 
     def tick(self) -> None:
-        """Once a second: one look at every connection is cheaper than a timer for every request."""
+        """Set the time and end connections whose deadline has passed. To be called once a second, which is cheaper than
+        a timer for each request."""
         self.now = time.monotonic()
         self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
         for connection in [each for each in self.connections if each.deadline <= self.now]:
             connection.on_deadline()
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Answer what has begun, then close every connection; what does not end in time is cut off."""
+        """Answer the requests that have begun, close all connections, and abort those still open after
+        `timeout_seconds`."""
         self.stopping = True
         for connection in list(self.connections):
             connection.stop()
@@ -63,8 +68,11 @@ class Server:
 
 
 class Listener:
-    """Takes one connection a turn of the event loop. All processes accept from the same socket; one that took all that
-    waits there, as asyncio's own servers do, would leave nothing to the others, and who is busy should take fewer."""
+    """Accepts one connection in each turn of the event loop.
+
+    All processes accept from the same socket. One that accepted everything that waits, as asyncio's own servers do,
+    would leave nothing to the others, and a busy process should accept fewer.
+    """
 
     def __init__(self, server: Server, listening: socket.socket) -> None:
         self._server, self._listening = server, listening
@@ -94,10 +102,10 @@ class Listener:
         try:
             accepted, _ = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            # Another process was faster, or the client has gone.
+            # Another process accepted the connection, or the client has gone.
             return
         except OSError as error:
-            # Without descriptors one that proves nothing gives its own away; else the others go on, and this one waits.
+            # No descriptors are left: evict an unauthenticated connection to free one, or pause accepting.
             self._server.report("error", "accept.failed", error)
             if not self._server.all_connections.evict():
                 self._pause()

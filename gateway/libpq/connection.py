@@ -1,5 +1,5 @@
-"""The connection of the batches, straight over libpq: a cursor's way through the event loop costs as much CPU as four
-calls do otherwise, and with one call in a batch more than all the rest."""
+"""A connection that runs the group commit's statements straight over libpq: psycopg's cursor needs as much CPU time for
+one statement as four calls need otherwise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Statement:
-    """Prepared once a connection; behind a pooler, where nothing can be prepared, parsed each time. `%s` stands for the
+    """A statement that is prepared once for each connection, or, behind a pooler, parsed each time. `%s` stands for the
     next parameter, `$1` for the first; parameters and results are text."""
 
     def __init__(self, name: str, query: str) -> None:
@@ -32,19 +32,19 @@ class Statement:
 
 
 class LibpqConnection:
-    """One connection with a reader of its own, which stays on it between statements: so it knows at once when the
-    server has ended it, and a statement asks the event loop for nothing. One statement at a time."""
+    """Runs one statement at a time. Its reader stays registered with the event loop between statements: that saves two
+    system calls a statement, and shows at once when the server ends the connection."""
 
     def __init__(self, connection: AsyncConnection[Any], *, timeout_seconds: float) -> None:
         self._connection, self._pgconn = connection, connection.pgconn
         self._loop = asyncio.get_running_loop()
-        # libpq closes it by itself when the connection ends.
+        # Closed by libpq with the connection.
         self._descriptor = connection.pgconn.socket
         self._prepared: set[bytes] = set()
         self._pending: asyncio.Future[Any] | None = None
         self._result: PGresult | None = None
         self._on_result: Callable[[PGresult], Any]
-        # What the system did not take at once is still on its way; mostly nothing is.
+        # Whether the system has not yet taken all that was sent.
         self._has_unsent = False
         self._is_reading = False
         self.closed = False
@@ -52,10 +52,10 @@ class LibpqConnection:
         self._start_reading()
 
     async def execute(self, statement: Statement, parameters: Sequence[bytes], on_result: Callable[[PGresult], T]) -> T:
-        """What `then` makes of the result, in the moment in which that is there: who waits here learns of it a turn of
-        the event loop later. Raises what psycopg would."""
+        """Run the statement and return `on_result(result)`, which is called as soon as the result is there: the
+        awaiting coroutine resumes a turn of the event loop later. Raise what psycopg would raise."""
         if b"\0" in b"".join(parameters):
-            # libpq would take it for the value's end.
+            # libpq would end the value there.
             raise psycopg.DataError("PostgreSQL text cannot hold NUL")
         pgconn = self._pgconn
         if self._connection.prepare_threshold is None:
@@ -70,7 +70,7 @@ class LibpqConnection:
 
     @contextmanager
     def lend(self) -> Iterator[AsyncConnection[Any]]:
-        """For what psycopg itself does over it, which has a reader of its own."""
+        """Lend the psycopg connection, which has a reader of its own; meanwhile nothing may be executed."""
         self._stop_reading()
         try:
             yield self._connection
@@ -85,12 +85,12 @@ class LibpqConnection:
         await self._connection.close()
 
     def abandon(self) -> None:
-        """When nobody waits any more, and the server may be frozen."""
+        """Close without waiting for the server, which may be frozen."""
         self._detach()
         abandon(self._connection)
 
     def _send(self, on_result: Callable[[PGresult], T]) -> asyncio.Future[T]:
-        """Whoever cuts the connection ends the wait with an error."""
+        """Send what was queued, and return a future of the result. Cutting the connection ends it with an error."""
         self._result, self._on_result = None, on_result
         self._pending = pending = self._loop.create_future()
         if self._pgconn.flush():
@@ -99,10 +99,10 @@ class LibpqConnection:
         return pending
 
     def _on_socket_ready(self) -> None:
-        """Something can be read, or written."""
+        """Send and receive what the socket allows; resolve the future when the result is complete."""
         pending = self._pending
         if pending is None or pending.done():
-            # The server speaks unasked when it ends a connection, and hardly ever else.
+            # Unsolicited input nearly always means that the server ends the connection.
             self._detach()
             return
         pgconn = self._pgconn
@@ -141,7 +141,7 @@ class LibpqConnection:
         self._loop.add_reader(self._descriptor, self._on_socket_ready)
 
     def _stop_reading(self) -> None:
-        # Once it is closed, its number may be somebody else's.
+        # After a close, the number may belong to another descriptor.
         if self._is_reading:
             self._is_reading = False
             self._loop.remove_reader(self._descriptor)

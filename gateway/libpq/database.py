@@ -1,4 +1,4 @@
-"""The gateway's one connection: how it is made, watched and cut."""
+"""Opens, watches and cuts connections to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 
 Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 
-# What keeps a row: the commit waits for the disk. The timeouts end what a stuck database would hold for ever.
+# synchronous_commit makes the commit wait for the disk. The timeouts end what a stuck database would hold for ever.
 SESSION_OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=2000 -c lock_timeout=1000"
     " -c idle_in_transaction_session_timeout=5000"
@@ -23,8 +23,8 @@ SESSION_OPTIONS = (
 
 
 async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any]:
-    """An autocommit connection. Behind a transaction pooler the session's settings are the role's own, and nothing is
-    prepared, because the next statement may run in another session."""
+    """Return a new autocommit connection. `pooled`: behind a transaction pooler nothing is prepared, because the next
+    statement may run in another session, and the session settings must be the role's."""
     options: dict[str, Any] = {} if pooled else {"options": SESSION_OPTIONS}
     connection = await AsyncConnection.connect(
         conninfo, autocommit=True, connect_timeout=3, application_name="keyward-gateway", **options
@@ -34,22 +34,25 @@ async def connect(conninfo: str, *, pooled: bool = False) -> AsyncConnection[Any
 
 
 def cut(connection: AsyncConnection[Any]) -> None:
-    """End the connection at the socket, without asking the server, which may be frozen. Whoever waits gets an error."""
-    # A duplicate, because closing it must not close libpq's own descriptor under it.
+    """Shut the socket down without asking the server, which may be frozen. Whoever waits for a result gets an error."""
+    # A duplicate, because closing it must not close the descriptor of libpq.
     with contextlib.suppress(Exception), socket.socket(fileno=os.dup(connection.pgconn.socket)) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)
 
 
 def abandon(connection: AsyncConnection[Any]) -> None:
-    """Give a connection up that nobody waits on any more."""
+    """Cut the connection and free it. Nobody may be waiting for a result."""
     cut(connection)
     with contextlib.suppress(Exception):
         connection.pgconn.finish()
 
 
 class Watchdog:
-    """Cuts the connection if what runs inside takes longer than `seconds`: a frozen database times nothing out. Its
-    timer outlives what it was set for, because most runs end long before it could look at them."""
+    """Context manager that cuts the connection if its body takes longer than `seconds`: a frozen database sends no
+    timeout.
+
+    Its timer is left running for later bodies, because most end long before it fires.
+    """
 
     def __init__(self, seconds: float, connection: AsyncConnection[Any]) -> None:
         self._seconds, self._connection = seconds, connection
