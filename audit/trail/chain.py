@@ -10,6 +10,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 from typing import Any
@@ -88,14 +89,21 @@ def build_mac_function(key: bytes) -> Callable[[bytes, bytes, bytes, bytes], byt
 
 
 def _build_message(prev: bytes, seq: bytes, at: bytes, body: bytes) -> bytes:
-    return b"%b%b%b%b%b%b%b%b%b" % (
-        PURPOSE,
-        len(prev).to_bytes(8, "big"),
-        prev,
-        len(seq).to_bytes(8, "big"),
-        seq,
-        len(at).to_bytes(8, "big"),
-        at,
-        len(body).to_bytes(8, "big"),
-        body,
+    return b"".join(
+        (
+            PURPOSE,
+            _format_length(len(prev)),
+            prev,
+            _format_length(len(seq)),
+            seq,
+            _format_length(len(at)),
+            at,
+            _format_length(len(body)),
+            body,
+        )
     )
+
+
+@lru_cache(8192)
+def _format_length(length: int) -> bytes:
+    return length.to_bytes(8, "big")
