@@ -6,6 +6,8 @@ A run writes them to var/figures.json; `python -m tests.figures` makes docs/figu
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -97,10 +99,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     }
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
     FILE.parent.mkdir(mode=0o700, exist_ok=True)
-    FILE.write_text(json.dumps(known | figures, indent=1) + "\n")
+    _replace_file(json.dumps(known | figures, indent=1) + "\n")
     terminalreporter.section("figures")
     for line, told in figures.items():
         terminalreporter.write_line(f"{line}. {told['figure']}")
+
+
+def _replace_file(text: str) -> None:
+    """Replace FILE at once: a run that ends in the middle, or another that reads, finds a whole file."""
+    with tempfile.NamedTemporaryFile("w", dir=FILE.parent, prefix="figures-", delete=False) as file:
+        file.write(text)
+    os.replace(file.name, FILE)
 
 
 def page(figures: dict[str, dict[str, object]]) -> str:
