@@ -15,7 +15,8 @@ from django.db import connections, transaction
 
 from audit.calls import retention, seals
 from audit.calls.insert import ensure_partitions, list_partitions
-from audit.models import Event
+from audit.digests.build import make_pass
+from audit.models import Digest, Event
 from audit.trail import verification_state
 from audit.trail.chain import format_instant
 from audit.trail.record import record
@@ -218,6 +219,51 @@ def test_findings_come_back_from_the_trail_when_the_state_was_removed(tmp_path: 
         maintain(tmp_path)
     acknowledge()
     maintain(tmp_path)
+
+
+def test_no_digest_follows_a_forged_one_and_everything_is_verified_at_once(
+    tmp_path: Path, settings: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.SECURITY_MAIL = "security@example.com"  # type: ignore[attr-defined]
+    account = an_account("acme")
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    assert make_pass(hour - timedelta(hours=3), None, BY) == 1
+    before = verification_state.verify_incrementally(BY, whole=True)
+    assert before.problems == []
+    assert before.whole_at is not None
+    # The application's role may add digests; this one is of a later hour, with the earlier one's signature.
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_digest (account_id, number, since, until, late_until, last_event, document)"
+            " SELECT account_id, 2, until, until + interval '1 hour', late_until, last_event,"
+            " replace(document, '\"number\":1', '\"number\":2') FROM audit_digest WHERE account_id = %s",
+            [account.pk],
+        )
+    mail.outbox.clear()
+    capsys.readouterr()
+    found = f"the digests until {format_instant(hour - timedelta(hours=2))} are in no event"
+    for _ in range(2):
+        with pytest.raises(CommandError, match="No checkpoint is signed"):
+            maintain(tmp_path)
+        assert f"Digests signed: none more, because {found}." in capsys.readouterr().err
+    after = read_state()
+    assert after is not None
+    assert after.whole_at is not None
+    # It was not due: the day's verification had just been.
+    assert after.whole_at > before.whole_at
+    assert after.problems == [found]
+    (message,) = mail.outbox
+    assert found in message.body
+    assert Digest.objects.count() == 2
+    assert Event.objects.filter(name="digests.made").count() == 1
+    assert not (tmp_path / "checkpoints.jsonl").exists()
+
+    owner("ALTER TABLE audit_digest DISABLE TRIGGER audit_digest_refuse_change")
+    owner("DELETE FROM audit_digest WHERE number = 2")
+    owner("ALTER TABLE audit_digest ENABLE ALWAYS TRIGGER audit_digest_refuse_change")
+    acknowledge()
+    assert maintain(tmp_path).exists()
+    assert "none more" not in capsys.readouterr().err
 
 
 def test_everything_is_verified_once_a_day_and_what_is_new_in_between(
