@@ -2,13 +2,16 @@
 
 Of several matching routes the gateway lets the most specific decide: a literal segment before a variable one, more
 conditions before fewer. If two are equally specific, neither may decide, so both are rejected at import.
+
+Routes of one shape are joined with themselves, one segment and then one condition at a time. Only routes that overlap
+so far are compared further, so the running time grows with the number of routes, not with the number of pairs.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations, combinations_with_replacement
 from typing import NamedTuple
 
 from keys.decision.routes import get_specificity
@@ -25,57 +28,141 @@ class Claim(NamedTuple):
     conditions: Mapping[str, str]
 
 
-def find_ambiguous_claims(claims: Iterable[Claim]) -> tuple[Claim, Claim] | None:
-    """Return the first two claims of different modules that are equally specific and could match the same call."""
-    alike: dict[tuple[object, ...], list[Claim]] = {}
-    for claim in claims:
+def list_ambiguous_claims(claims: Iterable[Claim], limit: int) -> list[tuple[Claim, Claim]]:
+    """Return pairs of claims of different modules that are equally specific and could match the same call.
+
+    Every claim that overlaps with one of another module is in at least one pair, until there are `limit` pairs. Pairs
+    are sorted, in the order of the claims.
+    """
+    claims = list(claims)
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for number, claim in enumerate(claims):
         # Only templates with the same literal segments can overlap; a variable segment overlaps with any other.
         segments = zip(claim.template.split("/"), get_specificity(claim.template), strict=True)
         shape = tuple(segment if kind == 0 else kind for segment, kind in segments)
-        alike.setdefault((claim.method, len(claim.conditions), shape), []).append(claim)
+        alike.setdefault((claim.method, len(claim.conditions), shape), []).append(number)
+    search = _Search(claims, limit)
     for group in alike.values():
-        for one, other in _list_candidates(group):
-            if one.module != other.module and _overlap(one, other):
-                return one, other
-    return None
+        search.run(group)
+    return [(claims[one], claims[other]) for one, other in sorted(search.pairs)]
 
 
-def _list_candidates(group: list[Claim]) -> Iterator[tuple[Claim, Claim]]:
-    """Yield the pairs whose shared conditions have the same values, without comparing every claim with every other."""
-    if len({claim.module for claim in group}) == 1:
-        return
-    by_names: dict[frozenset[str], list[Claim]] = {}
-    for claim in group:
-        by_names.setdefault(frozenset(claim.conditions), []).append(claim)
-    for mine, theirs in combinations_with_replacement(by_names, 2):
-        shared = sorted(mine & theirs)
-        buckets: dict[tuple[str, ...], list[Claim]] = {}
-        for claim in by_names[mine]:
-            buckets.setdefault(tuple(claim.conditions[name] for name in shared), []).append(claim)
-        if mine == theirs:
-            for bucket in buckets.values():
-                yield from combinations(bucket, 2)
-            continue
-        for other in by_names[theirs]:
-            for one in buckets.get(tuple(other.conditions[name] for name in shared), ()):
-                yield one, other
+class _Join(NamedTuple):
+    """Two sets of claims, each claim of one overlapping with each of the other in the first `depth` literals and in the
+    conditions named by `done`."""
+
+    ones: list[int]
+    others: list[int]
+    depth: int
+    done: frozenset[str]
 
 
-def _overlap(one: Claim, other: Claim) -> bool:
-    shared = one.conditions.keys() & other.conditions.keys()
-    if any(one.conditions[name] != other.conditions[name] for name in shared):
-        return False
-    pairs = zip(one.template.split("/"), other.template.split("/"), strict=True)
-    return all(_segments_overlap(mine, theirs) for mine, theirs in pairs)
+class _Search:
+    """Find the pairs among claims of one shape. Claims are identified by their index."""
+
+    def __init__(self, claims: list[Claim], limit: int) -> None:
+        self._claims, self._limit = claims, limit
+        self._texts: dict[int, tuple[str, ...]] = {}
+        self._paired: set[int] = set()
+        self.pairs: set[tuple[int, int]] = set()
+
+    def run(self, group: list[int]) -> None:
+        if len(group) == 1:
+            return
+        self._texts = {number: _list_literals(self._claims[number].template) for number in group}
+        left = [_Join(group, group, 0, frozenset())]
+        while left and len(self.pairs) < self._limit:
+            join = self._reduce(left.pop())
+            if join.ones and join.others and not self._paired.issuperset((*join.ones, *join.others)):
+                left += self._split(join)
+
+    def _reduce(self, join: _Join) -> _Join:
+        """Remove the claims that are compared only with claims of their own module."""
+        mine, theirs = ({self._claims[number].module for number in side} for side in (join.ones, join.others))
+        others = [number for number in join.others if mine != {self._claims[number].module}]
+        ones = [number for number in join.ones if theirs != {self._claims[number].module}]
+        return join._replace(ones=ones, others=others)
+
+    def _split(self, join: _Join) -> Iterator[_Join]:
+        """Yield the joins that overlap in one more literal or condition; if none is left, add the pairs."""
+        ones, others, depth, done = join
+        if depth < len(self._texts[ones[0]]):
+            for mine, theirs in self._match_prefixes(ones, others, depth, same=True):
+                yield _Join(mine, theirs, depth + 1, done)
+            if ones != others:
+                for theirs, mine in self._match_prefixes(others, ones, depth, same=False):
+                    yield _Join(mine, theirs, depth + 1, done)
+            return
+        name = self._choose_condition(ones, others, done)
+        if name is None:
+            self._add_pairs(ones, others)
+            self._add_pairs(others, ones)
+            return
+        by_value, others_by_value = self._group_by_value(ones, name), self._group_by_value(others, name)
+        free, others_free = by_value.pop(None, []), others_by_value.pop(None, [])
+        for value in by_value.keys() & others_by_value.keys():
+            yield _Join(by_value[value], others_by_value[value], depth, done | {name})
+        if free:
+            yield _Join(free, others, depth, done)
+        if others_free:
+            yield _Join([number for side in by_value.values() for number in side], others_free, depth, done)
+
+    def _match_prefixes(
+        self, ones: list[int], others: list[int], depth: int, *, same: bool
+    ) -> Iterator[tuple[list[int], list[int]]]:
+        """Yield, for each literal in `ones`, the claims with it and the `others` whose literal starts with it.
+
+        Equal literals count only if `same`.
+        """
+        having: dict[str, list[int]] = {}
+        for number in ones:
+            having.setdefault(self._texts[number][depth], []).append(number)
+        lengths = sorted({len(text) for text in having})
+        beginning: dict[str, list[int]] = {}
+        for number in others:
+            text = self._texts[number][depth]
+            for length in lengths:
+                if length > len(text) or (length == len(text) and not same):
+                    break
+                if (prefix := text[:length]) in having:
+                    beginning.setdefault(prefix, []).append(number)
+        for text, numbers in beginning.items():
+            yield having[text], numbers
+
+    def _choose_condition(self, ones: list[int], others: list[int], done: frozenset[str]) -> str | None:
+        """Return the parameter that is most frequent in the conditions of both sides, or None if they share none."""
+        mine, theirs = (
+            Counter(name for number in side for name in self._claims[number].conditions) for side in (ones, others)
+        )
+        shared = [name for name in mine if name in theirs and name not in done]
+        return max(shared, key=lambda name: min(mine[name], theirs[name]), default=None)
+
+    def _group_by_value(self, numbers: list[int], name: str) -> dict[str | None, list[int]]:
+        groups: dict[str | None, list[int]] = {}
+        for number in numbers:
+            groups.setdefault(self._claims[number].conditions.get(name), []).append(number)
+        return groups
+
+    def _add_pairs(self, ones: list[int], others: list[int]) -> None:
+        """Add a pair for each of `ones` that has none yet, with any of `others` of a different module."""
+        first = others[0]
+        second = next((number for number in others if self._claims[number].module != self._claims[first].module), None)
+        for number in ones:
+            other = first if self._claims[first].module != self._claims[number].module else second
+            if number not in self._paired and other is not None and len(self.pairs) < self._limit:
+                self.pairs.add((min(number, other), max(number, other)))
+                self._paired |= {number, other}
 
 
-def _segments_overlap(mine: str, theirs: str) -> bool:
-    """Return whether some text may match both segments; true in doubtful cases."""
-    if not _VARIABLE.search(mine) or not _VARIABLE.search(theirs):
-        return mine == theirs
-    heads, tails = zip(*((parts[0], parts[-1]) for parts in map(_VARIABLE.split, (mine, theirs))), strict=True)
-    return _is_prefix_either_way(*heads) and _is_prefix_either_way(*(tail[::-1] for tail in tails))
+def _list_literals(template: str) -> tuple[str, ...]:
+    """Return the prefix and the reversed suffix of each segment that consists of variables and other characters.
 
-
-def _is_prefix_either_way(mine: str, theirs: str) -> bool:
-    return mine.startswith(theirs) or theirs.startswith(mine)
+    Some text may match two such segments if one prefix starts with the other, and one reversed suffix with the other.
+    This may find an overlap where there is none, but never misses one.
+    """
+    texts: list[str] = []
+    for segment, kind in zip(template.split("/"), get_specificity(template), strict=True):
+        if kind == 1:
+            parts = _VARIABLE.split(segment)
+            texts += [parts[0], parts[-1][::-1]]
+    return tuple(texts)

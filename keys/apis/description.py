@@ -10,9 +10,10 @@ from typing import Any, Self
 
 from keys.apis import document_check, yaml_loader
 from keys.apis.document import get_mapping
-from keys.apis.findings import Finding
+from keys.apis.findings import Finding, Findings
 from keys.apis.modules import ModuleSpec, build_modules
 from keys.apis.policy import Policy
+from keys.apis.policy_parsing import BadPolicy
 
 PRESETS = Path(__file__).with_name("presets")
 
@@ -43,8 +44,18 @@ class Description:
         BadPolicy.
         """
         policy = Policy.from_data(rules)
-        warnings, omitted = document_check.check_document(document, text, strict=strict, leave_out=policy.leave_out)
-        return cls(document, rules, policy, build_modules(document, policy), warnings, omitted)
+        findings = document_check.check_document(document, policy.leave_out)
+        modules: tuple[ModuleSpec, ...] = ()
+        problem = None
+        try:
+            modules = build_modules(document, policy, findings)
+        except BadPolicy as error:
+            # What is wrong with the document may be why, so that it is said first.
+            problem = error
+        warnings, omitted = document_check.list_warnings(findings, text, strict=strict)
+        if problem is not None:
+            raise problem
+        return cls(document, rules, policy, modules, warnings, omitted)
 
     @classmethod
     def from_files(
@@ -75,4 +86,4 @@ def get_preset(slug: str) -> Description:
     """
     document, rules = (yaml_loader.load_file(PRESETS / f"{slug}.{kind}.yaml") for kind in ("openapi", "policy"))
     policy = Policy.from_data(rules)
-    return Description(document, rules, policy, build_modules(document, policy))
+    return Description(document, rules, policy, build_modules(document, policy, Findings()))

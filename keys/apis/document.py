@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,7 @@ from keys.apis.references import resolve_mapping
 MAX_OPERATIONS = 5000
 MAX_TEMPLATE_LENGTH = 500
 MAX_NAME_LENGTH = 200
+_ANY_VALUE = re.compile(r"[^={}]+=\{[^={}]+\}")
 
 
 class BadDocument(ValueError):
@@ -30,8 +32,9 @@ class BadDocument(ValueError):
 class Operation(NamedTuple):
     """An operation.
 
-    `path` is the document's path without a fragment; `template` is what the gateway matches: the path of the server and
-    the path, without the query, whose parameters are `conditions`. `place` is the path exactly as in the document.
+    `path` is the document's path without a fragment and without query parameters of any value; `template` is what the
+    gateway matches: the path of the server and the path, without the query, whose parameters are `conditions`. `place`
+    is the path exactly as in the document.
     """
 
     method: str
@@ -53,8 +56,8 @@ class Operation(NamedTuple):
 def list_operations(document: Mapping[str, Any]) -> Iterator[Operation]:
     """Yield the operations in the document's order.
 
-    HEAD is left out where there is GET, because it is decided as GET. Of paths that differ only in their fragment the
-    first counts, because a fragment is never sent.
+    HEAD is left out where there is GET, because it is decided as GET. Of paths that differ only in their fragment or in
+    query parameters of any value the first counts: a fragment is never sent, and such a parameter is no condition.
     """
     seen: set[tuple[str, str]] = set()
     for operation in list_variants(document):
@@ -64,7 +67,7 @@ def list_operations(document: Mapping[str, Any]) -> Iterator[Operation]:
 
 
 def list_variants(document: Mapping[str, Any]) -> Iterator[Operation]:
-    """Yield the operations, including those that differ from an earlier one only in their fragment.
+    """Yield the operations, including those that match the same calls as an earlier one.
 
     Malformed parts of the document are skipped.
     """
@@ -72,7 +75,7 @@ def list_variants(document: Mapping[str, Any]) -> Iterator[Operation]:
         item = resolve_mapping(document, reference)
         if not place.startswith("/"):
             continue
-        path = place.partition("#")[0]
+        path = get_sent_path(place)
         for method in METHODS:
             content = item.get(method)
             if not isinstance(content, Mapping) or (method == "head" and "get" in item):
@@ -118,6 +121,13 @@ def get_base_path(server: Any) -> str:
     except ValueError:
         return ""
     return f"/{path.lstrip('/')}" if path else ""
+
+
+def get_sent_path(place: str) -> str:
+    """Return a path without its fragment and without query parameters of any value, as in `?filter={filter}`."""
+    bare, mark, query = place.partition("#")[0].partition("?")
+    kept = "&".join(piece for piece in query.split("&") if not _ANY_VALUE.fullmatch(piece))
+    return f"{bare}?{kept}" if kept or (mark and not query) else bare
 
 
 def _parse_conditions(query: str) -> dict[str, str]:

@@ -33,13 +33,10 @@ SWAGGER = (
 )
 
 
-def check_document(
-    document: Any, text: str | None = None, *, strict: bool = False, leave_out: LeaveOut | None = None
-) -> tuple[tuple[Finding, ...], int]:
-    """Return the warnings of a document that can be imported, and the number of further ones.
+def check_document(document: Any, leave_out: LeaveOut | None = None) -> Findings:
+    """Return the faults of a document. Raise BadDocument unless it is OpenAPI 3.0 or 3.1.
 
-    `text` is the document's source, for line numbers. Operations in `leave_out` need not have paths that the gateway
-    can match. Raise BadDocument unless it is OpenAPI 3.0 or 3.1 without a fatal fault; with `strict`, for any fault.
+    Operations in `leave_out` need not have paths that the gateway can match.
     """
     _check_version(document)
     findings = Findings()
@@ -52,6 +49,16 @@ def check_document(
     _check_operations(document, staying, findings)
     if not found:
         findings.add(("paths",), "No operation, so nothing to protect", "Describe at least one", fatal=True)
+    return findings
+
+
+def list_warnings(
+    findings: Findings, text: str | None = None, *, strict: bool = False
+) -> tuple[tuple[Finding, ...], int]:
+    """Return the warnings of a document that can be imported, and the number of further ones.
+
+    `text` is the document's source, for line numbers. Raise BadDocument for a fatal fault; with `strict`, for any.
+    """
     ordered = _add_positions(findings, text)
     if any(finding.fatal for finding in ordered) or (strict and ordered):
         count = len(ordered) + findings.omitted
@@ -134,8 +141,13 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
             findings.add(place, *problem, fatal=True)
         earlier = first.setdefault((operation.method, operation.path), operation)
         if earlier is not operation:
-            right = f"Its calls are decided as those of {format_found(earlier.place)}: what follows # is never sent"
-            findings.add((*place, operation.method.lower()), "A variant by its fragment", right)
+            part, why = (
+                ("fragment", "what follows # is never sent")
+                if "#" in operation.place + earlier.place
+                else ("query", "a parameter of any value tells no calls apart")
+            )
+            right = f"Its calls are decided as those of {format_found(earlier.place)}: {why}"
+            findings.add((*place, operation.method.lower()), f"A variant by its {part}", right)
         name = operation.content.get("operationId")
         if isinstance(name, str) and ids.setdefault(name, operation) is not operation:
             other = f"{ids[name].method} {shorten(ids[name].place)}"
@@ -164,12 +176,13 @@ def _check_parameters(document: Mapping[str, Any], operation: Operation, finding
             findings.add(at, f"The parameter {format_found(name)} for the second time", "Write it once")
         if number >= 0:
             seen.add((name, where))
-    variables = set(_VARIABLE.findall(operation.path))
+    bare, _, query = operation.place.partition("#")[0].partition("?")
+    variables = set(_VARIABLE.findall(bare))
     for name in sorted(variables - in_path):
         findings.add(
             place, f"{{{shorten(name)}}} is no parameter", f"Describe {format_found(name)} under parameters, in: path"
         )
-    for name in sorted(in_path - variables):
+    for name in sorted(in_path - variables - set(_VARIABLE.findall(query))):
         right = f"Write {{{shorten(name)}}} into the path, or take the parameter out"
         findings.add(place, f"The parameter {format_found(name)} is not in the path", right)
 

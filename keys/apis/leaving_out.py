@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from keys.apis.ambiguity import Claim, find_ambiguous_claims
+from keys.apis.ambiguity import Claim, list_ambiguous_claims
 from keys.apis.document import Operation
 from keys.apis.patterns import matches
 from keys.apis.policy_parsing import BadPolicy
@@ -72,7 +72,7 @@ def _require_disjoint(staying: list[Operation], gone: list[Operation]) -> None:
             raise BadPolicy(_format_overlap(operation.name, taking.module))
     claims = [Claim("", each.method, each.template, each.conditions) for each in staying]
     claims += [Claim("left out", each.method, each.template, each.conditions) for each in gone]
-    if both := find_ambiguous_claims(claims):
+    for both in list_ambiguous_claims(claims, 1):
         left, stays = sorted(both, key=lambda claim: claim.module, reverse=True)
         raise BadPolicy(_format_overlap(f"{left.method} {left.template}", f"{stays.method} {stays.template}"))
 

@@ -8,18 +8,27 @@ from urllib.parse import parse_qsl
 
 from django.utils.text import slugify
 
-from keys.apis.ambiguity import Claim, find_ambiguous_claims
-from keys.apis.document import MAX_NAME_LENGTH, BadDocument, Operation, get_list, list_operations
+from keys.apis.ambiguity import Claim, list_ambiguous_claims
+from keys.apis.document import (
+    MAX_NAME_LENGTH,
+    MAX_OPERATIONS,
+    MAX_TEMPLATE_LENGTH,
+    Operation,
+    get_list,
+    list_operations,
+)
+from keys.apis.findings import MAX_FINDINGS, Findings, format_found
 from keys.apis.leaving_out import remove_left_out
 from keys.apis.parameters import list_parameters
 from keys.apis.patterns import matches
 from keys.apis.policy import ModuleRule, Policy
-from keys.apis.policy_parsing import BadPolicy, format_value
+from keys.apis.policy_parsing import BadPolicy
 from keys.decision.containment import resolve_containment
 
 # The module of operations without a tag.
 UNTAGGED = "Other"
 MAX_SLUG_LENGTH = 64
+MAX_NAMES_LISTED = 10
 
 
 class RouteSpec(NamedTuple):
@@ -53,20 +62,24 @@ def format_route(route: Any) -> str:
     return f"{route.method} {route.template}{'?' if query else ''}{query}"
 
 
-def build_modules(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleSpec, ...]:
-    """Return the modules of a valid document.
+def build_modules(document: Mapping[str, Any], policy: Policy, findings: Findings) -> tuple[ModuleSpec, ...]:
+    """Return the modules of a document, and add faults of its tags, slugs and routes to `findings`.
 
     They come in the order of `tags`, then tags not listed there, then operations without a tag. The first of several
     tags counts. A tag without operations makes no module unless the policy says that it contains others. An operation
-    that the policy names, exactly or by a pattern, belongs to that module only. Raise BadDocument, BadPolicy.
+    that the policy names, exactly or by a pattern, belongs to that module only. Raise BadPolicy.
     """
-    found = remove_left_out(list_operations(document), policy.leave_out)
+    found = list(list_operations(document))
+    if sum(not policy.leave_out.includes(each) for each in found) > MAX_OPERATIONS:
+        # The check of the document reports it.
+        return ()
+    found = remove_left_out(found, policy.leave_out)
     segments = {segment for operation in found for segment in operation.template.split("/")}
     if unknown := next((name for name in policy.encoded_slash if f"{{{name}}}" not in segments), None):
         raise BadPolicy(f"encoded_slash: {unknown!r} is no whole segment of a path, as /{{{unknown}}}/. Remove it.")
     rules = {rule.tag: rule for rule in policy.modules}
     routes = _RouteBuilder(document, found, policy)
-    listed = [tag["name"] for tag in get_list(document, "tags")]
+    listed = list(_list_tags(document))
     tagged: dict[str, dict[str, RouteSpec]] = {name: {} for name in listed}
     for operation in found:
         tag = operation.tags[0] if operation.tags else UNTAGGED
@@ -83,13 +96,23 @@ def build_modules(document: Mapping[str, Any], policy: Policy) -> tuple[ModuleSp
             )
     if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
+    naming = _Naming(document, found, findings)
     made = {
-        tag: _build_module(tag, rules.get(tag), own.values())
+        tag: naming.build(tag, rules.get(tag), own.values())
         for tag, own in tagged.items()
         if own or (tag in rules and rules[tag].contains)
     }
-    _check_modules(tuple(made.values()), found)
+    _check_routes(tuple(made.values()), found, findings)
     return _resolve_contained(made, policy)
+
+
+def _list_tags(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the tags that `tags` lists, each with the pointer to it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for number, tag in enumerate(get_list(document, "tags")):
+        if isinstance(tag, Mapping) and isinstance(name := tag.get("name"), str):
+            found.setdefault(name, ("tags", str(number), "name"))
+    return found
 
 
 def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[ModuleSpec, ...]:
@@ -107,19 +130,36 @@ def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[
     )
 
 
-def _build_module(tag: str, rule: ModuleRule | None, routes: Iterable[RouteSpec]) -> ModuleSpec:
-    name = " ".join(tag.split())
-    if not name or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
-        raise BadDocument(
-            f"The tag {format_value(tag)} names a module: a line of at most {MAX_NAME_LENGTH} characters."
-        )
-    slug = (rule.slug if rule else "") or slugify(name)
-    if not slug or len(slug) > MAX_SLUG_LENGTH:
-        raise BadDocument(
-            f"The tag {format_value(name)} makes no slug of 1 to {MAX_SLUG_LENGTH} letters, digits and hyphens. "
-            "Give it one in the policy, as in modules: [{tag: ..., slug: ...}]."
-        )
-    return ModuleSpec(slug, name, rule.number if rule else None, tuple(routes))
+class _Naming:
+    """Names and slugs of modules, made of their tags."""
+
+    def __init__(self, document: Mapping[str, Any], found: Iterable[Operation], findings: Findings) -> None:
+        self.findings = findings
+        self.places = _list_tags(document)
+        for each in found:
+            for tag in each.tags[:1]:
+                self.places.setdefault(tag, ("paths", each.place, each.method.lower(), "tags", "0"))
+        self.by_slug: dict[str, str] = {}
+
+    def build(self, tag: str, rule: ModuleRule | None, routes: Iterable[RouteSpec]) -> ModuleSpec:
+        name = " ".join(tag.split())
+        slug = (rule.slug if rule else "") or slugify(name)
+        if not name or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
+            right = f"Write a line of at most {MAX_NAME_LENGTH} characters"
+            self._refuse(tag, f"{format_found(tag)} names a module", right)
+        elif not slug or len(slug) > MAX_SLUG_LENGTH:
+            wrong = f"{format_found(name)} makes no slug of 1 to {MAX_SLUG_LENGTH} letters, digits and hyphens"
+            self._refuse(tag, wrong, "Give it one in the policy, as in modules: [{tag: ..., slug: ...}]")
+        elif (other := self.by_slug.setdefault(slug, tag)) != tag:
+            wrong = f"{format_found(name)} makes the slug {slug}, as {format_found(other)} does"
+            self._refuse(tag, wrong, "Give one of them another in the policy, as in modules: [{tag: ..., slug: ...}]")
+        return ModuleSpec(slug, name, rule.number if rule else None, tuple(routes))
+
+    def _refuse(self, tag: str, wrong: str, right: str) -> None:
+        """Add a fatal finding at the tag. Raise BadPolicy if it is in the policy only."""
+        if tag not in self.places:
+            raise BadPolicy(f"modules: tag: {wrong}. {right}.")
+        self.findings.add(self.places[tag], wrong, right, fatal=True)
 
 
 class _RouteBuilder:
@@ -202,32 +242,34 @@ class _RouteBuilder:
         return name
 
 
-def _check_modules(modules: tuple[ModuleSpec, ...], found: list[Operation]) -> None:
-    by_slug: dict[str, ModuleSpec] = {}
-    for module in modules:
-        other = by_slug.setdefault(module.slug, module)
-        if other is not module:
-            raise BadDocument(
-                f"The tags {other.name!r} and {module.name!r} make the same slug, {module.slug!r}. "
-                "Give one of them another in the policy, as in modules: [{tag: ..., slug: ...}]."
-            )
+def _check_routes(modules: tuple[ModuleSpec, ...], found: list[Operation], findings: Findings) -> None:
     held = {(route.method, route.template) for module in modules for route in module.routes}
     named = {route.text for module in modules for route in module.routes}
+    places: dict[str, tuple[str, ...]] = {}
+    without: list[str] = []
     for operation in found:
         whole = RouteSpec(operation.method, operation.template, operation.conditions).text
         if whole not in named if operation.conditions else (operation.method, operation.template) not in held:
-            raise BadPolicy(
-                f"modules: {operation.name} is in none, because its tag has routes of its own. "
-                "Name it under one of them."
-            )
+            without.append(operation.name)
+        place = ("paths", operation.place, operation.method.lower())
+        places[whole] = place
+        places.setdefault(f"{operation.method} {operation.template}", place)
+    if without:
+        more = f" and {len(without) - MAX_NAMES_LISTED:,} more" if len(without) > MAX_NAMES_LISTED else ""
+        raise BadPolicy(
+            f"modules: {', '.join(without[:MAX_NAMES_LISTED])}{more} {'is' if len(without) == 1 else 'are'} in none, "
+            "because the tag has routes of its own. Name each under one of them."
+        )
     claims = (
         Claim(module.name, route.method, route.template, route.conditions)
         for module in modules
         for route in module.routes
+        if len(route.template) <= MAX_TEMPLATE_LENGTH
     )
-    if both := find_ambiguous_claims(claims):
-        texts = [f"{RouteSpec(*claim[1:]).text} of {claim.module}" for claim in both]
-        raise BadDocument(
-            f"{texts[0]} and {texts[1]} are equally specific and could take the same call. Put them into one module, "
-            "or make their paths differ."
+    for one, other in list_ambiguous_claims(claims, MAX_FINDINGS):
+        mine, theirs = (f"{RouteSpec(*claim[1:]).text} of {claim.module}" for claim in (one, other))
+        wrong = f"{theirs} and {mine} are equally specific and could take the same call"
+        text, bare = RouteSpec(*other[1:]).text, f"{other.method} {other.template}"
+        findings.add(
+            places.get(text) or places[bare], wrong, "Put them into one module, or make their paths differ", fatal=True
         )

@@ -226,7 +226,9 @@ def test_what_is_wrong_besides_is_a_warning_by_place_and_an_error_if_strict(docu
     [
         ("/a?", "Write a query as ?name=value"),
         ("/a?b=1&b=2", "Write a query as ?name=value"),
-        ("/a?b={b}", "Write a query as ?name=value"),
+        ("/a?{b}=1", "Write a query as ?name=value"),
+        ("/a?b=x{b}", "Write a query as ?name=value"),
+        ("/a?b={b}{c}", "Write a query as ?name=value"),
         ("/a?b=1+2", "%20 for a space"),
         ("/a//b", "The gateway refuses such paths"),
         ("/a/../b", "The gateway refuses such paths"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keys.apis.ambiguity import Claim, find_ambiguous_claims
+from keys.apis.ambiguity import Claim, list_ambiguous_claims
 from keys.apis.document import BadDocument
 from keys.apis.policy_parsing import BadPolicy
 from tests.unit.keys.documents import a_document, described, modules, operation
@@ -96,7 +96,7 @@ def test_a_module_contains_what_the_policy_says_and_what_that_contains():
         ),
         ({"modules": [{**LONG, "routes": ["GET /reports?menu"]}, SHORT]}, "has no conditions like"),
         ({"modules": [{**LONG, "routes": ["GET /reports?menu=1&menu=2"]}, SHORT]}, "asks twice about one parameter"),
-        ({"modules": [{"tag": "Lists", "routes": ["GET /lists"]}]}, "POST /lists is in none"),
+        ({"modules": [{"tag": "Lists", "routes": ["GET /lists"]}]}, "POST /lists, GET /recordings/{lead} are in none"),
         ({"flags": ["hlr_lookup"], "adds_leads": ["POST /leads"]}, "adds_leads: 'POST /leads' is no operation"),
         ({"recordings": ["GET /lists"]}, "recordings: 'GET /lists' does not end in a lead"),
         ({"recordings": ["GET /recordings/1"]}, "recordings: 'GET /recordings/1' is no operation"),
@@ -119,8 +119,8 @@ def tagged(*tags: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tags", "named"),
     [
-        (("Pet Store", "pet-store"), "'Pet Store' and 'pet-store' make the same slug, 'pet-store'"),
-        (("客户",), "'客户' makes no slug"),
+        (("Pet Store", "pet-store"), '/get/tags/0: "pet-store" makes the slug pet-store, as "Pet Store" does'),
+        (("客户",), '/paths/~1a0/get/tags/0: "客户" makes no slug'),
         (("x" * 65,), "makes no slug of 1 to 64"),
         (("…",), "makes no slug"),
         (("",), "names a module"),
@@ -159,8 +159,8 @@ def test_a_policy_gives_them_slugs():
     ],
 )
 def test_routes_of_two_modules_that_could_take_the_same_call_are_ambiguous(one: str, other: str):
-    assert find_ambiguous_claims([claim("A", one), claim("B", other)]) == (claim("A", one), claim("B", other))
-    assert find_ambiguous_claims([claim("A", one), claim("A", other)]) is None
+    assert list_ambiguous_claims([claim("A", one), claim("B", other)], 9) == [(claim("A", one), claim("B", other))]
+    assert list_ambiguous_claims([claim("A", one), claim("A", other)], 9) == []
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_routes_of_two_modules_that_could_take_the_same_call_are_ambiguous(one: 
     ],
 )
 def test_routes_that_the_gateway_can_tell_apart_are_not(one: str, other: str):
-    assert find_ambiguous_claims([claim("A", one), claim("B", other)]) is None
+    assert list_ambiguous_claims([claim("A", one), claim("B", other)], 9) == []
 
 
 def claim(module: str, text: str) -> Claim:
@@ -193,7 +193,11 @@ def claim(module: str, text: str) -> Claim:
 def test_ambiguous_routes_are_refused_at_import_by_name():
     document = a_document({"/a/{x}": {"get": operation("A")}, "/a/{y}": {"get": operation("B")}})
 
-    with pytest.raises(BadDocument, match=r"GET /a/\{x\} of A and GET /a/\{y\} of B are equally specific"):
+    with pytest.raises(
+        BadDocument, match=r"~1a~1\{y\}/get: GET /a/\{y\} of B and GET /a/\{x\} of A are equally specific"
+    ):
         described(document)
-    with pytest.raises(BadDocument, match=r"GET /reports\?day=1 of Long and GET /reports\?menu=2 of Short"):
+    with pytest.raises(
+        BadDocument, match=r"~1reports/get: GET /reports\?menu=2 of Short and GET /reports\?day=1 of Long"
+    ):
         described(SHOP, modules=[{"tag": "Long", "routes": ["GET /reports?day=1"]}, SHORT])

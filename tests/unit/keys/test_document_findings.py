@@ -9,6 +9,7 @@ import pytest
 from keys.apis import findings
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
+from keys.apis.policy_parsing import BadPolicy
 from keys.apis.yaml_loader import parse
 from tests.unit.keys.documents import GET, HEAD, RULES, describe, faults, item
 
@@ -126,6 +127,44 @@ def test_what_the_gateway_needs_comes_first_and_the_rest_is_said_with_it():
         ("/paths/~1c~1~1d", 7, True),
         ("/paths/~1a/get/operationId", 5, False),
     ]
+
+
+def test_faults_of_tags_slugs_and_routes_are_said_with_the_rest():
+    text = (
+        f'{HEAD}tags: [{{name: Pet store}}, {{name: "…"}}]\npaths:\n'
+        "  /a/{x}: {get: {operationId: 7, tags: [Pet store]}}\n"
+        "  /a/{y}: {get: {tags: [pet-store]}}\n"
+        "  /b/v{x}: {get: {tags: ['…']}}\n"
+        "  /b/{x}n: {get: {tags: [B]}}\n"
+        '  /c: {get: {tags: ["a\\u202eb"]}}\n'
+        "  d: {}\n"
+    )
+
+    with pytest.raises(BadDocument) as refused:
+        describe(text)
+
+    assert [str(each) for each in refused.value.findings if each.fatal] == [
+        'line 3, column 34, /tags/1/name: "…" makes no slug of 1 to 64 letters, digits and hyphens. '
+        "Give it one in the policy, as in modules: [{tag: ..., slug: ...}].",
+        "line 6, column 17, /paths/~1a~1{y}/get: GET /a/{y} of pet-store and GET /a/{x} of Pet store are equally "
+        "specific and could take the same call. Put them into one module, or make their paths differ.",
+        'line 6, column 25, /paths/~1a~1{y}/get/tags/0: "pet-store" makes the slug pet-store, as "Pet store" does. '
+        "Give one of them another in the policy, as in modules: [{tag: ..., slug: ...}].",
+        "line 8, column 18, /paths/~1b~1{x}n/get: GET /b/{x}n of B and GET /b/v{x} of … are equally specific and could "
+        "take the same call. Put them into one module, or make their paths differ.",
+        'line 9, column 21, /paths/~1c/get/tags/0: "a\\u202eb" names a module. Write a line of at most 200 characters.',
+        "line 10, column 6, /paths/d: A path without / at its beginning. Write /.",
+    ]
+    assert [each.pointer[-1] for each in refused.value.findings if "in quotes" in each.advice] == ["operationId"]
+
+
+def test_a_fault_of_the_policy_waits_for_those_of_the_document():
+    rules = {"modules": [{"tag": "A", "routes": ["GET /nothing"]}]}
+
+    with pytest.raises(BadDocument, match="it has 1 fault"):
+        describe(f"{HEAD}paths: {{/a: {GET}, b: {GET}}}\n", **rules)
+    with pytest.raises(BadPolicy, match="no operation of the document"):
+        describe(f"{HEAD}paths: {{/a: {GET}}}\n", **rules)
 
 
 @pytest.mark.parametrize(

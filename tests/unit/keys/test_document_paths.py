@@ -77,6 +77,39 @@ def test_a_query_in_a_path_becomes_conditions(paths: list[str], expected: list[s
     assert faults(text) == []
 
 
+@pytest.mark.parametrize(
+    ("paths", "expected", "warned"),
+    [
+        (["/weather?city={city}"], ["POST /weather"], []),
+        (["/weather?city={city}&country={country}"], ["POST /weather"], []),
+        (["/weather?city={c}", "/weather?lat={lat}&lon={lon}"], ["POST /weather"], ["/weather?lat={lat}&lon={lon}"]),
+        (["/weather", "/weather?a={b}", "/weather?c={d}"], ["POST /weather"], ["/weather?a={b}", "/weather?c={d}"]),
+        (["/weather?city={city}", "/weather"], ["POST /weather"], ["/weather"]),
+        (["/weather?city={city}#now", "/weather"], ["POST /weather"], ["/weather"]),
+        (["/r?beta=true&since={since}"], ["POST /r?beta=true"], []),
+        (["/r?since={since}&beta=true", "/r?beta=true"], ["POST /r?beta=true"], ["/r?beta=true"]),
+        (["/r?beta=true&since={since}", "/r?since={since}"], ["POST /r", "POST /r?beta=true"], []),
+        (["/users/{x}/picture?key={key}"], ["POST /users/{x}/picture"], []),
+        (["/r/?q={query}"], ["POST /r/"], []),
+    ],
+)  # fmt: skip
+def test_a_query_parameter_of_any_value_is_no_condition(paths: list[str], expected: list[str], warned: list[str]):
+    items = {path: {**item(POST), "parameters": [X] if "{x}" in path else []} for path in paths}
+    text = json.dumps({**parse(HEAD), "paths": items})
+
+    assert sorted(routes(text)) == expected
+    found = describe(text).warnings
+    assert [each.pointer for each in found] == [("paths", path, "post") for path in warned]
+    assert all("what follows # is never sent" in each.advice or "any value" in each.advice for each in found)
+
+
+def test_a_variable_of_a_query_may_be_described_as_one_of_the_path_or_of_the_query():
+    described = [{**X, "name": "city"}, {"name": "lat", "in": "query", "schema": {}}]
+    paths = {"/a?city={city}&lat={lat}": {**item(POST), "parameters": described}}
+
+    assert faults(json.dumps({**parse(HEAD), "paths": paths})) == []
+
+
 def test_a_policy_names_a_route_with_the_query_of_its_path():
     text = f'{HEAD}tags: [{{name: Beta}}]\npaths:\n  /r: {POST}\n  "/r?beta=true": {POST}\n'
     rules = [{"tag": "Beta", "routes": ["POST /r?beta=true"]}, {"tag": "Auth", "routes": ["POST /r"]}]
