@@ -1,6 +1,6 @@
-"""Support's administration: Django's own, behind the portal's sign-in. It reads; its buttons call the services.
+"""Support's administration: Django's admin behind the portal's sign-in. Its pages read; its buttons call the services.
 
-What is sent here and refused, by whomever and for whatever reason, is an event.
+Refused writes of signed-in users are recorded as events.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from core.permissions import Permission
 from keys.admin.finding import find
 from keys.selectors.find import FindForm
 
-# Leaving, and one's own password, are the portal's; nothing may be chosen or looked up by a raw id.
+# Django's pages for signing out and changing a password are the portal's here; redirects and autocomplete by raw ID are
+# off.
 HIDDEN_URLS = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_PATH_LENGTH = 200
@@ -46,7 +47,7 @@ class SupportSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         urls = [_guard(url) for url in super().get_urls() if getattr(url, "name", None) not in HIDDEN_URLS]
-        # Last: what Django's admin would have here, and this one has not, is refused and recorded like the rest.
+        # Last: other pages of Django's admin are refused and recorded.
         finding = _guard(path("find/", self.find, name="find"))
         return [finding, *urls, _guard(path("<path:rest>", self.page_not_found, name="nothing"))]
 
@@ -57,7 +58,7 @@ class SupportSite(AdminSite):
         return super().each_context(request) | {"find_form": FindForm()}
 
     def find(self, request: SignedIn) -> HttpResponse:
-        """The text comes in a POST alone, and no answer repeats it."""
+        """Look up a text that is sent by POST only, and is repeated in no response."""
         form = FindForm(request.POST if request.method == "POST" else None)
         context = self.each_context(request) | {"title": "Find a key", "subtitle": None}
         if form.is_valid():
@@ -70,12 +71,12 @@ class SupportSite(AdminSite):
         return has_permission(request.user, Permission.ADMINISTRATION)
 
     def login(self, request: HttpRequest, extra_context: object = None) -> HttpResponse:
-        """Django's own form would be a second door: it asks for no second factor and counts no tries."""
+        """Redirect to the portal's sign-in. Django's form would bypass second factors and rate limits."""
         return redirect("admin:index")
 
 
 def _guard(url: URLPattern | URLResolver) -> URLPattern | URLResolver:
-    """Each page declares its permission and its methods, as every other of the portal."""
+    """Return the route with the permission and the methods that each page of the portal declares."""
     if isinstance(url, URLResolver):
         for inner in url.url_patterns:
             _guard(inner)
@@ -100,7 +101,8 @@ def _record_refusals(view: View) -> View:
 
 
 def _record_refusal(request: SignedIn) -> None:
-    """An event, and beyond a number of them in ten minutes one for all the rest (accounts.signin.rate_limits)."""
+    """Record an event, and beyond a number of them in ten minutes one for all the rest
+    (accounts/signin/rate_limits.py)."""
     if request.method in SAFE_METHODS or not request.user.is_authenticated:
         return
     if count_attempt("administration", request.user.email, most=30, per=timedelta(minutes=10)):
@@ -118,5 +120,5 @@ for admins in (
 ):
     for model, admin in admins.items():
         site.register(model, admin)
-# Whoever is not signed in is sent to the portal's own sign-in, and from there back.
+# Redirects to the portal's sign-in, and from there back.
 site.login = secure_admin_login(site.login)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What `check --deploy` says about an installation beyond Django's own list."""
+"""Checks of an installation for `check --deploy`, beyond Django's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database, deploy=True)
 def check_database(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """What `serve` would refuse of the database, and what it cannot mend itself."""
+    """Return what `serve` would refuse about the database and cannot fix itself."""
     if "default" not in (databases or ()):
         return []
     if pending := preflight.describe_pending_migrations():

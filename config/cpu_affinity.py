@@ -1,4 +1,4 @@
-"""The processor's cores that a process may use. Standard library only, as config/embedded/server.py."""
+"""CPU cores that a process may use. Standard library only, as config/embedded/server.py."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import suppress
 
 
 def get_usable_cores() -> list[int]:
-    """Of this thread; none where the system does not tell (macOS)."""
+    """Return the cores of this thread; none where the system does not tell (macOS)."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def bind_to_cores(process: int, cores: list[int]) -> None:
-    """Keep a process to these cores; 0 is this thread. Where the system refuses, all goes on as before."""
+    """Bind a process to these cores; 0 is this thread. Does nothing where the system refuses."""
     if cores:
         with suppress(OSError):
             os.sched_setaffinity(process, cores)

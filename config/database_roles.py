@@ -1,6 +1,7 @@
-"""What the application's database role may do: everything to Django's tables, next to nothing to what is logged.
+"""Privileges of the application's database role: all on Django's tables, very few on the logs.
 
-Run by `migrate` as the owner; it first takes all rights back, so that a right no longer listed here is gone.
+`migrate` grants them as the owner. It revokes everything first, so that a privilege that is no longer listed here is
+gone.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from psycopg import sql
 
 from audit.calls.insert import BATCH_COLUMNS
 
-# Tables made by migration SQL, and the rights on each; triggers narrow UPDATE further. Everything else in the schema
-# that Django does not manage (partitions, tables yet to come) is out of the application's reach.
+# Tables created by migration SQL, and the privileges on each; triggers narrow UPDATE further. The application has none
+# on anything else in the schema that Django does not manage (partitions, future tables).
 LOG_TABLE_RIGHTS = {
     "audit_event": "SELECT, INSERT",
     "audit_head": "SELECT, UPDATE",
-    # Not `time`: it is the database's clock, nobody else's choice.
+    # Not `time`, which is set by the clock of the database.
     "audit_call": f"SELECT, INSERT ({', '.join(BATCH_COLUMNS)}), UPDATE (status, duration_ms, bytes)",
     "audit_digest": "SELECT, INSERT",
     "audit_rollup": "SELECT, INSERT",
@@ -28,14 +29,14 @@ LOG_TABLE_RIGHTS = {
     # Written by the triggers, which run as the owner.
     "key_epoch": "SELECT",
     "key_change": "SELECT",
-    # Written and swept by gateways.
+    # Written and cleaned up by gateways.
     "gateway_nonce": "SELECT, INSERT, DELETE",
 }
 ALL_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 
 
 def grant_rights() -> str | None:
-    """Give the application's role its rights; returns its name, or None when it is the owner itself."""
+    """Grant the privileges to the application's role; return its name, or None when it is the owner itself."""
     role = get_application_role()
     owner = connections["maintenance"]
     with owner.cursor() as cursor:
@@ -62,10 +63,10 @@ def grant_rights() -> str | None:
 
 
 def list_missing_rights() -> list[str]:
-    """Return the rights that the application's own role should have and lacks, as `INSERT on audit_call`."""
+    """Return the privileges that the application's role should have and lacks, such as `INSERT on audit_call`."""
     with connections["default"].cursor() as cursor:
         rights, _ = _get_rights(cursor)
-        # A right on columns counts as one on the table: which columns is compared by `audit_verify`.
+        # A privilege on columns counts as one on the table; `audit_verify` compares the columns.
         wanted = [(table, right) for table, listed in rights.items() for right in re.findall("[A-Z]+", listed)]
         statement = """
             SELECT wanted."right" || ' on ' || wanted.name
@@ -79,7 +80,8 @@ def list_missing_rights() -> list[str]:
 
 
 def _get_rights(cursor: CursorWrapper) -> tuple[dict[str, str], set[str]]:
-    """Return the rights of the application's role on each table that is there, and the names that Django manages."""
+    """Return the privileges of the application's role on each existing table, and the names of the tables that Django
+    manages."""
     statement = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
     existing = {row[0] for row in _fetch_rows(cursor, statement)}
     managed = set(connections["maintenance"].introspection.django_table_names()) & existing | {"django_migrations"}
@@ -89,7 +91,7 @@ def _get_rights(cursor: CursorWrapper) -> tuple[dict[str, str], set[str]]:
 
 
 def get_application_role() -> str:
-    """The role of the `default` connection, as the database sees it."""
+    """Return the role of the `default` connection, as the database sees it."""
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT current_user")
         row = cursor.fetchone()
@@ -98,7 +100,7 @@ def get_application_role() -> str:
 
 
 def _list_sequences(cursor: CursorWrapper, tables: set[str]) -> list[str]:
-    """Sequences that belong to a column of one of `tables`."""
+    """Return the sequences that belong to a column of these tables."""
     statement = """
         SELECT sequence.relname
         FROM pg_depend

@@ -1,8 +1,8 @@
 """Configuration from the environment, read strictly: a value that is not understood stops the start.
 
-Each reader returns a usable placeholder for a value that it refuses and keeps the reason, so that `check` reports
-everything that is wrong at once: a line each, with the variable, the value (never a secret's) and what would be right.
-A secret may also come from a file: `NAME_FILE` holds its path.
+Each reader returns a usable placeholder for a value that it refuses and keeps the reason, so that `check` reports every
+problem at once: one line each, with the variable, the value (never that of a secret) and what would be right. A secret
+may also come from a file: `NAME_FILE` holds its path.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ URLS = {
     "cache": "rediss://host:6379/0",
     "email": "smtp+tls://user:password@host:587",
 }
-# A network of trusted proxies may not be wider in production: a client inside it chooses the address that is logged.
+# The widest network of trusted proxies in production: a client inside it chooses the address that is logged.
 MIN_PREFIX_LENGTH = {4: 8, 6: 7}
-# How alike an unknown name must be to a known one to be refused as a misspelling (difflib's ratio).
+# Similarity (difflib ratio) above which an unknown name is refused as a misspelling of a known one.
 MISSPELLING_RATIO = 0.85
 MIN_MISSPELLING_LENGTH = 8
 
@@ -57,7 +57,7 @@ def is_loopback(address: str) -> bool:
 
 
 def _reader(placeholder: Callable[[Any], Any]) -> Callable[[Reader[P, T]], Reader[P, T]]:
-    """Make a reader report what it refuses and return `placeholder(default)` in its stead."""
+    """Decorate a reader so that it reports what it refuses and returns `placeholder(default)` instead."""
 
     def decorate(read: Reader[P, T]) -> Reader[P, T]:
         @wraps(read)
@@ -76,7 +76,7 @@ _as_default = _reader(lambda default: default)
 
 
 class Environment:
-    """Strict readers over `environ`; keep what they refuse, and which names they know so as to find misspelt ones."""
+    """Strict readers of `environ`. Keeps the problems, and the known names in order to find misspelt ones."""
 
     def __init__(self, environ: Mapping[str, str], *, production: bool = False) -> None:
         self._environ = environ
@@ -85,7 +85,7 @@ class Environment:
         self.problems: list[str] = []
 
     def check(self) -> None:
-        """Raise Misconfigured with everything that was refused, a line each."""
+        """Raise Misconfigured with all problems, one line each."""
         if self.problems:
             raise Misconfigured("\n".join(dict.fromkeys(self.problems)))
 
@@ -94,14 +94,15 @@ class Environment:
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Keep a Misconfigured raised within as a problem instead of letting it end the start."""
+        """Collect a Misconfigured that is raised within, so that the start can go on to the next problem."""
         try:
             yield
         except Misconfigured as error:
             self.report(str(error))
 
     def text(self, name: str, default: str = "") -> str:
-        """The value without surrounding space; empty counts as unset, as compose files write unset variables."""
+        """Return the value without surrounding space; empty counts as unset, because compose files write unset
+        variables so."""
         self._known.add(name)
         return self._environ.get(name, "").strip() or default
 
@@ -136,7 +137,7 @@ class Environment:
 
     @_as_default
     def base_url(self, name: str, default: str) -> str:
-        """Scheme, host and port, without a path or a trailing slash."""
+        """Return scheme, host and port, without a path or a trailing slash."""
         value = self.text(name, default)
         right = "a URL without a path, such as https://keys.example.com"
         try:
@@ -192,10 +193,10 @@ class Environment:
                 self.refuse(name, str(network), f"a range of /{narrowest} or narrower in production: {why}")
 
     def url(self, name: str, kind: str, default: str) -> dict[str, Any]:
-        """A `kind` ("db", "cache" or "email") URL as Django's settings; its password is never repeated."""
+        """Return a URL of `kind` ("db", "cache" or "email") as Django's settings. Its password is in no message."""
         value = self.secret(name) or default
         try:
-            # It warns of a scheme that it does not know with all of the URL, password included.
+            # django-environ would warn of an unknown scheme with the whole URL, password included.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 parsed: dict[str, Any] = getattr(Env, f"{kind}_url_config")(value)
@@ -212,7 +213,7 @@ class Environment:
 
     @_reader(lambda default: "")
     def secret(self, name: str) -> str:
-        """The value of `name`, or the content of the file that `NAME_FILE` names; empty when neither is set."""
+        """Return the value of `name`, or the content of the file that `NAME_FILE` names; empty when neither is set."""
         value, path = self.text(name), self.text(f"{name}_FILE")
         if value and path:
             self.refuse(f"{name}_FILE", path, f"left out, because {name} is set too")
@@ -232,7 +233,7 @@ class Environment:
 
     @_reader(lambda default: {})
     def ring(self, name: str, value: str) -> dict[int, bytes]:
-        """`2:base64,1:base64` as {2: key, 1: key}, newest (highest) first; keys are 32 bytes."""
+        """Return `2:base64,1:base64` as {2: key, 1: key}, newest (highest) first; keys have 32 bytes."""
         ring: dict[int, bytes] = {}
         for piece in filter(None, (piece.strip() for piece in value.split(","))):
             number, colon, text = piece.partition(":")
@@ -256,11 +257,11 @@ class Environment:
 
     @_reader(lambda default: {})
     def named_secrets(self, name: str, value: str) -> dict[str, str]:
-        """`edge:secret,backup:secret` as a dict."""
+        """Return `edge:secret,backup:secret` as a dict."""
         secrets: dict[str, str] = {}
         for piece in filter(None, (piece.strip() for piece in value.split(","))):
             label, colon, secret = piece.partition(":")
-            # Without a colon, what stands there may be the secret.
+            # Without a colon, the text may be the secret.
             if not colon or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", label) or label in secrets:
                 self.refuse(name, None, "name:secret pairs, each name once, in small letters, digits and hyphens")
             if not re.fullmatch(r"[!-~]{16,200}", secret):
@@ -271,11 +272,11 @@ class Environment:
         return secrets
 
     def allow(self, name: str) -> None:
-        """A variable that a command reads for itself."""
+        """Accept a variable that is read elsewhere, by a command."""
         self._known.add(name)
 
     def refuse_unknown(self) -> None:
-        """Report names that are misspelt: their variable would silently keep its default."""
+        """Report misspelt names, because the variable that was meant would silently keep its default."""
         long = sorted(name for name in self._known if len(name) >= MIN_MISSPELLING_LENGTH)
         for name in sorted(set(self._environ) - self._known):
             alike = get_close_matches(name, long, n=1, cutoff=MISSPELLING_RATIO)
@@ -286,6 +287,6 @@ class Environment:
                 self.report(f"{name} is not a variable Keyward knows; it knows {ours}.")
 
     def refuse(self, name: str, value: str | None, right: str) -> NoReturn:
-        """`value` is None where it is or may hold a secret."""
+        """Raise Misconfigured. `value` is None where it is, or may hold, a secret."""
         said = "" if value is None else f" {value!r}"
         raise Misconfigured(f"{name}{said} is not usable: it must be {right}.")

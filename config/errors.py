@@ -1,4 +1,4 @@
-"""Error pages: 400, 403, 404, 500, 503 and the refused form. What the domain says about a refusal is shown."""
+"""Error pages: 400, 403, 404, 500, 503, and a form whose CSRF token is refused."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _render_error(request: HttpRequest, status: int, **context: object) -> HttpR
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A BadRequest carries a sentence for the reader; what Django finds suspicious is not explained."""
+    """Show the sentence of a BadRequest; a SuspiciousOperation of Django is not explained."""
     return _render_error(request, 400, reason=str(exception) if isinstance(exception, BadRequest) else "")
 
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
-    """core.authorization's refusals carry a sentence for the reader; Django's own carry none."""
+    """Show the sentence of core.authorization's refusals; Django's own have none."""
     waiting = isinstance(exception, AccountNotActive)
     steps = get_first_steps(request.user) if waiting and isinstance(request.user, User) else None
     return _render_error(request, 403, reason=str(exception), up_to_support=waiting, first_steps=steps)
@@ -38,12 +38,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """A fault of ours, or a database that does not answer: Django calls this while it handles the exception."""
+    """Show 500, or 503 while the database does not answer. Django calls this while it handles the exception."""
     status = 503 if isinstance(sys.exception(), InterfaceError | OperationalError) else 500
-    # Without the request: what the menu would ask of the database may be what has just failed.
+    # Rendered without the request, because the menu's queries may be what has just failed.
     return HttpResponse(render_to_string(f"{status}.html"), status=status, headers={"Cache-Control": "no-store"})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's reason names internals; the page says what to do instead."""
+    """Say what to do. Django's reason names internals."""
     return render(request, "403_csrf.html", status=403)

@@ -1,4 +1,4 @@
-"""Whether the portal lives and can work, for whoever supervises it; asked by any host name, and cheap however often."""
+"""Liveness and readiness of the portal, for any host name, and cheap at any rate of requests."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from gateway.limits import MAINTAIN_LATE_SECONDS
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-# One look at the database a second and process, whoever asks and however often.
+# Seconds between two probes of a process, however many requests come.
 PROBE_INTERVAL_SECONDS = 1.0
-# Sorting more than fits into memory writes a file: a disk without room is found before a change is lost.
+# A sort that exceeds memory writes a file, which shows a full disk before a change is lost.
 WRITE_PROBE = """
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, count(filling)
     FROM (SELECT n, repeat('-', 200) AS filling FROM generate_series(1, 1000) AS n ORDER BY -n OFFSET 0) AS sorted
@@ -41,15 +41,14 @@ MAINTAIN_LATE = """
 
 @dataclass(frozen=True, slots=True)
 class PortalReadiness:
-    """`refused` keeps the portal from working; `warnings` are worth a look and do not."""
+    """`reason_not_ready` says why the portal cannot work, empty if it can; `warnings` what else needs attention."""
 
     reason_not_ready: str = ""
     warnings: tuple[str, ...] = ()
 
 
 class CachedProbe:
-    """Share one answer among all who ask within PROBE_INTERVAL_SECONDS; while one looks, the others get the answer
-    before."""
+    """Shares one result for PROBE_INTERVAL_SECONDS; while one request probes, the others get the previous result."""
 
     def __init__(self, check: Callable[[], PortalReadiness]) -> None:
         self._check = check
@@ -73,7 +72,7 @@ class CachedProbe:
 
 
 def check_readiness() -> PortalReadiness:
-    """Ask the database what the portal needs of it."""
+    """Ask the database, the replica and the static files whether the portal can work; return what they say."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL work_mem = '64kB'")
@@ -107,7 +106,7 @@ def _list_migrations() -> set[tuple[str, str]]:
 
 @cache
 def _has_current_static_files() -> bool:
-    """They were read when this process started."""
+    """Return whether the static files that were read at the start are those of this version."""
     return is_collected()
 
 
@@ -132,7 +131,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 class HealthChecks:
-    """Answers health checks before anything asks for a known host name, a session or a user."""
+    """Answers health checks before the host name, the session or the user is looked at."""
 
     VIEWS: ClassVar[dict[str, Callable[..., HttpResponseBase]]] = {"/health/live": live, "/health/ready": ready}
 

@@ -1,4 +1,4 @@
-"""Log lines through structlog to standard error: JSON in production, readable in the demo, secrets replaced in both."""
+"""Logging through structlog to standard error, redacted: JSON in production, readable text in the demo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.redaction import redact
 
 
 def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace tokens in every text of a log event, nested ones too. Runs after tracebacks have become text."""
+    """Redact tokens in every text of a log event, nested ones too. Runs after tracebacks have become text."""
     return {key: _redact_value(value) for key, value in event.items()}
 
 
@@ -30,8 +30,8 @@ def _redact_value(value: Any) -> Any:
 
 
 class RefusalFilter(logging.Filter):
-    """Refusals are the portal at work: a request that is answered 4xx, or asks for another host, is a warning of one
-    line. Tracebacks are for faults of ours."""
+    """Logs a request that is answered 4xx, or has an unknown host, as a warning of one line. Tracebacks are for
+    bugs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         refused = getattr(record, "status_code", 500) < 500 or record.name.startswith("django.security")
@@ -43,8 +43,11 @@ class RefusalFilter(logging.Filter):
 
 
 class RateLimitFilter(logging.Filter):
-    """Lets LIMIT lines of one cause through in each WINDOW_SECONDS and counts the others; the next line that is let
-    through says how many there were (`repeated`). A flood of one cause neither fills the disk nor hides another."""
+    """Lets LIMIT lines of one cause pass in each WINDOW_SECONDS and counts the others.
+
+    The next line that passes has their number in `repeated`. A flood of one cause neither fills the disk nor hides
+    another cause.
+    """
 
     LIMIT = 20
     WINDOW_SECONDS = 60.0
@@ -53,7 +56,7 @@ class RateLimitFilter(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        # For each cause: when its window began, lines in it, and lines held back before it.
+        # By cause: the start of its window, its lines since then, and lines suppressed before.
         self._causes: dict[tuple[object, ...], tuple[float, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -72,7 +75,7 @@ class RateLimitFilter(logging.Filter):
 
 
 def _get_cause(record: logging.LogRecord) -> tuple[object, ...]:
-    """Return what tells one cause of log lines from another: the text before its values, and where an error arose."""
+    """Return what distinguishes causes of log lines: the text before its values, and where an error arose."""
     text = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     trace = error.__traceback__ if error else None
@@ -99,7 +102,7 @@ SHARED_PROCESSORS: list[Any] = [
 
 
 def build_logging_config(*, json: bool) -> dict[str, Any]:
-    """Django's LOGGING: one handler for everything, the libraries' own loggers included."""
+    """Return Django's LOGGING: one handler for everything, the libraries' own loggers included."""
     renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     return {
         "version": 1,

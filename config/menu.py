@@ -1,4 +1,4 @@
-"""The left menu: an entry appears with the page it leads to, for those who may open that page."""
+"""The left menu. An entry is shown to those who may open its page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.replica import is_replica_unavailable
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """One line of the menu. `icon` is a heroicon's name; `current` is true on the page and on those beneath it."""
+    """An entry. `icon` is the name of a heroicon; `current` is true on its page and on those below it."""
 
     label: str
     url: str
@@ -23,7 +23,7 @@ class MenuEntry:
     current: bool
 
 
-# Label, URL name, icon, and the permissions of which one is enough: the page's own.
+# Label, URL name, icon, and the permissions of the page, of which one is enough.
 PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
     ("Overview", "overview", "home", (Permission.OVERVIEW_SEE,)),
     ("API keys", "key-list", "key", (Permission.KEYS_SEE, Permission.KEYS_SEE_OWN)),
@@ -37,7 +37,7 @@ PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
 
 
 def build_menu(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: `menu`, for the user of this request, and whether the logs' replica is away."""
+    """Return the context with `menu`, for the user of the request, and whether the replica of the logs is down."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"menu": []}

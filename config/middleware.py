@@ -1,4 +1,4 @@
-"""What every request carries: an ID, the client's address and the acting person; and redirects that htmx can see."""
+"""Middleware of every request: its ID, the client's address and the actor, headers, body limits, redirects for htmx."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class IdentifiedRequest(HttpRequest):
-    """A request as views see it: what these middlewares add."""
+    """A request with the attributes that these middlewares add."""
 
     id: str
     client_address: str | None
@@ -32,7 +32,7 @@ class IdentifiedRequest(HttpRequest):
 
 
 class FrameStack:
-    """Give the frames of each request one chunk of memory (config/frame_stack.py)."""
+    """Gives the frames of each request one chunk of memory (config/frame_stack.py)."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = in_one_chunk(get_response)
@@ -42,7 +42,7 @@ class FrameStack:
 
 
 class RequestIdentity:
-    """Gives the request its ID and the client's address, and the answer its X-Request-Id."""
+    """Sets the request's ID and the client's address, and X-Request-Id in the response."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -53,7 +53,8 @@ class RequestIdentity:
             request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR"), settings.TRUSTED_PROXIES
         )
         request.client_address = str(address) if address else None
-        # Until the request's end: Django logs a refusal after its middleware, and a stream may fail later still.
+        # Until the end of the request: Django logs a refusal after its middleware, and a streaming response may fail
+        # later still.
         structlog.contextvars.bind_contextvars(request_id=request.id)
         response = self.get_response(request)
         response.headers["X-Request-Id"] = request.id
@@ -62,13 +63,16 @@ class RequestIdentity:
 
 @receiver(request_finished)
 def forget_request_id(**_: Any) -> None:
-    """Take the request's ID out of this thread's log lines."""
+    """Remove the request's ID from the log lines of this thread."""
     structlog.contextvars.unbind_contextvars("request_id")
 
 
 class SafeHeaders:
-    """What every answer carries, an error and a static file too. Strict-Transport-Security follows BASE_URL, because
-    the proxy that ends TLS speaks plain HTTP with us; a page is kept nowhere unless its view says so."""
+    """Sets the headers of every response, of errors and static files too.
+
+    Strict-Transport-Security follows BASE_URL, because the proxy that terminates TLS speaks plain HTTP to the portal. A
+    page is stored nowhere unless its view says so.
+    """
 
     ALWAYS: ClassVar = {
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -89,7 +93,7 @@ class SafeHeaders:
 
 
 class ConstantPolicy(CSPMiddleware):
-    """django-csp's header with its directives in the order of the settings, the same bytes on every page."""
+    """Sends django-csp's header with the directives in the order of the settings, the same bytes on every page."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response = super().process_response(request, response)
@@ -114,7 +118,7 @@ class BodyLimits:
 
 
 class HtmxRedirect:
-    """htmx follows a redirect unseen and puts the target into the fragment's place; this makes it go there instead."""
+    """Turns a redirect into HX-Redirect for htmx, which would follow it and put the target into the fragment."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -140,7 +144,7 @@ class RequestActor:
 
 
 def get_actor(request: IdentifiedRequest) -> Actor:
-    """The signed-in user, or an anonymous client."""
+    """Return the signed-in user, or an anonymous client, as an actor."""
     user = request.user
     if user.is_authenticated:
         return Actor("user", str(user.pk), user.email, request.client_address, request.id)

@@ -10,32 +10,33 @@ import re
 
 KIB, MIB = 1024, 1024 * 1024
 
-# A request's line and headers: gunicorn's own limits allow no more that makes sense (config/serve/gunicorn_portal.py).
+# Request line and headers, just above the limits of gunicorn (config/serve/gunicorn_portal.py).
 MAX_HEAD_BYTES = 32 * KIB
-# Nobody is signed in yet: an e-mail, a password, a code.
+# Before sign-in: an e-mail, a password, a code.
 MAX_ANONYMOUS_BODY_BYTES = 64 * KIB
-# A page's form: the largest is an IP list's text of 1 MB, which percent-encoding makes three times as long.
+# The form of a page: the largest is the text of an IP list, 1 MB, three times as long when percent-encoded.
 MAX_BODY_BYTES = 3 * MIB + 512 * KIB
-# An API's document, as keys/apis/yaml_loader.py reads it at most, in base64 in the form that confirms it.
+# The document of an API, at most what keys/apis/yaml_loader.py reads, in base64 in the form that confirms it.
 MAX_DOCUMENT_BODY_BYTES = 24 * MIB
-# Bodies beyond MAX_ANONYMOUS_BODY_BYTES that one process holds at a time, whoever sends them.
+# Bodies above MAX_ANONYMOUS_BODY_BYTES that one process holds at a time, of all clients.
 MAX_LARGE_BODIES_BYTES = 64 * MIB
 
-# From a connection's or a request's first moment to the end of its head. Browsers take milliseconds.
+# From the start of a connection or request to the end of its head. Browsers need milliseconds.
 HEAD_TIMEOUT_SECONDS = 10.0
-# What a body may take beyond that; the slowest telephone is faster.
+# Additional time for a body; the slowest phone is faster.
 MIN_BODY_BYTES_PER_SECOND = 64 * KIB
-# An idle connection between two requests; a proxy opens another.
+# Between two requests of a connection; a proxy opens another one.
 KEEPALIVE_SECONDS = 15.0
-# One block of an answer, 64 KiB at the most, to a client that does not read; also what a refused client is given to
-# read the answer.
+# For one block of a response, at most 64 KiB, to a client that does not read; also for a refused client to read its
+# response.
 SEND_TIMEOUT_SECONDS = 30.0
 CLOSE_TIMEOUT_SECONDS = 2.0
 
-# Of one process; fewer where it may open fewer files. Beyond them the connection that has waited longest for its
-# request makes room.
+# Of one process; fewer where it may open fewer files. Above them, the connection that has waited longest for its
+# request is dropped.
 MAX_CONNECTIONS = 256
-# Descriptors left for the threads: each has a database connection, perhaps the replica's, a file, the mail server's.
+# Descriptors kept free for the threads: each has a connection to the database, perhaps to the replica, a file, a mail
+# server's.
 RESERVED_DESCRIPTORS = 40
 # Of one address that is not a trusted proxy: a browser opens six.
 MAX_CONNECTIONS_PER_ADDRESS = 64
@@ -45,7 +46,7 @@ _DOCUMENTS = re.compile(r"/admin/keys/api/")
 
 
 def get_max_body_bytes(path: str) -> int:
-    """Return how long the body of a request to `path` may be."""
+    """Return how many bytes the body of a request to `path` may have."""
     if _ANONYMOUS.match(path):
         return MAX_ANONYMOUS_BODY_BYTES
     return MAX_DOCUMENT_BODY_BYTES if _DOCUMENTS.match(path) else MAX_BODY_BYTES

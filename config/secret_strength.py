@@ -1,4 +1,4 @@
-"""Recognise secrets that nobody drew at random: placeholders, patterns, words."""
+"""Recognises secrets that were not generated at random: placeholders, patterns, words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_guessable_text(text: str) -> bool:
 
 def _has_pattern(data: bytes) -> bool:
     """Return whether `data` repeats a part of itself, or only counts up or down."""
-    # A repetition of a part stands in its own doubling before the end.
+    # A periodic text occurs in its own doubling before its second half.
     repeats = (data + data).find(data, 1) < len(data) or data[: len(data) // 2] in data[len(data) // 2 :]
     steps = {(after - before) % 256 for before, after in pairwise(data)}
     return repeats or len(steps) < 4

@@ -1,4 +1,4 @@
-"""The secrets Keyward runs on: from the environment, or, in the demo, made once and kept under var/."""
+"""The secrets of an installation: from the environment or, in the demo, generated once and kept under var/."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from config.env import DEMO_BYTES, DEMO_TEXT, KEY_BYTES, Environment, Misconfigured
 from config.secret_strength import is_guessable_text
 
-# As Django's own check of SECRET_KEY has it.
+# As Django's own check of SECRET_KEY.
 MIN_TEXT_LENGTH = 50
 
 
 def make_demo_key() -> str:
-    """Base64 of 32 bytes of which 28 are random; the first four let production recognise a demo key."""
+    """Return base64 of 32 bytes of which 28 are random; by the first four, production recognises a demo key."""
     return base64.b64encode(DEMO_BYTES + secrets.token_bytes(KEY_BYTES - len(DEMO_BYTES))).decode()
 
 
@@ -26,7 +26,7 @@ def make_demo_text() -> str:
 
 
 def make_private_folder(folder: Path) -> Path:
-    """`folder`, made with mode 700 if it is not there."""
+    """Return `folder`, after creating it with mode 700 if need be."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -37,7 +37,8 @@ def make_private_folder(folder: Path) -> Path:
 
 
 def load_or_create(path: Path, make: Callable[[], str]) -> str:
-    """The text kept in `path` (mode 600), made on first use. Of several processes that start at once, one makes it."""
+    """Return the text in `path` (mode 600), created on first use. If several processes start at once, one creates
+    it."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -51,7 +52,7 @@ def load_or_create(path: Path, make: Callable[[], str]) -> str:
             file.write(make() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        # A link either makes the name or finds it made: nobody ever reads half a secret, or one that is replaced later.
+        # Linking is atomic: no process ever reads a partial secret, or one that is replaced later.
         os.link(temporary, path)
     except FileExistsError:
         pass
@@ -61,7 +62,7 @@ def load_or_create(path: Path, make: Callable[[], str]) -> str:
 
 
 class Secrets:
-    """Reads each secret; in production an absent, weak or repeated one, or one made by the demo, stops the start."""
+    """Reads each secret. In production an absent, weak or repeated one, or one of the demo, stops the start."""
 
     def __init__(self, env: Environment, *, folder: Path) -> None:
         self._env = env
@@ -100,7 +101,7 @@ class Secrets:
         return named
 
     def _value(self, name: str, make: Callable[[], str], *, required: bool = True) -> str:
-        """Return the text of the secret; empty, and reported where it is required, when there is none."""
+        """Return the text of the secret; empty if there is none, and then reported where it is required."""
         value = self._env.secret(name)
         if value:
             return value
@@ -108,7 +109,7 @@ class Secrets:
             with self._env.reporting():
                 return load_or_create(self._folder / name.lower(), make)
             return make()
-        # A file that cannot be read has been reported already.
+        # An unreadable file has been reported already.
         if required and not self._env.text(f"{name}_FILE"):
             self._env.report(f"{name} is not set: production needs it (or {name}_FILE with the path of a file).")
         return ""
@@ -118,7 +119,7 @@ class Secrets:
             self._env.report(f"{name} holds a secret that the demo made: production needs one of its own.")
 
     def _refuse_repeated(self, name: str, value: bytes | str) -> None:
-        """Each secret protects against the loss of another: one value in two places protects neither."""
+        """Report a value that another secret has: each protects against the loss of the others."""
         if not self._env.production or not value:
             return
         other = self._seen.get(value)

@@ -1,4 +1,4 @@
-"""How long a session lasts, and what must come first in it."""
+"""Limits of sessions: the session cookie, idle and total lifetime, and the mandatory second factor."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from accounts.signin.session_store import SessionStore
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-# Sent by what a page asks by itself, such as a live tail: nobody sits in front of it for certain.
+# Header of requests that a page sends by itself, such as a live tail: they are no sign of a user.
 BACKGROUND_HEADER = "X-Background"
 
-# When it was last used is written at most this often, in seconds.
+# Seconds between two updates of the time of last use.
 LAST_USE_INTERVAL_SECONDS = 60
 
 
 class DigestedSessions(SessionMiddleware):
-    """Django's middleware with a cookie that is not the session's key (accounts/signin/session_store.py)."""
+    """Django's session middleware, with a cookie that is not the session's key (accounts/signin/session_store.py)."""
 
     def process_request(self, request: HttpRequest) -> None:
         request.session = SessionStore.from_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
@@ -41,7 +41,7 @@ class DigestedSessions(SessionMiddleware):
 
 
 class SessionLimits:
-    """Ends a session that was idle for too long, or is too old however much it is used; before anyone asks whose."""
+    """Ends a session that was idle for too long, or is too old, before the user is looked up."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -61,7 +61,7 @@ class SessionLimits:
 
 
 class SecondFactorFirst:
-    """Whoever must have a second factor and has none adds one, and does nothing else before."""
+    """Redirects users who must have a second factor and have none to adding one."""
 
     OPEN = frozenset(
         {"profile-enrol", "profile-totp", "profile-passkey-new", "account_logout", "health-live", "health-ready"}

@@ -1,7 +1,7 @@
-"""Keep tokens out of addresses: a token typed into a search is answered with the finder, which takes it by POST.
+"""Keeps tokens out of URLs: a token typed into a search is answered with the finder, which takes it by POST.
 
-With JavaScript (static/js/tokens.js) it is held back before it is sent. Without, it arrives in the query of a GET: the
-answer is a redirect to an address without it, which browsers put in the place of the one that had it.
+With JavaScript (static/js/tokens.js) it is not sent. Without, it arrives in the query of a GET: the response is a
+redirect to a URL without it, which browsers show in place of the one with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_FINDER_HINT = "An Administrator or Auditor of the account can find the key it
 
 
 def get_finder_url(request: HttpRequest) -> str:
-    """Return where this user may look for a token; empty for nowhere."""
+    """Return where this user may look up a token; empty if nowhere."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return ""
@@ -43,12 +43,12 @@ def get_finder_url(request: HttpRequest) -> str:
 
 
 def build_finder_context(request: HttpRequest) -> dict[str, str]:
-    """Context processor for templates/components/find_box.html and token_offer.html."""
+    """Return the context of templates/components/find_box.html and token_offer.html."""
     return {"find_url": get_finder_url(request), "token_prefix": settings.TOKEN_PREFIX}
 
 
 class TokenGuard:
-    """Redirect a GET whose query holds a secret: to the finder, or to the same page without it."""
+    """Redirects a GET whose query holds a secret to the finder, or to the same page without it."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""The portal's paths. Error pages are in config/errors.py."""
+"""URLs of the portal. Error pages are in config/errors.py."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The portal as a WSGI application, served by `manage.py serve` or any gunicorn with
-config/serve/gunicorn_portal.py."""
+"""The portal as a WSGI application, served by `manage.py serve` or by gunicorn with config/serve/gunicorn_portal.py."""
 
 from __future__ import annotations
 
@@ -17,6 +16,6 @@ SCHEME = "https" if settings.HTTPS else "http"
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """BASE_URL says how people reach the portal; no header of a request may say otherwise."""
+    """Answer a request with the host and the scheme of BASE_URL, which no header may change."""
     environ["wsgi.url_scheme"] = SCHEME
     return django_application(environ, start_response)

@@ -1,4 +1,4 @@
-"""Asks the gateway's application, within this process, as a proxy would: the demo's log holds real decisions."""
+"""Sends calls to the gateway's application, within this process, so that the log of the demo holds real decisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.http.messages import Request, Response
 
 @dataclass(frozen=True)
 class DemoCall:
-    """A call with the key of that name, from that address."""
+    """A call with the key of this name, from this address."""
 
     key: str
     method: str
@@ -23,8 +23,8 @@ class DemoCall:
 
 
 def send_calls(tokens: Mapping[str, tuple[str, str]], calls: Sequence[DemoCall]) -> None:
-    """`tokens` are the API and the token of each key."""
-    # Only here: the application connects to the database when it is imported.
+    """Decide and log the calls. `tokens` are the API and the token of each key."""
+    # Imported here, because the application connects to the database on import.
     from config.serve.gateway import application
 
     asyncio.run(_send_calls(application, tokens, calls))
@@ -33,7 +33,7 @@ def send_calls(tokens: Mapping[str, tuple[str, str]], calls: Sequence[DemoCall])
 async def _send_calls(application: Gateway, tokens: Mapping[str, tuple[str, str]], calls: Sequence[DemoCall]) -> None:
     await application.start()
     for call in calls:
-        # The answer is for the proxy; what matters here is the row.
+        # The response would be for the proxy; here only the row matters.
         pending = _PendingResponse()
         application(_build_request(*tokens[call.key], call), pending)
         await pending.response
@@ -41,7 +41,7 @@ async def _send_calls(application: Gateway, tokens: Mapping[str, tuple[str, str]
 
 
 class _PendingResponse:
-    """A place for one answer, without a connection."""
+    """A Reply without a connection."""
 
     def __init__(self) -> None:
         self.response: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -50,7 +50,7 @@ class _PendingResponse:
         self.response.set_result(response)
 
     def mark_unauthenticated(self) -> None:
-        """There is no connection to doubt."""
+        """Do nothing: there is no connection."""
 
 
 def _build_request(api: str, token: str, call: DemoCall) -> Request:

@@ -1,4 +1,4 @@
-"""A month of calls for the demo: what its gateway decided a moment ago, told again at earlier times."""
+"""A month of calls for the demo: copies of those just logged, at earlier times."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from django.db import connections
 from audit.calls.insert import BATCH_COLUMNS
 
 CALLS = 4000
-# Busy at midday, quiet at weekends; the same month at every first start. What an upstream answered comes along, as a
-# proxy's access log would tell it. The request ID says the time, as every one does (UUIDv7).
+# Busy at midday, quiet at weekends, the same at every first start. Status, duration and bytes of the upstream are
+# included, as if from a proxy's access log. The request ID is a UUIDv7 of the time.
 BACKFILL = """
     WITH decided AS MATERIALIZED (
         SELECT *, row_number() OVER (ORDER BY time, request_id) AS n, count(*) OVER () AS total FROM audit_call
@@ -33,7 +33,8 @@ FORBIDDEN = ("ip_not_allowed", "module_not_granted", "recordings_not_allowed", "
 
 
 def backfill_calls() -> None:
-    """The log must hold nothing but what the demo asked. As the owner: nobody else may choose a call's time."""
+    """Insert the copies as the owner, the only role that may set the time of a call. The log must hold only calls of
+    the demo."""
     columns = ", ".join(name for name in BATCH_COLUMNS if name != "request_id")
     forbidden = ", ".join(f"'{code}'" for code in FORBIDDEN)
     with connections["maintenance"].cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The demo's keys, of every preset, and the calls made with them."""
+"""The keys of the demo, for every preset, and the calls made with them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ APIS = {
     "acme": ("billing", "cloud-pbx", "sip-caller", "lms-call-logic", "lynx", "textpeak"),
     "globex": ("billing", "textpeak"),
 }
-# Where the proxies of deploy/ listen.
+# The address of the proxies in deploy/.
 REQUEST_LINK = "http://localhost:8080"
 OFFICES = ("Offices", "Where our own programs run", {"203.0.113.0/26": "Berlin", "2001:db8:7::/48": "Lisbon"})
 
@@ -92,7 +92,7 @@ DEMO_KEYS = (
         modules=frozenset({"account-reader", "administrator"}),
         days=30,
     ),
-    # Called by their owners' nicknames.
+    # Named by their owners' nicknames.
     DemoKey("acme", "arthur", "", "lms-call-logic", flags=frozenset({"recordings"})),
     DemoKey("acme", "olga", "", "lms-call-logic", modules=frozenset({"publisher-list", "buyer-list"})),
     DemoKey("acme", "alice", "", "lynx", modules=frozenset({"detailed-reports", "summary-reports"})),
@@ -119,7 +119,7 @@ CALLS = (
 
 
 def create_keys(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) -> dict[str, tuple[str, str]]:
-    """Enable the APIs and make the keys. Returns the API and the token of each that CALLS names."""
+    """Enable the APIs and create the keys. Return the API and the token of each key that CALLS names."""
     set_request_links(by)
     known = {api.slug: api for api in Api.objects.defer("document")}
     for account, slugs in APIS.items():
@@ -143,6 +143,6 @@ def create_keys(accounts: Mapping[str, Account], users: Mapping[str, User], by: 
 
 
 def set_request_links(by: Actor) -> None:
-    """Say where the presets' APIs are reached, so that the programs of the keys' pages run."""
+    """Set where the APIs of the presets are reached, so that the programs on the pages of keys run."""
     for api in Api.objects.defer("document"):
         apis.set_request_link(api=api, link=REQUEST_LINK, by=by)

@@ -1,4 +1,4 @@
-"""The demo's data: two accounts, a user of each role, keys, and calls that a gateway really decided."""
+"""The data of the demo: two accounts, a user of each role, keys, and calls that a gateway decided."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.permissions import Role
 BY = Actor.from_command("demo")
 NOTES = settings.VAR / "demo.json"
 PASSWORD = settings.VAR / "secrets" / "demo_password"
-# Account, nickname (and e-mail), role; olga has keys of her own and no role.
+# Account, nickname (also in the e-mail), role; olga has keys of her own and no role.
 PEOPLE = (
     ("acme", "alice", Role.ADMINISTRATOR),
     ("acme", "rita", Role.ACCOUNT_READER),
@@ -37,12 +37,13 @@ ACCOUNTS = {"acme": "Acme Telecom", "globex": "Globex"}
 
 
 def is_database_empty() -> bool:
-    """Only an empty database is filled."""
+    """Return whether there is nothing that the demo could overwrite."""
     return not Account.objects.exists()
 
 
 def load_demo() -> None:
-    """Fill the database, and note what to print; nothing of it is there if it fails half-way."""
+    """Fill the empty database, then send the calls, and save the instructions. Raise Misconfigured in production, and
+    if the database is not empty."""
     if settings.PRODUCTION:
         raise Misconfigured("KEYWARD_MODE 'production' does not load the demo: it needs KEYWARD_MODE=demo.")
     if not is_database_empty():
@@ -60,7 +61,7 @@ def load_demo() -> None:
 
 
 def list_instructions() -> list[str]:
-    """What a newcomer needs to sign in and to make a first call; nothing when the demo is not loaded here."""
+    """Return how to sign in and make a first call; nothing when the demo is not loaded here."""
     try:
         notes = json.loads(NOTES.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -90,7 +91,7 @@ def _create_user(
 
 
 def _save_notes(token: str) -> None:
-    """Keep what is printed at every start, for this user's eyes only."""
+    """Save the instructions, which every start prints, readable for this user only."""
     users = [
         {
             "email": f"{nickname}@{slug or 'keyward'}.example",
@@ -105,7 +106,7 @@ def _save_notes(token: str) -> None:
 
 
 def _build_curl_command(token: str) -> str:
-    """The question that a proxy would ask about a call with this token."""
+    """Return the request that a proxy would send for a call with this token."""
     secret = next(iter(settings.GATEWAY_SECRETS.values()))
     headers = {
         "X-Gateway-Secret": secret,

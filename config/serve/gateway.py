@@ -1,4 +1,4 @@
-"""The gateway, set up. It decides without Django's models; they are there for the one change that it ever makes."""
+"""The configured gateway. It decides without Django models, which it needs for one change only: ending an overlap."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ application = Gateway(
     signing_keys=settings.SIGNING_KEYS,
     end_overlap=import_string("config.serve.end_overlap.end_overlap"),
     replica=build_conninfo("replica") if "replica" in settings.DATABASES else None,
-    # The last of each application: those before it are applied with it.
+    # The last migration of each app, whose predecessors are applied with it.
     migrations=[".".join(last) for last in MigrationLoader(None).graph.leaf_nodes()],
 )

@@ -1,4 +1,4 @@
-"""The gateway's worker: gunicorn's life of a process around the gateway's own server, on uvloop."""
+"""gunicorn's worker of the gateway: the gateway's HTTP server on uvloop."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gateway.metrics import ROWS
 
 
 class GatewayWorker(Worker):
-    """Accepts on the sockets that gunicorn opened, and tells gunicorn every second that it is alive."""
+    """Serves the sockets that gunicorn opened, and notifies gunicorn every second."""
 
     row: int
     place: int
     _living: ClassVar[WeakSet[GatewayWorker]] = WeakSet()
 
     def __init__(self, *arguments: Any) -> None:
-        """In gunicorn's master, which lets go of those that have ended."""
+        """Reserve a row of the metrics. Runs in gunicorn's master, which releases the workers that have ended."""
         super().__init__(*arguments)
         taken = {worker.row for worker in self._living}
         self.row = next((row for row in range(ROWS) if row not in taken), ROWS - 1)
@@ -36,7 +36,7 @@ class GatewayWorker(Worker):
         self._living.add(self)
 
     def init_signals(self) -> None:
-        # The event loop takes them (see _serve); what gunicorn's master handles for itself is not this process's.
+        # The event loop handles them (_serve); signals of gunicorn's master are not for workers.
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGABRT, self.handle_abort)
@@ -83,8 +83,8 @@ class GatewayWorker(Worker):
         await gateway.stop(timeout_seconds)
 
     def _bind_to_core(self) -> None:
-        """With one worker for each core, each stays on its own: the system, left to itself, now and then has two of
-        them take turns on one core while the other is idle."""
+        """Bind each worker to a core if there is one for each: otherwise the system now and then runs two workers on
+        one core while another is idle."""
         cores = get_usable_cores()
         if self.cfg.workers == len(cores):
             bind_to_cores(0, [cores[self.place]])

@@ -1,4 +1,4 @@
-"""What both planes' gunicorn share: one log format with redaction, and an end with whoever started them."""
+"""gunicorn settings of both planes: the log format with redaction, and ending with the supervisor."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ logconfig_dict = settings.LOGGING | {
 
 
 def format_bind(address: str, port: int) -> str:
-    """Return gunicorn's text for an address and a port; IPv6 stands in brackets."""
+    """Return gunicorn's text for an address and a port; IPv6 addresses are in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def on_starting(server: Any) -> None:
-    """The master ends with `manage.py serve`, if that started it; under another supervisor it lives by itself."""
+    """Tie the master to `manage.py serve` if that started it; under another supervisor it runs by itself."""
     if settings.SUPERVISOR:
         tie_to_parent(settings.SUPERVISOR)
 

@@ -1,4 +1,4 @@
-"""gunicorn's settings for the gateway: `gunicorn -c python:config.serve.gunicorn_gateway
+"""gunicorn settings of the gateway: `gunicorn -c python:config.serve.gunicorn_gateway
 config.serve.gateway:application`."""
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from config.serve.gunicorn_common import format_bind, logconfig_dict, on_startin
 from gateway.http.http_limits import IDLE_TIMEOUT_SECONDS
 
 if settings.GATEWAY_SOCKET:
-    # Instead of the port: who may ask is then decided by the file's rights alone.
+    # Instead of the port: then the file's mode alone decides who may ask.
     bind = [f"unix:{settings.GATEWAY_SOCKET}"]
 else:
     bind = [format_bind(address, settings.GATEWAY_PORT) for address in settings.GATEWAY_BIND]
 if settings.METRICS_PORT:
     bind += [format_bind(address, settings.METRICS_PORT) for address in settings.METRICS_BIND]
-# Who can open the socket counts as a proxy that proved itself: this user and its group, nobody else.
+# Whoever can open the socket counts as an authenticated proxy: this user and its group only.
 umask = 0o007
 worker_class = "config.serve.gateway_worker.GatewayWorker"
 workers = max(2, len(get_usable_cores()) or os.cpu_count() or 2)

@@ -1,4 +1,4 @@
-"""gunicorn's settings for the portal: `gunicorn -c python:config.serve.gunicorn_portal config.wsgi:application`."""
+"""gunicorn settings of the portal: `gunicorn -c python:config.serve.gunicorn_portal config.wsgi:application`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ bind = [format_bind(address, settings.PORT) for address in settings.BIND]
 worker_class = "config.serve.portal_worker.PortalWorker"
 workers = 2
 threads = 8
-# Loaded once and forked: the second worker costs neither time nor memory.
+# Loaded once and forked: a second worker costs no start-up time and little memory.
 preload_app = True
 timeout = 30
-# An export that is under way when the portal stops gets this long to finish.
+# Time for a running export to finish when the portal stops.
 graceful_timeout = 60
-# How long is in config/request_limits.py; here only that connections are kept.
+# Keeps connections open; for how long is in config/request_limits.py.
 keepalive = 15
 max_requests = 10_000
 max_requests_jitter = 1_000
@@ -28,7 +28,7 @@ limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
 # By default a client that gunicorn trusts may move the path by a SCRIPT_NAME header, and `X_Forwarded_For` is dropped
-# in silence; a header with an underscore is refused instead.
+# silently; here a header with an underscore is refused.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 header_map = "refuse"

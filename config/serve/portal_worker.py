@@ -1,8 +1,8 @@
-"""gunicorn's threads with requests that are complete before they take one.
+"""gunicorn's worker of threads, which gives a thread only complete requests.
 
-A thread works for one request at a time, so whoever sends a request slowly would keep one from everybody else. Here the
-worker's own loop receives head and body, within the limits of config/request_limits.py, and hands a thread what it can
-answer at once. Refused are bodies without a length (browsers and proxies give one) and what is too large, before it is
+A thread works on one request at a time, so clients that send slowly would block threads. Here the worker's event loop
+receives head and body, within the limits of config/request_limits.py, and hands a thread what it can answer at once.
+Bodies without a length (browsers and proxies give one), and requests that are too large, are refused before they are
 read.
 """
 
@@ -40,7 +40,7 @@ SEND_BUFFER_BYTES = 512 * request_limits.KIB
 
 
 class RefusedRequest(Exception):
-    """The request is not read any further; `status` is the answer."""
+    """The request is not read any further; `status` is the response."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -48,7 +48,7 @@ class RefusedRequest(Exception):
 
 
 class PortalConnection(TConn):
-    """A client's connection with what has arrived of its next request."""
+    """A connection of a client, with what has arrived of its next request."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
@@ -60,11 +60,11 @@ class PortalConnection(TConn):
         self.large_bytes = 0
         self.deadline = 0.0
         self.closing = False
-        # Whether a request of it was answered: a person's browser or a proxy, rather than somebody who holds places.
+        # Whether a request of it was answered, which idle connections that only take places never reach.
         self.has_been_served = False
 
     def read_head(self) -> bool:
-        """Return whether the head has arrived, and know the length of the request then. Raise Refused."""
+        """Return whether the head has arrived, and set the length of the request then. Raise RefusedRequest."""
         end = self.received.find(HEAD_END)
         if end < 0 or end > request_limits.MAX_HEAD_BYTES:
             if len(self.received) > request_limits.MAX_HEAD_BYTES:
@@ -87,23 +87,23 @@ class PortalConnection(TConn):
         return True
 
     def init(self) -> None:
-        """Give the parser, in the thread, what has arrived."""
+        """Give the parser what has arrived; called in the thread."""
         super().init()
         self.sock.settimeout(request_limits.SEND_TIMEOUT_SECONDS)
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
 
     def take_pipelined(self) -> None:
-        """Take back what arrived behind the request that was answered."""
+        """Take back what arrived after the request that was answered."""
         self.received = bytearray(self.parser.unreader.take_buffered())
 
 
 class PortalWorker(ThreadWorker):
-    """Threads for complete requests; waiting connections cost their bytes alone."""
+    """Runs complete requests in threads; a waiting connection costs only its bytes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # The limit is kept by making room, not by leaving clients unaccepted.
+        # The limit is kept by dropping connections, not by leaving clients unaccepted.
         self.worker_connections = sys.maxsize
         self.max_connections = request_limits.MAX_CONNECTIONS
         self.waiting: dict[PortalConnection, None] = {}
@@ -120,8 +120,8 @@ class PortalWorker(ThreadWorker):
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            # No descriptor or memory is left (EMFILE, ENFILE, ENOBUFS): a waiting connection gives its own away, else
-            # the loop does not accept until its next turn (murder_pending).
+            # No descriptor or memory is left (EMFILE, ENFILE, ENOBUFS): drop a waiting connection, or else accept
+            # nothing until the next turn of the loop (murder_pending).
             logger.error("accept.failed", detail=str(error))
             if not self._drop_longest_waiting(self.waiting):
                 self.worker_connections = 0
@@ -133,12 +133,12 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
             return
         with contextlib.suppress(OSError):
-            # A page is then in the system's hands at once, however slowly it is read.
+            # Large enough for the system to take a whole page at once, however slowly it is read.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._wait(conn, request_limits.HEAD_TIMEOUT_SECONDS)
 
     def finish_request(self, conn: PortalConnection, future: Future[Any]) -> None:
-        """Wait for the next request of a connection that is kept; called in the worker's loop."""
+        """Wait for the next request of a kept connection; called in the worker's event loop."""
         self.large_bytes -= conn.large_bytes
         conn.large_bytes = conn.length = 0
         try:
@@ -157,7 +157,7 @@ class PortalWorker(ThreadWorker):
         self._advance(conn)
 
     def murder_pending(self) -> None:
-        """Close connections whose time is over; those without a request too, when the worker stops. Accept again."""
+        """Close connections whose time is over, and idle ones when the worker stops. Accept again."""
         self.worker_connections = sys.maxsize
         now = time.monotonic()
         for conn in list(self.waiting):
@@ -171,7 +171,7 @@ class PortalWorker(ThreadWorker):
 
     def _receive(self, conn: PortalConnection, _sock: Any) -> None:
         if conn not in self.waiting:
-            # Dropped by an event of the same turn: what is closed is not counted twice.
+            # Dropped by an event of the same turn: a closed connection must not be counted twice.
             return
         try:
             data = conn.sock.recv(RECEIVE_BYTES)
@@ -183,7 +183,7 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
         elif not conn.closing:
             if not conn.received:
-                # The time of a request runs from its first byte, not from the end of the one before.
+                # The time of a request begins with its first byte, not with the end of the previous one.
                 conn.deadline = time.monotonic() + request_limits.HEAD_TIMEOUT_SECONDS
             conn.received += data
             self._advance(conn)
@@ -214,7 +214,8 @@ class PortalWorker(ThreadWorker):
         self._close_gracefully(conn)
 
     def _close_gracefully(self, conn: PortalConnection) -> None:
-        """End our side and read on for a moment: closing at once would take the answer back from who still sends."""
+        """Shut down writing and read on for a moment: an immediate close would discard the response while the client
+        sends."""
         conn.closing = True
         conn.received.clear()
         try:
@@ -224,14 +225,15 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
 
     def _make_room(self, address: str) -> bool:
-        """Return whether one more connection from `address` has a place. One that waits may make it."""
+        """Return whether one more connection from `address` can be accepted, after dropping a waiting one if need
+        be."""
         over_share = self.addresses[address] > request_limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
         if not over_share and self.nr_conns <= self.max_connections:
             return True
         return self._drop_longest_waiting(conn for conn in self.waiting if not over_share or conn.address == address)
 
     def _drop_longest_waiting(self, waiting: Iterable[PortalConnection]) -> bool:
-        """Drop the first, and of those that have brought no request first. Return whether there was one."""
+        """Drop the first connection, preferring those that have sent no request. Return whether there was one."""
         candidates = list(waiting)
         longest = next((conn for conn in candidates if not conn.has_been_served), candidates[0] if candidates else None)
         if longest is not None:
@@ -261,7 +263,7 @@ def _get_path(head: bytes) -> str:
 
 
 def _is_trusted(address: str) -> bool:
-    """Return whether many clients may stand behind the address: a trusted proxy's, or a Unix socket's."""
-    # A socket that listens on `::` writes IPv4 addresses as IPv6, which parse_address undoes.
+    """Return whether the address may stand for many clients: a trusted proxy, or a Unix socket."""
+    # A socket that listens on `::` shows IPv4 addresses as IPv6, which parse_address reverts.
     parsed = parse_address(address)
     return not address or (parsed is not None and any(parsed in network for network in settings.TRUSTED_PROXIES))

@@ -1,4 +1,4 @@
-"""What would keep an installation from working, found before it is served rather than by its users."""
+"""Checks before serving, of what would keep an installation from working."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from keys.services import resealing
 
 
 def list_problems() -> list[str]:
-    """Return everything that is wrong, a line each. Raise OperationalError when the database does not answer."""
-    # A database that does not answer has nothing to say about the rest.
+    """Return all problems, one line each. Raise OperationalError when the database does not answer."""
+    # Without an answer of the database, the other checks are impossible.
     connection.ensure_connection()
     problems = list(_list_taken_ports())
     if pending := describe_pending_migrations():
@@ -29,7 +29,7 @@ def list_problems() -> list[str]:
 
 
 def describe_pending_migrations() -> str:
-    """Return what the database lacks of this version's schema, and what to do; empty when it lacks nothing."""
+    """Return which migrations are not applied, and what to do; empty when there is none."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if not plan:

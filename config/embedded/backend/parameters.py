@@ -1,4 +1,4 @@
-"""How a process without the ORM reaches the database of the settings."""
+"""Connection parameters of the configured databases, for processes without the ORM."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ LIBPQ_PARAMETERS = ("host", "port", "user", "password", "dbname", "sslmode", "ss
 
 
 def build_conninfo(alias: str) -> str:
-    """libpq's connection string for `alias`; starts the embedded server if that is what it leads to."""
+    """Return libpq's connection string for `alias`. Starts the embedded server if the alias refers to it."""
     parameters = connections[alias].get_connection_params()
     return make_conninfo(**{name: str(parameters[name]) for name in LIBPQ_PARAMETERS if parameters.get(name)})

@@ -1,4 +1,4 @@
-"""`collectstatic` with a note of what was collected, by which `serve` recognises files of another version."""
+"""`collectstatic` that also notes what was collected, so that `serve` recognises files of another version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`demo`: fill an empty database with accounts, people, keys and calls to look at."""
+"""`demo`: fill an empty database with sample accounts, users, keys and calls."""
 
 from __future__ import annotations
 

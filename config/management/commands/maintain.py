@@ -1,4 +1,4 @@
-"""manage.py maintain: what must be done every hour, by any node, any number of times."""
+"""`maintain`: the hourly job, on any node and any number of times."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         try:
             self.stdout.write(f"Digests signed: {_retry_on_lock(lambda: digests.make_digests(by))}.")
         except digests.DigestMismatch as error:
-            # The alarm is raised by the verification below, which then looks at everything.
+            # The verification below raises the alarm, and then verifies everything.
             forged = True
             self.stderr.write(f"Digests signed: none more, because {error}.")
         days = settings.LOG_RETENTION_DAYS
@@ -73,7 +73,7 @@ class Command(BaseCommand):
         passkeys.delete_expired_challenges()
         state = verification_state.verify_incrementally(by, whole=forged)
         if state.problems:
-            # A checkpoint would say that the chain is good as it is now.
+            # A checkpoint would state that the chain is valid.
             problems = "\n".join(f"- {text}" for text in state.problems)
             raise CommandError(
                 f"The trail is NOT good: {state.problems[0]}. Events good: {state.seq}. No checkpoint is signed until "
@@ -94,7 +94,8 @@ class Command(BaseCommand):
 
 
 def _retry_on_lock(do: Callable[[], T]) -> T:
-    """The log is busy: what waits for a lock lets others go first and tries again."""
+    """Return the result of `do`; when it fails to get a lock, release all and try again, so that the gateways go
+    first."""
     for attempt in range(1, MAX_TRIES + 1):
         try:
             return do()

@@ -1,4 +1,4 @@
-"""`migrate` as the owner's role, and all that a database needs besides tables: rights, partitions, presets."""
+"""`migrate` as the owner, and all that a database needs besides tables: privileges, partitions, presets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audit.calls import insert
 from config import database_roles
 from keys import apis
 
-# A migration waits this long for a lock and then gives up, instead of making every query behind it wait too.
+# A migration that does not get a lock in this time gives up, instead of blocking every query behind it.
 LOCK_TIMEOUT_MS = 2000
 
 
