@@ -1,1 +1,1 @@
-"""Measure what the documents promise about speed: `python -m benchmarks NAME [--quick]`."""
+"""Benchmarks of the performance that the documents promise: `python -m benchmarks NAME [--quick]`."""

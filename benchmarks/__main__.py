@@ -1,11 +1,12 @@
-"""Run one benchmark: each makes its own data and servers, and ends with its ratio."""
+"""Run one benchmark. Each creates its own data and servers, and its last line is the ratio."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 
-# `run(*, quick: bool) -> None` of the module of that name, with `_` for `-`, but for names that no module may have.
+# Each is `run(*, quick: bool) -> None` of the module of that name with `_` for `-`, except for names that a module
+# cannot have.
 MODULES = {"import": "document_import"}
 NAMES = (
     *("verify", "verify-workers", "verify-latency", "verify-keys", "verify-changes"),

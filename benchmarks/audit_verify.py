@@ -1,4 +1,4 @@
-"""Verifying the whole audit trail, beside a plain hash of the same bytes."""
+"""Verification of the whole audit trail, beside a plain hash of the same bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import time
 from statistics import median
 
-from benchmarks.figures import last_line, table
+from benchmarks.figures import format_last_line, format_table
 from benchmarks.installation import installation
 from benchmarks.logs import make_events
 
@@ -39,8 +39,8 @@ def run(*, quick: bool) -> None:
             hashed.append((time.perf_counter() - started) * int(size) / len(sample))
     print(f"{count:,} events, {rounds} rounds in turn, medians\n")
     print(
-        table(
+        format_table(
             ("", "seconds"), [("audit_verify", f"{median(ours):.2f}"), ("SHA-256 of the same", f"{median(hashed):.3f}")]
         )
     )
-    print(last_line("audit-verify", median(a / b for a, b in zip(ours, hashed, strict=True)), must=30, aim=10))
+    print(format_last_line("audit-verify", median(a / b for a, b in zip(ours, hashed, strict=True)), must=30, aim=10))

@@ -1,4 +1,4 @@
-"""Very many rows at once, as a restored dump has them: triggers, indexes and references are seen to afterwards."""
+"""Inserts very many rows as restoring a dump does: triggers are off, indexes and references are created afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIGGERS = """
 
 @contextmanager
 def restoring(*tables: str) -> Iterator[Any]:
-    """A cursor of the owner to fill these tables with. What their triggers would write, the caller writes."""
+    """Yield a cursor of the owner with which to fill these tables. What triggers would write, the caller writes."""
     from django.db import connections, transaction
 
     owner = connections["maintenance"]
@@ -42,7 +42,7 @@ def restoring(*tables: str) -> Iterator[Any]:
             yield cursor
             for _, redo in reversed(undone):
                 cursor.execute(redo)
-        # The planner reads what a running installation gathers by itself.
+        # The statistics that autovacuum collects in a running installation.
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("RESET maintenance_work_mem")
     owner.close()

@@ -1,4 +1,4 @@
-"""Servers that are measured in turn, and what came of it."""
+"""Servers that are measured in turn, and their results."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from benchmarks.load import Load, load
 from benchmarks.servers import Server
 
 CONNECTIONS = 64
-# Many short ones, because a shared machine's speed changes from one second to the next.
+# Many short rounds, because the speed of a shared machine changes from one second to the next.
 ROUNDS, SECONDS = 14, 2.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0
 
 
-def sizes(*, quick: bool) -> tuple[int, float]:
-    """Rounds, and seconds of each."""
+def get_sizes(*, quick: bool) -> tuple[int, float]:
+    """Return the number of rounds, and the seconds of each."""
     return (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
 
 
 @dataclass
 class Contender:
-    """`tokens` are what clients send behind `scheme`; `before` and `after` surround each of its rounds."""
+    """A server under load. `tokens` are what clients send after `scheme`; `before` and `after` surround each round."""
 
     name: str
     server: Server
@@ -63,19 +63,19 @@ class Contender:
     def p50(self) -> float:
         return median(one.p50 for one in self.rounds)
 
-    def against(self, other: Contender) -> float:
-        """Median over the rounds of this one's calls a second to the other's in the same round."""
+    def get_ratio_to(self, other: Contender) -> float:
+        """Return the median over the rounds of this contender's calls per second to the other's in the same round."""
         pairs = zip(self.rounds, other.rounds, strict=True)
         return median(mine.per_second / others.per_second for mine, others in pairs)
 
-    def anew(self, name: str, **changes: object) -> Contender:
-        """The same server, measured again under other circumstances."""
+    def copy(self, name: str, **changes: object) -> Contender:
+        """Return a contender without rounds for the same server, with these changes."""
         return replace(self, name=name, rounds=[], cpu=[], **changes)  # type: ignore[arg-type]
 
 
 def run_in_turn(contenders: Sequence[Contender], headers: dict[str, str], *, rounds: int, seconds: float) -> int:
-    """A short round each to warm up, unless one is all that is wanted, then the rounds that count. Returns how many
-    rows Keyward wrote in these."""
+    """Run the rounds, after a short one each to warm up unless there is only one; return how many rows Keyward
+    logged."""
     for contender in contenders if rounds > 1 else ():
         contender.measure(headers, min(2.0, seconds))
         contender.rounds.clear()
@@ -90,8 +90,8 @@ def run_in_turn(contenders: Sequence[Contender], headers: dict[str, str], *, rou
 HEAD = ("calls/s", "rows/s", "p50 ms", "p99 ms", "CPU us/call", "failed")
 
 
-def cells(contender: Contender) -> list[str]:
-    """Under HEAD."""
+def format_cells(contender: Contender) -> list[str]:
+    """Return the cells of a contender under HEAD."""
     return [
         f"{contender.per_second:,.0f}",
         f"{contender.per_second:,.0f}" if contender.rows else "0",
@@ -111,18 +111,19 @@ def count_rows() -> int:
 
 
 def check_rows(contenders: Sequence[Contender], rows: int) -> None:
-    """Every answer has its row; more rows are calls that were under way when a round's load stopped."""
+    """Check that every answer has its row; more rows are of calls that were pending when the load of a round
+    stopped."""
     answers = sum(one.answers for contender in contenders for one in contender.rounds)
     under_way = rows - answers
     rounds = sum(len(contender.rounds) for contender in contenders)
-    # One answer that nobody waited for any more, and one question that was already sent.
+    # One answer that no client waited for any more, and one request already sent.
     if not 0 <= under_way <= 2 * CONNECTIONS * rounds:
         raise SystemExit(f"{rows} rows were written for {answers} answers")
     print(f"\n{rows:,} rows for {answers:,} answers, and {under_way} calls under way when the load stopped")
 
 
-def as_nginx_asks() -> dict[str, str]:
-    """The headers of deploy/nginx, but for the client's credential."""
+def build_nginx_headers() -> dict[str, str]:
+    """Return the headers of deploy/nginx without the client's credential."""
     from django.conf import settings
 
     return {

@@ -1,5 +1,5 @@
-"""What the digests of an hour cost `maintain`, beside the seals of the same hour: both of them, with the columns that
-arrive late and without."""
+"""What the digests of an hour cost `maintain`, beside the seals of the same hour, both for calls and for late
+columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from benchmarks.figures import last_line, table
+from benchmarks.figures import format_last_line, format_table
 from benchmarks.installation import installation
 from benchmarks.logs import make_calls
 
@@ -43,5 +43,9 @@ def run(*, quick: bool) -> None:
             if not all(seal and seal.rows for seal in rows):
                 raise SystemExit("an hour without calls was sealed")
     print(f"hours of {calls:,} calls in {accounts} accounts, {made} digests, {rounds} rounds in turn, medians\n")
-    print(table(("", "seconds an hour"), [("seals", f"{median(sealed):.2f}"), ("digests", f"{median(digested):.2f}")]))
-    print(last_line("digests", median(a / b for a, b in zip(digested, sealed, strict=True)), must=1, aim=1))
+    print(
+        format_table(
+            ("", "seconds an hour"), [("seals", f"{median(sealed):.2f}"), ("digests", f"{median(digested):.2f}")]
+        )
+    )
+    print(format_last_line("digests", median(a / b for a, b in zip(digested, sealed, strict=True)), must=1, aim=1))

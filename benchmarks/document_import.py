@@ -1,5 +1,5 @@
-"""Importing large OpenAPI documents beside reading the same bytes as plain values: CPU time, medians; and the pages of
-what was imported beside a bare one."""
+"""Import of large OpenAPI documents beside parsing the same bytes (CPU time, medians), and the pages of the imported
+API beside a bare one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from benchmarks.documents import make_document
-from benchmarks.figures import last_line, table
-from benchmarks.installation import installation, signed_in
+from benchmarks.figures import format_last_line, format_table
+from benchmarks.installation import build_signed_in_client, installation
 
 POLICY = Path("keys/apis/presets/billing.policy.yaml")
 MUST_SECONDS, MUST_PAGES = 30, 8
@@ -28,7 +28,7 @@ def run(*, quick: bool) -> None:
     with installation(), tempfile.TemporaryDirectory() as folder:
         rows, worst = _ratios(make_document(operations, megabytes), rounds)
         print(f"CPU of reading and judging a document of {operations:,} operations, medians of {rounds}\n")
-        print(table(("", "MB", "plain ms", "import ms", "x plain"), rows))
+        print(format_table(("", "MB", "plain ms", "import ms", "x plain"), rows))
         file = Path(folder) / "large.json"
         file.write_text(json.dumps(make_document(*large)))
         yaml_file = file.with_suffix(".yaml")
@@ -37,8 +37,8 @@ def run(*, quick: bool) -> None:
         for each in (file, yaml_file):
             print(f"{each.name}, {each.stat().st_size / 1e6:.1f} MB: {_import(each):.1f} s")
         print(f"\nServer time of pages of that API in ms, medians; at most {MUST_PAGES} x bare\n")
-        print(table(("page", "first ms", "ms", "x bare"), _pages(5 if quick else 40)))
-    print(last_line("import", worst, must=10, aim=5))
+        print(format_table(("page", "first ms", "ms", "x bare"), _pages(5 if quick else 40)))
+    print(format_last_line("import", worst, must=10, aim=5))
 
 
 def _ratios(document: dict[str, Any], rounds: int) -> tuple[list[tuple[str, ...]], float]:
@@ -110,7 +110,7 @@ def _pages(rounds: int) -> list[tuple[str, ...]]:
     Enablement.objects.create(account=Account.objects.get(), api=api)
     User.objects.update(roles=["administrator"])
     Key.objects.update(api=api, all_modules=True)
-    client = signed_in(User.objects.get())
+    client = build_signed_in_client(User.objects.get())
     key = Key.objects.get().public_id
     last = f"?module={api.modules.order_by('-position')[0].slug}&page=2"
     pages = ("/bare/", f"/keys/{key}/docs/", f"/keys/{key}/docs/{last}", "/apis/json/", f"/apis/json/{last}")

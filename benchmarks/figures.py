@@ -1,4 +1,4 @@
-"""Medians, tables and last lines, the same for every benchmark."""
+"""Medians, tables and last lines of all benchmarks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 
-def in_turn(works: Sequence[Callable[[], object]], rounds: int, seconds: float = 0) -> list[float]:
-    """Milliseconds that each takes, the median; in turn, so that what else the machine does meets all of them, for so
-    many rounds at least and as many more as fit into the time."""
+def measure_in_turn(works: Sequence[Callable[[], object]], rounds: int, seconds: float = 0) -> list[float]:
+    """Return the median milliseconds of each function. They run in turn, so that other load on the machine meets all of
+    them, for at least so many rounds and for so many seconds."""
     taken: list[list[float]] = [[] for _ in works]
     until = time.perf_counter() + seconds
     while len(taken[0]) < rounds or time.perf_counter() < until:
@@ -20,8 +20,8 @@ def in_turn(works: Sequence[Callable[[], object]], rounds: int, seconds: float =
     return [median(times) for times in taken]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned, the first to the left and all others to the right."""
+def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table as text, the first column left-aligned and the others right-aligned."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = []
     for row in [head, *rows]:
@@ -33,5 +33,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def last_line(name: str, ratio: float, *, must: float, aim: float) -> str:
+def format_last_line(name: str, ratio: float, *, must: float, aim: float) -> str:
+    """Return the last line of a benchmark, from which its ratio is read."""
     return f"{name}: {ratio:.2f} (must {must:g}, aim {aim:g})"

@@ -1,4 +1,4 @@
-"""An installation of its own for a benchmark: embedded PostgreSQL with fsync on, migrated, with keys to ask about."""
+"""An installation for a benchmark: embedded PostgreSQL with fsync on, migrated, with keys."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def installation() -> Iterator[Path]:
-    """A fresh one in a folder beside the checkout's own `var/`, because /tmp may be memory, where fsync costs nothing.
+    """Create an installation in a folder beside the checkout's own `var/`, because /tmp may be memory, where fsync
+    costs nothing; yield the folder.
 
-    A copy of the folder BENCHMARK_TEMPLATE, if there is one: making a database is not what is measured. Import Django
-    models only inside.
+    It is copied from the folder BENCHMARK_TEMPLATE if that is set, because creating a database is not measured. Import
+    Django models only within.
     """
     (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="benchmark-", dir=ROOT / "var"))
     if template := os.environ.get("BENCHMARK_TEMPLATE"):
-        # With owners: the database's files are another user's where root starts it.
+        # Owners are kept: the database's files belong to another user where root starts it.
         subprocess.run(["cp", "-a", f"{template}/.", str(folder)], check=True)
     for name in ("DATABASE_URL", "MAINTENANCE_DATABASE_URL", "PGBOUNCER"):
         os.environ.pop(name, None)
@@ -47,7 +48,7 @@ def installation() -> Iterator[Path]:
 
 
 def make_keys(count: int) -> list[str]:
-    """Tokens of `count` keys of the Billing API, each with an address rule and all modules but one."""
+    """Create keys of the Billing API, each with an address rule and all modules but one; return their tokens."""
     from django.conf import settings
     from django.db import transaction
 
@@ -77,7 +78,7 @@ def make_keys(count: int) -> list[str]:
 
 
 def copy_database(name: str) -> str:
-    """The URL of a second database on the same server, with what the first one holds now."""
+    """Create a second database on the same server with the content of the first; return its URL."""
     from urllib.parse import quote
 
     import psycopg
@@ -85,7 +86,7 @@ def copy_database(name: str) -> str:
 
     found = {alias: connections[alias].get_connection_params() for alias in ("default", "maintenance")}
     wanted = {part: found["maintenance"][part] for part in ("host", "port", "user", "password")}
-    # Nobody may be in a database that is copied.
+    # A template database must have no connections.
     connections.close_all()
     with psycopg.connect(**wanted, dbname="postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {found['maintenance']['dbname']} STRATEGY file_copy")
@@ -94,7 +95,7 @@ def copy_database(name: str) -> str:
 
 
 def copy_keys(count: int) -> list[str]:
-    """Tokens of `count` more keys like the first, made by the database."""
+    """Create more keys like the first, in the database; return their tokens."""
     from django.conf import settings
 
     from benchmarks.bulk import restoring
@@ -112,7 +113,7 @@ def copy_keys(count: int) -> list[str]:
                 copy.write_row((made.public_id, compute_digest(made.token, pepper)))
 
         def multiply(model: Any, **instead: str) -> None:
-            """The first key's rows of that table, for each new key."""
+            """Copy the first key's rows of a table for each new key."""
             own = [one.column for one in model._meta.concrete_fields if one.column not in {"id", *instead}]
             table, key = model._meta.db_table, "id" if model is Key else "key_id"
             cursor.execute(
@@ -131,7 +132,7 @@ def copy_keys(count: int) -> list[str]:
     return [made.token for made in minted]
 
 
-def signed_in(user: Any) -> Any:
+def build_signed_in_client(user: Any) -> Any:
     """Return Django's test client with a session of the user, whose cookie is not the session's key."""
     from django.conf import settings
     from django.contrib.auth import login
@@ -150,7 +151,7 @@ def signed_in(user: Any) -> Any:
 
 
 def get_session_cookie(user: Any) -> str:
-    """Return what the browser of a signed-in user sends as its Cookie header."""
+    """Return the Cookie header of a signed-in user."""
     from django.conf import settings
 
-    return f"{settings.SESSION_COOKIE_NAME}={signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value}"
+    return f"{settings.SESSION_COOKIE_NAME}={build_signed_in_client(user).cookies[settings.SESSION_COOKIE_NAME].value}"

@@ -1,4 +1,4 @@
-"""Load by wrk: one thread, many connections, credentials in turn. Without wrk a plain client in Python."""
+"""Load by wrk: one thread, many connections, credentials in turn. Without wrk, a simple client in Python."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What a round brought: all answers, those other than 2xx, failed exchanges, and latency in milliseconds."""
+    """The result of a round: all answers, those other than 2xx, failed exchanges, and latency in milliseconds."""
 
     answers: int
     seconds: float

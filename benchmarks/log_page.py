@@ -1,13 +1,13 @@
-"""The API log's page with each filter, at many rows beside few: what it costs must not grow with the log."""
+"""The page of the API log with each filter, with many rows beside few: its cost must not grow with the log."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from benchmarks.figures import in_turn, last_line, table
+from benchmarks.figures import format_last_line, format_table, measure_in_turn
 from benchmarks.installation import installation
-from benchmarks.logs import key_id, make_calls
+from benchmarks.logs import get_key_id, make_calls
 
 HIDDEN = "path contains, numbers hidden"
 # {7} is the API ID of the account's seventh key.
@@ -48,14 +48,14 @@ def run(*, quick: bool) -> None:
         rows, ratios = [], []
         for name, filters in FILTERS.items():
             pages = [partial(_page, account.pk, filters, hidden=name == HIDDEN) for account in (small, large)]
-            at_few, at_many = in_turn(pages, rounds, seconds)
-            # Differences below a millisecond are the machine's.
+            at_few, at_many = measure_in_turn(pages, rounds, seconds)
+            # Differences below a millisecond are noise.
             ratios.append(max(at_many, 1.0) / max(at_few, 1.0))
             rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1]:.2f}"))
     print(f"Server time of a page in ms, {few:,} and {many:,} rows in one account, medians of {rounds} or more\n")
-    print(table(("filter", f"{few:,}", f"{many:,}", "ratio"), rows))
+    print(format_table(("filter", f"{few:,}", f"{many:,}", "ratio"), rows))
     print(f"\nA row takes {size:.0f} bytes, its part of the indexes included")
-    print(last_line("log-page", max(ratios), must=1.5, aim=1.1))
+    print(format_last_line("log-page", max(ratios), must=1.5, aim=1.1))
 
 
 def _bytes_a_row() -> float:
@@ -78,7 +78,7 @@ def _page(account_id: int, filters: dict[str, str], *, hidden: bool) -> None:
     from core.phone_masking import Mask
 
     given = {
-        name: key_id(account_id, int(value[1:-1])) if value.startswith("{") else value
+        name: get_key_id(account_id, int(value[1:-1])) if value.startswith("{") else value
         for name, value in filters.items()
     }
     mask = Mask(4, "last") if hidden else None

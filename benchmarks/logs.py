@@ -1,4 +1,4 @@
-"""Rows for the benchmarks of the logs: calls as a gateway writes them, with phone numbers in a few of them; events."""
+"""Rows for the benchmarks of the logs: calls as a gateway writes them, some with phone numbers, and events."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ EVENT = (
 BATCH = 250_000
 
 
-def key_id(account_id: int | None, number: int) -> str:
-    """The API ID of one of an account's 200 keys."""
+def get_key_id(account_id: int | None, number: int) -> str:
+    """Return the API ID of one of an account's 200 keys."""
     return f"{account_id or 0:08}{number:04}"
 
 
 def make_calls(account_id: int | None, count: int, *, days: float = 30) -> None:
-    """`count` calls of the account, or of none, spread evenly over the days that have just been, the oldest first."""
+    """Insert calls of the account, or of none, spread evenly over the last days, the oldest first."""
     from audit.calls.insert import ensure_partitions
 
-    facts = {"account": account_id, "keys": key_id(account_id, 0)[:8], "step": days * 86_400 / count}
+    facts = {"account": account_id, "keys": get_key_id(account_id, 0)[:8], "step": days * 86_400 / count}
     with restoring("audit_call") as cursor:
         for first in (count, *range(count - 1, 0, -BATCH)):
             cursor.execute(
                 CALLS, facts | {"first": first, "last": max(first - BATCH + 1, 1) if first < count else first}
             )
             if first == count:
-                # From the oldest it knows which months there are to be.
+                # The oldest row tells which partitions are needed.
                 ensure_partitions()
 
 
 def make_events(account_id: int, count: int) -> None:
-    """`count` events of the account, edits of its keys: a chain as the only writer makes it, but in one statement."""
+    """Insert events of the account, edits of its keys, chained as the trail chains them, but in one statement."""
     from django.conf import settings
     from psycopg import sql
 
@@ -65,7 +65,7 @@ def make_events(account_id: int, count: int) -> None:
         columns = sql.SQL("COPY audit_event (seq, at, body, key_id, prev, mac) FROM STDIN")
         with cursor.copy(columns) as copy:
             for seq in range(last + 1, last + count + 1):
-                prev, body = mac, EVENT % (account_id, seq, numbered + seq - last, key_id(account_id, seq % 200))
+                prev, body = mac, EVENT % (account_id, seq, numbered + seq - last, get_key_id(account_id, seq % 200))
                 mac = chain.compute_mac(secret, prev, b"%d" % seq, instant.encode(), body.encode())
                 copy.write_row((seq, at, body, number, prev, mac))
         cursor.execute("UPDATE audit_head SET seq = %s, mac = %s", [last + count, mac])

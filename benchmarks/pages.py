@@ -1,4 +1,4 @@
-"""Each page of the portal beside a Django view that does nothing but know who asks: server time, medians."""
+"""Each page of the portal beside a Django view that only looks up the user: server time, medians."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 from statistics import median
 from typing import Any
 
-from benchmarks.figures import last_line, table
-from benchmarks.installation import installation, signed_in
+from benchmarks.figures import format_last_line, format_table
+from benchmarks.installation import build_signed_in_client, installation
 from benchmarks.logs import make_calls
 
 PAGES = (
@@ -36,7 +36,7 @@ def run(*, quick: bool) -> None:
         settings.ALLOWED_HOSTS = ["testserver"]
         collect_static()
         user, key = _account(calls)
-        client = signed_in(user)
+        client = build_signed_in_client(user)
         times: dict[str, list[float]] = {page: [] for page in ("/bare/", *PAGES)}
         for _ in range(rounds):
             for page, taken in times.items():
@@ -49,12 +49,12 @@ def run(*, quick: bool) -> None:
     ratios = {page: median(taken) / floor for page, taken in times.items()}
     print(f"Server time in ms, all middlewares, {calls:,} calls in the log, medians of {rounds}\n")
     shown = [(page, f"{median(taken) * 1000:.1f}", f"{ratios[page]:.1f}") for page, taken in times.items()]
-    print(table(("page", "ms", "x bare"), shown))
-    print(last_line("pages", max(ratios.values()), must=8, aim=4))
+    print(format_table(("page", "ms", "x bare"), shown))
+    print(format_last_line("pages", max(ratios.values()), must=8, aim=4))
 
 
 def _account(calls: int) -> tuple[Any, str]:
-    """An Administrator with a full list of keys and a log."""
+    """Create an Administrator with a full list of keys and a log; return the user and an API ID."""
     from accounts.models import Account, User
     from benchmarks.installation import make_keys
     from keys.models import Key

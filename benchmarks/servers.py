@@ -1,4 +1,4 @@
-"""Servers to measure, each on a free port of its own, with the CPU time of its workers."""
+"""Servers to measure, each on a free port, with the CPU time of its workers."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Server:
     process: subprocess.Popen[bytes]
 
     def workers(self) -> list[str]:
-        """Their process IDs; the master only watches them."""
+        """Return the pids of the workers, without the master that only supervises them."""
         return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
 
     def cpu_seconds(self) -> float:
-        """What the workers have used so far."""
+        """Return the CPU time that the workers have used so far."""
         fields = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.workers())
         return sum(int(field[11]) + int(field[12]) for field in fields) / TICK
 
     def memory(self) -> int:
-        """Bytes that the workers hold and share with nobody."""
+        """Return the bytes of memory that only the workers use, shared memory excluded."""
         kilobytes = 0
         for pid in self.workers():
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -43,14 +43,14 @@ class Server:
         return kilobytes * 1024
 
     def reset_peak_memory(self) -> int:
-        """Return the bytes that the workers hold now, from which on `peak_memory` counts."""
+        """Reset `peak_memory`; return the bytes that the workers use now."""
         for pid in self.workers():
-            # The peak of the process's own resident memory begins anew (proc(5)).
+            # Resets the peak of resident memory (proc(5)).
             Path(f"/proc/{pid}/clear_refs").write_text("5")
         return self._status("VmRSS")
 
     def peak_memory(self) -> int:
-        """Return the most bytes that each worker has held, together."""
+        """Return the sum of the peak memory of each worker, in bytes."""
         return self._status("VmHWM")
 
     def _status(self, name: str) -> int:
@@ -69,7 +69,8 @@ def free_port() -> int:
 
 @contextmanager
 def gateway(*, workers: int = 1, database: str = "") -> Iterator[Server]:
-    """The gateway as `manage.py serve` starts it; `database` is the URL of another than the embedded one's own."""
+    """Run the gateway as `manage.py serve` starts it; `database` is the URL of another database than the embedded
+    one."""
     port = free_port()
     arguments = [
         "-c",
@@ -85,7 +86,7 @@ def gateway(*, workers: int = 1, database: str = "") -> Iterator[Server]:
 
 @contextmanager
 def portal() -> Iterator[Server]:
-    """The portal as `manage.py serve` starts it, with as many workers."""
+    """Run the portal as `manage.py serve` starts it, with as many workers."""
     port = free_port()
     command = gunicorn(sys.executable, "-c", "python:config.serve.gunicorn_portal", "config.wsgi:application")
     with _started(port, command, {"PORT": str(port)}, "/health/live") as server:
@@ -96,7 +97,7 @@ def portal() -> Iterator[Server]:
 def peer(
     application: str, environment: dict[str, str], *, ready: str, python: str = sys.executable, worker: str = "sync"
 ) -> Iterator[Server]:
-    """An application behind gunicorn, one worker."""
+    """Run an application behind gunicorn with one worker."""
     port = free_port()
     arguments = ["--worker-class", worker, "--workers", "1", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
     # Keyward's settings, which a peer must not load.
@@ -122,11 +123,11 @@ http {{
 
 @contextmanager
 def static_file() -> Iterator[Server]:
-    """nginx, one worker, and an empty file."""
+    """Run nginx with one worker and an empty file."""
     port = free_port()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # Its worker is another user where root starts it.
+        # The worker runs as another user where root starts it.
         folder.chmod(0o755)
         (folder / "empty").touch(0o644)
         (folder / "conf").write_text(STATIC.format(folder=folder, port=port))

@@ -31,7 +31,7 @@ def run(*, quick: bool) -> None:
 
 
 def _start(folder: Path) -> float:
-    """Seconds until the sign-in page is there; stopped afterwards."""
+    """Return the seconds until the sign-in page is served, and stop."""
     port, gateway = free_port(), free_port()
     environment = os.environ | {"KEYWARD_VAR": str(folder), "PORT": str(port), "GATEWAY_PORT": str(gateway)}
     began = time.perf_counter()

@@ -1,13 +1,13 @@
-"""Support's pages of both logs, of an account with very many calls and events beside one with few: whole pages."""
+"""Support's pages of both logs, for an account with very many calls and events beside one with few."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from benchmarks.figures import in_turn, last_line, table
-from benchmarks.installation import installation, signed_in
-from benchmarks.logs import key_id, make_calls, make_events
+from benchmarks.figures import format_last_line, format_table, measure_in_turn
+from benchmarks.installation import build_signed_in_client, installation
+from benchmarks.logs import get_key_id, make_calls, make_events
 
 CALLS, EVENTS = "/admin/audit/call/", "/admin/audit/event/"
 PAGES = {
@@ -24,7 +24,7 @@ PAGES = {
     "events, 30 days, about a key": f"{EVENTS}?account={{account}}&range=30d&kind=key&object={{key}}",
     "an event": f"{EVENTS}{{event}}/change/",
 }
-# Of all accounts, or of none: there is one page, beside that of the account with few.
+# Pages of all accounts, or of none: one page beside that of the small account.
 OF_ALL = {"calls of no account": CALLS, "events of all accounts": EVENTS}
 
 
@@ -35,7 +35,7 @@ def run(*, quick: bool) -> None:
 
         accounts = [Account.objects.create(slug=slug, name=slug, status="active") for slug in ("small", "large")]
         make_calls(None, few)
-        # A page looks at as many rows as the small account has, and at no more.
+        # A page scans at most as many rows as the small account has.
         for account, calls, events in zip(accounts, (few, many), (few, many // 10), strict=True):
             make_calls(account.pk, calls)
             make_events(account.pk, events)
@@ -44,30 +44,30 @@ def run(*, quick: bool) -> None:
         pages |= {name: [f"{page}?account=small", page] for name, page in OF_ALL.items()}
         rows, ratios = [], []
         for name, addresses in pages.items():
-            at_few, at_many = in_turn([partial(get, address) for address in addresses], rounds, seconds)
+            at_few, at_many = measure_in_turn([partial(get, address) for address in addresses], rounds, seconds)
             ratios.append(at_many / at_few)
             rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1]:.2f}"))
     print(f"Server time of a page in ms, {few:,} and {many:,} calls, {few:,} and {many // 10:,} events; medians\n")
-    print(table(("page", f"{few:,}", f"{many:,}", "ratio"), rows))
-    print(last_line("support-pages", max(ratios), must=2, aim=1.1))
+    print(format_table(("page", f"{few:,}", f"{many:,}", "ratio"), rows))
+    print(format_last_line("support-pages", max(ratios), must=2, aim=1.1))
 
 
 def _own(account: Any) -> dict[str, Any]:
-    """What the account's pages are asked for by: one of its keys, calls and events."""
+    """Return the parameters of the account's pages: one of its keys, calls and events."""
     from audit.calls.selectors import list_calls
     from audit.trail.selectors import list_events
 
     calls, events = list_calls(account.pk), list_events(account.pk)
     return {
         "account": account.slug,
-        "key": key_id(account.pk, 75),
+        "key": get_key_id(account.pk, 75),
         "call": calls.order_by("-time")[50].request_id,
         "event": events.order_by("-seq")[50].seq,
     }
 
 
 def _support() -> Any:
-    """Gets a page as Support."""
+    """Return a function that gets a page as Support."""
     from django.conf import settings
 
     from accounts.allauth_internals import TOTP, generate_totp_secret
@@ -78,7 +78,7 @@ def _support() -> Any:
     collect_static()
     user = User.objects.create(email="sam@support.example", nickname="sam", roles=["support"])
     TOTP.activate(user, generate_totp_secret())
-    client = signed_in(user)
+    client = build_signed_in_client(user)
 
     def get(address: str) -> None:
         response = client.get(address)

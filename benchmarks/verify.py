@@ -1,5 +1,5 @@
-"""The gateway's check, every row committed before its answer, beside what a Django view costs that does nothing, and
-beside what people would otherwise put there."""
+"""Verification, every row committed before its answer, beside a Django view that does nothing and beside
+alternatives."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-from benchmarks.contenders import CONNECTIONS, HEAD, Contender, as_nginx_asks, cells, check_rows, run_in_turn, sizes
-from benchmarks.figures import last_line, table
+from benchmarks.contenders import (
+    CONNECTIONS,
+    HEAD,
+    Contender,
+    build_nginx_headers,
+    check_rows,
+    format_cells,
+    get_sizes,
+    run_in_turn,
+)
+from benchmarks.figures import format_last_line, format_table
 from benchmarks.installation import ROOT, installation, make_keys
 from benchmarks.load import WRK
 from benchmarks.peers.environment import Offline, python
@@ -22,7 +31,7 @@ SITE = "benchmarks.peers.site:application"
 
 
 def run(*, quick: bool) -> None:
-    rounds, seconds = sizes(quick=quick)
+    rounds, seconds = get_sizes(quick=quick)
     with installation(), ExitStack() as stack:
         tokens = make_keys(KEYS)
         database = json.dumps(peer_database())
@@ -33,7 +42,7 @@ def run(*, quick: bool) -> None:
         bare = Contender("bare Django view", django, "/", tokens, rows=False)
         contenders = [ours, bare, Contender("naive Django view, ORM get + create", django, "/naive", tokens)]
         try:
-            # Their packages take a minute to install, the first time.
+            # Installing their packages takes a minute the first time.
             contenders += [] if quick else _packages(stack, database, tokens)
         except Offline as error:
             print(f"Left out, because their packages cannot be installed: {', '.join(PACKAGES)}, FastAPI ({error})\n")
@@ -42,13 +51,16 @@ def run(*, quick: bool) -> None:
             contenders.append(Contender("nginx, an empty file (no decision)", floor, "/empty", tokens, rows=False))
         else:
             print("Left out, because it is not installed: nginx\n")
-        rows = run_in_turn(contenders, as_nginx_asks(), rounds=rounds, seconds=seconds)
+        rows = run_in_turn(contenders, build_nginx_headers(), rounds=rounds, seconds=seconds)
         client = "wrk" if WRK else "a client in Python (wrk is not installed: it takes CPU that the servers would need)"
         print(f"{CONNECTIONS} connections, {client}, {rounds} rounds of {seconds:g} s in turn, medians; fsync on\n")
-        lines = [[one.name, f"{one.against(bare):.2f}", f"{one.against(ours):.2f}", *cells(one)] for one in contenders]
-        print(table(("", "x bare", "x Keyward", *HEAD), lines))
+        lines = [
+            [one.name, f"{one.get_ratio_to(bare):.2f}", f"{one.get_ratio_to(ours):.2f}", *format_cells(one)]
+            for one in contenders
+        ]
+        print(format_table(("", "x bare", "x Keyward", *HEAD), lines))
         check_rows([ours], rows)
-    print(last_line("verify", ours.against(bare), must=4, aim=6))
+    print(format_last_line("verify", ours.get_ratio_to(bare), must=4, aim=6))
 
 
 def _packages(stack: ExitStack, database: str, tokens: list[str]) -> list[Contender]:
@@ -73,7 +85,7 @@ def _packages(stack: ExitStack, database: str, tokens: list[str]) -> list[Conten
 
 
 def _make(interpreter: str, environment: dict[str, str], tokens: list[str]) -> str:
-    """Have the peers make their tables and keys."""
+    """Let the peers create their tables and keys; return what they print."""
 
     return subprocess.run(
         [interpreter, "-m", "benchmarks.peers.make"],
@@ -87,7 +99,7 @@ def _make(interpreter: str, environment: dict[str, str], tokens: list[str]) -> s
 
 
 def peer_database() -> dict[str, object]:
-    """A schema for the peers beside Keyward's tables, and how they reach it: the same server, as its owner."""
+    """Create a schema for the peers beside Keyward's tables; return its connection settings, as the owner."""
     from django.db import connections
 
     owner = connections["maintenance"]

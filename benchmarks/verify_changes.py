@@ -1,12 +1,21 @@
-"""Calls while keys change: ten changes a second of keys that are being asked about, beside none."""
+"""Verification while ten keys a second change that are being verified, beside none."""
 
 from __future__ import annotations
 
 import threading
 from itertools import count
 
-from benchmarks.contenders import CONNECTIONS, HEAD, Contender, as_nginx_asks, cells, check_rows, run_in_turn, sizes
-from benchmarks.figures import last_line, table
+from benchmarks.contenders import (
+    CONNECTIONS,
+    HEAD,
+    Contender,
+    build_nginx_headers,
+    check_rows,
+    format_cells,
+    get_sizes,
+    run_in_turn,
+)
+from benchmarks.figures import format_last_line, format_table
 from benchmarks.installation import installation, make_keys
 from benchmarks.servers import gateway
 
@@ -14,7 +23,7 @@ EVERY = 0.1
 
 
 class Changes:
-    """Renames one key after the other, as an Administrator's edit does for the gateway: the epoch moves."""
+    """Renames one key after the other, which to the gateway is an edit: the epoch moves."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -43,14 +52,14 @@ class Changes:
 
 
 def run(*, quick: bool) -> None:
-    rounds, seconds = sizes(quick=quick)
+    rounds, seconds = get_sizes(quick=quick)
     with installation(), gateway() as server:
         quiet = Contender("quiet", server, "/v1/verify/billing", make_keys(1000))
         changes = Changes()
-        changing = quiet.anew("10 key changes a second", before=changes.begin, after=changes.end)
-        rows = run_in_turn([quiet, changing], as_nginx_asks(), rounds=rounds, seconds=seconds)
+        changing = quiet.copy("10 key changes a second", before=changes.begin, after=changes.end)
+        rows = run_in_turn([quiet, changing], build_nginx_headers(), rounds=rounds, seconds=seconds)
         print(f"{CONNECTIONS} connections, {rounds} rounds of {seconds:g} s in turn, {changes.made} changes\n")
-        lines = [[each.name, f"{each.against(quiet):.2f}", *cells(each)] for each in (quiet, changing)]
-        print(table(("", "x quiet", *HEAD), lines))
+        lines = [[each.name, f"{each.get_ratio_to(quiet):.2f}", *format_cells(each)] for each in (quiet, changing)]
+        print(format_table(("", "x quiet", *HEAD), lines))
         check_rows([quiet, changing], rows)
-    print(last_line("verify-changes", changing.against(quiet), must=0.7, aim=0.9))
+    print(format_last_line("verify-changes", changing.get_ratio_to(quiet), must=0.7, aim=0.9))

@@ -1,12 +1,12 @@
-"""One call at a time: how long it takes beside the one committed row that any log of calls must write."""
+"""The latency of one call at a time, beside inserting one committed row, which any log of calls must do."""
 
 from __future__ import annotations
 
 import time
 from statistics import median
 
-from benchmarks.contenders import CONNECTIONS, Contender, as_nginx_asks, sizes
-from benchmarks.figures import last_line, table
+from benchmarks.contenders import CONNECTIONS, Contender, build_nginx_headers, get_sizes
+from benchmarks.figures import format_last_line, format_table
 from benchmarks.installation import installation, make_keys
 from benchmarks.servers import gateway
 
@@ -21,12 +21,12 @@ VALUES (gen_random_uuid(), 1, 'acme', 'billing', %s, 'Shop 1', 'alice', 'bearer'
 
 
 def run(*, quick: bool) -> None:
-    rounds, seconds = sizes(quick=quick)
+    rounds, seconds = get_sizes(quick=quick)
     with installation(), gateway() as server:
         ours = Contender("verify", server, "/v1/verify/billing", make_keys(1000), connections=1)
-        headers = as_nginx_asks()
-        # One at a time the first round would be over before each key is loaded.
-        ours.anew("all keys, once", connections=CONNECTIONS).measure(headers, 2.0)
+        headers = build_nginx_headers()
+        # With one call at a time the first round would end before each key is loaded.
+        ours.copy("all keys, once", connections=CONNECTIONS).measure(headers, 2.0)
         insert: list[float] = []
         for _ in range(rounds):
             ours.measure(headers, seconds)
@@ -35,12 +35,12 @@ def run(*, quick: bool) -> None:
     print(f"1 connection, {rounds} rounds of {seconds:g} s in turn; fsync on\n")
     rows = [("one INSERT by psycopg, committed", f"{median(insert):.2f}", "1.00")]
     rows.append(("verify, its row committed", f"{ours.p50:.2f}", f"{median(ratios):.2f}"))
-    print(table(("", "p50 ms", "x INSERT"), rows))
-    print(last_line("verify-latency", median(ratios), must=3, aim=1.5))
+    print(format_table(("", "p50 ms", "x INSERT"), rows))
+    print(format_last_line("verify-latency", median(ratios), must=3, aim=1.5))
 
 
 def _insert_p50(seconds: float) -> float:
-    """Milliseconds, by a prepared statement on an open connection."""
+    """Return the median milliseconds of a prepared statement on an open connection."""
     import psycopg
     from django.db import connections
 

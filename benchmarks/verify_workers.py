@@ -1,18 +1,27 @@
-"""What a second worker adds: two on the machine's cores, beside one; and where the system chooses their cores."""
+"""What a second worker adds on the machine's cores, beside one worker; and without binding workers to cores."""
 
 from __future__ import annotations
 
 import os
 
-from benchmarks.contenders import CONNECTIONS, HEAD, Contender, as_nginx_asks, cells, check_rows, run_in_turn, sizes
-from benchmarks.figures import last_line, table
+from benchmarks.contenders import (
+    CONNECTIONS,
+    HEAD,
+    Contender,
+    build_nginx_headers,
+    check_rows,
+    format_cells,
+    get_sizes,
+    run_in_turn,
+)
+from benchmarks.figures import format_last_line, format_table
 from benchmarks.installation import installation, make_keys
 from benchmarks.servers import Server, gateway
 from config.cpu_affinity import bind_to_cores, get_usable_cores
 
 
 def run(*, quick: bool) -> None:
-    rounds, seconds = sizes(quick=quick)
+    rounds, seconds = get_sizes(quick=quick)
     with installation(), gateway() as single, gateway(workers=2) as double:
         tokens = make_keys(1000)
         one, two = (
@@ -20,21 +29,21 @@ def run(*, quick: bool) -> None:
             for name, server in (("1 worker", single), ("2 workers", double))
         )
         anywhere = Anywhere(double)
-        free = two.anew("2 workers, on any core", before=anywhere.begin, after=anywhere.end)
-        rows = run_in_turn([one, two, free], as_nginx_asks(), rounds=rounds, seconds=seconds)
+        free = two.copy("2 workers, on any core", before=anywhere.begin, after=anywhere.end)
+        rows = run_in_turn([one, two, free], build_nginx_headers(), rounds=rounds, seconds=seconds)
         print(f"{CONNECTIONS} connections, {rounds} rounds of {seconds:g} s in turn; client and database beside them\n")
         print(
-            table(
+            format_table(
                 ("", "x 1 worker", *HEAD),
-                [[each.name, f"{each.against(one):.2f}", *cells(each)] for each in (one, two, free)],
+                [[each.name, f"{each.get_ratio_to(one):.2f}", *format_cells(each)] for each in (one, two, free)],
             )
         )
         check_rows([one, two, free], rows)
-    print(last_line("verify-workers", two.against(one), must=1.3, aim=1.7))
+    print(format_last_line("verify-workers", two.get_ratio_to(one), must=1.3, aim=1.7))
 
 
 class Anywhere:
-    """For a while a server's workers are not kept to their cores."""
+    """Lets a server's workers run on any core for a while."""
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -1,5 +1,8 @@
-"""What somebody without a credential, or a tenant, can do to all others: verify's and a page's p99 under each attack,
-beside quiet; and what the attack leaves behind, in rows, on the disk and in open connections, or costs the portal."""
+"""What a client without a credential, or a tenant, can do to all others.
+
+Measures the p99 of verifications and of a page under each attack, beside quiet rounds, and what the attack leaves
+behind or takes: log rows, disk space, open connections, memory and CPU time of the portal.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from benchmarks.attacks.gateway import GATEWAY
 from benchmarks.attacks.measure import Installation, measure
 from benchmarks.attacks.portal import PORTAL
 from benchmarks.attacks.uploads import UPLOADS
-from benchmarks.figures import last_line, table
+from benchmarks.figures import format_last_line, format_table
 
 ATTACKS: tuple[Attack, ...] = (*GATEWAY, *PORTAL, *UPLOADS)
 HEAD = (
@@ -27,6 +30,6 @@ def run(*, quick: bool) -> None:
             client.measure(min(seconds, 2.0))
         found = [measure(attack, installed, clients, rounds=rounds, seconds=seconds) for attack in ATTACKS]
     print(f"ms; {rounds} rounds of {seconds:g} s for each attack, with a quiet one before each; fsync on\n")
-    print(table(HEAD, [one.cells for one in found]))
+    print(format_table(HEAD, [one.cells for one in found]))
     print("\nNo call and no page was refused")
-    print(last_line("attacks", max(one.ratio for one in found), must=3, aim=1.5))
+    print(format_last_line("attacks", max(one.ratio for one in found), must=3, aim=1.5))

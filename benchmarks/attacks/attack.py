@@ -1,4 +1,4 @@
-"""An attack: what it does, in a process of its own that gives way to all others, because its machine is another one."""
+"""An attack, run in a process of its own with the lowest priority, because an attacker has another machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Uploader:
-    """A tenant's form for files, with the cookies of an Administrator."""
+    """The upload form of a tenant, with the cookies of an Administrator."""
 
     path: str
     cookies: str
@@ -22,8 +22,8 @@ class Uploader:
 
 @dataclass(frozen=True)
 class Target:
-    """What an attacker knows. `secret` is the proxy's: some attacks come through a proxy. `api_id` is a key's. The
-    uploaders are tenants themselves, with files of theirs."""
+    """What an attacker knows. `secret` is the proxy's, because some attacks come through a proxy; `api_id` is a key's.
+    The uploaders are tenants, with files of theirs."""
 
     gateway_port: int
     portal_port: int
@@ -33,7 +33,7 @@ class Target:
     files: tuple[bytes, ...]
 
 
-# Does it once over and over, in one task, and counts its attempts.
+# One attempt or more; called again and again in each task.
 Work = Callable[[Target, "Attempts"], Coroutine[Any, Any, None]]
 
 
@@ -44,15 +44,15 @@ class Attempts:
 
 @dataclass(frozen=True)
 class Attack:
-    """`work` must be a module's function; so many `tasks` do it at once."""
+    """`work` must be a module-level function; `tasks` of them run at once."""
 
     name: str
     work: Work
     tasks: int
 
     @contextmanager
-    def under_way(self, target: Target) -> Iterator[Any]:
-        """Yield a shared count of the attempts so far."""
+    def run_in_background(self, target: Target) -> Iterator[Any]:
+        """Run the attack within; yield the shared count of its attempts."""
         context = multiprocessing.get_context("spawn")
         count, ready, stop = context.Value("q", 0), context.Event(), context.Event()
         process = context.Process(target=_attack, args=(self, target, count, ready, stop), daemon=True)
@@ -60,7 +60,7 @@ class Attack:
         try:
             if not ready.wait(30):
                 raise SystemExit(f"{self.name}: the attack did not begin")
-            # What it has at first is not what it keeps.
+            # Let the first burst pass: what the attack has at first is not what it keeps.
             time.sleep(0.2)
             yield count
         finally:
@@ -83,7 +83,7 @@ async def _run(attack: Attack, target: Target, count: Any, ready: Any, stop: Any
         while True:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 await attack.work(target, attempts)
-            # Refused at once, it would otherwise only keep its own machine busy.
+            # An attack that is refused at once would otherwise only busy its own machine.
             await asyncio.sleep(0.001)
 
     tasks = [asyncio.create_task(again()) for _ in range(attack.tasks)]

@@ -1,4 +1,4 @@
-"""Those who have a credential: how long each of their calls and pages takes. Whatever is refused ends the benchmark."""
+"""Clients with a credential, which time their calls and pages. A refused request ends the benchmark."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import time
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from benchmarks.contenders import as_nginx_asks
+from benchmarks.contenders import build_nginx_headers
 from benchmarks.installation import get_session_cookie
 
 if TYPE_CHECKING:
     from benchmarks.attacks.measure import Installation
 
-# Between two of one client, so that the clients are no load.
+# Between two requests of one client, so that the clients are no load.
 CALL_PAUSE, PAGE_PAUSE = 0.004, 0.05
 
 
 class Client:
-    """One thread for each way of connecting; `measure` returns milliseconds, sorted."""
+    """Sends requests in two threads, over a kept connection and over a new one for each request."""
 
     pause = CALL_PAUSE
     path = "/"
@@ -31,6 +31,7 @@ class Client:
         raise NotImplementedError
 
     def measure(self, seconds: float) -> list[float]:
+        """Send requests for so many seconds; return their milliseconds, sorted. Raise SystemExit if one is refused."""
         took: list[float] = []
         refused: list[str] = []
         until = time.perf_counter() + seconds
@@ -69,21 +70,21 @@ class Client:
 
 
 class Calls(Client):
-    """verify, as a proxy asks: over a connection that is kept, and over a new one each time."""
+    """Verifications, as a proxy sends them."""
 
     path = "/v1/verify/billing"
 
     def __init__(self, installed: Installation) -> None:
         super().__init__(installed.gateway.port)
         self._tokens = cycle(installed.tokens[1:])
-        self._asked = as_nginx_asks()
+        self._asked = build_nginx_headers()
 
     def headers(self) -> dict[str, str]:
         return self._asked | {"Authorization": f"Bearer {next(self._tokens)}"}
 
 
 class Pages(Client):
-    """A list of keys, as a signed-in user sees it."""
+    """The list of keys of a signed-in user."""
 
     pause, path = PAGE_PAUSE, "/keys/"
 

@@ -1,4 +1,4 @@
-"""An attacker's connection."""
+"""A TCP connection of an attacker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Streams]:
+async def connect(port: int) -> AsyncIterator[Streams]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer

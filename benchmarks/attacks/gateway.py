@@ -1,4 +1,4 @@
-"""Attacks on the gateway: by whoever reaches its port, and by a client of a proxy in front of it."""
+"""Attacks on the gateway: on its port, and by a client of a proxy."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 import secrets
 
 from benchmarks.attacks.attack import Attack, Attempts, Target
-from benchmarks.attacks.connection import connected
+from benchmarks.attacks.connection import connect
 
 READY = b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n"
-# 199 fields of 300 bytes, the most that is taken apart.
+# 199 fields of 300 bytes, the largest head that is parsed.
 FIELDS = b"".join(b"x-%03d: %b\r\n" % (n, b"a" * 293) for n in range(199))
 LARGE = b"GET /v1/verify/billing HTTP/1.1\r\n" + FIELDS + b"\r\n"
 
 
 async def flood_readiness(target: Target, attempts: Attempts) -> None:
-    """Ask without waiting for answers."""
-    async with connected(target.gateway_port) as (reader, writer):
+    """Send readiness requests without waiting for responses."""
+    async with connect(target.gateway_port) as (reader, writer):
         while not reader.at_eof():
             writer.write(READY * 500)
             attempts.count += 500
@@ -25,14 +25,14 @@ async def flood_readiness(target: Target, attempts: Attempts) -> None:
 
 
 async def stay_silent(target: Target, attempts: Attempts) -> None:
-    async with connected(target.gateway_port) as (reader, _):
+    async with connect(target.gateway_port) as (reader, _):
         attempts.count += 1
         await reader.read(1)
 
 
 async def send_slowly(target: Target, attempts: Attempts) -> None:
-    """A byte of a head each second."""
-    async with connected(target.gateway_port) as (reader, writer):
+    """Send one byte of a head each second."""
+    async with connect(target.gateway_port) as (reader, writer):
         for byte in b"GET /v1/verify/billing HTTP/1.1\r\nx-a: " + b"a" * 60:
             if reader.at_eof():
                 return
@@ -43,7 +43,7 @@ async def send_slowly(target: Target, attempts: Attempts) -> None:
 
 
 async def send_large_heads(target: Target, attempts: Attempts) -> None:
-    async with connected(target.gateway_port) as (reader, writer):
+    async with connect(target.gateway_port) as (reader, writer):
         while not reader.at_eof():
             writer.write(LARGE)
             attempts.count += 1
@@ -52,7 +52,7 @@ async def send_large_heads(target: Target, attempts: Attempts) -> None:
 
 
 async def guess_a_secret(target: Target, attempts: Attempts) -> None:
-    """Of a key whose API ID is known, with a query as long as may be."""
+    """Guess secrets of a known API ID, with the longest possible query."""
     from keys.crypto.secrets import generate_token
 
     await _ask(target, attempts, lambda: generate_token("kw", target.api_id).token)
@@ -66,7 +66,7 @@ async def guess_a_key(target: Target, attempts: Attempts) -> None:
 
 async def _ask(target: Target, attempts: Attempts, token: object) -> None:
     assert callable(token)
-    async with connected(target.gateway_port) as (reader, writer):
+    async with connect(target.gateway_port) as (reader, writer):
         while True:
             writer.write(
                 (

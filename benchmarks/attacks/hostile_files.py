@@ -1,4 +1,4 @@
-"""Files of at most 100 kB that would cost more than they weigh, each with what its refusal must name."""
+"""Files of at most 100 kB that would be expensive to parse, each with what its refusal must name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def inline(text: str) -> str:
 
 CELL = '<c t="n"><v>1</v></c>'
 GOOD = f"<row>{inline('203.0.113.7')}{inline('Berlin')}</row>"
-# Each with what the answer must name. Counts are as large as 100 kB packed allow.
+# Each with what the refusal must name. Counts are as large as 100 kB, compressed, allow.
 SHEETS: dict[str, tuple[Callable[[], bytes], str]] = {
     "cells in one row": (lambda: workbook(f"<row>{CELL * 500_000}</row>"), "more than 50 cells"),
     "cells in one row, a few": (lambda: workbook(f"<row>{CELL * 51}</row>"), "more than 50 cells"),
@@ -98,7 +98,7 @@ SHEETS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 def aliases() -> bytes:
-    """Each line nine times the one before."""
+    """Return YAML whose lines each stand for nine times the one before."""
     lines = [b"a0: &a0 [x]", *(b"a%d: &a%d [%s]" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 30))]
     return b"\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""One attack, with quiet rounds between: what it changes and what it leaves behind."""
+"""Measures one attack, in turn with quiet rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.attacks.uploads import make_files, make_uploaders
 from benchmarks.installation import installation, make_keys
 from benchmarks.servers import Server, gateway, portal
 
-# Below this a difference is the machine's.
+# Differences below this are noise.
 FLOOR_MS = 1.0
 
 
@@ -60,8 +60,9 @@ class Installation:
 
 
 @dataclass
-class Found:
-    """Milliseconds by client (calls, pages), quiet and under attack, and what the attack left a second."""
+class AttackResult:
+    """Milliseconds by client (calls, pages), quiet and under attack, and what the attack took or left behind per
+    second."""
 
     name: str
     quiet: list[list[float]] = field(default_factory=lambda: [[], []])
@@ -71,7 +72,7 @@ class Found:
     kilobytes: list[float] = field(default_factory=list)
     connections: int = 0
     database_connections: int = 0
-    # Of the portal's workers: what they hold at most above what they held before, and seconds of CPU a second.
+    # Of the portal's workers: peak memory above that before, and CPU seconds a second.
     portal_megabytes: float = 0.0
     portal_cpu: list[float] = field(default_factory=list)
 
@@ -97,12 +98,13 @@ class Found:
 
 def measure(
     attack: Attack, installed: Installation, clients: Sequence[Client], *, rounds: int, seconds: float
-) -> Found:
-    found = Found(attack.name)
+) -> AttackResult:
+    """Return the result of as many quiet rounds and rounds under attack."""
+    found = AttackResult(attack.name)
     for _ in range(rounds):
         _gather(clients, found.quiet, seconds)
-        with attack.under_way(installed.target) as count:
-            rows, size, attempts, began = *_logged(), count.value, time.perf_counter()
+        with attack.run_in_background(installed.target) as count:
+            rows, size, attempts, began = *_get_log_size(), count.value, time.perf_counter()
             used = installed.portal.cpu_seconds()
             held = installed.portal.reset_peak_memory()
             _gather(clients, found.attacked, seconds)
@@ -112,7 +114,7 @@ def measure(
             above = installed.portal.peak_memory() - held
             found.portal_megabytes = max(found.portal_megabytes, above / 1024**2)
             found.portal_cpu.append((installed.portal.cpu_seconds() - used) / took)
-            rows_after, size_after = _logged()
+            rows_after, size_after = _get_log_size()
             found.attempts.append((count.value - attempts) / took)
             found.rows.append((rows_after - rows) / took)
             found.kilobytes.append((size_after - size) / 1024 / took)
@@ -120,7 +122,7 @@ def measure(
 
 
 def _gather(clients: Sequence[Client], into: list[list[float]], seconds: float) -> None:
-    """All clients at once, each in a thread of its own."""
+    """Run all clients at once, each in a thread of its own."""
     failed: list[SystemExit] = []
 
     def one(client: Client, times: list[float]) -> None:
@@ -143,8 +145,8 @@ def _p99(times: list[float]) -> float:
     return times[len(times) * 99 // 100]
 
 
-def _logged() -> tuple[int, int]:
-    """Rows of the API log, and bytes of it with its indexes."""
+def _get_log_size() -> tuple[int, int]:
+    """Return the rows of the API log, and its bytes with indexes."""
     from django.db import connections
 
     with connections["maintenance"].cursor() as cursor:
@@ -165,7 +167,7 @@ def _database_connections() -> int:
 
 
 def _open_sockets(server: Server) -> int:
-    """Of the workers: connections, and the few that each has anyway."""
+    """Return the sockets of the workers: connections, and the few that each has anyway."""
     count = 0
     for pid in server.workers():
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():

@@ -1,11 +1,11 @@
-"""Attacks on the portal by whoever reaches it, before anybody has signed in."""
+"""Attacks on the portal before sign-in."""
 
 from __future__ import annotations
 
 import asyncio
 
 from benchmarks.attacks.attack import Attack, Attempts, Target
-from benchmarks.attacks.connection import connected
+from benchmarks.attacks.connection import connect
 
 HEAD = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
 LARGE = HEAD + b"Content-Length: 400000000\r\n\r\n"
@@ -14,8 +14,8 @@ BLOCK = bytes(65_536)
 
 
 async def send_a_large_body(target: Target, attempts: Attempts) -> None:
-    """A file of 400 MB, for as long as it is taken."""
-    async with connected(target.portal_port) as (reader, writer):
+    """Send a file of 400 MB for as long as it is read."""
+    async with connect(target.portal_port) as (reader, writer):
         writer.write(LARGE)
         attempts.count += 1
         while not reader.at_eof():
@@ -24,8 +24,8 @@ async def send_a_large_body(target: Target, attempts: Attempts) -> None:
 
 
 async def send_a_body_slowly(target: Target, attempts: Attempts) -> None:
-    """A byte a second."""
-    async with connected(target.portal_port) as (reader, writer):
+    """Send one byte a second."""
+    async with connect(target.portal_port) as (reader, writer):
         writer.write(SLOW)
         while not reader.at_eof():
             writer.write(b"a")
@@ -35,7 +35,7 @@ async def send_a_body_slowly(target: Target, attempts: Attempts) -> None:
 
 
 async def stay_silent(target: Target, attempts: Attempts) -> None:
-    async with connected(target.portal_port) as (reader, _):
+    async with connect(target.portal_port) as (reader, _):
         attempts.count += 1
         await reader.read(1)
 

@@ -1,4 +1,4 @@
-"""Attacks on the portal by tenants: four accounts' Administrators upload files that cost more than they weigh."""
+"""Attacks on the portal by tenants: Administrators of four accounts upload files that are expensive to parse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from itertools import cycle
 
 from benchmarks.attacks.attack import Attack, Attempts, Target, Uploader
-from benchmarks.attacks.connection import connected
+from benchmarks.attacks.connection import connect
 from benchmarks.attacks.hostile_files import DOCUMENTS, SHEETS
 
 ACCOUNTS = 4
@@ -41,10 +41,10 @@ def make_uploaders() -> list[Uploader]:
 
 
 async def upload_hostile_files(target: Target, attempts: Attempts) -> None:
-    """Each account one after the other, and all accounts at once."""
+    """Upload one file after the other; each account has its own task."""
     uploaders, files = _in_turn(target)
     uploader = next(uploaders)
-    async with connected(target.portal_port) as (reader, writer):
+    async with connect(target.portal_port) as (reader, writer):
         while not reader.at_eof():
             body = BEFORE.encode() + next(files) + b"\r\n--b--\r\n"
             writer.write(
@@ -55,7 +55,8 @@ async def upload_hostile_files(target: Target, attempts: Attempts) -> None:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n", 1)[0] or 0)
             page = await reader.readexactly(length)
-            # The form again, with the limit or because others upload; a few can be read, and wrong lines are shown.
+            # The form again, with the limit exceeded or because others upload; a few files are readable and show wrong
+            # lines.
             if head.split()[1] not in (b"200", b"422") or b"</form>" not in page:
                 return
             attempts.count += 1

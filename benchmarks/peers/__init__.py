@@ -1,4 +1,4 @@
-"""What people would otherwise put there, each as its makers show it, small and fair; one worker each.
+"""The alternatives to Keyward's gateway, each as its makers show it, small and fair, with one worker each.
 
-They run in a Python environment of their own (environment.py), so that Keyward's lock knows nothing of them.
+They run in a Python environment of their own (environment.py), so that Keyward's requirements do not list them.
 """

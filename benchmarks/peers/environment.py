@@ -1,4 +1,4 @@
-"""The peers' Python: their packages, pinned and hashed, in a folder of their own under `var/`."""
+"""The Python environment of the peers, pinned and hashed, in a folder under `var/`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Offline(Exception):
 
 
 def python() -> Path:
-    """Made at the first use, and kept."""
+    """Return the interpreter of the environment, created on first use. Raise Offline if packages cannot be
+    installed."""
     mark = hashlib.sha256(f"{sys.version} {ROOT}".encode() + REQUIREMENTS.read_bytes()).hexdigest()[:16]
     folder = ROOT / "var" / "benchmark-peers" / mark
     if not folder.exists():
@@ -27,7 +28,7 @@ def python() -> Path:
         print("Installing the peers' packages; this is done once.", flush=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as new:
             _install(Path(new) / "venv")
-            # Nothing in it is run by its own path but the interpreter, which is a link.
+            # Nothing in it depends on its path but the interpreter, which is a link.
             (Path(new) / "venv").rename(folder)
     return folder / "bin" / "python"
 

@@ -1,4 +1,4 @@
-"""FastAPI with asyncpg: the key by its digest, and a committed row, a statement each."""
+"""FastAPI with asyncpg: look up the key by its digest and commit a row, one statement each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Run by the benchmark, in the peers' own process: their tables and keys. Prints the keys of the packages, if asked."""
+"""Create the peers' tables and keys; run by the benchmark in a process of the peers. Print the keys of the packages, if
+asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two packages that Django people reach for first, each with a log row of its own by the ORM."""
+"""The two most popular packages for API keys in Django, each with a log row by the ORM."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class KnoxView(APIView):
 
 
 def make(count: int) -> dict[str, list[str]]:
-    """Keys of both; what a client sends behind the scheme."""
+    """Create keys of both packages; return what clients send after each scheme."""
     users = get_user_model().objects.bulk_create(get_user_model()(username=f"shop{n}") for n in range(count))
     return {
         "Api-Key": [APIKey.objects.create_key(name=f"Shop {n}")[1] for n in range(count)],

@@ -1,5 +1,8 @@
-"""The peers' Django: settings as `django-admin startproject` writes them, in a schema of their own beside Keyward's
-tables, over a database connection that stays open. `PEER_APPS` are the packages that a peer needs."""
+"""Django settings of the peers, as `django-admin startproject` writes them.
+
+Their tables are in a schema of their own beside Keyward's, over a persistent connection. `PEER_APPS` are the apps that
+a peer needs.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What people would otherwise put there: Django views behind gunicorn, with Django's default middleware.
+"""Django views behind gunicorn, with Django's default middleware.
 
-`bare` does nothing at all; `naive` finds the key and writes a row with the ORM, an index or two on each table.
+`bare` does nothing; `naive` looks up the key and inserts a row with the ORM, with an index or two on each table.
 """
 
 from __future__ import annotations
