@@ -16,7 +16,7 @@ MAX_HEAD_BYTES = 32 * KIB
 MAX_ANONYMOUS_BODY_BYTES = 64 * KIB
 # The form of a page: the largest is the text of an IP list, 1 MB, three times as long when percent-encoded.
 MAX_BODY_BYTES = 3 * MIB + 512 * KIB
-# The document of an API, at most what keys/apis/yaml_loader.py reads, in base64 in the form that confirms it.
+# The document of an API, at most what keys/apis/file_limits.py reads, in base64 in the form that confirms it.
 MAX_DOCUMENT_BODY_BYTES = 24 * MIB
 # Bodies above MAX_ANONYMOUS_BODY_BYTES that one process holds at a time, of all clients.
 MAX_LARGE_BODIES_BYTES = 64 * MIB

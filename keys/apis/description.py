@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from keys.apis import document_check, yaml_loader
 from keys.apis.document import get_mapping
+from keys.apis.file_limits import UnreadableFile
 from keys.apis.findings import Finding, Findings
 from keys.apis.modules import ModuleSpec, build_modules
 from keys.apis.policy import Policy
@@ -67,8 +68,8 @@ class Description:
         progress(f"Reading {document.name}, {len(text) / 1_000_000:,.1f} MB")
         try:
             value = yaml_loader.parse(text, progress)
-        except yaml_loader.UnreadableFile as error:
-            raise yaml_loader.UnreadableFile(f"{document}: {error}") from error
+        except UnreadableFile as error:
+            raise UnreadableFile(f"{document}: {error}") from error
         paths = get_mapping(value, "paths")
         progress(f"Checking {len(paths):,} path{'' if len(paths) == 1 else 's'}")
         return cls.from_data(value, rules, text=text, strict=strict)

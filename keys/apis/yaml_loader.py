@@ -7,25 +7,21 @@ that limits apply while parsing: nested aliases cannot expand beyond them ("bill
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
-MAX_BYTES = 16_000_000
-MAX_VALUES = 1_000_000
-MAX_DEPTH = 100
-MAX_DIGITS = 100
+from keys.apis import file_limits
+from keys.apis.file_limits import TOO_LARGE, UnreadableFile, format_repeated_name
+from keys.apis.json_loader import parse_json
+
 # How much of a YAML text is parsed between two progress messages.
 PROGRESS_CHARACTERS = 1_000_000
-TOO_LARGE = "A number is too large to be stored. Write a smaller one."
-TOO_MANY_DIGITS = f"A number has more than {MAX_DIGITS} digits. Write a smaller one, or a text."
-
 _CORE = "tag:yaml.org,2002:"
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUE, _FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
@@ -34,14 +30,6 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,100}|[0-9]{1,100}(?:\.[0-9]{0,100})?)(?:
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Their escapes in JSON and YAML; except for NUL, UTF-8 text cannot contain them unescaped.
 _ESCAPES = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F]|U0000[dD][89a-fA-F])")
-
-
-# An unterminated string extends to the end of the text, so that the search is a single pass.
-_JSON_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
-
-
-class UnreadableFile(ValueError):
-    """The file is malformed or too large; the text says where, and what would be valid."""
 
 
 def load_file(path: Path) -> Any:
@@ -57,7 +45,7 @@ def read_file_text(path: Path) -> str:
     """Return the file's text. At most MAX_BYTES + 1 bytes are read, whatever the file is. Raise UnreadableFile."""
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(file_limits.MAX_BYTES + 1)
     except OSError as error:
         raise UnreadableFile(f"{path}: {error.strerror or error}.") from error
     try:
@@ -73,8 +61,8 @@ def parse_bytes(content: bytes) -> Any:
 
 def decode(content: bytes) -> str:
     """Return the bytes as text. Raise UnreadableFile."""
-    if len(content) > MAX_BYTES:
-        raise UnreadableFile(f"It has more than {MAX_BYTES:,} bytes, the most that is read. Split it.")
+    if len(content) > file_limits.MAX_BYTES:
+        raise UnreadableFile(f"It has more than {file_limits.MAX_BYTES:,} bytes, the most that is read. Split it.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,48 +74,9 @@ def parse(text: str, progress: Callable[[str], None] = lambda stage: None) -> An
 
     `progress` is called with a message from time to time while YAML is parsed.
     """
-    value = _parse_json(text) if text.lstrip()[:1] in ("{", "[") else _parse_yaml(text, progress)
+    value = parse_json(text) if text.lstrip()[:1] in ("{", "[") else _parse_yaml(text, progress)
     _check_storable(value, text)
     return value
-
-
-def _parse_json(text: str) -> Any:
-    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in made:
-                raise UnreadableFile(f"The name {name[:100]!r} appears twice in one object. Write it once.")
-            made[name] = value
-        return made
-
-    if _count_json(text) > MAX_VALUES:
-        raise UnreadableFile(_format_too_many())
-
-    def constant(word: str) -> NoReturn:
-        raise UnreadableFile(f"{word} is no JSON. Write a number or a text.")
-
-    def integer(digits: str) -> int:
-        if len(digits) > MAX_DIGITS:
-            raise UnreadableFile(TOO_MANY_DIGITS)
-        return int(digits)
-
-    try:
-        return json.loads(
-            text, object_pairs_hook=mapping, parse_constant=constant, parse_int=integer, parse_float=_parse_finite_float
-        )
-    except UnreadableFile:
-        raise
-    except RecursionError as error:
-        raise UnreadableFile(_format_too_deep()) from error
-    except ValueError as error:
-        raise UnreadableFile(f"It is not JSON: {error}.") from error
-
-
-def _count_json(text: str) -> int:
-    """Return an upper bound of the number of values in a JSON text, before any is created."""
-    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
-        text = _JSON_STRING.sub("", text)
-    return text.count(",") + text.count("[") + text.count("{")
 
 
 @dataclass
@@ -148,6 +97,7 @@ class _Builder:
         self.open: list[_OpenNode] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.documents: list[Any] = []
+        self.faults: list[str] = []
 
     def take(self, event: Any) -> None:
         match event:
@@ -164,8 +114,8 @@ class _Builder:
                 empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
                 if event.tag not in (None, "!", f"{_CORE}map", f"{_CORE}seq"):
                     raise _build_error(event, f"the tag {event.tag[:50]} is not of JSON")
-                if len(self.open) >= MAX_DEPTH:
-                    raise _build_error(event, _format_too_deep())
+                if len(self.open) >= file_limits.MAX_DEPTH:
+                    raise _build_error(event, file_limits.format_too_deep())
                 self.open.append(_OpenNode(empty, event.anchor))
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = self.open.pop()
@@ -182,15 +132,15 @@ class _Builder:
             return
         holder = self.open[-1]
         holder.size += size
-        if holder.size > MAX_VALUES:
-            raise _build_error(event, _format_too_many())
+        if holder.size > file_limits.MAX_VALUES:
+            raise _build_error(event, file_limits.format_too_many())
         if isinstance(holder.value, list):
             holder.value.append(value)
         elif holder.name is None:
             if not isinstance(value, str):
                 raise _build_error(event, "a name that is no text")
             if value in holder.value and value != "<<":
-                raise _build_error(event, f"the name {value[:100]!r} appears twice in one mapping. Write it once")
+                self._add_repeated_name(event, value)
             holder.name = value
         else:
             name, holder.name = holder.name, None
@@ -198,6 +148,16 @@ class _Builder:
                 holder.merges += _get_merged_mappings(event, value)
             else:
                 holder.value[name] = value
+
+    def _add_repeated_name(self, event: Any, name: str) -> None:
+        """Note the name, so that all are reported at once; raise UnreadableFile when there are enough."""
+        self.faults.append(format_repeated_name(name, *_get_position(event.start_mark)))
+        if len(self.faults) >= file_limits.MAX_FAULTS_LISTED:
+            self.require_no_faults()
+
+    def require_no_faults(self) -> None:
+        if self.faults:
+            raise UnreadableFile("\n".join(self.faults))
 
 
 def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
@@ -209,10 +169,11 @@ def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
                 progress(f"Reading YAML: {mark.index * 100 // len(text)}%")
                 told += PROGRESS_CHARACTERS
     except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UnreadableFile(f"It is not YAML{line}: {error.problem or error.context}.") from error
+        place = " in line {}, column {}".format(*_get_position(error.problem_mark)) if error.problem_mark else ""
+        raise UnreadableFile(f"It is not YAML{place}: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
         raise UnreadableFile(f"It is not YAML: {' '.join(str(error).split())}.") from error
+    builder.require_no_faults()
     if len(builder.documents) != 1:
         raise UnreadableFile(f"It holds {len(builder.documents)} YAML documents. Write one.")
     return builder.documents[0]
@@ -264,13 +225,6 @@ def _parse_float(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def _parse_finite_float(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise UnreadableFile(TOO_LARGE)
-    return number
-
-
 def _get_merged_mappings(event: Any, value: Any) -> list[Any]:
     """Return the mappings that a merge key (`<<`) adds."""
     found = value if isinstance(value, list) else [value]
@@ -287,8 +241,8 @@ def _check_storable(value: Any, text: str) -> None:
     level, depth = [value], 0
     while level := [item for item in level if isinstance(item, (dict, list)) and item]:
         depth += 1
-        if depth > MAX_DEPTH:
-            raise UnreadableFile(_format_too_deep())
+        if depth > file_limits.MAX_DEPTH:
+            raise UnreadableFile(file_limits.format_too_deep())
         level = [item for holder in level for item in (holder.values() if isinstance(holder, dict) else holder)]
     if "\x00" in text or _ESCAPES.search(text):
         _check_texts(value)
@@ -305,12 +259,10 @@ def _check_texts(value: Any) -> None:
 
 
 def _build_error(event: Any, problem: str) -> UnreadableFile:
-    return UnreadableFile(f"Line {event.start_mark.line + 1}: {problem.rstrip('.')}.")
+    line, column = _get_position(event.start_mark)
+    return UnreadableFile(f"Line {line}, column {column}: {problem.rstrip('.')}.")
 
 
-def _format_too_deep() -> str:
-    return f"More than {MAX_DEPTH} mappings and lists lie inside each other. Write it flatter."
-
-
-def _format_too_many() -> str:
-    return f"It holds more than {MAX_VALUES:,} values. Split it."
+def _get_position(mark: Any) -> tuple[int, int]:
+    """Return line and column, from 1."""
+    return mark.line + 1, mark.column + 1

@@ -17,7 +17,7 @@ MEASURE = """
 import json, time
 import django
 django.setup()
-from tests.unit.keys.test_hostile_uploads import DOCUMENTS, SHEETS, documents, refusal
+from tests.unit.keys.test_hostile_uploads import DOCUMENTS, SHEETS, UnreadableFile, documents, refusal
 refusal(SHEETS["cut off"][0]())
 peak = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
 found = {}
@@ -29,7 +29,7 @@ def measure(kind, read):
 def try_document(content):
     try:
         documents.parse_bytes(content)
-    except documents.UnreadableFile:
+    except UnreadableFile:
         pass
 for kind, (make, _) in SHEETS.items():
     content = make()

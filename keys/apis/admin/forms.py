@@ -16,10 +16,10 @@ from keys.apis import yaml_loader
 from keys.apis.admin.upload import Upload
 from keys.apis.description import Description
 from keys.apis.document import BadDocument
+from keys.apis.file_limits import MAX_BYTES, UnreadableFile
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.rendering import render_document, render_policy
 from keys.apis.request_link import find_request_link_problem
-from keys.apis.yaml_loader import UnreadableFile
 from keys.models import Api
 
 # A larger document is not shown in the form; it is replaced by uploading a file.
@@ -57,13 +57,13 @@ class DocumentsForm(forms.Form):
             return None
         try:
             # One more byte shows that the file is too large, without reading all of it.
-            content = typed.encode() if file is None else file.read(yaml_loader.MAX_BYTES + 1)
+            content = typed.encode() if file is None else file.read(MAX_BYTES + 1)
             text = yaml_loader.decode(content)
             if name == "document":
                 self.source = text
             return yaml_loader.parse(text)
         except UnreadableFile as problem:
-            self.add_error(name if file is not None else f"{name}_text", str(problem))
+            self.add_error(name if file is not None else f"{name}_text", ValidationError(str(problem).splitlines()))
             return None
 
     def build_upload(self, slug: str, document: Any, policy: Any) -> None:

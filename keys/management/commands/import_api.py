@@ -14,10 +14,10 @@ from keys import apis
 from keys.apis.description import Description
 from keys.apis.difference import get_difference
 from keys.apis.document import BadDocument
+from keys.apis.file_limits import UnreadableFile
 from keys.apis.findings import format_warnings
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.proposal import format_proposal, propose_modules, render_with_proposal
-from keys.apis.yaml_loader import UnreadableFile
 from keys.models import Api
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from keys.apis import yaml_loader
-from keys.apis.yaml_loader import MAX_BYTES, UnreadableFile, load_file, parse_bytes
+from keys.apis import file_limits, yaml_loader
+from keys.apis.file_limits import MAX_BYTES, UnreadableFile
+from keys.apis.yaml_loader import load_file, parse_bytes
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
@@ -54,8 +55,8 @@ def test_yaml_is_read_by_the_core_schema_and_json_as_it_is(text: str, value: Any
         (MERGES, "more than 1,000,000 values"),
         ("a: &a [*a]", "the alias *a names nothing that is complete here"),
         ("a: *b", "the alias *b names nothing"),
-        ("a: 1\na: 2", "Line 2: the name 'a' appears twice"),
-        ('{"a": 1, "a": 2}', "'a' appears twice"),
+        ("a: 1\na: 2", "Line 2, column 1: the name 'a' appears twice"),
+        ('{"a": 1, "a": 2}', "Line 1, column 10: the name 'a' appears twice"),
         ("? [a, b]\n: 1", "a name that is no text"),
         ("a: !!python/object/apply:os.system [true]", "tag:yaml.org,2002:python/object/apply:os.system"),
         ("a: !!timestamp 2024-05-06", "the tag tag:yaml.org,2002:timestamp"),
@@ -64,8 +65,8 @@ def test_yaml_is_read_by_the_core_schema_and_json_as_it_is(text: str, value: Any
         ('a: "b\\0c"', "'\\x00'"),
         ('"b\\0c": a', "'\\x00'"),
         ('{"a": "\\ud800"}', "'\\ud800'"),
-        ('{"a": NaN}', "NaN is no JSON"),
-        ('{"a": 1e999}', "too large"),
+        ('{"a": NaN}', "Line 1, column 7: NaN is no JSON"),
+        ('{"a":\n1e999}', "Line 2, column 1: A number is too large"),
         ("a: 1e999", "too large"),
         ('{"a": ' + "9" * 5000 + "}", "more than 100 digits"),
         ('{"a": ' + "9" * 200 + "}", "more than 100 digits"),
@@ -99,7 +100,7 @@ def test_what_is_hostile_or_broken_gets_a_clear_answer_soon(text: str, named: st
     ids=lambda text: text[:9].strip(),
 )
 def test_too_many_values_are_refused_and_what_stands_in_texts_is_none(text: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(yaml_loader, "MAX_VALUES", 1000)
+    monkeypatch.setattr(file_limits, "MAX_VALUES", 1000)
 
     with pytest.raises(UnreadableFile, match="more than 1,000 values"):
         parse_bytes(text.encode())
@@ -115,6 +116,46 @@ def test_too_many_values_are_counted_before_json_makes_any(monkeypatch: pytest.M
         parse_bytes(b"[" + b"[]," * 5_000_000 + b"[]]")
 
 
+REPEATED = """{"a": {"b": 1, "c": [{"b": 1}, {"b": 2}], "\\u0062": 3},
+ "d": "{\\"a\\": 1,", "e:": [], "e": 1,
+  "e:": 2, "a": NaN}"""
+
+
+@pytest.mark.parametrize("text", [REPEATED, REPEATED.replace("{", "\ufeff{", 1)])
+def test_all_names_that_are_there_twice_are_told_each_with_its_place(text: str):
+    with pytest.raises(UnreadableFile) as refused:
+        parse_bytes(text.encode())
+
+    assert str(refused.value).splitlines() == [
+        "Line 1, column 43: the name 'b' appears twice in one mapping. Write it once.",
+        "Line 3, column 3: the name 'e:' appears twice in one mapping. Write it once.",
+        "Line 3, column 12: the name 'a' appears twice in one mapping. Write it once.",
+        "Line 3, column 17: NaN is no JSON. Write a number or a text.",
+    ]
+
+
+def test_all_names_that_are_there_twice_in_yaml_are_told_each_with_its_place():
+    with pytest.raises(UnreadableFile) as refused:
+        parse_bytes(b"a: {b: 1, c: 2, b: 3}\n'a': 1\nd:\n  - e: 1\n    e: 2\n")
+
+    assert [line.partition(" appears")[0] for line in str(refused.value).splitlines()] == [
+        "Line 1, column 17: the name 'b'",
+        "Line 2, column 1: the name 'a'",
+        "Line 5, column 5: the name 'e'",
+    ]
+
+
+@pytest.mark.parametrize("text", ['{"a": 1' + ', "a": 2' * 90_000 + "}", "a: 1\n" * 90_000])
+def test_thousands_of_names_that_are_there_twice_are_told_up_to_a_limit(text: str):
+    began = time.process_time()
+
+    with pytest.raises(UnreadableFile) as refused:
+        parse_bytes(text.encode())
+
+    assert len(str(refused.value).splitlines()) == file_limits.MAX_FAULTS_LISTED
+    assert time.process_time() - began < 5
+
+
 def test_what_is_not_utf8_is_refused():
     with pytest.raises(UnreadableFile, match="Byte 3 is not UTF-8"):
         parse_bytes(b"a: \xff")
@@ -123,7 +164,7 @@ def test_what_is_not_utf8_is_refused():
 @pytest.mark.parametrize("size", [50_000_000, MAX_BYTES + 1])
 def test_a_file_that_is_too_large_is_refused_without_being_parsed(tmp_path: Path, size: int, monkeypatch: Any):
     monkeypatch.setattr(yaml_loader, "_parse_yaml", pytest.fail)
-    monkeypatch.setattr(yaml_loader, "_parse_json", pytest.fail)
+    monkeypatch.setattr(yaml_loader, "parse_json", pytest.fail)
     large = tmp_path / "large.yaml"
     with large.open("wb") as file:
         file.truncate(size)

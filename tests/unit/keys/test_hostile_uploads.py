@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.attacks.hostile_files import DOCUMENTS, SHEETS, inline, workbook
 from keys.apis import yaml_loader as documents
+from keys.apis.file_limits import UnreadableFile
 from keys.ip_lists.entry_parser import UnreadableEntries, parse_file
 from keys.uploads import TooManyUploads, acquire_reader
 
@@ -40,7 +41,7 @@ def test_a_hostile_document_is_refused_with_the_limit(kind: str) -> None:
     try:
         documents.parse_bytes(content)
         said = ""
-    except documents.UnreadableFile as problem:
+    except UnreadableFile as problem:
         said = str(problem)
     assert named in said
     assert "set_int_max_str_digits" not in said
