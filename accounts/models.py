@@ -94,7 +94,7 @@ class User(AbstractBaseUser):
         return Role.SUPPORT in self.roles
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """What every session carries: another password or another `sessions_ended` makes all of them worthless."""
+        """Return the hash that every session carries: a new password or `sessions_ended` invalidates all of them."""
         salt = "accounts.models.User.get_session_auth_hash"
         return salted_hmac(
             salt, f"{self.sessions_ended}:{self.password}", secret=secret, algorithm="sha256"

@@ -1,3 +1,5 @@
+"""URLs of the audit trail and the API log."""
+
 from __future__ import annotations
 
 from django.urls import path, register_converter

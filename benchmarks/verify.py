@@ -86,7 +86,6 @@ def _packages(stack: ExitStack, database: str, tokens: list[str]) -> list[Conten
 
 def _make(interpreter: str, environment: dict[str, str], tokens: list[str]) -> str:
     """Let the peers create their tables and keys; return what they print."""
-
     return subprocess.run(
         [interpreter, "-m", "benchmarks.peers.make"],
         cwd=ROOT,

@@ -1,3 +1,5 @@
+"""Configuration of the config app."""
+
 from __future__ import annotations
 
 from django.apps import AppConfig

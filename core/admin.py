@@ -185,7 +185,7 @@ class SupportAdmin(ModelAdmin):
         return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
 
     def get_urls(self) -> list[URLPattern]:
-        """The list, the page, and a page for each button. There is no URL that adds, changes or deletes."""
+        """Return the URLs of the list, the page, and a page for each button. None adds, changes or deletes."""
         reads = require_safe(self.changelist_view)
         buttons = [
             path(
@@ -238,7 +238,7 @@ class SupportAdmin(ModelAdmin):
 
 
 def run_button(admin: SupportAdmin, request: SignedIn, button: Button, row: Any, back: str) -> HttpResponse:
-    """The page that says what the button does; on its POST, the service, a message, and back."""
+    """Show what the button does; on POST, call its service and redirect with a message."""
     form = button.make_form(row, request.POST if request.method == "POST" else None)
     button.prepare(form, row, request)
     if form.is_bound and form.is_valid():

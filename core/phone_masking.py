@@ -60,9 +60,10 @@ class Mask:
 
 @lru_cache(maxsize=64)
 def _build_pattern(mask: Mask) -> re.Pattern[bytes] | None:
-    """Groups: what stands before, visible digits, hidden digits, visible digits; or only an `expires` to leave alone.
+    """Compile the pattern that finds the digits to hide; None if none are hidden.
 
-    Escapes come first among what may stand before, so that the digits of `%20` are not taken for the number's.
+    Its groups are what precedes a number, its visible, hidden and visible digits; or only an `expires` that is left
+    unchanged. Escapes come first among what may precede, so that the digits of `%20` are not taken for the number's.
     """
     shown = max(mask.digits, 0)
     if shown >= MAX_DIGITS:

@@ -63,7 +63,7 @@ def one(items: Records, number: str) -> Answer:
 
 
 def made(sent: object) -> Answer:
-    """As if it were stored; this example keeps nothing."""
+    """Return the sent object as if it were stored; this example keeps nothing."""
     return HTTPStatus.CREATED, {"id": "9001", **(sent if isinstance(sent, dict) else {})}
 
 
@@ -75,13 +75,13 @@ def changed(number: str, sent: object) -> Answer:
 
 
 class Provider(Protocol):
-    """Whom to ask about a phone number."""
+    """Looks up phone numbers."""
 
     def look_up(self, number: str) -> dict[str, object]: ...
 
 
 class Offline:
-    """What numbering plans tell; a provider that asks the networks would know whether the number is in use."""
+    """Answers from numbering plans; a provider that queries networks would know whether the number is in use."""
 
     def look_up(self, number: str) -> dict[str, object]:
         try:
@@ -103,7 +103,7 @@ class Offline:
 
 
 def looked_up(lead: object, provider: Provider) -> object:
-    """The lead with what is known about its phone number."""
+    """Return the lead with what is known about its phone number."""
     if not isinstance(lead, dict) or "phone" not in lead:
         return lead
     return {**lead, "lookup": provider.look_up(str(lead["phone"]))}
@@ -114,7 +114,7 @@ PHONE = re.compile(r"(?<![A-Za-z0-9_-])[0-9]{7,15}(?![A-Za-z0-9_-])")
 
 
 def masked(data: object, mask: str) -> object:
-    """`data` with an X for each digit of its phone numbers that `first=N;last=N` does not leave visible."""
+    """Return `data` with an X for each digit of its phone numbers that `first=N;last=N` does not leave visible."""
     if isinstance(data, dict):
         return {name: masked(value, mask) for name, value in data.items()}
     if isinstance(data, list):
@@ -216,7 +216,7 @@ class Handler(BaseHTTPRequestHandler):
         self.write(status, json.dumps({"data": data, "received": received}, indent=1).encode() + b"\n")
 
     def body(self) -> bytes:
-        """The whole body. It is the caller's who signed it, or it is refused before anything is done."""
+        """Return the whole body. Raise ValueError if it is not the one that was signed, or has no length."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers:
             body = b"".join(self.chunks())
@@ -257,7 +257,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet: the API logs page has every call."""
+        """Log nothing: the API logs page has every call."""
 
 
 class Server(ThreadingHTTPServer):
@@ -265,7 +265,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A proxy that drops an idle connection is no error."""
+        """Ignore errors of connections, because a proxy may drop idle ones."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 

@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Processes that run tests side by side begin as this one did, or they would share its folder and its database."""
+    """Let processes that run tests side by side begin as this one did, or they would share its folder and database."""
     for name in ("KEYWARD_VAR", "DJANGO_SETTINGS_MODULE"):
         os.environ.pop(name, None)
 

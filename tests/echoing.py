@@ -25,7 +25,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 @contextmanager
 def serve() -> Iterator[int]:
-    """The port of the application behind the portal's server."""
+    """Yield the port of the application behind the portal's server."""
     command = [sys.executable, "-m", "gunicorn", "-k", "config.serve.portal_worker.PortalWorker", "--threads", "4"]
     command += ["--keep-alive", "15", "-b", "127.0.0.1:0", "tests.echoing:application"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONWARNINGS": ""})

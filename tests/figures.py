@@ -113,7 +113,7 @@ def _replace_file(text: str) -> None:
 
 
 def page(figures: dict[str, dict[str, object]]) -> str:
-    """The figures as a document."""
+    """Return the figures as a document."""
     lines = [
         "# What was measured",
         "",

@@ -65,7 +65,7 @@ class RunningGateway:
 
 @contextmanager
 def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterator[RunningGateway]:
-    """A gateway on a free port, that answers /health/ready as said; its processes are gone afterwards."""
+    """Yield a gateway on a free port, that answers /health/ready as said; its processes are gone afterwards."""
     port, metrics_port = free_port(), free_port()
     peppers, signing = (
         json.dumps({number: base64.b64encode(key).decode() for number, key in ring.items()})
@@ -160,7 +160,7 @@ class Asker:
         address: str = "127.0.0.1",
         extra: tuple[tuple[str, str], ...] = (),
     ) -> bytes:
-        """What nginx asks about one call."""
+        """Return what nginx asks about one call."""
         headers = [
             ("X-Gateway-Secret", self.secret),
             ("X-Original-Method", method),

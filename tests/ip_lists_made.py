@@ -13,7 +13,7 @@ from tests.people import acting
 
 
 def an_ip_list(user: User, *networks: str, name: str = "Offices", used_by: Key | None = None) -> IpList:
-    """A list of the user's account, created by that user; a network with "!" before it is not enabled."""
+    """Return a list of the user's account, created by that user; a network with "!" before it is not enabled."""
     assert user.account is not None
     entries = [Entry(parse_network(text.lstrip("!")), enabled=not text.startswith("!")) for text in networks]
     made = ip_lists_services.create_list(account=user.account, name=name, entries=entries, by=acting(user))
@@ -23,5 +23,5 @@ def an_ip_list(user: User, *networks: str, name: str = "Offices", used_by: Key |
 
 
 def widening(user: User, ip_list: IpList) -> Actor:
-    """The user with consent to let more in."""
+    """Return the user with consent to let more in."""
     return confirmed(user, "ip_list.widen", str(ip_list.pk))

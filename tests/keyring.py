@@ -20,7 +20,7 @@ class KeyAndToken(NamedTuple):
 
 
 def an_api(slug: str = "ledger", **policy: Any) -> Api:
-    """An API with the modules customers (GET /customers, GET /customers/{id}) and invoices (GET /invoices)."""
+    """Return an API with the modules customers (GET /customers, GET /customers/{id}) and invoices (GET /invoices)."""
     api = Api.objects.create(slug=slug, name=slug.title(), document={}, policy=POLICY | policy)
     customers = Module.objects.create(api=api, slug="customers", name="Customers", position=1)
     invoices = Module.objects.create(api=api, slug="invoices", name="Invoices", position=2)
@@ -40,7 +40,7 @@ def a_key(
     modules: tuple[str, ...] | None = None,
     **columns: Any,
 ) -> KeyAndToken:
-    """A key that is enabled, admits any address and has all modules, unless said otherwise."""
+    """Return a key that is enabled, admits any address and has all modules, unless said otherwise."""
     Enablement.objects.get_or_create(account=account, api=api)
     minted = generate_token(settings.TOKEN_PREFIX)
     key = Key.objects.create(

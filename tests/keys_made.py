@@ -44,7 +44,7 @@ def billing_for(account: Account) -> Api:
 
 
 def least(slug: str, **other: Any) -> KeySettings:
-    """The least terms that a key of this preset can have, but for what is given."""
+    """Return the least terms that a key of this preset can have, but for what is given."""
     key_settings = dict(LEAST[slug])
     if days := key_settings.pop("days", None):
         key_settings["expires_at"] = timezone.now() + timedelta(days=days)
@@ -54,7 +54,7 @@ def least(slug: str, **other: Any) -> KeySettings:
 def a_key_of(
     slug: str, user: User, *, owner: User | None = None, enabled: bool = True, **key_settings: Any
 ) -> CreatedKey:
-    """A key of this preset in the user's account, created by that user, who owns it if nobody else does."""
+    """Return a key of this preset in the user's account, created by that user, who owns it if nobody else does."""
     token = uuid.uuid4()
     assert user.account is not None
     return create(
@@ -82,7 +82,7 @@ def some_settings(*networks: str, **key_settings: Any) -> KeySettings:
 def a_billing_key(
     user: User, *networks: str, enabled: bool = True, owner: User | None = None, **key_settings: Any
 ) -> CreatedKey:
-    """A Billing key of the user's account, created by that user."""
+    """Return a Billing key of the user's account, created by that user."""
     given = tuple(ip_network(network) for network in networks)
     return a_key_of("billing", user, owner=owner, enabled=enabled, **{"networks": given} | key_settings)
 

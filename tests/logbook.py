@@ -42,7 +42,7 @@ def as_owner(statement: str, values: Any = None) -> None:
 
 
 def a_call(account: Account | None, /, *, time: datetime | None = None, **columns: Any) -> uuid.UUID:
-    """Returns its request ID. Allowed, of a key of `account`, unless said otherwise."""
+    """Log a call, allowed and of a key of `account` unless said otherwise; return its request ID."""
     request_id = uuid.UUID(generate_request_id())
     row = USUAL | {
         "request_id": request_id,

@@ -48,7 +48,7 @@ def acting(user: User) -> Actor:
 
 
 def an_invitation(account: Account, email: str, *roles: Role, days: float = 7) -> tuple[Invitation, str]:
-    """The invitation, and the token that its mail's link would have."""
+    """Return the invitation, and the token that its mail's link would have."""
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         account=account,
@@ -70,7 +70,7 @@ def with_totp(user: User) -> str:
 
 
 def code_of(secret: str, steps: int = 0) -> str:
-    """What the app shows now, or `steps` half minutes later."""
+    """Return what the app shows now, or `steps` half minutes later."""
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
 
 

@@ -32,7 +32,7 @@ class Server:
 
 @contextmanager
 def postgresql() -> Iterator[Server]:
-    """A new server in a folder of its own, gone afterwards; skips where there is none."""
+    """Yield a new server in a folder of its own, gone afterwards; skips where there is none."""
     if not PROGRAMS:
         pytest.skip("PostgreSQL's server is not installed (Debian: postgresql)")
     programs, port = PROGRAMS[-1], free_port()

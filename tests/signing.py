@@ -22,7 +22,7 @@ def signed(
     at: float | None = None,
     nonce: str | None = None,
 ) -> Headers:
-    """The five headers. `path` and `query` are canonical as they stand."""
+    """Return the five headers. `path` and `query` are canonical as they stand."""
     timestamp, nonce = str(int(time.time() if at is None else at)), nonce or secrets.token_urlsafe(16)
     body_sha256 = hashlib.sha256(body).hexdigest()
     text = "\n".join((method, path, query, timestamp, nonce, body_sha256))
@@ -36,6 +36,6 @@ def signed(
 
 
 def link(key: KeyAndToken, lead_id: str, expires: float) -> str:
-    """The path and query under which a recording is downloaded."""
+    """Return the path and query under which a recording is downloaded."""
     signature = hmac.new(key.token.encode(), f"{lead_id}.{int(expires)}".encode(), "sha256").hexdigest()
     return f"/recordings/{lead_id}?apiId={key.key.public_id}&expires={int(expires)}&leadIdKey={signature}"

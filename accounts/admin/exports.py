@@ -89,7 +89,7 @@ class ExportAdmin(SupportAdmin):
 def render_form_page(
     admin: ModelAdmin, request: HttpRequest, form: forms.Form, title: str, button: str, back: str, why: str = ""
 ) -> HttpResponse:
-    """A page that is one form. `why` says what was refused, where a form without errors comes back."""
+    """Return a page that is one form. `why` says what was refused, where a form without errors comes back."""
     context = admin.admin_site.each_context(request) | {
         "title": title,
         "form": form,

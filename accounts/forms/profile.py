@@ -57,7 +57,7 @@ class NewPasswordForm(ConfirmForm):
     field_order = ("password", "new_password")
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
-        """The password itself, nothing in its place."""
+        """Ask for the password itself: no code or passkey is accepted instead."""
         self.action, self.target, self.about = action, target, about
         self.fields["password"].label = "Current password"
 

@@ -55,7 +55,7 @@ class SettingsForm(ServiceErrorForm, ConfirmForm):
 
 
 def build_preview(form: SettingsForm) -> list[tuple[str, str]]:
-    """(number, as shown) for a few numbers, with what the form says or, where that is wrong, what is saved."""
+    """Return a few numbers as (number, as shown) under the form, or under what is saved where the form is invalid."""
     if form.is_bound:
         form.is_valid()
     values = {**form.initial, **getattr(form, "cleaned_data", {})}

@@ -75,7 +75,10 @@ def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor)
 
 @transaction.atomic
 def remove_factor(*, user: User, factor: int, by: Actor) -> User:
-    """Raises Authenticator.DoesNotExist for what is not theirs. With the last one the recovery codes go too."""
+    """Remove a second factor of the user, and with the last one the recovery codes.
+
+    Raise Authenticator.DoesNotExist for one of another user, LastFactor if a second factor is required, Denied.
+    """
     user = _lock_own_user(user, by)
     row = Authenticator.objects.get(pk=factor, user=user, type__in=SECOND_FACTOR_TYPES)
     by.spend_confirmation("factor.remove", str(row.pk))
@@ -106,7 +109,7 @@ def replace_recovery_codes(*, user: User, by: Actor) -> tuple[User, list[str]]:
 
 
 def _lock_own_user(user: User, by: Actor) -> User:
-    """The user, locked, if it is the one who acts."""
+    """Return the user, locked. Raise Denied unless the user is the actor."""
     authorization.require(by, Permission.PROFILE, account=user.account)
     if by.id != str(user.pk):
         raise Denied(Permission.PROFILE)

@@ -61,7 +61,8 @@ def invite(*, account: Account, email: str, roles: Iterable[str] = (), form_toke
 
 @transaction.atomic
 def withdraw_invitation(*, invitation: Invitation, by: Actor) -> None:
-    """The link ends. Raises Denied, AccountNotActive, Invitation.DoesNotExist once it was accepted."""
+    """Delete the invitation, so that its link ends. Raise Denied, AccountNotActive, or Invitation.DoesNotExist once it
+    was accepted."""
     lock_for_change(invitation.account, Permission.USERS_CHANGE, by)
     invitation = Invitation.objects.select_for_update().get(pk=invitation.pk)
     target = _build_target(invitation)
@@ -70,7 +71,7 @@ def withdraw_invitation(*, invitation: Invitation, by: Actor) -> None:
 
 
 def find_invitation(token: str) -> Invitation | None:
-    """The invitation that this link still accepts."""
+    """Return the invitation that this link accepts, None if it accepts none."""
     rows = Invitation.objects.select_related("account")
     return rows.filter(digest=_digest(token), expires_at__gt=timezone.now()).first()
 

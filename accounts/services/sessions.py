@@ -39,7 +39,7 @@ def delete_sessions(user: User) -> None:
 
 @transaction.atomic
 def end_session(*, user: User, session: int, by: Actor) -> None:
-    """Raises UserSession.DoesNotExist for one that is not theirs."""
+    """End a session of the user. Raise UserSession.DoesNotExist for one of another user."""
     _require_own_user(user, by)
     UserSession.objects.select_for_update().get(pk=session, user=user).end()
     record("session.ended", by=by, account_id=user.account_id, target=build_user_target(user), sessions=1)
@@ -47,7 +47,7 @@ def end_session(*, user: User, session: int, by: Actor) -> None:
 
 @transaction.atomic
 def end_other_sessions(*, user: User, keep: str, by: Actor) -> int:
-    """All but the one whose key is `keep`; returns how many there were."""
+    """End all sessions but the one whose key is `keep`; return how many there were."""
     _require_own_user(user, by)
     others = list(UserSession.objects.select_for_update().filter(user=user).exclude(session_key=keep).order_by("pk"))
     for session in others:

@@ -34,7 +34,7 @@ class Settings:
         return before.get_max_unmasked_digits() < self.get_max_unmasked_digits()
 
     def get_max_unmasked_digits(self) -> int:
-        """The most digits that a number may have to be shown whole."""
+        """Return the most digits that a number may have to be shown whole."""
         if not self.mask_phone:
             return MAX_DIGITS
         return self.mask_digits if self.mask_digits >= MIN_DIGITS else 0
@@ -42,9 +42,9 @@ class Settings:
 
 @transaction.atomic
 def change_settings(*, account: Account, settings: Settings, by: Actor) -> Account:
-    """Turning masking off needs the confirmation "settings.unmask" of the account's slug.
+    """Save the settings. Turning masking off needs the confirmation "settings.unmask" of the account's slug.
 
-    Raises Denied, AccountNotActive, NotConfirmed, Invalid.
+    Raise Denied, AccountNotActive, NotConfirmed, Invalid.
     """
     row = lock_for_change(account, Permission.USERS_CHANGE, by)
     if row is None:

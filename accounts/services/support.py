@@ -15,7 +15,8 @@ from core.permissions import Permission, Role
 
 @transaction.atomic
 def grant_support(*, user: User, by: Actor) -> User:
-    """Raises Invalid for a user of an account: Support has none. Sessions end, as at every change of rights."""
+    """Make the user Support; their sessions end, as at every change of roles. Raise Invalid for a user of an
+    account."""
     user = _lock_user(user, by)
     if user.account is not None:
         raise Invalid({"email": f"{user.email} is a user of {user.account.name}; Support belongs to no account."})

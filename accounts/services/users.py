@@ -37,7 +37,7 @@ class SelfDeactivation(Exception):
 def create_user(
     *, account: Account | None, email: str, nickname: str, password: str, roles: Iterable[str] = (), by: Actor
 ) -> User:
-    """A user of `account`, or Support when there is none. E-mail in any case; the password passes the validators."""
+    """Create a user of `account`, or of none, which only Support has. Raise Invalid, Denied, AccountNotActive."""
     account = lock_for_change(account, Permission.USERS_CHANGE, by)
     user = insert_user(account, email=email, nickname=nickname, password=password, roles=roles)
     record("user.created", by=by, account_id=user.account_id, target=build_user_target(user), roles=user.roles)

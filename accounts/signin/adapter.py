@@ -76,7 +76,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        """Records the e-mail as it was typed; in the account of the user it belongs to, if there is one."""
+        """Record the e-mail as it was typed, in the account of its user if there is one."""
         email = credentials.get("email", "")
         user = User.objects.filter(email=email).first()
         with transaction.atomic():
@@ -89,8 +89,8 @@ class AccountAdapter(DefaultAccountAdapter):
             )
 
     def login(self, request: HttpRequest, user: User) -> None:
-        """Starts a session under a new key; without its event there is none. The page of the second step says on the
-        request what was given there."""
+        """Start a session under a new key, with its event in one transaction. The page of the second step notes on the
+        request which factor was used."""
         with transaction.atomic():
             super().login(request, user)
             current_session.start(request)
@@ -106,7 +106,7 @@ class AccountAdapter(DefaultAccountAdapter):
             record("user.signed_in", by=actor, account_id=user.account_id, method=method)
 
     def logout(self, request: HttpRequest) -> None:
-        """The event first: what has emptied the request's session cannot be undone by a rollback."""
+        """Record the event, then end the session: emptying the request's session cannot be undone by a rollback."""
         account_id = request.user.account_id  # type: ignore[union-attr]
         with transaction.atomic():
             record("user.signed_out", by=request.actor, account_id=account_id)  # type: ignore[attr-defined]

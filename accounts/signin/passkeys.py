@@ -103,7 +103,8 @@ def _create_challenge(user: User, action: str, target: str) -> bytes:
 
 
 def _consume_challenge(user: User, action: str, target: str, challenge: bytes) -> dict[str, str]:
-    """The challenge as python-fido2's state; deleted by the one who gets it, right answer or wrong."""
+    """Delete the challenge and return it as python-fido2's state. Raise ValueError if there is none: each can be used
+    once, whether the answer is right or wrong."""
     mine = PasskeyChallenge.objects.filter(
         challenge=challenge, user=user, action=action, target=target, expires_at__gt=timezone.now()
     )

@@ -28,7 +28,7 @@ TOO_MANY = "Too many requests for this e-mail address or from your IP address. T
 @_methods
 @never_cache
 def reset(request: HttpRequest) -> HttpResponse:
-    """The answer is the same whether the e-mail is known or not."""
+    """Ask for a link by mail. The response is the same whether the e-mail is known or not."""
     form = ResetForm(get_form_data(request))
     status = get_form_status(request)
     if form.is_valid():

@@ -99,7 +99,7 @@ def _get_key_number(sealed: str) -> int:
 
 
 def _map_sealed(data: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """The data with every sealed text changed."""
+    """Return the data with `change` applied to every sealed text."""
     found = {name: data[name] for name in _SEALED_FIELDS if data.get(name)}
     return data | {
         name: [change(one) for one in sealed] if isinstance(sealed, list) else change(sealed)

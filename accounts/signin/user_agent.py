@@ -16,7 +16,7 @@ SYSTEMS = (
 
 
 def format_user_agent(user_agent: str) -> str:
-    """ "Firefox on Linux"; what is unknown is said to be."""
+    """Return a user agent in words, such as "Firefox on Linux"; an unknown part is named as such."""
     browser, system = (
         next((name for name, pattern in known if re.search(pattern, user_agent)), None) for known in (BROWSERS, SYSTEMS)
     )

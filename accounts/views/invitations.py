@@ -29,7 +29,8 @@ TOO_MANY = "Too many invitations to this e-mail address or from your IP address.
 @needs(Permission.USERS_CHANGE)
 @_methods
 def user_invite(request: SignedIn) -> HttpResponse:
-    """The answer is the same whoever the e-mail belongs to: nobody, someone here, or someone elsewhere."""
+    """Invite a user. The response is the same whoever the e-mail belongs to: nobody, a user of this account, or of
+    another one."""
     account = get_changeable_account(request)
     form = InviteForm(get_form_data(request))
     token = str(form["form_token"].value())
@@ -74,7 +75,7 @@ def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
 @public("whoever has the link is the one invited")
 @_methods
 def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
-    """Opening the link changes nothing, so that a scanner of mails does not use it up."""
+    """Show the invitation; a POST accepts it. A GET changes nothing, so that a scanner of mails does not use it up."""
     invitation = services.find_invitation(token)
     if invitation is None:
         return _render_invalid(request)
@@ -94,7 +95,7 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _render_invalid(request: HttpRequest) -> HttpResponse:
-    """Used, withdrawn, expired and never made look the same."""
+    """Return one page for links that were used, withdrawn, expired or never made."""
     return _set_private_headers(render(request, "accounts/invitation_over.html", status=404))
 
 

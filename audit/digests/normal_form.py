@@ -1,7 +1,7 @@
-"""The normal form of a row, which digests hash: what CSV, JSON Lines and XLSX exports have in common.
+r"""The normal form of a row, which digests hash: what CSV, JSON Lines and XLSX exports have in common.
 
 A row is the cells of an export's CSV, separated by TAB and ended by LF, with backslash, TAB, LF and CR inside a cell
-escaped as in the text format of PostgreSQL's COPY (`\\\\`, `\\t`, `\\n`, `\\r`). Characters that XML cannot hold are
+escaped as in the text format of PostgreSQL's COPY (`\\`, `\t`, `\n`, `\r`). Characters that XML cannot hold are
 U+FFFD. examples/verify_digests.py computes the same from an exported file; a test compares the two.
 """
 

@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 
 
 def build_select(label: str) -> forms.Select:
-    """A drop-down that says what it is without a label beside it."""
+    """Return a drop-down with an accessible name, for filters without a visible label."""
     return forms.Select(attrs={"aria-label": label})
 
 

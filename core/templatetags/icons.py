@@ -14,7 +14,7 @@ register = template.Library()
 
 
 def register_icon(draw: Callable[..., str]) -> None:
-    """A tag `{% draw name size=16 ... %}`."""
+    """Register a tag `{% draw name size=16 ... %}`."""
     register.simple_tag(cache(draw))
     compiled = register.tags[draw.__name__]
 

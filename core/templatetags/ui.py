@@ -48,7 +48,7 @@ def format_relative(value: datetime, now: datetime) -> str:
 
 @register.simple_tag
 def when(value: datetime | None, never: str = "Never") -> SafeString:
-    """A relative time with the absolute one in its tooltip, or `never`."""
+    """Return a relative time with the absolute one in its tooltip, or `never`."""
     if value is None:
         return format_html('<span class="muted">{}</span>', never)
     iso, words = _format_utc(value)
@@ -59,7 +59,7 @@ def when(value: datetime | None, never: str = "Never") -> SafeString:
 
 @register.simple_tag
 def moment(value: datetime | None, never: str = "Never", ms: bool = False) -> SafeString:
-    """An absolute time: UTC, or the reader's own zone if they switched to it. `ms` adds the milliseconds."""
+    """Return an absolute time: UTC, or the reader's time zone if they switched to it. `ms` adds the milliseconds."""
     if value is None:
         return format_html('<span class="muted">{}</span>', never)
     iso, words = _format_utc(value, "milliseconds" if ms else "seconds")
@@ -76,7 +76,7 @@ def _format_utc(value: datetime, until: str = "seconds") -> tuple[str, str]:
 @register.simple_tag
 @lru_cache
 def status(state: str, label: str = "") -> SafeString:
-    """The badge of a state: a dot and a word. An unknown state is shown as it is, in the plain tone."""
+    """Return the badge of a state: a dot and a word. An unknown state is shown as it is, in the plain tone."""
     word, tone = STATE_BADGES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))
     return format_html('<span class="badge {}">{}</span>', tone, label or word)
 
@@ -103,7 +103,7 @@ def is_needed(field: BoundField) -> bool:
 
 @register.inclusion_tag("components/chips.html", takes_context=True)
 def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, Any]:
-    """The filters that are on: one chip for each filled field of `form`, with the address of the page without it.
+    """Return the active filters: a chip for each filled field of `form`, with the URL of the page without it.
 
     `skip` names fields (comma separated) that get no chip and are kept by "Clear all", such as a tab.
     """
@@ -126,7 +126,7 @@ def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, An
 
 
 def _build_url_without(query: QueryDict, name: str) -> str:
-    """The page's own address without one filter, and back at its first page."""
+    """Return the page's URL without one filter, at its first page."""
     rest = query.copy()
     for gone in (name, "after", "before", "page"):
         rest.pop(gone, None)

@@ -37,7 +37,7 @@ class IpListFilter(PagedFilter):
 
 
 class EntryFilter(PagedFilter):
-    """`?q=&state=&sort=&page=`"""
+    """The filters of entries: `?q=&state=&sort=&page=`."""
 
     columns: ClassVar = {
         "network": Column("Address or range", F("network")),

@@ -59,8 +59,7 @@ def test_it_was_the_whole_table(figure: Callable[[str], None]) -> None:
 
 
 def sample(row: Row, persona: Persona, *, foreign: bool) -> tuple[str, ...]:
-    """The two ways that anything answers to; and of the others one for each persona, so that each route is asked in all
-    of them."""
+    """Return GET and POST, and of the other methods one for each persona: each route is asked in all of them."""
     if foreign:
         return "GET", "POST"
     others = sorted({*METHODS} - {"GET", "POST"})
@@ -68,7 +67,7 @@ def sample(row: Row, persona: Persona, *, foreign: bool) -> tuple[str, ...]:
 
 
 def expectation(row: Row, persona: Persona, method: str, *, foreign: bool) -> str:
-    """What the table says, in the words of `ask`."""
+    """Return what the table says, in the words of `ask`."""
     known = row.open_to | row.sent_on | row.hidden_from
     if persona not in known:
         return "signs in first" if persona == Persona.SIGNED_OUT else "403"

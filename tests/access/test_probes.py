@@ -172,7 +172,7 @@ def entry_stamp(world: World) -> str:
 
 
 def _after(client: Client, path: str, given: dict[str, Any]) -> list[Any]:
-    """What there is after the POST, without what is new each time: keys made and random."""
+    """Return what there is after the POST, without what is new each time: keys made and random."""
     with undone():
         answer = client.post(path, {**given, "form_token": str(uuid.uuid4())})
         assert answer.status_code in (200, 302), f"{path}: {answer.status_code}"

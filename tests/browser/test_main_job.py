@@ -27,7 +27,7 @@ INSIDE, OUTSIDE = "127.0.0.1", "127.0.0.2"
 
 @pytest.fixture
 def port(transactional_db: None) -> Iterator[int]:
-    """nginx as deployed, with the gateway it asks and the example API behind it."""
+    """Nginx as deployed, with the gateway it asks and the example API behind it."""
     if nginx.PROGRAM is None:
         pytest.skip("nginx is not installed")
     from tests.gateways import gateway

@@ -77,7 +77,7 @@ class OrdinaryShell(Shell):
 
 @contextmanager
 def ordinary_shell() -> Iterator[OrdinaryShell]:
-    """A shell of a user who is made for it if this is root, else of this one."""
+    """Yield a shell of a user who is made for it if this is root, else of this one."""
     user = f"keyward-{os.getpid()}" if os.geteuid() == 0 else ""
     # Not in pytest's own folder, which nobody else may enter.
     home = Path(tempfile.mkdtemp(prefix="keyward-home-"))

@@ -69,7 +69,7 @@ def owner(statement: str, *parameters: object) -> list[tuple]:
 
 
 def ask(is_running: RunningGateway, key: KeyAndToken, calls: int = 5) -> list[tuple[int, str]]:
-    """What each of some calls at once is answered; none may take for ever."""
+    """Return what each of some calls at once is answered; none may take for ever."""
 
     async def one() -> Answer:
         async with Asker(is_running.port) as asker:

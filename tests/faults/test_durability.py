@@ -27,7 +27,7 @@ def key() -> KeyAndToken:
 
 
 def rows(key: KeyAndToken) -> QuerySet[Call]:
-    """The key's rows; other tests' rows are still there, because nothing may delete them."""
+    """Return the key's rows; other tests' rows are still there, because nothing may delete them."""
     return Call.objects.filter(key_id=key.key.public_id)
 
 

@@ -108,7 +108,7 @@ def a_list(world: World, *networks: str) -> IpList:
 
 
 def listed(world: World) -> None:
-    """The key is restricted to a list, which admits this test's own address."""
+    """Restrict the key to a list, which admits this test's own address."""
     KeyIpList.objects.create(key=world.probe.key, ip_list=a_list(world, "127.0.0.0/8"))
 
 
@@ -117,7 +117,7 @@ def listed_elsewhere(world: World) -> None:
 
 
 def unknown_key(world: World) -> None:
-    """The asked-for API ID has no row yet; its token exists, because API IDs are remembered as unknown."""
+    """Delete the probe's key: its API ID has no row, and its token remains, because API IDs are kept as unknown."""
     without_secrets(world)
     world.probe.key.delete()
 
@@ -230,7 +230,7 @@ def _route(world: World) -> None:
 
 
 def seen(port: int, world: World, api: str) -> tuple[object, ...]:
-    """What the gateway makes of the probe's call once it has caught up: its answer, and what it logged."""
+    """Return what the gateway makes of the probe's call once it has caught up: its answer, and what it logged."""
 
     async def ask() -> tuple[object, ...]:
         async with Asker(port) as asker:

@@ -68,7 +68,7 @@ def stop(cluster: Cluster) -> None:
 
 
 def fill(disk: Path, leave: int = 0) -> Path:
-    """A file that takes all the room there is, but for `leave` bytes."""
+    """Make a file that takes all the room there is, but for `leave` bytes."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize > leave:

@@ -61,7 +61,7 @@ def end_overlap(key: Key) -> None:
 
 
 def disable_list_entry(key: Key) -> None:
-    """The one that admits the callers, in the list that the key is restricted to."""
+    """Return the one that admits the callers, in the list that the key is restricted to."""
     ip_list = key.ip_lists.get()
     entries = ip_list.entries.filter(network="127.0.0.0/8").values_list("pk", flat=True)
     ip_lists_services.disable_entries(ip_list=ip_list, entries=list(entries), by=OPERATOR)
@@ -107,7 +107,7 @@ class Outcome:
 
 @contextmanager
 def noise(keys: list[CreatedKey]) -> Iterator[None]:
-    """Changes to other keys without pause, so that every process keeps loading."""
+    """Change other keys without pause, so that every process keeps loading."""
     stop = threading.Event()
 
     def change() -> None:

@@ -39,7 +39,7 @@ OPERATOR = Actor.from_command("test")
 
 
 def database_url() -> str:
-    """The tests' database, for a command in a process of its own."""
+    """Return the tests' database, for a command in a process of its own."""
     known = connections["default"].get_connection_params()
     user, password = quote(known["user"], safe=""), quote(known.get("password") or "", safe="")
     host, port = quote(str(known.get("host") or ""), safe=""), known.get("port") or 5432

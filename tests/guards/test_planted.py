@@ -28,7 +28,7 @@ def secrets_in(text: str) -> list[str]:
 
 
 def source() -> Iterator[Path]:
-    """What is under .gitignore is not of it."""
+    """Yield the files of the repository, without what .gitignore names."""
     for path in ROOT.iterdir():
         if path.name == ".ci" or not (path.name == "var" or path.name.startswith(".")):
             yield from (file for file in [path, *path.rglob("*")] if file.is_file() and file.suffix != ".pyc")

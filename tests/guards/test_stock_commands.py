@@ -39,7 +39,7 @@ REPLACED = {"changepassword", "collectstatic", "migrate"}
 
 
 def stock() -> set[str]:
-    """The commands of Django and of every installed app that is not in this repository."""
+    """Return the commands of Django and of every installed app that is not in this repository."""
     root = Path(settings.BASE_DIR)
     packages = [Path(app.path) for app in apps.get_app_configs()]
     foreign = [path for path in packages if path.parent != root]

@@ -271,7 +271,7 @@ class TestAddresses:
 
 
 def routes_of_django() -> list[str]:
-    """What Django's own admin would answer."""
+    """Return what Django's own admin would answer."""
     return ["add/", "1/delete/", "1/history/", "1/", "1/password/", "add", "delete/"]
 
 

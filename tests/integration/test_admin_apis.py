@@ -274,7 +274,7 @@ def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: 
 
 class TestEditing:
     def texts(self, page: HttpResponse) -> dict[str, str]:
-        """What stands in the text fields."""
+        """Return what stands in the text fields."""
         found = re.findall(r'<textarea name="(\w+)_text"[^>]*>\n?(.*?)</textarea>', page.content.decode(), re.DOTALL)
         return {name: html.unescape(content) for name, content in found}
 

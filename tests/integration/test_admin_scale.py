@@ -96,7 +96,7 @@ def keys(start: int, count: int) -> None:
 
 
 def look(client: Client, query: dict[str, str]) -> int:
-    """The rows that the page shows."""
+    """Return the rows that the page shows."""
     response = client.get(reverse("admin:keys_key_changelist"), query)
     assert response.status_code == 200
     return response.content.count(b'class="field-name"')

@@ -65,7 +65,7 @@ class Canaries:
 
 
 def token_in(response: HttpResponse, canaries: Canaries, name: str) -> str:
-    """The token that this answer, asked for, shows; from here on it is a canary."""
+    """Return the token that this answer, asked for, shows; from here on it is a canary."""
     match = TOKEN.search(response.content.decode())
     assert match is not None, response.content.decode()
     canaries.add(name, match[1])
@@ -130,7 +130,7 @@ def seed_of(user: User) -> str:
 
 
 def lived(client: Client, alice: User, canaries: Canaries) -> tuple[Key, str, str, bytes]:
-    """A key is made, shown and changed by the pages."""
+    """Create, show and change a key by the pages."""
     assert alice.account is not None
     billing_for(alice.account)
     client.force_login(alice)
@@ -262,7 +262,7 @@ def unzipped(content: bytes) -> bytes:
 
 
 def kept() -> Iterator[tuple[str, bytes]]:
-    """The database as a dump and as it lies on the disk, sessions and cache as they are read, mails."""
+    """Yield the database as a dump and as it lies on the disk, sessions and cache as they are read, mails."""
     yield "database dump", dump()
     yield "sessions", repr([session.get_decoded() for session in Session.objects.all()]).encode()
     with connection.cursor() as cursor:
@@ -282,7 +282,7 @@ def kept() -> Iterator[tuple[str, bytes]]:
 
 
 def content(path: Path) -> bytes:
-    """A running server takes files away while we look."""
+    """Return the bytes of the file; none if a running server has deleted it meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

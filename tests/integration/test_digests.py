@@ -114,7 +114,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 
 def take(client: Client, log: str, path: Path, **data: str) -> None:
-    """An export and its manifest, at `path` and beside it."""
+    """Return an export and its manifest, at `path` and beside it."""
     response = client.post(f"/{log}/export/", data | {"format": data.get("format", "csv")})
     assert response.status_code == 200, response.content
     path.write_bytes(b"".join(response.streaming_content))
@@ -124,7 +124,7 @@ def take(client: Client, log: str, path: Path, **data: str) -> None:
 
 
 def run(*arguments: object) -> tuple[int, str]:
-    """The script's exit status and what it said."""
+    """Return the script's exit status and what it said."""
     said = io.StringIO()
     limit = csv.field_size_limit()
     try:
@@ -374,7 +374,7 @@ def lines(content: bytes) -> list[bytes]:
 
 
 def last(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
-    """Replaces it where it stands last: the newest events are those of the export, which no digest covers yet."""
+    """Replace it where it stands last: the newest events are those of the export, which no digest covers yet."""
     return lambda text: new.join(text.rsplit(old, 1))
 
 

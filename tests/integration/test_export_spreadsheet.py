@@ -61,7 +61,7 @@ def exported(acme: Account) -> Callable[..., bytes]:
 
 
 def opened(path: Path, read: str = "") -> list[list[str]]:
-    """What LibreOffice has in its cells, told as CSV in UTF-8 with every text quoted and as it is shown."""
+    """Return what LibreOffice has in its cells, told as CSV in UTF-8 with every text quoted and as it is shown."""
     command = ["soffice", f"-env:UserInstallation=file://{path.parent / 'profile'}", "--headless"]
     command += [f"--infilter={read}"] if read else []
     command += ["--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false", "--outdir"]

@@ -100,7 +100,7 @@ def test_hostile_texts_come_back_as_they_were(client: Client, acme: Account) -> 
 def test_a_file_without_rows_is_delivered_before_its_end_is_recorded(
     client: Client, acme: Account, log: str, format: str
 ) -> None:
-    """ "There were no such calls" is an answer, too."""
+    """An export without rows is an answer, too."""
     response = client.post(f"/{log}/export/", {"format": format, "from": "2001-01-01T00:00", "to": "2001-01-02T00:00"})
     assert response.status_code == 200
     assert not list_events(acme.pk).filter(name__in=("export.finished", "export.incomplete")).exists()

@@ -109,7 +109,7 @@ def strangers() -> Iterator[Headers]:
 
 
 def ask(running: RunningGateway, questions: list[Headers], agent: str) -> list[int]:
-    """The status of each; some are asked over connections that the server has then closed."""
+    """Return the status of each; some are asked over connections that the server has then closed."""
 
     async def part(mine: list[Headers]) -> list[int]:
         seen: list[int] = []

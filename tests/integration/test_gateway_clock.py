@@ -29,7 +29,7 @@ def key() -> KeyAndToken:
 
 
 def ask(key: KeyAndToken, *offsets: float) -> list[str]:
-    """The refusal of a call after each jump of our idea of the database's clock, in seconds."""
+    """Return the refusal of a call after each jump of our idea of the database's clock, in seconds."""
     seen = []
 
     async def run() -> None:

@@ -27,7 +27,7 @@ CLIENT = Actor("system", "gateway", "The first use of the new secret", "203.0.11
 
 
 def changed(key: KeyAndToken, *, ends_on_use: bool = True) -> KeyAndToken:
-    """The key with a new secret; the old one goes on for an hour."""
+    """Return the key with a new secret; the old one goes on for an hour."""
     Secret.objects.filter(key=key.key).update(retires_at=timezone.now() + timedelta(hours=1), ends_on_use=ends_on_use)
     token = generate_token(settings.TOKEN_PREFIX, key.key.public_id).token
     a_secret(key.key, token)

@@ -48,7 +48,7 @@ def ask(running: RunningGateway, *questions: tuple[str, str, Headers], token: st
 
 
 def rows(key: KeyAndToken) -> QuerySet[Call]:
-    """The log is not emptied between tests."""
+    """Return the rows of this test: the log is not emptied between tests."""
     return Call.objects.filter(key_id=key.key.public_id).order_by("time")
 
 

@@ -37,7 +37,7 @@ def world() -> World:
 
 
 def missing(response: HttpResponse, *, stored: bool = False) -> list[str]:
-    """What is not as it should be."""
+    """Return what is not as it should be."""
     wrong = [
         f"{name}: {response.headers.get(name)}"
         for name, value in EVERYWHERE.items()

@@ -1,3 +1,5 @@
+"""Phone numbers that are hidden from a reader, in pages, filters, charts and exports of the API log."""
+
 from __future__ import annotations
 
 import pytest

@@ -211,7 +211,7 @@ def test_two_at_once_fill_each_call_once(log, tmp_path):
 
 
 def command(*arguments: str, **pipes: int) -> subprocess.Popen[str]:
-    """The command as an operator runs it, over the tests' database."""
+    """Return the command as an operator runs it, over the tests' database."""
     return subprocess.Popen(
         [sys.executable, "manage.py", "ingest_access_log", *arguments],
         env=os.environ,

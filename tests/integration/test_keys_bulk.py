@@ -49,7 +49,7 @@ def enabled() -> set[str]:
 
 
 def hidden(page: HttpResponse) -> dict[str, list[str]]:
-    """What the dialog would send."""
+    """Return what the dialog would send."""
     found: dict[str, list[str]] = {}
     for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', page.content.decode()):
         found.setdefault(name, []).append(value)

@@ -48,7 +48,7 @@ def url(action: str, key: Key) -> str:
 
 
 def filled(**other: Any) -> dict[str, Any]:
-    """The create form as a person fills it in."""
+    """Return the create form as a person fills it in."""
     return {
         "name": "Invoice robot",
         "website": "https://shop.example",

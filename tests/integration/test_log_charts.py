@@ -100,7 +100,7 @@ def test_addresses_are_looked_for_among_so_many_rows(acme: Account, monkeypatch:
 
 
 def summed(account: Account) -> list[datetime]:
-    """Calls of many kinds over the last days, all but the newest hours' in sums. Returns when the allowed ones were."""
+    """Log calls of many kinds, all but the newest hours' rolled up; return when the allowed ones were."""
     now = datetime.now(UTC)
     other = {"api": "lynx", "key_id": "000000000000", "key_name": "Shop"}
     kinds = (

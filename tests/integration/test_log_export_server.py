@@ -62,7 +62,7 @@ def signed_in(account: Account) -> Client:
 
 @contextmanager
 def portal(longest: int, stalled: int = 60) -> Iterator[Portal]:
-    """gunicorn as in production, on a port of the system's choice, exporting for at most `longest` seconds, and to a
+    """Gunicorn as in production, on a port of the system's choice, exporting for at most `longest` seconds, and to a
     reader that takes nothing for at most `stalled`."""
     application = f"tests.exporting:portal({longest}, {stalled})"
     command = [sys.executable, "-m", "gunicorn", "-k", WORKER, "--threads", "4", "-b", "127.0.0.1:0", application]

@@ -1,3 +1,5 @@
+"""Pages of the API log: rows, filters, paging, details."""
+
 from __future__ import annotations
 
 import uuid

@@ -38,7 +38,7 @@ def newest(acme: Account) -> str:
 
 
 def answered(client: Client, address: str) -> tuple[list[str], str, str, str]:
-    """The positions of the rows, what the gap says, and where it leads: with a script, and without."""
+    """Return the positions of the rows, what the gap says, and where it leads: with a script, and without."""
     text = html.unescape(client.get(address).content.decode())
     gap = re.search(r'<tr class="gap" data-gap="([^"]+)"><td[^>]*>(.*?) <a href="([^"]+)"', text)
     rows = re.findall(r'data-position="([^"]+)"', text)

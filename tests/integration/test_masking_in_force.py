@@ -30,7 +30,7 @@ def alice(client: Client) -> User:
 
 
 def words(response: HttpResponse) -> str:
-    """What a page says, without its tags."""
+    """Return what a page says, without its tags."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", response.content.decode())))
 
 

@@ -265,7 +265,7 @@ class TestOlderLinks:
 
 
 def opened_text(path: str) -> str:
-    """The page that a link leads to."""
+    """Return the page that a link leads to."""
     client = Client()
     answer = client.get(path)
     return (client.get(answer.headers["Location"]) if answer.status_code == 302 else answer).content.decode()

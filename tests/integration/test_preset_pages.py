@@ -67,7 +67,7 @@ def url(action: str, key: Key) -> str:
 
 
 def filled(slug: str, user: User, **other: Any) -> dict[str, Any]:
-    """The least that a person fills in, beside what the form preselects."""
+    """Return the least that a person fills in, beside what the form preselects."""
     own = {
         "cloud-pbx": {"name": "dialer", "addresses": "203.0.113.0/24", "every_module": "all", "expiry": "never"},
         "billing": {"name": "Robot", "platform": "web", "every_module": "all", "expiry": "never"},
@@ -82,7 +82,7 @@ def filled(slug: str, user: User, **other: Any) -> dict[str, Any]:
 
 
 def edited(key: Key, **other: Any) -> dict[str, Any]:
-    """What the edit form sends: of a settled thing, nothing."""
+    """Return what the edit form sends: of a settled thing, nothing."""
     sent = {"version": str(key.version)}
     if key.api.slug == "sip-caller":
         return {**sent, "name": key.name, **other}

@@ -76,7 +76,7 @@ def forget_connections() -> None:
 
 
 def started(**environment: str) -> subprocess.CompletedProcess[str]:
-    """What `serve` says and how it ends, when it does not start."""
+    """Return what `serve` says and how it ends, when it does not start."""
     urls = {}
     for name, alias in (("DATABASE_URL", "default"), ("MAINTENANCE_DATABASE_URL", "maintenance")):
         known = {key: str(value) for key, value in conninfo_to_dict(conninfo(alias)).items() if value}

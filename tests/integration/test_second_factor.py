@@ -48,7 +48,7 @@ def data(name: str) -> dict:
 
 
 def seed_of(page: str) -> tuple[str, str]:
-    """The signed seed of the page's form, and the key it shows."""
+    """Return the signed seed of the page's form, and the key it shows."""
     signed = re.search(r'name="seed" value="([^"]+)"', page)
     shown = re.search(r'<dd class="mono">([A-Z2-7 ]+)</dd>', page)
     assert signed

@@ -37,7 +37,7 @@ def text(response: HttpResponse) -> str:
 
 
 def filled_in(**changed: Any) -> dict[str, Any]:
-    """The form as it stands, with masking of all but the last two digits."""
+    """Return the form as it stands, with masking of all but the last two digits."""
     filled = {"name": "Acme", "mask_phone": "on", "mask_digits": "2", "mask_side": "last"} | changed
     return {name: value for name, value in filled.items() if value is not None}
 

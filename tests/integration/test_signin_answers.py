@@ -30,7 +30,7 @@ def signed_in(client: Client) -> bool:
 
 
 def text(response) -> str:
-    """The page without what differs by design: the CSRF token, and the e-mail that was typed."""
+    """Return the page without what differs by design: the CSRF token, and the e-mail that was typed."""
     page = response.content.decode()
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"|value="[^"]*@[^"]*"', "", page)
 

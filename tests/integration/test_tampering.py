@@ -114,7 +114,7 @@ class Undone(Exception):
 def tampered(
     owner: psycopg.Connection[Any], world: World, tamper: Callable[[psycopg.Cursor[Any]], None], *, guards: bool
 ) -> Verdict:
-    """What is found after `tamper`, which is undone; with `guards` it is done while they are off."""
+    """Return what is found after `tamper`, which is undone; with `guards` it is done while they are off."""
     verdict: Verdict | None = None
     try:
         with owner.transaction(), owner.cursor() as cursor:

@@ -53,7 +53,7 @@ def tamper(statement: str, *params: object) -> None:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Takes the events of the block away again, tampered with or not: other tests verify the same chain."""
+    """Remove the events of the block again, tampered with or not: other tests verify the same chain."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT seq, mac FROM audit_head")
         seq, head = cursor.fetchone()
@@ -134,7 +134,7 @@ TAMPERINGS = {
 
 
 def roll_back(seq: int) -> None:
-    """The tail cut, and the head set back to where it then ends."""
+    """Cut the tail, and set the head back to where it then ends."""
     tamper("DELETE FROM audit_event WHERE seq >= %s", seq)
     before = Event.objects.get(seq=seq - 1)
     tamper("UPDATE audit_head SET seq = %s, mac = %s", before.seq, before.mac)

@@ -1,3 +1,5 @@
+"""Pages of the audit trail: rows, filters, paging, details."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -17,7 +17,7 @@ class Answer:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The header's only value."""
+        """Return the header's only value."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) <= 1, f"{name} came {len(values)} times"
         return values[0] if values else None

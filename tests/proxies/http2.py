@@ -14,12 +14,12 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def literal(name: str, value: str) -> bytes:
-    """A field that is never indexed, without Huffman's code (RFC 7541, 6.2.3)."""
+    """Return a field that is never indexed, without Huffman's code (RFC 7541, 6.2.3)."""
     return b"\x10" + b"".join(_length(len(text)) + text.encode("latin-1") for text in (name, value))
 
 
 def _length(length: int) -> bytes:
-    """An integer with a prefix of seven bits (RFC 7541, 5.1)."""
+    """Return an integer with a prefix of seven bits (RFC 7541, 5.1)."""
     if length < 127:
         return bytes([length])
     rest, encoded = length - 127, b"\x7f"
@@ -30,7 +30,7 @@ def _length(length: int) -> bytes:
 
 
 def body(port: int, path: str, *fields: tuple[str, str], method: str = "GET") -> bytes:
-    """What the proxy answers; nothing if it refuses the stream or the connection."""
+    """Return what the proxy answers; nothing if it refuses the stream or the connection."""
     pseudo = [(":method", method), (":scheme", "http"), (":authority", "api.example.com"), (":path", path)]
     head = b"".join(literal(*field) for field in [*pseudo, *fields])
     with socket.create_connection(("127.0.0.1", port), 10) as connection:

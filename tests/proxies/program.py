@@ -26,7 +26,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def find(name: str) -> str | None:
-    """The program beside this Python, where wheels put theirs, or wherever the system has it."""
+    """Return the program beside this Python, where wheels put theirs, or wherever the system has it."""
     return shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin")
 
 
@@ -40,7 +40,7 @@ class Proxy:
 
 
 def changed(text: str, changes: Mapping[str, str]) -> str:
-    """A deployed file with a test's ports. What is not there exactly once is a changed file: look again."""
+    """Return a deployed file with a test's ports. What is not there exactly once is a changed file: look again."""
     for deployed, tested in changes.items():
         assert text.count(deployed) == 1, deployed
         text = text.replace(deployed, tested)
@@ -49,14 +49,14 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
 
 @contextmanager
 def folder(kind: str) -> Iterator[Path]:
-    """The folder that a proxy runs in; it is gone afterwards."""
+    """Yield the folder that a proxy runs in; it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix=f"keyward-{kind}-") as name:
         yield Path(name)
 
 
 @contextmanager
 def running(command: list[str], where: Path, port: int, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """The program, from when it listens on `port` until the test is done with it, however that ends."""
+    """Yield the program, from when it listens on `port` until the test is done with it, however that ends."""
     said = where / "said.txt"
     with said.open("wb") as output:
         process = subprocess.Popen(
@@ -94,7 +94,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, said: Pat
 
 @contextmanager
 def upstream() -> Iterator[int]:
-    """The port of the example API, which says in its answers what reached it."""
+    """Yield the port of the example API, which says in its answers what reached it."""
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()

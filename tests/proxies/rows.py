@@ -10,7 +10,7 @@ from tests.proxies.client import Answer
 
 
 def row(answer: Answer) -> dict[str, object]:
-    """The log's row of a call. None is written, and nothing let through, while the log cannot be."""
+    """Return the log's row of a call. None is written, and nothing let through, while the log cannot be."""
     assert answer.header("X-Refusal") != "unavailable", answer
     return row_of(answer.header("X-Request-Id"))
 

@@ -13,7 +13,7 @@ from tests.proxies.rows import row
 
 
 def lines_of(proxy: Proxy, answers: list[Answer]) -> str:
-    """The proxy's access log, as soon as it has a line for each of these."""
+    """Return the proxy's access log, as soon as it has a line for each of these."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         text = proxy.access_log.read_text() if proxy.access_log.exists() else ""

@@ -69,7 +69,7 @@ def ruled(slug: str, **words: Any) -> None:
 
 
 def handed_over(alice: User, slug: str, **other: Any) -> dict[str, str]:
-    """A key is made through the form; the lines that its answer shows, by their captions."""
+    """Make a key through the form; return the lines that its answer shows, by their captions."""
     client = Client()
     client.force_login(alice)
     given = {"owner": str(alice.pk), "every_module": "all", "expiry": "never", "enabled": "on"} | FILLED[slug] | other

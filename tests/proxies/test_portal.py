@@ -32,7 +32,7 @@ CLIENT = "127.0.0.2"
 
 
 def certify(where: Path) -> None:
-    """A certificate of the portal's name, in the files that portal.conf names."""
+    """Return a certificate of the portal's name, in the files that portal.conf names."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())

@@ -53,7 +53,7 @@ class Behind(NamedTuple):
         return f"http://127.0.0.1:{self.proxy.port}"
 
     def key(self) -> CreatedKey:
-        """A new one, of an API whose policy says that it is reached through this proxy."""
+        """Return a new one, of an API whose policy says that it is reached through this proxy."""
         from tests.keys_made import a_key_of
 
         api = Api.objects.get(slug=self.preset)
@@ -73,7 +73,7 @@ def behind(request: Any, running_gateway: RunningGateway, upstream_port: int) ->
 
 
 def programs(made: CreatedKey, page: str) -> dict[str, str]:
-    """The programs on a page of the key's documentation, by language, as its owner sees them."""
+    """Return the programs on a page of the key's documentation, by language, as its owner sees them."""
     client = Client()
     client.force_login(made.key.owner)
     content = client.get(f"/keys/{made.key.public_id}/{page}/").content.decode()
@@ -82,7 +82,7 @@ def programs(made: CreatedKey, page: str) -> dict[str, str]:
 
 
 def mistyped(secret: str) -> str:
-    """The secret with one other character."""
+    """Return the secret with one other character."""
     return secret[:-9] + ("a" if secret[-9] != "a" else "b") + secret[-8:]
 
 

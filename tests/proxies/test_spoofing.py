@@ -31,7 +31,7 @@ DECIDING = {
 
 
 def forms(name: str) -> list[str]:
-    """The name, and five others that some server takes for it."""
+    """Return the name, and five others that some server takes for it."""
     return [
         *(name, name.lower(), name.upper(), name.replace("-", "_"), name.replace("-", ".")),
         name.replace("-", "_", 1) if name.count("-") > 1 else name.replace("-", "_").upper(),
@@ -39,7 +39,7 @@ def forms(name: str) -> list[str]:
 
 
 def meant(header: str) -> str:
-    """The header as the most careless server reads its name."""
+    """Return the header as the most careless server reads its name."""
     return re.sub(r"[^a-z0-9]+", "-", header.partition(":")[0].strip().lower())
 
 

@@ -16,7 +16,7 @@ Sent = dict[str, str]
 
 
 def changed(headers: Sent, middleware: str) -> Sent:
-    """The call's headers behind a `headers` middleware: empty takes away, anything else is set."""
+    """Return the call's headers behind a `headers` middleware: empty takes away, anything else is set."""
     custom = {name.lower(): value for name, value in MIDDLEWARES[middleware]["headers"]["customRequestHeaders"].items()}
     kept = {name: value for name, value in headers.items() if name.lower() not in custom}
     made = {name: value.replace('{{ env "KEYWARD_GATEWAY_SECRET" }}', SECRET) for name, value in custom.items()}
@@ -24,7 +24,7 @@ def changed(headers: Sent, middleware: str) -> Sent:
 
 
 def asked(port: int, target: str, method: str, headers: Sent) -> Answer:
-    """The question of Traefik's forwardAuth: a GET with the chosen headers, and the call in X-Forwarded ones."""
+    """Return the question of Traefik's forwardAuth: a GET with the chosen headers, and the call in X-Forwarded ones."""
     chosen = {name.lower() for name in ASK["authRequestHeaders"]}
     question = {name: value for name, value in changed(headers, "keyward-clean").items() if name.lower() in chosen}
     question |= {

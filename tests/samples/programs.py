@@ -76,7 +76,7 @@ class Language:
             pytest.skip(f"not installed: {', '.join(missing)}")
 
     def run(self, folder: Path, file_name: str, code: str, *arguments: str, secret: str, said: str = "") -> str:
-        """What the program prints, in a folder of its own."""
+        """Return what the program prints, in a folder of its own."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file_name).write_text(code, "utf-8")
         done = subprocess.run(
@@ -93,7 +93,7 @@ class Language:
         return done.stdout
 
     def ask(self, folder: Path, code: str, function: str, cases: Iterable[Iterable[str]], *, secret: str) -> list[str]:
-        """What the sample's function returns for each case; `function` in small letters with underscores."""
+        """Return what the sample's function returns for each case; `function` in small letters with underscores."""
         first, *rest = function.split("_")
         name = first + "".join(word.title() for word in rest) if self.camel else function
         said = "".join(SEPARATOR.join((secret, *case)) + "\n" for case in cases)

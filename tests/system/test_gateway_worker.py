@@ -25,7 +25,7 @@ def cores() -> Iterator[list[int]]:
 
 
 def taken(running: RunningGateway, until: list[list[int]]) -> list[list[int]]:
-    """The cores of each worker, as soon as they are those, or after ten seconds."""
+    """Return the cores of each worker, as soon as they are those, or after ten seconds."""
     deadline = time.monotonic() + 10
     while True:
         found = sorted(sorted(os.sched_getaffinity(pid)) for pid in running.workers())

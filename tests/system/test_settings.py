@@ -148,7 +148,7 @@ WRONG = [
 
 
 def problems(environ: dict[str, str], var: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What reading the settings in that environment reports, a line each; the tests' own settings are not touched."""
+    """Return what reading the settings in that environment reports, a line each; the tests' own are not touched."""
     with monkeypatch.context() as patched:
         for name in list(os.environ):
             patched.delenv(name)

@@ -106,7 +106,7 @@ class Client:
         return received
 
     def rest_or_reset(self) -> bytes:
-        """The same of a server that may close before it has read all that was sent."""
+        """Return the same of a server that may close before it has read all that was sent."""
         try:
             return self.rest()
         except ConnectionError:

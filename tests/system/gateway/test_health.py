@@ -49,7 +49,7 @@ def owner(statement: str) -> None:
 
 
 def verified(at: str, findings: str = "[]") -> None:
-    """The trail was looked at then; who signs that is not the gateway's concern."""
+    """Set when the trail was last verified; who signs that is not the gateway's concern."""
     body = f"json_build_object('at', {at}, 'findings', '{findings}'::json)"
     owner(f"INSERT INTO audit_verification (body, key_id, mac) VALUES ({body}, 1, '') ON CONFLICT (one) DO NOTHING")
     owner(f"UPDATE audit_verification SET body = {body}")

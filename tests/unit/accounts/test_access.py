@@ -1,3 +1,5 @@
+"""Permissions of actors by role, account and state."""
+
 from __future__ import annotations
 
 import pytest

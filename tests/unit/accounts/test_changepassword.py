@@ -1,3 +1,5 @@
+"""The command that changes a password."""
+
 from __future__ import annotations
 
 import io

@@ -161,7 +161,7 @@ class TestInParallel:
 
 
 def counted_checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Counts the passwords that are compared, and does so quickly: argon2 would take a minute for all of them."""
+    """Count the passwords that are compared, quickly: argon2 would take a minute for all of them."""
     guesses: list[str] = []
 
     def check(password: str, encoded: str) -> bool:
@@ -173,7 +173,7 @@ def counted_checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def in_parallel(call: Callable[[], object], times: int) -> list[object]:
-    """Runs `call` that often, in 20 threads with a connection each, all starting at once; results and exceptions."""
+    """Run `call` that often, in 20 threads with a connection each, starting at once; return results and exceptions."""
     start = threading.Barrier(20)
 
     def worker(_: int) -> list[object]:

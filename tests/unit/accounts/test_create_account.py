@@ -1,3 +1,5 @@
+"""The command that creates an account."""
+
 from __future__ import annotations
 
 import io

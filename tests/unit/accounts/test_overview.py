@@ -1,3 +1,5 @@
+"""The overview page of each role."""
+
 from __future__ import annotations
 
 import re
@@ -88,7 +90,7 @@ def test_who_cannot_add_keys_is_told_who_can(acme: Account, api: Api, role: Role
 
 
 def steps(text: str) -> list[str]:
-    """What happens next, each step in words."""
+    """Return what happens next, each step in words."""
     listed = text.partition('<ol class="steps">')[2].partition("</ol>")[0]
     items = re.findall(r"<li.*?</li>", listed, re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", "", item).split()) for item in items]

@@ -1,3 +1,5 @@
+"""The policy of roles and permissions."""
+
 from __future__ import annotations
 
 from dataclasses import replace

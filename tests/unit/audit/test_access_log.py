@@ -1,3 +1,5 @@
+"""Lines of proxies' access logs."""
+
 from __future__ import annotations
 
 import contextlib

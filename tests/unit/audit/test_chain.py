@@ -1,3 +1,5 @@
+"""MACs and verification of the chain of events."""
+
 from __future__ import annotations
 
 import hashlib

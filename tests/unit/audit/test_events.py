@@ -1,3 +1,5 @@
+"""The catalogue of events and its document."""
+
 from __future__ import annotations
 
 import re

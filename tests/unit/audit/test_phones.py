@@ -1,3 +1,5 @@
+"""Masking of phone numbers."""
+
 from __future__ import annotations
 
 import pytest

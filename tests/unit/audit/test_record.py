@@ -1,3 +1,5 @@
+"""Recording of events."""
+
 from __future__ import annotations
 
 import json

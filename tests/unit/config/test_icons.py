@@ -1,3 +1,5 @@
+"""Template tags that draw icons."""
+
 from __future__ import annotations
 
 from django.template import Context, Template

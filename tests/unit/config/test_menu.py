@@ -1,3 +1,5 @@
+"""The left menu of each role."""
+
 from __future__ import annotations
 
 import pytest
@@ -21,7 +23,7 @@ def someone(*roles: Role, account: int | None = 1) -> User:
 
 
 def existing(*names: str) -> list[str]:
-    """The labels of those of the named pages that there are."""
+    """Return the labels of those of the named pages that there are."""
     found = []
     for label, name, _icon, _permissions in menu.PAGES:
         if name in names:

@@ -1,3 +1,5 @@
+"""Template tags of the user interface."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+"""Widgets of forms."""
+
 from __future__ import annotations
 
 import pytest

@@ -139,7 +139,7 @@ def unreadable(asked: Asked, api: Service) -> bool:
 
 
 def decide(asked: Asked, key: Holder | None, api: Service, now: float) -> str:
-    """The refusal's code, or nothing."""
+    """Return the refusal's code, or nothing."""
     if not asked.whoami and unreadable(asked, api):
         return "unreadable_request"
     way = None if asked.whoami else way_of(asked, api)

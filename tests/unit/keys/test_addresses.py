@@ -199,7 +199,7 @@ def test_the_first_rule_that_admits_is_the_one_named():
 
 
 def model(address: str, networks: list[str]) -> bool:
-    """The slow, obvious answer: compare the addresses bit by bit, as text."""
+    """Return the slow, obvious answer: compare the addresses bit by bit, as text."""
     parsed = ip_address(address)
     if isinstance(parsed, IPv6Address) and parsed.packed[:12] == b"\0" * 10 + b"\xff\xff":
         parsed = IPv4Address(parsed.packed[12:])

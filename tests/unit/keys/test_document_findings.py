@@ -15,7 +15,7 @@ from tests.unit.keys.documents import GET, HEAD, RULES, describe, faults, item
 
 
 def with_schema(schema: str) -> str:
-    """The schema's own text begins in line 5, column 5."""
+    """Build a document in which the schema's own text begins in line 5, column 5."""
     return f"{HEAD}paths: {{/a: {GET}}}\ncomponents: {{schemas: {{A:\n    {schema}}}}}\n"
 
 

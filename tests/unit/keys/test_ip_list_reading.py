@@ -95,7 +95,7 @@ def zipped(name: str, content: bytes) -> bytes:
 
 
 def far_away() -> bytes:
-    """A workbook of one row, far below."""
+    """Return a workbook of one row, far below."""
     book, file = Workbook(), io.BytesIO()
     book.active.cell(row=900_000, column=1, value="::1")
     book.save(file)
