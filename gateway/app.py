@@ -75,9 +75,18 @@ class Gateway:
         machine."""
         self.group_commit.is_only_process = is_only_process
         self._commit_task = asyncio.create_task(self.group_commit.run())
+        self._commit_task.add_done_callback(_report_error)
         # Everything allocated so far lives until the end: exempt it from garbage collection.
         gc.collect()
         gc.freeze()
+
+    @property
+    def failure(self) -> Exception | None:
+        """Return why this process answers no call any more, whatever the database does, or None. Only replacing the
+        process helps then."""
+        if self._commit_task.done():
+            return RuntimeError("the group commit has ended")
+        return TimeoutError("a batch does not end") if self.group_commit.is_stuck else None
 
     async def stop(self, timeout_seconds: float) -> None:
         """Accept no more calls, and wait for those accepted before, at most `timeout_seconds`."""
@@ -158,3 +167,8 @@ class Gateway:
             if hmac.compare_digest(claimed, secret):
                 name_of_proxy = name
         return name_of_proxy
+
+
+def _report_error(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        report(ERROR, "gateway.failed", error, traceback=True)

@@ -8,6 +8,7 @@ a refusal.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +16,14 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.pq.abc import PGresult
 
+from gateway.call_timeouts import CallTimeouts
 from gateway.decide import decide
 from gateway.delayed_refusals import DelayedRefusals
 from gateway.error_log import ERROR, INFO, WARNING, report
 from gateway.last_use import LastUses
 from gateway.libpq.connection import LibpqConnection
 from gateway.libpq.database import Connect
-from gateway.limits import BATCH_TIMEOUT_SECONDS, MAX_BATCH, MAX_GUARD_RETRIES, MAX_QUEUE
+from gateway.limits import BATCH_TIMEOUT_SECONDS, MAX_BATCH, MAX_GUARD_RETRIES, MAX_QUEUE, STUCK_SECONDS
 from gateway.log_insert import NonceSweeper, build_insert, parse_insert_result
 from gateway.log_rows import Row, build_row
 from gateway.metrics import Metrics
@@ -55,6 +57,7 @@ class GroupCommit:
     _last_uses: LastUses = field(default_factory=LastUses)
     _aggregator: Aggregator = field(default_factory=Aggregator)
     _delayed: DelayedRefusals = field(init=False)
+    _timeouts: CallTimeouts = field(init=False)
     # Whether the last batch was refused because of the database.
     _database_failed: bool = False
     _sweeper: NonceSweeper = field(default_factory=NonceSweeper)
@@ -62,20 +65,30 @@ class GroupCommit:
     _timer: asyncio.TimerHandle | None = None
     _clock_offset: float = 0.0
     _was_busy: bool = False
+    # When the current batch was taken from the queue.
+    _began_at: float = math.inf
     _is_stopping: bool = False
 
     def __post_init__(self) -> None:
         self._delayed = DelayedRefusals(self._requeue)
+        self._timeouts = CallTimeouts(self._drop_answered)
 
     def submit(self, api_slug: str, call: Call, refusal: str, on_decision: OnDecision) -> None:
-        """Queue a call; `on_decision` is called once its row is committed. `refusal` is a reason found before any key
-        was looked up, or empty. Refuse the call at once if the queue is full."""
+        """Queue a call; `on_decision` is called once its row is committed, or with a refusal after
+        CALL_TIMEOUT_SECONDS, or at once if the queue is full. `refusal` is a reason found before any key was looked up,
+        or empty."""
         waiting = WaitingCall(api_slug, call, refusal, on_decision)
         if self._is_stopping or len(self._queue) >= MAX_QUEUE:
             waiting.refuse("unavailable")
         else:
             self._queue.append(waiting)
+            self._timeouts.add(waiting)
             self._wake_event.set()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Return whether the current batch takes longer than all timeouts of what it waits for."""
+        return time.monotonic() - self._began_at > STUCK_SECONDS
 
     async def run(self) -> None:
         """Process batches until stopped, and all calls that were queued before."""
@@ -84,20 +97,22 @@ class GroupCommit:
             if self._was_busy and not self.is_only_process:
                 for _ in range(BATCH_DELAY_TURNS):
                     await asyncio.sleep(0)
-            self._refuse_timed_out()
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
             if not self._queue:
                 self._wake_event.clear()
             # A single call is not delayed.
             self._was_busy = len(batch) > 1
+            self._began_at = time.monotonic()
             if batch:
                 self.metrics.observe_batch(len(batch), queue=len(self._queue), entries=self.snapshot.entry_count)
                 await self._process(batch)
-            if self._last_uses.is_due:
+            # While the database is away, calls need not wait for these as well.
+            if self._last_uses.is_due and not self._database_failed:
                 await self._write_last_use()
-            if self._sweeper.is_due:
+            if self._sweeper.is_due and not self._database_failed:
                 await self._sweep_nonces()
-        while self._last_uses.is_due:
+            self._began_at = math.inf
+        while self._last_uses.is_due and not self._database_failed:
             await self._write_last_use(at_once=True)
         if self._libpq is not None:
             await self._libpq.close()
@@ -115,7 +130,7 @@ class GroupCommit:
             if self._database_failed:
                 self._database_failed = False
                 report(INFO, "batch.written_again")
-            if decisions and not decisions[0][0].is_answered:
+            if not all(waiting.is_answered for waiting, _ in decisions):
                 # After the next batch was sent, so that it does not wait for these answers.
                 asyncio.get_running_loop().call_soon(_notify, decisions)
             self._last_uses.add(
@@ -130,7 +145,7 @@ class GroupCommit:
             for waiting in batch:
                 if len(batch) == 1:
                     waiting.refuse("unavailable")
-                else:
+                elif not waiting.is_answered:
                     await self._process([waiting])
         except Exception as error:
             report(ERROR, "batch.refused", error, calls=len(batch))
@@ -262,6 +277,7 @@ class GroupCommit:
                 self._wake_event.set()
         except Exception as error:
             report(WARNING, "last_use.not_written", error)
+            self._database_failed = True
             self._disconnect()
 
     async def _sweep_nonces(self) -> None:
@@ -271,21 +287,16 @@ class GroupCommit:
                 await self._sweeper.delete_expired(connection)
         except Exception as error:
             report(WARNING, "nonces.not_swept", error)
+            self._database_failed = True
             self._disconnect()
 
     def _wake(self) -> None:
         self._timer = None
         self._wake_event.set()
 
-    def _refuse_timed_out(self) -> None:
-        """Refuse calls that have waited for timeout_seconds: no call waits for more than two batches."""
-        oldest = time.monotonic() - self.timeout_seconds
-        if not self._queue or self._queue[0].received_at > oldest:
-            return
-        timed_out = next((n for n, waiting in enumerate(self._queue) if waiting.received_at > oldest), len(self._queue))
-        for waiting in self._queue[:timed_out]:
-            waiting.refuse("unavailable")
-        del self._queue[:timed_out]
+    def _drop_answered(self) -> None:
+        """Remove calls that were refused in the queue: they need no decision, and leave room for others."""
+        self._queue = [waiting for waiting in self._queue if not waiting.is_answered]
 
 
 def _notify(decisions: Sequence[tuple[WaitingCall, Decision]]) -> None:

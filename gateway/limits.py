@@ -12,8 +12,13 @@ MAX_BATCH = 256
 MAX_QUEUE = 4096
 # While settings change continuously, each try may find a newer epoch; a try takes a moment, so many are allowed.
 MAX_GUARD_RETRIES = 100
-# For the database to insert a batch. Calls that waited longer are refused.
+# For a call to be answered; then it is refused, whatever it waits for. The proxies of deploy/ wait 2 seconds, and a
+# refusal that reaches them says more than their own.
+CALL_TIMEOUT_SECONDS = 1.75
+# For the database to be connected to, and to insert a batch, before the connection is given up.
 BATCH_TIMEOUT_SECONDS = 3.0
+# For a batch, and what is written after it, to end in any case; then the process is replaced.
+STUCK_SECONDS = 20.0
 
 # Calls without a matching secret (gateway/unauthenticated.py)
 

@@ -19,7 +19,7 @@ from audit.calls import insert
 from audit.calls.insert import BATCH_COLUMNS
 from core.request_id import generate_request_id
 from gateway.http.messages import Response
-from gateway.libpq.database import Connect, abandon
+from gateway.libpq.database import Connect, Watchdog, abandon, cut
 from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
 from gateway.responses import build_json_response
 
@@ -175,16 +175,16 @@ def _parse_verification(state: str | None) -> tuple[float | None, int]:
 async def _run_with_timeout(
     connect: Connect, work: Callable[[AsyncConnection[Any]], Any], timeout_share: float = 1.0
 ) -> Any:
-    """Return the result of `work` on a new connection. Raise TimeoutError after this share of PROBE_TIMEOUT_SECONDS."""
-    connection = None
+    """Return the result of `work` on a new connection. Raise an error after this share of PROBE_TIMEOUT_SECONDS."""
+    seconds, began = PROBE_TIMEOUT_SECONDS * timeout_share, time.monotonic()
+    connection = await asyncio.wait_for(connect(), seconds)
     try:
-        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS * timeout_share):
-            connection = await connect()
+        # Cut, not cancelled: on a cancellation psycopg first asks the server, which may be frozen, to end the query.
+        with Watchdog(seconds - (time.monotonic() - began), lambda: cut(connection)):
             result = await work(connection)
             await connection.close()
     except BaseException:
-        if connection is not None:
-            with suppress(Exception):
-                abandon(connection)
+        with suppress(Exception):
+            abandon(connection)
         raise
     return result

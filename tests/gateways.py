@@ -62,6 +62,13 @@ class RunningGateway:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
+    def dump_tasks(self) -> str:
+        """Return the log, at its end what the tasks of each worker wait for."""
+        for worker in self.workers():
+            os.kill(worker, signal.SIGUSR2)
+        time.sleep(0.5)
+        return self.log.read_text()
+
 
 @contextmanager
 def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterator[RunningGateway]:

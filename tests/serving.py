@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
+import signal
+import sys
+from typing import Any
 from uuid import UUID
 
 from gateway.app import Gateway
@@ -20,7 +24,8 @@ def ring(name: str) -> dict[int, bytes]:
 
 
 def end_overlap(old: UUID, address: str, request_id: str) -> None:
-    """As config/serve/gateway.py has it; few tests need the models, and each starts a gateway."""
+    """As config/serve/gateway.py has it; few tests need the models, and each starts a gateway. Where a call waits for
+    this, `TEST_MODELS` loads them before."""
     import django
 
     django.setup()
@@ -29,6 +34,18 @@ def end_overlap(old: UUID, address: str, request_id: str) -> None:
     end_overlap(old, address, request_id)
 
 
+def dump_tasks(*_: Any) -> None:
+    """For a test that waits in vain (tests/gateways.py)."""
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+
+
+if os.environ.get("TEST_MODELS"):
+    import django
+
+    django.setup()
+    import config.serve.end_overlap  # noqa: F401
+signal.signal(signal.SIGUSR2, dump_tasks)
 app = Gateway(
     conninfo=os.environ["TEST_CONNINFO"],
     peppers=ring("TEST_PEPPERS"),

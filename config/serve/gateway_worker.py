@@ -13,7 +13,7 @@ import uvloop
 from gunicorn.workers.base import Worker
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
-from gateway.error_log import report
+from gateway.error_log import ERROR, report
 from gateway.http.connections import ConnectionRegistry, get_max_connections
 from gateway.http.server import TICK_SECONDS, Listener, Server
 from gateway.metrics import ROWS
@@ -67,6 +67,10 @@ class GatewayWorker(Worker):
             servers.append(server)
             listeners.append(Listener(server, listening))
         while not self._stop_event.is_set() and os.getppid() == self.ppid:
+            if (failure := gateway.failure) is not None:
+                # gunicorn starts another worker.
+                report(ERROR, "gateway.given_up", failure)
+                break
             self.notify()
             for server in servers:
                 server.tick()

@@ -31,6 +31,8 @@ FIRST_REQUEST_TIMEOUT_SECONDS = 5.0
 # Between requests of an authenticated connection: longer than any proxy keeps an idle connection, so that the proxy is
 # the side that closes it.
 IDLE_TIMEOUT_SECONDS = 75.0
+# For the responses to all requests so far: the application has shorter timeouts, so passing it is a fault.
+ANSWER_TIMEOUT_SECONDS = 10.0
 # For a peer that does not read its responses to read on, and for a rejected one to close.
 WRITE_TIMEOUT_SECONDS = 10.0
 CLOSE_TIMEOUT_SECONDS = 2.0

@@ -6,7 +6,6 @@ It is small because what a general server does around each request costs more CP
 
 from __future__ import annotations
 
-import math
 from asyncio import Protocol, Transport
 from collections import deque
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from gateway.http.http_limits import (
+    ANSWER_TIMEOUT_SECONDS,
     CLOSE_TIMEOUT_SECONDS,
     FIRST_REQUEST_TIMEOUT_SECONDS,
     MAX_BODY_BYTES,
@@ -263,7 +263,7 @@ class HttpConnection(Protocol):
         exchange = Exchange(self, head_only=request.method == "HEAD", last=last)
         self._closing = last
         self.exchanges.append(exchange)
-        self.deadline = math.inf
+        self.deadline = self._answer_deadline()
         self.server.application(request, exchange)
 
     # Responses, deadlines and the end
@@ -333,7 +333,7 @@ class HttpConnection(Protocol):
         self._request_open = False
         exchange = Exchange(self, head_only=False, last=True)
         self.exchanges.append(exchange)
-        self.deadline = math.inf
+        self.deadline = self._answer_deadline()
         exchange(Response(status, b"cache-control: no-store\r\n"))
 
     def _handle_parser_error(self, error: BaseException | None) -> None:
@@ -373,7 +373,10 @@ class HttpConnection(Protocol):
         elif self._request_open:
             self.deadline = self.server.now + READ_TIMEOUT_SECONDS
         else:
-            self.deadline = math.inf if self.exchanges else self._idle_deadline()
+            self.deadline = self._answer_deadline() if self.exchanges else self._idle_deadline()
+
+    def _answer_deadline(self) -> float:
+        return self.server.now + ANSWER_TIMEOUT_SECONDS
 
     def _idle_deadline(self) -> float:
         idle_timeout_seconds = self.server.idle_timeout_seconds

@@ -15,7 +15,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from gateway.libpq.database import Watchdog, abandon
+from gateway.libpq.database import Watchdog, abandon, cut
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class LibpqConnection:
         self._has_unsent = False
         self._is_reading = False
         self.closed = False
-        self.watchdog = Watchdog(timeout_seconds, connection)
+        self.watchdog = Watchdog(timeout_seconds, self._on_timeout)
         self._start_reading()
 
     async def execute(self, statement: Statement, parameters: Sequence[bytes], on_result: Callable[[PGresult], T]) -> T:
@@ -116,8 +116,13 @@ class LibpqConnection:
                     break
                 self._result = result
             else:
+                # libuv stops watching a socket after the first event that carries an error. This may be it: the
+                # server's last message and the end of the connection can come as one event, and the end is still
+                # unread.
+                self._stop_reading()
+                self._start_reading()
                 return
-        except psycopg.Error as error:
+        except Exception as error:
             self._detach()
             pending.set_exception(error)
             return
@@ -130,6 +135,14 @@ class LibpqConnection:
             pending.set_result(self._on_result(result))
         except Exception as error:
             pending.set_exception(error)
+
+    def _on_timeout(self) -> None:
+        """Cut the connection and end the wait at once, whether or not the event loop reports the cut."""
+        cut(self._connection)
+        pending, self._pending = self._pending, None
+        if pending is not None and not pending.done():
+            self._detach()
+            pending.set_exception(psycopg.OperationalError("the server did not answer in time"))
 
     def _stop_writing(self) -> None:
         if self._has_unsent:

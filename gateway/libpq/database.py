@@ -48,14 +48,14 @@ def abandon(connection: AsyncConnection[Any]) -> None:
 
 
 class Watchdog:
-    """Context manager that cuts the connection if its body takes longer than `seconds`: a frozen database sends no
+    """Context manager that calls `on_timeout` if its body takes longer than `seconds`: a frozen database sends no
     timeout.
 
     Its timer is left running for later bodies, because most end long before it fires.
     """
 
-    def __init__(self, seconds: float, connection: AsyncConnection[Any]) -> None:
-        self._seconds, self._connection = seconds, connection
+    def __init__(self, seconds: float, on_timeout: Callable[[], None]) -> None:
+        self._seconds, self._on_timeout = seconds, on_timeout
         self._loop = asyncio.get_running_loop()
         self._until = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -73,6 +73,6 @@ class Watchdog:
     def _look(self) -> None:
         self._timer = None
         if self._until <= self._loop.time():
-            cut(self._connection)
+            self._on_timeout()
         elif self._until < math.inf:
             self._timer = self._loop.call_at(self._until, self._look)

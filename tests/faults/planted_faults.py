@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from typing import Any
 
 from psycopg import AsyncConnection
 
-from gateway import snapshot
+from gateway import group_commit, snapshot
 
 ROWS = 6
 
@@ -37,3 +38,22 @@ def two_statements() -> None:
         return await load(self, _TwoStatements(connection), public_ids)  # type: ignore[arg-type]
 
     snapshot.Snapshot.load = split  # type: ignore[method-assign]
+
+
+def group_commit_ends() -> None:
+    """Have the first call end the group commit of its process."""
+
+    async def fail(self: group_commit.GroupCommit, batch: object) -> None:
+        raise RuntimeError("planted")
+
+    group_commit.GroupCommit._process = fail  # type: ignore[method-assign]
+
+
+def group_commit_hangs() -> None:
+    """Have the first batch never end, and a process be stuck after half a second."""
+
+    async def hang(self: group_commit.GroupCommit, batch: object) -> None:
+        await asyncio.Event().wait()
+
+    group_commit.GroupCommit._process = hang  # type: ignore[method-assign]
+    group_commit.STUCK_SECONDS = 0.5  # type: ignore[attr-defined]

@@ -59,7 +59,7 @@ def ask(ports: list[int], *tokens: str) -> list[Answer]:
 
 def test_the_first_use_of_the_new_secret_ends_the_old_one(old: KeyAndToken):
     new = changed(old)
-    with gateway() as running:
+    with gateway(TEST_MODELS="1") as running:
         assert ask([running.port], old.token)[0].status == 200
         assert events(old) == []
         (first,) = ask([running.port], new.token)
@@ -77,7 +77,7 @@ def test_the_first_use_of_the_new_secret_ends_the_old_one(old: KeyAndToken):
 
 def test_many_first_uses_at_two_processes_end_it_once(old: KeyAndToken):
     new = changed(old)
-    with gateway() as one, gateway() as other:
+    with gateway(TEST_MODELS="1") as one, gateway(TEST_MODELS="1") as other:
         answers = ask([one.port, other.port], *[new.token] * 40)
     assert {answer.status for answer in answers} == {200}
     assert len(events(old)) == 1
@@ -87,7 +87,7 @@ def test_many_first_uses_at_two_processes_end_it_once(old: KeyAndToken):
 def test_a_refused_use_ends_nothing_and_neither_does_one_that_was_not_to(old: KeyAndToken):
     new = changed(old)
     Key.objects.update(enabled=False)
-    with gateway() as running:
+    with gateway(TEST_MODELS="1") as running:
         assert ask([running.port], new.token)[0].refusal == "key_disabled"
         Key.objects.update(enabled=True)
         Secret.objects.filter(key=old.key, retires_at__isnull=False).update(ends_on_use=False)
@@ -107,7 +107,7 @@ def no_events() -> Iterator[None]:
 @pytest.mark.quality(19)
 def test_without_its_event_the_overlap_goes_on_and_the_call_is_refused(old: KeyAndToken, no_events: None):
     new = changed(old)
-    with gateway() as running:
+    with gateway(TEST_MODELS="1") as running:
         assert [answer.refusal for answer in ask([running.port], new.token)] == ["unavailable"]
         assert [answer.refusal for answer in ask([running.port], old.token)] == [""]
         with connections["maintenance"].cursor() as cursor:
@@ -127,7 +127,7 @@ def test_signatures_by_the_old_secret_end_with_it():
             for key in (old, new, old, new):
                 seen.append((await asker.verify(None, extra=signed(key))).refusal)
 
-    with gateway() as running:
+    with gateway(TEST_MODELS="1") as running:
         asyncio.run(in_turn(running.port))
     assert seen == ["", "", "invalid_credentials", ""]
     assert Secret.objects.get(key=old.key, retires_at__isnull=False).sealed is None

@@ -1,7 +1,8 @@
-"""Which core a worker of the gateway stays on."""
+"""Which core a worker of the gateway stays on, and that one which can answer no call gives its place to another."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
-from tests.gateways import RunningGateway, gateway
+from tests.gateways import Asker, RunningGateway, gateway
 
 NO_DATABASE = {"ready": 503, "TEST_CONNINFO": "host=127.0.0.1 port=9 dbname=none"}
 
@@ -56,3 +57,20 @@ def test_any_other_number_of_workers_is_left_to_the_system(cores: list[int]) -> 
     with gateway(workers=len(cores) + 1, **NO_DATABASE) as running:
         # One answers; so one has gone by the place where it would be bound.
         assert taken(running, free) == free
+
+
+@pytest.mark.parametrize("fault", ["group_commit_ends", "group_commit_hangs"])
+def test_a_worker_that_can_answer_no_call_refuses_it_and_is_replaced(fault: str) -> None:
+    async def ask(running: RunningGateway) -> tuple[int, str]:
+        async with Asker(running.port) as asker:
+            answer = await asyncio.wait_for(asker.verify("kw_any"), 10)
+            return answer.status, answer.refusal
+
+    with gateway(TEST_PLANT=fault, **NO_DATABASE) as running:
+        before = running.workers()
+        assert asyncio.run(ask(running)) == (403, "unavailable")
+        deadline = time.monotonic() + 15
+        while set(before) & set(running.workers()) or not running.workers():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert "gateway.given_up" in running.log.read_text()

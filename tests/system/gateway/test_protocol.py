@@ -387,6 +387,14 @@ def test_idle_connections_are_closed_and_waiting_ones_are_not():
         assert not waiting.closed(0.5)
 
 
+def test_a_question_without_an_answer_ends_with_its_connection(running: Running, monkeypatch):
+    monkeypatch.setattr(protocol, "ANSWER_TIMEOUT_SECONDS", 0.3)
+    with running.connect() as client:
+        client.send(get(b"/once"), get(b"/never"), get(b"/once"))
+        assert client.until(b"/once")
+        assert client.closed(3)
+
+
 def test_stopping_answers_what_was_taken_and_what_had_begun():
     with serving() as running:
         with running.connect() as waiting, running.connect() as begun, running.connect() as idle:

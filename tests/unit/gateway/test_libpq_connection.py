@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 import uvloop
+from django.conf import settings
 from psycopg import errors
 from psycopg.pq.abc import PGresult
 
@@ -145,3 +149,36 @@ def test_it_knows_when_the_server_has_ended_it(lend):
         await other.close()
 
     run(work)
+
+
+@pytest.mark.skipif(not settings.EMBEDDED_DATABASE, reason="the server's processes cannot be signalled")
+def test_a_server_that_ends_without_reading_the_statement_ends_the_wait():
+    """Its farewell can be read, and then the socket has an error, after which libuv tells of nothing more."""
+
+    async def work(wire: LibpqConnection) -> None:
+        assert await joined(wire) == b"ab"
+        process = int(await wire.execute(PROCESS, [], first) or 0)
+        os.kill(process, signal.SIGSTOP)
+        os.kill(process, signal.SIGTERM)
+        asked = asyncio.ensure_future(joined(wire))
+        await asyncio.sleep(0.05)
+        os.kill(process, signal.SIGCONT)
+        # Both in one turn of the event loop.
+        while Path(f"/proc/{process}").exists():
+            time.sleep(0.01)
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(asked, 5)
+        assert wire.closed
+
+    run(work)
+
+
+def test_a_wait_ends_in_time_though_the_event_loop_tells_of_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.libpq.connection.cut", lambda connection: None)
+
+    async def work(wire: LibpqConnection) -> None:
+        with pytest.raises(psycopg.OperationalError, match="in time"), wire.watchdog:
+            await asyncio.wait_for(wire.execute(SLEEP, [b"3"], first), 2)
+        assert wire.closed
+
+    run(work, timeout_seconds=0.3)
