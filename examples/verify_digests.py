@@ -21,7 +21,6 @@ import os
 import re
 import sys
 import zipfile
-from bisect import bisect_left, bisect_right
 from xml.etree import ElementTree
 
 import verify_export
@@ -220,6 +219,7 @@ NOT_XML = dict.fromkeys((*range(1, 9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), 
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 # Masking changes digits in such runs to X and nothing else.
 MASKABLE = re.compile("[0-9X]{7,}")
+MASKED = ("path", "query")
 
 
 def neutral(text):
@@ -241,11 +241,11 @@ def line(row, columns, hide=()):
     return ("\t".join(cells) + "\n").encode()
 
 
-def sha256(rows, columns, hide=()):
-    """Return the SHA-256 (hex) of the rows in normal form."""
+def sha256(lines):
+    """Return the SHA-256 (hex) of rows in normal form."""
     whole = hashlib.sha256()
-    for row in rows:
-        whole.update(line(row, columns, hide))
+    for text in lines:
+        whole.update(text)
     return whole.hexdigest()
 
 
@@ -255,6 +255,36 @@ def sha256(rows, columns, hide=()):
 def moment(text):
     """Return the time to the millisecond, as exports of calls have it."""
     return text[:23]
+
+
+class Spans:
+    """Rows of an export, which come from the newest to the oldest, by the digests that they belong to.
+
+    `spans` are (first, end, digest), oldest first, with first <= key < end for the keys of their rows; first may be
+    None. `keep(digest, row)` returns what to keep of a row; `compare(digest, kept)` is called once a digest's rows are
+    complete, so that no more than one digest's rows are in memory.
+    """
+
+    def __init__(self, spans, keep, compare):
+        self.spans, self.keep, self.compare, self.kept = spans, keep, compare, []
+
+    def add(self, key, row):
+        """Add a row; return whether it belongs to a digest."""
+        while self.spans and self.spans[-1][0] is not None and key < self.spans[-1][0]:
+            self.close()
+        if not self.spans or key >= self.spans[-1][1]:
+            return False
+        self.kept.append(self.keep(self.spans[-1][2], row))
+        return True
+
+    def close(self):
+        _, _, digest = self.spans.pop()
+        kept, self.kept = self.kept, []
+        self.compare(digest, kept)
+
+    def finish(self):
+        while self.spans:
+            self.close()
 
 
 class Check:
@@ -284,7 +314,7 @@ class Check:
     def wrong(self, digest, text):
         self.problems.append(f"{span(digest)}: {text}")
 
-    def has_count(self, digest, stated, rows, columns, what):
+    def has_count(self, digest, stated, rows, what):
         """Return whether there are as many rows as the digest states; if not, add a problem."""
         if len(rows) == stated["count"]:
             return True
@@ -294,62 +324,71 @@ class Check:
         return False
 
     def calls(self, rows):
-        """Check the calls, which are sorted from the newest to the oldest, digest by digest."""
-        waiting = list(self.whole)
-        kept, last = [], None
+        """Check the calls, which are sorted from the newest to the oldest, against the digests of their hours, and
+        their status, duration and bytes against later digests, which state them once they can no longer arrive."""
+        hours = Spans(
+            [(self.moment_of(digest["since"]), moment(digest["until"]), digest) for digest in self.whole],
+            self.keep_call,
+            self.compare_calls,
+        )
+        late = Spans(
+            [
+                (self.moment_of(digest["late"]["since"]), moment(digest["late"]["until"]), digest)
+                for digest in self.digests
+                if digest["late"]["count"] and self.holds(digest["late"])
+            ],
+            lambda digest, row: (row["request_id"], line(row, digest["columns"]["late"])),
+            self.compare_late,
+        )
+        last = None
         for row in rows:
             time = moment(row["time"])
             if last is not None and time > last:
                 self.problems.append(f"the call {row['request_id']} of {row['time']} is out of order")
                 return
             last = time
-            while waiting and waiting[-1]["since"] is not None and time < moment(waiting[-1]["since"]):
-                self.compare_calls(waiting.pop(), kept)
-                kept = []
-            if waiting and time < moment(waiting[-1]["until"]):
-                kept.append(row)
-        while waiting:
-            self.compare_calls(waiting.pop(), kept)
-            kept = []
+            hours.add(time, row)
+            late.add(time, row)
+        hours.finish()
+        late.finish()
+
+    @staticmethod
+    def moment_of(text):
+        return None if text is None else moment(text)
+
+    @staticmethod
+    def keep_call(digest, row):
+        """Return a call's ID and its normal form, masked as far as masking may go and as it is."""
+        columns = digest["columns"]["calls"]
+        masked = line(row, columns, MASKED)
+        changed = any(MASKABLE.search(row[column]) for column in MASKED)
+        return row["request_id"], masked, line(row, columns) if changed else masked
 
     def compare_calls(self, digest, rows):
         """Compare the calls of one digest's hours with it."""
-        stated, columns = digest["calls"], digest["columns"]["calls"]
-        rows = sorted(rows, key=lambda row: row["request_id"])
-        if not self.has_count(digest, stated, rows, columns, "calls"):
+        stated = digest["calls"]
+        rows = sorted(rows)
+        if not self.has_count(digest, stated, rows, "calls"):
             return
         self.checked += len(rows)
-        ends = (rows[0]["request_id"], rows[-1]["request_id"]) if rows else ("", "")
+        ends = (rows[0][0], rows[-1][0]) if rows else ("", "")
         if ends != (stated["first"], stated["last"]):
             self.wrong(digest, "its first or last call is another")
-        elif sha256(rows, columns, ("path", "query")) != stated["sha256_masked"]:
+        elif sha256(masked for _, masked, _ in rows) != stated["sha256_masked"]:
             self.wrong(digest, "a call was changed")
-        elif self.unmasked and stated["sha256"] is not None and sha256(rows, columns) != stated["sha256"]:
+        elif self.unmasked and stated["sha256"] is not None and sha256(text for _, _, text in rows) != stated["sha256"]:
             self.wrong(digest, "a phone number in a call was changed")
+
+    def compare_late(self, digest, rows):
+        """Compare the late columns of the hours that a digest states them of."""
+        stated = digest["late"]
+        if len(rows) != stated["count"] or sha256(text for _, text in sorted(rows)) != stated["sha256"]:
+            hours = f"from {stated['since'] or 'the beginning'} to {stated['until']}"
+            self.problems.append(f"{hours}: status, duration or bytes of a call were changed")
 
     @property
     def unmasked(self):
         return self.manifest["masking"] == "Not masked."
-
-    def late(self, rows):
-        """Yield the rows, and check status, duration and bytes where a digest states them: late columns are in later
-        digests than their calls."""
-        spans = [digest for digest in self.digests if digest["late"]["count"] and self.holds(digest["late"])]
-        kept = {digest["number"]: [] for digest in spans}
-        ends = [moment(digest["late"]["until"]) for digest in spans]
-        for row in rows:
-            time = moment(row["time"])
-            place = bisect_right(ends, time)
-            since = spans[place]["late"]["since"] if place < len(spans) else None
-            if place < len(spans) and (since is None or moment(since) <= time):
-                kept[spans[place]["number"]].append(row)
-            yield row
-        for digest in spans:
-            stated = digest["late"]
-            found = sorted(kept[digest["number"]], key=lambda row: row["request_id"])
-            if len(found) != stated["count"] or sha256(found, digest["columns"]["late"]) != stated["sha256"]:
-                hours = f"from {stated['since'] or 'the beginning'} to {stated['until']}"
-                self.problems.append(f"{hours}: status, duration or bytes of a call were changed")
 
     def holds(self, late):
         """Return whether the hours of these late columns lie in the export's range."""
@@ -361,26 +400,29 @@ class Check:
     def events(self, rows):
         """Check the account's events by their numbers, and the installation's events one by one."""
         scope = self.manifest["filters"].get(SCOPE, SCOPES[1])
-        own = {digest["number"]: [] for digest in self.whole}
-        numbered = [digest for digest in self.whole if digest["events"]["count"]]
-        ends = [int(digest["events"]["last"]) for digest in numbered]
-        installation, last = {}, None
+        own = Spans(
+            [
+                (int(digest["events"]["first"]), int(digest["events"]["last"]) + 1, digest)
+                for digest in self.whole
+                if digest["events"]["count"]
+            ],
+            lambda digest, row: line(row, digest["columns"]["events"]),
+            self.compare_events,
+        )
+        installation, last = {}, 0
         for row in rows:
-            if last is not None and row["time"] > last:
-                self.problems.append(f"the event {row['number']} of {row['time']} is out of order")
-                return
-            last, number = row["time"], int(row["number"] or 0)
+            number = int(row["number"] or 0)
             if row["scope"] == "installation":
                 if installation.setdefault(number, row) is not row:
                     self.problems.append(f"event {number} of the installation appears twice")
                 continue
-            place = bisect_left(ends, number)
-            if place < len(numbered) and int(numbered[place]["events"]["first"]) <= number:
-                own[numbered[place]["number"]].append(row)
-            elif self.covers(row["time"]):
+            if last and number >= last:
+                self.problems.append(f"event {number} of {row['time']} appears twice or is out of order")
+                return
+            last = number
+            if not own.add(number, row) and self.covers(row["time"]):
                 self.problems.append(f"event {row['number'] or 'without a number'} of {row['time']} is in no digest")
-        for digest in self.whole:
-            self.compare_events(digest, own[digest["number"]])
+        own.finish()
         self.compare_installation(installation, scope)
 
     def covers(self, time):
@@ -390,11 +432,11 @@ class Check:
         )
 
     def compare_events(self, digest, rows):
+        """Compare the events of one digest, from the newest to the oldest, with it."""
         stated = digest["events"]
-        rows = sorted(rows, key=lambda row: int(row["number"]))
-        if self.has_count(digest, stated, rows, digest["columns"]["events"], "events"):
+        if self.has_count(digest, stated, rows, "events"):
             self.checked += len(rows)
-            if sha256(rows, digest["columns"]["events"]) != stated["sha256"]:
+            if sha256(reversed(rows)) != stated["sha256"]:
                 self.wrong(digest, "an event was changed")
 
     def compare_installation(self, rows, scope):
@@ -438,7 +480,7 @@ def check_export(path, manifest_path, digests, key):
     check = Check(path, manifest, digests)
     rows = READERS[manifest["format"]](path)
     if LOGS[manifest["content"]] == "calls":
-        check.calls(check.late(rows))
+        check.calls(rows)
     else:
         check.events(rows)
     return check

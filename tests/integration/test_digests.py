@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -525,6 +526,57 @@ def test_a_range_is_checked_where_the_digests_cover_it(world: SimpleNamespace, t
     assert code == 0, said
     assert f"is whole from {since + HOUR / 2:%Y-%m-%dT%H:%M}" in said
     assert f"Not covered by these digests: {path}: from {since:%Y-%m-%dT%H:%M}" in said
+
+
+@pytest.mark.parametrize("log", ["calls", "events"])
+def test_a_large_export_takes_the_memory_of_one_hour(log: str) -> None:
+    """Hours of rows go by, of which the check keeps one hour's at a time."""
+    hours, rows = 60, 300
+    columns = {
+        "calls": [*normal_form.CALL_COLUMNS],
+        "late": [*normal_form.LATE_COLUMNS],
+        "events": [*normal_form.CALL_COLUMNS],
+    }
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def row(place: int) -> dict[str, str]:
+        number = f"{place + 1:06}"
+        cells = dict.fromkeys(columns["calls"], "x" * 40) | dict.fromkeys(columns["late"], "200")
+        at = begin + place * HOUR / rows
+        return cells | {"request_id": number, "number": str(place + 1), "time": f"{at:%FT%T.%fZ}", "scope": "account"}
+
+    def digest(hour: int) -> dict[str, Any]:
+        made = [row(hour * rows + place) for place in range(rows)]
+        hashes = {
+            name: verify_digests.sha256([verify_digests.line(row, columns[name]) for row in made]) for name in columns
+        }
+        key = "number" if log == "events" else "request_id"
+        since, until = (f"{begin + place * HOUR:%FT%T.%fZ}" for place in (hour, hour + 1))
+        stated = {"count": rows, "first": made[0][key], "last": made[-1][key]}
+        return {
+            "number": hour + 1,
+            "since": since,
+            "until": until,
+            "columns": columns,
+            "calls": stated | {"sha256": hashes["calls"], "sha256_masked": hashes["calls"]},
+            "late": stated | {"since": since, "until": until, "sha256": hashes["late"]},
+            "events": stated | {"sha256": hashes["events"]},
+            "installation": {"since": since, "events": []},
+        }
+
+    digests_made = [digest(hour) for hour in range(hours)]
+    manifest = {"range": {"from": None, "to": "2027"}, "filters": {}, "masking": "Not masked."}
+    check = verify_digests.Check("x.csv", manifest, digests_made)
+    all_of_them = (row(place) for place in range(hours * rows - 1, -1, -1))
+    tracemalloc.start()
+    getattr(check, log)(all_of_them)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert check.problems == []
+    assert check.checked == hours * rows
+    kept = rows * len(verify_digests.line(row(0), columns[log]))
+    assert peak < 5 * kept < hours * kept / 4
 
 
 def test_the_trail_without_routine_is_whole_too(world: SimpleNamespace, tmp_path: Path) -> None:
