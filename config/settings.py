@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from config import request_limits
+from config import places, request_limits
 from config.env import Environment, is_loopback
 from config.logs import build_logging_config
 from config.secrets import Secrets, make_private_folder
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(os.environ)
-VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+VERSION = places.read_version()
 
 # Mode and places
 
 KEYWARD_MODE = env.choice("KEYWARD_MODE", "demo", ("demo", "production"))
 PRODUCTION = env.production = KEYWARD_MODE == "production"
-VAR = Path(env.text("KEYWARD_VAR", str(BASE_DIR / "var"))).absolute()
+VAR = Path(env.text("KEYWARD_VAR", str(places.get_default_var()))).absolute()
 with env.reporting():
     make_private_folder(VAR)
 DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 128 characters", secret=True)
 if PRODUCTION and DEMO_PASSWORD:
     env.report("KEYWARD_DEMO_PASSWORD is set: production has no demo, and must not be given its password.")
 env.allow("KEYWARD_PASSWORD")
+# Read before the settings are (config/environment_file.py).
+env.allow("KEYWARD_ENV_FILE")
 # Set by `manage.py serve` for the servers it starts: its process number, with which they end.
 SUPERVISOR = env.number("KEYWARD_SUPERVISOR", None, 1, 2**22)
-# Set by the gateway's server (config/serve/gunicorn_gateway.py).
+env.allow("KEYWARD_READY_FD")
+# Set by `serve gateway` and the gateway's server (config/serve/gunicorn_gateway.py).
 GATEWAY = env.choice("KEYWARD_PLANE", "portal", ("portal", "gateway")) == "gateway"
 PORT = env.port("PORT", 8000)
 GATEWAY_PORT = env.port("GATEWAY_PORT", 8001)
@@ -148,7 +149,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [places.FILES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -316,8 +317,9 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# The wheel brings them collected.
+STATIC_ROOT = places.WHEEL / "collected" if places.IS_INSTALLED else VAR / "static"
+STATICFILES_DIRS = [places.FILES / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

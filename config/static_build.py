@@ -37,10 +37,10 @@ def _get_fingerprint_path() -> Path:
 
 
 def _compute_fingerprint() -> str:
-    """Of every source file's place, size and time of change."""
+    """Of every source file's place and content: a copy of the files, such as a wheel's, has the same."""
     digest = hashlib.sha256()
     for finder in get_finders():
         for path, storage in finder.list([]):
-            status = Path(storage.path(path)).stat()
-            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            content = hashlib.sha256(Path(storage.path(path)).read_bytes()).hexdigest()
+            digest.update(f"{path}\0{content}\n".encode())
     return digest.hexdigest()

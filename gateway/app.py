@@ -18,7 +18,7 @@ from gateway.libpq.database import connect
 from gateway.metrics import Metrics
 from gateway.metrics_endpoint import MetricsEndpoint
 from gateway.overlap_worker import EndOverlap, OverlapWorker
-from gateway.readiness import ReadinessProbe
+from gateway.readiness import ReadinessProbe, ReadinessState
 from gateway.snapshot import Snapshot
 from keys.decision.access import Api, Decision
 from keys.decision.addresses import Network
@@ -87,6 +87,12 @@ class Gateway:
         if self._commit_task.done():
             return RuntimeError("the group commit has ended")
         return TimeoutError("a batch does not end") if self.group_commit.is_stuck else None
+
+    async def is_ready(self) -> bool:
+        """Return whether a call could be answered now."""
+        state: asyncio.Future[ReadinessState] = asyncio.get_running_loop().create_future()
+        self._readiness.get_state(state.set_result)
+        return not (await state).cause
 
     async def stop(self, timeout_seconds: float) -> None:
         """Accept no more calls, and wait for those accepted before, at most `timeout_seconds`."""

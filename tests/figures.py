@@ -46,6 +46,7 @@ PROMISES = {
     "27": "Digests prove an account's records with a public key alone",
     "28": "Unauthenticated load stops nobody",
     "29": "A wrong configuration does not start",
+    "30": "No call fails while a host reloads",
 }
 _said: dict[str, list[str]] = {}
 _failed: set[str] = set()

@@ -13,10 +13,14 @@ import uvloop
 from gunicorn.workers.base import Worker
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
+from config.serve import ready_signal
 from gateway.error_log import ERROR, report
 from gateway.http.connections import ConnectionRegistry, get_max_connections
+from gateway.http.http_limits import DRAIN_SECONDS
 from gateway.http.server import TICK_SECONDS, Listener, Server
 from gateway.metrics import ROWS
+
+READY_POLL_SECONDS = 0.2
 
 
 class GatewayWorker(Worker):
@@ -56,6 +60,10 @@ class GatewayWorker(Worker):
         gateway = self.wsgi
         gateway.metrics.use_shared_row(self.row)
         await gateway.start(is_only_process=self.cfg.workers == 1)
+        # While it waits, the process before it takes the calls.
+        while ready_signal.is_awaited() and not self._is_stopping() and not await gateway.is_ready():
+            self.notify()
+            await asyncio.sleep(READY_POLL_SECONDS)
         servers, listeners = [], []
         connections = ConnectionRegistry(get_max_connections())
         for listening in (each.sock for each in self.sockets):
@@ -66,7 +74,8 @@ class GatewayWorker(Worker):
             )
             servers.append(server)
             listeners.append(Listener(server, listening))
-        while not self._stop_event.is_set() and os.getppid() == self.ppid:
+        ready_signal.announce_ready()
+        while not self._is_stopping():
             if (failure := gateway.failure) is not None:
                 # gunicorn starts another worker.
                 report(ERROR, "gateway.given_up", failure)
@@ -83,8 +92,11 @@ class GatewayWorker(Worker):
             listener.close()
         # gunicorn waits for graceful_timeout and then kills.
         timeout_seconds = self.cfg.graceful_timeout * 0.4
-        await asyncio.gather(*(server.stop(timeout_seconds) for server in servers))
+        await asyncio.gather(*(server.stop(timeout_seconds, drain_seconds=DRAIN_SECONDS) for server in servers))
         await gateway.stop(timeout_seconds)
+
+    def _is_stopping(self) -> bool:
+        return self._stop_event.is_set() or os.getppid() != self.ppid
 
     def _bind_to_core(self) -> None:
         """Bind each worker to a core if there is one for each: otherwise the system now and then runs two workers on

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from config.embedded.parent_death_signal import tie_to_parent
+from config.serve.listeners import Place
 
 _own: dict[str, Any] = {"level": "WARNING", "handlers": ["stderr"], "propagate": False}
 logconfig_dict = settings.LOGGING | {
@@ -14,8 +15,11 @@ logconfig_dict = settings.LOGGING | {
 }
 
 
-def format_bind(address: str, port: int) -> str:
-    """Return gunicorn's text for an address and a port; IPv6 addresses are in brackets."""
+def format_bind(place: Place) -> str:
+    """Return gunicorn's text for where it listens; IPv6 stands in brackets."""
+    if isinstance(place, str):
+        return f"unix:{place}"
+    address, port = place
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

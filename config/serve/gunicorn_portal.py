@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings
+from django.db import connection
 
+from config.serve import ready_signal
 from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting, post_fork  # noqa: F401
+from config.serve.listeners import BACKLOG, list_places
+from config.serve.planes import PORTAL
 
-bind = [format_bind(address, settings.PORT) for address in settings.BIND]
+bind = [format_bind(place) for place in list_places(PORTAL)]
 worker_class = "config.serve.portal_worker.PortalWorker"
 workers = 2
 threads = 8
@@ -23,7 +27,7 @@ graceful_timeout = 60
 keepalive = 15
 max_requests = 10_000
 max_requests_jitter = 1_000
-backlog = 256
+backlog = BACKLOG[PORTAL]
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
@@ -33,3 +37,15 @@ forwarder_headers = ""
 forwarded_allow_ips = ""
 header_map = "refuse"
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Of a successor: end the new processes where the portal could not work, so that those before them go on."""
+    if ready_signal.is_awaited():
+        from config.health import check_readiness
+
+        reason = check_readiness().reason_not_ready
+        connection.close()
+        if reason:
+            raise RuntimeError(reason)
+        ready_signal.announce_ready()

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from config import database_roles
-from config.serve.supervisor import find_taken_port
+from config.serve.listeners import find_taken_port, list_ports
+from config.serve.planes import GATEWAY, PLANES, Plane
 from config.static_build import is_collected
 from keys.services import resealing
 
+STATIC_FILES = "The static files are not those of this version: run manage.py collectstatic."
 
-def list_problems() -> list[str]:
+
+def list_problems(planes: Sequence[Plane] = PLANES) -> list[str]:
     """Return all problems, one line each. Raise OperationalError when the database does not answer."""
     # Without an answer of the database, the other checks are impossible.
     connection.ensure_connection()
-    problems = list(_list_taken_ports())
+    problems = list(_list_taken_ports(planes))
     if pending := describe_pending_migrations():
         problems.append(pending)
+    elif settings.GATEWAY:
+        # It has not the keys of what the portal seals.
+        problems += list_missing_rights()
     else:
         problems += [*resealing.list_unreadable(), *list_missing_rights()]
-    if not is_collected():
-        problems.append("The static files are not those of this version: run manage.py collectstatic.")
+    if list(planes) != [GATEWAY] and not is_collected():
+        problems.append(STATIC_FILES)
     return problems
 
 
@@ -48,12 +54,7 @@ def list_missing_rights() -> list[str]:
     return [f"{lacks}: run manage.py migrate, which grants them."]
 
 
-def _list_taken_ports() -> Iterator[str]:
-    ports = [("PORT", settings.BIND, settings.PORT)]
-    if not settings.GATEWAY_SOCKET:
-        ports.append(("GATEWAY_PORT", settings.GATEWAY_BIND, settings.GATEWAY_PORT))
-    if settings.METRICS_PORT:
-        ports.append(("METRICS_PORT", settings.METRICS_BIND, settings.METRICS_PORT))
-    for variable, addresses, port in ports:
+def _list_taken_ports(planes: Sequence[Plane]) -> Iterator[str]:
+    for variable, addresses, port in (port for plane in planes for port in list_ports(plane)):
         if problem := find_taken_port(variable, addresses, port):
             yield problem

@@ -1,57 +1,28 @@
-"""Keeps the two planes running, side by side, until asked to stop."""
+"""Keeps the planes running, side by side, until asked to stop; replaces their processes without refusing a call."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
-ROOT = Path(__file__).resolve().parents[2]
+from config import environment_file
+from config.serve.listeners import close_listeners, open_listeners
+from config.serve.plane_process import PlaneProcess
+from config.serve.planes import Plane
+
 STOP_TIMEOUT_SECONDS = 70.0
 # A plane that dies sooner than this after its start is not started again: it would only die again.
 MIN_UPTIME_SECONDS = 5.0
+# A successor that is not ready by then is given up, and the process that it was to replace goes on.
+RELOAD_TIMEOUT_SECONDS = 60.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 logger = structlog.get_logger("keyward.serve")
-
-
-@dataclass(frozen=True)
-class Plane:
-    name: str
-    settings: str
-    application: str
-    # What the plane has no use for: variables of its environment, with their `_FILE`.
-    withheld: tuple[str, ...] = ()
-
-    def build_command(self) -> list[str]:
-        return [sys.executable, "-m", "gunicorn", "-c", f"python:{self.settings}", self.application]
-
-    def build_environment(self) -> dict[str, str]:
-        withheld = {f"{name}{end}" for name in self.withheld for end in ("", "_FILE")}
-        given = {name: value for name, value in os.environ.items() if name not in withheld}
-        return given | {"KEYWARD_SUPERVISOR": str(os.getpid())}
-
-
-PLANES = (
-    Plane("portal", "config.serve.gunicorn_portal", "config.wsgi:application"),
-    Plane(
-        "gateway",
-        "config.serve.gunicorn_gateway",
-        "config.serve.gateway:application",
-        withheld=("SEALING_KEYS", "CHECKPOINT_KEY", "MAINTENANCE_DATABASE_URL", "EMAIL_URL", "KEYWARD_DEMO_PASSWORD"),
-    ),
-)
 
 
 class StopRequested(Exception):
@@ -62,56 +33,35 @@ class PlaneFailed(Exception):
     """A plane cannot run; the message is one line."""
 
 
-def find_taken_port(variable: str, addresses: Sequence[str], port: int) -> str | None:
-    """Return what is wrong with listening on `port` of `addresses`, or None."""
-    for address in addresses:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError as error:
-                advice = f"stop what uses it, or set {variable} to another."
-                if error.errno == errno.EADDRNOTAVAIL:
-                    advice = f"this machine has no address {address}."
-                return f"{variable} {port} is not free on {address} ({error.strerror}): {advice}"
-    return None
-
-
-def is_ready(place: tuple[str, int] | str, timeout: float = 0.5) -> bool:
-    """Return whether the plane that listens at `place`, an address and a port or a socket's path, can work."""
-    connection = HTTPConnection("localhost", timeout=timeout)
-    try:
-        with contextlib.closing(connection):
-            if isinstance(place, str):
-                connection.sock = socket.socket(socket.AF_UNIX)
-                connection.sock.settimeout(timeout)
-                connection.sock.connect(place)
-            else:
-                connection.sock = socket.create_connection(place, timeout)
-            connection.request("GET", "/health/ready")
-            return connection.getresponse().status == HTTPStatus.OK
-    except (HTTPException, OSError):
-        return False
-
-
 class Supervisor:
-    """`each_second` is called about once a second, for what else has to be looked after."""
+    """`on_tick` is called about once a second, for what else has to be looked after."""
 
-    def __init__(self, on_tick: Callable[[], None]) -> None:
+    def __init__(self, planes: Sequence[Plane], on_tick: Callable[[], None]) -> None:
+        self._planes = planes
         self._on_tick = on_tick
-        self._running: dict[Plane, tuple[subprocess.Popen[bytes], float]] = {}
+        self._listeners: dict[Plane, list[socket.socket]] = {}
+        self._running: dict[Plane, PlaneProcess] = {}
+        self._successors: dict[Plane, PlaneProcess] = {}
+        self._retired: list[tuple[PlaneProcess, float]] = []
+        self._environ: Mapping[str, str] = os.environ
+        self.reload_requested = False
 
     def run(self, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
-        """Start the planes and announce once they are ready; ends with Stopped or Failed, and the planes with it."""
+        """Start the planes and announce once they are ready; ends with StopRequested or PlaneFailed, and the planes
+        with it."""
         try:
-            for plane in PLANES:
-                self._start(plane)
+            for plane in self._planes:
+                self._listeners[plane] = open_listeners(plane)
+                self._running[plane] = self._start(plane)
             announced = False
             while True:
                 if not announced and ready():
                     announce()
                     announced = True
-                time.sleep(1 if announced else 0.02)
+                time.sleep(1 if announced and not self._successors else 0.02)
+                if self.reload_requested:
+                    self._begin_reload()
+                self._hand_over()
                 self._restart_dead()
                 self._on_tick()
         finally:
@@ -120,52 +70,95 @@ class Supervisor:
                 signal.signal(number, signal.SIG_IGN)
             self._stop_all()
 
-    def _start(self, plane: Plane) -> None:
-        # A session of its own: the terminal's Ctrl-C is for the supervisor, which stops them in order.
-        process = subprocess.Popen(
-            plane.build_command(),
-            cwd=ROOT,
-            env=plane.build_environment(),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._running[plane] = (process, time.monotonic())
+    def _start(self, plane: Plane, *, is_successor: bool = False) -> PlaneProcess:
+        return PlaneProcess(plane, self._listeners[plane], self._environ, is_successor=is_successor)
+
+    def _begin_reload(self) -> None:
+        """Start a successor of each plane, over the same sockets, in the environment as it is now."""
+        self.reload_requested = False
+        if self._successors:
+            logger.warning("reload refused: one is under way")
+            return
+        try:
+            self._environ = environment_file.reload(os.environ)
+        except environment_file.Misconfigured as error:
+            logger.error("reload refused: the environment file is not usable", detail=str(error))
+            return
+        for plane in self._planes:
+            logger.info("reloading: a new process is starting", plane=plane.name)
+            self._successors[plane] = self._start(plane, is_successor=True)
+
+    def _hand_over(self) -> None:
+        """Retire the process of each plane whose successor is ready; give up a successor that ended or is late."""
+        now = time.monotonic()
+        for plane, successor in list(self._successors.items()):
+            if (
+                successor.poll() is None
+                and not successor.is_ready()
+                and now - successor.started < RELOAD_TIMEOUT_SECONDS
+            ):
+                continue
+            del self._successors[plane]
+            if successor.poll() is None and successor.is_ready():
+                old, self._running[plane] = self._running[plane], successor
+                logger.info("reloaded: the old process finishes its work", plane=plane.name)
+            else:
+                old = successor
+                logger.error("reload failed: the process before it goes on", plane=plane.name, status=old.poll())
+            old.terminate()
+            self._retired.append((old, now + STOP_TIMEOUT_SECONDS))
+        for old, deadline in list(self._retired):
+            if old.poll() is not None or now > deadline:
+                old.wait(0)
+                self._retired.remove((old, deadline))
 
     def _restart_dead(self) -> None:
-        for plane, (process, started) in list(self._running.items()):
+        for plane, process in list(self._running.items()):
             code = process.poll()
             if code is None:
                 continue
-            if time.monotonic() - started < MIN_UPTIME_SECONDS:
+            if time.monotonic() - process.started < MIN_UPTIME_SECONDS:
                 raise PlaneFailed(
                     f"The {plane.name} ended with status {code} right after its start; its last words are above."
                 )
             logger.error("plane ended, starting it again", plane=plane.name, status=code)
-            self._start(plane)
+            process.close()
+            self._running[plane] = self._start(plane)
 
     def _stop_all(self) -> None:
-        for process, _ in self._running.values():
+        processes = [*self._running.values(), *self._successors.values(), *(old for old, _ in self._retired)]
+        for process in processes:
             process.terminate()
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-        for plane, (process, _) in self._running.items():
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                logger.error("plane did not end in time", plane=plane.name, seconds=STOP_TIMEOUT_SECONDS)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        for process in processes:
+            if not process.wait(max(0.0, deadline - time.monotonic())):
+                logger.error("plane did not end in time", seconds=STOP_TIMEOUT_SECONDS)
+        for listeners in self._listeners.values():
+            close_listeners(listeners)
 
 
 @contextlib.contextmanager
-def raise_on_stop_signals() -> Iterator[None]:
-    """Within, the signals that ask to stop raise Stopped, even where the shell had them ignored."""
-    previous = {number: signal.signal(number, _raise_stop_requested) for number in STOP_SIGNALS}
+def handle_signals(request_reload: Callable[[], None]) -> Iterator[None]:
+    """Within, the signals that ask to stop raise StopRequested, even where the shell had them ignored. SIGHUP is a
+    terminal's end; without a terminal it asks to reload, as it does of other servers."""
+    handlers = dict.fromkeys(STOP_SIGNALS, _raise_stop_requested)
+    if not _has_terminal():
+        handlers[signal.SIGHUP] = lambda number, frame: request_reload()
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _has_terminal() -> bool:
+    """Return whether this process has a terminal, which sends SIGHUP when it is closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _raise_stop_requested(number: int, frame: object) -> None:

@@ -36,6 +36,9 @@ ANSWER_TIMEOUT_SECONDS = 10.0
 # For a peer that does not read its responses to read on, and for a rejected one to close.
 WRITE_TIMEOUT_SECONDS = 10.0
 CLOSE_TIMEOUT_SECONDS = 2.0
+# For a stopping process to keep its connections open, so that a request on its way gets its response, which tells the
+# proxy to connect again; a proxy under load sends many on each meanwhile.
+DRAIN_SECONDS = 1.0
 
 # All connections of one process
 

@@ -51,20 +51,25 @@ class Server:
         for connection in [each for each in self.connections if each.deadline <= self.now]:
             connection.on_deadline()
 
-    async def stop(self, timeout_seconds: float) -> None:
+    async def stop(self, timeout_seconds: float, *, drain_seconds: float = 0.0) -> None:
         """Answer the requests that have begun, close all connections, and abort those still open after
-        `timeout_seconds`."""
+        `timeout_seconds`. For `drain_seconds`, connections stay open for a request that may be on its way, and close
+        with its response."""
         self.stopping = True
+        await self._wait_for_connections(drain_seconds)
         for connection in list(self.connections):
             connection.stop()
+        await self._wait_for_connections(timeout_seconds)
+        for connection in list(self.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def _wait_for_connections(self, timeout_seconds: float) -> None:
         until = time.monotonic() + timeout_seconds
         while self.connections and time.monotonic() < until:
             await asyncio.sleep(0.01)
             if time.monotonic() - self.now >= TICK_SECONDS:
                 self.tick()
-        for connection in list(self.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
 
 
 class Listener:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.conf import settings
 from django.core import management
 from django.core.management import CommandError, call_command, find_commands, get_commands, load_command_class
 
+from config.places import ROOT
 from config.refused_commands import RefusedCommand
 
 # Those that change neither people nor keys nor the trail, and why.
@@ -40,9 +40,8 @@ REPLACED = {"changepassword", "collectstatic", "migrate"}
 
 def stock() -> set[str]:
     """Return the commands of Django and of every installed app that is not in this repository."""
-    root = Path(settings.BASE_DIR)
     packages = [Path(app.path) for app in apps.get_app_configs()]
-    foreign = [path for path in packages if path.parent != root]
+    foreign = [path for path in packages if path.parent != ROOT]
     folders = [Path(management.__file__).parent, *(path / "management" for path in foreign)]
     return {name for folder in folders for name in find_commands(str(folder))}
 
@@ -56,7 +55,7 @@ def test_every_stock_command_is_decided() -> None:
     decided = [set(HARMLESS), REPLACED, refused()]
     assert stock() == set.union(*decided), "decide about it here: harmless, replaced or refused"
     assert sum(map(len, decided)) == len(set.union(*decided)), "decided twice"
-    ours = {app.name for app in apps.get_app_configs() if Path(app.path).parent == Path(settings.BASE_DIR)}
+    ours = {app.name for app in apps.get_app_configs() if Path(app.path).parent == ROOT}
     assert {name for name in stock() if get_commands()[name] in ours} == REPLACED | refused()
 
 

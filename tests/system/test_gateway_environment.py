@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as configured
 
-from config.serve.supervisor import PLANES
+from config.serve.planes import PLANES
 from core.permissions import Role
 from tests.keys_made import a_billing_key
 from tests.people import a_user, an_account

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
 
+from tests.asking import ask_until
 from tests.gateways import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +82,12 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @contextmanager
 def serving(environ: dict[str, str]) -> Iterator[Served]:
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "serve", "--prepare"], env=environ, cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "manage.py", "serve", "--prepare"],
+        env=environ,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:
@@ -163,6 +172,32 @@ def data(environ: dict[str, str]) -> Path:
 
 
 class TestWhileItServes:
+    @pytest.mark.quality(30)
+    def test_no_call_fails_while_it_reloads(self, served: Served, full: bool, figure: Callable[[str], None]) -> None:
+        """Each of the two planes gets new processes; the last answer comes from the new ones."""
+        masters = find_masters(served)
+        question = build_question(served)
+        reloads, target = (3, 20_000) if full else (1, 500)
+        began = time.monotonic()
+
+        def is_over(answers: int) -> bool:
+            nonlocal masters, reloads, began
+            now = find_masters(served)
+            if len(now) == 2 and not now & masters and reloads:
+                reloads -= 1
+                masters, began = now, time.monotonic()
+                if reloads:
+                    served.process.send_signal(signal.SIGHUP)
+            return (answers >= target and not reloads) or time.monotonic() - began > PATIENCE
+
+        served.process.send_signal(signal.SIGHUP)
+        counted = asyncio.run(ask_until(int(served.environ["GATEWAY_PORT"]), question, CheckedNowAndThen(is_over)))
+        assert reloads == 0
+        assert set(counted) == {"200"}, counted
+        assert served.process.poll() is None
+        assert status(f"{served.portal}/login/") == 200
+        figure(f"{sum(counted.values())} calls over {3 if full else 1} reloads of one host, 0 failed")
+
     def test_a_client_cannot_move_the_path_by_a_header(self, served: Served) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", int(served.environ["PORT"]), timeout=10)
         connection.request("GET", "/login/", headers={"SCRIPT_NAME": "/login"})
@@ -199,6 +234,36 @@ class TestWhileItServes:
         )
         os.kill(master, signal.SIGKILL)
         assert answers_again(f"{served.gateway}/health/ready")
+
+
+class CheckedNowAndThen:
+    """Looks at the processes ten times a second, however many ask."""
+
+    def __init__(self, check: Callable[[int], bool]) -> None:
+        self._check, self._next, self._last = check, 0.0, False
+
+    def __call__(self, answers: int) -> bool:
+        if time.monotonic() >= self._next:
+            self._last = self._check(answers)
+            self._next = time.monotonic() + 0.1
+        return self._last
+
+
+def find_masters(served: Served) -> set[int]:
+    """Return the process of each plane, and those that finish their work."""
+    return {
+        pid
+        for pid, command in processes(served.environ).items()
+        if "-m gunicorn" in command and parent(pid) == served.process.pid
+    }
+
+
+def build_question(served: Served) -> bytes:
+    """Return the request of the curl command that `serve` printed, which is answered 200."""
+    words = shlex.split(served.said[-2].removeprefix("Try: "))
+    headers = [words[place + 1] for place, word in enumerate(words) if word == "-H"]
+    path = urlsplit(next(word for word in words if word.startswith("http"))).path
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: gateway", *headers, "", ""]).encode()
 
 
 def kill_database(data: Path) -> int:

@@ -22,7 +22,11 @@ READ = "from django.conf import settings; print(settings.KEYWARD_MODE, settings.
 
 def start(var: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings", "KEYWARD_VAR": str(var), **environ}
-    command = [sys.executable, "-c", f"import sys, manage; sys.argv = ['manage.py', 'version']; manage.main(); {READ}"]
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; from config.command_line import run; sys.argv[1:] = ['version']; run(); {READ}",
+    ]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     # Without Django's version, which any command that does nothing would do for.
     done.stdout = done.stdout.partition("\n")[2]

@@ -1,4 +1,5 @@
-"""`serve`: the portal, the gateway and the hourly `maintain`, until Ctrl-C or SIGTERM."""
+"""`serve`: the portal, the gateway and the hourly `maintain`, or one of the planes, until Ctrl-C or SIGTERM. SIGHUP
+replaces the planes' processes, in the environment and from the code as they are then, without refusing a call."""
 
 from __future__ import annotations
 
@@ -17,8 +18,12 @@ from django.db import OperationalError, connections
 from config.demo import load as demo_load
 from config.embedded.backend.base import start_embedded_database
 from config.env import Misconfigured
+from config.places import ROOT
 from config.serve import preflight
-from config.serve.supervisor import ROOT, PlaneFailed, StopRequested, Supervisor, is_ready, raise_on_stop_signals
+from config.serve.health_request import is_ready
+from config.serve.listeners import list_places
+from config.serve.planes import GATEWAY, PLANES
+from config.serve.supervisor import PlaneFailed, StopRequested, Supervisor, handle_signals
 from config.static_build import collect_static
 
 MAINTAIN_INTERVAL_SECONDS = 3600.0
@@ -26,17 +31,24 @@ logger = structlog.get_logger("keyward.serve")
 
 
 class Command(BaseCommand):
-    help = "Serve the portal and the gateway, and run maintain hourly."
+    help = (
+        "Serve the portal and the gateway, and run maintain hourly; or one plane alone, without maintain. "
+        "SIGHUP reloads without refusing a call."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
+        # The name is read before the settings are, too (config/command_line.py).
+        parser.add_argument("plane", nargs="?", choices=[plane.name for plane in PLANES], help="serve this plane alone")
         parser.add_argument(
             "--prepare", action="store_true", help="first migrate, collect static files and load the demo, where needed"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._planes = [plane for plane in PLANES if options["plane"] in (None, plane.name)]
+        self._supervisor = Supervisor(self._planes, self._on_tick)
         try:
-            with raise_on_stop_signals():
+            with handle_signals(self._request_reload):
                 self._serve(prepare=options["prepare"])
         except StopRequested:
             return
@@ -47,7 +59,7 @@ class Command(BaseCommand):
         if prepare:
             self._prepare_installation()
         # A database that does not answer ends the start with one line (manage.py).
-        if problems := preflight.list_problems():
+        if problems := preflight.list_problems(self._planes):
             raise Misconfigured("\n".join(problems))
         for connection in connections.all():
             connection.close()
@@ -56,11 +68,17 @@ class Command(BaseCommand):
         self._maintain_due = time.monotonic()
         self._maintain_output = TemporaryFile()  # noqa: SIM115 - for as long as this process serves
         try:
-            Supervisor(self._on_tick).run(self._are_planes_ready, self._announce)
+            self._supervisor.run(self._are_planes_ready, self._announce)
         finally:
             if self._maintain is not None and self._maintain.poll() is None:
                 self._maintain.terminate()
                 self._maintain.wait()
+
+    def _are_planes_ready(self) -> bool:
+        return all(is_ready(list_places(plane)[0]) for plane in self._planes)
+
+    def _request_reload(self) -> None:
+        self._supervisor.reload_requested = True
 
     def _prepare_installation(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
@@ -68,14 +86,10 @@ class Command(BaseCommand):
         if settings.KEYWARD_MODE == "demo" and demo_load.is_database_empty():
             demo_load.load_demo()
 
-    def _are_planes_ready(self) -> bool:
-        gateway = settings.GATEWAY_SOCKET or (settings.GATEWAY_BIND[0], settings.GATEWAY_PORT)
-        return all(is_ready(place) for place in ((settings.BIND[0], settings.PORT), gateway))
-
     def _announce(self) -> None:
-        self.stdout.write(f"Portal: {settings.BASE_URL}")
-        port = f"http://localhost:{settings.GATEWAY_PORT}"
-        self.stdout.write(f"Gateway: {settings.GATEWAY_SOCKET or port}")
+        gateway = settings.GATEWAY_SOCKET or f"http://localhost:{settings.GATEWAY_PORT}"
+        for plane in self._planes:
+            self.stdout.write(f"{plane.name.title()}: {gateway if plane is GATEWAY else settings.BASE_URL}")
         for line in demo_load.list_instructions():
             self.stdout.write(line)
         self.stdout.write("Ready")
@@ -89,16 +103,14 @@ class Command(BaseCommand):
             logger.error("the database cannot be started again now", detail=str(error))
         if self._maintain is not None and self._maintain.poll() is not None:
             self._log_maintain_result()
-        if self._maintain is None and time.monotonic() >= self._maintain_due:
+        if self._planes == list(PLANES) and self._maintain is None and time.monotonic() >= self._maintain_due:
             self._maintain_due = time.monotonic() + MAINTAIN_INTERVAL_SECONDS
             self._maintain = subprocess.Popen(
                 [
-                    sys.executable,
-                    str(ROOT / "manage.py"),
-                    "maintain",
-                    "--checkpoints",
-                    str(settings.VAR / "checkpoints.jsonl"),
+                    *(sys.executable, "-m", "config", "maintain"),
+                    *("--checkpoints", str(settings.VAR / "checkpoints.jsonl")),
                 ],
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._maintain_output,

@@ -1,0 +1,36 @@
+"""Ask a plane that listens somewhere for its health."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from http.client import HTTPConnection, HTTPException
+
+from config.serve.listeners import Place
+
+# What listens on every address answers on this one.
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
+
+
+def request(place: Place, path: str, headers: dict[str, str], timeout_seconds: float) -> tuple[int, str, str]:
+    """Return status, body and X-Refusal of a GET. Raise OSError or HTTPException where nothing answers."""
+    connection = HTTPConnection("localhost", timeout=timeout_seconds)
+    with contextlib.closing(connection):
+        if isinstance(place, str):
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(timeout_seconds)
+            connection.sock.connect(place)
+        else:
+            address, port = place
+            connection.sock = socket.create_connection((WILDCARDS.get(address, address), port), timeout_seconds)
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read(65536).decode("utf-8", "replace"), response.headers.get("X-Refusal", "")
+
+
+def is_ready(place: Place, timeout_seconds: float = 0.5) -> bool:
+    """Return whether the plane that listens at `place` can work."""
+    try:
+        return request(place, "/health/ready", {}, timeout_seconds)[0] == 200
+    except (HTTPException, OSError):
+        return False

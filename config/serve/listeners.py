@@ -1,0 +1,98 @@
+"""The sockets on which a plane listens. The supervisor holds them, so that no call is refused while a plane's processes
+change: gunicorn inherits them, as it inherits those of its own predecessor."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from config.serve.planes import GATEWAY, PORTAL, Plane
+
+# How many connections may wait to be accepted.
+BACKLOG = {PORTAL: 256, GATEWAY: 2048}
+# Who can open the gateway's socket counts as a proxy that proved itself: this user and its group, nobody else.
+SOCKET_UMASK = 0o007
+Place = tuple[str, int] | str
+
+
+def list_ports(plane: Plane) -> list[tuple[str, list[str], int]]:
+    """Return the plane's ports: the variable that sets each, the addresses, the port."""
+    if plane is PORTAL:
+        return [("PORT", settings.BIND, settings.PORT)]
+    ports = [] if settings.GATEWAY_SOCKET else [("GATEWAY_PORT", settings.GATEWAY_BIND, settings.GATEWAY_PORT)]
+    if settings.METRICS_PORT:
+        ports.append(("METRICS_PORT", settings.METRICS_BIND, settings.METRICS_PORT))
+    return ports
+
+
+def list_places(plane: Plane) -> list[Place]:
+    """Return where the plane listens: addresses with a port, or the path of a Unix socket; the first one answers
+    health checks."""
+    places: list[Place] = [settings.GATEWAY_SOCKET] if plane is GATEWAY and settings.GATEWAY_SOCKET else []
+    return places + [(address, port) for _, addresses, port in list_ports(plane) for address in addresses]
+
+
+def open_listeners(plane: Plane) -> list[socket.socket]:
+    """Open a socket for each place of the plane. Raise OSError."""
+    listeners = []
+    for place in list_places(plane):
+        listener = _bind_path(place) if isinstance(place, str) else _bind_address(*place)
+        listener.listen(BACKLOG[plane])
+        listeners.append(listener)
+    return listeners
+
+
+def close_listeners(listeners: Sequence[socket.socket]) -> None:
+    for listener in listeners:
+        name = listener.getsockname()
+        listener.close()
+        if isinstance(name, str):
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def find_taken_port(variable: str, addresses: Sequence[str], port: int) -> str | None:
+    """Return what is wrong with listening on `port` of `addresses`, or None."""
+    for address in addresses:
+        try:
+            _bind_address(address, port).close()
+        except OSError as error:
+            advice = f"stop what uses it, or set {variable} to another."
+            if error.errno == errno.EADDRNOTAVAIL:
+                advice = f"this machine has no address {address}."
+            return f"{variable} {port} is not free on {address} ({error.strerror}): {advice}"
+    return None
+
+
+def _bind_address(address: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind_path(path: str) -> socket.socket:
+    """Bind a Unix socket in the place of one that was left there."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX)
+    umask = os.umask(SOCKET_UMASK)
+    try:
+        listener.bind(path)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(umask)
+    return listener
