@@ -5,15 +5,31 @@ from __future__ import annotations
 from typing import Literal
 
 from accounts.models import User
+from core.actor import Actor
 from core.mail import build_url, send
 
-Notice = Literal["new_address", "factor_added", "factor_removed", "password_changed", "role_changed"]
+Notice = Literal[
+    "new_address",
+    "factor_added",
+    "factor_removed",
+    "factors_removed",
+    "password_changed",
+    "role_changed",
+    "sessions_ended",
+    "administrator_appointed",
+]
 
 
 def send_notice(user: User, kind: Notice, **facts: str) -> None:
     """Tell someone what happened to their own sign-in, so that they notice when it was not them.
 
     Facts: new_address has `address` and `agent`, factor_added and factor_removed `factor` ("a passkey"),
-    password_changed `address`, role_changed `before`, `after` and `by`.
+    password_changed `address`, role_changed `before`, `after` and `by`, factors_removed and sessions_ended `by`,
+    administrator_appointed `email`, `account` and `by`.
     """
     send(kind, user.email, link=build_url("account_login"), nickname=user.nickname, **facts)
+
+
+def format_actor(by: Actor) -> str:
+    """Return who acted, as a mail's sentence begins: a person's e-mail, or the operator for a command."""
+    return by.label if by.kind == "user" else "The operator of this installation"

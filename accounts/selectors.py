@@ -9,6 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import Account, User
+from core.permissions import Role
 
 SECOND_FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
@@ -21,6 +22,11 @@ def list_users(account: Account | None) -> QuerySet[User]:
     return User.objects.filter(account=account).annotate(
         key_count=Count("keys", filter=Q(keys__deleted_at=None)), second_factor=Exists(factors)
     )
+
+
+def list_administrators(account: Account) -> QuerySet[User]:
+    """Return the account's active Administrators, the oldest user first."""
+    return User.objects.filter(account=account, is_active=True, roles__contains=[Role.ADMINISTRATOR]).order_by("pk")
 
 
 def count_sessions(user: User) -> int:

@@ -35,6 +35,7 @@ class Permission(models.TextChoices):
     USERS_SEE = "users.see", "see users, roles, settings"
     USERS_CHANGE = "users.change", "change users, roles, settings"
     USERS_DEACTIVATE = "users.deactivate", "deactivate users, end their sessions"
+    USERS_RECOVER = "users.recover", "remove second factors of users, appoint Administrators"
     ADMINISTRATION = "administration", "open the administration"
     APIS_CHANGE = "apis.change", "change APIs and policies, enable them for accounts"
 
@@ -87,6 +88,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
             _P.KEYS_DISABLE,
             _P.IP_LISTS_IMPORT,
             _P.USERS_DEACTIVATE,
+            _P.USERS_RECOVER,
             _P.ACCOUNTS_CHANGE,
             _P.APIS_CHANGE,
         }

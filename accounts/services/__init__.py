@@ -26,6 +26,7 @@ from accounts.services.invitations import (
 )
 from accounts.services.locks import Invalid, LastAdministrator, build_account_target, build_user_target, format_errors
 from accounts.services.passwords import InvalidResetLink, request_reset, reset_password, set_password
+from accounts.services.recovery import appoint_administrator, get_appointment_target, remove_second_factors
 from accounts.services.roles import change_roles
 from accounts.services.sessions import end_other_sessions, end_session, end_sessions
 from accounts.services.settings import Settings, change_settings
@@ -44,6 +45,7 @@ __all__ = [
     "accept_invitation",
     "add_passkey",
     "add_totp",
+    "appoint_administrator",
     "build_account_target",
     "build_user_target",
     "change_password",
@@ -57,10 +59,12 @@ __all__ = [
     "end_sessions",
     "find_invitation",
     "format_errors",
+    "get_appointment_target",
     "grant_support",
     "invite",
     "reactivate_user",
     "remove_factor",
+    "remove_second_factors",
     "replace_recovery_codes",
     "request_reset",
     "reset_password",

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Invitation, User
+from accounts.notices import format_actor
 from accounts.services.locks import build_user_target, lock_for_change, validate
 from accounts.services.users import clean_roles, insert_user
 from audit.trail.events import Target
@@ -37,8 +38,14 @@ def invite(*, account: Account, email: str, roles: Iterable[str] = (), form_toke
     Needs the confirmation "user.invite" of the form's token. Raises Denied, AccountNotActive, NotConfirmed, Invalid.
     """
     lock_for_change(account, Permission.USERS_CHANGE, by)
-    email, token = email.strip().lower(), secrets.token_urlsafe(32)
     by.spend_confirmation("user.invite", form_token)
+    return add_invitation(account, email, roles, by)
+
+
+def add_invitation(account: Account, email: str, roles: Iterable[str], by: Actor) -> Invitation:
+    """Store the invitation, mail its link and record it: for services, which hold the account's lock and have asked
+    the policy. Raise Invalid."""
+    email, token = email.strip().lower(), secrets.token_urlsafe(32)
     Invitation.objects.filter(account=account, email=email).delete()
     invitation = Invitation(
         account=account,
@@ -50,7 +57,7 @@ def invite(*, account: Account, email: str, roles: Iterable[str] = (), form_toke
     )
     validate(invitation)
     invitation.save()
-    words = {"account": account.name, "inviter": by.label}
+    words = {"account": account.name, "inviter": format_actor(by)}
     if User.objects.filter(email=email).exists():
         mail.send("invitation_known", email, **words)
     else:

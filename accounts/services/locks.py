@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 
 from accounts.models import Account, User
+from accounts.selectors import list_administrators
 from audit.trail.events import Target
 from core import authorization
 from core.actor import Actor
@@ -49,10 +50,9 @@ def lock_user(user: User) -> User:
 
 def require_other_administrator(user: User) -> None:
     """Raise LastAdministrator if the user is the only active one. The caller holds the account's lock."""
-    if user.account_id is None or not user.is_active or Role.ADMINISTRATOR not in user.roles:
+    if user.account is None or not user.is_active or Role.ADMINISTRATOR not in user.roles:
         return
-    others = User.objects.filter(account=user.account_id, is_active=True, roles__contains=[Role.ADMINISTRATOR])
-    if not others.exclude(pk=user.pk).exists():
+    if not list_administrators(user.account).exclude(pk=user.pk).exists():
         raise LastAdministrator
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from accounts.models import User
-from accounts.notices import send_notice
+from accounts.notices import format_actor, send_notice
 from accounts.services.locks import Invalid, build_user_target, lock_for_change, lock_user, require_other_administrator
 from accounts.services.sessions import delete_sessions
 from accounts.services.users import clean_roles
@@ -34,10 +34,16 @@ def change_roles(*, user: User, roles: Iterable[str], by: Actor) -> User:
         require_other_administrator(user)
     if set(after) - set(before):
         by.spend_confirmation("user.roles", str(user.pk))
-    user.roles = after
+    return apply_roles(user, after, by)
+
+
+def apply_roles(user: User, after: list[str], by: Actor) -> User:
+    """Store the roles, end the user's sessions, tell them by mail and record it: for services, which hold the locks
+    and have asked the policy."""
+    before, user.roles = list(user.roles), after
     delete_sessions(user)
     user.save(update_fields=["roles", "sessions_ended"])
-    send_notice(user, "role_changed", before=format_roles(before), after=format_roles(after), by=by.label)
+    send_notice(user, "role_changed", before=format_roles(before), after=format_roles(after), by=format_actor(by))
     changes = {"roles": [before, after]}
     record("user.roles_changed", by=by, account_id=user.account_id, target=build_user_target(user), changes=changes)
     return user

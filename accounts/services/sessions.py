@@ -7,7 +7,7 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from accounts.models import KnownAddress, User
-from accounts.notices import send_notice
+from accounts.notices import format_actor, send_notice
 from accounts.services.locks import build_user_target, lock_for_change, lock_user
 from accounts.signin.rate_limits import get_address_key
 from accounts.signin.user_agent import format_user_agent
@@ -20,11 +20,12 @@ from core.permissions import Permission
 
 @transaction.atomic
 def end_sessions(*, user: User, by: Actor) -> User:
-    """Whoever is signed in as this user is signed out at the commit. Raises Denied, AccountNotActive."""
+    """Sign the user out everywhere at the commit, and tell them by mail. Raise Denied, AccountNotActive."""
     lock_for_change(user.account, Permission.USERS_DEACTIVATE, by)
     user = lock_user(user)
     delete_sessions(user)
     user.save(update_fields=["sessions_ended"])
+    send_notice(user, "sessions_ended", by=format_actor(by))
     record("user.sessions_ended", by=by, account_id=user.account_id, target=build_user_target(user))
     return user
 

@@ -72,6 +72,8 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("password.changed", "{actor} changed their password"),
         _event("factor.added", "{actor} added a second factor: {factor}", "factor"),
         _event("factor.removed", "{actor} removed a second factor: {factor}", "factor"),
+        # By Support or an operator, for someone who has lost them: `factors` of totp and passkey.
+        _event("factors.removed", "{actor} removed every second factor of {target}", "factors"),
         _event("recovery_codes.replaced", "{actor} generated new recovery codes"),
         _event("session.ended", "{actor} ended {sessions} of their sessions", "sessions"),
         _event("support.granted", "{actor} granted Support to {target}"),

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts import services
 from accounts.admin.exports import ExportAdmin
+from accounts.admin.recovery import AppointAdministrator, RemoveSecondFactors
 from accounts.exports import export_users
 from accounts.filters import UserFilter
 from accounts.models import Account, User
@@ -79,7 +80,7 @@ class Suspend(Button):
 
 
 class AccountAdmin(SupportAdmin):
-    buttons: ClassVar = (Activate(), EnableApis(), Suspend())
+    buttons: ClassVar = (Activate(), EnableApis(), AppointAdministrator(), Suspend())
     list_display = ("slug", "name", "status", "created_at")
     list_filter = ("status",)
     search_fields = ("slug__istartswith", "name__icontains")
@@ -145,7 +146,8 @@ class EndSessions(Button):
         return row.is_active
 
     def get_effects(self, row: User) -> Iterator[str]:
-        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. They can sign in again."
+        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. A mail tells them."
+        yield "They can sign in again."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         services.end_sessions(user=row, by=by)
@@ -178,7 +180,7 @@ class ResetPassword(Button):
 
 class UserAdmin(ExportAdmin):
     export_of = "an account’s users"
-    buttons: ClassVar = (ResetPassword(), EndSessions(), Deactivate())
+    buttons: ClassVar = (ResetPassword(), EndSessions(), RemoveSecondFactors(), Deactivate())
     list_display = ("email", "nickname", "account_slug", "roles_in_words", "is_active")
     list_filter = ("is_active",)
     list_select_related = ("account",)

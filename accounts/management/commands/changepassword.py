@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import services
 from accounts.management.passwords import read_password
-from accounts.models import User
+from accounts.management.users import get_user
 from core.actor import Actor
 
 
@@ -23,12 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("email", help="e-mail address of the user")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        email = options["email"].strip().lower()
-        user = User.objects.filter(email=email).first()
-        if user is None:
-            raise CommandError(f"email: there is no user {email}.")
+        user = get_user(options["email"])
         try:
             services.set_password(user=user, password=read_password(), by=Actor.from_command("changepassword"))
         except services.Invalid as error:
             raise CommandError(services.format_errors(error)) from error
-        self.stdout.write(f"The password of {email} is changed; their sessions ended, and a mail tells them.")
+        self.stdout.write(f"The password of {user.email} is changed; their sessions ended, and a mail tells them.")

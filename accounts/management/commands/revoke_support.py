@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import services
-from accounts.models import User
+from accounts.management.users import get_user
 from core.actor import Actor
 
 
@@ -18,12 +18,9 @@ class Command(BaseCommand):
         parser.add_argument("email", help="e-mail address of the Support user")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        email = options["email"].strip().lower()
-        user = User.objects.filter(email=email).first()
-        if user is None:
-            raise CommandError(f"email: there is no user {email}.")
+        user = get_user(options["email"])
         try:
             services.revoke_support(user=user, by=Actor.from_command("revoke_support"))
         except services.Invalid as error:
             raise CommandError(services.format_errors(error)) from error
-        self.stdout.write(f"{email} is no longer Support; their sessions ended.")
+        self.stdout.write(f"{user.email} is no longer Support; their sessions ended.")

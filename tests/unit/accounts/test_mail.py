@@ -20,8 +20,11 @@ FACTS = {
     "new_address": {"address": "203.0.113.9", "agent": "Firefox on Linux"},
     "factor_added": {"factor": "A passkey"},
     "factor_removed": {"factor": "The authenticator app"},
+    "factors_removed": {"by": "sam@support.example"},
     "password_changed": {"address": "203.0.113.9"},
     "role_changed": {"before": "Auditor", "after": "none", "by": "alice@acme.example"},
+    "sessions_ended": {"by": "alice@acme.example"},
+    "administrator_appointed": {"email": "carol@acme.example", "account": "Acme", "by": "sam@support.example"},
 }
 
 
@@ -47,7 +50,7 @@ def test_a_notice_says_what_happened_in_text_and_html(kind: notices.Notice, bob:
 @pytest.mark.parametrize("name", [file.stem for file in Path("templates/mail").glob("*.txt")])
 def test_every_mail_has_a_subject_and_leaves_no_hole(name: str, bob: User) -> None:
     facts = {key: f"[{key}]" for key in ("nickname", "account", "inviter", "email", "link")}
-    mail.send(name, bob.email, **facts, **FACTS.get(name, {}))
+    mail.send(name, bob.email, **(facts | FACTS.get(name, {})))
 
     sent = outbox.outbox[0]
     assert 10 < len(sent.subject) < 60

@@ -1,0 +1,16 @@
+"""A user by the e-mail address that a command was given."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandError
+
+from accounts.models import User
+
+
+def get_user(email: str) -> User:
+    """Return the user of the address, in any case. Raise CommandError."""
+    email = email.strip().lower()
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        raise CommandError(f"email: there is no user {email}.")
+    return user

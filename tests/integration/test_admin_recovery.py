@@ -1,0 +1,121 @@
+"""Support's buttons for people who are locked out: the page says what happens, and the password is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.core import mail
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts.models import Account, User
+from core.permissions import Role
+from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.trail import since_the_beginning
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bob() -> User:
+    user = a_user(an_account(), "Bob")
+    with_totp(user)
+    return user
+
+
+@pytest.fixture
+def sam(client: Client) -> User:
+    """Support, signed in."""
+    user = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(user)
+    client.force_login(user)
+    return user
+
+
+def text(response: HttpResponse) -> str:
+    return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
+
+
+def names() -> list[str]:
+    return list(since_the_beginning().values_list("name", flat=True))
+
+
+class TestRemovingSecondFactors:
+    def url(self, user: User) -> str:
+        return f"/admin/accounts/user/{user.pk}/remove-second-factors/"
+
+    def test_says_what_ends_and_removes_them_on_the_password(
+        self, client: Client, sam: User, bob: User, django_capture_on_commit_callbacks: Callable[..., Any]
+    ) -> None:
+        page = text(client.get(self.url(bob)))
+        assert "The authenticator app, passkeys and recovery codes of bob@acme.example stop working." in page
+        assert "until they add one, the password alone signs them in" in page
+        assert client.post(self.url(bob), {"password": "wrong"}).status_code == 422
+        assert client.post(self.url(bob), {}).status_code == 422
+        assert Authenticator.objects.filter(user=bob).exists()
+
+        with django_capture_on_commit_callbacks(execute=True):
+            answer = client.post(self.url(bob), {"password": PASSWORD}, follow=True)
+
+        assert "The second factors of bob@acme.example are removed." in text(answer)
+        assert not Authenticator.objects.filter(user=bob).exists()
+        assert names() == ["confirmation.failed", "factors.removed"]
+        assert [message.to for message in mail.outbox] == [[bob.email]]
+
+    def test_says_when_a_new_one_is_required(self, client: Client, sam: User, bob: User) -> None:
+        Account.objects.update(second_factor_required=True)
+
+        assert "they must add a new one when they next sign in" in text(client.get(self.url(bob)))
+
+    def test_is_not_offered_for_who_has_none_nor_for_support(self, client: Client, sam: User, bob: User) -> None:
+        for user in (a_user(bob.account, "Nina"), sam):
+            assert "Remove second factors" not in text(client.get(f"/admin/accounts/user/{user.pk}/change/"))
+            answer = client.post(self.url(user), {"password": PASSWORD}, follow=True)
+            assert "“Remove second factors” is not possible" in text(answer)
+        assert Authenticator.objects.filter(user=sam).exists()
+        assert names() == []
+
+
+class TestAppointingAnAdministrator:
+    def url(self, account: Account) -> str:
+        return f"/admin/accounts/account/{account.pk}/appoint-administrator/"
+
+    def test_gives_the_role_on_the_password(self, client: Client, sam: User, bob: User) -> None:
+        assert "Acme has no active Administrator." in text(client.get(self.url(bob.account)))
+        given = {"email": "Bob@acme.example"}
+        assert client.post(self.url(bob.account), given | {"password": "wrong"}).status_code == 422
+        bob.refresh_from_db()
+        assert bob.roles == []
+
+        answer = client.post(self.url(bob.account), given | {"password": PASSWORD}, follow=True)
+
+        assert "Acme has a new Administrator: bob@acme.example." in text(answer)
+        bob.refresh_from_db()
+        assert bob.roles == [Role.ADMINISTRATOR]
+        assert names() == ["confirmation.failed", "user.roles_changed"]
+
+    def test_invites_an_address_that_has_no_user(self, client: Client, sam: User, bob: User) -> None:
+        alice = a_user(bob.account, "Alice", Role.ADMINISTRATOR)
+        assert f"Acme has active Administrators: {alice.email}." in text(client.get(self.url(bob.account)))
+
+        given = {"email": "carol@acme.example", "password": PASSWORD}
+        answer = client.post(self.url(bob.account), given, follow=True)
+
+        assert "An invitation is sent to carol@acme.example." in text(answer)
+        assert bob.account.invitations.get().roles == [Role.ADMINISTRATOR]
+
+    @pytest.mark.parametrize(
+        ("email", "said"),
+        [("gina@globex.example", "is not a user of Acme"), ("no address", "Enter a valid email address.")],
+    )
+    def test_what_is_wrong_is_said(self, client: Client, sam: User, bob: User, email: str, said: str) -> None:
+        a_user(an_account("globex"), "Gina")
+
+        answer = client.post(self.url(bob.account), {"email": email, "password": PASSWORD}, follow=True)
+
+        assert said in text(answer)
+        assert names() == []
