@@ -53,7 +53,8 @@ def _ratios(document: dict[str, Any], rounds: int) -> tuple[list[tuple[str, ...]
             lambda text: yaml.load(text, Loader=yaml.CSafeLoader),
         ),
     }
-    rows, worst = [], 0.0
+    rows: list[tuple[str, ...]] = []
+    worst = 0.0
     for kind, (text, load) in texts.items():
         content = text.encode()
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -102,7 +103,7 @@ def _psql(account_id: int) -> int:
     statement = f"\\copy ({rows}) TO STDOUT CSV"
     process = subprocess.Popen([_program(), "-qXc", statement], stdout=subprocess.PIPE, env=os.environ | environment)
     assert process.stdout is not None
-    size = sum(len(block) for block in iter(lambda: process.stdout.read(1 << 16), b""))
+    size = sum(len(block) for block in iter(partial(process.stdout.read, 1 << 16), b""))
     if process.wait():
         raise SystemExit("psql failed")
     return size

@@ -146,7 +146,7 @@ def build_signed_in_client(user: Any) -> Any:
     login(request, user, settings.AUTHENTICATION_BACKENDS[0])
     request.session.save()
     client = Client()
-    client.cookies[settings.SESSION_COOKIE_NAME] = request.session.cookie
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(request.session.cookie)
     return client
 
 

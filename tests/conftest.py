@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 for name in list(os.environ):
     # A developer's own configuration must not decide what is tested.
@@ -101,7 +102,7 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Migrate as the owner; in tests alone the application's role may also truncate, as transactional tests do."""
     from django.conf import settings
     from django.core.management import call_command

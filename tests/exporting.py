@@ -8,7 +8,8 @@ from django.core.handlers.wsgi import WSGIHandler
 
 
 def portal(longest: int, stalled: int) -> WSGIHandler:
-    application = import_module("config.wsgi").application  # sets Django up, so it comes first
-    import_module("audit.exports.formats").EXPORT_TIMEOUT_SECONDS = longest
-    import_module("audit.exports.views").STALLED_SECONDS = stalled
+    # Sets Django up, before which no other module can be imported.
+    application: WSGIHandler = import_module("config.wsgi").application
+    vars(import_module("audit.exports.formats"))["EXPORT_TIMEOUT_SECONDS"] = longest
+    vars(import_module("audit.exports.views"))["STALLED_SECONDS"] = stalled
     return application

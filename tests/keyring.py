@@ -60,7 +60,7 @@ def a_secret(key: Key, token: str, **columns: Any) -> Secret:
     number = max(settings.TOKEN_PEPPERS)
     secret = Secret(key=key, digest=compute_digest(token, settings.TOKEN_PEPPERS[number]), pepper_id=number, **columns)
     if "signature" in key.api.policy["credentials"]:
-        place = {"account": key.account_id, "key": key.public_id, "secret": str(secret.pk)}
+        place: dict[str, Any] = {"account": key.account_id, "key": key.public_id, "secret": str(secret.pk)}
         secret.sealed = seal(token, ring=settings.SIGNING_KEYS, purpose="sign", **place)
     secret.save(force_insert=True)
     return secret

@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
 from config.embedded.launch import EmbeddedDatabaseError, LaunchConfig, choose_launch_config, get_home
@@ -90,7 +91,7 @@ class Cluster:
             with suppress(subprocess.TimeoutExpired):
                 keeper.wait(timeout_seconds)
 
-    def get_connection_parameters(self, user: str) -> dict[str, str]:
+    def get_connection_parameters(self, user: str) -> dict[str, Any]:
         """Return parameters for psycopg; valid after join()."""
         folder = self._read_pid_file()[4]
         return {"host": folder, "port": "5432", "dbname": DATABASE, "user": user, "password": self._get_password(user)}

@@ -87,7 +87,7 @@ def ask(client: Client, method: str, path: str) -> str:
     """Send the request, undo what it did, and say in a word what came back."""
     undone = transaction.atomic()
     # As Django marks the transaction of a test, so that durable ones may be inside.
-    undone._from_testcase = True
+    undone._from_testcase = True  # type: ignore[attr-defined]
     with undone:
         response = client.generic(method, path)
         if response.streaming:

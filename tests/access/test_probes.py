@@ -16,7 +16,7 @@ from accounts.models import Account, Invitation, User
 from keys.ip_lists.entries import Entry
 from keys.models import Address, Api, Enablement, IpList, IpListEntry, Key, KeyModule, Secret
 from tests.access.table import TABLE, Persona
-from tests.access.world import World, a_world
+from tests.access.world import Kind, World, a_world
 from tests.people import PASSWORD
 
 STRANGERS = (Persona.ADMINISTRATOR, Persona.ACCOUNT_READER, Persona.AUDITOR, Persona.OWNER)
@@ -95,7 +95,7 @@ def test_an_id_of_the_other_account_leads_nowhere(
     for home, away in (worlds, worlds[::-1]) if full else (worlds,):
         for persona in STRANGERS:
             client = Client()
-            client.force_login(home.people[persona])  # type: ignore[arg-type]
+            client.force_login(home.people[persona])
             before = everything()
             for row in TABLE:
                 if row.of is None or row.for_whoever_knows or row.numbered_within:
@@ -115,7 +115,7 @@ def test_an_id_of_the_other_account_leads_nowhere(
 def test_a_form_takes_no_user_of_the_other_account(worlds: tuple[World, World]) -> None:
     home, away = worlds
     client, mine = Client(), home.objects["user"]
-    client.force_login(home.people[Persona.ADMINISTRATOR])  # type: ignore[arg-type]
+    client.force_login(home.people[Persona.ADMINISTRATOR])
     before = everything()
 
     for stranger in (person for person in away.people.values() if person):
@@ -131,7 +131,7 @@ def test_a_field_that_no_form_has_does_nothing(
 ) -> None:
     home, _ = worlds
     client = Client()
-    client.force_login(home.people[Persona.ADMINISTRATOR])  # type: ignore[arg-type]
+    client.force_login(home.people[Persona.ADMINISTRATOR])
     settings = {"name": "Acme", "mask_digits": "4", "mask_side": "last", "mask_phone": "on"}
     forms: dict[str, dict[str, Any]] = {
         reverse("settings"): settings,
@@ -144,12 +144,13 @@ def test_a_field_that_no_form_has_does_nothing(
         reverse("key-disable", args=[home.objects["key"]]): {},
         reverse("invitation", args=[home.objects["invitation link"]]): {"nickname": "New", "password": PASSWORD},
     }
-    for route, of, given in (
+    lists: tuple[tuple[str, Kind | None, dict[str, str]], ...] = (
         ("ip-list-new", None, {"name": "Probed", "addresses": "192.0.2.1"}),
         ("ip-list-edit", "IP list", {"name": "Probed", "version": "1"}),
         ("ip-entry-new", "IP list", {"network": "192.0.2.1", "enabled": "on"}),
         ("ip-entry-edit", "IP entry", {"network": "192.0.2.1", "stamp": entry_stamp(home)}),
-    ):
+    )
+    for route, of, given in lists:
         forms[reverse(route, args=home.objects[of].split("/") if of else [])] = given
     count, wrong = 0, []
     for turn, (path, given) in enumerate(forms.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
@@ -84,7 +85,7 @@ def a_world(slug: str, api: Api) -> World:
 
 def _an_export(account: Account) -> tuple[int, int]:
     """Its number within the account, and in the chain."""
-    told = {"log": "API log", "format": "csv"}
+    told: dict[str, Any] = {"log": "API log", "format": "csv"}
     by = Actor.from_command("test")
     with transaction.atomic():
         stated = build_statement(account, columns=["time"], filters_in_words={})

@@ -46,7 +46,7 @@ def test_a_pending_account_is_activated_gets_apis_and_its_people_can_add_keys(
     support: Page, live_server: Any, acme: Account, sign_in: SignIn
 ) -> None:
     alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
-    theirs = support.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    theirs = support.context.browser.new_context().new_page()
     sign_in(theirs, alice.email, PASSWORD)
     expect(theirs.get_by_role("region", name="What happens next")).to_contain_text("Support activates the account.")
     assert_accessible(theirs)

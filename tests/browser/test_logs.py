@@ -35,7 +35,7 @@ from tests.trail import get_event_number
 SignIn = Callable[[Page, str, str], None]
 VERIFIER = Path(__file__).parents[2] / "examples" / "verify_export.py"
 OCTOBER = datetime(2026, 10, 5, 9, tzinfo=UTC)
-REFUSED = {"decision": "denied", "reason": "ip_not_allowed", "client_address": "198.51.100.7"}
+REFUSED: dict[str, Any] = {"decision": "denied", "reason": "ip_not_allowed", "client_address": "198.51.100.7"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -40,7 +40,7 @@ class Expected:
     says: list[str]
     fill: Callable[[Locator], None]
     immutable_settings: list[str]
-    edit: Callable[[Locator], None]
+    edit: Callable[[Locator], object]
     edited: dict[str, Any]
     noun: str = "API key"
     # After the edit.

@@ -136,7 +136,7 @@ def test_a_word_that_fits_is_not_broken(
     a_key_of("cloud-pbx", alice, name="wallboard", networks=(ip_network("203.0.113.9"),))
     office = IpList.objects.create(account=account, name="Headquarters", description="Reconciliation")
     office.entries.create(network="2001:db8:7::/48", description="Reconciliation")
-    call = {
+    call: dict[str, Any] = {
         "key_name": "wallboard",
         "client_address": "2001:db8:7::113",
         "time": datetime.now(UTC) - timedelta(minutes=59),

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -62,7 +63,7 @@ def forget_connections() -> None:
         connection.close()
 
 
-def owner(statement: str, *parameters: object) -> list[tuple]:
+def owner(statement: str, *parameters: Any) -> list[tuple]:
     with connections["maintenance"].cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []

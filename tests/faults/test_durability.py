@@ -124,7 +124,7 @@ def test_a_hostile_call_among_a_hundred_refuses_only_itself(hostile: dict[str, s
     async def ask_together(port: int) -> tuple[Answer, list[Answer]]:
         async def ask(**what: str) -> Answer:
             async with Asker(port) as asker:
-                return await asker.verify(key.token, **what)  # type: ignore[arg-type]
+                return await asker.verify(key.token, **what)
 
         answers = await asyncio.gather(ask(**hostile), *(ask() for _ in range(99)))
         return answers[0], answers[1:]

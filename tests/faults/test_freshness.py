@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -65,12 +66,12 @@ def world() -> World:
 class Change:
     """What to bring about before the gateway looks, and the change it must notice then. `api` is what is asked for."""
 
-    make: Callable[[World], None]
-    before: Callable[[World], None] = lambda world: None
+    make: Callable[[World], object]
+    before: Callable[[World], object] = lambda world: None
     api: str = "ledger"
 
 
-def sql(statement: str, *parameters: object) -> None:
+def sql(statement: str, *parameters: Any) -> None:
     with connections["maintenance"].cursor() as cursor:
         cursor.execute(statement, parameters)
 
@@ -142,55 +143,51 @@ CHANGES = {
     "keys_secret_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_secret CASCADE")),
     "keys_address_epoch_insert": Change(restricted),
     "keys_address_epoch_update": Change(lambda world: Address.objects.update(network="198.51.100.0/24"), admitted),
-    "keys_address_epoch_delete": Change(lambda world: Address.objects.all().delete() and None, restricted),
+    "keys_address_epoch_delete": Change(lambda world: Address.objects.all().delete(), restricted),
     "keys_address_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_address"), restricted),
     "keys_iplistentry_epoch_insert": Change(
-        lambda world: IpListEntry.objects.create(ip_list=IpList.objects.get(), network="127.0.0.0/8") and None,
+        lambda world: IpListEntry.objects.create(ip_list=IpList.objects.get(), network="127.0.0.0/8"),
         listed_elsewhere,
     ),
-    "keys_iplistentry_epoch_update": Change(lambda world: IpListEntry.objects.update(enabled=False) and None, listed),
-    "keys_iplistentry_epoch_delete": Change(lambda world: IpListEntry.objects.all().delete() and None, listed),
+    "keys_iplistentry_epoch_update": Change(lambda world: IpListEntry.objects.update(enabled=False), listed),
+    "keys_iplistentry_epoch_delete": Change(lambda world: IpListEntry.objects.all().delete(), listed),
     "keys_iplistentry_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_iplistentry"), listed),
     "keys_keyiplist_epoch_insert": Change(listed_elsewhere),
     "keys_keyiplist_epoch_update": Change(
-        lambda world: KeyIpList.objects.update(key=world.neutral.key) and None, listed_elsewhere
+        lambda world: KeyIpList.objects.update(key=world.neutral.key), listed_elsewhere
     ),
-    "keys_keyiplist_epoch_delete": Change(lambda world: KeyIpList.objects.all().delete() and None, listed_elsewhere),
+    "keys_keyiplist_epoch_delete": Change(lambda world: KeyIpList.objects.all().delete(), listed_elsewhere),
     "keys_keyiplist_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_keyiplist"), listed_elsewhere),
     "keys_keymodule_epoch_insert": Change(lambda world: _grant(world, "customers"), without_grants),
     "keys_keymodule_epoch_update": Change(lambda world: _regrant(world, "invoices"), only_customers),
-    "keys_keymodule_epoch_delete": Change(lambda world: KeyModule.objects.all().delete() and None, only_customers),
+    "keys_keymodule_epoch_delete": Change(lambda world: KeyModule.objects.all().delete(), only_customers),
     "keys_keymodule_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_keymodule"), only_customers),
     "keys_api_epoch_insert": Change(lambda world: an_api_without_modules(), api="later"),
     "keys_api_epoch_update": Change(lambda world: _update(Api, world.api, policy={"credentials": ["token"]})),
     "keys_api_epoch_delete": Change(
-        lambda world: Api.objects.filter(slug="later").delete() and None,
+        lambda world: Api.objects.filter(slug="later").delete(),
         lambda world: an_api_without_modules(),
         "later",
     ),
     "keys_module_epoch_insert": Change(lambda world: _new_module(world)),
     "keys_module_epoch_update": Change(lambda world: _rename_module(world)),
     "keys_module_epoch_delete": Change(
-        lambda world: Module.objects.filter(slug="new").delete() and None, lambda world: _new_module(world)
+        lambda world: Module.objects.filter(slug="new").delete(), lambda world: _new_module(world)
     ),
     "keys_route_epoch_insert": Change(
-        lambda world: _route(world), lambda world: Route.objects.filter(template="/customers").delete() and None
+        lambda world: _route(world), lambda world: Route.objects.filter(template="/customers").delete()
     ),
-    "keys_route_epoch_update": Change(
-        lambda world: Route.objects.filter(template="/customers").update(template="/c") and None
-    ),
-    "keys_route_epoch_delete": Change(lambda world: Route.objects.filter(template="/customers").delete() and None),
+    "keys_route_epoch_update": Change(lambda world: Route.objects.filter(template="/customers").update(template="/c")),
+    "keys_route_epoch_delete": Change(lambda world: Route.objects.filter(template="/customers").delete()),
     "keys_route_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_route")),
     "keys_enablement_epoch_insert": Change(
-        lambda world: Enablement.objects.create(account=world.account, api=world.api) and None,
-        lambda world: Enablement.objects.filter(account=world.account).delete() and None,
+        lambda world: Enablement.objects.create(account=world.account, api=world.api),
+        lambda world: Enablement.objects.filter(account=world.account).delete(),
     ),
     "keys_enablement_epoch_update": Change(
-        lambda world: Enablement.objects.filter(account=world.account).update(api=world.neutral.key.api) and None
+        lambda world: Enablement.objects.filter(account=world.account).update(api=world.neutral.key.api)
     ),
-    "keys_enablement_epoch_delete": Change(
-        lambda world: Enablement.objects.filter(account=world.account).delete() and None
-    ),
+    "keys_enablement_epoch_delete": Change(lambda world: Enablement.objects.filter(account=world.account).delete()),
     "keys_enablement_epoch_truncate": Change(lambda world: sql("TRUNCATE keys_enablement")),
     "accounts_account_epoch_update": Change(lambda world: _update(Account, world.account, status="suspended")),
     "accounts_user_epoch_update": Change(lambda world: _update(User, world.owner, is_active=False)),
@@ -229,10 +226,10 @@ def _route(world: World) -> None:
     Route.objects.create(module=world.api.modules.get(slug="customers"), method="GET", template="/customers")
 
 
-def seen(port: int, world: World, api: str) -> tuple[object, ...]:
+def seen(port: int, world: World, api: str) -> tuple[Any, ...]:
     """Return what the gateway makes of the probe's call once it has caught up: its answer, and what it logged."""
 
-    async def ask() -> tuple[object, ...]:
+    async def ask() -> tuple[Any, ...]:
         async with Asker(port) as asker:
             await asker.verify(world.neutral.token, api="neutral")
             answer = await asker.verify(world.probe.token, api=api)

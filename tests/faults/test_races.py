@@ -201,7 +201,7 @@ def _fresh_key(slug: str) -> CreatedKey:
 
 
 @contextmanager
-def processes(count: int, **environment: str) -> Iterator[list[int]]:
+def processes(count: int, **environment: Any) -> Iterator[list[int]]:
     """Gateways on ports of their own, so that each is surely asked."""
     with ExitStack() as stack:
         yield [stack.enter_context(gateway(**environment)).port for _ in range(count)]

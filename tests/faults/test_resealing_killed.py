@@ -63,7 +63,7 @@ def many_keys(count: int, signing: Api) -> dict[str, str]:
     for key in keys:
         secret, ring, token = Secret(key=key, pepper_id=1), rings[key.api_id], tokens[key.public_id]
         assert ring is not None
-        place = {"account": account.pk, "key": key.public_id, "secret": str(secret.pk)}
+        place: dict[str, Any] = {"account": account.pk, "key": key.public_id, "secret": str(secret.pk)}
         secret.sealed = seal(token, ring=ring.keys, purpose=ring.purpose, **place)
         secret.digest = compute_digest(token, configured.TOKEN_PEPPERS[1])
         rows.append(secret)
@@ -114,8 +114,8 @@ def test_no_key_is_lost_in_three_rotations_and_five_kills(
     kills, changed = 0, 0
     for rotation in range(1, ROTATIONS + 1):
         number = rotation + 1
-        for ring in ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS"):
-            setattr(settings, ring, {number: secrets.token_bytes(32), **getattr(settings, ring)})
+        for name in ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS"):
+            setattr(settings, name, {number: secrets.token_bytes(32), **getattr(settings, name)})
         rings = {ring: getattr(settings, ring) for ring in ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS")}
         for _ in range(2 if rotation < ROTATIONS else 1):
             kills += killed_half_way(a_run(**rings), under_newest())
@@ -128,10 +128,10 @@ def test_no_key_is_lost_in_three_rotations_and_five_kills(
         process = a_run(**rings)
         said, _ = process.communicate()
         assert process.returncode == 0, said
-        for ring in ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS"):
+        for name in ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS"):
             # As an operator does who was told that the older ones are not needed any more.
-            assert f"{ring} {rotation} is not needed any more" in said
-            setattr(settings, ring, {number: getattr(settings, ring)[number]})
+            assert f"{name} {rotation} is not needed any more" in said
+            setattr(settings, name, {number: getattr(settings, name)[number]})
     assert kills == KILLS
     lost = []
     apis = {api.pk: get_sealing_ring(Policy.from_data(api.policy)) for api in (billing, signing)}

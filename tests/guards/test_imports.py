@@ -59,8 +59,8 @@ def test_the_contracts_notice_a_planted_import(tmp_path: Path, module: str, plan
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    with (tmp_path / module).open("a") as file:
-        file.write(f"\n{planted}\n")
+    with (tmp_path / module).open("a") as end:
+        end.write(f"\n{planted}\n")
     done = subprocess.run(
         [str(BIN / "lint-imports"), "--no-cache"], capture_output=True, text=True, cwd=tmp_path, check=False
     )

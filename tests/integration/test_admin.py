@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -17,6 +16,7 @@ from accounts.models import Account, Limit, User
 from config.admin import site
 from core.permissions import Role
 from keys.models import Api
+from tests.answers import Response
 from tests.keyring import a_key
 from tests.people import PASSWORD, a_user, an_account, with_totp
 from tests.trail import since_the_beginning
@@ -43,7 +43,7 @@ def sam(client: Client) -> User:
     return user
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 
@@ -91,7 +91,8 @@ class TestAccounts:
 
     def test_suspending_says_first_how_many_keys_it_refuses(self, client: Client, sam: User, bob: User) -> None:
         acme, api = bob.account, Api.objects.get(slug="billing")
-        for columns in ({}, {}, {"enabled": False}):
+        changes: tuple[dict[str, Any], ...] = ({}, {}, {"enabled": False})
+        for columns in changes:
             a_key(acme, bob, api, **columns)
 
         page = text(client.get(f"/admin/accounts/account/{acme.pk}/suspend/"))

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -22,6 +21,7 @@ from keys import apis
 from keys.apis.yaml_loader import parse_bytes
 from keys.models import Api, Enablement, Key, Module
 from keys.uploads import BUSY_MESSAGE, SUPPORT, acquire_reader
+from tests.answers import Response
 from tests.keys_made import a_key_of, events, least
 from tests.people import PASSWORD, a_user, an_account, with_totp
 from tests.unit.keys.documents import RULES, a_document, described, operation
@@ -51,7 +51,7 @@ def key(shop: Api, monkeypatch: pytest.MonkeyPatch) -> Key:
     return a_key_of("shop", a_user(an_account(), "Alice", Role.ADMINISTRATOR), modules=frozenset({"orders"})).key
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode())).replace("&#x27;", "'")
 
 
@@ -67,12 +67,12 @@ def a_file(content: Any) -> SimpleUploadedFile:
     return SimpleUploadedFile("file", content if isinstance(content, bytes) else yaml.safe_dump(content).encode())
 
 
-def sent(client: Client, url: str, **given: Any) -> HttpResponse:
+def sent(client: Client, url: str, **given: Any) -> Response:
     files = {name: a_file(given.pop(name)) for name in ("document", "policy") if name in given}
     return client.post(url, {**given, **files})
 
 
-def confirm(client: Client, url: str, page: HttpResponse, password: str = PASSWORD) -> HttpResponse:
+def confirm(client: Client, url: str, page: Response, password: str = PASSWORD) -> Response:
     seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
     assert seal is not None, text(page)
     return client.post(url, {"shown": seal[1], "password": password})
@@ -88,8 +88,9 @@ def test_apis_are_listed_and_read(client: Client, support: User, key: Key) -> No
 
     told = text(client.get(reverse("admin:keys_api_change", args=[key.api_id])))
     sip = Api.objects.get(slug="sip-caller")
-    page = text(client.get(reverse("admin:keys_api_change", args=[sip.pk])))
-    assert "; contains account-reader, partner-admin, partner-reader" in page
+    assert "; contains account-reader, partner-admin, partner-reader" in text(
+        client.get(reverse("admin:keys_api_change", args=[sip.pk]))
+    )
     for word in ("Shop, version 1", "GET /orders", "credentials: ", "acme"):
         assert word in told
 
@@ -273,7 +274,7 @@ def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: 
 
 
 class TestEditing:
-    def texts(self, page: HttpResponse) -> dict[str, str]:
+    def texts(self, page: Response) -> dict[str, str]:
         """Return what stands in the text fields."""
         found = re.findall(r'<textarea name="(\w+)_text"[^>]*>\n?(.*?)</textarea>', page.content.decode(), re.DOTALL)
         return {name: html.unescape(content) for name, content in found}
@@ -375,7 +376,7 @@ class TestEditing:
 
 
 class TestRequestLink:
-    def post(self, client: Client, api: Api, **given: str) -> HttpResponse:
+    def post(self, client: Client, api: Api, **given: str) -> Response:
         return client.post(reverse("admin:keys_api_request-link", args=[api.pk]), given, follow=True)
 
     def test_is_a_setting_that_policies_do_not_take_back(
@@ -431,7 +432,7 @@ class TestRequestLink:
 
 
 class TestEnabling:
-    def post(self, client: Client, api: Api, **given: str) -> HttpResponse:
+    def post(self, client: Client, api: Api, **given: str) -> Response:
         return client.post(reverse("admin:keys_api_enable", args=[api.pk]), given)
 
     def test_is_confirmed_for_one_account(self, client: Client, support: User, shop: Api) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from openpyxl import Workbook, load_workbook
@@ -19,6 +18,7 @@ from openpyxl import Workbook, load_workbook
 from accounts.models import Account, User
 from core.permissions import Role
 from keys.models import IpList, IpListEntry
+from tests.answers import Response
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import events
 from tests.people import PASSWORD, a_user, an_account, code_of, with_totp
@@ -50,7 +50,7 @@ def offices(support: User) -> IpList:
     return an_ip_list(a_user(an_account(), "Alice", Role.ADMINISTRATOR), "203.0.113.7")
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode())).replace("&#x27;", "'")
 
 
@@ -63,14 +63,14 @@ def a_thousand() -> str:
     return "\n".join(["network,description", *lines])
 
 
-def previewed(client: Client, ip_list: IpList, given: str | bytes) -> HttpResponse:
+def previewed(client: Client, ip_list: IpList, given: str | bytes) -> Response:
     data: dict[str, Any] = {"text": given}
     if isinstance(given, bytes):
         data = {"file": SimpleUploadedFile("entries", given)}
     return client.post(url(ip_list, "import"), data)
 
 
-def confirm(client: Client, ip_list: IpList, page: HttpResponse, **given: Any) -> HttpResponse:
+def confirm(client: Client, ip_list: IpList, page: Response, **given: Any) -> Response:
     seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
     assert seal is not None
     return client.post(url(ip_list, "import"), {"shown": seal[1], **given})

@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
@@ -18,6 +17,7 @@ from accounts.models import Account, User
 from core.permissions import Role
 from keys import services
 from keys.models import Key, Secret
+from tests.answers import Response
 from tests.keys_made import a_billing_key, a_key_of, confirmed, events
 from tests.people import a_user, an_account, with_totp
 
@@ -42,7 +42,7 @@ def bob(support: User) -> User:
     return a_user(an_account("globex"), "Bob", Role.ADMINISTRATOR)
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode())).replace("&#x27;", "'")
 
 
@@ -214,7 +214,7 @@ class TestWhatOnlyServicesMay:
 
 
 class TestTheFile:
-    def export(self, client: Client, format: str, account: str = "acme") -> HttpResponse:
+    def export(self, client: Client, format: str, account: str = "acme") -> Response:
         return client.post(reverse("admin:keys_key_export"), {"account": account, "format": format})
 
     def test_has_the_settings_of_one_accounts_keys(self, client: Client, support: User, alice: User, bob: User) -> None:

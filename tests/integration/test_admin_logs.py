@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -47,7 +48,7 @@ def test_without_an_account_there_are_the_calls_of_none_with_what_they_stand_for
     client: Client, sam: User, acme: Account
 ) -> None:
     a_call(acme, path="/of-acme")
-    unknown = {"decision": "denied", "reason": "unknown_key", "key_id": "", "key_name": "", "owner": ""}
+    unknown: dict[str, Any] = {"decision": "denied", "reason": "unknown_key", "key_id": "", "key_name": "", "owner": ""}
     a_call(None, path="/of-nobody", folded=731, **unknown)
 
     page = shown(client, CALLS)

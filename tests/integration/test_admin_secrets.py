@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -27,7 +28,7 @@ def test_no_page_holds_a_secret_sealed_or_digested() -> None:
     owner, support = world.people[Persona.OWNER], world.people[Persona.SUPPORT]
     assert owner is not None
     key, token = a_key(world.account, owner, api, "Canary")
-    place = {"account": key.account_id, "key": key.public_id, "secret": str(key.secrets.get().pk)}
+    place: dict[str, Any] = {"account": key.account_id, "key": key.public_id, "secret": str(key.secrets.get().pk)}
     key.secrets.update(sealed=seal(token, ring=settings.SEALING_KEYS, purpose="reveal", **place))
     canaries = forms_of(token)
     for secret in Secret.objects.all():
@@ -38,7 +39,7 @@ def test_no_page_holds_a_secret_sealed_or_digested() -> None:
     # An authenticator's row holds numbers too.
     canaries = {canary for canary in canaries if len(canary) >= 16}
     client = Client()
-    client.force_login(support)  # type: ignore[arg-type]
+    client.force_login(support)
 
     paths = [
         reverse(row.route, args=world.objects[row.of].split("/") if row.of else [])

@@ -23,7 +23,6 @@ from allauth.mfa.models import Authenticator
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from psycopg.conninfo import conninfo_to_dict
@@ -37,6 +36,7 @@ from keys.models import Api, Key
 from keys.views import change as change_page
 from tests.access.table import TABLE, Persona, Row
 from tests.access.world import World, a_world
+from tests.answers import Response
 from tests.gateways import Asker, conninfo, gateway
 from tests.keys_made import billing_for
 from tests.people import PASSWORD
@@ -64,7 +64,7 @@ class Canaries:
         return {name for form, name in self.forms.items() if form in content}
 
 
-def token_in(response: HttpResponse, canaries: Canaries, name: str) -> str:
+def token_in(response: Response, canaries: Canaries, name: str) -> str:
     """Return the token that this answer, asked for, shows; from here on it is a canary."""
     match = TOKEN.search(response.content.decode())
     assert match is not None, response.content.decode()
@@ -86,7 +86,7 @@ def test_the_search_finds_every_form():
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
     """What this process logs, as an operator gets it."""
-    formatter = logging.config.DictConfigurator(log_settings(json=True)).configure_formatter(  # type: ignore[attr-defined]
+    formatter = logging.config.DictConfigurator(log_settings(json=True)).configure_formatter(
         log_settings(json=True)["formatters"]["structured"]
     )
     text = io.StringIO()
@@ -196,7 +196,7 @@ def mistyped(client: Client, world: World, key: Key, new: str, monkeypatch: pyte
                 auditor.get(path, {name: value})
     for name in ("path", "key", "owner", "module"):
         answer = auditor.post("/logs/export/", {"format": "csv", name: new})
-        b"".join(answer.streaming_content) if answer.streaming else answer.content
+        answer.getvalue()
     client.post(reverse("key-reveal", args=[key.public_id]), {"password": new})
     client.get(f"/{new}/")
     Client().post("/login/", {"login": f"{new}@acme.example", "password": new})
@@ -235,7 +235,7 @@ def pages(world: World, key: Key) -> Iterator[tuple[str, bytes]]:
 def got(client: Client, row: Row, objects: Any) -> bytes:
     response = client.get(reverse(row.route, args=objects[row.of].split("/") if row.of else []))
     assert response.status_code < 500, row.route
-    content = b"".join(response.streaming_content) if response.streaming else response.content
+    content = response.getvalue()
     return content + repr(response.headers).encode() + str(response.cookies).encode()
 
 
@@ -250,7 +250,7 @@ def exports(world: World) -> Iterator[tuple[str, bytes]]:
         address = reverse(row.route, args=[world.objects[row.of]] if row.of else [])
         for kind in FORMATS:
             response = client.post(address, {"format": kind} | of)
-            content = b"".join(response.streaming_content) if response.streaming else response.content
+            content = response.getvalue()
             # A list's own CSV has no other format.
             assert response.status_code == 200 or kind != "csv", (row.route, content)
             yield f"{row.route} {kind}", unzipped(content) if content.startswith(b"PK") else content

@@ -118,7 +118,7 @@ def take(client: Client, log: str, path: Path, **data: str) -> None:
     """Return an export and its manifest, at `path` and beside it."""
     response = client.post(f"/{log}/export/", data | {"format": data.get("format", "csv")})
     assert response.status_code == 200, response.content
-    path.write_bytes(b"".join(response.streaming_content))
+    path.write_bytes(response.getvalue())
     finished = Event.objects.filter(name="export.finished").latest("seq")
     number = json.loads(finished.body)["data"]["started"]
     Path(f"{path}.manifest").write_bytes(client.get(f"/audit/{number}/manifest/").content)
@@ -192,7 +192,7 @@ def test_the_page_lists_digests_and_gives_those_of_a_range_as_a_zip(world: Simpl
     response = client.get(f"/audit/digests/download/?{two}")
 
     path = tmp_path / "digests.zip"
-    path.write_bytes(b"".join(response.streaming_content))
+    path.write_bytes(response.getvalue())
     assert response["Content-Disposition"] == 'attachment; filename="keyward-acme-digests-3-4.zip"'
     code, said = run(world.key, path)
     assert (code, "digests 3 to 4 of acme" in said) == (0, True), said
@@ -323,6 +323,11 @@ def put(*names: str, value: Any) -> Callable[[Any], None]:
     return edit
 
 
+def remove_last(at: SimpleNamespace) -> None:
+    at.last.unlink()
+    change(at.index, put("last", value=at.number - 1))
+
+
 STRANGER = b"s" * 32
 # What is done to the folder of digests: `second` is one in the middle, `last` the newest, `index` the index.
 TO_DIGESTS: dict[str, Callable[[SimpleNamespace], object]] = {
@@ -353,7 +358,7 @@ TO_DIGESTS: dict[str, Callable[[SimpleNamespace], object]] = {
     "the newest taken out": lambda at: at.last.unlink(),
     "the first taken out": lambda at: at.first.unlink(),
     "the index taken out": lambda at: at.index.unlink(),
-    "the index shortened": lambda at: (at.last.unlink(), change(at.index, put("last", value=at.number - 1))),
+    "the index shortened": remove_last,
     "the index by another key": lambda at: change(at.index, put("version", value=2), sign=STRANGER),
     "another account's digest": lambda at: shutil.copy(at.foreign, at.folder / "more.json"),
     "another account's in its place": lambda at: shutil.copy(at.foreign, at.second),

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
@@ -15,6 +14,7 @@ from core.permissions import Role
 from keys.ip_lists.entries import Entry
 from keys.models import IpList, IpListEntry, Key
 from keys.selectors import losses
+from tests.answers import Response
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, events
 from tests.logbook import a_call
@@ -54,7 +54,7 @@ def entry(ip_list: IpList, network: str) -> IpListEntry:
     return ip_list.entries.get(network=network)
 
 
-def lost_by_list(response: HttpResponse) -> list[tuple[str, str, int]]:
+def lost_by_list(response: Response) -> list[tuple[str, str, int]]:
     return sorted((loss.key.name, loss.use.address, loss.use.calls) for loss in response.context["losses"].found)
 
 
@@ -101,7 +101,7 @@ def test_narrowing_an_entry_asks_first(client: Client, offices: IpList) -> None:
     assert client.post(path, typed).status_code == 302
 
 
-def change(client: Client, row: IpListEntry, network: str, **given: str) -> HttpResponse:
+def change(client: Client, row: IpListEntry, network: str, **given: str) -> Response:
     typed = {"network": network, "description": "Berlin", "enabled": "on", "stamp": Entry.from_row(row).stamp}
     return client.post(f"/ip-lists/{row.ip_list_id}/entries/{row.pk}/edit/", typed | given)
 

@@ -144,7 +144,7 @@ def test_a_zip_holds_the_file_and_the_manifest_that_is_downloaded_later(
 
 def test_a_zip_that_is_broken_off_is_an_incomplete_export(client: Client, acme: Account) -> None:
     response = client.post("/logs/export/", {"format": "csv", "zip": "on"})
-    next(iter(response.streaming_content))
+    next(iter(response))
     response.close()
     assert list_events(acme.pk).filter(name="export.incomplete").exists()
     assert client.get(f"/audit/{the_export(acme).number}/manifest/").status_code == 404

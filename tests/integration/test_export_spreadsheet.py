@@ -55,7 +55,7 @@ def exported(acme: Account) -> Callable[..., bytes]:
     client.force_login(a_user(acme, "Alice", Role.ADMINISTRATOR))
 
     def export(**data: str) -> bytes:
-        return b"".join(client.post("/logs/export/", data).streaming_content)
+        return client.post("/logs/export/", data).getvalue()
 
     return export
 

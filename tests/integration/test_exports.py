@@ -63,7 +63,7 @@ def client(acme: Account) -> Client:
 def exported(client: Client, log: str = "logs", **data: str) -> bytes:
     response = client.post(f"/{log}/export/", data)
     assert response.status_code == 200, response.content
-    return b"".join(response.streaming_content)
+    return response.getvalue()
 
 
 def sheet(content: bytes) -> list[list[str]]:
@@ -105,7 +105,7 @@ def test_a_file_without_rows_is_delivered_before_its_end_is_recorded(
     assert response.status_code == 200
     assert not list_events(acme.pk).filter(name__in=("export.finished", "export.incomplete")).exists()
 
-    content = b"".join(response.streaming_content)
+    content = response.getvalue()
 
     finished = json.loads(list_events(acme.pk).get(name="export.finished").body)["data"]
     assert (finished["rows"], finished["sha256"]) == (0, hashlib.sha256(content).hexdigest())

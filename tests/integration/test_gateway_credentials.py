@@ -32,7 +32,7 @@ def keys() -> dict[str, KeyAndToken]:
     """A key for each kind, of an API that takes this kind only."""
     account = an_account()
     alice = a_user(account, "alice")
-    named = {"basic": {"username": "pbx-Zoë"}}
+    named: dict[str, dict[str, Any]] = {"basic": {"username": "pbx-Zoë"}}
     return {
         kind: a_key(account, alice, an_api(f"by-{kind}", credentials=[kind]), **named.get(kind, {})) for kind in KINDS
     }

@@ -7,13 +7,13 @@ from http.cookies import SimpleCookie
 from typing import ClassVar
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.urls import reverse
 
 from keys.models import Api
 from tests.access.table import TABLE, Persona
 from tests.access.world import World, a_world
+from tests.answers import Response
 from tests.keyring import an_api
 from tests.people import PASSWORD
 
@@ -36,7 +36,7 @@ def world() -> World:
     return a_world("acme", Api.objects.filter(slug="billing").first() or an_api())
 
 
-def missing(response: HttpResponse, *, stored: bool = False) -> list[str]:
+def missing(response: Response, *, stored: bool = False) -> list[str]:
     """Return what is not as it should be."""
     wrong = [
         f"{name}: {response.headers.get(name)}"

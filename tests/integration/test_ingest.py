@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -188,7 +189,7 @@ def test_a_batch_is_one_statement_over_the_log(log, django_assert_max_num_querie
 
 def test_a_log_without_statistics_is_not_gone_through_for_each_line():
     """It took a quarter of a minute for a thousand lines and thirty thousand rows."""
-    values = dict.fromkeys(("first", "last"), time.time()) | {
+    values: dict[str, Any] = dict.fromkeys(("first", "last"), time.time()) | {
         "request_ids": [UUID(generate_request_id()) for _ in range(1000)],
         "statuses": [200] * 1000, "durations": [1.0] * 1000, "sizes": [1] * 1000,
     }  # fmt: skip
@@ -210,7 +211,7 @@ def test_two_at_once_fill_each_call_once(log, tmp_path):
     assert not Call.objects.filter(request_id__in=ids, status=None).exists()
 
 
-def command(*arguments: str, **pipes: int) -> subprocess.Popen[str]:
+def command(*arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
     """Return the command as an operator runs it, over the tests' database."""
     return subprocess.Popen(
         [sys.executable, "manage.py", "ingest_access_log", *arguments],
@@ -218,7 +219,7 @@ def command(*arguments: str, **pipes: int) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        **pipes,
+        stdin=stdin,
     )
 
 

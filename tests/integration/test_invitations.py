@@ -9,12 +9,11 @@ import uuid
 import pytest
 from django.contrib.messages import get_messages
 from django.core import mail
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Account, Invitation, User
 from core.permissions import Role
-from tests.answers import common_headers
+from tests.answers import Response, common_headers
 from tests.keys_made import events
 from tests.people import PASSWORD, a_user, an_account, an_invitation
 
@@ -36,7 +35,7 @@ def alice(client: Client, acme: Account) -> User:
 
 @pytest.fixture
 def invite(client: Client, alice: User, django_capture_on_commit_callbacks):
-    def post(email: str, *roles: str, password: str = PASSWORD, **extra: str) -> HttpResponse:
+    def post(email: str, *roles: str, password: str = PASSWORD, **extra: str) -> Response:
         given = {"email": email, "roles": roles, "form_token": str(uuid.uuid4()), "password": password, **extra}
         with django_capture_on_commit_callbacks(execute=True):
             return client.post("/users/invite/", given)
@@ -44,7 +43,7 @@ def invite(client: Client, alice: User, django_capture_on_commit_callbacks):
     return post
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 

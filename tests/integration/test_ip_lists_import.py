@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -18,6 +17,7 @@ from accounts.models import User
 from core.permissions import Role
 from keys.ip_lists import importing
 from keys.models import IpList
+from tests.answers import Response
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, events
 from tests.people import PASSWORD, a_user, an_account
@@ -52,20 +52,20 @@ def offices(alice: User) -> IpList:
     return an_ip_list(alice, "203.0.113.7")
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 
-def previewed(client: Client, ip_list: IpList, pasted: str | SimpleUploadedFile) -> HttpResponse:
+def previewed(client: Client, ip_list: IpList, pasted: str | SimpleUploadedFile) -> Response:
     given = {"text": pasted} if isinstance(pasted, str) else {"file": pasted}
     return client.post(f"/ip-lists/{ip_list.pk}/import/", given)
 
 
-def seal(page: HttpResponse) -> str:
+def seal(page: Response) -> str:
     return re.search(r'name="shown" value="([^"]+)"', page.content.decode()).group(1)
 
 
-def confirm(client: Client, ip_list: IpList, page: HttpResponse, **given: Any) -> HttpResponse:
+def confirm(client: Client, ip_list: IpList, page: Response, **given: Any) -> Response:
     return client.post(f"/ip-lists/{ip_list.pk}/import/", {"shown": seal(page), **given})
 
 

@@ -6,11 +6,11 @@ import csv
 import io
 import json
 import re
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from openpyxl import load_workbook
@@ -20,6 +20,7 @@ from core.lists import PAGE_SIZE
 from core.permissions import Role
 from keys.ip_lists.entries import Entry
 from keys.models import IpList, IpListEntry, Key
+from tests.answers import Response
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, events
 from tests.people import PASSWORD, a_user, an_account
@@ -47,16 +48,16 @@ def robot(alice: User, offices: IpList) -> Key:
     return key
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 
-def names(response: HttpResponse) -> list[str]:
+def names(response: Response) -> list[str]:
     assert response.status_code == 200, text(response)
     return re.findall(r'<td class="name"><a href="/ip-lists/[^>]*>([^<]*)</a>', response.content.decode())
 
 
-def networks(response: HttpResponse) -> list[str]:
+def networks(response: Response) -> list[str]:
     assert response.status_code == 200, text(response)
     return re.findall(r'<td class="name"><span class="mono">([^<]*)</span>', response.content.decode())
 
@@ -174,7 +175,7 @@ class TestAList:
         assert networks(client.get(f"/ip-lists/{offices.pk}/?{query}")) == found
 
     def test_of_ten_thousand_entries_comes_in_pages(self, client: Client, offices: IpList) -> None:
-        many = (Entry(network=f"10.{n >> 8}.{n & 255}.0/24") for n in range(9_998))
+        many = (Entry(network=ip_network(f"10.{n >> 8}.{n & 255}.0/24")) for n in range(9_998))
         IpListEntry.objects.bulk_create(IpListEntry(ip_list=offices, **entry._asdict()) for entry in many)
 
         with CaptureQueriesContext(connection) as asked:
@@ -419,9 +420,10 @@ class TestTheFiles:
                 assert any(cell.startswith(("'=", "'@")) for cell in cells)
             else:
                 # The cell's type says that it is a text, so nothing needs to stand before it.
-                cells = [cell for row in load_workbook(io.BytesIO(answer.content)).active.iter_rows() for cell in row]
-                assert "f" not in {cell.data_type for cell in cells}
-                assert any(str(cell.value).startswith(("=", "@")) for cell in cells)
+                sheet = load_workbook(io.BytesIO(answer.content)).active
+                typed = [cell for row in sheet.iter_rows() for cell in row]
+                assert "f" not in {cell.data_type for cell in typed}
+                assert any(str(cell.value).startswith(("=", "@")) for cell in typed)
 
     def test_are_of_a_known_format(self, client: Client, offices: IpList) -> None:
         for path in ("/ip-lists/export/", f"/ip-lists/{offices.pk}/export/"):

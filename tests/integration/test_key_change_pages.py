@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +15,7 @@ from accounts.models import Account, User
 from core.permissions import Role
 from keys import services
 from keys.models import Api, Key, Secret, SecretUse
+from tests.answers import Response
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.people import PASSWORD, a_user, acting, an_account
 
@@ -37,7 +37,7 @@ def key(alice: User) -> Key:
     return a_billing_key(alice, "203.0.113.0/24").key
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return response.content.decode()
 
 

@@ -74,7 +74,8 @@ def test_every_section_is_there_in_its_order_and_in_the_contents(client: Client,
 
 @pytest.mark.parametrize("slug", PRESETS)
 def test_the_secret_is_never_there(client: Client, alice: User, slug: str):
-    made = a_key_of(slug, alice, **({"recordings": True} if slug == "lms-call-logic" else {}))
+    flags: dict[str, Any] = {"recordings": True} if slug == "lms-call-logic" else {}
+    made = a_key_of(slug, alice, **flags)
     pages = [docs(client, made.key)] + ([docs(client, made.key, "call-download")] if slug == "lms-call-logic" else [])
 
     for page in pages:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
@@ -15,6 +14,7 @@ from audit.calls.uses import get_uses
 from core.permissions import Role
 from keys.key_settings import KeySettings
 from keys.models import Key
+from tests.answers import Response
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.logbook import a_call, more_calls
@@ -27,7 +27,7 @@ NOW = datetime.now(UTC)
 @pytest.fixture
 def alice(client: Client) -> User:
     user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    billing_for(user.account)  # type: ignore[arg-type]
+    billing_for(user.account)
     client.force_login(user)
     return user
 
@@ -53,7 +53,7 @@ def used(key: Key, address: str, module: str, *, decision: str = "allowed", reas
     return a_call(key.account, time=NOW - timedelta(**ago), key_id=key.public_id, **columns)
 
 
-def save(client: Client, key: Key, **other: Any) -> HttpResponse:
+def save(client: Client, key: Key, **other: Any) -> Response:
     key_settings = KeySettings.from_key(Key.objects.get(pk=key.pk))
     data = {
         "name": key_settings.name,
@@ -67,7 +67,7 @@ def save(client: Client, key: Key, **other: Any) -> HttpResponse:
     return client.post(f"/keys/{key.public_id}/edit/", data | other)
 
 
-def lost(response: HttpResponse) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+def lost(response: Response) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     found = response.context["losses"]
     return [use[:2] for use in found.addresses], [use[:2] for use in found.modules]
 

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from openpyxl import load_workbook
@@ -25,6 +24,7 @@ from keys.exports import KeyResource, KeySettingsResource
 from keys.models import IpList, Key, KeyIpList, SecretUse
 from keys.selectors.keys import with_file_columns
 from keys.services import TooManyKeys, bulk, disable_many
+from tests.answers import Response
 from tests.keys_made import a_billing_key, a_key_of, billing_for, events
 from tests.people import a_user, acting, an_account
 
@@ -48,7 +48,7 @@ def enabled() -> set[str]:
     return set(Key.objects.filter(enabled=True).values_list("name", flat=True))
 
 
-def hidden(page: HttpResponse) -> dict[str, list[str]]:
+def hidden(page: Response) -> dict[str, list[str]]:
     """Return what the dialog would send."""
     found: dict[str, list[str]] = {}
     for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', page.content.decode()):
@@ -161,7 +161,7 @@ class TestExport:
         *("ip_lists", "secret_made", "last_used", "expires"),
     )
 
-    def rows(self, response: HttpResponse) -> list[list[str]]:
+    def rows(self, response: Response) -> list[list[str]]:
         assert response.status_code == 200
         return list(csv.reader(io.StringIO(response.content.decode())))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -19,6 +18,7 @@ from accounts.models import User
 from core.lists import PAGE_SIZE
 from core.permissions import Role
 from keys.models import Api, Enablement, Key, SecretUse
+from tests.answers import Response
 from tests.keys_made import a_billing_key, a_key_of, billing_for
 from tests.people import a_user, an_account
 
@@ -33,7 +33,7 @@ def alice(client: Client) -> User:
     return user
 
 
-def names(response: HttpResponse) -> list[str]:
+def names(response: Response) -> list[str]:
     assert response.status_code == 200
     return re.findall(r'<td class="name"><a[^>]*>([^<]*)</a>', response.content.decode())
 
@@ -133,7 +133,7 @@ def many_keys(owner: User, count: int) -> None:
     )
 
 
-def link(response: HttpResponse, rel: str) -> str:
+def link(response: Response, rel: str) -> str:
     """Where the page's foot leads, empty if nowhere."""
     found = re.search(rf'href="([^"]*)" rel="{rel}"', response.content.decode())
     return "/keys/" + html.unescape(found[1]) if found else ""

@@ -7,7 +7,6 @@ import uuid
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -16,6 +15,7 @@ from core.permissions import Role
 from keys import services
 from keys.key_settings import KeySettings
 from keys.models import Api, Enablement, Key, Secret
+from tests.answers import Response
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.people import PASSWORD, a_user, acting, an_account
 
@@ -39,7 +39,7 @@ def key(alice: User) -> Key:
     return a_billing_key(alice, "203.0.113.0/24", modules=frozenset({"invoices"})).key
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return response.content.decode()
 
 
@@ -121,7 +121,7 @@ def test_the_settings_that_were_asked_for_are_the_keys(client: Client, alice: Us
     assert key.enabled is False
 
 
-BAD = {
+BAD: dict[str, list[Any]] = {
     "name": ["", "a\x00b", "x" * 201, "a\u202eb"],
     "website": ["shop.example", "javascript:alert(1)"],
     "platform": ["", "toaster"],

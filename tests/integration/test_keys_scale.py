@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -68,7 +69,7 @@ def full_account(slug: str, count: int) -> User:
     for api in apis:
         Enablement.objects.create(account=account, api=api)
     owners = [a_user(account, f"Owner {number}").pk for number in range(16)]
-    facts = {"account": account.pk, "apis": [api.pk for api in apis], "owners": owners, "count": count}
+    facts: dict[str, Any] = {"account": account.pk, "apis": [api.pk for api in apis], "owners": owners, "count": count}
     with connections["maintenance"].cursor() as cursor:
         for statement in KEYS.split(";\n"):
             cursor.execute(statement, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -23,7 +24,7 @@ from tests.people import ADDRESS, a_user, an_account
 
 pytestmark = pytest.mark.django_db
 SEES = (Role.ADMINISTRATOR, Role.ACCOUNT_READER, Role.AUDITOR)
-DENIED = {"decision": "denied", "reason": "ip_not_allowed"}
+DENIED: dict[str, Any] = {"decision": "denied", "reason": "ip_not_allowed"}
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def summed(account: Account) -> list[datetime]:
     """Log calls of many kinds, all but the newest hours' rolled up; return when the allowed ones were."""
     now = datetime.now(UTC)
     other = {"api": "lynx", "key_id": "000000000000", "key_name": "Shop"}
-    kinds = (
+    kinds: tuple[dict[str, Any], ...] = (
         {},
         {"duration_ms": 20.0, "status": 200},
         DENIED | {"client_address": "198.51.100.7"},

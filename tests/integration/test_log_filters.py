@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -67,7 +68,7 @@ LOG_FILTERS = [
 
 @pytest.mark.parametrize("case", LOG_FILTERS, ids=lambda case: urlencode(case[0]))
 def test_a_filter_of_the_log_finds_what_it_says(
-    client: Client, acme: Account, case: tuple[dict[str, str], ...]
+    client: Client, acme: Account, case: tuple[dict[str, Any], ...]
 ) -> None:
     filters, other, *wanted = case
     a_call(acme, **other)

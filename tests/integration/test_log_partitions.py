@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,7 +21,7 @@ from tests.logbook import USUAL, a_call
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 
 
-def owner(statement: str, *params: object) -> list[tuple]:
+def owner(statement: str, *params: Any) -> list[tuple]:
     with connections["maintenance"].cursor() as cursor:
         cursor.execute(statement, params)
         return cursor.fetchall() if cursor.description else []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -49,7 +50,7 @@ def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest
 pytestmark = pytest.mark.usefixtures("own_database")
 
 
-def owner(statement: str, *params: object) -> None:
+def owner(statement: str, *params: Any) -> None:
     with connections["maintenance"].cursor() as cursor:
         cursor.execute(statement, params or None)
 
@@ -79,8 +80,8 @@ def forged(*statements: str) -> Iterator[None]:
 def sealed(own_database: None) -> list[seals.Seal]:
     """The first seal; then two calls in an hour, none in the next, one in the third, none after; the last hour is not
     over yet."""
-    for hours in (9, 7):
-        a_call(None, time=NOW - hours * HOUR)
+    for early in (9, 7):
+        a_call(None, time=NOW - early * HOUR)
     assert seals._seal_next(NOW - 5 * HOUR, BY, step=timedelta.max) == made()[0]
     for hours in (5, 4.9, 3):
         a_call(None, time=NOW - hours * HOUR)

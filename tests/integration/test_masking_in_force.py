@@ -6,12 +6,12 @@ import re
 from html import unescape
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Account, User
 from core.permissions import Role
 from keys.models import Key
+from tests.answers import Response
 from tests.keys_made import a_key_of, api_for
 from tests.people import PASSWORD, a_user, an_account, with_totp
 
@@ -29,7 +29,7 @@ def alice(client: Client) -> User:
     return user
 
 
-def words(response: HttpResponse) -> str:
+def words(response: Response) -> str:
     """Return what a page says, without its tags."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", response.content.decode())))
 

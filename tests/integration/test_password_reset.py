@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core import mail
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts import services
 from accounts.models import User
 from core.permissions import Role
-from tests.answers import common_headers
+from tests.answers import Response, common_headers
 from tests.keys_made import events
 from tests.people import PASSWORD, a_user, acting, an_account, with_totp
 
@@ -30,7 +30,7 @@ def alice(db: None) -> User:
 
 @pytest.fixture
 def ask(django_capture_on_commit_callbacks):
-    def post(email: str, client: Client | None = None, **extra: str) -> HttpResponse:
+    def post(email: str, client: Client | None = None, **extra: Any) -> Response:
         with django_capture_on_commit_callbacks(execute=True):
             return (client or Client()).post("/password/reset/", {"email": email}, **extra)
 
@@ -43,7 +43,7 @@ def link() -> str:
     return found[1]
 
 
-def use(client: Client, path: str, password: str = NEW, again: str | None = None) -> HttpResponse:
+def use(client: Client, path: str, password: str = NEW, again: str | None = None) -> Response:
     """Open the link as a browser does, then send its form."""
     opened = client.get(path)
     if opened.status_code != 302:

@@ -10,7 +10,6 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -18,6 +17,7 @@ from accounts.models import Account, User
 from core.permissions import Role
 from keys.key_settings import KeySettings
 from keys.models import IpList, Key
+from tests.answers import Response
 from tests.keys_made import LEAST, a_key_of, api_for, events
 from tests.people import PASSWORD, a_user, an_account
 
@@ -54,7 +54,7 @@ def alice(client: Client) -> User:
     return user
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return unescape(response.content.decode())
 
 
@@ -68,7 +68,7 @@ def url(action: str, key: Key) -> str:
 
 def filled(slug: str, user: User, **other: Any) -> dict[str, Any]:
     """Return the least that a person fills in, beside what the form preselects."""
-    own = {
+    own: dict[str, dict[str, Any]] = {
         "cloud-pbx": {"name": "dialer", "addresses": "203.0.113.0/24", "every_module": "all", "expiry": "never"},
         "billing": {"name": "Robot", "platform": "web", "every_module": "all", "expiry": "never"},
         "sip-caller": {"name": "Robot", "every_module": "some", "modules": ["account-reader"], "expiry": "90"},
@@ -77,8 +77,8 @@ def filled(slug: str, user: User, **other: Any) -> dict[str, Any]:
         },
         "lynx": {"owner": str(user.pk), "every_module": "all", "expiry": "never"},
         "textpeak": {"name": "Robot", "every_module": "all", "expiry": "never"},
-    }[slug]  # fmt: skip
-    return {"enabled": "on", "form_token": str(uuid.uuid4()), "password": PASSWORD, **own, **other}
+    }  # fmt: skip
+    return {"enabled": "on", "form_token": str(uuid.uuid4()), "password": PASSWORD, **own[slug], **other}
 
 
 def edited(key: Key, **other: Any) -> dict[str, Any]:
@@ -327,7 +327,7 @@ def test_a_very_wide_range_is_made_and_warned_of(client: Client, alice: User):
 
 # Refusals
 
-WRONG = {
+WRONG: dict[str, list[dict[str, Any]]] = {
     "cloud-pbx": [{"addresses": ""}, {"name": "a:b"}, {"name": ""}, {"realm": "Mine"}],
     "billing": [{"platform": ""}, {"name": ""}],
     "sip-caller": [{"expiry": "never"}, {"expiry": ""}, {"every_module": "", "modules": []}, {"modules": []}],
@@ -352,12 +352,13 @@ def test_what_a_preset_needs_is_asked_for_at_its_field(client: Client, alice: Us
 def test_what_is_anothers_or_too_long_is_refused(client: Client, alice: User, slug: str, wrong: str, settings: Any):
     foreign = IpList.objects.create(account=an_account("globex"), name="Theirs")
     stranger = a_user(foreign.account, "Greta")
-    other: dict[str, Any] = {
+    others: dict[str, dict[str, Any]] = {
         "module": {"every_module": "some", "modules": ["payroll"]},
         "list": {"ip_lists": [str(foreign.pk)]},
         "expiry": {"expiry": "date", "expires_on": "2999-01-01"},
         "colleague": {"owner": str(stranger.pk)},
-    }[wrong]
+    }
+    other = others[wrong]
     if wrong == "expiry":
         settings.KEY_MAX_LIFETIME_DAYS = 100
     response = client.post(new(slug), filled(slug, alice, **other))

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Account, User
 from core.permissions import Role
+from tests.answers import Response
 from tests.keys_made import a_billing_key, billing_for, events
 from tests.people import PASSWORD, a_user, an_account
 
@@ -32,7 +32,7 @@ def alice(client: Client, acme: Account) -> User:
     return user
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 
@@ -42,7 +42,7 @@ def filled_in(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in filled.items() if value is not None}
 
 
-def shown(response: HttpResponse) -> list[str]:
+def shown(response: Response) -> list[str]:
     return re.findall(r"<li>.*? → (.*?)</li>", response.content.decode())
 
 

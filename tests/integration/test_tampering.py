@@ -112,7 +112,7 @@ class Undone(Exception):
 
 
 def tampered(
-    owner: psycopg.Connection[Any], world: World, tamper: Callable[[psycopg.Cursor[Any]], None], *, guards: bool
+    owner: psycopg.Connection[Any], world: World, tamper: Callable[[psycopg.Cursor[Any]], object], *, guards: bool
 ) -> Verdict:
     """Return what is found after `tamper`, which is undone; with `guards` it is done while they are off."""
     verdict: Verdict | None = None
@@ -131,10 +131,10 @@ def tampered(
         return verdict
 
 
-def statement(text: str) -> Callable[[World, int], Callable[[psycopg.Cursor[Any]], None]]:
-    def at(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], None]:
+def statement(text: str) -> Callable[[World, int], Callable[[psycopg.Cursor[Any]], object]]:
+    def at(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], object]:
         values = world.values(place)
-        return lambda cursor: cursor.execute(_filled(text, values)) and None
+        return lambda cursor: cursor.execute(_filled(text, values))
 
     return at
 
@@ -145,7 +145,7 @@ def _filled(text: str, values: dict[str, object]) -> str:
     return text
 
 
-def plain_column(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], None]:
+def plain_column(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], object]:
     column, value = list(tampering.GENERATED.items())[place % len(tampering.GENERATED)]
     text = (
         f"ALTER TABLE audit_event ALTER COLUMN {column} DROP EXPRESSION; "
@@ -154,7 +154,7 @@ def plain_column(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], No
     return statement(text)(world, place)
 
 
-def other_expression(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], None]:
+def other_expression(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], object]:
     """PostgreSQL 17 and later."""
     column, value = list(tampering.GENERATED.items())[place % len(tampering.GENERATED)]
 
@@ -172,7 +172,7 @@ def other_expression(world: World, place: int) -> Callable[[psycopg.Cursor[Any]]
     return tamper
 
 
-def written_anew(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], None]:
+def written_anew(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], object]:
     """Everything from there on, with the key, and the head with it."""
     seq = world.values(place)["seq"]
 
@@ -197,7 +197,7 @@ def written_anew(world: World, place: int) -> Callable[[psycopg.Cursor[Any]], No
 
 @pytest.mark.quality(26)
 def test_tampering_by_the_owner_is_found(world: World, full: bool, figure: Callable[[str], None]) -> None:
-    kinds: dict[str, Callable[[World, int], Callable[[psycopg.Cursor[Any]], None]]] = {
+    kinds: dict[str, Callable[[World, int], Callable[[psycopg.Cursor[Any]], object]]] = {
         name: statement(text) for name, text in (tampering.EVENTS | tampering.CALLS | tampering.SUMS).items()
     }
     kinds |= {"a trail written anew with the key": written_anew, "a column made plain and changed": plain_column}

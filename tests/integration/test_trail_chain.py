@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -46,7 +47,7 @@ def owner() -> Iterator[CursorWrapper]:
                 cursor.execute(f"ALTER TABLE audit_{table} ENABLE ALWAYS TRIGGER audit_{table}_refuse_{what}")
 
 
-def tamper(statement: str, *params: object) -> None:
+def tamper(statement: str, *params: Any) -> None:
     with owner() as cursor:
         cursor.execute(statement, params or None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -84,7 +85,7 @@ def test_a_row_opens_old_and_new(alice, acme):
 def test_every_event_of_the_catalogue_can_be_shown(alice, acme):
     seqs = []
     for event in CATALOGUE.values():
-        data = dict.fromkeys(event.fields, "x<y>")
+        data: dict[str, Any] = dict.fromkeys(event.fields, "x<y>")
         data |= {"changes": {"a": [None, 1]}} if "changes" in data else {}
         data |= {"settings": {"a": {"b": ["c"]}}} if "settings" in data else {}
         seqs.append(record(event.name, by=acting(alice), account_id=acme.pk, target=WORKER, **data))
@@ -121,7 +122,7 @@ def test_nobody_sees_another_accounts_events(alice, acme):
 
 def test_an_accounts_numbers_have_no_gap_whatever_happens_elsewhere(alice, acme):
     bolt = an_account("bolt")
-    made = {}
+    made: dict[int | None, list[int]] = {}
     for account in (acme.pk, bolt.pk, None, None, acme.pk, bolt.pk, acme.pk):
         seq = record("user.signed_out", by=acting(alice), account_id=account)
         made.setdefault(account, []).append(get_event_number(seq))
@@ -132,7 +133,7 @@ def test_an_accounts_numbers_have_no_gap_whatever_happens_elsewhere(alice, acme)
 
 def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme):
     job = Actor.from_command("maintain")
-    sealed = {"since": "x", "until": "x", "rows": 7, "first": "", "last": "", "sha256": "", "form": 2}
+    sealed: dict[str, Any] = {"since": "x", "until": "x", "rows": 7, "first": "", "last": "", "sha256": "", "form": 2}
     numbers = {
         name: get_event_number(record(name, by=job, account_id=None, **data))
         for name, data in {
@@ -163,12 +164,11 @@ def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme
 
 def test_pages_merge_both_kinds_of_events_in_their_order(alice, acme):
     """As many of each as fill more than a page, in turn and in blocks."""
-    made = []
+    made: list[list[int]] = []
     for count in (70, 60, 1, 1, 1, 30):
         account = None if len(made) % 2 else acme.pk
-        name, data = (
-            ("calls.dropped", {"months": [], "until": "x", "rest": []}) if account is None else ("user.signed_out", {})
-        )
+        name = "calls.dropped" if account is None else "user.signed_out"
+        data: dict[str, Any] = {"months": [], "until": "x", "rest": []} if account is None else {}
         made.append([record(name, by=Actor.from_command("x"), account_id=account, **data) for _ in range(count)])
     client = signed_in(alice)
 

@@ -12,7 +12,6 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core import mail
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -21,6 +20,7 @@ from accounts.models import Account, User
 from core.lists import PAGE_SIZE
 from core.permissions import Role
 from keys.models import Key
+from tests.answers import Response
 from tests.keys_made import a_billing_key, events
 from tests.people import PASSWORD, a_user, an_account
 
@@ -44,11 +44,11 @@ def bob(acme: Account) -> User:
     return a_user(acme, "Bob", Role.AUDITOR)
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 
-def names(response: HttpResponse) -> list[str]:
+def names(response: Response) -> list[str]:
     assert response.status_code == 200
     return re.findall(r'<td class="name"><a href="/users/[^>]*>([^<]*)</a>', response.content.decode())
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -41,7 +42,7 @@ def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest
         yield
 
 
-def owner(statement: str, *params: object) -> None:
+def owner(statement: str, *params: Any) -> None:
     with connections["maintenance"].cursor() as cursor:
         cursor.execute(statement, params or None)
 

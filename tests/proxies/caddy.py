@@ -27,7 +27,7 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET, behind: Mapping[
             "to 127.0.0.1:8001": f"to 127.0.0.1:{gateway}",
             "reverse_proxy 127.0.0.1:9000": f"reverse_proxy 127.0.0.1:{upstream}",
         }
-        (where / "Caddyfile").write_text(changed((DEPLOY / "caddy" / "Caddyfile").read_text(), ports | behind))
+        (where / "Caddyfile").write_text(changed((DEPLOY / "caddy" / "Caddyfile").read_text(), ports | dict(behind)))
         # Its own folders too, or it would keep things in the user's home.
         environment = os.environ | {
             "KEYWARD_GATEWAY_SECRET": secret,

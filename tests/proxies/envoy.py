@@ -24,7 +24,7 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET, behind: Mapping[
             "port_value: 8001": f"port_value: {gateway}",
             "port_value: 9000": f"port_value: {upstream}",
         }
-        (where / "envoy.yaml").write_text(changed((DEPLOY / "envoy" / "envoy.yaml").read_text(), ports | behind))
+        (where / "envoy.yaml").write_text(changed((DEPLOY / "envoy" / "envoy.yaml").read_text(), ports | dict(behind)))
         environment = os.environ | {"KEYWARD_GATEWAY_SECRET": secret}
         command = [PROGRAM, "-c", "envoy.yaml", "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
         # It writes its access log every ten seconds otherwise.

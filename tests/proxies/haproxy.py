@@ -30,7 +30,7 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET, behind: Mapping[
             "    bind :8080\n": f"    bind 127.0.0.1:{port}\n",
             "server api 127.0.0.1:9000": f"server api 127.0.0.1:{upstream}",
         }
-        (where / "haproxy.cfg").write_text(changed(text, places | behind))
+        (where / "haproxy.cfg").write_text(changed(text, places | dict(behind)))
         with running([PROGRAM, "-f", "haproxy.cfg"], where, port):
             # It writes them to standard output, and so does this file.
             yield Proxy("haproxy", port, where / "said.txt")

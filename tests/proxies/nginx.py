@@ -34,7 +34,9 @@ def serve(
             "server 127.0.0.1:9000;": f"server 127.0.0.1:{upstream};",
         }
         slugs = {f"/v1/{asked}/billing;": f"/v1/{asked}/{api};" for asked in ("verify", "whoami")}
-        (where / "keyward.conf").write_text(changed((deployed / "keyward.conf").read_text(), ports | slugs | behind))
+        (where / "keyward.conf").write_text(
+            changed((deployed / "keyward.conf").read_text(), ports | slugs | dict(behind))
+        )
         proof = changed((deployed / "keyward-secret.conf").read_text(), {"CHANGE-ME": secret})
         (where / "keyward-secret.conf").write_text(proof)
         command = [PROGRAM, "-p", str(where), "-c", "nginx.conf", "-e", "error.log", "-g", f"daemon off; {user}"]

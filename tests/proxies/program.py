@@ -89,7 +89,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, said: Pat
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError(f"{process.args} did not start: {said.read_text()[-4000:]}")
+    raise RuntimeError(f"{process.args!r} did not start: {said.read_text()[-4000:]}")
 
 
 @contextmanager

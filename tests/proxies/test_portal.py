@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -105,7 +106,7 @@ def ask(port: int, method: str, path: str, body: bytes = b"", **fields: str) -> 
 
 
 def test_the_portal_sees_the_clients_own_address_whatever_the_client_says(port: int) -> None:
-    spoofed = {"X_Forwarded_For": "203.0.113.66, 127.0.0.1", "X_Forwarded_Host": "evil.example"}
+    spoofed: dict[str, Any] = {"X_Forwarded_For": "203.0.113.66, 127.0.0.1", "X_Forwarded_Host": "evil.example"}
     response = ask(port, "GET", "/", **spoofed)
     assert (response.status, response.headers["X-Seen-Host"]) == (200, NAME)
     assert not response.headers["X-Seen-Forwarded-Host"]

@@ -27,7 +27,8 @@ def code(kind: Kind, language: Language) -> str:
 
 @pytest.mark.quality(8)
 def test_every_request_is_signed_as_published(language: Language, tmp_path: Path, figure: Callable[[str], None]):
-    cases, signatures = [], []
+    cases: list[tuple[str, ...]] = []
+    signatures = []
     for each in VECTORS["requests"]:
         path, _, query = each["target"].partition("?")
         cases.append((each["method"], path, query, each["timestamp"], each["nonce"], each["body_sha256"]))

@@ -79,7 +79,7 @@ def test_a_first_start_makes_roles_and_database_without_tcp(folder: Path) -> Non
     try:
         with psycopg.connect(**cluster.get_connection_parameters("keyward_app")) as connection:
             settings = ["listen_addresses", "jit", "timezone", "max_connections"]
-            shown = [connection.execute(f"SHOW {name}").fetchone()[0] for name in settings]  # type: ignore[index, arg-type]
+            shown = [connection.execute(f"SHOW {name}").fetchone()[0] for name in settings]
             assert shown == ["", "off", "UTC", "200"]
             superusers = connection.execute("SELECT rolname FROM pg_roles WHERE rolsuper").fetchall()
             assert superusers == [("postgres",)]

@@ -7,13 +7,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
 from tests.gateways import Asker, RunningGateway, gateway
 
-NO_DATABASE = {"ready": 503, "TEST_CONNINFO": "host=127.0.0.1 port=9 dbname=none"}
+NO_DATABASE: dict[str, Any] = {"ready": 503, "TEST_CONNINFO": "host=127.0.0.1 port=9 dbname=none"}
 
 
 @pytest.fixture

@@ -133,7 +133,8 @@ class Slow:
 
 
 def test_a_thousand_questions_are_one_probe_a_second(monkeypatch: pytest.MonkeyPatch):
-    slow, states = Slow(), []
+    slow = Slow()
+    states: list[ReadinessState] = []
     now = [100.0]
     monkeypatch.setattr(readiness, "time", SimpleNamespace(monotonic=lambda: now[0]))
 

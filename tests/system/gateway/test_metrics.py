@@ -59,10 +59,9 @@ def ask(port: int, calls: int, token: str | None, **what: str) -> list[Answer]:
 
 def decisions(samples: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
     return {
-        labels: value
-        for (name, *labels), value in ((name, value) for name, value in samples.items())
-        if name == "keyward_gateway_decisions_total" and value
-        for labels in [tuple(labels)]
+        sample[1:]: value
+        for sample, value in samples.items()
+        if sample[0] == "keyward_gateway_decisions_total" and value
     }
 
 

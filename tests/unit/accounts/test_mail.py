@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 from django.core import mail as outbox
+from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 
@@ -38,9 +39,11 @@ def test_a_notice_says_what_happened_in_text_and_html(kind: notices.Notice, bob:
     notices.send_notice(bob, kind, **FACTS[kind])
 
     sent = outbox.outbox[0]
+    assert isinstance(sent, EmailMultiAlternatives)
     [(html, kind_of_html)] = sent.alternatives
     assert (sent.to, kind_of_html) == ([bob.email], "text/html")
     assert sent.from_email == "Keyward <keyward@localhost>"
+    assert isinstance(html, str)
     for fact in ("Bob", *FACTS[kind].values()):
         assert fact in sent.body
         assert fact in html
@@ -66,11 +69,13 @@ def test_a_value_adds_no_header_no_paragraph_and_no_markup(bob: User) -> None:
     mail.send("invitation", bob.email, account=HOSTILE, inviter=HOSTILE, link="http://localhost:8000/x")
 
     sent = outbox.outbox[0]
+    assert isinstance(sent, EmailMultiAlternatives)
     assert sent.message().get_all("Bcc") is None
     assert "\n" not in sent.subject
     assert "\n\nhttps://evil" not in sent.body
-    assert "<b>" not in sent.alternatives[0][0]
-    assert "&lt;b&gt;&amp;" in sent.alternatives[0][0]
+    html = str(sent.alternatives[0][0])
+    assert "<b>" not in html
+    assert "&lt;b&gt;&amp;" in html
 
 
 def test_what_is_undone_is_not_told(bob: User) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -81,12 +82,10 @@ def test_a_secret_that_is_not_here_signs_nothing():
 
 @pytest.mark.parametrize("key", [None, a_signer(), a_signer(signing(None)), a_signer(signing(OLD_TOKEN))])
 def test_known_or_unknown_costs_one_signature(key, monkeypatch):
-    made = []
-    sign = signatures.sign
-    question = proof()
-    monkeypatch.setattr(signatures, "sign", lambda *args: made.append(1) or sign(*args))
+    question, sign = proof(), Mock(wraps=signatures.sign)
+    monkeypatch.setattr(signatures, "sign", sign)
     reason(question, key)
-    assert len(made) == 1
+    assert sign.call_count == 1
 
 
 @pytest.mark.parametrize(
@@ -94,15 +93,13 @@ def test_known_or_unknown_costs_one_signature(key, monkeypatch):
     [("pbx", "pbx", True), ("pbx", "PBX", False), ("", "", False), ("é", "é", True), ("e\u0301", "é", False)],
 )
 def test_a_username_must_be_the_key_s_own(sent, username, right, monkeypatch):
-    made = []
-    digest = secrets.compute_digest
-    monkeypatch.setattr(secrets, "compute_digest", lambda *args: made.append(1) or digest(*args))
     key = a_key(api=SIGNED, username=username, secrets=(a_secret(),))
-    made.clear()
+    digest = Mock(wraps=secrets.compute_digest)
+    monkeypatch.setattr(secrets, "compute_digest", digest)
     assert reason(PresentedCredential("basic", "AbCdEfGh1234", TOKEN, sent), key) == (
         "" if right else INVALID_CREDENTIALS
     )
-    assert len(made) == 1
+    assert digest.call_count == 1
 
 
 class TestCredential:

@@ -76,7 +76,8 @@ def test_a_key_is_as_its_form_asks(alice: User, slug: str):
 @pytest.mark.parametrize("slug", PRESETS)
 def test_a_secret_is_kept_as_its_credential_needs(alice: User, slug: str):
     made = a_key_of(slug, alice)
-    secret, place = made.key.secrets.get(), {"account": made.key.account_id, "key": made.key.public_id}
+    secret = made.key.secrets.get()
+    place: dict[str, Any] = {"account": made.key.account_id, "key": made.key.public_id}
 
     def opens(purpose: str, ring: Any) -> bool:
         try:
@@ -109,7 +110,7 @@ def test_what_can_be_shown_again_is_what_the_policy_says(alice: User, slug: str)
 def test_lists_and_flags_are_the_keys_and_the_trail_names_them(alice: User, slug: str):
     office, home = a_list(alice.account, "Office", "10.0.0.0/8"), a_list(alice.account, "Home", "192.0.2.1")
     rules = Policy.from_data(api_for(alice.account, slug).policy)
-    flags = dict.fromkeys(rules.flags, True)
+    flags: dict[str, Any] = dict.fromkeys(rules.flags, True)
     key = a_key_of(slug, alice, ip_lists=frozenset({office.pk}), **flags).key
 
     assert set(key.ip_lists.all()) == {office}
@@ -167,7 +168,7 @@ def test_a_key_is_called_by_its_owners_nickname_and_follows_the_owner(alice: Use
 def test_whose_key_it_is_must_be_said(alice: User, slug: str):
     token = uuid.uuid4()
     by = confirmed(alice, "key.create", str(token))
-    asked = {"account": alice.account, "api": api_for(alice.account, slug), "key_settings": least(slug)}
+    asked: dict[str, Any] = {"account": alice.account, "api": api_for(alice.account, slug), "key_settings": least(slug)}
     with pytest.raises(Invalid, match="owner"):
         services.create(form_token=token, by=by, **asked)
     stranger = a_user(an_account("globex"), "Greta")
@@ -244,12 +245,13 @@ def test_an_ip_list_of_another_account_is_refused(alice: User, slug: str):
 @pytest.mark.parametrize("slug", PRESETS)
 @pytest.mark.parametrize("flag", ["mask_phone", "hlr_lookup", "recordings"])
 def test_a_flag_that_the_api_does_not_know_is_refused(alice: User, slug: str, flag: str):
+    given: dict[str, Any] = {flag: True}
     known = flag in Policy.from_data(api_for(alice.account, slug).policy).flags
 
     if known:
-        assert getattr(a_key_of(slug, alice, **{flag: True}).key, flag)
+        assert getattr(a_key_of(slug, alice, **given).key, flag)
     else:
-        assert list(refused(slug, alice, **{flag: True})) == [flag]
+        assert list(refused(slug, alice, **given)) == [flag]
 
 
 SETTLED = [
@@ -349,8 +351,9 @@ def test_without_its_event_nothing_happens(alice: User, slug: str, service: str,
     before = rows()
     monkeypatch.setattr(f"keys.services.{service}.record", fail)
     change = {"name": "Renamed"} if slug == "sip-caller" else {"ip_lists": frozenset({office.pk})}
+    named: dict[str, Any] = {"name": "second"} if slug == "cloud-pbx" else {}
     deeds = {
-        "creation": lambda: a_key_of(slug, alice, **({"name": "second"} if slug == "cloud-pbx" else {})),
+        "creation": lambda: a_key_of(slug, alice, **named),
         "editing": lambda: edit(key, alice, **change),
         "ownership": lambda: services.reassign(key=key, owner=bob, by=confirmed(alice, "key.reassign", key.public_id)),
     }

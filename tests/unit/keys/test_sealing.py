@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.sealing import SealBroken, get_sealing_key_number, open_sealed, seal
 
 RING = {1: b"1" * 32, 2: b"2" * 32}
-PLACE = {"purpose": "token", "account": 7, "key": "AbCdEfGh1234", "secret": "0196f0c5-0000-7000-8000-000000000001"}
+PLACE: dict[str, Any] = {
+    "purpose": "token",
+    "account": 7,
+    "key": "AbCdEfGh1234",
+    "secret": "0196f0c5-0000-7000-8000-000000000001",
+}
 PLAIN = "kw_AbCdEfGh1234_0123456789abcdefghijABCDEFGHIJ01abcdef"
 
 

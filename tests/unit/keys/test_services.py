@@ -154,7 +154,7 @@ def test_a_form_makes_one_key(alice: User):
 def test_a_form_of_another_account_tells_nothing_about_its_key(alice: User):
     other = a_user(an_account("globex"), "Greta", Role.ADMINISTRATOR)
     token = uuid.uuid4()
-    arguments = {"key_settings": some_settings(), "form_token": token}
+    arguments: dict[str, Any] = {"key_settings": some_settings(), "form_token": token}
     by = confirmed(other, "key.create", str(token))
     services.create(account=other.account, api=billing_for(other.account), by=by, **arguments)
 
@@ -182,7 +182,12 @@ def test_a_seal_moved_from_another_key_is_not_opened_and_the_trail_tells(alice: 
 
 
 def test_a_seal_under_a_key_that_is_gone_is_unreadable(alice: User, key: Key):
-    place = {"purpose": "reveal", "account": key.account_id, "key": key.public_id, "secret": str(key.secrets.get().pk)}
+    place: dict[str, Any] = {
+        "purpose": "reveal",
+        "account": key.account_id,
+        "key": key.public_id,
+        "secret": str(key.secrets.get().pk),
+    }
     Secret.objects.filter(key=key).update(sealed=seal("x", ring={99: b"k" * 32}, **place))
 
     with pytest.raises(services.UnreadableSecret):
@@ -223,7 +228,7 @@ def test_of_two_editors_the_second_is_told_and_overwrites_nothing(alice: User, k
     assert Key.objects.get().name == "First"
 
 
-WIDENING = {
+WIDENING: dict[str, dict[str, Any]] = {
     "no restriction left": {"networks": ()},
     "another module": {"modules": frozenset({"invoices", "cdrs"})},
     "every module": {"modules": None},
