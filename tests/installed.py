@@ -88,5 +88,8 @@ class Installation:
             process.wait(90)
             process.stdout.close()
 
+    def has_logged(self, text: str) -> bool:
+        return text in self.read_log()
+
     def read_log(self) -> str:
         return (self.folder / "serve.log").read_text()

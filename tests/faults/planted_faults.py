@@ -56,4 +56,4 @@ def group_commit_hangs() -> None:
         await asyncio.Event().wait()
 
     group_commit.GroupCommit._process = hang  # type: ignore[method-assign]
-    group_commit.STUCK_SECONDS = 0.5  # type: ignore[attr-defined]
+    group_commit.STUCK_SECONDS = 0.5

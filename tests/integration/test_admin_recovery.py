@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core import mail
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Account, User
 from core.permissions import Role
+from tests.answers import Response
 from tests.people import PASSWORD, a_user, an_account, with_totp
 from tests.trail import since_the_beginning
 
@@ -36,7 +36,7 @@ def sam(client: Client) -> User:
     return user
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 

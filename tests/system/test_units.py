@@ -66,4 +66,4 @@ def test_the_gateway_is_given_nothing_that_opens_a_token() -> None:
     assert re.search(r"^InaccessiblePaths=.*/etc/keyward/keyward\.env", unit, re.MULTILINE)
     assert not [name for name in GATEWAY.withheld if name in unit]
     portal = (UNITS / "keyward-portal.service").read_text()
-    assert re.search(r"^User=(.*)$", unit, re.MULTILINE)[1] != re.search(r"^User=(.*)$", portal, re.MULTILINE)[1]  # type: ignore[index]
+    assert re.search(r"^User=(.*)$", unit, re.MULTILINE)[1] != re.search(r"^User=(.*)$", portal, re.MULTILINE)[1]

@@ -9,6 +9,7 @@ import stat
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -123,7 +124,7 @@ def test_a_gateway_serves_alone_without_the_keys_that_open_tokens(installation: 
         for wrong, said in (("BASE_URL = x", "reload refused"), ("LOG_RETENTION_DAYS=0", "reload failed")):
             file.write_text(f"{good}{wrong}\n")
             process.send_signal(signal.SIGHUP)
-            assert wait_for(lambda said=said: said in installation.read_log()), installation.read_log()
+            assert wait_for(partial(installation.has_logged, said)), installation.read_log()
             assert ask(gateway, folder) == (401, "invalid_credentials")
         file.write_text(re.sub("nginx:\\w+", f"nginx:{secrets.token_hex(32)}", good))
         assert ask(gateway, folder) == (403, "gateway_secret")

@@ -55,7 +55,7 @@ def told() -> list[tuple[str, str, str | None, int | None]]:
 
 
 def sent() -> list[tuple[list[str], str]]:
-    return [(message.to, message.subject) for message in mail.outbox]
+    return [(message.to, str(message.subject)) for message in mail.outbox]
 
 
 def sign_in(user: User) -> Client:

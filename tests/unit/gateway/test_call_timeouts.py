@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,11 +99,12 @@ def test_a_call_is_answered_once_and_late_decisions_reach_the_others(monkeypatch
     monkeypatch.setattr(GroupCommit, "_get_connection", connected)
     monkeypatch.setattr(call_timeouts, "CALL_TIMEOUT_SECONDS", 30)
 
+    def note(name: str, decision: Decision, _: object) -> None:
+        answers.append((name, decision.reason))
+
     async def work(commit: GroupCommit) -> None:
         for name in ("first", "second"):
-            commit.submit(
-                "ledger", a_call(), "", lambda decision, _, name=name: answers.append((name, decision.reason))
-            )
+            commit.submit("ledger", a_call(), "", partial(note, name))
         for _ in range(100):
             await asyncio.sleep(0.01)
         assert answers == [("first", "unavailable"), ("second", "unknown_key")]
