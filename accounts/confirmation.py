@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.signin import passkeys, second_factors
-from audit.trail.events import Target
+from audit.trail.events import CONFIRMED_ACTIONS, Target
 from audit.trail.record import record
 from core.actor import Actor, Confirmation
 
@@ -75,6 +75,8 @@ def confirm(
     the object that the action is on (else the person), with the address of `by`, the request's actor. Must not run
     inside the caller's transaction: a rollback would forget the try (RuntimeError).
     """
+    if action not in CONFIRMED_ACTIONS:
+        raise ValueError(f"{action!r} is not in audit.trail.events.CONFIRMED_ACTIONS")
     user = User.objects.get(pk=user.pk)
     has = frozenset() if password_only else second_factors.get_second_factors(user)
     if not user.is_active or not (user.has_usable_password() or has):

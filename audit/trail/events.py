@@ -49,6 +49,30 @@ _FILE = ("rows", "sha256")
 # What the manifest of an export states; `since` and `until` are UTC, and bound it as [since, until).
 _STATEMENT = ("account", "since", "until", "filters_in_words", "masking", "columns", "version")
 
+# Every action that needs a confirmation, in words for sentences about it; {target} is the event's.
+CONFIRMED_ACTIONS = {
+    "api.add": "adding the API {target}",
+    "api.change": "changing the API {target}",
+    "api.enable": "enabling an API for an account ({target})",
+    "api.request_link": "changing the request link of the API {target}",
+    "factor.add": "adding a second factor to {target}",
+    "factor.remove": "removing a second factor from {target}",
+    "ip_list.widen": "allowing more addresses in {target}",
+    "key.change": "changing the secret of {target}",
+    "key.create": "creating a key for {target}",
+    "key.edit": "editing {target}",
+    "key.enable": "enabling {target}",
+    "key.extend_overlap": "extending the overlap of {target}",
+    "key.reassign": "reassigning {target}",
+    "key.reveal": "revealing the secret of {target}",
+    "keys.hand_over": "reassigning the keys of {target}",
+    "password.change": "changing the password of {target}",
+    "recovery_codes.replace": "generating new recovery codes for {target}",
+    "settings.unmask": "turning off phone masking for {target}",
+    "user.invite": "inviting a user to {target}",
+    "user.roles": "changing the roles of {target}",
+}
+
 # `changes` is {field: [old, new]}; `settings` is {field: value}; `filters` is {field: value as typed}.
 CATALOGUE: dict[str, EventType] = dict(
     [
@@ -87,11 +111,11 @@ CATALOGUE: dict[str, EventType] = dict(
             "refused",
         ),
         # Confirmations. The target is the object of the action: a key, a user, a list; what a new one is to belong to.
-        # `action` is one of the names services ask for, such as key.reveal; `until` an ISO time.
-        _event("confirmation.failed", "{actor} failed to confirm {action} of {target}", "action"),
+        # `action` is a key of CONFIRMED_ACTIONS, whose words the sentence has; `until` an ISO time.
+        _event("confirmation.failed", "{actor} failed to confirm {action}", "action"),
         _event(
             "confirmation.locked",
-            "Confirmations by {actor} are locked until {until}, after a failed one for {action} of {target}",
+            "Confirmations by {actor} are locked until {until}, after failing to confirm {action}",
             *("action", "until"),
         ),
         # Accounts.

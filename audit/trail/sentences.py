@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from audit.models import Event
-from audit.trail.events import CATALOGUE
+from audit.trail.events import CATALOGUE, CONFIRMED_ACTIONS
 
 LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", "api": "API"}
 
@@ -29,8 +29,11 @@ def format_sentence(event: Event) -> SafeString:
     known = CATALOGUE.get(event.name)
     if known is None:
         return format_html("{} ({})", isolate(event.actor), event.name)
-    values = {name: isolate(format_value(value)) for name, value in get_data(event).items()}
-    return format_html(known.sentence, **values, actor=isolate(event.actor), target=isolate(event.target or ""))
+    data, target = get_data(event), isolate(event.target or "")
+    values = {name: isolate(format_value(value)) for name, value in data.items()}
+    if "action" in data:
+        values["action"] = format_html(CONFIRMED_ACTIONS.get(data["action"], "{action}"), target=target, **values)
+    return format_html(known.sentence, **values, actor=isolate(event.actor), target=target)
 
 
 def isolate(text: str) -> SafeString:

@@ -97,7 +97,7 @@ def test_a_wrong_confirmation_names_the_key_and_the_action(client: Client, alice
     [event] = events("confirmation.failed")
     assert (event.target_kind, event.target_id, event.target) == ("key", key.public_id, key.name)
     page = text(client.get(f"/audit/{event.number}/"))
-    assert f"failed to confirm <bdi>key.change</bdi> of <bdi>{key.name}</bdi>" in page
+    assert f"failed to confirm changing the secret of <bdi>{key.name}</bdi>" in page
     # And so the key's own trail has it.
     assert f'href="/audit/{event.number}/"' in text(client.get(f"/audit/?kind=key&object={key.public_id}"))
 
