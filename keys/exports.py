@@ -27,9 +27,9 @@ class TooManyRows(Exception):
     """More keys match than one file holds."""
 
     def __init__(self, format: str) -> None:
-        way_out = "" if format == "csv" else f", or take CSV, which holds {MAX_ROWS['csv']:,}"
-        held = f"the most that one {format.upper()} file holds"
-        super().__init__(f"More than {MAX_ROWS[format]:,} keys match, {held}. Filter the list to fewer{way_out}.")
+        alternative = "" if format == "csv" else f", or export CSV (up to {MAX_ROWS['csv']:,})"
+        limit = f"the limit of one {format.upper()} file"
+        super().__init__(f"More than {MAX_ROWS[format]:,} keys match, {limit}. Narrow the filters{alternative}.")
 
 
 class KeyResource(TextResource):

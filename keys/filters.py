@@ -81,7 +81,7 @@ class KeyFilterForm(StrictFilterForm):
             except ValidationError as error:
                 self.add_error(name, error)
         if cleaned.get("after") and cleaned.get("before"):
-            raise ValidationError("A page comes after a position or before one, not both.")
+            raise ValidationError("Use after or before, not both.")
         return cleaned
 
 
@@ -135,7 +135,7 @@ class KeyFilter(ListFilter):
         if self.tab:
             module.extra["choices"] = [(of.slug, of.name) for of in self.tab.modules.order_by("position", "pk")]
         else:
-            module.extra["error_messages"] = {"invalid_choice": "Choose the tab of an API before one of its modules."}
+            module.extra["error_messages"] = {"invalid_choice": "Select an API’s tab before filtering by module."}
 
     def filter_queryset(self, queryset: QuerySet[Key]) -> QuerySet[Key]:
         return queryset.filter(self._build_condition(self._match_words_by_index))

@@ -69,8 +69,8 @@ class KeyAdmin(ExportAdmin):
     )
     fieldsets: ClassVar = (
         (None, {"fields": ("name", "api_id", "token", "state", "calls_are", "account_link", "owner_link", "api_link")}),
-        ("May", {"fields": ("may_call", "may_come_from", "lists", "flags", "expires_at", "settings")}),
-        ("Was", {"fields": ("created_at", "secret_made", "last_used", "last_used_from")}),
+        ("Permissions", {"fields": ("may_call", "may_come_from", "lists", "flags", "expires_at", "settings")}),
+        ("History", {"fields": ("created_at", "secret_made", "last_used", "last_used_from")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Key]:
@@ -118,12 +118,12 @@ class KeyAdmin(ExportAdmin):
     def state(self, key: Key) -> str:
         return dict(STATUSES)[key.status]  # type: ignore[attr-defined]
 
-    @display(description="Calls with it")
+    @display(description="Calls")
     def calls_are(self, key: Key) -> str:
         """Return whether calls are refused for reasons outside the key: its account or its owner."""
         if key.account.status != Account.Status.ACTIVE:
             return f"Refused: the account is {key.account.status}. Its keys cannot be disabled until it is active."
-        return "Decided by the key" if key.owner.is_active else "Refused: the owner is deactivated"
+        return "Decided by the key’s settings" if key.owner.is_active else "Refused: the owner is deactivated"
 
     @display(description="Account")
     def account_link(self, key: Key) -> SafeString:
@@ -162,7 +162,7 @@ class KeyAdmin(ExportAdmin):
     def settings(self, key: Key) -> str:
         return "; ".join(f"{name}: {value}" for name, value in sorted(key.fields.items())) or "None"
 
-    @display(description="Secret made")
+    @display(description="Secret created")
     def secret_made(self, key: Key) -> Any:
         return key.secret_made_at  # type: ignore[attr-defined]
 

@@ -20,11 +20,11 @@ LEAD = "lead-1001"
 # Queries and the rule that each shows. docs/signature-vectors.json has more, as complete requests.
 QUERIES = (
     ("b=2&a=1", "Sorted by name"),
-    ("id=9&id=10&id=1", "Then by value, as texts"),
-    ("a10=1&a-b=2&a=3", "Not the joined pieces, of which a=3 would be the last"),
+    ("id=9&id=10&id=1", "Then by value, as strings"),
+    ("a10=1&a-b=2&a=3", "By name, not by joined pair, where a=3 would be last"),
     ("q=a+b&r=a%20b", "A plus is a plus; a space is %20"),
-    ("q=%c3%a9~*", "Capital hex digits; ~ stays, * does not"),
-    ("q&&r=", "Always with =, and empty pieces dropped"),
+    ("q=%c3%a9~*", "Upper-case hex digits; ~ is kept, * is encoded"),
+    ("q&&r=", "Always with =; empty pieces are dropped"),
 )
 
 

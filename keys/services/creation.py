@@ -146,7 +146,7 @@ def _insert_key(key: Key, rules: Policy) -> GeneratedToken:
                 raise
         else:
             return minted
-    raise RuntimeError(f"No free API ID in {MAX_TRIES} tries; is the random source broken?")
+    raise RuntimeError(f"No free API ID in {MAX_TRIES} tries; check the random source.")
 
 
 def _refuse_taken_username(key: Key, rules: Policy) -> None:

@@ -72,7 +72,7 @@ def _list_example_calls(key: Key, rules: Policy, token: str) -> Iterator[Credent
     link = get_request_link(documentation.server, rules, key.api.request_link)
     if any(not route.recording for module in modules for route in module.routes) or rules.unlisted_routes == "allow":
         call = build_first_call(documentation, modules, link)
-        changes = "" if call.method == "GET" else f": a {call.method}, which may change something"
+        changes = "" if call.method == "GET" else f" ({call.method}, may change data)"
         caption = f"Example call with curl{changes}"
         if rules.signs:
             signed = curl.build_signed_call(call, key.public_id)

@@ -130,19 +130,19 @@ def test_queries_that_are_easily_signed_wrong_stand_beside_what_is_signed(client
         "q&&r=": "q=&r=",
     }.items():
         assert row.format(sent, signed) in page
-    assert "Queries to compare with" not in docs(client, a_key_of("billing", alice).key)
+    assert "Canonical queries" not in docs(client, a_key_of("billing", alice).key)
 
 
 def test_a_key_that_may_only_change_things_is_shown_such_a_call(client: Client, alice: User):
     page = docs(client, a_key_of("sip-caller", alice, modules=frozenset({"partner-admin"})).key)
     found = samples(page)
 
-    assert "the call in them changes something" in page
+    assert "the example call changes data" in page
     assert """const METHOD = 'POST';""" in found["php"]
     assert "/v1/partners'" in found["php"]
     assert "--request POST" in found["curl"]
     assert all("name" in code for code in found.values())
-    assert "the call in them changes something" not in docs(client, a_key_of("billing", alice).key)
+    assert "the example call changes data" not in docs(client, a_key_of("billing", alice).key)
 
 
 def test_what_a_module_contains_is_told_of_with_its_routes(client: Client, alice: User):
@@ -152,7 +152,7 @@ def test_what_a_module_contains_is_told_of_with_its_routes(client: Client, alice
     for route in ("GET /v1/accounts/{account_id}/calls", "POST /v1/partners", "GET /v1/customers"):
         assert f"<code>{route}</code>" in page
     # A call that only reads is shown first.
-    assert "the call in them changes something" not in page
+    assert "the example call changes data" not in page
 
     reference = client.get("/apis/sip-caller/").content.decode()
     administrator = reference.partition('id="module-administrator"')[2].partition("</section>")[0]
@@ -188,7 +188,7 @@ def test_a_key_without_modules_may_call_nothing_and_is_told_so(client: Client, a
     key.all_modules = False
     key.save()
 
-    assert "every call is refused until an administrator" in docs(client, key)
+    assert "All calls are refused until an administrator" in docs(client, key)
 
 
 @pytest.mark.parametrize("slug", PRESETS)
@@ -213,9 +213,9 @@ def test_nothing_of_another_key_is_there(client: Client, alice: User):
 def test_the_addresses_and_the_end_are_limits(client: Client, alice: User):
     page = docs(client, a_key_of("cloud-pbx", alice).key)
 
-    assert "Calls are taken from these alone: <code>203.0.113.0/24</code>" in page
-    assert "Calls are taken from any address" in docs(client, a_key_of("billing", alice).key)
-    assert re.search(r"<dt>Ends</dt><dd><time", docs(client, a_key_of("sip-caller", alice).key))
+    assert "Calls are accepted only from <code>203.0.113.0/24</code>" in page
+    assert "Calls are accepted from any address" in docs(client, a_key_of("billing", alice).key)
+    assert re.search(r"<dt>Expires</dt><dd><time", docs(client, a_key_of("sip-caller", alice).key))
 
 
 class TestRefusals:
@@ -293,7 +293,7 @@ class TestRequest:
         key.save()
         page = docs(client, key)
 
-        assert "<dt>Request</dt><dd>None: there is nothing that this API key may call.</dd>" in page.replace(
+        assert "<dt>Request</dt><dd>None: this API key has no routes to call.</dd>" in page.replace(
             '<span class="muted">', ""
         ).replace("</span></dd>", "</dd>")
 
@@ -332,7 +332,7 @@ class TestRecordings:
         page = docs(client, key, "call-download")
 
         assert "Lead ID key algorithm" in page
-        assert "https://api.example.com/recordings/<lead id>?apiId=<API ID>&expires=<end>&leadIdKey=" in page
+        assert "https://api.example.com/recordings/<lead id>?apiId=<API ID>&expires=<expiry>&leadIdKey=" in page
         assert list(samples(page)) == ["php", "python", "java", "bash"]
         assert all("KEYWARD_SECRET" in code and key.public_id in code for code in samples(page).values())
         assert "recordings_not_allowed" in page
@@ -390,7 +390,7 @@ class TestReference:
             for route in module.routes.all():
                 assert f"{route.method} {route.template}" in page
         assert "<h4>Parameters</h4>" in page
-        assert "<h4>Answers</h4>" in page
+        assert "<h4>Responses</h4>" in page
         assert "<code>200</code>" in page
         assert api.document["info"]["summary"] in page
 

@@ -243,7 +243,7 @@ class TestExport:
         answer = client.post("/keys/export/", {"format": "xlsx"})
         assert answer.status_code == 422
         assert "More than 1 keys match" in answer.content.decode()
-        assert "or take CSV, which holds 2" in answer.content.decode()
+        assert "or export CSV (up to 2)" in answer.content.decode()
         a_billing_key(alice)
         assert client.post("/keys/export/", {"format": "csv"}).status_code == 422
         assert events("keys.exported") == []

@@ -84,7 +84,7 @@ def test_the_key_s_page_and_its_docs_say_that_it_is_not_in_force(client: Client,
     assert NOT_IN_FORCE in words(client.get(docs))
     mask(alice.account, True)
     assert "Mask Phone Number Yes HLR Lookup No" in words(client.get(page))
-    assert "Mask Phone Number Yes: digits of phone numbers are hidden" in words(client.get(docs))
+    assert "Mask Phone Number Yes: phone numbers are masked according to" in words(client.get(docs))
     Key.objects.update(mask_phone=False)
     assert "Mask Phone Number No" in words(client.get(page))
     assert "Mask Phone Number No" in words(client.get(docs))

@@ -113,7 +113,7 @@ def test_every_whole_call_is_allowed_when_it_is_pasted(alice: User, slug: str, t
     if slug == "sip-caller":
         # It contains nothing that reads.
         lines = handed_over(alice, slug, modules=["partner-admin"])
-        assert pasted(lines["Example call with curl: a POST, which may change something"], tmp_path).startswith(
+        assert pasted(lines["Example call with curl (POST, may change data)"], tmp_path).startswith(
             "HTTP/1.1 201"
         )
     if slug == "billing":
