@@ -111,13 +111,13 @@ def clean_settings(
 
     name = take("name", key_settings.name, True, MAX_NAME_LENGTH)
     if policy.name_kind == "username" and ":" in name:
-        errors["name"] = f"{name} has a colon, which ends the username in HTTP Basic. Leave it out."
+        errors["name"] = f"{name} contains a colon, which HTTP Basic does not allow in usernames. Remove it."
     values = {
         f.slug: take(f.slug, key_settings.fields.get(f.slug, f.value), f.required, MAX_FIELD_LENGTH, f)
         for f in policy.fields
     }
     if unknown := [slug for slug in key_settings.fields if slug not in values]:
-        errors["fields"] = f"There is no field {unknown[0]!r}. The fields are {', '.join(values) or 'none'}."
+        errors["fields"] = f"Unknown field {unknown[0]!r}. The fields are {', '.join(values) or 'none'}."
     networks = tuple(dict.fromkeys(key_settings.networks))
     if policy.addresses == "required" and not (networks or key_settings.ip_lists):
         errors["addresses"] = "Enter at least one address, such as 203.0.113.7, or choose an IP list."
@@ -171,7 +171,7 @@ def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, 
     elif expires_at <= now:
         raise Invalid({"expiry": f"{expires_at:%Y-%m-%d %H:%M} UTC is in the past. Choose a later time."})
     elif latest is not None and expires_at > latest:
-        raise Invalid({"expiry": f"{expires_at:%Y-%m-%d} is too late: the longest lifetime ends on {latest:%Y-%m-%d}."})
+        raise Invalid({"expiry": f"{expires_at:%Y-%m-%d} is too late: the maximum lifetime ends on {latest:%Y-%m-%d}."})
 
 
 def get_max_lifetime_days(account: Account, policy: Policy) -> int | None:
@@ -250,7 +250,7 @@ def _find_text_problem(text: str, required: bool, longest: int, shape: Field | N
     if shape is not None and shape.kind == "fixed" and text != shape.value:
         return f"{shape.label} is always {shape.value}. Leave it as it is."
     if shape is not None and shape.kind == "url" and not _is_web_address(text):
-        return f"{text} is not a web address. Write it like https://www.example.com."
+        return f"{text} is not a URL. Enter one such as https://www.example.com."
     return None
 
 

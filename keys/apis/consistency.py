@@ -33,29 +33,33 @@ def _check_credentials(policy: Policy) -> None:
     kinds = policy.credentials
     if "basic" in kinds:
         if len(kinds) > 1:
-            raise BadPolicy(f"credentials: {_format_list(kinds)}: basic stands alone. Write credentials: [basic].")
+            raise BadPolicy(
+                f"credentials: {_format_list(kinds)}: basic cannot be combined with others. Write credentials: [basic]."
+            )
         if policy.name_kind != "username":
             raise BadPolicy(
-                f"name_kind: {policy.name_kind!r}: credentials are basic, which says a username. Write username."
+                f"name_kind: {policy.name_kind!r}: credentials: [basic] requires usernames. Write username."
             )
     if policy.signs and (others := [kind for kind in kinds if kind not in ("signature", "recording")]):
         raise BadPolicy(
-            f"credentials: {_format_list(kinds)}: a secret that signs is never sent. Remove {others[0]!r} or signature."
+            f"credentials: {_format_list(kinds)}: a signing secret is never sent. Remove {others[0]!r} or signature."
         )
     if "recording" in kinds:
         if not policy.signs:
-            raise BadPolicy(f"credentials: {_format_list(kinds)}: a recording's link is signed. Add signature.")
+            raise BadPolicy(f"credentials: {_format_list(kinds)}: recording links are signed. Add signature.")
         if not policy.recordings:
-            raise BadPolicy("recordings: [] while credentials have recording. Name one: GET /recordings/{lead_id}.")
+            raise BadPolicy(
+                "recordings: [] but credentials include recording. Add a route, such as GET /recordings/{lead_id}."
+            )
     elif policy.recordings:
-        raise BadPolicy(f"recordings: {policy.recordings[0]!r} needs a link. Add recording to credentials.")
+        raise BadPolicy(f"recordings: {policy.recordings[0]!r} needs recording links. Add recording to credentials.")
 
 
 def _check_secret(policy: Policy) -> None:
     if policy.signs and not policy.revealable:
         raise BadPolicy(
-            "secret: 'shown_once' while credentials have signature. A signature API that stores nothing readable is "
-            "refused, because the gateway checks signatures with the secret. Write revealable."
+            "secret: 'shown_once' cannot be combined with the credential signature, because the gateway checks "
+            "signatures with the secret. Write revealable."
         )
 
 
@@ -65,9 +69,9 @@ def _check_flags(policy: Policy) -> None:
         ("recordings", policy.recordings, "recordings"),
     ):
         if routes and flag not in policy.flags:
-            raise BadPolicy(f"flags: {_format_list(policy.flags)} while {name} names {routes[0]!r}. Add {flag}.")
+            raise BadPolicy(f"flags: {_format_list(policy.flags)} but {name} lists {routes[0]!r}. Add {flag}.")
         if flag in policy.flags and not routes:
-            raise BadPolicy(f"flags: {flag} does nothing while {name} names no route. Name one or remove {flag}.")
+            raise BadPolicy(f"flags: {flag} has no effect because {name} lists no route. Add one, or remove {flag}.")
 
 
 def _check_settings(policy: Policy) -> None:
@@ -82,29 +86,29 @@ def _check_settings(policy: Policy) -> None:
             raise BadPolicy(f"{name}: {absent} is not in flags: {_format_list(policy.flags)}. Add it there.")
     for setting, key in (("name", "name_label"), ("modules", "modules_called")):
         if setting in policy.labels:
-            raise BadPolicy(f"labels: {setting}: {key} is the place for that. Move it there.")
+            raise BadPolicy(f"labels: {setting}: use {key} instead.")
     if "enabled" in policy.fixed:
         raise BadPolicy("fixed: enabled: every key can be disabled and enabled. Remove it.")
     if policy.addresses == "required" and not {"addresses", "ip_lists"} & set(policy.asks):
-        raise BadPolicy("asks: addresses: required means that the form asks for them. Add addresses or ip_lists.")
+        raise BadPolicy("asks: addresses or ip_lists is missing, but addresses is required. Add one of them.")
 
 
 def _check_expiry(policy: Policy) -> None:
     if policy.expiry == "none" and policy.longest_days is not None:
         raise BadPolicy(
-            f"longest_days: {policy.longest_days} while expiry is none. Write expiry: required, or no longest_days."
+            f"longest_days: {policy.longest_days} but expiry is none. Write expiry: required, or remove longest_days."
         )
     if policy.expiry == "none" and "expiry" in policy.asks:
-        raise BadPolicy("asks: expiry while keys have none. Write expiry: optional, or take it out of asks.")
+        raise BadPolicy("asks: expiry is listed, but keys have none. Write expiry: optional, or remove it from asks.")
 
 
 def _check_fields(policy: Policy) -> None:
     for field in policy.fields:
         slugs = [choice.slug for choice in field.choices]
         if doubled := next((slug for slug in slugs if slugs.count(slug) > 1), None):
-            raise BadPolicy(f"fields: {field.slug}: two choices have the slug {doubled!r}. Give each its own.")
+            raise BadPolicy(f"fields: {field.slug}: two choices have the slug {doubled!r}. Slugs must be unique.")
         if field.kind == "fixed" and field.required:
-            raise BadPolicy(f"fields: {field.slug}: required is true, but a fixed field is not typed. Leave it out.")
+            raise BadPolicy(f"fields: {field.slug}: required: true has no effect on a fixed field. Remove it.")
 
 
 def _check_modules(policy: Policy) -> None:
@@ -115,7 +119,7 @@ def _check_modules(policy: Policy) -> None:
     )
     for name, values in kinds:
         if doubled := next((value for value in values if values.count(value) > 1), None):
-            raise BadPolicy(f"modules: {name}: {doubled!r} appears twice. Give each module its own.")
+            raise BadPolicy(f"modules: {name}: {doubled!r} appears twice. Modules must not share it.")
     try:
         resolve_containment({rule.tag: rule.contains for rule in policy.modules})
     except BadContainment as error:
@@ -132,8 +136,8 @@ def _check_documentation(policy: Policy) -> None:
         good = False
     if not good:
         raise BadPolicy(
-            f"documentation: {policy.documentation!r} is not a web address. Write one like https://docs.example.com/, "
-            "or nothing, for Keyward's own reference of the API."
+            f"documentation: {policy.documentation!r} is not a URL. Write one such as https://docs.example.com/, "
+            "or leave it empty to use Keyward's API reference."
         )
 
 

@@ -27,7 +27,7 @@ class KeyImpact:
     left_without_modules: bool
 
     def __str__(self) -> str:
-        rest = "; no module is left" if self.left_without_modules else ""
+        rest = "; no modules left" if self.left_without_modules else ""
         return f"{self.account}: {self.key}: {', '.join(self.modules)}{rest}"
 
 
@@ -54,17 +54,17 @@ class Difference:
         """Yield the difference as lines of text for whoever confirms it."""
         for name, (old, new) in self.changes.items():
             if name == "routes":
-                yield from (f"route gone: {route}" for route in old)
-                yield from (f"route new: {route}" for route in new)
+                yield from (f"route removed: {route}" for route in old)
+                yield from (f"route added: {route}" for route in new)
             else:
                 yield f"{name}: {_format_value(old)} -> {_format_value(new)}"
-        yield from (f"module gone: {module}" for module in self.removed)
-        yield from (f"module new: {module}" for module in self.added)
+        yield from (f"module removed: {module}" for module in self.removed)
+        yield from (f"module added: {module}" for module in self.added)
         yield from (f"open to every key, because unlisted_routes is allow: {route}" for route in self.newly_public)
         accounts = len(self.accounts)
         yield f"keys of this API: {self.keys}, in {accounts} account{'' if accounts == 1 else 's'}"
         if self.gaining_count:
-            yield f"keys that may call more: {self.gaining_count}"
+            yield f"keys that gain access: {self.gaining_count}"
         if self.impacts:
             yield f"keys that lose access: {len(self.impacts)}"
             yield from (f"  {key}" for key in self.impacts[:MAX_NAMES_LISTED])

@@ -28,8 +28,8 @@ from keys.decision.routes import UnreadablePath, parse_path
 
 _VARIABLE = re.compile(r"\{([^{}/]+)\}")
 SWAGGER = (
-    "It is Swagger 2.0. Convert it to OpenAPI 3 with npx swagger2openapi --patch --outfile openapi.json YOUR-FILE, or "
-    "at converter.swagger.io, and import what comes out"
+    "This is Swagger 2.0. Convert it to OpenAPI 3 with npx swagger2openapi --patch --outfile openapi.json YOUR-FILE, "
+    "or at converter.swagger.io, and import the result"
 )
 
 
@@ -48,7 +48,7 @@ def check_document(document: Any, leave_out: LeaveOut | None = None) -> Findings
     staying = found if leave_out is None else [each for each in found if not leave_out.includes(each)]
     _check_operations(document, staying, findings)
     if not found:
-        findings.add(("paths",), "No operation, so nothing to protect", "Describe at least one", fatal=True)
+        findings.add(("paths",), "No operations", "Describe at least one", fatal=True)
     return findings
 
 
@@ -62,22 +62,22 @@ def list_warnings(
     ordered = _add_positions(findings, text)
     if any(finding.fatal for finding in ordered) or (strict and ordered):
         count = len(ordered) + findings.omitted
-        problem = f"The document cannot be imported: it has {count:,} fault{'' if count == 1 else 's'}."
+        problem = f"The document cannot be imported: it has {count:,} problem{'' if count == 1 else 's'}."
         raise BadDocument(problem, ordered, findings.omitted)
     return ordered, findings.omitted
 
 
 def _check_version(document: Any) -> None:
     if not isinstance(document, Mapping):
-        raise BadDocument(f"A document is a mapping that begins with openapi, not {format_value(document)}.")
+        raise BadDocument(f"An OpenAPI document is a mapping with the key openapi, not {format_value(document)}.")
     version = document.get("openapi")
     if isinstance(version, str) and re.fullmatch(r"3\.[01]\.[0-9]+", version):
         return
     if str(document.get("swagger")).startswith("2"):
         raise BadDocument(f"{SWAGGER}.")
     word = next((word for word in ("openapi", "swagger") if word in document), None)
-    found = f"{word} is {format_value(document[word])}" if word else "It does not say which version of OpenAPI it is"
-    raise BadDocument(f"{found}. Write OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
+    found = f"{word} is {format_value(document[word])}" if word else "The document does not state its OpenAPI version"
+    raise BadDocument(f"{found}. Use OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
 
 
 def _add_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]:
@@ -94,7 +94,7 @@ def _add_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]:
 def _check_title(document: Mapping[str, Any], findings: Findings) -> None:
     title = get_mapping(document, "info").get("title")
     if isinstance(title, str) and (not title.strip() or not title.isprintable() or len(title) > MAX_NAME_LENGTH):
-        right = f"Write a line of at most {MAX_NAME_LENGTH} characters"
+        right = f"Use one line of at most {MAX_NAME_LENGTH} characters"
         findings.add(("info", "title"), format_found(title), right, fatal=True)
 
 
@@ -111,7 +111,7 @@ def _check_servers(document: Mapping[str, Any], findings: Findings) -> None:
                 urlsplit(get_server_url(server)).path  # noqa: B018
             except ValueError as problem:
                 where = (*pointer, "servers", str(number), "url")
-                right = f"Write an address ({problem})"
+                right = f"Write a valid URL ({problem})"
                 findings.add(where, format_found(get_server_url(server)), right, fatal=True)
 
 
@@ -121,15 +121,13 @@ def _check_tags(document: Mapping[str, Any], findings: Findings) -> None:
         name = tag.get("name") if isinstance(tag, Mapping) else None
         if isinstance(name, str):
             if name in seen:
-                findings.add(
-                    ("tags", str(number), "name"), f"{format_found(name)} for the second time", "Write it once"
-                )
+                findings.add(("tags", str(number), "name"), f"{format_found(name)} appears twice", "Remove one")
             seen.add(name)
 
 
 def _check_operations(document: Mapping[str, Any], found: list[Operation], findings: Findings) -> None:
     if len(found) > MAX_OPERATIONS:
-        right = f"At most {MAX_OPERATIONS:,} are taken: split it"
+        right = f"At most {MAX_OPERATIONS:,} are supported: split the document"
         findings.add(("paths",), f"{len(found):,} operations", right, fatal=True)
         return
     first: dict[tuple[str, str], Operation] = {}
@@ -142,17 +140,17 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
         earlier = first.setdefault((operation.method, operation.path), operation)
         if earlier is not operation:
             part, why = (
-                ("fragment", "what follows # is never sent")
+                ("fragment", "the part after # is never sent")
                 if "#" in operation.place + earlier.place
-                else ("query", "a parameter of any value tells no calls apart")
+                else ("query", "a parameter with any value does not distinguish calls")
             )
-            right = f"Its calls are decided as those of {format_found(earlier.place)}: {why}"
-            findings.add((*place, operation.method.lower()), f"A variant by its {part}", right)
+            right = f"Calls are decided as for {format_found(earlier.place)}, because {why}"
+            findings.add((*place, operation.method.lower()), f"Differs from another path only in its {part}", right)
         name = operation.content.get("operationId")
         if isinstance(name, str) and ids.setdefault(name, operation) is not operation:
             other = f"{ids[name].method} {shorten(ids[name].place)}"
             where = (*place, operation.method.lower(), "operationId")
-            findings.add(where, format_found(name), f"Give it an operationId of its own: {other} has this one")
+            findings.add(where, format_found(name), f"Use a unique operationId: {other} has the same one")
         _check_parameters(document, operation, findings)
         _check_security(operation.content, (*place, operation.method.lower()), schemes, findings)
     _check_security(document, (), schemes, findings)
@@ -173,17 +171,17 @@ def _check_parameters(document: Mapping[str, Any], operation: Operation, finding
             in_path.add(name)
         if number >= 0 and (name, where) in seen:
             at = (*place, "parameters", str(number))
-            findings.add(at, f"The parameter {format_found(name)} for the second time", "Write it once")
+            findings.add(at, f"The parameter {format_found(name)} appears twice", "Remove one")
         if number >= 0:
             seen.add((name, where))
     bare, _, query = operation.place.partition("#")[0].partition("?")
     variables = set(_VARIABLE.findall(bare))
     for name in sorted(variables - in_path):
         findings.add(
-            place, f"{{{shorten(name)}}} is no parameter", f"Describe {format_found(name)} under parameters, in: path"
+            place, f"{{{shorten(name)}}} is not described", f"Add {format_found(name)} to parameters, in: path"
         )
     for name in sorted(in_path - variables - set(_VARIABLE.findall(query))):
-        right = f"Write {{{shorten(name)}}} into the path, or take the parameter out"
+        right = f"Add {{{shorten(name)}}} to the path, or remove the parameter"
         findings.add(place, f"The parameter {format_found(name)} is not in the path", right)
 
 
@@ -195,14 +193,14 @@ def _check_security(
             if name not in schemes:
                 where = (*place, "security", str(number), name)
                 known = ", ".join(shorten(scheme) for scheme in list(schemes)[:10]) or "none yet"
-                findings.add(where, f"{format_found(name)} is no security scheme", f"Take one of components: {known}")
+                findings.add(where, f"{format_found(name)} is not a security scheme", f"Use one of components: {known}")
 
 
 def _find_template_problem(operation: Operation) -> tuple[str, str] | None:
     """Return a fault and advice if the gateway could not match the path, or not cheaply; else None."""
     template, path = operation.template, operation.path
     if len(template) > MAX_TEMPLATE_LENGTH:
-        return f"{len(template):,} characters", f"A path has at most {MAX_TEMPLATE_LENGTH}"
+        return f"{len(template):,} characters", f"Use at most {MAX_TEMPLATE_LENGTH}"
     _, mark, query = path.partition("?")
     if mark and (
         not operation.conditions or len(operation.conditions) < query.count("&") + 1 or "{" in query or "+" in query
@@ -210,17 +208,17 @@ def _find_template_problem(operation: Operation) -> tuple[str, str] | None:
         return shorten(path), "Write a query as ?name=value&name=value: each name once, no variables, %20 for a space"
     literal = _VARIABLE.sub("x", template)
     if "{" in literal or "}" in literal:
-        return shorten(template), "A variable is written {name}, without / and other braces"
+        return shorten(template), "Write variables as {name}, without / or other braces"
     if "%" in literal:
-        return shorten(template), "The gateway compares decoded paths: write the characters themselves, not %"
+        return shorten(template), "The gateway compares decoded paths: write the characters without percent-encoding"
     try:
         parse_path(literal.encode().decode("latin-1"))
     except UnreadablePath:
-        forbidden = "//, . and .., control characters, backslash or semicolon"
-        return shorten(template), f"The gateway refuses such paths ({forbidden}): write it without"
+        forbidden = "//, . or .. segments, control characters, backslashes or semicolons"
+        return shorten(template), f"The gateway refuses paths with {forbidden}: remove them"
     for segment in template.split("/"):
         if len(_VARIABLE.findall(segment)) > 2 or "}{" in segment:
             return shorten(
                 segment
-            ), "Variables that touch, or more than two, cannot be told apart: write /{name} for each"
+            ), "Adjacent variables, or more than two in a segment, are ambiguous: give each its own segment"
     return None

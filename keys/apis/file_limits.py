@@ -11,7 +11,7 @@ MAX_DIGITS = 100
 # Of faults that do not stop the parser, such as repeated names.
 MAX_FAULTS_LISTED = 20
 TOO_LARGE = "A number is too large to be stored. Write a smaller one."
-TOO_MANY_DIGITS = f"A number has more than {MAX_DIGITS} digits. Write a smaller one, or a text."
+TOO_MANY_DIGITS = f"A number has more than {MAX_DIGITS} digits. Write a smaller one, or a string."
 
 
 class UnreadableFile(ValueError):
@@ -28,12 +28,12 @@ def parse_finite_float(text: str) -> float:
 
 def format_repeated_name(name: str, line: int, column: int) -> str:
     """Return the message about a name that a mapping has twice. `line` and `column` start at 1."""
-    return f"Line {line}, column {column}: the name {name[:100]!r} appears twice in one mapping. Write it once."
+    return f"Line {line}, column {column}: the name {name[:100]!r} appears twice in one mapping. Remove one."
 
 
 def format_too_deep() -> str:
-    return f"More than {MAX_DEPTH} mappings and lists lie inside each other. Write it flatter."
+    return f"More than {MAX_DEPTH} mappings and lists are nested in each other. Reduce the nesting."
 
 
 def format_too_many() -> str:
-    return f"It holds more than {MAX_VALUES:,} values. Split it."
+    return f"The file has more than {MAX_VALUES:,} values. Split it."

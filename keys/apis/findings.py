@@ -92,4 +92,4 @@ def shorten(text: str) -> str:
 
 def format_warnings(count: int) -> str:
     """Return the heading of a document's warnings."""
-    return f"{count:,} warning{'' if count == 1 else 's'}: the gateway does not need what is wrong here"
+    return f"{count:,} warning{'' if count == 1 else 's'} that do{'es' if count == 1 else ''} not affect the gateway"

@@ -39,7 +39,7 @@ def parse_json(text: str) -> Any:
     except RecursionError as error:
         raise UnreadableFile(file_limits.format_too_deep()) from error
     except ValueError as error:
-        raise UnreadableFile(f"It is not JSON: {error}.") from error
+        raise UnreadableFile(f"Invalid JSON: {error}.") from error
 
 
 def _build_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _list_faults(text: str) -> Iterator[str]:
 
 def _find_word_problem(word: str) -> str:
     if word in ("NaN", "Infinity", "-Infinity"):
-        return f"{word} is no JSON. Write a number or a text."
+        return f"{word} is not valid JSON. Write a number or a string."
     if re.fullmatch(r"-?[0-9]+", word):
         return TOO_MANY_DIGITS if len(word) > file_limits.MAX_DIGITS else ""
     try:

@@ -52,10 +52,10 @@ def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut) -> list[Ope
     for kind, names in _KINDS.items():
         for pattern in getattr(leave_out, kind):
             if not any(matches(pattern, name) for operation in found for name in names(operation)):
-                raise BadPolicy(f"leave_out: {kind}: {pattern!r} matches none of the document's. Remove it.")
+                raise BadPolicy(f"leave_out: {kind}: {pattern!r} matches nothing in the document. Remove it.")
     staying = [operation for operation in found if not leave_out.includes(operation)]
     if found and not staying:
-        raise BadPolicy("leave_out leaves no operation, so there is nothing to protect. Leave fewer out.")
+        raise BadPolicy("leave_out leaves no operation. Leave fewer out.")
     if len(staying) < len(found):
         _require_disjoint(staying, [operation for operation in found if leave_out.includes(operation)])
     return staying
@@ -78,4 +78,4 @@ def _require_disjoint(staying: list[Operation], gone: list[Operation]) -> None:
 
 
 def _format_overlap(gone: str, staying: str) -> str:
-    return f"leave_out: {gone} is left out, but {staying} would take its calls. Leave out both or neither."
+    return f"leave_out: {gone} is left out, but {staying} would match its calls. Leave out both or neither."

@@ -76,7 +76,7 @@ def build_modules(document: Mapping[str, Any], policy: Policy, findings: Finding
     found = remove_left_out(found, policy.leave_out)
     segments = {segment for operation in found for segment in operation.template.split("/")}
     if unknown := next((name for name in policy.encoded_slash if f"{{{name}}}" not in segments), None):
-        raise BadPolicy(f"encoded_slash: {unknown!r} is no whole segment of a path, as /{{{unknown}}}/. Remove it.")
+        raise BadPolicy(f"encoded_slash: {unknown!r} is not a whole path segment, as in /{{{unknown}}}/. Remove it.")
     rules = {rule.tag: rule for rule in policy.modules}
     routes = _RouteBuilder(document, found, policy)
     listed = list(_list_tags(document))
@@ -91,8 +91,8 @@ def build_modules(document: Mapping[str, Any], policy: Policy, findings: Finding
             tagged[rule.tag] = {route.text: route for line in rule.routes for route in routes.list_named(line)}
         elif rule.tag not in tagged:
             raise BadPolicy(
-                f"modules: tag: {rule.tag!r} is not in the document. Take one of {', '.join(tagged)}, or give the "
-                "module routes of its own."
+                f"modules: tag: {rule.tag!r} is not in the document. Use one of {', '.join(tagged)}, or give the "
+                "module its own routes."
             )
     if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
@@ -120,8 +120,8 @@ def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[
     for rule in policy.modules:
         if unknown := next((tag for tag in rule.contains if tag not in made), None):
             raise BadPolicy(
-                f"modules: contains: {rule.tag!r} contains {unknown!r}, which is no module of the document. "
-                f"Take some of {', '.join(tag for tag in made if tag != rule.tag)}."
+                f"modules: contains: {rule.tag!r} contains {unknown!r}, which is not a module of the document. "
+                f"Use some of {', '.join(tag for tag in made if tag != rule.tag)}."
             )
     contained = resolve_containment({rule.tag: rule.contains for rule in policy.modules})
     return tuple(
@@ -145,14 +145,16 @@ class _Naming:
         name = " ".join(tag.split())
         slug = (rule.slug if rule else "") or slugify(name)
         if not name or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
-            right = f"Write a line of at most {MAX_NAME_LENGTH} characters"
-            self._refuse(tag, f"{format_found(tag)} names a module", right)
+            right = f"Use one line of at most {MAX_NAME_LENGTH} characters"
+            self._refuse(tag, f"{format_found(tag)} cannot name a module", right)
         elif not slug or len(slug) > MAX_SLUG_LENGTH:
-            wrong = f"{format_found(name)} makes no slug of 1 to {MAX_SLUG_LENGTH} letters, digits and hyphens"
-            self._refuse(tag, wrong, "Give it one in the policy, as in modules: [{tag: ..., slug: ...}]")
+            wrong = f"{format_found(name)} gives no slug of 1 to {MAX_SLUG_LENGTH} letters, digits and hyphens"
+            self._refuse(tag, wrong, "Set one in the policy, as in modules: [{tag: ..., slug: ...}]")
         elif (other := self.by_slug.setdefault(slug, tag)) != tag:
-            wrong = f"{format_found(name)} makes the slug {slug}, as {format_found(other)} does"
-            self._refuse(tag, wrong, "Give one of them another in the policy, as in modules: [{tag: ..., slug: ...}]")
+            wrong = f"{format_found(name)} has the slug {slug}, like {format_found(other)}"
+            self._refuse(
+                tag, wrong, "Set another for one of them in the policy, as in modules: [{tag: ..., slug: ...}]"
+            )
         return ModuleSpec(slug, name, rule.number if rule else None, tuple(routes))
 
     def _refuse(self, tag: str, wrong: str, right: str) -> None:
@@ -197,7 +199,7 @@ class _RouteBuilder:
         found = [name for name in self.by_name if matches(pattern, name)]
         free = [name for name in found if name not in self.named]
         if not free:
-            why = "only operations that earlier routes name" if found else "no operation of the document"
+            why = "only operations that earlier routes include" if found else "no operation of the document"
             raise BadPolicy(f"modules: routes: {pattern!r} matches {why}. Write METHOD and path, such as * /v1/users*.")
         return free
 
@@ -210,35 +212,41 @@ class _RouteBuilder:
         try:
             pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=10) if query else []
         except ValueError:
-            raise BadPolicy(f"modules: routes: {line!r} has no conditions like ?name=value&name=value.") from None
+            raise BadPolicy(
+                f"modules: routes: {line!r} has malformed conditions. Write ?name=value&name=value."
+            ) from None
         conditions = dict(pairs)
         if len(conditions) < len(pairs):
-            raise BadPolicy(f"modules: routes: {line!r} asks twice about one parameter. Name each once.")
+            raise BadPolicy(f"modules: routes: {line!r} has two conditions on one parameter. Use each parameter once.")
         known = {found.name: found for found in list_parameters(self.document, operation) if found.where == "query"}
         for parameter, value in conditions.items():
             if parameter not in known:
                 raise BadPolicy(
                     f"modules: routes: {line!r}: the operation has no query parameter {parameter!r}. "
-                    f"Take one of {', '.join(known) or 'none'}."
+                    f"Use one of {', '.join(known) or 'none'}."
                 )
             if known[parameter].values and value not in known[parameter].values:
                 raise BadPolicy(
-                    f"modules: routes: {line!r}: {value!r} is no value of {parameter}. "
-                    f"Take one of {', '.join(known[parameter].values)}."
+                    f"modules: routes: {line!r}: {value!r} is not a value of {parameter}. "
+                    f"Use one of {', '.join(known[parameter].values)}."
                 )
         return self.build(operation, conditions)
 
     def _operation(self, line: str, key: str) -> str:
         name = " ".join(line.split())
         if name not in self.by_name:
-            raise BadPolicy(f"{key}: {line!r} is no operation of the document. Write METHOD and path as it has them.")
+            raise BadPolicy(
+                f"{key}: {line!r} is not an operation of the document. Write METHOD and path as they are there."
+            )
         return name
 
     def _recording(self, line: str) -> str:
         name = self._operation(line, "recordings")
         method, _, path = name.partition(" ")
         if method != "GET" or path.count("{") != 1 or not path.endswith("}") or "/{" not in path:
-            raise BadPolicy(f"recordings: {line!r} does not end in a lead. Name one: GET /recordings/{{lead_id}}.")
+            raise BadPolicy(
+                f"recordings: {line!r} does not end in a lead ID. Write a route such as GET /recordings/{{lead_id}}."
+            )
         return name
 
 
@@ -257,8 +265,8 @@ def _check_routes(modules: tuple[ModuleSpec, ...], found: list[Operation], findi
     if without:
         more = f" and {len(without) - MAX_NAMES_LISTED:,} more" if len(without) > MAX_NAMES_LISTED else ""
         raise BadPolicy(
-            f"modules: {', '.join(without[:MAX_NAMES_LISTED])}{more} {'is' if len(without) == 1 else 'are'} in none, "
-            "because the tag has routes of its own. Name each under one of them."
+            f"modules: {', '.join(without[:MAX_NAMES_LISTED])}{more} belong{'s' if len(without) == 1 else ''} to none, "
+            "because the tag has its own routes. Add each to one of them."
         )
     claims = (
         Claim(module.name, route.method, route.template, route.conditions)
@@ -268,8 +276,8 @@ def _check_routes(modules: tuple[ModuleSpec, ...], found: list[Operation], findi
     )
     for one, other in list_ambiguous_claims(claims, MAX_FINDINGS):
         mine, theirs = (f"{RouteSpec(*claim[1:]).text} of {claim.module}" for claim in (one, other))
-        wrong = f"{theirs} and {mine} are equally specific and could take the same call"
+        wrong = f"{theirs} and {mine} are equally specific and could match the same call"
         text, bare = RouteSpec(*other[1:]).text, f"{other.method} {other.template}"
         findings.add(
-            places.get(text) or places[bare], wrong, "Put them into one module, or make their paths differ", fatal=True
+            places.get(text) or places[bare], wrong, "Put them into one module, or change one of the paths", fatal=True
         )

@@ -200,7 +200,7 @@ def _parse_fields(data: Any) -> tuple[Field, ...]:
     fields = tuple(_parse_field(item) for item in data)
     slugs = [field.slug for field in fields]
     if doubled := next((slug for slug in slugs if slugs.count(slug) > 1), None):
-        raise BadPolicy(f"fields: two fields have the slug {doubled!r}. Give each its own.")
+        raise BadPolicy(f"fields: two fields have the slug {doubled!r}. Slugs must be unique.")
     return fields
 
 
@@ -210,14 +210,14 @@ def _parse_field(data: Any) -> Field:
     policy_parsing.require_known_names(data, Field.__dataclass_fields__, "fields")
     slug = policy_parsing.parse_slug(data, "fields")
     if slug in RESERVED:
-        raise BadPolicy(f"fields: the slug {slug!r} belongs to every key's form. Choose another.")
+        raise BadPolicy(f"fields: the slug {slug!r} is reserved. Choose another.")
     kind = policy_parsing.parse_choice(data, "kind", ("text", "url", "choice", "fixed"))
     required = data.get("required", False)
     if not isinstance(required, bool):
         raise BadPolicy(f"fields: {slug}: required is {format_value(required)}; write true or false.")
     choices = data.get("choices", [])
     if not isinstance(choices, list) or bool(choices) != (kind == "choice"):
-        raise BadPolicy(f"fields: {slug}: a field of kind choice, and no other, has a list of choices.")
+        raise BadPolicy(f"fields: {slug}: a field of kind choice needs a list of choices; other kinds have none.")
     value = policy_parsing.parse_line(data, "value") if kind == "fixed" else ""
     if "value" in data and kind != "fixed":
         raise BadPolicy(f"fields: {slug}: only a field of kind fixed has a value.")
@@ -245,10 +245,12 @@ def _parse_module(data: Any) -> ModuleRule:
     policy_parsing.require_known_names(data, ModuleRule.__dataclass_fields__, "modules")
     number = data.get("number")
     if number is not None and (type(number) is not int or not 1 <= number < 2**31):
-        raise BadPolicy(f"modules: number: {format_value(number)} is not a whole number from 1.")
+        raise BadPolicy(f"modules: number: {format_value(number)} is not a whole number of at least 1.")
     slug = data.get("slug", "")
     if not isinstance(slug, str) or (slug and not _MODULE_SLUG.fullmatch(slug)):
-        raise BadPolicy(f"modules: the slug {format_value(slug)} is not up to 64 small letters, digits and hyphens.")
+        raise BadPolicy(
+            f"modules: the slug {format_value(slug)} is not up to 64 lowercase letters, digits and hyphens."
+        )
     return ModuleRule(
         policy_parsing.parse_line(data, "tag"),
         number,

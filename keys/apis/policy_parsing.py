@@ -27,7 +27,7 @@ def format_value(value: Any) -> str:
 
 def require_known_names(data: Mapping[str, Any], known: Collection[str], where: str) -> None:
     if unknown := [name for name in data if name not in known]:
-        raise BadPolicy(f"{where}: {format_value(unknown[0])} is unknown. Known are {', '.join(known)}.")
+        raise BadPolicy(f"{where}: {format_value(unknown[0])} is unknown. Use one of {', '.join(known)}.")
 
 
 def parse_line(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
@@ -40,14 +40,14 @@ def parse_line(data: Mapping[str, Any], name: str, *, empty: bool = False) -> st
 def parse_lines(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = data.get(name, [])
     if not isinstance(value, list):
-        raise BadPolicy(f"{name}: {format_value(value)} is not a list of texts.")
+        raise BadPolicy(f"{name}: {format_value(value)} is not a list of strings.")
     return _require_unique(tuple(parse_line({name: text}, name) for text in value), name)
 
 
 def parse_lines_by_name(data: Mapping[str, Any], name: str, known: Collection[str]) -> dict[str, str]:
     value = data.get(name, {})
     if not isinstance(value, Mapping):
-        raise BadPolicy(f"{name}: {format_value(value)} is not a mapping of settings to texts.")
+        raise BadPolicy(f"{name}: {format_value(value)} is not a mapping of settings to strings.")
     require_known_names(value, known, name)
     return {setting: parse_line(value, setting) for setting in value}
 
@@ -55,7 +55,7 @@ def parse_lines_by_name(data: Mapping[str, Any], name: str, known: Collection[st
 def parse_choice(data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Any:
     value = data.get(name)
     if value not in known:
-        raise BadPolicy(f"{name}: {format_value(value)} is unknown. Write one of {', '.join(known)}.")
+        raise BadPolicy(f"{name}: {format_value(value)} is unknown. Use one of {', '.join(known)}.")
     return value
 
 
@@ -64,7 +64,7 @@ def parse_choices(data: Mapping[str, Any], name: str, known: tuple[str, ...], *,
     if not isinstance(value, list) or len(value) < at_least:
         raise BadPolicy(f"{name}: {format_value(value)} is not a list of {', '.join(known)}.")
     if unknown := [word for word in value if word not in known]:
-        raise BadPolicy(f"{name}: {format_value(unknown[0])} is unknown. Known are {', '.join(known)}.")
+        raise BadPolicy(f"{name}: {format_value(unknown[0])} is unknown. Use one of {', '.join(known)}.")
     return _require_unique(tuple(value), name)
 
 
@@ -72,7 +72,7 @@ def parse_slug(data: Mapping[str, Any], where: str) -> str:
     value = data.get("slug")
     if not isinstance(value, str) or not _SLUG.fullmatch(value):
         raise BadPolicy(
-            f"{where}: the slug {format_value(value)} is not small letters, digits and _, beginning with a letter."
+            f"{where}: the slug {format_value(value)} is not lowercase letters, digits and _, beginning with a letter."
         )
     return value
 
@@ -86,5 +86,5 @@ def parse_days(data: Mapping[str, Any], name: str) -> int | None:
 
 def _require_unique(value: tuple[str, ...], name: str) -> tuple[str, ...]:
     if doubled := next((word for word in value if value.count(word) > 1), None):
-        raise BadPolicy(f"{name}: {format_value(doubled)} appears twice. Write it once.")
+        raise BadPolicy(f"{name}: {format_value(doubled)} appears twice. Remove one.")
     return value

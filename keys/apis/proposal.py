@@ -56,7 +56,7 @@ def format_proposal(proposed: Collection[ProposedModule]) -> str:
     if not proposed:
         return ""
     names = ", ".join(f"{each.name} ({each.matched:,})" for each in proposed)
-    return f"Operations without a tag are one module, {UNTAGGED}. By their paths they could be: {names}."
+    return f"Operations without a tag form one module, {UNTAGGED}. Their paths suggest these instead: {names}."
 
 
 def render_with_proposal(rules: Mapping[str, Any], proposed: Iterable[ProposedModule]) -> str:

@@ -36,7 +36,7 @@ def follow(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str,
     seen: set[str] = set()
     while True:
         if reference in seen:
-            raise CircularReference("It leads back to itself. Write what it stands for")
+            raise CircularReference("The reference is circular. Write the object itself")
         seen.add(reference)
         value, names = follow_once(document, reference)
         if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), str):
@@ -59,7 +59,7 @@ def follow_once(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple
     """Return what a reference refers to, possibly another reference, and its path. Raise BadReference."""
     found: Any = document
     if reference not in ("#", "#/") and not reference.startswith("#/"):
-        raise BadReference("It is no place in here. Write one like #/components/schemas/A")
+        raise BadReference("It does not refer to a place in this document. Write one such as #/components/schemas/A")
     names = []
     for part in reference.split("/")[1:] if reference.startswith("#/") else ():
         name = unquote(part).replace("~1", "/").replace("~0", "~")
@@ -70,7 +70,7 @@ def follow_once(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple
             found = found[int(name[:9])]
         else:
             raise BadReference(
-                f"It leads nowhere: there is no {name[:100]!r}. References begin at the document's root, so write one "
-                "like #/components/schemas/A"
+                f"It refers to nothing: there is no {name[:100]!r}. References start at the document's root, such as "
+                "#/components/schemas/A"
             )
     return found, tuple(names)

@@ -19,6 +19,6 @@ def find_request_link_problem(link: str) -> str:
     if good:
         return ""
     return (
-        "is not scheme and host alone. Write one like https://api.example.com, and a path before every other into the "
+        "is not just a scheme and a host. Write one such as https://api.example.com, and put a common path into the "
         "document's servers."
     )

@@ -13,16 +13,15 @@ from keys.apis.references import BadReference, CircularReference, follow_once, i
 # A value's place: its parent's place and its own name. Pointers are only built for findings.
 Place = tuple[Any, str] | None
 REMOTE = (
-    "References to files and addresses are never followed: let a bundler put everything into one file, and refer to "
-    "it by #/"
+    "References to files and URLs are not followed: bundle everything into one file, with references that begin with #/"
 )
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _PARAMETERS_IN = ("query", "header", "path", "cookie")
 _RIGHT = {
-    "text": "Write a text",
+    "text": "Write a string",
     "flag": "Write true or false",
     "number": "Write a number",
-    "count": "Write a whole number from 0",
+    "count": "Write a whole number of at least 0",
     "list": "Write a list",
     "mapping": "Write a mapping",
 }
@@ -111,7 +110,7 @@ class Validator:
         pointer = get_pointer(place)
         if isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
             self._follow(None, value["$ref"], (place, "$ref"), fatal=rule.fatal)
-        right = _RIGHT.get(rule.kind) or f"Write a mapping, as {_with_article(rule.name)} is one"
+        right = _RIGHT.get(rule.kind) or f"Write a mapping: {_with_article(rule.name)}"
         if rule.kind == "text" and isinstance(value, (int, float)):
             right = f'Write it in quotes: "{format_found(value)}"'
         elif pointer[-1] in ("exclusiveMinimum", "exclusiveMaximum"):
@@ -119,7 +118,7 @@ class Validator:
             right = (
                 f"In OpenAPI 3.0 write {limit} with the number, and {pointer[-1]}: true"
                 if self.is_30
-                else f"In OpenAPI 3.1 write the limit itself, {pointer[-1]}: 0, in place of {limit}: 0"
+                else f"In OpenAPI 3.1 write the limit itself, {pointer[-1]}: 0, instead of {limit}: 0"
             )
         self.findings.add(pointer, format_found(value), right, fatal=rule.fatal)
 
@@ -131,22 +130,24 @@ class Validator:
             self.findings.skip()
             return
         like = get_close_matches(name[:50], shape.rules, 1)
-        advice = f"Write {like[0]}" if like else "Take it out, or begin its name with x-"
+        advice = f"Write {like[0]}" if like else "Remove it, or start its name with x-"
         if shape.name == "Schema" and name == "nullable":
             advice = 'In OpenAPI 3.1 write "null" beside the type, as in type: [string, "null"]'
         version = "3.0" if self.is_30 else "3.1"
-        stands = f"{shorten(name)} is no word of {_with_article(shape.name)} in OpenAPI {version}"
+        stands = f"{shorten(name)} is not a field of {_with_article(shape.name)} in OpenAPI {version}"
         self.findings.add(get_pointer((place, name)), stands, advice)
 
     def _is_name_valid(self, shape: Shape, name: str, place: Place) -> bool:
         if name.startswith("x-") and shape.name != "Security Requirement":
             return False
         if shape.name == "Paths" and not name.startswith("/"):
-            self.findings.add(get_pointer((place, name)), "A path without / at its beginning", "Write /", fatal=True)
+            self.findings.add(get_pointer((place, name)), "The path does not begin with /", "Add /", fatal=True)
             return False
         if shape.name == "Responses" and not _is_status(name):
             self.findings.add(
-                get_pointer((place, name)), f"{format_found(name)} is no status", "Write one like 200, 4XX or default"
+                get_pointer((place, name)),
+                f"{format_found(name)} is not a status code",
+                "Write one such as 200, 4XX or default",
             )
         return True
 
@@ -161,7 +162,7 @@ class Validator:
         try:
             target, path = follow_once(self.document, reference)
             if is_circular(self.document, target):
-                raise CircularReference("It leads back to itself. Write what it stands for")
+                raise CircularReference("The reference is circular. Write the object itself")
         except BadReference as problem:
             self.findings.add(get_pointer(place), format_found(reference), str(problem), fatal=fatal)
             return
@@ -177,7 +178,7 @@ class Validator:
                 get_pointer((place, "in")), format_found(where), f"Write one of {', '.join(_PARAMETERS_IN)}"
             )
         if where == "path" and parameter.get("required") is not True:
-            self.findings.add(get_pointer(place), "required is not true, but it is in the path", "Write required: true")
+            self.findings.add(get_pointer(place), "A path parameter must be required", "Write required: true")
         if "schema" not in parameter and "content" not in parameter:
             self.findings.add(get_pointer(place), "schema is missing", "Write schema or content")
 
@@ -194,7 +195,7 @@ class Validator:
         if isinstance(required, list) and len(required) > 1:
             for number, name in _list_repeated(required):
                 where = get_pointer((place, "required"))
-                self.findings.add((*where, str(number)), f"{format_found(name)} for the second time", "Write it once")
+                self.findings.add((*where, str(number)), f"{format_found(name)} appears twice", "Remove one")
         for word in ("$dynamicRef", "$recursiveRef"):
             if isinstance(schema.get(word), str):
                 self._follow(None, schema[word], (place, word))

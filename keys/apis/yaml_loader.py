@@ -62,11 +62,11 @@ def parse_bytes(content: bytes) -> Any:
 def decode(content: bytes) -> str:
     """Return the bytes as text. Raise UnreadableFile."""
     if len(content) > file_limits.MAX_BYTES:
-        raise UnreadableFile(f"It has more than {file_limits.MAX_BYTES:,} bytes, the most that is read. Split it.")
+        raise UnreadableFile(f"The file is larger than {file_limits.MAX_BYTES:,} bytes. Split it.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFile(f"Byte {error.start} is not UTF-8. Save it as UTF-8.") from error
+        raise UnreadableFile(f"Byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
 
 
 def parse(text: str, progress: Callable[[str], None] = lambda stage: None) -> Any:
@@ -107,13 +107,13 @@ class _Builder:
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
                     raise _build_error(
-                        event, f"the alias *{str(event.anchor)[:50]} names nothing that is complete here"
+                        event, f"the alias *{str(event.anchor)[:50]} does not refer to a complete anchor"
                     )
                 self._put(event, *self.anchors[event.anchor], None)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
                 if event.tag not in (None, "!", f"{_CORE}map", f"{_CORE}seq"):
-                    raise _build_error(event, f"the tag {event.tag[:50]} is not of JSON")
+                    raise _build_error(event, f"the tag {event.tag[:50]} has no JSON equivalent")
                 if len(self.open) >= file_limits.MAX_DEPTH:
                     raise _build_error(event, file_limits.format_too_deep())
                 self.open.append(_OpenNode(empty, event.anchor))
@@ -138,7 +138,7 @@ class _Builder:
             holder.value.append(value)
         elif holder.name is None:
             if not isinstance(value, str):
-                raise _build_error(event, "a name that is no text")
+                raise _build_error(event, "a key that is not a string")
             if value in holder.value and value != "<<":
                 self._add_repeated_name(event, value)
             holder.name = value
@@ -170,12 +170,12 @@ def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
                 told += PROGRESS_CHARACTERS
     except yaml.MarkedYAMLError as error:
         place = " in line {}, column {}".format(*_get_position(error.problem_mark)) if error.problem_mark else ""
-        raise UnreadableFile(f"It is not YAML{place}: {error.problem or error.context}.") from error
+        raise UnreadableFile(f"Invalid YAML{place}: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
-        raise UnreadableFile(f"It is not YAML: {' '.join(str(error).split())}.") from error
+        raise UnreadableFile(f"Invalid YAML: {' '.join(str(error).split())}.") from error
     builder.require_no_faults()
     if len(builder.documents) != 1:
-        raise UnreadableFile(f"It holds {len(builder.documents)} YAML documents. Write one.")
+        raise UnreadableFile(f"The file has {len(builder.documents)} YAML documents. Use exactly one.")
     return builder.documents[0]
 
 
@@ -193,7 +193,7 @@ def _parse_scalar(event: yaml.ScalarEvent) -> Any:
     kinds = list(makers) if tag is None else [tag.removeprefix(_CORE)]
     for kind in kinds:
         if kind not in makers:
-            raise _build_error(event, f"the tag {str(tag)[:50]} is not of JSON")
+            raise _build_error(event, f"the tag {str(tag)[:50]} has no JSON equivalent")
         made = makers[kind](text)
         if isinstance(made, float) and not math.isfinite(made):
             raise _build_error(event, TOO_LARGE)
@@ -229,7 +229,7 @@ def _get_merged_mappings(event: Any, value: Any) -> list[Any]:
     """Return the mappings that a merge key (`<<`) adds."""
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(item, dict) for item in found):
-        raise _build_error(event, "<< merges mappings alone")
+        raise _build_error(event, "<< can only merge mappings")
     return found
 
 
@@ -253,7 +253,9 @@ def _check_texts(value: Any) -> None:
     while left:
         found = left.pop()
         if isinstance(found, str) and (character := _UNSTORABLE.search(found)):
-            raise UnreadableFile(f"The text {found[:50]!r} holds {character[0]!r}, which cannot be kept. Take it out.")
+            raise UnreadableFile(
+                f"The text {found[:50]!r} contains {character[0]!r}, which cannot be stored. Remove it."
+            )
         if isinstance(found, (dict, list)):
             left += [*found, *found.values()] if isinstance(found, dict) else found
 

@@ -169,7 +169,7 @@ def _is_module_granted(context: _Context) -> bool:
 
 def _explain_module(context: _Context) -> str:
     if context.call.whoami:
-        return "the key itself was context about, which needs no module"
+        return "the call is about the key itself, which needs no module"
     if context.route is not None and context.route.recording:
         return f"{context.call.method} {context.call.path} is {context.route.text}, a recording, which needs no module"
     route = f"is {context.route.text} of {context.route.module}" if context.route else "is in no module"
@@ -183,7 +183,7 @@ def _is_recording_allowed(context: _Context) -> bool:
 
 def _explain_recording(context: _Context) -> str:
     wanted = "a recording" if context.route is not None and context.route.recording else "no recording"
-    return f"{wanted} is context for; the key {'may' if context.key.recordings else 'may not'} download recordings"
+    return f"{wanted} is requested; the key {'may' if context.key.recordings else 'may not'} download recordings"
 
 
 def _format_instant(at: float) -> str:

@@ -31,7 +31,7 @@ def parse_network(text: str) -> Network:
     text = text.strip()
     address, slash, prefix = text.partition("/")
     if "%" in address:
-        raise BadAddress(f"{text} has a scope ID (after %), which means nothing outside one machine. Leave it out.")
+        raise BadAddress(f"{text} has a scope ID (after %), which is only valid on one machine. Remove it.")
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -85,8 +85,8 @@ def get_width_warning(network: Network) -> str:
     if network.prefixlen >= MIN_USUAL_PREFIX[network.version]:
         return ""
     if network.prefixlen == 0:
-        return f"{network} is every IPv{network.version} address there is: it restricts nothing."
-    return f"{network} is very wide: one in {2**network.prefixlen:,} of all IPv{network.version} addresses."
+        return f"{network} covers every IPv{network.version} address, so it restricts nothing."
+    return f"{network} is very wide: it covers one in {2**network.prefixlen:,} of all IPv{network.version} addresses."
 
 
 @lru_cache(maxsize=16384)

@@ -34,10 +34,12 @@ def resolve_containment(contains: Mapping[str, Collection[str]]) -> dict[str, fr
     except CycleError as error:
         # graphlib lists the cycle from the contained module to its container.
         way = " contains ".join(map(repr, reversed(error.args[1])))
-        raise BadContainment(f"{way}: no module contains itself. Remove one of them.") from error
+        raise BadContainment(f"{way}: a module cannot contain itself. Remove one of these.") from error
     for name in order:
         mine = contains.get(name, ())
         resolved[name] = frozenset(mine).union(*(resolved[each] for each in mine))
         if len(resolved[name]) > MAX_CONTAINED:
-            raise BadContainment(f"{name!r} contains {len(resolved[name])} modules; at most {MAX_CONTAINED} are taken.")
+            raise BadContainment(
+                f"{name!r} contains {len(resolved[name])} modules; at most {MAX_CONTAINED} are allowed."
+            )
     return resolved

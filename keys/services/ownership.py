@@ -133,5 +133,5 @@ def _get_active_user(owner: User, account: Account) -> User:
 
 def _get_account(user: User) -> Account:
     if user.account is None:
-        raise Invalid({"heir": "Support owns no keys."})
+        raise Invalid({"heir": "Support users cannot own keys."})
     return user.account

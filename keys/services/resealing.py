@@ -119,8 +119,10 @@ def list_unreadable() -> list[str]:
     lines = []
     for ring in list_ring_usage():
         for number, count in sorted(ring.missing.items()):
-            what, harm = ("keys", "is refused") if ring.ring == "TOKEN_PEPPERS" else ("secrets", "cannot be read")
-            lines.append(f"{ring.ring} has no {number}, under which {count} {what} are: put it back, or each {harm}.")
+            what, harm = ("keys", "are refused") if ring.ring == "TOKEN_PEPPERS" else ("secrets", "cannot be read")
+            lines.append(
+                f"{ring.ring} lacks {number}, which {what} need ({count}). Restore it: without it they {harm}."
+            )
     return lines or _list_wrong_keys()
 
 
@@ -144,7 +146,7 @@ def _list_wrong_keys() -> list[str]:
         same = compute_digest(token, settings.TOKEN_PEPPERS[secret.pepper_id]) == bytes(secret.digest)
         right[pepper] = same or right.get(pepper, False)
     return [
-        f"{name} is not what the secrets were made with: put back the one that was."
+        f"{name} is not the value that existing secrets were made with. Restore the previous value."
         for name in right
         if not right[name]
     ]

@@ -44,7 +44,7 @@
     const slash = text.includes("/");
     const host = text.split("/", 1)[0];
     const suffix = text.slice(host.length + 1);
-    if (host.includes("%")) return `${text} has a scope ID (after %), which means nothing outside one machine. Leave it out.`;
+    if (host.includes("%")) return `${text} has a scope ID (after %), which is only valid on one machine. Remove it.`;
     const address = parseIpv4(host) ?? parseIpv6(host);
     const longest = address && address.parts.length * address.size;
     if (!address) {

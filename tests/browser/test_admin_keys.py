@@ -118,7 +118,7 @@ def test_an_api_is_changed_after_a_look_at_what_changes(
     page.get_by_label("OpenAPI document (file)").set_input_files(document)
     page.get_by_label("Policy (text)").fill(policy.replace("plural: API keys", "plural: shop keys"))
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("module new: goods")).to_be_visible()
+    expect(page.get_by_text("module added: goods")).to_be_visible()
     expect(page.get_by_text("keys of this API: 1, in 1 account")).to_be_visible()
     expect(page.get_by_role("region", name="Policy, line by line", exact=True).locator("ins")).to_have_text(
         "+ plural: shop keys"

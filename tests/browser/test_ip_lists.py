@@ -111,7 +111,7 @@ def test_a_list_in_use_lets_no_more_in_without_the_password(page: Page, sign_in:
     panel.get_by_label("Address or range").fill("0.0.0.0/0")
     panel.get_by_label("Enabled").check()
     panel.get_by_role("button", name="Save changes").click()
-    expect(panel.get_by_text("every IPv4 address there is")).to_be_visible()
+    expect(panel.get_by_text("every IPv4 address, so it restricts nothing")).to_be_visible()
     assert_accessible(page)
     panel.get_by_label("I understand, add it anyway").check()
     panel.get_by_role("button", name="Save changes").click()

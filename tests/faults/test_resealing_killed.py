@@ -130,7 +130,7 @@ def test_no_key_is_lost_in_three_rotations_and_five_kills(
         assert process.returncode == 0, said
         for name in ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS"):
             # As an operator does who was told that the older ones are not needed any more.
-            assert f"{name} {rotation} is not needed any more" in said
+            assert f"{name} {rotation} is no longer needed" in said
             setattr(settings, name, {number: getattr(settings, name)[number]})
     assert kills == KILLS
     lost = []

@@ -101,10 +101,10 @@ def test_what_a_change_does_to_keys_is_shown_and_saved_after_a_confirmation(
     page = sent(client, upload_url(shop), document=LATER)
     told = text(page)
     for line in (
-        "module gone: orders",
-        "module new: returns",
+        "module removed: orders",
+        "module added: returns",
         "keys of this API: 1, in 1 account",
-        "no module is left",
+        "no modules left",
     ):
         assert line in told
     assert str(key) in told
@@ -160,7 +160,7 @@ def test_all_faults_of_a_document_are_said_at_its_file_with_line_and_column(clie
 
     answer = html.unescape(text(sent(client, upload_url(shop), document=document)))
 
-    assert "it has 4 faults" in answer
+    assert "it has 4 problems" in answer
     assert 'line 4, column 20, /paths/~1a/get/tags: "A". Write a list.' in answer
     assert "line 5, column 10, /paths/~1b~1~1c: /b//c." in answer
     assert 'line 2, column 30, /info/version: 1. Write it in quotes: "1".' in answer
@@ -184,7 +184,7 @@ def test_warnings_are_shown_before_the_change_is_confirmed(client: Client, shop:
     page = sent(client, upload_url(shop), document=document)
 
     assert page.status_code == 200
-    assert "1 warning: the gateway does not need what is wrong here" in text(page)
+    assert "1 warning that does not affect the gateway" in text(page)
     assert 'line 5, column 14, /info/version: 2. Write it in quotes: "2".' in html.unescape(text(page))
 
 
@@ -194,9 +194,9 @@ def test_warnings_are_shown_before_the_change_is_confirmed(client: Client, shop:
         ({}, "Nothing has changed. Edit a text, or choose a file."),
         ({"document": b"\xff\xfe"}, "is not UTF-8"),
         ({"document": b"{" * 1000}, ""),
-        ({"document": {"openapi": "2.0"}}, "Write OpenAPI 3.0 or 3.1"),
+        ({"document": {"openapi": "2.0"}}, "Use OpenAPI 3.0 or 3.1"),
         ({"document": {"swagger": "2.0"}}, "Convert it to OpenAPI 3 with npx swagger2openapi"),
-        ({"document": b"x" * 16_000_001}, "It has more than 16,000,000 bytes"),
+        ({"document": b"x" * 16_000_001}, "The file is larger than 16,000,000 bytes"),
         ({"policy": {**RULES, "colour": "red"}}, "'colour' is unknown"),
         ({"policy": b"- 1"}, ""),
     ],
@@ -264,7 +264,7 @@ def test_an_api_is_added_after_a_look_at_its_modules(client: Client, support: Us
 
 @pytest.mark.parametrize(
     ("slug", "said"),
-    [("billing", "An API named billing already exists"), ("Sh op", "is not small letters"), ("", "required")],
+    [("billing", "An API named billing already exists"), ("Sh op", "is not a valid short name"), ("", "required")],
 )
 def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: str, said: str) -> None:
     answer = sent(client, NEW, slug=slug, document=SHOP, policy=RULES)
@@ -319,9 +319,9 @@ class TestEditing:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"policy_text": "noun: [", "policy": None}, "It is not YAML in line"),
+            ({"policy_text": "noun: [", "policy": None}, "Invalid YAML in line"),
             ({"policy_text": "noun: shop key", "policy": RULES}, "Upload a file or edit the text, not both."),
-            ({"document_text": "openapi: 2.0.0", "policy": None}, "Write OpenAPI 3.0 or 3.1"),
+            ({"document_text": "openapi: 2.0.0", "policy": None}, "Use OpenAPI 3.0 or 3.1"),
         ],
     )
     def test_what_is_wrong_is_said_and_what_was_typed_stays(
@@ -339,7 +339,7 @@ class TestEditing:
         paths = dict.fromkeys(("/v1/charges", "/v1/refunds"), item)
         document = {"openapi": "3.0.3", "info": {"title": "Pay", "version": "1"}, "paths": paths}
         page = sent(client, NEW, slug="pay", document=document, policy=RULES)
-        assert "By their paths they could be: Charges (1), Refunds (1)." in text(page)
+        assert "Their paths suggest these instead: Charges (1), Refunds (1)." in text(page)
         seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
         assert seal is not None
 
@@ -372,7 +372,7 @@ class TestEditing:
         page = client.get(upload_url(shop))
         assert "document" not in self.texts(page)
         assert "too large to edit here" in text(page)
-        assert "Write OpenAPI 3.0 or 3.1" in text(sent(client, upload_url(shop), document={"openapi": "2.0"}))
+        assert "Use OpenAPI 3.0 or 3.1" in text(sent(client, upload_url(shop), document={"openapi": "2.0"}))
 
 
 class TestRequestLink:
@@ -412,9 +412,9 @@ class TestRequestLink:
         [
             (
                 {"link": "https://a.example/v1", "password": PASSWORD},
-                "“https://a.example/v1” is not scheme and host alone",
+                "“https://a.example/v1” is not just a scheme and a host",
             ),
-            ({"link": "javascript:alert(1)", "password": PASSWORD}, "is not scheme and host alone"),
+            ({"link": "javascript:alert(1)", "password": PASSWORD}, "is not just a scheme and a host"),
             ({"link": "https://a.example", "password": "wrong"}, "Incorrect password or code"),
             ({"link": "https://a.example"}, "required"),
         ],

@@ -128,7 +128,7 @@ def test_a_file_of_our_own_export_comes_back_as_it_was(client: Client, alice: Us
 
 def test_very_wide_ranges_must_be_meant(client: Client, offices: IpList) -> None:
     page = previewed(client, offices, "::/0\n8.0.0.0/7")
-    assert "every IPv6 address there is" in text(page)
+    assert "covers every IPv6 address" in text(page)
 
     refused = confirm(client, offices, page)
     assert refused.status_code == 422

@@ -215,7 +215,7 @@ class TestMakingOne:
             ({"addresses": f"203.0.113.7 # {'x' * 201}"}, "201 characters long"),
             (
                 {"addresses": "0.0.0.0/0"},
-                ("every IPv4 address there is: it restricts nothing. Select “I understand, add it anyway”"),
+                ("every IPv4 address, so it restricts nothing. Select “I understand, add it anyway”"),
             ),
         ],
     )

@@ -318,7 +318,7 @@ def test_ticking_some_chooses_selected(client: Client, alice: User, slug: str):
 def test_a_very_wide_range_is_made_and_warned_of(client: Client, alice: User):
     page = text(client.post(new("billing"), filled("billing", alice, addresses="0.0.0.0/0\n203.0.113.7")))
 
-    assert "0.0.0.0/0 is every IPv4 address there is" in page
+    assert "0.0.0.0/0 covers every IPv4 address" in page
     key = Key.objects.get()
     assert "it restricts nothing" in text(client.get(url("detail", key)))
     moved = client.post(url("edit", key), edited(key, addresses="10.0.0.0/7"), follow=True)

@@ -113,7 +113,7 @@ def test_a_dump_in_an_empty_database_is_the_installation(tmp_path: Path, figure:
         refused = started(TOKEN_PEPPERS=f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}")
         assert refused.returncode == 1
         [line] = [line for line in refused.stderr.splitlines() if not line.startswith("The static files")]
-        assert line.startswith("TOKEN_PEPPERS 1 is not what the secrets were made with")
+        assert line.startswith("TOKEN_PEPPERS 1 is not the value that existing secrets were made with")
     figure(f"dump restored: chain and anchor good, {KEYS} keys verify, {REVEALED} reveal; not with another pepper")
 
 

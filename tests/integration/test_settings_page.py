@@ -210,7 +210,7 @@ class TestTheLongestLifetime:
 
         Account.objects.update(key_lifetime_days=45)
         now = timezone.now()
-        with pytest.raises(Invalid, match="longest lifetime"):
+        with pytest.raises(Invalid, match="maximum lifetime"):
             a_billing_key(alice, expires_at=now + timedelta(days=46))
         with pytest.raises(Invalid, match="must expire"):
             a_billing_key(alice)

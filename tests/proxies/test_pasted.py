@@ -113,9 +113,7 @@ def test_every_whole_call_is_allowed_when_it_is_pasted(alice: User, slug: str, t
     if slug == "sip-caller":
         # It contains nothing that reads.
         lines = handed_over(alice, slug, modules=["partner-admin"])
-        assert pasted(lines["Example call with curl (POST, may change data)"], tmp_path).startswith(
-            "HTTP/1.1 201"
-        )
+        assert pasted(lines["Example call with curl (POST, may change data)"], tmp_path).startswith("HTTP/1.1 201")
     if slug == "billing":
         ruled(slug, credentials=["api_key"])
         line = handed_over(alice, slug)["Example call with curl"]

@@ -92,7 +92,9 @@ class NewApiForm(DocumentsForm):
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
         if slug != slugify(slug):
-            raise ValidationError(f"“{slug}” is not small letters, digits and hyphens, such as billing.")
+            raise ValidationError(
+                f"“{slug}” is not a valid short name. Use lowercase letters, digits and hyphens, such as billing."
+            )
         if Api.objects.filter(slug=slug).exists():
             raise ValidationError(f"An API named {slug} already exists. Open it to change it, or choose another name.")
         return slug

@@ -22,7 +22,7 @@ SECONDS = 3600
 SALT = "keys.apis.admin.pages"
 # Fits an incompressible document and policy of MAX_BYTES, in base64 (config.request_limits).
 MAX_UPLOAD_LENGTH = 23_000_000
-TOO_LARGE = "Document and policy are too large together. Write a smaller policy."
+TOO_LARGE = "The document and the policy together are too large. Shorten the policy."
 
 
 class TextDifference(NamedTuple):

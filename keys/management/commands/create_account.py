@@ -19,16 +19,18 @@ from keys.models import Api
 
 class Command(BaseCommand):
     help = (
-        "Create an account and its first Administrator. The password is asked for, read from standard input when "
-        "that is not a terminal, or taken from KEYWARD_PASSWORD; never an argument, because others can see those."
+        "Create an account and its first Administrator. The password is prompted for, or read from standard input if "
+        "that is not a terminal, or from KEYWARD_PASSWORD. It is not an argument, because other users can see those."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("slug", help="short name in addresses and headers, such as acme")
+        parser.add_argument("slug", help="short name in URLs and headers, such as acme")
         parser.add_argument("name", help="the organisation's name, such as 'Acme Ltd'")
         parser.add_argument("email", help="e-mail address of the first Administrator")
         parser.add_argument("nickname", help="the Administrator's nickname, unique in the account")
-        parser.add_argument("--pending", action="store_true", help="leave activating it to Support")
+        parser.add_argument(
+            "--pending", action="store_true", help="create the account pending, for Support to activate"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         password = read_password()

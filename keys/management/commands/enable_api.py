@@ -13,7 +13,7 @@ from keys.models import Api
 
 
 class Command(BaseCommand):
-    help = "Let an account have keys of an API. Without it the account does not see the API."
+    help = "Enable an API for an account, so that it can have keys of the API. Accounts see only their enabled APIs."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("api", help="the API's slug, such as billing")
@@ -23,9 +23,9 @@ class Command(BaseCommand):
         api = Api.objects.filter(slug=options["api"]).first()
         if api is None:
             known = ", ".join(Api.objects.order_by("slug").values_list("slug", flat=True))
-            raise CommandError(f"There is no API {options['api']!r}. Take one of {known or 'none'}.")
+            raise CommandError(f"There is no API {options['api']!r}. The APIs are {known or 'none'}.")
         account = Account.objects.filter(slug=options["account"]).first()
         if account is None:
-            raise CommandError(f"There is no account {options['account']!r}. Make it with manage.py create_account.")
+            raise CommandError(f"There is no account {options['account']!r}. Create it with manage.py create_account.")
         new = apis.enable(api=api, account=account, by=Actor.from_command("enable_api"))
         self.stdout.write(f"{account.name} {'now has' if new else 'had'} the API {api.slug} ({api.name}).")

@@ -23,27 +23,35 @@ from keys.models import Api
 
 class Command(BaseCommand):
     help = (
-        "Add an API by its OpenAPI document (3.0 or 3.1) and the policy of its keys, both YAML or JSON. Of an API that "
-        "is there already, show what would change for its keys, and change it after Yes."
+        "Add an API from its OpenAPI document (3.0 or 3.1) and the policy of its keys, both YAML or JSON. If the API "
+        "exists, show what would change for its keys, and change it after you answer Yes."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="the OpenAPI document")
-        parser.add_argument("--policy", type=Path, required=True, help="the policy; docs/apis.md lists its words")
-        parser.add_argument("--slug", default="", help="short name in addresses; else the file's name before its dot")
-        parser.add_argument("--strict", action="store_true", help="refuse the document for what is only warned of else")
+        parser.add_argument(
+            "--policy", type=Path, required=True, help="the policy; docs/apis.md describes its settings"
+        )
+        parser.add_argument(
+            "--slug", default="", help="short name in URLs; default: the file's name before its first dot"
+        )
+        parser.add_argument("--strict", action="store_true", help="treat warnings about the document as errors")
         parser.add_argument(
             "--propose-modules",
             action="store_true",
-            help="print the policy with modules by path for operations without a tag, and do nothing",
+            help="print the policy with modules by path for operations without a tag, and change nothing",
         )
-        parser.add_argument("--yes", action="store_true", help="change the API without asking")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+        parser.add_argument(
+            "--yes", action="store_true", help="change the API without asking for confirmation for confirmation"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         slug = options["slug"] or slugify(options["file"].name.partition(".")[0])
         if slug != slugify(slug) or not 1 <= len(slug) <= 64:
-            raise CommandError(f"--slug {slug!r} is not 1 to 64 small letters, digits and hyphens, such as billing.")
+            raise CommandError(
+                f"--slug {slug!r} is not 1 to 64 lowercase letters, digits and hyphens, such as billing."
+            )
         try:
             description = Description.from_files(
                 options["file"], options["policy"], strict=options["strict"], progress=self._tell
@@ -55,7 +63,7 @@ class Command(BaseCommand):
                 return
             api = Api.objects.filter(slug=slug).first()
             if proposed:
-                self.stdout.write(f"{format_proposal(proposed)} Print that policy: --propose-modules")
+                self.stdout.write(f"{format_proposal(proposed)} Use --propose-modules to print that policy.")
             if api is None:
                 self._add(slug, description, options)
             else:
@@ -84,7 +92,7 @@ class Command(BaseCommand):
             for route in module.routes:
                 self.stdout.write(f"  {route.text}")
         if options["dry_run"]:
-            self.stdout.write(f"Would add the API {slug} ({description.name}). Nothing was done.")
+            self.stdout.write(f"Would add the API {slug} ({description.name}). Nothing was changed.")
             return
         self._tell(f"Storing {sum(len(module.routes) for module in description.modules):,} routes")
         apis.add(slug=slug, description=description, by=Actor.from_command("import_api"))
@@ -93,16 +101,16 @@ class Command(BaseCommand):
     def _change(self, api: Api, description: Description, options: dict[str, Any]) -> None:
         found = get_difference(api, description)
         if not found.changes:
-            self.stdout.write(f"The API {api.slug} is just like that already.")
+            self.stdout.write(f"The API {api.slug} is already up to date.")
             return
         for line in found.format_lines():
             self.stdout.write(line)
         apis.require_compatible(api, description, found.keys)
         if options["dry_run"]:
-            self.stdout.write(f"Would change the API {api.slug}. Nothing was done.")
+            self.stdout.write(f"Would change the API {api.slug}. Nothing was changed.")
             return
         if not options["yes"] and not self._agreed(api):
-            raise CommandError("Nothing was done. It needs Yes, or --yes.")
+            raise CommandError("Nothing was changed: answer Yes, or use --yes.")
         apis.update(api=api, description=description, seen=found, by=Actor.from_command("import_api"))
         self.stdout.write(f"Changed the API {api.slug}.")
 

@@ -17,9 +17,9 @@ from keys.services.resealing import RingUsage
 
 class Command(BaseCommand):
     help = (
-        "Seal revealable tokens, signing secrets and second factors under the newest keys of their rings, and digest "
-        "tokens that can be read under the newest pepper. Works in batches beside live traffic; stopped at any moment, "
-        "it goes on when it is run again. Says how many keys are still on an older pepper."
+        "Reseal revealable tokens, signing secrets and second factors with the newest keys of their rings, and digest "
+        "readable tokens with the newest pepper. Works in batches beside live traffic; after an interruption, run it "
+        "again to continue. Reports how many keys still use an older pepper."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             self._tell(ring)
         if broken:
             raise CommandError(
-                f"{broken} did not open: they were changed, or the key that sealed them is not in its ring."
+                f"{broken} could not be opened: they were modified, or the key that sealed them is not in its ring."
             )
 
     def _run(self, what: str, batch: Callable[..., Any]) -> int:
@@ -45,9 +45,11 @@ class Command(BaseCommand):
         what = "keys" if ring.ring == "TOKEN_PEPPERS" else "secrets and second factors"
         for number, count in sorted(ring.by_number.items(), reverse=True):
             if ring.ring == "TOKEN_PEPPERS" and number != ring.newest:
-                self.stdout.write(f"Keys still on pepper {number}: {count}; each moves when it is changed.")
+                self.stdout.write(
+                    f"Keys still on pepper {number}: {count}. Each moves to the newest one when its secret is changed."
+                )
             else:
                 self.stdout.write(f"{ring.ring} {number}: {count} {what}.")
         for number in sorted(getattr(settings, ring.ring)):
             if number != ring.newest and number not in ring.by_number:
-                self.stdout.write(f"{ring.ring} {number} is not needed any more.")
+                self.stdout.write(f"{ring.ring} {number} is no longer needed.")

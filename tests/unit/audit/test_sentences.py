@@ -1,3 +1,5 @@
+"""Sentences about failed confirmations."""
+
 from __future__ import annotations
 
 import json

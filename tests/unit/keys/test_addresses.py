@@ -314,8 +314,8 @@ def test_a_single_address_is_shown_without_its_prefix(network, text):
 @pytest.mark.parametrize(
     ("network", "said"),
     [
-        ("0.0.0.0/0", "0.0.0.0/0 is every IPv4 address there is"),
-        ("::/0", "::/0 is every IPv6 address there is"),
+        ("0.0.0.0/0", "0.0.0.0/0 covers every IPv4 address"),
+        ("::/0", "::/0 covers every IPv6 address"),
         ("0.0.0.0/1", "one in 2 of all IPv4"),
         ("10.0.0.0/7", "one in 128 of all IPv4"),
         ("2001::/16", "one in 65,536 of all IPv6"),

@@ -110,18 +110,18 @@ def test_it_says_what_would_change_and_changes_nothing(shop: Api, alice: User):
     lines = list(get_difference(shop, described(LATER, noun="Shop key")).format_lines())
 
     assert lines[0] == "noun: API key -> Shop key"
-    assert {"module gone: orders", "module new: returns"} <= set(lines)
+    assert {"module removed: orders", "module added: returns"} <= set(lines)
     assert [line for line in lines if line.startswith("route")] == [
-        "route gone: POST /goods of goods",
-        "route gone: GET /orders of orders",
-        "route new: POST /prices of goods",
-        "route new: GET /returns of returns",
+        "route removed: POST /goods of goods",
+        "route removed: GET /orders of orders",
+        "route added: POST /prices of goods",
+        "route added: GET /returns of returns",
     ]
     assert lines[-5:] == [
         "keys of this API: 2, in 1 account",
-        "keys that may call more: 1",
+        "keys that gain access: 1",
         "keys that lose access: 2",
-        f"  acme: {lost}: orders; no module is left",
+        f"  acme: {lost}: orders; no modules left",
         f"  acme: {Key.objects.get(name='Robot')}: goods, orders",
     ]
     assert "orders" in stored(shop)
@@ -180,7 +180,7 @@ def test_each_account_that_has_keys_of_it_sees_the_change(shop: Api, alice: User
         ["goods (Goods)", "orders (Orders)", "prices (Prices)"],
         ["goods (Goods)", "prices (Prices)", "returns (Returns)"],
     ]
-    assert told[alice.account_id]["keys"] == [f"acme: {mine}: orders; no module is left"]
+    assert told[alice.account_id]["keys"] == [f"acme: {mine}: orders; no modules left"]
     assert told[other.pk]["keys"] == []
     assert str(theirs) not in json.dumps(told[alice.account_id])
 
@@ -277,7 +277,7 @@ def test_only_support_sets_the_request_link_and_only_confirmed(shop: Api, alice:
         apis.set_request_link(api=shop, link=link, by=acting(alice))
     with pytest.raises(ConfirmationRequired):
         apis.set_request_link(api=shop, link=link, by=confirmed(support, "api.request_link", "billing"))
-    with pytest.raises(apis.IncompatibleChange, match=r"'https://shop\.example/v1' is not scheme and host alone"):
+    with pytest.raises(apis.IncompatibleChange, match=r"'https://shop\.example/v1' is not just a scheme and a host"):
         apis.set_request_link(api=shop, link=f"{link}/v1", by=COMMAND)
     apis.set_request_link(api=shop, link=link, by=confirmed(support, "api.request_link", "shop"))
     apis.set_request_link(api=shop, link=link, by=COMMAND)
@@ -307,7 +307,7 @@ def import_api(files: tuple[str, str], *options: str) -> str:
 
 
 def test_the_command_adds_an_api_under_its_files_name(files: tuple[str, str]):
-    assert "Would add the API shop (Shop). Nothing was done." in import_api(files, "--dry-run")
+    assert "Would add the API shop (Shop). Nothing was changed." in import_api(files, "--dry-run")
     assert not Api.objects.filter(slug="shop").exists()
 
     said = import_api(files)
@@ -315,7 +315,7 @@ def test_the_command_adds_an_api_under_its_files_name(files: tuple[str, str]):
     assert said.splitlines()[:3] == ["goods (Goods)", "  GET /goods", "  POST /goods"]
     assert said.endswith("Added the API shop (Shop). Next: manage.py enable_api shop ACCOUNT\n")
     assert stored(Api.objects.get(slug="shop"))["orders"] == ["GET /orders"]
-    assert import_api(files) == "The API shop is just like that already.\n"
+    assert import_api(files) == "The API shop is already up to date.\n"
     import_api(files, "--slug", "second")
     assert Api.objects.filter(slug="second").exists()
 
@@ -324,7 +324,7 @@ def test_the_command_proposes_modules_where_there_are_no_tags(tmp_path: Path):
     ok = {"responses": {"200": {"description": "ok"}}}
     document = {**SHOP, "paths": {"/v1/charges": {"get": ok, "post": ok}, "/v1/refunds": {"get": ok}}, "tags": []}
     files = write(tmp_path, document)
-    assert "they could be: Charges (2), Refunds (1). Print that policy: --propose-modules" in import_api(
+    assert "suggest these instead: Charges (2), Refunds (1). Use --propose-modules to print that policy." in import_api(
         files, "--dry-run"
     )
 
@@ -342,8 +342,8 @@ def test_the_command_shows_changes_and_wants_yes(files: tuple[str, str], tmp_pat
     import_api(files)
     write(tmp_path, LATER)
 
-    assert "module gone: orders" in import_api(files, "--dry-run")
-    with pytest.raises(CommandError, match="Nothing was done"):
+    assert "module removed: orders" in import_api(files, "--dry-run")
+    with pytest.raises(CommandError, match="Nothing was changed"):
         import_api(files)
 
     class Terminal(io.StringIO):
@@ -351,7 +351,7 @@ def test_the_command_shows_changes_and_wants_yes(files: tuple[str, str], tmp_pat
             return True
 
     monkeypatch.setattr("sys.stdin", Terminal("no\n"))
-    with pytest.raises(CommandError, match="Nothing was done"):
+    with pytest.raises(CommandError, match="Nothing was changed"):
         import_api(files)
     assert events("api.changed") == []
     monkeypatch.setattr("sys.stdin", Terminal("Yes\n"))
@@ -374,7 +374,7 @@ def test_the_command_warns_of_what_the_gateway_does_not_need_and_tells_of_its_pr
     call_command("import_api", files[0], "--policy", files[1], stdout=io.StringIO(), stderr=told)
 
     assert told.getvalue().splitlines()[:2] == ["Reading shop.openapi.yaml, 0.0 MB …", "Checking 3 paths …"]
-    assert "1 warning: the gateway does not need what is wrong here:" in told.getvalue()
+    assert "1 warning that does not affect the gateway:" in told.getvalue()
     assert '/info/version: 2. Write it in quotes: "2".' in told.getvalue()
     assert told.getvalue().endswith("Storing 4 routes …\n")
     assert Api.objects.filter(slug="shop").exists()
@@ -390,7 +390,7 @@ def test_the_command_warns_of_what_the_gateway_does_not_need_and_tells_of_its_pr
             SHOP,
             {"credentials": ["signature"], "secret": "shown_once"},
             (),
-            "stores nothing readable is refused",
+            "the gateway checks signatures with the secret",
         ),
         (SHOP, {}, ("--slug", "Not a slug"), "--slug 'Not a slug'"),
         (SHOP, {}, ("--slug", "x" * 65), "--slug"),
@@ -427,7 +427,7 @@ def test_enable_api_lets_an_account_have_keys(shop: Api):
 
     assert said.getvalue() == "Acme now has the API shop (Shop).\nAcme had the API shop (Shop).\n"
     assert Enablement.objects.filter(account=account, api=shop).count() == 1
-    with pytest.raises(CommandError, match=r"no API 'shops'\. Take one of billing, cloud-pbx"):
+    with pytest.raises(CommandError, match=r"no API 'shops'\. The APIs are billing, cloud-pbx"):
         call_command("enable_api", "shops", "acme")
     with pytest.raises(CommandError, match="no account 'globex'"):
         call_command("enable_api", "shop", "globex")

@@ -137,37 +137,37 @@ def test_schemas_that_fan_out_and_patterns_that_explode_cost_nothing():
 @pytest.mark.parametrize(
     ("document", "named"),
     [
-        (None, "begins with openapi, not None"),
-        ([], "begins with openapi, not []"),
-        ({"swagger": "1.2"}, "swagger is '1.2'. Write OpenAPI 3.0 or 3.1"),
+        (None, "is a mapping with the key openapi, not None"),
+        ([], "is a mapping with the key openapi, not []"),
+        ({"swagger": "1.2"}, "swagger is '1.2'. Use OpenAPI 3.0 or 3.1"),
         ({"openapi": "3.2.0"}, "openapi is '3.2.0'"),
         ({"openapi": 3.1}, "openapi is 3.1"),
-        ({}, "It does not say which version of OpenAPI it is. Write OpenAPI 3.0 or 3.1"),
+        ({}, "The document does not state its OpenAPI version. Use OpenAPI 3.0 or 3.1"),
         ({"openapi": "3.1.0"}, "document: info is missing"),
         (a_document({}), "No operation"),
         (a_document({"/a": {}}), "No operation"),
-        (a_document({"/a": GET}, info=None), "/info: null. Write a mapping, as an Info Object is one."),
+        (a_document({"/a": GET}, info=None), "/info: null. Write a mapping: an Info Object."),
         (a_document({"/a": GET}, info={"title": " ", "version": "1"}), "/info/title: "),
         (a_document({"/a": GET}, info={"title": "x" * 201, "version": "1"}), "/info/title: "),
         (a_document({"a": GET}), "/paths/a: "),
-        (a_document({"/a": None}), "/paths/~1a: null. Write a mapping, as a Path Object is one."),
+        (a_document({"/a": None}), "/paths/~1a: null. Write a mapping: a Path Object."),
         (a_document({"/a": {"get": None}}), "/paths/~1a/get: null. Write a mapping"),
         (a_document({"/a": {"get": {**operation(), "tags": "Shop"}}}), '/paths/~1a/get/tags: "Shop". Write a list.'),
         (
             a_document({"/a": {"get": {**operation(), "tags": [7]}}}),
             '/paths/~1a/get/tags/0: 7. Write it in quotes: "7"',
         ),
-        (a_document({"/a": {"$ref": "#/paths/~1a"}}), "leads back to itself"),
+        (a_document({"/a": {"$ref": "#/paths/~1a"}}), "reference is circular"),
         (
             a_document({"/a": {"$ref": "#/info/title"}}),
-            '/info/title: "Shop". Write a mapping, as a Path Object is one.',
+            '/info/title: "Shop". Write a mapping: a Path Object.',
         ),
         (a_document({"/a": {"$ref": "#/info"}}), "No operation"),
         (a_document({"/a": {"$ref": "#/components/pathItems/B"}, "/b": GET}), "there is no 'components'"),
-        (a_document({"/a": GET}, servers=[{"url": "http://[x"}]), '/servers/0/url: "http://[x". Write an address'),
+        (a_document({"/a": GET}, servers=[{"url": "http://[x"}]), '/servers/0/url: "http://[x". Write a valid URL'),
         (a_document({"/a": GET}, servers={"url": "/"}), "/servers: a mapping. Write a list."),
         (a_document({"/a": GET}, tags=[{"name": 7}]), '/tags/0/name: 7. Write it in quotes: "7"'),
-        (a_document({"/a": GET}, tags=["Shop"]), '/tags/0: "Shop". Write a mapping, as a Tag Object is one.'),
+        (a_document({"/a": GET}, tags=["Shop"]), '/tags/0: "Shop". Write a mapping: a Tag Object.'),
     ],
 )
 @pytest.mark.parametrize("version", ["3.1.0", "3.0.3"])
@@ -191,12 +191,12 @@ def test_a_document_that_lacks_what_the_gateway_needs_is_refused_by_place(docume
             a_document({"/a": {"parameters": [{"name": "x", "in": "path", "required": True, "schema": {}}], **GET}}),
             '/paths/~1a/get: The parameter "x" is not in the path',
         ),
-        ({**a_document({}), "paths": {"/a/{x}": GET}}, "/paths/~1a~1{x}/get: {x} is no parameter"),
+        ({**a_document({}), "paths": {"/a/{x}": GET}}, "/paths/~1a~1{x}/get: {x} is not described"),
         (a_document({"/a": {"get": operation(operationId="same"), "put": operation(operationId="same")}}), '"same"'),
         (with_schema({"type": "text"}), '/components/schemas/A/type: "text". Write one of string, '),
-        (with_schema({"$ref": "#/components/schemas/A"}), "leads back to itself"),
+        (with_schema({"$ref": "#/components/schemas/A"}), "reference is circular"),
         (with_schema({"$ref": "#/components/schemas/B"}), "there is no 'B'"),
-        (with_schema({"$ref": "#anchor"}), '"#anchor". It is no place in here'),
+        (with_schema({"$ref": "#anchor"}), '"#anchor". It does not refer to a place in this document'),
         (
             a_document({"/a": {"get": operation("Shop", parameters=[{"$ref": "#/info"}])}}),
             "/info: name is missing. Write name.",
@@ -205,7 +205,7 @@ def test_a_document_that_lacks_what_the_gateway_needs_is_refused_by_place(docume
             a_document({"/a": {"get": operation("Shop", requestBody={"$ref": "#/info"})}}),
             "/info: content is missing. Write content.",
         ),
-        (a_document({"/a": GET, "/b ": GET}, tags=[{"name": "x"}, {"name": "x"}]), '/tags/1/name: "x" for the second'),
+        (a_document({"/a": GET, "/b ": GET}, tags=[{"name": "x"}, {"name": "x"}]), '/tags/1/name: "x" appears twice'),
         (a_document({"/a": GET}, info={"title": "Shop", "version": 1.0}), 'Write it in quotes: "1.0".'),
     ],
 )
@@ -230,17 +230,17 @@ def test_what_is_wrong_besides_is_a_warning_by_place_and_an_error_if_strict(docu
         ("/a?b=x{b}", "Write a query as ?name=value"),
         ("/a?b={b}{c}", "Write a query as ?name=value"),
         ("/a?b=1+2", "%20 for a space"),
-        ("/a//b", "The gateway refuses such paths"),
-        ("/a/../b", "The gateway refuses such paths"),
-        ("/a/./b", "The gateway refuses such paths"),
-        ("/a;b", "The gateway refuses such paths"),
-        ("/a\\b", "The gateway refuses such paths"),
-        ("/a\x7f", "The gateway refuses such paths"),
-        ("/a%20b", "not %"),
-        ("/a%2Fb", "not %"),
-        ("/{a}{b}", "Variables that touch"),
+        ("/a//b", "The gateway refuses paths with"),
+        ("/a/../b", "The gateway refuses paths with"),
+        ("/a/./b", "The gateway refuses paths with"),
+        ("/a;b", "The gateway refuses paths with"),
+        ("/a\\b", "The gateway refuses paths with"),
+        ("/a\x7f", "The gateway refuses paths with"),
+        ("/a%20b", "without percent-encoding"),
+        ("/a%2Fb", "without percent-encoding"),
+        ("/{a}{b}", "Adjacent variables"),
         ("/{a}-{b}-{c}", "more than two"),
-        ("/" + "x" * 500, "501 characters. A path has at most 500"),
+        ("/" + "x" * 500, "501 characters. Use at most 500"),
     ],
 )
 def test_a_path_that_no_call_could_take_is_refused(path: str, named: str):
@@ -264,7 +264,9 @@ def test_unusual_paths_that_the_gateway_can_match_are_taken(path: str):
 def test_an_absurd_number_of_operations_is_refused():
     document = a_document({f"/a{n}": {"get": {"responses": OK}} for n in range(5001)})
 
-    with pytest.raises(BadDocument, match=r"/paths: 5,001 operations\. At most 5,000 are taken: split it"):
+    with pytest.raises(
+        BadDocument, match=r"/paths: 5,001 operations\. At most 5,000 are supported: split the document"
+    ):
         described(document)
 
 
@@ -296,7 +298,7 @@ def test_what_refers_to_files_and_addresses_is_refused(place: str, reference: st
     else:
         document["info"]["description"] = there
 
-    with pytest.raises(BadDocument, match="References to files and addresses are never followed"):
+    with pytest.raises(BadDocument, match="References to files and URLs are not followed"):
         described(document)
 
     assert touched == []

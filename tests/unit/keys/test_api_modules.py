@@ -78,28 +78,34 @@ def test_a_module_contains_what_the_policy_says_and_what_that_contains():
     [
         (
             {"modules": [{**LONG, "contains": ["Longer"]}, SHORT]},
-            "'Long' contains 'Longer', which is no module of the document. Take some of Short, Lists.",
+            "'Long' contains 'Longer', which is not a module of the document. Use some of Short, Lists.",
         ),
         (
             {"modules": [{"tag": "Longer", "number": 1}]},
-            "'Longer' is not in the document. Take one of Long, Short",
+            "'Longer' is not in the document. Use one of Long, Short",
         ),
-        ({"modules": [{**LONG, "routes": ["GET /report?menu=1"]}, SHORT]}, "'GET /report' is no operation"),
-        ({"modules": [{**LONG, "routes": ["POST /reports?menu=1"]}, SHORT]}, "'POST /reports' is no operation"),
+        ({"modules": [{**LONG, "routes": ["GET /report?menu=1"]}, SHORT]}, "'GET /report' is not an operation"),
+        ({"modules": [{**LONG, "routes": ["POST /reports?menu=1"]}, SHORT]}, "'POST /reports' is not an operation"),
         (
             {"modules": [{**LONG, "routes": ["GET /reports?item=1"]}, SHORT]},
-            "parameter 'item'. Take one of menu, day",
+            "parameter 'item'. Use one of menu, day",
         ),
         (
             {"modules": [{**LONG, "routes": ["GET /reports?menu=3"]}, SHORT]},
-            "'3' is no value of menu. Take one of 1",
+            "'3' is not a value of menu. Use one of 1",
         ),
-        ({"modules": [{**LONG, "routes": ["GET /reports?menu"]}, SHORT]}, "has no conditions like"),
-        ({"modules": [{**LONG, "routes": ["GET /reports?menu=1&menu=2"]}, SHORT]}, "asks twice about one parameter"),
-        ({"modules": [{"tag": "Lists", "routes": ["GET /lists"]}]}, "POST /lists, GET /recordings/{lead} are in none"),
-        ({"flags": ["hlr_lookup"], "adds_leads": ["POST /leads"]}, "adds_leads: 'POST /leads' is no operation"),
+        ({"modules": [{**LONG, "routes": ["GET /reports?menu"]}, SHORT]}, "has malformed conditions"),
+        (
+            {"modules": [{**LONG, "routes": ["GET /reports?menu=1&menu=2"]}, SHORT]},
+            "has two conditions on one parameter",
+        ),
+        (
+            {"modules": [{"tag": "Lists", "routes": ["GET /lists"]}]},
+            "POST /lists, GET /recordings/{lead} belong to none",
+        ),
+        ({"flags": ["hlr_lookup"], "adds_leads": ["POST /leads"]}, "adds_leads: 'POST /leads' is not an operation"),
         ({"recordings": ["GET /lists"]}, "recordings: 'GET /lists' does not end in a lead"),
-        ({"recordings": ["GET /recordings/1"]}, "recordings: 'GET /recordings/1' is no operation"),
+        ({"recordings": ["GET /recordings/1"]}, "recordings: 'GET /recordings/1' is not an operation"),
     ],
 )
 def test_what_a_policy_says_about_routes_must_be_in_the_document(rules: dict[str, Any], named: str):
@@ -119,13 +125,13 @@ def tagged(*tags: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tags", "named"),
     [
-        (("Pet Store", "pet-store"), '/get/tags/0: "pet-store" makes the slug pet-store, as "Pet Store" does'),
-        (("客户",), '/paths/~1a0/get/tags/0: "客户" makes no slug'),
-        (("x" * 65,), "makes no slug of 1 to 64"),
-        (("…",), "makes no slug"),
-        (("",), "names a module"),
-        (("x" * 201,), "names a module"),
-        (("a\u202eb",), "names a module"),
+        (("Pet Store", "pet-store"), '/get/tags/0: "pet-store" has the slug pet-store, like "Pet Store"'),
+        (("客户",), '/paths/~1a0/get/tags/0: "客户" gives no slug'),
+        (("x" * 65,), "gives no slug of 1 to 64"),
+        (("…",), "gives no slug"),
+        (("",), "cannot name a module"),
+        (("x" * 201,), "cannot name a module"),
+        (("a\u202eb",), "cannot name a module"),
     ],
 )
 def test_tags_that_make_no_slug_of_their_own_are_refused(tags: tuple[str, ...], named: str):

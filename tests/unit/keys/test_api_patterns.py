@@ -91,12 +91,12 @@ def test_a_pattern_takes_operations_from_their_tags():
         ([{"tag": "A", "routes": ["/v1/*"]}], "'/v1/*' matches no operation of the document. Write METHOD and path"),
         (
             [{"tag": "A", "routes": ["* *"]}, {"tag": "B", "routes": ["GET *"]}],
-            "'GET *' matches only operations that earlier routes name",
+            "'GET *' matches only operations that earlier routes include",
         ),
-        ([{"tag": "Charges"}], "'Charges' is not in the document. Take one of Other, or give the module routes"),
+        ([{"tag": "Charges"}], "'Charges' is not in the document. Use one of Other, or give the module its own routes"),
         (
             [{"tag": "A", "routes": ["GET /v1/charges"]}, {"tag": "B", "routes": ["GET /v1/charges"]}],
-            "are equally specific and could take the same call",
+            "are equally specific and could match the same call",
         ),
     ],
 )
@@ -122,7 +122,7 @@ def test_routes_that_make_no_module_are_refused(rules: list[Any], named: str):
 )
 def test_paths_tags_and_operations_are_left_out_by_pattern(leave_out: Any, expected: Any):
     if expected is None:
-        with pytest.raises(BadPolicy, match=re.escape("leave_out: tags: 'Bet?' matches none")):
+        with pytest.raises(BadPolicy, match=re.escape("leave_out: tags: 'Bet?' matches nothing")):
             modules(TAGGED, leave_out=leave_out)
     else:
         assert modules(TAGGED, leave_out=leave_out) == expected
@@ -132,9 +132,9 @@ def test_paths_tags_and_operations_are_left_out_by_pattern(leave_out: Any, expec
     ("leave_out", "named"),
     [
         (["/internal/*"], "leave_out: ['/internal/*'] is not a mapping with paths, tags, operations"),
-        ({"path": ["/x"]}, "leave_out: 'path' is unknown. Known are paths, tags, operations"),
-        ({"paths": "/x"}, "paths: '/x' is not a list of texts"),
-        ({"paths": ["/x"]}, "leave_out: paths: '/x' matches none of the document's"),
+        ({"path": ["/x"]}, "leave_out: 'path' is unknown. Use one of paths, tags, operations"),
+        ({"paths": "/x"}, "paths: '/x' is not a list of strings"),
+        ({"paths": ["/x"]}, "leave_out: paths: '/x' matches nothing in the document"),
         ({"operations": ["*"]}, "leave_out leaves no operation"),
     ],
 )
@@ -163,7 +163,7 @@ def test_what_is_left_out_may_not_be_reached_by_another_route(paths: list[str], 
     if taking is None:
         assert left_out not in modules(document, leave_out={"operations": [left_out]})["other"]
         return
-    with pytest.raises(BadPolicy, match=re.escape(f"{left_out} is left out, but {taking} would take its calls")):
+    with pytest.raises(BadPolicy, match=re.escape(f"{left_out} is left out, but {taking} would match its calls")):
         described(document, leave_out={"operations": [left_out]})
     other = a_document(getting("/jobs", "/users/x", *paths, "/other"))
     assert modules(other, leave_out={"paths": ["/users/*", "/jobs*"]}) == {"other": ["GET /other"]}
@@ -203,13 +203,13 @@ def test_a_proposal_is_for_operations_without_a_tag_alone():
     proposed = propose_modules(document, found.policy, found.modules)
     # A module Users is there already.
     assert [(each.name, each.routes) for each in proposed] == [("B", ("* /b",)), ("C", ("* /c",))]
-    assert format_proposal(proposed).endswith("By their paths they could be: B (1), C (1).")
+    assert format_proposal(proposed).endswith("Their paths suggest these instead: B (1), C (1).")
     assert format_proposal(()) == ""
 
 
 def test_a_path_that_no_call_could_take_may_be_left_out():
     document = a_document(getting("/a", "/b/{x}{y}"))
-    with pytest.raises(ValueError, match="Variables that touch"):
+    with pytest.raises(ValueError, match="Adjacent variables"):
         described(document)
     assert modules(document, leave_out={"paths": ["/b/*"]}) == {"other": ["GET /a"]}
 
@@ -219,5 +219,5 @@ def test_an_encoded_slash_is_for_whole_segments_of_paths():
     for word in ("id", ["id"]):
         assert described(document, encoded_slash=word).policy.encoded_slash == ("id",)
     for name in ("name", "project"):
-        with pytest.raises(BadPolicy, match=f"encoded_slash: '{name}' is no whole segment of a path"):
+        with pytest.raises(BadPolicy, match=f"encoded_slash: '{name}' is not a whole path segment"):
             described(document, encoded_slash=[name])

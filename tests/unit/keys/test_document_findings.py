@@ -62,7 +62,7 @@ def test_a_reference_in_data_is_data(text: str, reference: str):
     ],
 )
 def test_a_name_like_a_word_for_data_hides_no_reference(schema: str):
-    with pytest.raises(BadDocument, match="References to files and addresses are never followed") as refused:
+    with pytest.raises(BadDocument, match="References to files and URLs are not followed") as refused:
         describe(with_schema(schema))
 
     assert refused.value.findings[0].line == 5
@@ -101,14 +101,14 @@ def test_all_faults_are_said_at_once_each_where_it_stands_and_what_would_be_righ
     )
 
     assert [str(each) for each in describe(text).warnings] == [
-        'line 5, column 27, /paths/~1b/get/operationId: "same". '
-        "Give it an operationId of its own: GET /a has this one.",
-        'line 5, column 62, /paths/~1b/get/responses/2000: "2000" is no status. Write one like 200, 4XX or default.',
+        'line 5, column 27, /paths/~1b/get/operationId: "same". Use a unique operationId: GET /a has the same one.',
+        'line 5, column 62, /paths/~1b/get/responses/2000: "2000" is not a status code. '
+        "Write one such as 200, 4XX or default.",
         "line 6, column 87, /components/schemas/Deep/properties/one/properties/two/exclusiveMinimum: true. "
-        "In OpenAPI 3.1 write the limit itself, exclusiveMinimum: 0, in place of minimum: 0.",
-        'line 7, column 19, /components/schemas/Deep/required/1: "one" for the second time. Write it once.',
+        "In OpenAPI 3.1 write the limit itself, exclusiveMinimum: 0, instead of minimum: 0.",
+        'line 7, column 19, /components/schemas/Deep/required/1: "one" appears twice. Remove one.',
     ]
-    with pytest.raises(BadDocument, match="it has 4 faults") as refused:
+    with pytest.raises(BadDocument, match="it has 4 problems") as refused:
         Description.from_data(parse(text), RULES, text=text, strict=True)
     assert len(refused.value.findings) == 4
 
@@ -144,16 +144,17 @@ def test_faults_of_tags_slugs_and_routes_are_said_with_the_rest():
         describe(text)
 
     assert [str(each) for each in refused.value.findings if each.fatal] == [
-        'line 3, column 34, /tags/1/name: "…" makes no slug of 1 to 64 letters, digits and hyphens. '
-        "Give it one in the policy, as in modules: [{tag: ..., slug: ...}].",
+        'line 3, column 34, /tags/1/name: "…" gives no slug of 1 to 64 letters, digits and hyphens. '
+        "Set one in the policy, as in modules: [{tag: ..., slug: ...}].",
         "line 6, column 17, /paths/~1a~1{y}/get: GET /a/{y} of pet-store and GET /a/{x} of Pet store are equally "
-        "specific and could take the same call. Put them into one module, or make their paths differ.",
-        'line 6, column 25, /paths/~1a~1{y}/get/tags/0: "pet-store" makes the slug pet-store, as "Pet store" does. '
-        "Give one of them another in the policy, as in modules: [{tag: ..., slug: ...}].",
+        "specific and could match the same call. Put them into one module, or change one of the paths.",
+        'line 6, column 25, /paths/~1a~1{y}/get/tags/0: "pet-store" has the slug pet-store, like "Pet store". '
+        "Set another for one of them in the policy, as in modules: [{tag: ..., slug: ...}].",
         "line 8, column 18, /paths/~1b~1{x}n/get: GET /b/{x}n of B and GET /b/v{x} of … are equally specific and could "
-        "take the same call. Put them into one module, or make their paths differ.",
-        'line 9, column 21, /paths/~1c/get/tags/0: "a\\u202eb" names a module. Write a line of at most 200 characters.',
-        "line 10, column 6, /paths/d: A path without / at its beginning. Write /.",
+        "match the same call. Put them into one module, or change one of the paths.",
+        'line 9, column 21, /paths/~1c/get/tags/0: "a\\u202eb" cannot name a module. '
+        "Use one line of at most 200 characters.",
+        "line 10, column 6, /paths/d: The path does not begin with /. Add /.",
     ]
     assert [each.pointer[-1] for each in refused.value.findings if "in quotes" in each.advice] == ["operationId"]
 
@@ -161,9 +162,9 @@ def test_faults_of_tags_slugs_and_routes_are_said_with_the_rest():
 def test_a_fault_of_the_policy_waits_for_those_of_the_document():
     rules = {"modules": [{"tag": "A", "routes": ["GET /nothing"]}]}
 
-    with pytest.raises(BadDocument, match="it has 1 fault"):
+    with pytest.raises(BadDocument, match="it has 1 problem"):
         describe(f"{HEAD}paths: {{/a: {GET}, b: {GET}}}\n", **rules)
-    with pytest.raises(BadPolicy, match="no operation of the document"):
+    with pytest.raises(BadPolicy, match="is not an operation of the document"):
         describe(f"{HEAD}paths: {{/a: {GET}}}\n", **rules)
 
 
@@ -196,7 +197,7 @@ def test_a_version_that_is_a_text_without_quotes_is_one(version: str):
     ],
 )  # fmt: skip
 def test_swagger_2_is_told_how_to_be_converted(text: str):
-    with pytest.raises(BadDocument, match=r"It is Swagger 2\.0\. Convert it to OpenAPI 3 with npx swagger2openapi"):
+    with pytest.raises(BadDocument, match=r"This is Swagger 2\.0\. Convert it to OpenAPI 3 with npx swagger2openapi"):
         describe(text)
 
 
@@ -217,7 +218,7 @@ def test_more_faults_than_anyone_reads_are_counted():
         Description.from_data(parse(text), RULES, text=text, strict=True)
 
     assert len(refused.value.findings) == findings.MAX_FINDINGS
-    assert str(refused.value).startswith("The document cannot be imported: it has 700 faults.\n")
+    assert str(refused.value).startswith("The document cannot be imported: it has 700 problems.\n")
     assert str(refused.value).endswith("\nand 200 more")
 
 

@@ -80,7 +80,7 @@ def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: CreatedK
     assert services.reveal(key=made.key, by=confirmed(alice, "key.reveal", made.key.public_id)) == made.token
     assert "Resealed 1 secrets." in said
     assert "SEALING_KEYS 2: 1 secrets and second factors." in said
-    assert "SEALING_KEYS 1 is not needed any more." in said
+    assert "SEALING_KEYS 1 is no longer needed." in said
     assert "TOKEN_PEPPERS 2: 1 keys." in said
     (event,) = events("secrets.resealed")[-1:]
     assert json.loads(event.body)["data"] == {
@@ -134,13 +134,13 @@ def test_keys_that_cannot_be_read_stay_on_their_pepper_and_are_counted(alice: Us
     a_billing_key(alice)
     newer(settings, "TOKEN_PEPPERS")
 
-    assert "Keys still on pepper 1: 1; each moves when it is changed." in reseal()
+    assert "Keys still on pepper 1: 1. Each moves to the newest one when its secret is changed." in reseal()
 
     old = made.key.secrets.get()
     services.change(key=made.key, secret=old.pk, overlap=Overlap.NONE, by=COMMAND)
     said = reseal()
     assert "still on pepper" not in said
-    assert "TOKEN_PEPPERS 1 is not needed any more." in said
+    assert "TOKEN_PEPPERS 1 is no longer needed." in said
 
 
 def test_second_factors_move_and_still_work(alice: User, settings: Any):
@@ -163,7 +163,7 @@ def test_what_does_not_open_is_counted_and_stops_nothing(alice: User, made: Crea
     Secret.objects.filter(pk=moved.pk).update(sealed=made.key.secrets.get().sealed)
     newer(settings)
 
-    with pytest.raises(CommandError, match="1 did not open"):
+    with pytest.raises(CommandError, match="1 could not be opened"):
         reseal()
     assert get_sealing_key_number(bytes(made.key.secrets.get().sealed)) == 2
     assert get_sealing_key_number(bytes(other.key.secrets.get().sealed)) == 1
@@ -175,7 +175,7 @@ def test_junk_is_counted_too(alice: User, made: CreatedKey, settings: Any, junk:
     Secret.objects.update(sealed=junk)
     Authenticator.objects.filter(type="totp").update(data={"secret": "§"})
 
-    with pytest.raises(CommandError, match="2 did not open"):
+    with pytest.raises(CommandError, match="2 could not be opened"):
         reseal()
 
 
@@ -227,8 +227,8 @@ def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made
         setattr(settings, name, {2: getattr(settings, name)[2]})
 
     assert found() == [
-        "SEALING_KEYS has no 1, under which 3 secrets are: put it back, or each cannot be read.",
-        "TOKEN_PEPPERS has no 1, under which 1 keys are: put it back, or each is refused.",
+        "SEALING_KEYS lacks 1, which secrets need (3). Restore it: without it they cannot be read.",
+        "TOKEN_PEPPERS lacks 1, which keys need (1). Restore it: without it they are refused.",
     ]
     assert check_rings(None, databases=None) == []
 
@@ -238,7 +238,9 @@ def test_another_key_under_the_same_number_is_reported(alice: User, made: Create
     setattr(settings, name, {1: b"x" * 32})
 
     number = " 1" if name == "TOKEN_PEPPERS" else ""
-    assert found() == [f"{name}{number} is not what the secrets were made with: put back the one that was."]
+    assert found() == [
+        f"{name}{number} is not the value that existing secrets were made with. Restore the previous value."
+    ]
 
 
 def test_one_broken_secret_does_not_stop_the_start(alice: User, made: CreatedKey):
