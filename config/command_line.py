@@ -5,27 +5,38 @@ from __future__ import annotations
 import os
 import sys
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
 
 def main() -> None:
     """Run the command `keyward`: as manage.py, in the environment that the environment file adds to."""
-    from config import environment_file, places
     from config.env import Misconfigured
+    from config.installation import doctor
 
+    command, *arguments = [*sys.argv[1:], ""]
+    if command == "doctor":
+        doctor.main(arguments[:-1], load_environment)
     # `keyward init` makes the file.
-    if sys.argv[1:2] != ["init"]:
+    if command != "init":
         try:
-            environment_file.load(os.environ)
+            load_environment()
         except Misconfigured as error:
             sys.exit(str(error))
-        # Other processes of it work in other folders.
-        if not os.environ.get("KEYWARD_VAR"):
-            os.environ["KEYWARD_VAR"] = str(places.get_default_var())
     run()
+
+
+def load_environment() -> None:
+    """Add the environment file's variables, and where Keyward writes, to the environment. Raise Misconfigured."""
+    from config import environment_file, places
+
+    environment_file.load(os.environ)
+    # Other processes of this installation work in other folders.
+    if not os.environ.get("KEYWARD_VAR"):
+        os.environ["KEYWARD_VAR"] = str(places.get_default_var())
 
 
 def run() -> None:
     """Run the command of `sys.argv`; what the operator can mend ends it with a line for each problem."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         from django.core.management import execute_from_command_line
     except ImportError:
@@ -33,12 +44,14 @@ def run() -> None:
     from django.db.utils import OperationalError
 
     from config.env import Misconfigured
-    from config.installation import init
+    from config.installation import doctor, init
 
+    # These two are there before usable settings are.
     if sys.argv[1:2] == ["init"]:
-        # There are no settings yet.
         init.main(sys.argv[2:])
         return
+    if sys.argv[1:2] == ["doctor"]:
+        doctor.main(sys.argv[2:], lambda: None)
     if sys.argv[1:3] == ["serve", "gateway"]:
         # Its settings need less than the portal's.
         os.environ["KEYWARD_PLANE"] = "gateway"

@@ -37,6 +37,16 @@ def install(wheel: Path, folder: Path) -> Path:
     return folder / "bin"
 
 
+def link_checkout(folder: Path) -> Path:
+    """Make a command `keyward` that runs this checkout; return its folder."""
+    folder.mkdir()
+    program = folder / "keyward"
+    python = f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+    program.write_text(f"{python}from config.command_line import main\nmain()\n")
+    program.chmod(0o755)
+    return folder
+
+
 @dataclass
 class Installation:
     """The command `keyward` in a folder, with ports of its own."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from config.env import KEY_BYTES
 from config.serve.planes import GATEWAY
 
+GATEWAY_FILE = "gateway.env"
 RINGS = ("TOKEN_PEPPERS", "SEALING_KEYS", "SIGNING_KEYS", "AUDIT_KEYS")
 # The gateway's process, and a gateway on another host, has its own.
 OF_THE_PORTAL_ALONE = (*GATEWAY.withheld, "KEYWARD_VAR")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from config.env import Environment, Misconfigured
 from config.environment_file import format_line
-from config.installation.environment import NewInstallation, select_for_gateway
+from config.installation.environment import GATEWAY_FILE, NewInstallation, select_for_gateway
 from config.places import FILES
 
 # A host name or an address, IPv6 in brackets, and a port.
@@ -41,7 +41,7 @@ def build_files(installation: NewInstallation, folder: Path) -> dict[str, tuple[
     variables, database = installation.build_variables(), installation.build_database_variables()
     files = {
         "keyward.env": (_format(variables, database, embedded=not installation.database), 0o600),
-        "gateway.env": (
+        GATEWAY_FILE: (
             _format(*map(select_for_gateway, (variables, database)), embedded=not installation.database),
             0o600,
         ),
