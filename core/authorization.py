@@ -8,7 +8,6 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
 
 from core.accounts import Account, get_account_model
 from core.actor import Actor
@@ -71,9 +70,12 @@ def require_active(account: Account) -> models.Account:
 
 
 def find_decision_maker(email: str) -> models.User | None:
-    """Return the active user of this address who is Support or an Administrator, and may answer for a decision."""
-    wanted = Q(roles__contains=[Role.SUPPORT]) | Q(roles__contains=[Role.ADMINISTRATOR])
-    return get_user_model().objects.filter(wanted, email=email.strip().lower(), is_active=True).first()
+    """Return the active user of this address who may answer for the whole installation: Support or, where nobody is
+    Support, an Administrator."""
+    active = get_user_model().objects.filter(is_active=True)
+    support = active.filter(roles__contains=[Role.SUPPORT])
+    deciding = support if support.exists() else active.filter(roles__contains=[Role.ADMINISTRATOR])
+    return deciding.filter(email=email.strip().lower()).first()
 
 
 def _get_permissions(user: models.User) -> frozenset[Permission]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ from django.conf import settings
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
+from django.test import Client
 
+from accounts.models import User
 from audit.calls import retention, seals
 from audit.calls.insert import ensure_partitions, list_partitions
 from audit.digests.build import make_pass
@@ -25,10 +28,11 @@ from audit.trail.verdict import BEGINNING
 from audit.trail.verification import verify
 from audit.trail.verification_state import FULL_VERIFICATION_INTERVAL, is_full_verification_due, read_state
 from core.actor import Actor
+from core.authorization import find_decision_maker
 from core.permissions import Role
 from tests.databases import new_database
 from tests.logbook import a_call
-from tests.people import a_user, an_account
+from tests.people import ADDRESS, a_user, an_account
 
 BY = Actor.from_command("maintain")
 BOB = Actor(kind="user", id="8", label="bob@acme.example")
@@ -122,6 +126,48 @@ def test_a_finding_stays_is_told_and_stops_checkpoints_until_it_is_acknowledged(
     )
     assert problems() == []
     assert maintain(tmp_path).read_text() != signed
+
+
+def test_an_administrator_answers_for_all_accounts_only_where_nobody_is_support() -> None:
+    with transaction.atomic():
+        administrator = a_user(an_account("cove"), "Cleo", Role.ADMINISTRATOR)
+        with pytest.raises(CommandError, match="where nobody is Support"):
+            call_command("audit_acknowledge", "--by", administrator.email, "--reason", "a drill")
+        User.objects.filter(roles__contains=[Role.SUPPORT]).update(is_active=False)
+        assert find_decision_maker(administrator.email.upper()) == administrator
+        assert find_decision_maker("sam@support.example") is None
+        transaction.set_rollback(True)
+
+
+def shown() -> str:
+    """What the trail's page says of the verification, to an Auditor."""
+    with transaction.atomic():
+        client = Client(REMOTE_ADDR=ADDRESS)
+        client.force_login(a_user(an_account("dune"), "Arthur", Role.AUDITOR))
+        page = client.get("/audit/").content.decode()
+        transaction.set_rollback(True)
+    (said,) = re.findall(r'<p class="(?:chain|note bad)".*?</p>', page, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", "", said).split())
+
+
+def test_the_badge_says_what_was_found_acknowledged_and_passed_over(tmp_path: Path) -> None:
+    seq = an_event()
+    maintain(tmp_path)
+    state = read_state()
+    assert state is not None
+    passed_over = len(state.accepted)
+    assert shown().startswith("Verified just now, to event")
+    assert ("Passed over" in shown()) == bool(passed_over)
+    body_of(seq, "bob@", "eve@")
+    with pytest.raises(CommandError):
+        call_command("audit_verify")
+    assert f"Verification failed: event {seq} is not as it was written." in shown()
+    acknowledge()
+    # What was verified before is not verified any more.
+    assert shown().startswith("Not verified since the last findings were acknowledged.")
+    maintain(tmp_path)
+    assert f"Passed over, as acknowledged: {passed_over + 1} finding" in shown()
+    body_of(seq, "eve@", "bob@")
 
 
 def settings_keys() -> dict[int, bytes]:

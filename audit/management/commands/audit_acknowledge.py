@@ -20,7 +20,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--by", required=True, metavar="EMAIL", help="whose decision it is: Support or an Administrator"
+            "--by",
+            required=True,
+            metavar="EMAIL",
+            help="whose decision it is: Support or, where nobody is Support, an Administrator",
         )
         parser.add_argument(
             "--reason", required=True, metavar="TEXT", help="what happened, and where it is looked into"
@@ -30,7 +33,8 @@ class Command(BaseCommand):
         user = find_decision_maker(by)
         if user is None:
             raise CommandError(
-                f"--by {by!r} is not the e-mail address of an active user who is Support or an Administrator."
+                f"--by {by!r} is not the e-mail address of an active user who is Support or, where nobody is Support, "
+                "an Administrator."
             )
         if not reason.strip():
             raise CommandError("--reason is empty; say what happened.")

@@ -76,8 +76,8 @@ class Command(BaseCommand):
             # A checkpoint would state that the chain is valid.
             problems = "\n".join(f"- {text}" for text in state.problems)
             raise CommandError(
-                f"The trail is NOT good: {state.problems[0]}. Events good: {state.seq}. No checkpoint is signed until "
-                f"manage.py audit_acknowledge:\n{problems}"
+                f"The trail is NOT good: {state.problems[0]}. Last verified without findings: to event "
+                f"{state.seq}. No checkpoint is signed until manage.py audit_acknowledge:\n{problems}"
             )
         self._checkpoint(options["checkpoints"])
         self.stdout.write(f"The trail is good: {state.seq} events.")
