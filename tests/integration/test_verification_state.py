@@ -139,8 +139,8 @@ def test_an_administrator_answers_for_all_accounts_only_where_nobody_is_support(
         transaction.set_rollback(True)
 
 
-def shown() -> str:
-    """What the trail's page says of the verification, to an Auditor."""
+def read_badge() -> str:
+    """Return what the trail's page tells an Auditor about the verification."""
     with transaction.atomic():
         client = Client(REMOTE_ADDR=ADDRESS)
         client.force_login(a_user(an_account("dune"), "Arthur", Role.AUDITOR))
@@ -156,17 +156,17 @@ def test_the_badge_says_what_was_found_acknowledged_and_passed_over(tmp_path: Pa
     state = read_state()
     assert state is not None
     passed_over = len(state.accepted)
-    assert shown().startswith("Verified just now, to event")
-    assert ("Passed over" in shown()) == bool(passed_over)
+    assert read_badge().startswith("Verified just now, to event")
+    assert ("Passed over" in read_badge()) == bool(passed_over)
     body_of(seq, "bob@", "eve@")
     with pytest.raises(CommandError):
         call_command("audit_verify")
-    assert f"Verification failed: event {seq} is not as it was written." in shown()
+    assert f"Verification failed: event {seq} is not as it was written." in read_badge()
     acknowledge()
     # What was verified before is not verified any more.
-    assert shown().startswith("Not verified since the last findings were acknowledged.")
+    assert read_badge().startswith("Not verified since the last findings were acknowledged.")
     maintain(tmp_path)
-    assert f"Passed over, as acknowledged: {passed_over + 1} finding" in shown()
+    assert f"Passed over, as acknowledged: {passed_over + 1} finding" in read_badge()
     body_of(seq, "eve@", "bob@")
 
 
