@@ -74,6 +74,12 @@ def reseal_batch(*, after: int = 0, by: Actor) -> FactorBatch:
     return FactorBatch(rows[-1].pk if rows else None, moved, broken)
 
 
+def list_factors_under(number: int) -> list[Authenticator]:
+    """Return the second factors and recovery codes that need this key of SEALING_KEYS."""
+    holders = Authenticator.objects.filter(type__in=_SEALED_TYPES).select_related("user__account").order_by("pk")
+    return [row for row in holders if number in _list_key_numbers(row.data)]
+
+
 def count_factors_by_key() -> dict[int, int]:
     """How many second factors need which of SEALING_KEYS."""
     holders = Authenticator.objects.filter(type__in=_SEALED_TYPES).values_list("data", flat=True)

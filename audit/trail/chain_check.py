@@ -69,6 +69,24 @@ class _Broken(Exception):
     """Ends the walk with its problem; later rows are not read."""
 
 
+class _UnknownKeyRun:
+    """Consecutive events under a key that is not in the ring: one problem, however many there are, whose evidence is a
+    hash of all of them. `before` is the walk's place, MAC and number of unlike events before the first."""
+
+    def __init__(self, key_id: int, first: int, before: tuple[int, bytes | None, int]) -> None:
+        self.key_id, self.first, self.last, self.before = key_id, first, first, before
+        self.hash = hashlib.sha256()
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        self.last = row[0]
+        self.hash.update(repr(row).encode())
+
+    def __str__(self) -> str:
+        alone = self.first == self.last
+        events = f"event {self.first} is" if alone else f"events {self.first} to {self.last} are"
+        return f"{events} under key {self.key_id}, which AUDIT_KEYS does not have"
+
+
 def check_chain(
     cursor: Cursor,
     keys: Mapping[int, bytes],
@@ -84,6 +102,7 @@ def check_chain(
     try:
         with cursor.connection.transaction():
             walk.run(cursor)
+            walk.end_unknown_key_run()
             walk.check_head(head)
         problems: tuple[Problem, ...] = ()
     except _Broken as broken:
@@ -108,9 +127,24 @@ class _ChainWalk:
         self.last: int = known.events
         self.prev: bytes | None = known.mac
         self.unlike: list[int] = []
+        self.unknown: _UnknownKeyRun | None = None
+
+    def end_unknown_key_run(self) -> None:
+        """Report the events under a key that is not in the ring, if some were read; go back before them if the problem
+        is not accepted."""
+        run, self.unknown = self.unknown, None
+        if run is None:
+            return
+        try:
+            self.fault(str(run), (run.hash.hexdigest(),))
+        except _Broken:
+            self.last, self.prev, unlike = run.before
+            del self.unlike[unlike:]
+            raise
 
     def fault(self, text: str, row: tuple[object, ...] = ()) -> None:
         """Raise _Broken with this problem, unless it is accepted."""
+        self.end_unknown_key_run()
         evidence = hashlib.sha256(repr(row).encode()).hexdigest() if row else ""
         problem = Problem(text, lasting=True, evidence=evidence)
         if problem.key not in self.accepted:
@@ -142,6 +176,8 @@ class _ChainWalk:
         with closing(cast("Generator[tuple[Any, ...]]", rows)):
             for row in rows:
                 seq, key_id, stored_prev, mac, at, body, alike = row
+                if self.unknown is not None and self.unknown.key_id != key_id:
+                    self.end_unknown_key_run()
                 last, prev = self.last, self.prev
                 if seq != last + 1:
                     if seq < 1:
@@ -152,7 +188,9 @@ class _ChainWalk:
                 if stored_prev != prev and prev is not None:
                     fault(f"event {seq} does not follow from the one before it", row)
                 if key_id not in mac_under:
-                    fault(f"event {seq} is under key {key_id}, which AUDIT_KEYS does not have", row)
+                    if self.unknown is None:
+                        self.unknown = _UnknownKeyRun(key_id, seq, (last, self.prev, len(self.unlike)))
+                    self.unknown.add(row)
                 elif mac_under[key_id](stored_prev, b"%d" % seq, at, body) != mac:
                     fault(f"event {seq} is not as it was written", row)
                     self.last, self.prev = seq, mac

@@ -169,6 +169,12 @@ CATALOGUE: dict[str, EventType] = dict(
         # One batch of `reseal`: `what` is secrets or second factors, `under` the newest keys' numbers by ring, and
         # `peppered` how many moved to the newest pepper.
         _event("secrets.resealed", "{actor} resealed {count} {what}", "what", "count", "under", "peppered"),
+        # A key of a ring is lost for good: `ring` and `number` name it, `factors` counts the second factors beside.
+        _event(
+            "secrets.discarded",
+            "{actor} discarded {count} secrets that needed the lost key {number} of {ring}",
+            *("ring", "number", "count", "factors"),
+        ),
         # Reading and taking away. An export's number is that of the event with which it started; `started` of an end is
         # that number. The fields of _STATEMENT say what the file is, in full and for ever.
         _event("log.read", "{actor} read the {log}", "log", "filters"),
@@ -243,6 +249,7 @@ SHOWN_TO_ACCOUNTS = frozenset(
         "support.revoked",
         "secrets.destroyed",
         "secrets.resealed",
+        "secrets.discarded",
         "calls.sealed",
         "calls.late_sealed",
         "calls.dropped",

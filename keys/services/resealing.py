@@ -66,7 +66,7 @@ def reseal_batch(*, after: uuid.UUID = FIRST_ID, by: Actor) -> ResealBatch:
     """
     if by.kind != "command":
         raise Denied(Permission.APIS_CHANGE)
-    rings = _get_rings_by_api()
+    rings = get_rings_by_api()
     rows = list(
         _get_stale_secrets()
         .filter(pk__gt=after)
@@ -99,13 +99,13 @@ def list_ring_usage() -> list[RingUsage]:
     """Return how many secrets need each key of each ring now."""
     sealing, signing = Counter[int](), Counter[int]()
     prefixes = _get_sealed_secrets().values_list(SEAL_HEADER, "key__api_id").annotate(count=Count("pk")).order_by()
-    rings = _get_rings_by_api()
+    rings = get_rings_by_api()
     sealing.update(count_factors_by_key())
     for prefix, api, count in prefixes:
         counter = signing if rings[api].purpose == "sign" else sealing
         counter[get_sealing_key_number(bytes(prefix))] += count
     peppers = (
-        _get_live_secrets().values_list("pepper_id").annotate(count=Count("key", distinct=True)).order_by("pepper_id")
+        get_live_secrets().values_list("pepper_id").annotate(count=Count("key", distinct=True)).order_by("pepper_id")
     )
     return [
         RingUsage("SEALING_KEYS", max(settings.SEALING_KEYS), dict(sealing)),
@@ -132,7 +132,7 @@ def _list_wrong_keys() -> list[str]:
     A sample is opened: one broken secret means nothing, but one good secret means that the ring is right.
     """
     right: dict[str, bool] = {}
-    rings = _get_rings_by_api()
+    rings = get_rings_by_api()
     for secret in _get_sealed_secrets().select_related("key").order_by("pk")[:SAMPLE_SIZE]:
         ring = rings[secret.key.api_id]
         name = "SIGNING_KEYS" if ring.purpose == "sign" else "SEALING_KEYS"
@@ -152,23 +152,23 @@ def _list_wrong_keys() -> list[str]:
     ]
 
 
-def _get_live_secrets() -> QuerySet[Secret]:
+def get_live_secrets() -> QuerySet[Secret]:
     """Return the working secrets of live keys."""
     return Secret.objects.filter(Q(retires_at=None) | Q(retires_at__gt=Now()), key__deleted_at=None)
 
 
 def _get_sealed_secrets() -> QuerySet[Secret]:
-    return _get_live_secrets().filter(sealed__isnull=False)
+    return get_live_secrets().filter(sealed__isnull=False)
 
 
 def _get_stale_secrets() -> QuerySet[Secret]:
     newest = Q()
-    for api, ring in _get_rings_by_api().items():
+    for api, ring in get_rings_by_api().items():
         newest |= Q(key__api_id=api, under=build_header(max(ring.keys)))
     return _get_sealed_secrets().alias(under=SEAL_HEADER).exclude(newest & Q(pepper_id=max(settings.TOKEN_PEPPERS)))
 
 
-def _get_rings_by_api() -> dict[int, SealingRing]:
+def get_rings_by_api() -> dict[int, SealingRing]:
     """Return the ring of each API. An API that now shows secrets once may have sealed ones from before."""
     rings = {}
     for api in Api.objects.only("policy"):
