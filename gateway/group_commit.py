@@ -171,11 +171,10 @@ class GroupCommit:
     async def _decide(self, libpq: LibpqConnection, batch: list[WaitingCall]) -> list[tuple[WaitingCall, Decision]]:
         """Decide the batch and insert its rows; return the decisions. Calls that were answered, delayed or end an
         overlap are removed from the batch. Raise TimeoutError after MAX_GUARD_RETRIES."""
-        public_ids = set()
-        for waiting in batch:
-            for presented in (waiting.call.presented, waiting.call.link):
-                if presented is not None:
-                    public_ids.add(presented.public_id)
+        batch[:], unknown = self._aggregator.split_unknown(batch, self.snapshot)
+        if unknown:
+            self._delayed.add(unknown)
+        public_ids = {public_id for waiting in batch for public_id in waiting.public_ids}
         if any(waiting.api_slug not in self.snapshot.apis for waiting in batch):
             await self._load(libpq, self.snapshot.list_missing(public_ids))
         for _ in range(MAX_GUARD_RETRIES):

@@ -26,11 +26,12 @@ STUCK_SECONDS = 20.0
 # has lost its secret makes a few; guessing makes thousands.
 REFUSALS_PER_KEY = 20
 REFUSALS_PER_PROCESS = 100
-# How long they wait, and how many at most: some 40 rows a second for each API ID and reason, without a long delay.
-REFUSAL_DELAY_SECONDS = 0.025
+# How long they wait, and how many at most: some 20 rows a second for each API ID and reason, and as many queries for
+# API IDs that are not in memory, without a long delay.
+REFUSAL_DELAY_SECONDS = 0.05
 MAX_DELAYED_REFUSALS = 64
 # Delayed refusals answered in one turn of the event loop, some 0.1 ms each with the request that follows it.
-DELAYED_REFUSALS_PER_TURN = 2
+DELAYED_REFUSALS_PER_TURN = 1
 # Characters of path and query that are logged: sending more costs the client nothing.
 MAX_REFUSED_TEXT_LENGTH = 1000
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from gateway.limits import MAX_REFUSED_TEXT_LENGTH, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
 from gateway.log_rows import COLUMNS, Row
+from gateway.snapshot import Snapshot
 from gateway.waiting_call import WaitingCall
 from keys.decision.access import Decision, Proof
 
@@ -36,6 +37,29 @@ class Aggregator:
         self._seen: Counter[str] = Counter()
         self._seen_total = 0
         self._written: Counter[str] = Counter()
+        # Seen in the second before: a flood that goes on is delayed from the first call of each second.
+        self._seen_before: Counter[str] = Counter()
+        self._seen_total_before = 0
+
+    def split_unknown(
+        self, batch: list[WaitingCall], snapshot: Snapshot
+    ) -> tuple[list[WaitingCall], list[WaitingCall]]:
+        """Return the calls to proceed with, and during a flood those whose API ID is not in memory, each at most once.
+
+        Delayed, they share one query; otherwise nearly every batch would wait for a query of its own.
+        """
+        self._begin_second()
+        if not self._is_flooded():
+            return batch, []
+        going: list[WaitingCall] = []
+        delayed: list[WaitingCall] = []
+        for waiting in batch:
+            if waiting.is_delayed or not snapshot.list_missing(waiting.public_ids):
+                going.append(waiting)
+            else:
+                waiting.is_delayed = True
+                delayed.append(waiting)
+        return going, delayed
 
     def split(
         self, decisions: list[tuple[WaitingCall, Decision]]
@@ -92,21 +116,28 @@ class Aggregator:
     def _begin_second(self) -> None:
         second = int(time.monotonic())
         if second != self._second:
-            self._second, self._seen_total = second, 0
-            self._seen.clear()
+            is_next = second == self._second + 1
+            self._seen_before, self._seen_total_before = (self._seen, self._seen_total) if is_next else (Counter(), 0)
+            self._second, self._seen, self._seen_total = second, Counter(), 0
             self._written.clear()
+
+    def _is_flooded(self) -> bool:
+        return max(self._seen_total, self._seen_total_before) > REFUSALS_PER_PROCESS
 
     def _count_and_check(self, waiting: WaitingCall) -> bool:
         if waiting.is_counted:
             return False
         waiting.is_counted = True
         self._seen_total += 1
-        over = self._seen_total > REFUSALS_PER_PROCESS
+        over = self._is_flooded()
         if waiting.presented is not None:
             public_id = waiting.presented.public_id
             self._seen[public_id] += 1
-            over = over or self._seen[public_id] > REFUSALS_PER_KEY
-        return over
+            over = over or max(self._seen[public_id], self._seen_before[public_id]) > REFUSALS_PER_KEY
+        if waiting.is_delayed or not over:
+            return False
+        waiting.is_delayed = True
+        return True
 
 
 def _truncate(row: Row) -> Row:

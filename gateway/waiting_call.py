@@ -33,6 +33,13 @@ class WaitingCall:
     is_answered: bool = False
     # Whether it was counted among the unauthenticated calls of its second (gateway/unauthenticated.py).
     is_counted: bool = False
+    # Whether it has waited for others (gateway/delayed_refusals.py).
+    is_delayed: bool = False
+
+    @property
+    def public_ids(self) -> list[str]:
+        """The API IDs that the call presents, before it is known which one counts."""
+        return [each.public_id for each in (self.call.presented, self.call.link) if each is not None]
 
     def answer(self, decision: Decision) -> None:
         """Answer the call, unless it was answered before. Errors are logged: they must not affect the other calls of

@@ -11,6 +11,7 @@ import pytest
 from gateway import unauthenticated
 from gateway.limits import MAX_REFUSED_TEXT_LENGTH, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
 from gateway.log_rows import COLUMNS, Row, build_row
+from gateway.snapshot import Snapshot
 from gateway.unauthenticated import Aggregator
 from gateway.waiting_call import WaitingCall
 from keys.decision.access import INVALID_CREDENTIALS, PREFLIGHT, Decision, PresentedCredential, Proof
@@ -158,8 +159,33 @@ def test_all_together_wait_above_the_limit_of_the_process_and_nobody_twice(clock
     assert waiting.split(one) == ([], [one[0][0]])
     assert waiting.split(one) == (one, [])
     assert waiting.split([allowed()])[1] == []
+    # A flood that goes on is delayed from the first call of the next second.
     clock[0] = 6.0
-    assert waiting.split([refused(1)])[1] == []
+    assert len(waiting.split([refused(1)])[1]) == 1
+    for clock[0] in (7.0, 9.0):
+        assert waiting.split([refused(1)])[1] == []
+
+
+def test_during_a_flood_calls_wait_before_their_api_ids_are_looked_up_and_nobody_twice(clock: list[float]):
+    known, unknown, none = (
+        WaitingCall("ledger", replace(a_call(), presented=presented), "", lambda decision, api: None)
+        for presented in (
+            PresentedCredential("bearer", KEY.public_id, ""),
+            PresentedCredential("raw", "none", ""),
+            None,
+        )
+    )
+    snapshot = Snapshot()
+    snapshot._keys[KEY.public_id] = KEY
+    batch = [known, unknown, none]
+    aggregator = Aggregator()
+    assert aggregator.split_unknown(batch, snapshot) == (batch, [])
+    aggregator.split([refused(number) for number in range(REFUSALS_PER_PROCESS + 1)])
+    going, delayed = aggregator.split_unknown(batch, snapshot)
+    assert (list(map(id, going)), list(map(id, delayed))) == ([id(known), id(none)], [id(unknown)])
+    assert aggregator.split_unknown([unknown], snapshot) == ([unknown], [])
+    # Neither do they wait again once they are refused.
+    assert aggregator.split([(unknown, refused(1)[1])])[1] == []
 
 
 def test_preflights_of_a_flood_share_rows_and_stay_allowed():
