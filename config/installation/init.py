@@ -12,6 +12,7 @@ from config.env import Environment, Misconfigured
 from config.environment_file import format_line
 from config.installation.environment import GATEWAY_FILE, NewInstallation, select_for_gateway
 from config.places import FILES
+from config.variables import MEANINGS
 
 # A host name or an address, IPv6 in brackets, and a port.
 SERVER = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:[1-9][0-9]{0,4})?")
@@ -115,10 +116,14 @@ Back up, each in a place of its own:
 
 
 def _format(variables: dict[str, str], database: dict[str, str], *, embedded: bool) -> str:
-    lines = [format_line(name, value) for name, value in variables.items()]
     mark = "# " if embedded else ""
-    lines += [mark + format_line(name, value) for name, value in database.items()]
+    lines = [_explain(name) + format_line(name, value) for name, value in variables.items()]
+    lines += [_explain(name) + mark + format_line(name, value) for name, value in database.items()]
     return HEAD + (EMBEDDED if embedded else "") + "\n".join(lines) + "\n"
+
+
+def _explain(name: str) -> str:
+    return f"# {MEANINGS[name].replace('`', '')}\n"
 
 
 def _build_roles(installation: NewInstallation) -> str:
