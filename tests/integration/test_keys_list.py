@@ -332,7 +332,7 @@ class TestFilters:
         assert self.found(client, api="sip-caller", module="account-reader") == ["account-reader", "administrator"]
         page = client.get("/keys/?api=sip-caller").content.decode()
         assert sorted(re.findall(r"<summary>(\d of \d)</summary>", page)) == ["1 of 4", "1 of 4", "4 of 4"]
-        assert "Choose the tab of an API" in client.get("/keys/?module=cdrs").content.decode()
+        assert "Select an API’s tab before filtering" in client.get("/keys/?module=cdrs").content.decode()
 
     def test_unused_counts_from_the_creation_of_what_was_never_used(self, client: Client, alice: User):
         now = timezone.now()
