@@ -47,6 +47,7 @@ PROMISES = {
     "28": "Unauthenticated load stops nobody",
     "29": "A wrong configuration does not start",
     "30": "No call fails while a host reloads",
+    "32": "Documents as the world writes them are imported, hostile ones refused in bounded time and memory",
 }
 _said: dict[str, list[str]] = {}
 _failed: set[str] = set()

@@ -14,6 +14,12 @@ from keys.apis.references import resolve_mapping
 MAX_OPERATIONS = 5000
 MAX_TEMPLATE_LENGTH = 500
 MAX_NAME_LENGTH = 200
+# Of a path with its fragment and its query.
+MAX_PLACE_LENGTH = 4 * MAX_TEMPLATE_LENGTH
+MAX_SERVER_LENGTH = 2000
+MAX_PARAMETERS = 500
+MAX_TAGS = 100
+_SERVER_VARIABLE = re.compile(r"\{([^{}]*)\}")
 _ANY_VALUE = re.compile(r"[^={}]+=\{[^={}]+\}")
 
 
@@ -75,7 +81,8 @@ def list_variants(document: Mapping[str, Any]) -> Iterator[Operation]:
         item = resolve_mapping(document, reference)
         if not place.startswith("/"):
             continue
-        path = get_sent_path(place)
+        # One that is too long is refused as it is.
+        path = get_sent_path(place) if len(place) <= MAX_PLACE_LENGTH else place
         for method in METHODS:
             content = item.get(method)
             if not isinstance(content, Mapping) or (method == "head" and "get" in item):
@@ -86,10 +93,14 @@ def list_variants(document: Mapping[str, Any]) -> Iterator[Operation]:
                 method="GET" if method == "head" else method.upper(),
                 path=path,
                 template=get_base_path(servers[0] if servers else {}) + bare,
-                tags=tuple(tag for tag in get_list(content, "tags") if isinstance(tag, str)),
-                parameters=(*get_list(item, "parameters"), *get_list(content, "parameters")),
+                tags=tuple(tag for tag in get_list(content, "tags")[: MAX_TAGS + 1] if isinstance(tag, str)),
+                # Thousands of paths may refer to one item, so nothing of any length is copied for each.
+                parameters=(
+                    *get_list(item, "parameters")[: MAX_PARAMETERS + 1],
+                    *get_list(content, "parameters")[: MAX_PARAMETERS + 1],
+                ),
                 content=content,
-                conditions=_parse_conditions(query),
+                conditions=_parse_conditions(query) if len(path) <= MAX_TEMPLATE_LENGTH else {},
                 place=place,
             )
 
@@ -104,14 +115,18 @@ def get_operations_by_route(
 
 
 def get_server_url(server: Any) -> str:
-    """Return a server's URL with its variables at their defaults; `/` if it has none."""
+    """Return a server's address with its variables at their defaults, cut where it is too long; `/` if it has none."""
     url = server.get("url") if isinstance(server, Mapping) else None
     if not isinstance(url, str):
         return "/"
-    for name, variable in get_mapping(server, "variables").items():
-        default = variable.get("default") if isinstance(variable, Mapping) else None
-        url = url.replace(f"{{{name}}}", default) if isinstance(default, str) else url
-    return url
+    variables = get_mapping(server, "variables")
+
+    def get_default(found: re.Match[str]) -> str:
+        default = get_mapping(variables, found[1]).get("default")
+        return default[: MAX_SERVER_LENGTH + 1] if isinstance(default, str) else found[0]
+
+    # Cut before and after, because a default may stand there any number of times.
+    return _SERVER_VARIABLE.sub(get_default, url[: MAX_SERVER_LENGTH + 1])[: MAX_SERVER_LENGTH + 1]
 
 
 def get_base_path(server: Any) -> str:

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from keys.apis.document import (
     MAX_NAME_LENGTH,
     MAX_OPERATIONS,
+    MAX_PARAMETERS,
+    MAX_SERVER_LENGTH,
+    MAX_TAGS,
     MAX_TEMPLATE_LENGTH,
     BadDocument,
     Operation,
@@ -107,12 +110,15 @@ def _check_servers(document: Mapping[str, Any], findings: Findings) -> None:
             holders += [(("paths", path, name), value) for name, value in item.items() if isinstance(value, Mapping)]
     for pointer, holder in holders:
         for number, server in enumerate(get_list(holder, "servers")):
+            url, right = get_server_url(server), ""
+            if len(url) > MAX_SERVER_LENGTH:
+                right = f"Use at most {MAX_SERVER_LENGTH:,} characters"
             try:
-                urlsplit(get_server_url(server)).path  # noqa: B018
+                urlsplit(url).path  # noqa: B018
             except ValueError as problem:
-                where = (*pointer, "servers", str(number), "url")
                 right = f"Write a valid URL ({problem})"
-                findings.add(where, format_found(get_server_url(server)), right, fatal=True)
+            if right:
+                findings.add((*pointer, "servers", str(number), "url"), format_found(url), right, fatal=True)
 
 
 def _check_tags(document: Mapping[str, Any], findings: Findings) -> None:
@@ -132,10 +138,12 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
         return
     first: dict[tuple[str, str], Operation] = {}
     ids: dict[str, Operation] = {}
+    seen: set[int] = set()
     schemes = get_mapping(get_mapping(document, "components"), "securitySchemes")
     for operation in found:
         place = ("paths", operation.place)
-        if problem := _find_template_problem(operation):
+        problem = _find_template_problem(operation)
+        if problem:
             findings.add(place, *problem, fatal=True)
         earlier = first.setdefault((operation.method, operation.path), operation)
         if earlier is not operation:
@@ -151,9 +159,14 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
             other = f"{ids[name].method} {shorten(ids[name].place)}"
             where = (*place, operation.method.lower(), "operationId")
             findings.add(where, format_found(name), f"Use a unique operationId: {other} has the same one")
-        _check_parameters(document, operation, findings)
-        _check_security(operation.content, (*place, operation.method.lower()), schemes, findings)
-    _check_security(document, (), schemes, findings)
+        if not problem:
+            _check_parameters(document, operation, findings)
+        listed = get_list(operation.content, "security")
+        # Thousands of paths may refer to one item.
+        if id(listed) not in seen:
+            seen.add(id(listed))
+            _check_security(listed, (*place, operation.method.lower()), schemes, findings)
+    _check_security(get_list(document, "security"), (), schemes, findings)
 
 
 def _check_parameters(document: Mapping[str, Any], operation: Operation, findings: Findings) -> None:
@@ -186,9 +199,9 @@ def _check_parameters(document: Mapping[str, Any], operation: Operation, finding
 
 
 def _check_security(
-    holder: Mapping[str, Any], place: tuple[str, ...], schemes: Mapping[str, Any], findings: Findings
+    requirements: list[Any], place: tuple[str, ...], schemes: Mapping[str, Any], findings: Findings
 ) -> None:
-    for number, requirement in enumerate(get_list(holder, "security")):
+    for number, requirement in enumerate(requirements):
         for name in requirement if isinstance(requirement, Mapping) else ():
             if name not in schemes:
                 where = (*place, "security", str(number), name)
@@ -199,8 +212,14 @@ def _check_security(
 def _find_template_problem(operation: Operation) -> tuple[str, str] | None:
     """Return a fault and advice if the gateway could not match the path, or not cheaply; else None."""
     template, path = operation.template, operation.path
-    if len(template) > MAX_TEMPLATE_LENGTH:
-        return f"{len(template):,} characters", f"Use at most {MAX_TEMPLATE_LENGTH}"
+    if (length := max(len(template), len(path))) > MAX_TEMPLATE_LENGTH:
+        return f"{length:,} characters", f"Use at most {MAX_TEMPLATE_LENGTH}"
+    for what, count, limit in (
+        ("parameters", len(operation.parameters), MAX_PARAMETERS),
+        ("tags", len(operation.tags), MAX_TAGS),
+    ):
+        if count > limit:
+            return f"More than {limit} {what} of {operation.method}", f"Use at most {limit}"
     _, mark, query = path.partition("?")
     if mark and (
         not operation.conditions or len(operation.conditions) < query.count("&") + 1 or "{" in query or "+" in query

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+# A reference that leads to another reference, and so on: each of a chain is followed to its end.
+MAX_STEPS = 10
+
 
 class BadReference(ValueError):
     """A reference leads out of the document, to nothing, or in a circle; the text says what would be valid."""
@@ -34,7 +37,7 @@ def resolve_mapping(document: Mapping[str, Any], value: Any) -> Mapping[str, Any
 def follow(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str, ...]]:
     """Return what a reference finally refers to, and its path. Raise BadReference."""
     seen: set[str] = set()
-    while True:
+    while len(seen) < MAX_STEPS:
         if reference in seen:
             raise CircularReference("The reference is circular. Write the object itself")
         seen.add(reference)
@@ -42,6 +45,8 @@ def follow(document: Mapping[str, Any], reference: str) -> tuple[Any, tuple[str,
         if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), str):
             return value, names
         reference = value["$ref"]
+    # Longer circles, too.
+    raise CircularReference(f"More than {MAX_STEPS} references lead to each other. Write the object itself")
 
 
 def is_circular(document: Mapping[str, Any], value: Any) -> bool:

@@ -13,7 +13,8 @@ from keys.apis.references import BadReference, CircularReference, follow_once, i
 # A value's place: its parent's place and its own name. Pointers are only built for findings.
 Place = tuple[Any, str] | None
 REMOTE = (
-    "References to files and URLs are not followed: bundle everything into one file, with references that begin with #/"
+    "References to files and URLs are not followed: bundle everything into one file, as npx @redocly/cli bundle does, "
+    "with references that begin with #/"
 )
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _PARAMETERS_IN = ("query", "header", "path", "cookie")

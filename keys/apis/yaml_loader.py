@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from keys.apis.json_loader import parse_json
 
 # How much of a YAML text is parsed between two progress messages.
 PROGRESS_CHARACTERS = 1_000_000
+MAX_DIRECTIVES = 100
+_DIRECTIVES = re.compile("^%", re.MULTILINE)
 _CORE = "tag:yaml.org,2002:"
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUE, _FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
@@ -101,6 +104,8 @@ class _Builder:
 
     def take(self, event: Any) -> None:
         match event:
+            case yaml.DocumentStartEvent() if self.documents:
+                raise _build_error(event, "a second YAML document starts here. Use exactly one")
             case yaml.ScalarEvent():
                 wants_name = self.open and isinstance(self.open[-1].value, dict) and self.open[-1].name is None
                 self._put(event, str(event.value) if wants_name else _parse_scalar(event), 1, event.anchor)
@@ -161,6 +166,9 @@ class _Builder:
 
 
 def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
+    # The parser compares each directive with all before it.
+    if next(islice(_DIRECTIVES.finditer(text), MAX_DIRECTIVES, None), None):
+        raise UnreadableFile(f"More than {MAX_DIRECTIVES} lines begin with %: these are directives. Remove them.")
     builder, told = _Builder(), PROGRESS_CHARACTERS
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -174,8 +182,8 @@ def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
     except yaml.YAMLError as error:
         raise UnreadableFile(f"Invalid YAML: {' '.join(str(error).split())}.") from error
     builder.require_no_faults()
-    if len(builder.documents) != 1:
-        raise UnreadableFile(f"The file has {len(builder.documents)} YAML documents. Use exactly one.")
+    if not builder.documents:
+        raise UnreadableFile("The file has no YAML document. Use exactly one.")
     return builder.documents[0]
 
 

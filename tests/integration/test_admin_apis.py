@@ -135,6 +135,14 @@ def test_a_policy_alone_may_be_uploaded(client: Client, shop: Api) -> None:
     assert "is already up to date" in text(client.get(sent(client, upload_url(shop), policy=shop.policy)["Location"]))
 
 
+def test_routes_that_not_every_proxy_serves_are_named_before_they_are_saved(client: Client, shop: Api) -> None:
+    document = a_document({"/goods/{path}": {"get": operation("Goods")}})
+    assert "Traefik" not in text(sent(client, upload_url(shop), document=document))
+    told = text(sent(client, upload_url(shop), document=document, policy={**RULES, "encoded_slash": "path"}))
+    assert "Proxies encoded_slash: GET /goods/{path} accepts %2F" in told
+    assert "do not serve them behind it" in told
+
+
 def test_a_preview_that_is_out_of_date_is_refused(client: Client, shop: Api, key: Key) -> None:
     page = sent(client, upload_url(shop), document=LATER)
     Key.objects.filter(pk=key.pk).update(all_modules=True)

@@ -33,6 +33,7 @@ from keys.apis.admin.upload import Upload
 from keys.apis.difference import get_difference
 from keys.apis.findings import format_warnings
 from keys.apis.proposal import format_proposal
+from keys.apis.proxy_support import format_proxy_advice
 from keys.apis.rendering import get_file_name, render_document, render_policy
 from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
@@ -182,6 +183,7 @@ class ApiAdmin(SupportAdmin):
             "lines": _list_changes(api, upload) if api else (),
             "warned": format_warnings(len(upload.description.warnings) + upload.description.omitted),
             "proposal": format_proposal(upload.proposed),
+            "proxy_advice": format_proxy_advice(upload.description.policy, upload.description.modules),
             "texts": upload.text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",

@@ -18,6 +18,7 @@ from keys.apis.file_limits import UnreadableFile
 from keys.apis.findings import format_warnings
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.proposal import format_proposal, propose_modules, render_with_proposal
+from keys.apis.proxy_support import format_proxy_advice
 from keys.models import Api
 
 
@@ -57,6 +58,8 @@ class Command(BaseCommand):
                 options["file"], options["policy"], strict=options["strict"], progress=self._tell
             )
             self._warn(description)
+            if advice := format_proxy_advice(description.policy, description.modules):
+                self.stderr.write(advice, self.style.WARNING)
             proposed = propose_modules(description.document, description.policy, description.modules)
             if options["propose_modules"]:
                 self.stdout.write(render_with_proposal(description.rules, proposed), ending="")

@@ -338,6 +338,20 @@ def test_the_command_proposes_modules_where_there_are_no_tags(tmp_path: Path):
     }
 
 
+def test_the_command_says_which_routes_not_every_proxy_serves(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    import_api(write(tmp_path, SHOP), "--dry-run")
+    assert "Traefik" not in capsys.readouterr().err
+    paths = {f"/projects/{{id}}{rest}": {"get": operation("Projects")} for rest in ("", "/issues", "/{name}.json")}
+    import_api(write(tmp_path, a_document(paths), encoded_slash="id"), "--dry-run")
+
+    assert (
+        "encoded_slash: 3 routes, such as GET /projects/{id}, accept %2F in a path parameter. nginx, Caddy, Envoy and "
+        "HAProxy serve such calls with the files in deploy/. Traefik refuses them"
+    ) in capsys.readouterr().err
+    import_api(write(tmp_path, a_document({"/p/{id}": paths["/projects/{id}"]}), encoded_slash="id"), "--dry-run")
+    assert "encoded_slash: GET /p/{id} accepts %2F" in capsys.readouterr().err
+
+
 def test_the_command_shows_changes_and_wants_yes(files: tuple[str, str], tmp_path: Path, monkeypatch: Any):
     import_api(files)
     write(tmp_path, LATER)
