@@ -23,8 +23,8 @@ class SettingsForm(ServiceErrorForm, ConfirmForm):
         label="Mask phone numbers",
         required=False,
         help_text=(
-            "In the API logs and their exports; and in API calls with keys that have Mask Phone Number, which has no "
-            "effect while this is off."
+            "Hides digits in the API logs and their exports, and in API calls with keys that have Mask Phone Number. "
+            "While this is off, Mask Phone Number has no effect."
         ),
     )
     mask_digits = forms.IntegerField(

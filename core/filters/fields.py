@@ -100,7 +100,10 @@ class SlugOrNameField(forms.CharField):
         self.names = names or {}
         if names:
             label = kwargs["label"]
-            self.widget = forms.Select(attrs={"aria-label": label}, choices=[("", f"Any {label}"), *names.items()])
+            self.widget = forms.Select(
+                attrs={"aria-label": label},
+                choices=[("", f"Any {label if label.isupper() else label.lower()}"), *names.items()],
+            )
 
     @property
     def choices(self) -> list[tuple[str, str]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.admin import display
+from django.contrib.admin.utils import display_for_value
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest
@@ -60,7 +62,7 @@ class KeyAdmin(ExportAdmin):
     buttons = (Disable(),)
     export_of = "an account’s key settings"
     export_refusals = (exports.TooManyRows,)
-    list_display = ("name", "api_id", "account", "owner_email", "api", "state", "last_used", "created_at")
+    list_display = ("name", "identifier", "account", "owner_email", "api", "state", "last_used", "created_at")
     list_select_related = ("account", "api", "owner")
     search_fields = ("name",)
     search_help_text = (
@@ -68,7 +70,10 @@ class KeyAdmin(ExportAdmin):
         f" Shows the newest {MAX_KEYS_FOUND} matches."
     )
     fieldsets: ClassVar = (
-        (None, {"fields": ("name", "api_id", "token", "state", "calls_are", "account_link", "owner_link", "api_link")}),
+        (
+            None,
+            {"fields": ("name", "identifier", "token", "state", "calls_are", "account_link", "owner_link", "api_link")},
+        ),
         ("Permissions", {"fields": ("may_call", "may_come_from", "lists", "flags", "expires_at", "settings")}),
         ("History", {"fields": ("created_at", "secret_made", "last_used", "last_used_from")}),
     )
@@ -103,7 +108,7 @@ class KeyAdmin(ExportAdmin):
         )
 
     @display(description="API ID")
-    def api_id(self, key: Key) -> str:
+    def identifier(self, key: Key) -> str:
         return key.public_id
 
     @display(description="Token")
@@ -163,16 +168,21 @@ class KeyAdmin(ExportAdmin):
         return "; ".join(f"{name}: {value}" for name, value in sorted(key.fields.items())) or "None"
 
     @display(description="Secret created")
-    def secret_made(self, key: Key) -> Any:
-        return key.secret_made_at  # type: ignore[attr-defined]
+    def secret_made(self, key: Key) -> str:
+        return _format_moment(key.secret_made_at)  # type: ignore[attr-defined]
 
-    @display(description="Last used", empty_value="Never")
-    def last_used(self, key: Key) -> Any:
-        return key.used_at  # type: ignore[attr-defined]
+    @display(description="Last used")
+    def last_used(self, key: Key) -> str:
+        return _format_moment(key.used_at) or "Never"  # type: ignore[attr-defined]
 
-    @display(description="Last used from", empty_value="–")
-    def last_used_from(self, key: Key) -> Any:
-        return key.used_from  # type: ignore[attr-defined]
+    @display(description="Last used from")
+    def last_used_from(self, key: Key) -> str:
+        return key.used_from or "–"  # type: ignore[attr-defined]
+
+
+def _format_moment(at: datetime | None) -> str:
+    """Return the time as the administration shows those of columns; empty for None."""
+    return str(display_for_value(at, ""))
 
 
 def _format_flag(label: str, state: str) -> str:

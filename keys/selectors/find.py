@@ -120,7 +120,7 @@ def _find_by_words(scope: Scope, text: str) -> FindResult:
     numbers = search_keys(among, text) if len(text) <= MAX_NAME_LENGTH else []
     rows = keys.filter(pk__in=numbers[:MAX_MATCHES]).select_related("account", "owner", "api").order_by("-pk")
     matches = [Match(key, "") for key in rows.defer("api__document")]
-    return FindResult("a name, an e-mail or the last 4", matches, [], more=len(numbers) > MAX_MATCHES)
+    return FindResult("a name, an e-mail or the last 4 characters", matches, [], more=len(numbers) > MAX_MATCHES)
 
 
 def _build_match(key: Key, token: str | None) -> Match:

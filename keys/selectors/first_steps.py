@@ -45,15 +45,15 @@ def get_first_steps(user: User, *, has_apis: bool | None = None) -> FirstSteps |
     enabled = get_enabled_apis(user).exists() if has_apis is None else has_apis
     if active and enabled:
         return None
-    page = f"at /admin/, Accounts, {account.slug}"
+    page = f"In /admin/, under Accounts, {account.slug}"
     adds = has_permission(user, Permission.KEYS_CHANGE)
     return FirstSteps(
         account.slug,
         (
-            Step("Support activates the account.", f"Activate, {page}.", active),
+            Step("Support activates the account.", f"{page}: Activate.", active),
             Step(
                 "Support enables the APIs that you need.",
-                f"Enable APIs, {page}; or on the server, manage.py enable_api API {account.slug}.",
+                f"{page}: Enable APIs. Or on the server: manage.py enable_api API {account.slug}.",
                 enabled,
             ),
             Step("You add API keys here." if adds else "An Administrator of the account adds API keys.", ""),

@@ -172,7 +172,7 @@
     const label = $("span", button);
     if (label) {
       label.textContent = "Copied";
-      setTimeout(() => { label.textContent = "Copy"; }, 2000);
+      setTimeout(() => window.keyward.released(() => { label.textContent = "Copy"; }), 2000);
     }
     button.classList.add("done");
     setTimeout(() => button.classList.remove("done"), 2000);
@@ -192,7 +192,7 @@
     eye.title = eye.getAttribute("aria-label");
     $("[data-secret-copy]", box).hidden = !held.has(box);
     clearTimeout(box.timer);
-    if (shown) box.timer = setTimeout(hide, 30_000, box);
+    if (shown) box.timer = setTimeout(() => window.keyward.released(() => hide(box)), 30_000);
   };
   const hide = (box) => {
     if (!("once" in box.dataset)) held.delete(box);

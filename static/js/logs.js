@@ -48,8 +48,11 @@
     const first = rows.content.firstElementChild;
     list.dataset.newest = first.dataset.position;
     for (const row of rows.content.children) row.classList.add("fresh");
-    body.prepend(rows.content);
-    while (body.children.length > MAX_ROWS + loaded) body.lastElementChild.remove();
+    // Under a finger rows do not move either.
+    window.keyward.released(() => {
+      body.prepend(rows.content);
+      while (body.children.length > MAX_ROWS + loaded) body.lastElementChild.remove();
+    });
   };
   // Rows that one answer left out: the next of them take the place of the row that stands for them.
   const loadGap = async (gap, link) => {

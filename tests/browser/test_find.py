@@ -76,7 +76,7 @@ def test_a_token_in_any_search_box_is_held_back_and_offered_to_the_finder(
     assert_accessible(page)
     page.wait_for_timeout(400)  # a search that was under way would have been sent by now
     page.get_by_role("button", name="Find its key").click()
-    expect(page.get_by_role("heading", name="1 key found, by a token")).to_be_focused()
+    expect(page.get_by_role("heading", name="1 key found by a token")).to_be_focused()
     expect(page.get_by_text("This is the key’s current token.")).to_be_visible()
     assert_accessible(page)
     page.get_by_role("link", name="Night worker").click()

@@ -138,7 +138,7 @@ PRESETS = {
     ),
     "lms-call-logic": Expected(
         asks=["Nickname*", "Categories*", "Categories of this key*", "Allow to download call recordings"],
-        says=["A user of the account, whose nickname the key is called by."],
+        says=["The key belongs to this user and is named after the user's nickname."],
         fill=_lms,
         immutable_settings=["Olga"],
         edit=lambda form: form.get_by_label("Buyer List", exact=True).uncheck(),
@@ -147,7 +147,7 @@ PRESETS = {
     ),
     "lynx": Expected(
         asks=["Nickname*", "Categories*", "Categories of this key*"],
-        says=["A user of the account, whose nickname the key is called by."],
+        says=["The key belongs to this user and is named after the user's nickname."],
         fill=_lynx,
         immutable_settings=["Olga"],
         edit=_restrict_under_more,

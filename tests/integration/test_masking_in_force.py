@@ -18,7 +18,7 @@ from tests.people import PASSWORD, a_user, an_account, with_totp
 pytestmark = pytest.mark.django_db
 OFF = "No effect: the account’s phone masking is off. Turn it on in the settings"
 WARNING = "Mask Phone Number has no effect while the account’s phone masking is off."
-NOT_IN_FORCE = "Mask Phone Number Yes, but has no effect : phone masking is off in the account's settings"
+NOT_IN_FORCE = "Mask Phone Number Yes, but has no effect because phone masking is off in the account's settings"
 
 
 @pytest.fixture

@@ -59,6 +59,6 @@ def _next_step(account: Account) -> str:
     known = ", ".join(Api.objects.order_by("slug").values_list("slug", flat=True)) or "none yet: manage.py import_api"
     activate = "" if account.status == Account.Status.ACTIVE else "activates it and "
     return (
-        f"Next: Support {activate}enables its APIs at {page}; APIs also by manage.py enable_api API {account.slug} "
-        f"(API: {known})."
+        f"Next: Support {activate}enables its APIs at {page}. APIs can also be enabled with manage.py enable_api API "
+        f"{account.slug} (API is one of: {known})."
     )

@@ -29,7 +29,7 @@ def test_makes_an_active_account_with_its_first_administrator(monkeypatch: pytes
     assert created == "Created the account acme (active) with alice@acme.example as Administrator."
     assert next_step.startswith("Next: Support enables its APIs at http://")
     assert f"/admin/accounts/account/{alice.account_id}/change/" in next_step
-    assert "manage.py enable_api API acme (API: billing, cloud-pbx, lms-call-logic," in next_step
+    assert "manage.py enable_api API acme (API is one of: billing, cloud-pbx, lms-call-logic," in next_step
     by = Event.objects.filter(account_id=alice.account_id).values_list("name", "actor_kind", "actor").order_by("seq")
     assert list(by) == [
         ("account.created", "command", "manage.py create_account"),

@@ -104,7 +104,7 @@ def test_without_an_api_what_happens_next_is_said_even_to_the_only_administrator
         assert steps(text) == [
             "Support activates the account. Done.",
             "Support enables the APIs that you need. "
-            "Enable APIs, at /admin/, Accounts, acme; or on the server, manage.py enable_api API acme.",
+            "In /admin/, under Accounts, acme: Enable APIs. Or on the server: manage.py enable_api API acme.",
             "You add API keys here.",
         ]
         assert "ask an administrator" not in text.lower()
@@ -117,7 +117,7 @@ def test_a_pending_account_says_what_happens_next(acme: Account, alice: User, se
 
     for url, status in (("/", 200), ("/keys/", 200), ("/keys/new/", 403)):
         text = page(alice, url, status)
-        assert steps(text)[0] == "Support activates the account. Activate, at /admin/, Accounts, acme."
+        assert steps(text)[0] == "Support activates the account. In /admin/, under Accounts, acme: Activate."
         assert len(steps(text)) == 3
         assert '<a href="mailto:help@keys.example">help@keys.example</a> and name the account' in text
         assert "ask an administrator" not in text.lower()

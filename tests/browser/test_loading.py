@@ -1,0 +1,119 @@
+"""Nothing moves while a page loads, however late scripts and charts arrive; nor when a timer ends during a click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Page, Route, expect
+
+from accounts.models import User
+from core.permissions import Role
+from keys.models import Api
+from tests.ip_lists_made import an_ip_list
+from tests.keys_made import a_billing_key, a_key_of
+from tests.logbook import a_call
+from tests.people import PASSWORD, a_user, an_account, with_totp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[Page, str, str], None]
+# What moved since the page was first painted.
+MOVED = """() => new Promise(done => {
+    const found = [];
+    new PerformanceObserver(list => list.getEntries().forEach(entry => found.push(
+        ...entry.sources.map(({node, previousRect, currentRect}) =>
+            `${node?.outerHTML?.slice(0, 60)}: ${previousRect.x},${previousRect.y} to ${currentRect.x},${currentRect.y}`
+    )))).observe({type: "layout-shift", buffered: true});
+    setTimeout(() => done(found), 100);
+})"""
+
+
+def late(route: Route) -> None:
+    """Answers that arrive when there was time to paint without them."""
+    answer = route.fetch()
+    route.request.frame.page.wait_for_timeout(250)
+    route.fulfill(response=answer)
+
+
+def movements(page: Page, urls: list[str], width: int) -> dict[str, list[str]]:
+    page.set_viewport_size({"width": width, "height": 900})
+    moved = {}
+    for url in urls:
+        page.goto(url, wait_until="networkidle")
+        if found := page.evaluate(MOVED):
+            moved[url] = found
+    return moved
+
+
+@pytest.fixture
+def alice() -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.mark.parametrize("width", [320, 390, 600, 1024, 1440])
+def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int) -> None:
+    offices = an_ip_list(alice, "192.0.2.1")
+    key = a_billing_key(alice, "203.0.113.7", "2001:db8:7::/48", ip_lists=frozenset({offices.pk})).key
+    for decision, reason in (("allowed", ""), ("denied", "key_disabled")):
+        call = {"key_id": key.public_id, "decision": decision, "reason": reason, "duration_ms": 7}
+        a_call(alice.account, time=datetime.now(UTC), **call)
+    sign_in(page, alice.email, PASSWORD)
+    page.route("**/js/*.js", late)
+    page.route("**/logs/chart/**", late)
+    paths = ["keys/", f"keys/{key.public_id}/edit/", "keys/new/?api=billing", "logs/", "logs/?decision=denied"]
+    assert movements(page, [f"{live_server.url}/{path}" for path in paths], width) == {}
+
+
+def test_the_administration_does_not_move_aside_for_its_menu(page: Page, live_server: Any) -> None:
+    sam = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(sam)
+    client = Client()
+    client.force_login(sam)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    page.route("**/js/*.js", late)
+    api = Api.objects.get(slug="billing")
+    paths = ["keys/key/", f"keys/api/{api.pk}/change/", "audit/call/"]
+    assert movements(page, [f"{live_server.url}/admin/{path}" for path in paths], 1280) == {}
+
+
+def test_a_shown_token_is_not_hidden_during_a_click(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
+    a_billing_key(alice)
+    page.clock.install()
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/")
+    page.get_by_role("button", name="Show token").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.locator("#modal").get_by_role("button", name="Show token").click()
+    hide = page.get_by_role("button", name="Hide token")
+    expect(hide).to_be_visible()
+    page.mouse.move(300, 5)
+    page.mouse.down()
+    page.clock.run_for(31_000)
+    expect(hide).to_be_visible()
+    page.mouse.up()
+    page.clock.run_for(1_000)
+    expect(hide).to_have_count(0)
+
+
+def test_a_copy_button_gets_its_name_back_after_the_click(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    key = a_key_of("lms-call-logic", alice).key
+    page.clock.install()
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/{key.public_id}/docs/")
+    label = page.locator("[data-copy] > span").first
+    label.click()
+    expect(label).to_have_text("Copied")
+    page.mouse.down()
+    page.clock.run_for(3_000)
+    expect(label).to_have_text("Copied")
+    page.mouse.move(300, 5)
+    page.mouse.up()
+    page.clock.run_for(3_000)
+    expect(label).to_have_text("Copy")
