@@ -55,9 +55,9 @@ class EventFilter(LogFilter):
         widget=build_select("Events of"),
     )
     kind = django_filters.ChoiceFilter(
-        label="On", empty_label="Anything", choices=KINDS, widget=build_select("On what")
+        label="Object", empty_label="Any object", choices=KINDS, widget=build_select("Object")
     )
-    object = django_filters.CharFilter(label="Name or ID of it", max_length=200)
+    object = django_filters.CharFilter(label="Object name or ID", max_length=200)
     address = AddressFilter(label="From address or range")
     request_id = django_filters.CharFilter(label="Request ID", max_length=200)
 

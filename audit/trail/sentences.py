@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.urls import NoReverseMatch, reverse
@@ -13,6 +16,9 @@ from audit.models import Event
 from audit.trail.events import CATALOGUE, CONFIRMED_ACTIONS
 
 LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", "api": "API"}
+
+_COUNTED = re.compile(r"\{(?P<field>\w+)\} (?P<noun>IP lists|retired secrets|entries|rows|users|keys|calls)\b")
+_SINGULAR = {"entries": "entry"}
 
 
 class Change(NamedTuple):
@@ -33,7 +39,14 @@ def format_sentence(event: Event) -> SafeString:
     values = {name: isolate(format_value(value)) for name, value in data.items()}
     if "action" in data:
         values["action"] = format_html(CONFIRMED_ACTIONS.get(data["action"], "{action}"), target=target, **values)
-    return format_html(known.sentence, **values, actor=isolate(event.actor), target=target)
+    sentence = _COUNTED.sub(partial(_format_counted, data), known.sentence)
+    return format_html(sentence, **values, actor=isolate(event.actor), target=target)
+
+
+def _format_counted(data: Mapping[str, Any], match: re.Match[str]) -> str:
+    """Return the field and the noun that it counts, in the singular if it is one."""
+    field, noun = match["field"], match["noun"]
+    return f"{{{field}}} {_SINGULAR.get(noun, noun[:-1]) if data.get(field) == 1 else noun}"
 
 
 def isolate(text: str) -> SafeString:

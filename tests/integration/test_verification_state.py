@@ -156,7 +156,7 @@ def test_the_badge_says_what_was_found_acknowledged_and_passed_over(tmp_path: Pa
     state = read_state()
     assert state is not None
     passed_over = len(state.accepted)
-    assert read_badge().startswith("Verified just now, to event")
+    assert read_badge().startswith("Verified just now, up to event")
     assert ("Passed over" in read_badge()) == bool(passed_over)
     body_of(seq, "bob@", "eve@")
     with pytest.raises(CommandError):

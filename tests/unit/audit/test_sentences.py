@@ -1,4 +1,4 @@
-"""Sentences about failed confirmations."""
+"""Sentences about failed confirmations, and those that count."""
 
 from __future__ import annotations
 
@@ -41,3 +41,28 @@ def test_a_failed_confirmation_says_in_words_what_was_to_be_confirmed(action: st
 def test_the_words_of_every_action_name_its_object_once():
     for action, words in CONFIRMED_ACTIONS.items():
         assert [name for _, name, _, _ in string.Formatter().parse(words) if name is not None] == ["target"], action
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [(0, "0</bdi> entries"), (1, "1</bdi> entry"), (2, "2</bdi> entries"), (11, "11</bdi> entries")],
+)
+def test_entries_are_counted(entries: int, words: str) -> None:
+    body = json.dumps({"data": {"entries": entries}})
+    event = Event(name="ip_list.deleted", actor="Alice", target="Offices", body=body)
+    assert format_sentence(event) == f"<bdi>Alice</bdi> deleted the IP list <bdi>Offices</bdi> with <bdi>{words}"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "words"),
+    [
+        ("calls.sealed", "rows", "sealed <bdi>1</bdi> call of the API log"),
+        ("keys.exported", "rows", "exported <bdi>1</bdi> key as"),
+        ("ip_lists.exported", "rows", "exported <bdi>1</bdi> IP list as"),
+        ("secrets.destroyed", "count", "of <bdi>1</bdi> retired secret"),
+    ],
+)
+def test_one_is_singular(name: str, field: str, words: str) -> None:
+    data = {field: 1, "format": "csv"}
+    event = Event(name=name, actor="manage.py maintain", body=json.dumps({"data": data}))
+    assert words in format_sentence(event)

@@ -1,0 +1,114 @@
+"""Controls that stand beside each other are in line, and what opens stands beneath what opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Locator, Page, expect
+
+from accounts.models import User
+from core.permissions import Role
+from tests.browser.accessibility import assert_accessible
+from tests.keys_made import api_for
+from tests.logbook import a_call
+from tests.people import PASSWORD, a_user, an_account, with_totp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[Page, str, str], None]
+LINES = """each => {
+    const range = new Range();
+    range.selectNodeContents(each);
+    return new Set([...range.getClientRects()].map(({top}) => top)).size;
+}"""
+
+
+@pytest.fixture
+def alice() -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def support(page: Page, live_server: Any) -> Page:
+    sam = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(sam)
+    client = Client()
+    client.force_login(sam)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    return page
+
+
+def boxes(controls: Locator) -> list[dict[str, Any]]:
+    return controls.evaluate_all("all => all.map(each => each.getBoundingClientRect().toJSON())")
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, 2), (1024, 4), (1440, 6)])
+def test_the_filters_of_the_log_stand_in_columns(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int, columns: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/logs/")
+    page.get_by_text("More filters").click()
+    fields = boxes(page.locator(".more-fields :is(input, select)"))
+    assert len({round(field["width"]) for field in fields}) == 1
+    assert len({round(field["x"]) for field in fields}) == columns
+    times = boxes(page.locator(".filters > .times input"))
+    assert {round(each["y"]) for each in times} == {round(times[0]["y"])}
+    assert_accessible(page)
+
+
+def test_figures_open_beneath_their_heading_and_break_no_word(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    call = {"decision": "denied", "reason": "key_disabled", "duration_ms": 7, "client_address": "198.51.100.123"}
+    a_call(alice.account, time=datetime.now(UTC), **call)
+    sign_in(page, alice.email, PASSWORD)
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{live_server.url}/logs/")
+    for name in ("Denied calls by address", "Response times"):
+        summary = page.locator("summary", has_text=name)
+        summary.click()
+        [above], [table] = boxes(summary), boxes(page.locator("details", has=summary).locator("table"))
+        assert table["top"] >= above["bottom"], name
+        assert table["right"] <= 390, name
+    for word in ("Denied", "198.51.100.123", "Median"):
+        cell = page.locator("details[open] table").get_by_text(word, exact=True)
+        assert cell.evaluate(LINES) == 1, word
+    assert_accessible(page)
+
+
+def test_the_buttons_of_a_new_secret_stay_together(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
+    assert alice.account
+    api_for(alice.account, "cloud-pbx")
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/new/?api=cloud-pbx")
+    page.get_by_label("Username").fill("dialer")
+    page.get_by_role("textbox", name="API User IP ACL").fill("203.0.113.7")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="API user created")).to_be_visible()
+    for width in (390, 1024, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        for line in page.locator("[data-secret]").all():
+            eye, copy = boxes(line.locator("button"))
+            assert eye["y"] == copy["y"], width
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_the_forms_of_the_administration_are_in_line(support: Page, live_server: Any, alice: User, width: int) -> None:
+    a_call(alice.account, time=datetime.now(UTC))
+    support.set_viewport_size({"width": width, "height": 900})
+    for name in ("call", "event"):
+        support.goto(f"{live_server.url}/admin/audit/{name}/?account=acme")
+        heights = {round(each["height"]) for each in boxes(support.locator(".narrowing :is(input, select)"))}
+        assert len(heights) == 1, name
+    support.goto(f"{live_server.url}/admin/find/")
+    lefts = {round(each["x"]) for each in boxes(support.locator("#find :is(label, textarea, input[type=submit])"))}
+    assert len(lefts) == 1
+    assert_accessible(support)
