@@ -251,11 +251,13 @@ class CheckedNowAndThen:
 
 def find_masters(served: Served) -> set[int]:
     """Return the process of each plane, and those that finish their work."""
-    return {
-        pid
-        for pid, command in processes(served.environ).items()
-        if "-m gunicorn" in command and parent(pid) == served.process.pid
-    }
+    found = set()
+    for pid, command in processes(served.environ).items():
+        # One that has ended meanwhile is none.
+        with suppress(OSError):
+            if "-m gunicorn" in command and parent(pid) == served.process.pid:
+                found.add(pid)
+    return found
 
 
 def build_question(served: Served) -> bytes:
