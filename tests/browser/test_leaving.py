@@ -37,8 +37,8 @@ def keys(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> Page:
 
 
 @pytest.fixture
-def asked(page: Page) -> list[str]:
-    """What the browser itself asked; the answer is to stay."""
+def browser_questions(page: Page) -> list[str]:
+    """The questions that the browser itself asked; the answer is to stay."""
     questions: list[str] = []
 
     def answer(dialog: Dialog) -> None:
@@ -79,7 +79,7 @@ def leave(page: Page, panel: Locator, way: str) -> None:
         panel.get_by_role("link", name=way).click()
 
 
-def test_a_begun_form_is_discarded_only_after_a_question(keys: Page, asked: list[str]) -> None:
+def test_a_begun_form_is_discarded_only_after_a_question(keys: Page, browser_questions: list[str]) -> None:
     question = keys.get_by_role("dialog", name="Discard what you entered?")
     panel = panel_of(keys)
     name = panel.get_by_label("Name", exact=True)
@@ -114,10 +114,10 @@ def test_a_begun_form_is_discarded_only_after_a_question(keys: Page, asked: list
     panel_of(keys)
     leave(keys, panel, "backdrop")
     expect(panel).to_be_hidden()
-    assert (asked, Key.objects.count()) == ([], 0)
+    assert (browser_questions, Key.objects.count()) == ([], 0)
 
 
-def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page, asked: list[str]) -> None:
+def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page, browser_questions: list[str]) -> None:
     panel = created(keys)
     expect(keys.get_by_role("heading", name="API key created")).to_be_focused()
     expect(keys.get_by_role("status").last).to_have_text(
@@ -129,10 +129,10 @@ def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page,
         expect(question).to_be_visible()
         question.get_by_role("button", name="Go back").click()
         expect(panel.locator("[data-secret]").first).to_contain_text("kw_")
-    assert asked == []
+    assert browser_questions == []
     keys.evaluate("location.reload()")
     keys.wait_for_timeout(300)
-    assert asked == ["beforeunload"]
+    assert browser_questions == ["beforeunload"]
     expect(panel.locator("[data-secret]").first).to_contain_text("kw_")
     leave(keys, panel, "View key")
     question.get_by_role("button", name="Leave without copying").click()
@@ -148,11 +148,11 @@ def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page,
     panel.get_by_role("button", name="Copy").first.click()
     leave(keys, panel, "Escape")
     expect(panel).to_be_hidden()
-    assert asked == ["beforeunload"]
+    assert browser_questions == ["beforeunload"]
 
 
 def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
-    page: Page, live_server: Any, alice: User, sign_in: SignIn, asked: list[str]
+    page: Page, live_server: Any, alice: User, sign_in: SignIn, browser_questions: list[str]
 ) -> None:
     key = a_billing_key(alice).key
     sign_in(page, alice.email, PASSWORD)
@@ -163,7 +163,7 @@ def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
     question.get_by_role("button", name="Keep editing").click()
     page.evaluate("location.reload()")
     page.wait_for_timeout(300)
-    assert asked == ["beforeunload"]
+    assert browser_questions == ["beforeunload"]
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Other saved.")).to_be_visible()
     # Native forms are sent without a question.
@@ -171,4 +171,4 @@ def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
     page.get_by_label("New password").fill("another long password")
     page.get_by_role("link", name="API logs").click()
     expect(page.get_by_role("heading", name="API logs")).to_be_visible()
-    assert asked == ["beforeunload"]
+    assert browser_questions == ["beforeunload"]

@@ -140,7 +140,7 @@ def test_a_double_click_on_create_makes_one_key_and_shows_its_token(keys: Page) 
 
 
 @pytest.fixture
-def shown(keys: Page) -> Locator:
+def revealed_token(keys: Page) -> Locator:
     """The token's place in the list, after it was asked for with the password."""
     keys.get_by_role("button", name="Show token").click()
     modal = keys.get_by_role("dialog", name="Show token")
@@ -151,18 +151,18 @@ def shown(keys: Page) -> Locator:
     return box
 
 
-def test_a_shown_token_is_copied_and_said_to_be(keys: Page, shown: Locator) -> None:
+def test_a_shown_token_is_copied_and_said_to_be(keys: Page, revealed_token: Locator) -> None:
     keys.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    shown.get_by_role("button", name="Copy").click()
+    revealed_token.get_by_role("button", name="Copy").click()
     expect(keys.get_by_role("status")).to_have_text("Copied")
     copied = keys.evaluate("navigator.clipboard.readText()")
     assert re.fullmatch(r"kw_\w{12}_\w{38}", copied)
 
 
-def test_hiding_a_token_takes_it_off_the_page(keys: Page, shown: Locator) -> None:
-    shown.get_by_role("button", name="Hide token").click()
-    expect(shown).to_contain_text("********")
-    expect(shown.get_by_role("button", name="Copy")).to_be_hidden()
+def test_hiding_a_token_takes_it_off_the_page(keys: Page, revealed_token: Locator) -> None:
+    revealed_token.get_by_role("button", name="Hide token").click()
+    expect(revealed_token).to_contain_text("********")
+    expect(revealed_token.get_by_role("button", name="Copy")).to_be_hidden()
     assert not re.search(r"kw_\w{12}_\w{38}", keys.content())
 
 
@@ -185,17 +185,19 @@ def test_a_token_hides_itself_after_30_seconds(
     expect(box).to_contain_text("********")
 
 
-def test_a_token_is_hidden_when_the_page_is(keys: Page, shown: Locator) -> None:
+def test_a_token_is_hidden_when_the_page_is(keys: Page, revealed_token: Locator) -> None:
     keys.evaluate(
         """() => {
           Object.defineProperty(document, "hidden", { value: true, configurable: true });
           document.dispatchEvent(new Event("visibilitychange"));
         }"""
     )
-    expect(shown).to_contain_text("********")
+    expect(revealed_token).to_contain_text("********")
 
 
-def test_going_back_to_the_page_does_not_bring_the_token_back(keys: Page, shown: Locator, live_server: Any) -> None:
+def test_going_back_to_the_page_does_not_bring_the_token_back(
+    keys: Page, revealed_token: Locator, live_server: Any
+) -> None:
     keys.goto(f"{live_server.url}/logs/")
     keys.go_back()
     expect(keys.locator("[data-secret]")).to_contain_text("********")

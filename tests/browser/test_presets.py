@@ -167,8 +167,8 @@ PRESETS = {
 
 
 @pytest.fixture(scope="module")
-def asked() -> Iterator[Callable[[str, str, str], tuple[int, str]]]:
-    """`asked(api, token, path)`: what a gateway answers, and why."""
+def ask_gateway() -> Iterator[Callable[[str, str, str], tuple[int, str]]]:
+    """`ask_gateway(api, token, path)`: what a gateway answers, and why."""
     gateways: list[Any] = []
 
     def ask(api: str, token: str, path: str) -> tuple[int, str]:
@@ -198,7 +198,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
     page: Page,
     live_server: Any,
     sign_in: Callable[[Page, str, str], None],
-    asked: Callable[[str, str, str], tuple[int, str]],
+    ask_gateway: Callable[[str, str, str], tuple[int, str]],
 ) -> None:
     expected = PRESETS[slug]
     account = an_account()
@@ -209,7 +209,7 @@ def test_a_key_lives_in_the_words_of_its_preset(
     api_for(account, slug)
 
     def allowed(token: str) -> tuple[int, str]:
-        return asked(slug, token, expected.call) if expected.call else (200, "")
+        return ask_gateway(slug, token, expected.call) if expected.call else (200, "")
 
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/")

@@ -299,12 +299,12 @@ def test_a_month_without_its_partition_is_served_and_named(key: KeyAndToken) -> 
     owner(f"ALTER TABLE audit_call DETACH PARTITION {partition}")
     owner(f"DROP TABLE {partition}")
 
-    async def asked(is_running: RunningGateway) -> tuple[Answer, Answer]:
+    async def ask_both(is_running: RunningGateway) -> tuple[Answer, Answer]:
         async with Asker(is_running.port) as asker:
             return await asker.verify(key.token), await asker.get("/health/ready")
 
     with gateway() as is_running:
-        answer, ready = asyncio.run(asked(is_running))
+        answer, ready = asyncio.run(ask_both(is_running))
     assert (answer.status, ready.status) == (200, 200)
     assert partition.encode() in ready.body
     request_id = answer.headers["x-request-id"]

@@ -47,7 +47,7 @@ def text(response: Response) -> str:
     return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 
-def told() -> list[tuple[str, str, int | None]]:
+def list_events_of_users() -> list[tuple[str, str, int | None]]:
     """(event, actor, account) of all that was told, oldest first."""
     return list(since_the_beginning().filter(actor_kind="user").values_list("name", "actor", "account_id"))
 
@@ -59,7 +59,7 @@ class TestWhoEnters:
         for path in ("/admin/", "/admin/accounts/account/", f"/admin/accounts/account/{acme.pk}/activate/"):
             assert client.get(path).headers["Location"] == reverse("profile-enrol")
             assert client.post(path).headers["Location"] == reverse("profile-enrol")
-        assert told() == []
+        assert list_events_of_users() == []
 
     def test_an_administrator_does_not_and_what_they_sent_is_told_in_their_account(
         self, client: Client, acme: Account
@@ -71,7 +71,7 @@ class TestWhoEnters:
         assert client.post(f"/admin/accounts/account/{acme.pk}/suspend/").status_code == 403
         acme.refresh_from_db()
         assert acme.status == "active"
-        assert told() == [("admin.refused", alice.email, acme.pk)]
+        assert list_events_of_users() == [("admin.refused", alice.email, acme.pk)]
 
     def test_a_user_whose_support_was_taken_is_out_at_once(self, client: Client, sam: User) -> None:
         assert client.get("/admin/").status_code == 200
@@ -107,13 +107,13 @@ class TestAccounts:
             assert answer.headers["Location"] == f"/admin/accounts/account/{acme.pk}/change/"
             acme.refresh_from_db()
             assert acme.status == status
-        assert told() == [("account.status_changed", sam.email, acme.pk)] * 2
+        assert list_events_of_users() == [("account.status_changed", sam.email, acme.pk)] * 2
 
     def test_what_is_so_already_is_said_and_changes_nothing(self, client: Client, sam: User, acme: Account) -> None:
         answer = client.post(f"/admin/accounts/account/{acme.pk}/activate/", follow=True)
 
         assert "“Activate” is not possible for Acme. Nothing was changed." in text(answer)
-        assert told() == []
+        assert list_events_of_users() == []
 
 
 class TestEnablingApis:
@@ -133,7 +133,7 @@ class TestEnablingApis:
         answer = client.post(self.url(acme), given, follow=True)
 
         assert "Acme now has Billing, TextPeak." in text(answer)
-        assert told() == [("api.enabled", sam.email, acme.pk)] * 2
+        assert list_events_of_users() == [("api.enabled", sam.email, acme.pk)] * 2
         targets = since_the_beginning().filter(name="api.enabled").values_list("target_id", flat=True)
         assert set(targets) == {"billing", "textpeak"}
         enabled = set(acme.enablements.values_list("api__slug", flat=True))
@@ -195,7 +195,7 @@ class TestUsers:
         bob.refresh_from_db()
         assert not bob.is_active
         by_sam = (sam.email, bob.account_id)
-        assert told() == [("user.deactivated", *by_sam), ("key.owner_deactivated", *by_sam)]
+        assert list_events_of_users() == [("user.deactivated", *by_sam), ("key.owner_deactivated", *by_sam)]
 
     def test_the_last_administrator_stays(self, client: Client, sam: User, acme: Account) -> None:
         alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
@@ -221,7 +221,7 @@ class TestUsers:
         client.post(f"/admin/accounts/user/{bob.pk}/end-sessions/")
 
         assert theirs.get("/profile/").status_code == 302
-        assert ("user.sessions_ended", sam.email, bob.account_id) in told()
+        assert ("user.sessions_ended", sam.email, bob.account_id) in list_events_of_users()
 
     def test_a_reset_is_a_mail_to_the_user_and_nothing_else(
         self, client: Client, sam: User, bob: User, django_capture_on_commit_callbacks: Any
@@ -235,7 +235,7 @@ class TestUsers:
         assert "/password-reset/" not in text(answer)
         bob.refresh_from_db()
         assert bob.check_password(PASSWORD)
-        assert told() == [("password.reset_requested", sam.email, bob.account_id)]
+        assert list_events_of_users() == [("password.reset_requested", sam.email, bob.account_id)]
 
     def test_no_more_than_five_mails_go_within_an_hour(
         self, client: Client, sam: User, bob: User, django_capture_on_commit_callbacks: Any
@@ -291,7 +291,7 @@ class TestHandMadePosts:
                 assert answer.status_code in (403, 404, 405), root + path
                 sent += 1
         assert everything() == before
-        assert [name for name, *_ in told()] == ["admin.refused"] * sent
+        assert [name for name, *_ in list_events_of_users()] == ["admin.refused"] * sent
         assert sent >= 4 * 9
 
     def test_of_actions_that_no_list_offers_do_nothing(self, client: Client, sam: User, bob: User) -> None:
@@ -305,13 +305,13 @@ class TestHandMadePosts:
     @pytest.mark.parametrize("method", ["put", "patch", "delete"])
     def test_by_other_methods_are_refused_too(self, client: Client, sam: User, bob: User, method: str) -> None:
         assert getattr(client, method)(f"/admin/accounts/user/{bob.pk}/change/").status_code == 405
-        assert [name for name, *_ in told()] == ["admin.refused"]
+        assert [name for name, *_ in list_events_of_users()] == ["admin.refused"]
 
     def test_are_told_one_by_one_up_to_a_limit(self, client: Client, sam: User) -> None:
         for _ in range(40):
             assert client.post("/admin/accounts/user/add/", FORGED).status_code == 404
 
-        assert [name for name, *_ in told()].count("admin.refused") == 30
+        assert [name for name, *_ in list_events_of_users()].count("admin.refused") == 30
 
     def test_what_is_told_holds_no_token_that_stood_in_the_path(self, client: Client, sam: User, bob: User) -> None:
         token = a_key(bob.account, bob, Api.objects.get(slug="billing")).token

@@ -38,7 +38,7 @@ def sam(client: Client) -> User:
     return user
 
 
-def shown(client: Client, url: str, **given: str) -> str:
+def get_page(client: Client, url: str, **given: str) -> str:
     answer = client.get(url, given)
     assert answer.status_code == 200, answer.content.decode()
     return answer.content.decode()
@@ -51,7 +51,7 @@ def test_without_an_account_there_are_the_calls_of_none_with_what_they_stand_for
     unknown: dict[str, Any] = {"decision": "denied", "reason": "unknown_key", "key_id": "", "key_name": "", "owner": ""}
     a_call(None, path="/of-nobody", folded=731, **unknown)
 
-    page = shown(client, CALLS)
+    page = get_page(client, CALLS)
 
     assert "/of-nobody" in page
     assert "<bdi>731</bdi>" in page
@@ -63,7 +63,7 @@ def test_calls_are_found_by_account_key_and_request_id(client: Client, sam: User
     a_call(an_account("globex"), path="/other", key_id="BBBBBBBBBBBB")
 
     for given in ({"account": "acme"}, {"key_id": "AAAAAAAAAAAA"}, {"request_id": str(wanted)}):
-        page = shown(client, CALLS, **given)
+        page = get_page(client, CALLS, **given)
         assert "/wanted" in page
         assert "/other" not in page
 
@@ -77,13 +77,13 @@ def test_apis_and_modules_are_chosen_by_their_names(client: Client, sam: User, a
         *({"api": "Billing"}, {"api": "billing"}, {"module": invoices.name}, {"module": "invoices"}),
         {"api": "Billing", "module": invoices.name},
     ):
-        page = shown(client, CALLS, account="acme", **given)
+        page = get_page(client, CALLS, account="acme", **given)
         assert "/wanted" in page
         assert "/other" not in page
         assert '<option value="billing"' in page
     # A call may outlive what it names.
-    assert "/other" in shown(client, CALLS, account="acme", api="textpeak")
-    row = shown(client, f"{CALLS}{wanted}/change/")
+    assert "/other" in get_page(client, CALLS, account="acme", api="textpeak")
+    row = get_page(client, f"{CALLS}{wanted}/change/")
     assert "Billing (billing)" in row
     assert f"{invoices.name} (invoices)" in row
 
@@ -93,12 +93,12 @@ def test_the_last_day_is_shown_unless_another_time_is_asked_for(client: Client, 
     a_call(acme, path="/of-today", time=now - timedelta(hours=23))
     a_call(acme, path="/of-last-week", time=now - timedelta(days=7))
 
-    assert "/of-last-week" not in shown(client, CALLS, account="acme")
+    assert "/of-last-week" not in get_page(client, CALLS, account="acme")
     since, until = f"{now - timedelta(days=8):%Y-%m-%dT%H:%M}", f"{now - timedelta(days=6):%Y-%m-%dT%H:%M}"
-    page = shown(client, CALLS, account="acme", **{"from": since, "to": until})
+    page = get_page(client, CALLS, account="acme", **{"from": since, "to": until})
     assert "/of-last-week" in page
     assert "/of-today" not in page
-    assert "/of-last-week" in shown(client, CALLS, account="acme", to=f"{now - timedelta(days=6):%Y-%m-%d}T00:00")
+    assert "/of-last-week" in get_page(client, CALLS, account="acme", to=f"{now - timedelta(days=6):%Y-%m-%d}T00:00")
 
 
 @pytest.mark.parametrize("url", [CALLS, EVENTS])
@@ -127,14 +127,14 @@ def test_numbers_are_hidden_as_each_account_wants_it(client: Client, sam: User, 
     hidden = a_call(acme, path="/call/447911123456", query="to=447911123457", key_id="AAAAAAAAAAAA")
     open_ = a_call(an_account("globex"), path="/call/447911123458", key_id="AAAAAAAAAAAA")
 
-    page = shown(client, CALLS, key_id="AAAAAAAAAAAA")
+    page = get_page(client, CALLS, key_id="AAAAAAAAAAAA")
     assert "/call/XXXXXXXX3456?to=XXXXXXXX3457" in page
     assert "/call/447911123458" in page
-    assert "XXXXXXXX3456" in shown(client, f"{CALLS}{hidden}/change/")
-    assert "447911123458" in shown(client, f"{CALLS}{open_}/change/")
+    assert "XXXXXXXX3456" in get_page(client, f"{CALLS}{hidden}/change/")
+    assert "447911123458" in get_page(client, f"{CALLS}{open_}/change/")
     # Nor can a hidden digit be searched for.
     for given in ({"account": "acme"}, {"key_id": "AAAAAAAAAAAA"}):
-        page = shown(client, CALLS, path="44791112345", **given)
+        page = get_page(client, CALLS, path="44791112345", **given)
         assert "/call/4" not in page
         assert "/call/X" not in page
 
@@ -163,20 +163,20 @@ def test_events_of_all_accounts_and_of_none_are_shown(client: Client, sam: User,
         record("user.signed_out", by=by, account_id=acme.pk)
         record("user.signed_out", by=Actor("user", "2", "other@support.example"), account_id=None)
 
-    page = shown(client, EVENTS)
+    page = get_page(client, EVENTS)
     assert "alice@acme.example" in page
     assert "other@support.example" in page
-    page = shown(client, EVENTS, account="acme")
+    page = get_page(client, EVENTS, account="acme")
     assert "other@support.example" not in page
     event = Event.objects.get(name="user.signed_out", account_id=acme.pk)
-    assert "alice@acme.example" in shown(client, f"{EVENTS}{event.seq}/change/")
+    assert "alice@acme.example" in get_page(client, f"{EVENTS}{event.seq}/change/")
 
 
 def test_reading_an_account_is_told_in_its_trail_once(client: Client, sam: User, acme: Account) -> None:
     call = a_call(acme)
     for _ in range(2):
-        shown(client, CALLS, account="acme")
-        shown(client, f"{CALLS}{call}/change/")
+        get_page(client, CALLS, account="acme")
+        get_page(client, f"{CALLS}{call}/change/")
 
     told = Event.objects.filter(name="log.read").values_list("actor", "account_id")
     assert list(told) == [(sam.email, acme.pk)] * 2

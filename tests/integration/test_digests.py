@@ -138,22 +138,24 @@ def run(*arguments: object) -> tuple[int, str]:
     return (code, said.getvalue()) if isinstance(code, int) else (1, f"{said.getvalue()}{code}")
 
 
-def told(world: SimpleNamespace, slug: str) -> list[dict[str, Any]]:
+def list_digests(world: SimpleNamespace, slug: str) -> list[dict[str, Any]]:
     account = world.accounts[slug]
     return [json.loads(digest.document) for digest in Digest.objects.filter(account_id=account.pk).order_by("number")]
 
 
 def test_every_hour_is_covered_once_for_every_account(world: SimpleNamespace) -> None:
     for slug, counts in (("acme", [2, 3, len(HOSTILE), 1, 0]), ("idle", [0])):
-        found = told(world, slug)
+        found = list_digests(world, slug)
         assert [digest["calls"]["count"] for digest in found][: len(counts)] == counts
         assert [digest["number"] for digest in found] == list(range(1, len(found) + 1))
         assert found[0]["since"] is None
         assert [digest["since"] for digest in found[1:]] == [digest["until"] for digest in found[:-1]]
-    assert told(world, "acme")[0]["calls"]["sha256"] is not None
-    assert [digest["late"]["count"] for digest in told(world, "acme")] == [0, 0, 0, 0, 2, 0]
-    assert told(world, "bolt")[0]["calls"]["sha256"] is None
-    assert [event["event"] for event in told(world, "acme")[-1]["installation"]["events"]][-1] == "calls.dropped"
+    assert list_digests(world, "acme")[0]["calls"]["sha256"] is not None
+    assert [digest["late"]["count"] for digest in list_digests(world, "acme")] == [0, 0, 0, 0, 2, 0]
+    assert list_digests(world, "bolt")[0]["calls"]["sha256"] is None
+    assert [event["event"] for event in list_digests(world, "acme")[-1]["installation"]["events"]][
+        -1
+    ] == "calls.dropped"
     # The same again makes nothing.
     assert build.make_digests_until(world.now, None, BY) == 0
 
@@ -185,7 +187,7 @@ def test_the_page_lists_digests_and_gives_those_of_a_range_as_a_zip(world: Simpl
     client = world.clients["acme"]
     page = client.get("/audit/digests/").content.decode()
     assert 'href="/audit/digests/"' in client.get("/audit/").content.decode()
-    assert page.count("ZIP<span") == len(told(world, "acme"))
+    assert page.count("ZIP<span") == len(list_digests(world, "acme"))
     two = f"from={world.now - 3 * HOUR:%Y-%m-%dT%H:%M}&to={world.now - HOUR:%Y-%m-%dT%H:%M}"
     assert client.get(f"/audit/digests/?{two}").content.decode().count("ZIP<span") == 2
 

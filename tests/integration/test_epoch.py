@@ -21,7 +21,7 @@ FROM keys_key, generate_series(1, %s) n WHERE keys_key.id = %s
 """
 
 
-def told() -> list[tuple[str, str]]:
+def list_changes() -> list[tuple[str, str]]:
     """By the last transaction that moved the epoch."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT kind, id FROM key_change c JOIN key_epoch e ON c.n = e.n AND c.token = e.token")
@@ -41,17 +41,17 @@ def make(key: Key, count: int) -> None:
 
 def test_each_of_few_changes_is_told_by_its_number(key: Key) -> None:
     make(key, MAX_KEYS // 2)  # each by its number, and by its API ID
-    assert len(told()) == MAX_KEYS
-    assert {kind for kind, _ in told()} == {"key", "public_id"}
+    assert len(list_changes()) == MAX_KEYS
+    assert {kind for kind, _ in list_changes()} == {"key", "public_id"}
 
 
 def test_of_very_many_it_is_told_once_that_everything_changed(key: Key) -> None:
     make(key, 2 * MAX_KEYS)
-    assert len(told()) == MAX_KEYS + 1
-    assert told().count(("everything", "")) == 1
+    assert len(list_changes()) == MAX_KEYS + 1
+    assert list_changes().count(("everything", "")) == 1
 
     Key.objects.filter(pk=key.pk).update(name="Renamed")
-    assert told() == [("key", str(key.pk))]
+    assert list_changes() == [("key", str(key.pk))]
 
 
 def test_a_count_that_somebody_sets_hides_nothing(key: Key) -> None:
@@ -59,4 +59,4 @@ def test_a_count_that_somebody_sets_hides_nothing(key: Key) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL keyward.epoch_moves = 1000000")
         Key.objects.filter(pk=key.pk).update(name="Renamed")
-    assert told() == [("everything", "")]
+    assert list_changes() == [("everything", "")]

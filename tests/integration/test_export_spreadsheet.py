@@ -71,7 +71,7 @@ def opened(path: Path, read: str = "") -> list[list[str]]:
     return list(csv.reader(io.StringIO((out / f"{path.stem}.csv").read_bytes().decode("utf-8"), newline="")))
 
 
-def told(content: bytes) -> list[list[str]]:
+def parse_csv(content: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
@@ -82,7 +82,7 @@ def test_a_csv_opens_as_it_was_written(exported: Callable[..., bytes], tmp_path:
     path.write_bytes(content)
     columns = "/".join(f"{number}/2" for number in range(1, len(CALLS.columns) + 1))
     cells = opened(path, f"Text - txt - csv (StarCalc):44,34,76,1,{columns},0,false,false")
-    assert cells == told(content)
+    assert cells == parse_csv(content)
     assert len(cells) == len(TEXTS) + 1
 
 
@@ -93,7 +93,7 @@ def test_a_csv_that_is_opened_without_a_word_runs_nothing(exported: Callable[...
     path.write_bytes(content)
     cells = opened(path, "Text - txt - csv (StarCalc):44,34,76,1,,0,false,false")
     place = list(CALLS.columns).index("key_name")
-    shown, sent = [row[place] for row in cells[1:]], [row[place] for row in told(content)[1:]]
+    shown, sent = [row[place] for row in cells[1:]], [row[place] for row in parse_csv(content)[1:]]
     assert len(shown) == len(sent) == len(TEXTS)
     for seen, was in zip(shown, sent, strict=True):
         if was.startswith("'"):

@@ -164,19 +164,19 @@ def test_search_is_by_word_start_owner_api_id_and_last_four(client: Client, alic
     robot = a_billing_key(alice, name="Nightly billing-robot").key
     a_billing_key(alice, name="Über (Test) 50%", owner=bob)
 
-    def found(text: str) -> list[str]:
+    def find(text: str) -> list[str]:
         return names(client.get("/keys/", {"q": text, "sort": "name"}))
 
-    assert found("bill") == found("NIGHT") == ["Nightly billing-robot"]
-    assert found("robo") == ["Nightly billing-robot"]
-    assert found("rob") == ["Nightly billing-robot", "Über (Test) 50%"]
-    assert found("illing") == []
-    assert found("über") == found("(test") == found("50%") == ["Über (Test) 50%"]
-    assert found("robert@acme") == ["Über (Test) 50%"]
-    assert found(robot.public_id) == found(robot.public_id[-4:]) == ["Nightly billing-robot"]
-    assert found(robot.public_id[-5:]) == []
+    assert find("bill") == find("NIGHT") == ["Nightly billing-robot"]
+    assert find("robo") == ["Nightly billing-robot"]
+    assert find("rob") == ["Nightly billing-robot", "Über (Test) 50%"]
+    assert find("illing") == []
+    assert find("über") == find("(test") == find("50%") == ["Über (Test) 50%"]
+    assert find("robert@acme") == ["Über (Test) 50%"]
+    assert find(robot.public_id) == find(robot.public_id[-4:]) == ["Nightly billing-robot"]
+    assert find(robot.public_id[-5:]) == []
     for pattern in (".*", "\\", "[", "a{1,9999}", "(?i)", "%", "_", "'"):
-        assert found(pattern) == []
+        assert find(pattern) == []
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_what_a_row_offers_leads_to_the_keys_own_pages(client: Client, alice: Us
 
 
 class TestFilters:
-    def found(self, client: Client, **query: str) -> list[str]:
+    def find(self, client: Client, **query: str) -> list[str]:
         return names(client.get("/keys/", {"sort": "name", **query}))
 
     def test_owner_is_a_nickname_in_any_case(self, client: Client, alice: User):
@@ -315,8 +315,8 @@ class TestFilters:
         a_billing_key(alice, name="hers")
         a_billing_key(alice, name="his", owner=bob)
 
-        assert self.found(client, owner="bob") == ["his"]
-        assert self.found(client, owner="bob", sort="owner") == ["his"]
+        assert self.find(client, owner="bob") == ["his"]
+        assert self.find(client, owner="bob", sort="owner") == ["his"]
         page = client.get("/keys/?owner=carol").content.decode()
         assert "There is no user “carol” in this account" in page
 
@@ -325,11 +325,11 @@ class TestFilters:
         a_billing_key(alice, name="some", modules=frozenset({"cdrs"}))
         a_billing_key(alice, name="other", modules=frozenset({"balance"}))
 
-        assert self.found(client, api="billing", module="cdrs") == ["all", "some"]
+        assert self.find(client, api="billing", module="cdrs") == ["all", "some"]
         for role in ("administrator", "partner-admin", "account-reader"):
             a_key_of("sip-caller", alice, name=role, modules=frozenset({role}))
         # What contains it, too.
-        assert self.found(client, api="sip-caller", module="account-reader") == ["account-reader", "administrator"]
+        assert self.find(client, api="sip-caller", module="account-reader") == ["account-reader", "administrator"]
         page = client.get("/keys/?api=sip-caller").content.decode()
         assert sorted(re.findall(r"<summary>(\d of \d)</summary>", page)) == ["1 of 4", "1 of 4", "4 of 4"]
         assert "Select an API’s tab before filtering" in client.get("/keys/?module=cdrs").content.decode()
@@ -344,9 +344,9 @@ class TestFilters:
                 SecretUse.objects.create(secret=key.secrets.get(), used_at=at, address="192.0.2.1")
 
         for sort in COLUMNS:
-            assert sorted(self.found(client, unused="30", sort=sort)) == ["late", "old"]
-            assert sorted(self.found(client, unused="90", sort=sort)) == ["old"]
-            assert sorted(self.found(client, unused="never", sort=sort)) == ["new", "old"]
+            assert sorted(self.find(client, unused="30", sort=sort)) == ["late", "old"]
+            assert sorted(self.find(client, unused="90", sort=sort)) == ["old"]
+            assert sorted(self.find(client, unused="never", sort=sort)) == ["new", "old"]
 
     def test_expires_within(self, client: Client, alice: User):
         for name, days in (("over", -1), ("soon", 6), ("later", 29)):
@@ -354,8 +354,8 @@ class TestFilters:
             Key.objects.filter(pk=key.pk).update(expires_at=timezone.now() + timedelta(days=days))
         a_billing_key(alice, name="never")
 
-        assert self.found(client, expires="7") == ["soon"]
-        assert self.found(client, expires="30") == ["later", "soon"]
+        assert self.find(client, expires="7") == ["soon"]
+        assert self.find(client, expires="30") == ["later", "soon"]
 
     def test_secret_older_than(self, client: Client, alice: User):
         for name, days in (("young", 80), ("old", 100), ("older", 400)):
@@ -365,8 +365,8 @@ class TestFilters:
             key.secrets.update(created_at=made)
 
         for sort in COLUMNS:
-            assert sorted(self.found(client, age="90", sort=sort)) == ["old", "older"]
-            assert self.found(client, age="365", sort=sort) == ["older"]
+            assert sorted(self.find(client, age="90", sort=sort)) == ["old", "older"]
+            assert self.find(client, age="365", sort=sort) == ["older"]
 
     def test_each_has_a_chip_and_all_hold_together(self, client: Client, alice: User):
         a_billing_key(alice, name="Night robot")
@@ -376,8 +376,8 @@ class TestFilters:
         assert re.findall(r'class="chip" href="[^"]*"><span class="hush">Remove </span>([^<]*)<', page) == [
             *("Search: night", "Status: Active", "Owner: alice", "Unused for: Never used"),
         ]  # fmt: skip
-        assert self.found(client, **query) == ["Night robot"]
-        assert self.found(client, **query | {"q": "day"}) == []
+        assert self.find(client, **query) == ["Night robot"]
+        assert self.find(client, **query | {"q": "day"}) == []
 
 
 def test_the_last_use_outlives_the_secret_that_was_used(client: Client, alice: User):

@@ -60,7 +60,7 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
 
 
-def told(name: str) -> dict:
+def get_event_data(name: str) -> dict:
     return json.loads(Event.objects.filter(name=name).latest("seq").body)["data"]
 
 
@@ -133,7 +133,7 @@ def test_start_and_end_are_events(client, acme):
     started = Event.objects.get(name="export.started", account_id=acme.pk)
     content = response.getvalue()
 
-    start = told("export.started")
+    start = get_event_data("export.started")
     since = datetime.fromisoformat(start.pop("since"))
     assert abs(started.at - since - timedelta(hours=24)) < timedelta(seconds=10)
     assert start == {
@@ -147,7 +147,7 @@ def test_start_and_end_are_events(client, acme):
         "columns": list(CALLS.columns),
         "version": settings.VERSION,
     }
-    finished = told("export.finished")
+    finished = get_event_data("export.finished")
     assert finished["started"] == started.number
     assert finished["rows"] == 3 == len(rows_of(content))
     assert finished["sha256"] == hashlib.sha256(content).hexdigest()
@@ -220,8 +220,8 @@ def test_a_download_that_is_broken_off_is_recorded(client, acme):
 
     response.close()
 
-    assert told("export.incomplete")["reason"] == "the download was broken off"
-    assert 0 < told("export.incomplete")["rows"] < 2000
+    assert get_event_data("export.incomplete")["reason"] == "the download was broken off"
+    assert 0 < get_event_data("export.incomplete")["rows"] < 2000
     assert not Event.objects.filter(name="export.finished", account_id=acme.pk).exists()
 
 
@@ -230,7 +230,7 @@ def test_a_download_that_nobody_began_to_read_is_recorded(client):
 
     response.close()
 
-    assert told("export.incomplete")["rows"] == 0
+    assert get_event_data("export.incomplete")["rows"] == 0
 
 
 def test_an_error_midway_is_raised_so_that_the_connection_is_cut_and_is_recorded(client, acme, monkeypatch):
@@ -241,7 +241,7 @@ def test_an_error_midway_is_raised_so_that_the_connection_is_cut_and_is_recorded
     with pytest.raises(formats.ExportTimeout):
         response.getvalue()
 
-    assert told("export.incomplete")["reason"] == "ExportTimeout in the server"
+    assert get_event_data("export.incomplete")["reason"] == "ExportTimeout in the server"
 
 
 def test_a_finish_that_cannot_be_recorded_breaks_the_file(client, acme, monkeypatch):

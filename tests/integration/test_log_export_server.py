@@ -81,7 +81,7 @@ def portal(longest: int, stalled: int = 60) -> Iterator[Portal]:
 
 
 @contextmanager
-def asked(portal: Portal, account: Account, format: str = "csv") -> Iterator[http.client.HTTPResponse]:
+def request_export(portal: Portal, account: Account, format: str = "csv") -> Iterator[http.client.HTTPResponse]:
     client = signed_in(account)
     client.get("/logs/export/")
     cookies = {name: morsel.value for name, morsel in client.cookies.items()}
@@ -111,7 +111,7 @@ def ends(account: Account) -> list[tuple[str, int]]:
 
 
 def test_a_whole_file_ends_well_and_is_not_compressed(acme):
-    with portal(900) as server, asked(server, acme) as response:
+    with portal(900) as server, request_export(server, acme) as response:
         content = response.read()
 
     assert (response.status, response.headers["Content-Encoding"]) == (200, "identity")
@@ -121,7 +121,7 @@ def test_a_whole_file_ends_well_and_is_not_compressed(acme):
 
 def test_a_file_that_breaks_off_in_the_server_breaks_off_for_the_reader(acme):
     cut = pytest.raises((http.client.IncompleteRead, ConnectionError))
-    with portal(0) as server, asked(server, acme) as response, cut:
+    with portal(0) as server, request_export(server, acme) as response, cut:
         response.read()
 
     assert [name for name, _ in ends(acme)] == ["export.incomplete"]
@@ -129,7 +129,7 @@ def test_a_file_that_breaks_off_in_the_server_breaks_off_for_the_reader(acme):
 
 def test_a_reader_that_hangs_up_is_recorded(acme):
     more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
-    with portal(900) as server, asked(server, acme) as response:
+    with portal(900) as server, request_export(server, acme) as response:
         response.read(10)
 
     assert [name for name, _ in ends(acme)] == ["export.incomplete"]
@@ -137,7 +137,7 @@ def test_a_reader_that_hangs_up_is_recorded(acme):
 
 def test_a_reader_that_stalls_is_cut_off_and_recorded(acme):
     more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
-    with portal(900, stalled=2) as server, asked(server, acme) as response:
+    with portal(900, stalled=2) as server, request_export(server, acme) as response:
         response.read(10)
         until = time.monotonic() + 60
         while not ends(acme) and time.monotonic() < until:
@@ -150,7 +150,7 @@ def test_a_reader_that_stalls_is_cut_off_and_recorded(acme):
 @pytest.mark.quality(20)
 def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete(acme, figure: Callable[[str], None]):
     more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
-    with portal(900) as server, asked(server, acme) as response:
+    with portal(900) as server, request_export(server, acme) as response:
         response.read(10)
         for pid in (server.process.pid, *server.workers):
             os.kill(pid, signal.SIGKILL)
@@ -162,7 +162,7 @@ def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete
     told = "No end is recorded"
     assert told in signed_in(acme).get("/audit/").content.decode()
     assert told in signed_in(acme).get(f"/audit/{started.number}/").content.decode()
-    with portal(900) as server, asked(server, acme) as response:
+    with portal(900) as server, request_export(server, acme) as response:
         response.read()
     page = signed_in(acme).get("/audit/?event=export.started").content.decode()
     assert page.count("started an export") == 2
@@ -176,7 +176,7 @@ def test_the_server_stays_small_however_long_the_file(acme, full: bool, figure: 
     more_calls(a_call(acme), rows - ROWS - 1)
     told = []
     for format in ("csv", "jsonl", "xlsx"):
-        with portal(900) as server, asked(server, acme, format) as response:
+        with portal(900) as server, request_export(server, acme, format) as response:
             size = 0
             while block := response.read(1 << 16):
                 size += len(block)

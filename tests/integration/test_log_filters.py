@@ -37,7 +37,7 @@ def client(acme: Account) -> Client:
     return client
 
 
-def found(client: Client, log: str = "logs", **filters: str) -> list[UUID | int]:
+def find(client: Client, log: str = "logs", **filters: str) -> list[UUID | int]:
     page = client.get(f"/{log}/?{urlencode(filters)}")
     assert page.status_code == 200, page.content.decode()
     return [getattr(row, "request_id" if log == "logs" else "seq") for row in page.context["page"].rows]
@@ -73,7 +73,7 @@ def test_a_filter_of_the_log_finds_what_it_says(
     filters, other, *wanted = case
     a_call(acme, **other)
     request_id = a_call(acme, **(wanted[0] if wanted else {}))
-    assert found(client, **filters) == [request_id]
+    assert find(client, **filters) == [request_id]
 
 
 class TestNames:
@@ -109,7 +109,7 @@ class TestNames:
     def test_both_find_their_calls(
         self, client: Client, calls: dict[str, UUID], filters: dict[str, str], wanted: list[str]
     ) -> None:
-        assert set(found(client, **filters)) == {calls[name] for name in wanted}
+        assert set(find(client, **filters)) == {calls[name] for name in wanted}
         chart = client.get(f"/logs/chart/?{urlencode(filters)}")
         assert (chart.status_code, chart.context["chart"].allowed) == (200, len(wanted))
         assert client.get(f"/logs/export/?{urlencode(filters)}").status_code == 200
@@ -138,15 +138,15 @@ def test_statuses_are_found_one_by_one_or_by_class(client: Client, acme: Account
     with connection.cursor() as cursor:
         for late, request_id in made.items():
             cursor.execute("UPDATE audit_call SET status = %s WHERE request_id = %s", [late, request_id])
-    assert found(client, status=status) == [made[404]]
+    assert find(client, status=status) == [made[404]]
 
 
 def test_a_request_id_finds_its_call_alone(client: Client, acme: Account) -> None:
     a_call(acme)
     request_id = a_call(acme)
-    assert found(client, request_id=str(request_id)) == [request_id]
+    assert find(client, request_id=str(request_id)) == [request_id]
     foreign = a_call(an_account("bolt"))
-    assert found(client, request_id=str(foreign)) == []
+    assert find(client, request_id=str(foreign)) == []
 
 
 @pytest.mark.parametrize(
@@ -184,14 +184,14 @@ class TestHiddenNumbers:
     def test_no_hidden_digit_can_be_found_out(self, client: Client, acme: Account) -> None:
         a_call(acme, path="/leads/447911123456", query="to=447911123456")
         for prefix in ("4", "44", "447911123456", "1123456", "leads/4"):
-            assert bool(found(client, path=prefix)) == (prefix == "4")
+            assert bool(find(client, path=prefix)) == (prefix == "4")
 
     def test_what_the_pages_show_is_found(self, client: Client, acme: Account) -> None:
         request_id = a_call(acme, path="/leads/447911123456")
         a_call(acme, path="/leads/447911129999")
         for shown in ("3456", "XXXX3456", "leads/XXXXXXXX3456", "/leads/x"):
-            assert request_id in found(client, path=shown)
-        assert found(client, path="XXXX3456") == [request_id]
+            assert request_id in find(client, path=shown)
+        assert find(client, path="XXXX3456") == [request_id]
 
 
 def test_the_trail_is_found_by_who_what_on_what_and_from_where(client: Client, acme: Account) -> None:
@@ -206,6 +206,6 @@ def test_the_trail_is_found_by_who_what_on_what_and_from_where(client: Client, a
         ({"object": "robot"}, second), ({"address": "203.0.113.0/24"}, first), ({"address": "2001:db8::8"}, second),
         ({"request_id": "r-2"}, second), ({"who": "bob", "event": "key.disabled", "kind": "key"}, second),
     ):  # fmt: skip
-        assert found(client, "audit", **filters) == [wanted], filters
-    assert found(client, "audit", who="alice", event="key.disabled") == []
-    assert found(client, "audit", kind="user", object="Shop") == []
+        assert find(client, "audit", **filters) == [wanted], filters
+    assert find(client, "audit", who="alice", event="key.disabled") == []
+    assert find(client, "audit", kind="user", object="Shop") == []

@@ -111,19 +111,19 @@ def test_each_filter_lets_through_what_it_says(client, acme):
     early = f"{now - timedelta(days=4):%Y-%m-%dT%H:%M}"
     later = f"{now - timedelta(days=2):%Y-%m-%dT%H:%M}"
 
-    def found(query):
+    def find(query):
         return {row.request_id for row in client.get(f"/logs/?{query}").context["page"].rows}
 
-    assert found("") == found("range=&key=&decision=&from=&to=") == {old, denied}
-    assert found("range=15m") == found("range=24h") == {denied}
-    assert found("range=7d") == found("range=30d") == {old, denied}
-    assert found(f"from={early}&to={later}") == {old}
-    assert found(f"from={later}") == {denied}
-    assert found("key=aaaaaaaaaaaa") == {old}
-    assert found("key=new") == {denied}
-    assert found("key=worker&decision=allowed") == {old}
-    assert found("decision=denied&range=7d") == {denied}
-    assert found("key=cccccccccccc") == set()
+    assert find("") == find("range=&key=&decision=&from=&to=") == {old, denied}
+    assert find("range=15m") == find("range=24h") == {denied}
+    assert find("range=7d") == find("range=30d") == {old, denied}
+    assert find(f"from={early}&to={later}") == {old}
+    assert find(f"from={later}") == {denied}
+    assert find("key=aaaaaaaaaaaa") == {old}
+    assert find("key=new") == {denied}
+    assert find("key=worker&decision=allowed") == {old}
+    assert find("decision=denied&range=7d") == {denied}
+    assert find("key=cccccccccccc") == set()
 
 
 def test_filters_that_are_on_are_chips_that_lead_back(client, acme):

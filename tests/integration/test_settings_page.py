@@ -42,7 +42,7 @@ def filled_in(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in filled.items() if value is not None}
 
 
-def shown(response: Response) -> list[str]:
+def list_previews(response: Response) -> list[str]:
     return re.findall(r"<li>.*? → (.*?)</li>", response.content.decode())
 
 
@@ -160,7 +160,7 @@ class TestThePreview:
 
         assert "<form" not in fragment.content.decode()
         assert "<h1>Settings</h1>" in text(page)
-        assert shown(fragment) == shown(page) == numbers
+        assert list_previews(fragment) == list_previews(page) == numbers
         acme.refresh_from_db()
         assert not acme.mask_phone
 
@@ -168,7 +168,7 @@ class TestThePreview:
         response = client.post("/settings/preview/", filled_in(mask_digits="many"), headers={"HX-Request": "true"})
 
         assert response.status_code == 200
-        assert shown(response)[0] == "+XXXXXXXX0123"
+        assert list_previews(response)[0] == "+XXXXXXXX0123"
 
 
 class TestTheLongestLifetime:

@@ -145,17 +145,17 @@ def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme
     record("user.signed_out", by=acting(alice), account_id=acme.pk)
     client = signed_in(alice)
 
-    def shown(query: str) -> set[str]:
+    def list_names(query: str) -> set[str]:
         page = client.get(f"/audit/?{query}")
         return {event.name for event in page.context["page"].rows if event.number in (1, *numbers.values())}
 
-    assert shown("") == {"user.signed_out", "calls.dropped"}
+    assert list_names("") == {"user.signed_out", "calls.dropped"}
     assert "Routine events of the installation" in texts(client.get("/audit/"))
-    assert shown("scope=all") == {"user.signed_out", "calls.dropped", "calls.sealed"}
+    assert list_names("scope=all") == {"user.signed_out", "calls.dropped", "calls.sealed"}
     assert "Routine events of the installation" not in texts(client.get("/audit/?scope=all"))
-    assert shown("scope=installation") == {"calls.dropped", "calls.sealed"}
-    assert shown("scope=account") == {"user.signed_out"}
-    assert shown("event=calls.sealed") == {"calls.sealed"}
+    assert list_names("scope=installation") == {"calls.dropped", "calls.sealed"}
+    assert list_names("scope=account") == {"user.signed_out"}
+    assert list_names("event=calls.sealed") == {"calls.sealed"}
     page = texts(client.get("/audit/?event=calls.dropped"))
     assert f'href="/audit/installation/{numbers["calls.dropped"]}/"' in page
     assert "Of the installation" in page

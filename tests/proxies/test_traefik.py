@@ -23,7 +23,7 @@ def changed(headers: Sent, middleware: str) -> Sent:
     return kept | {name: value for name, value in made.items() if value}
 
 
-def asked(port: int, target: str, method: str, headers: Sent) -> Answer:
+def ask_traefik(port: int, target: str, method: str, headers: Sent) -> Answer:
     """Return the question of Traefik's forwardAuth: a GET with the chosen headers, and the call in X-Forwarded ones."""
     chosen = {name.lower() for name in ASK["authRequestHeaders"]}
     question = {name: value for name, value in changed(headers, "keyward-clean").items() if name.lower() in chosen}
@@ -41,21 +41,23 @@ def asked(port: int, target: str, method: str, headers: Sent) -> Answer:
 def test_a_call_is_decided_as_it_is_and_the_api_learns_everything(running_gateway, world):
     key, token = world.key("A", modules=("customers",))
     headers = {"authorization": f"Bearer {token}"}
-    answer = asked(running_gateway.port, "/customers?page=2", "GET", headers)
+    answer = ask_traefik(running_gateway.port, "/customers?page=2", "GET", headers)
     assert (answer.status, answer.header("X-Key-Id")) == (200, key.public_id)
     told = {name.lower() for name, _ in answer.headers}
     assert {name.lower() for name in ASK["authResponseHeaders"]} <= told
-    answer = asked(running_gateway.port, "/payments", "POST", headers)
+    answer = ask_traefik(running_gateway.port, "/payments", "POST", headers)
     assert (answer.status, answer.header("X-Refusal")) == (403, "module_not_granted")
-    assert asked(running_gateway.port, "/customers", "GET", {}).status == 401
+    assert ask_traefik(running_gateway.port, "/customers", "GET", {}).status == 401
 
 
 def test_nothing_that_a_client_says_moves_a_decision(running_gateway, world):
     _, token = world.key("A", modules=("customers",))
     for name, value in DECIDING.items():
         headers = {"authorization": f"Bearer {token}", name: value}
-        assert asked(running_gateway.port, "/payments", "POST", headers).header("X-Refusal") == "module_not_granted"
-        assert asked(running_gateway.port, "/customers", "GET", headers).status == 200
+        assert (
+            ask_traefik(running_gateway.port, "/payments", "POST", headers).header("X-Refusal") == "module_not_granted"
+        )
+        assert ask_traefik(running_gateway.port, "/customers", "GET", headers).status == 200
 
 
 def test_no_identity_of_the_client_s_own_and_no_secret_reaches_the_api():

@@ -26,8 +26,8 @@ def running():
 
 
 @pytest.fixture
-def asked(running):
-    """What the application was asked since the test began."""
+def app_requests(running):
+    """The requests that the application received since the test began."""
     running.echo.asked.clear()
     return running.echo.asked
 
@@ -51,12 +51,12 @@ def test_a_request_is_answered_and_the_connection_stays(running: Running):
             assert body == path
 
 
-def test_byte_by_byte(running: Running, asked):
+def test_byte_by_byte(running: Running, app_requests):
     with running.connect() as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.send(*(bytes([byte]) for byte in get(b"/slow?a=b", b"x-one: 1")))
         assert client.until(b"/slow?a=b").startswith(b"HTTP/1.1 200")
-    assert asked[0] == ("GET", b"/slow?a=b", [(b"host", b"x"), (b"x-one", b"1")], False)
+    assert app_requests[0] == ("GET", b"/slow?a=b", [(b"host", b"x"), (b"x-one", b"1")], False)
 
 
 def test_pipelined_answers_come_in_order(running: Running):
@@ -209,13 +209,15 @@ MALFORMED = {
 
 @pytest.mark.quality(1)
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_can_be_read_in_two_ways_is_refused_and_nothing_behind_it_is_read(running: Running, asked, malformed):
+def test_what_can_be_read_in_two_ways_is_refused_and_nothing_behind_it_is_read(
+    running: Running, app_requests, malformed
+):
     with running.connect() as client:
         client.send(get(b"/before"), malformed, SMUGGLED)
         received = client.rest()
     assert received.count(b"HTTP/1.1 ") == 2
     assert received.partition(b"/before")[2].startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert [request.target for request in asked] == [b"/before"]
+    assert [request.target for request in app_requests] == [b"/before"]
 
 
 def test_a_refusal_waits_for_the_answers_before_it(running: Running):
@@ -227,13 +229,13 @@ def test_a_refusal_waits_for_the_answers_before_it(running: Running):
     assert b"/later/1HTTP/1.1 400 Bad" in received
 
 
-def test_trailers_and_bodies_are_no_headers(running: Running, asked):
+def test_trailers_and_bodies_are_no_headers(running: Running, app_requests):
     with running.connect() as client:
         client.send(b"POST /t HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-gateway-secret: s\r\n\r\n")
         client.until(b"/t")
         client.send(get(b"/next"))
         client.until(b"/next")
-    assert [request.headers for request in asked] == [[(b"transfer-encoding", b"chunked")], [(b"host", b"x")]]
+    assert [request.headers for request in app_requests] == [[(b"transfer-encoding", b"chunked")], [(b"host", b"x")]]
 
 
 @pytest.mark.parametrize(
@@ -253,13 +255,13 @@ def test_trailers_and_bodies_are_no_headers(running: Running, asked):
     ],
     ids=["close", "close in a list", "HTTP/1.0", "HTTP/1.0 keep-alive", "websocket", "h2c"],
 )
-def test_the_last_request_is_answered_and_what_follows_is_not_read(running: Running, asked, last: bytes):
+def test_the_last_request_is_answered_and_what_follows_is_not_read(running: Running, app_requests, last: bytes):
     with running.connect() as client:
         received = client.send(last + SMUGGLED).rest()
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert CLOSE in received
     assert received.count(b"HTTP/1.1") == 1
-    assert [request.target for request in asked] == [b"/last"]
+    assert [request.target for request in app_requests] == [b"/last"]
 
 
 def test_head_gets_the_headers_alone(running: Running):
@@ -298,7 +300,7 @@ def test_half_closed_peers_get_their_answers(running: Running):
         assert client.rest() == b""
 
 
-def test_peers_that_vanish_while_waiting_are_forgotten(running: Running, asked):
+def test_peers_that_vanish_while_waiting_are_forgotten(running: Running, app_requests):
     for _ in range(50):
         with running.connect() as client:
             client.send(get(b"/later") * 5)
@@ -340,7 +342,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("begun", SLOW.values(), ids=SLOW.keys())
-def test_a_request_that_trickles_is_given_up(running: Running, asked, monkeypatch, begun: bytes):
+def test_a_request_that_trickles_is_given_up(running: Running, app_requests, monkeypatch, begun: bytes):
     monkeypatch.setattr(protocol, "READ_TIMEOUT_SECONDS", 0.3)
     began = time.monotonic()
     with running.connect() as client:
@@ -355,7 +357,7 @@ def test_a_request_that_trickles_is_given_up(running: Running, asked, monkeypatc
                 assert time.monotonic() - began < 3
         assert received.startswith(b"HTTP/1.1 408 ")
         assert client.closed(2)
-    assert asked == []
+    assert app_requests == []
 
 
 def test_a_refused_peer_that_does_not_hang_up_is_cut_off(running: Running, monkeypatch):
@@ -366,7 +368,7 @@ def test_a_refused_peer_that_does_not_hang_up_is_cut_off(running: Running, monke
         assert eventually(lambda: not running.server.connections)
 
 
-def test_who_never_reads_is_not_read_from_and_then_cut_off(running: Running, asked, monkeypatch):
+def test_who_never_reads_is_not_read_from_and_then_cut_off(running: Running, app_requests, monkeypatch):
     monkeypatch.setattr(protocol, "WRITE_TIMEOUT_SECONDS", 0.4)
     with running.connect() as client:
         client.socket.settimeout(0.2)
@@ -374,7 +376,7 @@ def test_who_never_reads_is_not_read_from_and_then_cut_off(running: Running, ask
             while True:
                 client.send(get(b"/big", padded(1000)) * 10)
         # One piece may hold a few hundred requests; after it nothing more is read.
-        assert len(asked) < 1000
+        assert len(app_requests) < 1000
         assert eventually(lambda: not running.server.connections)
 
 

@@ -40,7 +40,7 @@ def fresh(options: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(options))
 
 
-def asked(user: User, action: str = "key.reveal", target: str = "k1") -> dict[str, Any]:
+def build_request(user: User, action: str = "key.reveal", target: str = "k1") -> dict[str, Any]:
     return fresh(passkeys.build_request_options(user, action, target))
 
 
@@ -58,7 +58,7 @@ class TestMaking:
             Passkey().make(fresh(passkeys.build_creation_options(bob))),
             Passkey(origin="https://evil.example").make(fresh(passkeys.build_creation_options(alice))),
             Passkey(host="evil.example").make(fresh(passkeys.build_creation_options(alice))),
-            Passkey().make(asked(alice)),
+            Passkey().make(build_request(alice)),
             "", "{}", "[]", "null", "x" * 200_000,
         ]  # fmt: skip
 
@@ -85,7 +85,7 @@ class TestMaking:
 class TestConfirming:
     def test_counts_for_what_it_was_asked_for_once(self, alice: User) -> None:
         device = with_passkey(alice)
-        answer = device.sign(asked(alice))
+        answer = device.sign(build_request(alice))
 
         consent = confirm(alice, passkey=answer, action="key.reveal", target="k1", by=acting(alice))
         assert (consent.action, consent.target, consent.method) == ("key.reveal", "k1", "passkey")
@@ -94,16 +94,16 @@ class TestConfirming:
 
     @pytest.mark.parametrize(("action", "target"), [("key.reveal", "k2"), ("key.enable", "k1"), ("sign-in", "")])
     def test_counts_for_nothing_else(self, alice: User, action: str, target: str) -> None:
-        answer = with_passkey(alice).sign(asked(alice))
+        answer = with_passkey(alice).sign(build_request(alice))
 
         assert not passkeys.verify_assertion(alice, answer, action, target)
 
     @pytest.mark.parametrize(
         "wrong",
         [
-            lambda device, user: Passkey().sign(asked(user)),
+            lambda device, user: Passkey().sign(build_request(user)),
             lambda device, user: device.sign({"publicKey": {"challenge": "AAAA"}}),
-            lambda device, user: device.sign(asked(user)).replace('"signature": "', '"signature": "AA'),
+            lambda device, user: device.sign(build_request(user)).replace('"signature": "', '"signature": "AA'),
         ],
         ids=["another passkey", "a challenge nobody made", "another signature"],
     )
@@ -114,17 +114,17 @@ class TestConfirming:
         device = with_passkey(alice)
         device.origin = "https://evil.example"
 
-        assert not passkeys.verify_assertion(alice, device.sign(asked(alice)), "key.reveal", "k1")
+        assert not passkeys.verify_assertion(alice, device.sign(build_request(alice)), "key.reveal", "k1")
 
     def test_takes_no_answer_of_someone_else(self, alice: User) -> None:
         bob = a_user(alice.account, "Bob")
         device = with_passkey(bob)
 
-        assert not passkeys.verify_assertion(alice, device.sign(asked(bob)), "key.reveal", "k1")
-        assert not passkeys.verify_assertion(alice, device.sign(asked(alice)), "key.reveal", "k1")
+        assert not passkeys.verify_assertion(alice, device.sign(build_request(bob)), "key.reveal", "k1")
+        assert not passkeys.verify_assertion(alice, device.sign(build_request(alice)), "key.reveal", "k1")
 
     def test_a_challenge_lives_five_minutes_and_is_swept(self, alice: User) -> None:
-        answer = with_passkey(alice).sign(asked(alice))
+        answer = with_passkey(alice).sign(build_request(alice))
         PasskeyChallenge.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
 
         assert not passkeys.verify_assertion(alice, answer, "key.reveal", "k1")
@@ -133,7 +133,7 @@ class TestConfirming:
 
     @pytest.mark.django_db(transaction=True)
     def test_parallel_uses_of_one_answer_pass_once(self, alice: User) -> None:
-        answer = with_passkey(alice).sign(asked(alice))
+        answer = with_passkey(alice).sign(build_request(alice))
 
         def use(_: int) -> bool:
             try:

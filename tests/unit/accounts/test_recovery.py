@@ -50,7 +50,7 @@ def run(*command: str) -> str:
     return out.getvalue()
 
 
-def told() -> list[tuple[str, str, str | None, int | None]]:
+def list_events() -> list[tuple[str, str, str | None, int | None]]:
     return list(since_the_beginning().values_list("name", "actor", "target", "account_id"))
 
 
@@ -104,7 +104,7 @@ class TestRemovingSecondFactors:
 
         services.remove_second_factors(user=bob, by=confirmed(sam, "factors.remove", str(bob.pk)))
 
-        assert told() == [("factors.removed", sam.email, bob.email, bob.account_id)]
+        assert list_events() == [("factors.removed", sam.email, bob.email, bob.account_id)]
         assert f"{sam.email} removed" in mail.outbox[0].body
 
     @pytest.mark.parametrize("role", REFUSED)
@@ -117,7 +117,7 @@ class TestRemovingSecondFactors:
         with pytest.raises(Denied):
             services.remove_second_factors(user=bob, by=confirmed(other, "factors.remove", str(bob.pk)))
         assert Authenticator.objects.filter(user=bob).exists()
-        assert (told(), sent()) == ([], [])
+        assert (list_events(), sent()) == ([], [])
 
     def test_those_of_support_are_removed_by_a_command_alone(self, sam: User) -> None:
         sue = a_user(None, "Sue", Role.SUPPORT)
@@ -147,7 +147,7 @@ class TestEndingSessions:
         assert run("end_sessions", bob.email) == "All sessions of bob@acme.example have ended; a mail tells them.\n"
 
         assert theirs.get("/profile/").status_code == 302
-        assert told()[-1] == ("user.sessions_ended", "manage.py end_sessions", bob.email, bob.account_id)
+        assert list_events()[-1] == ("user.sessions_ended", "manage.py end_sessions", bob.email, bob.account_id)
         assert sent() == [([bob.email], "You were signed out everywhere")]
 
 
@@ -163,7 +163,7 @@ class TestAppointingAnAdministrator:
         assert theirs.get("/profile/").status_code == 302
         assert sign_in(bob).get("/users/invite/").status_code == 200
         command = "manage.py appoint_administrator"
-        assert ("user.roles_changed", command, bob.email, acme.pk) in told()
+        assert ("user.roles_changed", command, bob.email, acme.pk) in list_events()
         assert sent() == [([bob.email], "Your roles were changed")]
         assert "The operator of this installation changed your roles" in mail.outbox[0].body
 
@@ -175,7 +175,7 @@ class TestAppointingAnAdministrator:
 
         assert isinstance(made, Invitation)
         assert (made.email, made.roles) == ("carol@acme.example", [Role.ADMINISTRATOR])
-        assert told() == [("user.invited", sam.email, "carol@acme.example", acme.pk)]
+        assert list_events() == [("user.invited", sam.email, "carol@acme.example", acme.pk)]
         assert sent() == [(["carol@acme.example"], "You are invited to Acme")]
 
     def test_the_other_administrators_are_told(self, acme: Account, bob: User) -> None:
@@ -196,7 +196,7 @@ class TestAppointingAnAdministrator:
                     account=acme, email=bob.email, by=confirmed(sam, "administrator.appoint", target)
                 )
         bob.refresh_from_db()
-        assert (bob.roles, told(), sent()) == ([Role.AUDITOR], [], [])
+        assert (bob.roles, list_events(), sent()) == ([Role.AUDITOR], [], [])
 
     @pytest.mark.parametrize("role", REFUSED)
     @pytest.mark.parametrize("slug", ["acme", "globex"])
@@ -208,7 +208,7 @@ class TestAppointingAnAdministrator:
             by = confirmed(other, "administrator.appoint", f"acme {bob.email}")
             services.appoint_administrator(account=acme, email=bob.email, by=by)
         bob.refresh_from_db()
-        assert (bob.roles, told(), sent()) == ([Role.AUDITOR], [], [])
+        assert (bob.roles, list_events(), sent()) == ([Role.AUDITOR], [], [])
 
     def test_without_its_event_nobody_is(self, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("accounts.services.roles.record", lambda *_, **__: 1 / 0)
@@ -240,7 +240,7 @@ def test_what_is_wrong_is_said_and_changes_nothing(
     with pytest.raises(CommandError, match=problem.replace(".", r"\.")):
         run(*command)
     assert everyone() == before
-    assert (told(), sent()) == ([], [])
+    assert (list_events(), sent()) == ([], [])
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ NGINX = {
 }
 
 
-def asked(*more: tuple[str, str], without: str = "", **changes: str):
+def parse(*more: tuple[str, str], without: str = "", **changes: str):
     headers = NGINX | {name.replace("_", "-"): value for name, value in changes.items()}
     headers.pop(without, None)
     pairs = [*headers.items(), *more]
@@ -34,7 +34,7 @@ def asked(*more: tuple[str, str], without: str = "", **changes: str):
 
 
 def test_nginx_headers_are_one_call():
-    call, readable = asked()
+    call, readable = parse()
     assert readable
     assert (call.method, call.path, call.query, call.host) == ("GET", "/customers", "page=2", "api.example.com")
     assert (str(call.client_address), call.user_agent, call.proxy) == ("203.0.113.7", "curl/8", "edge")
@@ -53,23 +53,23 @@ def test_caddy_headers_are_the_same_call():
 
 
 def test_both_forms_may_be_there_if_they_agree():
-    assert asked(x_forwarded_method="GET", x_forwarded_uri="/customers?page=2")[1]
+    assert parse(x_forwarded_method="GET", x_forwarded_uri="/customers?page=2")[1]
 
 
 @pytest.mark.parametrize(
     "changes", [{"x_forwarded_method": "POST"}, {"x_forwarded_uri": "/admin"}, {"x_forwarded_uri": ""}]
 )
 def test_two_forms_that_differ_are_unreadable(changes):
-    assert not asked(**changes)[1]
+    assert not parse(**changes)[1]
 
 
 @pytest.mark.parametrize("name", sorted(NGINX.keys() - {"authorization", "x-forwarded-proto"}))
 def test_anything_said_twice_is_unreadable(name):
-    assert not asked((name, NGINX[name]))[1]
+    assert not parse((name, NGINX[name]))[1]
 
 
 def test_two_credentials_are_none_but_readable():
-    call, readable = asked(("authorization", f"Bearer {TOKEN}"))
+    call, readable = parse(("authorization", f"Bearer {TOKEN}"))
     assert readable
     assert call.presented is None
 
@@ -79,26 +79,26 @@ def test_two_credentials_are_none_but_readable():
 @pytest.mark.parametrize("name", sorted(name.decode() for name in ORIGINAL_CALL_HEADERS | CREDENTIAL_HEADERS))
 def test_a_name_in_disguise_is_unreadable(name, alias):
     for disguised in {name.replace("-", alias), name.replace("-", alias, 1)} - {name}:
-        assert not asked((disguised, "x"))[1]
+        assert not parse((disguised, "x"))[1]
 
 
 @pytest.mark.parametrize(
     "name", ["accept", "x_request_id", "x.y", "cookie", "x-forwarded-prefix", "forwarded", "x-http-method-override"]
 )
 def test_other_names_are_nothing_to_the_gateway(name):
-    call, readable = asked((name, "/admin"))
+    call, readable = parse((name, "/admin"))
     assert readable
     assert (call.method, call.path) == ("GET", "/customers")
 
 
 @pytest.mark.parametrize("name", ["x-original-method", "x-original-uri", "x-forwarded-for"])
 def test_without_method_path_or_client_a_request_is_unreadable(name):
-    assert not asked(without=name)[1]
+    assert not parse(without=name)[1]
 
 
 @pytest.mark.parametrize("entry", ["unknown", "203.0.113.7:x", "fe80::1%eth0", "", "198.51.100.1, "])
 def test_an_unreadable_client_address_is_refused(entry):
-    call, readable = asked(x_forwarded_for=entry)
+    call, readable = parse(x_forwarded_for=entry)
     assert not readable
     assert call.client_address is None
 
@@ -114,7 +114,7 @@ def test_the_client_is_found_behind_trusted_proxies():
 
 @pytest.mark.parametrize("method", ["", "get", "G T", "GET\0", "GÉT", "A" * 21, "GET,POST", "-"])
 def test_a_strange_method_is_unreadable(method):
-    call, readable = asked(x_original_method=method)
+    call, readable = parse(x_original_method=method)
     assert not readable
     assert len(call.method) <= 20
 
@@ -123,14 +123,14 @@ def test_a_strange_method_is_unreadable(method):
     "uri", ["customers", "//customers", "/a/../b", "/a%2fb", "/a#b", "/a?b#c", "*", "?page=2", "/" + "a" * 8000]
 )
 def test_a_strange_uri_is_unreadable_and_still_logged(uri):
-    call, readable = asked(x_original_uri=uri)
+    call, readable = parse(x_original_uri=uri)
     assert not readable
     assert len(call.path) <= 8000
 
 
 def test_the_path_is_judged_as_it_was_sent():
     # A path that holds what looks like a secret keeps its segments: hiding is for the log alone.
-    call, readable = asked(x_original_uri=f"/a&token=x/{TOKEN}/notes")
+    call, readable = parse(x_original_uri=f"/a&token=x/{TOKEN}/notes")
     assert readable
     assert call.path == f"/a&token=x/{TOKEN}/notes"
 
@@ -147,7 +147,7 @@ def test_the_path_is_judged_as_it_was_sent():
     ],
 )
 def test_no_logged_field_holds_a_secret(changes):
-    call, _ = asked(**changes)
+    call, _ = parse(**changes)
     logged = [call.method, call.host, call.query, call.user_agent, redaction.redact(call.path)]
     assert not [text for text in logged if TOKEN[16:40] in text]
 
@@ -157,7 +157,7 @@ latin1 = st.text(alphabet=[chr(code) for code in range(256)], max_size=60)
 
 @given(latin1, latin1, latin1, latin1, latin1)
 def test_whatever_was_sent_can_be_stored(method, uri, host, address, agent):
-    call, readable = asked(
+    call, readable = parse(
         x_original_method=method, x_original_uri=uri, x_forwarded_host=host, x_forwarded_for=address, user_agent=agent
     )
     for text in (call.method, call.path, call.query, call.host, call.user_agent):
@@ -173,7 +173,7 @@ def test_whatever_was_sent_can_be_stored(method, uri, host, address, agent):
     "name", ["x-original-uri", "x-forwarded-host", "user-agent", "authorization", "x-original-method"]
 )
 def test_hostile_values_are_read_without_failing(name, value):
-    call, _ = asked(**{name.replace("-", "_"): value})
+    call, _ = parse(**{name.replace("-", "_"): value})
     for text in (call.method, call.path, call.query, call.host, call.user_agent):
         assert "\0" not in text
         assert "\x1e" not in text
@@ -207,5 +207,5 @@ ORIGIN, ASKS = ("origin", "https://shop.example"), ("access-control-request-meth
     ],
 )
 def test_a_preflight_is_what_browsers_send_and_nothing_else(more, changes, preflight):
-    call, readable = asked(*more, without="authorization", **{"x_original_method": "OPTIONS", **changes})
+    call, readable = parse(*more, without="authorization", **{"x_original_method": "OPTIONS", **changes})
     assert (readable, call.preflight) == (True, preflight)

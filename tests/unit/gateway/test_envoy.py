@@ -39,7 +39,7 @@ class Said(list[Response]):
         """There is no connection to doubt."""
 
 
-def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tuple[int, Question]:
+def ask(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tuple[int, Question]:
     gateway, question = Gateway(conninfo="", peppers={}, secrets={"edge": "s"}), Question()
     gateway.group_commit = question  # type: ignore[assignment]
     said = Said()
@@ -48,7 +48,7 @@ def asked(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tup
 
 
 def test_method_path_query_host_and_client_are_the_question_s_own():
-    _, question = asked(b"/v1/envoy/billing/customers/1001?page=2&x=%20", method="PATCH")
+    _, question = ask(b"/v1/envoy/billing/customers/1001?page=2&x=%20", method="PATCH")
     assert (question.api, question.refusal) == ("billing", "")
     assert question.call is not None
     assert (question.call.method, question.call.path) == ("PATCH", "/customers/1001")
@@ -64,7 +64,7 @@ def test_method_path_query_host_and_client_are_the_question_s_own():
     ],
 )
 def test_what_other_proxies_would_say_is_ignored_here(name):
-    _, question = asked(b"/v1/envoy/billing/customers", (name.encode(), b"/invoices"), (name.encode(), b"POST"))
+    _, question = ask(b"/v1/envoy/billing/customers", (name.encode(), b"/invoices"), (name.encode(), b"POST"))
     assert question.refusal == ""
     assert question.call is not None
     assert (question.call.method, question.call.path) == ("GET", "/customers")
@@ -73,7 +73,7 @@ def test_what_other_proxies_would_say_is_ignored_here(name):
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "x-gateway-secret", "x_forwarded_for", "x.api.key", "host"])
 def test_what_counts_and_is_said_twice_or_in_disguise_is_unreadable(name):
-    assert asked(b"/v1/envoy/billing/customers", (name.encode(), b"s"))[1].refusal == "unreadable_request"
+    assert ask(b"/v1/envoy/billing/customers", (name.encode(), b"s"))[1].refusal == "unreadable_request"
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_what_counts_and_is_said_twice_or_in_disguise_is_unreadable(name):
     ],
 )
 def test_the_path_is_judged_as_it_was_sent(path):
-    status, question = asked(b"/v1/envoy/billing" + path)
+    status, question = ask(b"/v1/envoy/billing" + path)
     assert (status, question.refusal) == (401, "unreadable_request")
 
 
 def test_an_api_s_slug_ends_where_the_path_begins():
-    assert asked(b"/v1/envoy/billing%2Fcustomers")[1].api == "billing%2Fcustomers"
-    assert asked(b"/v1/%65nvoy/billing/customers")[0] == 404
+    assert ask(b"/v1/envoy/billing%2Fcustomers")[1].api == "billing%2Fcustomers"
+    assert ask(b"/v1/%65nvoy/billing/customers")[0] == 404

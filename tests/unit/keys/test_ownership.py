@@ -131,7 +131,7 @@ def test_the_last_administrators_keys_stay_when_they_do(alice: User, bob: User) 
     assert owners() == ["Alice"]
 
 
-def told(name: str) -> list[tuple[str | None, str | None, dict]]:
+def list_targets_and_data(name: str) -> list[tuple[str | None, str | None, dict]]:
     return [(event.target, event.target_id, json.loads(event.body)["data"]) for event in events(name)]
 
 
@@ -145,20 +145,20 @@ def test_the_trail_says_which_keys_stopped_with_their_owner_and_each_keys_own_sa
 
     services.deactivate_owner(user=bob, by=acting(alice))
     services.deactivate_owner(user=bob, by=acting(alice))
-    assert told("user.deactivated") == [(bob.email, str(bob.pk), named)]
-    assert told("key.owner_deactivated") == each
+    assert list_targets_and_data("user.deactivated") == [(bob.email, str(bob.pk), named)]
+    assert list_targets_and_data("key.owner_deactivated") == each
 
     services.reactivate_owner(user=bob, by=acting(alice))
     services.reactivate_owner(user=bob, by=acting(alice))
-    assert told("user.reactivated") == [(bob.email, str(bob.pk), named)]
-    assert told("key.owner_reactivated") == each
+    assert list_targets_and_data("user.reactivated") == [(bob.email, str(bob.pk), named)]
+    assert list_targets_and_data("key.owner_reactivated") == each
 
 
 def test_no_key_stops_when_all_are_given_away_first(alice: User, bob: User) -> None:
     a_billing_key(alice, owner=bob)
     services.hand_over_and_deactivate(user=bob, new_owner=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
-    assert told("user.deactivated") == [(bob.email, str(bob.pk), {"keys": [], "count": 0})]
-    assert told("key.owner_deactivated") == []
+    assert list_targets_and_data("user.deactivated") == [(bob.email, str(bob.pk), {"keys": [], "count": 0})]
+    assert list_targets_and_data("key.owner_deactivated") == []
 
 
 def test_an_owner_is_not_deactivated_if_one_keys_event_cannot_be_written(
@@ -170,4 +170,4 @@ def test_an_owner_is_not_deactivated_if_one_keys_event_cannot_be_written(
         services.deactivate_owner(user=bob, by=acting(alice))
     bob.refresh_from_db()
     assert bob.is_active
-    assert told("user.deactivated") == []
+    assert list_targets_and_data("user.deactivated") == []

@@ -210,7 +210,7 @@ def test_deleted_keys_need_nothing(alice: User, made: CreatedKey):
     assert all(ring.by_number == {} for ring in resealing.list_ring_usage())
 
 
-def found() -> list[str]:
+def list_problems() -> list[str]:
     """By `check --deploy --database default`, and what `serve` refuses to start with."""
     said = [problem.msg for problem in check_rings(None, databases=["default"])]
     assert said == resealing.list_unreadable()
@@ -219,14 +219,14 @@ def found() -> list[str]:
 
 def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made: CreatedKey, settings: Any):
     with_totp(alice)
-    assert found() == []
+    assert list_problems() == []
     newer(settings)
-    assert found() == []
+    assert list_problems() == []
 
     for name in RINGS:
         setattr(settings, name, {2: getattr(settings, name)[2]})
 
-    assert found() == [
+    assert list_problems() == [
         "SEALING_KEYS lacks 1, which secrets need (3). Restore it: without it they cannot be read.",
         "TOKEN_PEPPERS lacks 1, which keys need (1). Restore it: without it they are refused.",
     ]
@@ -238,7 +238,7 @@ def test_another_key_under_the_same_number_is_reported(alice: User, made: Create
     setattr(settings, name, {1: b"x" * 32})
 
     number = " 1" if name == "TOKEN_PEPPERS" else ""
-    assert found() == [
+    assert list_problems() == [
         f"{name}{number} is not the value that existing secrets were made with. Restore the previous value."
     ]
 
@@ -246,4 +246,4 @@ def test_another_key_under_the_same_number_is_reported(alice: User, made: Create
 def test_one_broken_secret_does_not_stop_the_start(alice: User, made: CreatedKey):
     Secret.objects.filter(key=a_billing_key(alice).key).update(sealed=build_header(1) + b"x" * 80, digest=b"y" * 32)
 
-    assert found() == []
+    assert list_problems() == []

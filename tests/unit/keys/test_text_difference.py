@@ -12,13 +12,13 @@ from keys.apis.text_difference import MAX_SHOWN, compare_texts
 OLD = "\n".join(f"line {n}" for n in range(20))
 
 
-def told(old: str, new: str) -> list[str]:
+def format_difference(old: str, new: str) -> list[str]:
     signs = {"same": "  ", "removed": "- ", "added": "+ ", "gap": ""}
     return [f"{signs[line.kind]}{line.text}" for line in compare_texts(old, new)[0]]
 
 
 def test_a_line_that_changed_stands_between_three_that_did_not() -> None:
-    assert told(OLD, OLD.replace("line 10", "line ten")) == [
+    assert format_difference(OLD, OLD.replace("line 10", "line ten")) == [
         *("  line 7", "  line 8", "  line 9"),
         *("- line 10", "+ line ten"),
         *("  line 11", "  line 12", "  line 13"),
@@ -26,7 +26,7 @@ def test_a_line_that_changed_stands_between_three_that_did_not() -> None:
 
 
 def test_what_lies_far_apart_has_a_gap_between() -> None:
-    found = told(OLD, OLD.replace("line 2\n", "").replace("line 18", "line x"))
+    found = format_difference(OLD, OLD.replace("line 2\n", "").replace("line 18", "line x"))
 
     assert [line for line in found if line[0] in "-+…"] == ["- line 2", "…", "- line 18", "+ line x"]
 
@@ -42,7 +42,7 @@ def test_what_lies_far_apart_has_a_gap_between() -> None:
     ],
 )
 def test_the_edges_of_a_text(old: str, new: str, expected: list[str]) -> None:
-    assert told(old, new) == expected
+    assert format_difference(old, new) == expected
 
 
 def test_very_much_is_neither_compared_nor_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,4 +54,7 @@ def test_very_much_is_neither_compared_nor_shown(monkeypatch: pytest.MonkeyPatch
     assert lines[0].text == "These 20,000 lines are replaced by 20,000."
     assert (len(lines), more) == (MAX_SHOWN, 40_001 - MAX_SHOWN)
     monkeypatch.setattr(text_difference, "MAX_COMPARED", 5)
-    assert told(OLD, OLD.replace("line 10", "line ten"))[:2] == ["These 7 lines are replaced by 7.", "- line 7"]
+    assert format_difference(OLD, OLD.replace("line 10", "line ten"))[:2] == [
+        "These 7 lines are replaced by 7.",
+        "- line 7",
+    ]
