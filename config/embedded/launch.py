@@ -17,6 +17,7 @@ import importlib.util
 import os
 import platform
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -33,6 +34,13 @@ ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 class EmbeddedDatabaseError(Exception):
     """The embedded database cannot run here. The message is one line for the operator."""
+
+
+def find_cause(output: str) -> str:
+    """Return the line of PostgreSQL's output that says why a program failed: the last error, else the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [match[1] for line in lines if (match := re.search(r"\b((?:FATAL|PANIC|error): .*)", line))]
+    return (errors or lines or ["it said nothing."])[-1]
 
 
 def find_wheel_folder() -> Path:
@@ -66,8 +74,8 @@ class LaunchConfig:
             command, input=stdin, capture_output=True, text=True, cwd="/", env=self.environment, **self._ids()
         )
         if completed.returncode != 0:
-            words = (completed.stderr or completed.stdout).strip().splitlines()
-            raise EmbeddedDatabaseError(f"The embedded PostgreSQL's {program} failed: {words[-1] if words else '?'}")
+            cause = find_cause(completed.stderr or completed.stdout)
+            raise EmbeddedDatabaseError(f"The embedded PostgreSQL's {program} failed: {cause}")
 
     def popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [*self.prefix, str(self.programs / program), *arguments]

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
-from config.embedded.launch import EmbeddedDatabaseError, LaunchConfig, choose_launch_config, get_home
+from config.embedded.launch import EmbeddedDatabaseError, LaunchConfig, choose_launch_config, find_cause, get_home
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
@@ -152,7 +152,7 @@ class Cluster:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self._is_ready():
             if keeper.poll() is not None or time.monotonic() > deadline:
-                raise EmbeddedDatabaseError(f"The embedded PostgreSQL did not start: {self._read_last_log_line()}")
+                raise EmbeddedDatabaseError(f"The embedded PostgreSQL did not start: {self._read_cause()}")
             time.sleep(0.01)
 
     def _create_cluster(self, confinement: LaunchConfig) -> None:
@@ -233,12 +233,12 @@ class Cluster:
         lines = self._read_pid_file()
         return len(lines) > 7 and lines[7].strip() == "ready" and self._get_postmaster_pid() is not None
 
-    def _read_last_log_line(self) -> str:
-        try:
-            lines = (self.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        except OSError:
-            lines = []
-        return lines[-1] if lines else "it said nothing."
+    def _read_cause(self) -> str:
+        log = ""
+        with suppress(OSError):
+            log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        # What is further up was said by servers before.
+        return find_cause("\n".join(log.splitlines()[-10:]))
 
     def supervise(self) -> None:
         """Run the server, stop it when nobody uses it, and return when it has ended for whatever reason."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import shutil
 import signal
 import stat
@@ -195,6 +196,15 @@ def test_a_folder_in_somebody_elses_hands_is_refused(folder: Path, monkeypatch: 
     (folder / "server").chmod(0o755)
     with pytest.raises(EmbeddedDatabaseError, match="move it away"):
         Cluster(folder, fsync=False).join()
+
+
+def test_a_start_without_enough_file_descriptors_says_so(folder: Path) -> None:
+    limited = user(
+        folder, stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (58, 58))
+    )
+    _, said = limited.communicate(timeout=60)
+    assert limited.returncode
+    assert "initdb failed: FATAL:  insufficient file descriptors" in said
 
 
 def test_a_platform_without_a_wheel_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
