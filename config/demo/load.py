@@ -118,4 +118,6 @@ def _build_curl_command(token: str) -> str:
     words = ["curl", "-i"]
     for name, value in headers.items():
         words += ["-H", f"{name}: {value}"]
+    if settings.GATEWAY_SOCKET:
+        return shlex.join([*words, "--unix-socket", str(settings.GATEWAY_SOCKET), "http://localhost/v1/verify/billing"])
     return shlex.join([*words, f"http://localhost:{settings.GATEWAY_PORT}/v1/verify/billing"])
