@@ -99,6 +99,8 @@ GUARDS = (
     ("audit_event", "audit_event_refuse_truncate"),
     ("audit_head", "audit_head_refuse_change"),
     ("audit_head", "audit_head_refuse_truncate"),
+    ("audit_digest", "audit_digest_refuse_change"),
+    ("audit_digest", "audit_digest_refuse_truncate"),
     ("audit_call", "audit_call_refuse_change"),
     ("audit_call", "audit_call_refuse_delete"),
     ("audit_call", "audit_call_refuse_truncate"),
@@ -155,7 +157,7 @@ OBJECTS: dict[str, tuple[str, ...]] = {
     "a check dropped": tuple(
         f"ALTER TABLE {table} DROP CONSTRAINT {name}"
         for table, name in (
-            ("audit_call", "audit_call_check"),
+            ("audit_call", "audit_call_reason"),
             ("audit_call", "audit_call_decision_check"),
             ("audit_head", "audit_head_chain_check"),
             ("audit_verification", "audit_verification_one_check"),
@@ -216,6 +218,8 @@ OBJECTS: dict[str, tuple[str, ...]] = {
             "INSERT (status) ON audit_call",
             "UPDATE ON audit_rollup",
             "DELETE ON audit_rollup",
+            "UPDATE ON audit_digest",
+            "DELETE ON audit_digest",
             "INSERT ON audit_verification",
             "UPDATE ON audit_verification",
             "DELETE ON audit_verification",
