@@ -65,7 +65,7 @@ def _build_whoami(key: Key, call: Call) -> Response:
             "account": key.account,
             "owner": key.owner,
             "api": key.api.slug,
-            "modules": key.granted,
+            "modules": key.granted_slugs,
             "expires": expires and expires.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "client_address": str(call.client_address),
         },
@@ -82,7 +82,7 @@ def _build_identity_headers(key: Key) -> bytes:
         format_header_line(b"x-key-name", encode_header_value(key.name)),
         format_header_line(b"x-account", encode_header_value(key.account)),
         format_header_line(b"x-owner", encode_header_value(key.owner)),
-        format_header_line(b"x-modules", ",".join(key.granted).encode()),
+        format_header_line(b"x-modules", ",".join(key.granted_slugs).encode()),
         format_header_line(b"x-mask-phone-number", b"true" if key.mask else b"false"),
         format_header_line(b"x-phone-mask", key.phone_mask.encode()),
     )

@@ -70,7 +70,7 @@ class KeyResource(TextResource):
             return "all"
         if key.api_id not in self._modules:
             self._modules |= get_modules_by_api([key.api_id])
-        return ", ".join(self._modules[key.api_id].granted(key.module_slugs))  # type: ignore[attr-defined]
+        return ", ".join(self._modules[key.api_id].list_names(key.module_slugs))  # type: ignore[attr-defined]
 
     def dehydrate_addresses(self, key: Key) -> str:
         networks, lists = key.networks, key.list_names  # type: ignore[attr-defined]

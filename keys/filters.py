@@ -141,7 +141,7 @@ class KeyFilter(ListFilter):
         return queryset.filter(self._build_condition(self._match_words_by_index))
 
     def _build_condition(self, in_name: Callable[[str], Q]) -> Q:
-        asked = self.form.cleaned_data
+        values = self.form.cleaned_data
         conditions = {
             "q": lambda text: self._build_search_condition(text, in_name(text)),
             "api": lambda slug: Q(api=self.tab),
@@ -154,8 +154,8 @@ class KeyFilter(ListFilter):
         }
         found = Q()
         for name, condition in conditions.items():
-            if asked.get(name):
-                found &= condition(asked[name])
+            if values.get(name):
+                found &= condition(values[name])
         return found
 
     def _build_search_condition(self, text: str, in_name: Q) -> Q:
@@ -203,28 +203,28 @@ class KeyFilter(ListFilter):
     def _get_start_bound(self) -> Q:
         """Return the filters' conditions on the sort column, so that the index scan starts at the first matching
         key."""
-        asked, sort = self.form.cleaned_data, self.sort_by.removeprefix("-")
+        values, sort = self.form.cleaned_data, self.sort_by.removeprefix("-")
         found = Q()
-        if asked["age"] and sort in ("age", "created"):
+        if values["age"] and sort in ("age", "created"):
             # A secret is never older than its key, so the bound holds for both columns.
             column = "created_at" if sort == "created" else "listing__secret_made_at"
-            found &= Q(**{f"{column}__lt": Now() - _build_interval(asked["age"])})
-        if asked["unused"] and sort == "used":
-            found &= _build_unused_condition(asked["unused"])
-        if asked["unused"] not in ("", "never") and sort == "created":
-            found &= Q(created_at__lt=Now() - _build_interval(asked["unused"]))
-        if asked.get("owner") and sort == "owner":
-            found &= Q(listing__owner_name=Lower(Value(asked["owner"].nickname)))
+            found &= Q(**{f"{column}__lt": Now() - _build_interval(values["age"])})
+        if values["unused"] and sort == "used":
+            found &= _build_unused_condition(values["unused"])
+        if values["unused"] not in ("", "never") and sort == "created":
+            found &= Q(created_at__lt=Now() - _build_interval(values["unused"]))
+        if values.get("owner") and sort == "owner":
+            found &= Q(listing__owner_name=Lower(Value(values["owner"].nickname)))
         return found
 
     @cached_property
     def page(self) -> Page:
-        asked = self.form.cleaned_data
+        values = self.form.cleaned_data
         keys = self.queryset.filter(self._get_start_bound())
         candidates = Candidates(
             keys, self._build_condition(self._match_words), self._build_condition(self._match_words_by_index)
         )
-        return get_page(candidates, self.order, asked["after"], asked["before"])
+        return get_page(candidates, self.order, values["after"], values["before"])
 
     @property
     def page_links(self) -> dict[str, str]:
@@ -239,7 +239,7 @@ class KeyFilter(ListFilter):
         """Return all matching keys in the list's order, not only those of the page."""
         return self.order.apply(self.qs)
 
-    def rows(self) -> list[KeyRow]:
+    def get_rows(self) -> list[KeyRow]:
         """Return the rows of the page's keys, in order."""
         place = {found.key: place for place, found in enumerate(self.page.keys)}
         return sorted(list_rows(self.queryset.filter(pk__in=place)), key=lambda row: place[row.id])

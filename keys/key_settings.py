@@ -131,7 +131,7 @@ def clean_settings(
         errors["modules"] = problem
     for flag in FLAGS:
         if getattr(key_settings, flag) and flag not in policy.flags:
-            errors[flag] = f"Keys of this API have no “{policy.called(flag)}”. Leave it off."
+            errors[flag] = f"Keys of this API have no “{policy.get_label(flag)}”. Leave it off."
     if errors:
         raise Invalid(errors)
     typed = [f.slug for f in policy.fields if f.kind != "fixed"]
@@ -146,7 +146,7 @@ def check_immutable_settings(before: KeySettings, after: KeySettings, policy: Po
         old, new = before.get_value(setting), after.get_value(setting)
         if old != new and not (setting == "addresses" and set(old) == set(new)):
             errors[setting] = (
-                f"{policy.called(setting)} {explain_immutable_setting(setting, policy)} Leave it as it was."
+                f"{policy.get_label(setting)} {explain_immutable_setting(setting, policy)} Leave it as it was."
             )
     if errors:
         raise Invalid(errors)

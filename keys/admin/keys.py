@@ -94,10 +94,10 @@ class KeyAdmin(ExportAdmin):
         text = search_term.strip()[:200]
         if not text:
             return queryset, False
-        among = Key.objects.filter(deleted_at=None)
+        candidates = Key.objects.filter(deleted_at=None)
         if (account := request.GET.get("account", "")).isdecimal():
-            among = among.filter(account=int(account))
-        return queryset.filter(pk__in=search_keys(among, text)), False
+            candidates = candidates.filter(account=int(account))
+        return queryset.filter(pk__in=search_keys(candidates, text)), False
 
     def build_file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
         keys = KeyFilter({}, Key.objects.filter(account=account, deleted_at=None), account=account, apis=())
@@ -161,7 +161,7 @@ class KeyAdmin(ExportAdmin):
     def flags(self, key: Key) -> str:
         rules = Policy.from_data(key.api.policy)
         on = [flag for flag in FLAGS if flag in rules.flags and getattr(key, flag)]
-        return ", ".join(_format_flag(rules.called(flag), format_flag(key, flag)) for flag in on) or "None"
+        return ", ".join(_format_flag(rules.get_label(flag), format_flag(key, flag)) for flag in on) or "None"
 
     @display(description="Other settings")
     def settings(self, key: Key) -> str:

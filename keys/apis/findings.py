@@ -57,7 +57,7 @@ class Findings:
         self._counts[False] += 1
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether further warnings would only be counted."""
         return self._counts[False] >= MAX_FINDINGS
 

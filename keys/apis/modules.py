@@ -170,8 +170,8 @@ class _RouteBuilder:
     def __init__(self, document: Mapping[str, Any], found: list[Operation], policy: Policy) -> None:
         self.document = document
         self.by_name = {operation.name: operation for operation in found}
-        self.leads = {self._operation(line, "adds_leads") for line in policy.adds_leads}
-        self.recordings = {self._recording(line) for line in policy.recordings}
+        self.leads = {self._get_operation_name(line, "adds_leads") for line in policy.adds_leads}
+        self.recordings = {self._get_recording_name(line) for line in policy.recordings}
         lines = [" ".join(line.split()) for rule in policy.modules for line in rule.routes]
         # Operations that the policy names exactly, then those that its patterns match; the first matching pattern wins.
         self.named = {line for line in lines if line in self.by_name}
@@ -208,7 +208,7 @@ class _RouteBuilder:
         if (whole := " ".join(line.split())) in self.by_name:
             return self.build(self.by_name[whole])
         name, _, query = line.partition("?")
-        operation = self.by_name[self._operation(name, "modules: routes")]
+        operation = self.by_name[self._get_operation_name(name, "modules: routes")]
         try:
             pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=10) if query else []
         except ValueError:
@@ -232,7 +232,7 @@ class _RouteBuilder:
                 )
         return self.build(operation, conditions)
 
-    def _operation(self, line: str, key: str) -> str:
+    def _get_operation_name(self, line: str, key: str) -> str:
         name = " ".join(line.split())
         if name not in self.by_name:
             raise BadPolicy(
@@ -240,8 +240,8 @@ class _RouteBuilder:
             )
         return name
 
-    def _recording(self, line: str) -> str:
-        name = self._operation(line, "recordings")
+    def _get_recording_name(self, line: str) -> str:
+        name = self._get_operation_name(line, "recordings")
         method, _, path = name.partition(" ")
         if method != "GET" or path.count("{") != 1 or not path.endswith("}") or "/{" not in path:
             raise BadPolicy(
@@ -251,13 +251,13 @@ class _RouteBuilder:
 
 
 def _check_routes(modules: tuple[ModuleSpec, ...], found: list[Operation], findings: Findings) -> None:
-    held = {(route.method, route.template) for module in modules for route in module.routes}
+    templates = {(route.method, route.template) for module in modules for route in module.routes}
     named = {route.text for module in modules for route in module.routes}
     places: dict[str, tuple[str, ...]] = {}
     without: list[str] = []
     for operation in found:
         whole = RouteSpec(operation.method, operation.template, operation.conditions).text
-        if whole not in named if operation.conditions else (operation.method, operation.template) not in held:
+        if whole not in named if operation.conditions else (operation.method, operation.template) not in templates:
             without.append(operation.name)
         place = ("paths", operation.place, operation.method.lower())
         places[whole] = place

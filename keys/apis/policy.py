@@ -135,7 +135,7 @@ class Policy:
         """The settings that cannot change after creation. A username is one; an owner's nickname follows the owner."""
         return frozenset(self.fixed) | (frozenset() if self.name_kind == "text" else {"name"})
 
-    def called(self, setting: str) -> str:
+    def get_label(self, setting: str) -> str:
         """Return the label of a setting, or of the name."""
         known = {**LABELS, "name": self.name_label, "modules": self.modules_called, **self.labels}
         return known.get(setting, setting)

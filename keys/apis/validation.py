@@ -127,7 +127,7 @@ class Validator:
         if name in _REFERENCES and isinstance(item, str):
             self._follow(None, item, (place, name))
             return
-        if self.findings.full:
+        if self.findings.is_full:
             self.findings.skip()
             return
         like = get_close_matches(name[:50], shape.rules, 1)

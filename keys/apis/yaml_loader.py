@@ -169,13 +169,13 @@ def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
     # The parser compares each directive with all before it.
     if next(islice(_DIRECTIVES.finditer(text), MAX_DIRECTIVES, None), None):
         raise UnreadableFile(f"More than {MAX_DIRECTIVES} lines begin with %: these are directives. Remove them.")
-    builder, told = _Builder(), PROGRESS_CHARACTERS
+    builder, next_report = _Builder(), PROGRESS_CHARACTERS
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             builder.take(event)
-            if (mark := event.end_mark) is not None and mark.index > told:
+            if (mark := event.end_mark) is not None and mark.index > next_report:
                 progress(f"Reading YAML: {mark.index * 100 // len(text)}%")
-                told += PROGRESS_CHARACTERS
+                next_report += PROGRESS_CHARACTERS
     except yaml.MarkedYAMLError as error:
         place = " in line {}, column {}".format(*_get_position(error.problem_mark)) if error.problem_mark else ""
         raise UnreadableFile(f"Invalid YAML{place}: {error.problem or error.context}.") from error

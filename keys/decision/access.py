@@ -64,7 +64,7 @@ class CheckResult(NamedTuple):
 
     name: str
     passed: bool
-    saw: str
+    explanation: str
 
 
 class Decision(NamedTuple):
@@ -111,7 +111,7 @@ class Decision(NamedTuple):
         context = _build_context(self.call, self.key, self.now)
         for check in CHECKS:
             passed = check.passes(context)
-            seen.append(CheckResult(check.name, passed, check.saw(context)))
+            seen.append(CheckResult(check.name, passed, check.explain(context)))
             if not passed:
                 break
         return seen
@@ -137,7 +137,7 @@ class _Check(NamedTuple):
     name: str
     refusal: str
     passes: Callable[[_Context], bool]
-    saw: Callable[[_Context], str]
+    explain: Callable[[_Context], str]
     of_route: bool = False
 
 
@@ -173,7 +173,7 @@ def _explain_module(context: _Context) -> str:
     if context.route is not None and context.route.recording:
         return f"{context.call.method} {context.call.path} is {context.route.text}, a recording, which needs no module"
     route = f"is {context.route.text} of {context.route.module}" if context.route else "is in no module"
-    granted = "all modules" if context.key.all_modules else ", ".join(context.key.granted) or "no module"
+    granted = "all modules" if context.key.all_modules else ", ".join(context.key.granted_slugs) or "no module"
     return f"{context.call.method} {context.call.path} {route}; the key has {granted}"
 
 

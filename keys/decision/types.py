@@ -168,6 +168,6 @@ class Key:
         return bool(self.rules or self.list_ids)
 
     @property
-    def granted(self) -> list[str]:
+    def granted_slugs(self) -> list[str]:
         """The slugs of its modules, contained ones included."""
         return [slug for module, slug in self.api.modules if self.all_modules or module in self.module_ids]

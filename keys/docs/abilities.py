@@ -32,11 +32,11 @@ def get_abilities(documentation: Documentation, modules: Iterable[ModuleSpec]) -
     found = {}
     for module in modules:
         operations = ((documentation.get(route), route) for route in module.routes if not route.recording)
-        said = dict.fromkeys((operation and operation.summary) or route.text for operation, route in operations)
+        summaries = dict.fromkeys((operation and operation.summary) or route.text for operation, route in operations)
         found[module.slug] = Ability(
             documentation.tags.get(module.name, ""),
-            tuple(said)[:MAX_NAMED],
-            max(len(said) - MAX_NAMED, 0),
+            tuple(summaries)[:MAX_NAMED],
+            max(len(summaries) - MAX_NAMED, 0),
             tuple(names[slug] for slug in module.contained if slug in names),
         )
     return found

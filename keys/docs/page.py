@@ -95,8 +95,8 @@ def select_part(modules: Sequence[ModuleSpec], query: Mapping[str, str]) -> Part
         return None
     module = next((each for each in modules if each.slug == query.get("module")), modules[0])
     pages = max(math.ceil(len(module.routes) / ROUTES_PER_PAGE), 1)
-    asked = query.get("page", "")
-    number = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 6 else 1
+    page = query.get("page", "")
+    number = int(page) if page.isascii() and page.isdecimal() and len(page) < 6 else 1
     return Part(module.slug, min(max(number, 1), pages), pages)
 
 
@@ -104,8 +104,8 @@ def get_request_link(server: Any, rules: Policy, setting: str) -> RequestLink:
     """Return the base URL of the API: by its setting, else its policy, else its document's first server."""
     parts = urlsplit(get_server_url(server))
     named = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
-    said = setting or rules.request_link or named
-    return RequestLink(said or NO_HOST, get_base_path(server), bool(said))
+    configured = setting or rules.request_link or named
+    return RequestLink(configured or NO_HOST, get_base_path(server), bool(configured))
 
 
 def describe_modules(
@@ -202,8 +202,8 @@ def _describe_route(documentation: Documentation, route: RouteSpec, anchor: str)
     if operation is None:
         return RouteDoc(anchor, route, "", "", False, (), ())
     parameters = tuple(_narrow(each, route) for each in operation.parameters)
-    said = operation.summary, operation.description, operation.deprecated
-    return RouteDoc(anchor, route, *said, parameters, operation.responses)
+    texts = operation.summary, operation.description, operation.deprecated
+    return RouteDoc(anchor, route, *texts, parameters, operation.responses)
 
 
 def _narrow(parameter: Parameter, route: RouteSpec) -> Parameter:

@@ -52,7 +52,7 @@ class _Language:
     run: tuple[str, str] | None
     literal: Callable[[str], str]
 
-    def sample(self, kind: Kind, texts: dict[str, str], plain: dict[str, str]) -> Sample | None:
+    def build_sample(self, kind: Kind, texts: dict[str, str], plain: dict[str, str]) -> Sample | None:
         program = _PROGRAMS / self.slug / f"{kind}.txt"
         if not program.exists():
             return None
@@ -85,7 +85,7 @@ def build_samples(
         options += ["--header 'Content-Type: application/json'", f"--data-raw {_quote_shell(body)}"]
     writing = "".join(f" \\\n    {option}" for option in options)
     plain = {"HEADER": header, "NAME": name, "SCHEME": scheme, "WRITING": writing}
-    made = (language.sample(kind, texts, plain) for language in _LANGUAGES)
+    made = (language.build_sample(kind, texts, plain) for language in _LANGUAGES)
     return [sample for sample in made if sample is not None]
 
 

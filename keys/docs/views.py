@@ -52,7 +52,7 @@ def key_docs(request: SignedIn, public_id: str) -> HttpResponse:
         "part": part,
         "flags": {flag: format_flag(key, flag) for flag in rules.flags},
         "not_in_force": NOT_IN_FORCE,
-        "mask_label": rules.called("mask_phone"),
+        "mask_label": rules.get_label("mask_phone"),
         "numbered": any(module.number is not None for module in rules.modules),
         "may_call": any(module.total for module in modules) or rules.unlisted_routes == "allow",
         "call": call,

@@ -107,7 +107,7 @@ class KeySettingsForm(NewListForm):
         for setting in ("name", *SETTINGS):
             for field in self._list_fields(setting)[:1]:
                 self._apply_wording(setting, self.fields[field])
-        self.fields["modules"].label = f"{self.rules.called('modules')} of this key"
+        self.fields["modules"].label = f"{self.rules.get_label('modules')} of this key"
         for setting in self.immutable_settings:
             for name in self._list_fields(setting):
                 self.fields[name].required = False
@@ -141,7 +141,7 @@ class KeySettingsForm(NewListForm):
         wide = [warning for network in self.key_settings.networks if (warning := get_width_warning(network))]
         wide += get_width_warnings(self.requested_list)
         if self.key_settings.mask_phone and needs_account_masking("mask_phone", self.offer.account):
-            wide.append(f"{self.rules.called('mask_phone')} has no effect while the account’s phone masking is off.")
+            wide.append(f"{self.rules.get_label('mask_phone')} has no effect while the account’s phone masking is off.")
         return wide
 
     @property
@@ -160,12 +160,12 @@ class KeySettingsForm(NewListForm):
                 check_expiry(self.key_settings.expires_at, self.rules, now=timezone.now(), latest=self.latest)
         except Invalid as problem:
             # A field that could not be parsed already has an error.
-            said = {
+            errors = {
                 name: messages
                 for name, messages in problem.message_dict.items()
                 if self._get_field_name(name) not in wrong
             }
-            self.add_service_errors(Invalid(said))
+            self.add_service_errors(Invalid(errors))
         return cleaned
 
     def _clean_settings(self, cleaned: dict[str, Any]) -> KeySettings:
@@ -235,7 +235,7 @@ class KeySettingsForm(NewListForm):
                 yield self._build_section(setting)
 
     def _build_section(self, setting: str) -> FormSection:
-        fields, label = tuple(self[name] for name in self._list_fields(setting)), self.rules.called(setting)
+        fields, label = tuple(self[name] for name in self._list_fields(setting)), self.rules.get_label(setting)
         if setting not in self.immutable_settings:
             return FormSection(setting, label, fields)
         return FormSection(
@@ -252,7 +252,7 @@ class KeySettingsForm(NewListForm):
 
     def _apply_wording(self, setting: str, field: forms.Field) -> None:
         """Set label and help text from the policy, and mark settings that cannot be changed later."""
-        field.label = self.rules.called(setting)
+        field.label = self.rules.get_label(setting)
         note, own = self.rules.notes.get(setting, ""), str(field.help_text)
         # A policy that asks for addresses with a note of its own replaces the standard text.
         if setting == "addresses" and not (note and setting in self.rules.asks):

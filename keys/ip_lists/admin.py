@@ -147,7 +147,7 @@ class IpListAdmin(SupportAdmin):
         if not seen.wrong:
             del form.fields["leave_out"]
         if not seen.warnings:
-            del form.fields["i_mean_it"]
+            del form.fields["acknowledge_wide"]
         return form
 
     def _render_preview(

@@ -38,12 +38,12 @@ class OptionalConfirmForm(ServiceErrorForm, ConfirmForm):
 class WideRangeForm(forms.Form):
     """Base form that asks for an acknowledgement of very wide networks."""
 
-    i_mean_it = forms.BooleanField(label="I understand, add it anyway", required=False)
+    acknowledge_wide = forms.BooleanField(label="I understand, add it anyway", required=False)
     wide = False
 
     def warn(self, field: str | None, warnings: list[str]) -> None:
         self.wide = bool(warnings)
-        if warnings and not self.cleaned_data.get("i_mean_it"):
+        if warnings and not self.cleaned_data.get("acknowledge_wide"):
             self.add_error(
                 field, [f"{warning} Select “I understand, add it anyway” to continue." for warning in warnings]
             )
@@ -99,7 +99,7 @@ class NewIpListForm(IpListForm, WideRangeForm):
     addresses = EntriesField(
         label="Entries", required=False, help_text=f"{ENTRIES_HELP} You can add or import more later."
     )
-    field_order = ("name", "description", "addresses", "i_mean_it")
+    field_order = ("name", "description", "addresses", "acknowledge_wide")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -117,7 +117,7 @@ class EntryForm(OptionalConfirmForm, WideRangeForm):
     network = NetworkField()
     description = forms.CharField(required=False, max_length=MAX_ENTRY_DESCRIPTION_LENGTH)
     enabled = forms.BooleanField(label="Enabled", required=False, initial=True)
-    field_order = ("network", "description", "enabled", "i_mean_it")
+    field_order = ("network", "description", "enabled", "acknowledge_wide")
 
     @property
     def entry(self) -> Entry:
@@ -200,6 +200,6 @@ class ImportForm(OptionalConfirmForm, WideRangeForm):
     def check(self, seen: ImportPreview) -> None:
         """Add errors unless invalid lines and wide networks of the preview are acknowledged."""
         if seen.wrong_count and not self.cleaned_data["leave_out"]:
-            said = "Some lines are invalid. Select this to skip them, or correct them and import again."
-            self.add_error("leave_out", said)
+            message = "Some lines are invalid. Select this to skip them, or correct them and import again."
+            self.add_error("leave_out", message)
         self.warn(None, seen.warnings)

@@ -67,8 +67,8 @@ class DescriptionWidget(widgets.Widget):
 class EnabledWidget(widgets.Widget):
     def clean(self, value: str, row: Any = None, **kwargs: Any) -> bool:
         if value.lower() not in (*ON, *OFF):
-            said = NO_FORMULA if value == FORMULA else f"{value[:50]!r} is not true or false. Enter one of them."
-            raise ValueError(said)
+            message = NO_FORMULA if value == FORMULA else f"{value[:50]!r} is not true or false. Enter one of them."
+            raise ValueError(message)
         return value.lower() in ON
 
 
@@ -96,8 +96,8 @@ class EntryImport(resources.ModelResource):
 
     def before_import_row(self, row: Any, **kwargs: Any) -> None:
         if row["extra"]:
-            said = "This line has more cells than columns. Put quotes around text that contains the separator."
-            raise ValidationError({"extra": said})
+            message = "This line has more cells than columns. Put quotes around text that contains the separator."
+            raise ValidationError({"extra": message})
 
     def validate_instance(
         self,

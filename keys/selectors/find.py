@@ -114,10 +114,10 @@ def _find_by_identifiers(scope: Scope, text: str) -> FindResult | None:
 
 def _find_by_words(scope: Scope, text: str) -> FindResult:
     keys = scope.keys.filter(deleted_at=None)
-    among = Key.objects.filter(deleted_at=None)
+    candidates = Key.objects.filter(deleted_at=None)
     if scope.account_id:
-        among = among.filter(account=scope.account_id)
-    numbers = search_keys(among, text) if len(text) <= MAX_NAME_LENGTH else []
+        candidates = candidates.filter(account=scope.account_id)
+    numbers = search_keys(candidates, text) if len(text) <= MAX_NAME_LENGTH else []
     rows = keys.filter(pk__in=numbers[:MAX_MATCHES]).select_related("account", "owner", "api").order_by("-pk")
     matches = [Match(key, "") for key in rows.defer("api__document")]
     return FindResult("a name, an e-mail or the last 4 characters", matches, [], more=len(numbers) > MAX_MATCHES)
@@ -125,8 +125,8 @@ def _find_by_words(scope: Scope, text: str) -> FindResult:
 
 def _build_match(key: Key, token: str | None) -> Match:
     if key.deleted_at is not None:
-        said = f"Deleted on {key.deleted_at:%Y-%m-%d %H:%M} UTC; its secrets are destroyed."
-        return Match(key, said, None if token is None else False)
+        why = f"Deleted on {key.deleted_at:%Y-%m-%d %H:%M} UTC; its secrets are destroyed."
+        return Match(key, why, None if token is None else False)
     if token is None:
         return Match(key, "")
     if parse_token(token) is None:
@@ -140,8 +140,8 @@ def _build_match(key: Key, token: str | None) -> Match:
             return Match(key, "This is the key’s current token.", True)
         until = f"{secret.retires_at:%Y-%m-%d %H:%M} UTC"
         accepted = secret.retires_at > now
-        said = f"This is the key’s old token, {'accepted until' if accepted else 'refused since'} {until}."
-        return Match(key, said, accepted)
+        why = f"This is the key’s old token, {'accepted until' if accepted else 'refused since'} {until}."
+        return Match(key, why, accepted)
     return Match(key, "This is not the key’s token: it was mistyped, or the key has changed since.", False)
 
 

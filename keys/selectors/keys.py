@@ -83,7 +83,7 @@ class ApiModules:
     names: dict[str, str]
     contained: dict[str, Collection[str]]
 
-    def granted(self, slugs: Iterable[str]) -> list[str]:
+    def list_names(self, slugs: Iterable[str]) -> list[str]:
         """Return the names of these modules and of all that they contain."""
         every = expand_contained(slugs, self.contained)
         return [name for slug, name in self.names.items() if slug in every]

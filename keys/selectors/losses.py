@@ -41,12 +41,12 @@ class Losses:
         return bool(self.addresses or self.modules)
 
     @property
-    def shown(self) -> Sequence[Use]:
+    def top(self) -> Sequence[Use]:
         return self.addresses[:MAX_SHOWN]
 
     @property
     def hidden_count(self) -> int:
-        return len(self.addresses) - len(self.shown)
+        return len(self.addresses) - len(self.top)
 
     @property
     def can_be_added(self) -> bool:
@@ -82,12 +82,12 @@ class ListLosses:
         return bool(self.found)
 
     @property
-    def shown(self) -> Sequence[KeyLoss]:
+    def top(self) -> Sequence[KeyLoss]:
         return self.found[:MAX_SHOWN]
 
     @property
     def hidden_count(self) -> int:
-        return len(self.found) - len(self.shown)
+        return len(self.found) - len(self.top)
 
     @property
     def networks(self) -> list[Network]:

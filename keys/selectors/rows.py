@@ -66,7 +66,7 @@ class KeyRow:
         return self.recordings and "recording" in self.api.rules.credentials
 
     @property
-    def granted(self) -> str:
+    def module_summary(self) -> str:
         return "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules.names)}"
 
     @property
@@ -89,12 +89,12 @@ def list_rows(keys: QuerySet[Key]) -> list[KeyRow]:
         "used_at",
         "recordings",
     )
-    told = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
-    found = list(with_names(keys).values(*own, "module_slugs", "list_names", "networks", **told))
+    related = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
+    found = list(with_names(keys).values(*own, "module_slugs", "list_names", "networks", **related))
     apis = _get_apis({key["of_api"] for key in found})
     page = reverse("key-list")
 
-    def row(key: dict[str, Any]) -> KeyRow:
+    def build_row(key: dict[str, Any]) -> KeyRow:
         api = apis[key["of_api"]]
         return KeyRow(
             **{name: key[name] for name in (*own, "owner_active")},
@@ -103,12 +103,12 @@ def list_rows(keys: QuerySet[Key]) -> list[KeyRow]:
             api=api,
             modules=list(api.modules.names.values())
             if key["all_modules"]
-            else api.modules.granted(key["module_slugs"]),
+            else api.modules.list_names(key["module_slugs"]),
             ip_lists=key["list_names"],
             networks=[format_network(ip_network(text)) for text in key["networks"]],
         )
 
-    return [row(key) for key in found]
+    return [build_row(key) for key in found]
 
 
 def _get_apis(numbers: Collection[int]) -> dict[int, KeyRowApi]:

@@ -102,8 +102,15 @@ def create(
     Creation.objects.create(token=form_token, key=key)
     if made and new_list:
         record_creation(made, new_list, by)
-    asked = key_settings.as_dict(lists) | {"owner": owner.nickname, "enabled": enabled}
-    record("key.created", by=by, account_id=account.pk, target=build_key_target(key), api=api.slug, settings=asked)
+    settings_recorded = key_settings.as_dict(lists) | {"owner": owner.nickname, "enabled": enabled}
+    record(
+        "key.created",
+        by=by,
+        account_id=account.pk,
+        target=build_key_target(key),
+        api=api.slug,
+        settings=settings_recorded,
+    )
     return CreatedKey(key, minted.token)
 
 

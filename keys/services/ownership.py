@@ -84,8 +84,8 @@ def _set_active(user: User, service: Callable[..., User], event: str, by: Actor)
     keys = _list_working_keys(user) if (service is deactivate_user) == _is_active(user) else []
     user = service(user=user, keys=[build_key_target(key) for key in keys], by=by)
     for key in keys:
-        told = {"api": key.api.slug, "owner": user.nickname}
-        record(event, by=by, account_id=key.account_id, target=build_key_target(key), **told)
+        data = {"api": key.api.slug, "owner": user.nickname}
+        record(event, by=by, account_id=key.account_id, target=build_key_target(key), **data)
     return user
 
 

@@ -40,14 +40,14 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
     """Ask before disabling the selected keys, or with `all` every key that matches the filters; POST disables them."""
     account = own_account(request)
     require_active(account)
-    asked = request.POST or request.GET
+    params = request.POST or request.GET
     keys = _build_filter(request, SELECTION_FIELDS)
     if not keys.is_valid():
         return render_page(request, "keys/list", {"filter": keys}, 400)
-    chosen = _get_selected_keys(request, keys, asked)
+    chosen = _get_selected_keys(request, keys, params)
     found = sorted(chosen.values_list("pk", "name")[: MAX_KEYS + 1], key=lambda key: (key[1].lower(), key[0]))
     # The user confirmed this number; if it has changed since, ask again.
-    same = asked.get("count") == str(len(found))
+    same = params.get("count") == str(len(found))
     if request.method == "POST" and found and same and len(found) <= MAX_KEYS:
         count = disable_many(account=account, keys=[pk for pk, _ in found], by=request.actor)
         words = f"{count} key{' is' if count == 1 else 's are'} disabled: calls with {'it' if count == 1 else 'them'}"
@@ -68,7 +68,7 @@ def key_disable_some(request: SignedIn) -> HttpResponse:
             "last": used.order_by("-used_at").first(),
             "changed": request.method == "POST" and not same,
             "sent": [
-                (name, value) for name in asked for value in asked.getlist(name) if name in ("key", "all", PARAMETER)
+                (name, value) for name in params for value in params.getlist(name) if name in ("key", "all", PARAMETER)
             ],
             "filter": keys,
         },
@@ -94,7 +94,7 @@ def _build_filter(request: SignedIn, but: tuple[str, ...]) -> KeyFilter:
     )
 
 
-def _get_selected_keys(request: SignedIn, keys: KeyFilter, asked: QueryDict) -> QuerySet[Key]:
-    ticked = asked.getlist("key")[: MAX_KEYS + 1]
-    chosen = keys.qs if asked.get("all") == "1" else get_visible_keys(request.user).filter(public_id__in=ticked)
+def _get_selected_keys(request: SignedIn, keys: KeyFilter, params: QueryDict) -> QuerySet[Key]:
+    selected = params.getlist("key")[: MAX_KEYS + 1]
+    chosen = keys.qs if params.get("all") == "1" else get_visible_keys(request.user).filter(public_id__in=selected)
     return chosen.filter(enabled=True)

@@ -36,8 +36,8 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "not_in_force": NOT_IN_FORCE,
         "modules": list_granted_modules(key),
         "own": [(field.label, _format_field(key, field), field.kind) for field in rules.fields],
-        "flags": [(rules.called(flag), format_flag(key, flag)) for flag in rules.flags],
-        "labels": {setting: rules.called(setting) for setting in ("name", "addresses", "ip_lists", "expiry")},
+        "flags": [(rules.get_label(flag), format_flag(key, flag)) for flag in rules.flags],
+        "labels": {setting: rules.get_label(setting) for setting in ("name", "addresses", "ip_lists", "expiry")},
         "entries": [(format_network(entry.network), get_width_warning(entry.network)) for entry in key.addresses.all()],
         "ip_lists": list_ip_lists(key),
     }

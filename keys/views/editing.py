@@ -100,5 +100,5 @@ def _list_changed_fields(edits: list[Edit], rules: Policy) -> list[tuple[str, st
     for done in edits:
         for name, (old, new) in done.changes.items():
             before = rows[name][1] if name in rows else format_value(old)
-            rows[name] = (labels.get(name) or rules.called(name), before, format_value(new))
+            rows[name] = (labels.get(name) or rules.get_label(name), before, format_value(new))
     return list(rows.values())

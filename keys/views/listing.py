@@ -61,7 +61,7 @@ def key_list(request: SignedIn) -> HttpResponse:
     }
     if not keys.is_valid():
         return render_page(request, "keys/list", context, 400)
-    rows = keys.rows()
+    rows = keys.get_rows()
     return render_page(
         request,
         "keys/list",

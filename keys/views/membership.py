@@ -102,12 +102,12 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
                 deactivate_owner(user=user, by=request.actor)
                 return redirect_to_user(request, pk, f"{user.nickname} is deactivated, and signed out everywhere.")
         except (LastAdministrator, SelfDeactivation) as refused:
-            said = SELF_DEACTIVATION if isinstance(refused, SelfDeactivation) else str(refused)
+            message = SELF_DEACTIVATION if isinstance(refused, SelfDeactivation) else str(refused)
             return render_dialog(
                 request,
                 "accounts/user_deactivate",
                 f"Deactivate {user.nickname}",
-                {"person": user, "form": form, "refused": said},
+                {"person": user, "form": form, "refused": message},
                 409,
             )
         except Invalid as problem:

@@ -92,7 +92,7 @@ def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
     return render_dialog(request, "keys/reassign", f"Reassign {key.name}", context, get_form_status(request))
 
 
-def _redirect_with_message(request: SignedIn, said: str, public_id: str) -> HttpResponse:
+def _redirect_with_message(request: SignedIn, message: str, public_id: str) -> HttpResponse:
     """Show the message on the page that the action was started from, or on the key's page."""
-    messages.success(request, said)
+    messages.success(request, message)
     return redirect(get_done_url(request, public_id))

@@ -241,7 +241,7 @@
   // Select every row of a table at once, and count the selected rows beside the bulk actions.
   on("change", ".table .tick input", (event, box) => {
     const rows = all("tbody .tick input", box.closest("table"));
-    if (box.matches("[data-tick-all]")) for (const row of rows) row.checked = box.checked;
+    if (box.matches("[data-select-all]")) for (const row of rows) row.checked = box.checked;
     const count = rows.filter((row) => row.checked).length;
     for (const label of all("[data-selected]", box.closest(".list"))) label.textContent = count ? `With ${count} selected:` : "With selected:";
   });

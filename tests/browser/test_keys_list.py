@@ -47,9 +47,9 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     with page.expect_download() as download:
         modal.get_by_role("button", name="Export").click()
     assert re.fullmatch(r"keyward-acme-keys-\d{8}T\d{6}Z-\d+.csv", download.value.suggested_filename)
-    page.get_by_label("Choose all on this page").check()
-    expect(page.get_by_label("Choose Old app")).to_be_checked()
-    page.get_by_label("Choose Payment page").uncheck()
+    page.get_by_label("Select all on this page").check()
+    expect(page.get_by_label("Select Old app")).to_be_checked()
+    page.get_by_label("Select Payment page").uncheck()
     assert_accessible(page)
     page.get_by_role("button", name="Disable", exact=True).click()
     expect(modal.get_by_text("Old app")).to_be_visible()
@@ -59,7 +59,7 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     expect(page).to_have_url(re.compile("owner=bob&unused=never#chosen$"))
     assert set(Key.objects.filter(enabled=False).values_list("name", flat=True)) == {"Old app"}
     for name in ("all on this page", "Payment page"):
-        expect(page.get_by_label(f"Choose {name}")).not_to_be_checked()
+        expect(page.get_by_label(f"Select {name}")).not_to_be_checked()
     # So are those of one row.
     page.get_by_role("link", name="Delete Old app").click()
     modal.get_by_role("button", name="Delete").click()
@@ -81,7 +81,7 @@ def test_the_same_without_javascript(
     page.get_by_label("Owner", exact=True).fill("bob")
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_role("link", name="Invoice robot", exact=True)).to_be_hidden()
-    page.get_by_label("Choose Old app").check()
+    page.get_by_label("Select Old app").check()
     page.get_by_role("button", name="Disable", exact=True).click()
     page.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("1 key is disabled")).to_be_visible()

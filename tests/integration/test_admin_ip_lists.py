@@ -206,7 +206,7 @@ def test_very_wide_ranges_must_be_meant(client: Client, offices: IpList) -> None
 
     assert confirm(client, offices, page, password=PASSWORD).status_code == 422
     assert offices.entries.count() == 1
-    assert confirm(client, offices, page, password=PASSWORD, i_mean_it="on").status_code == 302
+    assert confirm(client, offices, page, password=PASSWORD, acknowledge_wide="on").status_code == 302
 
 
 @pytest.mark.parametrize("status", ["pending", "suspended"])

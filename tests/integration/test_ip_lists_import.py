@@ -133,7 +133,7 @@ def test_very_wide_ranges_must_be_meant(client: Client, offices: IpList) -> None
     refused = confirm(client, offices, page)
     assert refused.status_code == 422
     assert "one in 128 of all IPv4 addresses. Select" in text(refused)
-    assert confirm(client, offices, refused, i_mean_it="on").status_code == 302
+    assert confirm(client, offices, refused, acknowledge_wide="on").status_code == 302
     assert offices.entries.count() == 3
 
 

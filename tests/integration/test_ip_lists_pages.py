@@ -231,7 +231,7 @@ class TestMakingOne:
         assert IpList.objects.count() == 1
 
     def test_takes_a_very_wide_range_that_is_meant(self, client: Client, alice: User) -> None:
-        client.post("/ip-lists/new/", {"name": "All", "addresses": "0.0.0.0/0", "i_mean_it": "on"})
+        client.post("/ip-lists/new/", {"name": "All", "addresses": "0.0.0.0/0", "acknowledge_wide": "on"})
 
         assert entries(IpList.objects.get()) == {("0.0.0.0/0", "", True)}
 

@@ -171,7 +171,7 @@ class ApiAdmin(SupportAdmin):
         self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None
     ) -> HttpResponse:
         """Show the form again with the upload and the reason."""
-        return self._render_form(request, _form_of(api, upload), api, why)
+        return self._render_form(request, _rebuild_form(api, upload), api, why)
 
     def _render_preview(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
@@ -184,7 +184,7 @@ class ApiAdmin(SupportAdmin):
             "warned": format_warnings(len(upload.description.warnings) + upload.description.omitted),
             "proposal": format_proposal(upload.proposed),
             "proxy_advice": format_proxy_advice(upload.description.policy, upload.description.modules),
-            "texts": upload.text_differences(api) if api else (),
+            "texts": upload.list_text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",
             "back": self._get_page_url(api) if api else reverse(f"admin:{self.get_url_name('changelist')}"),
@@ -232,7 +232,7 @@ class ApiAdmin(SupportAdmin):
     @display(description="Modules")
     def module_list(self, api: Api) -> SafeString:
         modules = api.modules.prefetch_related("routes").order_by("position", "pk")
-        told = (
+        rows = (
             (
                 found.name,
                 found.slug,
@@ -241,7 +241,7 @@ class ApiAdmin(SupportAdmin):
             )
             for found in modules
         )
-        return format_html_join("", "<div><strong>{}</strong> ({}): {}{}</div>", told)
+        return format_html_join("", "<div><strong>{}</strong> ({}): {}{}</div>", rows)
 
 
 def _list_changes(api: Api, upload: Upload) -> list[str]:
@@ -265,7 +265,7 @@ def _build_form(api: Api | None, slug: str = "", texts: dict[str, str] | None = 
     return UploadForm(api=api, texts=texts) if api else NewApiForm(texts=texts, slug=slug)
 
 
-def _form_of(api: Api | None, upload: Upload | None) -> Form:
+def _rebuild_form(api: Api | None, upload: Upload | None) -> Form:
     return _build_form(api, upload.slug, upload.texts) if upload else _build_form(api)
 
 

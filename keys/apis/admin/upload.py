@@ -56,7 +56,7 @@ class Upload(NamedTuple):
     def texts_with_proposal(self) -> dict[str, str]:
         return self.texts | {"policy": render_with_proposal(self.description.rules, self.proposed)}
 
-    def text_differences(self, api: Api) -> list[TextDifference]:
+    def list_text_differences(self, api: Api) -> list[TextDifference]:
         """Return the line differences of policy and document; unchanged ones are left out."""
         before = {"document": render_document(api.document), "policy": render_policy(api.policy)}
         labels = {"policy": "Policy", "document": "OpenAPI document"}

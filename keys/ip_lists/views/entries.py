@@ -178,10 +178,10 @@ def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResp
     form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
     numbers = [row.pk for row in chosen]
 
-    def act(by: Actor) -> None:
+    def run(by: Actor) -> None:
         action.service(ip_list=ip_list, entries=numbers, by=by)
 
-    if numbers and form.is_valid() and run_service(request, form, act):
+    if numbers and form.is_valid() and run_service(request, form, run):
         subject = f"{format_network(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
         messages.success(request, f"{subject} {action.past}.")
         return redirect(_get_return_url(request, pk, numbers))

@@ -29,7 +29,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 def ip_list_list(request: SignedIn) -> HttpResponse:
     lists = IpListFilter(request.GET, with_counts(get_visible_ip_lists(request.user)))
-    context = {"filter": lists, "barred": get_disabled_reason(request)} | _get_rights(request)
+    context = {"filter": lists, "disabled_reason": get_disabled_reason(request)} | _get_rights(request)
     if not lists.is_valid():
         return render_page(request, "keys/ip_lists/list", context, 400)
     rows, more = lists.get_page()
@@ -43,7 +43,9 @@ def ip_list_list(request: SignedIn) -> HttpResponse:
 def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = get_ip_list_or_404(request, pk)
     entries = EntryFilter(request.GET, ip_list.entries.all())
-    context = {"ip_list": ip_list, "filter": entries, "barred": get_disabled_reason(request)} | _get_rights(request)
+    context = {"ip_list": ip_list, "filter": entries, "disabled_reason": get_disabled_reason(request)} | _get_rights(
+        request
+    )
     if not entries.is_valid():
         return render_page(request, "keys/ip_lists/detail", context, 400)
     rows, more = entries.get_page()

@@ -55,9 +55,9 @@ class Command(BaseCommand):
             )
         try:
             description = Description.from_files(
-                options["file"], options["policy"], strict=options["strict"], progress=self._tell
+                options["file"], options["policy"], strict=options["strict"], progress=self._report_progress
             )
-            self._warn(description)
+            self._print_warnings(description)
             if advice := format_proxy_advice(description.policy, description.modules):
                 self.stderr.write(advice, self.style.WARNING)
             proposed = propose_modules(description.document, description.policy, description.modules)
@@ -74,10 +74,10 @@ class Command(BaseCommand):
         except (UnreadableFile, BadDocument, BadPolicy, apis.IncompatibleChange, apis.EditConflict) as error:
             raise CommandError(str(error)) from error
 
-    def _tell(self, stage: str) -> None:
+    def _report_progress(self, stage: str) -> None:
         self.stderr.write(f"{stage} …", self.style.NOTICE)
 
-    def _warn(self, description: Description) -> None:
+    def _print_warnings(self, description: Description) -> None:
         """Print the faults of the document that the gateway tolerates."""
         warnings = description.warnings
         if warnings:
@@ -97,7 +97,7 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"Would add the API {slug} ({description.name}). Nothing was changed.")
             return
-        self._tell(f"Storing {sum(len(module.routes) for module in description.modules):,} routes")
+        self._report_progress(f"Storing {sum(len(module.routes) for module in description.modules):,} routes")
         apis.add(slug=slug, description=description, by=Actor.from_command("import_api"))
         self.stdout.write(f"Added the API {slug} ({description.name}). Next: manage.py enable_api {slug} ACCOUNT")
 
@@ -112,12 +112,12 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"Would change the API {api.slug}. Nothing was changed.")
             return
-        if not options["yes"] and not self._agreed(api):
+        if not options["yes"] and not self._ask_to_continue(api):
             raise CommandError("Nothing was changed: answer Yes, or use --yes.")
         apis.update(api=api, description=description, seen=found, by=Actor.from_command("import_api"))
         self.stdout.write(f"Changed the API {api.slug}.")
 
-    def _agreed(self, api: Api) -> bool:
+    def _ask_to_continue(self, api: Api) -> bool:
         if not sys.stdin.isatty():
             return False
         return input(f"Change the API {api.slug}? Type Yes: ").strip() == "Yes"

@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         broken = self._run("secrets", resealing.reseal_batch) + self._run("second factors", sealed_factors.reseal_batch)
         for ring in resealing.list_ring_usage():
-            self._tell(ring)
+            self._print_usage(ring)
         if broken:
             raise CommandError(
                 f"{broken} could not be opened: they were modified, or the key that sealed them is not in its ring."
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Resealed {moved} {what}.")
         return broken
 
-    def _tell(self, ring: RingUsage) -> None:
+    def _print_usage(self, ring: RingUsage) -> None:
         what = "keys" if ring.ring == "TOKEN_PEPPERS" else "secrets and second factors"
         for number, count in sorted(ring.by_number.items(), reverse=True):
             if ring.ring == "TOKEN_PEPPERS" and number != ring.newest:

@@ -64,11 +64,11 @@ def test_what_a_module_contains_is_allowed_named_and_documented(keys: dict[str, 
     assert read.route is not None
     assert (read.route.module, read.rule) == ("account-reader", f"{READ[0]} /v1/accounts/{{account_id}}/calls")
     assert read.key is not None
-    assert read.key.granted == EVERY
+    assert read.key.granted_slugs == EVERY
     head = build_response(read, read.key.api).head
     assert b"x-modules: " + ",".join(EVERY).encode() in head
     assert b"x-module: account-reader" in head
-    assert read.checks[-2].saw.endswith(f"of account-reader; the key has {', '.join(EVERY)}")
+    assert read.checks[-2].explanation.endswith(f"of account-reader; the key has {', '.join(EVERY)}")
     assert [module.slug for module in granted.get_key_modules(keys["administrator"])] == EVERY
     assert [module.slug for module in granted.get_key_modules(keys["account-reader"])] == ["account-reader"]
 

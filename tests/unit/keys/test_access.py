@@ -242,15 +242,15 @@ class TestChecks:
         checks = authorise(a_call(), a_key(rules=only("198.51.100.0/24")), now=NOW).checks
         assert checks[-1].name == "address"
         assert not checks[-1].passed
-        assert checks[-1].saw == "203.0.113.7; the key admits 198.51.100.0/24"
+        assert checks[-1].explanation == "203.0.113.7; the key admits 198.51.100.0/24"
 
     def test_an_expiry_is_told_with_its_date(self):
         checks = authorise(a_call(), a_key(expires_at=NOW - 60), now=NOW).checks
-        assert checks[-1].saw == "the key expires at 2027-01-15 07:59:00 UTC; it was 2027-01-15 08:00:00 UTC"
+        assert checks[-1].explanation == "the key expires at 2027-01-15 07:59:00 UTC; it was 2027-01-15 08:00:00 UTC"
 
     def test_a_missing_module_is_told_with_those_that_are_granted(self):
         checks = authorise(a_call(), a_key(all_modules=False, module_ids=frozenset({2})), now=NOW).checks
-        assert checks[-1].saw == "GET /customers is GET /customers of customers; the key has leads"
+        assert checks[-1].explanation == "GET /customers is GET /customers of customers; the key has leads"
 
     def test_no_secret_is_in_any_repr(self):
         decision = authorise(a_call(), a_key(), now=NOW)

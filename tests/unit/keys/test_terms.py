@@ -163,7 +163,7 @@ def test_what_creation_settled_is_changed_no_more(setting: str, change: dict[str
         check_immutable_settings(before, replace(before, **change), rules)
     ((name, (message,)),) = refused.value.message_dict.items()
     assert name == setting
-    assert message.startswith(rules.called(setting))
+    assert message.startswith(rules.get_label(setting))
     assert f"can't be {'extended' if setting == 'expiry' else 'changed'}" in message
     check_immutable_settings(before, replace(before, name="Other", networks=networks("192.0.2.2", "192.0.2.1")), rules)
     check_immutable_settings(before, replace(before, **change), RULES)
