@@ -144,7 +144,7 @@ CATALOGUE: dict[str, EventType] = dict(
         # `overlap` is how long the old secret goes on; `ends_on_use`, whether the new one's first use ends it early.
         _event(
             "key.secret_changed",
-            "{actor} changed the secret of {target}, with an overlap of {overlap}",
+            "{actor} changed the secret of {target} (overlap: {overlap})",
             "api",
             "overlap",
             "ends_on_use",

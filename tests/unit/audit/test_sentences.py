@@ -66,3 +66,11 @@ def test_one_is_singular(name: str, field: str, words: str) -> None:
     data = {field: 1, "format": "csv"}
     event = Event(name=name, actor="manage.py maintain", body=json.dumps({"data": data}))
     assert words in format_sentence(event)
+
+
+@pytest.mark.parametrize("overlap", ["none", "24 hours"])
+def test_a_changed_secret_names_its_overlap(overlap: str) -> None:
+    event = an_event("key.secret_changed", "dialer", overlap=overlap)
+    assert format_sentence(event) == (
+        f"<bdi>Alice</bdi> changed the secret of <bdi>dialer</bdi> (overlap: <bdi>{overlap}</bdi>)"
+    )
