@@ -25,11 +25,24 @@ def alice() -> Any:
     return user
 
 
-def test_a_key_lives_from_its_panel_to_its_deletion(
-    page: Page, live_server: Any, alice: Any, sign_in: Callable[[Page, str, str], None]
-) -> None:
+@pytest.fixture
+def key_list(page: Page, live_server: Any, alice: Any, sign_in: Callable[[Page, str, str], None]) -> Page:
+    """The list of keys, of an Administrator."""
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/")
+    return page
+
+
+@pytest.fixture
+def token(key_list: Page, alice: Any) -> str:
+    """The token of a key that is in the list."""
+    made = a_billing_key(alice, "203.0.113.0/24", name="Invoice robot")
+    key_list.reload()
+    return made.token
+
+
+def test_a_key_is_created_in_its_panel(key_list: Page) -> None:
+    page = key_list
     assert_accessible(page)
     page.get_by_role("link", name="Add API key").first.click()
     panel = page.locator("#panel")
@@ -58,6 +71,10 @@ def test_a_key_lives_from_its_panel_to_its_deletion(
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Invoice robot", exact=True)).to_be_visible()
     assert token not in page.content()
+
+
+def test_a_key_is_found_and_its_token_shown_and_hidden(key_list: Page, token: str, alice: Any) -> None:
+    page = key_list
     for name in ("Payment page", "CDR import", "Old mobile app"):
         a_billing_key(alice, "203.0.113.7", "2001:db8::/32", name=name, enabled=name[0] != "O")
     page.reload()
@@ -66,7 +83,6 @@ def test_a_key_lives_from_its_panel_to_its_deletion(
     expect(page.get_by_role("link", name="Payment page", exact=True)).to_be_hidden()
     expect(page).to_have_url(re.compile("q=rob"))
     assert_accessible(page)
-    # Show and hide
     page.get_by_role("button", name="Show token").first.click()
     modal = page.locator("#modal")
     expect(modal).to_be_visible()
@@ -80,7 +96,10 @@ def test_a_key_lives_from_its_panel_to_its_deletion(
     assert_accessible(page)
     page.get_by_role("button", name="Hide token").first.click()
     expect(page.get_by_text(token)).to_be_hidden()
-    # The key's page
+
+
+def test_a_key_is_edited_disabled_enabled_and_deleted(key_list: Page, token: str) -> None:
+    page, panel, modal = key_list, key_list.locator("#panel"), key_list.locator("#modal")
     page.get_by_role("link", name="Invoice robot", exact=True).click()
     assert_accessible(page)
     page.get_by_role("link", name="Edit", exact=True).click()
