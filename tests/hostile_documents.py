@@ -104,7 +104,7 @@ JSON: dict[str, tuple[Callable[[], str], str]] = {
         ),
         "Use at most 500",
     ),
-    "tags": (lambda: paths(f'"/a": {{"get": {{"tags": {texts(990_000)}}}}}'), "tags"),
+    "tags": (lambda: paths(f'"/a": {{"get": {{"tags": {texts(990_000)}}}}}'), IMPORTED),
     "listed tags": (
         lambda: paths('"/a": {"get": {}}', rest=', "tags": ' + number(lambda n: f'{{"name":"{n}"}}', "[", "]", 490000)),
         IMPORTED,
@@ -121,11 +121,10 @@ JSON: dict[str, tuple[Callable[[], str], str]] = {
     "one long reference": (lambda: schemas(lambda n: reference("/a" * 7_900_000).join(('"A":', "")), 1), IMPORTED),
     "references abroad": (lambda: schemas(lambda n: f'"A{n}":{{"$ref":"http://127.0.0.1:9/{n}"}}', 300_000), REMOTE),
     "references to files": (lambda: schemas(lambda n: f'"A{n}":{{"$ref":"file:///etc/passwd"}}', 300_000), REMOTE),
-    "shared parameters": (lambda: shared(f'{{"parameters": {parameters(120_000)}, "get": {{}}}}'), "parameters"),
-    "shared own parameters": (lambda: shared(f'{{"get": {{"parameters": {parameters(120_000)}}}}}'), "parameters"),
+    "shared parameters": (lambda: shared(f'{{"parameters": {parameters(120_000)}, "get": {{}}}}'), IMPORTED),
+    "shared own parameters": (lambda: shared(f'{{"get": {{"parameters": {parameters(120_000)}}}}}'), IMPORTED),
     "shared tags": (
-        lambda: shared(f'{{"get": {{"tags": {texts(900_000)}}}}}'),
-        "tags",
+        lambda: shared(f'{{"get": {{"tags": {texts(900_000)}}}}}'), IMPORTED,
     ),
     "shared security": (lambda: shared(f'{{"get": {{"security": [{"{}," * 450_000}{{}}]}}}}'), IMPORTED),
 }  # fmt: skip

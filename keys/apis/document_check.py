@@ -159,6 +159,7 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
             other = f"{ids[name].method} {shorten(ids[name].place)}"
             where = (*place, operation.method.lower(), "operationId")
             findings.add(where, format_found(name), f"Use a unique operationId: {other} has the same one")
+        _check_counts(operation, findings)
         if not problem:
             _check_parameters(document, operation, findings)
         listed = get_list(operation.content, "security")
@@ -167,6 +168,16 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
             seen.add(id(listed))
             _check_security(listed, (*place, operation.method.lower()), schemes, findings)
     _check_security(get_list(document, "security"), (), schemes, findings)
+
+
+def _check_counts(operation: Operation, findings: Findings) -> None:
+    for name, count, limit in (
+        ("parameters", len(operation.parameters), MAX_PARAMETERS),
+        ("tags", len(operation.tags), MAX_TAGS),
+    ):
+        if count > limit:
+            place = ("paths", operation.place, operation.method.lower())
+            findings.add(place, f"More than {limit} {name}", f"Only the first {limit} are used")
 
 
 def _check_parameters(document: Mapping[str, Any], operation: Operation, findings: Findings) -> None:
@@ -214,12 +225,6 @@ def _find_template_problem(operation: Operation) -> tuple[str, str] | None:
     template, path = operation.template, operation.path
     if (length := max(len(template), len(path))) > MAX_TEMPLATE_LENGTH:
         return f"{length:,} characters", f"Use at most {MAX_TEMPLATE_LENGTH}"
-    for what, count, limit in (
-        ("parameters", len(operation.parameters), MAX_PARAMETERS),
-        ("tags", len(operation.tags), MAX_TAGS),
-    ):
-        if count > limit:
-            return f"More than {limit} {what} of {operation.method}", f"Use at most {limit}"
     _, mark, query = path.partition("?")
     if mark and (
         not operation.conditions or len(operation.conditions) < query.count("&") + 1 or "{" in query or "+" in query

@@ -235,6 +235,18 @@ def test_the_places_in_json_and_yaml_are_those_that_editors_show():
     assert findings.format_pointer(required.pointer) == '/components/schemas/a"~1~0b\\n/required/1'
 
 
+def test_more_parameters_and_tags_than_are_used_are_a_warning():
+    parameters = [{"name": f"p{n}", "in": "query", "schema": {}} for n in range(600)]
+    document = {**parse(HEAD), "paths": {"/a": {"get": {"tags": ["A"] * 101, "parameters": parameters}}}}
+
+    found = describe(json.dumps(document)).warnings
+
+    assert [(each.actual, each.advice) for each in found] == [
+        ("More than 500 parameters", "Only the first 500 are used"),
+        ("More than 100 tags", "Only the first 100 are used"),
+    ]
+
+
 def test_what_an_alias_stands_for_has_the_place_of_the_alias():
     text = f"{HEAD}paths: {{/a: {GET}}}\ncomponents:\n  schemas:\n    A: &a {{type: text}}\n    B: {{items: *a}}\n"
 
