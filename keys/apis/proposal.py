@@ -19,6 +19,8 @@ from keys.apis.rendering import render_policy
 _UNSPECIFIC = re.compile(r"v[0-9][0-9.a-z_-]*|[0-9][0-9.-]*|api|rest|\{[^{}/]+\}", re.IGNORECASE)
 # What may follow the name in a path: further segments, `.json`, `:cancel`, a query.
 _NAME = re.compile(r"[^.:?(]+")
+# More modules than that nobody would grant one by one.
+MAX_PROPOSED = 100
 _ENDINGS = ("", "/*", ".*", ":*", "?*", "(*")
 
 
@@ -45,6 +47,8 @@ def propose_modules(
     while len(groups := _group_by_segment(found, skipped)) == 1 and not skipped.issuperset(groups):
         # All paths share this segment, so it does not distinguish them.
         skipped.update(groups)
+    if len(groups) > MAX_PROPOSED:
+        return ()
     proposed = [_build_proposed_module(prefixes, found) for prefixes in groups.values()]
     taken = {slugify(name) for name in (*(module.name for module in modules), *(rule.tag for rule in policy.modules))}
     kept = tuple(each for each in proposed if each.routes and slugify(each.name) not in taken)

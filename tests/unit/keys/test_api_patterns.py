@@ -197,6 +197,14 @@ def test_modules_are_proposed_by_path_and_the_policy_with_them_is_what_they_say(
     assert propose_modules(again.document, again.policy, again.modules) == ()
 
 
+def test_thousands_of_modules_are_not_proposed():
+    found = described(a_document(getting(*(f"/a{n}" for n in range(4_900)))))
+    began = time.process_time()
+
+    assert propose_modules(found.document, found.policy, found.modules) == ()
+    assert time.process_time() - began < 5
+
+
 def test_a_proposal_is_for_operations_without_a_tag_alone():
     document = a_document({"/a": {"get": operation("Users")}, **getting("/users/{id}", "/b", "/c")})
     found = described(document)
