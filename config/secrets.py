@@ -93,6 +93,15 @@ class Secrets:
                 self._env.refuse(name, None, f"at least {MIN_TEXT_LENGTH} random characters (openssl rand -base64 48)")
         return value
 
+    def optional_text(self, name: str) -> str:
+        """Return a text secret that there need not be; empty where there is none."""
+        value = self._env.secret(name)
+        self._refuse_repeated(name, value)
+        if value and (len(value) < MIN_TEXT_LENGTH or (self._env.production and is_guessable_text(value))):
+            with self._env.reporting():
+                self._env.refuse(name, None, f"at least {MIN_TEXT_LENGTH} random characters (openssl rand -base64 48)")
+        return value
+
     def named(self, name: str) -> dict[str, str]:
         named = self._env.named_secrets(name, self._value(name, lambda: f"demo:{make_demo_text()}", required=False))
         for value in named.values():

@@ -73,6 +73,8 @@ SIGNING_KEYS = secrets.ring("SIGNING_KEYS")
 AUDIT_KEYS = secrets.ring("AUDIT_KEYS")
 CHECKPOINT_KEY = b"" if GATEWAY else secrets.key("CHECKPOINT_KEY")
 GATEWAY_SECRETS = secrets.named("GATEWAY_SECRETS")
+# What Prometheus shows at the portal's /metrics; without it there is no such page.
+METRICS_TOKEN = "" if GATEWAY else secrets.optional_text("METRICS_TOKEN")
 
 # Keys and logs
 
@@ -120,12 +122,14 @@ MIDDLEWARE = [
     # Outermost, so that it holds the frames of all others.
     "config.middleware.FrameStack",
     # First of the others: everything after it, an error page too, has a request ID and a client address.
+    "config.portal_metrics.middleware.RequestMetrics",
     "config.middleware.RequestIdentity",
     "config.middleware.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.ConstantPolicy",
     "config.health.HealthChecks",
+    "config.portal_metrics.middleware.MetricsEndpoint",
     "config.middleware.BodyLimits",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -341,7 +345,7 @@ SILENCED_SYSTEM_CHECKS = [
 
 if GATEWAY:
     # The portal's own; a gateway that is started with them in its environment does not read them.
-    for name in ("SEALING_KEYS", "CHECKPOINT_KEY", "EMAIL_URL"):
+    for name in ("SEALING_KEYS", "CHECKPOINT_KEY", "EMAIL_URL", "METRICS_TOKEN"):
         env.allow(name)
         env.allow(f"{name}_FILE")
 env.refuse_unknown()

@@ -22,6 +22,7 @@ MEANINGS = {
     "GATEWAY_SOCKET": "a Unix socket on which the gateway listens instead of its port",
     "METRICS_PORT": "where the gateway's numbers are, for Prometheus",
     "METRICS_BIND": "the addresses on which they are",
+    "METRICS_TOKEN": "what Prometheus sends to read the portal's `/metrics`: 50 random characters and more",
     "BASE_URL": "the portal's address, as people reach it",
     "ALLOWED_HOSTS": "the portal's host names, separated by commas",
     "TRUSTED_PROXIES": "the proxies in front of the portal, and those that stand before your own at the gateway: "

@@ -9,9 +9,13 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
+from django.dispatch import Signal
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+
+# Sent after each try to send a mail, with `failed`.
+mail_delivered = Signal()
 
 
 def send(name: str, to: str, **facts: str) -> None:
@@ -25,7 +29,17 @@ def send(name: str, to: str, **facts: str) -> None:
     message = EmailMultiAlternatives(" ".join(subject.split()), "\n\n".join(paragraphs) + "\n", to=[to])
     message.attach_alternative(render_to_string("mail/mail.html", words), "text/html")
     # Robust: what has been committed stays, and the failure is in the log.
-    transaction.on_commit(message.send, robust=True)
+    transaction.on_commit(lambda: _deliver(message), robust=True)
+
+
+def _deliver(message: EmailMultiAlternatives) -> None:
+    """Send the message, and say by the signal whether that failed."""
+    failed = True
+    try:
+        message.send()
+        failed = False
+    finally:
+        mail_delivered.send(sender=None, failed=failed)
 
 
 def build_url(name: str, *args: object) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.dispatch import Signal
 
 from audit.trail import chain
 from audit.trail.events import CATALOGUE, Target, WrongEvent
 from core.actor import Actor
+
+# Sent after the commit of an event, with its `name`.
+event_recorded = Signal()
 
 MAX_ID_LENGTH = 200  # indexed; an entry of a B-tree index holds at most 2,704 bytes
 
@@ -70,4 +74,5 @@ def record(name: str, /, *, by: Actor, account_id: int | None, target: Target | 
             settings.AUDIT_KEYS[key_id], prev, str(seq).encode(), chain.format_instant(at).encode(), body.encode()
         )
         cursor.execute(APPEND, [seq, at, body, key_id, prev, mac])
+    transaction.on_commit(lambda: event_recorded.send(sender=None, name=name), robust=True)
     return seq

@@ -9,8 +9,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.db import connection
 
-from config.serve import ready_signal
-from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting, post_fork  # noqa: F401
+from config.portal_metrics import counters
+from config.serve import gunicorn_common, ready_signal
+from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting  # noqa: F401
 from config.serve.listeners import BACKLOG, list_places
 from config.serve.planes import PORTAL
 
@@ -37,6 +38,11 @@ forwarder_headers = ""
 forwarded_allow_ips = ""
 header_map = "refuse"
 control_socket_disable = True
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    gunicorn_common.post_fork(server, worker)
+    counters.use_row(worker.age)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -34,6 +34,16 @@ SERIES = {
         "0+1x2000",
     ),
     "KeywardConnectionsEvicted": ('keyward_gateway_evicted_connections_total{instance="a"}', "0+1x2000"),
+    "KeywardPortalDown": ('up{job="keyward-portal", instance="a"}', "0x2000"),
+    "KeywardDatabaseAway": ('keyward_portal_database_up{instance="a"}', "0x2000"),
+    "KeywardPortalErrors": ('keyward_portal_requests_total{instance="a", route="key-list", status="5xx"}', "0+60x2000"),
+    "KeywardSigninsRefused": ('keyward_portal_events_total{instance="a", event="user.sign_in_failed"}', "0+10x2000"),
+    "KeywardManyReveals": ('keyward_portal_events_total{instance="a", event="key.revealed"}', "0+1x2000"),
+    "KeywardExportsBroken": ('keyward_portal_events_total{instance="a", event="export.incomplete"}', "0+1x2000"),
+    "KeywardMailFails": ('keyward_portal_mails_total{instance="a", result="failed"}', "0+1x2000"),
+    "KeywardSealsBehind": ('keyward_seal_lag_seconds{instance="a"}', "20000x2000"),
+    "KeywardConnectionsShort": ('keyward_database_connections{instance="a"}', "90x2000"),
+    "KeywardDiskGrows": ('keyward_database_size_bytes{instance="a"}', "1000000000+1000000x2000"),
 }
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (prometheus)")
 
@@ -71,6 +81,12 @@ def test_each_alert_fires_on_its_own_cause_alone(tmp_path: Path) -> None:
         ('keyward_maintain_late{instance="a"}', "0x2000"),
         ('keyward_missing_partitions{instance="a"}', "0x2000"),
         ('keyward_gateway_evicted_connections_total{instance="a"}', "0x2000"),
+        ('up{job="keyward-portal", instance="a"}', "1x2000"),
+        ('keyward_portal_database_up{instance="a"}', "1x2000"),
+        ('keyward_seal_lag_seconds{instance="a"}', "3600x2000"),
+        ('keyward_database_connections{instance="a"}', "20x2000"),
+        ('keyward_database_max_connections{instance="a"}', "100x2000"),
+        ('keyward_database_size_bytes{instance="a"}', "1000000000x2000"),
     ]
     tests = []
     for fired in (None, *SERIES):
