@@ -21,7 +21,7 @@ def change_roles(*, user: User, roles: Iterable[str], by: Actor) -> User:
     """Give the user these roles of the account and no others; every session ends, so that none carries the old ones.
 
     Granting one needs the confirmation "user.roles" of the user's primary key. Support is granted by a command alone.
-    Raises Denied, AccountNotActive, NotConfirmed, LastAdministrator, Invalid.
+    Raises Denied, AccountNotActive, ConfirmationRequired, LastAdministrator, Invalid.
     """
     account = lock_for_change(user.account, Permission.USERS_CHANGE, by)
     user = lock_user(user)

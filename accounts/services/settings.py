@@ -44,7 +44,7 @@ class Settings:
 def change_settings(*, account: Account, settings: Settings, by: Actor) -> Account:
     """Save the settings. Turning masking off needs the confirmation "settings.unmask" of the account's slug.
 
-    Raise Denied, AccountNotActive, NotConfirmed, Invalid.
+    Raise Denied, AccountNotActive, ConfirmationRequired, Invalid.
     """
     row = lock_for_change(account, Permission.USERS_CHANGE, by)
     if row is None:

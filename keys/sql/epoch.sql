@@ -1,8 +1,8 @@
--- The epoch: one number that moves in the transaction of every change that may affect a decision, and the list of what
--- changed. keys/epoch_triggers.py makes the triggers. The token is random at each move: a database that was restored or
--- promoted is never mistaken for the one that a process knew. Of one transaction 1,000 changes are listed; with more it
--- counts as a change of everything. The count is for the transaction alone, and whatever else it might be set to, the
--- epoch moves, and nothing is left out unless 'everything' stands there.
+-- The epoch: a number that advances in the transaction of every change that may affect a decision, and the list of what
+-- changed. keys/epoch_triggers.py builds the triggers. Each advance sets a random token, so that a restored or promoted
+-- database is never taken for the one that a process knows. Up to 1,000 changes of a transaction are listed; with more,
+-- the row 'everything' is. The counter (keyward.epoch_moves) is local to the transaction: whatever a session sets it to,
+-- the epoch advances, and no change is left out unless 'everything' is listed.
 CREATE TABLE key_epoch (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     n bigint NOT NULL,

@@ -1,4 +1,4 @@
--- What the list of keys sorts by, kept beside each live key.
+-- Maintain keys_keylisting, the denormalised sort columns of the list of keys, one row per live key.
 CREATE FUNCTION key_listing_of_key() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
@@ -29,8 +29,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Gateways write uses in batches, so once for each statement. A row that somebody holds is passed over, not waited
--- for: a minute later the next use is written.
+-- Statement-level, because gateways write uses in batches. Locked rows are skipped instead of waited for: the next use
+-- is written a minute later.
 CREATE FUNCTION key_listing_of_use() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- Nonces of signed requests. Gateways write them in the statement that writes the call's row, and sweep them.
+-- Nonces of signed requests. Gateways insert them in the statement that inserts the call's row, and delete expired ones.
 CREATE TABLE gateway_nonce (
     key_id text NOT NULL,
     nonce text NOT NULL,

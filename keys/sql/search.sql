@@ -1,6 +1,6 @@
--- Search by words of a key's name. Words are in small letters and carry the account's number, so that a search meets no
--- other account's keys; 0 stands for all accounts. The query wants every word of the text, the last as the start of one;
--- of a text without words it is NULL, which nothing matches.
+-- Full-text search in key names. Words are in lower case and prefixed with the account's ID, so that the index finds
+-- only keys of that account; 0 stands for all accounts. A query requires every word of the text, the last one as a
+-- prefix; for a text without words it is NULL, which matches nothing.
 CREATE FUNCTION key_words(account bigint, name text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT array_to_tsvector(array_remove(
