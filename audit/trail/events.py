@@ -51,12 +51,14 @@ _STATEMENT = ("account", "since", "until", "filters_in_words", "masking", "colum
 
 # Every action that needs a confirmation, in words for sentences about it; {target} is the event's.
 CONFIRMED_ACTIONS = {
+    "administrator.appoint": "appointing an Administrator of {target}",
     "api.add": "adding the API {target}",
     "api.change": "changing the API {target}",
     "api.enable": "enabling an API for an account ({target})",
     "api.request_link": "changing the request link of the API {target}",
     "factor.add": "adding a second factor to {target}",
     "factor.remove": "removing a second factor from {target}",
+    "factors.remove": "removing every second factor of {target}",
     "ip_list.widen": "allowing more addresses in {target}",
     "key.change": "changing the secret of {target}",
     "key.create": "creating a key for {target}",

@@ -6,7 +6,9 @@ import json
 import string
 
 import pytest
+from django.contrib import admin
 
+from accounts.admin.confirmed_button import ConfirmedButton
 from audit.models import Event
 from audit.trail.events import CONFIRMED_ACTIONS
 from audit.trail.sentences import format_sentence
@@ -41,6 +43,16 @@ def test_a_failed_confirmation_says_in_words_what_was_to_be_confirmed(action: st
 def test_the_words_of_every_action_name_its_object_once():
     for action, words in CONFIRMED_ACTIONS.items():
         assert [name for _, name, _, _ in string.Formatter().parse(words) if name is not None] == ["target"], action
+
+
+def test_every_confirmed_button_of_support_has_words():
+    admin.autodiscover()
+
+    def list_subclasses(kind: type[ConfirmedButton]) -> list[type[ConfirmedButton]]:
+        return [kind, *(below for each in kind.__subclasses__() for below in list_subclasses(each))]
+
+    actions = {action for each in list_subclasses(ConfirmedButton) if (action := getattr(each, "action", ""))}
+    assert {"api.enable", "factors.remove"} <= actions <= set(CONFIRMED_ACTIONS)
 
 
 @pytest.mark.parametrize(
