@@ -1,19 +1,23 @@
-"""Limit how many uploads a process parses at once, so that pages stay responsive and no account uses all of it."""
+"""Limit what a process spends on parsing uploads, so that pages stay responsive and no account uses all of it."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Of the threads of a portal process (config/serve/gunicorn_portal.py), which also serve pages.
-MAX_READERS = 2
+# Uploads that are parsed (one at a time) or wait; each holds one of the 8 threads of a portal process, which also serve
+# pages (config/serve/gunicorn_portal.py).
+MAX_UPLOADS = 4
+WAIT_TIMEOUT_SECONDS = 2.0
 # Used instead of an account ID for Support's uploads, which belong to no account.
 SUPPORT = None
 BUSY_MESSAGE = "Another upload is being processed. Try again in a moment."
 
 _lock = threading.Lock()
-_active_readers: set[int | None] = set()
+_reading = threading.Lock()
+_accounts: set[int | None] = set()
 
 
 class TooManyUploads(ValueError):
@@ -22,13 +26,24 @@ class TooManyUploads(ValueError):
 
 @contextmanager
 def acquire_reader(account_id: int | None) -> Iterator[None]:
-    """Hold one of MAX_READERS places; an account or SUPPORT can hold one. Raise TooManyUploads if none is free."""
+    """Wait for the one place to parse an upload, and hold it; then rest for as long as parsing used the CPU.
+
+    Raise TooManyUploads if the account (or SUPPORT) has an upload that is parsed or waits, if MAX_UPLOADS are, or after
+    WAIT_TIMEOUT_SECONDS.
+    """
     with _lock:
-        if account_id in _active_readers or len(_active_readers) >= MAX_READERS:
+        if account_id in _accounts or len(_accounts) >= MAX_UPLOADS:
             raise TooManyUploads(BUSY_MESSAGE)
-        _active_readers.add(account_id)
+        _accounts.add(account_id)
     try:
-        yield
+        if not _reading.acquire(timeout=WAIT_TIMEOUT_SECONDS):
+            raise TooManyUploads(BUSY_MESSAGE)
+        began = time.thread_time()
+        try:
+            yield
+        finally:
+            time.sleep(min(time.thread_time() - began, 1.0))
+            _reading.release()
     finally:
         with _lock:
-            _active_readers.discard(account_id)
+            _accounts.discard(account_id)

@@ -25,7 +25,7 @@ from keys.ip_lists import services
 from keys.ip_lists.exports import export_entries
 from keys.ip_lists.filters import EntryFilter
 from keys.ip_lists.forms import ImportForm, UploadForm
-from keys.ip_lists.importing import ImportPreview, build_preview, load_preview, sign_preview
+from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.selectors import with_counts
 from keys.ip_lists.services import WIDEN
 from keys.key_settings import Invalid
@@ -106,18 +106,18 @@ class IpListAdmin(SupportAdmin):
         if "shown" in request.POST:
             return self._add_entries(request, row)
         given = (request.POST, request.FILES) if request.method == "POST" else ()
-        form = UploadForm(*given, account_id=row.account_id)
+        form = UploadForm(*given, ip_list=row)
         if not form.is_valid():
             return render_form_page(self, request, form, f"Import entries: {row}", "Preview", self._get_page_url(row))
-        seen = build_preview(row, form.table.rows)
+        seen = form.preview
         again = self._build_import_form(request, row, seen, initial={"shown": sign_preview(row, request.user.pk, seen)})
-        return self._render_preview(request, row, seen, again, note=form.table.note)
+        return self._render_preview(request, row, seen, again, note=form.note)
 
     def _add_entries(self, request: SignedIn, row: Any) -> HttpResponse:
         try:
             seen = load_preview(row, request.user.pk, request.POST["shown"])
         except BadSignature:
-            again = UploadForm({}, account_id=row.account_id)
+            again = UploadForm({}, ip_list=row)
             again.errors.clear()
             again.add_error(None, OVER)
             return render_form_page(self, request, again, f"Import entries: {row}", "Preview", self._get_page_url(row))

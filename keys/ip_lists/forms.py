@@ -21,8 +21,8 @@ from keys.decision.addresses import (
 )
 from keys.ip_lists.entries import MAX_ENTRY_DESCRIPTION_LENGTH, MAX_LIST_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
 from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, EntryTable, UnreadableEntries, parse_file, parse_text
-from keys.ip_lists.importing import DescriptionWidget, ImportPreview
-from keys.models import IpListEntry
+from keys.ip_lists.importing import DescriptionWidget, ImportPreview, build_preview
+from keys.models import IpList, IpListEntry
 from keys.uploads import TooManyUploads, acquire_reader
 
 ENTRIES_HELP = f"Addresses or ranges, such as {EXAMPLES}; behind # a description, if you like."
@@ -165,11 +165,13 @@ class UploadForm(forms.Form):
         help_text=f"CSV or XLSX with the columns network, description, enabled; at most {MAX_LINES:,} entries and "
         f"{MAX_BYTES // 1000:,} kB.",
     )
-    table: EntryTable
+    # Set by clean(): what would be added to the list, and how the file was read.
+    preview: ImportPreview
+    note: str
 
-    def __init__(self, *args: Any, account_id: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, ip_list: IpList, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.account_id = account_id
+        self.ip_list = ip_list
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -179,8 +181,9 @@ class UploadForm(forms.Form):
         if file and text.strip():
             raise ValidationError("Paste entries or upload a file, not both.")
         try:
-            with acquire_reader(self.account_id):
-                self.table = _parse_upload(file) if file else parse_text(text)
+            with acquire_reader(self.ip_list.account_id):
+                table = _parse_upload(file) if file else parse_text(text)
+                self.preview, self.note = build_preview(self.ip_list, table.rows), table.note
         except (UnreadableEntries, TooManyUploads) as problem:
             self.add_error("file" if file else "text", str(problem))
         return cleaned

@@ -15,7 +15,7 @@ from core.pages import get_form_status, render_page
 from core.permissions import Permission
 from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.forms import ImportForm, UploadForm
-from keys.ip_lists.importing import ImportPreview, build_preview, load_preview, sign_preview
+from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.services import WIDEN
 from keys.ip_lists.views.common import get_ip_list_to_change_or_404, needs_confirmation, run_service
 
@@ -33,22 +33,21 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
     if "shown" in request.POST:
         return _add_entries(request, ip_list)
     given = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = UploadForm(*given, account_id=ip_list.account_id)
+    form = UploadForm(*given, ip_list=ip_list)
     if not form.is_valid():
         return render_page(
             request, "keys/ip_lists/import", {"ip_list": ip_list, "form": form}, get_form_status(request)
         )
-    seen = build_preview(ip_list, form.table.rows)
-    again = ImportForm(initial={"shown": sign_preview(ip_list, request.user.pk, seen)})
+    again = ImportForm(initial={"shown": sign_preview(ip_list, request.user.pk, form.preview)})
     again.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
-    return _render_preview(request, ip_list, seen, again, note=form.table.note)
+    return _render_preview(request, ip_list, form.preview, again, note=form.note)
 
 
 def _add_entries(request: SignedIn, ip_list: CountedList) -> HttpResponse:
     try:
         seen = load_preview(ip_list, request.user.pk, request.POST["shown"])
     except BadSignature:
-        again = UploadForm({}, account_id=ip_list.account_id)
+        again = UploadForm({}, ip_list=ip_list)
         again.errors.clear()
         again.add_error(None, OVER)
         return render_page(request, "keys/ip_lists/import", {"ip_list": ip_list, "form": again}, 422)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from benchmarks.attacks.hostile_files import DOCUMENTS, SHEETS, inline, workbook
+from keys import uploads
 from keys.apis import yaml_loader as documents
 from keys.apis.file_limits import UnreadableFile
 from keys.ip_lists.entry_parser import UnreadableEntries, parse_file
@@ -76,12 +78,33 @@ def held() -> Iterator[Callable[[int], None]]:
         thread.join()
 
 
-def test_an_account_reads_one_upload_at_a_time_and_all_together_two(held: Callable[[int], None]) -> None:
+def test_an_account_has_one_upload_at_a_time(held: Callable[[int], None]) -> None:
     held(1)
     with pytest.raises(TooManyUploads, match="Try again in a moment"), acquire_reader(1):
         pass
+
+
+def test_another_account_waits_for_its_turn(held: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "WAIT_TIMEOUT_SECONDS", 0.01)
     with acquire_reader(2):
         pass
-    held(2)
-    with pytest.raises(TooManyUploads), acquire_reader(3):
+    held(1)
+    with pytest.raises(TooManyUploads), acquire_reader(2):
         pass
+
+
+def test_only_so_many_wait(held: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
+    held(1)
+    began = time.monotonic()
+    with pytest.raises(TooManyUploads), acquire_reader(2):
+        pass
+    assert time.monotonic() - began < uploads.WAIT_TIMEOUT_SECONDS
+
+
+def test_an_upload_rests_for_as_long_as_it_used_the_cpu() -> None:
+    began, used = time.monotonic(), time.thread_time()
+    with acquire_reader(1):
+        while time.thread_time() - used < 0.1:
+            pass
+    assert time.monotonic() - began >= 0.2
