@@ -24,6 +24,7 @@ from django.db import connections
 from psycopg.conninfo import make_conninfo
 
 from gateway.group_commit import GroupCommit
+from gateway.http.http_limits import IDLE_TIMEOUT_SECONDS
 from keys.decision.access import Call, Decision
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,6 +93,8 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
                 *("--worker-class", "config.serve.gateway_worker.GatewayWorker"),
                 *("--workers", str(workers), "--no-control-socket"),
                 *("--bind", f"127.0.0.1:{port}", "--bind", f"127.0.0.1:{metrics_port}"),
+                # Idle connections stay as long as in production; by gunicorn's default of 2 s a busy client loses them.
+                *("--keep-alive", f"{IDLE_TIMEOUT_SECONDS:.0f}"),
                 *("--graceful-timeout", "5", "--log-level", "warning"),
             ],
             cwd=ROOT,
