@@ -186,7 +186,7 @@ YAML: dict[str, tuple[Callable[[], str], str]] = {
     "references abroad": (
         lambda: (
             "openapi: 3.1.0\ninfo: {title: A, version: '1'}\npaths:\n"
-            + number(lambda n: f"  /a{n}: {{$ref: 'http://127.0.0.1:9/{n}'}}", "", "", 250_000, "\n")
+            + number(lambda n: f"  /a{n}: {{$ref: 'http://127.0.0.1:9/{n}'}}", "", "", 240_000, "\n")
         ),
         REMOTE,
     ),
