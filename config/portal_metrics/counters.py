@@ -57,9 +57,8 @@ class PortalCollector:
     """Collects the sums of all rows for prometheus-client."""
 
     def collect(self) -> Iterable[Metric]:
-        used = WIDTH if (end := _get_offsets()["end"]) > WIDTH else end
-        sums = [sum(_shared[row * WIDTH + cell] for row in range(ROWS)) for cell in range(used)]
         offsets = _get_offsets()
+        sums = [sum(_shared[row * WIDTH + cell] for row in range(ROWS)) for cell in range(offsets["end"])]
         requests = CounterMetricFamily("keyward_portal_requests", "Requests", labels=("route", "status"))
         for route, position in _list_routes().items():
             for place, status in enumerate(STATUS_CLASSES):

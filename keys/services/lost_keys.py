@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets as random
+from secrets import token_bytes
 from typing import NamedTuple
 
 from allauth.mfa.models import Authenticator
@@ -59,7 +59,7 @@ def discard_secrets(*, ring: str, number: int, by: Actor) -> Discarded:
         secret.sealed = None
         if ring == "TOKEN_PEPPERS":
             # No token has this digest.
-            secret.digest, secret.pepper_id = random.token_bytes(DIGEST_LENGTH), max(settings.TOKEN_PEPPERS)
+            secret.digest, secret.pepper_id = token_bytes(DIGEST_LENGTH), max(settings.TOKEN_PEPPERS)
     Secret.objects.bulk_update(lost, ["sealed", "digest", "pepper_id"])
     record(
         "secrets.discarded",

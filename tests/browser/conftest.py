@@ -81,3 +81,22 @@ def _listen(context: BrowserContext) -> list[str]:
     context.on("console", hear)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     return complaints
+
+
+@pytest.fixture
+def support(page: Page, live_server: Any) -> Page:
+    """Support's browser; the sign-in with a second factor has tests of its own."""
+    # Django is not set up yet when this file is read.
+    from django.conf import settings
+    from django.test import Client
+
+    from core.permissions import Role
+    from tests.people import a_user, with_totp
+
+    sam = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(sam)
+    client = Client()
+    client.force_login(sam)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    return page

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import Page, Response, expect
 
 from accounts.models import Account
@@ -18,7 +16,7 @@ from keys.models import Api, Key
 from tests.browser.accessibility import assert_accessible
 from tests.keyring import a_key
 from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -28,18 +26,6 @@ HEAVIEST = 150_000
 @pytest.fixture
 def acme(db: None) -> Account:
     return an_account(status=Account.Status.PENDING)
-
-
-@pytest.fixture
-def support(page: Page, live_server: Any) -> Page:
-    """Support's browser; the sign-in with a second factor has tests of its own."""
-    sam = a_user(None, "Sam", Role.SUPPORT)
-    with_totp(sam)
-    client = Client()
-    client.force_login(sam)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    return page
 
 
 def test_a_pending_account_is_activated_gets_apis_and_its_people_can_add_keys(

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
@@ -16,7 +14,7 @@ from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
 from tests.keys_made import api_for
 from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -30,17 +28,6 @@ LINES = """each => {
 @pytest.fixture
 def alice() -> User:
     return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
-def support(page: Page, live_server: Any) -> Page:
-    sam = a_user(None, "Sam", Role.SUPPORT)
-    with_totp(sam)
-    client = Client()
-    client.force_login(sam)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    return page
 
 
 def boxes(controls: Locator) -> list[dict[str, Any]]:

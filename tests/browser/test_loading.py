@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
@@ -17,7 +15,7 @@ from keys.models import Api
 from tests.ip_lists_made import an_ip_list
 from tests.keys_made import a_billing_key, a_key_of
 from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -68,17 +66,11 @@ def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User,
     assert movements(page, [f"{live_server.url}/{path}" for path in paths], width) == {}
 
 
-def test_the_administration_does_not_move_aside_for_its_menu(page: Page, live_server: Any) -> None:
-    sam = a_user(None, "Sam", Role.SUPPORT)
-    with_totp(sam)
-    client = Client()
-    client.force_login(sam)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    page.route("**/js/*.js", late)
+def test_the_administration_does_not_move_aside_for_its_menu(support: Page, live_server: Any) -> None:
+    support.route("**/js/*.js", late)
     api = Api.objects.get(slug="billing")
     paths = ["keys/key/", f"keys/api/{api.pk}/change/", "audit/call/"]
-    assert movements(page, [f"{live_server.url}/admin/{path}" for path in paths], 1280) == {}
+    assert movements(support, [f"{live_server.url}/admin/{path}" for path in paths], 1280) == {}
 
 
 def test_a_shown_token_is_not_hidden_during_a_click(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
