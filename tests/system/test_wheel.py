@@ -6,6 +6,8 @@ import re
 import secrets
 import signal
 import stat
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -83,6 +85,20 @@ def test_an_installed_wheel_is_initialised_and_serves(installation: Installation
         assert ask(gateway, folder) == (401, "invalid_credentials")
         assert not (folder / "var" / "static").exists()
     assert process.returncode == 0
+
+
+@pytest.mark.full
+def test_the_documented_commands_install_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    commands = re.findall(r"^/opt/keyward/(bin/pip install .*)$", (root / "docs/install.md").read_text(), re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        subprocess.run(
+            f"{tmp_path}/venv/{command.replace('dist/', f'{wheel.parent}/')}", shell=True, cwd=root, check=True
+        )
+    said = subprocess.run([tmp_path / "venv/bin/keyward", "init", "."], cwd=tmp_path, capture_output=True, text=True)
+    assert (said.returncode, (tmp_path / "keyward.env").exists()) == (0, True), said.stderr
 
 
 def ask(gateway: str, folder: Path) -> tuple[int, str]:
