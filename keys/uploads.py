@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # Uploads that are parsed (one at a time) or wait; each holds one of the 8 threads of a portal process, which also serve
 # pages (config/serve/gunicorn_portal.py).
 MAX_UPLOADS = 4
 WAIT_TIMEOUT_SECONDS = 2.0
+MAX_REST_SECONDS = 1.0
 # Used instead of an account ID for Support's uploads, which belong to no account.
 SUPPORT = None
 BUSY_MESSAGE = "Another upload is being processed. Try again in a moment."
@@ -25,8 +26,9 @@ class TooManyUploads(ValueError):
 
 
 @contextmanager
-def acquire_reader(account_id: int | None) -> Iterator[None]:
-    """Wait for the one place to parse an upload, and hold it; then rest for as long as parsing used the CPU.
+def acquire_reader(account_id: int | None) -> Iterator[Callable[[], None]]:
+    """Wait for the one place to parse an upload, and hold it. Yield a function that rests for as long as the thread has
+    used the CPU since; it is called at the end too.
 
     Raise TooManyUploads if the account (or SUPPORT) has an upload that is parsed or waits, if MAX_UPLOADS are, or after
     WAIT_TIMEOUT_SECONDS.
@@ -38,12 +40,23 @@ def acquire_reader(account_id: int | None) -> Iterator[None]:
     try:
         if not _reading.acquire(timeout=WAIT_TIMEOUT_SECONDS):
             raise TooManyUploads(BUSY_MESSAGE)
-        began = time.thread_time()
+        rest = _build_rest()
         try:
-            yield
+            yield rest
         finally:
-            time.sleep(min(time.thread_time() - began, 1.0))
+            rest()
             _reading.release()
     finally:
         with _lock:
             _accounts.discard(account_id)
+
+
+def _build_rest() -> Callable[[], None]:
+    used = time.thread_time()
+
+    def rest() -> None:
+        nonlocal used
+        time.sleep(min(time.thread_time() - used, MAX_REST_SECONDS))
+        used = time.thread_time()
+
+    return rest

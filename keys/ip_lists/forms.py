@@ -181,9 +181,9 @@ class UploadForm(forms.Form):
         if file and text.strip():
             raise ValidationError("Paste entries or upload a file, not both.")
         try:
-            with acquire_reader(self.ip_list.account_id):
+            with acquire_reader(self.ip_list.account_id) as rest:
                 table = _parse_upload(file) if file else parse_text(text)
-                self.preview, self.note = build_preview(self.ip_list, table.rows), table.note
+                self.preview, self.note = build_preview(self.ip_list, table.rows, rest), table.note
         except (UnreadableEntries, TooManyUploads) as problem:
             self.add_error("file" if file else "text", str(problem))
         return cleaned

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,6 +20,8 @@ ON = ("", "true", "yes", "1", "on", "enabled")
 OFF = ("false", "no", "0", "off", "disabled")
 PREVIEW_SECONDS = 3600
 MAX_WRONG_LINES = 100
+# Validated without a pause, in about 20 ms.
+ROWS_AT_A_TIME = 200
 NO_FORMULA = "This cell contains a formula. Replace it with its value."
 
 
@@ -119,21 +121,28 @@ class EntryImport(resources.ModelResource):
         self.entries.append(Entry.from_row(instance))
 
 
-def build_preview(ip_list: IpList, rows: list[EntryRow]) -> ImportPreview:
-    """Return the entries that would be added to the list, and the invalid cells."""
+def build_preview(ip_list: IpList, rows: list[EntryRow], rest: Callable[[], None]) -> ImportPreview:
+    """Return the entries that would be added to the list, and the invalid cells. Call `rest` after ROWS_AT_A_TIME."""
     resource = EntryImport(there=set(ip_list.entries.values_list("network", flat=True)))
-    table = tablib.Dataset(*rows, headers=EntryRow._fields)
-    result = resource.import_data(table, dry_run=True, raise_errors=False)
-    if result.has_errors():
-        raise next(error.error for _, errors in result.row_errors() for error in errors)
-    wrong = []
-    for invalid in result.invalid_rows[:MAX_WRONG_LINES]:
-        row = rows[invalid.number - 1]
-        for field, problems in invalid.error.message_dict.items():
-            value = getattr(row, field, "")
-            column = field if field in COLUMNS else ""
-            wrong.append(InvalidCell(row.line, column, "" if value == FORMULA else value[:100], " ".join(problems)))
-    return ImportPreview(resource.entries, wrong, len(result.invalid_rows))
+    wrong: list[InvalidCell] = []
+    wrong_count = 0
+    for first in range(0, len(rows), ROWS_AT_A_TIME):
+        some = rows[first : first + ROWS_AT_A_TIME]
+        result = resource.import_data(tablib.Dataset(*some, headers=EntryRow._fields), dry_run=True, raise_errors=False)
+        if result.has_errors():
+            raise next(error.error for _, errors in result.row_errors() for error in errors)
+        wrong_count += len(result.invalid_rows)
+        for invalid in result.invalid_rows[: max(0, MAX_WRONG_LINES - len(wrong))]:
+            wrong.extend(_list_invalid_cells(some[invalid.number - 1], invalid.error.message_dict))
+        rest()
+    return ImportPreview(resource.entries, wrong, wrong_count)
+
+
+def _list_invalid_cells(row: EntryRow, errors: Mapping[str, Sequence[str]]) -> Iterator[InvalidCell]:
+    for field, problems in errors.items():
+        value = getattr(row, field, "")
+        column = field if field in COLUMNS else ""
+        yield InvalidCell(row.line, column, "" if value == FORMULA else value[:100], " ".join(problems))
 
 
 def sign_preview(ip_list: IpList, user_id: int, seen: ImportPreview) -> str:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from core.permissions import Role
 from keys.ip_lists import importing
+from keys.ip_lists.entry_parser import EntryRow
 from keys.models import IpList
 from tests.answers import Response
 from tests.ip_lists_made import an_ip_list
@@ -232,3 +233,20 @@ def test_ten_thousand_lines_fit(client: Client, offices: IpList) -> None:
     assert "at most 10,000 entries" in text(confirm(client, offices, previewed(client, offices, "::1")))
     assert seen < 30
     assert added < 30
+
+
+def test_lines_are_counted_over_all_rows_that_are_validated_together(monkeypatch: pytest.MonkeyPatch, offices: IpList):
+    monkeypatch.setattr(importing, "ROWS_AT_A_TIME", 3)
+    monkeypatch.setattr(importing, "MAX_WRONG_LINES", 3)
+    rows = [EntryRow(n, f"192.0.2.{n % 10}" if n < 13 else "x", "", "maybe" if n > 14 else "") for n in range(1, 20)]
+    rests: list[None] = []
+
+    seen = importing.build_preview(offices, rows, lambda: rests.append(None))
+
+    assert [str(entry.network) for entry in seen.entries] == [f"192.0.2.{n % 10}/32" for n in range(1, 11)]
+    assert [(cell.line, cell.why) for cell in seen.wrong[:2]] == [
+        (11, "192.0.2.1 is already on line 1."),
+        (12, "192.0.2.2 is already on line 2."),
+    ]
+    assert ([cell.line for cell in seen.wrong], seen.wrong_count) == ([11, 12, 13], 9)
+    assert len(rests) == 7
