@@ -162,7 +162,6 @@ class IpListAdmin(SupportAdmin):
             "seen": seen,
             "entries": seen.entries[:MAX_LINES_SHOWN],
             "more": len(seen.entries) - MAX_LINES_SHOWN,
-            "more_wrong": seen.wrong_count - len({wrong.line for wrong in seen.wrong}),
             "button": f"Add {len(seen.entries):,} entr{'y' if len(seen.entries) == 1 else 'ies'}",
             "back": reverse(f"admin:{self.get_url_name('import')}", args=[row.pk]),
         }

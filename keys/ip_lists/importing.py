@@ -42,6 +42,11 @@ class ImportPreview(NamedTuple):
     wrong_count: int
 
     @property
+    def more_wrong(self) -> int:
+        """The number of invalid lines that `wrong` leaves out."""
+        return self.wrong_count - len({cell.line for cell in self.wrong})
+
+    @property
     def warnings(self) -> list[str]:
         return [warning for entry in self.entries if (warning := get_width_warning(entry.network))]
 

@@ -100,6 +100,13 @@ def test_the_preview_tells_what_would_be_added_and_each_wrong_line(client: Clien
     assert entries(offices) == THERE
 
 
+def test_invalid_lines_that_are_not_shown_are_counted_by_lines(client: Client, offices: IpList) -> None:
+    page = previewed(client, offices, "\n".join(["nonsense,198.51.100.9,maybe"] * 150))
+
+    assert "150 invalid lines" in text(page)
+    assert "and 50 more." in text(page)
+
+
 def test_wrong_lines_stop_it_until_they_are_left_out(client: Client, offices: IpList) -> None:
     page = previewed(client, offices, PASTED)
 

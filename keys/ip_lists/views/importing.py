@@ -74,7 +74,6 @@ def _render_preview(
         "seen": seen,
         "entries": seen.entries[:MAX_LINES_SHOWN],
         "more": len(seen.entries) - MAX_LINES_SHOWN,
-        "more_wrong": seen.wrong_count - len(seen.wrong),
         "ask": needs_confirmation(form, ip_list.key_count and any(entry.enabled for entry in seen.entries)),
     }
     return render_page(request, "keys/ip_lists/preview", context, status)
