@@ -27,6 +27,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from config import request_limits
 from gateway.http.connections import get_max_connections
+from gateway.http.http_limits import DRAIN_SECONDS
 from keys.decision.addresses import parse_address
 
 logger = structlog.get_logger("keyward.portal")
@@ -118,38 +119,56 @@ class PortalWorker(ThreadWorker):
         self.max_connections = get_max_connections(request_limits.MAX_CONNECTIONS, request_limits.RESERVED_DESCRIPTORS)
         super().init_process()
 
-    def accept(self, listener: socket.socket) -> None:
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Also, when the worker stops, accept the connections that wait, and close the sockets: further connections are
+        refused at once, or accepted by the process that takes over. Idle ones are closed after DRAIN_SECONDS, as a
+        request may be on its way."""
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                while self.accept(listener):
+                    pass
+                listener.close()
+            drained = time.monotonic() + DRAIN_SECONDS
+            for conn in self.waiting:
+                if not (conn.received or conn.closing):
+                    conn.deadline = min(conn.deadline, drained)
+
+    def accept(self, listener: socket.socket) -> bool:
+        """Accept a connection; return whether there was one."""
         try:
             sock, client = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
+            return False
         except OSError as error:
             # No descriptor or memory is left (EMFILE, ENFILE, ENOBUFS): drop a waiting connection, or else accept
             # nothing until the next turn of the loop (murder_pending).
             logger.error("accept.failed", detail=str(error))
             if not self._drop_longest_waiting(self.waiting):
                 self.worker_connections = 0
-            return
+            return False
         conn = PortalConnection(self.cfg, sock, client, listener.getsockname())
         self.nr_conns += 1
         self.addresses[conn.address] += 1
         if not self._make_room(conn.address):
             self._drop(conn)
-            return
+            return True
         with contextlib.suppress(OSError):
             # Large enough for the system to take a whole page at once, however slowly it is read.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._wait(conn, request_limits.HEAD_TIMEOUT_SECONDS)
+        return True
 
     def finish_request(self, conn: PortalConnection, future: Future[Any]) -> None:
-        """Wait for the next request of a kept connection; called in the worker's event loop."""
+        """Wait for the next request of a kept connection: briefly when the worker stops, because the client was told
+        that it may send one. Called in the worker's event loop."""
         self.large_bytes -= conn.large_bytes
         conn.large_bytes = conn.length = 0
         try:
             kept = not future.cancelled() and future.result()
         except Exception:
             kept = False
-        if not kept or not self.alive:
+        if not kept:
             with contextlib.suppress(OSError):
                 conn.sock.setblocking(False)
             self._close_gracefully(conn)
@@ -157,15 +176,16 @@ class PortalWorker(ThreadWorker):
         conn.has_been_served = True
         conn.take_pipelined()
         conn.sock.setblocking(False)
-        self._wait(conn, request_limits.HEAD_TIMEOUT_SECONDS if conn.received else request_limits.KEEPALIVE_SECONDS)
+        idle_seconds = request_limits.KEEPALIVE_SECONDS if self.alive else DRAIN_SECONDS
+        self._wait(conn, request_limits.HEAD_TIMEOUT_SECONDS if conn.received else idle_seconds)
         self._advance(conn)
 
     def murder_pending(self) -> None:
-        """Close connections whose time is over, and idle ones when the worker stops. Accept again."""
+        """Close connections whose time is over. Accept again."""
         self.worker_connections = sys.maxsize
         now = time.monotonic()
         for conn in list(self.waiting):
-            if conn.deadline < now or not (self.alive or conn.received or conn.closing):
+            if conn.deadline < now:
                 self._drop(conn)
 
     def _wait(self, conn: PortalConnection, seconds: float) -> None:
