@@ -12,6 +12,7 @@ from config.env import Environment, Misconfigured
 from config.environment_file import format_line
 from config.installation.environment import GATEWAY_FILE, NewInstallation, select_for_gateway
 from config.places import FILES
+from config.serve.program import COMMAND
 from config.variables import MEANINGS
 
 # A host name or an address, IPv6 in brackets, and a port.
@@ -136,8 +137,10 @@ def _build_roles(installation: NewInstallation) -> str:
 
 
 def _get_program() -> str:
-    """Return the command's path: beside the Python that runs this."""
-    return str(Path(sys.executable).with_name("keyward"))
+    """Return the command's path as it was called: where it leads through a link, the units follow the link to the next
+    version."""
+    called = Path(sys.argv[0]).absolute()
+    return str(called if called.name == COMMAND else Path(sys.executable).with_name(COMMAND))
 
 
 def _check(options: argparse.Namespace) -> NewInstallation:

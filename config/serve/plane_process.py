@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from config.places import ROOT
 from config.serve import ready_signal
 from config.serve.planes import Plane
+from config.serve.program import Origin
 
 
 class PlaneProcess:
@@ -23,10 +23,11 @@ class PlaneProcess:
         self,
         plane: Plane,
         listeners: Sequence[socket.socket],
-        environ: Mapping[str, str],
+        origin: Origin,
         *,
         is_successor: bool = False,
     ) -> None:
+        self.origin = origin
         descriptors = [listener.fileno() for listener in listeners]
         self._ready_pipe, write_end = os.pipe()
         os.set_blocking(self._ready_pipe, False)
@@ -38,9 +39,9 @@ class PlaneProcess:
         try:
             # A session of its own: the terminal's Ctrl-C is for the supervisor, which stops them in order.
             self._process = subprocess.Popen(
-                plane.build_command(),
-                cwd=ROOT,
-                env=plane.build_environment(environ) | handed_over,
+                plane.build_command(origin.program.python),
+                cwd=origin.program.folder,
+                env=plane.build_environment(origin.environ) | handed_over,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 pass_fds=(*descriptors, write_end),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from config import environment_file
 
 
 @dataclass(frozen=True)
@@ -18,21 +15,13 @@ class Plane:
     # What the plane has no use for: variables of its environment, with their `_FILE`.
     withheld: tuple[str, ...] = ()
 
-    def build_command(self) -> list[str]:
-        return [sys.executable, "-m", "gunicorn", "-c", f"python:{self.settings}", self.application]
+    def build_command(self, python: str) -> list[str]:
+        return [python, "-m", "gunicorn", "-c", f"python:{self.settings}", self.application]
 
-    def build_environment(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    def build_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         withheld = {f"{name}{end}" for name in self.withheld for end in ("", "_FILE")}
         given = {name: value for name, value in environ.items() if name not in withheld}
-        # It runs in another folder than this process.
-        paths = {name: os.path.abspath(value) for name, value in given.items() if value and _is_path(name)}
-        return given | paths | {"KEYWARD_SUPERVISOR": str(os.getpid())}
-
-
-def _is_path(variable: str) -> bool:
-    return variable in ("GATEWAY_SOCKET", "KEYWARD_VAR") or (
-        variable.endswith("_FILE") and variable != environment_file.VARIABLE
-    )
+        return given | {"KEYWARD_SUPERVISOR": str(os.getpid())}
 
 
 PORTAL = Plane("portal", "config.serve.gunicorn_portal", "config.wsgi:application")

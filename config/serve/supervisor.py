@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -15,6 +15,7 @@ from config import environment_file
 from config.serve.listeners import close_listeners, open_listeners
 from config.serve.plane_process import PlaneProcess
 from config.serve.planes import Plane
+from config.serve.program import Origin, find_origin
 
 STOP_TIMEOUT_SECONDS = 70.0
 # A plane that dies sooner than this after its start is not started again: it would only die again.
@@ -43,7 +44,7 @@ class Supervisor:
         self._running: dict[Plane, PlaneProcess] = {}
         self._successors: dict[Plane, PlaneProcess] = {}
         self._retired: list[tuple[PlaneProcess, float]] = []
-        self._environ: Mapping[str, str] = os.environ
+        self.origin = find_origin(os.environ)
         self.reload_requested = False
 
     def run(self, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
@@ -52,7 +53,7 @@ class Supervisor:
         try:
             for plane in self._planes:
                 self._listeners[plane] = open_listeners(plane)
-                self._running[plane] = self._start(plane)
+                self._running[plane] = self._start(plane, self.origin)
             announced = False
             while True:
                 if not announced and ready():
@@ -70,8 +71,8 @@ class Supervisor:
                 signal.signal(number, signal.SIG_IGN)
             self._stop_all()
 
-    def _start(self, plane: Plane, *, is_successor: bool = False) -> PlaneProcess:
-        return PlaneProcess(plane, self._listeners[plane], self._environ, is_successor=is_successor)
+    def _start(self, plane: Plane, origin: Origin, *, is_successor: bool = False) -> PlaneProcess:
+        return PlaneProcess(plane, self._listeners[plane], origin, is_successor=is_successor)
 
     def _begin_reload(self) -> None:
         """Start a successor of each plane, over the same sockets, in the environment as it is now."""
@@ -80,13 +81,16 @@ class Supervisor:
             logger.warning("reload refused: one is under way")
             return
         try:
-            self._environ = environment_file.reload(os.environ)
+            origin = find_origin(environment_file.reload(os.environ))
         except environment_file.Misconfigured as error:
             logger.error("reload refused: the environment file is not usable", detail=str(error))
             return
+        except OSError as error:
+            logger.error("reload refused: the program is not there", detail=str(error))
+            return
         for plane in self._planes:
             logger.info("reloading: a new process is starting", plane=plane.name)
-            self._successors[plane] = self._start(plane, is_successor=True)
+            self._successors[plane] = self._start(plane, origin, is_successor=True)
 
     def _hand_over(self) -> None:
         """Retire the process of each plane whose successor is ready; give up a successor that ended or is late."""
@@ -101,6 +105,7 @@ class Supervisor:
             del self._successors[plane]
             if successor.poll() is None and successor.is_ready():
                 old, self._running[plane] = self._running[plane], successor
+                self.origin = successor.origin
                 logger.info("reloaded: the old process finishes its work", plane=plane.name)
             else:
                 old = successor
@@ -123,7 +128,7 @@ class Supervisor:
                 )
             logger.error("plane ended, starting it again", plane=plane.name, status=code)
             process.close()
-            self._running[plane] = self._start(plane)
+            self._running[plane] = self._start(plane, process.origin)
 
     def _stop_all(self) -> None:
         processes = [*self._running.values(), *self._successors.values(), *(old for old, _ in self._retired)]

@@ -50,7 +50,7 @@ def test_a_gateways_environment_does_not_open_a_token(tmp_path: Path, monkeypatc
             monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    portal, gateway = (plane.build_environment() for plane in PLANES)
+    portal, gateway = (plane.build_environment(os.environ) for plane in PLANES)
     assert {"SEALING_KEYS", "CHECKPOINT_KEY"} <= set(portal)
     assert not {"SEALING_KEYS", "CHECKPOINT_KEY", "SEALING_KEYS_FILE"} & set(gateway)
     key = a_billing_key(a_user(an_account(), "Alice", Role.ADMINISTRATOR)).key

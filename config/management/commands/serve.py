@@ -4,7 +4,6 @@ replaces the planes' processes, in the environment and from the code as they are
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from tempfile import TemporaryFile
 from typing import Any
@@ -18,7 +17,6 @@ from django.db import OperationalError, connections
 from config.demo import load as demo_load
 from config.embedded.backend.base import start_embedded_database
 from config.env import Misconfigured
-from config.places import ROOT
 from config.serve import preflight
 from config.serve.health_request import is_ready
 from config.serve.listeners import list_places
@@ -107,10 +105,10 @@ class Command(BaseCommand):
             self._maintain_due = time.monotonic() + MAINTAIN_INTERVAL_SECONDS
             self._maintain = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "config", "maintain"),
+                    *(self._supervisor.origin.program.python, "-m", "config", "maintain"),
                     *("--checkpoints", str(settings.VAR / "checkpoints.jsonl")),
                 ],
-                cwd=ROOT,
+                cwd=self._supervisor.origin.program.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._maintain_output,
