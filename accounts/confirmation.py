@@ -24,7 +24,7 @@ ATTEMPT_LIMIT = 10
 ATTEMPT_WINDOW = "10 minutes"
 LOCK_DURATION = "10 minutes"
 
-# How long an attempt waits while attempts of the same user that are being verified fill the limit.
+# How long an attempt waits while attempts of the same user that are still being verified fill the limit.
 WAIT_TIMEOUT_SECONDS = 5.0
 
 
@@ -68,12 +68,12 @@ def confirm(
     by: Actor,
     password_only: bool = False,
 ) -> Confirmation:
-    """Check what was given and return consent to `action` on `target`, good for one use.
+    """Verify what was sent and return consent to `action` on `target`, for one use.
 
-    `given` is the password or a TOTP code; `passkey` a browser's answer to
-    accounts.signin.passkeys.build_request_options for this very action and target. A refusal is recorded on `about`,
-    the object that the action is on (else the person), with the address of `by`, the request's actor. Must not run
-    inside the caller's transaction: a rollback would forget the try (RuntimeError).
+    `given` is the password or a TOTP code; `passkey` is the browser's answer to
+    accounts.signin.passkeys.build_request_options for the same action and target. A failure is recorded on `about`, the
+    object of the action (by default the user), with the address of `by`, the request's actor. Raise
+    ConfirmationRefused, or RuntimeError inside the caller's transaction, whose rollback would undo the count.
     """
     if action not in CONFIRMED_ACTIONS:
         raise ValueError(f"{action!r} is not in audit.trail.events.CONFIRMED_ACTIONS")
@@ -108,7 +108,7 @@ def _verify(
         and second_factors.verify_totp(user, given)
     ):
         return "totp"
-    # Not user.check_password: that one saves the row when the hasher's parameters have changed.
+    # Not user.check_password, which saves the row if the hasher's parameters have changed.
     return "password" if check_password(given, user.password) else None
 
 
@@ -122,7 +122,7 @@ def _start_attempt(user: User) -> datetime:
                 return row[0]
             cursor.execute(_LOCKED_UNTIL_SQL, {"user": user.pk, "lock": LOCK_DURATION})
             locked, until = cursor.fetchone()
-        # Full but not locked: tries of the same person are being checked at this moment and may yet be right.
+        # Full but not locked: other attempts of this user are being verified and may succeed.
         if locked or time.monotonic() > deadline:
             raise Locked(until)
         time.sleep(0.05)
@@ -150,7 +150,7 @@ def _record_failure(user: User, booked: datetime, *, action: str, about: Target,
     raise WrongPassword(left, words)
 
 
-# clock_timestamp() is read again once the row is locked, so that moments of one person follow one another.
+# clock_timestamp() is read again once the row is locked, so that one user's times are in order.
 _START_ATTEMPT_SQL = """
 INSERT INTO accounts_confirmationattempts AS a (user_id, wrong, checking, locked_until)
 VALUES (%(user)s, '{}', ARRAY[clock_timestamp()], NULL)

@@ -1,4 +1,4 @@
-"""The list of users as a file."""
+"""Export of the list of users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audit.exports import ListFile, deliver_list
 from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
-from core.spreadsheets import TextResource, build_column, encode_table
+from core.spreadsheets import PLAIN_CSV, CsvStyle, TextResource, build_column, encode_table
 
 
 class UserResource(TextResource):
@@ -45,13 +45,14 @@ def export_users(
     users: UserFilter,
     format: str = "csv",
     zip: bool = False,
+    csv: CsvStyle = PLAIN_CSV,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
-    """Return the name and content of a file of what the filters let through, in the list's order. Raise Denied. `needs`
-    is what the page it is asked from needs: Support has pages of its own."""
+    """Return the name and content of a file of the users that pass the filters, in the list's order. `needs` is the
+    permission of the page that asks; Support's pages have another one. Raise Denied."""
     authorization.require(by, needs, account=account)
     table = UserResource().export(users.sort_rows(), format=format)
     file = ListFile(
-        encode_table(table, format), format, len(table), table.headers, users.active, dict(users.descriptions)
+        encode_table(table, format, csv), format, len(table), table.headers, users.active, dict(users.descriptions)
     )
     return deliver_list("users.exported", file, by=by, account=account, zip=zip)

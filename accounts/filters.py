@@ -1,4 +1,4 @@
-"""The filters of the list of users. Strict, as all lists are: what means nothing is an error and shows no rows."""
+"""Filters of the list of users. An invalid value is an error and shows no rows."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ class UserFilter(PagedFilter):
         "created": Column("Created", F("created_at"), True),
     }
     default_sort = "nickname"
+    nouns = ("user", "users")
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
     role = build_choice_filter("Role", "Any role", ROLES, "with_role")
     status = build_choice_filter("Status", "Any status", STATUSES, "with_status")
 
     def search(self, users: QuerySet[User], name: str, text: str) -> QuerySet[User]:
-        """Start of any word of the nickname, or start of the e-mail."""
+        """Match the start of any word of the nickname, or the start of the e-mail."""
         return users.filter(Q(nickname__iregex=build_word_start_regex(text)) | Q(email__istartswith=text))
 
     def with_role(self, users: QuerySet[User], name: str, role: str) -> QuerySet[User]:

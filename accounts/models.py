@@ -1,4 +1,4 @@
-"""Accounts and the people in them."""
+"""Accounts, users, invitations, and the counters of their limits."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person. Signs in by e-mail; the row is written by accounts.services alone."""
+    """A person, who signs in by e-mail. Written by accounts.services alone."""
 
     email = models.EmailField(unique=True)
     nickname = models.CharField(max_length=64)
@@ -102,8 +102,8 @@ class User(AbstractBaseUser):
 
 
 class Invitation(models.Model):
-    """Someone may still join an account: the row goes when it is accepted, withdrawn or made anew. There is one for
-    every e-mail that was invited, whether or not it can be, so that nobody learns from it which e-mails are known."""
+    """An open invitation to an account, deleted when it is accepted, withdrawn or replaced. Every invited e-mail has a
+    row, whether or not it can accept, so that nobody learns which e-mails are known."""
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="invitations")
     email = models.EmailField()
@@ -124,9 +124,53 @@ class Invitation(models.Model):
         return f"{self.email} to {self.account_id}"
 
 
-class Limit(models.Model):
-    """Tries of one name by one key (an e-mail, an address) within their window. Written by accounts.signin.rate_limits
+class ListSettings(models.Model):
+    """How a user arranges a list: its columns in order, none for the list's own, and rows a page. Written by
+    accounts.lists.services alone."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="list_settings", db_index=False)
+    list_name = models.CharField(max_length=20)
+    columns = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    page_size = models.PositiveSmallIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "list_name"], name="list_settings_once")]
+
+    def __str__(self) -> str:
+        return f"{self.list_name} of user {self.user_id}"
+
+
+class SavedFilter(models.Model):
+    """A query of a list under a name, of its user or shared in the account. Written by accounts.lists.services
     alone."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="saved_filters", db_index=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
+    list_name = models.CharField(max_length=20)
+    name = models.CharField(max_length=80)
+    query = models.CharField(max_length=2000)
+    shared = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                "account",
+                "list_name",
+                "user",
+                Lower("name"),
+                name="saved_filter_name_once",
+                violation_error_message="You already have a filter with this name.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Limit(models.Model):
+    """Attempts of one kind by one key (an e-mail, an address) within their window. Written by
+    accounts.signin.rate_limits alone."""
 
     pk = models.CompositePrimaryKey("name", "key")
     name = models.CharField(max_length=40)
@@ -140,8 +184,8 @@ class Limit(models.Model):
 
 
 class ConfirmationAttempts(models.Model):
-    """Confirmations of one user that were wrong or are being checked, in one row, so that parallel tries cannot slip
-    past the limit. Written by accounts.confirmation alone."""
+    """A user's failed and pending confirmations, in one row, so that parallel attempts cannot exceed the limit. Written
+    by accounts.confirmation alone."""
 
     user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="+")
     wrong = ArrayField(models.DateTimeField(), default=list, db_comment="when, within the window, oldest first")
@@ -153,7 +197,8 @@ class ConfirmationAttempts(models.Model):
 
 
 class KnownAddress(models.Model):
-    """Where a user has signed in from, so that they are told of a new one. Written by accounts.services alone."""
+    """An address that a user has signed in from; a sign-in from a new one sends a mail. Written by accounts.services
+    alone."""
 
     pk = models.CompositePrimaryKey("user", "key")
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
@@ -164,8 +209,8 @@ class KnownAddress(models.Model):
 
 
 class TotpUse(models.Model):
-    """The newest time step whose code a user has given: that code and those before it are worthless, wherever it was
-    given. Written by accounts.signin.second_factors alone."""
+    """The latest time step whose code the user has used: that code and earlier ones are refused everywhere. Written by
+    accounts.signin.second_factors alone."""
 
     user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="+")
     step = models.BigIntegerField(db_comment="seconds since 1970, divided by 30")
@@ -175,7 +220,7 @@ class TotpUse(models.Model):
 
 
 class PasskeyChallenge(models.Model):
-    """What a passkey is asked to sign, for one action of one user on one object; deleted by its first use. Written by
+    """An open challenge for a passkey, for one action of one user on one object; deleted on first use. Written by
     accounts.signin.passkeys alone."""
 
     challenge = models.BinaryField(primary_key=True)

@@ -1,4 +1,4 @@
-"""Reading the people of an account for pages and files."""
+"""Read the users of an account for pages and files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ SECOND_FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def list_users(account: Account | None) -> QuerySet[User]:
-    """Its users, with the number of live keys they own (`key_count`) and whether they have a `second_factor`."""
+    """Return the account's users, with the number of live keys they own (`key_count`) and whether they have a
+    `second_factor`."""
     factors = Authenticator.objects.filter(user=OuterRef("pk"), type__in=SECOND_FACTORS)
     if account is None:
         return User.objects.none()
@@ -30,6 +31,6 @@ def list_administrators(account: Account) -> QuerySet[User]:
 
 
 def count_sessions(user: User) -> int:
-    """How many sessions of theirs have not run out."""
+    """Return the number of the user's sessions that have not expired."""
     live = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=Now())
     return UserSession.objects.filter(Exists(live), user=user).count()

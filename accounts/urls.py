@@ -1,9 +1,10 @@
-"""Paths of accounts."""
+"""URLs of accounts."""
 
 from __future__ import annotations
 
 from django.urls import path
 
+from accounts.lists import views as list_views
 from accounts.signin import reset_views
 from accounts.signin import views as signin_views
 from accounts.views import invitations, profile, settings, users
@@ -31,6 +32,9 @@ urlpatterns = [
     path("users/export/", users.user_export, name="user-export"),
     path("users/invite/", invitations.user_invite, name="user-invite"),
     path("users/invitations/<int:pk>/withdraw/", invitations.invitation_withdraw, name="invitation-withdraw"),
+    path("lists/<slug:name>/columns/", list_views.list_columns, name="list-columns"),
+    path("lists/<slug:name>/filters/new/", list_views.filter_new, name="filter-new"),
+    path("lists/<slug:name>/filters/<int:pk>/delete/", list_views.filter_delete, name="filter-delete"),
     path("settings/", settings.settings, name="settings"),
     path("settings/preview/", settings.settings_preview, name="settings-preview"),
 ]

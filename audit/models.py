@@ -100,6 +100,7 @@ class Call(models.Model):
     duration_ms = models.FloatField(null=True)
     bytes = models.BigIntegerField(null=True)
     folded = models.IntegerField(db_comment="how many refusals this row stands for")
+    old_secret = models.BooleanField(db_comment="whether the secret that matched was the old one of a changed key")
 
     class Meta:
         managed = False
@@ -121,6 +122,31 @@ class Call(models.Model):
     def count(self) -> int:
         """`folded` under the name that pages and exports use."""
         return self.folded
+
+
+class Usage(models.Model):
+    """Calls with a key that are alike: from the same address, on the same route, with the same outcome. audit/usage
+    derives the rows from the log; audit/sql/usage.sql describes the columns."""
+
+    id = models.BigIntegerField(primary_key=True)
+    account_id = models.BigIntegerField()
+    key_id = models.TextField()
+    api = models.TextField()
+    client_address = models.GenericIPAddressField(null=True)
+    credential = models.TextField()
+    route = models.TextField()
+    module = models.TextField()
+    reason = models.TextField()
+    old_secret = models.BooleanField()
+    last_seen = models.DateTimeField()
+    calls = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "audit_usage"
+
+    def __str__(self) -> str:
+        return f"{self.calls} calls of {self.key_id} from {self.client_address}"
 
 
 class Digest(models.Model):

@@ -15,7 +15,8 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Wi
 from django.db.models.functions import RowNumber
 
 from audit.models import Call, Event
-from core.lists import PAGE_SIZE
+from core.filters.time_range import LogFilter
+from core.lists import PAGE_SIZE, PageRange
 
 Row = TypeVar("Row", Call, Event)
 
@@ -32,13 +33,13 @@ class Page(Generic[Row]):
     scanned_until: datetime | None = None
 
 
-def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], time: str) -> Page[Row]:
-    """Return the first page of `rows` that pass `matching`, in descending `order`. `rows` must already be narrowed to
+def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], time: str, size: int = PAGE_SIZE) -> Page[Row]:
+    """Return the first `size` of `rows` that pass `matching`, in descending `order`. `rows` must already be narrowed to
     what an index serves, the position included; `time` is the field that holds a row's time."""
     newest_first = [F(name).desc() for name in order]
     rows = rows.order_by(*newest_first)
     if not matching:
-        return _trim_page(list(rows[: PAGE_SIZE + 1]))
+        return _trim_page(list(rows[: size + 1]), size)
     scan = rows.annotate(
         scanned=Window(RowNumber(), order_by=newest_first),
         matches=ExpressionWrapper(matching, output_field=BooleanField()),
@@ -48,14 +49,25 @@ def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], time: str
     # The last row of the scan is returned even if it does not match: it shows that the scan stopped early. Without an
     # ORDER BY outside, for which the rows would be sorted again, the scan ends as soon as the page is full.
     outer = f"SELECT * FROM ({sql}) AS scan WHERE matches OR scanned = %s LIMIT %s"
-    found: list[Any] = list(rows.model.objects.using(rows.db).raw(outer, [*params, MAX_ROWS_SCANNED, PAGE_SIZE + 1]))
+    found: list[Any] = list(rows.model.objects.using(rows.db).raw(outer, [*params, MAX_ROWS_SCANNED, size + 1]))
     last = found[-1] if found else None
-    if len(found) > PAGE_SIZE or last is None or last.scanned < MAX_ROWS_SCANNED:
-        return _trim_page(found)
+    if len(found) > size or last is None or last.scanned < MAX_ROWS_SCANNED:
+        return _trim_page(found, size)
     return Page([row for row in found if row.matches], last.position, getattr(last, time))
 
 
-def _trim_page(found: list[Row]) -> Page[Row]:
+def build_page_range(
+    filters: LogFilter, page: Page[Row], nouns: tuple[str, str], total: int | None = None
+) -> PageRange:
+    """Return which rows the page shows. The last page knows how many there are."""
+    cleaned = filters.form.cleaned_data
+    first = cleaned["start"] or (0 if cleaned["after"] else 1)
+    if page.after is None and first:
+        total = first + len(page.rows) - 1
+    return PageRange(first, len(page.rows), total, nouns)
+
+
+def _trim_page(found: list[Row], size: int) -> Page[Row]:
     """Return the page without the extra row that shows that there is another page."""
-    page = found[:PAGE_SIZE]
-    return Page(page, page[-1].position if len(found) > PAGE_SIZE else None)
+    page = found[:size]
+    return Page(page, page[-1].position if len(found) > size else None)

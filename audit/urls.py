@@ -29,7 +29,6 @@ urlpatterns = [
     path("logs/chart/", calls_views.log_chart, name="log-chart"),
     path("logs/tail/", calls_views.log_tail, name="log-tail"),
     path("logs/export/", exports_views.log_export, name="log-export"),
-    path("logs/<uuid:request_id>/", calls_views.log_detail, name="log-detail"),
     path("audit/", trail_views.trail_list, name="trail-list"),
     path("audit/export/", exports_views.trail_export, name="trail-export"),
     path("audit/digests/", digests_views.digest_list, name="digest-list"),

@@ -1,1 +1,1 @@
-"""Benchmarks of the performance that the documents promise: `python -m benchmarks NAME [--quick]`."""
+"""Benchmarks of the performance that the documents promise: `python -m benchmarks NAME [--quick|--full]`."""

@@ -6,15 +6,17 @@ import hashlib
 import time
 from statistics import median
 
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.figures import format_table
 from benchmarks.installation import installation
 from benchmarks.logs import make_events
+from benchmarks.results import Ratio
+from benchmarks.sizes import Size
 
 SAMPLE = "SELECT string_agg(prev || convert_to(body, 'UTF8'), '') FROM audit_event WHERE seq <= 100000"
 
 
-def run(*, quick: bool) -> None:
-    events, rounds = (5_000, 2) if quick else (1_000_000, 5)
+def run(size: Size) -> list[Ratio]:
+    events, rounds = size.choose(quick=(5_000, 2), normal=(200_000, 5), full=(1_000_000, 5))
     with installation():
         from django.conf import settings
         from django.db import connections
@@ -26,7 +28,7 @@ def run(*, quick: bool) -> None:
             cursor.execute(SAMPLE)
             sample = bytes(cursor.fetchone()[0])
             cursor.execute("SELECT sum(octet_length(body) + 32), count(*) FROM audit_event")
-            size, count = cursor.fetchone()
+            bytes_hashed, count = cursor.fetchone()
         ours, hashed = [], []
         for _ in range(rounds):
             started = time.perf_counter()
@@ -36,11 +38,11 @@ def run(*, quick: bool) -> None:
                 raise SystemExit(f"the trail is not good: {verdict}")
             started = time.perf_counter()
             hashlib.sha256(sample).hexdigest()
-            hashed.append((time.perf_counter() - started) * int(size) / len(sample))
+            hashed.append((time.perf_counter() - started) * int(bytes_hashed) / len(sample))
     print(f"{count:,} events, {rounds} rounds in turn, medians\n")
     print(
         format_table(
             ("", "seconds"), [("audit_verify", f"{median(ours):.2f}"), ("SHA-256 of the same", f"{median(hashed):.3f}")]
         )
     )
-    print(format_last_line("audit-verify", median(a / b for a, b in zip(ours, hashed, strict=True)), must=30, aim=10))
+    return [Ratio("audit-verify", [a / b for a, b in zip(ours, hashed, strict=True)], must=30, aim=10)]

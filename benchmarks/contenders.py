@@ -8,16 +8,15 @@ from statistics import median
 
 from benchmarks.load import Load, load
 from benchmarks.servers import Server
+from benchmarks.sizes import Size
 
 CONNECTIONS = 64
-# Many short rounds, because the speed of a shared machine changes from one second to the next.
-ROUNDS, SECONDS = 14, 2.0
-QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0
 
 
-def get_sizes(*, quick: bool) -> tuple[int, float]:
-    """Return the number of rounds, and the seconds of each."""
-    return (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+def get_rounds(size: Size) -> tuple[int, float]:
+    """Return the number of rounds, and the seconds of each: many short ones, because the speed of a shared machine
+    changes from one second to the next."""
+    return size.choose(quick=(1, 1.0), normal=(7, 1.0), full=(14, 2.0))
 
 
 @dataclass
@@ -64,9 +63,13 @@ class Contender:
         return median(one.p50 for one in self.rounds)
 
     def get_ratio_to(self, other: Contender) -> float:
-        """Return the median over the rounds of this contender's calls per second to the other's in the same round."""
+        """Return the median of `get_ratios_to`."""
+        return median(self.get_ratios_to(other))
+
+    def get_ratios_to(self, other: Contender) -> list[float]:
+        """Return, for each round, this contender's calls per second to the other's."""
         pairs = zip(self.rounds, other.rounds, strict=True)
-        return median(mine.per_second / others.per_second for mine, others in pairs)
+        return [mine.per_second / others.per_second for mine, others in pairs]
 
     def copy(self, name: str, **changes: object) -> Contender:
         """Return a contender without rounds for the same server, with these changes."""

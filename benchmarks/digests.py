@@ -7,15 +7,17 @@ import time
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.figures import format_table
 from benchmarks.installation import installation
 from benchmarks.logs import make_calls
+from benchmarks.results import Ratio
+from benchmarks.sizes import Size
 
 HOUR = timedelta(hours=1)
 
 
-def run(*, quick: bool) -> None:
-    calls, accounts, rounds = (3_000, 3, 2) if quick else (60_000, 3, 3)
+def run(size: Size) -> list[Ratio]:
+    calls, accounts, rounds = size.choose(quick=(3_000, 3, 2), normal=(60_000, 3, 3), full=(60_000, 3, 7))
     with installation():
         from accounts.models import Account
         from audit.calls import seals
@@ -48,4 +50,4 @@ def run(*, quick: bool) -> None:
             ("", "seconds an hour"), [("seals", f"{median(sealed):.2f}"), ("digests", f"{median(digested):.2f}")]
         )
     )
-    print(format_last_line("digests", median(a / b for a, b in zip(digested, sealed, strict=True)), must=1, aim=1))
+    return [Ratio("digests", [a / b for a, b in zip(digested, sealed, strict=True)], must=1, aim=1)]

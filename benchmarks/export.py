@@ -13,13 +13,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.figures import format_table
 from benchmarks.installation import installation
 from benchmarks.logs import make_calls
+from benchmarks.results import Ratio
+from benchmarks.sizes import Size
 
 
-def run(*, quick: bool) -> None:
-    rows, rounds = (5_000, 2) if quick else (1_000_000, 5)
+def run(size: Size) -> list[Ratio]:
+    rows, rounds = size.choose(quick=(5_000, 2), normal=(100_000, 3), full=(1_000_000, 5))
     with installation():
         from accounts.models import Account
 
@@ -39,15 +41,15 @@ def run(*, quick: bool) -> None:
         for turn in [contenders] * rounds + [slow]:
             for name, make in turn.items():
                 before, started = _memory(reset=True), time.perf_counter()
-                size = make()
+                written = make()
                 taken[name].append(time.perf_counter() - started)
                 grown[name].append(_memory() - before)
-                if size < rows * (10 if "XLSX" in name else 100):
-                    raise SystemExit(f"{name}: {size} bytes cannot be {rows} rows")
+                if written < rows * (10 if "XLSX" in name else 100):
+                    raise SystemExit(f"{name}: {written} bytes cannot be {rows} rows")
     copy = taken["psql \\copy"]
     # The median of the ratios of each round; a single run is compared with the median.
     ratios = {
-        name: median(a / b for a, b in zip(times, copy, strict=True)) if name in contenders else times[0] / median(copy)
+        name: [a / b for a, b in zip(times, copy, strict=True)] if name in contenders else [times[0] / median(copy)]
         for name, times in taken.items()
     }
     shown = [
@@ -55,15 +57,19 @@ def run(*, quick: bool) -> None:
         (
             name,
             f"{median(times):.2f}",
-            f"{ratios[name]:.2f}",
+            f"{median(ratios[name]):.2f}",
             "" if "psql" in name else f"+{median(grown[name]):.0f}",
         )
         for name, times in taken.items()
     ]
     print(f"{rows:,} rows, all columns, phone numbers masked in our files, {rounds} rounds in turn, medians\n")
     print(format_table(("", "seconds", "x psql", "MB"), shown))
-    print(format_last_line("export", ratios["Keyward, CSV"], must=2.5, aim=1.5))
-    print(f"export-memory: +{median(grown['Keyward, CSV']):.0f} MB (must +30, aim +5)")
+    memory = "{name}: +{value:.0f} MB (must +{must:g}, aim +{aim:g})"
+    return [
+        *(Ratio(f"export {name}", ratios[name]) for name in ("Keyward, JSON Lines", "Keyward, XLSX")),
+        Ratio("export", ratios["Keyward, CSV"], must=2.5, aim=1.5),
+        Ratio("export-memory", grown["Keyward, CSV"], must=30, aim=5, line=memory),
+    ]
 
 
 def _ours(account: Any, format: str) -> int:
@@ -79,7 +85,7 @@ def _ours(account: Any, format: str) -> int:
     calls = CallFilter(QueryDict(), list_calls(account.pk), mask=Mask.from_account(account))
     assert calls.is_valid()
     _, content = start_export(
-        by=Actor.from_command("benchmark"), account=account, table=CALLS, filters=calls, format=format, bom=False
+        by=Actor.from_command("benchmark"), account=account, table=CALLS, filters=calls, format=format
     )
     size = sum(len(block) for block in content)
     content.close()

@@ -31,8 +31,3 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         lines.append("  ".join([first, *others]).rstrip())
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
-
-
-def format_last_line(name: str, ratio: float, *, must: float, aim: float) -> str:
-    """Return the last line of a benchmark, from which its ratio is read."""
-    return f"{name}: {ratio:.2f} (must {must:g}, aim {aim:g})"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from benchmarks.figures import format_last_line, format_table, measure_in_turn
+from benchmarks.figures import format_table, measure_in_turn
 from benchmarks.installation import installation
 from benchmarks.logs import get_key_id, make_calls
+from benchmarks.results import Ratio
+from benchmarks.sizes import Size
 
 HIDDEN = "path contains, numbers hidden"
 # {7} is the API ID of the account's seventh key.
@@ -35,8 +37,10 @@ FILTERS: dict[str, dict[str, str]] = {
 }
 
 
-def run(*, quick: bool) -> None:
-    few, many, rounds, seconds = (2_000, 20_000, 3, 0) if quick else (100_000, 10_000_000, 15, 3)
+def run(size: Size) -> list[Ratio]:
+    few, many, rounds, seconds = size.choose(
+        quick=(2_000, 20_000, 3, 0), normal=(100_000, 1_000_000, 15, 1), full=(100_000, 10_000_000, 15, 3)
+    )
     with installation():
         from accounts.models import Account
 
@@ -44,18 +48,18 @@ def run(*, quick: bool) -> None:
         large = Account.objects.create(slug="large", name="Large", status="active")
         make_calls(small.pk, few)
         make_calls(large.pk, many)
-        size = _bytes_a_row()
+        row_bytes = _bytes_a_row()
         rows, ratios = [], []
         for name, filters in FILTERS.items():
             pages = [partial(_page, account.pk, filters, hidden=name == HIDDEN) for account in (small, large)]
             at_few, at_many = measure_in_turn(pages, rounds, seconds)
             # Differences below a millisecond are noise.
-            ratios.append(max(at_many, 1.0) / max(at_few, 1.0))
-            rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1]:.2f}"))
+            ratios.append(Ratio(f"log-page {name}", [max(at_many, 1.0) / max(at_few, 1.0)]))
+            rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1].value:.2f}"))
     print(f"Server time of a page in ms, {few:,} and {many:,} rows in one account, medians of {rounds} or more\n")
     print(format_table(("filter", f"{few:,}", f"{many:,}", "ratio"), rows))
-    print(f"\nA row takes {size:.0f} bytes, its part of the indexes included")
-    print(format_last_line("log-page", max(ratios), must=1.5, aim=1.1))
+    print(f"\nA row takes {row_bytes:.0f} bytes, its part of the indexes included")
+    return [*ratios, Ratio("log-page", [max(ratio.value for ratio in ratios)], must=1.5, aim=1.1)]
 
 
 def _bytes_a_row() -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from benchmarks.bulk import restoring
 
 CALLS = """
@@ -35,7 +37,7 @@ def get_key_id(account_id: int | None, number: int) -> str:
 
 def make_calls(account_id: int | None, count: int, *, days: float = 30) -> None:
     """Insert calls of the account, or of none, spread evenly over the last days, the oldest first."""
-    from audit.calls.insert import ensure_partitions
+    from audit.calls.partitions import ensure_partitions
 
     facts = {"account": account_id, "keys": get_key_id(account_id, 0)[:8], "step": days * 86_400 / count}
     with restoring("audit_call") as cursor:
@@ -46,6 +48,21 @@ def make_calls(account_id: int | None, count: int, *, days: float = 30) -> None:
             if first == count:
                 # The oldest row tells which partitions are needed.
                 ensure_partitions()
+
+
+def sum_calls() -> None:
+    """Sum the calls for charts as the seals of all hours do, but for the last two."""
+    from django.db import connection, connections, transaction
+
+    from audit.calls import rollups
+    from core.replica import lift_time_limits
+
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    with transaction.atomic(), connection.cursor() as cursor:
+        lift_time_limits(cursor)
+        rollups.insert_sums(datetime.min.replace(tzinfo=UTC), hour - timedelta(hours=2))
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE audit_rollup, audit_rollup_total")
 
 
 def make_events(account_id: int, count: int) -> None:

@@ -80,7 +80,7 @@ def gateway(*, workers: int = 1, database: str = "") -> Iterator[Server]:
         "config.serve.gateway:application",
     ]
     environment = {"GATEWAY_PORT": str(port)} | ({"DATABASE_URL": database} if database else {})
-    with _started(port, gunicorn(sys.executable, *arguments), environment, "/health/ready") as server:
+    with started(port, gunicorn(sys.executable, *arguments), environment, "/health/ready") as server:
         yield server
 
 
@@ -89,7 +89,7 @@ def portal() -> Iterator[Server]:
     """Run the portal as `manage.py serve` starts it, with as many workers."""
     port = free_port()
     command = gunicorn(sys.executable, "-c", "python:config.serve.gunicorn_portal", "config.wsgi:application")
-    with _started(port, command, {"PORT": str(port)}, "/health/live") as server:
+    with started(port, command, {"PORT": str(port)}, "/health/live") as server:
         yield server
 
 
@@ -102,7 +102,7 @@ def peer(
     arguments = ["--worker-class", worker, "--workers", "1", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
     # Keyward's settings, which a peer must not load.
     environment |= {"DJANGO_SETTINGS_MODULE": ""}
-    with _started(port, gunicorn(python, *arguments, application), environment, ready) as server:
+    with started(port, gunicorn(python, *arguments, application), environment, ready) as server:
         yield server
 
 
@@ -132,12 +132,12 @@ def static_file() -> Iterator[Server]:
         (folder / "empty").touch(0o644)
         (folder / "conf").write_text(STATIC.format(folder=folder, port=port))
         command = [str(NGINX), "-c", str(folder / "conf"), "-e", "stderr", "-p", name]
-        with _started(port, command, {}, "/empty") as server:
+        with started(port, command, {}, "/empty") as server:
             yield server
 
 
 @contextmanager
-def _started(port: int, command: list[str], environment: dict[str, str], ready: str) -> Iterator[Server]:
+def started(port: int, command: list[str], environment: dict[str, str], ready: str) -> Iterator[Server]:
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, start_new_session=True)
     try:
         _wait(process, port, ready)

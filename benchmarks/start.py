@@ -9,16 +9,17 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from benchmarks.installation import ROOT
+from benchmarks.results import Ratio
 from benchmarks.servers import free_port
+from benchmarks.sizes import Size
 
 
-def run(*, quick: bool) -> None:
-    rounds = 1 if quick else 5
+def run(size: Size) -> list[Ratio]:
+    rounds = size.choose(quick=1, normal=5, full=9)
     (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="benchmark-", dir=ROOT / "var"))
     try:
@@ -26,8 +27,8 @@ def run(*, quick: bool) -> None:
         again = [_start(folder) for _ in range(rounds)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"The first start, with migrations and the demo: {first:.1f} s; then {rounds} more, median\n")
-    print(f"start: {median(again):.1f} s (must 5, aim 2)")
+    print(f"The first start, with migrations and the demo: {first:.1f} s; then {rounds} more, median")
+    return [Ratio("start", again, must=5, aim=2, line="{name}: {value:.1f} s (must {must:g}, aim {aim:g})")]
 
 
 def _start(folder: Path) -> float:

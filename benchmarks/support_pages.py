@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from benchmarks.figures import format_last_line, format_table, measure_in_turn
+from benchmarks.figures import format_table, measure_in_turn
 from benchmarks.installation import build_signed_in_client, installation
 from benchmarks.logs import get_key_id, make_calls, make_events
+from benchmarks.results import Ratio
+from benchmarks.sizes import Size
 
 CALLS, EVENTS = "/admin/audit/call/", "/admin/audit/event/"
 PAGES = {
@@ -28,8 +30,10 @@ PAGES = {
 OF_ALL = {"calls of no account": CALLS, "events of all accounts": EVENTS}
 
 
-def run(*, quick: bool) -> None:
-    few, many, rounds, seconds = (2_000, 20_000, 2, 0) if quick else (100_000, 10_000_000, 9, 5)
+def run(size: Size) -> list[Ratio]:
+    few, many, rounds, seconds = size.choose(
+        quick=(2_000, 20_000, 2, 0), normal=(100_000, 1_000_000, 9, 1), full=(100_000, 10_000_000, 9, 5)
+    )
     with installation():
         from accounts.models import Account
 
@@ -45,11 +49,11 @@ def run(*, quick: bool) -> None:
         rows, ratios = [], []
         for name, addresses in pages.items():
             at_few, at_many = measure_in_turn([partial(get, address) for address in addresses], rounds, seconds)
-            ratios.append(at_many / at_few)
-            rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1]:.2f}"))
+            ratios.append(Ratio(f"support-pages {name}", [at_many / at_few]))
+            rows.append((name, f"{at_few:.1f}", f"{at_many:.1f}", f"{ratios[-1].value:.2f}"))
     print(f"Server time of a page in ms, {few:,} and {many:,} calls, {few:,} and {many // 10:,} events; medians\n")
     print(format_table(("page", f"{few:,}", f"{many:,}", "ratio"), rows))
-    print(format_last_line("support-pages", max(ratios), must=2, aim=1.1))
+    return [*ratios, Ratio("support-pages", [max(ratio.value for ratio in ratios)], must=2, aim=1.1)]
 
 
 def _own(account: Any) -> dict[str, Any]:

@@ -16,22 +16,26 @@ from benchmarks.contenders import (
     build_nginx_headers,
     check_rows,
     format_cells,
-    get_sizes,
+    get_rounds,
     run_in_turn,
 )
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.figures import format_table
+from benchmarks.insert_limit import InsertLimit
 from benchmarks.installation import ROOT, installation, make_keys
 from benchmarks.load import WRK
+from benchmarks.peers import redis_check
 from benchmarks.peers.environment import Offline, python
+from benchmarks.results import Ratio
 from benchmarks.servers import NGINX, gateway, peer, static_file
+from benchmarks.sizes import Size
 
 KEYS = 1000
 PACKAGES = ["rest_framework", "rest_framework_api_key", "knox"]
 SITE = "benchmarks.peers.site:application"
 
 
-def run(*, quick: bool) -> None:
-    rounds, seconds = get_sizes(quick=quick)
+def run(size: Size) -> list[Ratio]:
+    rounds, seconds = get_rounds(size)
     with installation(), ExitStack() as stack:
         tokens = make_keys(KEYS)
         database = json.dumps(peer_database())
@@ -40,10 +44,11 @@ def run(*, quick: bool) -> None:
         ours = Contender("Keyward, 1 worker", stack.enter_context(gateway()), "/v1/verify/billing", tokens)
         django = stack.enter_context(peer(SITE, views, ready="/"))
         bare = Contender("bare Django view", django, "/", tokens, rows=False)
-        contenders = [ours, bare, Contender("naive Django view, ORM get + create", django, "/naive", tokens)]
+        limit = InsertLimit("the same rows, no HTTP, no decision", ours.server, "", tokens)
+        contenders = [ours, limit, bare, Contender("naive Django view, ORM get + create", django, "/naive", tokens)]
         try:
             # Installing their packages takes a minute the first time.
-            contenders += [] if quick else _packages(stack, database, tokens)
+            contenders += [] if size is Size.QUICK else _packages(stack, database, tokens)
         except Offline as error:
             print(f"Left out, because their packages cannot be installed: {', '.join(PACKAGES)}, FastAPI ({error})\n")
         if NGINX:
@@ -51,6 +56,11 @@ def run(*, quick: bool) -> None:
             contenders.append(Contender("nginx, an empty file (no decision)", floor, "/empty", tokens, rows=False))
         else:
             print("Left out, because it is not installed: nginx\n")
+        if redis_check.IS_INSTALLED:
+            redis = stack.enter_context(redis_check.redis_check(tokens))
+            contenders.append(Contender("nginx + Lua + Redis, rows can be lost", redis, "/check", tokens))
+        else:
+            print("Left out, because they are not installed: nginx with Lua, Redis\n")
         rows = run_in_turn(contenders, build_nginx_headers(), rounds=rounds, seconds=seconds)
         client = "wrk" if WRK else "a client in Python (wrk is not installed: it takes CPU that the servers would need)"
         print(f"{CONNECTIONS} connections, {client}, {rounds} rounds of {seconds:g} s in turn, medians; fsync on\n")
@@ -59,8 +69,11 @@ def run(*, quick: bool) -> None:
             for one in contenders
         ]
         print(format_table(("", "x bare", "x Keyward", *HEAD), lines))
-        check_rows([ours], rows)
-    print(format_last_line("verify", ours.get_ratio_to(bare), must=4, aim=6))
+        check_rows([ours, limit], rows)
+    others = [
+        Ratio(f"verify beside {one.name}", ours.get_ratios_to(one)) for one in contenders if one not in (ours, bare)
+    ]
+    return [*others, Ratio("verify", ours.get_ratios_to(bare), must=4, aim=6)]
 
 
 def _packages(stack: ExitStack, database: str, tokens: list[str]) -> list[Contender]:

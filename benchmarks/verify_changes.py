@@ -12,12 +12,14 @@ from benchmarks.contenders import (
     build_nginx_headers,
     check_rows,
     format_cells,
-    get_sizes,
+    get_rounds,
     run_in_turn,
 )
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.figures import format_table
 from benchmarks.installation import installation, make_keys
+from benchmarks.results import Ratio
 from benchmarks.servers import gateway
+from benchmarks.sizes import Size
 
 EVERY = 0.1
 
@@ -51,8 +53,8 @@ class Changes:
         connection.close()
 
 
-def run(*, quick: bool) -> None:
-    rounds, seconds = get_sizes(quick=quick)
+def run(size: Size) -> list[Ratio]:
+    rounds, seconds = get_rounds(size)
     with installation(), gateway() as server:
         quiet = Contender("quiet", server, "/v1/verify/billing", make_keys(1000))
         changes = Changes()
@@ -62,4 +64,4 @@ def run(*, quick: bool) -> None:
         lines = [[each.name, f"{each.get_ratio_to(quiet):.2f}", *format_cells(each)] for each in (quiet, changing)]
         print(format_table(("", "x quiet", *HEAD), lines))
         check_rows([quiet, changing], rows)
-    print(format_last_line("verify-changes", changing.get_ratio_to(quiet), must=0.7, aim=0.9))
+    return [Ratio("verify-changes", changing.get_ratios_to(quiet), must=0.7, aim=0.9)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from benchmarks.contenders import CONNECTIONS, Contender, build_nginx_headers, get_sizes
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.contenders import CONNECTIONS, Contender, build_nginx_headers, get_rounds
+from benchmarks.figures import format_table
 from benchmarks.installation import installation, make_keys
+from benchmarks.results import Ratio
 from benchmarks.servers import gateway
+from benchmarks.sizes import Size
 
 # A row of the API log with all its columns and indexes.
 INSERT = """
@@ -20,8 +22,8 @@ VALUES (gen_random_uuid(), 1, 'acme', 'billing', %s, 'Shop 1', 'alice', 'bearer'
 """
 
 
-def run(*, quick: bool) -> None:
-    rounds, seconds = get_sizes(quick=quick)
+def run(size: Size) -> list[Ratio]:
+    rounds, seconds = get_rounds(size)
     with installation(), gateway() as server:
         ours = Contender("verify", server, "/v1/verify/billing", make_keys(1000), connections=1)
         headers = build_nginx_headers()
@@ -36,7 +38,7 @@ def run(*, quick: bool) -> None:
     rows = [("one INSERT by psycopg, committed", f"{median(insert):.2f}", "1.00")]
     rows.append(("verify, its row committed", f"{ours.p50:.2f}", f"{median(ratios):.2f}"))
     print(format_table(("", "p50 ms", "x INSERT"), rows))
-    print(format_last_line("verify-latency", median(ratios), must=3, aim=1.5))
+    return [Ratio("verify-latency", ratios, must=3, aim=1.5)]
 
 
 def _insert_p50(seconds: float) -> float:

@@ -11,17 +11,19 @@ from benchmarks.contenders import (
     build_nginx_headers,
     check_rows,
     format_cells,
-    get_sizes,
+    get_rounds,
     run_in_turn,
 )
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.figures import format_table
 from benchmarks.installation import installation, make_keys
+from benchmarks.results import Ratio
 from benchmarks.servers import Server, gateway
+from benchmarks.sizes import Size
 from config.cpu_affinity import bind_to_cores, get_usable_cores
 
 
-def run(*, quick: bool) -> None:
-    rounds, seconds = get_sizes(quick=quick)
+def run(size: Size) -> list[Ratio]:
+    rounds, seconds = get_rounds(size)
     with installation(), gateway() as single, gateway(workers=2) as double:
         tokens = make_keys(1000)
         one, two = (
@@ -39,7 +41,7 @@ def run(*, quick: bool) -> None:
             )
         )
         check_rows([one, two, free], rows)
-    print(format_last_line("verify-workers", two.get_ratio_to(one), must=1.3, aim=1.7))
+    return [Ratio("verify-workers", two.get_ratios_to(one), must=1.3, aim=1.7)]
 
 
 class Anywhere:

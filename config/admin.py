@@ -5,7 +5,6 @@ Refused writes of signed-in users are recorded as events.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -22,16 +21,15 @@ import audit.calls.admin
 import audit.trail.admin
 import keys.admin.people
 import keys.admin.registry
-from accounts.signin.rate_limits import count_attempt
+from accounts.signin.rate_limits import ADMIN_REFUSAL, count_attempt
 from audit.trail.record import record
 from core.authorization import has_permission
 from core.page_guard import SignedIn, View, needs
 from core.permissions import Permission
 from keys.admin.finding import find
-from keys.selectors.find import FindForm
+from keys.forms.find import MORE_TOKENS, FindForm
 
-# Django's pages for signing out and changing a password are the portal's here; redirects and autocomplete by raw ID are
-# off.
+# The portal has the pages for signing out and changing a password; redirects and autocomplete by raw ID are off.
 HIDDEN_URLS = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_PATH_LENGTH = 200
@@ -58,13 +56,13 @@ class SupportSite(AdminSite):
         return super().each_context(request) | {"find_form": FindForm()}
 
     def find(self, request: SignedIn) -> HttpResponse:
-        """Look up a text that is sent by POST only, and is repeated in no response."""
-        form = FindForm(request.POST if request.method == "POST" else None)
-        context = self.each_context(request) | {"title": "Find a key", "subtitle": None}
+        """Look up a text or a file, which is sent by POST only and repeated in no response."""
+        form = FindForm(*((request.POST, request.FILES) if request.method == "POST" else ()))
+        context = self.each_context(request) | {"title": "Find a key", "subtitle": None, "more_tokens": MORE_TOKENS}
         if form.is_valid():
-            context["found"] = find(text=form.cleaned_data["text"], by=request.actor)
+            context["found"] = find(text=form.cleaned_data["text"], tokens=form.tokens, by=request.actor)
         else:
-            context["find_errors"] = form.errors.get("text")
+            context["find_errors"] = form.errors
         return render(request, "admin/find.html", context, status=422 if form.errors else 200)
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -76,7 +74,7 @@ class SupportSite(AdminSite):
 
 
 def _guard(url: URLPattern | URLResolver) -> URLPattern | URLResolver:
-    """Return the route with the permission and the methods that each page of the portal declares."""
+    """Return the route with the permission and the methods that every page of the portal declares."""
     if isinstance(url, URLResolver):
         for inner in url.url_patterns:
             _guard(inner)
@@ -101,11 +99,10 @@ def _record_refusals(view: View) -> View:
 
 
 def _record_refusal(request: SignedIn) -> None:
-    """Record an event, and beyond a number of them in ten minutes one for all the rest
-    (accounts/signin/rate_limits.py)."""
+    """Record an event; beyond ADMIN_REFUSAL, one for all the rest."""
     if request.method in SAFE_METHODS or not request.user.is_authenticated:
         return
-    if count_attempt("administration", request.user.email, most=30, per=timedelta(minutes=10)):
+    if count_attempt(ADMIN_REFUSAL, request.user.email):
         with transaction.atomic():
             account, path = request.user.account_id, request.path[:MAX_PATH_LENGTH]
             record("admin.refused", by=request.actor, account_id=account, method=request.method, path=path)

@@ -21,11 +21,16 @@ from audit.calls.insert import BATCH_COLUMNS
 LOG_TABLE_RIGHTS = {
     "audit_event": "SELECT, INSERT",
     "audit_head": "SELECT, UPDATE",
-    # Not `time`, which is set by the clock of the database.
+    # Not `time`, which the database's clock sets.
     "audit_call": f"SELECT, INSERT ({', '.join(BATCH_COLUMNS)}), UPDATE (status, duration_ms, bytes)",
     "audit_digest": "SELECT, INSERT",
     "audit_rollup": "SELECT, INSERT",
+    "audit_rollup_total": "SELECT, INSERT",
     "audit_verification": "SELECT",
+    # Written by maintain, as the owner.
+    "audit_usage": "SELECT",
+    "audit_usage_day": "SELECT",
+    "audit_usage_state": "SELECT",
     # Written by the triggers, which run as the owner.
     "key_epoch": "SELECT",
     "key_change": "SELECT",

@@ -1,7 +1,7 @@
-"""Configuration from the environment, read strictly: a value that is not understood stops the start.
+"""Configuration from the environment, read strictly: an invalid value stops the start.
 
 Each reader returns a usable placeholder for a value that it refuses and keeps the reason, so that `check` reports every
-problem at once: one line each, with the variable, the value (never that of a secret) and what would be right. A secret
+problem at once: one line each, with the variable, the value (never that of a secret) and what would be valid. A secret
 may also come from a file: `NAME_FILE` holds its path.
 """
 
@@ -76,7 +76,7 @@ _as_default = _reader(lambda default: default)
 
 
 class Environment:
-    """Strict readers of `environ`. Keeps the problems, and the known names in order to find misspelt ones."""
+    """Strict readers of `environ`. Collects the problems, and the known names by which it finds misspelt ones."""
 
     def __init__(self, environ: Mapping[str, str], *, production: bool = False) -> None:
         self._environ = environ
@@ -94,15 +94,15 @@ class Environment:
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Collect a Misconfigured that is raised within, so that the start can go on to the next problem."""
+        """Collect a Misconfigured raised within, so that the start can report further problems."""
         try:
             yield
         except Misconfigured as error:
             self.report(str(error))
 
     def text(self, name: str, default: str = "") -> str:
-        """Return the value without surrounding space; empty counts as unset, because compose files write unset
-        variables so."""
+        """Return the value without surrounding space. An empty value counts as unset, as compose files pass unset
+        variables."""
         self._known.add(name)
         return self._environ.get(name, "").strip() or default
 
@@ -169,7 +169,8 @@ class Environment:
         return list(dict.fromkeys(parsed)) or default
 
     @_reader(lambda default: ())
-    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    def networks(self, name: str, *, wide: bool = False) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Return networks. `wide` are those of any size, which nobody is trusted for being in."""
         networks = []
         for value in (piece.strip() for piece in self.text(name).split(",")):
             if not value or value == "none":
@@ -178,7 +179,7 @@ class Environment:
                 networks.append(ip_network(value))
             except ValueError:
                 self.refuse(name, value, "addresses or ranges separated by commas, such as 10.0.0.5,192.0.2.0/24")
-        if self.production:
+        if self.production and not wide:
             self._refuse_wide(name, networks)
         return tuple(networks)
 
@@ -193,10 +194,10 @@ class Environment:
                 self.refuse(name, str(network), f"a range of /{narrowest} or narrower in production: {why}")
 
     def url(self, name: str, kind: str, default: str) -> dict[str, Any]:
-        """Return a URL of `kind` ("db", "cache" or "email") as Django's settings. Its password is in no message."""
+        """Return a URL of `kind` ("db", "cache" or "email") as Django's settings. No message contains its password."""
         value = self.secret(name) or default
         try:
-            # django-environ would warn of an unknown scheme with the whole URL, password included.
+            # django-environ's warning about an unknown scheme would contain the whole URL with its password.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 parsed: dict[str, Any] = getattr(Env, f"{kind}_url_config")(value)
@@ -276,7 +277,7 @@ class Environment:
         self._known.add(name)
 
     def refuse_unknown(self) -> None:
-        """Report misspelt names, because the variable that was meant would silently keep its default."""
+        """Report misspelt names: the variable that was meant would silently keep its default."""
         long = sorted(name for name in self._known if len(name) >= MIN_MISSPELLING_LENGTH)
         for name in sorted(set(self._environ) - self._known):
             alike = get_close_matches(name, long, n=1, cutoff=MISSPELLING_RATIO)
@@ -288,5 +289,5 @@ class Environment:
 
     def refuse(self, name: str, value: str | None, right: str) -> NoReturn:
         """Raise Misconfigured. `value` is None where it is, or may hold, a secret."""
-        said = "" if value is None else f" {value!r}"
-        raise Misconfigured(f"{name}{said} is not usable: it must be {right}.")
+        shown = "" if value is None else f" {value!r}"
+        raise Misconfigured(f"{name}{shown} is not usable: it must be {right}.")

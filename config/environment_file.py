@@ -1,4 +1,4 @@
-"""The environment file: `NAME=value` lines that sh, systemd and this reader take alike, for the command `keyward`."""
+"""The environment file of the command `keyward`: `NAME=value` lines that sh, systemd and this module read alike."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from config.env import Misconfigured
 
 VARIABLE = "KEYWARD_ENV_FILE"
-# Its value when everything is in the environment already.
+# The variable's value when the environment is complete without a file.
 NONE = "none"
 PLACES = (Path("keyward.env"), Path("/etc/keyward/keyward.env"))
 LINE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)")
-# What sh reads as it stands; systemd does too.
+# Values that sh and systemd read unquoted as they are.
 PLAIN = re.compile(r"[\w@%+=:,./\[\]~?-]*", re.ASCII)
 QUOTED = re.compile(r"'([^'\n]*)'")
-# What `load` took from the file.
+# The variables that `load` took from the file.
 _added: set[str] = set()
 
 
 def find() -> Path | None:
-    """Return the environment file: what KEYWARD_ENV_FILE names, or the first of PLACES that is there."""
+    """Return the environment file: the one that KEYWARD_ENV_FILE names, else the first of PLACES that exists."""
     given = os.environ.get(VARIABLE, "").strip()
     if given:
         return None if given == NONE else Path(given)
@@ -32,6 +32,11 @@ def find() -> Path | None:
             place.stat()
         except FileNotFoundError:
             continue
+        except PermissionError as error:
+            # A working folder that this user cannot enter, such as that of whoever calls sudo, holds no file for them.
+            if place.is_absolute():
+                raise Misconfigured(_describe_unreadable(place, error)) from error
+            continue
         except OSError as error:
             raise Misconfigured(_describe_unreadable(place, error)) from error
         return place
@@ -39,7 +44,7 @@ def find() -> Path | None:
 
 
 def load(environ: MutableMapping[str, str]) -> None:
-    """Add the file's variables to `environ`; what is set already stays."""
+    """Add the file's variables to `environ`; variables that are set keep their values."""
     path = find()
     if path is None:
         return
@@ -50,14 +55,14 @@ def load(environ: MutableMapping[str, str]) -> None:
 
 
 def reload(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `environ` with the file's variables as they are now; itself where no file was loaded."""
+    """Return `environ` with the file's current variables, or unchanged if no file was loaded."""
     kept = {name: value for name, value in environ.items() if name not in _added}
     file = environ.get(VARIABLE, NONE)
     return dict(environ) if file == NONE or not _added else read(Path(file)) | kept
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the file's variables. Raise Misconfigured, with a line for each thing that is wrong and no value of it."""
+    """Return the file's variables. Raise Misconfigured with a line for each problem, without values."""
     try:
         with path.open(encoding="utf-8") as file:
             if problem := describe_mode(path, os.fstat(file.fileno())):
@@ -78,7 +83,7 @@ def format_line(name: str, value: str) -> str:
 
 
 def describe_mode(path: Path, status: os.stat_result) -> str:
-    """Return what is wrong with the owner or the mode of a file that holds secrets; empty when nothing is."""
+    """Return the problem with the owner or the mode of a file that holds secrets; empty if there is none."""
     if status.st_uid not in (0, os.geteuid()):
         return f"{path} belongs to another user: it must be root's or this user's (chown {os.geteuid()} {path})."
     if status.st_mode & 0o027:

@@ -22,12 +22,12 @@ def _render_error(request: HttpRequest, status: int, **context: object) -> HttpR
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Show the sentence of a BadRequest; a SuspiciousOperation of Django is not explained."""
+    """Show the message of a BadRequest, but none of Django's SuspiciousOperation."""
     return _render_error(request, 400, reason=str(exception) if isinstance(exception, BadRequest) else "")
 
 
 def forbidden(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
-    """Show the sentence of core.authorization's refusals; Django's own have none."""
+    """Show the message of core.authorization's exceptions; Django's have none."""
     waiting = isinstance(exception, AccountNotActive)
     steps = get_first_steps(request.user) if waiting and isinstance(request.user, User) else None
     return _render_error(request, 403, reason=str(exception), up_to_support=waiting, first_steps=steps)
@@ -40,10 +40,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Show 500, or 503 while the database does not answer. Django calls this while it handles the exception."""
     status = 503 if isinstance(sys.exception(), InterfaceError | OperationalError) else 500
-    # Rendered without the request, because the menu's queries may be what has just failed.
+    # Rendered without the request, because the menu's queries may have caused the error.
     return HttpResponse(render_to_string(f"{status}.html"), status=status, headers={"Cache-Control": "no-store"})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Say what to do. Django's reason names internals."""
+    """Show what to do; Django's reason names internals."""
     return render(request, "403_csrf.html", status=403)

@@ -22,7 +22,7 @@ FRAME_WORDS = 32_000
 
 
 def in_one_chunk(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function, wrapped so that each call reserves one chunk for the frames of all that it calls."""
+    """Return the function wrapped so that each call reserves one chunk for the frames of everything that it calls."""
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
+import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
@@ -16,39 +17,36 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from audit.trail.last_verification import STATE_QUERY, parse_last_verification
+from config.serve import stop_notice
 from config.static_build import is_collected
 from core.page_guard import public
 from core.replica import is_replica_unavailable
-from gateway.limits import MAINTAIN_LATE_SECONDS
 
+logger = structlog.get_logger("keyward.portal")
 Handler = Callable[[HttpRequest], HttpResponse]
 
 # Seconds between two probes of a process, however many requests come.
 PROBE_INTERVAL_SECONDS = 1.0
-# A sort that exceeds memory writes a file, which shows a full disk before a change is lost.
+# A sort that exceeds its memory writes a file, so that a full disk is noticed before a change fails.
 WRITE_PROBE = """
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, count(filling)
     FROM (SELECT n, repeat('-', 200) AS filling FROM generate_series(1, 1000) AS n ORDER BY -n OFFSET 0) AS sorted
 """
 
-# `maintain` ends with a verification. Before its first run nothing is late.
-MAINTAIN_LATE = """
-    SELECT coalesce(
-        (SELECT max((body::jsonb ->> 'at')::timestamptz) FROM audit_verification)
-            < now() - make_interval(secs => %s), false)
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class PortalReadiness:
-    """`reason_not_ready` says why the portal cannot work, empty if it can; `warnings` what else needs attention."""
+    """`reason_not_ready` says why the portal cannot work and is empty if it can; `warnings` name what else needs
+    attention."""
 
     reason_not_ready: str = ""
     warnings: tuple[str, ...] = ()
 
 
 class CachedProbe:
-    """Shares one result for PROBE_INTERVAL_SECONDS; while one request probes, the others get the previous result."""
+    """Shares one result for PROBE_INTERVAL_SECONDS; while one request probes, the others get the previous result. Logs
+    each change of it, in the place of a line for each request."""
 
     def __init__(self, check: Callable[[], PortalReadiness]) -> None:
         self._check = check
@@ -64,15 +62,23 @@ class CachedProbe:
             return self._result
         try:
             if self._result is None or time.monotonic() >= self._valid_until:
-                self._result = self._check()
+                previous, self._result = self._result, self._check()
+                _log_change(previous.reason_not_ready if previous else "", self._result.reason_not_ready)
                 self._valid_until = time.monotonic() + PROBE_INTERVAL_SECONDS
             return self._result
         finally:
             self._check_lock.release()
 
 
+def _log_change(before: str, now: str) -> None:
+    if now and now != before:
+        logger.error("the portal is not ready", detail=now)
+    elif before and not now:
+        logger.info("the portal is ready again")
+
+
 def check_readiness() -> PortalReadiness:
-    """Ask the database, the replica and the static files whether the portal can work; return what they say."""
+    """Return whether database, replica and static files let the portal work."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL work_mem = '64kB'")
@@ -84,8 +90,8 @@ def check_readiness() -> PortalReadiness:
                 first = ".".join(missing[0])
                 behind = f"the schema is behind: {len(missing)} migrations are pending, the first is {first}"
                 return PortalReadiness(behind)
-            cursor.execute(MAINTAIN_LATE, [MAINTAIN_LATE_SECONDS])
-            late = cursor.fetchone()[0]
+            cursor.execute(f"SELECT ({STATE_QUERY}), extract(epoch FROM now())::float8")
+            verification, now = cursor.fetchone()
     except DatabaseError as error:
         return PortalReadiness(f"the database does not answer, or has no room: {str(error).splitlines()[0][:200]}")
     if read_only:
@@ -94,9 +100,9 @@ def check_readiness() -> PortalReadiness:
         return PortalReadiness("the static files are not collected")
     warnings = {
         "the replica does not answer: pages read the primary": is_replica_unavailable(),
-        "maintain has not run for two hours": late,
+        "maintain has not run for two hours": parse_last_verification(verification).is_late(now),
     }
-    return PortalReadiness(warnings=tuple(text for text, there in warnings.items() if there))
+    return PortalReadiness(warnings=tuple(text for text, applies in warnings.items() if applies))
 
 
 @cache
@@ -124,6 +130,8 @@ def live(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
+    if stop_notice.is_stopping():
+        return HttpResponse("the portal is stopping\n", status=503, content_type="text/plain")
     result = PROBE.get()
     if result.reason_not_ready:
         return HttpResponse(f"{result.reason_not_ready}\n", status=503, content_type="text/plain")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import MutableMapping
@@ -11,7 +12,10 @@ from typing import Any
 
 import structlog
 
-from core.redaction import redact
+from core.redaction import REDACTED, redact
+
+# The URL of an invitation or of shared documentation is what opens it.
+_LINK_TOKEN = re.compile(r"(/(?:docs|invitation)/)[\w-]{40,}")
 
 
 def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -21,7 +25,7 @@ def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 
 def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
-        return redact(value)
+        return _LINK_TOKEN.sub(rf"\1{REDACTED}", redact(value))
     if isinstance(value, dict):
         return {key: _redact_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -30,8 +34,7 @@ def _redact_value(value: Any) -> Any:
 
 
 class RefusalFilter(logging.Filter):
-    """Logs a request that is answered 4xx, or has an unknown host, as a warning of one line. Tracebacks are for
-    bugs."""
+    """Log a request that is answered 4xx, or has an unknown host, as a one-line warning. Tracebacks are for bugs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         refused = getattr(record, "status_code", 500) < 500 or record.name.startswith("django.security")
@@ -42,11 +45,18 @@ class RefusalFilter(logging.Filter):
         return True
 
 
+class HealthCheckFilter(logging.Filter):
+    """Leave out Django's line for each health check that fails: config/health.py logs why, once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(getattr(record, "request", None), "path", "").startswith("/health/")
+
+
 class RateLimitFilter(logging.Filter):
-    """Lets LIMIT lines of one cause pass in each WINDOW_SECONDS and counts the others.
+    """Pass LIMIT lines of one cause in each WINDOW_SECONDS and count the others.
 
     The next line that passes has their number in `repeated`. A flood of one cause neither fills the disk nor hides
-    another cause.
+    other causes.
     """
 
     LIMIT = 20
@@ -56,7 +66,7 @@ class RateLimitFilter(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        # By cause: the start of its window, its lines since then, and lines suppressed before.
+        # By cause: the start of its window, its lines since then, and the lines suppressed before.
         self._causes: dict[tuple[object, ...], tuple[float, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -120,6 +130,7 @@ def build_logging_config(*, json: bool) -> dict[str, Any]:
             }
         },
         "filters": {
+            "health_checks": {"()": HealthCheckFilter},
             "refusals": {"()": RefusalFilter},
             "bounded": {"()": RateLimitFilter},
         },
@@ -127,7 +138,7 @@ def build_logging_config(*, json: bool) -> dict[str, Any]:
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "structured",
-                "filters": ["refusals", "bounded"],
+                "filters": ["health_checks", "refusals", "bounded"],
             }
         },
         "root": {"handlers": ["stderr"], "level": "WARNING"},

@@ -1,4 +1,4 @@
-"""The left menu. An entry is shown to those who may open its page."""
+"""The left menu. It shows the entries whose pages the user may open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MenuEntry:
     current: bool
 
 
-# Label, URL name, icon, and the permissions of the page, of which one is enough.
+# Label, URL name, icon, and the page's permissions, any one of which is enough.
 PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
     ("Overview", "overview", "home", (Permission.OVERVIEW_SEE,)),
     ("API keys", "key-list", "key", (Permission.KEYS_SEE, Permission.KEYS_SEE_OWN)),
@@ -37,7 +37,7 @@ PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
 
 
 def build_menu(request: HttpRequest) -> dict[str, Any]:
-    """Return the context with `menu`, for the user of the request, and whether the replica of the logs is down."""
+    """Return the context: `menu`, for the request's user, and whether the replica of the logs is down."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"menu": []}

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirectBase
 
 from config.frame_stack import in_one_chunk
-from config.request_limits import get_max_body_bytes
+from config.request_limits import format_too_large, get_max_body_bytes
 from core.actor import Actor
 from core.request_id import generate_request_id
 from keys.decision.addresses import get_client_address
@@ -32,7 +32,7 @@ class IdentifiedRequest(HttpRequest):
 
 
 class FrameStack:
-    """Gives the frames of each request one chunk of memory (config/frame_stack.py)."""
+    """Reserve one chunk of memory for the frames of each request (config/frame_stack.py)."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = in_one_chunk(get_response)
@@ -42,7 +42,7 @@ class FrameStack:
 
 
 class RequestIdentity:
-    """Sets the request's ID and the client's address, and X-Request-Id in the response."""
+    """Set the request's ID and the client's address, and X-Request-Id in the response."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -68,10 +68,10 @@ def forget_request_id(**_: Any) -> None:
 
 
 class SafeHeaders:
-    """Sets the headers of every response, of errors and static files too.
+    """Set the security headers of every response, including errors and static files.
 
-    Strict-Transport-Security follows BASE_URL, because the proxy that terminates TLS speaks plain HTTP to the portal. A
-    page is stored nowhere unless its view says so.
+    Strict-Transport-Security follows BASE_URL, because the proxy that terminates TLS speaks plain HTTP to the portal.
+    No page is stored unless its view says so.
     """
 
     ALWAYS: ClassVar = {
@@ -93,7 +93,8 @@ class SafeHeaders:
 
 
 class ConstantPolicy(CSPMiddleware):
-    """Sends django-csp's header with the directives in the order of the settings, the same bytes on every page."""
+    """Send django-csp's header with the directives in the order of the settings, so that it is the same on every
+    page."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response = super().process_response(request, response)
@@ -105,20 +106,21 @@ class ConstantPolicy(CSPMiddleware):
 
 
 class BodyLimits:
-    """Refuses a body that is too long for its page before anything reads it, whatever server is in front."""
+    """Refuse a body that is too long for its page before anything reads it, whatever server is in front."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > get_max_body_bytes(request.path_info):
-            return HttpResponse("Content Too Large\n", status=413, content_type="text/plain")
+        limit = get_max_body_bytes(request.path_info)
+        if not length.isdigit() or int(length) > limit:
+            return HttpResponse(format_too_large(limit), status=413, content_type="text/plain")
         return self.get_response(request)
 
 
 class HtmxRedirect:
-    """Turns a redirect into HX-Redirect for htmx, which would follow it and put the target into the fragment."""
+    """Turn a redirect into HX-Redirect for htmx, which would otherwise load the target into the fragment."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -133,7 +135,7 @@ class HtmxRedirect:
 
 
 class RequestActor:
-    """Sets `request.actor`, on whose behalf services run."""
+    """Set `request.actor`, on whose behalf services run."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

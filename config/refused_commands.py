@@ -1,7 +1,7 @@
 """Commands of Django and of the installed apps that Keyward refuses.
 
-They would change or remove users, keys or the trail without the services, an event or a mail. Each says what to use
-instead. tests/guards/test_stock_commands.py holds a decision about every command that is not Keyward's own.
+They would change or remove users, keys or the trail without a service, an event or a mail. Each message says what to
+use instead. tests/guards/test_stock_commands.py lists a decision about every command that is not Keyward's own.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 
 class RefusedCommand(BaseCommand):
-    """A command that only refuses. `why` and `instead` are sentences for the operator."""
+    """A command that only refuses. `why` and `instead` are sentences of its error message."""
 
     why = "It would change people, keys or the trail without an event."
     instead = ""
     requires_system_checks = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Raise CommandError whatever the arguments are: an unknown one would otherwise be reported instead."""
+        """Raise CommandError before the arguments are parsed: an unknown one would otherwise be reported instead."""
         self.stderr.write(self._words())
         sys.exit(1)
 

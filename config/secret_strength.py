@@ -1,13 +1,13 @@
-"""Recognises secrets that were not generated at random: placeholders, patterns, words."""
+"""Detect secrets that were not generated at random: placeholders, patterns, words."""
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
 
-# Of 32 random bytes about 30 differ; fewer than this is less likely than guessing the key.
+# Of 32 random bytes about 30 are distinct; fewer than this is less likely than guessing the key.
 MIN_DISTINCT_BYTES = 16
-# Of 32 random hexadecimal digits about 14 differ.
+# Of 32 random hexadecimal digits about 14 are distinct.
 MIN_DISTINCT_CHARACTERS = 8
 PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|this|it)|example|placeholder|password|passwd|hunter2|insecure|default|qwerty|letmein|"
@@ -30,7 +30,7 @@ def is_guessable_text(text: str) -> bool:
 
 def _has_pattern(data: bytes) -> bool:
     """Return whether `data` repeats a part of itself, or only counts up or down."""
-    # A periodic text occurs in its own doubling before its second half.
+    # A periodic text occurs in its own doubling before the second half.
     repeats = (data + data).find(data, 1) < len(data) or data[: len(data) // 2] in data[len(data) // 2 :]
     steps = {(after - before) % 256 for before, after in pairwise(data)}
     return repeats or len(steps) < 4

@@ -1,4 +1,4 @@
-"""The secrets of an installation: from the environment or, in the demo, generated once and kept under var/."""
+"""The secrets of an installation: from the environment or, in the demo, generated once and stored under var/."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from config.env import DEMO_BYTES, DEMO_TEXT, KEY_BYTES, Environment, Misconfigured
 from config.secret_strength import is_guessable_text
 
-# As Django's own check of SECRET_KEY.
+# As in Django's own check of SECRET_KEY.
 MIN_TEXT_LENGTH = 50
 
 
 def make_demo_key() -> str:
-    """Return base64 of 32 bytes of which 28 are random; by the first four, production recognises a demo key."""
+    """Return base64 of 32 bytes, 28 of them random; the first four mark a demo key, which production refuses."""
     return base64.b64encode(DEMO_BYTES + secrets.token_bytes(KEY_BYTES - len(DEMO_BYTES))).decode()
 
 
@@ -26,7 +26,7 @@ def make_demo_text() -> str:
 
 
 def make_private_folder(folder: Path) -> Path:
-    """Return `folder`, after creating it with mode 700 if need be."""
+    """Return `folder`, created with mode 700 if it does not exist."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -62,7 +62,7 @@ def load_or_create(path: Path, make: Callable[[], str]) -> str:
 
 
 class Secrets:
-    """Reads each secret. In production an absent, weak or repeated one, or one of the demo, stops the start."""
+    """Reads each secret. In production a missing, weak, repeated or demo secret stops the start."""
 
     def __init__(self, env: Environment, *, folder: Path) -> None:
         self._env = env
@@ -94,7 +94,7 @@ class Secrets:
         return value
 
     def optional_text(self, name: str) -> str:
-        """Return a text secret that there need not be; empty where there is none."""
+        """Return an optional text secret; empty if it is not set."""
         value = self._env.secret(name)
         self._refuse_repeated(name, value)
         if value and (len(value) < MIN_TEXT_LENGTH or (self._env.production and is_guessable_text(value))):
@@ -110,7 +110,7 @@ class Secrets:
         return named
 
     def _value(self, name: str, make: Callable[[], str], *, required: bool = True) -> str:
-        """Return the text of the secret; empty if there is none, and then reported where it is required."""
+        """Return the text of the secret. If it is missing, return an empty text and report it where it is required."""
         value = self._env.secret(name)
         if value:
             return value

@@ -19,7 +19,7 @@ from accounts.signin.session_store import SessionStore
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-# Header of requests that a page sends by itself, such as a live tail: they are no sign of a user.
+# Header of requests that a page sends by itself, such as a live tail: they do not count as use.
 BACKGROUND_HEADER = "X-Background"
 
 # Seconds between two updates of the time of last use.
@@ -27,7 +27,8 @@ LAST_USE_INTERVAL_SECONDS = 60
 
 
 class DigestedSessions(SessionMiddleware):
-    """Django's session middleware, with a cookie that is not the session's key (accounts/signin/session_store.py)."""
+    """Django's session middleware, with a cookie that differs from the session's key
+    (accounts/signin/session_store.py)."""
 
     def process_request(self, request: HttpRequest) -> None:
         request.session = SessionStore.from_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
@@ -41,7 +42,7 @@ class DigestedSessions(SessionMiddleware):
 
 
 class SessionLimits:
-    """Ends a session that was idle for too long, or is too old, before the user is looked up."""
+    """End a session that was idle for too long, or is too old, before its user is looked up."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -61,7 +62,7 @@ class SessionLimits:
 
 
 class SecondFactorFirst:
-    """Redirects users who must have a second factor and have none to adding one."""
+    """Redirect users who must have a second factor and have none to adding one."""
 
     OPEN = frozenset(
         {"profile-enrol", "profile-totp", "profile-passkey-new", "account_logout", "health-live", "health-ready"}

@@ -1,15 +1,16 @@
-"""Django's settings, all from the environment (config/env.py); the README has a table of the variables."""
+"""Django's settings, all from the environment (config/env.py); the README has a table of the variables. They stay in
+one file, in sections, because Django's readers look for a setting there."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
 from config import places, request_limits
+from config.databases import build_databases
 from config.env import Environment, is_loopback
 from config.logs import build_logging_config
 from config.secrets import Secrets, make_private_folder
@@ -28,18 +29,20 @@ DEMO_PASSWORD = env.matching("KEYWARD_DEMO_PASSWORD", "", r".{10,128}", "10 to 1
 if PRODUCTION and DEMO_PASSWORD:
     env.report("KEYWARD_DEMO_PASSWORD is set: production has no demo, and must not be given its password.")
 env.allow("KEYWARD_PASSWORD")
-# Read before the settings are (config/environment_file.py).
+# Read earlier, by config/environment_file.py.
 env.allow("KEYWARD_ENV_FILE")
-# Set by `manage.py serve` for the servers it starts: its process number, with which they end.
+# The process ID of `manage.py serve`, which sets it for the servers that it starts: they end when it does.
 SUPERVISOR = env.number("KEYWARD_SUPERVISOR", None, 1, 2**22)
 env.allow("KEYWARD_READY_FD")
+env.allow("KEYWARD_STOP_FD")
 # Set by `serve gateway` and the gateway's server (config/serve/gunicorn_gateway.py).
 GATEWAY = env.choice("KEYWARD_PLANE", "portal", ("portal", "gateway")) == "gateway"
 PORT = env.port("PORT", 8000)
 GATEWAY_PORT = env.port("GATEWAY_PORT", 8001)
 METRICS_PORT = env.number("METRICS_PORT", None, 1, 65535)
 GATEWAY_SOCKET = env.text("GATEWAY_SOCKET")
-# A proxy that ends TLS stands before the portal; on another host it needs another address here.
+SHUTDOWN_DELAY_SECONDS = env.number("SHUTDOWN_DELAY_SECONDS", 0, 0, 60) or 0
+# A proxy in front of the portal terminates TLS. If it runs on another host, set an address that it can reach.
 BIND = env.addresses("BIND", ["127.0.0.1"])
 GATEWAY_BIND = env.addresses("GATEWAY_BIND", ["127.0.0.1"])
 METRICS_BIND = env.addresses("METRICS_BIND", ["127.0.0.1"])
@@ -67,13 +70,13 @@ if len({PORT, GATEWAY_PORT, METRICS_PORT}) != 3:
 secrets = Secrets(env, folder=VAR / "secrets")
 SECRET_KEY = secrets.text("SECRET_KEY")
 TOKEN_PEPPERS = secrets.ring("TOKEN_PEPPERS")
-# Those of revealable tokens are the portal's alone: a gateway that was broken into cannot open one.
+# Only the portal has the keys of revealable tokens, so that a compromised gateway cannot open one.
 SEALING_KEYS = {} if GATEWAY else secrets.ring("SEALING_KEYS")
 SIGNING_KEYS = secrets.ring("SIGNING_KEYS")
 AUDIT_KEYS = secrets.ring("AUDIT_KEYS")
 CHECKPOINT_KEY = b"" if GATEWAY else secrets.key("CHECKPOINT_KEY")
 GATEWAY_SECRETS = secrets.named("GATEWAY_SECRETS")
-# What Prometheus shows at the portal's /metrics; without it there is no such page.
+# The bearer token with which Prometheus reads the portal's /metrics. Without it there is no such page.
 METRICS_TOKEN = "" if GATEWAY else secrets.optional_text("METRICS_TOKEN")
 
 # Keys and logs
@@ -91,6 +94,11 @@ SUPPORT_CONTACT = env.matching(
     "SUPPORT_CONTACT", "", r"[^\s@:/<>\"']+@[^\s@:/<>\"']+|https?://[^\s<>\"']+", "an e-mail address or a web address"
 )
 
+# Notices
+
+# Where webhooks may go beside public addresses, and the only networks to which they go by http://.
+WEBHOOK_ALLOWED_NETWORKS = env.networks("WEBHOOK_ALLOWED_NETWORKS", wide=True)
+
 # Applications
 
 INSTALLED_APPS = [
@@ -99,7 +107,7 @@ INSTALLED_APPS = [
     "accounts",
     "audit",
     "keys",
-    # Without its autodiscovery: Support's own site (config/admin.py) shows what it is given, and no more.
+    # Without autodiscovery: Support's own site (config/admin.py) shows only what is registered with it.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -119,9 +127,9 @@ INSTALLED_APPS = [
     "import_export",
 ]
 MIDDLEWARE = [
-    # Outermost, so that it holds the frames of all others.
+    # Outermost, because its chunk holds the frames of all others.
     "config.middleware.FrameStack",
-    # First of the others: everything after it, an error page too, has a request ID and a client address.
+    # Before the others, so that every response, error pages included, has a request ID and a client address.
     "config.portal_metrics.middleware.RequestMetrics",
     "config.middleware.RequestIdentity",
     "config.middleware.SafeHeaders",
@@ -140,7 +148,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Before allauth's, which redirects too: htmx cannot see a redirect.
+    # Outside allauth's, which redirects too: htmx does not see redirects.
     "config.middleware.HtmxRedirect",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
@@ -166,54 +174,19 @@ TEMPLATES = [
         },
     },
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+FORM_RENDERER = "core.form_renderer.FormRenderer"
 INSTALLED_APPS += ["django.forms"]
 
-# Database: the application's role, and the owner's for migrations and maintenance
+# Database (config/databases.py)
 
 PGBOUNCER = env.boolean("PGBOUNCER", False)
-# Through PgBouncer they would not reach the server: there ALTER ROLE ... SET does it (docs/operations.md).
-LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
-# What the pages read is in memory or on disks without heads: looking a few hundred rows up is cheap.
-LIMITS += " -c random_page_cost=1.1"
-
-
-def build_database(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    url = env.url(name, "db", "")
-    given = url.get("OPTIONS", {})
-    # A socket's folder, as libpq's URLs have it: postgresql://user:password@/name?host=/run/postgresql
-    host = given.pop("host", url["HOST"])
-    return url | {"ENGINE": "django.db.backends.postgresql", "HOST": host, "OPTIONS": given | options}
-
-
-def build_embedded_database(user: str, options: dict[str, Any]) -> dict[str, Any]:
-    return {"ENGINE": "config.embedded.backend", "NAME": "keyward", "USER": user, "OPTIONS": options}
-
-
-_options: dict[str, Any] = {"application_name": "keyward-portal", "connect_timeout": 5}
-_limited = _options if PGBOUNCER else _options | {"options": LIMITS}
 EMBEDDED_DATABASE = not env.secret("DATABASE_URL")
-# Tests that do not test durability may switch it off for the embedded server.
+# Tests that do not test durability switch it off.
 EMBEDDED_FSYNC = True
-if EMBEDDED_DATABASE:
-    DATABASES = {
-        "default": build_embedded_database("keyward_app", _limited),
-        "maintenance": build_embedded_database("keyward_owner", _options),
-    }
-else:
-    owner = "MAINTENANCE_DATABASE_URL" if env.secret("MAINTENANCE_DATABASE_URL") else "DATABASE_URL"
-    DATABASES = {"default": build_database("DATABASE_URL", _limited), "maintenance": build_database(owner, _options)}
-if env.secret("REPLICA_DATABASE_URL"):
-    DATABASES["replica"] = build_database("REPLICA_DATABASE_URL", _limited)
-for name in DATABASES.keys() - {"maintenance"}:
-    DATABASES[name] |= {
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "DISABLE_SERVER_SIDE_CURSORS": PGBOUNCER,
-    }
+DATABASES = build_databases(env, embedded=EMBEDDED_DATABASE, pooled=PGBOUNCER)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Cache (every process sees the same one)
+# Cache, shared by all processes
 
 if env.secret("CACHE_URL"):
     CACHES = {"default": env.url("CACHE_URL", "cache", "")}
@@ -222,14 +195,14 @@ else:
         "default": {
             "BACKEND": "django.core.cache.backends.db.DatabaseCache",
             "LOCATION": "django_cache",
-            # Django's default of 300 entries would let anyone push a limit's counter out by asking for many others.
+            # With Django's default of 300 entries, anyone could evict other entries by creating many.
             "OPTIONS": {"MAX_ENTRIES": 1_000_000},
         }
     }
 
 # Mail
 
-# In the demo mail is printed; so would be, in production, every link that resets a password.
+# Prints mail, which only the demo may: in production that would print the links of password resets.
 CONSOLE = "consolemail://"
 EMAIL = env.url("EMAIL_URL", "email", CONSOLE)
 UNDELIVERED = ("console", "dummy", "locmem")
@@ -243,7 +216,7 @@ EMAIL_HOST, EMAIL_PORT = EMAIL["EMAIL_HOST"] or "localhost", EMAIL["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"] or "", EMAIL["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_TLS", False), EMAIL.get("EMAIL_USE_SSL", False)
 EMAIL_FILE_PATH, EMAIL_TIMEOUT = EMAIL["EMAIL_FILE_PATH"], 10
-# The sender is EMAIL_URL's ?from=, else the user who sends, else keyward@ the portal's own host.
+# The sender: EMAIL_URL's ?from=, else its user, else keyward@ the portal's host.
 _sender = EMAIL.get("OPTIONS", {}).get("FROM") or (EMAIL_HOST_USER if "@" in EMAIL_HOST_USER else "")
 DEFAULT_FROM_EMAIL = f"Keyward <{_sender or 'keyward@' + str(urlsplit(BASE_URL).hostname)}>"
 
@@ -267,11 +240,11 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
 ACCOUNT_SESSION_REMEMBER = False
-# Limits are our own (accounts/signin/rate_limits.py): they hold whatever the cache forgets.
+# Keyward's own rate limits (accounts/signin/rate_limits.py) do not depend on the cache.
 ACCOUNT_RATE_LIMITS = False
 MFA_ADAPTER = "accounts.signin.sealed_factors.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-# The code before and the one after count too: clocks and people are slow.
+# The previous and the next code are valid too, for clock skew and slow typing.
 MFA_TOTP_TOLERANCE = 1
 USERSESSIONS_TRACK_ACTIVITY = True
 PASSWORD_RESET_TIMEOUT = 3600
@@ -280,7 +253,7 @@ ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.signin.reset_tokens.ResetToke
 # Sessions, cookies, headers
 
 SESSION_ENGINE = "accounts.signin.session_store"
-# However much a session is used, and without being used.
+# The total lifetime of a session, and its lifetime without use.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_IDLE_SECONDS = 30 * 60
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
@@ -296,9 +269,11 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# What each page takes is BodyLimits' to say, which comes first.
+# config.middleware.BodyLimits has a limit for each page and comes first.
 DATA_UPLOAD_MAX_MEMORY_SIZE = request_limits.MAX_DOCUMENT_BODY_BYTES
-# One constant header, no nonce (docs/adr): allauth's TOTP code is an image in a data: URL.
+# A file that is searched for tokens is never written to a disk.
+FILE_UPLOAD_MAX_MEMORY_SIZE = request_limits.MAX_SEARCHED_BODY_BYTES
+# One constant header, no nonce (docs/adr/0018). allauth shows the QR code of TOTP as an image in a data: URL.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -321,30 +296,35 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
-# The wheel brings them collected.
+# The wheel contains them collected.
 STATIC_ROOT = places.WHEEL / "collected" if places.IS_INSTALLED else VAR / "static"
 STATICFILES_DIRS = [places.FILES / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "config.stylesheet_bundle.BundleFinder",
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# Only our own pages use them.
+# No other site uses them.
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DEBUG = False
 LOGGING_CONFIG = "config.logs.configure"
 LOGGING = build_logging_config(json=PRODUCTION)
 SILENCED_SYSTEM_CHECKS = [
-    # The portal never sees http: config/wsgi.py takes the scheme from BASE_URL, and the proxy in front redirects.
+    # SECURE_SSL_REDIRECT: the proxy in front redirects, and config/wsgi.py takes the scheme from BASE_URL.
     "security.W008",
-    # HSTS speaks for this host alone; its siblings and the preload list are not ours to decide.
+    # HSTS covers this host alone: subdomains and the preload list are the operator's decision.
     "security.W005",
     "security.W021",
 ]
 
 if GATEWAY:
-    # The portal's own; a gateway that is started with them in its environment does not read them.
+    # Secrets of the portal, which a gateway does not read even if they are in its environment.
     for name in ("SEALING_KEYS", "CHECKPOINT_KEY", "EMAIL_URL", "METRICS_TOKEN"):
         env.allow(name)
         env.allow(f"{name}_FILE")

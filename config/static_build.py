@@ -1,4 +1,4 @@
-"""Static files, collected only when they have changed: collecting costs more than all else at a start."""
+"""Collect static files only when they have changed, because that takes longer than the rest of the start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 
 def collect_static() -> None:
-    """Run collectstatic unless every file is the one that was collected."""
+    """Run collectstatic unless the current files were collected already."""
     if not is_collected():
         call_command("collectstatic", verbosity=0, interactive=False)
 
@@ -26,7 +26,7 @@ def is_collected() -> bool:
 
 @contextmanager
 def record_fingerprint() -> Iterator[None]:
-    """Note, around a collection that succeeds, from which files it was made."""
+    """Record, after a collection within that succeeds, the fingerprint of its source files."""
     _get_fingerprint_path().unlink(missing_ok=True)
     yield
     _get_fingerprint_path().write_text(_compute_fingerprint(), encoding="ascii")
@@ -37,10 +37,11 @@ def _get_fingerprint_path() -> Path:
 
 
 def _compute_fingerprint() -> str:
-    """Of every source file's place and content: a copy of the files, such as a wheel's, has the same."""
+    """Return a hash of the paths and contents of all source files: a copy, such as the wheel's, has the same, whatever
+    order its file system lists them in."""
+    files = sorted((path, storage.path(path)) for finder in get_finders() for path, storage in finder.list([]))
     digest = hashlib.sha256()
-    for finder in get_finders():
-        for path, storage in finder.list([]):
-            content = hashlib.sha256(Path(storage.path(path)).read_bytes()).hexdigest()
-            digest.update(f"{path}\0{content}\n".encode())
+    for path, source in files:
+        content = hashlib.sha256(Path(source).read_bytes()).hexdigest()
+        digest.update(f"{path}\0{content}\n".encode())
     return digest.hexdigest()

@@ -1,7 +1,7 @@
-"""Keeps tokens out of URLs: a token typed into a search is answered with the finder, which takes it by POST.
+"""Keep tokens out of URLs: a token typed into a search leads to the finder, which takes it by POST.
 
-With JavaScript (static/js/tokens.js) it is not sent. Without, it arrives in the query of a GET: the response is a
-redirect to a URL without it, which browsers show in place of the one with it.
+With JavaScript (static/js/tokens.js) it is never sent in a URL. Without, it arrives in the query of a GET, and the
+response redirects to a URL without it, which browsers show instead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_FINDER_HINT = "An Administrator or Auditor of the account can find the key it
 
 
 def get_finder_url(request: HttpRequest) -> str:
-    """Return where this user may look up a token; empty if nowhere."""
+    """Return the URL where this user may look up a token; empty if there is none."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return ""
@@ -48,7 +48,7 @@ def build_finder_context(request: HttpRequest) -> dict[str, str]:
 
 
 class TokenGuard:
-    """Redirects a GET whose query holds a secret to the finder, or to the same page without it."""
+    """Redirect a GET whose query holds a secret to the finder, or to the same page without the secret."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

@@ -16,6 +16,6 @@ SCHEME = "https" if settings.HTTPS else "http"
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer a request with the host and the scheme of BASE_URL, which no header may change."""
+    """Answer a request with the host and the scheme of BASE_URL, whatever its headers say."""
     environ["wsgi.url_scheme"] = SCHEME
     return django_application(environ, start_response)

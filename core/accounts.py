@@ -1,4 +1,4 @@
-"""Accounts as the packages below `accounts` see them: what they read of one, and how they find one."""
+"""Accounts for the packages below `accounts`: the attributes that they read, and the lookup by slug."""
 
 from __future__ import annotations
 

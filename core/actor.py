@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from core.program import PROGRAM
+
 ActorKind = Literal["user", "command", "system", "client"]
 
 
@@ -46,7 +48,7 @@ class Actor:
 
     @classmethod
     def from_command(cls, name: str) -> Actor:
-        return cls(kind="command", id=name, label=f"manage.py {name}")
+        return cls(kind="command", id=name, label=f"{PROGRAM} {name}")
 
     def with_confirmation(self, confirmation: Confirmation) -> Actor:
         return replace(self, confirmation=confirmation)

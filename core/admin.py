@@ -1,7 +1,7 @@
-"""What every page of Support's administration is made of: it reads, and its buttons run services.
+"""The base of Support's administration: lists and details that only read, and buttons that run services.
 
-Nothing is added, changed or deleted by Django's own forms. A `Button` says what it does, asks for Yes and what else its
-form asks for, runs one service with Support as the actor, and reports.
+Nothing is added, changed or deleted by Django's own forms. A `Button` states its effects, asks for Yes and for the
+fields of its form, runs one service with Support as the actor, and reports the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from django.contrib.admin import ModelAdmin, ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import (
     ERROR_FLAG,
-    ORDER_VAR,
+    IGNORED_PARAMS,
+    PAGE_VAR,
     SEARCH_VAR,
     ChangeList,
     ChangeListSearchForm,
@@ -36,12 +37,15 @@ from core.authorization import AccountNotActive
 from core.page_guard import SignedIn
 from core.permissions import Permission
 
-# A list leads no further than this: whoever looks for something narrows it. Nothing counts more rows than this.
+# No list shows or counts more rows than this; filters narrow it.
 MAX_LIST_ROWS = 1_000
+# What Django's lists know besides filters, search and page, such as an order, and these lists do not have: it would
+# have no index.
+UNUSED_PARAMS = {*IGNORED_PARAMS} - {SEARCH_VAR}
 
 
 def count_rows(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> int:
-    """How many there are, `most + 1` for any number above: what it costs does not grow with the table."""
+    """Return the number of rows, or `most + 1` for any higher number, so that the cost does not grow with the table."""
     return rows.order_by()[: most + 1].count()
 
 
@@ -60,40 +64,36 @@ class BoundedPaginator(Paginator):
 
 
 class BoundedList(ChangeList):
-    """In the order of its admin: any other, asked for in the address, would have no index."""
-
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        self.params.pop(ORDER_VAR, None)
-        return super().get_ordering(request, queryset)
+    """A list of limited length."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        # A list of one page would be asked for without an end.
+        # A list on one page would have no limit.
         self.result_list = self.result_list[: self.list_per_page]
 
 
 def reject_unknown_parameters(request: HttpRequest, form: Form) -> None:
-    """Raise BadRequest for a name, in the address or the body, that is no field of the form: a filter that a page does
-    not have must not be taken for none."""
+    """Raise BadRequest for a name, in the URL or the body, that is no field of the form: a filter that a page does not
+    have must not be ignored."""
     known = {*form.fields, "csrfmiddlewaretoken"}
     if unknown := sorted({*request.GET, *request.POST} - known):
         raise BadRequest(f"There is no “{unknown[0]}” here. There are: {', '.join(form.fields)}.")
 
 
 class Button:
-    """Something Support may do to one row, by a page that says first what it does. Stateless; see `run`."""
+    """An action of Support on one row, with a page that first states its effects. Stateless; see `run`."""
 
-    # The last part of the page's path, and of its route's name.
+    # The last part of the page's path and of its route's name.
     name = ""
     label = ""
     form: type[Form] = Form
-    # What the service refuses: told to the reader. Denied is not among them: it is an answer of its own (403).
+    # Exceptions of the service whose message is shown. Denied is not among them: it is answered with 403.
     refusals: tuple[type[Exception], ...] = (AccountNotActive,)
     dangerous = False
 
     @property
     def verb(self) -> str:
-        """The label as it stands after "Yes,"."""
+        """The label as it follows "Yes,"."""
         return self.label[:1].lower() + self.label[1:]
 
     def is_available(self, row: Any, by: Actor) -> bool:
@@ -104,18 +104,18 @@ class Button:
         return self.form(data)
 
     def prepare(self, form: Form, row: Any, request: SignedIn) -> None:
-        """Tell the form what it is about, before it is read or shown."""
+        """Set the form's context, before it is validated or shown."""
 
     def get_actor(self, form: Form, request: SignedIn) -> Actor | None:
-        """Return on whose behalf the service runs; None if the form refuses, and says why."""
+        """Return the actor on whose behalf the service runs; None if the form has an error, which it shows."""
         return request.actor
 
     def get_effects(self, row: Any) -> Iterable[str]:
-        """Sentences for the page: what happens on Yes, and to whom."""
+        """Return sentences for the page: what happens on Yes, and to whom."""
         return ()
 
     def run(self, row: Any, form: Form, by: Actor) -> str:
-        """Run one service, and say in a sentence what was done."""
+        """Run one service, and return a sentence about what was done."""
         raise NotImplementedError
 
     def format_refusal(self, problem: Exception) -> str:
@@ -123,10 +123,11 @@ class Button:
 
 
 class SupportAdmin(ModelAdmin):
-    """A list that is searched and a page that is read. `fields` are what the page shows, each of them declared."""
+    """A list with a search, and a detail that only reads. `fields` are the fields of the detail; each must be
+    declared."""
 
     buttons: ClassVar[tuple[Button, ...]] = ()
-    # How a row's number stands in a path.
+    # Matches a row's primary key in a path.
     pk_converter = "int"
 
     actions = None
@@ -155,17 +156,22 @@ class SupportAdmin(ModelAdmin):
         return False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """By what the list offers, and by nothing else: not by a column without an index, nor by a password's hash."""
+        """Return whether the URL may filter by this field: only by the list's own filters, not by a column without an
+        index or a password's hash."""
         return lookup.partition("__")[0] in self.list_filter
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return BoundedList
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Raise BadRequest for filters that cannot be applied. Django's own answers are a redirect to the list without
-        them, and for a search a message above everything."""
+        """Raise BadRequest for filters that cannot be applied. Django would redirect to the list without them, or show
+        a message above it."""
         if repeated := sorted(name for name, values in request.GET.lists() if len(values) > 1):
             raise BadRequest(f"The filter “{repeated[0]}” appears more than once.")
+        if unused := sorted(UNUSED_PARAMS & {*request.GET}):
+            raise BadRequest(f"There is no “{unused[0]}” here.")
+        if not (page := request.GET.get(PAGE_VAR, "1")).isdecimal():
+            raise BadRequest(f"“{page}” is not a page.")
         search = ChangeListSearchForm(request.GET)
         if not search.is_valid():
             raise BadRequest(f"Search failed: {' '.join(map(str, search.errors[SEARCH_VAR]))}")
@@ -178,7 +184,7 @@ class SupportAdmin(ModelAdmin):
 
     @property
     def media(self) -> Media:
-        """Django's scripts are for forms that are not here."""
+        """No scripts: Django's are for forms that do not exist here."""
         return Media()
 
     def get_url_name(self, name: str) -> str:
@@ -207,7 +213,7 @@ class SupportAdmin(ModelAdmin):
         ]
 
     def get_extra_urls(self) -> list[URLPattern]:
-        """Pages of this model's own."""
+        """Return the URLs of further pages of this model."""
         return []
 
     def get_row_or_404(self, request: HttpRequest, object_id: Any) -> Any:

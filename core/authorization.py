@@ -37,12 +37,12 @@ class AccountNotActive(PermissionDenied):
 
 
 def has_permission(user: AbstractBaseUser | AnonymousUser, permission: Permission) -> bool:
-    """Return whether the user has the permission, by the row in memory. Services call `require` instead."""
+    """Return whether the user has the permission, by the loaded row. Services call `require` instead."""
     return isinstance(user, get_user_model()) and user.is_active and permission in _get_permissions(user)
 
 
 def require(by: Actor, permission: Permission, *, account: Account | None) -> None:
-    """Raise Denied unless the actor has the permission in this account, by the database's present rows.
+    """Raise Denied unless the actor has the permission in this account, by the current rows of the database.
 
     `account=None` is for objects that belong to no account. Locks the rows FOR SHARE until the end of the caller's
     transaction, account before user, so that neither a role nor the account's status changes in between. Commands and
@@ -61,7 +61,7 @@ def require(by: Actor, permission: Permission, *, account: Account | None) -> No
 
 
 def require_active(account: Account) -> models.Account:
-    """Return the account's present row, locked FOR SHARE. Raise AccountNotActive unless it is active."""
+    """Return the account's current row, locked FOR SHARE. Raise AccountNotActive unless it is active."""
     row = _lock_for_share(get_account_model(), account.pk)
     status = row.status if row is not None else "deleted"
     if row is None or status != row.Status.ACTIVE:
@@ -70,8 +70,8 @@ def require_active(account: Account) -> models.Account:
 
 
 def find_decision_maker(email: str) -> models.User | None:
-    """Return the active user of this address who may answer for the whole installation: Support or, where nobody is
-    Support, an Administrator."""
+    """Return the active user with this e-mail who may decide for the whole installation: one of Support or, if nobody
+    is Support, an Administrator."""
     active = get_user_model().objects.filter(is_active=True)
     support = active.filter(roles__contains=[Role.SUPPORT])
     deciding = support if support.exists() else active.filter(roles__contains=[Role.ADMINISTRATOR])
@@ -83,5 +83,5 @@ def _get_permissions(user: models.User) -> frozenset[Permission]:
 
 
 def _lock_for_share(model: type[Row], pk: int | str) -> Row | None:
-    # The ORM has no FOR SHARE; FOR UPDATE would let two people of one account work only one after the other.
+    # The ORM has no FOR SHARE, and FOR UPDATE would make two users of one account wait for each other.
     return next(iter(model.objects.raw(f"SELECT * FROM {model._meta.db_table} WHERE id = %s FOR SHARE", [pk])), None)

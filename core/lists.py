@@ -15,8 +15,9 @@ from django.http import QueryDict
 from core.filters.strict import StrictFilterForm
 
 PAGE_SIZE = 50
-MAX_PAGE = 200  # whoever needs row 10,001 is better served by the search
-NOT_FILTERS = frozenset({"sort", "page", "after", "before"})
+MAX_PAGE = 200  # beyond this, the search is faster
+MAX_ROWS_COUNTED = 10_000
+NOT_FILTERS = frozenset({"sort", "page", "after", "before", "start"})
 
 
 class Column(NamedTuple):
@@ -29,11 +30,67 @@ class Column(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """The link that sorts by a column or reverses its order. `aria_sort` is the value of aria-sort."""
+    """A column's heading, with the link that sorts by it or reverses its order, empty if it does not sort. `aria_sort`
+    is the value of aria-sort."""
 
     label: str
     url: str
     aria_sort: str
+    is_number: bool = False
+    is_clock: bool = False
+
+
+def build_heading(
+    label: str, sorting: Heading | None = None, *, is_number: bool = False, is_clock: bool = False
+) -> Heading:
+    """Return the heading of a column, which sorts as `sorting` does if that is given."""
+    return (sorting or Heading(label, "", ""))._replace(label=label, is_number=is_number, is_clock=is_clock)
+
+
+class PageRange(NamedTuple):
+    """Which rows of a list a page shows: `first` is the number of its first row, 0 if unknown; `total` the number of
+    all rows, counted up to MAX_ROWS_COUNTED, or None if they are not counted. `nouns` are the singular and the
+    plural."""
+
+    first: int
+    shown: int
+    total: int | None
+    nouns: tuple[str, str]
+
+    @property
+    def rows(self) -> str:
+        """The rows in words: "51–100", or their number if they are all or the first one's number is unknown."""
+        if not self.first or self.shown in (0, self.total):
+            return f"{self.shown:,}"
+        return f"{self.first:,}" + (f"–{self.first + self.shown - 1:,}" if self.shown > 1 else "")
+
+    @property
+    def of_total(self) -> str:
+        """The total in words: " of 192", " of 10,000+"; empty if it is not known or all rows are shown."""
+        return "" if not self.first or self.total in (None, self.shown) else f" of {format_count(self.total or 0)}"
+
+    @property
+    def next(self) -> int | None:
+        """The number of the next page's first row; None if it is unknown."""
+        return self.first + self.shown if self.first else None
+
+    @property
+    def noun(self) -> str:
+        return self.nouns[(self.shown if self.total is None else self.total) != 1]
+
+    def __str__(self) -> str:
+        """Return the range in words: "12 keys", "51–100 of 192 keys", "1–50 of 10,000+ keys"."""
+        return f"{self.rows}{self.of_total} {self.noun}"
+
+
+def format_count(count: int) -> str:
+    """Return a number of rows that were counted up to MAX_ROWS_COUNTED: "192", or "10,000+"."""
+    return f"{count:,}" if count <= MAX_ROWS_COUNTED else f"{MAX_ROWS_COUNTED:,}+"
+
+
+def count_rows(rows: QuerySet[Any]) -> int:
+    """Return the number of rows, at most MAX_ROWS_COUNTED + 1, so that counting costs no more in a longer list."""
+    return rows.order_by().values("pk")[: MAX_ROWS_COUNTED + 1].count()
 
 
 def build_choice_filter(
@@ -74,6 +131,8 @@ class ListFilter(django_filters.FilterSet):
 
     columns: ClassVar[dict[str, Column]]
     default_sort: ClassVar[str]
+    nouns: ClassVar[tuple[str, str]]
+    page_size = PAGE_SIZE
 
     class Meta:
         form = StrictFilterForm
@@ -134,7 +193,7 @@ class ListFilter(django_filters.FilterSet):
     def build_url(self, **changes: str) -> str:
         """Return the list's address with these parameters changed, back at its first page unless they say otherwise."""
         query: QueryDict = self.data.copy()
-        for position in ("page", "after", "before"):
+        for position in ("page", "after", "before", "start"):
             query.pop(position, None)
         for name, value in changes.items():
             query[name] = value
@@ -149,10 +208,10 @@ class PagedFilter(ListFilter):
     @cached_property
     def page_number(self) -> int:
         """Return the requested page's number, or the last page's if the list has become shorter."""
-        asked = self.form.cleaned_data["page"] or 1
-        if asked == 1 or self.qs.order_by()[(asked - 1) * PAGE_SIZE :].exists():
-            return asked
-        return max(1, -(-self.qs.count() // PAGE_SIZE))
+        number = self.form.cleaned_data["page"] or 1
+        if number == 1 or self.qs.order_by()[(number - 1) * self.page_size :].exists():
+            return number
+        return max(1, -(-self.qs.count() // self.page_size))
 
     def sort_rows(self) -> QuerySet[Any]:
         expression = self.sort_column.expression
@@ -161,9 +220,14 @@ class PagedFilter(ListFilter):
 
     def get_page(self) -> tuple[list[Any], bool]:
         """Return the page's rows, and whether more follow."""
-        start = (self.page_number - 1) * PAGE_SIZE
-        rows = list(self.sort_rows()[start : start + PAGE_SIZE + 1])
-        return rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
+        start = (self.page_number - 1) * self.page_size
+        rows = list(self.sort_rows()[start : start + self.page_size + 1])
+        return rows[: self.page_size], len(rows) > self.page_size
+
+    def get_page_range(self, shown: int, more: bool) -> PageRange:
+        """Return which rows a page of this many rows shows; they are counted only if there are several pages."""
+        start = (self.page_number - 1) * self.page_size
+        return PageRange(start + 1, shown, count_rows(self.qs) if more else start + shown, self.nouns)
 
     def get_page_links(self, more: bool) -> dict[str, str]:
         """Return the addresses of the `previous` and `next` page, empty where there is none."""

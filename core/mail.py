@@ -1,10 +1,14 @@
-"""Mails: one template each (templates/mail/<name>.txt), whose first line is the subject; sent as text and as HTML.
+"""Mails: one template each (templates/mail/<name>.txt), whose first line is the subject, sent as text and as HTML.
 
-A mail leaves after the commit of what it tells of, and one that cannot be sent undoes nothing. Links lead to BASE_URL,
-whatever host a request named. Every fact is made one line, so that no value can add a header or a paragraph.
+A mail is sent after the commit of the change that it reports; if sending fails, nothing is undone. Links lead to
+BASE_URL, whatever host a request named. Line breaks are removed from every value, so that none can add a header or a
+paragraph.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -14,32 +18,54 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-# Sent after each try to send a mail, with `failed`.
+# Sent after each attempt to send a mail, with `failed`.
 mail_delivered = Signal()
 
 
 def send(name: str, to: str, **facts: str) -> None:
     """Send the mail `name` to one address after the commit. `link` is shown as a button."""
-    now = f"{timezone.now():%Y-%m-%d %H:%M} UTC"
-    lines = {key: " ".join(str(value).split()) for key, value in facts.items()}
-    text = render_to_string(f"mail/{name}.txt", {"portal": settings.BASE_URL, "now": now, **lines})
+    message = build(name, to, **facts)
+    # Robust: a failure is logged and affects nothing that was committed.
+    transaction.on_commit(lambda: deliver(message), robust=True)
+
+
+class Link(NamedTuple):
+    """A line of a mail that is a link: in text, label and URL; in HTML, the label."""
+
+    label: str
+    url: str
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.url}"
+
+
+def build(name: str, to: str, *, lines: Sequence[str | Link] = (), **facts: str) -> EmailMultiAlternatives:
+    """Return the mail `name` to one address. The template shows `lines`, each as a paragraph."""
+    values: dict[str, Any] = {key: _join_lines(value) for key, value in facts.items()}
+    values |= {"portal": settings.BASE_URL, "now": f"{timezone.now():%Y-%m-%d %H:%M} UTC"}
+    links = {_join_lines(line): line for line in lines if isinstance(line, Link)}
+    text = render_to_string(f"mail/{name}.txt", values | {"lines": [_join_lines(line) for line in lines]})
     subject, _, body = text.strip().partition("\n")
     paragraphs = [" ".join(paragraph.split()) for paragraph in body.split("\n\n") if paragraph.strip()]
-    words = {"subject": subject, "paragraphs": paragraphs, "link": lines.get("link"), "portal": settings.BASE_URL}
+    parts = [(paragraph, links.get(paragraph)) for paragraph in paragraphs]
+    words = {"subject": subject, "paragraphs": parts, "link": values.get("link"), "portal": settings.BASE_URL}
     message = EmailMultiAlternatives(" ".join(subject.split()), "\n\n".join(paragraphs) + "\n", to=[to])
     message.attach_alternative(render_to_string("mail/mail.html", words), "text/html")
-    # Robust: what has been committed stays, and the failure is in the log.
-    transaction.on_commit(lambda: _deliver(message), robust=True)
+    return message
 
 
-def _deliver(message: EmailMultiAlternatives) -> None:
-    """Send the message, and say by the signal whether that failed."""
+def deliver(message: EmailMultiAlternatives) -> None:
+    """Send the message, and report by the signal whether that failed. Raise what the mail server's connection does."""
     failed = True
     try:
         message.send()
         failed = False
     finally:
         mail_delivered.send(sender=None, failed=failed)
+
+
+def _join_lines(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def build_url(name: str, *args: object) -> str:

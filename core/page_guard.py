@@ -25,7 +25,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class SignedIn(HttpRequest):
-    """The type of the request that a view behind `needs` gets: what the middlewares have put on it by then."""
+    """The type of the request that a view behind `needs` gets, with the attributes that the middlewares set."""
 
     user: User
     actor: Actor
@@ -35,7 +35,7 @@ class SignedIn(HttpRequest):
 
 
 def needs(*permissions: Permission) -> Callable[[View], View]:
-    """Open to signed-in users who hold all of `permissions`; others are sent to sign in, or get 403."""
+    """Allow signed-in users who hold all of `permissions`; redirect others to sign-in, or answer 403."""
     if not permissions:
         raise TypeError("needs() names at least one permission; a page for everyone is @public(reason)")
 
@@ -56,7 +56,7 @@ def needs(*permissions: Permission) -> Callable[[View], View]:
 
 
 def public(reason: str) -> Callable[[View], View]:
-    """Open to everyone; the reason is for the reader and the guard test."""
+    """Allow everyone. The reason is for readers and the guard test."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -70,7 +70,7 @@ def public(reason: str) -> Callable[[View], View]:
 
 
 def _redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
-    """Redirect to sign-in, with this page as the next one if it was requested with GET or HEAD."""
+    """Redirect to sign-in, and from there to this page if it was requested with GET or HEAD."""
     url = reverse("account_login")
     if request.method in ("GET", "HEAD"):
         url += "?" + urlencode({"next": request.get_full_path()})

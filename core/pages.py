@@ -1,13 +1,15 @@
-"""Shared by the views: the user's own account, form data and status, and rendering of pages, dialogs and fragments."""
+"""Helpers of views: the user's own account, form data and status, and rendering of pages, dialogs and fragments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.html import format_html
 
 from core.page_guard import SignedIn
 
@@ -28,15 +30,20 @@ def get_form_data(request: HttpRequest) -> QueryDict | None:
 
 
 def get_form_status(request: HttpRequest) -> int:
-    """Return the status of a page that shows a form: 422 if the form was sent and is shown again, because it is not
-    valid; otherwise 200."""
+    """Return the status of a page with a form: 422 if the form was sent and is not valid; otherwise 200."""
     return 422 if request.method == "POST" else 200
 
 
+def add_message_with_action(request: HttpRequest, text: str, label: str, url: str, title: str) -> None:
+    """Show a message with a button, such as one that undoes what it says; it opens a dialog with this title."""
+    button = format_html('<a class="button small" href="{}" data-modal="{}">{}</a>', url, title, label)
+    messages.success(request, format_html("{} {}", text, button))
+
+
 def render_page(request: SignedIn, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
-    """Return the page `<folder>/<page>.html`, or for htmx and panels the fragment `<folder>/_<page>.html` that the page
-    includes. `name` is `<folder>/<page>`. The answer is not stored: in the browser's history it would be out of date,
-    or hold a secret."""
+    """Return the page `<folder>/<page>.html`, or for htmx and panels the fragment `<folder>/_<page>.html` that it
+    includes. `name` is `<folder>/<page>`. The response is not stored: the browser's history could show it out of date,
+    or show a secret."""
     return _render(request, _get_fragment(name) if request.htmx else f"{name}.html", context, status)
 
 

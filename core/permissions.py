@@ -21,6 +21,7 @@ class Permission(models.TextChoices):
     OVERVIEW_SEE = "overview.see", "see the overview"
     KEYS_SEE = "keys.see", "see all keys"
     KEYS_SEE_OWN = "keys.see_own", "see own keys"
+    ACCESS_CHECK = "access.check", "check what the gateway would decide"
     DOCS_SEE = "docs.see", "see key docs and the API reference"
     KEYS_CHANGE = "keys.change", "create, edit, rotate, enable, disable, delete keys; see a revealable secret"
     KEYS_DISABLE = "keys.disable", "disable keys"
@@ -42,7 +43,7 @@ class Permission(models.TextChoices):
 
 _P = Permission
 
-# Held by everyone who is signed in, and by everyone of an account.
+# Held by every signed-in user, and by every user of an account.
 SIGNED_IN_PERMISSIONS: frozenset[Permission] = frozenset({_P.PROFILE})
 MEMBER_PERMISSIONS: frozenset[Permission] = frozenset({_P.PROFILE, _P.KEYS_SEE_OWN, _P.DOCS_SEE})
 
@@ -53,6 +54,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
         {
             _P.OVERVIEW_SEE,
             _P.KEYS_SEE,
+            _P.ACCESS_CHECK,
             _P.KEYS_CHANGE,
             _P.KEYS_DISABLE,
             _P.IP_LISTS_SEE,
@@ -72,6 +74,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
         {
             _P.OVERVIEW_SEE,
             _P.KEYS_SEE,
+            _P.ACCESS_CHECK,
             _P.IP_LISTS_SEE,
             _P.LOG_SEE,
             _P.TRAIL_SEE,
@@ -80,7 +83,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
             _P.USERS_SEE,
         }
     ),
-    # Support's pages are Django admin, key docs and API reference; the portal's others answer 403.
+    # Support's pages are Django admin, key docs and API reference; all others of the portal answer 403.
     Role.SUPPORT: frozenset(
         {
             _P.ADMINISTRATION,
@@ -104,7 +107,9 @@ def format_roles(roles: Iterable[str]) -> str:
 def get_permissions(roles: Iterable[str], *, member: bool) -> frozenset[Permission]:
     """Return the permissions of a signed-in user with these roles; `member` is whether they belong to an account.
 
-    A role counts only where it belongs: Support's outside accounts, the others inside one.
+    A role counts only where it belongs: Support outside accounts, the others inside one.
     """
-    held = [ROLE_PERMISSIONS[role] for role in roles if role in ROLE_PERMISSIONS and (role != Role.SUPPORT) == member]
-    return (MEMBER_PERMISSIONS if member else SIGNED_IN_PERMISSIONS).union(*held)
+    granted = [
+        ROLE_PERMISSIONS[role] for role in roles if role in ROLE_PERMISSIONS and (role != Role.SUPPORT) == member
+    ]
+    return (MEMBER_PERMISSIONS if member else SIGNED_IN_PERMISSIONS).union(*granted)

@@ -1,8 +1,8 @@
-"""Phone numbers in paths and queries, hidden from accounts that mask them.
+"""Mask phone numbers in paths and queries for accounts that mask them.
 
 A phone number is a run of 7 to 15 digits with no letter, digit, `_` or `-` beside it; `+` or `%2B`, and any other
-percent-escape, may stand before it. The value of `expires` is a time, not a phone number. (Done here and not in SQL:
-PostgreSQL's regular expressions take several times as long for the same.)
+percent-escape, may precede it. The value of `expires` is a time, not a phone number. This is not done in SQL because
+PostgreSQL's regular expressions take several times as long.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import Protocol
 
 MIN_DIGITS, MAX_DIGITS = 7, 15
-# Around a cell that an export is to mask. No value of the log holds control characters.
+# Mark the start and end of a cell that an export masks. No value of the log holds control characters.
 MARK_START, MARK_END = "\x01", "\x02"
 MARKED = re.compile(b"\x01([^\x02]*)\x02")
-# The same in JSON, where a mark is escaped and stands beside its string's quote, as nothing inside a string can.
+# The same in JSON, where a mark is escaped and beside its string's quote, which nothing inside a string can be.
 MARKED_JSON = re.compile(rb'"\\u0001(.*?)\\u0002"')
 
 

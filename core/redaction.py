@@ -9,17 +9,19 @@ from urllib.parse import unquote
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 12
 SECRET_LENGTH = 32
-# Whatever holds a whole secret, with its checksum or without, is hidden to its end. It is looked for from its first
-# underscore: a pattern that begins with the prefix takes a millisecond for a query of 7 kB, and every call pays for it.
+# A text that contains a whole secret, with or without its checksum, is hidden to its end. The pattern begins with the
+# first underscore: one that begins with the prefix takes a millisecond for a query of 7 kB, on every call.
 _TOKEN_AFTER_PREFIX = re.compile(rf"_[A-Za-z0-9]{{{ID_LENGTH}}}_[A-Za-z0-9]{{{SECRET_LENGTH},}}")
 MAX_PREFIX_LENGTH = 20
-# Names under which clients put secrets into query strings, although none is ever read from there.
+# Parameter names under which clients put secrets into query strings, although none is ever read from there.
 _SECRET_NAMES = {
     *("apikey", "api_key", "api-key", "accesstoken", "access_token", "access-token"),
     *("authtoken", "auth_token", "auth-token", "token", "secret", "password", "passwd", "signature", "leadidkey"),
 }
-# Enough of a token that it must not go into an address: half of its secret.
+# Enough of a token to keep it out of URLs: half of its secret.
 _TOKEN_PART = re.compile(rf"[A-Za-z0-9]{{1,20}}_[A-Za-z0-9]{{{ID_LENGTH}}}_[A-Za-z0-9]{{{SECRET_LENGTH // 2}}}")
+# What webhooks are signed with (keys/notices/signature.py).
+_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{16,}")
 _BASIC = re.compile(r"(?i)\bbasic[ +]+([A-Za-z0-9+/]{16,}={0,2})")
 REDACTED = "[secret]"
 
@@ -30,6 +32,8 @@ def redact(text: str) -> str:
     if "=" in text:
         text = "&".join(map(_redact_value, text.split("&")))
     text = _redact_tokens(text)
+    if "whsec_" in text:
+        text = _WEBHOOK_SECRET.sub(REDACTED, text)
     return REDACTED if "%" in text and _contains_encoded_token(text) else text
 
 

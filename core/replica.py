@@ -13,20 +13,20 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 from psycopg import Cursor
 
-# After a replica that did not answer, this process reads the primary for so long before it asks the replica again.
+# How long this process reads the primary after the replica did not answer, before it tries the replica again.
 REPLICA_RETRY_SECONDS = 10.0
 logger = structlog.get_logger("keyward.replica")
 _unavailable_until = 0.0
 
 
 def get_log_database() -> str:
-    """Return the database that pages and exports of the logs read: the replica, where there is one and it answers,
-    else the primary. Decisions never read a replica."""
+    """Return the database from which pages and exports read the logs: the replica if there is one and it answers, else
+    the primary. Decisions never read a replica."""
     global _unavailable_until
     if "replica" not in settings.DATABASES or is_replica_unavailable():
         return "default"
     try:
-        # Also asks a connection that this request has not used yet whether it still works.
+        # Also checks a connection that this request has not used yet.
         connections["replica"].cursor().close()
     except (OperationalError, InterfaceError) as error:
         connections["replica"].close()
@@ -37,13 +37,13 @@ def get_log_database() -> str:
 
 
 def is_replica_unavailable() -> bool:
-    """Return whether there is a replica that did not answer this process a moment ago."""
+    """Return whether there is a replica that recently did not answer this process."""
     return time.monotonic() < _unavailable_until
 
 
 def pin_settings(cursor: Cursor) -> None:
-    """Set, for the transaction, the search path and the text formats of numbers and times, whatever the role's and the
-    database's settings are. Reading fails where a row-security policy would hide rows."""
+    """Set, for the transaction, the search path and the text formats of numbers and times, whatever the role and the
+    database have configured. Reading fails if a row-security policy would hide rows."""
     cursor.execute("SET LOCAL search_path = pg_catalog, public")
     cursor.execute("SET LOCAL extra_float_digits = 1")
     cursor.execute("SET LOCAL TimeZone = 'UTC'")
@@ -58,7 +58,7 @@ def lift_time_limits(cursor: Any) -> None:
 
 
 def get_replayed_until() -> datetime | None:
-    """Return the commit time up to which the replica that is read has followed; None where the primary is read."""
+    """Return the commit time up to which the replica in use has replayed; None if the primary is read."""
     if (using := get_log_database()) == "default":
         return None
     with connections[using].cursor() as cursor:
@@ -69,9 +69,10 @@ def get_replayed_until() -> datetime | None:
 
 @contextmanager
 def open_snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
-    """Yield a cursor in a read-only REPEATABLE READ transaction whose statements run for at most `seconds` each.
+    """Yield a cursor in a read-only REPEATABLE READ transaction whose statements run for at most `seconds` each; 0 is
+    no limit.
 
-    The thread's own connection stays free, to write the event that ends an export. 0 is without limit.
+    The thread's own connection stays free, to record the event that ends an export.
     """
     own = connections[using].copy()
     try:

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID
 
-# Random hexadecimal digits in store: one question to the system for many IDs. A forked child must not inherit them.
+# Random hexadecimal digits for the next IDs, so that one system call serves many. A forked child must not inherit them.
 _RANDOM_POOL: list[str] = []
 os.register_at_fork(after_in_child=_RANDOM_POOL.clear)
 
@@ -26,7 +26,7 @@ def generate_request_id() -> str:
 
 
 def get_creation_time(request_id: UUID) -> datetime | None:
-    """Return when a UUIDv7 was made, by the clock of its host; None for another version."""
+    """Return when a UUIDv7 was made, by the clock of its host; None for other versions."""
     if request_id.version != 7:
         return None
     return datetime.fromtimestamp((request_id.int >> 80) / 1000, UTC)

@@ -1,4 +1,5 @@
-"""Sealing of secrets that must be read again: AES-256-GCM, bound to the place where the sealed form is kept. Pure.
+"""Sealing of secrets that must be readable again: AES-256-GCM, bound to the place where the sealed form is stored.
+Pure.
 
 A sealed form is `version (1 byte) | number of the sealing key (4 bytes) | nonce (12 bytes) | ciphertext and tag`. The
 additional data names version, purpose, account, key and secret, so that a copy in any other row does not open.
@@ -20,11 +21,12 @@ HEADER_LENGTH = _HEADER.size
 
 
 class SealBroken(Exception):
-    """The sealed form does not open: changed, moved, or its key is not here. Says no more on purpose."""
+    """The sealed form does not open: it was changed or moved, or its key is not configured. Deliberately says no
+    more."""
 
 
 def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> bytes:
-    """Return `plain` encrypted under the newest key of the ring (32 bytes each, by number)."""
+    """Return `plain` encrypted under the newest key of the ring (keys of 32 bytes, by number)."""
     number = max(ring)
     nonce = secrets.token_bytes(NONCE_LENGTH)
     bound = _additional_data(purpose, account, key, secret)
@@ -32,7 +34,7 @@ def seal(plain: str, *, ring: Mapping[int, bytes], purpose: str, account: int, k
 
 
 def open_sealed(sealed: bytes, *, ring: Mapping[int, bytes], purpose: str, account: int, key: str, secret: str) -> str:
-    """Return the text that was sealed for exactly this place. Raise SealBroken if anything differs."""
+    """Return the text that was sealed for exactly this place. Raise SealBroken."""
     try:
         version, number = _HEADER.unpack_from(sealed)
         if version != VERSION:
@@ -50,7 +52,7 @@ def build_header(number: int) -> bytes:
 
 
 def get_sealing_key_number(sealed: bytes) -> int:
-    """Return the number of the key that a sealed form needs, by its header; 0, which no key has, if it is too short."""
+    """Return the number of the key in a sealed form's header; 0, which no key has, if the form is too short."""
     return int(_HEADER.unpack_from(sealed)[1]) if len(sealed) >= HEADER_LENGTH else 0
 
 

@@ -1,4 +1,4 @@
-"""Signatures that anyone can check with a public key alone: Ed25519 (RFC 8032) over canonical JSON. Pure."""
+"""Signatures that anyone can verify with the public key: Ed25519 (RFC 8032) over canonical JSON. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNATURE = "signature"
 
 
 class BadSignature(ValueError):
-    """The document is not the one that was signed, or the key is another; the text says which."""
+    """The document is not what was signed, or the key is another one; the text says which."""
 
 
 def sign(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def sign(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, Any
 
 def parse(content: bytes) -> dict[str, Any]:
     """Return the document that the bytes hold as JSON in UTF-8, with or without a byte order mark. Raise BadSignature
-    for anything else, and for a name given twice: readers would differ about which of the two was signed."""
+    for anything else, and for a repeated name, of which parsers would choose different values."""
     try:
         document = json.loads(
             content.decode("utf-8-sig"), object_pairs_hook=_reject_duplicates, parse_constant=_refuse_constant

@@ -5,18 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import tablib
 from django.db.models import QuerySet
 from import_export import fields, resources, widgets
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, TYPE_STRING
 
 from core.csv_escaping import escape_cell
 
-# Name -> what an answer says it is; a ZIP holds a file of another format and its manifest.
+# Content types by format; a ZIP holds a file of another format and its manifest.
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -51,23 +48,41 @@ class TextResource(resources.ModelResource):
         return queryset.iterator(chunk_size=CHUNK_ROWS)
 
 
-def encode_table(table: tablib.Dataset, format: str) -> bytes:
+class CsvStyle(NamedTuple):
+    """How a CSV file is written: with a byte order mark or not, by which Excel detects UTF-8, and with which separator;
+    Excel expects that of its user's region."""
+
+    bom: bool = False
+    separator: str = ","
+
+
+PLAIN_CSV = CsvStyle()
+
+
+def encode_table(table: tablib.Dataset, format: str, csv: CsvStyle = PLAIN_CSV) -> bytes:
     """Return the content of a CSV or XLSX file."""
-    return _encode_workbook(table) if format == "xlsx" else table.csv.encode()
+    if format == "xlsx":
+        return _encode_workbook(table)
+    text: str = table.export("csv", delimiter=csv.separator)
+    return text.encode("utf-8-sig" if csv.bom else "utf-8")
 
 
 def _encode_workbook(table: tablib.Dataset) -> bytes:
+    # Imported here because it takes a fifth of the time in which a command starts.
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, TYPE_STRING
+
+    def build_cell(text: str) -> WriteOnlyCell:
+        # By default the library takes text that begins with = for a formula.
+        cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text))
+        cell.data_type = TYPE_STRING
+        return cell
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
     for row in (table.headers, *table):
-        sheet.append([_build_cell(sheet, text) for text in row])
+        sheet.append([build_cell(text) for text in row])
     content = io.BytesIO()
     book.save(content)
     return content.getvalue()
-
-
-def _build_cell(sheet: Any, text: str) -> WriteOnlyCell:
-    # Left to guess, the library takes what begins with = for a formula.
-    cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text))
-    cell.data_type = TYPE_STRING
-    return cell

@@ -1,4 +1,4 @@
-"""What the wheel holds besides the packages: the static files, collected while it is built."""
+"""Build hook of the wheel: collect the static files into it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 class CollectStaticFiles(BuildHookInterface):
     """Run `collectstatic` into a folder of its own, which the wheel has as config/wheel/collected."""
+
+    def dependencies(self) -> list[str]:
+        """Return the versions of the lock: those whose static files an installation compares with the wheel's."""
+        lock = Path(self.root, "requirements.txt").read_text(encoding="utf-8")
+        return [line.removesuffix(" \\") for line in lock.splitlines() if line[:1].isalnum()]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="keyward-wheel-"))

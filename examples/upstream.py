@@ -241,10 +241,10 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = kept
 
     def chunk_size(self) -> int:
-        said = self.rfile.readline(100).partition(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", said):
+        size = self.rfile.readline(100).partition(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", size):
             raise ValueError("a chunk's size is no number")
-        return int(said, 16)
+        return int(size, 16)
 
     def write(self, status: HTTPStatus, content: bytes) -> None:
         self.send_response(status)
@@ -273,11 +273,12 @@ class Server(ThreadingHTTPServer):
 def main() -> None:
     parser = argparse.ArgumentParser(description="A small billing API to stand behind a proxy that asks Keyward.")
     parser.add_argument("--port", type=int, default=9000)
+    parser.add_argument("--bind", default="127.0.0.1", help="the address to listen on")
     arguments = parser.parse_args()
     # Ctrl-C ends it even where a shell had it ignored, as shells do for what they start in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with Server(("127.0.0.1", arguments.port), Handler) as server:
-        print(f"Upstream: http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
+    with Server((arguments.bind, arguments.port), Handler) as server:
+        print(f"Upstream: http://{arguments.bind}:{server.server_port}", flush=True)  # noqa: T201
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -177,7 +177,11 @@ def text_of(value):
 def read_csv(path):
     csv.field_size_limit(2**31 - 1)
     with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, strict=True)
+        # The names hold no separator, so that what follows the first one is it.
+        first = file.readline()
+        separator = next((sign for sign in ";\t" if sign in first), ",")
+        file.seek(0)
+        rows = csv.reader(file, strict=True, delimiter=separator)
         head = next(rows)
         for row in rows:
             if len(row) != len(head):

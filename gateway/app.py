@@ -7,18 +7,21 @@ import asyncio
 import gc
 import hmac
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 from gateway import dialects, responses
+from gateway.database_history import DatabaseHistory
 from gateway.decide import UNKNOWN_API
 from gateway.error_log import ERROR, report
 from gateway.group_commit import GroupCommit
 from gateway.http.messages import Application, Reply, Request, Response
+from gateway.last_refusal import ExplanationUnavailable, LastRefusals, is_asked_for
 from gateway.libpq.database import connect
 from gateway.metrics import Metrics
 from gateway.metrics_endpoint import MetricsEndpoint
 from gateway.overlap_worker import EndOverlap, OverlapWorker
-from gateway.readiness import ReadinessProbe, ReadinessState
+from gateway.readiness import STOPPING, ReadinessProbe, ReadinessState
 from gateway.snapshot import Snapshot
 from keys.decision.access import Api, Decision
 from keys.decision.addresses import Network
@@ -33,7 +36,8 @@ class Gateway:
 
     `secrets` maps the name of a proxy to the secret that authenticates it. `signing_keys` open the stored secrets that
     clients sign with. `metrics_port` serves the metrics only. `replica` is the conninfo of the replica that readiness
-    checks, if there is one; `migrations` are those that must be applied for the gateway to be ready.
+    checks, if there is one; `migrations` are those that must be applied for the gateway to be ready. `is_stopping`
+    returns whether the process will end soon: then it is not ready, and answers calls.
     """
 
     def __init__(
@@ -49,22 +53,33 @@ class Gateway:
         end_overlap: EndOverlap | None = None,
         replica: str | None = None,
         migrations: Collection[str] = (),
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._secrets = [(name, secret.encode()) for name, secret in secrets.items()]
         self._trusted = trusted_proxies
+        self._is_stopping = is_stopping
         self.metrics, self._metrics_port = Metrics(), metrics_port
+        self._history = DatabaseHistory()
         self._readiness = ReadinessProbe(
             lambda: connect(conninfo, pooled=pooled),
+            history=self._history,
             connect_replica=None if replica is None else lambda: connect(replica, pooled=pooled),
             migrations=migrations,
         )
+        self._last_refusals = LastRefusals(lambda: connect(conninfo, pooled=pooled))
+        self._explaining: set[asyncio.Task[None]] = set()
         self.group_commit = GroupCommit(
             connect=lambda: connect(conninfo, pooled=pooled),
             peppers=peppers,
             metrics=self.metrics,
-            snapshot=Snapshot(signing_keys=signing_keys),
+            snapshot=Snapshot(signing_keys=signing_keys, history=self._history),
             overlaps=OverlapWorker(end_overlap),
         )
+
+    def use_shared_row(self, row: int) -> None:
+        """Continue the counts, and what was seen of the database, of the process that had this row before."""
+        self.metrics.use_shared_row(row)
+        self._history.use_shared_row(row)
 
     def get_application(self, port: int | None) -> Application:
         """Return the application that serves a port, or the Unix socket (None)."""
@@ -97,7 +112,8 @@ class Gateway:
     async def stop(self, timeout_seconds: float) -> None:
         """Accept no more calls, and wait for those accepted before, at most `timeout_seconds`."""
         self.group_commit.stop()
-        await asyncio.wait([self._commit_task], timeout=timeout_seconds)
+        await asyncio.wait([self._commit_task, *self._explaining], timeout=timeout_seconds)
+        await self._last_refusals.close()
 
     def __call__(self, request: Request, reply: Reply) -> None:
         """Answer a request by `reply`, at once or when its log row is committed. An error becomes a refusal."""
@@ -121,7 +137,10 @@ class Gateway:
             reply(responses.build_json_response(200, {"status": "live"}))
         elif path == b"/health/ready":
             reply.mark_unauthenticated()
-            self._readiness.get_state(lambda state: reply(state.response))
+            if self._is_stopping():
+                reply(ReadinessState(STOPPING).response)
+            else:
+                self._readiness.get_state(lambda state: reply(state.response))
         else:
             reply.mark_unauthenticated()
             reply(responses.build_json_response(404, {"code": "not_found"}))
@@ -148,9 +167,26 @@ class Gateway:
         call, readable = dialects.parse_original_call(proxy_headers, proxy=proxy, trusted=self._trusted, whoami=whoami)
 
         def on_decision(decision: Decision, api: Api | None) -> None:
-            reply(self._build_response(decision, api, began))
+            response = self._build_response(decision, api, began)
+            if whoami and response.status == 200 and is_asked_for(call.sent_query):
+                self._explain(decision, response, reply)
+            else:
+                reply(response)
 
         self.group_commit.submit(slug.decode("latin-1"), call, "" if readable else "unreadable_request", on_decision)
+
+    def _explain(self, decision: Decision, response: Response, reply: Reply) -> None:
+        """Add to the response, which tells the holder what the key is, why its last refused call was refused."""
+        task = asyncio.create_task(self._reply_with_last_refusal(decision, response, reply))
+        self._explaining.add(task)
+        task.add_done_callback(self._explaining.discard)
+
+    async def _reply_with_last_refusal(self, decision: Decision, response: Response, reply: Reply) -> None:
+        key = decision.key
+        with suppress(ExplanationUnavailable):
+            if key is not None:
+                response = responses.add_last_refusal(response, await self._last_refusals.find(key.public_id))
+        reply(response)
 
     def _build_response(self, decision: Decision, api: Api | None, began: float) -> Response:
         try:

@@ -178,6 +178,8 @@ class GroupCommit:
         if any(waiting.api_slug not in self.snapshot.apis for waiting in batch):
             await self._load(libpq, self.snapshot.list_missing(public_ids))
         for _ in range(MAX_GUARD_RETRIES):
+            if self.snapshot.is_behind:
+                await self._load(libpq, public_ids)
             # The load may have invalidated entries.
             while list_missing := self.snapshot.list_missing(public_ids):
                 await self._load(libpq, list_missing)
@@ -206,7 +208,7 @@ class GroupCommit:
         the decisions are answered at once.
         """
         rows: Sequence[Row] = [
-            build_row(waiting.api_slug, waiting.presented, decision) for waiting, decision in decisions
+            build_row(waiting.api_slug, waiting.presented, decision, waiting.secret) for waiting, decision in decisions
         ]
         nonces: Sequence[Proof | None] = [waiting.nonce for waiting, _ in decisions]
         signed = any(nonces)

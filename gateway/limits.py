@@ -35,13 +35,19 @@ DELAYED_REFUSALS_PER_TURN = 1
 # Characters of path and query that are logged: sending more costs the client nothing.
 MAX_REFUSED_TEXT_LENGTH = 1000
 
+# Explanations (gateway/last_refusal.py)
+
+# Of a key's newest calls, how many are looked through for a refused one: some 20 ms.
+MAX_EXPLAINED_CALLS = 5000
+# One is looked up at a time; who comes after these is answered without.
+MAX_WAITING_EXPLANATIONS = 8
+EXPLANATION_TIMEOUT_SECONDS = 0.75
+
 # Health
 
 # Between two probes of readiness: all requests in between get the same answer.
 PROBE_INTERVAL_SECONDS = 1.0
 PROBE_TIMEOUT_SECONDS = 2.0
-# `maintain` runs every hour: it is late when it missed two runs.
-MAINTAIN_LATE_SECONDS = 2 * 3600.0
 
 # Log lines
 

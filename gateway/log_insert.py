@@ -11,6 +11,7 @@ from psycopg.pq.abc import PGresult
 
 from audit.calls import insert
 from audit.calls.insert import SEPARATOR
+from gateway.database_history import TIMELINE, Position
 from gateway.libpq.connection import Statement
 from gateway.log_rows import Row
 from keys.decision.access import REPLAYED, Proof
@@ -19,9 +20,10 @@ from keys.decision.access import REPLAYED, Proof
 # decided again.
 MAX_CLOCK_SKEW_SECONDS = 2
 # The MVCC snapshot of this statement is taken after every call of the batch arrived. So a change that was committed
-# before a call arrived is always seen: either the epoch differs and nothing is inserted, or the decision was right.
+# before a call arrived is always seen: either the epoch differs and nothing is inserted, or the decision was right. The
+# timeline is compared for servers with the same epoch: an old primary, and the replica that was promoted instead of it.
 EPOCH_GUARD = (
-    "EXISTS (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid"
+    f"EXISTS (SELECT FROM key_epoch WHERE n = %s AND token = %s::uuid AND {TIMELINE} = %s"
     f" AND abs(date_part('epoch', clock_timestamp()) - %s) < {MAX_CLOCK_SKEW_SECONDS})"
 )
 # Each row has the time of its insertion; that of the last one is the newest known time of the database.
@@ -54,12 +56,11 @@ _SEPARATOR = SEPARATOR.encode()
 
 
 def build_insert(
-    rows: Sequence[Row], nonces: Sequence[Proof | None] | None, *, epoch: tuple[int, str], now: float
+    rows: Sequence[Row], nonces: Sequence[Proof | None] | None, *, epoch: Position, now: float
 ) -> tuple[Statement, list[bytes]]:
     """Return the statement that inserts all rows or none, and its parameters. `nonces` holds, for each row, the proof
     whose nonce the call uses up; None if no row has one."""
-    n, token = epoch
-    guard = [str(n), token, repr(now)]
+    guard = [str(epoch.n), epoch.token, epoch.timeline, repr(now)]
     if nonces is None and len(rows) == 1:
         # Encoded in one piece, because encoding each value takes longer than all the rest.
         return INSERT_ONE, SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)

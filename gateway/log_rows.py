@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.calls.insert import BATCH_COLUMNS
 from core.redaction import redact
-from keys.decision.access import Decision, Key, PresentedCredential
+from keys.decision.access import Decision, Key, PresentedCredential, Secret
 
 Row = tuple[str, ...]
 
@@ -12,8 +12,10 @@ _NO_KEY_COLUMNS = ("", "", "", "", "", "f")
 COLUMNS = list(BATCH_COLUMNS)
 
 
-def build_row(api_slug: str, presented: PresentedCredential | None, decision: Decision) -> Row:
-    """Return the values in the order of audit.calls.insert.BATCH_COLUMNS."""
+def build_row(
+    api_slug: str, presented: PresentedCredential | None, decision: Decision, secret: Secret | None = None
+) -> Row:
+    """Return the values in the order of audit.calls.insert.BATCH_COLUMNS. `secret` is the one that matched."""
     call, key, route = decision.call, decision.key, decision.route
     account_id, account, public_id, key_name, owner, mask = _NO_KEY_COLUMNS if key is None else _get_key_columns(key)
     return (
@@ -40,6 +42,7 @@ def build_row(api_slug: str, presented: PresentedCredential | None, decision: De
         call.proxy,
         call.user_agent,
         "1",
+        "f" if secret is None or secret.retires_at is None else "t",
     )
 
 

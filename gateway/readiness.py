@@ -4,7 +4,6 @@ requests in between share the result. Liveness touches nothing."""
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -17,35 +16,46 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from audit.calls import insert
 from audit.calls.insert import BATCH_COLUMNS
+from audit.calls.partitions import build_coming_partitions
+from audit.trail.last_verification import STATE_QUERY, parse_last_verification
 from core.request_id import generate_request_id
+from gateway.database_history import CONTAINS_SEEN, TIMELINE, DatabaseDiverged, DatabaseHistory
 from gateway.http.messages import Response
 from gateway.libpq.database import Connect, Watchdog, abandon, cut
-from gateway.limits import MAINTAIN_LATE_SECONDS, PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
+from gateway.limits import PROBE_INTERVAL_SECONDS, PROBE_TIMEOUT_SECONDS
 from gateway.responses import build_json_response
 
+# Seconds after which a commit that waits for a synchronous replica counts as one that will not end.
+COMMIT_WAIT_SECONDS = 1.0
 # Months without a partition, of this one and the next, whose rows go to the DEFAULT partition; those of the given
-# migrations that are not applied; whether the database is read-only; the state of the verification; the time.
-READINESS_QUERY = """
-SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
-        SELECT 'audit_call_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM') AS name
-        FROM generate_series(0, 1) m
-    ) expected WHERE to_regclass(name) IS NULL),
+# migrations that are not applied; whether the database is read-only; the state of the verification; the time; the
+# timeline; whether what this gateway has seen is contained; whether commits of this role wait for a replica.
+READINESS_QUERY = f"""
+SELECT (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM {build_coming_partitions(0, 1)} WHERE NOT is_there),
     (SELECT coalesce(json_agg(wanted ORDER BY wanted), '[]') FROM unnest(%(migrations)s::text[]) AS wanted
         WHERE wanted NOT IN (SELECT app || '.' || name FROM django_migrations)),
     current_setting('transaction_read_only')::bool,
-    (SELECT body FROM audit_verification),
-    extract(epoch FROM clock_timestamp())::float8
+    ({STATE_QUERY}),
+    extract(epoch FROM clock_timestamp())::float8,
+    CASE WHEN pg_is_in_recovery() THEN '' ELSE {TIMELINE} END,
+    {CONTAINS_SEEN},
+    EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep'
+        AND state_change < clock_timestamp() - make_interval(secs => {COMMIT_WAIT_SECONDS}))
 """
 # A row like a call's, which is rolled back: shows whether there is room and the privilege to insert one.
 PROBE_INSERT = insert.build_insert(insert.build_single_row("true"))
 _PROBE_ROW = dict.fromkeys(BATCH_COLUMNS, "") | {
     "decision": "denied", "reason": "unavailable", "mask": "f", "hlr": "f", "folded": "1",
+    "old_secret": "f",
 }  # fmt: skip
 
 # Why a call could not be answered.
-DATABASE_AWAY, READ_ONLY, SCHEMA_BEHIND, NOT_WRITABLE = (
-    "database_away", "database_read_only", "schema_behind", "not_writable",
+DATABASE_AWAY, READ_ONLY, SCHEMA_BEHIND, NOT_WRITABLE, DIVERGED = (
+    "database_away", "database_read_only", "schema_behind", "not_writable", "database_diverged",
 )  # fmt: skip
+NOT_REPLICATED = "commits wait for a synchronous replica"
+# Calls are still answered, and load balancers should send no more.
+STOPPING = "stopping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +99,19 @@ class ReadinessProbe:
     """Runs at most one probe at a time, on connections of its own, so that calls never wait for it. A result is valid
     for PROBE_INTERVAL_SECONDS.
 
-    `migrations` are those that this version needs, as `app.name`.
+    `migrations` are those that this version needs, as `app.name`; `history` is what the database must contain.
     """
 
     def __init__(
-        self, connect: Connect, *, connect_replica: Connect | None = None, migrations: Collection[str] = ()
+        self,
+        connect: Connect,
+        *,
+        connect_replica: Connect | None = None,
+        migrations: Collection[str] = (),
+        history: DatabaseHistory | None = None,
     ) -> None:
         self._connect, self._connect_replica = connect, connect_replica
+        self._history = history or DatabaseHistory()
         self._migrations = sorted(migrations)
         self._state = ReadinessState()
         self._valid_until = 0.0
@@ -129,17 +145,25 @@ class ReadinessProbe:
     async def _query_database(
         self, connection: AsyncConnection[Any], replica: asyncio.Task[bool | None]
     ) -> ReadinessState:
+        newest = self._history.get_newest()
+        parameters = {"migrations": self._migrations, **newest.parameters}
         try:
-            cursor = await connection.execute(READINESS_QUERY, {"migrations": self._migrations})
+            cursor = await connection.execute(READINESS_QUERY, parameters)
             row = await cursor.fetchone()
         except (UndefinedTable, UndefinedColumn) as error:
             return ReadinessState(SCHEMA_BEHIND, type(error).__name__)
         assert row is not None
-        partitions, migrations, read_only, verification, now = row
+        partitions, migrations, read_only, verification, now, timeline, contains, waiting = row
         if migrations:
             return ReadinessState(SCHEMA_BEHIND, ", ".join(migrations))
         if read_only:
             return ReadinessState(READ_ONLY)
+        if waiting:
+            return ReadinessState(NOT_WRITABLE, NOT_REPLICATED)
+        try:
+            newest.require_contained(timeline, contains)
+        except DatabaseDiverged as error:
+            return ReadinessState(DIVERGED, str(error))
         try:
             async with connection.transaction(force_rollback=True):
                 await connection.execute(
@@ -147,9 +171,9 @@ class ReadinessProbe:
                 )
         except Exception as error:
             return ReadinessState(NOT_WRITABLE, type(error).__name__)
-        maintained_at, findings = _parse_verification(verification)
-        late = maintained_at is None or now - maintained_at > MAINTAIN_LATE_SECONDS
-        return ReadinessState("", "", partitions, await replica, maintained_at, late, findings)
+        last = parse_last_verification(verification)
+        late = last.at is None or last.is_late(now)
+        return ReadinessState("", "", partitions, await replica, last.at, late, last.findings)
 
     async def _is_replica_up(self) -> bool | None:
         if self._connect_replica is None:
@@ -159,17 +183,6 @@ class ReadinessProbe:
         except Exception:
             return False
         return True
-
-
-def _parse_verification(state: str | None) -> tuple[float | None, int]:
-    """Return when the trail was last verified, and the number of findings. An unreadable state is one finding."""
-    if state is None:
-        return None, 0
-    try:
-        content = json.loads(state)
-        return datetime.fromisoformat(content["at"]).timestamp(), len(content["findings"])
-    except (ValueError, KeyError, TypeError):
-        return None, 1
 
 
 async def _run_with_timeout(

@@ -73,6 +73,11 @@ def _build_whoami(key: Key, call: Call) -> Response:
     return answer._replace(head=answer.head + format_header_line(b"x-request-id", call.request_id.encode()))
 
 
+def add_last_refusal(whoami: Response, refusal: dict[str, Any] | None) -> Response:
+    """Return the response to a who-am-I request with `last_refusal`; null without one."""
+    return whoami._replace(body=json.dumps(json.loads(whoami.body) | {"last_refusal": refusal}).encode())
+
+
 @lru_cache(maxsize=8192)
 def _build_identity_headers(key: Key) -> bytes:
     """Return the headers that are the same for every call of a key. All of them are always sent, so that a client's own

@@ -15,6 +15,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from core.sealing import SealBroken, open_sealed
+from gateway.database_history import CONTAINS_SEEN, NOTHING_SEEN, TIMELINE, DatabaseHistory, Position
 from gateway.error_log import WARNING, report
 from keys.decision.access import Api, Key, Secret
 from keys.decision.addresses import build_rules
@@ -66,7 +67,8 @@ SELECT e.n, e.token::text, extract(epoch FROM clock_timestamp())::float8, known.
             JOIN keys_api a ON a.id = k.api_id
             JOIN accounts_account t ON t.id = k.account_id
             JOIN accounts_user u ON u.id = k.owner_id
-        WHERE k.public_id = ANY(%(ids)s))
+        WHERE k.public_id = ANY(%(ids)s)),
+    {TIMELINE}, {CONTAINS_SEEN}
 FROM key_epoch e, LATERAL (SELECT
     EXISTS (SELECT FROM key_change c WHERE c.n = %(n)s AND c.token = %(token)s::uuid)
     AND NOT EXISTS (SELECT FROM key_change c WHERE c.n > %(n)s AND c.kind = 'everything')
@@ -74,19 +76,25 @@ FROM key_epoch e, LATERAL (SELECT
         <= {MAX_CHANGES} AS continues) known
 """
 
-NO_EPOCH = (-1, "00000000-0000-0000-0000-000000000000")
-
 
 class Snapshot:
     """What this process knows, as of `epoch`. `limit` bounds the entries, of known and unknown API IDs together.
 
-    `signing_keys` open the secrets that clients sign with, once when the entry of a key is loaded.
+    `signing_keys` open the secrets that clients sign with, once when the entry of a key is loaded. `history` is what
+    the database must contain.
     """
 
-    def __init__(self, limit: int = 200_000, *, signing_keys: Mapping[int, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        limit: int = 200_000,
+        *,
+        signing_keys: Mapping[int, bytes] | None = None,
+        history: DatabaseHistory | None = None,
+    ) -> None:
         self.limit = limit
+        self._history = history or DatabaseHistory()
         self._signing_keys = signing_keys or {}
-        self.epoch: tuple[int, str] = NO_EPOCH
+        self.epoch = NOTHING_SEEN
         self.apis: dict[str, Api] = {}
         self._apis_by_id: dict[int, Api] = {}
         self._keys: dict[str, Key | None] = {}
@@ -98,6 +106,11 @@ class Snapshot:
         return self._keys[public_id]
 
     @property
+    def is_behind(self) -> bool:
+        """Return whether another process of this gateway has seen a later epoch."""
+        return self._history.get_newest() > self.epoch
+
+    @property
     def entry_count(self) -> int:
         return len(self._keys)
 
@@ -107,13 +120,16 @@ class Snapshot:
 
     async def load(self, connection: AsyncConnection[Any], public_ids: Collection[str]) -> float:
         """Bring the snapshot to the current epoch, with the entries of these API IDs; return the time of the database
-        in Unix seconds. Raise LookupError without an epoch."""
-        n, token = self.epoch
-        cursor = await connection.execute(LOAD_QUERY, {"n": n, "token": token, "ids": list(public_ids)})
+        in Unix seconds. Raise LookupError without an epoch, and DatabaseDiverged if the database lacks what any process
+        of this gateway has seen."""
+        newest = self._history.get_newest()
+        parameters = {"n": self.epoch.n, "token": self.epoch.token, "ids": list(public_ids), **newest.parameters}
+        cursor = await connection.execute(LOAD_QUERY, parameters)
         row = await cursor.fetchone()
         if row is None:
             raise LookupError("key_epoch is empty")
-        n, token, now, continues, changes, apis, keys = row
+        n, token, now, continues, changes, apis, keys, timeline, contains = row
+        newest.require_contained(timeline, contains)
         if not continues:
             self._clear()
         for kind, dependency in changes if continues else ():
@@ -127,7 +143,8 @@ class Snapshot:
             self._store_key(key)
         for public_id in list(islice(self._keys, max(len(self._keys) - self.limit, 0))):
             self._remove_key(public_id)
-        self.epoch = (n, token)
+        self.epoch = Position(timeline, n, token)
+        self._history.add(self.epoch)
         return float(now)
 
     def _clear(self) -> None:

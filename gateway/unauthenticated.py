@@ -72,11 +72,11 @@ class Aggregator:
         if not refused:
             return decisions, []
         self._begin_second()
-        held = [waiting for waiting in refused if self._count_and_check(waiting)]
-        if not held:
+        delayed = [waiting for waiting in refused if self._count_and_check(waiting)]
+        if not delayed:
             return decisions, []
-        apart = set(map(id, held))
-        return [each for each in decisions if id(each[0]) not in apart], held
+        apart = set(map(id, delayed))
+        return [each for each in decisions if id(each[0]) not in apart], delayed
 
     def aggregate(
         self, rows: Sequence[Row], nonces: Sequence[Proof | None], decisions: Sequence[tuple[WaitingCall, Decision]]

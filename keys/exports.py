@@ -13,7 +13,7 @@ from audit.exports import ListFile, deliver_list
 from core import authorization
 from core.actor import Actor
 from core.permissions import Permission
-from core.spreadsheets import TextResource, build_column, encode_table
+from core.spreadsheets import PLAIN_CSV, CsvStyle, TextResource, build_column, encode_table
 from keys.decision.addresses import format_network
 from keys.filters import KeyFilter
 from keys.models import Key
@@ -52,12 +52,13 @@ class KeyResource(TextResource):
     secret_made = build_column("secret_made_at")
     last_used = build_column("used_at")
     expires = build_column("expires_at")
+    rotation = build_column("scheduled_rotation")
 
     class Meta:
         model = Key
         fields: ClassVar = (
             *("created", "status", "name", "owner", "user_status", "api", "api_id", "token", "modules", "addresses"),
-            *("ip_lists", "secret_made", "last_used", "expires"),
+            *("ip_lists", "secret_made", "last_used", "expires", "rotation"),
         )
         export_order = fields
 
@@ -109,6 +110,7 @@ def export_keys(
     keys: KeyFilter,
     format: str,
     zip: bool = False,
+    csv: CsvStyle = PLAIN_CSV,
     table: type[TextResource] = KeyResource,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
@@ -125,7 +127,7 @@ def export_keys(
     rows = table().export(with_file_columns(keys.sort_rows()), format=format)
     masking = "Tokens are not included, only their prefix and API ID."
     file = ListFile(
-        encode_table(rows, format),
+        encode_table(rows, format, csv),
         format,
         len(rows),
         rows.headers,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,35 +11,32 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Coalesce, Lower, Now, Right
-from django.db.models.lookups import Exact, LessThan
+from django.db.models.functions import Lower, Now, Right
+from django.db.models.lookups import Exact
 
 from accounts.models import Account, User
-from core.lists import Column, ListFilter, StrictFilterForm, build_choice_filter, build_word_start_regex
+from core.lists import (
+    MAX_ROWS_COUNTED,
+    Column,
+    ListFilter,
+    PageFilter,
+    PageRange,
+    StrictFilterForm,
+    build_choice_filter,
+    build_word_start_regex,
+    count_rows,
+)
+from keys import filter_conditions as conditions
 from keys.crypto.secrets import parse_masked_token
-from keys.models import NEVER, Api, Key, KeyModule, Module
-from keys.selectors.keys import STATUSES, build_status_condition
-from keys.selectors.paging import Candidates, Order, Page, Position, get_page
+from keys.models import Api, Key, KeyModule, Module
+from keys.selectors.keys import (
+    STATUSES,
+    build_old_secret_condition,
+    build_status_condition,
+    count_keys_by_api,
+)
+from keys.selectors.paging import MAX_BIGINT, Candidates, Order, Page, Position, get_page
 from keys.selectors.rows import KeyRow, list_rows
-
-USED_AT = Coalesce("listing__used_at", Value(NEVER))
-# The indexes of listings begin with the account; PostgreSQL does not infer this condition from the join.
-LISTING_OF_ACCOUNT = Q(listing__account=F("account"))
-UNUSED_CHOICES = (("30", "30 days"), ("90", "90 days"), ("180", "180 days"), ("never", "Never used"))
-EXPIRY_CHOICES = (("7", "7 days"), ("14", "14 days"), ("30", "30 days"), ("90", "90 days"))
-AGE_CHOICES = (("90", "90 days"), ("180", "180 days"), ("365", "1 year"))
-
-
-def _build_interval(days: str) -> Value:
-    return Value(timedelta(days=int(days)))
-
-
-def _build_unused_condition(days: str) -> Q:
-    """Build the condition for keys not used for so many days; keys younger than that do not match."""
-    if days == "never":
-        return Q(Exact(USED_AT, Value(NEVER)))
-    since = Now() - _build_interval(days)
-    return Q(LessThan(USED_AT, since), created_at__lt=since)
 
 
 class OwnerField(forms.CharField):
@@ -93,9 +89,10 @@ class KeyFilter(ListFilter):
         "name": Column("Name", Lower("name")),
         "owner": Column("Owner", F("listing__owner_name")),
         "age": Column("Secret age", F("listing__secret_made_at")),
-        "used": Column("Last used", USED_AT, True),
+        "used": Column("Last used", conditions.USED_AT, True),
     }
     default_sort = "-created"
+    nouns = ("key", "keys")
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="leave_unchanged")
     api = django_filters.ChoiceFilter(label="API", widget=forms.HiddenInput, method="leave_unchanged")
@@ -107,14 +104,27 @@ class KeyFilter(ListFilter):
         widget=forms.TextInput(attrs={"aria-label": "Owner", "placeholder": "Any owner", "list": "owners"}),
     )
     module = build_choice_filter("Module", "Any module", ())
-    unused = build_choice_filter("Unused for", "Used or not", UNUSED_CHOICES)
-    expires = build_choice_filter("Expires within", "Any expiry", EXPIRY_CHOICES)
-    age = build_choice_filter("Secret older than", "Any secret age", AGE_CHOICES)
+    unused = build_choice_filter("Unused for", "Used or not", conditions.UNUSED_CHOICES)
+    expires = build_choice_filter("Expires within", "Any expiry", conditions.EXPIRY_CHOICES)
+    age = build_choice_filter("Secret older than", "Any secret age", conditions.AGE_CHOICES)
+    addresses = build_choice_filter("IP ACL", "Any IP ACL", conditions.ADDRESS_CHOICES)
+    user_status = build_choice_filter("User status", "Any user status", conditions.USER_STATUS_CHOICES)
+    secret = build_choice_filter("Secret", "Any secret", conditions.SECRET_CHOICES)
+    rotation = build_choice_filter("Rotation", "Any rotation", conditions.ROTATION_CHOICES)
+    # API IDs, for exports of the rows that were selected.
+    selected = django_filters.CharFilter(
+        label="Selected", max_length=4000, widget=forms.HiddenInput, method="leave_unchanged"
+    )
     after = django_filters.CharFilter(
         label="Position", max_length=300, widget=forms.HiddenInput, method="leave_unchanged"
     )
     before = django_filters.CharFilter(
         label="Position", max_length=300, widget=forms.HiddenInput, method="leave_unchanged"
+    )
+
+    # The number of the page's first key, which links to the page carry: counting the keys before it would cost time.
+    start = PageFilter(
+        label="Position", min_value=1, max_value=MAX_BIGINT, widget=forms.HiddenInput, method="leave_unchanged"
     )
 
     class Meta:
@@ -142,18 +152,25 @@ class KeyFilter(ListFilter):
 
     def _build_condition(self, in_name: Callable[[str], Q]) -> Q:
         values = self.form.cleaned_data
-        conditions = {
+        by_name = {
             "q": lambda text: self._build_search_condition(text, in_name(text)),
             "api": lambda slug: Q(api=self.tab),
             "status": build_status_condition,
             "owner": lambda user: Q(owner=user),
             "module": self._build_module_condition,
-            "unused": lambda days: LISTING_OF_ACCOUNT & _build_unused_condition(days),
-            "expires": lambda days: Q(expires_at__gt=Now(), expires_at__lte=Now() + _build_interval(days)),
-            "age": lambda days: LISTING_OF_ACCOUNT & Q(listing__secret_made_at__lt=Now() - _build_interval(days)),
+            "unused": lambda days: conditions.LISTING_OF_ACCOUNT & conditions.build_unused_condition(days),
+            "expires": conditions.build_expiry_condition,
+            "age": lambda days: (
+                conditions.LISTING_OF_ACCOUNT & Q(listing__secret_made_at__lt=Now() - conditions.build_interval(days))
+            ),
+            "addresses": conditions.build_address_condition,
+            "user_status": lambda status: Q(owner__is_active=status == "active"),
+            "secret": lambda _: build_old_secret_condition(),
+            "rotation": conditions.build_rotation_condition,
+            "selected": lambda text: Q(public_id__in=text.split(".")),
         }
         found = Q()
-        for name, condition in conditions.items():
+        for name, condition in by_name.items():
             if values.get(name):
                 found &= condition(values[name])
         return found
@@ -195,6 +212,16 @@ class KeyFilter(ListFilter):
         return bool(self.active.keys() - {"api"})
 
     @property
+    def more_fields(self) -> list[forms.BoundField]:
+        """Return the fields of the filters that are folded away."""
+        folded = ("addresses", "user_status", "secret", "rotation")
+        return [self.form[name] for name in folded if name in self.form.fields]
+
+    @property
+    def has_active_more(self) -> bool:
+        return any(field.name in self.active for field in self.more_fields)
+
+    @property
     def order(self) -> Order:
         return Order(
             self.sort_column.expression, self.sort_by.removeprefix("-") not in ("created", "name"), self.is_descending
@@ -208,11 +235,11 @@ class KeyFilter(ListFilter):
         if values["age"] and sort in ("age", "created"):
             # A secret is never older than its key, so the bound holds for both columns.
             column = "created_at" if sort == "created" else "listing__secret_made_at"
-            found &= Q(**{f"{column}__lt": Now() - _build_interval(values["age"])})
+            found &= Q(**{f"{column}__lt": Now() - conditions.build_interval(values["age"])})
         if values["unused"] and sort == "used":
-            found &= _build_unused_condition(values["unused"])
+            found &= conditions.build_unused_condition(values["unused"])
         if values["unused"] not in ("", "never") and sort == "created":
-            found &= Q(created_at__lt=Now() - _build_interval(values["unused"]))
+            found &= Q(created_at__lt=Now() - conditions.build_interval(values["unused"]))
         if values.get("owner") and sort == "owner":
             found &= Q(listing__owner_name=Lower(Value(values["owner"].nickname)))
         return found
@@ -224,16 +251,44 @@ class KeyFilter(ListFilter):
         candidates = Candidates(
             keys, self._build_condition(self._match_words), self._build_condition(self._match_words_by_index)
         )
-        return get_page(candidates, self.order, values["after"], values["before"])
+        return get_page(candidates, self.order, values["after"], values["before"], self.page_size)
 
     @property
     def page_links(self) -> dict[str, str]:
         """Return the URLs of the previous and the next page, empty where there is none."""
-        here = self.page
+        here, first = self.page, self._first
+        back, on = (
+            {"start": str(number)} if first else {} for number in (first - self.page_size, first + len(here.keys))
+        )
         return {
-            "previous": self.build_url(before=str(here.before)) if here.before else "",
-            "next": self.build_url(after=str(here.after)) if here.after else "",
+            "previous": self.build_url(before=str(here.before), **back) if here.before else "",
+            "next": self.build_url(after=str(here.after), **on) if here.after else "",
         }
+
+    @property
+    def _first(self) -> int:
+        """The number of the page's first key; 0 if the link to the page did not say it."""
+        return 1 if not self.page.before else self.form.cleaned_data["start"] or 0
+
+    @cached_property
+    def counts(self) -> dict[int, int] | None:
+        """The number of the reader's keys by API, whatever the filters; None if there are too many to count."""
+        return count_keys_by_api(self.queryset)
+
+    def get_page_range(self) -> PageRange:
+        """Return which keys the page shows. Where there are too many keys to count, those that match are not
+        counted."""
+        here = self.page
+        total: int | None
+        if not (here.before or here.after):
+            total = len(here.keys)
+        elif self.counts is None:
+            total = None if self.active else MAX_ROWS_COUNTED + 1
+        elif self.is_narrowed:
+            total = count_rows(self.qs)
+        else:
+            total = self.counts.get(self.tab.pk, 0) if self.tab else sum(self.counts.values())
+        return PageRange(self._first, len(here.keys), total, self.nouns)
 
     def sort_rows(self) -> QuerySet[Key]:
         """Return all matching keys in the list's order, not only those of the page."""

@@ -19,6 +19,7 @@ from keys.apis.policy_parsing import FLAGS
 from keys.decision.addresses import Network
 from keys.decision.containment import expand_contained
 from keys.models import Key
+from keys.rotation_schedule import RotationSchedule
 
 MAX_NAME_LENGTH = 200
 MAX_FIELD_LENGTH = 500
@@ -50,6 +51,7 @@ class KeySettings:
     ip_lists: frozenset[int] = frozenset()
     modules: frozenset[str] | None = None
     expires_at: datetime | None = None
+    scheduled_rotation: RotationSchedule | None = None
     mask_phone: bool = False
     hlr_lookup: bool = False
     recordings: bool = False
@@ -63,6 +65,7 @@ class KeySettings:
             ip_lists=frozenset(ip_list.pk for ip_list in key.ip_lists.all()),
             modules=None if key.all_modules else frozenset(module.slug for module in key.modules.all()),
             expires_at=key.expires_at,
+            scheduled_rotation=key.scheduled_rotation,
             mask_phone=key.mask_phone,
             hlr_lookup=key.hlr_lookup,
             recordings=key.recordings,
@@ -86,6 +89,7 @@ class KeySettings:
             "ip_lists": sorted(lists[pk].name for pk in self.ip_lists),
             "modules": "all" if self.modules is None else sorted(self.modules),
             "expiry": self.expires_at and self.expires_at.isoformat(timespec="seconds"),
+            **({"scheduled_rotation": str(self.scheduled_rotation)} if self.scheduled_rotation else {}),
             **{flag: True for flag in FLAGS if getattr(self, flag)},
         }
 
@@ -174,6 +178,17 @@ def check_expiry(expires_at: datetime | None, policy: Policy, *, now: datetime, 
         raise Invalid({"expiry": f"{expires_at:%Y-%m-%d} is too late: the maximum lifetime ends on {latest:%Y-%m-%d}."})
 
 
+def check_scheduled_rotation(schedule: RotationSchedule | None, policy: Policy) -> None:
+    """Raise Invalid unless the policy allows the schedule."""
+    if schedule is None:
+        return
+    problem = schedule.find_problem()
+    if not policy.offers_rotation:
+        problem = "Secrets of this API are not changed by a schedule. Choose never."
+    if problem:
+        raise Invalid({"scheduled_rotation": problem})
+
+
 def get_max_lifetime_days(account: Account, policy: Policy) -> int | None:
     """Return the shortest lifetime limit of policy, account and installation, or None if none is set."""
     known = (policy.longest_days, account.key_lifetime_days, settings.KEY_MAX_LIFETIME_DAYS)
@@ -191,7 +206,7 @@ def find_widened_settings(
     lists: IpListsById,
     contained: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[str]:
-    """Return the settings that allow more than before.
+    """Return the settings whose change must be confirmed: those that allow more than before, and the rotation.
 
     `lists` contains the lists of both; `contained` maps modules to those that they contain.
     """
@@ -204,6 +219,9 @@ def find_widened_settings(
         found.append("modules")
     if before.expires_at is not None and (after.expires_at is None or after.expires_at > before.expires_at):
         found.append("expiry")
+    # Either way: the secret is changed without being asked, or works for longer.
+    if after.scheduled_rotation != before.scheduled_rotation:
+        found.append("scheduled_rotation")
     if before.mask_phone and not after.mask_phone:
         found.append("mask_phone")
     if after.recordings and not before.recordings:

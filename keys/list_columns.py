@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from core.columns import NOT_SAVED, ListColumns, register_list
+from core.permissions import Permission
 from keys.apis.policy import Policy
+from keys.filters import KeyFilter
 
 # In the list's order. The name, which links to the key, and the actions cannot be hidden.
 COLUMNS = {
@@ -21,12 +25,23 @@ COLUMNS = {
     "age": "Secret age",
     "used": "Last used",
 }
-ALWAYS = ("name",)
 # Ten columns with the actions: as many as fit beside the menu on a small screen.
-_OF_ALL = ("created", "status", "owner", "api", "token", "modules", "addresses", "used")
-_OF_ONE_API = ("created", "status", "owner", "token", "modules", "addresses", "age", "used")
+_OF_ALL = ("created", "status", "name", "owner", "api", "token", "modules", "addresses", "used")
+_OF_ONE_API = ("created", "status", "name", "owner", "token", "modules", "addresses", "age", "used")
 # For APIs whose keys are named after their owners.
 _OF_NICKNAMES = ("created", "status", "user_status", "api_id", "token", "modules")
+KEYS = register_list(
+    ListColumns(
+        "keys",
+        "API keys",
+        "key-list",
+        Permission.KEYS_SEE_OWN,
+        COLUMNS,
+        default=_OF_ALL,
+        always=("name",),
+        filters=KeyFilter.base_filters.keys() - NOT_SAVED,
+    )
+)
 
 
 def is_named_by_owner(tab: Policy | None) -> bool:
@@ -34,20 +49,20 @@ def is_named_by_owner(tab: Policy | None) -> bool:
     return tab is not None and tab.name_kind == "owner"
 
 
-def get_shown_columns(chosen: Iterable[str] | None, tab: Policy | None) -> set[str]:
-    """Return the columns to show on an API's tab, or on the tab of all APIs if `tab` is None.
+def get_shown_columns(chosen: Iterable[str], tab: Policy | None) -> list[str]:
+    """Return the columns to show on an API's tab, or on the tab of all APIs if `tab` is None, in order.
 
-    These are the known ones among `chosen`, and those that the tab always shows; without a choice, at most nine.
+    These are the known ones among `chosen`, in their order, and those that the tab always shows; without a choice, at
+    most nine in the list's own order.
     """
-    always = {*ALWAYS, *(_OF_NICKNAMES if is_named_by_owner(tab) else ())}
-    if known := set(chosen or ()) & COLUMNS.keys():
-        return known | always
-    return always | {*((*_OF_NICKNAMES, "used") if is_named_by_owner(tab) else _OF_ONE_API if tab else _OF_ALL)}
+    if is_named_by_owner(tab):
+        return KEYS.arrange(chosen, (*_OF_NICKNAMES, "used"), {*KEYS.always, *_OF_NICKNAMES})
+    return KEYS.arrange(chosen, _OF_ONE_API if tab else _OF_ALL)
 
 
-def get_labels(tab: Policy | None) -> dict[str, str]:
-    """Return the column headings on an API's tab, or on the tab of all APIs if `tab` is None."""
-    if not is_named_by_owner(tab):
-        return COLUMNS
-    assert tab is not None
-    return COLUMNS | {"name": tab.name_label, "token": "API Key"}
+def get_list(tab: Policy | None) -> ListColumns:
+    """Return the list with the labels that an API's tab has, or the tab of all APIs if `tab` is None."""
+    if tab is None or not is_named_by_owner(tab):
+        return KEYS
+    labels = COLUMNS | {"name": tab.name_label, "token": "API Key"}
+    return replace(KEYS, labels=labels)

@@ -3,15 +3,20 @@ them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.db.models import Q, QuerySet
 
-from accounts.models import User
+from accounts.models import Account, User
 from audit.calls.names import LogNames
 from core.authorization import has_permission
 from core.permissions import Permission
-from keys.models import Api, IpList, Key, Module
+from keys.models import Api, Enablement, IpList, Key, Module
+
+KNOWN_APIS = Path(__file__).with_name("known_apis.sql").read_text(encoding="utf-8")
 
 
 def get_visible_keys(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Key]:
@@ -47,6 +52,20 @@ def get_enabled_apis(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Api]:
     return Api.objects.filter(enablements__account=user.account_id).defer("document").order_by("name", "pk")
 
 
+def list_called_apis(account: Account) -> QuerySet[Api]:
+    """Return the APIs that the account has or had keys of, or is enabled for, sorted by name."""
+    return _list_known_apis(account.pk).defer("document").order_by("name", "pk")
+
+
+def _list_known_apis(account_id: int) -> QuerySet[Api]:
+    """Return the APIs that the account is enabled for, or has or had keys of."""
+    with connection.cursor() as cursor:
+        cursor.execute(KNOWN_APIS, {"account": account_id})
+        of_keys = [number for (number,) in cursor.fetchall()]
+    enabled = Enablement.objects.filter(account=account_id).values("api")
+    return Api.objects.filter(Q(pk__in=of_keys) | Q(pk__in=enabled))
+
+
 def get_visible_ip_lists(user: AbstractBaseUser | AnonymousUser) -> QuerySet[IpList]:
     """Return the IP lists of the user's account, or none without the permission to see them."""
     if not isinstance(user, User) or user.account_id is None or not has_permission(user, Permission.IP_LISTS_SEE):
@@ -61,11 +80,11 @@ def get_log_names(account_id: int | None) -> LogNames:
     """
     if account_id is None:
         return _get_names(Api.objects.all())
-    return _get_names(Api.objects.filter(Q(enablements__account=account_id) | Q(keys__account=account_id)))
+    return _get_names(_list_known_apis(account_id))
 
 
 def _get_names(apis: QuerySet[Api]) -> LogNames:
-    found = dict(apis.order_by("name", "slug").distinct().values_list("slug", "name"))
+    found = dict(apis.order_by("name", "slug").values_list("slug", "name"))
     modules: dict[str, str] = {}
     for slug, name in Module.objects.filter(api__slug__in=found).order_by("name", "pk").values_list("slug", "name"):
         if name not in modules.setdefault(slug, name).split(", "):

@@ -12,11 +12,17 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import hypothesis
 import pytest
 from pytest_django import DjangoDbBlocker
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from tests.factories.keys import CreatedKey
 
 for name in list(os.environ):
     # A developer's own configuration must not decide what is tested.
@@ -24,9 +30,12 @@ for name in list(os.environ):
         "ALLOWED_HOSTS", "BASE_URL", "CACHE_URL", "EMAIL_URL", "PORT", "GATEWAY_PORT", "GATEWAY_SECRETS",
         "TRUSTED_PROXIES", "PGBOUNCER", "REPLICA_DATABASE_URL", "SECRET_KEY", "TOKEN_PEPPERS", "SEALING_KEYS",
         "SIGNING_KEYS", "AUDIT_KEYS", "CHECKPOINT_KEY", "TOKEN_PREFIX", "KEY_MAX_LIFETIME_DAYS",
+        "WEBHOOK_ALLOWED_NETWORKS",
     ):  # fmt: skip
         del os.environ[name]
 pytest_plugins = ["tests.figures"]
+# Generated cases of each of Hypothesis' tests.
+EXAMPLES = {"fast": 20, "sample": 100, "full": 1_000}
 LONG = {"access", "benchmarks", "docs", "faults", "system"}
 VAR = Path(tempfile.mkdtemp(prefix="keyward-test-"))
 os.environ |= {"KEYWARD_VAR": str(VAR), "DJANGO_SETTINGS_MODULE": "config.settings"}
@@ -38,6 +47,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="whole figures instead of samples")
+    parser.addoption("--fast", action="store_true", help="few generated examples, and no test that is marked slow")
     parser.addoption("--fsync", action="store_true", help="let the test database wait for the disk")
 
 
@@ -51,6 +61,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Still argon2id, but a password costs a millisecond.
     settings.PASSWORD_HASHERS = ["tests.hashers.QuickArgon2"]
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    size = "fast" if config.getoption("--fast") else "full" if config.getoption("--full") else "sample"
+    for name, count in EXAMPLES.items():
+        hypothesis.settings.register_profile(name, max_examples=count, deadline=None)
+    hypothesis.settings.load_profile(size)
     # Registered first, so run last: after the handler that stops the server, whatever ended the run.
     atexit.register(shutil.rmtree, VAR, ignore_errors=True)
 
@@ -66,10 +80,11 @@ def pytest_xdist_setupnodes() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Browsers last: once there is one, its event loop runs in this thread, and asyncio.run() refuses a second. What
     takes long first, so that processes side by side end together."""
-    if not config.getoption("--full"):
-        whole = [item for item in items if item.get_closest_marker("full")]
-        items[:] = [item for item in items if item not in whole]
-        config.hook.pytest_deselected(items=whole)
+    left_out = {"full"} if not config.getoption("--full") else set()
+    left_out |= {"slow"} if config.getoption("--fast") else set()
+    deselected = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    items[:] = [item for item in items if item not in deselected]
+    config.hook.pytest_deselected(items=deselected)
     items.sort(key=lambda item: ("playwright" in getattr(item, "fixturenames", ()), not LONG & set(item.path.parts)))
 
 
@@ -102,6 +117,12 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
+def fast(request: pytest.FixtureRequest) -> bool:
+    """Whether a small sample will do (`./test --fast`)."""
+    return bool(request.config.getoption("--fast"))
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Migrate as the owner; in tests alone the application's role may also truncate, as transactional tests do."""
     from django.conf import settings
@@ -109,10 +130,13 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     from django.db import connections
 
     from config import database_roles
-    from tests.databases import external_test_database
+    from tests.databases import external_test_database, template_of_present_database
 
-    with django_db_blocker.unblock(), external_test_database(create=not settings.EMBEDDED_DATABASE):
+    with ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+        stack.enter_context(external_test_database(create=not settings.EMBEDDED_DATABASE))
         call_command("migrate", verbosity=0, interactive=False)
+        stack.enter_context(template_of_present_database())
         owner = connections["maintenance"]
         with owner.cursor() as cursor:
             tables = ", ".join(owner.ops.quote_name(t) for t in owner.introspection.django_table_names(True))
@@ -129,7 +153,7 @@ def _emptied() -> Iterator[None]:
     """What a transactional test wrote is deleted, not truncated with all else."""
     from django.test import TransactionTestCase
 
-    from tests.emptying import empty_tables
+    from tests.table_cleanup import empty_tables
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(TransactionTestCase, "_fixture_teardown", lambda case: empty_tables())
@@ -145,35 +169,39 @@ def _sessions() -> Iterator[None]:
         yield
 
 
-# What an installation has from the first: emptying takes it away.
-FROM_THE_FIRST = ("keys_api", "keys_module", "keys_route")
-_kept: dict[str, bytes] = {}
-
-
 @pytest.fixture(autouse=True)
-def _installed(request: pytest.FixtureRequest, django_db_blocker: pytest.FixtureRequest) -> None:
-    """The presets are there, whichever test ran before; and no limit is held from it."""
+def _installed(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> None:
+    """The presets are there, whichever test ran before."""
+    from tests import trail
+
+    trail.began = None
     marked = request.node.get_closest_marker("django_db")
     if not marked and not {"db", "transactional_db", "live_server"} & set(request.fixturenames):
         return
     request.getfixturevalue("django_db_setup")
-    from django.core.cache import cache
     from django.db import connection
 
-    from tests import trail
+    from tests.table_cleanup import restore_presets
 
     # Before the test's own transaction begins.
-    with django_db_blocker.unblock(), connection.cursor() as cursor:  # type: ignore[attr-defined]
-        cursor.execute("SELECT EXISTS (SELECT FROM keys_api)")
-        there = cursor.fetchone()[0]
-        for table in FROM_THE_FIRST:
-            if there and table not in _kept:
-                with cursor.copy(f"COPY {table} TO STDOUT") as copy:
-                    _kept[table] = b"".join(bytes(block) for block in copy)
-            elif not there:
-                with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                    copy.write(_kept[table])
-        if not there:
-            cache.clear()
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        restore_presets(cursor)  # type: ignore[arg-type]
         cursor.execute("SELECT seq FROM audit_head")
         trail.began = cursor.fetchone()[0]
+
+
+@pytest.fixture
+def alice() -> User:
+    """Return the Administrator of an account."""
+    from core.permissions import Role
+    from tests.factories.accounts import a_user, an_account
+
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def made(alice: User) -> CreatedKey:
+    """Return a key of Alice with its token."""
+    from tests.factories.keys import a_billing_key
+
+    return a_billing_key(alice)

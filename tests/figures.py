@@ -1,18 +1,25 @@
 """Figures: what a test measured, under the number of the promise that it proves (`@pytest.mark.quality(N)`).
 
-A run writes them to var/figures.json; `python -m tests.figures` makes docs/figures.md from that file.
+A run writes them to var/figures.json. `python -m tests.figures` writes what is in that file into docs/figures.md;
+`python -m tests.figures 21 24` first measures these promises, whole.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from config.places import read_version
 
 FILE = Path(__file__).resolve().parents[1] / "var" / "figures.json"
 PAGE = FILE.parents[1] / "docs" / "figures.md"
@@ -46,8 +53,10 @@ PROMISES = {
     "27": "Digests prove an account's records with a public key alone",
     "28": "Unauthenticated load stops nobody",
     "29": "A wrong configuration does not start",
-    "30": "No call fails while a host reloads",
+    "30": "No call fails while a host reloads, hosts restart in turn, or a version is replaced",
+    "31": "What a replay says of a change is what the gateway then does",
     "32": "Documents as the world writes them are imported, hostile ones refused in bounded time and memory",
+    "33": "The install guide alone leads to an installation that runs, and runs again after a reboot",
 }
 _said: dict[str, list[str]] = {}
 _failed: set[str] = set()
@@ -55,10 +64,22 @@ _failed: set[str] = set()
 _passed: Counter[str] = Counter()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quality", help="only the tests of these promises, such as 21,24")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if chosen := config.getoption("--quality"):
+        others = [item for item in items if _line(item) not in chosen.split(",")]
+        items[:] = [item for item in items if item not in others]
+        config.hook.pytest_deselected(items=others)
+
+
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Say what was measured, in one phrase."""
-    assert _line(request.node), "a test that gives a figure names its line: @pytest.mark.quality(N)"
+    is_of_a_fault = request.node.get_closest_marker("fault") is not None
+    assert _line(request.node) or is_of_a_fault, "a test that gives a figure names its line: @pytest.mark.quality(N)"
 
     def say(text: str) -> None:
         # Told by the test's report, which reaches the process that sums up, whichever one ran the test.
@@ -96,15 +117,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             "figure": "; ".join(said) or f"{_passed[line]} tests passed",
             "ok": line not in _failed,
             "full": bool(config.getoption("--full")),
+            "on": describe_run(),
         }
         for line, said in sorted(_said.items(), key=lambda item: int(item[0]))
     }
-    known = json.loads(FILE.read_text()) if FILE.exists() else {}
-    FILE.parent.mkdir(mode=0o700, exist_ok=True)
-    _replace_file(json.dumps(known | figures, indent=1) + "\n")
+    if not config.getoption("--fast"):
+        known = json.loads(FILE.read_text()) if FILE.exists() else {}
+        FILE.parent.mkdir(mode=0o700, exist_ok=True)
+        _replace_file(json.dumps(known | figures, indent=1) + "\n")
     terminalreporter.section("figures")
-    for line, told in figures.items():
-        terminalreporter.write_line(f"{line}. {told['figure']}")
+    for line, measured in figures.items():
+        terminalreporter.write_line(f"{line}. {measured['figure']}")
 
 
 def _replace_file(text: str) -> None:
@@ -114,22 +137,35 @@ def _replace_file(text: str) -> None:
     os.replace(file.name, FILE)
 
 
-def page(figures: dict[str, dict[str, object]]) -> str:
-    """Return the figures as a document."""
-    lines = [
+def describe_run() -> str:
+    """Return what figures depend on: the version, the day, the size of the machine and how busy it was."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    machine = f"{os.cpu_count()} cores, {memory:.0f} GB, load {os.getloadavg()[2]:.0f}"
+    return f"{read_version()}, {datetime.now(UTC):%Y-%m-%d}, {machine}"
+
+
+def page(figures: dict[str, dict[str, object]], before: str = "") -> str:
+    """Return the figures as a document; what was not measured stays as the document has it."""
+    rows = {line: row for row, line in re.findall(r"^(\| (\d+) \| .*)$", before, re.MULTILINE)}
+    for line, measured in figures.items():
+        kept = ("whole" if measured["full"] else "sample") if measured["ok"] else "**broken**"
+        on = f"; {measured['on']}" if "on" in measured else ""
+        rows[line] = f"| {line} | {PROMISES[line]} | {measured['figure']} | {kept}{on} |"
+    head = [
         "# What was measured",
         "",
-        "Made by `python -m tests.figures` from the last run of the tests. A sample is what `./test` runs; whole",
-        "figures come from `./test --full`.",
+        "Written by `python -m tests.figures` from the last run of the tests. A sample is what `./test` runs; whole",
+        "figures come from `./test --full`, or for some promises alone from `python -m tests.figures 21 24`. Version,",
+        "day and machine are those of the run; the load is the average of its last 15 minutes, the tests' included.",
+        "Where it is above the number of cores, other work made times longer; counts are the same.",
         "",
         "| | promise | figure | |",
         "| --- | --- | --- | --- |",
     ]
-    for line, told in sorted(figures.items(), key=lambda item: int(item[0])):
-        kept = ("whole" if told["full"] else "sample") if told["ok"] else "**broken**"
-        lines.append(f"| {line} | {PROMISES[line]} | {told['figure']} | {kept} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*head, *(rows[line] for line in sorted(rows, key=int))]) + "\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(json.loads(FILE.read_text())))
+    if chosen := sys.argv[1:]:
+        subprocess.call([sys.executable, "-m", "pytest", "-q", "--full", "--quality", ",".join(chosen)])
+    PAGE.write_text(page(json.loads(FILE.read_text()), PAGE.read_text()))

@@ -19,6 +19,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import connections
 from psycopg.conninfo import make_conninfo
@@ -26,6 +27,7 @@ from psycopg.conninfo import make_conninfo
 from gateway.group_commit import GroupCommit
 from gateway.http.http_limits import IDLE_TIMEOUT_SECONDS
 from keys.decision.access import Call, Decision
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "gateway-secret-of-the-tests"
@@ -36,6 +38,23 @@ def conninfo(alias: str = "default") -> str:
     parameters = connections[alias].get_connection_params()
     wanted = ("host", "port", "user", "password", "dbname")
     return make_conninfo(**{name: str(parameters[name]) for name in wanted if parameters.get(name)})
+
+
+def wait_for_lock() -> None:
+    """Return once a statement of the application waits for a lock, which its own role alone can see."""
+    _wait_for_activity("EXISTS (SELECT FROM others WHERE wait_event_type = 'Lock')")
+
+
+def wait_for_statements() -> None:
+    """Return once no statement of the application runs, so that what a killed process began is done or undone."""
+    _wait_for_activity("NOT EXISTS (SELECT FROM others WHERE state <> 'idle')")
+
+
+def _wait_for_activity(condition: str) -> None:
+    others = "SELECT * FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with psycopg.connect(conninfo(), autocommit=True) as looking:
+        statement = f"WITH others AS ({others}) SELECT {condition}"
+        wait_until(lambda: looking.execute(statement).fetchone() == (True,))
 
 
 def decision_of(batch: GroupCommit, api_slug: str, call: Call) -> asyncio.Future[Decision]:
@@ -57,6 +76,7 @@ class RunningGateway:
     metrics_port: int
     process: subprocess.Popen[bytes]
     log: Path
+    logs_to_file: bool = True
 
     def workers(self) -> list[int]:
         """Process IDs of the gunicorn workers."""
@@ -72,8 +92,9 @@ class RunningGateway:
 
 
 @contextmanager
-def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterator[RunningGateway]:
-    """Yield a gateway on a free port, that answers /health/ready as said; its processes are gone afterwards."""
+def gateway(*, workers: int = 1, ready: int = 200, log_to: str = "", **environment: str) -> Iterator[RunningGateway]:
+    """Yield a gateway on a free port, that answers /health/ready as said; its processes are gone afterwards. Its log is
+    a file of its own, or `log_to`."""
     port, metrics_port = free_port(), free_port()
     peppers, signing = (
         json.dumps({number: base64.b64encode(key).decode() for number, key in ring.items()})
@@ -86,10 +107,13 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
         "TEST_SECRET": SECRET,
         "TEST_METRICS_PORT": str(metrics_port),
     }
-    with tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", delete=False) as log:
+    with (
+        tempfile.NamedTemporaryFile(prefix="gateway-", suffix=".log", delete=False) as log,
+        open(log_to or os.devnull, "w") as elsewhere,
+    ):
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "gunicorn", "tests.serving:app"),
+                *(sys.executable, "-m", "gunicorn", "tests.gateway_application:app"),
                 *("--worker-class", "config.serve.gateway_worker.GatewayWorker"),
                 *("--workers", str(workers), "--no-control-socket"),
                 *("--bind", f"127.0.0.1:{port}", "--bind", f"127.0.0.1:{metrics_port}"),
@@ -100,10 +124,10 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
             cwd=ROOT,
             env=env | environment,
             stdout=log,
-            stderr=log,
+            stderr=elsewhere if log_to else log,
             start_new_session=True,
         )
-    running = RunningGateway(port, metrics_port, process, Path(log.name))
+    running = RunningGateway(port, metrics_port, process, Path(log.name), logs_to_file=not log_to)
     try:
         _wait_for_health(running, ready)
         yield running
@@ -117,15 +141,17 @@ def gateway(*, workers: int = 1, ready: int = 200, **environment: str) -> Iterat
 
 
 def _wait_for_health(running: RunningGateway, status: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and running.process.poll() is None:
+    def answers_or_ended() -> bool:
         # Not the client below: a browser's tests run inside an event loop already.
         with suppress(OSError), closing(HTTPConnection("127.0.0.1", running.port, timeout=5)) as health:
             health.request("GET", "/health/ready")
             if health.getresponse().status == status:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"the gateway did not start:\n{running.log.read_text()}")
+                return True
+        return running.process.poll() is not None
+
+    wait_until(answers_or_ended, seconds=20, describe=running.log.read_text)
+    if running.process.poll() is not None:
+        raise RuntimeError(f"the gateway did not start:\n{running.log.read_text()}")
 
 
 @dataclass(frozen=True)

@@ -45,5 +45,5 @@ class Passkey:
 
     def _answer(self, response: dict[str, bytes]) -> str:
         name = websafe_encode(self.id)
-        told = {part: websafe_encode(value) for part, value in response.items()}
-        return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": told})
+        encoded = {part: websafe_encode(value) for part, value in response.items()}
+        return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": encoded})

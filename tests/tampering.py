@@ -9,7 +9,8 @@ from __future__ import annotations
 CALL = "WHERE request_id = '{call}'"
 COLUMNS = (
     "request_id, account_id, account, api, key_id, key_name, owner, credential, method, host, path, query, module, "
-    "client_address, decision, reason, rule, mask, hlr, proxy, user_agent, status, duration_ms, bytes, folded"
+    "client_address, decision, reason, rule, mask, hlr, proxy, user_agent, status, duration_ms, bytes, folded, "
+    "old_secret"
 )
 COPY = f"INSERT INTO audit_call (time, {COLUMNS}) SELECT %s, {COLUMNS} FROM audit_call {CALL}"
 AT = "(SELECT time FROM audit_call WHERE request_id = '{call}')"
@@ -92,6 +93,11 @@ SUMS = {
     "a sum given to another key": f"UPDATE audit_rollup SET key_id = 'zzzzzzzzzzzz' {HOUR}",
     "a sum invented where nothing is sealed": "INSERT INTO audit_rollup SELECT hour + interval '400 days', account_id, "
     f"api, key_id, reason, rows, calls FROM audit_rollup {HOUR}",
+    "a sum over all keys changed": f"UPDATE audit_rollup_total SET calls = calls + 1 {HOUR}",
+    "a sum over all keys deleted": f"DELETE FROM audit_rollup_total {HOUR}",
+    "a sum over all keys written twice": f"INSERT INTO audit_rollup_total SELECT * FROM audit_rollup_total {HOUR}",
+    "a sum over all keys invented where nothing is sealed": "INSERT INTO audit_rollup_total SELECT hour + interval "
+    f"'400 days', account_id, api, reason, rows, calls FROM audit_rollup_total {HOUR}",
 }
 # Places are what each is done to, in turn.
 GUARDS = (

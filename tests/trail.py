@@ -6,11 +6,12 @@ from django.db.models import QuerySet
 
 from audit.models import Event
 
-# The chain's last event when the test began; conftest sets it.
-began = 0
+# The chain's last event when the test began; conftest sets it, for each test of the shared database.
+began: int | None = None
 
 
 def since_the_beginning() -> QuerySet[Event]:
+    assert began is not None, "this test has a database of its own: read Event.objects"
     return Event.objects.filter(seq__gt=began).order_by("seq")
 
 

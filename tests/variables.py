@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 MARKS = ("<!-- variables: made by `python -m tests.variables` -->\n", "<!-- end of variables -->\n")
 # Set by Keyward's own processes for each other.
-INTERNAL = {"KEYWARD_PLANE", "KEYWARD_READY_FD", "KEYWARD_SUPERVISOR"}
+INTERNAL = {"KEYWARD_PLANE", "KEYWARD_READY_FD", "KEYWARD_STOP_FD", "KEYWARD_SUPERVISOR"}
 # What the settings hold is not what an operator would write.
 DEFAULTS = {
     "KEYWARD_ENV_FILE": "`./keyward.env`, `/etc/keyward/keyward.env`",
@@ -60,7 +60,7 @@ def format_default(name: str, settings: dict[str, Any]) -> str:
     value = settings.get(name)
     if isinstance(value, list | tuple):
         value = ",".join(map(str, value))
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value or value is False else "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value or value == 0 else "none"
 
 
 def build_table() -> str:

@@ -1,1 +1,1 @@
-"""Support's administration: what accounts and the packages above it build their pages from."""
+"""Base classes of Support's administration, for accounts and the packages above it."""

@@ -1,4 +1,4 @@
-"""Buttons of Support's administration that need Support's own password or code."""
+"""Buttons of Support's administration that require Support's own password or code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Support's files: what one account has, as CSV or XLSX, by the tables that the portal's own exports use.
+"""Export pages of Support's administration: one account's rows as CSV or XLSX, with the columns of the portal's
+exports.
 
-The library's own pages for this are not used: their script breaks the content security policy, and what is ticked in a
-list they look up among all rows of the table.
+The pages of django-import-export are not used: their script violates the content security policy, and they look up the
+selected rows in the whole table.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from core.spreadsheets import FORMATS
 
 
 class AccountField(forms.CharField):
-    """An account by its short name: a list to choose from would be long."""
+    """An account, typed as its slug: a drop-down of all accounts could be long."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,16 +54,16 @@ class AccountFormatForm(FormatForm):
 
 
 class ExportAdmin(SupportAdmin):
-    """A list with a page that makes a file of what one account has."""
+    """A list with a page that exports one account's rows."""
 
     change_list_template = "admin/exported_list.html"
-    # What the file is of, in words.
+    # The rows of the file, in words.
     export_of = ""
-    # Of what the domain refuses: told at the form.
+    # Exceptions of the service that are shown as errors of the form.
     export_refusals: tuple[type[Exception], ...] = ()
 
     def build_file(self, account: Account, by: Actor, *, format: str, zip: bool) -> tuple[str, bytes]:
-        """Name and content, by a service that records it."""
+        """Return the name and content of the file, by a service that records the export."""
         raise NotImplementedError
 
     def get_extra_urls(self) -> list[URLPattern]:
@@ -78,8 +79,8 @@ class ExportAdmin(SupportAdmin):
         reject_unknown_parameters(request, form)
         if form.is_valid():
             try:
-                asked = dict(form.cleaned_data)
-                return build_download(*self.build_file(asked.pop("account"), request.actor, **asked))
+                options = dict(form.cleaned_data)
+                return build_download(*self.build_file(options.pop("account"), request.actor, **options))
             except self.export_refusals as problem:
                 form.add_error(None, str(problem))
         back = reverse(f"admin:{self.get_url_name('changelist')}")
@@ -89,7 +90,7 @@ class ExportAdmin(SupportAdmin):
 def render_form_page(
     admin: ModelAdmin, request: HttpRequest, form: forms.Form, title: str, button: str, back: str, why: str = ""
 ) -> HttpResponse:
-    """Return a page that is one form. `why` says what was refused, where a form without errors comes back."""
+    """Return a page that consists of one form. `why` is the service's error, for a form without errors of its own."""
     context = admin.admin_site.each_context(request) | {
         "title": title,
         "form": form,

@@ -1,4 +1,4 @@
-"""Buttons by which Support lets people back in: remove second factors of a user, appoint an account's Administrator."""
+"""Support's buttons for locked-out users: remove second factors, appoint an account's Administrator."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class RemoveSecondFactors(ConfirmedButton):
     refusals = (*ConfirmedButton.refusals, Invalid)
 
     def is_available(self, row: User, by: Actor) -> bool:
-        """Those of Support are removed by an operator's command."""
+        """Return False for Support's users, whose second factors only a command removes."""
         return row.account_id is not None and bool(get_second_factors(row))
 
     def get_event_target(self, row: User) -> Target:
         return build_user_target(row)
 
     def get_effects(self, row: User) -> Iterator[str]:
-        yield "Make sure first that the request comes from this person, not only from their mailbox."
+        yield "First verify that the request comes from this person, not just from their mailbox."
         yield f"The authenticator app, passkeys and recovery codes of {row.email} stop working. The password stays."
-        yield f"They are signed out everywhere: {count_sessions(row)} sessions. A mail tells them."
+        yield f"They are signed out everywhere: {count_sessions(row)} sessions. They are notified by e-mail."
         if is_second_factor_required(row):
             yield "Their account requires a second factor: they must add a new one when they next sign in."
         else:
@@ -82,10 +82,10 @@ class AppointAdministrator(ConfirmedButton):
         more = " and others" if len(emails) > MAX_NAMED_ADMINISTRATORS else ""
         names = ", ".join(emails[:MAX_NAMED_ADMINISTRATORS]) + more
         if names:
-            yield f"{row.name} has active Administrators: {names}. They can do this themselves; a mail tells them."
+            yield f"{row.name} has active Administrators: {names}. They can do this themselves, and are notified."
         else:
             yield f"{row.name} has no active Administrator."
-        yield "Make sure first that the request comes from the organisation itself."
+        yield "First verify that the request comes from the organisation."
         yield "A user of the account becomes its Administrator and is signed out; a new address gets an invitation."
 
     def run(self, row: Account, form: Form, by: Actor) -> str:

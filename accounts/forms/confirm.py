@@ -14,7 +14,7 @@ from core.actor import Actor
 
 
 class PasswordField(forms.CharField):
-    """The confirmation, in the same form as the action."""
+    """The password or code that confirms the action, in the action's own form."""
 
     def __init__(self, **options: Any) -> None:
         widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
@@ -22,11 +22,11 @@ class PasswordField(forms.CharField):
 
 
 class ConfirmForm(forms.Form):
-    """A form that needs a confirmation: the password, or a code or passkey of a user who has one. The view says with
-    `ask` what is confirmed; the template shows it with components/confirm.html."""
+    """A form that requires a confirmation: the password, or a code or passkey of a user who has one. The view calls
+    `set_action`; the template renders the fields with components/confirm.html."""
 
     password = PasswordField()
-    # A browser's answer, put here by the script.
+    # The browser's answer, filled in by the script.
     passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
 
     action = target = ""

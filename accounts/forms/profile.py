@@ -1,4 +1,4 @@
-"""What people type about themselves."""
+"""Forms of sign-in and of the user's own profile."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from allauth.account.forms import LoginForm
 from django import forms
 
 from accounts.forms.confirm import ConfirmForm
+from accounts.forms.new_password import NewPasswordField
 from accounts.models import User
 from audit.trail.events import Target
 
@@ -18,7 +19,7 @@ class SignInForm(LoginForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].label = "E-mail"
-        # Its link to the reset is below the card.
+        # The link to the reset is on the page, below the form.
         self.fields["password"].help_text = ""
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
@@ -26,7 +27,7 @@ class SignInForm(LoginForm):
 
 
 class SecondFactorForm(forms.Form):
-    """The second step: a code of the app, a recovery code, or a passkey's answer."""
+    """The second step: a code of the authenticator app, a recovery code, or a passkey's answer."""
 
     code = forms.CharField(
         max_length=40,
@@ -36,7 +37,7 @@ class SecondFactorForm(forms.Form):
     )
     passkey = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100_000)
 
-    # Said by the form, not by the browser: it would hold back what the passkey's button sends.
+    # Required by the form, not by the browser, which would refuse to submit the passkey's button.
     use_required_attribute = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,19 +46,13 @@ class SecondFactorForm(forms.Form):
 
 
 class NewPasswordForm(ConfirmForm):
-    """Another password: the current one, and the new one once, because it can be shown and pasted."""
+    """Change the password: the current one, and the new one once, because the field can show it."""
 
-    new_password = forms.CharField(
-        label="New password",
-        strip=False,
-        max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 10 characters. Several random words make a strong password.",
-    )
+    new_password = NewPasswordField(label="New password")
     field_order = ("password", "new_password")
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
-        """Ask for the password itself: no code or passkey is accepted instead."""
+        """Require the current password: no code or passkey is accepted instead."""
         self.action, self.target, self.about = action, target, about
         self.fields["password"].label = "Current password"
 
@@ -65,7 +60,7 @@ class NewPasswordForm(ConfirmForm):
 
 
 class TotpForm(ConfirmForm):
-    """`seed` is what the page showed, signed, so that nothing waits in the session."""
+    """Add an authenticator app. `seed` is the secret that the page showed, signed, so that the session holds none."""
 
     seed = forms.CharField(widget=forms.HiddenInput, max_length=500)
     code = forms.CharField(

@@ -1,4 +1,4 @@
-"""The settings as a form, and how phone numbers look under them."""
+"""The form of the account's settings, and a preview of masked phone numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ SAMPLE_NUMBERS = ("+442079460123", "2125550123", "5550123")
 
 
 class SettingsForm(ServiceErrorForm, ConfirmForm):
-    """The confirmation is asked for only when numbers become readable; then the form is shown again with it."""
+    """The account's settings. A confirmation is required only if numbers become readable; the form is then shown again
+    with its field."""
 
     name = forms.CharField(label="Account name", max_length=200)
     mask_phone = forms.BooleanField(
@@ -55,7 +56,8 @@ class SettingsForm(ServiceErrorForm, ConfirmForm):
 
 
 def build_preview(form: SettingsForm) -> list[tuple[str, str]]:
-    """Return a few numbers as (number, as shown) under the form, or under what is saved where the form is invalid."""
+    """Return example numbers as pairs of number and masked number, by the form's values, or by the saved ones if the
+    form is invalid."""
     if form.is_bound:
         form.is_valid()
     values = {**form.initial, **getattr(form, "cleaned_data", {})}

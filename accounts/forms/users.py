@@ -1,4 +1,4 @@
-"""What Administrators fill in about users, and what someone invited says about themselves."""
+"""Forms of users and invitations."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
-from accounts.models import User
-from accounts.services import Invalid
+from accounts.forms.new_password import NewPasswordField
+from accounts.models import Account, User
+from accounts.services import Invalid, find_member_problem
 from core.permissions import ACCOUNT_ROLES
 
-LEAVE_CHOICE = ("leave", "Keep them: calls are refused until the keys are reassigned")
 ROLE_DESCRIPTIONS = {
     "administrator": "Administrator: creates keys, sees secrets, manages users and settings",
     "account_reader": "Account Reader: sees keys and the API log",
@@ -30,7 +31,7 @@ class ServiceErrorForm(forms.Form):
 
 
 class RolesField(forms.MultipleChoiceField):
-    """Support is no choice here."""
+    """The roles of an account; Support is none of them."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -43,13 +44,27 @@ class RolesField(forms.MultipleChoiceField):
 
 
 class InviteForm(ServiceErrorForm, ConfirmForm):
+    """Invite somebody who is no user of the account yet."""
+
     email = forms.EmailField(label="E-mail", max_length=254)
     roles = RolesField()
     form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
+    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account = account
+
+    def clean_email(self) -> str:
+        """Return the e-mail. Checked before the confirmation, so that no password is typed in vain."""
+        email = str(self.cleaned_data["email"])
+        if problem := find_member_problem(self.account, email):
+            raise ValidationError(problem)
+        return email
+
 
 class RolesForm(ServiceErrorForm, ConfirmForm):
-    """The confirmation is asked for only when a role is granted; then the form is shown again with it."""
+    """The user's roles. A confirmation is required only if a role is granted; the form is then shown again with its
+    field."""
 
     roles = RolesField()
     password = PasswordField(required=False)
@@ -69,53 +84,11 @@ class HandOverForm(ServiceErrorForm, ConfirmForm):
         return self.candidates[self.cleaned_data["heir"]]
 
 
-class DeactivateForm(HandOverForm):
-    """Of a user with keys: what becomes of them. Only giving them away needs a confirmation."""
-
-    keys = forms.ChoiceField(
-        label="Their keys",
-        widget=forms.RadioSelect,
-        choices=[
-            LEAVE_CHOICE,
-            ("give", "Reassign them to another user: calls keep working"),
-        ],
-    )
-    password = PasswordField(required=False)
-    field_order = ("keys", "heir", "password")
-
-    def __init__(self, *args: Any, candidates: Iterable[User], **kwargs: Any) -> None:
-        super().__init__(*args, candidates=candidates, **kwargs)
-        self.fields["heir"].required = False
-        if not self.candidates:
-            keys = cast("forms.ChoiceField", self.fields["keys"])
-            keys.choices, keys.initial = [LEAVE_CHOICE], "leave"
-            del self.fields["heir"]
-
-    @property
-    def is_handing_over(self) -> bool:
-        return self.cleaned_data["keys"] == "give"
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if cleaned.get("keys") == "give":
-            if not cleaned.get("heir") and "heir" not in self.errors:
-                self.add_error("heir", "Choose the new owner of the keys.")
-            if not self.has_confirmation:
-                self.add_error("password", "Reassigning keys needs your confirmation.")
-        return cleaned
-
-
 class AcceptForm(ServiceErrorForm):
     nickname = forms.CharField(
         label="Nickname", max_length=64, help_text="Shown to other users in the account, and as the owner of your keys."
     )
-    password = forms.CharField(
-        label="Password",
-        strip=False,
-        max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 10 characters. Several random words make a strong password.",
-    )
+    password = NewPasswordField(label="Password")
 
 
 class ResetForm(forms.Form):

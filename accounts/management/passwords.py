@@ -1,4 +1,4 @@
-"""A password given to a command; never as an argument, because others can see those."""
+"""Read a password for a command: never from an argument, which other users of the machine can see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user by the e-mail address that a command was given."""
+"""Find the user that a command's e-mail address names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from accounts.models import User
 
 
 def get_user(email: str) -> User:
-    """Return the user of the address, in any case. Raise CommandError."""
+    """Return the user with this e-mail address, in any case. Raise CommandError."""
     email = email.strip().lower()
     user = User.objects.filter(email=email).first()
     if user is None:

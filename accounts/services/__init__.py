@@ -1,8 +1,7 @@
-"""The only door through which accounts and users change. Pages, commands and Support's admin call the same functions.
+"""The services that change accounts and users, for pages, commands and Support's administration alike.
 
-Every function is atomic and writes exactly one event, last. Order of locks: account, acting user, other users, chain.
-Services that change users take the account first, so that two people who administer one account work one after the
-other.
+Every function is atomic and records exactly one event, last. Lock order: account, acting user, other users, chain.
+Services that change users lock the account first, so that two Administrators of one account work one after the other.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from accounts.services.invitations import (
     InvalidInvitation,
     accept_invitation,
     find_invitation,
+    find_member_problem,
     invite,
     withdraw_invitation,
 )
@@ -58,6 +58,7 @@ __all__ = [
     "end_session",
     "end_sessions",
     "find_invitation",
+    "find_member_problem",
     "format_errors",
     "get_appointment_target",
     "grant_support",

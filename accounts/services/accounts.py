@@ -1,4 +1,4 @@
-"""Accounts: making them, and whether they may work."""
+"""Create, activate and suspend accounts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a person signs in with, changed by that person: password, authenticator app, passkeys, recovery codes.
+"""A user's changes to their own sign-in: password, authenticator app, passkeys, recovery codes.
 
-Each change ends every session of theirs; the page that asked for it goes on under a new key
-(accounts.signin.current_session).
+Each change ends all of the user's sessions; accounts.signin.current_session continues the one that asked under a new
+key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db import transaction
 
 from accounts.allauth_internals import TOTP, RecoveryCodes, WebAuthn
 from accounts.models import User
-from accounts.notices import send_notice
+from accounts.security_mails import send_security_mail
 from accounts.services.locks import Invalid, build_user_target, lock_user
 from accounts.signin.second_factors import SECOND_FACTOR_TYPES, FactorType, consume_step, is_second_factor_required
 from audit.trail.record import record
@@ -28,11 +28,11 @@ MAX_PASSKEY_NAME_LENGTH = 60
 
 
 class TotpNotAdded(Exception):
-    """There is one authenticator app a user; or the code that was to prove it was given before."""
+    """The user already has an authenticator app, or the code was used before."""
 
 
 class LastFactor(Exception):
-    """The last second factor of someone who must have one stays."""
+    """The user must keep a second factor, and this is their last one."""
 
     def __init__(self) -> None:
         super().__init__("A second factor is required, and this is your only one. Add another one first.")
@@ -48,14 +48,18 @@ def change_password(*, user: User, password: str, by: Actor) -> User:
         raise Invalid({"new_password": error.messages}) from error
     user.set_password(password)
     _end_sessions(user, "password")
-    send_notice(user, "password_changed", address=by.address or "")
+    send_security_mail(user, "password_changed", address=by.address or "")
     record("password.changed", by=by, account_id=user.account_id, target=build_user_target(user))
     return user
 
 
 @transaction.atomic
 def add_totp(*, user: User, secret: str, step: int, by: Actor) -> tuple[User, list[str]]:
-    """`step` is that of the code that proved the app has the secret. Returns recovery codes if there were none."""
+    """Add an authenticator app with this secret. Return the user and, if there were none, new recovery codes.
+
+    `step` is the time step of the code that proved that the app has the secret. Raise TotpNotAdded, Denied,
+    ConfirmationRequired.
+    """
     user = _lock_own_user(user, by)
     by.spend_confirmation("factor.add", "totp")
     if Authenticator.objects.filter(user=user, type=FactorType.TOTP).exists() or not consume_step(user, step):
@@ -66,7 +70,10 @@ def add_totp(*, user: User, secret: str, step: int, by: Actor) -> tuple[User, li
 
 @transaction.atomic
 def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor) -> tuple[User, list[str]]:
-    """`credential` was checked by accounts.signin.passkeys. Returns recovery codes if there were none."""
+    """Add a passkey. Return the user and, if there were none, new recovery codes.
+
+    `credential` was verified by accounts.signin.passkeys. Raise Denied, ConfirmationRequired.
+    """
     user = _lock_own_user(user, by)
     by.spend_confirmation("factor.add", "passkey")
     WebAuthn.add(user, name[:MAX_PASSKEY_NAME_LENGTH], credential)
@@ -77,7 +84,7 @@ def add_passkey(*, user: User, name: str, credential: dict[str, Any], by: Actor)
 def remove_factor(*, user: User, factor: int, by: Actor) -> User:
     """Remove a second factor of the user, and with the last one the recovery codes.
 
-    Raise Authenticator.DoesNotExist for one of another user, LastFactor if a second factor is required, Denied.
+    Raise Authenticator.DoesNotExist for another user's, LastFactor if a second factor is required, Denied.
     """
     user = _lock_own_user(user, by)
     row = Authenticator.objects.get(pk=factor, user=user, type__in=SECOND_FACTOR_TYPES)
@@ -92,7 +99,7 @@ def remove_factor(*, user: User, factor: int, by: Actor) -> User:
     )
     row.delete()
     _end_sessions(user)
-    send_notice(user, "factor_removed", factor=words)
+    send_security_mail(user, "factor_removed", factor=words)
     record("factor.removed", by=by, account_id=user.account_id, target=build_user_target(user), factor=kind)
     return user
 
@@ -121,7 +128,7 @@ def _finish_adding(user: User, kind: str, words: str, by: Actor) -> list[str]:
     if not Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).exists():
         codes = RecoveryCodes.activate(user).generate_codes()
     _end_sessions(user)
-    send_notice(user, "factor_added", factor=words[0].upper() + words[1:])
+    send_security_mail(user, "factor_added", factor=words[0].upper() + words[1:])
     record("factor.added", by=by, account_id=user.account_id, target=build_user_target(user), factor=kind)
     return codes
 

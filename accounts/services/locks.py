@@ -15,11 +15,11 @@ from core.permissions import Permission, Role
 
 
 class Invalid(ValidationError):
-    """The input cannot be stored; `message_dict` says for each field why, and what would be right."""
+    """The input is not valid; `message_dict` says for each field what is wrong and what would be valid."""
 
 
 def format_errors(problem: Invalid) -> str:
-    """Return the errors as text, a line for each field, for commands."""
+    """Return the errors as text for commands, one line for each field."""
     return "\n".join(f"{field}: {' '.join(messages)}" for field, messages in problem.message_dict.items())
 
 
@@ -31,10 +31,10 @@ class LastAdministrator(Exception):
 
 
 def lock_for_change(account: Account | None, permission: Permission, by: Actor) -> Account | None:
-    """Lock the account until the commit and return its present row; None for None.
+    """Lock the account until the commit and return its current row; None for None.
 
     The lock serialises the changes to one account. Raise Denied unless the actor has the permission, AccountNotActive
-    for a member of a suspended account: only Support and commands change that.
+    for a member of a suspended account, which only Support and commands may change.
     """
     account = account and Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     authorization.require(by, permission, account=account)
@@ -49,7 +49,7 @@ def lock_user(user: User) -> User:
 
 
 def require_other_administrator(user: User) -> None:
-    """Raise LastAdministrator if the user is the only active one. The caller holds the account's lock."""
+    """Raise LastAdministrator if the user is the account's only active one. The caller holds the account's lock."""
     if user.account is None or not user.is_active or Role.ADMINISTRATOR not in user.roles:
         return
     if not list_administrators(user.account).exclude(pk=user.pk).exists():
@@ -65,7 +65,8 @@ def validate(row: Model) -> None:
 
 
 def clean_line(text: str, field: str) -> str:
-    """Return the text stripped. Raise Invalid for control characters and line breaks: it goes into headers and logs."""
+    """Return the text stripped. Raise Invalid for control characters and line breaks, which headers and logs must not
+    have."""
     text = text.strip()
     if not text.isprintable():
         raise Invalid({field: f"{text!r} contains invisible characters. Use letters, digits, punctuation and spaces."})

@@ -1,4 +1,4 @@
-"""A new password for someone who has forgotten theirs: by a link in a mail, or by an operator."""
+"""Set a forgotten password: through a link in a mail, or by an operator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import User
-from accounts.notices import send_notice
+from accounts.security_mails import send_security_mail
 from accounts.services.locks import Invalid, build_user_target, lock_user
 from accounts.services.sessions import delete_sessions
 from audit.trail.record import record
@@ -20,17 +20,17 @@ from core.permissions import Permission
 
 
 class InvalidResetLink(Exception):
-    """The password was changed, another link asked for or the user deactivated since the link was made."""
+    """Since the link was mailed, the password was changed, another link requested or the user deactivated."""
 
 
 @transaction.atomic
 def request_reset(*, email: str, by: Actor) -> None:
-    """Mail a link that sets a new password within an hour; or, to an address without an active user, that there is
-    none. Whoever asks learns nothing either way."""
+    """Mail a link that sets a new password within an hour; to an address without an active user, mail that there is
+    none. The caller cannot tell the two apart."""
     email = email.strip().lower()
     user = User.objects.select_for_update().filter(email=email).first()
     if user is not None and user.is_active:
-        # The links before this one end with it.
+        # Invalidates earlier links.
         user.reset_links += 1
         user.save(update_fields=["reset_links"])
         key = default_token_generator.make_token(user)
@@ -44,9 +44,9 @@ def request_reset(*, email: str, by: Actor) -> None:
 
 @transaction.atomic
 def reset_password(*, user: User, password: str, by: Actor) -> User:
-    """Set what was chosen under a link that was valid for `user` as given; every session ends.
+    """Set the password chosen through a link that was valid for `user` as given; end all sessions.
 
-    The form has validated the password. Second factors stay as they are. Raises LinkUsed.
+    The form has validated the password. Second factors stay. Raise InvalidResetLink.
     """
     now = lock_user(user)
     changed = (now.password, now.reset_links) != (user.password, user.reset_links)
@@ -55,16 +55,16 @@ def reset_password(*, user: User, password: str, by: Actor) -> User:
     now.set_password(password)
     delete_sessions(now)
     now.save(update_fields=["password", "sessions_ended"])
-    send_notice(now, "password_changed", address=by.address or "")
+    send_security_mail(now, "password_changed", address=by.address or "")
     record("password.reset", by=by, account_id=now.account_id, target=build_user_target(now))
     return now
 
 
 @transaction.atomic
 def set_password(*, user: User, password: str, by: Actor) -> User:
-    """Set what an operator chose; every session ends, and the user is told by mail. Second factors stay as they are.
+    """Set the password that an operator chose; end all sessions and notify the user by mail. Second factors stay.
 
-    Raise Denied for everyone but a command, Invalid for a password that the validators refuse.
+    Raise Denied unless a command acts, Invalid for a password that the validators reject.
     """
     if by.kind != "command":
         raise Denied(Permission.USERS_CHANGE)
@@ -76,6 +76,6 @@ def set_password(*, user: User, password: str, by: Actor) -> User:
     user.set_password(password)
     delete_sessions(user)
     user.save(update_fields=["password", "sessions_ended"])
-    send_notice(user, "password_changed", address="")
+    send_security_mail(user, "password_changed", address="")
     record("password.set", by=by, account_id=user.account_id, target=build_user_target(user))
     return user

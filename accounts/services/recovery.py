@@ -1,5 +1,4 @@
-"""Let people back in who are locked out: Support and operators remove lost second factors, and give an account that
-has lost its Administrator another one."""
+"""Help for locked-out users, by Support and operators: remove lost second factors, appoint an Administrator."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from accounts.models import Account, Invitation, User
-from accounts.notices import format_actor, send_notice
+from accounts.security_mails import format_actor, send_security_mail
 from accounts.selectors import list_administrators
 from accounts.services.invitations import add_invitation
 from accounts.services.locks import Invalid, build_user_target, lock_for_change, lock_user
@@ -22,11 +21,11 @@ from core.permissions import Permission, Role
 
 @transaction.atomic
 def remove_second_factors(*, user: User, by: Actor) -> User:
-    """Remove the user's authenticator app, passkeys and recovery codes, end their sessions and tell them by mail.
+    """Remove the user's authenticator app, passkeys and recovery codes, end their sessions and notify them by mail.
 
-    The password stays. Where a second factor is required, the next sign-in asks for a new one. Needs the confirmation
-    "factors.remove" of the user's primary key. Those of Support are removed by a command alone: else whoever takes over
-    one of them could take over another. Raise Denied, ConfirmationRequired, Invalid.
+    The password stays. Where a second factor is required, the next sign-in asks for a new one. Those of Support are
+    removed by a command alone: otherwise an attacker with one of Support's users could take over another. Needs the
+    confirmation "factors.remove" of the user's primary key. Raise Denied, ConfirmationRequired, Invalid.
     """
     lock_for_change(user.account, Permission.USERS_RECOVER, by)
     if user.account_id is None and by.kind != "command":
@@ -39,14 +38,14 @@ def remove_second_factors(*, user: User, by: Actor) -> User:
     Authenticator.objects.filter(user=user).delete()
     delete_sessions(user)
     user.save(update_fields=["sessions_ended"])
-    send_notice(user, "factors_removed", by=format_actor(by))
+    send_security_mail(user, "factors_removed", by=format_actor(by))
     factors = sorted("totp" if kind == FactorType.TOTP else "passkey" for kind in types)
     record("factors.removed", by=by, account_id=user.account_id, target=build_user_target(user), factors=factors)
     return user
 
 
 def get_appointment_target(slug: str, email: str) -> str:
-    """Return what the confirmation of an appointment is bound to: the account and the e-mail."""
+    """Return the target of an appointment's confirmation: the account and the e-mail."""
     return f"{slug} {email.strip().lower()}"
 
 
@@ -54,7 +53,7 @@ def get_appointment_target(slug: str, email: str) -> str:
 def appoint_administrator(*, account: Account, email: str, by: Actor) -> User | Invitation:
     """Make an active user of the account its Administrator, or invite an e-mail that has no user yet as one.
 
-    The account's other Administrators are told by mail. Needs the confirmation "administrator.appoint" of
+    The account's other Administrators are notified by mail. Needs the confirmation "administrator.appoint" of
     `get_appointment_target`. Raise Denied, ConfirmationRequired, Invalid.
     """
     email = email.strip().lower()
@@ -62,10 +61,10 @@ def appoint_administrator(*, account: Account, email: str, by: Actor) -> User | 
     by.spend_confirmation("administrator.appoint", get_appointment_target(account.slug, email))
     for other in list_administrators(account):
         facts = {"email": email, "account": account.name, "by": format_actor(by)}
-        send_notice(other, "administrator_appointed", **facts)
+        send_security_mail(other, "administrator_appointed", **facts)
     user = User.objects.select_for_update(no_key=True, of=("self",)).filter(email=email).first()
     if user is None:
-        return add_invitation(account, email, [Role.ADMINISTRATOR], by)
+        return add_invitation(account, email, [Role.ADMINISTRATOR], by).invitation
     if user.account_id != account.pk:
         raise Invalid({"email": f"{email} is not a user of {account.name}. Enter one of its users, or a new e-mail."})
     if not user.is_active:

@@ -1,4 +1,4 @@
-"""What an account's Administrators decide for all of it."""
+"""Change the account's settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from core.phone_masking import MAX_DIGITS, MIN_DIGITS
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`mask_digits` of a phone number stay visible at its `mask_side`; `key_lifetime_days` is None for no limit."""
+    """The settings of an account: `mask_digits` of a phone number stay visible at its `mask_side`; `key_lifetime_days`
+    is None for no limit."""
 
     name: str
     mask_phone: bool
@@ -30,11 +31,11 @@ class Settings:
         return cls(**{name: getattr(account, name) for name in cls.__dataclass_fields__})
 
     def reveals_more(self, before: Settings) -> bool:
-        """Whether whole phone numbers can be read that could not be before."""
+        """Return whether these settings show whole phone numbers that the previous ones hid."""
         return before.get_max_unmasked_digits() < self.get_max_unmasked_digits()
 
     def get_max_unmasked_digits(self) -> int:
-        """Return the most digits that a number may have to be shown whole."""
+        """Return the length of the longest phone number that is shown whole."""
         if not self.mask_phone:
             return MAX_DIGITS
         return self.mask_digits if self.mask_digits >= MIN_DIGITS else 0

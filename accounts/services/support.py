@@ -1,4 +1,4 @@
-"""Who is Support: staff of the installation, given and taken by its operator alone."""
+"""Grant and revoke the role Support. Only the installation's operator may."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from core.permissions import Permission, Role
 
 @transaction.atomic
 def grant_support(*, user: User, by: Actor) -> User:
-    """Make the user Support; their sessions end, as at every change of roles. Raise Invalid for a user of an
-    account."""
+    """Make the user Support; end their sessions, as every change of roles does. Raise Invalid for a user of an account
+    or a deactivated one."""
     user = _lock_user(user, by)
     if user.account is not None:
         raise Invalid({"email": f"{user.email} is a user of {user.account.name}; Support belongs to no account."})
@@ -30,7 +30,8 @@ def grant_support(*, user: User, by: Actor) -> User:
 
 @transaction.atomic
 def revoke_support(*, user: User, by: Actor) -> User:
-    """They may still sign in, and do nothing. Raises Invalid for someone who is not Support."""
+    """Take the role Support from the user, who may still sign in but has no permission. Raise Invalid if they are not
+    Support."""
     user = _lock_user(user, by)
     if Role.SUPPORT not in user.roles:
         raise Invalid({"email": f"{user.email} is not Support."})

@@ -1,4 +1,4 @@
-"""Users: making them, and whether they may come in."""
+"""Create, deactivate and reactivate users."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_NAMED_KEYS = 100
 
 
 class SelfDeactivation(Exception):
-    """Nobody deactivates themselves: there must be someone left to undo it."""
+    """Users cannot deactivate themselves, so that somebody is left to undo it."""
 
 
 @transaction.atomic
@@ -45,7 +45,8 @@ def create_user(
 
 
 def insert_user(account: Account | None, *, email: str, nickname: str, password: str, roles: Iterable[str]) -> User:
-    """Check and insert the row: for services, which have asked the policy and record it. Raises Invalid."""
+    """Validate and insert the row. For services that have checked the permission and record the event. Raise
+    Invalid."""
     user = User(
         account=account,
         email=email.strip().lower(),
@@ -62,14 +63,14 @@ def insert_user(account: Account | None, *, email: str, nickname: str, password:
         with transaction.atomic():
             user.save()
     except IntegrityError:
-        # Someone took the e-mail or the nickname after it was checked; now that can be said.
+        # The e-mail or the nickname was taken after it was validated; now validation says so.
         validate(user)
         raise
     return user
 
 
 def clean_roles(account: Account | None, roles: Iterable[str]) -> list[str]:
-    """Sorted, each once: roles of an account, or Support's where there is none. Raises Invalid for any other."""
+    """Return the roles sorted, each once. Raise Invalid for any that the account, or Support if None, cannot have."""
     allowed = {Role.SUPPORT} if account is None else set(ACCOUNT_ROLES)
     roles = sorted({str(role) for role in roles})
     if unknown := [role for role in roles if role not in allowed]:
@@ -79,10 +80,10 @@ def clean_roles(account: Account | None, roles: Iterable[str]) -> list[str]:
 
 @transaction.atomic
 def deactivate_user(*, user: User, keys: Collection[Target] = (), by: Actor) -> User:
-    """End sign-in and every session; keys the user owns are refused from the commit on. `keys` are those that worked:
-    keys.services.deactivate_owner finds them, and everything but tests goes through it.
+    """Refuse sign-in and end every session; keys that the user owns are refused from the commit on. Call it through
+    keys.services.deactivate_owner, which finds `keys`, those that worked.
 
-    Raise Denied, AccountNotActive, OwnUser, LastAdministrator.
+    Raise Denied, AccountNotActive, SelfDeactivation, LastAdministrator.
     """
     lock_for_change(user.account, Permission.USERS_DEACTIVATE, by)
     user = lock_user(user)
@@ -102,7 +103,8 @@ def deactivate_user(*, user: User, keys: Collection[Target] = (), by: Actor) -> 
 
 @transaction.atomic
 def reactivate_user(*, user: User, keys: Collection[Target] = (), by: Actor) -> User:
-    """As `deactivate_user`, the other way round, by way of keys.services.reactivate_owner."""
+    """Let the user sign in again, and their keys work. Call it through keys.services.reactivate_owner, which finds
+    `keys`. Raise Denied, AccountNotActive."""
     lock_for_change(user.account, Permission.USERS_CHANGE, by)
     user = lock_user(user)
     if user.is_active:

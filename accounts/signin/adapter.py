@@ -1,8 +1,8 @@
-"""Where django-allauth meets the house: no sign-up, one neutral answer, own paths only, every sign-in on the trail."""
+"""The adapter of django-allauth: no sign-up, one neutral response, redirects to own paths only, an event for every
+sign-in."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -22,15 +22,6 @@ from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
 
-# Wrong tries as one e-mail: password and second step together.
-SIGN_IN_LIMIT = "sign-in"
-MAX_ATTEMPTS, ATTEMPT_WINDOW = 5, timedelta(minutes=5)
-
-
-def count_sign_in_attempt(email: str) -> bool:
-    """Count a try to sign in as this e-mail; a right one is given back."""
-    return rate_limits.count_attempt(SIGN_IN_LIMIT, email, most=MAX_ATTEMPTS, per=ATTEMPT_WINDOW)
-
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | {
@@ -42,11 +33,11 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Only paths of our own are followed after sign-in, whatever hosts we answer to."""
+        """Return whether the URL is one of the portal's own paths, whatever hosts it answers to."""
         return url is not None and url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def is_ajax(self, request: HttpRequest) -> bool:
-        """Pages only: allauth's JSON answers would be a second sign-in to guard."""
+        """Return False: allauth's JSON responses would be a second sign-in to protect."""
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
@@ -59,24 +50,24 @@ class AccountAdapter(DefaultAccountAdapter):
         return ["accounts.signin.login_stage.SecondFactor"]
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        """Support's pages are the administration; the portal's answer 403."""
+        """Return the administration for Support, for whom the portal's pages answer 403."""
         return reverse("admin:index") if request.user.is_staff else super().get_login_redirect_url(request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
-        """As allauth's, but an inactive user with the right password gets the answer of a wrong password."""
+        """Authenticate as allauth does, but answer an inactive user with the right password as for a wrong one."""
         email = credentials.get("email", "")
-        if not count_sign_in_attempt(email):
+        if not rate_limits.count_attempt(rate_limits.SIGN_IN, email):
             raise self.validation_error("too_many_login_attempts")
         user = authenticate(request, **credentials)
         AuthenticationBackend.unstash_authenticated_user()
         if user is None:
             self.authentication_failed(request, **credentials)
         else:
-            rate_limits.refund_attempt(SIGN_IN_LIMIT, email)
+            rate_limits.refund_attempt(rate_limits.SIGN_IN, email)
         return user
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        """Record the e-mail as it was typed, in the account of its user if there is one."""
+        """Record the e-mail as typed, in its user's account if there is one."""
         email = credentials.get("email", "")
         user = User.objects.filter(email=email).first()
         with transaction.atomic():
@@ -89,7 +80,7 @@ class AccountAdapter(DefaultAccountAdapter):
             )
 
     def login(self, request: HttpRequest, user: User) -> None:
-        """Start a session under a new key, with its event in one transaction. The page of the second step notes on the
+        """Start a session under a new key, with its event in one transaction. The page of the second step sets on the
         request which factor was used."""
         with transaction.atomic():
             super().login(request, user)
@@ -106,7 +97,7 @@ class AccountAdapter(DefaultAccountAdapter):
             record("user.signed_in", by=actor, account_id=user.account_id, method=method)
 
     def logout(self, request: HttpRequest) -> None:
-        """Record the event, then end the session: emptying the request's session cannot be undone by a rollback."""
+        """Record the event, then end the session: a rollback could not restore an emptied session."""
         account_id = request.user.account_id  # type: ignore[union-attr]
         with transaction.atomic():
             record("user.signed_out", by=request.actor, account_id=account_id)  # type: ignore[attr-defined]

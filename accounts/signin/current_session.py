@@ -1,4 +1,4 @@
-"""The session a request is in: when it began, when it was last used, and going on with it under a new key."""
+"""The session of a request: when it began and was last used, and its renewal under a new key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def start(request: HttpRequest) -> None:
 
 
 def renew(request: HttpRequest, user: User) -> None:
-    """After a change that ended every session of this user: this one goes on, under a new key."""
+    """Continue this session under a new key after a change that ended all of the user's sessions."""
     before = request.session.session_key
     update_session_auth_hash(request, user)
     request.user = user

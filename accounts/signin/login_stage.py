@@ -1,4 +1,4 @@
-"""The second step of signing in, for who has a second factor: allauth's stage, which our own page ends."""
+"""The second step of sign-in as a stage of allauth's login, which the portal's own page completes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from allauth.mfa.stages import AuthenticateStage
 
 class SecondFactor(AuthenticateStage):
     def handle(self) -> tuple:
-        # What ends sessions ends a sign-in that waits for its second step.
+        # Whatever ends sessions also ends a sign-in that waits for its second step.
         self.state["session"] = self.login.user.get_session_auth_hash()
         return super().handle()
 

@@ -1,6 +1,6 @@
 """Passkeys (WebAuthn): build the options for browsers and verify their answers.
 
-A challenge is for one user, one action and one object, is kept in the database, and is gone with its first use.
+A challenge is for one user, one action and one object. It is kept in the database and deleted on first use.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def build_creation_options(user: User) -> dict[str, Any]:
 
 
 def verify_registration(user: User, answer: str) -> dict[str, Any] | None:
-    """Return the new credential to store; None if it does not answer an open challenge or is known already."""
+    """Return the new credential to store; None if it answers no open challenge or is already stored."""
     try:
         given = _parse_answer(answer)
         made = RegistrationResponse.from_dict(given)
@@ -103,12 +103,12 @@ def _create_challenge(user: User, action: str, target: str) -> bytes:
 
 
 def _consume_challenge(user: User, action: str, target: str, challenge: bytes) -> dict[str, str]:
-    """Delete the challenge and return it as python-fido2's state. Raise ValueError if there is none: each can be used
-    once, whether the answer is right or wrong."""
-    mine = PasskeyChallenge.objects.filter(
+    """Delete the challenge and return it as python-fido2's state; a challenge is used once, whether the answer is right
+    or wrong. Raise ValueError if there is none."""
+    open_challenges = PasskeyChallenge.objects.filter(
         challenge=challenge, user=user, action=action, target=target, expires_at__gt=timezone.now()
     )
-    if mine.delete()[0] != 1:
+    if open_challenges.delete()[0] != 1:
         raise ValueError("no such challenge")
     return {"challenge": websafe_encode(challenge), "user_verification": UserVerificationRequirement.PREFERRED}
 
@@ -121,6 +121,6 @@ def _parse_answer(answer: str) -> dict[str, Any]:
 
 
 def _build_server() -> Fido2Server:
-    """For the portal's own address and no other, whatever host a request names."""
+    """Return python-fido2's server for BASE_URL, whatever host a request names."""
     party = PublicKeyCredentialRpEntity(id=urlsplit(settings.BASE_URL).hostname, name="Keyward")
     return Fido2Server(party, verify_origin=lambda origin: origin == settings.BASE_URL)

@@ -1,15 +1,14 @@
-"""Rate limits shared by all workers: sliding windows in PostgreSQL, a row for each name and key.
+"""Rate limits shared by all workers: sliding windows in PostgreSQL, a row for each limit and key.
 
-A limit is a sliding window: `most` tries in any `per`. Rows are never pushed out by others, however many there are;
-`maintain` sweeps those that have run out. What was refused is counted in the row and told to the trail as one event
-with its number, so that an attack cannot fill the trail.
+No number of other rows displaces a limit's row; `maintain` deletes expired ones. Refused attempts are counted in the
+row and recorded as one event with their number, so that an attack cannot fill the trail.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
@@ -20,31 +19,59 @@ from core.actor import Actor
 MAX_KEY_LENGTH = 254
 
 
-def count_attempt(name: str, key: str, *, most: int, per: timedelta) -> bool:
-    """Count an attempt of `name` by `key` and return True; return False if `most` were counted within `per`.
+class RateLimit(NamedTuple):
+    """At most `most` attempts of `name` in any `per`."""
 
-    Outside the caller's transaction (RuntimeError inside one): what was counted stays counted.
+    name: str
+    most: int
+    per: timedelta
+
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+# Failed attempts with one e-mail, password and second step together; successful ones are refunded.
+SIGN_IN = RateLimit("sign-in", 5, 5 * MINUTE)
+# All attempts from one address, for whatever user.
+SIGN_IN_FROM_ADDRESS = RateLimit("sign-in from an address", 30, MINUTE)
+# Mails to one e-mail address, and from one IP address.
+RESET, RESET_FROM_ADDRESS = RateLimit("reset", 5, HOUR), RateLimit("reset", 20, HOUR)
+INVITATION, INVITATION_FROM_ADDRESS = RateLimit("invitation", 5, HOUR), RateLimit("invitation", 20, HOUR)
+# Requests with a link to a key's documentation, from one IP address.
+DOCS_LINK_FROM_ADDRESS = RateLimit("documentation links", 60, MINUTE)
+# Refused requests of Support that are recorded one by one.
+ADMIN_REFUSAL = RateLimit("administration", 30, 10 * MINUTE)
+
+
+def count_attempt(limit: RateLimit, key: str) -> bool:
+    """Count an attempt by `key` and return True; return False if the limit is reached.
+
+    Raise RuntimeError inside a transaction, whose rollback would undo the count.
     """
     key = _normalize_key(key)
-    values: dict[str, Any] = {"name": name, "key": key, "most": most, "per": per}
+    values: dict[str, Any] = {"key": key, **limit._asdict()}
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(_COUNT_SQL, values)
         row = cursor.fetchone()
         if row is None:
             cursor.execute(_REFUSE_SQL, values)
     if row is not None and row[0]:
-        _record_refusals(name, key)
+        _record_refusals(limit.name, key)
     return row is not None
 
 
-def refund_attempt(name: str, key: str) -> None:
-    """Uncount the newest attempt, because it succeeded."""
+def refund_attempt(limit: RateLimit, key: str) -> None:
+    """Take back the latest attempt, because it succeeded."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(_REFUND_SQL, {"name": name, "key": _normalize_key(key)})
+        cursor.execute(_REFUND_SQL, {"name": limit.name, "key": _normalize_key(key)})
+
+
+def count_mail(limit: RateLimit, email: str, from_address: RateLimit, address: str | None) -> bool:
+    """Count a mail to `email` that a client at `address` asks for; return False if either limit is reached."""
+    source = get_address_key(address) if address else "nowhere"
+    return count_attempt(from_address, source) and count_attempt(limit, email)
 
 
 def get_address_key(address: str) -> str:
-    """Return the key that a client is counted by: its IPv4 address, or the /64 network of its IPv6 address."""
+    """Return the key by which a client is counted: its IPv4 address, or the /64 network of its IPv6 address."""
     found = ipaddress.ip_address(address)
     return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
 
@@ -76,7 +103,7 @@ def _normalize_key(key: str) -> str:
     return key.replace("\x00", "")[:MAX_KEY_LENGTH].casefold()
 
 
-# clock_timestamp() is read again once the row is locked, so that parallel tries see one another.
+# clock_timestamp() is read again once the row is locked, so that parallel attempts see each other.
 _COUNT_SQL = """
 INSERT INTO accounts_limit AS l (name, key, taken, refused, expires_at)
 VALUES (%(name)s, %(key)s, ARRAY[clock_timestamp()], 0, clock_timestamp() + %(per)s)

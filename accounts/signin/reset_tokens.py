@@ -1,4 +1,4 @@
-"""What a password-reset link proves: the newest one that its user asked for, while the user is active."""
+"""Tokens of password-reset links: only the latest one of an active user is valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from accounts.models import User
 
 
 class ResetTokenGenerator(PasswordResetTokenGenerator):
-    """Django's tokens, worthless once a newer one is asked for, the sessions are ended or the e-mail changes."""
+    """Django's tokens, also invalid once a newer one is requested, the sessions are ended or the e-mail changes."""
 
     def _make_hash_value(self, user: AbstractBaseUser, timestamp: int | datetime) -> str:
         assert isinstance(user, User)

@@ -1,8 +1,8 @@
-"""A new password by mail. The link's own page is django-allauth's; second factors are asked for at sign-in as ever."""
+"""Pages of the password reset. The page behind the link is django-allauth's; sign-in then asks for the second factor as
+always."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from allauth.account.forms import ResetPasswordKeyForm
@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import services
+from accounts.forms.new_password import HELP_TEXT
 from accounts.forms.users import ResetForm
 from accounts.services import InvalidResetLink
 from accounts.signin import rate_limits
@@ -20,7 +21,6 @@ from core.page_guard import public
 from core.pages import get_form_data, get_form_status
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
-HOUR = timedelta(hours=1)
 TOO_MANY = "Too many requests for this e-mail address or from your IP address. Try again in an hour."
 
 
@@ -28,12 +28,13 @@ TOO_MANY = "Too many requests for this e-mail address or from your IP address. T
 @_methods
 @never_cache
 def reset(request: HttpRequest) -> HttpResponse:
-    """Ask for a link by mail. The response is the same whether the e-mail is known or not."""
+    """Request a link by mail. The response is the same whether or not the e-mail is known."""
     form = ResetForm(get_form_data(request))
     status = get_form_status(request)
     if form.is_valid():
-        if _is_within_limits(request, form.cleaned_data["email"]):
-            services.request_reset(email=form.cleaned_data["email"], by=request.actor)  # type: ignore[attr-defined]
+        email, by = form.cleaned_data["email"], request.actor  # type: ignore[attr-defined]
+        if rate_limits.count_mail(rate_limits.RESET, email, rate_limits.RESET_FROM_ADDRESS, by.address):
+            services.request_reset(email=email, by=by)
             return redirect("account_reset_password_done")
         form.add_error("email", TOO_MANY)
         status = 429
@@ -49,8 +50,8 @@ def reset_done(request: HttpRequest) -> HttpResponse:
 class _NewPasswordForm(ResetPasswordKeyForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password1"].label, self.fields["password2"].label = "New password", "The same again"
-        self.fields["password1"].help_text = "At least 10 characters."
+        self.fields["password1"].label, self.fields["password2"].label = "New password", "Confirm new password"
+        self.fields["password1"].help_text = HELP_TEXT
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
 
@@ -77,11 +78,3 @@ reset_from_key = public("whoever has the link is the one it was mailed to")(
 @require_safe
 def reset_from_key_done(request: HttpRequest) -> HttpResponse:
     return render(request, "account/password_reset_from_key_done.html")
-
-
-def _is_within_limits(request: HttpRequest, email: str) -> bool:
-    address: str | None = request.client_address  # type: ignore[attr-defined]
-    source = rate_limits.get_address_key(address) if address else "nowhere"
-    return rate_limits.count_attempt("reset", source, most=20, per=HOUR) and rate_limits.count_attempt(
-        "reset", email, most=5, per=HOUR
-    )

@@ -1,4 +1,5 @@
-"""What django-allauth keeps of second factors is sealed: whoever reads the database cannot make a code."""
+"""Seal the second factors that django-allauth stores, so that nobody with read access to the database can make a
+code."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ from core.authorization import Denied
 from core.permissions import Permission
 from core.sealing import SealBroken, get_sealing_key_number, open_sealed, seal
 
-# Nobody's key opens as a factor, and no factor as a key.
+# A key's sealed secret does not open as a factor, nor a factor as a key.
 _PLACE: dict[str, Any] = {"purpose": "second factor", "account": 0, "key": "", "secret": ""}
-# Where allauth keeps what it has sealed: an app's secret, what recovery codes are made from, codes of another program.
+# The fields that allauth seals: an app's secret, the seed of recovery codes, codes migrated from another program.
 _SEALED_FIELDS = ("secret", "seed", "migrated_codes")
 _SEALED_TYPES = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
 BATCH_SIZE = 500
@@ -42,7 +43,8 @@ class MFAAdapter(DefaultMFAAdapter):
 
 
 class FactorBatch(NamedTuple):
-    """What was done: the last factor looked at (None when there is no more), how many moved, how many do not open."""
+    """The result of a batch: the last factor processed (None if no more follow), the number moved, the number that
+    cannot be opened."""
 
     last: int | None
     moved: int
@@ -51,7 +53,7 @@ class FactorBatch(NamedTuple):
 
 @transaction.atomic
 def reseal_batch(*, after: int = 0, by: Actor) -> FactorBatch:
-    """Move the next second factors to the newest of SEALING_KEYS."""
+    """Seal the next second factors under the newest of SEALING_KEYS."""
     if by.kind != "command":
         raise Denied(Permission.APIS_CHANGE)
     adapter, newest = MFAAdapter(), max(settings.SEALING_KEYS)
@@ -81,7 +83,7 @@ def list_factors_under(number: int) -> list[Authenticator]:
 
 
 def count_factors_by_key() -> dict[int, int]:
-    """How many second factors need which of SEALING_KEYS."""
+    """Return the number of second factors for each of SEALING_KEYS."""
     holders = Authenticator.objects.filter(type__in=_SEALED_TYPES).values_list("data", flat=True)
     return dict(Counter(number for data in holders.iterator() for number in set(_list_key_numbers(data))))
 

@@ -1,4 +1,4 @@
-"""Second factors: who has one, who must have one, and whether a code is right. Rows are allauth's Authenticator."""
+"""Second factors: who has one, who must have one, and verification of codes. Rows are allauth's Authenticator."""
 
 from __future__ import annotations
 
@@ -56,8 +56,7 @@ def verify_totp(user: User, code: str) -> bool:
 
 
 def find_matching_step(secret: str, code: str) -> int | None:
-    """Return the time step of the code: the present one or one beside it, for clock skew; None if it is none of
-    them."""
+    """Return the time step of the code: the current one or an adjacent one, for clock skew; None if it matches none."""
     given = normalize_user_code(code)
     for step in yield_hotp_counters_from_time():
         if constant_time_compare(given, format_hotp_value(hotp_value(secret, step))):
@@ -66,14 +65,14 @@ def find_matching_step(secret: str, code: str) -> int | None:
 
 
 def consume_step(user: User, step: int) -> bool:
-    """Mark the code of this step and all earlier ones as used; return False if it was used already."""
+    """Mark the code of this step and all earlier ones as used; return False if it was used before."""
     with connection.cursor() as cursor:
         cursor.execute(_CONSUME_STEP_SQL, {"user": user.pk, "step": step})
         return cursor.fetchone() is not None
 
 
 def verify_recovery_code(user: User, code: str) -> bool:
-    """Return whether it is an unused recovery code, and mark it as used."""
+    """Return whether the code is an unused recovery code, and mark it as used."""
     row = Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).first()
     if row is None or not RecoveryCodes(row).validate_code(code):
         return False

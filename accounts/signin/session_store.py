@@ -1,4 +1,4 @@
-"""Sessions whose key in the database is a digest of the cookie's value: a dump or a replica signs nobody in."""
+"""Sessions stored under a digest of the cookie's value, so that a dump or a replica signs nobody in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def get_session_key(cookie: str) -> str:
 
 
 class SessionStore(db.SessionStore):
-    """Django's sessions in the database; `cookie` is what the browser holds and the database does not."""
+    """Django's database sessions; `cookie` is the value that only the browser holds."""
 
     cookie: str | None = None
 

@@ -1,10 +1,10 @@
-"""A browser's name in a few words, for its owner to know it again."""
+"""Describe a browser in a few words, so that its owner recognises it."""
 
 from __future__ import annotations
 
 import re
 
-# The first that is found decides: most browsers name others too.
+# The first match decides, because most browsers name others too.
 BROWSERS = (
     ("Edge", r"Edg(e|A|iOS)?/"), ("Opera", r"OPR/"), ("Firefox", r"(Firefox|FxiOS)/"), ("Chrome", r"(Chrome|CriOS)/"),
     ("Safari", r"Safari/"), ("curl", r"^curl/"),

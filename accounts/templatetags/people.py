@@ -1,4 +1,4 @@
-"""How people look on a page."""
+"""Template filters that format people."""
 
 from __future__ import annotations
 

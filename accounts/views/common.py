@@ -30,7 +30,7 @@ def get_changeable_account(request: SignedIn) -> Account:
 
 
 def get_user_or_404(request: SignedIn, pk: int) -> User:
-    """Return the user of the signed-in user's own account. Raise Http404 for any other."""
+    """Return a user of the signed-in user's own account. Raise Http404 for any other."""
     user = list_users(own_account(request)).filter(pk=pk).first()
     if user is None:
         raise Http404("User not found.")
@@ -42,7 +42,7 @@ def get_changeable_user_or_404(request: SignedIn, pk: int) -> User:
     return get_user_or_404(request, pk)
 
 
-def redirect_to_user(request: SignedIn, pk: int, said: str) -> HttpResponse:
+def redirect_to_user(request: SignedIn, pk: int, message: str) -> HttpResponse:
     """Redirect to the user's page with a success message."""
-    messages.success(request, said)
+    messages.success(request, message)
     return redirect("user-detail", pk)

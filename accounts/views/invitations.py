@@ -1,8 +1,6 @@
-"""Inviting someone, taking it back, and what the one invited sees."""
+"""Pages to invite a user, withdraw an invitation and accept one."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,38 +14,42 @@ from accounts.models import Invitation
 from accounts.services import Invalid, InvalidInvitation
 from accounts.signin import rate_limits
 from accounts.views.common import get_changeable_account
+from core.actor import Actor
 from core.back_links import get_return_url
 from core.page_guard import SignedIn, needs, public
 from core.pages import get_form_data, get_form_status, render_dialog
 from core.permissions import Permission
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
-HOUR = timedelta(hours=1)
+# Of a primary key in a URL.
+MAX_DIGITS = 18
 TOO_MANY = "Too many invitations to this e-mail address or from your IP address. Try again in an hour."
 
 
 @needs(Permission.USERS_CHANGE)
 @_methods
 def user_invite(request: SignedIn) -> HttpResponse:
-    """Invite a user. The response is the same whoever the e-mail belongs to: nobody, a user of this account, or of
-    another one."""
+    """Invite a user, and show the link to pass on. `?again=` fills in an earlier invitation. The response is the same
+    whether the e-mail belongs to nobody or to a user of another account."""
     account = get_changeable_account(request)
-    form = InviteForm(get_form_data(request))
+    earlier = account.invitations.filter(pk=_get_number(request, "again")).first()
+    initial = {"email": earlier.email, "roles": earlier.roles} if earlier else {}
+    form = InviteForm(get_form_data(request), account=account, initial=initial)
     token = str(form["form_token"].value())
     form.set_action(request.user, "user.invite", token, services.build_account_target(account))
     by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
-    if by and not _is_within_limits(request, form.cleaned_data["email"]):
+    if by and not _is_within_limits(form.cleaned_data["email"], by):
         form.add_error("email", TOO_MANY)
     elif by:
         email, roles = form.cleaned_data["email"], form.cleaned_data["roles"]
         try:
-            services.invite(account=account, email=email, roles=roles, form_token=token, by=by)
+            sent = services.invite(account=account, email=email, roles=roles, form_token=token, by=by)
         except Invalid as problem:
             form.add_service_errors(problem)
         else:
-            messages.success(request, f"Invitation sent to {email}. It expires in 7 days.")
-            return redirect("user-list")
-    return render_dialog(request, "accounts/invite", "Invite user", {"form": form}, get_form_status(request))
+            return render_dialog(request, "accounts/invited", "Invitation sent", sent._asdict())
+    context = {"form": form, "earlier": earlier}
+    return render_dialog(request, "accounts/invite", "Invite user", context, get_form_status(request))
 
 
 @needs(Permission.USERS_CHANGE)
@@ -75,7 +77,8 @@ def invitation_withdraw(request: SignedIn, pk: int) -> HttpResponse:
 @public("whoever has the link is the one invited")
 @_methods
 def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
-    """Show the invitation; a POST accepts it. A GET changes nothing, so that a scanner of mails does not use it up."""
+    """Show the invitation; a POST accepts it. A GET changes nothing, so that a mail scanner does not use up the
+    link."""
     invitation = services.find_invitation(token)
     if invitation is None:
         return _render_invalid(request)
@@ -95,19 +98,22 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _render_invalid(request: HttpRequest) -> HttpResponse:
-    """Return one page for links that were used, withdrawn, expired or never made."""
+    """Return the page for a link that was used, withdrawn, has expired or never existed."""
     return _set_private_headers(render(request, "accounts/invitation_over.html", status=404))
 
 
 def _set_private_headers(response: HttpResponse) -> HttpResponse:
     response.headers["Cache-Control"] = "no-store"
-    # The address is a secret until it is used.
+    # The URL is a secret until it is used.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
-def _is_within_limits(request: SignedIn, email: str) -> bool:
-    address = rate_limits.get_address_key(request.client_address) if request.client_address else "nowhere"
-    return rate_limits.count_attempt("invitation", address, most=20, per=HOUR) and rate_limits.count_attempt(
-        "invitation", email, most=5, per=HOUR
-    )
+def _get_number(request: SignedIn, name: str) -> int:
+    """Return the number in the URL's query; 0 if there is none."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS else 0
+
+
+def _is_within_limits(email: str, by: Actor) -> bool:
+    return rate_limits.count_mail(rate_limits.INVITATION, email, rate_limits.INVITATION_FROM_ADDRESS, by.address)

@@ -83,7 +83,7 @@ def totp(request: SignedIn) -> HttpResponse:
     form = TotpForm(get_form_data(request))
     secret = _load_seed(user, form.data.get("seed", ""))
     if secret is None:
-        # The first look, or a form that lay for longer than an hour.
+        # The first request, or a form that was open for more than an hour.
         secret = generate_totp_secret()
         form = TotpForm(initial={"seed": signing.dumps([user.pk, secret], salt=SEED_SALT)})
     form.set_action(user, "factor.add", "totp", services.build_user_target(user))
@@ -192,7 +192,7 @@ def end_others(request: SignedIn) -> HttpResponse:
 
 
 def _list_sessions(request: SignedIn) -> list[dict[str, Any]]:
-    """Return the user's sessions: the present one first, then by last use."""
+    """Return the user's sessions, the current one first, then by last use."""
     rows = UserSession.objects.purge_and_list(request.user)
     rows.sort(key=lambda row: (row.session_key != request.session.session_key, -row.last_seen_at.timestamp()))
     return [
@@ -210,8 +210,7 @@ def _load_seed(user: User, signed: str) -> str | None:
 
 
 def _finish_adding(request: SignedIn, user: User, codes: list[str]) -> HttpResponse:
-    """Redirect to the profile after a factor was added, or show the new recovery codes first, in this response
-    alone."""
+    """Redirect to the profile after a factor was added; new recovery codes are shown first, in this response alone."""
     current_session.renew(request, user)
     if not codes:
         messages.success(request, "Added. Your other sessions have ended.")
@@ -220,7 +219,7 @@ def _finish_adding(request: SignedIn, user: User, codes: list[str]) -> HttpRespo
 
 
 def _render_form(request: SignedIn, name: str, context: dict[str, Any]) -> HttpResponse:
-    # A form that was built anew for a POST (the seed had expired) is not bound, and is a first look.
+    # A form that was rebuilt for a POST, because the seed had expired, is not bound, as on the first request.
     return _render(request, name, context, 422 if context["form"].is_bound else 200)
 
 

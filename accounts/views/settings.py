@@ -1,4 +1,4 @@
-"""The account's settings: Administrators change them, Auditors read them."""
+"""The account's settings: Administrators change them, Auditors see them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def settings(request: SignedIn) -> HttpResponse:
 @needs(Permission.USERS_CHANGE)
 @require_POST
 def settings_preview(request: SignedIn) -> HttpResponse:
-    """How phone numbers would look; nothing is saved. Without a script, the whole page with what was typed."""
+    """Show how phone numbers would look, without saving: a fragment for the script, else the whole page with the form
+    as typed."""
     return _page(request, own_account(request), _form(request, own_account(request)), 200, preview_only=True)
 
 
@@ -69,5 +70,5 @@ def _page(
     }
     if preview_only and request.htmx:
         return render_page(request, "accounts/mask_preview", context)
-    # The password is never sent back, so a page without a script that asks for it shows it empty.
+    # The password is never sent back: without JavaScript its field is empty when the page is shown again.
     return render_page(request, "accounts/settings", context, status)

@@ -113,6 +113,8 @@ class CallAdmin(LogAdmin):
         for name in FIELDS:
             label = LABELS.get(name, name.replace("_", " ").capitalize())
             yield label, named.get(name) or getattr(row, name) or "–"
+        if row.old_secret:
+            yield "Secret", "The old secret of a changed key"
         yield "Phone numbers masked", "Yes" if row.mask else "No"
         yield "HLR lookup", "Yes" if row.hlr else "No"
         yield "Status", format_number(row.status)

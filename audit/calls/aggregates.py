@@ -1,7 +1,7 @@
 """Aggregate the newest rows of the API log: what rollups do not hold (durations, addresses, narrow time steps).
 
-Each query scans the newest MAX_ROWS_SCANNED rows of a queryset, which an index serves, and aggregates those that pass
-`matching`.
+Each query scans the newest rows of a queryset, which an index serves, and aggregates those that pass `matching`:
+MAX_ROWS_SCANNED for the bars of a chart, MAX_ROWS_SAMPLED for durations and addresses.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED
+from core.lists import MAX_ROWS_COUNTED
 
 # SCAN stands for the scanned rows; `matches` says which of them pass.
 DURATIONS = """
@@ -32,22 +33,33 @@ BY_STEP = """
         coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0)
     FROM (SCAN) AS scan WHERE matches GROUP BY 1
 """
+COUNT = "SELECT count(*), count(*) FILTER (WHERE matches) FROM (SCAN) AS scan"
 MAX_ADDRESSES = 20
+# What is shown beside the chart, on every page of the log, must not cost more than the page.
+MAX_ROWS_SAMPLED = 10_000
 
 
 def get_duration_percentiles(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, float]]:
     """Return (API, calls, p50, p95) in milliseconds, of the calls whose duration is known."""
-    return _query_newest(DURATIONS, rows, matching, "api", "duration_ms")
+    return _query_newest(DURATIONS, rows, matching, "api", "duration_ms", limit=MAX_ROWS_SAMPLED)
 
 
 def count_denied_by_address(rows: QuerySet[Call], matching: Q) -> list[tuple[str | None, int, datetime]]:
     """Return (client address, denied calls, time of the last) for the MAX_ADDRESSES addresses with the most of them."""
-    return _query_newest(ADDRESSES, rows, matching, "client_address", "decision", "folded", after=[MAX_ADDRESSES])
+    columns = "client_address", "decision", "folded"
+    return _query_newest(ADDRESSES, rows, matching, *columns, after=[MAX_ADDRESSES], limit=MAX_ROWS_SAMPLED)
+
+
+def count_newest(rows: QuerySet[Call], matching: Q) -> int | None:
+    """Return the number of matching rows, as core.lists.count_rows does; None if there are more rows than are counted
+    and not all of them match."""
+    ((scanned, matches),) = _query_newest(COUNT, rows, matching, limit=MAX_ROWS_COUNTED + 1)
+    return matches if scanned <= MAX_ROWS_COUNTED or matches == scanned else None
 
 
 def get_scanned_range(rows: QuerySet[Call], matching: Q) -> tuple[datetime | None, datetime | None]:
     """Return the time of the oldest scanned row, None if all rows were scanned, and that of the oldest match."""
-    ((scanned, oldest, oldest_match),) = _query_newest(RANGE, rows, matching)
+    ((scanned, oldest, oldest_match),) = _query_newest(RANGE, rows, matching, limit=MAX_ROWS_SCANNED)
     return oldest if scanned == MAX_ROWS_SCANNED else None, oldest_match
 
 
@@ -56,16 +68,23 @@ def count_by_step(
 ) -> list[tuple[datetime, int, int]]:
     """Return (start of the step, allowed, denied) of the calls from `since` on; steps begin at `origin`."""
     rows = rows.filter(time__gte=since)
-    return _query_newest(BY_STEP, rows, matching, "decision", "folded", before=[step.total_seconds(), origin])
+    before = [step.total_seconds(), origin]
+    return _query_newest(BY_STEP, rows, matching, "decision", "folded", before=before, limit=MAX_ROWS_SCANNED)
 
 
 def _query_newest(
-    sql: str, rows: QuerySet[Call], matching: Q, *columns: str, before: Sequence[Any] = (), after: Sequence[Any] = ()
+    sql: str,
+    rows: QuerySet[Call],
+    matching: Q,
+    *columns: str,
+    limit: int,
+    before: Sequence[Any] = (),
+    after: Sequence[Any] = (),
 ) -> list[tuple[Any, ...]]:
-    """Run `sql` over the scan, which has these columns, `time` and `matches`; `before` and `after` are the statement's
-    parameters in front of and behind the scan's."""
+    """Run `sql` over the scan of `limit` rows, which has these columns, `time` and `matches`; `before` and `after` are
+    the statement's parameters in front of and behind the scan's."""
     matches = ExpressionWrapper(matching or Q(time__isnull=False), output_field=BooleanField())
-    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches", *columns)[:MAX_ROWS_SCANNED]
+    newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches", *columns)[:limit]
     scan, params = newest.query.sql_with_params()
     with connections[rows.db].cursor() as cursor:
         cursor.execute(sql.replace("SCAN", scan), [*before, *params, *after])

@@ -23,8 +23,13 @@ IsStopped = Callable[[], bool]
 
 
 def read_file(path: Path, *, follow: bool, is_stopped: IsStopped) -> Iterator[Chunk]:
-    """Yield the file's bytes in chunks. With `follow`, go on until `is_stopped`, also after the file is truncated, or
-    renamed and created anew."""
+    """Yield the file's bytes in chunks. With `follow`, wait for the file to be created, and go on until `is_stopped`,
+    also after it is truncated, or renamed and created anew."""
+    while follow and not path.exists():
+        if is_stopped():
+            return
+        yield None
+        time.sleep(POLL_SECONDS)
     file: BinaryIO = path.open("rb")
     replacement: BinaryIO | None = None
     try:

@@ -20,15 +20,17 @@ from core.filters.fields import (
     NO_STATUS,
     AddressField,
     CallKeysetField,
+    OpenSelect,
     RequestIdField,
     SlugOrNameField,
     StatusField,
     build_select,
 )
-from core.filters.time_range import LogFilter, TimeRangeForm
+from core.filters.time_range import LogFilter, StartFilter, TimeRangeForm
 from core.phone_masking import Mask
 from core.request_id import get_creation_time
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 API_ID = re.compile(r"[0-9A-Za-z]{12}")
 # A request ID holds its time by the gateway's clock, which may differ from the database's by this much.
 MAX_CLOCK_SKEW = timedelta(hours=1)
@@ -55,7 +57,9 @@ class CallFilter(LogFilter):
     key = django_filters.CharFilter(label="Key", max_length=200)
     key_id = django_filters.CharFilter(label="Key ID", max_length=12)
     api = _build_filter_class(SlugOrNameField)(label="API", max_length=200)
-    owner = django_filters.CharFilter(label="Owner", max_length=200)
+    owner = django_filters.CharFilter(
+        label="Owner", max_length=200, widget=forms.TextInput(attrs={"list": "owners", "autocomplete": "off"})
+    )
     decision = django_filters.ChoiceFilter(
         label="Decision", empty_label="Any decision", choices=Call.DECISIONS, widget=build_select("Decision")
     )
@@ -66,7 +70,11 @@ class CallFilter(LogFilter):
         widget=build_select("Reason"),
     )
     status = _build_filter_class(StatusField)(label="Status")
-    method = django_filters.CharFilter(label="Method", max_length=20)
+    method = django_filters.CharFilter(
+        label="Method",
+        max_length=20,
+        widget=OpenSelect(choices=[("", "Any method"), *((method, method) for method in METHODS)]),
+    )
     path = django_filters.CharFilter(label="Path contains", max_length=500)
     module = _build_filter_class(SlugOrNameField)(label="Module", max_length=200)
     address = _build_filter_class(AddressField)(label="Client address or range")
@@ -150,6 +158,7 @@ class CallFilter(LogFilter):
 
 class CallPageFilter(CallFilter):
     after = CallKeysetFilter()
+    start = StartFilter()
 
     def filter_queryset(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
         return self.filters["after"].filter(super().filter_queryset(queryset), self.form.cleaned_data["after"])

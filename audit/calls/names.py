@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from django.contrib.auth import get_user_model
+from django.db.models.functions import Lower
+
 
 class LogNames(NamedTuple):
     """Names of APIs and modules by their slugs; modules of two APIs that share a slug share its entry."""
@@ -13,8 +16,15 @@ class LogNames(NamedTuple):
     modules: dict[str, str]
 
 
+MAX_NICKNAMES = 200
 Lookup = Callable[[int | None], LogNames]
 _lookups: list[Lookup] = []
+
+
+def list_owner_nicknames(account_id: int) -> list[str]:
+    """Return up to MAX_NICKNAMES nicknames of the account's users, as suggestions for the filter."""
+    users = get_user_model().objects.filter(account_id=account_id)
+    return list(users.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MAX_NICKNAMES])
 
 
 def register_lookup(lookup: Lookup) -> None:

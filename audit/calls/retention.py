@@ -14,11 +14,12 @@ from typing import Any
 
 from django.db import connection, connections, transaction
 
-from audit.calls.insert import PARTITION_LOCK, list_partitions, parse_partition_month
+from audit.calls.partitions import PARTITION_LOCK, list_partitions, parse_partition_month
 from audit.calls.seals import LATE, LOG, Seal, compute_seal, get_next_month, get_sealed_until, list_seals
 from audit.trail.chain import format_instant
 from audit.trail.events import Target
 from audit.trail.record import record
+from audit.usage import roll_up
 from core.actor import Actor
 from core.replica import open_snapshot
 
@@ -131,6 +132,8 @@ def _drop_month(month: datetime) -> None:
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITION_LOCK])
         cursor.execute("SET LOCAL lock_timeout = '3s'")
-        cursor.execute("DELETE FROM audit_rollup WHERE hour >= %s AND hour < %s", [month, get_next_month(month)])
+        for table in ("audit_rollup", "audit_rollup_total"):
+            cursor.execute(f"DELETE FROM {table} WHERE hour >= %s AND hour < %s", [month, get_next_month(month)])
+        roll_up.drop_before(cursor, get_next_month(month))
         cursor.execute(f"ALTER TABLE audit_call DETACH PARTITION {name}")
         cursor.execute(f"DROP TABLE {name}")

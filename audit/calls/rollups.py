@@ -15,6 +15,12 @@ ADD = """
     SELECT date_trunc('hour', time, 'UTC'), account_id, api, key_id, reason, count(*), sum(folded)
     FROM audit_call WHERE time >= %s AND time < %s GROUP BY 1, 2, 3, 4, 5
 """
+# With the hours that a version before this table has summed meanwhile.
+ADD_TOTALS = """
+    INSERT INTO audit_rollup_total (hour, account_id, api, reason, rows, calls)
+    SELECT hour, account_id, api, reason, sum(rows), sum(calls) FROM audit_rollup
+    WHERE hour > coalesce((SELECT max(hour) FROM audit_rollup_total), '-infinity') GROUP BY 1, 2, 3, 4
+"""
 # Rows counted outside the rollups, newest first.
 MAX_TAIL_ROWS = 100_000
 
@@ -32,7 +38,12 @@ CONDITIONS = {
 SUMS = """
     SELECT date_bin(make_interval(secs => %%s), hour, %%s), sum(calls) FILTER (WHERE reason = ''),
         sum(calls) FILTER (WHERE reason <> '')
-    FROM audit_rollup WHERE account_id = %%s AND hour >= %%s AND hour < %%s %s GROUP BY 1
+    FROM %s WHERE account_id = %%s AND hour >= %%s AND hour < %%s %s GROUP BY 1
+"""
+# Up to when each table is summed.
+SUMMED = """
+    SELECT (SELECT max(hour) FROM audit_rollup) + interval '1 hour',
+        (SELECT max(hour) FROM audit_rollup_total) + interval '1 hour'
 """
 TAIL = """
     SELECT date_bin(make_interval(secs => %%s), time, %%s), sum(folded) FILTER (WHERE reason = ''),
@@ -65,6 +76,7 @@ def insert_sums(since: datetime, until: datetime) -> None:
     """Write the rollups of these hours; call in the transaction that seals them."""
     with connection.cursor() as cursor:
         cursor.execute(ADD, [since, until])
+        cursor.execute(ADD_TOTALS)
 
 
 def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedelta, **narrowed: Any) -> Bars:
@@ -84,14 +96,18 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
 
         tail_from, head_cut = since, None
         if step >= HOUR:
-            cursor.execute("SELECT max(hour) + interval '1 hour' FROM audit_rollup")
-            (summed,) = cursor.fetchone()
+            cursor.execute(SUMMED)
+            summed, total = cursor.fetchone()
             first, last = ceil_time(since, HOUR), min(summed, floor_time(until, HOUR)) if summed else since
             if first < last:
                 if since < first:
                     head_cut = count_rows(since, first)
-                cursor.execute(SUMS % conditions, [seconds, origin, account_id, first, last, *values])
-                add_counts(counted, cursor.fetchall())
+                # The sums over all keys, and those by key for one key and after them.
+                middle = max(first, min(last, total)) if total and "key_id" not in narrowed else first
+                for table, begin, end in (("audit_rollup_total", first, middle), ("audit_rollup", middle, last)):
+                    if begin < end:
+                        cursor.execute(SUMS % (table, conditions), [seconds, origin, account_id, begin, end, *values])
+                        add_counts(counted, cursor.fetchall())
                 tail_from = last
         cut = count_rows(tail_from, until)
     return Bars(build_bars(counted, since, until, step), cut, head_cut)
@@ -125,7 +141,7 @@ def estimate_rows(*, account_id: int, since: datetime | None, until: datetime | 
 def build_bars(counted: Counted, since: datetime, until: datetime, step: timedelta) -> list[Bar]:
     """Return a bar for each step of the range, the first from `since` on."""
     origin = get_origin(since, step)
-    starts = (origin + n * step for n in range(-((origin - until) // step)))
+    starts = (origin + n * step for n in range((since - origin) // step, -((origin - until) // step)))
     return [Bar(max(at, since), *counted.get(at, (0, 0))) for at in starts]
 
 

@@ -17,10 +17,13 @@ from audit.trail.chain import format_instant
 
 # The address without its prefix length; seals from before there were formats, which are still verified.
 HOST_ONLY: Final = 1
+# Without old_secret, which the log did not have; without the late columns, and with them.
+WITHOUT_SECRET_AND_LATE: Final = 2
+WITHOUT_SECRET: Final = 3
 # Without the columns that arrive later from a proxy's access log.
-WITHOUT_LATE: Final = 2
+WITHOUT_LATE: Final = 4
 # Every column.
-WHOLE: Final = 3
+WHOLE: Final = 5
 
 LATE_COLUMNS = ("status", "duration_ms", "bytes")
 _TIME = """to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
@@ -30,14 +33,16 @@ _BEFORE_ADDRESS = (
 )
 _AFTER_ADDRESS = ("decision", "reason", "rule", "mask", "hlr", "proxy", "user_agent", "folded")
 # text() keeps an address's prefix length. core.replica fixes the number of digits of floats.
-_WITHOUT_LATE = (_TIME, *_BEFORE_ADDRESS, "text(client_address)", *_AFTER_ADDRESS)
+_WITHOUT_SECRET = (_TIME, *_BEFORE_ADDRESS, "text(client_address)", *_AFTER_ADDRESS)
 EXPRESSIONS: dict[int, tuple[str, ...]] = {
     HOST_ONLY: (_TIME, *_BEFORE_ADDRESS, "host(client_address)", *_AFTER_ADDRESS),
-    WITHOUT_LATE: _WITHOUT_LATE,
-    WHOLE: (*_WITHOUT_LATE, *LATE_COLUMNS),
+    WITHOUT_SECRET_AND_LATE: _WITHOUT_SECRET,
+    WITHOUT_SECRET: (*_WITHOUT_SECRET, *LATE_COLUMNS),
+    WITHOUT_LATE: (*_WITHOUT_SECRET, "old_secret"),
+    WHOLE: (*_WITHOUT_SECRET, "old_secret", *LATE_COLUMNS),
 }
-# The names of the columns that each format covers.
-_COVERED = frozenset({"time", *_BEFORE_ADDRESS, "client_address", *_AFTER_ADDRESS})
+# The names of the columns that each present format covers.
+_COVERED = frozenset({"time", *_BEFORE_ADDRESS, "client_address", *_AFTER_ADDRESS, "old_secret"})
 COVERED: dict[int, frozenset[str]] = {WITHOUT_LATE: _COVERED, WHOLE: _COVERED | set(LATE_COLUMNS)}
 
 

@@ -48,9 +48,9 @@ def build_after_condition(time: datetime, request_id: UUID) -> Q:
     return Q(time__gte=time) & (Q(time__gt=time) | Q(time=time, request_id__gt=request_id))
 
 
-def get_call_page(rows: QuerySet[Call], matching: Q) -> Page[Call]:
-    """Return the first page of `rows`, which an index serves, that pass `matching`."""
-    return get_page(rows, matching, ("time", "request_id"), "time")
+def get_call_page(rows: QuerySet[Call], matching: Q, size: int = PAGE_SIZE) -> Page[Call]:
+    """Return the first `size` of `rows`, which an index serves, that pass `matching`."""
+    return get_page(rows, matching, ("time", "request_id"), "time", size)
 
 
 class Tail(NamedTuple):

@@ -1,34 +1,37 @@
-"""The pages of the API log."""
+"""The pages of the API log. That of one call is in keys/views/call.py, because it leads to its key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TypeVar
-from uuid import UUID
 
-from django.http import Http404, HttpResponse, HttpResponseBadRequest, QueryDict
+from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from audit.calls import charts
-from audit.calls.aggregates import count_denied_by_address, get_duration_percentiles
+from audit.calls.aggregates import MAX_ROWS_SAMPLED, count_denied_by_address, count_newest, get_duration_percentiles
 from audit.calls.filters import CallFilter, CallPageFilter, CallTailFilter
-from audit.calls.names import LogNames, get_log_names
-from audit.calls.selectors import get_call, get_call_page, get_call_tail, get_tail_start, list_calls
+from audit.calls.list_columns import LOG
+from audit.calls.names import LogNames, get_log_names, list_owner_nicknames
+from audit.calls.selectors import get_call_page, get_call_tail, get_tail_start, list_calls
 from audit.exports.columns import CALLS
 from audit.models import Call
+from audit.paging import build_page_range
 from audit.trail.record_log_read import record_auditor_read
 from core.accounts import Account
 from core.authorization import has_permission
-from core.lists import merge_filters
+from core.columns import build_list_context, get_list_choice
+from core.lists import format_count, merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account
 from core.permissions import Permission
 from core.phone_masking import Mask
 
+NOUNS = ("call", "calls")
 TAIL_DELAY = timedelta(seconds=2)
 Filter = TypeVar("Filter", bound=CallFilter)
 
@@ -41,31 +44,30 @@ def log_list(request: SignedIn) -> HttpResponse:
     names = get_log_names(account.pk)
     calls = filter_calls(CallPageFilter, request.GET, account, names)
     template = "audit/calls/_list.html" if request.htmx else "audit/calls/list.html"
-    context = {"filter": calls, "may_export": has_permission(request.user, Permission.LOG_EXPORT)}
+    choice = get_list_choice(request.user, LOG)
+    context = {
+        "filter": calls,
+        "owners": [] if request.htmx else list_owner_nicknames(account.pk),
+        "may_export": has_permission(request.user, Permission.LOG_EXPORT),
+    }
     if not calls.is_valid():
         return render(request, template, context, status=400)
     record_auditor_read(request, CALLS.name, calls.active)
-    page = get_call_page(calls.qs, calls.matching)
-    _add_display_values(account, names, page.rows)
+    page = get_call_page(calls.qs, calls.matching, choice.page_size)
+    add_display_values(account, names, page.rows)
     newest = page.rows[0].position if page.rows else get_tail_start(TAIL_DELAY)
     return render(
         request,
         template,
-        context | {"page": page, "newest": newest, "more": calls.has_active_more},
+        context
+        | {
+            "page": page,
+            "range": build_page_range(calls, page, NOUNS),
+            "newest": newest,
+            "more": calls.has_active_more,
+        }
+        | build_list_context(request.user, LOG, LOG.arrange(choice.columns)),
     )
-
-
-@needs(Permission.LOG_SEE)
-@require_safe
-@vary_on_headers("HX-Request")
-def log_detail(request: SignedIn, request_id: UUID) -> HttpResponse:
-    account = own_account(request)
-    call = get_call(account.pk, request_id)
-    if call is None:
-        raise Http404("no such call in this account")
-    record_auditor_read(request, CALLS.name, {"request_id": str(request_id)})
-    _add_display_values(account, get_log_names(account.pk), [call])
-    return render(request, "audit/calls/_detail.html" if request.htmx else "audit/calls/detail.html", {"call": call})
 
 
 @needs(Permission.LOG_SEE)
@@ -75,7 +77,7 @@ def log_chart(request: SignedIn) -> HttpResponse:
     """Render the chart and aggregates for the list's filters; loaded beside the list, so that it does not wait."""
     account = own_account(request)
     names = get_log_names(account.pk)
-    calls = filter_calls(CallFilter, merge_filters(request.GET, but=("after",)), account, names)
+    calls = filter_calls(CallFilter, merge_filters(request.GET, but=("after", "start")), account, names)
     template = "audit/calls/_chart.html" if request.htmx else "audit/calls/chart.html"
     if not calls.is_valid():
         return render(request, template, {"filter": calls}, status=400)
@@ -87,6 +89,8 @@ def log_chart(request: SignedIn) -> HttpResponse:
             (names.apis.get(api, api), *figures) for api, *figures in get_duration_percentiles(calls.qs, calls.matching)
         ],
         "addresses": count_denied_by_address(calls.qs, calls.matching),
+        "sampled": MAX_ROWS_SAMPLED,
+        "total": _format_total(count_newest(calls.qs, calls.matching), get_list_choice(request.user, LOG).page_size),
     }
     return render(request, template, context)
 
@@ -105,8 +109,14 @@ def log_tail(request: SignedIn) -> HttpResponse:
     if not tail.rows:
         return HttpResponse(status=204)
     record_auditor_read(request, CALLS.name, calls.active)
-    _add_display_values(account, names, tail.rows)
-    return render(request, "audit/calls/_tail.html", {"tail": tail})
+    add_display_values(account, names, tail.rows)
+    columns = LOG.arrange(get_list_choice(request.user, LOG).columns)
+    return render(request, "audit/calls/_tail.html", {"tail": tail, "columns": columns})
+
+
+def _format_total(total: int | None, size: int) -> str:
+    """Return the total for the foot of the list; empty where one page shows all, or they are not counted."""
+    return f" of {format_count(total)}" if total and total > size else ""
 
 
 def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: LogNames | None = None) -> Filter:
@@ -117,7 +127,7 @@ def filter_calls(kind: type[Filter], data: QueryDict, account: Account, names: L
     return kind(data, calls, mask=Mask.from_account(account), apis=names.apis, modules=names.modules)
 
 
-def _add_display_values(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
+def add_display_values(account: Account, names: LogNames, calls: Iterable[Call]) -> None:
     """Add names and the request line to each call in place, and mask phone numbers as the account's settings say."""
     mask = Mask.from_account(account)
     for call in calls:

@@ -60,11 +60,11 @@ class ExportTable:
         """Whether a column may hold phone numbers."""
         return any(column.masked for column in self.columns.values())
 
-    def copy_csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
+    def copy_csv(self, rows: QuerySet, cursor: Cursor, *, masking: bool, separator: str = ",") -> bytes:
         """Return COPY of the rows as CSV without a header. With `masking`, cells that may hold a phone number are
         marked by START and END of core.phone_masking."""
         cells = ", ".join(self._csv(name, masking) for name in self.columns)
-        return _build_copy(self._select(cells, rows, cursor), "FORMAT csv")
+        return _build_copy(self._select(cells, rows, cursor), f"FORMAT csv, DELIMITER '{separator}'")
 
     def copy_jsonl(self, rows: QuerySet, cursor: Cursor, *, masking: bool) -> bytes:
         """Return COPY of the rows as JSON, one object a line, marked as in CSV."""

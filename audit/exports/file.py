@@ -37,6 +37,7 @@ from core.filters.time_range import LogFilter
 from core.permissions import Permission
 from core.phone_masking import Mask
 from core.replica import get_replayed_until
+from core.spreadsheets import PLAIN_CSV, CsvStyle
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class ExportRequest:
     rows: QuerySet[Any]
     mask: Mask | None
     format: str
-    bom: bool
+    csv: CsvStyle
     zip: bool
     by: Actor
     started: Event
@@ -76,8 +77,8 @@ class Export:
     `export.incomplete`. Errors are raised, so that the server cuts the connection and no part is taken for the
     whole."""
 
-    def __init__(self, asked: ExportRequest) -> None:
-        self.asked = asked
+    def __init__(self, request: ExportRequest) -> None:
+        self.request = request
         self.rows, self.digest, self.ended = 0, hashlib.sha256(), False
         self._stream = self._deliver()
         self._first = b""
@@ -97,11 +98,11 @@ class Export:
             self._record_end("export.incomplete", reason="the download was broken off")
 
     def _deliver(self) -> Generator[bytes, None, None]:
-        started = self.asked.started
+        started = self.request.started
         try:
             yield from (
                 stream_zip(build_file_name(started), self._read_blocks(), self._build_manifest)
-                if self.asked.zip
+                if self.request.zip
                 else self._read_blocks()
             )
         except GeneratorExit:
@@ -112,13 +113,13 @@ class Export:
         self._record_end("export.finished", sha256=self.digest.hexdigest())
 
     def _read_blocks(self) -> Iterator[bytes]:
-        asked = self.asked
-        for block in FORMATS[asked.format][2](asked.table, asked.rows, asked.mask, asked.bom, self._count):
+        request = self.request
+        for block in FORMATS[request.format][2](request.table, request.rows, request.mask, request.csv, self._count):
             self.digest.update(block)
             yield block
 
     def _build_manifest(self) -> tuple[str, bytes]:
-        started = self.asked.started
+        started = self.request.started
         return build_manifest_name(started), format_manifest(
             FinishedExport(started, self.rows, self.digest.hexdigest())
         )
@@ -129,12 +130,12 @@ class Export:
     def _record_end(self, name: str, **data: str) -> None:
         self.ended = True
         _slots.release()
-        asked = self.asked
-        fields: dict[str, Any] = {"log": asked.table.name, "format": asked.format, **data}
-        fields["started"] = get_export_number(asked.started)
+        request = self.request
+        fields: dict[str, Any] = {"log": request.table.name, "format": request.format, **data}
+        fields["started"] = get_export_number(request.started)
         try:
             with transaction.atomic():
-                record(name, by=asked.by, account_id=asked.started.account_id, rows=self.rows, **fields)
+                record(name, by=request.by, account_id=request.started.account_id, rows=self.rows, **fields)
         except Exception:
             if name == "export.finished":
                 raise
@@ -149,7 +150,7 @@ def start_export(
     table: ExportTable,
     filters: LogFilter,
     format: str,
-    bom: bool = False,
+    csv: CsvStyle = PLAIN_CSV,
     zip: bool = False,
 ) -> tuple[str, Export]:
     """Return the name and the stream of a file of the rows that pass the filters, or of a ZIP of it and its manifest.
@@ -187,7 +188,7 @@ def start_export(
             seq = record(STARTED, by=by, account_id=account.pk, **statement)
             started = list_events(account.pk).get(seq=seq)
         rows = filters.filtered_rows.filter(**{f"{table.time}__lt": until or started.at + MICROSECOND})
-        made = Export(ExportRequest(table, rows, mask, format, bom, zip, by, started))
+        made = Export(ExportRequest(table, rows, mask, format, csv, zip, by, started))
     except BaseException:
         _slots.release()
         raise

@@ -14,6 +14,7 @@ from audit.exports import xlsx as sheet
 from audit.exports.columns import ExportTable
 from core.phone_masking import Mask
 from core.replica import get_log_database, open_snapshot
+from core.spreadsheets import CsvStyle
 
 BLOCK_BYTES = 64 * 1024  # bytes; a block for each row would cost more than making the row
 EXPORT_TIMEOUT_SECONDS = 15 * 60
@@ -28,18 +29,23 @@ class ExportTimeout(Exception):
 
 class Format(Protocol):
     def __call__(
-        self, table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count
+        self, table: ExportTable, rows: QuerySet, mask: Mask | None, csv: CsvStyle, count: Count
     ) -> Iterator[bytes]: ...
 
 
-def stream_csv(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
-    """Yield CSV (RFC 4180) in UTF-8, with `bom` after a byte order mark, by which Excel detects UTF-8."""
-    yield (BOM if bom else b"") + ",".join(table.columns).encode() + b"\r\n"
+def stream_csv(table: ExportTable, rows: QuerySet, mask: Mask | None, csv: CsvStyle, count: Count) -> Iterator[bytes]:
+    """Yield CSV (RFC 4180 but for another separator) in UTF-8."""
+    yield (BOM if csv.bom else b"") + csv.separator.join(table.columns).encode() + b"\r\n"
     hide = mask.mask_marked if mask else None
-    yield from _stream_copy(lambda cursor: table.copy_csv(rows, cursor, masking=mask is not None), b"\r\n", hide, count)
+    yield from _stream_copy(
+        lambda cursor: table.copy_csv(rows, cursor, masking=mask is not None, separator=csv.separator),
+        b"\r\n",
+        hide,
+        count,
+    )
 
 
-def stream_jsonl(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
+def stream_jsonl(table: ExportTable, rows: QuerySet, mask: Mask | None, csv: CsvStyle, count: Count) -> Iterator[bytes]:
     """Yield JSON Lines, one object a line; an empty file if there are no rows."""
     # There is no heading: without rows, this is the only block.
     yield b""
@@ -47,7 +53,7 @@ def stream_jsonl(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: boo
     yield from _stream_copy(lambda cursor: table.copy_jsonl(rows, cursor, masking=mask is not None), b"\n", hide, count)
 
 
-def stream_xlsx(table: ExportTable, rows: QuerySet, mask: Mask | None, bom: bool, count: Count) -> Iterator[bytes]:
+def stream_xlsx(table: ExportTable, rows: QuerySet, mask: Mask | None, csv: CsvStyle, count: Count) -> Iterator[bytes]:
     """Yield an XLSX of one sheet with text cells; written to a temporary file first, so that errors are raised
     early."""
     hide = mask.mask_marked if mask else None

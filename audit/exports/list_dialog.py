@@ -17,7 +17,7 @@ from core.page_guard import SignedIn
 from core.spreadsheets import CONTENT_TYPES
 
 # Fields of a request to export that are no filters of the list.
-NOT_FILTERS = ("csrfmiddlewaretoken", "page", "after", "before", *ListExportForm.base_fields)
+NOT_FILTERS = ("csrfmiddlewaretoken", "page", "after", "before", "start", *ListExportForm.base_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def render_list_export(
         status = 422 if form.is_bound else 200
         if form.is_bound and form.is_valid():
             try:
-                return build_download(*make(**form.cleaned_data))
+                return build_download(*make(**form.get_options()))
             except refusals as problem:
                 form.add_error(None, str(problem))
     context = {"dialog": dialog, "filter": filters, "form": form, "title": dialog.title}

@@ -43,7 +43,7 @@ from core.permissions import Permission
 STALLED_SECONDS = 60
 ZIP = "application/zip"
 # Fields of a request to export that are no filters of the page.
-NOT_FILTERS = ("csrfmiddlewaretoken", "after", *ExportForm.base_fields)
+NOT_FILTERS = ("csrfmiddlewaretoken", "after", "start", *ExportForm.base_fields)
 # The average size of a call's row in CSV.
 ROW_BYTES = 280
 
@@ -86,7 +86,7 @@ def _render_export(request: SignedIn, source: LogSource) -> HttpResponseBase:
         if form.is_bound:
             try:
                 name, content = start_export(
-                    by=request.actor, account=account, table=source.table, filters=filters, **form.cleaned_data
+                    by=request.actor, account=account, table=source.table, filters=filters, **form.get_options()
                 )
                 content_type = ZIP if form.cleaned_data["zip"] else FORMATS[form.cleaned_data["format"]][1]
                 return _stream_download(request, name, content, content_type)

@@ -27,6 +27,8 @@ CREATE TABLE audit_call (
     duration_ms double precision,
     bytes bigint,
     folded integer NOT NULL DEFAULT 1,
+    -- Whether the secret that matched was the old one of a changed key.
+    old_secret boolean NOT NULL DEFAULT false,
     -- CORS preflights are allowed without a key, and that is their reason.
     CONSTRAINT audit_call_reason CHECK ((reason IN ('', 'preflight')) = (decision = 'allowed'))
 ) PARTITION BY RANGE (time);
@@ -35,12 +37,12 @@ CREATE INDEX audit_call_key ON audit_call (key_id, time DESC, request_id DESC);
 CREATE INDEX audit_call_request ON audit_call (request_id);
 CREATE TABLE audit_call_default PARTITION OF audit_call DEFAULT;
 -- An hour of the log is read by its time, in which rows arrive: a few pages for gigabytes, nothing to keep per call.
--- audit/calls/insert.py makes the index of every further partition under the same name.
+-- audit/calls/partitions.py makes the index of every further partition under the same name.
 CREATE INDEX audit_call_time ON ONLY audit_call USING brin (time) WITH (pages_per_range = 32, autosummarize = on);
 CREATE INDEX audit_call_default_time ON audit_call_default
     USING brin (time) WITH (pages_per_range = 32, autosummarize = on);
 ALTER INDEX audit_call_time ATTACH PARTITION audit_call_default_time;
--- Statement triggers are not inherited: audit.calls.insert gives every further partition its own.
+-- Statement triggers are not inherited: audit.calls.partitions gives every further partition its own.
 CREATE TRIGGER audit_call_default_refuse_truncate BEFORE TRUNCATE ON audit_call_default
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 ALTER TABLE audit_call_default ENABLE ALWAYS TRIGGER audit_call_default_refuse_truncate;

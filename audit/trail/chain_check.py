@@ -156,7 +156,7 @@ class _ChainWalk:
         if head is None:
             self.fault("the chain's head is missing")
         elif head[0] > last:
-            self.fault(f"event {last + 1} is missing: the chain's head stands at {head[0]}")
+            self.fault(f"event {last + 1} is missing: the chain's head is event {head[0]}")
         elif head[0] < last:
             self.fault(f"event {head[0] + 1} is missing: the chain was good to event {last} before")
         elif self.prev is not None and bytes(head[1]) != self.prev:
@@ -181,7 +181,7 @@ class _ChainWalk:
                 last, prev = self.last, self.prev
                 if seq != last + 1:
                     if seq < 1:
-                        fault(f"event {seq} is none of the chain's, which begins with event 1", row)
+                        fault(f"event {seq} is not part of the chain, which begins with event 1", row)
                         continue
                     fault(f"event {last + 1} is missing: after event {last} comes event {seq}")
                     prev = None

@@ -67,10 +67,17 @@ CONFIRMED_ACTIONS = {
     "key.extend_overlap": "extending the overlap of {target}",
     "key.reassign": "reassigning {target}",
     "key.reveal": "revealing the secret of {target}",
+    "keys.change": "changing the secrets of several keys of {target}",
+    "keys.edit": "editing several keys of {target}",
+    "keys.enable": "enabling several keys of {target}",
     "keys.hand_over": "reassigning the keys of {target}",
+    "keys.reassign": "reassigning several keys of {target}",
     "password.change": "changing the password of {target}",
     "recovery_codes.replace": "generating new recovery codes for {target}",
     "settings.unmask": "turning off phone masking for {target}",
+    "webhook.add": "adding a webhook endpoint to {target}",
+    "webhook.enable": "enabling the webhook endpoint {target}",
+    "webhook.rotate": "rotating the signing secret of the webhook endpoint {target}",
     "user.invite": "inviting a user to {target}",
     "user.roles": "changing the roles of {target}",
 }
@@ -124,6 +131,9 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("account.created", "{actor} created the account {target}", "status"),
         _event("account.status_changed", "{actor} changed the status of {target}", "changes"),
         _event("settings.changed", "{actor} changed the settings of {target}", "changes"),
+        # Filters of a list under a name; `list` is its title.
+        _event("filter.saved", "{actor} saved the filter {target} of {list}", "filters", "list", "shared"),
+        _event("filter.deleted", "{actor} deleted the filter {target} of {list}", "list"),
         # APIs. `account` is the slug of the account that may now have keys.
         _event("api.added", "{actor} added the API {target}", "modules", "routes"),
         # `changes` holds words of the policy, name, document, modules and routes; `keys` are the account's that lost a
@@ -132,7 +142,7 @@ CATALOGUE: dict[str, EventType] = dict(
         _event("api.request_link_changed", "{actor} changed the request link of the API {target}", "changes"),
         _event("api.enabled", "{actor} enabled the API {target} for {account}", "account"),
         # Keys. `api` is the API's slug.
-        _event("key.created", "{actor} created the {api} key {target}", "api", "settings"),
+        _event("key.created", "{actor} created the key {target} of the API {api}", "api", "settings"),
         _event("key.revealed", "{actor} revealed the secret of {target}", "api"),
         _event("key.unreadable", "The secret of {target}, requested by {actor}, could not be decrypted", "api"),
         _event("key.edited", "{actor} edited {target}", "api", "changes"),
@@ -151,10 +161,42 @@ CATALOGUE: dict[str, EventType] = dict(
             "overlap",
             "ends_on_use",
         ),
+        # `schedule` is how often, such as "every 90 days".
+        _event(
+            "key.secret_rotated",
+            "{actor} changed the secret of {target} by its schedule ({schedule}, overlap: {overlap})",
+            *("api", "schedule", "overlap"),
+        ),
         _event("key.overlap_ended", "{actor} ended the overlap of {target}", "api"),
         _event(
             "key.overlap_extended", "{actor} extended the overlap of {target} to {overlap} from then", "api", "overlap"
         ),
+        _event("key.networks_acknowledged", "{actor} acknowledged networks of {target}: {networks}", "networks"),
+        # Notices. `kind` is a type of notice (docs/notices.md), `keys` names the first hundred keys that the `count`
+        # notices of one run are about; `changes` has the channels of each kind.
+        _event("notices.made", "{actor} made {count} notices: {kind}", "kind", "count", "keys"),
+        # Webhook endpoints, named by their hosts.
+        _event("webhook.added", "{actor} added the webhook endpoint {target}"),
+        _event("webhook.enabled", "{actor} enabled the webhook endpoint {target}"),
+        _event("webhook.disabled", "{actor} disabled the webhook endpoint {target}"),
+        _event("webhook.rotated", "{actor} rotated the signing secret of the webhook endpoint {target}"),
+        _event("webhook.tested", "{actor} sent a test to the webhook endpoint {target}"),
+        _event("webhook.resent", "{actor} sent a notice to the webhook endpoint {target} again: {kind}", "kind"),
+        _event("webhook.deleted", "{actor} deleted the webhook endpoint {target}"),
+        _event("notices.switched", "{actor} changed which notices {target} gets", "changes"),
+        # After the last attempt. The target is the user, or the webhook endpoint.
+        _event(
+            "notices.given_up",
+            "{actor} gave up sending {count} notices to {target}: {error}",
+            *("count", "kinds", "error"),
+        ),
+        # Links with which anyone can read a key's documentation: `link` is its number, `until` an ISO time.
+        _event(
+            "key.docs_link_created",
+            "{actor} created a link to the documentation of {target} until {until}",
+            *("api", "link", "until"),
+        ),
+        _event("key.docs_link_revoked", "{actor} revoked a link to the documentation of {target}", "api", "link"),
         # IP lists. `networks` names the first hundred of the entries, `sha256` is that of all their lines.
         _event("ip_list.created", "{actor} created the IP list {target} with {entries} entries", "settings", *_ENTRIES),
         _event("ip_list.edited", "{actor} edited the IP list {target}", "changes"),
@@ -202,6 +244,8 @@ CATALOGUE: dict[str, EventType] = dict(
         # Looked for by a token, a line of a log or words: `what` says which, never the text itself; `keys` are the API
         # IDs of those found.
         _event("keys.searched", "{actor} searched for a key by {what}", "what", "keys"),
+        # Whether a pasted token is accepted for a call: `result` is allowed, or the code of the refusal.
+        _event("access.checked", "{actor} checked a token for the API {api}: {result}", "api", "result"),
         # The administration. `path` is what was asked for there and refused; `what` says what a search was made by,
         # never the text itself, and `keys` are the API IDs that it found.
         _event("admin.searched", "{actor} searched for a key by {what}", "what", "keys"),

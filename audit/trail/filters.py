@@ -9,9 +9,10 @@ from django import forms
 from django.db.models import Q, QuerySet
 
 from audit.models import Event
-from audit.trail.events import CATALOGUE, ROUTINE, SHOWN_TO_ACCOUNTS
+from audit.trail.event_choices import list_event_choices
+from audit.trail.events import ROUTINE, SHOWN_TO_ACCOUNTS
 from core.filters.fields import AddressField, build_select
-from core.filters.time_range import LogFilter, TimeRangeForm
+from core.filters.time_range import LogFilter, StartFilter, TimeRangeForm
 
 KINDS = (
     ("key", "Key"),
@@ -19,6 +20,7 @@ KINDS = (
     ("user", "User"),
     ("account", "Account"),
     ("api", "API"),
+    ("webhook", "Webhook endpoint"),
     ("log", "API log"),
 )
 SCOPES = (
@@ -45,7 +47,7 @@ class EventFilter(LogFilter):
     event = django_filters.ChoiceFilter(
         label="Event",
         empty_label="Any event",
-        choices=[(name, name) for name in CATALOGUE],
+        choices=list_event_choices(),
         widget=build_select("Event"),
     )
     scope = django_filters.ChoiceFilter(
@@ -117,6 +119,7 @@ class EventFilter(LogFilter):
 
 class EventPageFilter(EventFilter):
     after = EventKeysetFilter(field_name="seq", lookup_expr="lt", min_value=1, max_value=2**63 - 1)
+    start = StartFilter()
 
     def filter_queryset(self, queryset: QuerySet[Event]) -> QuerySet[Event]:
         return self.filters["after"].filter(super().filter_queryset(queryset), self.form.cleaned_data["after"])

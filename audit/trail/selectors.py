@@ -48,17 +48,19 @@ def get_event(account_id: int, number: int) -> Event | None:
     return list_events(account_id).filter(number=number).first()
 
 
-def get_event_page(rows: QuerySet[Event], matching: Q) -> Page[Event]:
+def get_event_page(rows: QuerySet[Event], matching: Q, size: int = PAGE_SIZE) -> Page[Event]:
     """Return the first page of `rows`, which an index serves, that pass `matching`."""
-    return get_page(rows, matching, ("seq",), "at")
+    return get_page(rows, matching, ("seq",), "at", size)
 
 
-def get_trail_page(account_id: int, rows: QuerySet[Event], matching: Q, installation: Collection[str]) -> Page[Event]:
+def get_trail_page(
+    account_id: int, rows: QuerySet[Event], matching: Q, installation: Collection[str], size: int = PAGE_SIZE
+) -> Page[Event]:
     """Return a page of an account's trail: its own events and the installation's of the names in `installation`. Each
     of the two is found by its own index; then they are merged. `rows` holds both."""
     pages = [
-        get_event_page(rows.filter(account_id=account_id), matching),
-        get_event_page(rows.filter(account_id=None, name__in=installation), matching),
+        get_event_page(rows.filter(account_id=account_id), matching, size),
+        get_event_page(rows.filter(account_id=None, name__in=installation), matching, size),
     ]
     # Below the position at which one of the two ends early, its next rows are not known yet.
     cut = max((page for page in pages if page.after), key=lambda page: int(page.after or 0), default=None)
@@ -66,8 +68,8 @@ def get_trail_page(account_id: int, rows: QuerySet[Event], matching: Q, installa
     merged = sorted(
         (row for page in pages for row in page.rows if row.seq >= floor), key=lambda row: row.seq, reverse=True
     )
-    if len(merged) > PAGE_SIZE:
-        return Page(merged[:PAGE_SIZE], merged[PAGE_SIZE - 1].position)
+    if len(merged) > size:
+        return Page(merged[:size], merged[size - 1].position)
     return Page(merged, cut.after if cut else None, cut.scanned_until if cut else None)
 
 

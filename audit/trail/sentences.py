@@ -15,9 +15,16 @@ from django.utils.safestring import SafeString
 from audit.models import Event
 from audit.trail.events import CATALOGUE, CONFIRMED_ACTIONS
 
+# Words for the methods of sign-in and confirmation.
+METHODS = {
+    "password": "a password",
+    "totp": "an authenticator app",
+    "passkey": "a passkey",
+    "recovery_code": "a recovery code",
+}
 LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", "api": "API"}
 
-_COUNTED = re.compile(r"\{(?P<field>\w+)\} (?P<noun>IP lists|retired secrets|entries|rows|users|keys|calls)\b")
+_COUNTED = re.compile(r"\{(?P<field>\w+)\} (?P<noun>IP lists|retired secrets|entries|rows|users|keys|calls|notices)\b")
 _SINGULAR = {"entries": "entry"}
 
 
@@ -37,6 +44,7 @@ def format_sentence(event: Event) -> SafeString:
         return format_html("{} ({})", isolate(event.actor), event.name)
     data, target = get_data(event), isolate(event.target or "")
     values = {name: isolate(format_value(value)) for name, value in data.items()}
+    values |= {name: isolate(METHODS[data[name]]) for name in ("method", "factor") if data.get(name) in METHODS}
     if "action" in data:
         values["action"] = format_html(CONFIRMED_ACTIONS.get(data["action"], "{action}"), target=target, **values)
     sentence = _COUNTED.sub(partial(_format_counted, data), known.sentence)
@@ -111,7 +119,7 @@ def format_value(value: Any) -> str:
 
 
 # URL names of targets' pages by kind; audit imports nothing from the packages that have them.
-PAGES = {"key": "key-detail", "user": "user-detail", "ip_list": "ip-list-detail"}
+PAGES = {"key": "key-detail", "user": "user-detail", "ip_list": "ip-list-detail", "webhook": "webhook-detail"}
 
 
 def get_event_url(event: Event) -> str:

@@ -26,6 +26,7 @@ from audit.trail.verdict import BEGINNING, Problem, Verdict
 from audit.trail.verification import verify
 from core.actor import Actor
 from core.mail import send
+from core.program import PROGRAM
 
 log = structlog.get_logger("keyward.audit")
 
@@ -130,7 +131,13 @@ def record_verdict(verdict: Verdict, *, whole: bool, by: Actor) -> VerificationS
         log.error("tampering_found", problems=new, good_to_event=verdict.events)
         _record_event(FAILED, by, problems=new, events=verdict.events)
         if settings.SECURITY_MAIL:
-            send("tampering", settings.SECURITY_MAIL, problems="; ".join(new), events=str(verdict.events))
+            send(
+                "tampering",
+                settings.SECURITY_MAIL,
+                problems="; ".join(new),
+                events=str(verdict.events),
+                program=PROGRAM,
+            )
     return read_state() or UNVERIFIED
 
 

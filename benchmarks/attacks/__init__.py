@@ -12,7 +12,9 @@ from benchmarks.attacks.gateway import GATEWAY
 from benchmarks.attacks.measure import Installation, measure
 from benchmarks.attacks.portal import PORTAL
 from benchmarks.attacks.uploads import UPLOADS
-from benchmarks.figures import format_last_line, format_table
+from benchmarks.figures import format_table
+from benchmarks.results import Ratio
+from benchmarks.sizes import Size
 
 ATTACKS: tuple[Attack, ...] = (*GATEWAY, *PORTAL, *UPLOADS)
 HEAD = (
@@ -22,8 +24,8 @@ HEAD = (
 )
 
 
-def run(*, quick: bool) -> None:
-    rounds, seconds = (1, 0.6) if quick else (6, 5.0)
+def run(size: Size) -> list[Ratio]:
+    rounds, seconds = size.choose(quick=(1, 0.6), normal=(2, 1.5), full=(6, 5.0))
     with Installation() as installed:
         clients = Calls(installed), Pages(installed)
         for client in clients:
@@ -31,5 +33,6 @@ def run(*, quick: bool) -> None:
         found = [measure(attack, installed, clients, rounds=rounds, seconds=seconds) for attack in ATTACKS]
     print(f"ms; {rounds} rounds of {seconds:g} s for each attack, with a quiet one before each; fsync on\n")
     print(format_table(HEAD, [one.cells for one in found]))
-    print("\nNo call and no page was refused")
-    print(format_last_line("attacks", max(one.ratio for one in found), must=3, aim=1.5))
+    print("\nNo call and no page was refused", flush=True)
+    ratios = [Ratio(f"attacks {one.name}", [one.ratio]) for one in found]
+    return [*ratios, Ratio("attacks", [max(one.ratio for one in found)], must=3, aim=1.5)]

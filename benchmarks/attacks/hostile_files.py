@@ -29,9 +29,9 @@ PARTS = {
 def workbook(rows: str = "", strings: str = "", **parts: str) -> bytes:
     file = io.BytesIO()
     sheet = f'<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'
-    held = {"xl/worksheets/sheet1.xml": sheet, "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}">{strings}</sst>'}
+    sheets = {"xl/worksheets/sheet1.xml": sheet, "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}">{strings}</sst>'}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, text in (PARTS | held | parts).items():
+        for name, text in (PARTS | sheets | parts).items():
             archive.writestr(name, text)
     return file.getvalue()
 

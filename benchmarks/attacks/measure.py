@@ -110,12 +110,12 @@ def measure(
         with attack.run_in_background(installed.target) as count:
             rows, size, attempts, began = *_get_log_size(), count.value, time.perf_counter()
             used = installed.portal.cpu_seconds()
-            held = installed.portal.reset_peak_memory()
+            peak = installed.portal.reset_peak_memory()
             _gather(clients, found.attacked, seconds)
             found.connections = max(found.connections, _open_sockets(installed.gateway))
             found.database_connections = max(found.database_connections, _database_connections())
             took = time.perf_counter() - began
-            above = installed.portal.peak_memory() - held
+            above = installed.portal.peak_memory() - peak
             found.portal_megabytes = max(found.portal_megabytes, above / 1024**2)
             found.portal_cpu.append((installed.portal.cpu_seconds() - used) / took)
             rows_after, size_after = _get_log_size()

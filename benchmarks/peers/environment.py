@@ -27,17 +27,18 @@ def python() -> Path:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         print("Installing the peers' packages; this is done once.", flush=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as new:
-            _install(Path(new) / "venv")
+            install(REQUIREMENTS, Path(new) / "venv")
             # Nothing in it depends on its path but the interpreter, which is a link.
             (Path(new) / "venv").rename(folder)
     return folder / "bin" / "python"
 
 
-def _install(venv: Path) -> None:
+def install(requirements: Path, venv: Path) -> None:
+    """Make a virtual environment of what a lock names. Raise Offline if packages cannot be installed."""
     base = str(Path(sys.base_prefix) / "bin" / "python3")
-    _run([base, "-m", "venv", "--without-pip", str(venv)])
+    _run([base, "-m", "venv", "--clear", "--without-pip", str(venv)])
     found = str(venv / "bin" / "python")
-    options = ["--quiet", "--only-binary", ":all:", "--require-hashes", "-r", str(REQUIREMENTS)]
+    options = ["--quiet", "--only-binary", ":all:", "--require-hashes", "-r", str(requirements)]
     if uv := shutil.which("uv"):
         _run([uv, "pip", "install", "--python", found, *options])
     else:
@@ -48,5 +49,5 @@ def _install(venv: Path) -> None:
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise Offline(said[-1] if said else "no reason was given")
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise Offline(lines[-1] if lines else "no reason was given")

@@ -1,16 +1,17 @@
-"""The keys of the demo, for every preset, and the calls made with them."""
+"""The keys of the demo, for every preset, and their past."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_network
+from typing import NamedTuple
 
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Account, User
-from config.demo.calls import DemoCall
 from core.actor import Actor
 from keys import apis
 from keys import services as keys
@@ -18,25 +19,30 @@ from keys.apis.policy_parsing import FLAGS
 from keys.ip_lists.entries import Entry
 from keys.ip_lists.services import create_list
 from keys.key_settings import KeySettings
-from keys.models import Api, IpList
+from keys.models import Api, IpList, Key, Secret
+from keys.rotation_schedule import Overlap, RotationSchedule
 
-# Which account has keys of which APIs.
+# The APIs of each account's keys.
 APIS = {
     "acme": ("billing", "cloud-pbx", "sip-caller", "lms-call-logic", "lynx", "textpeak"),
     "globex": ("billing", "textpeak"),
 }
 # The address of the proxies in deploy/.
 REQUEST_LINK = "http://localhost:8080"
-OFFICES = ("Offices", "Where our own programs run", {"203.0.113.0/26": "Berlin", "2001:db8:7::/48": "Lisbon"})
+OFFICES = ("Offices", "Our own servers", {"203.0.113.0/26": "Berlin", "2001:db8:7::/48": "Lisbon"})
 
 
 @dataclass(frozen=True)
 class DemoKey:
-    """A key of the demo. `networks` are its own entries, `offices` adds the IP list, `days` is its lifetime."""
+    """A key of the demo. `networks` are its own entries, `offices` attaches the IP list, `days` is its lifetime.
+
+    It was created `age` days ago, got its present secret `changed` days ago, and was disabled `disabled` days ago.
+    """
 
     account: str
     owner: str
     name: str
+    age: float
     api: str = "billing"
     fields: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
@@ -44,7 +50,9 @@ class DemoKey:
     modules: frozenset[str] | None = None
     flags: frozenset[str] = frozenset()
     days: int | None = None
-    enabled: bool = True
+    schedule: RotationSchedule | None = None
+    changed: float | None = None
+    disabled: float | None = None
 
     def build_settings(self, lists: Mapping[str, IpList]) -> KeySettings:
         return KeySettings(
@@ -54,6 +62,7 @@ class DemoKey:
             ip_lists=frozenset([lists[self.account].pk]) if self.offices else frozenset(),
             modules=self.modules,
             expires_at=timezone.now() + timedelta(days=self.days) if self.days else None,
+            scheduled_rotation=self.schedule,
             **{flag: flag in self.flags for flag in FLAGS},
         )
 
@@ -63,63 +72,74 @@ def _platform_fields(slug: str) -> dict[str, str]:
 
 
 DEMO_KEYS = (
-    DemoKey("acme", "alice", "Invoice portal", fields=_platform_fields("web")),
+    DemoKey("acme", "alice", "Invoice portal", 117.9, fields=_platform_fields("web")),
     DemoKey(
         "acme",
         "alice",
         "Payment import",
+        75.1,
         fields=_platform_fields("server"),
         networks=("203.0.113.0/24", "2001:db8:7::/48"),
         days=90,
     ),
-    DemoKey("acme", "olga", "Field app", fields=_platform_fields("mobile"), modules=frozenset({"customers"}), days=10),
-    DemoKey("acme", "alice", "Old reporting", fields=_platform_fields("desktop"), enabled=False),
+    DemoKey(
+        "acme", "olga", "Field app", 83.8, fields=_platform_fields("mobile"), modules=frozenset({"customers"}), days=90
+    ),
+    DemoKey("acme", "olga", "Trade fair app", 99.2, fields=_platform_fields("mobile"), days=90),
+    DemoKey("acme", "alice", "Old reporting", 121.1, fields=_platform_fields("desktop"), disabled=31),
+    DemoKey("acme", "alice", "Test of a supplier", 105.3, fields=_platform_fields("server")),
     DemoKey(
         "acme",
         "alice",
         "dialer",
+        109.9,
         "cloud-pbx",
-        networks=("203.0.113.7", "203.0.113.64/26"),
+        networks=("203.0.113.7", "203.0.113.64/26", "203.0.113.200"),
         flags=frozenset({"mask_phone", "hlr_lookup"}),
     ),
-    DemoKey("acme", "olga", "wallboard", "cloud-pbx", networks=("203.0.113.9",), modules=frozenset({"calls"})),
-    DemoKey("acme", "alice", "Campaign sync", "sip-caller", modules=frozenset({"account-reader"}), days=365),
+    DemoKey("acme", "olga", "wallboard", 46.8, "cloud-pbx", networks=("203.0.113.9",), modules=frozenset({"calls"})),
+    DemoKey("acme", "alice", "Campaign sync", 96.2, "sip-caller", modules=frozenset({"account-reader"}), days=365),
     DemoKey(
         "acme",
         "alice",
         "Campaign robot",
+        11.9,
         "sip-caller",
         modules=frozenset({"account-reader", "administrator"}),
         days=30,
     ),
     # Named by their owners' nicknames.
-    DemoKey("acme", "arthur", "", "lms-call-logic", flags=frozenset({"recordings"})),
-    DemoKey("acme", "olga", "", "lms-call-logic", modules=frozenset({"publisher-list", "buyer-list"})),
-    DemoKey("acme", "alice", "", "lynx", modules=frozenset({"detailed-reports", "summary-reports"})),
-    DemoKey("acme", "alice", "Order texts", "textpeak", offices=True),
-    DemoKey("globex", "gina", "Globex shop", fields=_platform_fields("web"), networks=("198.51.100.7",)),
-    DemoKey("globex", "gina", "Globex reminders", "textpeak"),
-)
-CALLS = (
-    *(DemoCall("Invoice portal", "GET", "/customers", "203.0.113.20"),) * 6,
-    *(DemoCall("Invoice portal", "GET", "/invoices?status=open", "203.0.113.21"),) * 4,
-    *(DemoCall("Payment import", "POST", "/payments", "203.0.113.8"),) * 5,
-    DemoCall("Payment import", "POST", "/payments", "192.0.2.66"),
-    *(DemoCall("Field app", "GET", "/customers/1042", "198.51.100.23"),) * 3,
-    DemoCall("Field app", "GET", "/invoices/88", "198.51.100.23"),
-    *(DemoCall("Old reporting", "GET", "/cdrs", "203.0.113.30"),) * 2,
-    *(DemoCall("Campaign sync", "GET", "/v1/accounts/7/campaigns?status=active", "203.0.113.31"),) * 4,
-    DemoCall("Campaign sync", "POST", "/v1/accounts/7/campaigns", "203.0.113.31"),
-    *(DemoCall("Order texts", "POST", "/api/v1/messages", "203.0.113.12"),) * 3,
-    DemoCall("Order texts", "GET", "/api/v1/balance", "198.51.100.40"),
-    *(DemoCall("Globex shop", "GET", "/customers", "198.51.100.7"),) * 3,
-    DemoCall("Globex shop", "GET", "/customers", "198.51.100.8"),
-    DemoCall("Globex reminders", "POST", "/api/v1/messages", "198.51.100.9"),
+    DemoKey("acme", "arthur", "", 63.1, "lms-call-logic", flags=frozenset({"recordings"})),
+    DemoKey("acme", "olga", "", 57.7, "lms-call-logic", modules=frozenset({"publisher-list", "buyer-list"})),
+    DemoKey("acme", "alice", "", 33.2, "lynx", modules=frozenset({"detailed-reports", "summary-reports"})),
+    DemoKey("acme", "alice", "Order texts", 100.8, "textpeak", offices=True, changed=6.25),
+    DemoKey(
+        "globex",
+        "gina",
+        "Globex shop",
+        85.2,
+        fields=_platform_fields("web"),
+        networks=("198.51.100.7",),
+        schedule=RotationSchedule(90, Overlap.WEEK),
+    ),
+    DemoKey("globex", "gina", "Globex reminders", 18.9, "textpeak"),
 )
 
 
-def create_keys(accounts: Mapping[str, Account], users: Mapping[str, User], by: Actor) -> dict[str, tuple[str, str]]:
-    """Enable the APIs and create the keys. Return the API and the token of each key that CALLS names."""
+class MadeKey(NamedTuple):
+    """A key as it was made: its first token, its current secret and the one before."""
+
+    key: Key
+    token: str
+    disabled_at: datetime | None
+    secret: Secret
+    old_secret: Secret | None
+
+
+def create_keys(
+    accounts: Mapping[str, Account], users: Mapping[str, User], now: datetime, by: Actor
+) -> dict[str, MadeKey]:
+    """Enable the APIs and create the keys, which are then moved into the past. Return the keys by name."""
     set_request_links(by)
     known = {api.slug: api for api in Api.objects.defer("document")}
     for account, slugs in APIS.items():
@@ -130,19 +150,38 @@ def create_keys(accounts: Mapping[str, Account], users: Mapping[str, User], by: 
     lists = {"acme": create_list(account=accounts["acme"], name=name, description=about, entries=offices, by=by)}
     made = {}
     for demo_key in DEMO_KEYS:
-        created = keys.create(
+        key, token = keys.create(
             account=accounts[demo_key.account],
             api=known[demo_key.api],
             key_settings=demo_key.build_settings(lists),
             owner=users[demo_key.owner],
-            enabled=demo_key.enabled,
+            enabled=demo_key.disabled is None,
             by=by,
         )
-        made[demo_key.name] = (demo_key.api, created.token)
-    return {call.key: made[call.key] for call in CALLS}
+        if demo_key.changed is not None:
+            keys.change(key=key, secret=key.secrets.get().pk, overlap=Overlap.WEEK, by=by)
+        made[demo_key.name] = _move_into_past(demo_key, key, token, now)
+    return made
+
+
+def _move_into_past(demo_key: DemoKey, key: Key, token: str, now: datetime) -> MadeKey:
+    """Set the times of a new key and its secrets back. Its events keep theirs: nothing can date an event."""
+    age = timedelta(days=demo_key.age)
+    changed = age if demo_key.changed is None else timedelta(days=demo_key.changed)
+    Key.objects.filter(pk=key.pk).update(created_at=F("created_at") - age, expires_at=F("expires_at") - age)
+    key.secrets.filter(retires_at=None).update(created_at=F("created_at") - changed)
+    key.secrets.exclude(retires_at=None).update(created_at=F("created_at") - age, retires_at=F("retires_at") - changed)
+    key.refresh_from_db(fields=("created_at", "expires_at"))
+    return MadeKey(
+        key,
+        token,
+        None if demo_key.disabled is None else now - timedelta(days=demo_key.disabled),
+        key.secrets.get(retires_at=None),
+        key.secrets.exclude(retires_at=None).first(),
+    )
 
 
 def set_request_links(by: Actor) -> None:
-    """Set where the APIs of the presets are reached, so that the programs on the pages of keys run."""
+    """Set the base URLs of the presets' APIs, so that the programs in the key docs run."""
     for api in Api.objects.defer("document"):
         apis.set_request_link(api=api, link=REQUEST_LINK, by=by)

@@ -1,4 +1,4 @@
-"""The data of the demo: two accounts, a user of each role, keys, and calls that a gateway decided."""
+"""The data of the demo: two accounts, a user of each role, keys with a past, and three months of calls."""
 
 from __future__ import annotations
 
@@ -6,34 +6,48 @@ import json
 import os
 import secrets
 import shlex
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
+from django.db.models.expressions import CombinedExpression
+from django.utils import timezone
 
 from accounts import services as people
 from accounts.models import Account, User
+from audit.trail.record import record
 from config.demo import keys as demo_keys
-from config.demo.calls import send_calls
-from config.demo.history import backfill_calls
-from config.demo.keys import CALLS
+from config.demo.calls import CALLS
+from config.demo.history import write_history
+from config.demo.traces import insert_last_uses, note_known_networks
 from config.env import Misconfigured
 from config.secrets import load_or_create
 from core.actor import Actor
 from core.permissions import Role
+from keys.models import IpList, IpListEntry
 
 BY = Actor.from_command("demo")
 NOTES = settings.VAR / "demo.json"
 PASSWORD = settings.VAR / "secrets" / "demo_password"
-# Account, nickname (also in the e-mail), role; olga has keys of her own and no role.
+# Account, nickname (also in the e-mail), role, and how many days ago they were added; olga has keys of her own and no
+# role.
 PEOPLE = (
-    ("acme", "alice", Role.ADMINISTRATOR),
-    ("acme", "rita", Role.ACCOUNT_READER),
-    ("acme", "arthur", Role.AUDITOR),
-    ("acme", "olga", None),
-    ("globex", "gina", Role.ADMINISTRATOR),
-    (None, "sam", Role.SUPPORT),
+    ("acme", "alice", Role.ADMINISTRATOR, 124),
+    ("acme", "rita", Role.ACCOUNT_READER, 41),
+    ("acme", "arthur", Role.AUDITOR, 90),
+    ("acme", "olga", None, 103),
+    ("globex", "gina", Role.ADMINISTRATOR, 86),
+    (None, "sam", Role.SUPPORT, 125),
 )
 ACCOUNTS = {"acme": "Acme Telecom", "globex": "Globex"}
+# How many days ago these were added.
+ACCOUNT_DAYS = {"acme": 125, "globex": 86}
+OFFICES_DAYS = 101
+# The key of the call to try.
+TRIED = "Invoice portal"
+# Calls from networks that a key was used from in the days before are new to it.
+NEW_NETWORK_PERIOD = timedelta(days=3)
 
 
 def is_database_empty() -> bool:
@@ -42,8 +56,8 @@ def is_database_empty() -> bool:
 
 
 def load_demo() -> None:
-    """Fill the empty database, then send the calls, and save the instructions. Raise Misconfigured in production, and
-    if the database is not empty."""
+    """Fill the empty database, with a past of three months, and save the instructions. Raise Misconfigured in
+    production, and if the database is not empty."""
     if settings.PRODUCTION:
         raise Misconfigured("KEYWARD_MODE 'production' does not load the demo: it needs KEYWARD_MODE=demo.")
     if not is_database_empty():
@@ -51,17 +65,22 @@ def load_demo() -> None:
     if settings.DEMO_PASSWORD:
         PASSWORD.unlink(missing_ok=True)
     password = load_or_create(PASSWORD, lambda: settings.DEMO_PASSWORD or secrets.token_urlsafe(12))
+    now = timezone.now()
     with transaction.atomic():
         accounts = {slug: people.create_account(slug=slug, name=name, by=BY) for slug, name in ACCOUNTS.items()}
-        users = {nickname: _create_user(accounts, slug, nickname, role, password) for slug, nickname, role in PEOPLE}
-        tokens = demo_keys.create_keys(accounts, users, BY)
-        _save_notes(tokens[CALLS[0].key][1])
-    send_calls(tokens, CALLS)
-    backfill_calls()
+        users = {nickname: _create_user(accounts, slug, nickname, role, password) for slug, nickname, role, _ in PEOPLE}
+        made = demo_keys.create_keys(accounts, users, now, BY)
+        _move_into_past()
+        _save_notes(made[TRIED].token)
+        record("demo.loaded", by=BY, account_id=None)
+    history = write_history(CALLS, made, now)
+    allowed = [call for call in history if call.decision.allowed]
+    insert_last_uses(allowed)
+    note_known_networks([call for call in allowed if call.at < now - NEW_NETWORK_PERIOD], BY)
 
 
 def list_instructions() -> list[str]:
-    """Return how to sign in and make a first call; nothing when the demo is not loaded here."""
+    """Return the lines about signing in and making a first call; none if the demo is not loaded here."""
     try:
         notes = json.loads(NOTES.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -90,6 +109,20 @@ def _create_user(
         raise Misconfigured(f"KEYWARD_DEMO_PASSWORD is not usable: {words}") from error
 
 
+def _move_into_past() -> None:
+    """Set the times of users, accounts and IP lists back."""
+    for slug, nickname, _, days in PEOPLE:
+        User.objects.filter(account__slug=slug, nickname=nickname).update(created_at=_subtract(days))
+    for slug, days in ACCOUNT_DAYS.items():
+        Account.objects.filter(slug=slug).update(created_at=_subtract(days))
+    for model in (IpList, IpListEntry):
+        model.objects.update(created_at=_subtract(OFFICES_DAYS))
+
+
+def _subtract(days: float) -> CombinedExpression:
+    return F("created_at") - timedelta(days=days)
+
+
 def _save_notes(token: str) -> None:
     """Save the instructions, which every start prints, readable for this user only."""
     users = [
@@ -98,7 +131,7 @@ def _save_notes(token: str) -> None:
             "role": role.label if role else "owner of a key",
             "account": ACCOUNTS[slug] if slug else "all accounts",
         }
-        for slug, nickname, role in PEOPLE
+        for slug, nickname, role, _ in PEOPLE
     ]
     NOTES.unlink(missing_ok=True)
     with os.fdopen(os.open(NOTES, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -106,7 +139,7 @@ def _save_notes(token: str) -> None:
 
 
 def _build_curl_command(token: str) -> str:
-    """Return the request that a proxy would send for a call with this token."""
+    """Return the command that asks the gateway as a proxy would, for a call with this token."""
     secret = next(iter(settings.GATEWAY_SECRETS.values()))
     headers = {
         "X-Gateway-Secret": secret,

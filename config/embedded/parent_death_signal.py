@@ -1,4 +1,4 @@
-"""Ends a process whose parent has died, also by `kill -9`."""
+"""End a process when its parent dies, even by `kill -9`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Cluster:
         self._keepers: list[subprocess.Popen[bytes]] = []
 
     def join(self) -> None:
-        """Hold the server for this process; create and start it if need be. Cheap to repeat."""
+        """Hold the server for this process; create and start it if needed. Cheap to repeat."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock():
             if self._users is None:
@@ -84,8 +84,8 @@ class Cluster:
             self._users = None
             if self._is_unused():
                 self._stop()
-        # Children that are not waited for would stay as zombies of a long-lived process. A keeper whose server is still
-        # used stays alive.
+        # Collects ended keepers, which would remain zombies of a long-lived process. A keeper whose server is in use
+        # goes on.
         timeout_seconds = STOP_TIMEOUT_SECONDS if self._get_postmaster_pid() is None else 0
         for keeper in self._keepers:
             with suppress(subprocess.TimeoutExpired):
@@ -237,7 +237,7 @@ class Cluster:
         log = ""
         with suppress(OSError):
             log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
-        # What is further up was said by servers before.
+        # Earlier lines are from previous servers.
         return find_cause("\n".join(log.splitlines()[-10:]))
 
     def supervise(self) -> None:

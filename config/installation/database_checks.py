@@ -1,8 +1,9 @@
-"""What `keyward doctor` checks in the database: roles, schema, rights, what `maintain` leaves there."""
+"""The checks of `keyward doctor` in the database: roles, schema, privileges, and the results of `maintain`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,23 +11,27 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connections, transaction
 
+from audit.calls.partitions import build_coming_partitions
 from audit.trail import verification_state
 from audit.trail.database_objects import check_objects
+from audit.trail.last_verification import STATE_QUERY, parse_last_verification
 from config.database_roles import get_application_role
+from config.databases import SESSION_SETTINGS
 from config.serve import preflight
+from core.program import PROGRAM
 from core.replica import pin_settings
-from gateway.limits import MAINTAIN_LATE_SECONDS
 
 MIN_VERSION = 15
 MAX_NAMED = 20
 AWAY = "The database of"
-# Behind the primary; pages of the log say how old they are.
+# Pages of the log show how far the replica is behind.
 MAX_REPLICA_LAG = timedelta(minutes=1)
-TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+DURABLE = ("on", "remote_apply")
+CONFIGURE = f"run {PROGRAM} configure_role, then RECONNECT in PgBouncer's console"
 
 
 def check_roles() -> list[str]:
-    """Return what is wrong with the server and with what the two roles may do in general."""
+    """Return problems of the server and of the two roles' attributes."""
     problems = []
     if (version := int(_fetch("default", "SHOW server_version_num")) // 10000) < MIN_VERSION:
         problems.append(f"PostgreSQL is version {version}: it must be {MIN_VERSION} or later.")
@@ -39,17 +44,21 @@ def check_roles() -> list[str]:
             "NOSUPERUSER NOBYPASSRLS."
         )
     if settings.PGBOUNCER:
-        without = [name for name in TIMEOUTS if _fetch("default", f"SHOW {name}") == "0"]
-        problems += [
-            f"{name} is not set, and cannot be through PgBouncer: ALTER ROLE {get_application_role()} SET {name} = "
-            "'15s' (docs/operations.md)."
-            for name in without[:1]
-        ]
+        problems += list(_list_unset_timeouts())
     return problems
 
 
+def _list_unset_timeouts() -> Iterator[str]:
+    """Yield what sessions behind PgBouncer lack."""
+    for name in SESSION_SETTINGS:
+        if name.endswith("timeout") and _fetch("default", f"SHOW {name}") == "0":
+            yield f"{name} is 0, and cannot be set through PgBouncer: {CONFIGURE}."
+    if (commit := _fetch("default", "SHOW synchronous_commit")) not in DURABLE:
+        yield f"synchronous_commit is {commit}, and calls would be answered before their rows are safe: {CONFIGURE}."
+
+
 def check_owner() -> list[str]:
-    """Return what keeps the owner's role from migrating and maintaining."""
+    """Return why the owner's role could not migrate and maintain."""
     owns = "SELECT bool_and(pg_has_role(relowner, 'MEMBER')) FROM pg_class WHERE relname = 'audit_event'"
     if _fetch("maintenance", owns) is False:
         return ["The role of MAINTENANCE_DATABASE_URL does not own the tables: it must be the one that ran migrate."]
@@ -57,14 +66,14 @@ def check_owner() -> list[str]:
 
 
 def check_schema() -> list[str]:
-    """Return pending migrations and the rights that the application's role lacks."""
+    """Return pending migrations, else the privileges that the application's role lacks."""
     pending = preflight.describe_pending_migrations()
     return [pending] if pending else preflight.list_missing_rights()
 
 
 def check_log_tables() -> list[str]:
-    """Return differences of the tables, triggers and rights under trail and log; read by the owner's role, which alone
-    sees what others may do."""
+    """Return differences of the tables, triggers and privileges under trail and log. The owner's role reads them,
+    because no other sees everyone's privileges."""
     role = get_application_role()
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
         pin_settings(cursor.cursor)
@@ -76,39 +85,36 @@ def check_log_tables() -> list[str]:
 
 
 def check_partitions() -> list[str]:
-    """Return whether next month's calls have no partition yet."""
-    following = "to_char((now() AT TIME ZONE 'UTC') + interval '1 month', '\"audit_call_\"YYYY_MM')"
-    if _fetch("default", f"SELECT to_regclass({following}) IS NULL"):
-        return ["Next month has no partition of the API log: run maintain."]
+    """Return a problem if next month has no partition."""
+    if not _fetch("default", f"SELECT is_there FROM {build_coming_partitions(1, 1)}"):
+        return [f"Next month has no partition of the API log: run {PROGRAM} maintain."]
     return []
 
 
 def check_maintain() -> list[str]:
-    """Return whether `maintain` is late."""
-    state = verification_state.read_state()
-    if state is None:
+    """Return a problem if `maintain` is late."""
+    last = parse_last_verification(_fetch("default", STATE_QUERY))
+    if last.at is None and not last.findings:
         return ["maintain has never run: run it once an hour (serve does; else keyward-maintain.timer)."]
-    late = datetime.now(UTC) - state.at
-    if late > timedelta(seconds=MAINTAIN_LATE_SECONDS):
-        return [
-            f"maintain ran last at {state.at:%Y-%m-%d %H:%M} UTC: it must run once an hour; its log says what failed."
-        ]
+    if last.at is not None and last.is_late(time.time()):
+        at = datetime.fromtimestamp(last.at, UTC)
+        return [f"maintain ran last at {at:%Y-%m-%d %H:%M} UTC: it must run once an hour; its log says what failed."]
     return []
 
 
 def check_verification() -> list[str]:
-    """Return what verifications found and nobody has acknowledged."""
+    """Return the findings of verifications that nobody has acknowledged."""
     state = verification_state.read_state()
     if state is None:
         return []
     return [
-        f"The trail is not good: {problem}. See docs/auditors.md; audit_acknowledge ends it."
+        f"The trail is not good: {problem}. See docs/auditors.md; {PROGRAM} audit_acknowledge ends it."
         for problem in state.problems[:MAX_NAMED]
     ]
 
 
 def check_replica() -> list[str]:
-    """Return what is wrong with REPLICA_DATABASE_URL; nothing where there is none."""
+    """Return problems of REPLICA_DATABASE_URL; none if it is not set."""
     if "replica" not in settings.DATABASES:
         return []
     if not _fetch("replica", "SELECT pg_is_in_recovery()"):
@@ -120,9 +126,9 @@ def check_replica() -> list[str]:
 
 
 def check_deploy() -> list[str]:
-    """Return what `check --deploy` says of the configuration."""
+    """Return what `check --deploy` reports about the configuration."""
     found = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
-    # Django's own follow from these.
+    # Django's own follow from Keyward's.
     return [str(message.msg) for message in found if str(message.id).startswith("keyward.")]
 
 
@@ -132,6 +138,8 @@ def describe_failure(check: Callable[[], list[str]], variable: str) -> list[str]
         return check()
     except DatabaseError as error:
         reason = " ".join(str(error).split())[:300]
+        if "startup parameter" in reason:
+            return [f"{AWAY} {variable} is behind PgBouncer ({reason}): set PGBOUNCER=true."]
         return [f"{AWAY} {variable} does not answer ({reason}): it must be a PostgreSQL that this role may use."]
 
 

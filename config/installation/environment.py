@@ -1,4 +1,4 @@
-"""The variables of a new installation: fresh secrets, and which of them a gateway gets."""
+"""The variables of a new installation: fresh secrets, and the ones that a gateway gets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from config.serve.planes import GATEWAY
 
 GATEWAY_FILE = "gateway.env"
 RINGS = ("TOKEN_PEPPERS", "SEALING_KEYS", "SIGNING_KEYS", "AUDIT_KEYS")
-# The gateway's process, and a gateway on another host, has its own.
+# Set by the gateway's process, and on a gateway's own host.
 OF_THE_PORTAL_ALONE = (*GATEWAY.withheld, "KEYWARD_VAR")
 
 
 @dataclass(frozen=True)
 class NewInstallation:
-    """What the operator says of it; the passwords and secrets are drawn here."""
+    """The operator's options for an installation, with freshly generated passwords and secrets."""
 
     base_url: str
     email_url: str
@@ -30,7 +30,7 @@ class NewInstallation:
     gateway_secret: str = field(default_factory=lambda: secrets.token_hex(32))
 
     def build_variables(self) -> dict[str, str]:
-        """Return the environment of the whole installation but for its database."""
+        """Return the environment of the whole installation except its database."""
         return {
             "KEYWARD_MODE": "production",
             "KEYWARD_VAR": self.var,
@@ -45,7 +45,7 @@ class NewInstallation:
         }
 
     def build_database_variables(self) -> dict[str, str]:
-        """Return the two roles' URLs of the database that roles.sql makes."""
+        """Return the URLs of the database that roles.sql creates, one for each role."""
         place = self.database or "localhost:5432"
         return {
             "DATABASE_URL": f"postgresql://keyward_app:{self.application_password}@{place}/keyward",

@@ -1,4 +1,4 @@
-"""What `keyward doctor` checks about files: who may open them, and whether the two environment files agree."""
+"""The checks of `keyward doctor` on files: who can open them, and whether the two environment files agree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from config.installation.environment import GATEWAY_FILE, OF_THE_PORTAL_ALONE
 
 
 def check_gateway_file(environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the gateway.env beside the environment file that was loaded; nothing without one."""
+    """Return problems of the gateway.env beside the loaded environment file; none if there is no such file."""
     place = environ.get(environment_file.VARIABLE, environment_file.NONE)
     path = Path(place).with_name(GATEWAY_FILE)
     if place in (environment_file.NONE, str(path)) or not path.exists():
@@ -34,7 +34,7 @@ def check_gateway_file(environ: Mapping[str, str]) -> list[str]:
 
 
 def check_folder(folder: Path) -> list[str]:
-    """Return what is wrong with who may open KEYWARD_VAR."""
+    """Return problems with the owner and the mode of KEYWARD_VAR."""
     mode, problems = stat.S_IMODE(folder.stat().st_mode), []
     if mode & 0o077:
         problems.append(f"KEYWARD_VAR {folder} has mode {mode:o}: nobody else may open it (chmod 700 {folder}).")

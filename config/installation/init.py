@@ -1,4 +1,4 @@
-"""`keyward init`: the files of a new installation, with fresh secrets; nothing that is there is overwritten."""
+"""`keyward init`: write the files of a new installation, with fresh secrets, without overwriting any."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNITS = "systemd"
 
 
 def main(arguments: list[str]) -> None:
-    """Write the files, or end with a line for each problem and nothing written."""
+    """Write the files, or exit with one line for each problem and nothing written."""
     options = _parse(arguments)
     try:
         installation = _check(options)
@@ -69,7 +69,7 @@ def build_files(installation: NewInstallation, folder: Path) -> dict[str, tuple[
 
 
 def write_files(folder: Path, files: dict[str, tuple[str, int]]) -> None:
-    """Write all of them, or none if one is there already. Raise Misconfigured."""
+    """Write all files, or none if one of them exists. Raise Misconfigured."""
     if present := [name for name in files if os.path.lexists(folder / name)]:
         raise Misconfigured(
             f"{folder / present[0]} is there already: keyward init overwrites nothing, because what was made with its "
@@ -88,14 +88,14 @@ def write_files(folder: Path, files: dict[str, tuple[str, int]]) -> None:
 
 
 def describe(folder: Path, installation: NewInstallation) -> str:
-    """Return what was written, what to do next, and what to back up apart from what."""
+    """Return what was written, what to do next, and what to back up separately."""
     server = f"a superuser runs it once: psql -f {folder}/roles.sql postgres"
     embedded = "only for a PostgreSQL of your own; until then Keyward runs one in KEYWARD_VAR"
     return f"""\
 {folder}/keyward.env   all secrets and settings: commands and the portal
 {folder}/gateway.env   what a gateway needs of them, and no key that opens a token
 {folder}/roles.sql     {server if installation.database else embedded}
-{folder}/{UNITS}/      units for the portal, the gateway, maintain and the proxy's access log
+{folder}/{UNITS}/      units for the portal, the gateway, maintain, send_notices and the proxy's access log
 {folder}/nginx/        the proxy in front of your API: change what is marked CHANGE
 {folder}/nginx-portal/ the proxy in front of the portal: change what is marked CHANGE
 
@@ -144,7 +144,7 @@ def _get_program() -> str:
 
 
 def _check(options: argparse.Namespace) -> NewInstallation:
-    """Return what the options say; read by the readers of the environment, so that what is written is usable."""
+    """Return problems of the options, found by the readers of the environment, so that the written values are valid."""
     env = Environment({"BASE_URL": options.base_url, "EMAIL_URL": options.email_url}, production=True)
     base_url = env.base_url("BASE_URL", "")
     email = env.url("EMAIL_URL", "email", "")

@@ -1,4 +1,5 @@
-"""What `keyward doctor` asks of what runs: both planes, the proxy in front of the portal, the mail server."""
+"""The checks of `keyward doctor` on running processes: both planes, the proxy in front of the portal, the mail
+server."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.core.mail import get_connection
 
 from config.serve.health_request import request
-from config.serve.listeners import Place, list_places
+from config.serve.listeners import format_place, list_places
 from config.serve.planes import GATEWAY, PORTAL, Plane
 from config.serve.preflight import STATIC_FILES
 from config.static_build import is_collected
@@ -25,13 +26,13 @@ def check_static_files() -> list[str]:
 
 
 def check_portal() -> list[str]:
-    """Return why the portal cannot work, or what it warns of."""
+    """Return why the portal is not ready, or its warnings."""
     problems, text = _check_ready(PORTAL)
     return problems or [f"The portal warns: {line}." for line in text.splitlines()[1:]]
 
 
 def check_gateway() -> list[str]:
-    """Return why the gateway cannot work, or what it warns of."""
+    """Return why the gateway is not ready, or its warnings."""
     problems, text = _check_ready(GATEWAY)
     if problems:
         return problems
@@ -46,7 +47,7 @@ def _list_unaccepted_secrets() -> list[str]:
     if settings.GATEWAY_SOCKET:
         return []
     place = list_places(GATEWAY)[0]
-    # Of no API: the gateway writes no row for such a call.
+    # The API does not exist: the gateway writes no row for such a call.
     answers = {
         name: request(place, "/v1/verify/-", {"X-Gateway-Secret": secret}, TIMEOUT_SECONDS)[2]
         for name, secret in settings.GATEWAY_SECRETS.items()
@@ -59,7 +60,7 @@ def _list_unaccepted_secrets() -> list[str]:
 
 
 def check_proxy() -> list[str]:
-    """Return whether BASE_URL does not lead to this portal, through the proxy in front of it."""
+    """Return a problem if BASE_URL does not lead to this portal through the proxy in front of it."""
     try:
         with urlopen(Request(f"{settings.BASE_URL}/health/live"), timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             if answer.read(64) == b"live\n":
@@ -75,18 +76,19 @@ def check_proxy() -> list[str]:
         reason = str(error)
     return [
         f"BASE_URL {settings.BASE_URL} does not lead to the portal ({reason}): the proxy must pass requests to "
-        f"{_describe(list_places(PORTAL)[0])} (deploy/nginx-portal)."
+        f"{format_place(list_places(PORTAL)[0])} (deploy/nginx-portal)."
     ]
 
 
 def check_mail() -> list[str]:
-    """Return why the mail server takes no mail; none is sent."""
+    """Return why the mail server does not accept mail. No mail is sent."""
     try:
         connection = get_connection(timeout=TIMEOUT_SECONDS)
         connection.open()
         connection.close()
     except Exception as error:
-        # smtplib raises its own, the resolver's and the socket's; its texts hold answers of the server, no password.
+        # smtplib raises its own errors, the resolver's and the socket's; their texts hold the server's answers, no
+        # password.
         reason = f"{type(error).__name__}: {error}"[:200]
         place = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
         return [f"The mail server {place} of EMAIL_URL does not take mail ({reason}): invitations would not arrive."]
@@ -94,17 +96,13 @@ def check_mail() -> list[str]:
 
 
 def _check_ready(plane: Plane) -> tuple[list[str], str]:
-    """Return the problem of a plane that cannot work, and what it answered."""
+    """Return the problem of a plane that is not ready, and the body of its response."""
     place = list_places(plane)[0]
     try:
         status, text, _ = request(place, "/health/ready", {}, TIMEOUT_SECONDS)
     except (OSError, HTTPException) as error:
         start = f"start it (keyward serve {plane.name})"
-        return [f"The {plane.name} does not answer at {_describe(place)} ({error}): {start}."], ""
+        return [f"The {plane.name} does not answer at {format_place(place)} ({error}): {start}."], ""
     if status == 200:
         return [], text
     return [f"The {plane.name} cannot work: {' '.join(text.split())[:300]}"], text
-
-
-def _describe(place: Place) -> str:
-    return place if isinstance(place, str) else f"{place[0]}:{place[1]}"

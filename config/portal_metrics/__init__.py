@@ -1,1 +1,1 @@
-"""Metrics of the portal for Prometheus: what its requests did, and the state of the installation's database."""
+"""Metrics of the portal for Prometheus: counters of its requests, and the state of the installation's database."""

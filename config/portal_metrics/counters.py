@@ -1,5 +1,5 @@
-"""Counters of the portal. All its processes share memory that is mapped before they are forked; each writes a row of
-its own, so that any of them reports the sums. No label names a key, an account, a user or an address."""
+"""Counters of the portal. All processes share memory that is mapped before they fork; each writes a row of its own, so
+that any of them can report the sums. No label names a key, an account, a user or an address."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from audit.trail.events import CATALOGUE
 
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
-# Upper bounds of a request's seconds.
+# Upper bounds of the histogram of request durations, in seconds.
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# What no route answered: static files, health checks, addresses that do not exist.
+# Requests that no route answered: static files, health checks, URLs that do not exist.
 NO_ROUTE = ""
 MAILS = ("sent", "failed")
 EVENTS = tuple(CATALOGUE)
@@ -31,7 +31,7 @@ _row = 0
 
 
 def use_row(worker: int) -> None:
-    """Count in the row of this worker from now on; `worker` is its number since the server began."""
+    """Count in this worker's row from now on; `worker` is its number since the server started."""
     global _row
     _row = worker % ROWS
 
@@ -54,7 +54,7 @@ def count_mail(result: str) -> None:
 
 
 class PortalCollector:
-    """Collects the sums of all rows for prometheus-client."""
+    """Collect the sums of all rows for prometheus-client."""
 
     def collect(self) -> Iterable[Metric]:
         offsets = _get_offsets()
@@ -91,7 +91,7 @@ def _add(cell: int, value: float) -> None:
 
 @cache
 def _get_offsets() -> dict[str, int]:
-    """Return the first cell of each metric, the same in every process: requests begin at 0."""
+    """Return the first cell of each metric, the same in every process; those of requests start at 0."""
     seconds = len(_list_routes()) * len(STATUS_CLASSES)
     events = seconds + len(SECONDS) + 2
     mails = events + len(EVENTS)

@@ -1,8 +1,7 @@
-"""The state of the installation, as the portal sees it in the database."""
+"""Gauges of the installation's state in the database."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -10,24 +9,26 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
+from audit.calls.partitions import build_coming_partitions
 from audit.calls.seals import get_sealed_until
+from audit.trail.last_verification import STATE_QUERY, parse_last_verification
 from core.replica import get_log_database, get_replayed_until
 
-STATE = """
-    SELECT (SELECT body FROM audit_verification),
+STATE = f"""
+    SELECT ({STATE_QUERY}),
         pg_database_size(current_database()),
         (SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) FROM pg_inherits
             WHERE inhparent = 'audit_call'::regclass),
         (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
         current_setting('max_connections')::int,
-        (SELECT count(to_regclass('audit_call_'
-                || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYY_MM')))
-            FROM generate_series(1, 12) m)
+        (SELECT count(*) FILTER (WHERE is_there) FROM {build_coming_partitions(1, 12)}),
+        (SELECT coalesce(extract(epoch FROM now() - min(next_attempt_at)), 0)::float FROM keys_delivery
+            WHERE next_attempt_at <= now())
 """
 
 
 class InstallationCollector:
-    """Collects the database's state for prometheus-client; of a database that does not answer, only that."""
+    """Collect the database's state for prometheus-client; if the database does not answer, only that it is down."""
 
     def collect(self) -> Iterable[Metric]:
         try:
@@ -44,16 +45,18 @@ class InstallationCollector:
 def _read_gauges() -> dict[tuple[str, str], float | None]:
     with connection.cursor() as cursor:
         cursor.execute(STATE)
-        verification, size, log_size, connections, max_connections, ahead = cursor.fetchone()
-    maintained_at, good = _parse_verification(verification)
+        verification, size, log_size, connections, max_connections, ahead, overdue = cursor.fetchone()
+    last = parse_last_verification(verification)
+    good = None if verification is None else not last.findings
     sealed, replayed = get_sealed_until(), None
     replica_up = get_log_database() == "replica" if "replica" in settings.DATABASES else None
     if replica_up:
         replayed = get_replayed_until()
     return {
-        ("keyward_maintain_last_run_timestamp_seconds", "When maintain last ended with a verification"): maintained_at,
+        ("keyward_maintain_last_run_timestamp_seconds", "When maintain last ended with a verification"): last.at,
         ("keyward_verification_good", "Whether nothing is found that nobody has acknowledged"): good,
         ("keyward_seal_lag_seconds", "Seconds since the end of the last sealed hour"): _get_age(sealed),
+        ("keyward_notices_overdue_seconds", "How long the oldest notice that is due waits to be sent"): overdue,
         ("keyward_partitions_ahead", "Months after this one that have a partition of the API log"): ahead,
         ("keyward_database_size_bytes", "Size of the database on disk"): size,
         ("keyward_log_size_bytes", "Size of the API log on disk, with its indexes"): log_size,
@@ -62,17 +65,6 @@ def _read_gauges() -> dict[tuple[str, str], float | None]:
         ("keyward_portal_replica_up", "Whether the replica answers the portal"): replica_up,
         ("keyward_replica_lag_seconds", "Seconds that the replica is behind"): _get_age(replayed),
     }
-
-
-def _parse_verification(body: str | None) -> tuple[float | None, bool | None]:
-    """Return when the trail was last verified and whether nothing was found; an unreadable state is not good."""
-    if body is None:
-        return None, None
-    try:
-        content = json.loads(body)
-        return datetime.fromisoformat(content["at"]).timestamp(), not content["findings"]
-    except (ValueError, KeyError, TypeError):
-        return None, False
 
 
 def _get_age(moment: datetime | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Counts every request, and answers /metrics to who sends METRICS_TOKEN."""
+"""Count every request, and answer /metrics to clients that send METRICS_TOKEN."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATH = "/metrics"
 
 
 class RequestMetrics:
-    """Counts requests by route and class of status, and their seconds."""
+    """Count requests by route and status class, and measure their duration."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -38,8 +38,7 @@ class RequestMetrics:
 
 
 class MetricsEndpoint:
-    """Answers /metrics before the host name or the session is looked at; without METRICS_TOKEN there is no such
-    page."""
+    """Answer /metrics before the host name or the session is looked at. Without METRICS_TOKEN there is no such page."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

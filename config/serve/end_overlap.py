@@ -1,5 +1,5 @@
-"""The function with which the gateway ends an overlap: the key service, in a thread, on a database connection of its
-own.
+"""The function with which the gateway ends an overlap: it calls the key service in a thread, on its own database
+connection.
 
 See docs/adr/0005-the-gateway-ends-an-overlap-by-the-service.md.
 """
@@ -15,12 +15,12 @@ from keys.services.overlap import end_early
 
 
 def end_overlap(old: UUID, address: str, request_id: str) -> None:
-    """Retire the old secret with its event, for the client whose call used the new one."""
+    """Retire the old secret with its event, on behalf of the client whose call used the new one."""
     close_old_connections()
     by = Actor("system", "gateway", "The first use of the new secret", address, request_id)
     try:
         end_early(secret_id=old, by=by)
     except Exception:
-        # Whatever failed, the next call gets a new connection.
+        # The connection may be broken: the next call opens a new one.
         connection.close()
         raise

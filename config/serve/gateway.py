@@ -1,4 +1,4 @@
-"""The configured gateway. It decides without Django models, which it needs for one change only: ending an overlap."""
+"""The gateway's application, configured by the settings. It uses Django's models only to end an overlap."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils.module_loading import import_string
 
 from config.embedded.backend.parameters import build_conninfo
+from config.serve import stop_notice
 from gateway.app import Gateway
 
 django.setup()
@@ -25,6 +26,7 @@ application = Gateway(
     signing_keys=settings.SIGNING_KEYS,
     end_overlap=import_string("config.serve.end_overlap.end_overlap"),
     replica=build_conninfo("replica") if "replica" in settings.DATABASES else None,
-    # The last migration of each app, whose predecessors are applied with it.
+    is_stopping=stop_notice.is_stopping,
+    # The last migration of each app; its predecessors are applied before it.
     migrations=[".".join(last) for last in MigrationLoader(None).graph.leaf_nodes()],
 )

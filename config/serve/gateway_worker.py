@@ -1,4 +1,4 @@
-"""gunicorn's worker of the gateway: the gateway's HTTP server on uvloop."""
+"""gunicorn's worker class of the gateway: runs the gateway's HTTP server on uvloop."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gunicorn.workers.base import Worker
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
 from config.serve import ready_signal
+from gateway import database_history  # noqa: F401 - its memory must be mapped before gunicorn forks the workers
 from gateway.error_log import ERROR, report
 from gateway.http.connections import ConnectionRegistry, get_max_connections
 from gateway.http.http_limits import DRAIN_SECONDS
@@ -24,14 +25,15 @@ READY_POLL_SECONDS = 0.2
 
 
 class GatewayWorker(Worker):
-    """Serves the sockets that gunicorn opened, and notifies gunicorn every second."""
+    """Serve the sockets that gunicorn opened, and notify gunicorn every second."""
 
     row: int
     place: int
     _living: ClassVar[WeakSet[GatewayWorker]] = WeakSet()
 
     def __init__(self, *arguments: Any) -> None:
-        """Reserve a row of the metrics. Runs in gunicorn's master, which releases the workers that have ended."""
+        """Reserve a row of the metrics. Runs in gunicorn's master, where workers that have ended are
+        garbage-collected."""
         super().__init__(*arguments)
         taken = {worker.row for worker in self._living}
         self.row = next((row for row in range(ROWS) if row not in taken), ROWS - 1)
@@ -40,7 +42,7 @@ class GatewayWorker(Worker):
         self._living.add(self)
 
     def init_signals(self) -> None:
-        # The event loop handles them (_serve); signals of gunicorn's master are not for workers.
+        # The event loop handles the worker's signals (_serve); those of gunicorn's master are reset.
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGABRT, self.handle_abort)
@@ -58,15 +60,17 @@ class GatewayWorker(Worker):
         loop.add_signal_handler(signal.SIGWINCH, lambda: None)
         self._bind_to_core()
         gateway = self.wsgi
-        gateway.metrics.use_shared_row(self.row)
+        gateway.use_shared_row(self.row)
         await gateway.start(is_only_process=self.cfg.workers == 1)
-        # While it waits, the process before it takes the calls.
+        # Meanwhile the previous process takes the calls.
         while ready_signal.is_awaited() and not self._is_stopping() and not await gateway.is_ready():
             self.notify()
             await asyncio.sleep(READY_POLL_SECONDS)
         servers, listeners = [], []
         connections = ConnectionRegistry(get_max_connections())
         for listening in (each.sock for each in self.sockets):
+            # The first worker that can answer opens it for all.
+            listening.listen(self.cfg.backlog)
             local = listening.family == AF_UNIX
             application = gateway.get_application(None if local else listening.getsockname()[1])
             server = Server(
@@ -77,7 +81,7 @@ class GatewayWorker(Worker):
         ready_signal.announce_ready()
         while not self._is_stopping():
             if (failure := gateway.failure) is not None:
-                # gunicorn starts another worker.
+                # Exit, so that gunicorn starts another worker.
                 report(ERROR, "gateway.given_up", failure)
                 break
             self.notify()
@@ -89,8 +93,8 @@ class GatewayWorker(Worker):
             except TimeoutError:
                 continue
         for listener in listeners:
-            listener.close()
-        # gunicorn waits for graceful_timeout and then kills.
+            await listener.close()
+        # gunicorn kills the worker after graceful_timeout; both steps below must fit.
         timeout_seconds = self.cfg.graceful_timeout * 0.4
         await asyncio.gather(*(server.stop(timeout_seconds, drain_seconds=DRAIN_SECONDS) for server in servers))
         await gateway.stop(timeout_seconds)
@@ -99,8 +103,8 @@ class GatewayWorker(Worker):
         return self._stop_event.is_set() or os.getppid() != self.ppid
 
     def _bind_to_core(self) -> None:
-        """Bind each worker to a core if there is one for each: otherwise the system now and then runs two workers on
-        one core while another is idle."""
+        """Bind the worker to a core of its own if there is one for each: otherwise the system sometimes runs two
+        workers on one core while another is idle."""
         cores = get_usable_cores()
         if self.cfg.workers == len(cores):
             bind_to_cores(0, [cores[self.place]])

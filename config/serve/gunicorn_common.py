@@ -1,4 +1,4 @@
-"""gunicorn settings of both planes: the log format with redaction, and ending with the supervisor."""
+"""gunicorn settings of both planes: the redacting log format, and the end of all processes with the supervisor."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ from typing import Any
 from django.conf import settings
 
 from config.embedded.parent_death_signal import tie_to_parent
-from config.serve.listeners import Place
+from config.serve.listeners import Place, format_place
 
-_own: dict[str, Any] = {"level": "WARNING", "handlers": ["stderr"], "propagate": False}
+_handlers: dict[str, Any] = {"level": "WARNING", "handlers": ["stderr"], "propagate": False}
 logconfig_dict = settings.LOGGING | {
-    "loggers": settings.LOGGING["loggers"] | {"gunicorn.error": _own, "gunicorn.access": _own}
+    "loggers": settings.LOGGING["loggers"] | {"gunicorn.error": _handlers, "gunicorn.access": _handlers}
 }
 
 
 def format_bind(place: Place) -> str:
-    """Return gunicorn's text for where it listens; IPv6 stands in brackets."""
-    if isinstance(place, str):
-        return f"unix:{place}"
-    address, port = place
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    """Return the place as gunicorn's `bind` expects it, with IPv6 in brackets."""
+    return f"unix:{place}" if isinstance(place, str) else format_place(place)
 
 
 def on_starting(server: Any) -> None:
-    """Tie the master to `manage.py serve` if that started it; under another supervisor it runs by itself."""
+    """Tie the master to `manage.py serve` if that started it. Under another supervisor it is not tied."""
     if settings.SUPERVISOR:
         tie_to_parent(settings.SUPERVISOR)
 

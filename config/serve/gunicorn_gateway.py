@@ -4,17 +4,22 @@ config.serve.gateway:application`."""
 from __future__ import annotations
 
 import os
+import socket
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ["KEYWARD_PLANE"] = "gateway"
 
+from gunicorn import sock
+
 from config.cpu_affinity import get_usable_cores
-from config.serve.gunicorn_common import format_bind, logconfig_dict, on_starting, post_fork  # noqa: F401
+from config.serve import gunicorn_common
+from config.serve.gunicorn_common import format_bind, logconfig_dict, post_fork  # noqa: F401
 from config.serve.listeners import BACKLOG, SOCKET_UMASK, list_places
 from config.serve.planes import GATEWAY
 from gateway.http.http_limits import IDLE_TIMEOUT_SECONDS
 
-# A socket instead of the port: then the file's mode alone decides who may ask.
+# With a Unix socket instead of the port, only the file's mode decides who can connect.
 bind = [format_bind(place) for place in list_places(GATEWAY)]
 umask = SOCKET_UMASK
 worker_class = "config.serve.gateway_worker.GatewayWorker"
@@ -24,3 +29,18 @@ graceful_timeout = 10
 keepalive = int(IDLE_TIMEOUT_SECONDS)
 backlog = BACKLOG[GATEWAY]
 control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    gunicorn_common.on_starting(server)
+    if handed_over := os.environ.pop("GUNICORN_FD", ""):
+        server.LISTENERS = [take_listener(int(descriptor), server) for descriptor in handed_over.split(",")]
+
+
+def take_listener(descriptor: int, server: Any) -> Any:
+    """Return gunicorn's object for a socket of the supervisor, as gunicorn makes it but for listening."""
+    with socket.socket(fileno=os.dup(descriptor)) as given:
+        name, family = given.getsockname(), given.family
+    kind = next(kind for kind in (sock.TCPSocket, sock.TCP6Socket, sock.UnixSocket) if family == kind.FAMILY)
+    unopened = type(kind.__name__, (kind,), {"_is_listening": staticmethod(lambda _: True)})
+    return unopened(name, server.cfg, server.log, fd=descriptor)

@@ -19,12 +19,12 @@ bind = [format_bind(place) for place in list_places(PORTAL)]
 worker_class = "config.serve.portal_worker.PortalWorker"
 workers = 2
 threads = 8
-# Loaded once and forked: a second worker costs no start-up time and little memory.
+# The application is loaded once and forked, so that a second worker needs no start-up time and little memory.
 preload_app = True
 timeout = 30
-# Time for a running export to finish when the portal stops.
+# Time for running exports to finish when the portal stops.
 graceful_timeout = 60
-# Keeps connections open; for how long is in config/request_limits.py.
+# Enables keep-alive; config/request_limits.py has the timeout.
 keepalive = 15
 max_requests = 10_000
 max_requests_jitter = 1_000
@@ -32,8 +32,8 @@ backlog = BACKLOG[PORTAL]
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
-# By default a client that gunicorn trusts may move the path by a SCRIPT_NAME header, and `X_Forwarded_For` is dropped
-# silently; here a header with an underscore is refused.
+# By default, a client that gunicorn trusts can set SCRIPT_NAME by a header, and `X_Forwarded_For` is silently dropped.
+# Here no client is trusted, and headers with underscores are refused.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 header_map = "refuse"
@@ -46,7 +46,8 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Of a successor: end the new processes where the portal could not work, so that those before them go on."""
+    """In a successor, raise RuntimeError if the portal is not ready, so that the new processes end and the previous
+    ones go on."""
     if ready_signal.is_awaited():
         from config.health import check_readiness
 

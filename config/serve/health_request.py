@@ -1,4 +1,4 @@
-"""Ask a plane that listens somewhere for its health."""
+"""Ask a running plane for its health."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from http.client import HTTPConnection, HTTPException
 
 from config.serve.listeners import Place
 
-# What listens on every address answers on this one.
+# A server that listens on all addresses is asked on this one.
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 
 def request(place: Place, path: str, headers: dict[str, str], timeout_seconds: float) -> tuple[int, str, str]:
-    """Return status, body and X-Refusal of a GET. Raise OSError or HTTPException where nothing answers."""
+    """Send a GET and return the status, the body and X-Refusal. Raise OSError or HTTPException if there is no
+    answer."""
     connection = HTTPConnection("localhost", timeout=timeout_seconds)
     with contextlib.closing(connection):
         if isinstance(place, str):
@@ -29,7 +30,7 @@ def request(place: Place, path: str, headers: dict[str, str], timeout_seconds: f
 
 
 def is_ready(place: Place, timeout_seconds: float = 0.5) -> bool:
-    """Return whether the plane that listens at `place` can work."""
+    """Return whether the plane that listens at `place` is ready."""
     try:
         return request(place, "/health/ready", {}, timeout_seconds)[0] == 200
     except (HTTPException, OSError):

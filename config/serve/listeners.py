@@ -1,5 +1,5 @@
-"""The sockets on which a plane listens. The supervisor holds them, so that no call is refused while a plane's processes
-change: gunicorn inherits them, as it inherits those of its own predecessor."""
+"""The sockets on which a plane listens. The supervisor owns them, so that no call is refused while processes are
+replaced: each gunicorn inherits them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from django.conf import settings
 
 from config.serve.planes import GATEWAY, PORTAL, Plane
 
-# How many connections may wait to be accepted.
+# How many connections can wait to be accepted.
 BACKLOG = {PORTAL: 256, GATEWAY: 2048}
-# Who can open the gateway's socket counts as a proxy that proved itself: this user and its group, nobody else.
+# Only this user and its group can open the gateway's socket; whoever can is trusted as a proxy.
 SOCKET_UMASK = 0o007
 Place = tuple[str, int] | str
 
 
 def list_ports(plane: Plane) -> list[tuple[str, list[str], int]]:
-    """Return the plane's ports: the variable that sets each, the addresses, the port."""
+    """Return the plane's ports as (variable, addresses, port)."""
     if plane is PORTAL:
         return [("PORT", settings.BIND, settings.PORT)]
     ports = [] if settings.GATEWAY_SOCKET else [("GATEWAY_PORT", settings.GATEWAY_BIND, settings.GATEWAY_PORT)]
@@ -32,10 +32,18 @@ def list_ports(plane: Plane) -> list[tuple[str, list[str], int]]:
 
 
 def list_places(plane: Plane) -> list[Place]:
-    """Return where the plane listens: addresses with a port, or the path of a Unix socket; the first one answers
+    """Return where the plane listens: pairs of address and port, or the path of a Unix socket. The first one answers
     health checks."""
     places: list[Place] = [settings.GATEWAY_SOCKET] if plane is GATEWAY and settings.GATEWAY_SOCKET else []
     return places + [(address, port) for _, addresses, port in list_ports(plane) for address in addresses]
+
+
+def format_place(place: Place) -> str:
+    """Return an address with its port, or the path of a socket."""
+    if isinstance(place, str):
+        return place
+    address, port = place
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def open_listeners(plane: Plane) -> list[socket.socket]:
@@ -43,7 +51,10 @@ def open_listeners(plane: Plane) -> list[socket.socket]:
     listeners = []
     for place in list_places(plane):
         listener = _bind_path(place) if isinstance(place, str) else _bind_address(*place)
-        listener.listen(BACKLOG[plane])
+        # A gateway's worker listens once it can answer (gateway_worker.py): until then connections are refused, so that
+        # their proxies ask another host at once, instead of waiting for an answer that comes too late.
+        if plane is not GATEWAY:
+            listener.listen(BACKLOG[plane])
         listeners.append(listener)
     return listeners
 
@@ -58,7 +69,7 @@ def close_listeners(listeners: Sequence[socket.socket]) -> None:
 
 
 def find_taken_port(variable: str, addresses: Sequence[str], port: int) -> str | None:
-    """Return what is wrong with listening on `port` of `addresses`, or None."""
+    """Return the problem of listening on `port` of `addresses`, or None."""
     for address in addresses:
         try:
             _bind_address(address, port).close()
@@ -82,7 +93,7 @@ def _bind_address(address: str, port: int) -> socket.socket:
 
 
 def _bind_path(path: str) -> socket.socket:
-    """Bind a Unix socket in the place of one that was left there."""
+    """Bind a Unix socket, replacing one that a previous process left."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.lstat(path).st_mode):
             os.unlink(path)

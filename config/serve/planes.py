@@ -1,4 +1,4 @@
-"""The two planes as processes: what each runs, and which variables it is not given."""
+"""The two planes as processes: the command of each, and the variables that are withheld from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Plane:
     name: str
     settings: str
     application: str
-    # What the plane has no use for: variables of its environment, with their `_FILE`.
+    # Variables that the plane does not need, removed from its environment together with their `_FILE`.
     withheld: tuple[str, ...] = ()
 
     def build_command(self, python: str) -> list[str]:

@@ -1,9 +1,8 @@
-"""gunicorn's worker of threads, which gives a thread only complete requests.
+"""gunicorn's threaded worker class of the portal, which passes only complete requests to its threads.
 
 A thread works on one request at a time, so clients that send slowly would block threads. Here the worker's event loop
-receives head and body, within the limits of config/request_limits.py, and hands a thread what it can answer at once.
-Bodies without a length (browsers and proxies give one), and requests that are too large, are refused before they are
-read.
+receives head and body, within the limits of config/request_limits.py, and queues the request for a thread when it is
+complete. Bodies without a length (browsers and proxies send one) and requests that are too large are refused unread.
 """
 
 from __future__ import annotations
@@ -37,38 +36,39 @@ CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(
 TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
 EXPECT_CONTINUE = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 RECEIVE_BYTES = 256 * request_limits.KIB
-# How long a thread that computes may keep the interpreter from a thread whose query was answered. With Python's own
-# 5 ms a page of ten queries waits 50 ms for one thread that parses an upload or encodes an export.
+# How long a busy thread may hold the interpreter lock while another one waits. With Python's default of 5 ms, a page of
+# ten queries waits 50 ms for one thread that parses an upload or encodes an export.
 SWITCH_INTERVAL_SECONDS = 0.0005
 SEND_BUFFER_BYTES = 512 * request_limits.KIB
 
 
 class RefusedRequest(Exception):
-    """The request is not read any further; `status` is the response."""
+    """The rest of the request is not read; `status` is the status of the response, `text` its body."""
 
-    def __init__(self, status: HTTPStatus) -> None:
+    def __init__(self, status: HTTPStatus, text: str = "") -> None:
         super().__init__(status.phrase)
         self.status = status
+        self.text = text or f"{status.phrase}\n"
 
 
 class PortalConnection(TConn):
-    """A connection of a client, with what has arrived of its next request."""
+    """A connection of a client, with the bytes received of its next request."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
         self.data_ready = True
         self.address = client[0] if isinstance(client, tuple) else ""
         self.received = bytearray()
-        # Bytes of the whole request; 0 until its head has arrived.
+        # Length of the whole request in bytes; 0 until its head has arrived.
         self.length = 0
         self.large_bytes = 0
         self.deadline = 0.0
         self.closing = False
-        # Whether a request of it was answered, which idle connections that only take places never reach.
+        # Whether a request on it was answered. Idle connections that only occupy slots never get there.
         self.has_been_served = False
 
     def read_head(self) -> bool:
-        """Return whether the head has arrived, and set the length of the request then. Raise RefusedRequest."""
+        """Return whether the head has arrived; if so, set the request's length. Raise RefusedRequest."""
         end = self.received.find(HEAD_END)
         if end < 0 or end > request_limits.MAX_HEAD_BYTES:
             if len(self.received) > request_limits.MAX_HEAD_BYTES:
@@ -81,8 +81,9 @@ class PortalConnection(TConn):
         if len(lengths) > 1 or not all(re.fullmatch(rb"[0-9]{1,18}", length) for length in lengths):
             raise RefusedRequest(HTTPStatus.BAD_REQUEST)
         body = int(next(iter(lengths), b"0"))
-        if body > request_limits.get_max_body_bytes(_get_path(head)):
-            raise RefusedRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        limit = request_limits.get_max_body_bytes(_get_path(head))
+        if body > limit:
+            raise RefusedRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, request_limits.format_too_large(limit))
         self.length = len(head) + body
         self.large_bytes = body if body > request_limits.MAX_ANONYMOUS_BODY_BYTES else 0
         self.deadline += body / request_limits.MIN_BODY_BYTES_PER_SECOND
@@ -91,23 +92,23 @@ class PortalConnection(TConn):
         return True
 
     def init(self) -> None:
-        """Give the parser what has arrived; called in the thread."""
+        """Pass the received bytes to the parser. Called in the thread."""
         super().init()
         self.sock.settimeout(request_limits.SEND_TIMEOUT_SECONDS)
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
 
     def take_pipelined(self) -> None:
-        """Take back what arrived after the request that was answered."""
+        """Take the bytes that follow the answered request back from the parser."""
         self.received = bytearray(self.parser.unreader.take_buffered())
 
 
 class PortalWorker(ThreadWorker):
-    """Runs complete requests in threads; a waiting connection costs only its bytes."""
+    """Runs complete requests in threads; a waiting connection costs only the memory of its bytes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # The limit is kept by dropping connections, not by leaving clients unaccepted.
+        # Dropping connections enforces the limit; gunicorn would stop accepting instead.
         self.worker_connections = sys.maxsize
         self.max_connections = request_limits.MAX_CONNECTIONS
         self.waiting: dict[PortalConnection, None] = {}
@@ -141,8 +142,8 @@ class PortalWorker(ThreadWorker):
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
-            # No descriptor or memory is left (EMFILE, ENFILE, ENOBUFS): drop a waiting connection, or else accept
-            # nothing until the next turn of the loop (murder_pending).
+            # Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS): drop a waiting connection, or else accept none
+            # until the next turn of the loop (murder_pending).
             logger.error("accept.failed", detail=str(error))
             if not self._drop_longest_waiting(self.waiting):
                 self.worker_connections = 0
@@ -154,14 +155,14 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
             return True
         with contextlib.suppress(OSError):
-            # Large enough for the system to take a whole page at once, however slowly it is read.
+            # Large enough for a whole page, so that a thread need not wait for a client that reads slowly.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._wait(conn, request_limits.HEAD_TIMEOUT_SECONDS)
         return True
 
     def finish_request(self, conn: PortalConnection, future: Future[Any]) -> None:
-        """Wait for the next request of a kept connection: briefly when the worker stops, because the client was told
-        that it may send one. Called in the worker's event loop."""
+        """Wait for the next request of a kept-alive connection: briefly when the worker stops, because the client was
+        told that it may send one. Called in the event loop."""
         self.large_bytes -= conn.large_bytes
         conn.large_bytes = conn.length = 0
         try:
@@ -181,7 +182,7 @@ class PortalWorker(ThreadWorker):
         self._advance(conn)
 
     def murder_pending(self) -> None:
-        """Close connections whose time is over. Accept again."""
+        """Close connections past their deadline. Start accepting again. gunicorn's name."""
         self.worker_connections = sys.maxsize
         now = time.monotonic()
         for conn in list(self.waiting):
@@ -195,7 +196,7 @@ class PortalWorker(ThreadWorker):
 
     def _receive(self, conn: PortalConnection, _sock: Any) -> None:
         if conn not in self.waiting:
-            # Dropped by an event of the same turn: a closed connection must not be counted twice.
+            # Dropped earlier in the same turn: a closed connection must not be counted twice.
             return
         try:
             data = conn.sock.recv(RECEIVE_BYTES)
@@ -207,20 +208,20 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
         elif not conn.closing:
             if not conn.received:
-                # The time of a request begins with its first byte, not with the end of the previous one.
+                # A request's timeout begins with its first byte, not with the end of the previous one.
                 conn.deadline = time.monotonic() + request_limits.HEAD_TIMEOUT_SECONDS
             conn.received += data
             self._advance(conn)
 
     def _advance(self, conn: PortalConnection) -> None:
-        """Hand the request to a thread once it is complete, or refuse it."""
+        """Queue the request for a thread if it is complete, or refuse it."""
         try:
             if not conn.length and conn.read_head():
                 self.large_bytes += conn.large_bytes
                 if conn.large_bytes and self.large_bytes > request_limits.MAX_LARGE_BODIES_BYTES:
                     raise RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE)
         except RefusedRequest as refused:
-            self._reject(conn, refused.status)
+            self._reject(conn, refused.status, refused.text)
             return
         except OSError:
             self._drop(conn)
@@ -229,8 +230,7 @@ class PortalWorker(ThreadWorker):
             self._forget(conn)
             self.enqueue_req(conn)
 
-    def _reject(self, conn: PortalConnection, status: HTTPStatus) -> None:
-        text = f"{status.phrase}\n"
+    def _reject(self, conn: PortalConnection, status: HTTPStatus, text: str) -> None:
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
         self._forget(conn)
         with contextlib.suppress(OSError):
@@ -238,8 +238,8 @@ class PortalWorker(ThreadWorker):
         self._close_gracefully(conn)
 
     def _close_gracefully(self, conn: PortalConnection) -> None:
-        """Shut down writing and read on for a moment: an immediate close would discard the response while the client
-        sends."""
+        """Shut down writing and go on reading for a moment: an immediate close while the client sends would discard the
+        response."""
         conn.closing = True
         conn.received.clear()
         try:
@@ -249,8 +249,7 @@ class PortalWorker(ThreadWorker):
             self._drop(conn)
 
     def _make_room(self, address: str) -> bool:
-        """Return whether one more connection from `address` can be accepted, after dropping a waiting one if need
-        be."""
+        """Return whether one more connection from `address` can be accepted, after dropping a waiting one if needed."""
         over_share = self.addresses[address] > request_limits.MAX_CONNECTIONS_PER_ADDRESS and not _is_trusted(address)
         if not over_share and self.nr_conns <= self.max_connections:
             return True
@@ -287,7 +286,7 @@ def _get_path(head: bytes) -> str:
 
 
 def _is_trusted(address: str) -> bool:
-    """Return whether the address may stand for many clients: a trusted proxy, or a Unix socket."""
-    # A socket that listens on `::` shows IPv4 addresses as IPv6, which parse_address reverts.
+    """Return whether the address may have many clients behind it: a trusted proxy, or a Unix socket."""
+    # A socket that listens on `::` shows IPv4 addresses as IPv6, which parse_address maps back.
     parsed = parse_address(address)
     return not address or (parsed is not None and any(parsed in network for network in settings.TRUSTED_PROXIES))

@@ -1,5 +1,5 @@
-"""How a process that is to take over from another tells the supervisor that it can: it writes to a pipe that it was
-given. Until then it takes no request, and the other one goes on."""
+"""The ready signal of a successor: it writes to a pipe of the supervisor once it can take over. Until then it accepts
+no request, and the previous process goes on."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ VARIABLE = "KEYWARD_READY_FD"
 
 
 def is_awaited() -> bool:
-    """Return whether this process is to take over from another, and has not said that it can."""
+    """Return whether this process is a successor that has not signalled yet."""
     return bool(os.environ.get(VARIABLE))
 
 
 def announce_ready() -> None:
-    """Write to the supervisor's pipe, once a process; do nothing where nobody waits for it."""
-    given = os.environ.pop(VARIABLE, "")
-    if given:
+    """Write to the supervisor's pipe, once per process; do nothing if nobody waits."""
+    descriptor = os.environ.pop(VARIABLE, "")
+    if descriptor:
         with contextlib.suppress(OSError, ValueError):
-            os.write(int(given), b"+")
-            os.close(int(given))
+            os.write(int(descriptor), b"+")
+            os.close(int(descriptor))

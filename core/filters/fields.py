@@ -1,10 +1,11 @@
-"""What is typed into the logs' filters, read strictly: what means nothing is an error, never "no filter"."""
+"""Form fields of the logs' filters. An invalid value is an error, never "no filter"."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
@@ -20,9 +21,30 @@ def build_select(label: str) -> forms.Select:
     return forms.Select(attrs={"aria-label": label})
 
 
+def flatten_choices(choices: Iterable[tuple[Any, Any]]) -> dict[str, str]:
+    """Return the label of each choice, also of those in groups."""
+    labels: dict[str, str] = {}
+    for key, word in choices:
+        if isinstance(word, (list, tuple)):
+            labels |= flatten_choices(word)
+        else:
+            labels[str(key)] = str(word)
+    return labels
+
+
+class OpenSelect(forms.Select):
+    """A drop-down that also keeps a value of the URL that is none of its choices."""
+
+    def optgroups(self, name: str, value: list[Any], attrs: dict[str, Any] | None = None) -> Any:
+        known = flatten_choices(self.choices)
+        given = [(each, each) for each in value if each and each not in known]
+        self.choices = [*self.choices, *given]
+        return super().optgroups(name, value, attrs)
+
+
 class TimeField(forms.CharField):
     """A time as a browser's date and time field sends it, in the zone that the form's `zone` names, or ISO 8601 with a
-    zone of its own. Cleaned to a datetime that may lack its zone."""
+    zone of its own. Cleans to a datetime that may have no zone."""
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
 
@@ -40,7 +62,7 @@ class TimeField(forms.CharField):
 
 
 class ZoneField(forms.CharField):
-    """The time zone that From and To are typed in: a name of the IANA database; empty for UTC."""
+    """The time zone of From and To: a name of the IANA database, or empty for UTC."""
 
     widget = forms.HiddenInput
 
@@ -53,7 +75,7 @@ class ZoneField(forms.CharField):
 
 
 class AddressField(forms.CharField):
-    """An address or CIDR range, for the client's address."""
+    """The client's address or a CIDR range."""
 
     def clean(self, value: Any) -> str:
         text = super().clean(value)
@@ -66,15 +88,27 @@ class AddressField(forms.CharField):
 
 
 NO_STATUS = (0, 0)
+COMMON_STATUSES = (200, 201, 204, 301, 302, 304, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504)
 
 
 class StatusField(forms.CharField):
-    """An HTTP status, a class of them, or that none has arrived yet: 404, 5xx, none. Cleaned to the first and last that
-    are meant, or to NO_STATUS."""
+    """An HTTP status, a class of them, or `none`: 404, 5xx, none. Cleans to the first and last status that match, or to
+    NO_STATUS."""
 
-    widget = forms.TextInput(attrs={"list": "statuses"})
-    # What pages and exports say instead of the word that is typed.
+    # How pages and exports show the value `none`; the others are shown as they are.
     choices = (("none", "No status yet"),)
+    widget = OpenSelect(
+        choices=[
+            *(("", "Any status"), *choices),
+            *(
+                ("2xx", "2xx Success"),
+                ("3xx", "3xx Redirect"),
+                ("4xx", "4xx Client error"),
+                ("5xx", "5xx Server error"),
+            ),
+            *((code.value, f"{code.value} {code.phrase}") for code in HTTPStatus if code.value in COMMON_STATUSES),
+        ]
+    )
 
     def clean(self, value: Any) -> tuple[int, int] | None:
         text = super().clean(value).lower()
@@ -90,8 +124,8 @@ class StatusField(forms.CharField):
 
 
 class SlugOrNameField(forms.CharField):
-    """What calls name by a slug, given by slug or by name. Cleaned to the slugs that are meant: a slug that no name is
-    known for is kept, because calls outlive what they called."""
+    """An API or a module, by slug or by name. Cleans to the matching slugs. A slug without a known name is valid,
+    because calls outlive APIs and modules."""
 
     widget: Any = forms.TextInput
 
@@ -100,7 +134,7 @@ class SlugOrNameField(forms.CharField):
         self.names = names or {}
         if names:
             label = kwargs["label"]
-            self.widget = forms.Select(
+            self.widget = OpenSelect(
                 attrs={"aria-label": label},
                 choices=[("", f"Any {label if label.isupper() else label.lower()}"), *names.items()],
             )
@@ -115,13 +149,6 @@ class SlugOrNameField(forms.CharField):
             return []
         wanted = text.casefold()
         return [text, *(slug for slug, name in self.names.items() if wanted in name.casefold().split(", "))]
-
-    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
-        """With what was given among the choices, so that the form keeps it."""
-        given = form.data.get(field_name)
-        if isinstance(self.widget, forms.Select) and given and given not in self.names:
-            self.widget.choices = [*self.widget.choices, (given, given)]
-        return super().get_bound_field(form, field_name)
 
 
 class RequestIdField(forms.CharField):

@@ -14,7 +14,7 @@ class StrictFilterForm(forms.Form):
     data: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # A panel over the list has fields of the same names: an id must not be there twice, or labels miss their field.
+        # A panel over the list has fields of the same names: a repeated ID would detach labels from their fields.
         super().__init__(*args, **kwargs | {"auto_id": "filter_%s"})
 
     def clean(self) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from core.filters.fields import TimeField, ZoneField, build_select
+from core.filters.fields import TimeField, ZoneField, build_select, flatten_choices
 from core.filters.strict import StrictFilterForm
 
-POSITION_FIELDS = ("after", "before", "newest")
+POSITION_FIELDS = ("after", "before", "newest", "start")
 TIME_FIELDS = ("range", "from", "to", "zone")
 RANGES: dict[str, tuple[str, timedelta]] = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),
@@ -32,6 +32,15 @@ class TimeFilter(django_filters.Filter):
 
 class ZoneFilter(django_filters.Filter):
     field_class = ZoneField
+
+
+class StartFilter(django_filters.Filter):
+    """The number of the page's first row, which links to the page carry: rows before it are not counted."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1)
 
 
 class TimeRangeForm(StrictFilterForm):
@@ -97,7 +106,7 @@ class LogFilter(django_filters.FilterSet):
 
     def _value(self, name: str, value: str) -> str:
         choices = getattr(self.form.fields[name], "choices", ())
-        return {str(key): str(word) for key, word in choices}.get(value, value)
+        return flatten_choices(choices).get(value, value)
 
     @property
     def more_fields(self) -> list[forms.BoundField]:
@@ -110,7 +119,7 @@ class LogFilter(django_filters.FilterSet):
 
     @cached_property
     def since(self) -> datetime | None:
-        """The start of the time range; None if it is open. Valid after `is_valid`, like the members below."""
+        """The start of the time range; None if it is open. Valid after `is_valid`, as are the members below."""
         cleaned = self.form.cleaned_data
         return timezone.now() - RANGES[cleaned["range"]][1] if cleaned["range"] else cleaned["from"]
 

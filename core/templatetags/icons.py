@@ -1,5 +1,4 @@
-"""Icons as inline SVG: those of heroicons, each made once, because making one takes half a millisecond. A list shows
-hundreds; what the template itself names is text of the template."""
+"""Heroicons as inline SVG, rendered once each: rendering takes half a millisecond, and a list shows hundreds."""
 
 from __future__ import annotations
 

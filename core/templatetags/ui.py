@@ -1,4 +1,4 @@
-"""How values look on a page: times, states, and the filters that are on."""
+"""Template tags that format values: times, states, and active filters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core import back_links
+from core.filters.fields import flatten_choices
 
 register = template.Library()
+# Parameters of a list's URL that say which page of it is shown.
+POSITIONS = ("after", "before", "page", "start")
 
-# Seconds and name; static/js/app.js counts with the same steps, so that nothing moves when it takes over.
+# Seconds and name. static/js/app.js uses the same steps, so that nothing changes when it takes over.
 RELATIVE_UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 
-# A state's word, and the tone of its badge: good, warn, bad or plain.
+# The label of each state, and the tone of its badge: good, warn, bad or plain.
 STATE_BADGES: dict[str, tuple[str, str]] = {
     "active": ("Active", "good"),
     "disabled": ("Disabled", "plain"),
@@ -32,18 +35,30 @@ STATE_BADGES: dict[str, tuple[str, str]] = {
     "suspended": ("Suspended", "bad"),
     "allowed": ("Allowed", "good"),
     "denied": ("Denied", "bad"),
+    "delivered": ("Delivered", "good"),
+    "waiting": ("Waiting", "plain"),
+    "failing": ("Failing", "bad"),
+    "known": ("Known", "good"),
+    "new": ("New", "warn"),
+    "given_up": ("Given up", "bad"),
 }
 
 
-def format_relative(value: datetime, now: datetime) -> str:
-    """`value` seen from `now`: "2 minutes ago", "in 5 months", "just now"."""
-    seconds = (now - value).total_seconds()
+def format_age(value: datetime, now: datetime) -> str:
+    """Return how long ago or ahead `value` is: "2 minutes", "5 months"; empty if less than a minute."""
+    seconds = abs((now - value).total_seconds())
     for size, name in RELATIVE_UNITS:
-        count = int(abs(seconds) // size)
-        if count:
-            words = f"{count} {name}{'s' if count > 1 else ''}"
-            return f"{words} ago" if seconds > 0 else f"in {words}"
-    return "just now" if seconds >= 0 else "in a moment"
+        if count := int(seconds // size):
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return ""
+
+
+def format_relative(value: datetime, now: datetime) -> str:
+    """Return `value` relative to `now`: "2 minutes ago", "in 5 months", "just now"."""
+    age = format_age(value, now)
+    if value > now:
+        return f"in {age}" if age else "in a moment"
+    return f"{age} ago" if age else "just now"
 
 
 @register.simple_tag
@@ -51,10 +66,36 @@ def when(value: datetime | None, never: str = "Never") -> SafeString:
     """Return a relative time with the absolute one in its tooltip, or `never`."""
     if value is None:
         return format_html('<span class="muted">{}</span>', never)
+    return _render_with_tooltip(value, "data-relative", format_relative(value, timezone.now()))
+
+
+@register.simple_tag
+def age(value: datetime | None, never: str = "–") -> SafeString:
+    """Return how old something of this time is, with the time in its tooltip, or `never`."""
+    if value is None:
+        return format_html('<span class="muted">{}</span>', never)
+    return _render_with_tooltip(value, "data-age", format_age(value, timezone.now()) or "under a minute")
+
+
+def _render_with_tooltip(value: datetime, kind: str, shown: str) -> SafeString:
     iso, words = _format_utc(value)
+    # Digits and fixed words only: escaping them would take most of the time of a cell.
+    return SafeString(f'<time datetime="{iso}" title="{words} UTC" {kind}>{shown}</time>')
+
+
+@register.simple_tag
+def clock(value: datetime) -> SafeString:
+    """Return the time of day in UTC, with milliseconds, for rows under the heading of their day. Its tooltip has the
+    whole time and the relative one. Scripts show the reader's time zone if they switched to it."""
+    iso, words = _format_utc(value, "milliseconds")
     ago = format_relative(value, timezone.now())
-    # Digits and words of our own: escaping them would take most of a cell's time.
-    return SafeString(f'<time datetime="{iso}" title="{words} UTC" data-relative>{ago}</time>')
+    return SafeString(f'<time datetime="{iso}" title="{words} UTC, {ago}" data-clock>{words[11:]}</time>')
+
+
+@register.filter
+def day(value: datetime) -> str:
+    """Return the day in UTC: "Monday 30 November 2026"."""
+    return f"{value.astimezone(UTC):%A %-d %B %Y}"
 
 
 @register.simple_tag
@@ -68,7 +109,7 @@ def moment(value: datetime | None, never: str = "Never", ms: bool = False) -> Sa
 
 
 def _format_utc(value: datetime, until: str = "seconds") -> tuple[str, str]:
-    """As programs and as people read it, in UTC."""
+    """Return the time in UTC, for programs and for people."""
     utc = value.astimezone(UTC).replace(tzinfo=None)
     return f"{utc.isoformat(timespec='milliseconds')}Z", utc.isoformat(" ", until)
 
@@ -76,21 +117,21 @@ def _format_utc(value: datetime, until: str = "seconds") -> tuple[str, str]:
 @register.simple_tag
 @lru_cache
 def status(state: str, label: str = "") -> SafeString:
-    """Return the badge of a state: a dot and a word. An unknown state is shown as it is, in the plain tone."""
+    """Return the badge of a state: a dot and its label. An unknown state is shown as it is, in the plain tone."""
     word, tone = STATE_BADGES.get(str(state), (str(state).replace("_", " ").capitalize(), "plain"))
     return format_html('<span class="badge {}">{}</span>', tone, label or word)
 
 
 @register.simple_tag(takes_context=True)
 def list_query(context: Mapping[str, Any]) -> str:
-    """`back=...`, for links of a list's rows, so that what they open returns to the list as it is."""
+    """Return `back=...` for the links of a list's rows, with which their pages return to the list as it is."""
     return back_links.encode_list_query(context["request"])
 
 
 @register.simple_tag(takes_context=True)
 def return_url(context: Mapping[str, Any], listed: str, otherwise: str, kind: str = "", number: object = "") -> str:
-    """Where Cancel leads: to the list at `listed` as it was, at the row of this object if one is given; or `otherwise`
-    if it was opened from elsewhere."""
+    """Return where Cancel leads: to the list at `listed` as it was, at the row of this object if one is given; or to
+    `otherwise` if the page was opened from elsewhere."""
     place = back_links.format_row_id(kind, number) if kind else ""
     return back_links.get_return_url(context["request"], listed, otherwise, place)
 
@@ -108,19 +149,19 @@ def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, An
     `skip` names fields (comma separated) that get no chip and are kept by "Clear all", such as a tab.
     """
     request = context["request"]
-    kept = {name.strip() for name in skip.split(",") if name.strip()}
+    kept = {*POSITIONS, *(name.strip() for name in skip.split(",") if name.strip())}
     found, cleared = [], request.GET.copy()
     for name, field in form.fields.items():
         values = [value for value in request.GET.getlist(name) if value]
         if name in kept or not values:
             continue
-        choices = {str(key): str(word) for key, word in getattr(field, "choices", ())}
+        choices = flatten_choices(getattr(field, "choices", ()))
         label = field.label or name.replace("_", " ").capitalize()
         found.append(
             (f"{label}: {', '.join(choices.get(v, v) for v in values)}", _build_url_without(request.GET, name))
         )
         cleared.pop(name, None)
-    for position in ("after", "before", "page"):
+    for position in POSITIONS:
         cleared.pop(position, None)
     return {"chips": found, "clear": f"?{cleared.urlencode()}"}
 
@@ -128,6 +169,6 @@ def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, An
 def _build_url_without(query: QueryDict, name: str) -> str:
     """Return the page's URL without one filter, at its first page."""
     rest = query.copy()
-    for gone in (name, "after", "before", "page"):
+    for gone in (name, *POSITIONS):
         rest.pop(gone, None)
     return f"?{rest.urlencode()}"

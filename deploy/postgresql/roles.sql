@@ -1,7 +1,7 @@
 -- The two roles and the database, made once by a superuser:
 --   psql -v owner_password=... -v application_password=... -f roles.sql postgres
 -- The owner migrates and maintains; the application may do what it must and can change nothing that is logged
--- (config/database_roles.py, run by `manage.py migrate`, grants it table by table).
+-- (config/database_roles.py, run by `keyward migrate`, grants it table by table).
 \set ON_ERROR_STOP on
 
 CREATE ROLE keyward_owner LOGIN PASSWORD :'owner_password';

@@ -1,19 +1,20 @@
 """HTTP/1.1 as proxies speak it: one asyncio protocol for each connection, with responses in the order of the requests.
 
 It is small because what a general server does around each request costs more CPU time than the decision. httptools
-(llhttp, strict) parses the requests; this module adds order, limits and deadlines. Bodies are read and dropped.
+(llhttp, strict) parses the requests; this module adds order, limits and deadlines. Bodies are read and dropped. It is
+one module because each method reads what the others leave in the connection: to change one is to read all.
 """
 
 from __future__ import annotations
 
 from asyncio import Protocol, Transport
 from collections import deque
-from http import HTTPStatus
 from socket import AF_UNIX
 from typing import TYPE_CHECKING, Any, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from gateway.http.exchange import Exchange
 from gateway.http.http_limits import (
     ANSWER_TIMEOUT_SECONDS,
     CLOSE_TIMEOUT_SECONDS,
@@ -31,50 +32,12 @@ from gateway.http.messages import Request, Response
 if TYPE_CHECKING:
     from gateway.http.server import Server
 
-_STATUS = {status.value: f"HTTP/1.1 {status} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_EMPTY = b"content-length: 0\r\n\r\n"
-_CLOSE = b"connection: close\r\n"
-
 
 class RequestRejected(Exception):
     """The request is rejected with a status before the application sees it."""
 
     def __init__(self, status: int) -> None:
         self.status = status
-
-
-class Exchange:
-    """A request that waits for its response, in the order of its connection. It is the Reply of the application."""
-
-    __slots__ = ("connection", "encoded", "head_only", "is_unauthenticated", "last")
-
-    def __init__(self, connection: HttpConnection, *, head_only: bool, last: bool) -> None:
-        self.connection, self.head_only, self.last = connection, head_only, last
-        self.is_unauthenticated = False
-        self.encoded: bytes | None = None
-
-    def __call__(self, response: Response) -> None:
-        connection = self.connection
-        if connection.transport is None:
-            return
-        if not self.is_unauthenticated and not connection.is_authenticated:
-            connection.mark_authenticated()
-        status, head, body = response
-        parts = [_STATUS[status], connection.server.date, head]
-        if self.last:
-            parts.append(_CLOSE)
-        if body:
-            parts.append(b"content-length: %d\r\n\r\n" % len(body))
-            if not self.head_only:
-                parts.append(body)
-        else:
-            parts.append(_EMPTY)
-        self.encoded = b"".join(parts)
-        if connection.exchanges[0] is self:
-            connection.write_responses()
-
-    def mark_unauthenticated(self) -> None:
-        self.is_unauthenticated = self.connection.is_unauthenticated = True
 
 
 class HttpConnection(Protocol):

@@ -87,35 +87,49 @@ class Listener:
         listening.setblocking(False)
         self._listen()
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Accept the connections that wait, and close the socket, so that the system refuses further ones at once and
+        their proxy asks another host. Where another process listens on the same socket, that one gets them. From now on
+        each response is the last of its connection."""
+        self._server.stopping = True
+        self._stop_listening()
+        while self._accept():
+            pass
+        self._stop_listening()
+        self._listening.close()
+        await asyncio.gather(*self._accept_tasks)
+
+    def _stop_listening(self) -> None:
         self._loop.remove_reader(self._listening)
         if self._resume_timer is not None:
             self._resume_timer.cancel()
 
     def _pause(self) -> None:
-        self.close()
+        self._stop_listening()
         self._resume_timer = self._loop.call_later(ACCEPT_PAUSE_SECONDS, self._listen)
 
     def _listen(self) -> None:
         self._loop.add_reader(self._listening, self._accept)
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Accept a connection; return whether there was one."""
         if not self._server.all_connections.make_room():
             self._server.report("warning", "connections.full", connections=len(self._server.all_connections))
             self._pause()
-            return
+            return False
         try:
             accepted, _ = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             # Another process accepted the connection, or the client has gone.
-            return
+            return False
         except OSError as error:
             # No descriptors are left: evict an unauthenticated connection to free one, or pause accepting.
             self._server.report("error", "accept.failed", error)
             if not self._server.all_connections.evict():
                 self._pause()
-            return
+            return False
         accepted.setblocking(False)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._server, accepted))
         self._accept_tasks.add(task)
         task.add_done_callback(self._accept_tasks.discard)
+        return True

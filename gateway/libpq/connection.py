@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.errors import error_from_result
+from psycopg.errors import Diagnostic, error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
@@ -47,6 +47,9 @@ class LibpqConnection:
         # Whether the system has not yet taken all that was sent.
         self._has_unsent = False
         self._is_reading = False
+        # Whether the server has said that it ended a commit without waiting for its synchronous replica any longer.
+        self._commit_unsafe = False
+        connection.add_notice_handler(self._on_notice)
         self.closed = False
         self.watchdog = Watchdog(timeout_seconds, self._on_timeout)
         self._start_reading()
@@ -91,7 +94,7 @@ class LibpqConnection:
 
     def _send(self, on_result: Callable[[PGresult], T]) -> asyncio.Future[T]:
         """Send what was queued, and return a future of the result. Cutting the connection ends it with an error."""
-        self._result, self._on_result = None, on_result
+        self._result, self._on_result, self._commit_unsafe = None, on_result, False
         self._pending = pending = self._loop.create_future()
         if self._pgconn.flush():
             self._has_unsent = True
@@ -132,9 +135,15 @@ class LibpqConnection:
                 raise psycopg.OperationalError("no result")
             if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
                 raise error_from_result(result)
+            if self._commit_unsafe:
+                raise psycopg.OperationalError("committed, but perhaps not replicated")
             pending.set_result(self._on_result(result))
         except Exception as error:
             pending.set_exception(error)
+
+    def _on_notice(self, diagnostic: Diagnostic) -> None:
+        """Notice a commit that somebody cancelled: PostgreSQL reports it as done, with a warning."""
+        self._commit_unsafe |= diagnostic.source_function == "SyncRepWaitForLSN"
 
     def _on_timeout(self) -> None:
         """Cut the connection and end the wait at once, whether or not the event loop reports the cut."""

@@ -16,14 +16,15 @@ from core.actor import Actor
 from core.permissions import Permission
 from keys.models import Key
 from keys.selectors.find import FindResult, Scope, find_keys
+from keys.selectors.found_tokens import TokensInText
 
 
 @transaction.atomic
-def find(*, text: str, by: Actor) -> FindResult:
-    """Return the keys and calls of all accounts that the text names. Raise Denied."""
+def find(*, text: str, tokens: TokensInText, by: Actor) -> FindResult:
+    """Return the keys and calls of all accounts that the text names; `tokens` are those in it. Raise Denied."""
     authorization.require(by, Permission.ADMINISTRATION, account=None)
-    found = find_keys(Scope(Key.objects.all(), list_all_calls()), text)
-    keys = [match.key for match in found.matches]
+    found = find_keys(Scope(Key.objects.all(), list_all_calls()), text, tokens)
+    keys = found.keys
     accounts = {key.account_id for key in keys}
     only = keys[0] if len(keys) == 1 else None
     record(

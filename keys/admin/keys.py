@@ -74,7 +74,10 @@ class KeyAdmin(ExportAdmin):
             None,
             {"fields": ("name", "identifier", "token", "state", "calls_are", "account_link", "owner_link", "api_link")},
         ),
-        ("Permissions", {"fields": ("may_call", "may_come_from", "lists", "flags", "expires_at", "settings")}),
+        (
+            "Permissions",
+            {"fields": ("may_call", "may_come_from", "lists", "flags", "expires_at", "rotation", "settings")},
+        ),
         ("History", {"fields": ("created_at", "secret_made", "last_used", "last_used_from")}),
     )
 
@@ -162,6 +165,10 @@ class KeyAdmin(ExportAdmin):
         rules = Policy.from_data(key.api.policy)
         on = [flag for flag in FLAGS if flag in rules.flags and getattr(key, flag)]
         return ", ".join(_format_flag(rules.get_label(flag), format_flag(key, flag)) for flag in on) or "None"
+
+    @display(description="Scheduled rotation")
+    def rotation(self, key: Key) -> str:
+        return str(key.scheduled_rotation or "Never").capitalize()
 
     @display(description="Other settings")
     def settings(self, key: Key) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.admin import display
@@ -22,7 +21,7 @@ from accounts.filters import UserFilter
 from accounts.models import Account, User
 from accounts.selectors import count_sessions, list_users
 from accounts.services import LastAdministrator, SelfDeactivation
-from accounts.signin.rate_limits import count_attempt
+from accounts.signin.rate_limits import RESET, count_attempt
 from accounts.signin.second_factors import get_second_factors
 from core import permissions
 from core.actor import Actor
@@ -30,7 +29,9 @@ from core.admin import Button, SupportAdmin, format_row_count
 from core.permissions import Permission
 from keys.admin.enable_apis import EnableApis
 from keys.models import Key
+from keys.selectors.replay import Replay, replay_state
 from keys.services import deactivate_owner
+from keys.views.effects import list_sentences
 
 MAX_KEYS_COUNTED = 10_000
 
@@ -39,6 +40,12 @@ def format_working_keys(**narrowed: Any) -> str:
     """Return how many enabled, unexpired keys match, as text."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
     return format_row_count(Key.objects.filter(unexpired, deleted_at=None, enabled=True, **narrowed), MAX_KEYS_COUNTED)
+
+
+def describe_replay(replay: Replay) -> Iterator[str]:
+    """Yield what a change would have done to the calls of the last 30 days, a line each."""
+    if replay:
+        yield f"In the last 30 days: {' '.join(list_sentences(replay))}"
 
 
 class Activate(Button):
@@ -51,6 +58,7 @@ class Activate(Button):
         yield f"{row.name} is {row.status}. Once it is active, its keys can be created and changed."
         working = format_working_keys(account=row)
         yield f"Calls with its live keys ({working}) are accepted again, within each key's settings."
+        yield from describe_replay(replay_state(Key.objects.filter(account=row), account_active=True))
         if not row.enablements.exists():
             yield "No API is enabled for this account yet. Keys can be added once you enable one."
 
@@ -71,6 +79,7 @@ class Suspend(Button):
             "" if row.status == Account.Status.ACTIVE else (" They are already refused because the account is pending.")
         )
         yield f"Calls with its live keys ({format_working_keys(account=row)}) are refused immediately.{already}"
+        yield from describe_replay(replay_state(Key.objects.filter(account=row), account_active=False))
         yield "Its users can sign in, view and export data, but cannot change or reveal anything."
         yield "No keys are lost. They work as before once the account is active again."
 
@@ -129,6 +138,7 @@ class Deactivate(Button):
     def get_effects(self, row: User) -> Iterator[str]:
         yield f"{row.email} is signed out everywhere and can no longer sign in."
         yield f"Calls with the live keys that they own ({format_working_keys(owner=row)}) are refused immediately."
+        yield from describe_replay(replay_state(Key.objects.filter(owner=row), owner_active=False))
         yield "An Administrator of the account can reassign the keys or reactivate the user."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
@@ -146,7 +156,7 @@ class EndSessions(Button):
         return row.is_active
 
     def get_effects(self, row: User) -> Iterator[str]:
-        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. A mail tells them."
+        yield f"{row.email} is signed out everywhere: {count_sessions(row)} sessions. They are notified by e-mail."
         yield "They can sign in again."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
@@ -172,7 +182,7 @@ class ResetPassword(Button):
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         # Shares the rate limit of the password reset page.
-        if not count_attempt("reset", row.email, most=5, per=timedelta(hours=1)):
+        if not count_attempt(RESET, row.email):
             raise TooManyMails
         services.request_reset(email=row.email, by=by)
         return f"Password reset link sent to {row.email}."

@@ -36,9 +36,9 @@ def install_presets() -> None:
     with connection.cursor() as cursor:
         # If two nodes migrate at once, the second waits here and finds the presets installed.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('keys.apis.install_presets', 0))")
-    there = set(Api.objects.values_list("slug", flat=True))
+    existing = set(Api.objects.values_list("slug", flat=True))
     for slug in list_preset_slugs():
-        if slug not in there:
+        if slug not in existing:
             add(slug=slug, description=get_preset(slug), by=Actor.from_command("migrate"))
 
 
@@ -61,18 +61,19 @@ def add(*, slug: str, description: Description, by: Actor) -> Api:
 
 
 @transaction.atomic
-def update(*, api: Api, description: Description, by: Actor, seen: Difference | None = None) -> Difference:
+def update(*, api: Api, description: Description, by: Actor, previewed: Difference | None = None) -> Difference:
     """Change the API's document and policy, and return the difference.
 
     Modules are identified by their slugs, so that keys keep their grants. A removed module is revoked from every key
-    that had it: such a key has fewer modules, possibly none, and never more. `seen` is the difference that the user was
-    shown. Raise Denied, ConfirmationRequired, IncompatibleChange, or EditConflict if the difference is not `seen`.
+    that had it: such a key has fewer modules, possibly none, and never more. `previewed` is the difference that the
+    user was shown. Raise Denied, ConfirmationRequired, IncompatibleChange, or EditConflict if the difference is no
+    longer the previewed one.
     """
     require(by, Permission.APIS_CHANGE, account=None)
     by.spend_confirmation("api.change", api.slug)
     api = Api.objects.select_for_update().get(pk=api.pk)
     found = get_difference(api, description)
-    if seen is not None and seen != found:
+    if previewed is not None and previewed != found:
         raise EditConflict(f"{api.name} or its keys have changed in the meantime. Review the changes again.")
     require_compatible(api, description, found.keys)
     if not found.changes:

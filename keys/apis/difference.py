@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keys.apis.description import Description
-from keys.apis.modules import format_route
+from keys.apis.route_building import format_route
 from keys.decision.containment import expand_contained
 from keys.models import Api, Key, Module
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from keys.apis.findings import Finding
+from keys.apis.findings import FaultyFile
 from keys.apis.openapi_objects import METHODS
 from keys.apis.references import resolve_mapping
 
@@ -23,16 +23,8 @@ _SERVER_VARIABLE = re.compile(r"\{([^{}]*)\}")
 _ANY_VALUE = re.compile(r"[^={}]+=\{[^={}]+\}")
 
 
-class BadDocument(ValueError):
-    """The OpenAPI document cannot be used.
-
-    `findings` are its faults, fatal ones first; the text names the place of each and what would be valid.
-    """
-
-    def __init__(self, problem: str, findings: Collection[Finding] = (), omitted: int = 0) -> None:
-        more = [f"and {omitted:,} more"] if omitted else []
-        super().__init__("\n".join([problem, *map(str, findings), *more]))
-        self.problem, self.findings, self.omitted = problem, tuple(findings), omitted
+class BadDocument(FaultyFile):
+    """The OpenAPI document cannot be used."""
 
 
 class Operation(NamedTuple):

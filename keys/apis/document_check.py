@@ -21,10 +21,8 @@ from keys.apis.document import (
     get_server_url,
     list_variants,
 )
-from keys.apis.findings import Finding, Findings, format_found, shorten
+from keys.apis.findings import Findings, Report, format_count, format_found, shorten
 from keys.apis.leaving_out import LeaveOut
-from keys.apis.policy_parsing import format_value
-from keys.apis.positions import locate
 from keys.apis.references import resolve_mapping
 from keys.apis.validation import Validator
 from keys.decision.routes import UnreadablePath, parse_path
@@ -51,47 +49,35 @@ def check_document(document: Any, leave_out: LeaveOut | None = None) -> Findings
     staying = found if leave_out is None else [each for each in found if not leave_out.includes(each)]
     _check_operations(document, staying, findings)
     if not found:
-        findings.add(("paths",), "No operations", "Describe at least one", fatal=True)
+        hooks = "webhooks" in document
+        actual = "No operations, only webhooks, which the API calls itself" if hooks else "No operations"
+        findings.add(("paths",), actual, "Describe at least one operation in paths", fatal=True)
     return findings
 
 
-def list_warnings(
-    findings: Findings, text: str | None = None, *, strict: bool = False
-) -> tuple[tuple[Finding, ...], int]:
-    """Return the warnings of a document that can be imported, and the number of further ones.
+def build_report(findings: Findings, text: str | None = None, *, strict: bool = False) -> Report:
+    """Return the warnings of a document that can be imported.
 
     `text` is the document's source, for line numbers. Raise BadDocument for a fatal fault; with `strict`, for any.
     """
-    ordered = _add_positions(findings, text)
-    if any(finding.fatal for finding in ordered) or (strict and ordered):
-        count = len(ordered) + findings.omitted
-        problem = f"The document cannot be imported: it has {count:,} problem{'' if count == 1 else 's'}."
-        raise BadDocument(problem, ordered, findings.omitted)
-    return ordered, findings.omitted
+    report = findings.build_report(text)
+    if report.has_fatal or (strict and report.total):
+        count = format_count(report.total, "problem")
+        raise BadDocument(f"The document cannot be imported: it has {count}.", report)
+    return report
 
 
 def _check_version(document: Any) -> None:
     if not isinstance(document, Mapping):
-        raise BadDocument(f"An OpenAPI document is a mapping with the key openapi, not {format_value(document)}.")
+        raise BadDocument(f"An OpenAPI document is a mapping with the key openapi, not {format_found(document)}.")
     version = document.get("openapi")
     if isinstance(version, str) and re.fullmatch(r"3\.[01]\.[0-9]+", version):
         return
     if str(document.get("swagger")).startswith("2"):
         raise BadDocument(f"{SWAGGER}.")
     word = next((word for word in ("openapi", "swagger") if word in document), None)
-    found = f"{word} is {format_value(document[word])}" if word else "The document does not state its OpenAPI version"
+    found = f"{word} is {format_found(document[word])}" if word else "The document does not state its OpenAPI version"
     raise BadDocument(f"{found}. Use OpenAPI 3.0 or 3.1, as in openapi: 3.1.0.")
-
-
-def _add_positions(findings: Findings, text: str | None) -> tuple[Finding, ...]:
-    """Return the findings with line and column, in the order of the text, fatal ones first."""
-    kept = list(findings)
-    if text is not None and kept:
-        places = locate(text, [finding.pointer for finding in kept])
-        kept = [
-            finding._replace(line=line, column=column) for finding in kept for line, column in [places[finding.pointer]]
-        ]
-    return tuple(sorted(kept, key=lambda finding: (not finding.fatal, finding.line, finding.column)))
 
 
 def _check_title(document: Mapping[str, Any], findings: Findings) -> None:
@@ -152,13 +138,14 @@ def _check_operations(document: Mapping[str, Any], found: list[Operation], findi
                 if "#" in operation.place + earlier.place
                 else ("query", "a parameter with any value does not distinguish calls")
             )
-            right = f"Calls are decided as for {format_found(earlier.place)}, because {why}"
-            findings.add((*place, operation.method.lower()), f"Differs from another path only in its {part}", right)
+            actual = f"Differs from {format_found(earlier.place)} only in its {part}"
+            right = f"Calls are decided as for that path, because {why}"
+            findings.add((*place, operation.method.lower()), actual, right)
         name = operation.content.get("operationId")
         if isinstance(name, str) and ids.setdefault(name, operation) is not operation:
             other = f"{ids[name].method} {shorten(ids[name].place)}"
             where = (*place, operation.method.lower(), "operationId")
-            findings.add(where, format_found(name), f"Use a unique operationId: {other} has the same one")
+            findings.add(where, f"{format_found(name)} is the operationId of {other}, too", "Use a unique one")
         _check_counts(operation, findings)
         if not problem:
             _check_parameters(document, operation, findings)
@@ -201,11 +188,9 @@ def _check_parameters(document: Mapping[str, Any], operation: Operation, finding
     bare, _, query = operation.place.partition("#")[0].partition("?")
     variables = set(_VARIABLE.findall(bare))
     for name in sorted(variables - in_path):
-        findings.add(
-            place, f"{{{shorten(name)}}} is not described", f"Add {format_found(name)} to parameters, in: path"
-        )
+        findings.add(place, f"{{{shorten(name)}}} is not described", "Add it to parameters, in: path")
     for name in sorted(in_path - variables - set(_VARIABLE.findall(query))):
-        right = f"Add {{{shorten(name)}}} to the path, or remove the parameter"
+        right = "Add it to the path as {name}, or remove the parameter"
         findings.add(place, f"The parameter {format_found(name)} is not in the path", right)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from keys.apis.ambiguity import Claim, list_ambiguous_claims
 from keys.apis.document import Operation
+from keys.apis.findings import MAX_FINDINGS, Findings, format_found
 from keys.apis.patterns import matches
-from keys.apis.policy_parsing import BadPolicy
 from keys.decision.routes import Route, RouteTable
 
 _VARIABLE = re.compile(r"\{[^{}/]+\}")
@@ -26,12 +26,25 @@ class LeaveOut:
     tags: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
 
+    def list_patterns(self) -> Iterator[tuple[str, int, str]]:
+        """Yield kind, number and text of each pattern."""
+        for kind in _KINDS:
+            for number, pattern in enumerate(getattr(self, kind)):
+                yield kind, number, pattern
+
+    def locate(self, operation: Operation) -> tuple[str, str]:
+        """Return kind and number of the first pattern that leaves the operation out."""
+        return next(
+            (kind, str(number))
+            for kind, number, pattern in self.list_patterns()
+            if any(matches(pattern, name) for name in _KINDS[kind](operation))
+        )
+
     def includes(self, operation: Operation) -> bool:
         """Return whether the operation is left out."""
         return any(
-            matches(pattern, name) for kind, names in _KINDS.items() for pattern in getattr(self, kind)
-            for name in names(operation)
-        )  # fmt: skip
+            matches(pattern, name) for kind, _, pattern in self.list_patterns() for name in _KINDS[kind](operation)
+        )
 
 
 # The texts of an operation that each kind of pattern is compared with.
@@ -42,40 +55,46 @@ _KINDS: dict[str, Callable[[Operation], Iterable[str]]] = {
 }
 
 
-def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut) -> list[Operation]:
+def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut, faults: Findings) -> list[Operation]:
     """Return the operations that stay.
 
-    Raise BadPolicy if a pattern matches nothing, if no operation stays, or if one that stays would match calls of one
-    that is left out.
+    Add to `faults` each pattern that matches nothing, each operation whose calls one that stays would match, and that
+    none stays.
     """
-    found = list(found)
-    for kind, names in _KINDS.items():
-        for pattern in getattr(leave_out, kind):
-            if not any(matches(pattern, name) for operation in found for name in names(operation)):
-                raise BadPolicy(f"leave_out: {kind}: {pattern!r} matches nothing in the document. Remove it.")
+    found, place = list(found), ("leave_out",)
+    for kind, number, pattern in leave_out.list_patterns():
+        if not any(matches(pattern, name) for operation in found for name in _KINDS[kind](operation)):
+            actual = f"{format_found(pattern)} matches nothing in the document"
+            faults.add((*place, kind, str(number)), actual, "Remove it, or write what the document has", fatal=True)
     staying = [operation for operation in found if not leave_out.includes(operation)]
     if found and not staying:
-        raise BadPolicy("leave_out leaves no operation. Leave fewer out.")
+        faults.add(place, "It leaves no operation", "Leave fewer out", fatal=True)
     if len(staying) < len(found):
-        _require_disjoint(staying, [operation for operation in found if leave_out.includes(operation)])
+        gone = [operation for operation in found if leave_out.includes(operation)]
+        for operation, other in _list_overlaps(staying, gone):
+            actual = f"{operation.name} is left out, but {other} would match its calls"
+            faults.add((*place, *leave_out.locate(operation)), actual, "Leave out both or neither", fatal=True)
     return staying
 
 
-def _require_disjoint(staying: list[Operation], gone: list[Operation]) -> None:
-    """Raise BadPolicy if a route that stays would match calls of an operation that is left out."""
+def _list_overlaps(staying: list[Operation], gone: list[Operation]) -> Iterator[tuple[Operation, str]]:
+    """Yield operations that are left out, each with the routes that stay and would match its calls."""
     table = RouteTable(
         Route(0, each.name, each.method, each.template, conditions=tuple(each.conditions.items())) for each in staying
     )
+    reported = set()
     for operation in gone:
         path = _VARIABLE.sub(_SOME, operation.template)
         if taking := table.match(operation.method, path, urlencode(operation.conditions, quote_via=quote)):
-            raise BadPolicy(_format_overlap(operation.name, taking.module))
+            reported.add(id(operation))
+            yield operation, taking.module
+    by_claim = {}
     claims = [Claim("", each.method, each.template, each.conditions) for each in staying]
-    claims += [Claim("left out", each.method, each.template, each.conditions) for each in gone]
-    for both in list_ambiguous_claims(claims, 1):
+    for each in gone:
+        if id(each) not in reported:
+            claim = Claim("left out", each.method, each.template, each.conditions)
+            by_claim[id(claim)] = each
+            claims.append(claim)
+    for both in list_ambiguous_claims(claims, MAX_FINDINGS):
         left, stays = sorted(both, key=lambda claim: claim.module, reverse=True)
-        raise BadPolicy(_format_overlap(f"{left.method} {left.template}", f"{stays.method} {stays.template}"))
-
-
-def _format_overlap(gone: str, staying: str) -> str:
-    return f"leave_out: {gone} is left out, but {staying} would match its calls. Leave out both or neither."
+        yield by_claim[id(left)], f"{stays.method} {stays.template}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from django.utils.text import slugify
 
@@ -17,32 +17,17 @@ from keys.apis.document import (
     get_list,
     list_operations,
 )
-from keys.apis.findings import MAX_FINDINGS, Findings, format_found
+from keys.apis.findings import MAX_FINDINGS, Findings, format_found, shorten
 from keys.apis.leaving_out import remove_left_out
-from keys.apis.parameters import list_parameters
-from keys.apis.patterns import matches
 from keys.apis.policy import ModuleRule, Policy
-from keys.apis.policy_parsing import BadPolicy
+from keys.apis.route_building import RouteBuilder, RouteSpec
 from keys.decision.containment import resolve_containment
 
 # The module of operations without a tag.
 UNTAGGED = "Other"
 MAX_SLUG_LENGTH = 64
 MAX_NAMES_LISTED = 10
-
-
-class RouteSpec(NamedTuple):
-    """A route as it will be stored. `conditions` maps query parameters to their required values."""
-
-    method: str
-    template: str
-    conditions: Mapping[str, str]
-    adds_leads: bool = False
-    recording: bool = False
-
-    @property
-    def text(self) -> str:
-        return format_route(self)
+_SEPARATORS = re.compile(r"[\s_-]+")
 
 
 class ModuleSpec(NamedTuple):
@@ -56,54 +41,62 @@ class ModuleSpec(NamedTuple):
     contained: tuple[str, ...] = ()
 
 
-def format_route(route: Any) -> str:
-    """Format a route, described or stored: `GET /reports?menuItemId=101`."""
-    query = "&".join(f"{name}={value}" for name, value in sorted(route.conditions.items()))
-    return f"{route.method} {route.template}{'?' if query else ''}{query}"
+def build_modules(
+    document: Mapping[str, Any], policy: Policy, findings: Findings, faults: Findings
+) -> tuple[ModuleSpec, ...]:
+    """Return the modules of a document.
 
-
-def build_modules(document: Mapping[str, Any], policy: Policy, findings: Findings) -> tuple[ModuleSpec, ...]:
-    """Return the modules of a document, and add faults of its tags, slugs and routes to `findings`.
+    Faults of its tags, slugs and routes are added to `findings`, and to `faults` those of the policy: tags and
+    operations that the document does not have.
 
     They come in the order of `tags`, then tags not listed there, then operations without a tag. The first of several
     tags counts. A tag without operations makes no module unless the policy says that it contains others. An operation
-    that the policy names, exactly or by a pattern, belongs to that module only. Raise BadPolicy.
+    that the policy names, exactly or by a pattern, belongs to that module only.
     """
     found = list(list_operations(document))
-    if sum(not policy.leave_out.includes(each) for each in found) > MAX_OPERATIONS:
-        # The check of the document reports it.
+    if len(found) > MAX_OPERATIONS:
+        # check_document reports it.
         return ()
-    found = remove_left_out(found, policy.leave_out)
+    found = remove_left_out(found, policy.leave_out, faults)
     segments = {segment for operation in found for segment in operation.template.split("/")}
-    if unknown := next((name for name in policy.encoded_slash if f"{{{name}}}" not in segments), None):
-        raise BadPolicy(f"encoded_slash: {unknown!r} is not a whole path segment, as in /{{{unknown}}}/. Remove it.")
+    for number, name in enumerate(policy.encoded_slash):
+        if f"{{{name}}}" not in segments:
+            actual = f"{format_found(name)} is not a whole path segment, as in /{{{name}}}/"
+            faults.add(("encoded_slash", str(number)), actual, "Remove it", fatal=True)
     rules = {rule.tag: rule for rule in policy.modules}
-    routes = _RouteBuilder(document, found, policy)
-    listed = list(_list_tags(document))
+    places = {rule.tag: ("modules", str(number)) for number, rule in enumerate(policy.modules)}
+    routes = RouteBuilder(document, found, policy, faults)
+    located = _locate_tags(document, found)
+    joined = _join_spellings(located, policy, findings)
+    listed = [tag for tag in _list_tags(document) if tag not in joined]
     tagged: dict[str, dict[str, RouteSpec]] = {name: {} for name in listed}
     for operation in found:
         tag = operation.tags[0] if operation.tags else UNTAGGED
+        tag = joined.get(tag, tag)
         own = tagged.setdefault(tag, {})
         if operation.name not in routes.named and (tag not in rules or not rules[tag].routes):
             own.setdefault((route := routes.build(operation)).text, route)
-    for rule in policy.modules:
+    known = ", ".join(map(shorten, list(tagged)[:MAX_NAMES_LISTED]))
+    for number, rule in enumerate(policy.modules):
         if rule.routes:
-            tagged[rule.tag] = {route.text: route for line in rule.routes for route in routes.list_named(line)}
+            tagged[rule.tag] = {route.text: route for route in routes.list_named(number)}
         elif rule.tag not in tagged:
-            raise BadPolicy(
-                f"modules: tag: {rule.tag!r} is not in the document. Use one of {', '.join(tagged)}, or give the "
-                "module its own routes."
+            right = f"Use one such as {known}, or give the module its own routes"
+            faults.add(
+                (*places[rule.tag], "tag"), f"{format_found(rule.tag)} is not in the document", right, fatal=True
             )
     if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
-    naming = _Naming(document, found, findings)
+    naming = _Naming(located, findings, places, faults)
     made = {
         tag: naming.build(tag, rules.get(tag), own.values())
         for tag, own in tagged.items()
         if own or (tag in rules and rules[tag].contains)
     }
-    _check_routes(tuple(made.values()), found, findings)
-    return _resolve_contained(made, policy)
+    if not faults:
+        _require_all_in_modules(made.values(), found, places, faults)
+    _check_ambiguity(tuple(made.values()), found, findings)
+    return _resolve_contained(made, policy, faults)
 
 
 def _list_tags(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -115,14 +108,39 @@ def _list_tags(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[ModuleSpec, ...]:
+def _locate_tags(document: Mapping[str, Any], found: Iterable[Operation]) -> dict[str, tuple[str, ...]]:
+    """Return the tags that make modules, each with the pointer to its first appearance."""
+    places = _list_tags(document)
+    for each in found:
+        for tag in each.tags[:1]:
+            places.setdefault(tag, ("paths", each.place, each.method.lower(), "tags", "0"))
+    return places
+
+
+def _join_spellings(places: Mapping[str, tuple[str, ...]], policy: Policy, findings: Findings) -> dict[str, str]:
+    """Return the tags that differ from an earlier one only in case, spaces, hyphens and underscores, with that one.
+
+    Each is a warning. Tags that the policy names stay apart.
+    """
+    named = {tag for rule in policy.modules for tag in (rule.tag, *rule.contains)}
+    first: dict[str, str] = {}
+    joined: dict[str, str] = {}
+    for tag, place in places.items():
+        if tag not in named and (other := first.setdefault(" ".join(_SEPARATORS.split(tag.casefold())), tag)) != tag:
+            joined[tag] = other
+            actual = f"{format_found(tag)} is spelled {format_found(other)} elsewhere"
+            findings.add(place, actual, "Both form one module: use one spelling, or name both in the policy")
+    return joined
+
+
+def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy, faults: Findings) -> tuple[ModuleSpec, ...]:
     """Return the modules with everything that they contain by the policy."""
-    for rule in policy.modules:
-        if unknown := next((tag for tag in rule.contains if tag not in made), None):
-            raise BadPolicy(
-                f"modules: contains: {rule.tag!r} contains {unknown!r}, which is not a module of the document. "
-                f"Use some of {', '.join(tag for tag in made if tag != rule.tag)}."
-            )
+    for number, rule in enumerate(policy.modules):
+        for index, tag in enumerate(rule.contains):
+            if tag not in made:
+                known = ", ".join(shorten(name) for name in list(made)[:MAX_NAMES_LISTED] if name != rule.tag)
+                place = ("modules", str(number), "contains", str(index))
+                faults.add(place, f"{format_found(tag)} makes no module", f"Use some such as {known}", fatal=True)
     contained = resolve_containment({rule.tag: rule.contains for rule in policy.modules})
     return tuple(
         module._replace(contained=tuple(made[each].slug for each in made if each in contained.get(tag, ())))
@@ -133,12 +151,16 @@ def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy) -> tuple[
 class _Naming:
     """Names and slugs of modules, made of their tags."""
 
-    def __init__(self, document: Mapping[str, Any], found: Iterable[Operation], findings: Findings) -> None:
-        self.findings = findings
-        self.places = _list_tags(document)
-        for each in found:
-            for tag in each.tags[:1]:
-                self.places.setdefault(tag, ("paths", each.place, each.method.lower(), "tags", "0"))
+    def __init__(
+        self,
+        places: Mapping[str, tuple[str, ...]],
+        findings: Findings,
+        rules: Mapping[str, tuple[str, ...]],
+        faults: Findings,
+    ) -> None:
+        # The places of tags in the document, and of those of the policy.
+        self.places, self.rules = places, rules
+        self.findings, self.faults = findings, faults
         self.by_slug: dict[str, str] = {}
 
     def build(self, tag: str, rule: ModuleRule | None, routes: Iterable[RouteSpec]) -> ModuleSpec:
@@ -158,116 +180,41 @@ class _Naming:
         return ModuleSpec(slug, name, rule.number if rule else None, tuple(routes))
 
     def _refuse(self, tag: str, wrong: str, right: str) -> None:
-        """Add a fatal finding at the tag. Raise BadPolicy if it is in the policy only."""
-        if tag not in self.places:
-            raise BadPolicy(f"modules: tag: {wrong}. {right}.")
-        self.findings.add(self.places[tag], wrong, right, fatal=True)
+        """Add a fatal finding at the tag in the document, or in the policy if it is only there."""
+        if tag in self.places:
+            self.findings.add(self.places[tag], wrong, right, fatal=True)
+        else:
+            self.faults.add((*self.rules[tag], "tag"), wrong, right, fatal=True)
 
 
-class _RouteBuilder:
-    """Build routes from a document's operations and the policy's marks."""
-
-    def __init__(self, document: Mapping[str, Any], found: list[Operation], policy: Policy) -> None:
-        self.document = document
-        self.by_name = {operation.name: operation for operation in found}
-        self.leads = {self._get_operation_name(line, "adds_leads") for line in policy.adds_leads}
-        self.recordings = {self._get_recording_name(line) for line in policy.recordings}
-        lines = [" ".join(line.split()) for rule in policy.modules for line in rule.routes]
-        # Operations that the policy names exactly, then those that its patterns match; the first matching pattern wins.
-        self.named = {line for line in lines if line in self.by_name}
-        self.matched: dict[str, list[Operation]] = {}
-        for line in lines:
-            if "*" in line and line not in self.by_name:
-                self.matched[line] = [self.by_name[name] for name in self._match(line)]
-                self.named |= {operation.name for operation in self.matched[line]}
-
-    def build(self, operation: Operation, conditions: Mapping[str, str] | None = None) -> RouteSpec:
-        marks = operation.name in self.leads, operation.name in self.recordings
-        return RouteSpec(operation.method, operation.template, {**operation.conditions, **(conditions or {})}, *marks)
-
-    def list_named(self, line: str) -> list[RouteSpec]:
-        """Return the routes of a line of the policy: those that its pattern matches, or the one that it names."""
-        line = " ".join(line.split())
-        return (
-            [self.build(operation) for operation in self.matched[line]]
-            if line in self.matched
-            else [self._build_named(line)]
-        )
-
-    def _match(self, pattern: str) -> list[str]:
-        """Return the operations that match the pattern and no earlier line."""
-        found = [name for name in self.by_name if matches(pattern, name)]
-        free = [name for name in found if name not in self.named]
-        if not free:
-            why = "only operations that earlier routes include" if found else "no operation of the document"
-            raise BadPolicy(f"modules: routes: {pattern!r} matches {why}. Write METHOD and path, such as * /v1/users*.")
-        return free
-
-    def _build_named(self, line: str) -> RouteSpec:
-        """Return the route that the policy names as `METHOD path-template?name=value`. Raise BadPolicy."""
-        if (whole := " ".join(line.split())) in self.by_name:
-            return self.build(self.by_name[whole])
-        name, _, query = line.partition("?")
-        operation = self.by_name[self._get_operation_name(name, "modules: routes")]
-        try:
-            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=10) if query else []
-        except ValueError:
-            raise BadPolicy(
-                f"modules: routes: {line!r} has malformed conditions. Write ?name=value&name=value."
-            ) from None
-        conditions = dict(pairs)
-        if len(conditions) < len(pairs):
-            raise BadPolicy(f"modules: routes: {line!r} has two conditions on one parameter. Use each parameter once.")
-        known = {found.name: found for found in list_parameters(self.document, operation) if found.where == "query"}
-        for parameter, value in conditions.items():
-            if parameter not in known:
-                raise BadPolicy(
-                    f"modules: routes: {line!r}: the operation has no query parameter {parameter!r}. "
-                    f"Use one of {', '.join(known) or 'none'}."
-                )
-            if known[parameter].values and value not in known[parameter].values:
-                raise BadPolicy(
-                    f"modules: routes: {line!r}: {value!r} is not a value of {parameter}. "
-                    f"Use one of {', '.join(known[parameter].values)}."
-                )
-        return self.build(operation, conditions)
-
-    def _get_operation_name(self, line: str, key: str) -> str:
-        name = " ".join(line.split())
-        if name not in self.by_name:
-            raise BadPolicy(
-                f"{key}: {line!r} is not an operation of the document. Write METHOD and path as they are there."
-            )
-        return name
-
-    def _get_recording_name(self, line: str) -> str:
-        name = self._get_operation_name(line, "recordings")
-        method, _, path = name.partition(" ")
-        if method != "GET" or path.count("{") != 1 or not path.endswith("}") or "/{" not in path:
-            raise BadPolicy(
-                f"recordings: {line!r} does not end in a lead ID. Write a route such as GET /recordings/{{lead_id}}."
-            )
-        return name
-
-
-def _check_routes(modules: tuple[ModuleSpec, ...], found: list[Operation], findings: Findings) -> None:
-    templates = {(route.method, route.template) for module in modules for route in module.routes}
-    named = {route.text for module in modules for route in module.routes}
-    places: dict[str, tuple[str, ...]] = {}
-    without: list[str] = []
+def _require_all_in_modules(
+    modules: Iterable[ModuleSpec], found: list[Operation], places: Mapping[str, tuple[str, ...]], faults: Findings
+) -> None:
+    """Add a fault for each module of the policy whose own routes leave operations of its tag without a module."""
+    routes = [route for module in modules for route in module.routes]
+    templates = {(route.method, route.template) for route in routes}
+    named = {route.text for route in routes}
+    without: dict[str, list[str]] = {}
     for operation in found:
         whole = RouteSpec(operation.method, operation.template, operation.conditions).text
         if whole not in named if operation.conditions else (operation.method, operation.template) not in templates:
-            without.append(operation.name)
+            without.setdefault(operation.tags[0] if operation.tags else UNTAGGED, []).append(operation.name)
+    for tag, names in without.items():
+        more = f" and {len(names) - MAX_NAMES_LISTED:,} more" if len(names) > MAX_NAMES_LISTED else ""
+        one = len(names) == 1
+        listed = ", ".join(map(shorten, names[:MAX_NAMES_LISTED])) + more
+        why = f"because the tag {format_found(tag)} has its own routes"
+        actual = f"{listed} belong{'s' if one else ''} to no module, {why}"
+        faults.add((*places[tag], "routes"), actual, f"Add {'it' if one else 'each'} to a module's routes", fatal=True)
+
+
+def _check_ambiguity(modules: tuple[ModuleSpec, ...], found: list[Operation], findings: Findings) -> None:
+    """Add a finding for each route that could match the same call as one of another module, equally specific."""
+    places: dict[str, tuple[str, ...]] = {}
+    for operation in found:
         place = ("paths", operation.place, operation.method.lower())
-        places[whole] = place
+        places[RouteSpec(operation.method, operation.template, operation.conditions).text] = place
         places.setdefault(f"{operation.method} {operation.template}", place)
-    if without:
-        more = f" and {len(without) - MAX_NAMES_LISTED:,} more" if len(without) > MAX_NAMES_LISTED else ""
-        raise BadPolicy(
-            f"modules: {', '.join(without[:MAX_NAMES_LISTED])}{more} belong{'s' if len(without) == 1 else ''} to none, "
-            "because the tag has its own routes. Add each to one of them."
-        )
     claims = (
         Claim(module.name, route.method, route.template, route.conditions)
         for module in modules

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from keys.apis import consistency, policy_parsing
+from keys.apis import consistency
+from keys.apis.findings import Findings, format_found
 from keys.apis.leaving_out import LeaveOut
-from keys.apis.policy_parsing import FLAGS, SETTINGS, BadPolicy, format_value
+from keys.apis.policy_parsing import FLAGS, MAX_DAYS, SETTINGS, BadPolicy, Setting
 
 CREDENTIALS = ("bearer", "token", "raw", "api_key", "basic", "signature", "recording")
 
@@ -26,6 +27,7 @@ LABELS = {
     "addresses": "IP ACL",
     "ip_lists": "IP lists",
     "expiry": "Expiration",
+    "scheduled_rotation": "Scheduled rotation",
     "enabled": "Enabled",
     "mask_phone": "Mask Phone Number",
     "hlr_lookup": "HLR Lookup",
@@ -36,7 +38,7 @@ LABELS = {
 RESERVED = frozenset(
     {
         *("name", "owner", "every_module", "expires_on", "new_list", "new_list_entries", "was_enabled", "disable"),
-        *("password", "passkey", "form_token", "version", "fields", "api", *SETTINGS),
+        *("rotation_overlap", "password", "passkey", "form_token", "version", "fields", "api", *SETTINGS),
     }
 )
 _MODULE_SLUG = re.compile(r"[a-z0-9-]{1,64}")
@@ -113,12 +115,18 @@ class Policy:
     documentation: str = ""
     request_link: str = ""
     longest_days: int | None = None
+    scheduled_rotation: Literal["optional", "none"] = "none"
     preflight: Literal["deny", "allow"] = "deny"
     encoded_slash: tuple[str, ...] = ()
 
     @property
     def revealable(self) -> bool:
         return self.secret == "revealable"  # noqa: S105
+
+    @property
+    def offers_rotation(self) -> bool:
+        """Whether secrets may be changed by a schedule: only if the new one can be read."""
+        return self.revealable and self.scheduled_rotation == "optional"
 
     @property
     def signs(self) -> bool:
@@ -141,129 +149,126 @@ class Policy:
         return known.get(setting, setting)
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Policy:
-        """Parse a policy. Raise BadPolicy."""
-        if not isinstance(data, Mapping):
-            raise BadPolicy(f"A policy is a mapping of names to values, not {format_value(data)}.")
-        policy_parsing.require_known_names(data, cls.__dataclass_fields__, "policy")
+    def from_data(cls, data: Any, text: str | None = None) -> Policy:
+        """Parse a policy. `text` is its source, for line numbers. Raise BadPolicy."""
+        findings = Findings()
+        policy = cls.parse(data, findings)
+        if findings:
+            raise BadPolicy(findings.build_report(text))
+        return policy
+
+    @classmethod
+    def parse(cls, data: Any, findings: Findings) -> Policy:
+        """Parse a policy and add its faults to `findings`. What is faulty has some valid value in the result."""
+        rules = Setting(data, (), findings)
+        if not rules.has_mapping(cls.__dataclass_fields__, "a policy"):
+            rules = rules._replace(value={}, findings=Findings())
+        encoded_slash = rules.get("encoded_slash", [])
+        if isinstance(encoded_slash.value, str):
+            encoded_slash = encoded_slash._replace(value=[encoded_slash.value])
         policy = cls(
-            noun=policy_parsing.parse_line(data, "noun"),
-            plural=policy_parsing.parse_line(data, "plural"),
-            name_label=policy_parsing.parse_line(data, "name_label"),
-            modules_called=policy_parsing.parse_line(data, "modules_called"),
-            credentials=policy_parsing.parse_choices(data, "credentials", CREDENTIALS, at_least=1),
-            secret=policy_parsing.parse_choice(data, "secret", ("revealable", "shown_once")),
-            unlisted_routes=policy_parsing.parse_choice(data, "unlisted_routes", ("deny", "allow")),
-            addresses=policy_parsing.parse_choice(data, "addresses", ("optional", "required")),
-            expiry=policy_parsing.parse_choice(data, "expiry", ("optional", "none", "required")),
-            name_kind=policy_parsing.parse_choice(
-                {"name_kind": "text", **data}, "name_kind", ("text", "username", "owner")
-            ),
-            fields=_parse_fields(data.get("fields", [])),
-            asks=policy_parsing.parse_choices({"asks": [], **data}, "asks", SETTINGS),
-            labels=policy_parsing.parse_lines_by_name(data, "labels", ("name", *SETTINGS)),
-            notes=policy_parsing.parse_lines_by_name(data, "notes", ("name", *SETTINGS)),
-            fixed=policy_parsing.parse_choices({"fixed": [], **data}, "fixed", ("name", *SETTINGS)),
-            flags=policy_parsing.parse_choices({"flags": [], **data}, "flags", FLAGS),
-            leave_out=_parse_leave_out(data.get("leave_out", {})),
-            modules=_parse_modules(data.get("modules", [])),
-            adds_leads=policy_parsing.parse_lines(data, "adds_leads"),
-            recordings=policy_parsing.parse_lines(data, "recordings"),
-            components=policy_parsing.parse_lines(data, "components"),
-            documentation=policy_parsing.parse_line({"documentation": "", **data}, "documentation", empty=True),
-            request_link=policy_parsing.parse_line({"request_link": "", **data}, "request_link", empty=True).rstrip(
-                "/"
-            ),
-            longest_days=policy_parsing.parse_days(data, "longest_days"),
-            preflight=policy_parsing.parse_choice({"preflight": "deny", **data}, "preflight", ("deny", "allow")),
-            encoded_slash=policy_parsing.parse_lines(_wrap_text(data, "encoded_slash"), "encoded_slash"),
+            noun=rules.get("noun").parse_line(),
+            plural=rules.get("plural").parse_line(),
+            name_label=rules.get("name_label").parse_line(),
+            modules_called=rules.get("modules_called").parse_line(),
+            credentials=rules.get("credentials").parse_choices(CREDENTIALS, at_least=1),
+            secret=rules.get("secret").parse_choice(("revealable", "shown_once")),
+            unlisted_routes=rules.get("unlisted_routes").parse_choice(("deny", "allow")),
+            addresses=rules.get("addresses").parse_choice(("optional", "required")),
+            expiry=rules.get("expiry").parse_choice(("optional", "none", "required")),
+            name_kind=rules.get("name_kind", "text").parse_choice(("text", "username", "owner")),
+            fields=_parse_fields(rules.get("fields", [])),
+            asks=rules.get("asks", []).parse_choices(SETTINGS),
+            labels=rules.get("labels", {}).parse_lines_by_name(("name", *SETTINGS), "labels"),
+            notes=rules.get("notes", {}).parse_lines_by_name(("name", *SETTINGS), "notes"),
+            fixed=rules.get("fixed", []).parse_choices(("name", *SETTINGS)),
+            flags=rules.get("flags", []).parse_choices(FLAGS),
+            leave_out=_parse_leave_out(rules.get("leave_out", {})),
+            modules=_parse_modules(rules.get("modules", [])),
+            adds_leads=rules.get("adds_leads", []).parse_lines(),
+            recordings=rules.get("recordings", []).parse_lines(),
+            components=rules.get("components", []).parse_lines(),
+            documentation=rules.get("documentation", "").parse_line(empty=True),
+            request_link=rules.get("request_link", "").parse_line(empty=True).rstrip("/"),
+            longest_days=rules.get("longest_days", None).parse_number(MAX_DAYS),
+            scheduled_rotation=_parse_scheduled_rotation(rules),
+            preflight=rules.get("preflight", "deny").parse_choice(("deny", "allow")),
+            encoded_slash=encoded_slash.parse_lines(),
         )
-        consistency.require_consistent(policy)
+        consistency.check_consistency(policy, findings)
         return policy
 
 
-def _wrap_text(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the data with a single text of that name replaced by a list of it."""
-    return {**data, name: [data[name]]} if isinstance(data.get(name), str) else data
+def _parse_scheduled_rotation(rules: Setting) -> Literal["optional", "none"]:
+    """Return the setting, by default whether secrets can be shown again."""
+    default = "optional" if rules.value.get("secret") == "revealable" else "none"
+    choice: Literal["optional", "none"] = rules.get("scheduled_rotation", default).parse_choice(("optional", "none"))
+    return choice
 
 
-def _parse_leave_out(data: Any) -> LeaveOut:
-    if not isinstance(data, Mapping):
-        raise BadPolicy(f"leave_out: {format_value(data)} is not a mapping with paths, tags, operations.")
-    policy_parsing.require_known_names(data, LeaveOut.__dataclass_fields__, "leave_out")
-    return LeaveOut(*(policy_parsing.parse_lines(data, name) for name in LeaveOut.__dataclass_fields__))
+def _parse_leave_out(rules: Setting) -> LeaveOut:
+    names = LeaveOut.__dataclass_fields__
+    if not rules.has_mapping(names, "leave_out"):
+        return LeaveOut()
+    return LeaveOut(*(rules.get(name, []).parse_lines() for name in names))
 
 
-def _parse_fields(data: Any) -> tuple[Field, ...]:
-    if not isinstance(data, list):
-        raise BadPolicy(f"fields: {format_value(data)} is not a list.")
-    fields = tuple(_parse_field(item) for item in data)
-    slugs = [field.slug for field in fields]
-    if doubled := next((slug for slug in slugs if slugs.count(slug) > 1), None):
-        raise BadPolicy(f"fields: two fields have the slug {doubled!r}. Slugs must be unique.")
-    return fields
+def _parse_fields(rules: Setting) -> tuple[Field, ...]:
+    rules.require_unique("slug")
+    names = Field.__dataclass_fields__
+    return tuple(_parse_field(item) for item in rules.list_items("fields") if item.has_mapping(names, "a field"))
 
 
-def _parse_field(data: Any) -> Field:
-    if not isinstance(data, Mapping):
-        raise BadPolicy(f"fields: {format_value(data)} is not a mapping with slug, label, kind, required.")
-    policy_parsing.require_known_names(data, Field.__dataclass_fields__, "fields")
-    slug = policy_parsing.parse_slug(data, "fields")
-    if slug in RESERVED:
-        raise BadPolicy(f"fields: the slug {slug!r} is reserved. Choose another.")
-    kind = policy_parsing.parse_choice(data, "kind", ("text", "url", "choice", "fixed"))
-    required = data.get("required", False)
-    if not isinstance(required, bool):
-        raise BadPolicy(f"fields: {slug}: required is {format_value(required)}; write true or false.")
-    choices = data.get("choices", [])
-    if not isinstance(choices, list) or bool(choices) != (kind == "choice"):
-        raise BadPolicy(f"fields: {slug}: a field of kind choice needs a list of choices; other kinds have none.")
-    value = policy_parsing.parse_line(data, "value") if kind == "fixed" else ""
-    if "value" in data and kind != "fixed":
-        raise BadPolicy(f"fields: {slug}: only a field of kind fixed has a value.")
+def _parse_field(item: Setting) -> Field:
+    slug, kind = item.get("slug"), item.get("kind").parse_choice(("text", "url", "choice", "fixed"))
+    if slug.value in RESERVED:
+        slug.add_fault("Choose another slug", f"{format_found(slug.value)} is reserved")
+    choices, value, required = item.get("choices", []), item.get("value", ""), item.get("required", False)
+    if kind != "choice" and choices.value:
+        choices.add_fault("Remove them, or write kind: choice", f"A field of kind {kind} has no choices")
+    if kind != "fixed" and "value" in item.value:
+        value.add_fault("Remove it, or write kind: fixed", f"A field of kind {kind} has no value")
+    if kind == "fixed" and required.value is True:
+        required.add_fault("Remove it", "It has no effect on a field of kind fixed")
     return Field(
-        slug,
-        policy_parsing.parse_line(data, "label"),
+        slug.parse_slug(),
+        item.get("label").parse_line(),
         kind,
-        required,
-        tuple(_parse_field_choice(item, slug) for item in choices),
-        value,
+        required=required.parse_flag(),
+        choices=_parse_field_choices(item.get("choices")) if kind == "choice" else (),
+        value=item.get("value").parse_line() if kind == "fixed" else "",
     )
 
 
-def _parse_modules(data: Any) -> tuple[ModuleRule, ...]:
-    if not isinstance(data, list):
-        raise BadPolicy(
-            f"modules: {format_value(data)} is not a list of mappings with tag, number, slug, routes, contains."
-        )
-    return tuple(_parse_module(item) for item in data)
+def _parse_field_choices(rules: Setting) -> tuple[Choice, ...]:
+    items = rules.list_items("choices, each with slug and label")
+    if rules.value == []:
+        rules.add_fault("List at least one choice with slug and label")
+    rules.require_unique("slug")
+    names = Choice.__dataclass_fields__
+    return tuple(
+        Choice(item.get("slug").parse_slug(), item.get("label").parse_line())
+        for item in items
+        if item.has_mapping(names, "a choice")
+    )
 
 
-def _parse_module(data: Any) -> ModuleRule:
-    if not isinstance(data, Mapping):
-        raise BadPolicy(f"modules: {format_value(data)} is not a mapping with tag, number, slug, routes, contains.")
-    policy_parsing.require_known_names(data, ModuleRule.__dataclass_fields__, "modules")
-    number = data.get("number")
-    if number is not None and (type(number) is not int or not 1 <= number < 2**31):
-        raise BadPolicy(f"modules: number: {format_value(number)} is not a whole number of at least 1.")
-    slug = data.get("slug", "")
-    if not isinstance(slug, str) or (slug and not _MODULE_SLUG.fullmatch(slug)):
-        raise BadPolicy(
-            f"modules: the slug {format_value(slug)} is not up to 64 lowercase letters, digits and hyphens."
-        )
+def _parse_modules(rules: Setting) -> tuple[ModuleRule, ...]:
+    names = ModuleRule.__dataclass_fields__
+    for name in ("tag", "number", "slug"):
+        rules.require_unique(name)
+    return tuple(_parse_module(item) for item in rules.list_items("modules") if item.has_mapping(names, "a module"))
+
+
+def _parse_module(item: Setting) -> ModuleRule:
+    slug = item.get("slug", "")
+    if not isinstance(slug.value, str) or (slug.value and not _MODULE_SLUG.fullmatch(slug.value)):
+        slug.add_fault("Write up to 64 lowercase letters, digits and hyphens")
+        slug = slug._replace(value="")
     return ModuleRule(
-        policy_parsing.parse_line(data, "tag"),
-        number,
-        slug,
-        policy_parsing.parse_lines(data, "routes"),
-        policy_parsing.parse_lines(data, "contains"),
-    )
-
-
-def _parse_field_choice(data: Any, field: str) -> Choice:
-    if not isinstance(data, Mapping):
-        raise BadPolicy(f"fields: {field}: the choice {format_value(data)} is not a mapping with slug and label.")
-    policy_parsing.require_known_names(data, Choice.__dataclass_fields__, f"fields: {field}: choices")
-    return Choice(
-        policy_parsing.parse_slug(data, f"fields: {field}: choices"), policy_parsing.parse_line(data, "label")
+        item.get("tag").parse_line(),
+        item.get("number", None).parse_number(2**31 - 1),
+        slug.value,
+        item.get("routes", []).parse_lines(),
+        item.get("contains", []).parse_lines(),
     )

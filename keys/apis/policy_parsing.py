@@ -1,90 +1,135 @@
-"""Parse the values of a policy strictly. Each error names key, value and what would be valid."""
+"""Parse the values of a policy strictly. All faults are collected, each with its place and what would be valid."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from keys.apis.findings import FaultyFile, Findings, Report, format_count, format_found, shorten
 
 FLAGS = ("mask_phone", "hlr_lookup", "recordings")
 
 # The settings of every key besides name and owner, shown where the policy says, else under More settings.
-SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "enabled", *FLAGS)
+SETTINGS = ("addresses", "ip_lists", "modules", "expiry", "scheduled_rotation", "enabled", *FLAGS)
 
 MAX_LENGTH = 200
+MAX_DAYS = 36_500
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MISSING = object()
 
 
-class BadPolicy(ValueError):
-    """The policy is invalid; the text names the key, the value and what would be valid."""
+class BadPolicy(FaultyFile):
+    """The policy is invalid."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(f"The policy cannot be used: it has {format_count(report.total, 'problem')}.", report)
 
 
-def format_value(value: Any) -> str:
-    """Format a value for an error message, shortened to 100 characters."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
+class Setting(NamedTuple):
+    """A value of a policy, its place, and the collection that its faults are added to.
 
+    Each `parse_` method returns a valid value in any case, so that parsing goes on after a fault.
+    """
 
-def require_known_names(data: Mapping[str, Any], known: Collection[str], where: str) -> None:
-    if unknown := [name for name in data if name not in known]:
-        raise BadPolicy(f"{where}: {format_value(unknown[0])} is unknown. Use one of {', '.join(known)}.")
+    value: Any
+    place: tuple[str, ...]
+    findings: Findings
 
+    def get(self, name: str, default: Any = _MISSING) -> Setting:
+        """Return the setting of that name of a mapping."""
+        return self._replace(value=self.value.get(name, default), place=(*self.place, name))
 
-def parse_line(data: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
-    value = data.get(name)
-    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_LENGTH or not (value.strip() or empty):
-        raise BadPolicy(f"{name}: {format_value(value)} is not a line of at most {MAX_LENGTH} characters.")
-    return value.strip()
+    def add_fault(self, advice: str, actual: str = "") -> None:
+        """Add a fault: `actual`, by default the value, and what would be valid."""
+        found = "It is missing" if self.value is _MISSING else actual or format_found(self.value)
+        self.findings.add(self.place, found, advice, fatal=True)
 
+    def has_mapping(self, known: Collection[str], what: str) -> bool:
+        """Return whether the value is a mapping, and add a fault if not; add one for each name that is not known."""
+        if not isinstance(self.value, Mapping):
+            self.add_fault(f"Write {what}: a mapping with {', '.join(known)}")
+            return False
+        for name in self.value:
+            if name not in known:
+                like = self.findings.suggest(name, known)
+                advice = f"Write {like}" if like else f"Use one of {', '.join(known)}"
+                self.get(name).add_fault(advice, f"{format_found(name)} is unknown in {what}")
+        return True
 
-def parse_lines(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = data.get(name, [])
-    if not isinstance(value, list):
-        raise BadPolicy(f"{name}: {format_value(value)} is not a list of strings.")
-    return _require_unique(tuple(parse_line({name: text}, name) for text in value), name)
+    def list_items(self, what: str) -> list[Setting]:
+        """Return the items of a list; none if the value is no list."""
+        if not isinstance(self.value, list):
+            self.add_fault(f"Write a list of {what}")
+            return []
+        return [self._replace(value=item, place=(*self.place, str(n))) for n, item in enumerate(self.value)]
 
+    def require_unique(self, name: str) -> None:
+        """Add a fault for each item of a list whose setting of that name has the value of an earlier one's."""
+        seen = set()
+        for number, item in enumerate(self.value if isinstance(self.value, list) else ()):
+            value = item.get(name) if isinstance(item, Mapping) else None
+            if isinstance(value, (str, int)) and value != "":
+                if value in seen:
+                    where = self._replace(value=value, place=(*self.place, str(number), name))
+                    where.add_fault("Write another, or remove one", f"{format_found(value)} appears twice")
+                seen.add(value)
 
-def parse_lines_by_name(data: Mapping[str, Any], name: str, known: Collection[str]) -> dict[str, str]:
-    value = data.get(name, {})
-    if not isinstance(value, Mapping):
-        raise BadPolicy(f"{name}: {format_value(value)} is not a mapping of settings to strings.")
-    require_known_names(value, known, name)
-    return {setting: parse_line(value, setting) for setting in value}
+    def parse_line(self, *, empty: bool = False) -> str:
+        value = self.value
+        if isinstance(value, str) and value.isprintable() and len(value) <= MAX_LENGTH and (value.strip() or empty):
+            return value.strip()
+        if isinstance(value, (int, float)):
+            self.add_fault(f'Write it in quotes: "{format_found(value)}"')
+        else:
+            self.add_fault(f"Write one line of at most {MAX_LENGTH} characters")
+        return ""
 
+    def parse_lines(self) -> tuple[str, ...]:
+        return self._require_unique((item, item.parse_line()) for item in self.list_items("strings"))
 
-def parse_choice(data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Any:
-    value = data.get(name)
-    if value not in known:
-        raise BadPolicy(f"{name}: {format_value(value)} is unknown. Use one of {', '.join(known)}.")
-    return value
+    def parse_lines_by_name(self, known: Collection[str], what: str) -> dict[str, str]:
+        if not self.has_mapping(known, what):
+            return {}
+        return {name: self.get(name).parse_line() for name in self.value if name in known}
 
+    def parse_choice(self, known: tuple[str, ...]) -> Any:
+        """Return the value if it is one of `known`, else the first of these."""
+        if isinstance(self.value, str) and self.value in known:
+            return self.value
+        like = self.findings.suggest(self.value, known) if isinstance(self.value, str) else ""
+        self.add_fault(f"Write {like}" if like else f"Use one of {', '.join(known)}")
+        return known[0]
 
-def parse_choices(data: Mapping[str, Any], name: str, known: tuple[str, ...], *, at_least: int = 0) -> tuple[str, ...]:
-    value = data.get(name)
-    if not isinstance(value, list) or len(value) < at_least:
-        raise BadPolicy(f"{name}: {format_value(value)} is not a list of {', '.join(known)}.")
-    if unknown := [word for word in value if word not in known]:
-        raise BadPolicy(f"{name}: {format_value(unknown[0])} is unknown. Use one of {', '.join(known)}.")
-    return _require_unique(tuple(value), name)
+    def parse_choices(self, known: tuple[str, ...], *, at_least: int = 0) -> tuple[str, ...]:
+        items = self.list_items(f"some of {', '.join(known)}")
+        if isinstance(self.value, list) and len(items) < at_least:
+            self.add_fault(f"List at least one of {', '.join(known)}")
+        return self._require_unique((item, item.parse_choice(known)) for item in items)
 
+    def parse_slug(self) -> str:
+        if isinstance(self.value, str) and _SLUG.fullmatch(self.value):
+            return self.value
+        self.add_fault("Write up to 40 lowercase letters, digits and _, beginning with a letter")
+        return ""
 
-def parse_slug(data: Mapping[str, Any], where: str) -> str:
-    value = data.get("slug")
-    if not isinstance(value, str) or not _SLUG.fullmatch(value):
-        raise BadPolicy(
-            f"{where}: the slug {format_value(value)} is not lowercase letters, digits and _, beginning with a letter."
-        )
-    return value
+    def parse_flag(self) -> bool:
+        if isinstance(self.value, bool):
+            return self.value
+        self.add_fault("Write true or false")
+        return False
 
+    def parse_number(self, most: int) -> int | None:
+        """Return a whole number from 1 to `most`, or None if there is none."""
+        if self.value is None or (type(self.value) is int and 1 <= self.value <= most):
+            return self.value
+        self.add_fault(f"Write a whole number from 1 to {most}")
+        return None
 
-def parse_days(data: Mapping[str, Any], name: str) -> int | None:
-    value = data.get(name)
-    if value is not None and (type(value) is not int or not 1 <= value <= 36500):
-        raise BadPolicy(f"{name}: {format_value(value)} is not a whole number from 1 to 36500.")
-    return value
-
-
-def _require_unique(value: tuple[str, ...], name: str) -> tuple[str, ...]:
-    if doubled := next((word for word in value if value.count(word) > 1), None):
-        raise BadPolicy(f"{name}: {format_value(doubled)} appears twice. Remove one.")
-    return value
+    def _require_unique(self, items: Iterator[tuple[Setting, str]]) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for item, value in items:
+            if value in found and item.value == value:
+                item.add_fault("Remove one", f'"{shorten(value)}" appears twice')
+            found[value] = None
+        return tuple(found)

@@ -1,4 +1,4 @@
-"""Propose modules for operations without a tag, one for each first path segment that distinguishes them."""
+"""Propose modules for operations that tags do not tell apart, one for each first path segment that does."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _UNSPECIFIC = re.compile(r"v[0-9][0-9.a-z_-]*|[0-9][0-9.-]*|api|rest|\{[^{}/]+\}
 _NAME = re.compile(r"[^.:?(]+")
 # More modules than that nobody would grant one by one.
 MAX_PROPOSED = 100
+# With more operations, a single tag does not tell them apart.
+MAX_OF_ONE_TAG = 20
 _ENDINGS = ("", "/*", ".*", ":*", "?*", "(*")
 
 
@@ -35,13 +37,19 @@ class ProposedModule(NamedTuple):
 def propose_modules(
     document: Mapping[str, Any], policy: Policy, modules: Collection[ModuleSpec]
 ) -> tuple[ProposedModule, ...]:
-    """Return modules for the operations without a tag, in the order of the document; none if paths do not distinguish
-    them."""
-    other = {(route.method, route.template) for module in modules if module.name == UNTAGGED for route in module.routes}
+    """Return modules for the operations without a tag, or for all if one tag has very many and the policy names no
+    modules, in the order of the document; none if paths do not distinguish them."""
+    single = len(modules) == 1 and not policy.modules and sum(len(each.routes) for each in modules) > MAX_OF_ONE_TAG
+    other = {
+        (route.method, route.template)
+        for module in modules
+        if single or module.name == UNTAGGED
+        for route in module.routes
+    }
     found = [
         operation
         for operation in list_operations(document)
-        if not operation.tags and (operation.method, operation.template) in other
+        if (single or not operation.tags) and (operation.method, operation.template) in other
     ]
     skipped: set[str] = set()
     while len(groups := _group_by_segment(found, skipped)) == 1 and not skipped.issuperset(groups):
@@ -55,12 +63,14 @@ def propose_modules(
     return kept if len(kept) > 1 else ()
 
 
-def format_proposal(proposed: Collection[ProposedModule]) -> str:
+def format_proposal(proposed: Collection[ProposedModule], modules: Collection[ModuleSpec]) -> str:
     """Return the proposal as a sentence; empty if there is none."""
     if not proposed:
         return ""
     names = ", ".join(f"{each.name} ({each.matched:,})" for each in proposed)
-    return f"Operations without a tag form one module, {UNTAGGED}. Their paths suggest these instead: {names}."
+    what = "Operations without a tag" if len(modules) > 1 else "All operations"
+    name = UNTAGGED if len(modules) > 1 else next(iter(modules)).name
+    return f"{what} form one module, {name}. Their paths suggest these instead: {names}."
 
 
 def render_with_proposal(rules: Mapping[str, Any], proposed: Iterable[ProposedModule]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from keys.apis.description import Description
-from keys.apis.modules import RouteSpec, format_route
+from keys.apis.route_building import RouteSpec, format_route
 from keys.models import Api, Module, Route
 
 
@@ -15,7 +15,7 @@ def store_modules(api: Api, description: Description) -> None:
     Deleting a module deletes its grants.
     """
     Module.objects.filter(api=api).exclude(slug__in=[module.slug for module in description.modules]).delete()
-    there = {module.slug: module for module in Module.objects.filter(api=api)}
+    existing = {module.slug: module for module in Module.objects.filter(api=api)}
     for position, found in enumerate(description.modules):
         described = {
             "name": found.name,
@@ -23,7 +23,7 @@ def store_modules(api: Api, description: Description) -> None:
             "position": position,
             "contained": list(found.contained),
         }
-        module = there.get(found.slug)
+        module = existing.get(found.slug)
         if module is None:
             module = Module.objects.create(api=api, slug=found.slug, **described)
         elif any(getattr(module, name) != value for name, value in described.items()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from keys.apis.findings import Findings, format_found, shorten
@@ -56,7 +55,10 @@ class Validator:
             shape, value, place = self._left.pop()
             if (id(value), shape.name) not in self._seen:
                 self._seen.add((id(value), shape.name))
+                before = len(self._left)
                 self._check_object(shape, value, place)
+                # The last is checked next: the first of the text.
+                self._left[before:] = reversed(self._left[before:])
 
     def _check_object(self, shape: Shape, value: Mapping[str, Any], place: Place) -> None:
         if shape.referable:
@@ -127,11 +129,8 @@ class Validator:
         if name in _REFERENCES and isinstance(item, str):
             self._follow(None, item, (place, name))
             return
-        if self.findings.is_full:
-            self.findings.skip()
-            return
-        like = get_close_matches(name[:50], shape.rules, 1)
-        advice = f"Write {like[0]}" if like else "Remove it, or start its name with x-"
+        like = self.findings.suggest(name, shape.rules)
+        advice = f"Write {like}" if like else "Remove it, or start its name with x-"
         if shape.name == "Schema" and name == "nullable":
             advice = 'In OpenAPI 3.1 write "null" beside the type, as in type: [string, "null"]'
         version = "3.0" if self.is_30 else "3.1"

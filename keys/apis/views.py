@@ -12,8 +12,9 @@ from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.docs import granted
 from keys.docs.documentation import get_documentation
-from keys.docs.page import describe_modules, get_request_link, list_headers, select_part
+from keys.docs.page import describe_modules, get_request_link, list_headers
 from keys.docs.refusals import list_refusals
+from keys.docs.views.pages import get_part_or_404
 from keys.visibility import get_reference_apis
 
 
@@ -26,7 +27,7 @@ def api_reference(request: SignedIn, slug: str) -> HttpResponse:
         return HttpResponseRedirect(rules.documentation)
     recordings = "recording" in rules.credentials
     documentation, modules = get_documentation(api), granted.get_api_modules(api)
-    part = select_part(modules, request.GET)
+    part = get_part_or_404(modules, request)
     context = {
         "api": api,
         "rules": rules,

@@ -37,9 +37,13 @@ _ESCAPES = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F]|U0000[dD][89a
 
 def load_file(path: Path) -> Any:
     """Return the parsed content of a file. Raise UnreadableFile."""
-    text = read_file_text(path)
+    return parse_file_text(path, read_file_text(path))
+
+
+def parse_file_text(path: Path, text: str, progress: Callable[[str], None] = lambda stage: None) -> Any:
+    """Return the parsed text of a file. Raise UnreadableFile, which names the file."""
     try:
-        return parse(text)
+        return parse(text, progress)
     except UnreadableFile as error:
         raise UnreadableFile(f"{path}: {error}") from error
 

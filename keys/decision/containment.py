@@ -13,7 +13,11 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 class BadContainment(ValueError):
-    """A module contains itself or too many others; the text names it."""
+    """The module `name` contains itself or too many others; `advice` is what would be valid."""
+
+    def __init__(self, name: str, problem: str, advice: str) -> None:
+        super().__init__(problem)
+        self.name, self.advice = name, advice
 
 
 def expand_contained(granted: Iterable[Name], contained: Mapping[Name, Collection[Name]]) -> frozenset[Name]:
@@ -33,13 +37,13 @@ def resolve_containment(contains: Mapping[str, Collection[str]]) -> dict[str, fr
         order = list(TopologicalSorter(contains).static_order())
     except CycleError as error:
         # graphlib lists the cycle from the contained module to its container.
-        way = " contains ".join(map(repr, reversed(error.args[1])))
-        raise BadContainment(f"{way}: a module cannot contain itself. Remove one of these.") from error
+        *way, last = reversed(error.args[1])
+        text = " contains ".join(map(repr, (*way, last)))
+        raise BadContainment(last, f"{text}: a module cannot contain itself", "Remove one of these") from error
     for name in order:
-        mine = contains.get(name, ())
-        resolved[name] = frozenset(mine).union(*(resolved[each] for each in mine))
+        direct = contains.get(name, ())
+        resolved[name] = frozenset(direct).union(*(resolved[each] for each in direct))
         if len(resolved[name]) > MAX_CONTAINED:
-            raise BadContainment(
-                f"{name!r} contains {len(resolved[name])} modules; at most {MAX_CONTAINED} are allowed."
-            )
+            problem = f"{name!r} contains {len(resolved[name])} modules"
+            raise BadContainment(name, problem, f"Let it contain at most {MAX_CONTAINED}")
     return resolved

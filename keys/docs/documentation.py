@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from django.db.models.expressions import RawSQL
 
 from keys.apis.document import get_list, get_mapping, get_operations_by_route
-from keys.apis.modules import RouteSpec
 from keys.apis.parameters import Parameter, ResponseSpec, list_parameters, list_responses
+from keys.apis.route_building import RouteSpec
 from keys.models import Api
 
 # An entry takes about as much memory as the document's text.
@@ -49,11 +49,14 @@ class Documentation:
 
 def get_documentation(api: Api) -> Documentation:
     """Return the documentation of the API's present version."""
-    # The transaction and the location of the row's version, which differ after every change.
+    return _load_version(api.pk, get_row_version(api))
+
+
+def get_row_version(api: Api) -> str:
+    """Return what identifies the stored version of the API: the transaction that wrote its row, and the row's
+    location. They differ after every change."""
     version = RawSQL("keys_api.xmin::text || keys_api.ctid::text", ())
-    return _load_version(
-        api.pk, Api.objects.annotate(row_version=version).values_list("row_version", flat=True).get(pk=api.pk)
-    )
+    return str(Api.objects.annotate(row_version=version).values_list("row_version", flat=True).get(pk=api.pk))
 
 
 @lru_cache(maxsize=MAX_CACHED_APIS)

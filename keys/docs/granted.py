@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from keys.apis.modules import ModuleSpec, RouteSpec
+from functools import lru_cache
+
+from keys.apis.modules import ModuleSpec
+from keys.apis.route_building import RouteSpec
+from keys.docs.documentation import MAX_CACHED_APIS, get_row_version
 from keys.models import Api, Key, Module, Route
 from keys.selectors.detail import list_granted_modules
 
@@ -14,12 +18,18 @@ def get_key_modules(key: Key) -> tuple[ModuleSpec, ...]:
 
 
 def get_api_modules(api: Api) -> tuple[ModuleSpec, ...]:
-    """Return all modules of the API. Routes are loaded as tuples, because there may be thousands."""
+    """Return all modules of the API. There may be thousands of routes, so they are cached for each version of the API,
+    which every change of its modules saves anew."""
+    return _load_version(api.pk, get_row_version(api))
+
+
+@lru_cache(maxsize=MAX_CACHED_APIS)
+def _load_version(api_id: int, version: str) -> tuple[ModuleSpec, ...]:
     routes: dict[int, list[RouteSpec]] = {}
     columns = ("module_id", "method", "template", "conditions", "adds_leads", "recording")
-    for module, *route in Route.objects.filter(module__api=api).order_by("pk").values_list(*columns):
+    for module, *route in Route.objects.filter(module__api=api_id).order_by("pk").values_list(*columns):
         routes.setdefault(module, []).append(RouteSpec(*route))
     return tuple(
         ModuleSpec(module.slug, module.name, module.number, tuple(routes.get(module.pk, ())), tuple(module.contained))
-        for module in Module.objects.filter(api=api).order_by("position", "pk")
+        for module in Module.objects.filter(api=api_id).order_by("position", "pk")
     )

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from keys.apis.document import get_base_path, get_server_url
-from keys.apis.modules import ModuleSpec, RouteSpec
+from keys.apis.modules import ModuleSpec
 from keys.apis.parameters import Parameter, ResponseSpec
 from keys.apis.policy import HEADERS, Policy
+from keys.apis.route_building import RouteSpec
 from keys.docs.documentation import Documentation
 
 # With more routes than MAX_WHOLE_ROUTES, a page shows ROUTES_PER_PAGE routes of one module.
@@ -22,11 +23,12 @@ NO_HOST = "https://api.example.com"
 
 
 class RequestLink(NamedTuple):
-    """The base URL of an API: scheme and host, and the path before every other. `known` is whether it is configured."""
+    """The base URL of an API: scheme and host, and the path before every other; a placeholder unless
+    `is_configured`."""
 
     host: str
     base: str
-    known: bool
+    is_configured: bool
 
     @property
     def text(self) -> str:
@@ -89,15 +91,20 @@ class Part(NamedTuple):
 def select_part(modules: Sequence[ModuleSpec], query: Mapping[str, str]) -> Part | None:
     """Return the part selected by `?module=slug&page=2`; None if the API is small enough to show all routes.
 
-    An unknown module means the first one, a page out of range the nearest.
+    Raise LookupError for an unknown module or page.
     """
-    if sum(len(module.routes) for module in modules) <= MAX_WHOLE_ROUTES:
+    slug, page = query.get("module", ""), query.get("page", "1")
+    module = next((each for each in modules if slug in ("", each.slug)), None)
+    if module is None and slug:
+        raise LookupError(f"Module {slug} not found.")
+    if module is None or sum(len(each.routes) for each in modules) <= MAX_WHOLE_ROUTES:
+        if page != "1":
+            raise LookupError(f"Page {page} not found.")
         return None
-    module = next((each for each in modules if each.slug == query.get("module")), modules[0])
     pages = max(math.ceil(len(module.routes) / ROUTES_PER_PAGE), 1)
-    page = query.get("page", "")
-    number = int(page) if page.isascii() and page.isdecimal() and len(page) < 6 else 1
-    return Part(module.slug, min(max(number, 1), pages), pages)
+    if page not in map(str, range(1, pages + 1)):
+        raise LookupError(f"Page {page} of {slug} not found.")
+    return Part(module.slug, int(page), pages)
 
 
 def get_request_link(server: Any, rules: Policy, setting: str) -> RequestLink:

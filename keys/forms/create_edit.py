@@ -6,14 +6,41 @@ import uuid
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from accounts.models import User
 from keys.apis.policy_parsing import FLAGS, SETTINGS
 from keys.decision.addresses import format_network
-from keys.forms.settings import KeyFormOptions, KeySettingsForm
-from keys.key_settings import KeySettings
+from keys.forms.options import KeyFormOptions
+from keys.forms.settings import KeySettingsForm
+from keys.forms.suggestion import NO_SUGGESTION, Suggestion
+from keys.key_settings import MAX_NAME_LENGTH, KeySettings
 from keys.models import Key
+
+
+def build_initial(key_settings: KeySettings) -> dict[str, Any]:
+    """Return what a form shows of these settings, without the expiry."""
+    return {
+        "name": key_settings.name,
+        **key_settings.fields,
+        "addresses": "\n".join(map(format_network, key_settings.networks)),
+        "ip_lists": sorted(key_settings.ip_lists),
+        "every_module": "all" if key_settings.modules is None else "some",
+        "modules": sorted(key_settings.modules or ()),
+        **{flag: key_settings.get_value(flag) for flag in FLAGS},
+    }
+
+
+def build_duplicate(key: Key) -> dict[str, Any]:
+    """Return what the create form shows for a key like this one. It expires on the same day, unless that is past."""
+    key_settings = KeySettings.from_key(key)
+    initial = build_initial(key_settings) | {"name": f"{key.name} copy"[:MAX_NAME_LENGTH], "owner": str(key.owner_id)}
+    if key_settings.expires_at and key_settings.expires_at > timezone.now():
+        initial |= {"expiry": "date", "expires_on": key_settings.expires_at.date()}
+    if schedule := key_settings.scheduled_rotation:
+        initial |= {"scheduled_rotation": str(schedule.days), "rotation_overlap": schedule.overlap}
+    return initial
 
 
 class CreateForm(ConfirmForm, KeySettingsForm):
@@ -48,8 +75,9 @@ class EditForm(ConfirmForm, KeySettingsForm):
     """Edit a key's settings.
 
     The password is required only if the change allows more than before; the form then comes back with the field.
-    Disabling needs a second confirmation in the same way. `was_enabled` is the state that the form was rendered with: a
-    switch that the user did not touch does not override a change made by someone else meanwhile.
+    Disabling needs a second confirmation in the same way. With a `suggestion`, the fields are filled in with it.
+    `was_enabled` is the state that the form was rendered with: a switch that the user did not touch does not override a
+    change made by someone else meanwhile.
     """
 
     enabled = forms.BooleanField(required=False)
@@ -58,21 +86,17 @@ class EditForm(ConfirmForm, KeySettingsForm):
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
     password = PasswordField(required=False)
 
-    def __init__(self, data: Any = None, *, key: Key, offer: KeyFormOptions) -> None:
+    def __init__(
+        self, data: Any = None, *, key: Key, offer: KeyFormOptions, suggestion: Suggestion = NO_SUGGESTION
+    ) -> None:
+        self.suggestion = suggestion
         key_settings = KeySettings.from_key(key)
-        initial = {
-            "name": key_settings.name,
-            **key_settings.fields,
-            "addresses": "\n".join(map(format_network, key_settings.networks)),
-            "ip_lists": sorted(key_settings.ip_lists),
-            "every_module": "all" if key_settings.modules is None else "some",
-            "modules": sorted(key_settings.modules or ()),
+        initial = build_initial(key_settings) | {
             "version": key.version,
             "enabled": key.enabled,
             "was_enabled": key.enabled,
-            **{flag: key_settings.get_value(flag) for flag in FLAGS},
         }
-        super().__init__(data, initial=initial, offer=offer, key=key)
+        super().__init__(data, initial=suggestion.apply(initial), offer=offer, key=key)
         if self._can_only_rename:
             for name in ("enabled", "was_enabled", "disable"):
                 del self.fields[name]
@@ -87,6 +111,11 @@ class EditForm(ConfirmForm, KeySettingsForm):
     def is_disabling(self) -> bool:
         """Whether saving the form would disable the key."""
         return self.is_bound and self.key is not None and self.key.enabled and self.enabled_now is False
+
+    @property
+    def changes_rotation(self) -> bool:
+        """Whether saving the form would change how often the secret is changed by itself. Valid settings only."""
+        return self.before is not None and self.key_settings.scheduled_rotation != self.before.scheduled_rotation
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -105,6 +134,7 @@ class EditForm(ConfirmForm, KeySettingsForm):
         if not choices:
             return []
         now = self.key.expires_at if self.key else None
-        self.fields["expiry"].initial = "keep"
+        if not self.suggestion.extends:
+            self.fields["expiry"].initial = "keep"
         words = f"Unchanged: {now:%Y-%m-%d %H:%M} UTC" if now else "Unchanged: never"
         return [("keep", words), *(choice for choice in choices if now or choice[0] != "never")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from types import MappingProxyType
 from typing import Any, ClassVar, cast
 
@@ -82,6 +83,12 @@ class DayField(forms.DateField):
     widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     needed = True
 
+    def to_python(self, value: Any) -> date | None:
+        try:
+            return super().to_python(value)
+        except forms.ValidationError:
+            raise forms.ValidationError(f"{value!r} is not a date. Enter one such as 2027-01-31.") from None
+
 
 class ListsField(forms.MultipleChoiceField):
     """IP lists by primary key."""
@@ -89,6 +96,11 @@ class ListsField(forms.MultipleChoiceField):
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid_choice": "There is no IP list %(value)s in this account. Choose one of this account’s lists.",
     }
+
+
+def get_end_of_day(day: date) -> datetime:
+    """Return the last second of the day, UTC, until which a key with that expiry works."""
+    return datetime.combine(day, time(23, 59, 59), UTC)
 
 
 def set_choices(field: forms.Field, choices: list[tuple[str, str]]) -> None:

@@ -8,10 +8,9 @@ from accounts.forms.confirm import ConfirmForm
 from keys.services import Overlap
 
 
-class ChangeForm(ConfirmForm):
-    """Change the secret with primary key `secret`; a second POST of the same form changes nothing."""
+class OverlapForm(ConfirmForm):
+    """How long the old secret works beside a new one."""
 
-    secret = forms.UUIDField(widget=forms.HiddenInput)
     overlap = forms.ChoiceField(
         label="Keep the old secret working for",
         choices=[("none", "None (refuse it immediately)"), *Overlap.choices[1:]],
@@ -25,7 +24,13 @@ class ChangeForm(ConfirmForm):
         label="End it early, when the new secret is first used successfully",
         required=False,
     )
-    field_order = ("secret", "overlap", "ends_on_use")
+    field_order = ("overlap", "ends_on_use")
+
+
+class ChangeForm(OverlapForm):
+    """Change the secret with primary key `secret`; a second POST of the same form changes nothing."""
+
+    secret = forms.UUIDField(widget=forms.HiddenInput)
 
 
 class ExtendForm(ConfirmForm):

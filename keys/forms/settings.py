@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -13,27 +13,36 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.models import Account, User
-from keys.apis.modules import ModuleSpec
-from keys.apis.policy import Field, Policy
+from keys.apis.policy import Field
 from keys.apis.policy_parsing import FLAGS, SETTINGS
-from keys.decision.addresses import EXAMPLES, format_network, get_width_warning
-from keys.decision.containment import expand_contained
-from keys.docs.abilities import Ability
-from keys.forms.fields import DayField, ListsField, ModulesField, ModulesWidget, NetworksField, build_field, set_choices
+from keys.decision.addresses import EXAMPLES, get_width_warning
+from keys.forms.current_values import format_current
+from keys.forms.fields import (
+    DayField,
+    ListsField,
+    ModulesField,
+    ModulesWidget,
+    NetworksField,
+    build_field,
+    get_end_of_day,
+    set_choices,
+)
 from keys.forms.new_ip_list import NEW_LIST, NewListForm, get_width_warnings
+from keys.forms.options import FormSection, KeyFormOptions
+from keys.forms.rotation_schedule import RotationScheduleForm
 from keys.ip_lists.entries import NewList
 from keys.key_settings import (
     Invalid,
     KeySettings,
     check_expiry,
     check_immutable_settings,
+    check_scheduled_rotation,
     clean_settings,
     explain_immutable_setting,
     get_latest_expiry,
     get_max_lifetime_days,
 )
-from keys.models import IpList, Key
+from keys.models import Key
 from keys.selectors.flags import needs_account_masking
 
 LIFETIMES = {30: "30 days", 90: "90 days", 365: "1 year"}
@@ -43,39 +52,12 @@ PRESELECTED_DAYS = 90
 SETTING_FIELDS = {
     "modules": ("every_module", "modules"),
     "expiry": ("expiry", "expires_on"),
+    "scheduled_rotation": ("scheduled_rotation", "rotation_overlap"),
     "ip_lists": ("ip_lists", "new_list", "new_list_entries"),
 }
 
 
-@dataclass(frozen=True)
-class KeyFormOptions:
-    """The choices that the form offers, and the policy that they follow."""
-
-    account: Account
-    rules: Policy
-    modules: Sequence[ModuleSpec]
-    # What each module allows, by slug.
-    abilities: Mapping[str, Ability]
-    ip_lists: Sequence[IpList]
-    owners: Sequence[User] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FormSection:
-    """One setting in the template. A setting that cannot be changed has a text instead of fields."""
-
-    name: str
-    label: str
-    fields: tuple[forms.BoundField, ...]
-    text: str = ""
-    note: str = ""
-
-    @property
-    def errors(self) -> list[str]:
-        return [str(error) for field in self.fields for error in field.errors]
-
-
-class KeySettingsForm(NewListForm):
+class KeySettingsForm(NewListForm, RotationScheduleForm):
     """Base of the create and edit forms. `main` holds what the policy asks for, `more` the rest ("More settings")."""
 
     name = forms.CharField()
@@ -156,6 +138,8 @@ class KeySettingsForm(NewListForm):
             self.key_settings = self._clean_settings(cleaned)
             if self.before:
                 check_immutable_settings(self.before, self.key_settings, self.rules)
+            if not self.before or self.key_settings.scheduled_rotation != self.before.scheduled_rotation:
+                check_scheduled_rotation(self.key_settings.scheduled_rotation, self.rules)
             if not self.before or self.key_settings.expires_at != self.before.expires_at:
                 check_expiry(self.key_settings.expires_at, self.rules, now=timezone.now(), latest=self.latest)
         except Invalid as problem:
@@ -198,6 +182,7 @@ class KeySettingsForm(NewListForm):
             ip_lists=frozenset(map(int, cleaned.get("ip_lists", ()))),
             modules=None if cleaned.get("every_module") == "all" else frozenset(cleaned.get("modules", ())),
             expires_at=self._parse_expiry(cleaned.get("expiry") or "never", cleaned.get("expires_on")),
+            scheduled_rotation=self.read_schedule(cleaned),
             **{flag: cleaned.get(flag, False) for flag in FLAGS},
         )
         if self.before is None:
@@ -225,7 +210,7 @@ class KeySettingsForm(NewListForm):
             return timezone.now() + timedelta(days=int(choice))
         if day is None:
             raise Invalid({"expires_on": "Choose the day on which the key expires."})
-        return datetime.combine(day, time(23, 59, 59), UTC)
+        return get_end_of_day(day)
 
     # Rendering
 
@@ -238,9 +223,9 @@ class KeySettingsForm(NewListForm):
         fields, label = tuple(self[name] for name in self._list_fields(setting)), self.rules.get_label(setting)
         if setting not in self.immutable_settings:
             return FormSection(setting, label, fields)
-        return FormSection(
-            setting, label, fields, self._format_current(setting) or "–", self._get_immutable_note(setting)
-        )
+        assert self.before is not None
+        text = format_current(setting, self.before, self.offer) or "–"
+        return FormSection(setting, label, fields, text, self._get_immutable_note(setting))
 
     def _build_own_section(self, field: Field) -> FormSection:
         if field.kind == "fixed":
@@ -269,31 +254,6 @@ class KeySettingsForm(NewListForm):
         own = "" if self.rules.name_kind == "owner" and setting == "name" else self.rules.notes.get(setting)
         return own or f"{why[:1].upper()}{why[1:]}"
 
-    def _format_current(self, setting: str) -> str:
-        """Return the key's present value as text."""
-        assert self.before is not None
-        value = self.before.get_value(setting)
-        if setting == "modules":
-            return "All, including those added later" if value is None else self._format_modules(value)
-        if setting == "ip_lists":
-            return ", ".join(self._list_names(self.list_names, value))
-        if setting == "addresses":
-            return ", ".join(map(format_network, value)) or ("Any address" if not self.before.ip_lists else "")
-        if setting == "expiry":
-            return f"{value:%Y-%m-%d %H:%M} UTC" if value else "Never"
-        return ("Yes" if value else "No") if setting in FLAGS else str(value)
-
-    def _format_modules(self, slugs: Collection[str]) -> str:
-        """Return the names of the granted modules and of those that they contain."""
-        granted = expand_contained(slugs, {module.slug: module.contained for module in self.offer.modules})
-        contained = granted - set(slugs)
-        text = ", ".join(self._list_names(self.module_names, slugs))
-        return f"{text}; contained: {', '.join(self._list_names(self.module_names, contained))}" if contained else text
-
-    @staticmethod
-    def _list_names(names: dict[Any, str], chosen: Any) -> list[str]:
-        return [name for one, name in names.items() if one in chosen]
-
     def _set_choices(self) -> None:
         set_choices(self.fields["modules"], list(self.module_names.items()))
         self.fields["modules"].widget.abilities = self.offer.abilities
@@ -301,6 +261,7 @@ class KeySettingsForm(NewListForm):
         self.fields["addresses"].required = self.rules.addresses == "required"
         if "modules" not in self.rules.asks:
             self.fields["every_module"].initial = "all"
+        self.offer_schedules(self.rules, self.key)
         if choices := self._list_lifetimes():
             set_choices(self.fields["expiry"], choices)
         else:

@@ -28,12 +28,12 @@ from keys.ip_lists.forms import ImportForm, UploadForm
 from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.selectors import with_counts
 from keys.ip_lists.services import WIDEN
+from keys.ip_lists.views.common import find_import_effect
 from keys.key_settings import Invalid
 from keys.models import IpList
 
 MAX_ENTRIES_LISTED = 200
 MAX_LINES_SHOWN = 100
-OVER = "This preview has expired. Paste the entries or upload the file again."
 
 
 class IpListAdmin(SupportAdmin):
@@ -109,49 +109,49 @@ class IpListAdmin(SupportAdmin):
         form = UploadForm(*given, ip_list=row)
         if not form.is_valid():
             return render_form_page(self, request, form, f"Import entries: {row}", "Preview", self._get_page_url(row))
-        seen = form.preview
-        again = self._build_import_form(request, row, seen, initial={"shown": sign_preview(row, request.user.pk, seen)})
-        return self._render_preview(request, row, seen, again, note=form.note)
+        preview = form.preview
+        again = self._build_import_form(
+            request, row, preview, initial={"shown": sign_preview(row, request.user.pk, preview)}
+        )
+        return self._render_preview(request, row, preview, again, note=form.note)
 
     def _add_entries(self, request: SignedIn, row: Any) -> HttpResponse:
         try:
-            seen = load_preview(row, request.user.pk, request.POST["shown"])
+            preview = load_preview(row, request.user.pk, request.POST["shown"])
         except BadSignature:
-            again = UploadForm({}, ip_list=row)
-            again.errors.clear()
-            again.add_error(None, OVER)
+            again = UploadForm.from_expired_preview(row)
             return render_form_page(self, request, again, f"Import entries: {row}", "Preview", self._get_page_url(row))
-        form = self._build_import_form(request, row, seen, data=request.POST)
+        form = self._build_import_form(request, row, preview, data=request.POST)
         if form.is_valid():
-            form.check(seen)
+            form.check(preview)
         by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
         if by is None:
-            return self._render_preview(request, row, seen, form)
+            return self._render_preview(request, row, preview, form)
         try:
-            count = services.add_entries(ip_list=row, entries=seen.entries, by=by)
+            count = services.add_entries(ip_list=row, entries=preview.entries, by=by)
         except IpList.DoesNotExist as gone:
             raise Http404("The IP list was deleted in the meantime.") from gone
         except Invalid as problem:
             form.add_service_errors(problem)
-            return self._render_preview(request, row, seen, form)
+            return self._render_preview(request, row, preview, form)
         messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added to {row}.")
         return redirect(self._get_page_url(row))
 
-    def _build_import_form(self, request: SignedIn, row: Any, seen: ImportPreview, **given: Any) -> ImportForm:
+    def _build_import_form(self, request: SignedIn, row: Any, preview: ImportPreview, **given: Any) -> ImportForm:
         """Return the form that confirms the preview; Support always confirms, and acknowledges warnings."""
         form = ImportForm(**given)
         form.set_action(request.user, WIDEN, str(row.pk), services.get_list_target(row))
         # Passkeys need a script that only the portal's pages load.
         form.has_passkey = False
         form.fields["password"].required = True
-        if not seen.wrong:
+        if not preview.wrong:
             del form.fields["leave_out"]
-        if not seen.warnings:
+        if not preview.warnings:
             del form.fields["acknowledge_wide"]
         return form
 
     def _render_preview(
-        self, request: SignedIn, row: Any, seen: ImportPreview, form: ImportForm, *, note: str = ""
+        self, request: SignedIn, row: Any, preview: ImportPreview, form: ImportForm, *, note: str = ""
     ) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
             "title": f"Import entries: {row}",
@@ -159,11 +159,12 @@ class IpListAdmin(SupportAdmin):
             "media": Media(),
             "form": form,
             "note": note,
-            "seen": seen,
-            "entries": seen.entries[:MAX_LINES_SHOWN],
-            "more": len(seen.entries) - MAX_LINES_SHOWN,
-            "button": f"Add {len(seen.entries):,} entr{'y' if len(seen.entries) == 1 else 'ies'}",
+            "preview": preview,
+            "entries": preview.entries[:MAX_LINES_SHOWN],
+            "more": len(preview.entries) - MAX_LINES_SHOWN,
+            "button": f"Add {len(preview.entries):,} entr{'y' if len(preview.entries) == 1 else 'ies'}",
             "back": reverse(f"admin:{self.get_url_name('import')}", args=[row.pk]),
+            "effect": find_import_effect(row, preview, request.POST, reverse("admin:audit_call_changelist")),
         }
         return render(request, "admin/keys/ip_list_preview.html", context, status=422 if form.errors else 200)
 

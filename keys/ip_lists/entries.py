@@ -84,10 +84,10 @@ def clean_list(name: str, description: str) -> tuple[str, str]:
     return name, description
 
 
-def clean_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) -> list[Entry]:
-    """Return the new entries with stripped descriptions. `there` are the list's networks. Raise Invalid for the first
-    error."""
-    known, tidy = set(there), []
+def clean_entries(entries: Iterable[Entry], *, existing: Collection[Network] = ()) -> list[Entry]:
+    """Return the new entries with stripped descriptions. `existing` are the list's networks. Raise Invalid for the
+    first error."""
+    known, tidy = set(existing), []
     for entry in entries:
         entry = entry._replace(description=entry.description.strip())
         if problem := find_text_problem(entry.description, MAX_ENTRY_DESCRIPTION_LENGTH):
@@ -97,7 +97,7 @@ def clean_entries(entries: Iterable[Entry], *, there: Collection[Network] = ()) 
         known.add(entry.network)
         tidy.append(entry)
     if len(known) > MAX_ENTRIES:
-        raise Invalid({"network": format_too_many(len(there), len(tidy))})
+        raise Invalid({"network": format_too_many(len(existing), len(tidy))})
     return tidy
 
 
@@ -105,11 +105,9 @@ def format_duplicate(network: Network) -> str:
     return f"{format_network(network)} is already on this list. Remove it here, or edit the existing entry."
 
 
-def format_too_many(there: int, more: int) -> str:
+def format_too_many(existing: int, more: int) -> str:
     most = f"{MAX_ENTRIES:,}"
-    return (
-        f"A list has at most {most} entries; {there:,} existing and {more:,} new ones are too many. Use wider ranges."
-    )
+    return f"A list has at most {most} entries; {existing:,} existing and {more:,} new are too many. Use wider ranges."
 
 
 def find_text_problem(text: str, longest: int) -> str:

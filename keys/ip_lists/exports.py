@@ -12,7 +12,7 @@ from core import authorization
 from core.actor import Actor
 from core.lists import PagedFilter
 from core.permissions import Permission
-from core.spreadsheets import TextResource, build_column, encode_table
+from core.spreadsheets import PLAIN_CSV, CsvStyle, TextResource, build_column, encode_table
 from keys.decision.addresses import format_network
 from keys.ip_lists.filters import EntryFilter, IpListFilter
 from keys.ip_lists.services import get_list_target
@@ -46,11 +46,11 @@ class EntryResource(TextResource):
 
 @transaction.atomic
 def export_lists(
-    *, by: Actor, account: Account, lists: IpListFilter, format: str, zip: bool = False
+    *, by: Actor, account: Account, lists: IpListFilter, format: str, zip: bool = False, csv: CsvStyle = PLAIN_CSV
 ) -> tuple[str, bytes]:
     """Return the name and content of a file with the lists that pass the filters, in the page's order. Raise Denied."""
     authorization.require(by, Permission.LISTS_EXPORT, account=account)
-    file = _build_file(ListResource(), lists, format)
+    file = _build_file(ListResource(), lists, format, csv)
     return deliver_list("ip_lists.exported", file, by=by, account=account, zip=zip)
 
 
@@ -62,6 +62,7 @@ def export_entries(
     entries: EntryFilter,
     format: str,
     zip: bool = False,
+    csv: CsvStyle = PLAIN_CSV,
     needs: Permission = Permission.LISTS_EXPORT,
 ) -> tuple[str, bytes]:
     """Return the name and content of a file with the list's entries that pass the filters. Raise Denied.
@@ -69,14 +70,14 @@ def export_entries(
     `needs` is the permission that the calling page requires; Support's pages require another.
     """
     authorization.require(by, needs, account=ip_list.account)
-    file = _build_file(EntryResource(), entries, format)
+    file = _build_file(EntryResource(), entries, format, csv)
     return deliver_list(
         "ip_list.exported", file, by=by, account=ip_list.account, target=get_list_target(ip_list), zip=zip
     )
 
 
-def _build_file(resource: TextResource, rows: PagedFilter, format: str) -> ListFile:
+def _build_file(resource: TextResource, rows: PagedFilter, format: str, csv: CsvStyle) -> ListFile:
     table = resource.export(rows.sort_rows(), format=format)
     return ListFile(
-        encode_table(table, format), format, len(table), table.headers, rows.active, dict(rows.descriptions)
+        encode_table(table, format, csv), format, len(table), table.headers, rows.active, dict(rows.descriptions)
     )

@@ -24,6 +24,7 @@ class IpListFilter(PagedFilter):
         "created": Column("Created", F("created_at"), True),
     }
     default_sort = "name"
+    nouns = ("IP list", "IP lists")
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
 
@@ -45,6 +46,7 @@ class EntryFilter(PagedFilter):
         "created": Column("Added", F("created_at"), True),
     }
     default_sort = "network"
+    nouns = ("entry", "entries")
 
     q = django_filters.CharFilter(label="Search", max_length=200, method="search")
     state = build_choice_filter("State", "Any state", STATES, "filter_state")

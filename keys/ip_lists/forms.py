@@ -25,7 +25,7 @@ from keys.ip_lists.importing import DescriptionWidget, ImportPreview, build_prev
 from keys.models import IpList, IpListEntry
 from keys.uploads import TooManyUploads, acquire_reader
 
-ENTRIES_HELP = f"Addresses or ranges, such as {EXAMPLES}; behind # a description, if you like."
+ENTRIES_HELP = f"Addresses or ranges, such as {EXAMPLES}. Optionally add a description after #."
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
@@ -33,6 +33,12 @@ class OptionalConfirmForm(ServiceErrorForm, ConfirmForm):
     """Base form that asks for a confirmation only if the change allows more addresses."""
 
     password = PasswordField(required=False)
+
+
+class AddKeysForm(forms.Form):
+    """Choose keys, by API ID, that an IP list is added to; the form of the keys' addresses follows."""
+
+    key = forms.MultipleChoiceField(label="Keys")
 
 
 class WideRangeForm(forms.Form):
@@ -50,17 +56,19 @@ class WideRangeForm(forms.Form):
 
 
 class NetworkField(forms.CharField):
+    """A network. A comment after # is no part of it: EntryForm reads it as the description."""
+
     def __init__(self) -> None:
         super().__init__(
             label="Address or range",
-            max_length=100,
+            max_length=100 + MAX_ENTRY_DESCRIPTION_LENGTH,
             widget=forms.TextInput(attrs=PLAIN),
             help_text=f"Such as {EXAMPLES}.",
         )
 
     def clean(self, value: Any) -> Network:
         try:
-            return parse_network(super().clean(value))
+            return parse_network(super().clean(value).partition("#")[0].strip())
         except BadAddress as problem:
             raise ValidationError(str(problem)) from None
 
@@ -123,6 +131,14 @@ class EntryForm(OptionalConfirmForm, WideRangeForm):
     def entry(self) -> Entry:
         return Entry(self.cleaned_data["network"], self.cleaned_data["description"], self.cleaned_data["enabled"])
 
+    def clean_description(self) -> str:
+        """Return the description, or the comment after # in the field of the network, as in files."""
+        comment = str(self.data.get(self.add_prefix("network"), "")).partition("#")[2].strip()
+        description: str = self.cleaned_data["description"]
+        if comment and description not in ("", comment):
+            raise ValidationError(f"“{comment}” after # is a description, too. Remove one of them.")
+        return str(self.fields["description"].clean(description or comment))
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         warning = get_width_warning(cleaned["network"]) if "network" in cleaned else ""
@@ -144,6 +160,9 @@ class EditEntryForm(EntryForm):
         if self.cleaned_data.get("network") == self.was.network:
             return self.cleaned_data
         return super().clean()
+
+
+EXPIRED_PREVIEW = "This preview has expired. Paste the entries or upload the file again."
 
 
 class UploadForm(forms.Form):
@@ -173,6 +192,14 @@ class UploadForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.ip_list = ip_list
 
+    @classmethod
+    def from_expired_preview(cls, ip_list: IpList) -> UploadForm:
+        """Return an empty form with the error that the preview to confirm has expired."""
+        form = cls({}, ip_list=ip_list)
+        form.errors.clear()
+        form.add_error(None, EXPIRED_PREVIEW)
+        return form
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         text, file = cleaned.get("text", ""), cleaned.get("file")
@@ -200,9 +227,9 @@ class ImportForm(OptionalConfirmForm, WideRangeForm):
     shown = forms.CharField(widget=forms.HiddenInput)
     leave_out = forms.BooleanField(label="Skip the invalid lines and add the rest", required=False)
 
-    def check(self, seen: ImportPreview) -> None:
+    def check(self, preview: ImportPreview) -> None:
         """Add errors unless invalid lines and wide networks of the preview are acknowledged."""
-        if seen.wrong_count and not self.cleaned_data["leave_out"]:
+        if preview.wrong_count and not self.cleaned_data["leave_out"]:
             message = "Some lines are invalid. Select this to skip them, or correct them and import again."
             self.add_error("leave_out", message)
-        self.warn(None, seen.warnings)
+        self.warn(None, preview.warnings)

@@ -95,9 +95,9 @@ class EntryImport(resources.ModelResource):
         # Without it each row would get a savepoint.
         use_bulk = True
 
-    def __init__(self, there: Collection[Network]) -> None:
+    def __init__(self, existing: Collection[Network]) -> None:
         super().__init__()
-        self.there = there
+        self.existing = existing
         self.lines: dict[Network, int] = {}
         self.entries: list[Entry] = []
 
@@ -114,7 +114,7 @@ class EntryImport(resources.ModelResource):
     ) -> None:
         errors = dict(import_validation_errors or {})
         network = None if "network" in errors else instance.network
-        if network and network in self.there:
+        if network and network in self.existing:
             errors["network"] = ValidationError(format_duplicate(network))
         elif network and network in self.lines:
             errors["network"] = ValidationError(f"{format_network(network)} is already on line {self.lines[network]}.")
@@ -128,7 +128,7 @@ class EntryImport(resources.ModelResource):
 
 def build_preview(ip_list: IpList, rows: list[EntryRow], rest: Callable[[], None]) -> ImportPreview:
     """Return the entries that would be added to the list, and the invalid cells. Call `rest` after ROWS_AT_A_TIME."""
-    resource = EntryImport(there=set(ip_list.entries.values_list("network", flat=True)))
+    resource = EntryImport(existing=set(ip_list.entries.values_list("network", flat=True)))
     wrong: list[InvalidCell] = []
     wrong_count = 0
     for first in range(0, len(rows), ROWS_AT_A_TIME):
@@ -150,10 +150,10 @@ def _list_invalid_cells(row: EntryRow, errors: Mapping[str, Sequence[str]]) -> I
         yield InvalidCell(row.line, column, "" if value == FORMULA else value[:100], " ".join(problems))
 
 
-def sign_preview(ip_list: IpList, user_id: int, seen: ImportPreview) -> str:
+def sign_preview(ip_list: IpList, user_id: int, preview: ImportPreview) -> str:
     """Return the preview as signed text, valid for this user and this list for an hour."""
-    rows = [[str(entry.network), entry.description, entry.enabled] for entry in seen.entries]
-    return signing.dumps([rows, seen.wrong, seen.wrong_count], salt=_get_salt(ip_list, user_id), compress=True)
+    rows = [[str(entry.network), entry.description, entry.enabled] for entry in preview.entries]
+    return signing.dumps([rows, preview.wrong, preview.wrong_count], salt=_get_salt(ip_list, user_id), compress=True)
 
 
 def load_preview(ip_list: IpList, user_id: int, text: str) -> ImportPreview:

@@ -90,7 +90,7 @@ def add_entries(*, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> int:
     from Support always. Raise Denied, AccountNotActive, ConfirmationRequired, Invalid, IpList.DoesNotExist.
     """
     ip_list = _lock_for_change(ip_list, by, Permission.IP_LISTS_IMPORT)
-    entries = clean_entries(entries, there=set(ip_list.entries.values_list("network", flat=True)))
+    entries = clean_entries(entries, existing=set(ip_list.entries.values_list("network", flat=True)))
     if not entries:
         return 0
     if (any(entry.enabled for entry in entries) and _is_in_use(ip_list)) or _is_support(by):
@@ -116,7 +116,7 @@ def change_entry(
     if before.stamp != stamp:
         raise EntryChanged(row)
     others = ip_list.entries.exclude(pk=row.pk).values_list("network", flat=True)
-    [to] = clean_entries([to], there=set(others.filter(network=to.network)))
+    [to] = clean_entries([to], existing=set(others.filter(network=to.network)))
     changes = _get_changes(before.as_dict(), to.as_dict())
     if not changes:
         return row
@@ -251,10 +251,10 @@ def _insert(ip_list: IpList, entries: Iterable[Entry]) -> None:
 
 def _enable_or_insert(ip_list: IpList, entries: Collection[Entry], by: Actor) -> None:
     """Enable the entries that are on the list, and insert the others."""
-    there = {row.network: row for row in ip_list.entries.all()} if entries else {}
-    known = [there[entry.network] for entry in entries if entry.network in there]
+    existing = {row.network: row for row in ip_list.entries.all()} if entries else {}
+    known = [existing[entry.network] for entry in entries if entry.network in existing]
     _set_enabled(ip_list, [row for row in known if not row.enabled], True, by)
-    if new := clean_entries([entry for entry in entries if entry.network not in there], there=there):
+    if new := clean_entries([entry for entry in entries if entry.network not in existing], existing=existing):
         _insert(ip_list, new)
         _record("added", ip_list, new, by)
 

@@ -58,8 +58,9 @@ def _list_containers(module: Module, modules: list[Module], granted: set[str]) -
 
 
 def list_last_edits(key: Key, count: int) -> list[Edit]:
-    """Return the key's last `count` edits, oldest first."""
-    newest = _list_key_events(key).filter(name="key.edited").order_by("-seq")[:count]
+    """Return the key's last `count` edits, oldest first. An expiry is also set when a key is reassigned."""
+    edited = Q(name="key.edited") | Q(name="key.reassigned", body__contains='"expiry":')
+    newest = _list_key_events(key).filter(edited).order_by("-seq")[:count]
     return [Edit(event.at, event.actor, json.loads(event.body)["data"]["changes"]) for event in reversed(newest)]
 
 

@@ -1,29 +1,34 @@
-"""Find keys, calls and events by pasted text: a token, a log line, a request ID, or words.
+"""Find keys, calls and events by pasted text or an uploaded file: tokens, a log line, a request ID, or words.
 
 The text is matched only: no result contains it.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import UUID
 
-from django import forms
-from django.conf import settings
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from audit.trail.selectors import list_events_of_requests
 from core.redaction import decode_basic
 from core.request_id import get_creation_time
-from keys.crypto.secrets import compute_digest, parse_token
 from keys.models import Key
+from keys.selectors.found_tokens import (
+    MAX_TOKENS,
+    TokenPlaces,
+    TokensInText,
+    TokenState,
+    assess_tokens,
+    describe_refusal,
+    load_decision_keys,
+    load_found_keys,
+)
 from keys.selectors.search import search_keys
 
 if TYPE_CHECKING:
@@ -32,49 +37,57 @@ if TYPE_CHECKING:
 MAX_MATCHES = 20
 # How many candidates for API IDs are taken from a pasted text.
 MAX_WORDS = 200
-MAX_TEXT_LENGTH = 10_000
+# In longer texts only tokens are looked for.
+MAX_LINE_LENGTH = 10_000
 MAX_NAME_LENGTH = 200
 # A request ID contains its time of creation; the clocks of gateway and database may differ by this much.
 MAX_CLOCK_SKEW = timedelta(hours=1)
-TOKEN = re.compile(r"[A-Za-z0-9]{1,20}_[A-Za-z0-9]{12}_[A-Za-z0-9]{38}")
 API_ID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{12}(?![0-9A-Za-z])")
 REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class FindForm(forms.Form):
-    text = forms.CharField(
-        label="Find a key",
-        max_length=MAX_TEXT_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
-        help_text=(
-            "Paste a token, a log line or a request ID; or enter an API ID or its last 4 characters, the start of a"
-            " word in the key’s name, or the start of the owner’s e-mail. Pasted text is matched and not stored."
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class TokenMatch:
+    """A token of the text: where it stands, and whose it is."""
+
+    places: TokenPlaces
+    state: TokenState
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A key that the text names, and why.
+    """A key that the text names, by its tokens or otherwise.
 
-    `live` is whether a token in the text is accepted as far as the secret decides; None if the text holds no token.
+    `refusal` says why the gateway refuses all calls with it; empty if it does not. `tokens` are those of the text that
+    name it.
     """
 
     key: Key
-    why: str
-    live: bool | None = None
+    refusal: str = ""
+    tokens: tuple[TokenMatch, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether a token in the text is accepted."""
+        return any(token.state.live for token in self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class FindResult:
     """What the text names. `by` describes in words what the text was taken for; `more` is true if keys were left
-    out."""
+    out. `unknown` are tokens of none of these keys, `more_tokens` whether others were not looked up."""
 
     by: str
     matches: Sequence[Match]
-    calls: Sequence[Call]
+    calls: Sequence[Call] = ()
     events: Sequence[Event] = ()
     more: bool = False
+    unknown: Sequence[TokenMatch] = ()
+    more_tokens: bool = False
+
+    @property
+    def keys(self) -> list[Key]:
+        return [match.key for match in self.matches]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,60 +102,78 @@ class Scope:
     account_id: int | None = None
 
 
-def find_keys(scope: Scope, text: str) -> FindResult:
-    """Return what the text names: by the tokens, API IDs and request IDs in it, else by its words."""
-    return _find_by_identifiers(scope, text) or _find_by_words(scope, text)
+def find_keys(scope: Scope, text: str, tokens: TokensInText) -> FindResult:
+    """Return what the text names, which contains these tokens: by them and the API IDs and request IDs in it, else by
+    its words."""
+    found = _find_by_tokens(scope, tokens)
+    if len(text) > MAX_LINE_LENGTH or not text:
+        return found or FindResult("a token", ())
+    return _find_by_identifiers(scope, text, found) or _find_by_words(scope, text)
 
 
-def _find_by_identifiers(scope: Scope, text: str) -> FindResult | None:
-    """Return None if the text has no token and no known API ID or request ID."""
+def find_named_keys(keys: QuerySet[Key], public_ids: Collection[str]) -> FindResult:
+    """Return the keys with these API IDs, up to MAX_TOKENS, in their present state."""
+    return FindResult("an API ID", _build_matches(load_found_keys(keys, sorted(public_ids)[:MAX_TOKENS])))
+
+
+def _find_by_tokens(scope: Scope, tokens: TokensInText) -> FindResult | None:
+    """Return the keys of the tokens; None if there are no tokens."""
+    states = assess_tokens(scope.keys, (each.first for each in tokens.places))
+    matches = [TokenMatch(each, states[each.first.token]) for each in tokens.places]
+    matches = [each for each in matches if each.state.is_ours]
+    if not matches:
+        return None
+    by_key: dict[int, list[TokenMatch]] = {}
+    keys: dict[str, Key] = {}
+    for match in matches:
+        if (key := match.state.key) is not None:
+            by_key.setdefault(key.pk, []).append(match)
+            keys[key.public_id] = key
+    found = [replace(match, tokens=tuple(by_key[match.key.pk])) for match in _build_matches(keys)]
+    return FindResult(
+        "a token" if len(matches) == 1 else f"{len(matches)} tokens",
+        # What must be acted on first.
+        sorted(found, key=lambda match: not match.live),
+        unknown=[match for match in matches if match.state.key is None],
+        more_tokens=tokens.more,
+    )
+
+
+def _find_by_identifiers(scope: Scope, text: str, by_tokens: FindResult | None) -> FindResult | None:
+    """Add to what was found by tokens. Return None if the text has no token and no known API ID or request ID."""
     text = unquote(text)
     text = f"{text} {decode_basic(text)}"
-    tokens = {token[token.index("_") + 1 :][:12]: token for token in TOKEN.findall(text)}
     request_ids = [UUID(given) for given in sorted(set(REQUEST_ID.findall(text)))[:MAX_MATCHES]]
     calls = [call for request_id in request_ids if (call := _find_call(scope, request_id))]
     events = list_events_of_requests(scope.account_id, request_ids) if scope.account_id and request_ids else []
-    named = {*API_ID.findall(text), *tokens, *(call.key_id for call in calls)}
-    keys = scope.keys.filter(public_id__in=sorted(named)[:MAX_WORDS]).select_related("account", "owner", "api")
-    rows = list(keys.defer("api__document").prefetch_related("secrets").order_by("pk")[: MAX_MATCHES + 1])
-    matches = [_build_match(key, tokens.get(key.public_id)) for key in rows[:MAX_MATCHES]]
-    if not (tokens or matches or calls or events):
+    matches = list(by_tokens.matches) if by_tokens else []
+    known = {match.key.public_id for match in matches}
+    named = {*API_ID.findall(text), *(call.key_id for call in calls)} - known
+    rows = load_found_keys(scope.keys, sorted(named)[:MAX_WORDS])
+    shown = dict(list(rows.items())[:MAX_MATCHES])
+    matches += _build_matches(shown)
+    if not (by_tokens or matches or calls or events):
         return None
-    by = "a token" if tokens else "a request ID" if calls or events else "an API ID"
-    return FindResult(by, matches, calls, events, len(rows) > MAX_MATCHES)
+    by = by_tokens.by if by_tokens else "a request ID" if calls or events else "an API ID"
+    found = by_tokens or FindResult(by, ())
+    return replace(found, matches=matches, calls=calls, events=events, more=len(shown) < len(rows))
 
 
 def _find_by_words(scope: Scope, text: str) -> FindResult:
-    keys = scope.keys.filter(deleted_at=None)
     candidates = Key.objects.filter(deleted_at=None)
     if scope.account_id:
         candidates = candidates.filter(account=scope.account_id)
     numbers = search_keys(candidates, text) if len(text) <= MAX_NAME_LENGTH else []
-    rows = keys.filter(pk__in=numbers[:MAX_MATCHES]).select_related("account", "owner", "api").order_by("-pk")
-    matches = [Match(key, "") for key in rows.defer("api__document")]
-    return FindResult("a name, an e-mail or the last 4 characters", matches, [], more=len(numbers) > MAX_MATCHES)
+    keys = scope.keys.filter(deleted_at=None, pk__in=numbers[:MAX_MATCHES])
+    named = list(keys.order_by("-pk").values_list("public_id", flat=True))
+    rows = load_found_keys(keys, named)
+    matches = _build_matches({public_id: rows[public_id] for public_id in named if public_id in rows})
+    return FindResult("a name, an e-mail or the last 4 characters", matches, more=len(numbers) > MAX_MATCHES)
 
 
-def _build_match(key: Key, token: str | None) -> Match:
-    if key.deleted_at is not None:
-        why = f"Deleted on {key.deleted_at:%Y-%m-%d %H:%M} UTC; its secrets are destroyed."
-        return Match(key, why, None if token is None else False)
-    if token is None:
-        return Match(key, "")
-    if parse_token(token) is None:
-        return Match(key, "The token is mistyped: its checksum is wrong.", False)
-    now = timezone.now()
-    for secret in key.secrets.all():
-        pepper = settings.TOKEN_PEPPERS.get(secret.pepper_id)
-        if pepper is None or not hmac.compare_digest(compute_digest(token, pepper), bytes(secret.digest)):
-            continue
-        if secret.retires_at is None:
-            return Match(key, "This is the key’s current token.", True)
-        until = f"{secret.retires_at:%Y-%m-%d %H:%M} UTC"
-        accepted = secret.retires_at > now
-        why = f"This is the key’s old token, {'accepted until' if accepted else 'refused since'} {until}."
-        return Match(key, why, accepted)
-    return Match(key, "This is not the key’s token: it was mistyped, or the key has changed since.", False)
+def _build_matches(keys: dict[str, Key]) -> list[Match]:
+    decided = load_decision_keys(keys.values())
+    return [Match(key, describe_refusal(key, decided.get(public_id))) for public_id, key in keys.items()]
 
 
 def _find_call(scope: Scope, request_id: UUID) -> Call | None:

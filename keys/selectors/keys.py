@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Lower, Now
 
 from accounts.models import Account, User
+from core.lists import MAX_ROWS_COUNTED
 from keys.apis.policy_parsing import FLAGS
 from keys.decision.containment import expand_contained
-from keys.models import Address, Creation, IpList, Key, Module
+from keys.models import Address, Creation, IpList, Key, KeyIpList, Module, Secret
 
 EXPIRES_SOON = timedelta(days=14)
 MAX_OWNERS = 200
@@ -35,6 +37,17 @@ def build_status_condition(status: str) -> Q:
         "expires_soon": Q(enabled=True, expires_at__gt=Now(), expires_at__lte=soon),
         "active": Q(enabled=True) & (Q(expires_at=None) | Q(expires_at__gt=soon)),
     }[status]
+
+
+def build_restricted_condition() -> Q:
+    """Return the condition for keys that are called from some addresses only."""
+    entries = Q(Exists(Address.objects.filter(key=OuterRef("pk"))))
+    return entries | Q(Exists(KeyIpList.objects.filter(key=OuterRef("pk"))))
+
+
+def build_old_secret_condition() -> Q:
+    """Return the condition for keys whose old secret still works."""
+    return Q(Exists(Secret.objects.filter(key=OuterRef("pk"), retires_at__gt=Now())))
 
 
 def with_status(keys: QuerySet[Key]) -> QuerySet[Key]:
@@ -71,7 +84,10 @@ def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 def with_file_columns(keys: QuerySet[Key]) -> QuerySet[Key]:
     """Load only the columns that an export needs."""
-    shown = ("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields", *FLAGS)
+    shown = (
+        *("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields"),
+        *("rotation_days", "rotation_overlap", *FLAGS),
+    )
     related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
     return with_names(related)
 
@@ -103,6 +119,16 @@ def list_owner_nicknames(account: Account) -> list[str]:
     """Return up to MAX_OWNERS nicknames of users who own keys, as suggestions for the filter."""
     owning = User.objects.filter(Exists(Key.objects.filter(owner=OuterRef("pk"), deleted_at=None)), account=account)
     return list(owning.order_by(Lower("nickname")).values_list("nickname", flat=True)[:MAX_OWNERS])
+
+
+def count_keys_by_api(keys: QuerySet[Key]) -> dict[int, int] | None:
+    """Return the number of keys by the API's primary key; None if there are more than MAX_ROWS_COUNTED, as counting
+    them would cost more in a larger account."""
+    sql, params = keys.order_by().values("api_id")[: MAX_ROWS_COUNTED + 1].query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT api_id, count(*) FROM ({sql}) AS counted GROUP BY api_id", params)
+        counts: dict[int, int] = dict(cursor.fetchall())
+    return counts if sum(counts.values()) <= MAX_ROWS_COUNTED else None
 
 
 def find_key_by_form_token(token: uuid.UUID, account_id: int) -> Key | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from django.db.models import BooleanField, ExpressionWrapper, Q, Value
 from django.db.models.functions import Now
+from django.urls import reverse
 
 from audit.trail.selectors import list_events
+from audit.usage.selectors import SecretUsage, read_secret_usage
 from keys.models import Key, SecretUse
 
 # How long an ended secret stays visible, for callers that still use it and ask why calls are refused.
@@ -24,6 +28,27 @@ class OldSecret(NamedTuple):
     ends_on_use: bool
     used_at: datetime | None
     addresses: list[tuple[str, datetime]]
+
+
+class OldSecretCaller(NamedTuple):
+    """An address that used the old secret: how many of its calls were allowed and refused since the change, and the
+    time of the last one, before the change if there is none. `url` leads to its calls in the API log."""
+
+    address: str
+    allowed: int
+    refused: int
+    last_seen: datetime
+    url: str
+
+
+class OldSecretUse(NamedTuple):
+    """Who used the old secret, the most calls since the change first, and how many calls were allowed with it and with
+    the new one since then. Unless `complete`, calls are missing because there were too many to read."""
+
+    callers: list[OldSecretCaller]
+    allowed: int
+    allowed_with_new: int
+    complete: bool
 
 
 class LastChange(NamedTuple):
@@ -44,8 +69,39 @@ def get_old_secret(key: Key) -> OldSecret | None:
     return OldSecret(old.retires_at, old.still_works, old.ends_on_use, use.used_at if use else None, addresses)
 
 
+def read_key_secret_usage(key: Key) -> SecretUsage | None:
+    """Return how the key was used since its secret was changed; None if it has no current secret."""
+    changed_at = key.secrets.filter(retires_at=None).values_list("created_at", flat=True).first()
+    return read_secret_usage(key.public_id, changed_at) if changed_at else None
+
+
+def summarise_old_secret_use(key: Key, old: OldSecret, usage: SecretUsage) -> OldSecretUse:
+    """Return who used the old secret, by address."""
+    last = dict(old.addresses)
+    counts: dict[str, Counter[bool]] = {address: Counter() for address in last}
+    for group in usage.old:
+        counts.setdefault(group.address, Counter())[not group.reason] += sum(group.calls)
+        at = datetime.fromtimestamp(max(group.last_seen), UTC)
+        last[group.address] = max(last.get(group.address, at), at)
+    callers = [
+        OldSecretCaller(address, number[True], number[False], last[address], _build_log_url(key, address))
+        for address, number in counts.items()
+    ]
+    callers.sort(key=lambda caller: (caller.allowed + caller.refused, caller.last_seen), reverse=True)
+    return OldSecretUse(
+        callers,
+        sum(caller.allowed for caller in callers),
+        sum(sum(group.calls) for group in usage.current if not group.reason),
+        usage.complete,
+    )
+
+
+def _build_log_url(key: Key, address: str) -> str:
+    return f"{reverse('log-list')}?{urlencode({'range': '30d', 'key_id': key.public_id, 'address': address})}"
+
+
 def get_last_change(key: Key) -> LastChange | None:
     """Return who last changed the key's secret, and when."""
     events = list_events(key.account_id).filter(target_kind="key", target_id=key.public_id)
-    event = events.filter(name="key.secret_changed").order_by("-seq").first()
+    event = events.filter(name__in=("key.secret_changed", "key.secret_rotated")).order_by("-seq").first()
     return LastChange(event.at, event.actor) if event else None

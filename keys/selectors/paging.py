@@ -17,7 +17,6 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Func, Q, QueryS
 from django.db.models.expressions import Combinable, CombinedExpression
 from django.utils.dateparse import parse_datetime
 
-from core.lists import PAGE_SIZE
 from keys.models import Key
 
 MAX_ROWS_SCANNED = 500
@@ -101,49 +100,51 @@ class Page(NamedTuple):
     after: Position | None
 
 
-def get_page(candidates: Candidates, order: Order, after: Position | None, before: Position | None) -> Page:
-    """Return the page after `after`, or before `before`, or the first page.
+def get_page(candidates: Candidates, order: Order, after: Position | None, before: Position | None, size: int) -> Page:
+    """Return the page of `size` keys after `after`, or before `before`, or the first page.
 
     Fall back to the first page if less than a page lies before `before`, and to the last if nothing is left after
     `after`.
     """
     if before is not None:
-        found = _find_positions(candidates, order.reversed, before)
-        if len(found) > PAGE_SIZE:
-            found = found[PAGE_SIZE - 1 :: -1]
+        found = _find_positions(candidates, order.reversed, before, size)
+        if len(found) > size:
+            found = found[size - 1 :: -1]
             return Page(found, before=found[0], after=found[-1])
         # Less than a page lies before it: show the whole first page instead.
-    found = _find_positions(candidates, order, after)
+    found = _find_positions(candidates, order, after, size)
     if after is not None and not found:
         # The rows after it were deleted in the meantime: show the last page.
-        found = _find_positions(candidates, order.reversed, None)
-        if len(found) > PAGE_SIZE:
-            found = found[PAGE_SIZE - 1 :: -1]
+        found = _find_positions(candidates, order.reversed, None, size)
+        if len(found) > size:
+            found = found[size - 1 :: -1]
             return Page(found, before=found[0], after=None)
         return Page(found[::-1], before=None, after=None)
-    more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE]
+    more, found = len(found) > size, found[:size]
     return Page(found, before=found[0] if found and after else None, after=found[-1] if more else None)
 
 
-def _find_positions(candidates: Candidates, order: Order, start: Position | None) -> list[Position]:
+def _find_positions(candidates: Candidates, order: Order, start: Position | None, size: int) -> list[Position]:
     """Return the positions of the page after `start`, and one more if there is a next page."""
     keys = order.apply(order.seek(candidates.keys, start))
     if not candidates.matching:
-        return [Position(*row) for row in keys.values_list("place", "pk")[: PAGE_SIZE + 1]]
+        return [Position(*row) for row in keys.values_list("place", "pk")[: size + 1]]
     next_keys = keys.annotate(matches=ExpressionWrapper(candidates.matching, BooleanField()))
     found = _fetch_positions(
-        next_keys.values_list("place", "pk", "matches")[:MAX_ROWS_SCANNED], "(place, key, matches) WHERE matches"
+        next_keys.values_list("place", "pk", "matches")[:MAX_ROWS_SCANNED],
+        size,
+        "(place, key, matches) WHERE matches",
     )
-    if len(found) > PAGE_SIZE:
+    if len(found) > size:
         return found
     # OFFSET 0 is an optimisation fence: it keeps the planner from scanning the sort's index.
     few = keys.filter(candidates.index_filter).order_by().values_list("place", "pk")
     way = "DESC" if order.descending else "ASC"
-    return _fetch_positions(few, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")
+    return _fetch_positions(few, size, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")
 
 
-def _fetch_positions(keys: QuerySet[Any, Any], outside: str, inside: str = "") -> list[Position]:
+def _fetch_positions(keys: QuerySet[Any, Any], size: int, outside: str, inside: str = "") -> list[Position]:
     sql, params = keys.query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT place, key FROM ({sql} {inside}) AS found {outside} LIMIT %s", [*params, PAGE_SIZE + 1])
+        cursor.execute(f"SELECT place, key FROM ({sql} {inside}) AS found {outside} LIMIT %s", [*params, size + 1])
         return [Position(*row) for row in cursor.fetchall()]

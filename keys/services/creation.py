@@ -23,6 +23,7 @@ from keys.key_settings import (
     Invalid,
     KeySettings,
     check_expiry,
+    check_scheduled_rotation,
     clean_settings,
     get_latest_expiry,
     get_max_lifetime_days,
@@ -93,6 +94,7 @@ def create(
     check_expiry(
         key_settings.expires_at, rules, now=now, latest=get_latest_expiry(now, get_max_lifetime_days(account, rules))
     )
+    check_scheduled_rotation(key_settings.scheduled_rotation, rules)
     key = Key(account=account, api=api, owner=owner, enabled=enabled)
     apply_columns(key, key_settings)
     key.username = key_settings.name if rules.name_kind == "username" else ""

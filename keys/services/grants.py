@@ -16,7 +16,7 @@ from keys.key_settings import Invalid, IpListNetworks, IpListsById, KeySettings
 from keys.models import Address, IpList, IpListEntry, Key, KeyIpList, KeyModule, Module
 
 # Columns of the key that hold its settings.
-SETTINGS_COLUMNS = ("name", "fields", "expires_at", "all_modules", *FLAGS)
+SETTINGS_COLUMNS = ("name", "fields", "expires_at", "all_modules", "rotation_days", "rotation_overlap", *FLAGS)
 
 
 def get_modules_by_slug(api_id: int) -> dict[str, Module]:
@@ -54,6 +54,8 @@ def apply_columns(key: Key, key_settings: KeySettings) -> None:
     """Copy the settings into the key's columns without saving."""
     key.name, key.fields, key.expires_at = key_settings.name, dict(key_settings.fields), key_settings.expires_at
     key.all_modules = key_settings.modules is None
+    schedule = key_settings.scheduled_rotation
+    key.rotation_days, key.rotation_overlap = (schedule.days, schedule.overlap) if schedule else (None, "")
     for flag in FLAGS:
         setattr(key, flag, getattr(key_settings, flag))
 

@@ -19,6 +19,7 @@ from core.permissions import Permission
 from core.sealing import get_sealing_key_number
 from keys.key_settings import Invalid
 from keys.models import Key, Secret
+from keys.notices.services.resealing import delete_webhook_secrets_under
 from keys.services.resealing import get_live_secrets, get_rings_by_api
 
 RINGS = {"SEALING_KEYS": "reveal", "SIGNING_KEYS": "sign", "TOKEN_PEPPERS": ""}
@@ -37,8 +38,9 @@ def discard_secrets(*, ring: str, number: int, by: Actor) -> Discarded:
     """Give up what needs the lost key `number` of `ring`, a name in RINGS.
 
     SEALING_KEYS: the keys go on working and their tokens cannot be revealed; second factors are removed, with an event
-    and a mail each. SIGNING_KEYS and TOKEN_PEPPERS: the keys are refused until somebody changes them. Raise Denied
-    unless a command calls it, Invalid for a key that is in its ring or that nothing needs.
+    and a mail each; webhook endpoints that lose their secret are disabled. SIGNING_KEYS and TOKEN_PEPPERS: the keys are
+    refused until somebody changes them. Raise Denied unless a command calls it, Invalid for a key that is in its ring
+    or that nothing needs.
     """
     if by.kind != "command":
         raise Denied(Permission.APIS_CHANGE)
@@ -53,7 +55,8 @@ def discard_secrets(*, ring: str, number: int, by: Actor) -> Discarded:
     # What is left are recovery codes beside passkeys, which do not need the key.
     Authenticator.objects.filter(pk__in=[row.pk for row in factors]).delete()
     lost = _lock_secrets(ring, number)
-    if not lost and not factors:
+    webhooks = delete_webhook_secrets_under(number) if ring == "SEALING_KEYS" else 0
+    if not lost and not factors and not webhooks:
         raise Invalid({"number": f"Nothing needs {ring} {number}."})
     for secret in lost:
         secret.sealed = None
@@ -67,7 +70,7 @@ def discard_secrets(*, ring: str, number: int, by: Actor) -> Discarded:
         account_id=None,
         ring=ring,
         number=number,
-        count=len(lost),
+        count=len(lost) + webhooks,
         factors=len(factors),
     )
     return Discarded(list({secret.key_id: secret.key for secret in lost}.values()), users)

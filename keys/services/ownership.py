@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
@@ -28,7 +29,7 @@ def reassign(*, key: Key, owner: User, by: Actor) -> Key:
     """
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     by.spend_confirmation("key.reassign", key.public_id)
-    _change_owner(key, _get_active_user(owner, key.account), by)
+    change_owner(key, get_active_user(owner, key.account), by)
     return key
 
 
@@ -38,31 +39,17 @@ def hand_over(*, user: User, new_owner: User, by: Actor) -> int:
 
     Needs the confirmation "keys.hand_over" of the user's primary key. Raise the same as `reassign`.
     """
-    account = _get_account(user)
+    account = get_account(user)
     authorization.require(by, Permission.KEYS_CHANGE, account=account)
     authorization.require_active(account)
     by.spend_confirmation("keys.hand_over", str(user.pk))
-    new_owner = _get_active_user(new_owner, account)
+    new_owner = get_active_user(new_owner, account)
     if new_owner.pk == user.pk:
         raise Invalid({"heir": f"{new_owner.nickname} already owns these keys. Choose another user."})
-    live = Key.objects.select_for_update(of=("self",), no_key=True).filter(owner=user, deleted_at=None).order_by("pk")
-    keys = list(live.select_related("account", "api", "owner").defer("api__document"))
+    keys = lock_owned_keys(user)
     for key in keys:
-        _change_owner(key, new_owner, by)
+        change_owner(key, new_owner, by)
     return len(keys)
-
-
-@transaction.atomic
-def hand_over_and_deactivate(*, user: User, new_owner: User, by: Actor) -> int:
-    """Hand the keys over and deactivate the user in one transaction, so that no call is refused in between.
-
-    Raise what `hand_over` and `deactivate_owner` raise.
-    """
-    # Take the account's lock first, as strong as deactivation does: upgrading a shared lock could deadlock.
-    Account.objects.select_for_update(no_key=True).get(pk=_get_account(user).pk)
-    count = hand_over(user=user, new_owner=new_owner, by=by)
-    deactivate_owner(user=user, by=by)
-    return count
 
 
 @transaction.atomic
@@ -104,15 +91,30 @@ def _list_working_keys(user: User) -> list[Key]:
     return list(keys.defer("api__document").order_by("pk"))
 
 
-def _change_owner(key: Key, owner: User, by: Actor) -> None:
+def lock_owned_keys(user: User) -> list[Key]:
+    """Lock the user's live keys until the commit and return them."""
+    live = Key.objects.select_for_update(of=("self",), no_key=True).filter(owner=user, deleted_at=None).order_by("pk")
+    return list(live.select_related("account", "api", "owner").defer("api__document"))
+
+
+def change_owner(key: Key, owner: User, by: Actor, *, expires_at: datetime | None = None) -> None:
+    """Give the locked key to `owner`, with another expiry unless it is None, and record it."""
     if key.owner_id == owner.pk:
         return
-    changes = {"owner": [key.owner.nickname, owner.nickname]}
+    columns = ["owner", "name"]
+    changes: dict[str, list[str | None]] = {"owner": [key.owner.nickname, owner.nickname]}
     key.owner = owner
     if Policy.from_data(key.api.policy).name_kind == "owner" and key.name != owner.nickname:
         changes["name"] = [key.name, owner.nickname]
         key.name = owner.nickname
-    key.save(update_fields=["owner", "name"])
+    if expires_at is not None:
+        before = key.expires_at.isoformat(timespec="seconds") if key.expires_at else None
+        changes["expiry"] = [before, expires_at.isoformat(timespec="seconds")]
+        key.expires_at = expires_at
+        # A form that was opened before would set the expiry back.
+        key.version += 1
+        columns += ["expires_at", "version"]
+    key.save(update_fields=columns)
     record(
         "key.reassigned",
         by=by,
@@ -123,7 +125,7 @@ def _change_owner(key: Key, owner: User, by: Actor) -> None:
     )
 
 
-def _get_active_user(owner: User, account: Account) -> User:
+def get_active_user(owner: User, account: Account) -> User:
     """Return the user's present row; the account's lock keeps it active until the commit. Raise Invalid."""
     found = User.objects.filter(pk=owner.pk, account=account, is_active=True).first()
     if found is None:
@@ -131,7 +133,7 @@ def _get_active_user(owner: User, account: Account) -> User:
     return found
 
 
-def _get_account(user: User) -> Account:
+def get_account(user: User) -> Account:
     if user.account is None:
         raise Invalid({"heir": "Support users cannot own keys."})
     return user.account

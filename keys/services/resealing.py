@@ -23,6 +23,7 @@ from core.sealing import HEADER_LENGTH, SealBroken, build_header, get_sealing_ke
 from keys.apis.policy import Policy
 from keys.crypto.secrets import compute_digest
 from keys.models import Api, Secret
+from keys.notices.services.resealing import count_webhook_secrets_by_key
 from keys.services.secret import SealingRing, get_sealing_ring, open_token, seal_token
 
 BATCH_SIZE = 500
@@ -101,6 +102,7 @@ def list_ring_usage() -> list[RingUsage]:
     prefixes = _get_sealed_secrets().values_list(SEAL_HEADER, "key__api_id").annotate(count=Count("pk")).order_by()
     rings = get_rings_by_api()
     sealing.update(count_factors_by_key())
+    sealing.update(count_webhook_secrets_by_key())
     for prefix, api, count in prefixes:
         counter = signing if rings[api].purpose == "sign" else sealing
         counter[get_sealing_key_number(bytes(prefix))] += count

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Value
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from audit.trail.record import record
 from core.actor import Actor
@@ -22,21 +23,12 @@ from keys.apis.policy import Policy
 from keys.crypto.secrets import generate_token
 from keys.key_settings import Invalid
 from keys.models import Key, Secret
+from keys.rotation_schedule import Overlap
 from keys.services.locks import build_key_target, lock_for_change
 from keys.services.secret import insert_secret, lock_secrets
 
-
-class Overlap(models.TextChoices):
-    """How long the old secret still works."""
-
-    NONE = "none", "None"
-    HOUR = "1h", "1 hour"
-    DAY = "24h", "24 hours"
-    WEEK = "7d", "7 days"
-
-    @property
-    def duration(self) -> timedelta:
-        return {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}.get(self, timedelta())
+# For how long after a change the old secret works at most, however often the overlap is extended.
+MAX_OVERLAP = timedelta(days=30)
 
 
 class ChangedKey(NamedTuple):
@@ -67,10 +59,35 @@ def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool =
     of the API ID. Raise Denied, AccountNotActive, AlreadyChanged, ConfirmationRequired.
     """
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
-    secrets = lock_secrets(key)
-    if not any(known.pk == secret and known.retires_at is None for known in secrets):
-        raise AlreadyChanged
+    require_current(key, secret)
     by.spend_confirmation("key.change", key.public_id)
+    made = replace_secret(key, secret, overlap, ends_on_use=ends_on_use)
+    record_change(made, overlap, ends_on_use=ends_on_use, by=by)
+    return made
+
+
+def require_current(key: Key, secret: uuid.UUID) -> None:
+    """Lock the secrets of a locked key. Raise AlreadyChanged unless `secret` is the current one."""
+    if not any(known.pk == secret and known.retires_at is None for known in lock_secrets(key)):
+        raise AlreadyChanged
+
+
+def record_change(made: ChangedKey, overlap: Overlap, *, ends_on_use: bool, by: Actor) -> None:
+    """Record that the key was given another secret."""
+    record(
+        "key.secret_changed",
+        by=by,
+        account_id=made.key.account_id,
+        target=build_key_target(made.key),
+        api=made.key.api.slug,
+        overlap=overlap.label.lower(),
+        ends_on_use=ends_on_use and made.until is not None,
+    )
+
+
+def replace_secret(key: Key, secret: uuid.UUID, overlap: Overlap, *, ends_on_use: bool = False) -> ChangedKey:
+    """Give the key another secret in place of the current one, `secret`, without an event. The caller has locked the
+    key and its secrets."""
     key.secrets.filter(retires_at__lte=Now()).delete()
     _retire(key.secrets.exclude(retires_at=None))
     current = key.secrets.filter(pk=secret)
@@ -80,17 +97,7 @@ def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool =
         current.update(retires_at=Now() + Value(overlap.duration), ends_on_use=ends_on_use)
     token = generate_token(settings.TOKEN_PREFIX, key.public_id).token
     insert_secret(key, token, Policy.from_data(key.api.policy))
-    until = None if overlap == Overlap.NONE else current.get().retires_at
-    record(
-        "key.secret_changed",
-        by=by,
-        account_id=key.account_id,
-        target=build_key_target(key),
-        api=key.api.slug,
-        overlap=overlap.label.lower(),
-        ends_on_use=ends_on_use and until is not None,
-    )
-    return ChangedKey(key, token, until)
+    return ChangedKey(key, token, None if overlap == Overlap.NONE else current.get().retires_at)
 
 
 @transaction.atomic
@@ -105,7 +112,7 @@ def end_overlap(*, key: Key, by: Actor) -> Key:
 
 @transaction.atomic
 def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
-    """Let the old secret work for `overlap` from now on, and return the new end.
+    """Let the old secret work for `overlap` from now on, MAX_OVERLAP after the change at most, and return the new end.
 
     Needs the confirmation "key.extend_overlap" of the API ID. Raise Denied, AccountNotActive, NoOverlap, Invalid,
     ConfirmationRequired.
@@ -113,6 +120,9 @@ def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     old = _get_old_secret(key)
     by.spend_confirmation("key.extend_overlap", key.public_id)
+    latest = get_latest_overlap_end(key)
+    if timezone.now() + overlap.duration > latest:
+        raise Invalid({"overlap": f"The old secret can work until {latest:%Y-%m-%d %H:%M} UTC, not longer."})
     later = key.secrets.filter(pk=old.pk, retires_at__lt=Now() + Value(overlap.duration))
     if not later.update(retires_at=Now() + Value(overlap.duration)):
         raise Invalid({"overlap": "The old secret already works for longer than that. Choose a longer time."})
@@ -127,6 +137,12 @@ def extend_overlap(*, key: Key, overlap: Overlap, by: Actor) -> datetime:
         overlap=overlap.label,
     )
     return until
+
+
+def get_latest_overlap_end(key: Key) -> datetime:
+    """Return until when the old secret's overlap can be extended. If the new secret was lost, this counts from now."""
+    changed_at = key.secrets.filter(retires_at=None).values_list("created_at", flat=True).first()
+    return (changed_at or timezone.now()) + MAX_OVERLAP
 
 
 @transaction.atomic

@@ -18,13 +18,16 @@ def enable(*, key: Key, by: Actor) -> Key:
     """Enable the key and return it. Raise Denied, AccountNotActive, ConfirmationRequired."""
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     by.spend_confirmation("key.enable", key.public_id)
-    return _set_enabled(key, True, by)
+    set_enabled(key, True, by)
+    return key
 
 
 @transaction.atomic
 def disable(*, key: Key, by: Actor) -> Key:
     """Disable the key and return it; calls are refused from the commit on. Raise Denied, AccountNotActive."""
-    return _set_enabled(lock_for_change(key, Permission.KEYS_DISABLE, by), False, by)
+    key = lock_for_change(key, Permission.KEYS_DISABLE, by)
+    set_enabled(key, False, by)
+    return key
 
 
 @transaction.atomic
@@ -42,13 +45,14 @@ def delete(*, key: Key, by: Actor) -> Key:
     return key
 
 
-def _set_enabled(key: Key, enabled: bool, by: Actor) -> Key:
+def set_enabled(key: Key, enabled: bool, by: Actor) -> bool:
+    """Enable or disable a locked key and record it. Return whether it was otherwise."""
     if key.enabled == enabled:
-        return key
+        return False
     key.enabled = enabled
     key.save(update_fields=["enabled"])
     record_switch(key, by)
-    return key
+    return True
 
 
 def record_switch(key: Key, by: Actor) -> None:

@@ -13,7 +13,8 @@ from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.forms.rotate import ChangeForm, ExtendForm
 from keys.models import Key
-from keys.selectors.old_secret import get_last_change, get_old_secret
+from keys.selectors.old_secret import get_last_change, get_old_secret, read_key_secret_usage
+from keys.selectors.replay import replay_retirement
 from keys.services import (
     AlreadyChanged,
     Invalid,
@@ -23,9 +24,11 @@ from keys.services import (
     change,
     end_overlap,
     extend_overlap,
+    get_latest_overlap_end,
 )
 from keys.views.common import get_changeable_key_or_404, get_confirmed_actor, raise_404_if_deleted
 from keys.views.credential import build_credential
+from keys.views.effects import ChangeEffect
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -65,9 +68,10 @@ def key_change(request: SignedIn, public_id: str) -> HttpResponse:
 def overlap_end(request: SignedIn, public_id: str) -> HttpResponse:
     key = get_changeable_key_or_404(request, public_id)
     if request.method != "POST":
-        return render_dialog(
-            request, "keys/end_overlap", f"End the old secret of {key.name}", {"key": key, "old": get_old_secret(key)}
-        )
+        usage = read_key_secret_usage(key)
+        effect = ChangeEffect(replay_retirement(key, usage), "", request.POST) if usage else None
+        context = {"key": key, "old": get_old_secret(key), "effect": effect}
+        return render_dialog(request, "keys/end_overlap", f"End the old secret of {key.name}", context)
     try:
         with raise_404_if_deleted():
             end_overlap(key=key, by=request.actor)
@@ -83,7 +87,7 @@ def overlap_extend(request: SignedIn, public_id: str) -> HttpResponse:
     key = get_changeable_key_or_404(request, public_id)
     form = ExtendForm(get_form_data(request))
     form.set_action(request.user, "key.extend_overlap", key.public_id, build_key_target(key))
-    context = {"key": key, "form": form, "old": get_old_secret(key)}
+    context = {"key": key, "form": form, "old": get_old_secret(key), "latest": get_latest_overlap_end(key)}
     by = get_confirmed_actor(request, form) if form.is_valid() else None
     try:
         if by:

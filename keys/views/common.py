@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
@@ -23,7 +24,7 @@ from keys.apis.policy import Policy
 from keys.docs.abilities import get_abilities
 from keys.docs.documentation import get_documentation
 from keys.docs.granted import get_api_modules
-from keys.forms.settings import KeyFormOptions
+from keys.forms.options import KeyFormOptions
 from keys.models import Api, Key
 from keys.selectors.keys import with_page_relations
 from keys.visibility import get_visible_ip_lists, get_visible_keys
@@ -72,10 +73,22 @@ def build_form_options(request: SignedIn, api: Api, rules: Policy) -> KeyFormOpt
 
 
 def get_done_url(request: SignedIn, public_id: str) -> str:
-    """Return where to go after an action on a key: the list it was started from, or the key's page."""
+    """Return where to go after an action on a key: the list or call it was started from, or the key's page."""
+    if request.GET.get("from") == "unused":
+        return reverse("unused")
+    if request_id := get_origin_call(request):
+        return reverse("log-detail", args=[request_id])
     return get_return_url(
         request, reverse("key-list"), reverse("key-detail", args=[public_id]), format_row_id("key", public_id)
     )
+
+
+def get_origin_call(request: SignedIn) -> UUID | None:
+    """Return the request ID in `?call=`, the call from whose page an action was started; None if there is none."""
+    try:
+        return UUID(request.GET.get("call", ""))
+    except ValueError:
+        return None
 
 
 def list_active_users(account: Account) -> QuerySet[User]:

@@ -12,12 +12,12 @@ from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
 from keys.apis.policy import Policy
-from keys.forms.create_edit import CreateForm
+from keys.forms.create_edit import CreateForm, build_duplicate
 from keys.models import Key
 from keys.selectors.first_steps import get_first_steps
 from keys.selectors.keys import find_key_by_form_token
 from keys.services import AlreadyCreated, Invalid, create
-from keys.views.common import build_form_options, get_confirmed_actor
+from keys.views.common import build_form_options, get_confirmed_actor, get_key_or_404
 from keys.views.credential import build_credential
 from keys.visibility import get_enabled_apis
 
@@ -27,7 +27,8 @@ from keys.visibility import get_enabled_apis
 def key_new(request: SignedIn) -> HttpResponse:
     account = own_account(request)
     require_active(account)
-    apis, slug = list(get_enabled_apis(request.user)), request.GET.get("api", "")
+    like = get_key_or_404(request, request.GET["like"]) if "like" in request.GET else None
+    apis, slug = list(get_enabled_apis(request.user)), like.api.slug if like else request.GET.get("api", "")
     chosen = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]
     if not chosen:
         steps = get_first_steps(request.user, has_apis=bool(apis))
@@ -35,9 +36,10 @@ def key_new(request: SignedIn) -> HttpResponse:
         return render_dialog(request, "keys/choose", "Add API key", choice, 404 if slug else 200)
     api = chosen[0]
     rules = Policy.from_data(api.policy)
-    form = CreateForm(get_form_data(request), offer=build_form_options(request, api, rules))
+    initial = build_duplicate(like) if like else {}
+    form = CreateForm(get_form_data(request), initial=initial, offer=build_form_options(request, api, rules))
     form.set_action(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
-    context = {"form": form, "api": api, "rules": rules}
+    context = {"form": form, "api": api, "rules": rules, "like": like}
     # Checked first: a form that was used before needs neither confirmation nor corrections.
     if made := _find_created_key(form, account):
         return render_dialog(request, "keys/already_created", "Already created", {"key": made}, 409)
@@ -64,7 +66,8 @@ def key_new(request: SignedIn) -> HttpResponse:
         return render_dialog(request, "keys/already_created", "Already created", {"key": already.key}, 409)
     except Invalid as problem:
         form.add_service_errors(problem)
-    return render_dialog(request, "keys/new", f"Add {rules.noun}", context, get_form_status(request))
+    title = f"Duplicate {like.name}" if like else f"Add {rules.noun}"
+    return render_dialog(request, "keys/new", title, context, get_form_status(request))
 
 
 def _find_created_key(form: CreateForm, account: Account) -> Key | None:

@@ -47,7 +47,7 @@ def build_credential(key: Key, rules: Policy, token: str) -> CredentialInstructi
     """Return the instructions for the key's credential with this token."""
     link = get_request_link(get_documentation(key.api).server, rules, key.api.request_link)
     calls = tuple(_list_example_calls(key, rules, token))
-    host = link.host if calls and not link.known else ""
+    host = link.host if calls and not link.is_configured else ""
     if rules.signs:
         use = "Clients sign each call with the secret and send the API ID. The secret itself is never sent."
         return CredentialInstructions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from audit.calls import charts
@@ -17,7 +18,10 @@ from keys.decision.addresses import format_network, get_width_warning
 from keys.models import Key
 from keys.selectors.detail import list_granted_modules, list_ip_lists, list_last_events
 from keys.selectors.flags import NOT_IN_FORCE, format_flag
+from keys.selectors.rotation import get_next_rotation
 from keys.views.common import can_change_keys, get_key_or_404
+
+LABELLED = ("name", "addresses", "ip_lists", "expiry", "scheduled_rotation")
 
 
 @needs(Permission.KEYS_SEE_OWN)
@@ -30,6 +34,7 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "account": own_account(request),
         "may_change": can_change_keys(request),
         "may_see_log": has_permission(request.user, Permission.LOG_SEE),
+        "may_check": has_permission(request.user, Permission.ACCESS_CHECK),
         "may_see_lists": has_permission(request.user, Permission.IP_LISTS_SEE),
         "may_see_settings": has_permission(request.user, Permission.USERS_SEE),
         "rules": rules,
@@ -37,7 +42,8 @@ def key_detail(request: SignedIn, public_id: str) -> HttpResponse:
         "modules": list_granted_modules(key),
         "own": [(field.label, _format_field(key, field), field.kind) for field in rules.fields],
         "flags": [(rules.get_label(flag), format_flag(key, flag)) for flag in rules.flags],
-        "labels": {setting: rules.get_label(setting) for setting in ("name", "addresses", "ip_lists", "expiry")},
+        "labels": {setting: rules.get_label(setting) for setting in LABELLED},
+        "rotation": get_next_rotation(key, timezone.now()),
         "entries": [(format_network(entry.network), get_width_warning(entry.network)) for entry in key.addresses.all()],
         "ip_lists": list_ip_lists(key),
     }

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Account
 from core.authorization import has_permission
+from core.columns import build_list_context, get_list_choice
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
@@ -20,7 +21,6 @@ from keys.filters import KeyFilter
 from keys.models import Api
 from keys.selectors.first_steps import get_first_steps
 from keys.selectors.keys import list_owner_nicknames
-from keys.views.columns import get_chosen_columns
 from keys.views.common import can_change_keys
 from keys.visibility import get_enabled_apis, get_visible_keys
 
@@ -42,16 +42,18 @@ def key_list(request: SignedIn) -> HttpResponse:
     keys = KeyFilter(request.GET, get_visible_keys(request.user), account=account, apis=apis, everyones=everyones)
     tab = keys.tab
     tab_rules = Policy.from_data(tab.policy) if tab else None
-    chosen = list_columns.get_shown_columns(get_chosen_columns(request), tab_rules)
-    labels = list_columns.get_labels(tab_rules)
+    choice = get_list_choice(request.user, list_columns.KEYS)
+    keys.page_size = choice.page_size
+    columns = list_columns.get_shown_columns(choice.columns, tab_rules)
+    keys_list = list_columns.get_list(tab_rules)
     context = {
         "filter": keys,
         "apis": apis,
         "tab": tab,
         "tab_rules": tab_rules,
-        # All names are present: in a template, looking up a missing name is slow.
-        "shown": {name: name in chosen for name in list_columns.COLUMNS},
-        "labels": labels,
+        "tabs": _build_tabs(keys, apis),
+        "shows_user_status": "user_status" in columns,
+        "labels": keys_list.labels,
         "owners": list_owner_nicknames(account) if everyones else [],
         "account": account,
         "first_steps": get_first_steps(request.user, has_apis=bool(apis)),
@@ -68,14 +70,19 @@ def key_list(request: SignedIn) -> HttpResponse:
         context
         | {
             "rows": rows,
-            "headings": {name: heading._replace(label=labels[name]) for name, heading in keys.headings.items()},
+            "range": keys.get_page_range(),
             "may_disable": has_permission(request.user, Permission.KEYS_DISABLE) and not _get_inactive_reason(request),
-            # None if there are several pages: matching keys are not counted.
-            "matching": None if any(keys.page_links.values()) else sum(row.enabled for row in rows),
             "may_export": has_permission(request.user, Permission.LISTS_EXPORT),
         }
-        | keys.page_links,
+        | keys.page_links
+        | build_list_context(request.user, keys_list, columns, keys.headings),
     )
+
+
+def _build_tabs(keys: KeyFilter, apis: list[Api]) -> list[tuple[Api, str]]:
+    """Return the APIs with their number of keys, or nothing if there are too many keys to count."""
+    counts = keys.counts if len(apis) > 1 else None
+    return [(api, "" if counts is None else f"{counts.get(api.pk, 0):,}") for api in apis]
 
 
 def _build_add_button(request: SignedIn, apis: list[Api]) -> AddButton | None:

@@ -1,4 +1,4 @@
-"""The page of a user with the keys they own, and the dialogs that change roles, deactivate, reactivate and sign out."""
+"""The page of a user, and the dialogs that change roles, reassign keys, reactivate and sign out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import services
-from accounts.forms.users import DeactivateForm, HandOverForm, RolesForm
-from accounts.models import Account, User
-from accounts.selectors import count_sessions, list_users
-from accounts.services import Invalid, LastAdministrator, SelfDeactivation, build_user_target
+from accounts.forms.users import HandOverForm, RolesForm
+from accounts.selectors import count_sessions
+from accounts.services import Invalid, LastAdministrator, build_user_target
 from accounts.views.common import (
     can_change_users,
-    get_changeable_account,
     get_changeable_user_or_404,
     get_user_or_404,
     redirect_to_user,
@@ -24,13 +22,13 @@ from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog, render_page
 from core.permissions import Permission
 from keys.selectors.keys import with_status
-from keys.services import deactivate_owner, hand_over, hand_over_and_deactivate, reactivate_owner
+from keys.services import hand_over, reactivate_owner
+from keys.views.common import list_active_users
 from keys.visibility import get_visible_keys
 
 MAX_KEYS_LISTED = 100
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 CONFIRMATION_NEEDED = "This grants a role, so it needs your confirmation."
-SELF_DEACTIVATION = "You cannot deactivate yourself. Ask another Administrator."
 
 
 @needs(Permission.USERS_SEE)
@@ -84,50 +82,10 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
 
 @needs(Permission.USERS_CHANGE)
 @_methods
-def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
-    user = get_changeable_user_or_404(request, pk)
-    form = _build_deactivate_form(request, user)
-    if form is None or form.is_valid():
-        try:
-            if form is not None and form.is_handing_over:
-                by = form.get_confirmed_actor(request.user, request.actor)
-                if by:
-                    hand_over_and_deactivate(user=user, new_owner=form.new_owner, by=by)
-                    return redirect_to_user(
-                        request,
-                        pk,
-                        f"{user.nickname} is deactivated. Their keys now belong to {form.new_owner.nickname}.",
-                    )
-            elif request.method == "POST":
-                deactivate_owner(user=user, by=request.actor)
-                return redirect_to_user(request, pk, f"{user.nickname} is deactivated, and signed out everywhere.")
-        except (LastAdministrator, SelfDeactivation) as refused:
-            message = SELF_DEACTIVATION if isinstance(refused, SelfDeactivation) else str(refused)
-            return render_dialog(
-                request,
-                "accounts/user_deactivate",
-                f"Deactivate {user.nickname}",
-                {"person": user, "form": form, "refused": message},
-                409,
-            )
-        except Invalid as problem:
-            assert form is not None
-            form.add_service_errors(problem)
-    return render_dialog(
-        request,
-        "accounts/user_deactivate",
-        f"Deactivate {user.nickname}",
-        {"person": user, "form": form},
-        get_form_status(request),
-    )
-
-
-@needs(Permission.USERS_CHANGE)
-@_methods
 def user_hand_over(request: SignedIn, pk: int) -> HttpResponse:
     user = get_changeable_user_or_404(request, pk)
     require_active(own_account(request))
-    form = HandOverForm(get_form_data(request), candidates=_list_candidates(user))
+    form = HandOverForm(get_form_data(request), candidates=list_active_users(own_account(request)).exclude(pk=user.pk))
     form.set_action(request.user, "keys.hand_over", str(user.pk), build_user_target(user))
     by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
     try:
@@ -167,20 +125,3 @@ def user_end_sessions(request: SignedIn, pk: int) -> HttpResponse:
         )
     services.end_sessions(user=user, by=request.actor)
     return redirect_to_user(request, pk, f"{user.nickname} is signed out everywhere.")
-
-
-def _build_deactivate_form(request: SignedIn, user: User) -> DeactivateForm | None:
-    """Return the form that asks about the user's keys; None for a user without keys.
-
-    In a pending account keys cannot be reassigned, so no candidates are offered.
-    """
-    if not user.key_count:  # type: ignore[attr-defined]
-        return None
-    active = get_changeable_account(request).status == Account.Status.ACTIVE
-    form = DeactivateForm(get_form_data(request), candidates=_list_candidates(user) if active else ())
-    form.set_action(request.user, "keys.hand_over", str(user.pk), build_user_target(user))
-    return form
-
-
-def _list_candidates(user: User) -> list[User]:
-    return list(list_users(user.account).filter(is_active=True).exclude(pk=user.pk).order_by("nickname", "pk"))

@@ -1,30 +1,73 @@
-"""The overview page: keys by status, keys that expire soon, first steps, and the latest calls and events."""
+"""The overview page: is anything wrong? Calls and refusals, keys that deserve a look, the trail's state, the latest."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.models import Account, User
+from audit import digests
+from audit.calls.periods import Period, Periods, get_periods
+from audit.calls.reasons import REFUSED
 from audit.calls.selectors import list_calls
 from audit.exports.columns import CALLS, EVENTS
+from audit.trail.last_verification import MAINTAIN_LATE_SECONDS
 from audit.trail.record_log_read import record_auditor_read
 from audit.trail.selectors import list_events
+from audit.trail.verification_state import read_state
 from core.authorization import has_permission
 from core.page_guard import SignedIn, needs
 from core.permissions import Permission
 from core.phone_masking import Mask
 from keys.models import Key
-from keys.selectors.first_steps import get_first_steps
-from keys.selectors.keys import STATUSES, with_status
+from keys.selectors.first_steps import get_first_call_steps, get_first_steps
+from keys.selectors.keys import with_status
+from keys.selectors.overview import KeyFigure, count_keys, name_keys
 from keys.visibility import get_enabled_apis, get_visible_keys
 
 LATEST = 5
+MAINTAIN_LATE = timedelta(seconds=MAINTAIN_LATE_SECONDS)
+# An hour is summed once it is over, so the newest digest may be two hours old when all is well.
+DIGEST_LATE = MAINTAIN_LATE + timedelta(hours=1)
+# Refusals are worth a look when they are this many, and this many times as many as before.
+MIN_RISE, RISE_FACTOR = 10, 2
+
+
+# What is said of one key, and of several, that are so (keys.selectors.overview).
+KEY_SENTENCES = {
+    "inactive": (
+        "The user of 1 key is not active: calls with it are refused.",
+        "The users of {} keys are not active: calls with them are refused.",
+    ),
+    "expires_soon": ("1 key expires within 14 days.", "{} keys expire within 14 days."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallFigure:
+    """A number of calls, the same of the time before, and the page of the log that shows them."""
+
+    label: str
+    count: int
+    comparison: str
+    url: str
+
+
+class Attention(NamedTuple):
+    """Something that deserves a look, and the page that shows it."""
+
+    text: str
+    url: str
 
 
 @needs(Permission.KEYS_SEE_OWN)
@@ -33,24 +76,28 @@ def overview(request: SignedIn) -> HttpResponse:
     user = request.user
     if not has_permission(user, Permission.OVERVIEW_SEE):
         return redirect("key-list")
-    keys = with_status(get_visible_keys(user))
-    figures = _count_by_status(keys)
-    expiring = keys.filter(status="expires_soon").order_by("expires_at", "pk")  # type: ignore[misc]
-    context = {
+    by_status, to_review = count_keys(get_visible_keys(user))
+    context: dict[str, Any] = {
         "account": user.account,
-        "figures": figures,
-        "expiring": expiring.select_related("api", "owner")[:LATEST],
+        "figures": by_status,
+        "to_review": to_review,
+        "expiring": _list_expiring(user) if by_status else (),
         "next_step": _get_next_step(user),
         # With keys, at least one API is enabled.
-        "first_steps": get_first_steps(user, has_apis=True if figures else None),
+        "first_steps": get_first_steps(user, has_apis=True if by_status else None),
     }
-    return render(request, "keys/overview.html", context | _get_latest(request))
+    context |= _get_calls(request) | _get_trail(request)
+    if user.account and by_status and context.get("calls") == []:
+        context["first_steps"] = get_first_call_steps(user.account)
+    context["attention"] = list(_find_attention(context, by_status, to_review)) if by_status else None
+    for log in (CALLS.name, EVENTS.name):
+        record_auditor_read(request, log, {"page": "overview"})
+    return render(request, "keys/overview.html", context)
 
 
-def _count_by_status(keys: QuerySet[Key]) -> list[tuple[str, str, int]]:
-    """Return slug, label and number of keys for each status; empty if there are no keys."""
-    counts = dict(keys.order_by().values_list("status").annotate(Count("pk")))  # type: ignore[misc]
-    return [(slug, label, counts.get(slug, 0)) for slug, label in STATUSES] if counts else []
+def _list_expiring(user: User) -> list[Key]:
+    expiring = with_status(get_visible_keys(user)).filter(status="expires_soon")  # type: ignore[misc]
+    return list(expiring.order_by("expires_at", "pk").select_related("api", "owner").defer("api__document")[:LATEST])
 
 
 def _get_next_step(user: User) -> tuple[str, str]:
@@ -66,20 +113,101 @@ def _get_next_step(user: User) -> tuple[str, str]:
     )
 
 
-def _get_latest(request: SignedIn) -> dict[str, Any]:
-    """Return the latest calls and events for users who may see them. An Auditor's read is recorded, as on the log
-    pages."""
+def _get_calls(request: SignedIn) -> dict[str, Any]:
+    """Return sums of calls, refusals by reason and key, and the latest calls, for users who see the log."""
     user, account = request.user, request.user.account
     assert account is not None  # @needs a member of one
-    shown: dict[str, Any] = {}
-    if has_permission(user, Permission.LOG_SEE):
-        calls = list(list_calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
-        if mask := Mask.from_account(account):
-            for call in calls:
-                call.path = mask.mask(call.path)
-        shown |= {"may_see_log": True, "calls": calls}
-    if has_permission(user, Permission.TRAIL_SEE):
-        shown |= {"may_see_trail": True, "events": list_events(account.pk).order_by("-seq")[:LATEST]}
-    for log in (CALLS.name, EVENTS.name):
-        record_auditor_read(request, log, {"page": "overview"})
-    return shown
+    if not has_permission(user, Permission.LOG_SEE):
+        return {}
+    calls = list(list_calls(account.pk).order_by(F("time").desc(), F("request_id").desc())[:LATEST])
+    if mask := Mask.from_account(account):
+        for call in calls:
+            call.path = mask.mask(call.path)
+    periods = get_periods(account.pk, timezone.now())
+    month = periods.month
+    return {
+        "may_see_log": True,
+        "calls": calls,
+        "periods": periods,
+        "call_figures": list(_build_call_figures(periods)),
+        "reasons": [
+            (REFUSED[reason][0] if reason in REFUSED else reason, count, _build_log_url(month, reason=reason))
+            for reason, count in month.reasons[:LATEST]
+        ],
+        "refused_keys": [
+            (key, _build_log_url(month, key_id=key.public_id) if key.public_id else "")
+            for key in name_keys(account, month.keys[:LATEST])
+        ],
+    }
+
+
+def _build_call_figures(periods: Periods) -> Iterator[CallFigure]:
+    for words, period in (("24 hours", periods.day), ("30 days", periods.month)):
+        total, before = period.allowed + period.denied, period.allowed_before + period.denied_before
+        yield CallFigure(
+            f"Calls in {words}", total, _compare(total, before, words), _build_log_url(period, decision="")
+        )
+        comparison = _compare(period.denied, period.denied_before, words)
+        yield CallFigure(f"Refused in {words}", period.denied, comparison, _build_log_url(period))
+
+
+def _compare(count: int, before: int, words: str) -> str:
+    """Return how the number differs from that of the time before."""
+    if not before:
+        return f"none in the {words} before" if count else "none before either"
+    change = round(100 * (count - before) / before)
+    if not change:
+        return f"as in the {words} before"
+    return f"{abs(change):,} % {'more' if change > 0 else 'fewer'} than in the {words} before"
+
+
+def _build_log_url(period: Period, **filters: str) -> str:
+    """Return the page of the API log with the refusals of the period that pass these filters."""
+    chosen = {"from": f"{period.since:%Y-%m-%dT%H:%M}", "zone": "UTC", "decision": "denied"} | filters
+    return f"{reverse('log-list')}?{urlencode({name: value for name, value in chosen.items() if value})}"
+
+
+def _get_trail(request: SignedIn) -> dict[str, Any]:
+    """Return the latest events, and the state of chain and digests, for users who see the trail."""
+    account = request.user.account
+    assert account is not None
+    if not has_permission(request.user, Permission.TRAIL_SEE):
+        return {}
+    return {
+        "may_see_trail": True,
+        "events": list_events(account.pk).order_by("-seq")[:LATEST],
+        "verification": read_state(),
+        "digest": digests.list_digests(account).first(),
+    }
+
+
+def _find_attention(
+    context: dict[str, Any], by_status: list[KeyFigure], to_review: list[KeyFigure]
+) -> Iterator[Attention]:
+    """Yield what deserves a look, the most urgent first."""
+    verification, digest = context.get("verification"), context.get("digest")
+    if verification and verification.problems:
+        yield Attention("The audit trail or the API log was tampered with.", reverse("trail-list"))
+    elif verification and _is_late(verification.at, MAINTAIN_LATE):
+        yield Attention("The audit trail was not verified for more than two hours: is maintain running?", "")
+    if digest and _is_late(digest.until, DIGEST_LATE):
+        yield Attention("The last digest is more than three hours old.", reverse("digest-list"))
+    if (periods := context.get("periods")) and _rises(periods.day):
+        day = periods.day
+        yield Attention(
+            f"{day.denied:,} calls were refused in 24 hours, {day.denied_before:,} in the 24 hours before.",
+            _build_log_url(day),
+        )
+    for figure in (*to_review, *by_status):
+        if figure.count and figure.name in KEY_SENTENCES:
+            one, several = KEY_SENTENCES[figure.name]
+            text = one if figure.count == 1 else several.format(f"{figure.count:,}")
+            yield Attention(text, f"{reverse('key-list')}?{figure.query}")
+
+
+def _rises(day: Period) -> bool:
+    return day.denied >= MIN_RISE and day.denied >= RISE_FACTOR * day.denied_before
+
+
+def _is_late(at: datetime, limit: timedelta) -> bool:
+    return timezone.now() - at > limit

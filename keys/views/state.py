@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -10,12 +12,14 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.forms.confirm import ConfirmForm
 from accounts.forms.users import HandOverForm
-from core.back_links import format_row_id, get_return_url
+from core.back_links import PARAMETER, format_row_id, get_list_query, get_return_url
 from core.page_guard import SignedIn, needs
-from core.pages import get_form_data, get_form_status, own_account, render_dialog
+from core.pages import add_message_with_action, get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
 from keys.apis.policy import Policy
+from keys.models import Key
 from keys.selectors.detail import count_recent_calls
+from keys.selectors.replay import replay_state
 from keys.services import Invalid, build_key_target, delete, disable, enable, reassign
 from keys.views.common import (
     get_changeable_key_or_404,
@@ -24,6 +28,7 @@ from keys.views.common import (
     list_active_users,
     raise_404_if_deleted,
 )
+from keys.views.effects import ChangeEffect
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -36,9 +41,8 @@ def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
     form.set_action(request.user, "key.enable", key.public_id, build_key_target(key))
     by = get_confirmed_actor(request, form) if form.is_valid() else None
     if by is None:
-        return render_dialog(
-            request, "keys/enable", f"Enable {key.name}", {"key": key, "form": form}, get_form_status(request)
-        )
+        context = {"key": key, "form": form, "effect": _find_effect(request, key, enabled=True)}
+        return render_dialog(request, "keys/enable", f"Enable {key.name}", context, get_form_status(request))
     with raise_404_if_deleted():
         enable(key=key, by=by)
     return _redirect_with_message(request, f"{key.name} is enabled.", public_id)
@@ -49,12 +53,21 @@ def key_enable(request: SignedIn, public_id: str) -> HttpResponse:
 def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
     key = get_changeable_key_or_404(request, public_id)
     if request.method != "POST":
-        return render_dialog(
-            request, "keys/disable", f"Disable {key.name}", {"key": key, "calls": count_recent_calls(key)}
-        )
+        context = {
+            "key": key,
+            "calls": count_recent_calls(key),
+            "effect": _find_effect(request, key, enabled=False),
+        }
+        return render_dialog(request, "keys/disable", f"Disable {key.name}", context)
     with raise_404_if_deleted():
         disable(key=key, by=request.actor)
-    return _redirect_with_message(request, f"{key.name} is disabled: calls with it are refused.", public_id)
+    text = f"{key.name} is disabled: calls with it are refused."
+    # The key's own page has the button beside its name.
+    if (query := get_list_query(request)) is None:
+        return _redirect_with_message(request, text, public_id)
+    url = f"{reverse('key-enable', args=[public_id])}?{urlencode({PARAMETER: query})}"
+    add_message_with_action(request, text, "Enable", url, f"Enable {key.name}")
+    return redirect(get_done_url(request, public_id))
 
 
 @needs(Permission.KEYS_CHANGE)
@@ -88,8 +101,15 @@ def key_reassign(request: SignedIn, public_id: str) -> HttpResponse:
     except Invalid as problem:
         form.add_service_errors(problem)
     rules = Policy.from_data(key.api.policy)
-    context = {"key": key, "form": form, "rules": rules}
+    # The new owner is active; only a key of an inactive one is decided differently.
+    effect = None if key.owner.is_active else _find_effect(request, key, owner_active=True)
+    context = {"key": key, "form": form, "rules": rules, "effect": effect}
     return render_dialog(request, "keys/reassign", f"Reassign {key.name}", context, get_form_status(request))
+
+
+def _find_effect(request: SignedIn, key: Key, **state: bool) -> ChangeEffect:
+    """Replay another state of the key or its owner; the dialog's own button is what confirms it."""
+    return ChangeEffect(replay_state(Key.objects.filter(pk=key.pk), **state), "", request.POST)
 
 
 def _redirect_with_message(request: SignedIn, message: str, public_id: str) -> HttpResponse:

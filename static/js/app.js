@@ -28,37 +28,6 @@
     }
   };
 
-  // Times: in the steps of core/templatetags/ui.py.
-  const STEPS = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"]];
-  const pad = (number, width = 2) => String(number).padStart(width, "0");
-  const relative = (then) => {
-    const seconds = (Date.now() - then) / 1000;
-    for (const [size, name] of STEPS) {
-      const count = Math.floor(Math.abs(seconds) / size);
-      if (count) {
-        const words = `${count} ${name}${count > 1 ? "s" : ""}`;
-        return seconds > 0 ? `${words} ago` : `in ${words}`;
-      }
-    }
-    return seconds >= 0 ? "just now" : "in a moment";
-  };
-  const absolute = (then, ms) => {
-    const offset = root.dataset.clock === "local" ? -then.getTimezoneOffset() : 0;
-    const text = new Date(then.getTime() + offset * 60_000).toISOString().replace("T", " ");
-    const ahead = `${offset < 0 ? "-" : "+"}${pad(Math.floor(Math.abs(offset) / 60))}:${pad(Math.abs(offset) % 60)}`;
-    return `${text.slice(0, ms ? 23 : 19)} ${root.dataset.clock === "local" ? ahead : "UTC"}`;
-  };
-  const tick = (within = document) => {
-    for (const time of all("time[data-relative], time[data-absolute]", within)) {
-      const then = new Date(time.dateTime);
-      const full = absolute(then, "ms" in time.dataset);
-      const text = "relative" in time.dataset ? relative(then) : full;
-      if (time.textContent !== text) time.textContent = text;
-      if ("relative" in time.dataset) time.title = full;
-    }
-  };
-  setInterval(() => window.keyward.released(tick), 30_000);
-
   // Theme and clock.
   const press = () => {
     for (const group of all("[data-switch]")) {
@@ -70,13 +39,13 @@
     root.dataset[button.parentElement.dataset.switch] = button.value;
     stored(button.parentElement.dataset.switch, button.value);
     press();
-    tick();
+    document.dispatchEvent(new Event("keyward:clock"));
   });
 
   // Panel and modal. The panel's address is the page's while it is open, so that it can be shared.
   const panel = $("#panel");
   const modal = $("#modal");
-  let home = null; // where a closed panel leads back to
+  let home = null, left = false; // where a closed panel leads back to, and whether Back closes it
   let panelAddress = "";
   const fill = (dialog, html) => {
     const body = $(".dialog-body", dialog);
@@ -84,13 +53,24 @@
     htmx.process(body);
     enhance(body);
   };
+  // On pages without forms of their own, what dialogs need is loaded before the first one.
+  const loadLateScripts = () => {
+    const late = $("template[data-late-scripts]");
+    late?.remove();
+    return Promise.all(all("script", late?.content ?? document.createElement("i")).map(({ src }) => new Promise((loaded) => {
+      document.head.append(Object.assign(document.createElement("script"), { src, onload: loaded, onerror: loaded }));
+    })));
+  };
   const show = async (dialog, address, title, opener) => {
     opener?.setAttribute("aria-busy", "true");
-    const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
+    const [answer] = await Promise.all([fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null), loadLateScripts()]);
     opener?.removeAttribute("aria-busy");
     if (!answer?.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(address);
     $("h2", dialog).textContent = title;
     fill(dialog, await answer.text());
+    // A menu closes as the dialog opens: the focus goes back to its button.
+    const menu = opener?.closest("[popover]");
+    if (menu) $(`[popovertarget=${menu.id}]`).focus();
     if (!dialog.open) dialog.showModal();
     ($("[autofocus], form :is(input, select, textarea):not([type=hidden])", dialog) ?? $("h2", dialog)).focus();
     return true;
@@ -109,14 +89,16 @@
   on("submit", "form[data-modal-form]", (event, form) => {
     event.preventDefault();
     const sent = new URLSearchParams(new FormData(form, event.submitter));
-    show(modal, `${form.action}?${sent}`, form.dataset.modalForm, event.submitter);
+    const action = event.submitter?.getAttribute("formaction") ?? form.action;
+    show(modal, `${action}?${sent}`, form.dataset.modalForm || event.submitter?.textContent, event.submitter);
   });
   for (const dialog of [panel, modal]) {
     dialog?.addEventListener("close", () => {
       const changed = $("[data-reload]", dialog);
       all("[data-secret]", dialog).forEach(forget);
       $(".dialog-body", dialog).replaceChildren();
-      const inPanel = dialog === panel && history.state?.panel;
+      const inPanel = dialog === panel && history.state?.panel && !left;
+      left = false;
       const row = $("#list") ? changed?.dataset.reload : "";
       if (changed) renew(Object.assign(new URL(inPanel ? home : location.href), { hash: row }));
       else if (inPanel) history.back();
@@ -133,10 +115,16 @@
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const to = event.detail.xhr.getResponseHeader("HX-Redirect");
     const address = to?.includes("#") && new URL(to, location.href);
-    if (!address || address.pathname !== new URL(home ?? location.href).pathname) return;
+    const here = new URL(home ?? location.href);
+    if (!address || address.pathname !== here.pathname) return;
     event.preventDefault();
+    // A button beside the list does not know its filters and page.
+    address.search ||= here.search;
     renew(address);
   });
+  // Results of a POST that have an address of their own: a reload shows them without sending the text again.
+  const lasting = $("[data-address]");
+  if (lasting) history.replaceState(null, "", lasting.dataset.address);
   // After a reload the panel's address is a plain page.
   if (history.state?.panel) history.replaceState(null, "");
   // Back closes the panel; htmx must not fetch the page that is still there.
@@ -149,13 +137,13 @@
     let decided = false;
     window.keyward.askFirst(panel, () => {
       decided = true;
-      if (!history.state?.panel) home = null;
+      left = !history.state?.panel;
+      if (left) home = null;
       panel.close();
     });
     if (!decided) history.pushState({ panel: true }, "", panelAddress);
   }, true);
 
-  // Copy.
   const copy = async (button, text) => {
     try {
       await navigator.clipboard.writeText(text);
@@ -238,22 +226,18 @@
   });
   addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
 
-  // Select every row of a table at once, and count the selected rows beside the bulk actions.
-  on("change", ".table .tick input", (event, box) => {
-    const rows = all("tbody .tick input", box.closest("table"));
-    if (box.matches("[data-select-all]")) for (const row of rows) row.checked = box.checked;
-    const count = rows.filter((row) => row.checked).length;
-    for (const label of all("[data-selected]", box.closest(".list"))) label.textContent = count ? `With ${count} selected:` : "With selected:";
-  });
-
   // Keys. Single-key shortcuts have an off-switch (WCAG 2.1.4) and never act while typing.
   document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "k" && $("#search-open") && !modal.open) {
+      event.preventDefault();
+      $("#search-open").click();
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || stored("shortcuts") === "off") return;
     if (event.target.closest("input, textarea, select, [contenteditable]") || $("dialog[open]")) return;
     if (event.key === "/" && $("[data-search]")) {
       event.preventDefault();
       $("[data-search]").select();
-    } else if (event.key === "?") $("#help")?.showModal();
+    } else if (event.key === "?") loadLateScripts().then(() => $("#help")?.showModal());
   });
   on("change", "[data-shortcuts]", (event, changed) => {
     stored("shortcuts", changed.checked ? "on" : "off");
@@ -265,6 +249,7 @@
     const part = event.detail.elt;
     enhance(part);
     if (part !== document.body) receive(part);
+    else if (root.early?.matches(".filters")) root.early.requestSubmit();
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     const summary = $("[data-summary]", event.target);
@@ -279,7 +264,6 @@
   on("submit", "form[data-download]", (event, form) => setTimeout(() => form.closest("dialog")?.close(), 200));
 
   const enhance = (part) => {
-    tick(part);
     others.forEach((act) => act(part));
     for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
     const dialog = part.closest?.("dialog");
@@ -306,7 +290,7 @@
   const make = (name, act) => begin((part) => {
     all(`[data-${name}]:not(.ready)`, part).forEach((field) => { field.classList.add("ready"); act(field); });
   });
-  window.keyward = { $, all, on, say, refused, unreachable, begin, make };
+  window.keyward = { show, $, all, on, say, refused, unreachable, begin, make };
 
   press();
   for (const box of all("[data-shortcuts]")) box.checked = stored("shortcuts") !== "off";

@@ -103,6 +103,7 @@
         $("button", item).addEventListener("click", () => {
           values.splice(index, 1);
           draw();
+          changed();
           say(`${value} removed`);
           input.focus();
         });
@@ -115,6 +116,8 @@
       field.classList.toggle("wrong", problem !== "");
       input.setAttribute("aria-invalid", problem !== "");
     };
+    // What follows the form hears of it as if it had been typed.
+    const changed = () => area.dispatchEvent(new Event("change", { bubbles: true }));
     const add = () => {
       tell(input.validationMessage);
       if (input.validationMessage) return;
@@ -122,7 +125,10 @@
       values.push(...fresh);
       input.value = "";
       draw();
-      if (fresh.length) say(`${fresh.join(", ")} added`);
+      if (fresh.length) {
+        say(`${fresh.join(", ")} added`);
+        changed();
+      }
     };
     $("[data-entry-add]", field).addEventListener("click", () => { add(); input.focus(); });
     input.addEventListener("input", () => { tell(""); keep(); });

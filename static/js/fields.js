@@ -41,6 +41,24 @@
     form.requestSubmit();
   });
 
+  // A password can be shown while it is typed, and is hidden again before it is sent or the page is left.
+  const showTyped = (button, shown) => {
+    $("input", button.parentElement).type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", shown);
+  };
+  const hideTyped = (within) => all("[data-show-typed]", within).forEach((button) => showTyped(button, false));
+  on("click", "[data-show-typed]", (event, button) => showTyped(button, button.getAttribute("aria-pressed") === "false"));
+  on("submit", "form", (event, form) => hideTyped(form), true);
+  addEventListener("pagehide", () => hideTyped(document));
+
+  // A file that is too large is refused before it is sent.
+  make("max-bytes", (field) => field.addEventListener("change", () => {
+    const limit = Number(field.dataset.maxBytes);
+    const size = field.files[0]?.size ?? 0;
+    field.setCustomValidity(size > limit ? `The file has ${size.toLocaleString("en")} bytes; at most ${limit.toLocaleString("en")} can be sent.` : "");
+    field.reportValidity();
+  }));
+
   // What is wrong in a part that is folded away is shown: else the form is not sent, and nobody is told why.
   document.addEventListener("invalid", (event) => {
     for (let part = event.target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
@@ -70,6 +88,7 @@
     const pick = (option, on) => {
       option.selected = on;
       draw();
+      chosen.dispatchEvent(new Event("change", { bubbles: true }));
       say(`${option.text} ${on ? "added" : "removed"}`);
       choice.focus();
     };

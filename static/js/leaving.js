@@ -104,8 +104,22 @@
     setTimeout(() => { leaving = false; }, 1000);
   });
   document.addEventListener("htmx:beforeOnLoad", (event) => {
-    if (event.detail.xhr.getResponseHeader("HX-Redirect")) leaving = true;
+    const to = event.detail.xhr.getResponseHeader("HX-Redirect");
+    if (!to) return;
+    if (new URL(to, location.href).href !== cameFrom) {
+      leaving = true;
+      return;
+    }
+    // What was done from a page of the panel leads back to it there.
+    event.preventDefault();
+    $("#modal").close();
+    history.replaceState({ panel: true }, "", to);
+    window.keyward.show($("#panel"), to, "");
   });
+  let cameFrom = ""; // the panel's page from which another was opened
+  on("click", "a[data-panel], a[data-modal]", (event, link) => {
+    cameFrom = link.closest("#panel") ? location.href : "";
+  }, true);
   let begunBefore = false;
   document.addEventListener("htmx:beforeSwap", (event) => { begunBefore = losesForm(event.detail.target); });
   // At once, not when htmx has settled: Back may be pressed in between.

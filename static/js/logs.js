@@ -51,6 +51,8 @@
     // Under a finger rows do not move either.
     window.keyward.released(() => {
       body.prepend(rows.content);
+      keyward.tick(body);
+      keyward.group(body);
       while (body.children.length > MAX_ROWS + loaded) body.lastElementChild.remove();
     });
   };
@@ -66,7 +68,10 @@
     const count = rows.content.querySelectorAll("[data-position]").length;
     const first = rows.content.querySelector("a");
     loaded += count;
+    const body = gap.closest("tbody");
     gap.replaceWith(rows.content);
+    keyward.tick(body);
+    keyward.group(body);
     first?.focus();
     keyward.say(`${count} calls loaded`);
   };

@@ -14,7 +14,7 @@ from django.urls import get_resolver, reverse
 from keys.models import Api
 from tests.access.table import METHODS, TABLE, Persona, Row
 from tests.access.world import World, a_world
-from tests.keyring import an_api
+from tests.factories.key_rows import an_api
 
 DOORS = ("/login/", "/login/second-factor/", "/logout/")
 counts: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from keys.ip_lists.entries import Entry
 from keys.models import Address, Api, Enablement, IpList, IpListEntry, Key, KeyModule, Secret
 from tests.access.table import TABLE, Persona
 from tests.access.world import Kind, World, a_world
-from tests.people import PASSWORD
+from tests.factories.accounts import PASSWORD
 
 STRANGERS = (Persona.ADMINISTRATOR, Persona.ACCOUNT_READER, Persona.AUDITOR, Persona.OWNER)
 # What a form of any of these routes would need, so that nothing but the id can be wrong.

@@ -16,11 +16,14 @@ from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Role
 from keys.models import Api
+from keys.notices.models import Delivery
 from tests.access.table import Kind, Persona
-from tests.ip_lists_made import an_ip_list
-from tests.keyring import a_key
-from tests.logbook import a_call
-from tests.people import a_user, an_account, an_invitation, with_totp
+from tests.factories.accounts import a_saved_filter, a_user, an_account, an_invitation, with_totp
+from tests.factories.calls import a_call
+from tests.factories.docs_links import a_docs_link
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.key_rows import a_key
+from tests.factories.notices import an_endpoint
 from tests.trail import get_event_number
 
 
@@ -53,6 +56,9 @@ def a_world(slug: str, api: Api) -> World:
         with_totp(people[Persona.SUPPORT])
     ip_list = an_ip_list(holder, "203.0.113.7")
     entry = ip_list.entries.get()
+    endpoint = an_endpoint(holder)
+    recorded = a_key(account, owner, Api.objects.get(slug="lms-call-logic"), recordings=True).key
+    shared, recordings = a_docs_link(key, holder), a_docs_link(recorded, holder)
     numbers, exports = _an_event(account), _an_export(account)
     objects: dict[Kind, str] = {
         "IP list": str(ip_list.pk),
@@ -60,9 +66,10 @@ def a_world(slug: str, api: Api) -> World:
         "factor": str(Authenticator.objects.get(user=holder, type="totp").pk),
         "session": str(UserSession.objects.create(user=holder, ip="203.0.113.8", session_key=slug).pk),
         "key": key.public_id,
-        "key of recordings": a_key(
-            account, owner, Api.objects.get(slug="lms-call-logic"), recordings=True
-        ).key.public_id,
+        "key of recordings": recorded.public_id,
+        "docs link": shared.token,
+        "docs link of recordings": recordings.token,
+        "docs link to revoke": f"{key.public_id}/{shared.link.pk}",
         "API": api.slug,
         "call": str(a_call(account)),
         "event": str(numbers[0]),
@@ -70,6 +77,10 @@ def a_world(slug: str, api: Api) -> World:
         "event of the installation": _an_event_of_the_installation(),
         "export": str(exports[0]),
         "export in the chain": str(exports[1]),
+        "list": "keys",
+        "saved filter": f"keys/{a_saved_filter(holder).pk}",
+        "webhook": str(endpoint.pk),
+        "webhook delivery": f"{endpoint.pk}/{Delivery.objects.get(endpoint=endpoint).pk}",
         "user": str(owner.pk),
         "invitation": str(invitation.pk),
         "invitation link": token,
@@ -85,11 +96,11 @@ def a_world(slug: str, api: Api) -> World:
 
 def _an_export(account: Account) -> tuple[int, int]:
     """Its number within the account, and in the chain."""
-    told: dict[str, Any] = {"log": "API log", "format": "csv"}
+    export: dict[str, Any] = {"log": "API log", "format": "csv"}
     by = Actor.from_command("test")
     with transaction.atomic():
         stated = build_statement(account, columns=["time"], filters_in_words={})
-        seq = record("export.started", by=by, account_id=account.pk, filters={}, **told, **stated)
+        seq = record("export.started", by=by, account_id=account.pk, filters={}, **export, **stated)
         record(
             "export.finished",
             by=by,
@@ -97,7 +108,7 @@ def _an_export(account: Account) -> tuple[int, int]:
             started=get_event_number(seq),
             rows=0,
             sha256="0" * 64,
-            **told,
+            **export,
         )
     return get_event_number(seq), seq
 

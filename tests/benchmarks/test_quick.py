@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 
 from benchmarks.__main__ import NAMES
 from benchmarks.attacks import ATTACKS
+from benchmarks.results import Ratio, format_comparison, save
+from benchmarks.sizes import Size
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,3 +68,26 @@ def test_a_benchmark_ends_with_its_ratio(name, template):
     *_, before, last = lines
     assert re.fullmatch(ratio, before if name == "export" else last)
     assert name != "export" or re.fullmatch(memory, last)
+
+
+def make_ratio(*samples: float) -> Ratio:
+    return Ratio("digests", samples, must=1, aim=1)
+
+
+def test_a_saved_run_tells_what_moved_from_what_is_noise(tmp_path):
+    file = tmp_path / "run.json"
+    save(file, [make_ratio(0.9, 1.0, 1.1, 1.0, 1.0)], Size.NORMAL)
+    save(file, [Ratio("start", [2.0], line="{name}")], Size.FULL)
+    saved = json.loads(file.read_text())
+    assert set(saved) == {"digests", "start"}
+    assert saved["digests"] | {"value": 1.0, "must": 1, "aim": 1, "size": "normal"} == saved["digests"]
+    assert {"date", "version", "machine"} < set(saved["start"])
+    table = format_comparison(
+        [make_ratio(1.05, 1.0, 0.95, 1.0), Ratio("start", [2.5]), Ratio("pages", [4.0])], saved
+    ).splitlines()[2:]
+    assert [re.split(r"  +", line)[-1] for line in table] == [
+        "within noise",
+        "MOVED, 1.25 times",
+        "not in the saved run",
+    ]
+    assert "MOVED, 2.00 times" in format_comparison([make_ratio(2.0, 2.0, 2.1)], saved)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from accounts.models import User
+
+# The first of them paints the same pages without a browser's window around each, which costs most of a page's time.
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
 WIDE = {"width": 1360, "height": 860}
 NARROW = {"width": 390, "height": 844}
 
@@ -58,16 +65,26 @@ def narrow_page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def sign_in(live_server: Any) -> Callable[[Page, str, str], None]:
-    """`sign_in(page, email, password)`: through the page, as a person does."""
+    """`sign_in(page, email, password)`: the form is sent without the browser, which begins at the overview."""
+    from django.test import Client
 
     def act(page: Page, email: str, password: str) -> None:
-        page.goto(f"{live_server.url}/login/")
-        page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda url: "/login/" not in url)
+        client = Client()
+        answer = client.post("/login/", {"login": email, "password": password})
+        assert answer.status_code == 302
+        _give_session(page, client, live_server.url)
+        page.goto(live_server.url)
 
     return act
+
+
+def _give_session(page: Page, client: Client, url: str) -> None:
+    """Let the browser have the session of Django's test client."""
+    # Django is not set up yet when this file is read.
+    from django.conf import settings
+
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": url}])
 
 
 def _listen(context: BrowserContext) -> list[str]:
@@ -84,19 +101,35 @@ def _listen(context: BrowserContext) -> list[str]:
 
 
 @pytest.fixture
+def alice(live_server: Any) -> User:
+    """The Administrator of an account, whom the portal's server sees."""
+    from core.permissions import Role
+    from tests.factories.accounts import a_user, an_account
+
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def every_preset(alice: User) -> None:
+    """Alice's account has the API of each preset."""
+    from tests.factories.keys import LEAST, api_for
+
+    assert alice.account is not None
+    for slug in LEAST:
+        api_for(alice.account, slug)
+
+
+@pytest.fixture
 def support(page: Page, live_server: Any) -> Page:
     """Support's browser; the sign-in with a second factor has tests of its own."""
-    # Django is not set up yet when this file is read.
-    from django.conf import settings
     from django.test import Client
 
     from core.permissions import Role
-    from tests.people import a_user, with_totp
+    from tests.factories.accounts import a_user, with_totp
 
     sam = a_user(None, "Sam", Role.SUPPORT)
     with_totp(sam)
     client = Client()
     client.force_login(sam)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    _give_session(page, client, live_server.url)
     return page

@@ -14,9 +14,9 @@ from accounts.models import Account
 from core.permissions import Role
 from keys.models import Api, Key
 from tests.browser.accessibility import assert_accessible
-from tests.keyring import a_key
-from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.calls import a_call
+from tests.factories.key_rows import a_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -79,7 +79,9 @@ def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(support: Page
     support.goto(f"{live_server.url}/admin/")
     assert_accessible(support)
     began = time.monotonic()
-    support.get_by_label("Find a key").fill(f'203.0.113.8 "GET /customers?token={token}" 403 {request_id}')
+    support.get_by_label("Token, log line, request ID or search words").fill(
+        f'203.0.113.8 "GET /customers?token={token}" 403 {request_id}'
+    )
     support.get_by_role("button", name="Find", exact=True).click()
     expect(support.get_by_text("This is the key’s current token.")).to_be_visible()
     assert token not in support.content()

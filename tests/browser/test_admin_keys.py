@@ -16,18 +16,13 @@ from accounts.models import User
 from core.permissions import Role
 from keys.models import Api, Key
 from tests.browser.accessibility import assert_accessible
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key
-from tests.people import PASSWORD, a_user, an_account, code_of, with_totp
+from tests.factories.accounts import PASSWORD, a_user, code_of, with_totp
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key
 from tests.unit.keys.documents import a_document, operation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BAD = {17: "300.1.2.3", 500: "10.0.0.1/8", 999: "nonsense"}
-
-
-@pytest.fixture
-def alice(transactional_db: None) -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def signed_in(page: Page, url: str) -> Page:
@@ -40,7 +35,7 @@ def signed_in(page: Page, url: str) -> Page:
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Code").fill(code_of(secret))
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_label("Find a key")).to_be_visible()
+    expect(page.get_by_label("Token, log line, request ID or search words")).to_be_visible()
     return page
 
 
@@ -54,7 +49,7 @@ def test_from_the_sign_in_to_a_disabled_key_in_under_a_minute(
     signed_in(page, live_server.url)
 
     line = f'2026-03-01T10:00:00Z 203.0.113.8 "GET /v1/invoices" 401 key={key.public_id} robot/2.1'
-    page.get_by_label("Find a key").fill(line)
+    page.get_by_label("Token, log line, request ID or search words").fill(line)
     page.get_by_role("button", name="Find", exact=True).click()
     page.get_by_role("link", name="Invoice robot").first.click()
     expect(page.get_by_text("alice@acme.example")).to_be_visible()

@@ -10,11 +10,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
-from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import api_for
-from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
+from tests.factories.calls import a_call
+from tests.factories.keys import api_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -23,11 +22,6 @@ LINES = """each => {
     range.selectNodeContents(each);
     return new Set([...range.getClientRects()].map(({top}) => top)).size;
 }"""
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def boxes(controls: Locator) -> list[dict[str, Any]]:

@@ -14,20 +14,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from core.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import LEAST, a_key_of
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
+from tests.factories.keys import LEAST, a_key_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
 SECTIONS = ["Introduction", "Overview", "Additional Params", "Errors", "Limits"]
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture

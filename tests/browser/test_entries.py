@@ -13,9 +13,9 @@ from core.permissions import Role
 from keys.decision.addresses import BadAddress, parse_network
 from keys.models import IpList, Key
 from tests.browser.accessibility import assert_accessible
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import api_for
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import api_for
 from tests.unit.keys.test_addresses import NETWORKS, REFUSED_NETWORKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,9 +48,9 @@ def problem(text: str) -> str:
 
 def test_the_browser_says_of_a_network_what_the_server_says(page: Page, live_server: Any) -> None:
     page.goto(f"{live_server.url}/login/")
-    said = page.evaluate("typed => typed.map(window.keyward.networkProblem)", TYPED)
+    message = page.evaluate("typed => typed.map(window.keyward.networkProblem)", TYPED)
 
-    assert dict(zip(TYPED, said, strict=True)) == {text: problem(text) for text in TYPED}
+    assert dict(zip(TYPED, message, strict=True)) == {text: problem(text) for text in TYPED}
 
 
 def test_what_is_no_network_is_answered_at_add_with_what_would_be_right(
@@ -121,8 +121,8 @@ def test_an_entry_of_a_list_is_answered_at_add(page: Page, live_server: Any, ali
     page.goto(f"{live_server.url}/ip-lists/{offices.pk}/")
     page.get_by_role("link", name="Add entry").first.click()
     panel = page.get_by_role("dialog")
-    for typed, said in (("1.1.1.1/24", "Did you mean 1.1.1.0/24"), ("300.1.2.3", "300 is more than 255")):
+    for typed, expected in (("1.1.1.1/24", "Did you mean 1.1.1.0/24"), ("300.1.2.3", "300 is more than 255")):
         panel.get_by_label("Address or range").fill(typed)
         panel.get_by_role("button", name="Add", exact=True).click()
-        expect(panel.get_by_text(said)).to_be_visible()
+        expect(panel.get_by_text(expected)).to_be_visible()
     assert IpList.objects.get().entries.count() == 0

@@ -14,8 +14,8 @@ from accounts.models import User
 from core.permissions import Role
 from keys.models import Api
 from tests.browser.accessibility import assert_accessible
-from tests.keyring import KeyAndToken, a_key
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, with_totp
+from tests.factories.key_rows import KeyAndToken, a_key
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 SignIn = Callable[[Page, str, str], None]
@@ -27,11 +27,6 @@ BOXES = {
     "/ip-lists/": ("q",),
     "/users/": ("q",),
 }
-
-
-@pytest.fixture
-def alice(live_server: Any) -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,9 +12,9 @@ from accounts.models import Account, User
 from core.permissions import Role
 from keys.models import IpList
 from tests.browser.accessibility import assert_accessible
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key
 
 SignIn = Callable[[Page, str, str], None]
 PASTED = """\
@@ -24,11 +25,6 @@ vpn.example.com, A name
 192.0.2.1, Lab, maybe
 192.0.2.2
 """
-
-
-@pytest.fixture
-def alice(transactional_db: None) -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -137,6 +133,22 @@ def test_by_keyboard_alone(page: Page, sign_in: SignIn, offices: IpList) -> None
     page.keyboard.press("Enter")
     expect(page.get_by_text("2001:db8::/32 saved.")).to_be_visible()
     expect(page.get_by_role("cell", name="Documentation")).to_be_visible()
+
+
+def test_a_new_entry_is_marked_in_its_list(page: Page, sign_in: SignIn, offices: IpList) -> None:
+    sign_in(page, "alice@acme.example", PASSWORD)
+    page.get_by_role("link", name="IP lists").click()
+    page.get_by_role("link", name="Offices", exact=True).click()
+    page.get_by_label("State").select_option("Enabled")
+    expect(page).to_have_url(re.compile("state=enabled$"))
+    page.get_by_role("link", name="Add entry").click()
+    panel = page.locator("#panel")
+    panel.get_by_label("Address or range").fill("192.0.2.9")
+    panel.get_by_label("Your password").fill(PASSWORD)
+    panel.get_by_label("Your password").press("Enter")
+    expect(page.get_by_text("192.0.2.9 is added.")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?state=enabled#entry-\d+$"))
+    expect(page.locator("tr:target")).to_contain_text("192.0.2.9")
 
 
 def test_on_a_telephone(narrow_page: Page, sign_in: SignIn, offices: IpList) -> None:

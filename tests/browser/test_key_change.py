@@ -11,20 +11,14 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from core.permissions import Role
 from keys.models import Key, SecretUse
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import a_billing_key
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
+from tests.factories.keys import a_billing_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
 SignIn = Callable[[Page, str, str], None]
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture

@@ -9,24 +9,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from core.permissions import Role
 from keys.key_settings import KeySettings
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import LEAST, a_key_of, api_for
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
+from tests.factories.keys import a_key_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("every_preset")]
 SignIn = Callable[[Page, str, str], None]
-
-
-@pytest.fixture
-def alice() -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    assert user.account is not None
-    for slug in LEAST:
-        api_for(user.account, slug)
-    return user
 
 
 def test_roles_are_chosen_by_ticking_them_and_some_are_needed(

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import a_billing_key, billing_for
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import a_billing_key, billing_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")

@@ -13,8 +13,8 @@ from accounts.models import User
 from core.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import a_billing_key
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import a_billing_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +61,7 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     for name in ("all on this page", "Payment page"):
         expect(page.get_by_label(f"Select {name}")).not_to_be_checked()
     # So are those of one row.
+    page.get_by_role("button", name="More actions for Old app").click()
     page.get_by_role("link", name="Delete Old app").click()
     modal.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Old app is deleted")).to_be_visible()
@@ -85,8 +86,9 @@ def test_the_same_without_javascript(
     page.get_by_role("button", name="Disable", exact=True).click()
     page.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("1 key is disabled")).to_be_visible()
-    page.get_by_role("button", name="Disable 1 key matching these filters").click()
-    expect(page.get_by_text("Payment page")).to_be_visible()
+    page.get_by_label(re.compile("Select all .*that match")).check()
+    page.get_by_role("button", name="Disable", exact=True).click()
+    expect(page.get_by_role("listitem").filter(has_text="Payment page")).to_be_visible()
     page.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("1 key is disabled")).to_be_visible()
     assert set(Key.objects.filter(enabled=True).values_list("name", flat=True)) == {"Invoice robot"}

@@ -10,23 +10,13 @@ import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
 from accounts.models import User
-from core.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import LEAST, a_billing_key, api_for
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
+from tests.factories.keys import a_billing_key
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("every_preset")]
 SignIn = Callable[[Page, str, str], None]
-
-
-@pytest.fixture
-def alice() -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    assert user.account is not None
-    for slug in LEAST:
-        api_for(user.account, slug)
-    return user
 
 
 @pytest.fixture
@@ -168,7 +158,7 @@ def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
     expect(page.get_by_text("Other saved.")).to_be_visible()
     # Native forms are sent without a question.
     page.goto(f"{live_server.url}/profile/password/")
-    page.get_by_label("New password").fill("another long password")
+    page.get_by_label("New password", exact=True).fill("another long password")
     page.get_by_role("link", name="API logs").click()
     expect(page.get_by_role("heading", name="API logs")).to_be_visible()
     assert browser_questions == ["beforeunload"]

@@ -10,12 +10,11 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
-from core.permissions import Role
 from keys.models import Api
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key, a_key_of
-from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
+from tests.factories.calls import a_call
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key, a_key_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -45,11 +44,6 @@ def movements(page: Page, urls: list[str], width: int) -> dict[str, list[str]]:
         if found := page.evaluate(MOVED):
             moved[url] = found
     return moved
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.mark.parametrize("width", [320, 390, 600, 1024, 1440])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import transaction
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from accounts.models import Account, User
 from audit.digests.build import make_pass
@@ -27,9 +27,9 @@ from keys.models import Key
 from keys.services import reveal
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import NARROW
-from tests.keys_made import a_billing_key, confirmed
-from tests.logbook import a_call, more_calls
-from tests.people import PASSWORD, a_user, acting, an_account
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account
+from tests.factories.calls import a_call, more_calls
+from tests.factories.keys import a_billing_key, confirmed
 from tests.trail import get_event_number
 
 SignIn = Callable[[Page, str, str], None]
@@ -71,7 +71,7 @@ def key(acme: Account, alice: User) -> Key:
 
 
 def rows(page: Page) -> Locator:
-    return page.locator("table.table tbody tr")
+    return page.locator("table.table tbody tr:not(.day)")
 
 
 def downloaded(page: Page, press: Locator, folder: Path) -> Path:
@@ -97,8 +97,8 @@ def test_all_refused_calls_of_a_key_in_october_by_address(
     assert_accessible(page)
     page.get_by_text("Denied calls by address").click()
     table = page.get_by_role("table", name="Addresses with the most")
-    told = ["Denied", r"198\.51\.100\.7\s*3", r"192\.0\.2\.9\s*1"]
-    expect(table.get_by_role("row")).to_have_text([re.compile(text) for text in told])
+    found = ["Denied", r"198\.51\.100\.7\s*3", r"192\.0\.2\.9\s*1"]
+    expect(table.get_by_role("row")).to_have_text([re.compile(text) for text in found])
     # As a file, with what signs it.
     page.get_by_role("link", name="Export").click()
     modal = page.locator("#modal")
@@ -123,15 +123,26 @@ def test_all_refused_calls_of_a_key_in_october_by_address(
     expect(rows(page)).to_have_count(3)
 
 
+def test_a_filter_set_while_the_page_loads(page: Page, arthur: User, key: Key, live_server: Any, sign_in: SignIn) -> None:
+    sign_in(page, arthur.email, PASSWORD)
+    late: list[Route] = []
+    page.route(re.compile("htmx"), lambda route: late.append(route))
+    page.goto(live_server.url + "/audit/", wait_until="commit")
+    page.get_by_role("combobox", name="Event", exact=True).select_option("key.created")
+    late[0].continue_()
+    expect(rows(page)).to_have_count(1)
+
+
 def test_who_revealed_this_token(page: Page, arthur: User, alice: User, key: Key, sign_in: SignIn) -> None:
     a_billing_key(alice, name="Other")
     reveal(key=key, by=confirmed(alice, "key.reveal", key.public_id))
     sign_in(page, arthur.email, PASSWORD)
     page.get_by_role("link", name="API keys").click()
+    page.wait_for_url("**/keys/")
     page.get_by_label("Search").fill(key.public_id)
     expect(page.get_by_role("link", name="Other", exact=True)).to_be_hidden()
     page.get_by_role("link", name=key.name, exact=True).click()
-    expect(page.get_by_role("img", name=re.compile("allowed, .* denied"))).to_be_visible()
+    expect(page.get_by_role("slider", name=re.compile("allowed, .* denied"))).to_be_visible()
     assert_accessible(page)
     page.get_by_role("link", name="View all in audit trail").click()
     page.get_by_role("combobox", name="Event", exact=True).select_option("key.revealed")
@@ -148,12 +159,19 @@ def test_who_revealed_this_token(page: Page, arthur: User, alice: User, key: Key
     assert_accessible(page)
 
 
+def pass_time(page: Page, milliseconds: int) -> None:
+    """Let the page's clock go on by so much, and the server answer what was asked for."""
+    page.clock.run_for(milliseconds)
+    page.wait_for_timeout(300)
+
+
 def test_new_calls_appear_while_the_page_is_live(
     page: Page, live_server: Any, acme: Account, alice: User, sign_in: SignIn
 ) -> None:
     a_call(acme, path="/before", time=datetime.now(UTC) - timedelta(minutes=1))
-    asked: list[int] = []
-    page.on("response", lambda answer: asked.append(answer.status) if "/logs/tail/" in answer.url else None)
+    requests: list[int] = []
+    page.on("response", lambda answer: requests.append(answer.status) if "/logs/tail/" in answer.url else None)
+    page.clock.install()
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/logs/")
     live = page.get_by_role("button", name="Live")
@@ -166,35 +184,35 @@ def test_new_calls_appear_while_the_page_is_live(
     expect(rows(page).first).to_contain_text("/while/live/too", timeout=15_000)
     expect(rows(page)).to_have_count(3)
     # Nothing new: quiet.
-    page.wait_for_timeout(2_500)
-    assert asked[-1] == 204
+    with page.expect_response(lambda answer: "/logs/tail/" in answer.url and answer.status == 204):
+        pass_time(page, 2_500)
     expect(page.locator("#alert")).to_be_empty()
     expect(rows(page)).to_have_count(3)
     # Under the pointer no row moves away.
     rows(page).last.hover()
     a_call(acme, path="/while/aimed")
     expect(page.get_by_role("button", name="Live, paused")).to_be_visible()
-    page.wait_for_timeout(2_500)
+    pass_time(page, 2_500)
     expect(rows(page)).to_have_count(3)
     page.mouse.move(1, 1)
     expect(rows(page).first).to_contain_text("/while/aimed", timeout=15_000)
     # Hidden: it does not ask, and goes on when it is seen again.
     page.evaluate("Object.defineProperty(document, 'visibilityState', { get: () => 'hidden', configurable: true })")
-    page.wait_for_timeout(500)
-    count = len(asked)
+    pass_time(page, 500)
+    count = len(requests)
     a_call(acme, path="/while/hidden")
-    page.wait_for_timeout(5_000)
-    assert len(asked) == count
+    pass_time(page, 5_000)
+    assert len(requests) == count
     page.evaluate("delete document.visibilityState")
     expect(rows(page).first).to_contain_text("/while/hidden", timeout=15_000)
     live.click()
     expect(live).to_have_attribute("aria-pressed", "false")
-    page.wait_for_timeout(500)
-    count = len(asked)
+    pass_time(page, 500)
+    count = len(requests)
     a_call(acme, path="/while/off")
-    page.wait_for_timeout(5_000)
-    assert len(asked) == count
-    assert set(asked) == {200, 204}
+    pass_time(page, 5_000)
+    assert len(requests) == count
+    assert set(requests) == {200, 204}
     expect(rows(page)).to_have_count(5)
 
 
@@ -207,11 +225,11 @@ def test_a_live_page_says_how_many_calls_it_leaves_out_and_loads_them(
     more_calls(a_call(acme, path="/burst", time=datetime.now(UTC) - timedelta(seconds=5)), 259)
     page.get_by_role("button", name="Live").click()
     gap = page.locator("tr.gap")
-    expect(gap).to_have_text("160 more calls came in between. Show the next 100", timeout=15_000)
+    expect(gap).to_have_text("160 more calls arrived in between. Show the next 100", timeout=15_000)
     expect(rows(page)).to_have_count(102)
     assert_accessible(page)
     gap.get_by_role("link").click()
-    expect(gap).to_have_text("60 more calls came in between. Show them")
+    expect(gap).to_have_text("60 more calls arrived in between. Show them")
     expect(rows(page)).to_have_count(202)
     gap.get_by_role("link").press("Enter")
     expect(gap).to_have_count(0)
@@ -219,7 +237,7 @@ def test_a_live_page_says_how_many_calls_it_leaves_out_and_loads_them(
     expect(rows(page)).to_have_count(261)
     positions = page.evaluate("[...document.querySelectorAll('[data-position]')].map((row) => row.dataset.position)")
     assert positions == sorted(set(positions), reverse=True)
-    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 201
+    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 202
     expect(page.locator("#alert")).to_be_empty()
 
 
@@ -228,7 +246,7 @@ def test_a_row_opens_in_the_panel_and_says_why(
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/logs/?path=invoices")
-    expect(page.get_by_role("img", name=re.compile(r"^Calls from .* UTC: \d+ allowed, \d+ denied$"))).to_be_visible()
+    expect(page.get_by_role("slider", name=re.compile(r"^Calls from .* UTC: \d+ allowed, \d+ denied$"))).to_be_visible()
     assert_accessible(page)
     expect(rows(page)).to_have_count(1)
     rows(page).get_by_role("link").click()

@@ -39,8 +39,8 @@ def port(transactional_db: None) -> Iterator[int]:
 @pytest.fixture
 def alice(transactional_db: None) -> User:
     from core.permissions import Role
-    from tests.keys_made import billing_for
-    from tests.people import a_user, an_account
+    from tests.factories.accounts import a_user, an_account
+    from tests.factories.keys import billing_for
 
     user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
     assert user.account is not None
@@ -83,6 +83,8 @@ class Administrator:
 
     def does(self, action: str, name: str, button: str, *, confirmed: bool = False) -> None:
         self.opens("/keys/")
+        if action == "Delete":
+            self.page.get_by_role("button", name=f"More actions for {name}").click()
         self.page.get_by_role("link", name=f"{action} {name}").click()
         form = self._form("#modal")
         if confirmed:
@@ -145,7 +147,7 @@ def does_the_main_job(administrator: Administrator, port: int, alice: User) -> N
 def test_the_main_job_with_javascript(
     page: Page, live_server: Any, port: int, alice: User, sign_in: Callable[[Page, str, str], None]
 ) -> None:
-    from tests.people import PASSWORD
+    from tests.factories.accounts import PASSWORD
 
     sign_in(page, alice.email, PASSWORD)
     does_the_main_job(Administrator(page, live_server.url, PASSWORD, True), port, alice)
@@ -154,7 +156,7 @@ def test_the_main_job_with_javascript(
 def test_the_main_job_without_javascript(
     plain_page: Page, live_server: Any, port: int, alice: User, sign_in: Callable[[Page, str, str], None]
 ) -> None:
-    from tests.people import PASSWORD
+    from tests.factories.accounts import PASSWORD
 
     sign_in(plain_page, alice.email, PASSWORD)
     does_the_main_job(Administrator(plain_page, live_server.url, PASSWORD, False), port, alice)

@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from accounts.models import User
 from core.permissions import Role
 from keys.models import Key
-from tests.keys_made import a_billing_key, a_key_of, billing_for
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import a_billing_key, a_key_of, billing_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,8 +56,8 @@ def test_the_open_panel_has_an_address_that_can_be_shared(keys: Page, page: Page
 @pytest.mark.parametrize("way", ["Escape", "Close", "Cancel", "Back"])
 def test_a_closed_panel_gives_address_and_focus_back_without_a_request(keys: Page, way: str) -> None:
     panel = opened(keys)
-    asked: list[str] = []
-    keys.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    keys.on("request", lambda request: requests.append(request.url))
     if way == "Escape":
         keys.keyboard.press("Escape")
     elif way == "Back":
@@ -69,7 +69,7 @@ def test_a_closed_panel_gives_address_and_focus_back_without_a_request(keys: Pag
     expect(panel).to_be_hidden()
     expect(keys).to_have_url(re.compile(r"/keys/\?status=active$"))
     expect(add_link(keys)).to_be_focused()
-    assert [url for url in asked if "/static/" not in url] == []
+    assert [url for url in requests if "/static/" not in url] == []
 
 
 def test_the_api_is_chosen_in_the_panel(keys: Page, alice: User) -> None:
@@ -216,3 +216,28 @@ def test_times_are_utc_until_the_reader_asks_for_their_own(
     expect(created).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d$"))
     page.reload()
     expect(created).to_have_text(re.compile(r"[+-]\d\d:\d\d$"))
+
+
+def test_a_key_is_duplicated_from_its_menu(keys: Page, alice: User) -> None:
+    first = Key.objects.get()
+    a_billing_key(alice, "203.0.113.7", name="Old app", modules=frozenset({"cdrs"}))
+    keys.reload()
+    keys.get_by_role("button", name="More actions for Old app").focus()
+    keys.keyboard.press("Enter")
+    keys.keyboard.press("Tab")
+    expect(keys.get_by_role("link", name="Doc of Old app")).to_be_focused()
+    keys.get_by_role("link", name="Duplicate Old app").press("Enter")
+    panel = keys.get_by_role("dialog", name="Duplicate Old app")
+    expect(panel.get_by_label("Application name")).to_have_value("Old app copy")
+    expect(panel.locator("code", has_text="203.0.113.7")).to_be_visible()
+    keys.keyboard.press("Escape")
+    expect(keys.get_by_role("button", name="More actions for Old app")).to_be_focused()
+    keys.get_by_role("button", name="More actions for Old app").click()
+    keys.get_by_role("link", name="Duplicate Old app").click()
+    panel.get_by_label("Your password").fill(PASSWORD)
+    panel.get_by_role("button", name="Create").click()
+    expect(keys.get_by_role("heading", name="API key created")).to_be_visible()
+    made = Key.objects.get(name="Old app copy")
+    assert [str(entry.network) for entry in made.addresses.all()] == ["203.0.113.7/32"]
+    assert [module.slug for module in made.modules.all()] == ["cdrs"]
+    assert (made.fields, made.enabled) == (first.fields, True)

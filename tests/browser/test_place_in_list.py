@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from core.permissions import Role
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import a_billing_key
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import a_billing_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -23,6 +23,7 @@ MARKED = "document.querySelector('tr:target')?.querySelector('.name').textConten
 @pytest.fixture
 def alice() -> User:
     alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    a_user(alice.account, "Bob")
     for number in range(12):
         a_billing_key(alice, name=f"Robot {number:02}")
     return alice
@@ -45,12 +46,12 @@ def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, a
     top = in_the_middle(page, sign_in, live_server, alice)
     assert top > 100
 
-    def is_back(said: str, marked: str) -> None:
-        expect(page.get_by_text(said)).to_be_in_viewport()
+    def is_back(message: str, marked: str) -> None:
+        expect(page.get_by_text(message)).to_be_in_viewport()
         expect(page).to_have_url(re.compile(r"/keys/\?sort=name#key-\w{12}$"))
         assert page.evaluate(MARKED) == marked
         # A message stands above the list now.
-        assert abs(scrolled(page) - top) < 80, said
+        assert abs(scrolled(page) - top) < 80, message
 
     page.get_by_role("link", name="Disable Robot 05").click()
     page.get_by_role("button", name="Yes, disable").click()
@@ -59,12 +60,19 @@ def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, a
     # The same once more: the address does not change, the page does.
     page.get_by_role("link", name="Enable Robot 05").click()
     page.get_by_label("Your password").fill(PASSWORD)
-    page.get_by_role("button", name="Enable", exact=True).click()
+    page.locator("#modal").get_by_role("button", name="Enable", exact=True).click()
     is_back("Robot 05 is enabled", "Robot 05")
+    page.get_by_role("button", name="More actions for Robot 06").click()
+    page.get_by_role("link", name="Reassign Robot 06").click()
+    page.locator("#modal").get_by_label("New owner").select_option("Bob (bob@acme.example)")
+    page.locator("#modal").get_by_label("Your password").fill(PASSWORD)
+    page.locator("#modal").get_by_role("button", name="Reassign").click()
+    is_back("Robot 06 belongs to Bob now.", "Robot 06")
     page.get_by_role("link", name="Edit Robot 06").click()
     page.get_by_label("Application name").fill("Robot 06 b")
     page.get_by_role("button", name="Save changes").click()
     is_back("Robot 06 b saved", "Robot 06 b")
+    page.get_by_role("button", name="More actions for Robot 05").click()
     page.get_by_role("link", name="Change API key of Robot 05").click()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Yes, change API key").click()
@@ -74,6 +82,7 @@ def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, a
     expect(page).to_have_url(re.compile(r"/keys/\?sort=name#key-\w{12}$"))
     assert page.evaluate(MARKED) == "Robot 05"
     assert abs(scrolled(page) - top) < 80
+    page.get_by_role("button", name="More actions for Robot 05").click()
     page.get_by_role("link", name="Delete Robot 05").click()
     page.locator("#modal").get_by_role("button", name="Delete").click()
     is_back("Robot 05 is deleted", "")

@@ -16,9 +16,9 @@ from playwright.sync_api import Locator, Page, expect
 from core.permissions import Role
 from keys.models import IpList, IpListEntry, Key
 from tests.browser.accessibility import assert_accessible
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import api_for
 from tests.gateways import SECRET, gateway
-from tests.keys_made import api_for
-from tests.people import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
@@ -192,6 +192,98 @@ def ask_gateway() -> Iterator[Callable[[str, str, str], tuple[int, str]]]:
         gateways[0].__exit__(None, None, None)
 
 
+@dataclass
+class Story:
+    """What a person does with a key of a preset, step by step, and what its client is answered."""
+
+    expected: Expected
+    page: Page
+    get_answer: Callable[[str], tuple[int, str]]
+
+    @property
+    def panel(self) -> Locator:
+        return self.page.locator("#panel")
+
+    @property
+    def form(self) -> Locator:
+        return self.panel.locator("form").first
+
+    def open_form(self) -> None:
+        """Open the form to add a key: it asks and says what the preset's policy has."""
+        self.page.get_by_role("link", name=f"Add {self.expected.noun}").first.click()
+        expect(self.form.get_by_role("button", name="Create")).to_be_visible()
+        assert self.form.evaluate(SEEN) == self.expected.asks
+        for words in self.expected.says:
+            expect(self.form.get_by_text(words).first).to_be_visible()
+
+    def create(self) -> str:
+        """Fill in the form, and return the token, which works and is not on the key's page."""
+        self.expected.fill(self.form)
+        self.form.get_by_label("Your password").fill(PASSWORD)
+        assert_accessible(self.page)
+        self.form.get_by_role("button", name="Create").click()
+        expect(self.panel.get_by_text("Keep your access token private")).to_be_visible()
+        once = self.panel.get_by_text("not stored, will not be shown again")
+        expect(once).to_have_count(0 if self.expected.revealable else 1)
+        expect(self.panel.get_by_role("button", name="Copy").first).to_be_visible()
+        token = self._take_token()
+        expect(self.page.get_by_role("link", name="Edit", exact=True)).to_be_visible()
+        shown = self.page.get_by_role("button", name="Show token")
+        expect(shown).to_have_count(1 if self.expected.revealable else 0)
+        assert token not in self.page.content()
+        return token
+
+    def edit(self) -> None:
+        """Change what lets nothing more in; what cannot be changed is text."""
+        self.page.get_by_role("link", name="Edit", exact=True).click()
+        expect(self.form.get_by_role("button", name="Save changes")).to_be_visible()
+        for text in self.expected.immutable_settings:
+            own = self.form.locator(".field > span:not(.label)", has_text=re.compile(f"^{text}$"))
+            expect(own).to_be_visible()
+        self.expected.edit(self.form)
+        self.form.get_by_role("button", name="Save changes").click()
+        expect(self.page.get_by_text(f"{self.expected.name} saved")).to_be_visible()
+        key = Key.objects.get()
+        assert (key.name, key.version) == (self.expected.name, 2)
+        assert {name: getattr(key, name) for name in self.expected.edited} == self.expected.edited
+
+    def change_secret(self, before: str) -> str:
+        """Return the new token, which works; the old one no longer does."""
+        self.page.get_by_role("link", name="Change API key", exact=True).click()
+        self.form.get_by_label("Your password").fill(PASSWORD)
+        self.form.get_by_role("button", name="Yes, change API key").click()
+        expect(self.panel.get_by_text("The old secret no longer works.")).to_be_visible()
+        token = self._take_token()
+        assert token != before
+        self._expect_answer(before, (401, "secret_retired"))
+        return token
+
+    def disable(self, token: str) -> None:
+        self.page.get_by_role("link", name="Disable", exact=True).click()
+        self.page.locator("#modal").get_by_role("button", name="Yes, disable").click()
+        expect(self.page.get_by_text(f"{self.expected.name} is disabled")).to_be_visible()
+        self._expect_answer(token, (401, "key_disabled"))
+
+    def delete(self, token: str) -> None:
+        self.page.get_by_role("link", name="Delete", exact=True).click()
+        self.page.locator("#modal").get_by_role("button", name="Delete").click()
+        expect(self.page.get_by_text(f"{self.expected.name} is deleted")).to_be_visible()
+        self._expect_answer(token, (401, "invalid_credentials"))
+
+    def _take_token(self) -> str:
+        """Return the token that is shown once, copied; then look at the key."""
+        token = self.panel.locator("[data-secret-value]").first.inner_text()
+        assert TOKEN.fullmatch(token)
+        self._expect_answer(token, (200, ""))
+        self.panel.locator("[data-secret-copy]").first.click()
+        self.panel.get_by_role("link", name="View key").click()
+        return token
+
+    def _expect_answer(self, token: str, answer: tuple[int, str]) -> None:
+        if self.expected.call:
+            assert self.get_answer(token) == answer
+
+
 @pytest.mark.parametrize("slug", sorted(PRESETS))
 def test_a_key_lives_in_the_words_of_its_preset(
     slug: str,
@@ -200,75 +292,19 @@ def test_a_key_lives_in_the_words_of_its_preset(
     sign_in: Callable[[Page, str, str], None],
     ask_gateway: Callable[[str, str, str], tuple[int, str]],
 ) -> None:
-    expected = PRESETS[slug]
     account = an_account()
     alice = a_user(account, "Alice", Role.ADMINISTRATOR)
     a_user(account, "Olga")
     office = IpList.objects.create(account=account, name="Office")
     IpListEntry.objects.create(ip_list=office, network=ip_network("203.0.113.0/24"))
     api_for(account, slug)
-
-    def allowed(token: str) -> tuple[int, str]:
-        return ask_gateway(slug, token, expected.call) if expected.call else (200, "")
+    story = Story(PRESETS[slug], page, lambda token: ask_gateway(slug, token, PRESETS[slug].call))
 
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/")
-    page.get_by_role("link", name=f"Add {expected.noun}").first.click()
-    panel, modal = page.locator("#panel"), page.locator("#modal")
-    form = panel.locator("form").first
-    expect(form.get_by_role("button", name="Create")).to_be_visible()
-    assert form.evaluate(SEEN) == expected.asks
-    for words in expected.says:
-        expect(form.get_by_text(words).first).to_be_visible()
-    # Created
-    expected.fill(form)
-    form.get_by_label("Your password").fill(PASSWORD)
-    assert_accessible(page)
-    form.get_by_role("button", name="Create").click()
-    expect(panel.get_by_text("Keep your access token private")).to_be_visible()
-    expect(panel.get_by_text("not stored, will not be shown again")).to_have_count(0 if expected.revealable else 1)
-    expect(panel.get_by_role("button", name="Copy").first).to_be_visible()
-    first = panel.locator("[data-secret-value]").first.inner_text()
-    assert TOKEN.fullmatch(first)
-    assert allowed(first) == (200, "")
-    panel.locator("[data-secret-copy]").first.click()
-    panel.get_by_role("link", name="View key").click()
-    expect(page.get_by_role("link", name="Edit", exact=True)).to_be_visible()
-    expect(page.get_by_role("button", name="Show token")).to_have_count(1 if expected.revealable else 0)
-    assert first not in page.content()
-    # Edited, so that nothing more is let in
-    page.get_by_role("link", name="Edit", exact=True).click()
-    expect(form.get_by_role("button", name="Save changes")).to_be_visible()
-    for text in expected.immutable_settings:
-        expect(form.locator(".field > span:not(.label)", has_text=re.compile(f"^{text}$"))).to_be_visible()
-    expected.edit(form)
-    form.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text(f"{expected.name} saved")).to_be_visible()
-    key = Key.objects.get()
-    assert (key.name, key.version) == (expected.name, 2)
-    assert {name: getattr(key, name) for name in expected.edited} == expected.edited
-    # Changed
-    page.get_by_role("link", name="Change API key", exact=True).click()
-    form.get_by_label("Your password").fill(PASSWORD)
-    form.get_by_role("button", name="Yes, change API key").click()
-    expect(panel.get_by_text("The old secret no longer works.")).to_be_visible()
-    second = panel.locator("[data-secret-value]").first.inner_text()
-    assert TOKEN.fullmatch(second)
-    assert second != first
-    assert allowed(second) == (200, "")
-    if expected.call:
-        assert allowed(first) == (401, "secret_retired")
-    panel.locator("[data-secret-copy]").first.click()
-    panel.get_by_role("link", name="View key").click()
-    # Disabled
-    page.get_by_role("link", name="Disable", exact=True).click()
-    modal.get_by_role("button", name="Yes, disable").click()
-    expect(page.get_by_text(f"{expected.name} is disabled")).to_be_visible()
-    if expected.call:
-        assert allowed(second) == (401, "key_disabled")
-    # Deleted
-    page.get_by_role("link", name="Delete", exact=True).click()
-    modal.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text(f"{expected.name} is deleted")).to_be_visible()
-    if expected.call:
-        assert allowed(second) == (401, "invalid_credentials")
+    story.open_form()
+    first = story.create()
+    story.edit()
+    second = story.change_secret(first)
+    story.disable(second)
+    story.delete(second)

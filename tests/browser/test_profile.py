@@ -17,8 +17,8 @@ from accounts.models import User
 from core.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
-from tests.keys_made import a_billing_key, billing_for
-from tests.people import PASSWORD, a_user, an_account, code_of, recovery_codes_of, with_totp
+from tests.factories.accounts import PASSWORD, a_user, an_account, code_of, recovery_codes_of, with_totp
+from tests.factories.keys import a_billing_key, billing_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHOTS = os.environ.get("SHOTS")

@@ -10,15 +10,14 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
-from core.permissions import Role
 from keys.key_settings import KeySettings
 from keys.models import Key
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import LEAST, a_billing_key, api_for
-from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
+from tests.factories.calls import a_call
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("every_preset")]
 SignIn = Callable[[Page, str, str], None]
 CONTROLS = "main :is(input, select, textarea, button, a, summary)"
 # Where each control stands, before and after a field was filled in and left.
@@ -47,15 +46,6 @@ LEFT = """async ([selector, text]) => {
 }"""
 
 
-@pytest.fixture
-def alice() -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    assert user.account is not None
-    for slug in LEAST:
-        api_for(user.account, slug)
-    return user
-
-
 def slow_click(page: Page, control: Locator) -> None:
     """As a hand does it: a tenth of a second between down and up, wherever the page has gone meanwhile."""
     control.scroll_into_view_if_needed()
@@ -72,7 +62,7 @@ def test_the_first_click_after_an_address_is_not_lost(
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/")
-    page.get_by_role("link", name="Cloud PBX", exact=True).click()
+    page.get_by_role("navigation", name="APIs").get_by_role("link", name="Cloud PBX").click()
     page.get_by_role("link", name="Add API user").first.click()
     panel = page.locator("#panel")
     field = panel.get_by_role("textbox", name="API User IP ACL")

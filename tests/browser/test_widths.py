@@ -16,9 +16,9 @@ from core.permissions import Role
 from keys.key_settings import KeySettings
 from keys.models import IpList
 from keys.services import edit
-from tests.keys_made import a_billing_key, a_key_of, confirmed
-from tests.logbook import a_call
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.calls import a_call
+from tests.factories.keys import a_billing_key, a_key_of, confirmed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "W" * 200
@@ -92,7 +92,7 @@ def test_no_page_is_wider_than_the_window(
     event = Event.objects.filter(name="key.edited").latest("seq")
     one, lms = f"/keys/{key.public_id}/", f"/keys/{signed.public_id}/"
     pages = [
-        *("/", "/keys/", "/keys/?api=billing", f"/keys/?q={LONG}", "/keys/columns/", "/keys/new/?api=cloud-pbx"),
+        *("/", "/keys/", "/keys/?api=billing", f"/keys/?q={LONG}", "/lists/keys/columns/", "/keys/new/?api=cloud-pbx"),
         *("/keys/new/?api=lms-call-logic", f"/keys/disable/?key={key.public_id}", "/keys/export/"),
         *(f"{one}{rest}" for rest in ("", "edit/", "change/", "reveal/", "disable/", "delete/", "reassign/", "docs/")),
         *(f"{lms}{rest}" for rest in ("", "docs/", "call-download/")),
@@ -116,6 +116,8 @@ def test_no_page_is_wider_than_the_window(
     # What opens over the list.
     page.goto(f"{live_server.url}/keys/")
     for name in ("Edit V", "Delete V"):
+        if name.startswith("Delete"):
+            page.get_by_role("button", name="More actions for V").click()
         page.get_by_role("link", name=name).click()
         dialog = page.locator("dialog[open]")
         expect(dialog.get_by_role("link", name="Cancel")).to_be_visible()
@@ -182,3 +184,28 @@ def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
                 if found or scrolls:
                     covered[path, shown, width] = (found, scrolls)
     assert covered == {}
+
+
+def test_headings_stay_in_sight(page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]) -> None:
+    alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    for number in range(30):
+        a_billing_key(alice, "203.0.113.7", name=f"Robot {number}")
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/")
+    page.get_by_role("link", name="Robot 0", exact=True).scroll_into_view_if_needed()
+    heading = page.get_by_role("columnheader", name="Created")
+    assert heading.bounding_box()["y"] == 0
+    expect(heading).to_have_attribute("aria-sort", "descending")
+
+
+def test_a_key_takes_little_height_on_a_telephone(
+    narrow_page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    a_billing_key(alice, "203.0.113.7", "2001:db8:7::/48", name="Invoice robot of the warehouse")
+    a_key_of("lms-call-logic", alice, recordings=True)
+    sign_in(narrow_page, alice.email, PASSWORD)
+    narrow_page.goto(f"{live_server.url}/keys/")
+    heights = [row.bounding_box()["height"] for row in narrow_page.locator("tbody tr").all()]
+    assert len(heights) == 2
+    assert max(heights) <= 160

@@ -26,9 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```sh(?: serve (?P<ready>[^\n]+))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 PROXIES = ("nginx", "caddy", "envoy", "haproxy")
-# docs/production.md needs a server of its own: test_production.py.
+# These need a server, a machine or an engine of containers of their own: test_production.py, test_install.py,
+# test_backups.py, tests/containers.
+ELSEWHERE = {"production", "install", "backups", "containers"}
 WITH_COMMANDS = [
-    document for document in DOCUMENTS if BLOCK.search(document.read_text()) and document.stem != "production"
+    document for document in DOCUMENTS if BLOCK.search(document.read_text()) and document.stem not in ELSEWHERE
 ]
 
 
@@ -81,13 +83,14 @@ class Shell:
         timer.start()
         try:
             assert process.stdout is not None
-            said: list[str] = []
+            output: list[str] = []
             for line in process.stdout:
-                said.append(line)
+                output.append(line)
                 if line.startswith(ready):
                     break
             else:
-                pytest.fail(f"{code}\n{''.join(said)}")
+                pytest.fail(f"{code}\n{''.join(output)}")
+            timer.cancel()
             yield
         finally:
             timer.cancel()
@@ -125,7 +128,7 @@ def test_every_command_of_a_document_works(document, shell):
             program, path=shell.environment["PATH"]
         ):
             pytest.skip(f"{program} is not installed")
-    said = []
+    output = []
     with ExitStack() as serving:
         for block in BLOCK.finditer(text):
             if block["ready"]:
@@ -134,11 +137,11 @@ def test_every_command_of_a_document_works(document, shell):
                 if notes.exists():
                     shell.environment["TOKEN"] = json.loads(notes.read_text())["token"]
             else:
-                said.append(shell.run(block["code"]))
+                output.append(shell.run(block["code"]))
     if document.name == "README.md":
-        assert '"X-Key-Name": "Invoice portal"' in said[2]
-        assert "HTTP/1.1 401" in said[3]
-        assert "invalid_credentials" in said[3]
+        assert '"X-Key-Name": "Invoice portal"' in output[2]
+        assert "HTTP/1.1 401" in output[3]
+        assert "invalid_credentials" in output[3]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -34,22 +34,22 @@ def test_it_has_the_gateways_paths(surface: dict[str, Any]) -> None:
 
 
 def test_it_has_the_headers_that_the_gateway_reads(surface: dict[str, Any]) -> None:
-    told = {
+    found = {
         each["name"].lower().encode() for each in surface["components"]["parameters"].values() if each["in"] == "header"
     }
     proof = surface["components"]["securitySchemes"]["gatewaySecret"]["name"].lower().encode()
 
-    assert told | {proof} == dialects.ORIGINAL_CALL_HEADERS | dialects.CREDENTIAL_HEADERS
+    assert found | {proof} == dialects.ORIGINAL_CALL_HEADERS | dialects.CREDENTIAL_HEADERS
 
 
 def test_it_has_the_headers_that_the_gateway_answers_with(surface: dict[str, Any]) -> None:
     source = Path(responses.__file__).read_text()
     sent = set(re.findall(r'line\(b"([a-z0-9-]+)"', source)) | set(re.findall(r"(x-[a-z0-9-]+): %b", source))
     answers = surface["components"]["responses"].values()
-    told = {name.lower() for answer in answers for name in answer["headers"]}
+    found = {name.lower() for answer in answers for name in answer["headers"]}
 
     # OpenAPI has the kind of content in a place of its own.
-    assert told == sent - {"content-type"}
+    assert found == sent - {"content-type"}
 
 
 @pytest.mark.parametrize(("name", "status"), [("Unauthorised", 401), ("Forbidden", 403)])

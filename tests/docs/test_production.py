@@ -108,14 +108,14 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_an_installation_made_by_the_document_serves_every_page(shell: Shell) -> None:
-    said = []
+    lines = []
     with ExitStack() as serving:
         for block in BLOCK.finditer((ROOT / "docs" / "production.md").read_text()):
             if block["ready"]:
                 serving.enter_context(shell.serve(block["code"], block["ready"]))
             else:
-                said.append(shell.run(block["code"]))
-        assert "System check identified no issues" in "".join(said)
+                lines.append(shell.run(block["code"]))
+        assert "System check identified no issues" in "".join(lines)
         if isinstance(shell, OrdinaryShell):
             assert shell.run("id -u").strip() == str((shell.root / ".venv").stat().st_uid) != "0"
 

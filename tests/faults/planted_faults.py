@@ -24,7 +24,7 @@ class _TwoStatements:
         second = await (await self.connection.execute(query, parameters)).fetchone()
         assert first is not None
         assert second is not None
-        self.row = (*second[:ROWS], first[ROWS])
+        self.row = (*second[:ROWS], first[ROWS], *second[ROWS + 1 :])
         return self
 
     async def fetchone(self) -> tuple[Any, ...]:

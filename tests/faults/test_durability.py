@@ -13,9 +13,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from audit.models import Call
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, an_api
 from tests.gateways import Answer, Asker, RunningGateway, gateway
-from tests.keyring import KeyAndToken, a_key, an_api
-from tests.people import a_user, an_account
+from tests.waiting import wait_in_loop_until
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 
@@ -56,22 +57,24 @@ class Load:
                 self.broken += 1
                 await asyncio.sleep(0.01)
 
+    async def wait_for_allowed(self, more: int) -> None:
+        """Wait until so many more calls were allowed."""
+        wanted = len(self.allowed) + more
+        await wait_in_loop_until(lambda: len(self.allowed) >= wanted, seconds=120)
+
 
 async def kill_under_load(running: RunningGateway, load: Load, kills: int) -> None:
     clients = [asyncio.create_task(load.client()) for _ in range(16)]
     for _ in range(kills):
-        answered = len(load.allowed)
-        while len(load.allowed) < answered + 200:
-            await asyncio.sleep(0.005)
+        await load.wait_for_allowed(200)
         os.kill(running.workers()[0], signal.SIGKILL)
-    answered = len(load.allowed)
-    while len(load.allowed) < answered + 200:
-        await asyncio.sleep(0.005)
+    await load.wait_for_allowed(200)
     load.stopped = True
     await asyncio.gather(*clients)
 
 
 @pytest.mark.quality(7)
+@pytest.mark.fault(1)
 def test_every_allowed_call_has_its_row_when_workers_are_killed(
     key: KeyAndToken, full: bool, figure: Callable[[str], None]
 ) -> None:
@@ -79,6 +82,7 @@ def test_every_allowed_call_has_its_row_when_workers_are_killed(
     with gateway(workers=2) as running:
         load = Load(running.port, key.token)
         asyncio.run(kill_under_load(running, load, kills))
+        assert "SIGKILL" in running.log.read_text(), "no line in the log"
     written = {str(row) for row in rows(key).filter(decision="allowed").values_list("request_id", flat=True)}
     without = [request_id for request_id in load.allowed if request_id not in written]
     figure(f"{kills} kill -9 under load, {len(load.allowed)} calls allowed, {len(without)} without a row")
@@ -91,8 +95,7 @@ def test_every_allowed_call_has_its_row_when_workers_are_killed(
 def test_stopping_answers_what_was_taken(key: KeyAndToken) -> None:
     async def stop_under_load(running: RunningGateway, load: Load) -> None:
         clients = [asyncio.create_task(load.client()) for _ in range(16)]
-        while len(load.allowed) < 500:
-            await asyncio.sleep(0.005)
+        await load.wait_for_allowed(500)
         running.process.terminate()
         await asyncio.to_thread(running.process.wait, 10)
         load.stopped = True

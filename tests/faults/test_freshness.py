@@ -30,9 +30,9 @@ from keys.models import (
     Module,
     Route,
 )  # fmt: skip
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, a_secret, an_api
 from tests.gateways import Asker, gateway
-from tests.keyring import KeyAndToken, a_key, a_secret, an_api
-from tests.people import a_user, an_account
 
 TRIGGERS = {
     trigger: create

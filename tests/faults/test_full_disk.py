@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from audit.calls.insert import ensure_partitions
+from audit.calls.partitions import ensure_partitions
 from config.embedded.backend.base import start_embedded_database
 from config.embedded.launch import get_home
 from config.embedded.server import Cluster
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, an_api
 from tests.faults.test_database import ALLOWED, REFUSED, allowed_rows, ask, forget_connections, recovers
 from tests.gateways import gateway
-from tests.keyring import KeyAndToken, a_key, an_api
-from tests.people import a_user, an_account
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "maintenance"]),
@@ -77,6 +77,7 @@ def fill(disk: Path, leave: int = 0) -> Path:
 
 
 @pytest.mark.parametrize("room", [0, 20 * MiB], ids=["for_nothing", "for_one_more_log_segment"])
+@pytest.mark.fault(9)
 def test_a_full_disk_refuses_until_there_is_room(room: int, disk: Path, figure: Callable[[str], None]) -> None:
     ensure_partitions()
     account = an_account()

@@ -25,10 +25,10 @@ from keys.ip_lists import services as ip_lists_services
 from keys.key_settings import KeySettings
 from keys.models import Key
 from keys.services import CreatedKey
+from tests.factories.accounts import a_user, an_account
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key
 from tests.gateways import Asker, conninfo, gateway
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key
-from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 
@@ -136,10 +136,10 @@ async def race(
     committed = asyncio.Event()
     warmed = [asyncio.Event() for _ in ports]
     stale: list[str] = []
-    asked = 0
+    calls = 0
 
     async def hammer(port: int, warm: asyncio.Event, own: bool, token: str) -> None:
-        nonlocal asked
+        nonlocal calls
         async with Asker(port) as asker:
             while True:
                 after = committed.is_set()
@@ -148,7 +148,7 @@ async def race(
                     if after:
                         return
                     continue
-                asked += 1
+                calls += 1
                 if answer.status == 200:
                     warm.set()
                 if after:
@@ -166,7 +166,7 @@ async def race(
         *(hammer(port, warm, True, raced.token) for port, warm in zip(ports, warmed, strict=True) for _ in range(2)),
         *(hammer(port, warm, False, other) for port, warm in zip(ports, warmed, strict=True) for other in others),
     )
-    return asked, stale
+    return calls, stale
 
 
 def races(kind: Callable[[Key], None], count: int, ports: list[int], until_stale: bool = False) -> Outcome:
@@ -183,11 +183,11 @@ def races(kind: Callable[[Key], None], count: int, ports: list[int], until_stale
         for turn in range(count):
             raced = _fresh_key(f"raced-{turn}")
             BEFORE.get(kind, lambda key: None)(raced.key)
-            asked, stale = asyncio.run(
+            calls, stale = asyncio.run(
                 race(ports, raced, [key.token for key in neutral], lambda key=raced.key: revoke_in_thread(key))  # type: ignore[misc]
             )
             outcome.races += 1
-            outcome.asked += asked
+            outcome.asked += calls
             outcome.stale += stale
             if stale and until_stale:
                 break

@@ -29,8 +29,8 @@ from keys.crypto.secrets import compute_digest, generate_token
 from keys.models import Api, Enablement, Key, Secret
 from keys.services import Overlap
 from keys.services.secret import get_sealing_ring, open_token
-from tests.keys_made import billing_for
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.keys import billing_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,11 +126,11 @@ def test_no_key_is_lost_in_three_rotations_and_five_kills(
                 tokens[key.public_id] = made.token
                 changed += 1
         process = a_run(**rings)
-        said, _ = process.communicate()
-        assert process.returncode == 0, said
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
         for name in ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS"):
             # As an operator does who was told that the older ones are not needed any more.
-            assert f"{name} {rotation} is no longer needed" in said
+            assert f"{name} {rotation} is no longer needed" in output
             setattr(settings, name, {number: getattr(settings, name)[number]})
     assert kills == KILLS
     lost = []
@@ -143,5 +143,5 @@ def test_no_key_is_lost_in_three_rotations_and_five_kills(
             lost.append(secret.key.public_id)
     assert lost == []
     assert Secret.objects.filter(retires_at=None).count() == len(tokens)
-    told = f"{len(tokens):,} keys, {ROTATIONS} rotations of three rings, {kills} kills"
-    figure(f"{told}, {changed} changed meanwhile, {len(lost)} lost")
+    summary = f"{len(tokens):,} keys, {ROTATIONS} rotations of three rings, {kills} kills"
+    figure(f"{summary}, {changed} changed meanwhile, {len(lost)} lost")

@@ -19,10 +19,10 @@ COMMENT = re.compile(r"{#.*?#}|{% comment.*?endcomment %}|(?<!:)//[^\n]*|/\*.*?\
 NAMED = re.compile(rf"\b(?:{'|'.join(LAYERS)})(?:/[\w/.]+\w|(?:\.\w+)+)|(?<![\w/])(?:components|css|js)/\w[\w/.]*\w")
 PLACES = {
     "page size of a list": "core.lists.PAGE_SIZE",
-    "limit of wrong sign-ins": "accounts.signin.rate_limits.count_attempt",
+    "limit of wrong sign-ins": "accounts.signin.rate_limits.SIGN_IN",
     "the overview page": "keys.views.overview.overview",
     "the hourly job": "config.management.commands.maintain.Command",
-    "a new field of a key": "keys.models.Key",
+    "a new field of a key": "keys.models.keys.Key",
     "words of a refusal": "audit.calls.reasons.explain",
     "CSV escaping": "core.csv_escaping.escape_cell",
     "deactivating a user": "keys.services.ownership.deactivate_owner",

@@ -10,6 +10,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCKS = (
+    "requirements.txt",
+    "requirements-test.txt",
+    "deploy/requirements-build.txt",
+    "tests/tools/requirements.txt",
+    "benchmarks/peers/requirements.txt",
+)
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -22,8 +29,14 @@ def test_what_is_tested_is_what_runs() -> None:
     assert {name: testing.get(name) for name in running} == running
 
 
+def test_the_image_is_built_by_what_is_tested() -> None:
+    building, testing = pins("deploy/requirements-build.txt"), pins("requirements-test.txt")
+    assert "hatchling" in building
+    assert {name: testing.get(name) for name in building} == building
+
+
 def test_every_pin_has_a_hash() -> None:
-    for lock in ("requirements.txt", "requirements-test.txt"):
+    for lock in LOCKS:
         text = (ROOT / lock).read_text()
         entries = re.split(r"\n(?=\S)", text)
         assert [entry.split("\n")[0] for entry in entries if "==" in entry and "--hash=sha256:" not in entry] == []

@@ -69,9 +69,9 @@ def test_a_refused_command_says_what_to_use_instead(name: str, capsys: pytest.Ca
     with pytest.raises(SystemExit) as ended:
         command.run_from_argv(["manage.py", name, "--no-input", "--database", "maintenance", "x.json"])
     assert ended.value.code == 1
-    said = capsys.readouterr().err
-    assert f"Keyward does not run {name}." in said
-    assert command.instead in said
+    output = capsys.readouterr().err
+    assert f"Keyward does not run {name}." in output
+    assert command.instead in output
 
 
 @pytest.mark.django_db(databases=["default", "maintenance"])

@@ -12,7 +12,14 @@ ROWS_OWN = "the row's own number"
 SHOWN = "shown on pages, never to an upstream"
 # Table and column that the gateway does not decide by, and why. An entry that no longer fits fails.
 DECIDES_NOTHING = {
-    "keys_key": {"id": ROWS_OWN, "fields": SHOWN, "version": "for people who edit at once", "created_at": SHOWN},
+    "keys_key": {
+        "id": ROWS_OWN,
+        "fields": SHOWN,
+        "rotation_days": "when maintain changes the secret, whose rows are watched",
+        "rotation_overlap": "when maintain retires the old secret, whose rows are watched",
+        "version": "for people who edit at once",
+        "created_at": SHOWN,
+    },
     "keys_secret": {
         "id": ROWS_OWN,
         "sealed": "never another secret; destroyed as retires_at passes",
@@ -55,7 +62,17 @@ TABLES_THAT_DECIDE_NOTHING = {
     "keys_secretuse": "when a secret was last used: written by the gateway itself",
     "keys_keylisting": "what the list of keys sorts by",
     "keys_iplist": "a list's name and words; its entries and uses decide",
+    "keys_docslink": "who may read a key's documentation",
     "keys_creation": "create forms that were used",
+    "keys_noticeswitch": "which notices an account gets",
+    "keys_notice": "what accounts were told",
+    "keys_delivery": "the queue of notices",
+    "keys_endpoint": "where notices are sent",
+    "keys_endpointsecret": "what notices are signed with",
+    "keys_keynetwork": "where calls with a key came from",
+    "keys_detectionstate": "how far calls were looked at for notices",
+    "accounts_listsettings": "how a user arranges a list",
+    "accounts_savedfilter": "queries of lists under a name",
     "accounts_confirmationattempts": "wrong passwords in confirmations",
     "accounts_invitation": "people who are not users yet",
     "accounts_limit": "tries to sign in, reset, invite",

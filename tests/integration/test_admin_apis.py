@@ -21,22 +21,15 @@ from keys import apis
 from keys.apis.yaml_loader import parse_bytes
 from keys.models import Api, Enablement, Key, Module
 from keys.uploads import BUSY_MESSAGE, SUPPORT, acquire_reader
-from tests.answers import Response
-from tests.keys_made import a_key_of, events, least
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
+from tests.factories.calls import a_call
+from tests.factories.keys import a_key_of, events, least
+from tests.responses import Response, read_words
 from tests.unit.keys.documents import RULES, a_document, described, operation
 
 pytestmark = pytest.mark.django_db
 SHOP = a_document({"/goods": {"get": operation("Goods")}, "/orders": {"get": operation("Orders")}})
 LATER = a_document({"/goods": {"get": operation("Goods")}, "/returns": {"get": operation("Returns")}})
-
-
-@pytest.fixture
-def support(client: Client, db: None) -> User:
-    user = a_user(None, "Sam", Role.SUPPORT)
-    with_totp(user)
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture
@@ -49,10 +42,6 @@ def key(shop: Api, monkeypatch: pytest.MonkeyPatch) -> Key:
     """Granted orders alone."""
     monkeypatch.setitem(least.__globals__["LEAST"], "shop", least.__globals__["LEAST"]["billing"])
     return a_key_of("shop", a_user(an_account(), "Alice", Role.ADMINISTRATOR), modules=frozenset({"orders"})).key
-
-
-def text(response: Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode())).replace("&#x27;", "'")
 
 
 def upload_url(api: Api) -> str:
@@ -72,10 +61,10 @@ def sent(client: Client, url: str, **given: Any) -> Response:
     return client.post(url, {**given, **files})
 
 
-def confirm(client: Client, url: str, page: Response, password: str = PASSWORD) -> Response:
+def confirm(client: Client, url: str, page: Response, password: str = PASSWORD, **given: str) -> Response:
     seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
-    assert seal is not None, text(page)
-    return client.post(url, {"shown": seal[1], "password": password})
+    assert seal is not None, read_words(page)
+    return client.post(url, {"shown": seal[1], "password": password, **given})
 
 
 def modules(api: Api) -> list[str]:
@@ -86,28 +75,28 @@ def test_apis_are_listed_and_read(client: Client, support: User, key: Key) -> No
     page = client.get(reverse("admin:keys_api_changelist"))
     assert {"Billing", "Shop"} <= set(re.findall(r'<a href="[^"]+change/">([^<]+)</a>', page.content.decode()))
 
-    told = text(client.get(reverse("admin:keys_api_change", args=[key.api_id])))
+    content = read_words(client.get(reverse("admin:keys_api_change", args=[key.api_id])))
     sip = Api.objects.get(slug="sip-caller")
-    assert "; contains account-reader, partner-admin, partner-reader" in text(
+    assert "; contains account-reader, partner-admin, partner-reader" in read_words(
         client.get(reverse("admin:keys_api_change", args=[sip.pk]))
     )
     for word in ("Shop, version 1", "GET /orders", "credentials: ", "acme"):
-        assert word in told
+        assert word in content
 
 
 def test_what_a_change_does_to_keys_is_shown_and_saved_after_a_confirmation(
     client: Client, support: User, shop: Api, key: Key
 ) -> None:
     page = sent(client, upload_url(shop), document=LATER)
-    told = text(page)
+    content = read_words(page)
     for line in (
         "module removed: orders",
         "module added: returns",
         "keys of this API: 1, in 1 account",
         "no modules left",
     ):
-        assert line in told
-    assert str(key) in told
+        assert line in content
+    assert str(key) in content
     assert modules(shop) == ["goods", "orders"]
 
     refused = confirm(client, upload_url(shop), page, "wrong")
@@ -123,24 +112,45 @@ def test_what_a_change_does_to_keys_is_shown_and_saved_after_a_confirmation(
     # What was confirmed is what the API is like by now.
     again = confirm(client, upload_url(shop), refused)
     assert again.status_code == 422
-    assert "in the meantime" in text(again)
+    assert "in the meantime" in read_words(again)
+
+
+def test_a_change_that_stops_a_key_needs_a_box_ticked(client: Client, shop: Api, key: Key) -> None:
+    """The replay is over the calls of all keys of the API; LATER has no orders."""
+    for _ in range(3):
+        columns: dict[str, Any] = {"path": "/orders", "rule": "GET /orders", "module": "orders"}
+        columns |= {"client_address": "198.51.100.7"}
+        a_call(key.account, key_id=key.public_id, api="shop", **columns)
+    url = upload_url(shop)
+    page = sent(client, url, document=LATER)
+    assert "Would have refused 3 of 3 calls, from 1 address, on 1 module." in read_words(page)
+    assert "Every call that is allowed now would be refused: Invoice robot." in read_words(page)
+    assert f"/admin/audit/call/?range=30d&amp;key_id={key.public_id}&amp;address=198.51.100.7" in page.content.decode()
+    refused = confirm(client, url, page)
+    assert refused.status_code == 422
+    assert "Select this to refuse the calls above, or change the policy." in read_words(refused)
+    assert modules(shop) == ["goods", "orders"]
+    assert confirm(client, url, page, refuses="on").status_code == 302
+    assert modules(shop) == ["goods", "returns"]
 
 
 def test_a_policy_alone_may_be_uploaded(client: Client, shop: Api) -> None:
     page = sent(client, upload_url(shop), policy={**RULES, "noun": "shop key"})
-    assert "noun: " in text(page)
+    assert "noun: " in read_words(page)
     assert confirm(client, upload_url(shop), page).status_code == 302
     shop.refresh_from_db()
     assert shop.policy["noun"] == "shop key"
-    assert "is already up to date" in text(client.get(sent(client, upload_url(shop), policy=shop.policy)["Location"]))
+    assert "is already up to date" in read_words(
+        client.get(sent(client, upload_url(shop), policy=shop.policy)["Location"])
+    )
 
 
 def test_routes_that_not_every_proxy_serves_are_named_before_they_are_saved(client: Client, shop: Api) -> None:
     document = a_document({"/goods/{path}": {"get": operation("Goods")}})
-    assert "Traefik" not in text(sent(client, upload_url(shop), document=document))
-    told = text(sent(client, upload_url(shop), document=document, policy={**RULES, "encoded_slash": "path"}))
-    assert "Proxies encoded_slash: GET /goods/{path} accepts %2F" in told
-    assert "do not serve them behind it" in told
+    assert "Traefik" not in read_words(sent(client, upload_url(shop), document=document))
+    content = read_words(sent(client, upload_url(shop), document=document, policy={**RULES, "encoded_slash": "path"}))
+    assert "Proxies encoded_slash: GET /goods/{path} accepts %2F" in content
+    assert "do not serve them behind it" in content
 
 
 def test_a_preview_that_is_out_of_date_is_refused(client: Client, shop: Api, key: Key) -> None:
@@ -149,7 +159,7 @@ def test_a_preview_that_is_out_of_date_is_refused(client: Client, shop: Api, key
 
     answer = confirm(client, upload_url(shop), page)
     assert answer.status_code == 422
-    assert "have changed in the meantime" in text(answer)
+    assert "have changed in the meantime" in read_words(answer)
     assert modules(shop) == ["goods", "orders"]
 
 
@@ -159,14 +169,14 @@ def test_what_keys_could_not_follow_is_refused_before_anything_is_confirmed(
     answer = sent(client, upload_url(shop), policy={**RULES, "secret": "shown_once"})
 
     assert answer.status_code == 422
-    assert "secret: 'revealable' cannot become 'shown_once' while there are keys of Shop (1)" in text(answer)
+    assert "secret: 'revealable' cannot become 'shown_once' while there are keys of Shop (1)" in read_words(answer)
 
 
 def test_all_faults_of_a_document_are_said_at_its_file_with_line_and_column(client: Client, shop: Api) -> None:
     paths = "paths:\n  /a: {get: {tags: A, operationId: 7}}\n  /b//c: {get: {}}\n"
     document = b"openapi: 3.1.0\ninfo: {title: Shop, version: 1}\n" + paths.encode()
 
-    answer = html.unescape(text(sent(client, upload_url(shop), document=document)))
+    answer = html.unescape(read_words(sent(client, upload_url(shop), document=document)))
 
     assert "it has 4 problems" in answer
     assert 'line 4, column 20, /paths/~1a/get/tags: "A". Write a list.' in answer
@@ -192,12 +202,12 @@ def test_warnings_are_shown_before_the_change_is_confirmed(client: Client, shop:
     page = sent(client, upload_url(shop), document=document)
 
     assert page.status_code == 200
-    assert "1 warning that does not affect the gateway" in text(page)
-    assert 'line 5, column 14, /info/version: 2. Write it in quotes: "2".' in html.unescape(text(page))
+    assert "1 warning that does not affect the gateway" in read_words(page)
+    assert 'line 5, column 14, /info/version: 2. Write it in quotes: "2".' in html.unescape(read_words(page))
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({}, "Nothing has changed. Edit a text, or choose a file."),
         ({"document": b"\xff\xfe"}, "is not UTF-8"),
@@ -205,17 +215,47 @@ def test_warnings_are_shown_before_the_change_is_confirmed(client: Client, shop:
         ({"document": {"openapi": "2.0"}}, "Use OpenAPI 3.0 or 3.1"),
         ({"document": {"swagger": "2.0"}}, "Convert it to OpenAPI 3 with npx swagger2openapi"),
         ({"document": b"x" * 16_000_001}, "The file is larger than 16,000,000 bytes"),
-        ({"policy": {**RULES, "colour": "red"}}, "'colour' is unknown"),
+        ({"policy": {**RULES, "colour": "red"}}, '/colour: "colour" is unknown in a policy'),
         ({"policy": b"- 1"}, ""),
     ],
 )
-def test_what_cannot_be_used_is_said_at_its_file(client: Client, shop: Api, given: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_used_is_said_at_its_file(
+    client: Client, shop: Api, given: dict[str, Any], message: str
+) -> None:
     answer = sent(client, upload_url(shop), **given)
 
     assert answer.status_code == 422
     assert 'name="shown"' not in answer.content.decode()
-    assert said in text(answer)
+    assert message in html.unescape(read_words(answer))
     assert "errorlist" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("document", "policy", "message"),
+    [
+        (
+            b"openapi: 3.1.0\npaths: {a: {}}\n",
+            b"noun: 7\n",
+            ["line 2, column 12, /paths/a: ", "line 1, column 7, /noun: 7. "],
+        ),
+        (b"openapi: [\n", b"noun: 7\n", ["Invalid YAML in line 2, column 1", "line 1, column 7, /noun: 7. "]),
+        (
+            b"openapi: 3.1.0\npaths: {a: {}}\n",
+            b"noun: [\n",
+            ["line 2, column 12, /paths/a: ", "Invalid YAML in line 2"],
+        ),
+        (b"a: 1\na: 2\n", b"noun: [\n", ["Line 2, column 1: the name 'a' appears twice", "Invalid YAML in line 2"]),
+    ],
+)
+def test_faults_of_both_files_are_said_at_once_each_at_its_own(
+    client: Client, shop: Api, document: bytes, policy: bytes, message: list[str]
+) -> None:
+    answer = sent(client, upload_url(shop), document=document, policy=policy)
+
+    assert answer.status_code == 422
+    form = answer.context["form"]
+    for name, line in zip(("document", "policy"), message, strict=True):
+        assert any(each.startswith(line) for each in form.errors[name]), form.errors[name]
 
 
 def test_support_reads_one_upload_at_a_time_and_keeps_what_was_typed(client: Client, shop: Api) -> None:
@@ -225,7 +265,7 @@ def test_support_reads_one_upload_at_a_time_and_keeps_what_was_typed(client: Cli
         changed = client.post(upload_url(shop), {"policy_text": "noun: item"})
         confirmed = confirm(client, upload_url(shop), preview)
     for answer in (added, changed, confirmed):
-        assert (answer.status_code, BUSY_MESSAGE in text(answer)) == (422, True)
+        assert (answer.status_code, BUSY_MESSAGE in read_words(answer)) == (422, True)
     assert all(typed in added.content.decode() for typed in ('value="market"', "openapi: 3.1.0", "noun: item"))
     assert "noun: item" in changed.content.decode()
     assert modules(shop) == ["goods", "orders"]
@@ -253,13 +293,13 @@ def test_what_was_not_shown_is_not_saved(client: Client, shop: Api, support: Use
         client.post(upload_url(shop), {"shown": "forged", "password": PASSWORD}),
     ):
         assert answer.status_code == 422
-        assert "Upload the files" in text(answer)
+        assert "Upload the files" in read_words(answer)
     assert (modules(shop), modules(billing)) == (["goods", "orders"], before)
 
 
 def test_an_api_is_added_after_a_look_at_its_modules(client: Client, support: User) -> None:
     page = sent(client, NEW, slug="shop", document=SHOP, policy=RULES)
-    assert "Goods (goods) GET /goods" in text(page)
+    assert "Goods (goods) GET /goods" in read_words(page)
     assert not Api.objects.filter(slug="shop").exists()
 
     assert confirm(client, NEW, page).status_code == 302
@@ -267,18 +307,18 @@ def test_an_api_is_added_after_a_look_at_its_modules(client: Client, support: Us
     body = json.loads(events("api.added")[-1].body)
     assert (body["actor"]["label"], body["target"]["id"]) == (support.email, "shop")
     # A second time it is there.
-    assert "An API named shop has been added in the meantime" in text(confirm(client, NEW, page))
+    assert "An API named shop has been added in the meantime" in read_words(confirm(client, NEW, page))
 
 
 @pytest.mark.parametrize(
-    ("slug", "said"),
+    ("slug", "message"),
     [("billing", "An API named billing already exists"), ("Sh op", "is not a valid short name"), ("", "required")],
 )
-def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: str, said: str) -> None:
+def test_a_new_api_needs_a_name_of_its_own(client: Client, support: User, slug: str, message: str) -> None:
     answer = sent(client, NEW, slug=slug, document=SHOP, policy=RULES)
 
     assert answer.status_code == 422
-    assert said in text(answer)
+    assert message in read_words(answer)
 
 
 class TestEditing:
@@ -308,8 +348,8 @@ class TestEditing:
 
         page = client.post(upload_url(shop), typed)
         assert "<del>" in page.content.decode()
-        assert "− noun: API key + noun: shop key" in text(page)
-        assert "OpenAPI document, line by line" not in text(page)
+        assert "− noun: API key + noun: shop key" in read_words(page)
+        assert "OpenAPI document, line by line" not in read_words(page)
 
         seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
         assert seal is not None
@@ -325,7 +365,7 @@ class TestEditing:
         assert (shop.policy["noun"], shop.document) == ("shop key", SHOP)
 
     @pytest.mark.parametrize(
-        ("given", "said"),
+        ("given", "message"),
         [
             ({"policy_text": "noun: [", "policy": None}, "Invalid YAML in line"),
             ({"policy_text": "noun: shop key", "policy": RULES}, "Upload a file or edit the text, not both."),
@@ -333,12 +373,12 @@ class TestEditing:
         ],
     )
     def test_what_is_wrong_is_said_and_what_was_typed_stays(
-        self, client: Client, shop: Api, given: dict[str, Any], said: str
+        self, client: Client, shop: Api, given: dict[str, Any], message: str
     ) -> None:
         answer = sent(client, upload_url(shop), **{name: value for name, value in given.items() if value is not None})
 
         assert answer.status_code == 422
-        assert said in text(answer)
+        assert message in read_words(answer)
         name = next(iter(given))
         assert self.texts(answer)[name.removesuffix("_text")] == given[name]
 
@@ -347,15 +387,15 @@ class TestEditing:
         paths = dict.fromkeys(("/v1/charges", "/v1/refunds"), item)
         document = {"openapi": "3.0.3", "info": {"title": "Pay", "version": "1"}, "paths": paths}
         page = sent(client, NEW, slug="pay", document=document, policy=RULES)
-        assert "Their paths suggest these instead: Charges (1), Refunds (1)." in text(page)
+        assert "Their paths suggest these instead: Charges (1), Refunds (1)." in read_words(page)
         seal = re.search(r'name="shown" value="([^"]+)"', page.content.decode())
         assert seal is not None
 
         typed = self.texts(client.post(NEW, {"shown": seal[1], "propose": "1"}))
         edited = typed["policy"].replace("tag: Refunds", "tag: Paying back")
         page = client.post(NEW, {"slug": "pay", "document_text": typed["document"], "policy_text": edited})
-        assert "Paying back (paying-back) GET /v1/refunds" in text(page)
-        assert "could be" not in text(page)
+        assert "Paying back (paying-back) GET /v1/refunds" in read_words(page)
+        assert "could be" not in read_words(page)
 
     def test_what_changed_in_the_meantime_loses_nothing_typed(self, client: Client, shop: Api, key: Key) -> None:
         page = client.post(upload_url(shop), {"document_text": yaml.safe_dump(LATER)})
@@ -367,7 +407,7 @@ class TestEditing:
 
     def test_a_new_api_may_be_typed(self, client: Client, support: User) -> None:
         given = {"slug": "shop", "document_text": yaml.safe_dump(SHOP), "policy_text": json.dumps(RULES)}
-        assert "Choose a file, or enter the policy below." in text(client.post(NEW, given | {"policy_text": ""}))
+        assert "Choose a file, or enter the policy below." in read_words(client.post(NEW, given | {"policy_text": ""}))
 
         assert confirm(client, NEW, client.post(NEW, given)).status_code == 302
         assert modules(Api.objects.get(slug="shop")) == ["goods", "orders"]
@@ -379,8 +419,8 @@ class TestEditing:
 
         page = client.get(upload_url(shop))
         assert "document" not in self.texts(page)
-        assert "too large to edit here" in text(page)
-        assert "Use OpenAPI 3.0 or 3.1" in text(sent(client, upload_url(shop), document={"openapi": "2.0"}))
+        assert "too large to edit here" in read_words(page)
+        assert "Use OpenAPI 3.0 or 3.1" in read_words(sent(client, upload_url(shop), document={"openapi": "2.0"}))
 
 
 class TestRequestLink:
@@ -390,11 +430,11 @@ class TestRequestLink:
     def test_is_a_setting_that_policies_do_not_take_back(
         self, client: Client, support: User, shop: Api, key: Key
     ) -> None:
-        page = text(client.get(reverse("admin:keys_api_change", args=[shop.pk])))
+        page = read_words(client.get(reverse("admin:keys_api_change", args=[shop.pk])))
         assert "https://api.example.com (placeholder: no address is configured)" in page
 
         answer = self.post(client, shop, link="https://shop.acme.example/", password=PASSWORD)
-        assert "Shop is reached at https://shop.acme.example (set here)." in text(answer)
+        assert "Shop is reached at https://shop.acme.example (set here)." in read_words(answer)
         everywhere, in_account = events("api.request_link_changed")
         for event, account in ((everywhere, None), (in_account, key.account_id)):
             body = json.loads(event.body)
@@ -403,20 +443,20 @@ class TestRequestLink:
             assert body["confirmed_by"] == "password"
 
         preview = sent(client, upload_url(shop), policy={**RULES, "request_link": "https://first.example"})
-        assert "the API's own setting, https://shop.acme.example, stays in force" in text(preview)
+        assert "the API's own setting, https://shop.acme.example, stays in force" in read_words(preview)
         assert confirm(client, upload_url(shop), preview).status_code == 302
-        assert "https://shop.acme.example (set here)" in text(client.get(self.page(shop)))
+        assert "https://shop.acme.example (set here)" in read_words(client.get(self.page(shop)))
         client.force_login(User.objects.get(nickname="Alice"))
-        assert "https://shop.acme.example" in text(client.get(f"/keys/{key.public_id}/docs/"))
+        assert "https://shop.acme.example" in read_words(client.get(f"/keys/{key.public_id}/docs/"))
         client.force_login(support)
         answer = self.post(client, shop, link="", password=PASSWORD)
-        assert "Shop is reached at https://first.example (from the policy)." in text(answer)
+        assert "Shop is reached at https://first.example (from the policy)." in read_words(answer)
 
     def page(self, api: Api) -> str:
         return reverse("admin:keys_api_change", args=[api.pk])
 
     @pytest.mark.parametrize(
-        ("given", "said"),
+        ("given", "message"),
         [
             (
                 {"link": "https://a.example/v1", "password": PASSWORD},
@@ -428,12 +468,12 @@ class TestRequestLink:
         ],
     )
     def test_nothing_else_is_taken(
-        self, client: Client, support: User, shop: Api, given: dict[str, str], said: str
+        self, client: Client, support: User, shop: Api, given: dict[str, str], message: str
     ) -> None:
         answer = self.post(client, shop, **given)
 
         assert answer.status_code == 422
-        assert said in text(answer)
+        assert message in read_words(answer)
         shop.refresh_from_db()
         assert shop.request_link == ""
         assert events("api.request_link_changed") == []
@@ -455,7 +495,7 @@ class TestEnabling:
             assert self.post(client, shop, **given).status_code == 422
         assert not Enablement.objects.filter(api=shop).exists()
         done = self.post(client, shop, account=" ACME ", password=PASSWORD)
-        assert "Acme now has the API Shop" in text(client.get(done["Location"]))
+        assert "Acme now has the API Shop" in read_words(client.get(done["Location"]))
         assert list(Enablement.objects.filter(api=shop).values_list("account", flat=True)) == [account.pk]
         [event] = events("api.enabled")
         body = json.loads(event.body)
@@ -466,5 +506,5 @@ class TestEnabling:
         an_account()
         for _ in range(2):
             answer = self.post(client, shop, account="acme", password=PASSWORD)
-        assert "had the API Shop already" in text(client.get(answer["Location"]))
+        assert "had the API Shop already" in read_words(client.get(answer["Location"]))
         assert len(events("api.enabled")) == 1

@@ -16,9 +16,10 @@ from audit.models import Event
 from core.permissions import Role
 from keys.crypto.secrets import generate_token
 from keys.models import Api, Key
-from tests.keyring import a_key, a_secret
-from tests.logbook import a_call
-from tests.people import a_user, an_account, with_totp
+from tests.factories.accounts import a_user, an_account, with_totp
+from tests.factories.calls import a_call
+from tests.factories.key_rows import a_key, a_secret
+from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
 
@@ -89,7 +90,7 @@ def test_by_a_token(customer: Customer, line: str) -> None:
 
     assert customer.row in page
     assert "This is the key’s current token." in page
-    event = Event.objects.get(name="admin.searched")
+    event = since_the_beginning().get(name="admin.searched")
     assert (event.account_id, event.target_id) == (customer.key.account_id, customer.key.public_id)
     assert searched() == [("a token", [customer.key.public_id])]
 
@@ -131,7 +132,7 @@ def test_a_text_in_the_address_is_not_looked_for(customer: Customer) -> None:
     assert searched() == []
 
 
-@pytest.mark.parametrize("text", ["", "x" * 10_001, "a\x00b"])
+@pytest.mark.parametrize("text", ["", "x" * 1_000_001, "a\x00b"])
 def test_what_cannot_be_looked_for_says_so(customer: Customer, text: str) -> None:
     answer = customer.client.post("/admin/find/", {"text": text})
 

@@ -18,10 +18,10 @@ from openpyxl import Workbook, load_workbook
 from accounts.models import Account, User
 from core.permissions import Role
 from keys.models import IpList, IpListEntry
-from tests.answers import Response
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import events
-from tests.people import PASSWORD, a_user, an_account, code_of, with_totp
+from tests.factories.accounts import PASSWORD, a_user, an_account, code_of, with_totp
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import events
+from tests.responses import Response, read_words
 
 pytestmark = pytest.mark.django_db
 
@@ -48,10 +48,6 @@ def support(client: Client, sam: User, secret: str) -> User:
 @pytest.fixture
 def offices(support: User) -> IpList:
     return an_ip_list(a_user(an_account(), "Alice", Role.ADMINISTRATOR), "203.0.113.7")
-
-
-def text(response: Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode())).replace("&#x27;", "'")
 
 
 def url(ip_list: IpList, page: str) -> str:
@@ -88,8 +84,8 @@ def test_lists_are_found_and_read(client: Client, offices: IpList) -> None:
         )
         assert set(names) == found
     page = client.get(url(offices, "change"))
-    assert "203.0.113.7" in text(page)
-    assert f"{entry.created_at:%Y-%m-%d %H:%M} UTC" in text(page)
+    assert "203.0.113.7" in read_words(page)
+    assert f"{entry.created_at:%Y-%m-%d %H:%M} UTC" in read_words(page)
     assert client.post(url(offices, "change"), {"name": "x"}).status_code == 405
     assert client.get(path, {"entries__description__startswith": "a"}).status_code == 400
 
@@ -99,20 +95,20 @@ def test_three_bad_rows_of_a_thousand_are_named_and_nothing_is_imported_until_th
 ) -> None:
     page = previewed(client, offices, a_thousand())
 
-    told = text(page)
-    assert "3 invalid lines" in told
-    assert "997 entries to add" in told
+    content = read_words(page)
+    assert "3 invalid lines" in content
+    assert "997 entries to add" in content
     for line, value in BAD.items():
-        assert re.search(rf"{line + 2} network {re.escape(value)} ", told), value
+        assert re.search(rf"{line + 2} network {re.escape(value)} ", content), value
     refused = confirm(client, offices, page, password=PASSWORD)
     assert refused.status_code == 422
-    assert "Some lines are invalid" in text(refused)
+    assert "Some lines are invalid" in read_words(refused)
     assert offices.entries.count() == 1
     assert events("ip_list.entries_added") == []
 
     done = confirm(client, offices, page, password=PASSWORD, leave_out="on")
     assert done.status_code == 302
-    assert "997 entries are added" in text(client.get(done["Location"]))
+    assert "997 entries are added" in read_words(client.get(done["Location"]))
     assert offices.entries.count() == 998
     [event] = events("ip_list.entries_added")
     body = json.loads(event.body)
@@ -149,7 +145,7 @@ def test_only_what_was_shown_to_them_is_imported(client: Client, support: User, 
         confirm(theirs, offices, page, password=PASSWORD),
     ):
         assert answer.status_code == 422
-        assert "Paste the entries or upload the file again" in text(answer)
+        assert "Paste the entries or upload the file again" in read_words(answer)
     assert (offices.entries.count(), other.entries.count()) == (1, 0)
 
 
@@ -159,7 +155,7 @@ def test_what_was_added_meanwhile_stops_all_of_it(client: Client, offices: IpLis
 
     answer = confirm(client, offices, page, password=PASSWORD)
     assert answer.status_code == 422
-    assert "192.0.2.2 is already on this list" in text(answer)
+    assert "192.0.2.2 is already on this list" in read_words(answer)
     assert offices.entries.count() == 2
 
 
@@ -177,16 +173,16 @@ def test_a_workbook_keeps_its_texts_and_its_formulas_are_no_values(client: Clien
     book.save(content)
 
     page = previewed(client, offices, content.getvalue())
-    assert text(page).count("This cell contains a formula") == 2
-    assert "4 description" in text(page)
-    assert "5 network" in text(page)
+    assert read_words(page).count("This cell contains a formula") == 2
+    assert "4 description" in read_words(page)
+    assert "5 network" in read_words(page)
     assert confirm(client, offices, page, password=PASSWORD, leave_out="on").status_code == 302
     found = {(str(row.network), row.description, row.enabled) for row in offices.entries.exclude(description="")}
     assert found == {("192.0.2.1/32", "00441234567890", False), ("192.0.2.2/32", "+441234567890", True)}
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("", "No entries found"),
         ("\n".join(f"10.{n >> 8}.{n & 255}.1" for n in range(10_001)), "There are more than 10,000 entries"),
@@ -194,11 +190,11 @@ def test_a_workbook_keeps_its_texts_and_its_formulas_are_no_values(client: Clien
         (b"1" * 1_500_000, "The file is too large"),
     ],
 )
-def test_what_cannot_be_read_is_said(client: Client, offices: IpList, given: str | bytes, said: str) -> None:
+def test_what_cannot_be_read_is_said(client: Client, offices: IpList, given: str | bytes, message: str) -> None:
     page = previewed(client, offices, given)
 
     assert page.status_code == 422
-    assert said in text(page)
+    assert message in read_words(page)
 
 
 def test_very_wide_ranges_must_be_meant(client: Client, offices: IpList) -> None:
@@ -215,8 +211,8 @@ def test_lists_of_an_account_that_is_not_active_are_not_changed(client: Client, 
     Account.objects.filter(pk=offices.account_id).update(status=status)
 
     answer = confirm(client, offices, page, password=PASSWORD)
-    assert f"Acme is {status}: its IP lists cannot be changed" in text(client.get(answer["Location"]))
-    assert "Import entries" not in text(client.get(url(offices, "change")))
+    assert f"Acme is {status}: its IP lists cannot be changed" in read_words(client.get(answer["Location"]))
+    assert "Import entries" not in read_words(client.get(url(offices, "change")))
     assert offices.entries.count() == 1
 
 
@@ -242,8 +238,8 @@ def test_the_file_of_a_list_is_neutral_and_comes_back_as_it_was(
     [event] = events("ip_list.exported")
     body = json.loads(event.body)
     assert (body["actor"]["label"], body["account_id"]) == (support.email, offices.account_id)
-    told = body["data"]
-    assert (told["rows"], told["filters"], told["format"]) == (4, {}, format)
+    actual = body["data"]
+    assert (actual["rows"], actual["filters"], actual["format"]) == (4, {}, format)
 
     copy = an_ip_list(a_user(offices.account, "Bob", Role.ADMINISTRATOR), name="Copy")
     page = previewed(client, copy, answer.content)

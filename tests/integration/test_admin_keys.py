@@ -17,19 +17,11 @@ from accounts.models import Account, User
 from core.permissions import Role
 from keys import services
 from keys.models import Key, Secret
-from tests.answers import Response
-from tests.keys_made import a_billing_key, a_key_of, confirmed, events
-from tests.people import a_user, an_account, with_totp
+from tests.factories.accounts import a_user, an_account
+from tests.factories.keys import a_billing_key, a_key_of, confirmed, events
+from tests.responses import Response, read_words
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def support(client: Client, db: None) -> User:
-    user = a_user(None, "Sam", Role.SUPPORT)
-    with_totp(user)
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture
@@ -40,10 +32,6 @@ def alice(support: User) -> User:
 @pytest.fixture
 def bob(support: User) -> User:
     return a_user(an_account("globex"), "Bob", Role.ADMINISTRATOR)
-
-
-def text(response: Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode())).replace("&#x27;", "'")
 
 
 def listed(client: Client, **query: Any) -> list[str]:
@@ -77,7 +65,7 @@ def test_a_key_is_found_by_what_a_customer_says(client: Client, alice: User, bob
     key = a_billing_key(alice, name="Invoice robot (new)").key
     other = a_billing_key(bob, name="Reporting").key
 
-    for said in (
+    for expected in (
         "robot",
         "inv",
         "Invoice rob",
@@ -88,9 +76,9 @@ def test_a_key_is_found_by_what_a_customer_says(client: Client, alice: User, bob
         "ALICE@acme",
         " robot ",
     ):
-        assert listed(client, q=said) == [key.name], said
+        assert listed(client, q=expected) == [key.name], expected
     assert listed(client, q=other.public_id) == [other.name]
-    for said in (
+    for expected in (
         "nvoice",
         "robot reporting",
         "robo invoice",
@@ -101,7 +89,7 @@ def test_a_key_is_found_by_what_a_customer_says(client: Client, alice: User, bob
         "x" * 5000,
         "alice.acme",
     ):
-        assert listed(client, q=said) == [], said
+        assert listed(client, q=expected) == [], expected
     assert listed(client, q="robot", account=bob.account_id) == []
 
 
@@ -132,8 +120,15 @@ def test_the_page_tells_what_a_key_is_and_may_and_no_secret(client: Client, alic
     made = a_billing_key(alice, "203.0.113.0/24", name="Invoice robot")
     page = client.get(page_of(made.key))
 
-    for told in ("Invoice robot", made.key.public_id, "********", "alice@acme.example", "203.0.113.0/24", "Billing"):
-        assert told in text(page)
+    for expected in (
+        "Invoice robot",
+        made.key.public_id,
+        "********",
+        "alice@acme.example",
+        "203.0.113.0/24",
+        "Billing",
+    ):
+        assert expected in read_words(page)
     secret = Secret.objects.get(key=made.key)
     for never in (made.token, made.token.split("_")[-1], bytes(secret.digest).hex(), bytes(secret.sealed).hex()):
         assert never not in page.content.decode()
@@ -150,12 +145,12 @@ def test_support_disables_a_key_after_yes_by_the_portals_own_service(
     key = a_billing_key(alice, name="Invoice robot").key
     assert disable_url(key) in client.get(page_of(key)).content.decode()
 
-    asked = client.get(disable_url(key))
-    assert "All calls with Invoice robot of Acme to Billing" in text(asked)
+    response = client.get(disable_url(key))
+    assert "All calls with Invoice robot of Acme to Billing" in read_words(response)
     key.refresh_from_db()
     assert key.enabled
     done = client.post(disable_url(key), follow=True)
-    assert "is disabled" in text(done)
+    assert "is disabled" in read_words(done)
     key.refresh_from_db()
     assert not key.enabled
     [event] = events("key.disabled")
@@ -175,7 +170,7 @@ def test_keys_of_an_account_that_is_not_active_are_refused_anyway_and_say_so(
     Account.objects.filter(pk=alice.account_id).update(status=status)
 
     page = client.get(page_of(key))
-    assert f"Refused: the account is {status}" in text(page)
+    assert f"Refused: the account is {status}" in read_words(page)
     assert disable_url(key) not in page.content.decode()
     client.post(disable_url(key))
     key.refresh_from_db()
@@ -186,7 +181,7 @@ def test_a_deactivated_owner_is_said_to_be_why_calls_are_refused(client: Client,
     key = a_billing_key(alice).key
     User.objects.filter(pk=alice.pk).update(is_active=False)
 
-    assert "Refused: the owner is deactivated" in text(client.get(page_of(key)))
+    assert "Refused: the owner is deactivated" in read_words(client.get(page_of(key)))
 
 
 class TestWhatOnlyServicesMay:
@@ -232,8 +227,8 @@ class TestTheFile:
         [event] = events("keys.exported")
         body = json.loads(event.body)
         assert (body["actor"]["label"], body["account_id"]) == (support.email, alice.account_id)
-        told = body["data"]
-        assert (told["rows"], told["filters"], told["format"]) == (2, {}, "csv")
+        actual = body["data"]
+        assert (actual["rows"], actual["filters"], actual["format"]) == (2, {}, "csv")
 
     def test_of_xlsx_has_cells_of_text(self, client: Client, alice: User) -> None:
         made = a_billing_key(alice, name="=1+1")
@@ -248,7 +243,7 @@ class TestTheFile:
         answer = self.export(client, "csv", "nobody")
 
         assert answer.status_code == 422
-        assert "There is no account “nobody”" in text(answer)
+        assert "There is no account “nobody”" in read_words(answer)
         assert self.export(client, "exe").status_code == 422
         assert events("keys.exported") == []
 
@@ -261,4 +256,4 @@ class TestTheFile:
 
         answer = self.export(client, "csv")
         assert answer.status_code == 422
-        assert "More than 1 keys match" in text(answer)
+        assert "More than 1 keys match" in read_words(answer)

@@ -14,10 +14,9 @@ from accounts.models import Account, User
 from audit.models import Event
 from audit.trail.record import record
 from core.actor import Actor
-from core.permissions import Role
-from tests.keys_made import billing_for
-from tests.logbook import a_call, more_calls
-from tests.people import a_user, an_account, with_totp
+from tests.factories.accounts import an_account
+from tests.factories.calls import a_call, more_calls
+from tests.factories.keys import billing_for
 
 pytestmark = pytest.mark.django_db
 
@@ -30,14 +29,6 @@ def acme(db: None) -> Account:
     return an_account()
 
 
-@pytest.fixture
-def sam(client: Client) -> User:
-    user = a_user(None, "Sam", Role.SUPPORT)
-    with_totp(user)
-    client.force_login(user)
-    return user
-
-
 def get_page(client: Client, url: str, **given: str) -> str:
     answer = client.get(url, given)
     assert answer.status_code == 200, answer.content.decode()
@@ -45,7 +36,7 @@ def get_page(client: Client, url: str, **given: str) -> str:
 
 
 def test_without_an_account_there_are_the_calls_of_none_with_what_they_stand_for(
-    client: Client, sam: User, acme: Account
+    client: Client, support: User, acme: Account
 ) -> None:
     a_call(acme, path="/of-acme")
     unknown: dict[str, Any] = {"decision": "denied", "reason": "unknown_key", "key_id": "", "key_name": "", "owner": ""}
@@ -58,7 +49,7 @@ def test_without_an_account_there_are_the_calls_of_none_with_what_they_stand_for
     assert "/of-acme" not in page
 
 
-def test_calls_are_found_by_account_key_and_request_id(client: Client, sam: User, acme: Account) -> None:
+def test_calls_are_found_by_account_key_and_request_id(client: Client, support: User, acme: Account) -> None:
     wanted = a_call(acme, path="/wanted", key_id="AAAAAAAAAAAA")
     a_call(an_account("globex"), path="/other", key_id="BBBBBBBBBBBB")
 
@@ -68,7 +59,7 @@ def test_calls_are_found_by_account_key_and_request_id(client: Client, sam: User
         assert "/other" not in page
 
 
-def test_apis_and_modules_are_chosen_by_their_names(client: Client, sam: User, acme: Account) -> None:
+def test_apis_and_modules_are_chosen_by_their_names(client: Client, support: User, acme: Account) -> None:
     invoices = billing_for(acme).modules.get(slug="invoices")
     wanted = a_call(acme, path="/wanted", api="billing", module="invoices")
     a_call(acme, path="/other", api="textpeak", module="send")
@@ -88,7 +79,7 @@ def test_apis_and_modules_are_chosen_by_their_names(client: Client, sam: User, a
     assert f"{invoices.name} (invoices)" in row
 
 
-def test_the_last_day_is_shown_unless_another_time_is_asked_for(client: Client, sam: User, acme: Account) -> None:
+def test_the_last_day_is_shown_unless_another_time_is_asked_for(client: Client, support: User, acme: Account) -> None:
     now = datetime.now(UTC)
     a_call(acme, path="/of-today", time=now - timedelta(hours=23))
     a_call(acme, path="/of-last-week", time=now - timedelta(days=7))
@@ -115,14 +106,14 @@ def test_the_last_day_is_shown_unless_another_time_is_asked_for(client: Client, 
         "from=2026-99-01T00:00",
     ],
 )
-def test_what_is_unbounded_or_means_nothing_is_refused(client: Client, sam: User, url: str, query: str) -> None:
+def test_what_is_unbounded_or_means_nothing_is_refused(client: Client, support: User, url: str, query: str) -> None:
     answer = client.get(f"{url}?{query}")
 
     assert answer.status_code == 400
     assert "No results" in answer.content.decode()
 
 
-def test_numbers_are_hidden_as_each_account_wants_it(client: Client, sam: User, acme: Account) -> None:
+def test_numbers_are_hidden_as_each_account_wants_it(client: Client, support: User, acme: Account) -> None:
     Account.objects.filter(pk=acme.pk).update(mask_phone=True, mask_digits=4)
     hidden = a_call(acme, path="/call/447911123456", query="to=447911123457", key_id="AAAAAAAAAAAA")
     open_ = a_call(an_account("globex"), path="/call/447911123458", key_id="AAAAAAAAAAAA")
@@ -139,7 +130,7 @@ def test_numbers_are_hidden_as_each_account_wants_it(client: Client, sam: User, 
         assert "/call/X" not in page
 
 
-def test_pages_of_calls_follow_each_other(client: Client, sam: User, acme: Account) -> None:
+def test_pages_of_calls_follow_each_other(client: Client, support: User, acme: Account) -> None:
     more_calls(a_call(acme), 70)
     first = client.get(CALLS, {"account": "acme"})
     rest = client.get(CALLS, {"account": "acme", "after": first.context["page"].after})
@@ -149,15 +140,15 @@ def test_pages_of_calls_follow_each_other(client: Client, sam: User, acme: Accou
     assert "End of list" in rest.content.decode()
 
 
-def test_no_page_of_a_log_counts(client: Client, sam: User, acme: Account) -> None:
+def test_no_page_of_a_log_counts(client: Client, support: User, acme: Account) -> None:
     more_calls(a_call(acme), 70)
     for url in (CALLS, f"{CALLS}?account=acme", EVENTS, f"{EVENTS}?account=acme"):
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             client.get(url)
-        assert [query["sql"] for query in asked if "COUNT(" in query["sql"].upper()] == []
+        assert [query["sql"] for query in queries if "COUNT(" in query["sql"].upper()] == []
 
 
-def test_events_of_all_accounts_and_of_none_are_shown(client: Client, sam: User, acme: Account) -> None:
+def test_events_of_all_accounts_and_of_none_are_shown(client: Client, support: User, acme: Account) -> None:
     by = Actor("user", "1", "alice@acme.example")
     with transaction.atomic():
         record("user.signed_out", by=by, account_id=acme.pk)
@@ -172,11 +163,11 @@ def test_events_of_all_accounts_and_of_none_are_shown(client: Client, sam: User,
     assert "alice@acme.example" in get_page(client, f"{EVENTS}{event.seq}/change/")
 
 
-def test_reading_an_account_is_told_in_its_trail_once(client: Client, sam: User, acme: Account) -> None:
+def test_reading_an_account_is_told_in_its_trail_once(client: Client, support: User, acme: Account) -> None:
     call = a_call(acme)
     for _ in range(2):
         get_page(client, CALLS, account="acme")
         get_page(client, f"{CALLS}{call}/change/")
 
-    told = Event.objects.filter(name="log.read").values_list("actor", "account_id")
-    assert list(told) == [(sam.email, acme.pk)] * 2
+    recorded = Event.objects.filter(name="log.read").values_list("actor", "account_id")
+    assert list(recorded) == [(support.email, acme.pk)] * 2

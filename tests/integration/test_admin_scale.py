@@ -21,8 +21,8 @@ from benchmarks.bulk import restoring
 from core.permissions import Role
 from keys.models import Api
 from keys.selectors import search
-from tests.looked_at import looked_at
-from tests.people import a_user, an_account, with_totp
+from tests.factories.accounts import a_user, an_account, with_totp
+from tests.scanned_rows import count_scanned_rows
 
 SMALL, SAMPLE, WHOLE = 1_000, 5_000, 1_000_000
 ACCOUNTS = 1_000
@@ -103,9 +103,9 @@ def look(client: Client, query: dict[str, str]) -> int:
 
 
 def rows_for(client: Client, query: dict[str, str]) -> float:
-    with looked_at() as looked:
+    with count_scanned_rows() as scanned:
         look(client, query)
-    return looked.rows
+    return scanned.rows
 
 
 def time_for(client: Client, query: dict[str, str]) -> float:

@@ -17,7 +17,7 @@ from core.sealing import seal
 from keys.models import Api, Secret
 from tests.access.table import TABLE, Persona
 from tests.access.world import a_world
-from tests.keyring import a_key
+from tests.factories.key_rows import a_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.quality(13)]
 

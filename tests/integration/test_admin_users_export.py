@@ -12,8 +12,8 @@ from django.urls import reverse
 from openpyxl import load_workbook
 
 from core.permissions import Role
-from tests.keys_made import events
-from tests.people import a_user, an_account, with_totp
+from tests.factories.accounts import a_user, an_account, with_totp
+from tests.factories.keys import events
 
 
 @pytest.mark.django_db

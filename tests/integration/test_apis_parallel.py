@@ -9,25 +9,18 @@ import pytest
 
 from accounts.models import User
 from core.actor import Actor
-from core.permissions import Role
 from keys import apis, services
 from keys.key_settings import KeySettings
 from keys.models import Key, KeyModule, Module
 from keys.services import EditConflict, Invalid
+from tests.factories.keys import api_for, least
 from tests.integration.test_keys_parallel import at_once
-from tests.keys_made import api_for, least
-from tests.people import a_user, an_account
 from tests.unit.keys.documents import a_document, described, operation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 COMMAND = Actor.from_command("test")
 LONG = described(a_document({"/a": {"get": operation("A")}, "/b": {"get": operation("B")}}))
 SHORT = described(a_document({"/a": {"get": operation("A")}, "/b": {"get": operation("A")}}))
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def test_keys_and_their_api_change_at_the_same_time(alice: User):

@@ -36,13 +36,14 @@ from keys.models import Api, Key
 from keys.views import change as change_page
 from tests.access.table import TABLE, Persona, Row
 from tests.access.world import World, a_world
-from tests.answers import Response
+from tests.factories.accounts import PASSWORD
+from tests.factories.keys import billing_for
 from tests.gateways import Asker, conninfo, gateway
-from tests.keys_made import billing_for
-from tests.people import PASSWORD
+from tests.responses import Response
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "maintenance"]), pytest.mark.quality(13)]
 TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_([0-9A-Za-z]{32})[0-9A-Za-z]{6}")
+WEBHOOK_SECRET = re.compile(r"whsec_([A-Za-z0-9+/]+)")
 FORMATS = ("csv", "jsonl", "xlsx")
 
 
@@ -120,7 +121,7 @@ def test_no_sink_holds_a_secret(
     assert len(sinks) >= 30
     assert all(content for name, content in sinks.items() if name not in ("gateway's log", "mails"))
     kinds = len({name.split(" as ")[0] for name in sinks})
-    figure(f"{len(canaries.forms)} forms of 4 secrets in {kinds} sinks, {len(sinks)} looks, {len(found)} found")
+    figure(f"{len(canaries.forms)} forms of 5 secrets in {kinds} sinks, {len(sinks)} looks, {len(found)} found")
 
 
 def seed_of(user: User) -> str:
@@ -151,6 +152,10 @@ def lived(client: Client, alice: User, canaries: Canaries) -> tuple[Key, str, st
         {"secret": str(current.pk), "overlap": "24h", "password": PASSWORD},
     )
     new = token_in(changed, canaries, "second token")
+    hooked = client.post(reverse("webhook-new"), {"url": "https://hooks.example.com/robot", "password": PASSWORD})
+    secret = WEBHOOK_SECRET.search(hooked.content.decode())
+    assert secret is not None
+    canaries.add("webhook secret", secret[1])
     # Whatever holds them in memory does not say them when it is printed.
     things = [services.ChangedKey(key, new, None), services.CreatedKey(key, new), key, *key.secrets.all()]
     return key, old, new, repr(things).encode() + str(things).encode()
@@ -167,14 +172,14 @@ def used(old: str, new: str) -> bytes:
 
     async def ask(port: int) -> list[int]:
         async with Asker(port) as asker:
-            told = [await asker.verify(token, api="billing") for token in (old, new, wrong)]
-            told += [await asker.verify(new, api="billing", uri=uri) for uri in uris]
-            told += [await asker.verify(None, api="billing", extra=(header,)) for header in headers]
-            told += [await asker.verify(new, api="billing", extra=(header,)) for header in headers]
-            told += [await asker.verify(new, api=new), await asker.get(f"/{new}", [("X-Gateway-Secret", new)])]
-            bodies = b"".join(repr(answer).encode() for answer in told)
+            answers = [await asker.verify(token, api="billing") for token in (old, new, wrong)]
+            answers += [await asker.verify(new, api="billing", uri=uri) for uri in uris]
+            answers += [await asker.verify(None, api="billing", extra=(header,)) for header in headers]
+            answers += [await asker.verify(new, api="billing", extra=(header,)) for header in headers]
+            answers += [await asker.verify(new, api=new), await asker.get(f"/{new}", [("X-Gateway-Secret", new)])]
+            bodies = b"".join(repr(answer).encode() for answer in answers)
             assert new.encode() not in bodies
-            return [answer.status for answer in told]
+            return [answer.status for answer in answers]
 
     with gateway(workers=2) as running:
         statuses = asyncio.run(ask(running.port))

@@ -36,10 +36,10 @@ from core.actor import Actor
 from core.permissions import Role
 from core.phone_masking import Mask
 from core.replica import open_snapshot
-from tests.databases import new_database
+from tests.databases import migrated_database
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call
 from tests.integration.test_exports import HOSTILE
-from tests.logbook import a_call
-from tests.people import ADDRESS, a_user, an_account
 
 BY = Actor.from_command("maintain")
 HOUR = timedelta(hours=1)
@@ -69,8 +69,7 @@ def world(
     if left < 90:
         time.sleep(left)
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    with django_db_blocker.unblock(), new_database("digests"):
-        call_command("migrate", verbosity=0, interactive=False)
+    with django_db_blocker.unblock(), migrated_database("digests"):
         folder = tmp_path_factory.mktemp("digests")
         made = SimpleNamespace(folder=folder, now=now, key=folder / "key.pem")
         made.key.write_text(signed_json.format_public_pem(settings.CHECKPOINT_KEY))
@@ -105,8 +104,10 @@ def world(
             for name, content in digests.build_files(made.accounts[slug], None, None):
                 (folder / slug / name).write_bytes(content)
             for log, query in (("logs", {}), ("audit", {"scope": "all"})):
+                separator = {"bolt": "semicolon"}.get(slug, "comma")
                 for format in ("csv", "jsonl", "xlsx"):
-                    take(client, log, folder / f"{slug}-{log}.{format}", format=format, **query)
+                    path = folder / f"{slug}-{log}.{format}"
+                    take(client, log, path, format=format, separator=separator, **query)
         made.clients = clients
         yield made
 
@@ -126,16 +127,16 @@ def take(client: Client, log: str, path: Path, **data: str) -> None:
 
 def run(*arguments: object) -> tuple[int, str]:
     """Return the script's exit status and what it said."""
-    said = io.StringIO()
+    output = io.StringIO()
     limit = csv.field_size_limit()
     try:
-        with redirect_stdout(said), pytest.raises(SystemExit) as ended:
+        with redirect_stdout(output), pytest.raises(SystemExit) as ended:
             verify_digests.main([str(argument) for argument in arguments])
     finally:
         # Which the script sets for its process.
         csv.field_size_limit(limit)
     code = ended.value.code
-    return (code, said.getvalue()) if isinstance(code, int) else (1, f"{said.getvalue()}{code}")
+    return (code, output.getvalue()) if isinstance(code, int) else (1, f"{output.getvalue()}{code}")
 
 
 def list_digests(world: SimpleNamespace, slug: str) -> list[dict[str, Any]]:
@@ -167,12 +168,12 @@ def test_an_export_in_any_format_is_whole_by_the_public_key_alone(
 ) -> None:
     paths = [world.folder / f"{slug}-{log}.{format}" for log in ("logs", "audit")]
 
-    code, said = run(world.key, world.folder / slug, *(part for path in paths for part in (path, f"{path}.manifest")))
+    code, output = run(world.key, world.folder / slug, *(part for path in paths for part in (path, f"{path}.manifest")))
 
-    assert code == 0, said
-    assert f"{6 + len(HOSTILE)} rows, none missing, added or changed" in said
-    assert said.count("Good: ") == 3
-    assert "Not covered" in said  # the export's own hour has no digest yet
+    assert code == 0, output
+    assert f"{6 + len(HOSTILE)} rows, none missing, added or changed" in output
+    assert output.count("Good: ") == 3
+    assert "Not covered" in output  # the export's own hour has no digest yet
 
 
 def test_a_zip_is_taken_as_it_was_downloaded(world: SimpleNamespace, tmp_path: Path) -> None:
@@ -196,8 +197,8 @@ def test_the_page_lists_digests_and_gives_those_of_a_range_as_a_zip(world: Simpl
     path = tmp_path / "digests.zip"
     path.write_bytes(response.getvalue())
     assert response["Content-Disposition"] == 'attachment; filename="keyward-acme-digests-3-4.zip"'
-    code, said = run(world.key, path)
-    assert (code, "digests 3 to 4 of acme" in said) == (0, True), said
+    code, output = run(world.key, path)
+    assert (code, "digests 3 to 4 of acme" in output) == (0, True), output
     # Page after page; and what is not there, or means nothing, is said.
     assert client.get("/audit/digests/?after=3").content.decode().count("ZIP<span") == 2
     assert client.get("/audit/digests/download/?to=2019-01-01T00:00").status_code == 200  # the first has no beginning
@@ -209,9 +210,9 @@ def test_the_page_lists_digests_and_gives_those_of_a_range_as_a_zip(world: Simpl
 def test_the_command_writes_the_files(world: SimpleNamespace, tmp_path: Path) -> None:
     call_command("audit_digests", "acme", str(tmp_path / "some"), "--from", f"{world.now - 2 * HOUR:%Y-%m-%dT%H:%M}")
 
-    code, said = run(world.key, tmp_path / "some")
+    code, output = run(world.key, tmp_path / "some")
     assert code == 0
-    assert f"from {world.now - 2 * HOUR:%Y-%m-%dT%H}" in said
+    assert f"from {world.now - 2 * HOUR:%Y-%m-%dT%H}" in output
     for arguments, problem in (
         (["nobody"], "There is no account 'nobody'"),
         (["acme", "--from", "x"], "--from: 'x' is not a time"),
@@ -275,7 +276,7 @@ def test_the_owners_change_of_a_digest_is_found(world: SimpleNamespace, statemen
         cursor.execute(statement)
         found = check_digests(cursor)  # type: ignore[arg-type]
         transaction.set_rollback(True, using="maintenance")
-    assert problem in " ".join(said.text for said in found)
+    assert problem in " ".join(message.text for message in found)
 
 
 @pytest.mark.parametrize("until", ["until", "until + interval '1 hour'"])
@@ -451,9 +452,9 @@ def test_whatever_is_altered_is_refused(world: SimpleNamespace, tmp_path: Path, 
             folder=folder, first=ordered[0], second=ordered[1], last=ordered[-1], index=index, foreign=foreign,
             number=len(ordered),
         ))  # fmt: skip
-        code, said = run(world.key, folder)
-        if code != 1 or "NOT good" not in said:
-            missed.append((name, said))
+        code, output = run(world.key, folder)
+        if code != 1 or "NOT good" not in output:
+            missed.append((name, output))
         shutil.rmtree(folder)
     altered = [("logs", TO_ROWS | TO_CALLS), ("audit", TO_ROWS | TO_EVENTS)]
     files = 0
@@ -477,9 +478,9 @@ def test_whatever_is_altered_is_refused(world: SimpleNamespace, tmp_path: Path, 
             manifest = tmp_path / "manifest"
             shutil.copy(world.folder / "acme-logs.csv.manifest", manifest)
             change(manifest, edit, sign=key)
-            code, said = run(world.key, world.folder / "acme", world.folder / "acme-logs.csv", manifest)
-            if code != 1 or "NOT good" not in said:
-                missed.append((f"manifest: {name}", said))
+            code, output = run(world.key, world.folder / "acme", world.folder / "acme-logs.csv", manifest)
+            if code != 1 or "NOT good" not in output:
+                missed.append((f"manifest: {name}", output))
     stranger = tmp_path / "stranger.pem"
     stranger.write_text(signed_json.format_public_pem(STRANGER))
     assert run(stranger, world.folder / "acme")[0] == 1
@@ -502,12 +503,12 @@ def test_what_was_changed_is_named_with_its_hour(world: SimpleNamespace, tmp_pat
     change(manifest, put("sha256", value=verify_export.hashlib.sha256(path.read_bytes()).hexdigest()),
            sign=settings.CHECKPOINT_KEY)  # fmt: skip
 
-    code, said = run(world.key, world.folder / "acme", path, manifest)
+    code, output = run(world.key, world.folder / "acme", path, manifest)
 
     assert code == 1
-    assert said.count("NOT good") == 1
-    assert f"from {hour}:00.000000Z to " in said
-    assert "1 calls missing, it had 3" in said
+    assert output.count("NOT good") == 1
+    assert f"from {hour}:00.000000Z to " in output
+    assert "1 calls missing, it had 3" in output
 
 
 @pytest.mark.parametrize("query", [{"decision": "allowed"}, {"key": "Worker"}, {"status": "200"}])
@@ -517,10 +518,10 @@ def test_a_narrowed_export_does_not_pass_for_the_whole(
     path = tmp_path / "narrowed.csv"
     take(world.clients["acme"], "logs", path, **query)
 
-    code, said = run(world.key, world.folder / "acme", path, f"{path}.manifest")
+    code, output = run(world.key, world.folder / "acme", path, f"{path}.manifest")
 
     assert code == 1
-    assert "the export is not whole: it was narrowed to" in said
+    assert "the export is not whole: it was narrowed to" in output
 
 
 def test_a_range_is_checked_where_the_digests_cover_it(world: SimpleNamespace, tmp_path: Path) -> None:
@@ -528,11 +529,11 @@ def test_a_range_is_checked_where_the_digests_cover_it(world: SimpleNamespace, t
     since, until = world.now - 3.5 * HOUR, world.now - HOUR
     take(world.clients["acme"], "logs", path, **{"from": f"{since:%Y-%m-%dT%H:%M}", "to": f"{until:%Y-%m-%dT%H:%M}"})
 
-    code, said = run(world.key, world.folder / "acme", path, f"{path}.manifest")
+    code, output = run(world.key, world.folder / "acme", path, f"{path}.manifest")
 
-    assert code == 0, said
-    assert f"is whole from {since + HOUR / 2:%Y-%m-%dT%H:%M}" in said
-    assert f"Not covered by these digests: {path}: from {since:%Y-%m-%dT%H:%M}" in said
+    assert code == 0, output
+    assert f"is whole from {since + HOUR / 2:%Y-%m-%dT%H:%M}" in output
+    assert f"Not covered by these digests: {path}: from {since:%Y-%m-%dT%H:%M}" in output
 
 
 @pytest.mark.parametrize("log", ["calls", "events"])
@@ -590,7 +591,7 @@ def test_the_trail_without_routine_is_whole_too(world: SimpleNamespace, tmp_path
     path = tmp_path / "trail.jsonl"
     take(world.clients["acme"], "audit", path, format="jsonl")
 
-    code, said = run(world.key, world.folder / "acme", path, f"{path}.manifest")
+    code, output = run(world.key, world.folder / "acme", path, f"{path}.manifest")
 
-    assert code == 0, said
+    assert code == 0, output
     assert "digests.made" not in path.read_text()

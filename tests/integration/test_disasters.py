@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,13 @@ from audit.models import Event
 from audit.trail.anchors import BadAnchor, read_anchors
 from audit.trail.checkpoints import build_checkpoint, format_checkpoint
 from core import signed_json
-from core.permissions import Role
 from keys.models import Api, Secret
 from keys.services import NotRevealable, Overlap, change, resealing, reveal
+from tests.factories.accounts import PASSWORD, code_of, recovery_codes_of, with_totp
+from tests.factories.keys import CreatedKey, a_billing_key, confirmed
 from tests.gateways import SECRET, Asker, gateway
 from tests.integration import test_restore
 from tests.integration.test_trail_chain import owner, undone
-from tests.keys_made import CreatedKey, a_billing_key, confirmed
-from tests.people import PASSWORD, a_user, an_account, code_of, recovery_codes_of, with_totp
 from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
@@ -39,26 +40,22 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 ELSEWHERE = {"lost database": test_restore.test_a_dump_in_an_empty_database_is_the_installation}
 
 
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
-def made(alice: User) -> CreatedKey:
-    return a_billing_key(alice)
-
-
 def run(*command: str) -> str:
     out = io.StringIO()
     call_command(*command, stdout=out)
     return out.getvalue()
 
 
-def lose(settings: Any, ring: str) -> None:
-    """Give the ring a new key, and take away the one that everything was made with."""
+def lose(settings: Any, ring: str) -> str:
+    """Give the ring a new key, and take away the one that everything was made with; return why `serve` does not
+    start."""
     setattr(settings, ring, {2: NEW})
-    assert any(line.startswith(f"{ring} lacks 1, ") for line in resealing.list_unreadable()), "serve would start"
+    refused = test_restore.started(**{ring: f"2:{base64.b64encode(NEW).decode()}"})
+    assert refused.returncode == 1, "serve started"
+    [line] = [line for line in refused.stderr.splitlines() if not line.startswith("The static files")]
+    assert line.startswith(f"{ring} lacks 1, ")
+    assert line in resealing.list_unreadable()
+    return line
 
 
 def ask(*tokens: str, gateway_secret: str = SECRET) -> list[tuple[int, str]]:
@@ -77,35 +74,38 @@ def change_key(made: CreatedKey, alice: User) -> str:
     return change(key=made.key, secret=current, overlap=Overlap.NONE, by=by).token
 
 
-def test_lost_token_pepper(alice: User, made: CreatedKey, settings: Any) -> None:
+@pytest.mark.fault(24)
+def test_lost_token_pepper(alice: User, made: CreatedKey, settings: Any, figure: Callable[[str], None]) -> None:
     shown_once = a_billing_key(alice)
     shown_once.key.secrets.update(sealed=None)
-    lose(settings, "TOKEN_PEPPERS")
+    figure(f"serve does not start: {lose(settings, 'TOKEN_PEPPERS')}")
 
     run("reseal")
-    said = run("discard_secrets", "TOKEN_PEPPERS", "1")
+    output = run("discard_secrets", "TOKEN_PEPPERS", "1")
 
-    assert said.splitlines() == [
+    assert output.splitlines() == [
         f"acme {shown_once.key.public_id} is refused until it is changed.",
         "Discarded what needed TOKEN_PEPPERS 1: 1 keys, 0 users.",
     ]
     assert resealing.list_unreadable() == []
     new = change_key(shown_once, alice)
     assert ask(made.token, shown_once.token, new) == [(200, ""), (401, "invalid_credentials"), (200, "")]
+    figure("after discard_secrets a key whose token is sealed works; one that is not is refused until it is changed")
 
 
-def test_lost_sealing_key(alice: User, made: CreatedKey, settings: Any) -> None:
+@pytest.mark.fault(23)
+def test_lost_sealing_key(alice: User, made: CreatedKey, settings: Any, figure: Callable[[str], None]) -> None:
     Account.objects.update(second_factor_required=True)
     with_totp(alice)
-    lose(settings, "SEALING_KEYS")
+    figure(f"serve does not start: {lose(settings, 'SEALING_KEYS')}")
 
     with pytest.raises(CommandError, match="could not be opened"):
         run("reseal")
-    said = run("discard_secrets", "SEALING_KEYS", "1")
+    output = run("discard_secrets", "SEALING_KEYS", "1")
 
-    assert said.splitlines() == [
+    assert output.splitlines() == [
         f"acme {made.key.public_id} works; its token cannot be revealed.",
-        "alice@acme.example has no second factor any more; a mail tells them.",
+        "alice@acme.example no longer has a second factor, and is notified by e-mail.",
         "Discarded what needed SEALING_KEYS 1: 1 keys, 1 users.",
     ]
     assert resealing.list_unreadable() == []
@@ -118,6 +118,7 @@ def test_lost_sealing_key(alice: User, made: CreatedKey, settings: Any) -> None:
     with pytest.raises(NotRevealable):
         reveal(key=made.key, by=confirmed(alice, "key.reveal", made.key.public_id))
     assert ask(made.token) == [(200, "")]
+    figure("after discard_secrets the key works, and its token cannot be revealed")
 
 
 def test_lost_signing_key(alice: User, settings: Any) -> None:
@@ -126,9 +127,9 @@ def test_lost_signing_key(alice: User, settings: Any) -> None:
     made = a_billing_key(alice)
     lose(settings, "SIGNING_KEYS")
 
-    said = run("discard_secrets", "SIGNING_KEYS", "1")
+    output = run("discard_secrets", "SIGNING_KEYS", "1")
 
-    assert f"acme {made.key.public_id} is refused until it is changed." in said
+    assert f"acme {made.key.public_id} is refused until it is changed." in output
     assert resealing.list_unreadable() == []
     change_key(made, alice)
     assert made.key.secrets.get(retires_at=None).sealed is not None
@@ -172,7 +173,7 @@ def test_lost_audit_key(alice: User, settings: Any) -> None:
         with pytest.raises(CommandError, match=rf"events 1 to {last.seq - 1} are under key 1, which AUDIT_KEYS"):
             run("audit_verify", "--trail-only")
         run("audit_acknowledge", "--by", alice.email, "--reason", "Key 1 is lost; the checkpoints agree.")
-        assert "Passed over, as acknowledged: 1 problems." in run("audit_verify", "--trail-only")
+        assert "Ignored because acknowledged: 1 problems." in run("audit_verify", "--trail-only")
         # Whoever changes one of them is found, although its MAC can be checked no more.
         with owner() as cursor:
             cursor.execute("UPDATE audit_event SET body = replace(body, 'alice', 'eve') WHERE seq = %s", [last.seq - 1])

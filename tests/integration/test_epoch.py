@@ -6,8 +6,8 @@ import pytest
 from django.db import connection, transaction
 
 from keys.models import Key
-from tests.keyring import a_key, an_api
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import a_key, an_api
 
 MAX_KEYS = 1_000  # keys/sql/epoch.sql
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -27,10 +27,10 @@ from audit.trail.selectors import list_events
 from core import signed_json
 from core.permissions import Role
 from keys.models import IpList
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key
-from tests.logbook import a_call
-from tests.people import ADDRESS, a_user, an_account, with_totp
+from tests.factories.accounts import ADDRESS, a_user, an_account, with_totp
+from tests.factories.calls import a_call
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STANDALONE = Path(__file__).parents[2] / "examples" / "verify_export.py"
@@ -82,21 +82,21 @@ def test_a_log_exports_manifest_says_all_of_what_it_is(client: Client, acme: Acc
     started = the_export(acme)
 
     manifest = client.get(f"/audit/{started.number}/manifest/")
-    told = json.loads(manifest.content)
+    data = json.loads(manifest.content)
 
-    signed_json.verify(told, kind="keyward-export-2", public_key=public_key())
-    assert told["number"] == started.number
+    signed_json.verify(data, kind="keyward-export-2", public_key=public_key())
+    assert data["number"] == started.number
     assert name_of(response).endswith(f"-{started.number}.csv")
-    assert (told["file"], name_of(manifest)) == (name_of(response), f"{name_of(response)}.manifest.json")
-    assert (told["account"], told["content"], told["format"]) == ("acme", "API log", "csv")
-    assert told["filters"] == {"Reason": "The key is disabled"}
-    assert told["masking"] == "Phone numbers in path and query are masked except for the last 4 digits."
-    assert told["columns"] == content.split(b"\r\n")[0].decode().split(",")
-    assert (told["rows"], told["sha256"]) == (1, hashlib.sha256(content).hexdigest())
-    assert (told["exporter"]["label"], told["version"]) == ("alice@acme.example", settings.VERSION)
+    assert (data["file"], name_of(manifest)) == (name_of(response), f"{name_of(response)}.manifest.json")
+    assert (data["account"], data["content"], data["format"]) == ("acme", "API log", "csv")
+    assert data["filters"] == {"Reason": "The key is disabled"}
+    assert data["masking"] == "Phone numbers in path and query are masked except for the last 4 digits."
+    assert data["columns"] == content.split(b"\r\n")[0].decode().split(",")
+    assert (data["rows"], data["sha256"]) == (1, hashlib.sha256(content).hexdigest())
+    assert (data["exporter"]["label"], data["version"]) == ("alice@acme.example", settings.VERSION)
     # Absolute, never "7d".
-    assert told["range"]["from"] < told["at"] < told["range"]["to"]
-    assert all(text.endswith("Z") for text in (*told["range"].values(), told["at"]))
+    assert data["range"]["from"] < data["at"] < data["range"]["to"]
+    assert all(text.endswith("Z") for text in (*data["range"].values(), data["at"]))
     ends = json.loads(the_export(acme, "export.finished").body)["data"]
     assert ends["started"] == started.number
 
@@ -116,8 +116,8 @@ def test_what_a_replica_does_not_have_yet_is_not_promised(
     a_call(acme, path="/not-there-yet")
     content = content_of(client.post("/logs/export/", {"format": "jsonl", "to": "2031-01-01T00:00"}))
     assert [json.loads(line)["path"] for line in content.splitlines()] == ["/there"]
-    told = json.loads(client.get(f"/audit/{the_export(acme).number}/manifest/").content)
-    assert datetime.fromisoformat(told["range"]["to"]) == followed
+    data = json.loads(client.get(f"/audit/{the_export(acme).number}/manifest/").content)
+    assert datetime.fromisoformat(data["range"]["to"]) == followed
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
@@ -137,9 +137,9 @@ def test_a_zip_holds_the_file_and_the_manifest_that_is_downloaded_later(
     file, manifest = archive.namelist()
     assert (name_of(response), manifest) == (f"{file.removesuffix(format)}zip", f"{file}.manifest.json")
     assert archive.read(manifest) == client.get(f"/audit/{number}/manifest/").content
-    told = json.loads(archive.read(manifest))
-    assert (told["file"], told["sha256"]) == (file, hashlib.sha256(archive.read(file)).hexdigest())
-    assert json.loads(the_export(acme, "export.finished").body)["data"]["sha256"] == told["sha256"]
+    data = json.loads(archive.read(manifest))
+    assert (data["file"], data["sha256"]) == (file, hashlib.sha256(archive.read(file)).hexdigest())
+    assert json.loads(the_export(acme, "export.finished").body)["data"]["sha256"] == data["sha256"]
 
 
 def test_a_zip_that_is_broken_off_is_an_incomplete_export(client: Client, acme: Account) -> None:
@@ -175,11 +175,11 @@ def test_exports_of_lists_have_manifests_too(
     number = the_export(acme, event).number
     file, manifest = archive.namelist()
     assert archive.read(manifest) == client.get(f"/audit/{number}/manifest/").content
-    told = json.loads(archive.read(manifest))
-    signed_json.verify(told, kind="keyward-export-2", public_key=public_key())
-    assert (told["number"], told["file"], told["content"]) == (number, file, words)
-    assert (told["filters"], told["rows"], told["account"]) == (in_words, 1, "acme")
-    assert told["sha256"] == hashlib.sha256(archive.read(file)).hexdigest()
+    data = json.loads(archive.read(manifest))
+    signed_json.verify(data, kind="keyward-export-2", public_key=public_key())
+    assert (data["number"], data["file"], data["content"]) == (number, file, words)
+    assert (data["filters"], data["rows"], data["account"]) == (in_words, 1, "acme")
+    assert data["sha256"] == hashlib.sha256(archive.read(file)).hexdigest()
     assert file.endswith(f"-{number}.{format}")
     # Where it was downloaded: rows, format, filters and manifest; and on the event's page.
     for page in (client.get(path, filters), client.get(f"/audit/{number}/")):
@@ -252,18 +252,18 @@ def test_one_changed_byte_is_refused_with_the_public_key_alone(
     signed: tuple[Path, Path, Path], figure: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, manifest, key = signed
-    good, told = path.read_bytes(), json.loads(manifest.read_text())
+    good, data = path.read_bytes(), json.loads(manifest.read_text())
     call_command("verify_export", str(path), str(manifest))
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     # Both say the same, and all of it.
-    assert standalone(path, manifest, key) == (0, said)
-    assert said.splitlines() == [
-        f"Good: {path} is export {told['number']}, whole and unchanged.",
-        *describe_manifest(told),
+    assert standalone(path, manifest, key) == (0, output)
+    assert output.splitlines() == [
+        f"Good: {path} is export {data['number']}, whole and unchanged.",
+        *describe_manifest(data),
     ]
-    assert "Filters:     Key: Ro\\x1b[2J\\x0abot" in said
+    assert "Filters:     Key: Ro\\x1b[2J\\x0abot" in output
     for stated in ("acme", "API log, as csv", "from the first row to before 2", "last 4 digits", "client_address"):
-        assert stated in said
+        assert stated in output
     places = range(0, len(good), max(len(good) // 20, 1))
     for place in places:
         path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
@@ -281,15 +281,15 @@ def test_one_changed_byte_is_refused_with_the_public_key_alone(
         "range": {"from": None, "to": "2031-01-01T00:00:00.000000Z"},
         "masking": "Not masked.",
         "columns": [],
-        "number": told["number"] + 1,
+        "number": data["number"] + 1,
     }
     for name, value in changes.items():
-        manifest.write_text(json.dumps(told | {name: value}))
+        manifest.write_text(json.dumps(data | {name: value}))
         with pytest.raises(CommandError, match="NOT good"):
             call_command("verify_export", str(path), str(manifest))
     assert "NOT good" in standalone(path, manifest, key)[1]
     key.write_text(signed_json.format_public_pem(b"x" * 32))
-    manifest.write_text(json.dumps(told))
+    manifest.write_text(json.dumps(data))
     assert standalone(path, manifest, key)[0] == 1
     with pytest.raises(CommandError, match="another key"):
         call_command("verify_export", str(path), str(manifest), "--public-key", str(key))
@@ -311,8 +311,8 @@ def test_manifests_that_two_readers_would_read_differently_are_refused(signed: t
         manifest.write_text(content)
         with pytest.raises(CommandError, match="NOT good"):
             call_command("verify_export", str(path), str(manifest))
-        status, said = standalone(path, manifest, key)
-        assert (status, problem in said) == (1, True), said
+        status, message = standalone(path, manifest, key)
+        assert (status, problem in message) == (1, True), message
     manifest.write_bytes(text.encode("utf-16"))
     with pytest.raises(CommandError, match="not UTF-8; take it as it was downloaded"):
         call_command("verify_export", str(path), str(manifest))

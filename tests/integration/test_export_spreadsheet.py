@@ -19,8 +19,8 @@ from django.test import Client
 from accounts.models import Account
 from audit.exports.columns import CALLS
 from core.permissions import Role
-from tests.logbook import a_call
-from tests.people import ADDRESS, a_user, an_account
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -19,8 +19,8 @@ from audit.models import Event
 from audit.trail.selectors import list_events
 from core.permissions import Role
 from core.phone_masking import Mask
-from tests.logbook import a_call
-from tests.people import ADDRESS, a_user, an_account
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STANDALONE = Path(__file__).parents[2] / "examples" / "verify_export.py"
@@ -160,7 +160,7 @@ def test_more_rows_than_a_sheet_holds_are_refused_and_csv_is_offered(
 def test_the_trail_is_exported_with_the_pages_filters(client: Client, acme: Account, format: str) -> None:
     exported(client, format="csv")
     content = exported(client, "audit", format=format, event="export.started")
-    told = list(list_events(acme.pk).filter(name="export.started").order_by("-seq"))
+    recorded = list(list_events(acme.pk).filter(name="export.started").order_by("-seq"))
     if format == "jsonl":
         found = [row["number"] for row in lines(content)]
     elif format == "xlsx":
@@ -169,7 +169,7 @@ def test_the_trail_is_exported_with_the_pages_filters(client: Client, acme: Acco
         assert content.startswith((",".join(EVENTS.columns) + "\r\n").encode())
         found = [int(line.split(",")[1]) for line in content.decode().splitlines()[1:]]
     # The export of the trail is itself in the trail.
-    assert found == [event.number for event in told]
+    assert found == [event.number for event in recorded]
 
 
 def test_exports_leave_threads_for_pages(client: Client, acme: Account) -> None:

@@ -16,9 +16,9 @@ from django.db.models import Sum
 
 from audit.models import Call
 from keys.crypto.secrets import generate_token
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import a_key, an_api
 from tests.gateways import Asker, RunningGateway, gateway
-from tests.keyring import a_key, an_api
-from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

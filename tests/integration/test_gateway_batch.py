@@ -14,9 +14,9 @@ from gateway.group_commit import GroupCommit
 from gateway.libpq.database import connect
 from keys.decision.access import Api, Call, Decision, PresentedCredential
 from keys.decision.addresses import parse_address
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import a_key, an_api
 from tests.gateways import conninfo, decision_of
-from tests.keyring import a_key, an_api
-from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,14 +39,14 @@ def test_an_answer_that_cannot_be_given_is_nobody_else_s_matter() -> None:
     async def run() -> list[Decision]:
         batch = GroupCommit(connect=lambda: connect(conninfo()), peppers=settings.TOKEN_PEPPERS)
         running = asyncio.create_task(batch.run())
-        asked = []
+        requests = []
         for _ in range(2):
             batch.submit("ledger", a_call(), "", fail)
-            asked.append(decision_of(batch, "ledger", a_call()))
-            await asked[-1]
+            requests.append(decision_of(batch, "ledger", a_call()))
+            await requests[-1]
         batch.stop()
         await running
-        return [each.result() for each in asked]
+        return [each.result() for each in requests]
 
     decisions = asyncio.run(run())
 

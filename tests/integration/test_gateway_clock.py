@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -15,9 +16,9 @@ from gateway.libpq.database import connect
 from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address
 from keys.models import Key
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, an_api
 from tests.gateways import conninfo, decision_of
-from tests.keyring import KeyAndToken, a_key, an_api
-from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,11 +52,16 @@ def ask(key: KeyAndToken, *offsets: float) -> list[str]:
     return seen
 
 
-def test_an_expired_key_is_refused_however_slow_our_clock_is(key: KeyAndToken) -> None:
+@pytest.mark.fault(21)
+@pytest.mark.fault(22)
+def test_an_expired_key_is_refused_however_slow_our_clock_is(key: KeyAndToken, figure: Callable[[str], None]) -> None:
     Key.objects.filter(pk=key.key.pk).update(expires_at=timezone.now() - timedelta(seconds=10))
     assert ask(key, 0, -3600, -86_400) == ["key_expired"] * 3
+    figure("the gateway's clock jumps back by an hour, then by a day: a key that has expired is refused")
 
 
-def test_a_good_key_is_let_in_however_fast_our_clock_is(key: KeyAndToken) -> None:
+@pytest.mark.fault(21)
+def test_a_good_key_is_let_in_however_fast_our_clock_is(key: KeyAndToken, figure: Callable[[str], None]) -> None:
     Key.objects.filter(pk=key.key.pk).update(expires_at=timezone.now() + timedelta(minutes=10))
     assert ask(key, 0, 3600, 86_400, -3600) == [""] * 4
+    figure("the gateway's clock is an hour, then a day fast: a key that has not expired is let in")

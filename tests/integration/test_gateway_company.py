@@ -14,9 +14,9 @@ from gateway.libpq.database import connect
 from gateway.metrics import Metrics
 from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import parse_address
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, an_api
 from tests.gateways import conninfo, decision_of
-from tests.keyring import KeyAndToken, a_key, an_api
-from tests.people import a_user, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,10 +66,10 @@ def sizes(key: KeyAndToken, first: int, *, alone: bool) -> list[int]:
         for _ in range(2):
             # The first is followed by its last use, the second by nothing.
             await ask()
-        asked = [ask() for _ in range(first)]
-        for answer in asked:
+        found = [ask() for _ in range(first)]
+        for answer in found:
             answer.add_done_callback(ask_again)
-        await asyncio.gather(*asked)
+        await asyncio.gather(*found)
         while len(latecomers) <= first:
             await asyncio.sleep(0)
         await asyncio.gather(*latecomers)

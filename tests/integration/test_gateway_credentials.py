@@ -16,10 +16,10 @@ from audit.models import Call
 from gateway.limits import MAX_REFUSED_TEXT_LENGTH, REFUSALS_PER_KEY
 from keys.crypto.secrets import generate_token
 from keys.models import Key, Route, Secret
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, an_api
 from tests.gateways import SECRET, Answer, Asker, RunningGateway, gateway
-from tests.keyring import KeyAndToken, a_key, an_api
-from tests.people import a_user, an_account
-from tests.signing import signed
+from tests.signed_requests import signed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -160,9 +160,9 @@ def test_a_flood_of_strangers_is_folded_and_none_is_lost(running: RunningGateway
     folded = strangers.filter(folded__gt=1)
     assert folded.exists()
     assert strangers.count() >= 100
-    told = {answer.headers["x-request-id"] for answer in answers}
+    found = {answer.headers["x-request-id"] for answer in answers}
     for row in folded:
-        assert str(row.request_id) in told
+        assert str(row.request_id) in found
         assert (row.account_id, row.api, row.reason) == (None, "by-bearer", "invalid_credentials")
         assert (row.method, row.query, row.path, str(row.client_address)) == ("GET", "", "/customers", "127.0.0.1")
 
@@ -208,9 +208,9 @@ def test_a_holder_asks_whose_key_it_is(running: RunningGateway, keys: dict[str, 
     )
 
     async def whoami(*more: Header, api: str = "by-bearer", secret: str = SECRET) -> Answer:
-        told = [("X-Gateway-Secret", secret), ("X-Forwarded-For", "203.0.113.7"), *more]
+        results = [("X-Gateway-Secret", secret), ("X-Forwarded-For", "203.0.113.7"), *more]
         async with Asker(running.port) as asker:
-            return await asker.get(f"/v1/whoami/{api}", told)
+            return await asker.get(f"/v1/whoami/{api}", results)
 
     found = asyncio.run(whoami(*sent("bearer", key), ("X-Original-Method", "GET"), ("X-Original-URI", "/me")))
     assert (found.status, found.headers["cache-control"]) == (200, "no-store")

@@ -16,10 +16,10 @@ from core.actor import Actor
 from keys.crypto.secrets import generate_token
 from keys.models import Key, Secret
 from keys.services.overlap import end_early
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, a_secret, an_api
 from tests.gateways import Answer, Asker, gateway
-from tests.keyring import KeyAndToken, a_key, a_secret, an_api
-from tests.people import a_user, an_account
-from tests.signing import signed
+from tests.signed_requests import signed
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 

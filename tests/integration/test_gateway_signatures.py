@@ -12,10 +12,10 @@ from django.db.models import QuerySet
 
 from audit.models import Call
 from keys.models import Key, Route, Secret
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, an_api
 from tests.gateways import Answer, Asker, RunningGateway, gateway
-from tests.keyring import KeyAndToken, a_key, an_api
-from tests.people import a_user, an_account
-from tests.signing import Headers, link, signed
+from tests.signed_requests import Headers, link, signed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,9 +13,9 @@ from django.urls import reverse
 from keys.models import Api
 from tests.access.table import TABLE, Persona
 from tests.access.world import World, a_world
-from tests.answers import Response
-from tests.keyring import an_api
-from tests.people import PASSWORD
+from tests.factories.accounts import PASSWORD
+from tests.factories.key_rows import an_api
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 

@@ -17,8 +17,8 @@ from django.test import Client
 
 from accounts.models import User
 from core.permissions import Role
+from tests.factories.accounts import a_user, with_totp
 from tests.hostile_documents import IMPORTED, list_documents
-from tests.people import a_user, with_totp
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.quality(32)]
 POLICY = Path("keys/apis/presets/billing.policy.yaml")
@@ -74,21 +74,21 @@ def test_the_command_refuses_each_in_bounded_time_and_memory(
     for kind, suffix, make, named in chosen:
         file = tmp_path / f"large.{suffix}"
         file.write_text(make())
-        said: list[str] = []
+        lines: list[str] = []
 
-        def run(file: Path = file, said: list[str] = said) -> None:
+        def run(file: Path = file, lines: list[str] = lines) -> None:
             options = ("--policy", str(POLICY), "--dry-run")
             try:
                 call_command("import_api", str(file), *options, stdout=io.StringIO(), stderr=io.StringIO())
             except CommandError as error:
-                said.append(str(error))
+                lines.append(str(error))
 
         costs[kind] = measure(run)
         if named == IMPORTED:
-            assert said == [], kind
+            assert lines == [], kind
         else:
-            assert named in said[0], kind
-            assert len(said[0]) < 200_000, kind
+            assert named in lines[0], kind
+            assert len(lines[0]) < 200_000, kind
         file.unlink()
     assert {kind: cost for kind, cost in costs.items() if cost[0] > CPU_SECONDS or cost[1] > MEMORY_MB} == {}
     slowest, largest = max(cost[0] for cost in costs.values()), max(cost[1] for cost in costs.values())

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from django.db import DatabaseError, connection, transaction
 from audit.calls import ingest as late
 from audit.models import Call, Event, Unmatched
 from core.request_id import generate_request_id
-from tests.logbook import a_call
+from tests.factories.calls import a_call
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,9 +34,9 @@ def line(request_id: UUID | str, status: int = 200, duration_ms: float = 1.5, si
 
 
 def ingest(file: Path, **options: bool) -> tuple[str, str]:
-    said, complained = io.StringIO(), io.StringIO()
-    call_command("ingest_access_log", str(file), stdout=said, stderr=complained, **options)
-    return said.getvalue(), complained.getvalue()
+    output, complained = io.StringIO(), io.StringIO()
+    call_command("ingest_access_log", str(file), stdout=output, stderr=complained, **options)
+    return output.getvalue(), complained.getvalue()
 
 
 def late_columns(request_id: UUID) -> tuple[int | None, float | None, int | None]:
@@ -57,12 +57,12 @@ def test_a_call_gets_what_the_proxy_says_and_nothing_else_changes(log):
     request_id, other = a_call(None), a_call(None)
     before = Call.objects.values().get(request_id=request_id)
     log.write_text(line(request_id, 201, 12.75, 4096))
-    said, complained = ingest(log)
+    message, complained = ingest(log)
     assert Call.objects.values().get(request_id=request_id) == before | {
         "status": 201, "duration_ms": 12.75, "bytes": 4096,
     }  # fmt: skip
     assert late_columns(other) == (None, None, None)
-    assert said.startswith("1 lines: 1 calls filled in, 0 had")
+    assert message.startswith("1 lines: 1 calls filled in, 0 had")
     assert complained == ""
     assert counted() == {"lines": 1, "filled": 1}
 
@@ -104,11 +104,11 @@ def an_old_call(hours: float) -> UUID:
 def test_what_comes_after_48_hours_is_refused_by_name_and_kept_apart(log):
     in_time, too_late = an_old_call(47.9), an_old_call(48.1)
     log.write_text(line(in_time) + line(too_late))
-    said, complained = ingest(log)
+    message, complained = ingest(log)
     assert late_columns(in_time)[0] == 200
     assert late_columns(too_late)[0] is None
     assert complained == f"Call {too_late} is sealed without its status: its line came after 48 hours.\n"
-    assert "1 came more than 48 hours after their call" in said
+    assert "1 arrived more than 48 hours after their call" in message
     assert counted() == {"lines": 2, "filled": 1, "too_late": 1}
     assert list(Unmatched.objects.values_list("request_id", flat=True)) == [too_late]
     late.retry_unmatched()
@@ -136,11 +136,11 @@ def test_lines_that_cannot_be_read_are_named_and_the_others_count(log):
         + b"\xff\xff\0\n"
         + line(request_id).encode()[:40]
     )
-    said, complained = ingest(log)
+    message, complained = ingest(log)
     assert late_columns(request_id)[0] == 200
     assert [text.partition(":")[0] for text in complained.splitlines()] == ["Line 1", "Line 5", "Line 6", "Line 7"]
     assert "status is '9999'; it has to be a status such as 200" in complained
-    assert "kw_secret" not in complained + said
+    assert "kw_secret" not in complained + message
     assert counted() == {"lines": 6, "filled": 1, "without_id": 1, "unreadable": 4}
 
 
@@ -205,9 +205,9 @@ def test_two_at_once_fill_each_call_once(log, tmp_path):
     log.write_text("".join(line(request_id, 200) for request_id in ids))
     other.write_text("".join(line(request_id, 201) for request_id in reversed(ids)))
     running = [command(str(file)) for file in (log, other)]
-    said = [process.communicate(timeout=60)[0] for process in running]
+    output = [process.communicate(timeout=60)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0]
-    assert sum(int(text.split(" lines: ")[1].split(" ")[0]) for text in said) == 2000
+    assert sum(int(text.split(" lines: ")[1].split(" ")[0]) for text in output) == 2000
     assert not Call.objects.filter(request_id__in=ids, status=None).exists()
 
 
@@ -223,19 +223,12 @@ def command(*arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_standard_input_is_read_to_its_end():
     request_id = a_call(None)
     process = command(stdin=subprocess.PIPE)
-    said, _ = process.communicate(line(request_id), timeout=60)
+    output, _ = process.communicate(line(request_id), timeout=60)
     assert (process.returncode, late_columns(request_id)[0]) == (0, 200)
-    assert said.startswith("1 lines: 1 calls filled in")
+    assert output.startswith("1 lines: 1 calls filled in")
 
 
 def test_it_follows_a_file_through_rotation_and_emptying_until_it_is_told_to_stop(log):
@@ -243,7 +236,7 @@ def test_it_follows_a_file_through_rotation_and_emptying_until_it_is_told_to_sto
     log.write_text(line(first))
     process = command(str(log), "--follow")
     try:
-        wait_for(lambda: late_columns(first)[0] == 200)
+        wait_until(lambda: late_columns(first)[0] == 200)
         with log.open("a") as writing:
             # A line that is not whole yet is waited for.
             writing.write(line(half)[:30])
@@ -251,24 +244,48 @@ def test_it_follows_a_file_through_rotation_and_emptying_until_it_is_told_to_sto
             time.sleep(0.5)
             writing.write(line(half)[30:])
             writing.flush()
-            wait_for(lambda: late_columns(half)[0] == 200)
+            wait_until(lambda: late_columns(half)[0] == 200)
             # Renamed: the writer goes on with the old file until it opens the new one.
             log.rename(log.with_suffix(".1"))
             time.sleep(0.5)
             writing.write(line(renamed))
         log.write_text(line(new))
-        wait_for(lambda: late_columns(renamed)[0] == late_columns(new)[0] == 200)
+        wait_until(lambda: late_columns(renamed)[0] == late_columns(new)[0] == 200)
         log.write_text("")
         time.sleep(0.6)
         with log.open("a") as writing:
             writing.write(line(emptied))
-        wait_for(lambda: late_columns(emptied)[0] == 200)
+        wait_until(lambda: late_columns(emptied)[0] == 200)
     finally:
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=20)
-    assert process.returncode == 0, said
-    assert "5 lines: 5 calls filled in" in said
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert "5 lines: 5 calls filled in" in output
     assert counted() == {"lines": 5, "filled": 5}
+
+
+def test_it_waits_for_a_log_that_its_proxy_has_not_created_yet(log):
+    request_id = a_call(None)
+    process = command(str(log), "--follow")
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{log} does not exist yet: waiting for it.\n"
+        log.write_text(line(request_id))
+        wait_until(lambda: late_columns(request_id)[0] == 200)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert "1 lines: 1 calls filled in" in output
+
+
+def test_a_wait_for_a_log_ends_when_it_is_told_to_stop(log):
+    process = command(str(log), "--follow")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output.startswith("0 lines: ")) == (0, True), output
 
 
 def test_who_follows_waits_for_a_database_that_is_away(log, monkeypatch):

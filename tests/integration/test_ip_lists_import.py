@@ -18,10 +18,10 @@ from core.permissions import Role
 from keys.ip_lists import importing
 from keys.ip_lists.entry_parser import EntryRow
 from keys.models import IpList
-from tests.answers import Response
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key, events
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key, events
+from tests.responses import Response, read_page
 
 pytestmark = pytest.mark.django_db
 
@@ -53,10 +53,6 @@ def offices(alice: User) -> IpList:
     return an_ip_list(alice, "203.0.113.7")
 
 
-def text(response: Response) -> str:
-    return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
-
-
 def previewed(client: Client, ip_list: IpList, pasted: str | SimpleUploadedFile) -> Response:
     given = {"text": pasted} if isinstance(pasted, str) else {"file": pasted}
     return client.post(f"/ip-lists/{ip_list.pk}/import/", given)
@@ -82,11 +78,11 @@ def test_the_preview_tells_what_would_be_added_and_each_wrong_line(client: Clien
     page = previewed(client, offices, PASTED)
 
     assert page.status_code == 200
-    cells = [re.sub(r"\s*<[^>]+>\s*", "|", row) for row in re.findall(r"<tr><td.*?</tr>", text(page))]
+    cells = [re.sub(r"\s*<[^>]+>\s*", "|", row) for row in re.findall(r"<tr><td.*?</tr>", read_page(page))]
     assert [row.strip("|").split("|")[0] for row in cells] == [
         "4", "7", "8", "9", "10", "11", "198.51.100.0/24", "2001:db8::/32", "192.0.2.3",
     ]  # fmt: skip
-    for told in (
+    for expected in (
         "6 invalid lines",
         "Did you mean 10.0.0.0/8 or 10.0.0.1?",
         "203.0.113.7 is already on this list",
@@ -96,15 +92,15 @@ def test_the_preview_tells_what_would_be_added_and_each_wrong_line(client: Clien
         "This is an address, but a description was expected",
         "3 entries to add",
     ):
-        assert told in text(page)
+        assert expected in read_page(page)
     assert entries(offices) == THERE
 
 
 def test_invalid_lines_that_are_not_shown_are_counted_by_lines(client: Client, offices: IpList) -> None:
     page = previewed(client, offices, "\n".join(["nonsense,198.51.100.9,maybe"] * 150))
 
-    assert "150 invalid lines" in text(page)
-    assert "and 50 more." in text(page)
+    assert "150 invalid lines" in read_page(page)
+    assert "and 50 more." in read_page(page)
 
 
 def test_wrong_lines_stop_it_until_they_are_left_out(client: Client, offices: IpList) -> None:
@@ -112,14 +108,14 @@ def test_wrong_lines_stop_it_until_they_are_left_out(client: Client, offices: Ip
 
     refused = confirm(client, offices, page)
     assert refused.status_code == 422
-    assert "Some lines are invalid. Select this to skip them" in text(refused)
-    assert "nonsense is not an IP address" in text(refused)
+    assert "Some lines are invalid. Select this to skip them" in read_page(refused)
+    assert "nonsense is not an IP address" in read_page(refused)
     assert entries(offices) == THERE
     assert confirm(client, offices, refused, leave_out="on").status_code == 302
     assert entries(offices) == THERE | RIGHT
     [event] = events("ip_list.entries_added")
-    told = json.loads(event.body)["data"]
-    assert (told["entries"], set(told["networks"])) == (3, {"198.51.100.0/24", "2001:db8::/32", "192.0.2.3"})
+    data = json.loads(event.body)["data"]
+    assert (data["entries"], set(data["networks"])) == (3, {"198.51.100.0/24", "2001:db8::/32", "192.0.2.3"})
 
 
 def test_a_file_of_our_own_export_comes_back_as_it_was(client: Client, alice: User, offices: IpList) -> None:
@@ -129,18 +125,18 @@ def test_a_file_of_our_own_export_comes_back_as_it_was(client: Client, alice: Us
         content = client.post(f"/ip-lists/{offices.pk}/export/", {"format": format}).content
         copy = an_ip_list(alice, name=f"Copy as {format}")
         page = previewed(client, copy, SimpleUploadedFile(f"copy.{format}", content))
-        assert "wrong line" not in text(page)
+        assert "wrong line" not in read_page(page)
         assert confirm(client, copy, page).status_code == 302
         assert entries(copy) == entries(offices)
 
 
 def test_very_wide_ranges_must_be_meant(client: Client, offices: IpList) -> None:
     page = previewed(client, offices, "::/0\n8.0.0.0/7")
-    assert "covers every IPv6 address" in text(page)
+    assert "covers every IPv6 address" in read_page(page)
 
     refused = confirm(client, offices, page)
     assert refused.status_code == 422
-    assert "one in 128 of all IPv4 addresses. Select" in text(refused)
+    assert "one in 128 of all IPv4 addresses. Select" in read_page(refused)
     assert confirm(client, offices, refused, acknowledge_wide="on").status_code == 302
     assert offices.entries.count() == 3
 
@@ -148,7 +144,7 @@ def test_very_wide_ranges_must_be_meant(client: Client, offices: IpList) -> None
 def test_a_list_in_use_asks_for_the_password(client: Client, alice: User, offices: IpList) -> None:
     offices.uses.create(key=a_billing_key(alice).key)
     page = previewed(client, offices, "192.0.2.1")
-    assert 'type="password"' in text(page)
+    assert 'type="password"' in read_page(page)
 
     for given in ({}, {"password": "wrong"}):
         assert confirm(client, offices, page, **given).status_code == 422
@@ -162,7 +158,7 @@ def test_what_was_added_meanwhile_stops_it(client: Client, alice: User, offices:
 
     again = confirm(client, offices, page)
     assert again.status_code == 422
-    assert "192.0.2.1 is already on this list" in text(again)
+    assert "192.0.2.1 is already on this list" in read_page(again)
     assert offices.entries.count() == 3
 
 
@@ -183,7 +179,7 @@ def test_only_what_was_shown_is_added(client: Client, alice: User, offices: IpLi
         client.post(path, {"shown": ""}),
     ):
         assert answer.status_code == 422
-        assert "Paste the entries or upload the file again" in text(answer)
+        assert "Paste the entries or upload the file again" in read_page(answer)
     assert (offices.entries.count(), other.entries.count()) == (1, 0)
 
 
@@ -198,7 +194,7 @@ def test_a_preview_is_good_for_an_hour(client: Client, offices: IpList, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({}, "No entries found"),
         ({"text": " \n"}, "No entries found"),
@@ -209,20 +205,20 @@ def test_a_preview_is_good_for_an_hour(client: Client, offices: IpList, monkeypa
     ],
 )
 def test_what_cannot_be_read_is_said_at_the_field(
-    client: Client, offices: IpList, given: dict[str, Any], said: str
+    client: Client, offices: IpList, given: dict[str, Any], message: str
 ) -> None:
     if "file" in given:
         given = given | {"file": SimpleUploadedFile("entries.csv", given["file"])}
     page = client.post(f"/ip-lists/{offices.pk}/import/", given)
 
     assert page.status_code == 422
-    assert said in text(page)
+    assert message in read_page(page)
 
 
 def test_nothing_but_wrong_lines_offers_nothing_to_add(client: Client, offices: IpList) -> None:
     page = previewed(client, offices, "nonsense\nmore nonsense")
 
-    assert "No valid entries" in text(page)
+    assert "No valid entries" in read_page(page)
     assert 'name="shown"' not in page.content.decode()
 
 
@@ -231,13 +227,13 @@ def test_ten_thousand_lines_fit(client: Client, offices: IpList) -> None:
     began = time.monotonic()
     page = previewed(client, offices, lines)
     seen = time.monotonic() - began
-    assert "9999 entries to add" in text(page)
+    assert "9999 entries to add" in read_page(page)
     began = time.monotonic()
     assert confirm(client, offices, page).status_code == 302
     added = time.monotonic() - began
 
     assert offices.entries.count() == 10_000
-    assert "at most 10,000 entries" in text(confirm(client, offices, previewed(client, offices, "::1")))
+    assert "at most 10,000 entries" in read_page(confirm(client, offices, previewed(client, offices, "::1")))
     assert seen < 30
     assert added < 30
 

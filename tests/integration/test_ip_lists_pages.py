@@ -20,10 +20,10 @@ from core.lists import PAGE_SIZE
 from core.permissions import Role
 from keys.ip_lists.entries import Entry
 from keys.models import IpList, IpListEntry, Key
-from tests.answers import Response
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key, events
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key, events
+from tests.responses import Response, read_page
 
 pytestmark = pytest.mark.django_db
 HX = {"HX-Request": "true"}
@@ -48,17 +48,13 @@ def robot(alice: User, offices: IpList) -> Key:
     return key
 
 
-def text(response: Response) -> str:
-    return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
-
-
 def names(response: Response) -> list[str]:
-    assert response.status_code == 200, text(response)
+    assert response.status_code == 200, read_page(response)
     return re.findall(r'<td class="name"><a href="/ip-lists/[^>]*>([^<]*)</a>', response.content.decode())
 
 
 def networks(response: Response) -> list[str]:
-    assert response.status_code == 200, text(response)
+    assert response.status_code == 200, read_page(response)
     return re.findall(r'<td class="name"><span class="mono">([^<]*)</span>', response.content.decode())
 
 
@@ -74,12 +70,12 @@ class TestTheList:
         page = client.get("/ip-lists/")
 
         assert names(page) == ["Empty", "Offices"]
-        assert "1 of 2 enabled" in text(page)
-        assert "1 key<" in text(page)
-        assert "No key" in text(page)
+        assert "1 of 2 enabled" in read_page(page)
+        assert "1 key<" in read_page(page)
+        assert "No key" in read_page(page)
 
     def test_explains_itself_when_there_is_none(self, client: Client, alice: User) -> None:
-        assert "No IP lists yet" in text(client.get("/ip-lists/"))
+        assert "No IP lists yet" in read_page(client.get("/ip-lists/"))
 
     @pytest.mark.parametrize(
         ("query", "found"),
@@ -107,7 +103,7 @@ class TestTheList:
         for path in ("/ip-lists/", f"/ip-lists/{offices.pk}/"):
             page = client.get(f"{path}?{query}")
             assert page.status_code == 400
-            assert "203.0.113.7" not in text(page)
+            assert "203.0.113.7" not in read_page(page)
 
     def test_asks_the_database_as_often_for_many_as_for_one(self, client: Client, alice: User, robot: Key) -> None:
         client.get("/ip-lists/")
@@ -122,7 +118,7 @@ class TestTheList:
 
     def test_is_a_fragment_for_htmx(self, client: Client, offices: IpList) -> None:
         for path in ("/ip-lists/", f"/ip-lists/{offices.pk}/"):
-            assert "<html" not in text(client.get(path, headers=HX))
+            assert "<html" not in read_page(client.get(path, headers=HX))
 
     @pytest.mark.parametrize("status", [Account.Status.PENDING, Account.Status.SUSPENDED])
     def test_offers_nothing_that_an_account_may_not_do_and_says_why(
@@ -131,7 +127,7 @@ class TestTheList:
         Account.objects.update(status=status)
 
         for path in ("/ip-lists/", f"/ip-lists/{offices.pk}/"):
-            page = text(client.get(path))
+            page = read_page(client.get(path))
             assert f"The account is {status}: its IP lists cannot be changed." in page
             assert 'aria-disabled="true"' in page
             assert "/edit/" not in page
@@ -145,15 +141,15 @@ class TestAList:
         page = client.get(f"/ip-lists/{offices.pk}/")
 
         assert networks(page) == ["203.0.113.7", "2001:db8::/32"]
-        assert f'href="/keys/{robot.public_id}/"' in text(page)
-        assert "No address is allowed" not in text(page)
+        assert f'href="/keys/{robot.public_id}/"' in read_page(page)
+        assert "No address is allowed" not in read_page(page)
 
     def test_says_that_it_admits_nobody(self, client: Client, offices: IpList, robot: Key) -> None:
         offices.entries.update(enabled=False)
 
-        assert "keys restricted only to this list are refused" in text(client.get(f"/ip-lists/{offices.pk}/"))
+        assert "keys restricted only to this list are refused" in read_page(client.get(f"/ip-lists/{offices.pk}/"))
         robot.list_grants.all().delete()
-        assert "would be refused from every address" in text(client.get(f"/ip-lists/{offices.pk}/"))
+        assert "would be refused from every address" in read_page(client.get(f"/ip-lists/{offices.pk}/"))
 
     @pytest.mark.parametrize(
         ("query", "found"),
@@ -178,12 +174,12 @@ class TestAList:
         many = (Entry(network=ip_network(f"10.{n >> 8}.{n & 255}.0/24")) for n in range(9_998))
         IpListEntry.objects.bulk_create(IpListEntry(ip_list=offices, **entry._asdict()) for entry in many)
 
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             first = client.get(f"/ip-lists/{offices.pk}/")
         assert len(networks(first)) == PAGE_SIZE
-        assert "Select all 10000, including other pages" in text(first)
+        assert "Select all 10000, including other pages" in read_page(first)
         assert len(networks(client.get(f"/ip-lists/{offices.pk}/?page=200"))) == PAGE_SIZE
-        assert len(asked) < 20
+        assert len(queries) < 20
         assert len(first.content) < 300_000
 
     def test_is_not_there_for_another_account(self, client: Client, alice: User) -> None:
@@ -191,7 +187,7 @@ class TestAList:
 
         for rest in ("", "edit/", "delete/", "import/", "entries/new/", "entries/delete/"):
             assert client.get(f"/ip-lists/{foreign.pk}/{rest}").status_code == 404
-        assert "No lists are selected" in text(client.get(f"/ip-lists/delete/?list={foreign.pk}"))
+        assert "No lists are selected" in read_page(client.get(f"/ip-lists/delete/?list={foreign.pk}"))
         assert client.post(f"/ip-lists/delete/?list={foreign.pk}").status_code == 422
 
 
@@ -205,7 +201,7 @@ class TestMakingOne:
         assert entries(made) == {("203.0.113.7/32", "", True), ("::1/128", "Hall", True), ("::2/128", "Hall", True)}
 
     @pytest.mark.parametrize(
-        ("given", "said"),
+        ("given", "message"),
         [
             ({"name": ""}, "This field is required"),
             ({"name": "offices"}, "A list named offices already exists"),
@@ -220,14 +216,14 @@ class TestMakingOne:
         ],
     )
     def test_says_what_is_wrong_and_keeps_what_was_typed(
-        self, client: Client, offices: IpList, given: dict[str, str], said: str
+        self, client: Client, offices: IpList, given: dict[str, str], message: str
     ) -> None:
         typed = {"name": "New", "description": "Kept", **given}
         page = client.post("/ip-lists/new/", typed)
 
         assert page.status_code == 422
-        assert said in text(page)
-        assert 'value="Kept"' in text(page)
+        assert message in read_page(page)
+        assert 'value="Kept"' in read_page(page)
         assert IpList.objects.count() == 1
 
     def test_takes_a_very_wide_range_that_is_meant(self, client: Client, alice: User) -> None:
@@ -241,8 +237,8 @@ class TestMakingOne:
         page = client.post(path.format(offices.pk), given, REMOTE_ADDR="198.51.100.77")
 
         assert page.status_code == 200
-        assert "198.51.100.77" in text(page).replace("Add my current address, 198.51.100.77", "")
-        assert 'value="Mine"' in text(page)
+        assert "198.51.100.77" in read_page(page).replace("Add my current address, 198.51.100.77", "")
+        assert 'value="Mine"' in read_page(page)
         assert (IpList.objects.count(), offices.entries.count()) == (1, 2)
 
 
@@ -258,8 +254,8 @@ class TestEditing:
         page = client.post(f"/ip-lists/{offices.pk}/edit/", {"name": "Second", "description": "", "version": 1})
 
         assert page.status_code == 409
-        for told in ("Someone else saved this list", alice.email, "First", 'value="Second"', 'value="2"'):
-            assert told in text(page)
+        for expected in ("Someone else saved this list", alice.email, "First", 'value="Second"', 'value="2"'):
+            assert expected in read_page(page)
         client.post(f"/ip-lists/{offices.pk}/edit/", {"name": "Second", "description": "", "version": 2})
         assert IpList.objects.get().name == "Second"
 
@@ -271,9 +267,9 @@ class TestEditing:
 
         page = client.post(path, {**given, "network": "203.0.113.9", "description": "Second", "enabled": "on"})
         assert page.status_code == 409
-        for told in ("Someone else saved this entry", "203.0.113.8", 'value="203.0.113.9"', 'value="Second"'):
-            assert told in text(page)
-        stamp = re.search(r'name="stamp" value="(\w+)"', text(page)).group(1)
+        for expected in ("Someone else saved this entry", "203.0.113.8", 'value="203.0.113.9"', 'value="Second"'):
+            assert expected in read_page(page)
+        stamp = re.search(r'name="stamp" value="(\w+)"', read_page(page)).group(1)
         client.post(path, {"stamp": stamp, "network": "203.0.113.9", "description": "Second", "enabled": "on"})
         assert ("203.0.113.9/32", "Second", True) in entries(offices)
 
@@ -305,11 +301,11 @@ class TestLettingMoreIn:
     ) -> None:
         (path, given), before = deeds[deed], entries(offices)
 
-        for password, said in ((None, "so confirm with your password"), ("wrong", "Incorrect password")):
+        for password, expected in ((None, "so confirm with your password"), ("wrong", "Incorrect password")):
             page = client.post(path, {**given, **({"password": password} if password else {})})
             assert page.status_code == 422
-            assert said in text(page)
-            assert 'type="password"' in text(page)
+            assert expected in read_page(page)
+            assert 'type="password"' in read_page(page)
             assert entries(offices) == before
         assert client.post(path, {**given, "password": PASSWORD}).status_code == 302
         assert entries(offices) != before
@@ -318,7 +314,7 @@ class TestLettingMoreIn:
         row = offices.entries.get(enabled=True)
         path = f"/ip-lists/{offices.pk}/entries/{{}}/?entry={row.pk}"
 
-        assert "Keys restricted only to this list will be refused" in text(client.get(path.format("disable")))
+        assert "Keys restricted only to this list will be refused" in read_page(client.get(path.format("disable")))
         assert client.post(path.format("disable")).status_code == 302
         assert client.post(path.format("delete")).status_code == 302
         assert entries(offices) == {("2001:db8::/32", "", False)}
@@ -330,8 +326,8 @@ class TestSeveralAtOnce:
         query = "&".join(f"entry={row.pk}" for row in offices.entries.all())
         page = client.get(f"/ip-lists/{offices.pk}/entries/delete/?{query}", headers=headers)
 
-        assert "Delete these 2 entries" in text(page)
-        assert "203.0.113.7" in text(page)
+        assert "Delete these 2 entries" in read_page(page)
+        assert "203.0.113.7" in read_page(page)
         assert offices.entries.count() == 2
         client.post(f"/ip-lists/{offices.pk}/entries/delete/?{query}")
         assert offices.entries.count() == 0
@@ -341,7 +337,7 @@ class TestSeveralAtOnce:
         for ask, status in ((client.get, 200), (client.post, 422)):
             page = ask(f"/ip-lists/{offices.pk}/entries/delete/{query}")
             assert page.status_code == status
-            assert "No entries are selected" in text(page)
+            assert "No entries are selected" in read_page(page)
         assert offices.entries.count() == 2
 
     def test_takes_every_entry_that_the_filters_let_through(self, client: Client, offices: IpList) -> None:
@@ -354,7 +350,7 @@ class TestSeveralAtOnce:
         for wrong in ("state=dead", "sate=enabled", "state=enabled&state=disabled"):
             answer = client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1&{wrong}")
             assert answer.status_code == 400
-            assert "Nothing is selected because the filters cannot be applied" in text(answer)
+            assert "Nothing is selected because the filters cannot be applied" in read_page(answer)
         assert client.post(f"/ip-lists/{offices.pk}/entries/delete/?every=1", {"state": "dead"}).status_code == 400
         assert offices.entries.count() == 2
 
@@ -364,10 +360,10 @@ class TestSeveralAtOnce:
         free = an_ip_list(alice, name="Free")
         both = f"/ip-lists/delete/?list={free.pk}&list={offices.pk}"
 
-        asked = text(client.get(both))
-        assert "Offices cannot be deleted while keys use it" in asked
-        assert ">Robot</a>" in asked
-        assert f'action="/ip-lists/delete/?list={free.pk}"' in asked
+        content = read_page(client.get(both))
+        assert "Offices cannot be deleted while keys use it" in content
+        assert ">Robot</a>" in content
+        assert f'action="/ip-lists/delete/?list={free.pk}"' in content
         assert client.post(both).status_code == 409
         assert IpList.objects.count() == 2
         assert client.post(f"/ip-lists/delete/?list={free.pk}").status_code == 302
@@ -393,8 +389,8 @@ class TestTheFiles:
         }
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
         [event] = events("ip_lists.exported")
-        told = json.loads(event.body)["data"]
-        assert (told["rows"], told["filters"], told["format"]) == (1, {"q": "off"}, "csv")
+        data = json.loads(event.body)["data"]
+        assert (data["rows"], data["filters"], data["format"]) == (1, {"q": "off"}, "csv")
 
     def test_come_as_workbooks_too(self, client: Client, offices: IpList) -> None:
         answer = client.post(f"/ip-lists/{offices.pk}/export/?state=enabled", {"format": "xlsx"})
@@ -430,3 +426,24 @@ class TestTheFiles:
             assert client.post(path, {"format": "exe"}).status_code == 422
             assert client.post(f"{path}?sort=x", {"format": "csv"}).status_code == 400
         assert events("ip_lists.exported") == []
+
+
+@pytest.mark.parametrize("typed", ["203.0.113.77 # office", "203.0.113.77#office", " 203.0.113.77  #  office "])
+def test_a_comment_in_the_box_of_one_entry_is_its_description_as_in_a_file(
+    client: Client, offices: IpList, typed: str
+) -> None:
+    path = f"/ip-lists/{offices.pk}/entries/new/"
+
+    assert client.post(path, {"network": typed, "enabled": "on"}).status_code == 302
+    assert client.post(path, {"network": "203.0.113.78 # a", "description": "a", "enabled": "on"}).status_code == 302
+    found = dict(offices.entries.filter(description__gt="").values_list("network", "description"))
+    assert {str(network): description for network, description in found.items()} == {
+        "203.0.113.77/32": "office",
+        "203.0.113.78/32": "a",
+    }
+    answer = client.post(path, {"network": "203.0.113.79 # b", "description": "a", "enabled": "on"})
+    assert answer.status_code == 422
+    assert "“b” after # is a description, too. Remove one of them." in read_page(answer)
+    assert "203.0.113.79 # b" in read_page(answer)
+    long = client.post(path, {"network": f"203.0.113.80 # {'x' * 201}", "enabled": "on"})
+    assert long.status_code == 422

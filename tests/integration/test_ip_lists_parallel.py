@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_network
@@ -14,22 +13,17 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from core.actor import ConfirmationRequired
-from core.permissions import Role
 from keys import services
 from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
 from keys.key_settings import Invalid, KeySettings
 from keys.models import IpList, IpListEntry, Key
-from tests.ip_lists_made import an_ip_list, widening
-from tests.keys_made import a_billing_key, confirmed, events
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import acting
+from tests.factories.ip_lists import an_ip_list, widening
+from tests.factories.keys import a_billing_key, confirmed, events
+from tests.gateways import wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def closing(act: Any) -> Any:
@@ -51,7 +45,7 @@ def test_a_key_that_is_just_being_given_the_list_counts_as_using_it(alice: User)
             adding = pool.submit(
                 closing, lambda: ip_lists_services.add_entries(ip_list=offices, entries=[entry], by=acting(alice))
             )
-            time.sleep(0.5)
+            wait_for_lock()
             assert not adding.done()
         assert isinstance(adding.result(), ConfirmationRequired)
     assert offices.entries.count() == 1

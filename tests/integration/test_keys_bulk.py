@@ -23,10 +23,12 @@ from keys import exports
 from keys.exports import KeyResource, KeySettingsResource
 from keys.models import IpList, Key, KeyIpList, SecretUse
 from keys.selectors.keys import with_file_columns
-from keys.services import TooManyKeys, bulk, disable_many
-from tests.answers import Response
-from tests.keys_made import a_billing_key, a_key_of, billing_for, events
-from tests.people import a_user, acting, an_account
+from keys.services import BulkResult, TooManyKeys, bulk, disable_many, state
+from keys.views import bulk_actions
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.calls import a_call
+from tests.factories.keys import a_billing_key, a_key_of, billing_for, events
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +66,8 @@ class TestDisablingSome:
         page = client.get("/keys/disable/", {"key": [three[0].public_id, three[1].public_id]})
         text = page.content.decode()
 
-        assert "these <strong>2 keys</strong> are refused" in text
+        assert "Disable 2 keys" in text
+        assert "All calls with these keys are refused immediately" in text
         assert "1 of them was used in the last 7 days" in text
         assert "203.0.113.8" in text
         assert "<li>one</li>" in text
@@ -82,7 +85,7 @@ class TestDisablingSome:
 
     def test_all_that_match_the_filters(self, client: Client, alice: User, three: list[Key]):
         page = client.get("/keys/disable/", {"all": "1", "q": "t"})
-        assert "these <strong>2 keys</strong>" in page.content.decode()
+        assert "Disable 2 keys" in page.content.decode()
         assert client.post("/keys/disable/", hidden(page)).status_code == 302
 
         assert enabled() == {"one"}
@@ -93,25 +96,47 @@ class TestDisablingSome:
         answer = client.post("/keys/disable/", sent)
 
         assert answer.status_code == 409
-        assert "Nothing was disabled" in answer.content.decode()
+        assert "Nothing was changed" in answer.content.decode()
         assert len(enabled()) == 4
         assert client.post("/keys/disable/", hidden(answer)).status_code == 302
         assert enabled() == set()
 
+    def test_keys_that_are_called_are_disabled_only_after_that_was_accepted(self, client: Client, unsummed: User):
+        used, other, idle = (a_billing_key(unsummed, name=name).key for name in ("used", "other", "idle"))
+        for key, calls in ((used, 3), (other, 2)):
+            for hours in range(calls):
+                a_call(key.account, time=timezone.now() - timedelta(hours=hours + 1), key_id=key.public_id)
+        page = client.get("/keys/disable/", {"key": [used.public_id, idle.public_id]})
+        assert "Would have refused 3 of 3 calls" in page.content.decode()
+        assert 'type="checkbox" name="accepts"' in page.content.decode()
+        asks = client.post("/keys/disable/", hidden(page))
+        assert asks.status_code == 409
+        assert "This change refuses calls." in asks.content.decode()
+        assert enabled() == {"used", "other", "idle"}
+        # The answer is about these keys and no others.
+        accepts = asks.context["effect"].token
+        others = {"key": [used.public_id, other.public_id], "selection": "2", "accepts": accepts}
+        assert client.post("/keys/disable/", others).status_code == 409
+        assert client.post("/keys/disable/", hidden(page) | {"accepts": accepts}).status_code == 302
+        assert enabled() == {"other"}
+
     def test_needs_keys(self, client: Client, alice: User, three: list[Key]):
-        for answer in (client.get("/keys/disable/"), client.post("/keys/disable/", {"count": "0"})):
+        for answer in (client.get("/keys/disable/"), client.post("/keys/disable/", {"selection": "0"})):
             assert "No keys are selected" in answer.content.decode()
         # Filters that mean nothing choose nothing, not everything.
-        assert client.post("/keys/disable/", {"all": "1", "status": "gone", "count": "3"}).status_code == 400
-        assert client.post("/keys/disable/", {"all": "0", "count": "3"}).status_code == 409
+        assert client.post("/keys/disable/", {"all": "1", "status": "gone", "selection": "3"}).status_code == 400
+        assert client.post("/keys/disable/", {"all": "0", "selection": "3"}).status_code == 409
         assert len(enabled()) == 3
 
     def test_says_how_many_are_too_many(
         self, client: Client, alice: User, three: list[Key], monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr(bulk, "MAX_KEYS", 2)
-        monkeypatch.setattr("keys.views.bulk.MAX_KEYS", 2)
-        for answer in (client.get("/keys/disable/?all=1"), client.post("/keys/disable/", {"all": "1", "count": "3"})):
+        monkeypatch.setattr(bulk_actions.BulkAction, "limit", 2)
+        for answer in (
+            client.get("/keys/disable/?all=1"),
+            client.post("/keys/disable/", {"all": "1", "selection": "3"}),
+        ):
             assert "More than 2 keys match" in answer.content.decode()
             assert "Yes, disable" not in answer.content.decode()
         with pytest.raises(TooManyKeys):
@@ -125,10 +150,10 @@ class TestDisablingSome:
         page = client.get("/keys/disable/", sent)
 
         assert "foreign" not in page.content.decode()
-        assert client.post("/keys/disable/", sent | {"count": "2"}).status_code == 409
+        assert client.post("/keys/disable/", sent | {"selection": "2"}).status_code == 409
         assert client.post("/keys/disable/", hidden(page)).status_code == 302
         assert enabled() == {"two", "three", "foreign"}
-        assert disable_many(account=alice.account, keys=[foreign.pk], by=acting(alice)) == 0
+        assert disable_many(account=alice.account, keys=[foreign.pk], by=acting(alice)) == BulkResult()
         with pytest.raises(Denied):
             disable_many(account=greta.account, keys=[foreign.pk], by=acting(alice))
 
@@ -141,7 +166,7 @@ class TestDisablingSome:
             if len(written) == 2:
                 raise RuntimeError("no room")
 
-        monkeypatch.setattr(bulk, "record", fail_at_the_second)
+        monkeypatch.setattr(state, "record", fail_at_the_second)
         with pytest.raises(RuntimeError):
             disable_many(account=alice.account, keys=[key.pk for key in three], by=acting(alice))
         assert len(enabled()) == 3
@@ -149,7 +174,7 @@ class TestDisablingSome:
     def test_is_not_for_an_account_that_is_not_active(self, client: Client, alice: User, three: list[Key]):
         Account.objects.update(status="suspended")
 
-        assert client.post("/keys/disable/", {"all": "1", "count": "3"}).status_code == 403
+        assert client.post("/keys/disable/", {"all": "1", "selection": "3"}).status_code == 403
         assert "/keys/disable/" not in client.get("/keys/").content.decode()
         with pytest.raises(AccountNotActive):
             disable_many(account=alice.account, keys=[three[0].pk], by=Actor.from_command("test"))
@@ -158,7 +183,7 @@ class TestDisablingSome:
 class TestExport:
     HEADERS = (
         *("created", "status", "name", "owner", "user_status", "api", "api_id", "token", "modules", "addresses"),
-        *("ip_lists", "secret_made", "last_used", "expires"),
+        *("ip_lists", "secret_made", "last_used", "expires", "rotation"),
     )
 
     def rows(self, response: Response) -> list[list[str]]:
@@ -193,19 +218,19 @@ class TestExport:
         headers, robot, plain = self.rows(answer)
 
         assert tuple(headers) == self.HEADERS
-        told = dict(zip(headers, robot, strict=True))
-        assert (told["name"], told["owner"], told["user_status"], told["api"]) == (
+        data = dict(zip(headers, robot, strict=True))
+        assert (data["name"], data["owner"], data["user_status"], data["api"]) == (
             "Robot",
             "Alice",
             "active",
             "Billing",
         )
-        assert told["token"] == f"kw_{made.key.public_id}_********"
-        assert (told["addresses"], told["ip_lists"]) == ("203.0.113.7, 203.0.113.0/24", "Office")
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told["secret_made"])
-        assert (told["last_used"], told["expires"]) == ("", "")
-        told = dict(zip(headers, plain, strict=True))
-        assert (told["name"], told["modules"], told["addresses"]) == ("Open", "all", "any")
+        assert data["token"] == f"kw_{made.key.public_id}_********"
+        assert (data["addresses"], data["ip_lists"]) == ("203.0.113.7, 203.0.113.0/24", "Office")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", data["secret_made"])
+        assert (data["last_used"], data["expires"]) == ("", "")
+        data = dict(zip(headers, plain, strict=True))
+        assert (data["name"], data["modules"], data["addresses"]) == ("Open", "all", "any")
         assert made.token not in answer.content.decode()
         assert re.search(r'filename="keyward-acme-keys-\d{8}T\d{6}Z-\d+.csv"', answer["Content-Disposition"])
         assert answer["Cache-Control"] == "no-store"
@@ -219,9 +244,19 @@ class TestExport:
 
         assert [row[2] for row in self.rows(answer)[1:]] == ["Robot"]
         [event] = events("keys.exported")
-        told = json.loads(event.body)["data"]
-        assert (told["filters"], told["format"], told["rows"]) == ({"q": "rob", "status": "active"}, "csv", 1)
-        assert told["filters_in_words"] == {"Search": "rob", "Status": "Active"}
+        data = json.loads(event.body)["data"]
+        assert (data["filters"], data["format"], data["rows"]) == ({"q": "rob", "status": "active"}, "csv", 1)
+        assert data["filters_in_words"] == {"Search": "rob", "Status": "Active"}
+
+    def test_takes_only_the_selected_rows(self, client: Client, alice: User, three: list[Key]):
+        chosen = {"key": [three[0].public_id, three[2].public_id], "sort": "name"}
+        sent = hidden(client.get("/keys/export/", chosen))
+        assert [row[2] for row in self.rows(client.post("/keys/export/", sent | {"format": "csv"}))[1:]] == [
+            "one",
+            "three",
+        ]
+        sent = hidden(client.get("/keys/export/", chosen | {"all": "1"}))
+        assert len(self.rows(client.post("/keys/export/", sent | {"format": "csv"}))) == 4
 
     @pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "007", "+49 30 1234"])
     def test_no_cell_is_a_formula(self, client: Client, alice: User, name: str):

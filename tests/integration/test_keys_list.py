@@ -14,13 +14,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import ListSettings, User
 from core.lists import PAGE_SIZE
 from core.permissions import Role
 from keys.models import Api, Enablement, Key, SecretUse
-from tests.answers import Response
-from tests.keys_made import a_billing_key, a_key_of, billing_for
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.key_rows import a_secret
+from tests.factories.keys import a_billing_key, a_key_of, billing_for
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 
@@ -52,8 +54,12 @@ def headings(client: Client, page: str = "/keys/") -> list[str]:
     return [heading for heading in (re.sub("<[^>]*>", "", cell).strip() for cell in found) if heading]
 
 
-def choose(client: Client, *columns: str) -> None:
-    assert client.post("/keys/columns/", {"columns": columns}).headers["Location"] == "/keys/"
+def choose(client: Client, *columns: str, page_size: int = PAGE_SIZE) -> None:
+    """Choose these columns, in this order."""
+    ordered = columns if "name" in columns else ("name", *columns)
+    places = {f"position_{name}": place for place, name in enumerate(ordered, 1)}
+    answer = client.post("/lists/keys/columns/", {"columns": columns, "page_size": page_size, **places})
+    assert answer.headers["Location"] == "/keys/"
 
 
 def test_a_row_says_what_a_key_is_and_never_its_token(client: Client, alice: User):
@@ -86,19 +92,29 @@ class TestColumns:
     def test_others_are_those_chosen_and_a_reset_takes_the_choice_back(self, client: Client, alice: User):
         a_billing_key(alice)
         page = "/keys/?api=billing&status=active"
-        link = re.search(r'href="(/keys/columns/[^"]*)"', client.get(page).content.decode())
+        link = re.search(r'href="(/lists/keys/columns/[^"]*)"', client.get(page).content.decode())
         assert link
         every = ("created", "status", "owner", "user_status", "api", "api_id", "token", "modules", "addresses", "age")
-        answer = client.post(html.unescape(link[1]), {"columns": [*every, "used"]})
+        answer = client.post(html.unescape(link[1]), {"columns": [*every, "used"], "page_size": 50})
 
         assert answer.headers["Location"] == page
-        cookie = answer.cookies["key_columns"]
-        assert (cookie["httponly"], cookie["samesite"], int(cookie["max-age"]) > 86400) == (True, "Lax", True)
-        assert headings(client) == list(EVERY)
+        assert sorted(headings(client)) == sorted(EVERY)
+        choose(client, "used", "name", "created")
+        assert headings(client) == ["Last used", "Name", "Created", "Actions"]
         choose(client, "used")
         assert headings(client) == ["Name", "Last used", "Actions"]
-        client.post("/keys/columns/", {"reset": "1"})
+        client.post("/lists/keys/columns/", {"reset": "1"})
         assert headings(client) == ALL
+
+    def test_the_choice_is_the_users_own(self, client: Client, alice: User):
+        choose(client, "used", page_size=25)
+        many_keys(alice, 26)
+        bob = a_user(alice.account, "Bob", Role.ACCOUNT_READER)
+        others = Client()
+        others.force_login(bob)
+
+        assert (headings(client), len(names(client.get("/keys/")))) == (["Name", "Last used", "Actions"], 25)
+        assert (headings(others), len(names(others.get("/keys/")))) == (ALL, 26)
 
     def test_nicknames_keep_theirs_whatever_is_chosen(self, client: Client, alice: User):
         a_key_of("lynx", alice)
@@ -106,11 +122,15 @@ class TestColumns:
 
         assert headings(client, "/keys/?api=lynx") == [*OF_NICKNAMES, "Secret age", "Actions"]
 
-    def test_what_is_no_column_is_refused_in_the_form_and_ignored_in_the_cookie(self, client: Client, alice: User):
+    def test_what_is_no_column_is_refused_in_the_form_and_ignored_in_the_row(self, client: Client, alice: User):
         a_billing_key(alice)
-        for given in ({"columns": ["colour"]}, {}):
-            assert client.post("/keys/columns/", given).status_code == 422
-        client.cookies["key_columns"] = "colour.<b>"
+        for given in (
+            {"columns": ["colour"], "page_size": 50},
+            {"page_size": 51},
+            {"page_size": 50, "position_used": 0},
+        ):
+            assert client.post("/lists/keys/columns/", given).status_code == 422
+        ListSettings.objects.create(user=alice, list_name="keys", columns=["colour"], page_size=50)
         assert headings(client) == ALL
 
     def test_an_inactive_owner_is_seen_without_the_column_too(self, client: Client, alice: User):
@@ -197,7 +217,10 @@ def test_search_is_by_word_start_owner_api_id_and_last_four(client: Client, alic
         "module=cdrs",
         "api=billing&module=nothing",
         "unused=31",
-        "expires=never",
+        "expires=soon",
+        "addresses=none",
+        "user_status=gone",
+        "secret=new",
         "age=1",
         "status=active&status=disabled",
         "q=%00",
@@ -252,6 +275,54 @@ def test_pages_follow_each_other_without_gap(client: Client, alice: User, sort: 
     assert link(response, "prev") == ""
 
 
+def page_range(response: Response) -> str:
+    found = re.search(r"data-summary>([^<]*)<", response.content.decode())
+    assert found
+    return found[1]
+
+
+class TestRange:
+    def test_each_page_says_which_keys_it_shows(self, client: Client, alice: User):
+        many_keys(alice, 2 * PAGE_SIZE + 3)
+        first = client.get("/keys/")
+        second = client.get(link(first, "next"))
+        last = client.get(link(second, "next"))
+        pages = (first, second, last, client.get(link(last, "prev")), client.get(link(second, "prev")))
+
+        assert [page_range(page) for page in pages] == [
+            *("1–50 of 103 keys", "51–100 of 103 keys", "101–103 of 103 keys"),
+            *("51–100 of 103 keys", "1–50 of 103 keys"),
+        ]
+
+    def test_filters_and_tabs_are_counted(self, client: Client, alice: User):
+        many_keys(alice, PAGE_SIZE + 1)
+        a_key_of("lynx", alice)
+
+        assert page_range(client.get("/keys/")) == "1–50 of 52 keys"
+        assert page_range(client.get("/keys/?api=lynx")) == "1 key"
+        assert page_range(client.get("/keys/?api=billing")) == "1–50 of 51 keys"
+        assert page_range(client.get("/keys/?status=active&q=k")) == "1–50 of 51 keys"
+        tabs = re.findall(r'api=(\w+)"[^>]*>[^<]*<span class="count">([^<]*)<', client.get("/keys/").content.decode())
+        assert tabs == [("billing", "51"), ("lynx", "1")]
+
+    def test_very_many_are_not_counted(self, client: Client, alice: User, monkeypatch: pytest.MonkeyPatch):
+        for module in ("core.lists", "keys.filters", "keys.selectors.keys"):
+            monkeypatch.setattr(f"{module}.MAX_ROWS_COUNTED", PAGE_SIZE)
+        many_keys(alice, PAGE_SIZE + 1)
+        a_key_of("lynx", alice)
+
+        assert page_range(client.get("/keys/")) == "1–50 of 50+ keys"
+        assert page_range(client.get("/keys/?status=active")) == "1–50 keys"
+        assert b'class="count"' not in client.get("/keys/").content
+
+    def test_a_cursor_without_its_number_says_how_many_are_shown(self, client: Client, alice: User):
+        many_keys(alice, PAGE_SIZE + 3)
+        url = link(client.get("/keys/"), "next")
+
+        assert page_range(client.get(re.sub("&start=[0-9]+", "", url))) == "3 keys"
+        assert client.get("/keys/?start=x").status_code == 400
+
+
 def test_the_first_page_is_whole_however_it_is_reached(client: Client, alice: User):
     """A key that came in between is not a page of its own."""
     many_keys(alice, PAGE_SIZE + 1)
@@ -286,8 +357,8 @@ def test_a_row_costs_no_query(client: Client, alice: User):
         a_billing_key(a_user(alice.account, f"user{_}", Role.ADMINISTRATOR), "203.0.113.7", "2001:db8::/32")
     assert cost() == one
     # Session, user; its tracked session in 5; account, APIs, the page's keys; these with all that is shown of them,
-    # their APIs, the modules of these; owners to choose from.
-    assert one == 14
+    # their APIs, the modules of these; owners to choose from; what the user chose for the list, saved filters.
+    assert one == 16
 
 
 def test_what_a_row_offers_leads_to_the_keys_own_pages(client: Client, alice: User):
@@ -295,13 +366,13 @@ def test_what_a_row_offers_leads_to_the_keys_own_pages(client: Client, alice: Us
     off = a_billing_key(alice, name="Off", enabled=False).key
     page = client.get("/keys/").content.decode()
 
-    offered = dict.fromkeys(("detail", "docs", "edit", "change", "reveal", "delete"), (on, off))
+    offered = dict.fromkeys(("detail", "docs", "edit", "change", "reassign", "reveal", "delete"), (on, off))
     for name, keys in (offered | {"disable": (on,), "enable": (off,)}).items():
         for key in keys:
             address = reverse(f"key-{name}", args=[key.public_id])
             assert len(re.findall(rf'(?:href|action)="{address}(?:\?back=)?"', page)) == 1, address
     assert reverse("key-enable", args=[on.public_id]) not in page
-    assert page.count("On &amp; on") == 11
+    assert page.count("On &amp; on") == 16
     assert "On & on" not in page
     assert "&amp;amp;" not in page
 
@@ -347,6 +418,28 @@ class TestFilters:
             assert sorted(self.find(client, unused="30", sort=sort)) == ["late", "old"]
             assert sorted(self.find(client, unused="90", sort=sort)) == ["old"]
             assert sorted(self.find(client, unused="never", sort=sort)) == ["new", "old"]
+
+    def test_what_is_open_to_more_than_it_needs_is_found(self, client: Client, alice: User):
+        """Unrestricted, never expiring, of an inactive owner, with an old secret that still works."""
+        gone = a_user(alice.account, "Gone")
+        soon = timezone.now() + timedelta(days=3)
+        a_billing_key(alice, name="open")
+        a_billing_key(alice, "203.0.113.7", name="office", expires_at=soon, owner=gone)
+        ip_list = an_ip_list(alice, "198.51.100.0/24")
+        a_billing_key(alice, name="listed", ip_lists=frozenset({ip_list.pk}), expires_at=soon)
+        for name, retires_at in (("changing", soon), ("changed", timezone.now())):
+            key = a_billing_key(alice, "203.0.113.7", name=name, expires_at=soon).key
+            a_secret(key, "kw_old", retires_at=retires_at)
+        User.objects.filter(pk=gone.pk).update(is_active=False)
+
+        for sort in ("created", "name", "-owner", "age", "used"):
+            assert sorted(self.find(client, addresses="any", sort=sort)) == ["open"]
+            assert sorted(self.find(client, addresses="restricted", sort=sort)) == [
+                *("changed", "changing", "listed", "office")
+            ]
+            assert sorted(self.find(client, expires="never", sort=sort)) == ["open"]
+            assert sorted(self.find(client, user_status="inactive", sort=sort)) == ["office"]
+            assert sorted(self.find(client, secret="old", sort=sort)) == ["changing"]
 
     def test_expires_within(self, client: Client, alice: User):
         for name, days in (("over", -1), ("soon", 6), ("later", 29)):

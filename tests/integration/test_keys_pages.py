@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from core.permissions import Role
 from keys import services
 from keys.key_settings import KeySettings
 from keys.models import Api, Enablement, Key, Secret
-from tests.answers import Response
-from tests.keys_made import a_billing_key, billing_for, events
-from tests.people import PASSWORD, a_user, acting, an_account
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account
+from tests.factories.keys import LEAST, a_billing_key, a_key_of, billing_for, events
+from tests.responses import read_page
 
 pytestmark = pytest.mark.django_db
 NEW = "/keys/new/?api=billing"
@@ -37,10 +38,6 @@ def alice(client: Client) -> User:
 @pytest.fixture
 def key(alice: User) -> Key:
     return a_billing_key(alice, "203.0.113.0/24", modules=frozenset({"invoices"})).key
-
-
-def text(response: Response) -> str:
-    return response.content.decode()
 
 
 def url(action: str, key: Key) -> str:
@@ -81,7 +78,7 @@ def edited(key: Key, **other: Any) -> dict[str, Any]:
 
 
 def test_the_form_asks_billings_fields_in_billings_words(client: Client, alice: User):
-    page = text(client.get(NEW))
+    page = read_page(client.get(NEW))
 
     labels = [" ".join(label.split()) for label in re.findall(r"<label for=[^>]*>([^<]+)", page)]
     assert labels[:4] == ["Application name", "Application website", "Platform", "IP ACL"]
@@ -95,19 +92,19 @@ def test_the_answer_to_create_shows_the_token_and_its_header_once(client: Client
     data = filled()
     first, second = client.post(NEW, data), client.post(NEW, data)
 
-    (token, *same) = TOKEN.findall(text(first))
+    (token, *same) = TOKEN.findall(read_page(first))
     assert first.status_code == 200
     assert set(same) == {token}
-    assert f"Authorization: Token <span data-secret-value>{token}" in text(first)
-    assert "Keep your access token private" in text(first)
+    assert f"Authorization: Token <span data-secret-value>{token}" in read_page(first)
+    assert "Keep your access token private" in read_page(first)
     assert first.headers["Cache-Control"] == "no-store"
     key = Key.objects.get()
     assert second.status_code == 409
-    assert url("detail", key) in text(second)
-    assert token not in text(second)
+    assert url("detail", key) in read_page(second)
+    assert token not in read_page(second)
     for page in ("/keys/", url("detail", key), url("edit", key), url("reveal", key)):
-        assert Secret.objects.get().digest.hex() not in text(client.get(page))
-        assert not TOKEN.search(text(client.get(page)))
+        assert Secret.objects.get().digest.hex() not in read_page(client.get(page))
+        assert not TOKEN.search(read_page(client.get(page)))
 
 
 def test_the_settings_that_were_asked_for_are_the_keys(client: Client, alice: User):
@@ -141,21 +138,22 @@ def test_what_cannot_be_is_said_at_its_field_and_the_rest_is_kept(client: Client
 
     assert response.status_code == 422
     assert field in response.context["form"].errors
-    page = text(response)
+    page = read_page(response)
     assert field == "name" or 'value="Invoice robot"' in page
     assert PASSWORD not in page
     assert Key.objects.count() == 0
 
 
 def test_a_wrong_password_keeps_what_was_typed_and_counts_the_tries(client: Client, alice: User):
-    page = text(client.post(NEW, filled(password="wrong")))
+    response = client.post(NEW, filled(password="wrong"))
 
+    page = read_page(response)
     assert "Incorrect password. 9 attempts left." in page
     assert 'value="Invoice robot"' in page
-    assert "203.0.113.7\n2001:db8::/32" in page
+    assert "203.0.113.7\n2001:db8::/32" in response.content.decode()
     assert "wrong" not in re.sub(r'class="[^"]*"', "", page)
     for _ in range(9):
-        page = text(client.post(NEW, filled(password="wrong")))
+        page = read_page(client.post(NEW, filled(password="wrong")))
     assert "Too many incorrect passwords. Try again after" in page
     assert client.post(NEW, filled()).status_code == 422
     assert Key.objects.count() == 0
@@ -172,6 +170,27 @@ def test_fields_that_the_form_does_not_have_change_nothing(client: Client, alice
     assert key.public_id != "AAAAAAAAAAAA"
 
 
+@pytest.mark.parametrize("preset", LEAST)
+def test_a_key_is_duplicated_with_the_settings_of_another(client: Client, alice: User, preset: str):
+    key = a_key_of(preset, alice).key
+    form = client.get("/keys/new/", {"like": key.public_id}).context["form"]
+    sent = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+    expiry = sent.get("expires_on") and {"expires_on": sent["expires_on"].isoformat()}
+    answer = client.post(f"/keys/new/?api={preset}", sent | (expiry or {}) | {"password": PASSWORD})
+
+    assert answer.status_code == 200
+    made = Key.objects.exclude(pk=key.pk).get()
+    assert made.name == (key.name if not key.name or form.rules.name_kind == "owner" else f"{key.name} copy")
+    own, copied = (replace(KeySettings.from_key(each), name="", expires_at=None) for each in (key, made))
+    assert copied == own
+    assert (made.expires_at and made.expires_at.date()) == (key.expires_at and key.expires_at.date())
+
+
+def test_a_key_of_another_account_is_not_duplicated(client: Client, alice: User):
+    foreign = a_billing_key(a_user(an_account("globex"), "Greta", Role.ADMINISTRATOR)).key
+    assert client.get("/keys/new/", {"like": foreign.public_id}).status_code == 404
+
+
 def test_an_api_that_the_account_does_not_have_is_not_found(client: Client, alice: User):
     Api.objects.create(slug="hidden", name="Hidden", document={}, policy=billing_for(alice.account).policy)
 
@@ -183,9 +202,10 @@ def test_an_api_that_the_account_does_not_have_is_not_found(client: Client, alic
 
 def test_the_longest_lifetime_takes_never_away(client: Client, alice: User, settings: Any):
     settings.KEY_MAX_LIFETIME_DAYS = 60
-    page = text(client.get(NEW))
+    page = read_page(client.get(NEW))
 
-    assert re.findall(r'<option value="(\w+)"[^>]*>(?:Never|\d+ days|1 year|A date)', page) == ["30", "60", "date"]
+    expiry = page.partition('name="expiry"')[2].partition("</select>")[0]
+    assert re.findall(r'<option value="(\w+)"', expiry) == ["30", "60", "date"]
     assert '<option value="60" selected>' in page
     assert client.post(NEW, filled(expiry="never")).status_code == 422
     assert client.post(NEW, filled(expiry="date", expires_on="2999-01-01")).status_code == 422
@@ -195,13 +215,13 @@ def test_the_longest_lifetime_takes_never_away(client: Client, alice: User, sett
 @pytest.mark.parametrize("status", [Account.Status.PENDING, Account.Status.SUSPENDED])
 def test_an_account_that_is_not_active_sees_the_button_with_the_reason(client: Client, key: Key, status: str):
     Account.objects.update(status=status)
-    page = text(client.get("/keys/"))
+    page = read_page(client.get("/keys/"))
 
     assert re.search(r'<button[^>]*aria-disabled="true"[^>]*>.*?Add API key', page, re.DOTALL)
     assert f"The account is {status}: its keys cannot be created or changed." in page
     for path in (NEW, *(url(action, key) for action in ACTIONS[1:])):
         response = client.get(path)
-        assert (response.status_code, f"The account is {status}" in text(response)) == (403, True)
+        assert (response.status_code, f"The account is {status}" in read_page(response)) == (403, True)
         assert client.post(path, filled()).status_code == 403
     assert client.get(url("detail", key)).status_code == 200
 
@@ -213,14 +233,14 @@ def test_the_token_is_shown_after_the_password_alone(client: Client, alice: User
     made = a_billing_key(alice)
     path = url("reveal", made.key)
 
-    assert made.token not in text(client.get(path))
+    assert made.token not in read_page(client.get(path))
     assert client.post(path, {}).status_code == 422
     wrong = client.post(path, {"password": "wrong"})
-    assert (wrong.status_code, made.token in text(wrong)) == (422, False)
+    assert (wrong.status_code, made.token in read_page(wrong)) == (422, False)
     assert events("key.revealed") == []
     shown = client.post(path, {"password": PASSWORD})
     assert (shown.status_code, shown.headers["Cache-Control"]) == (200, "no-store")
-    assert made.token in text(shown)
+    assert made.token in read_page(shown)
     assert len(events("key.revealed")) == 1
 
 
@@ -240,7 +260,7 @@ def test_a_broken_seal_is_told_plainly(client: Client, key: Key):
     response = client.post(url("reveal", key), {"password": PASSWORD})
 
     assert response.status_code == 409
-    assert "The stored token cannot be opened." in text(response)
+    assert "The stored token cannot be opened." in read_page(response)
     assert len(events("key.unreadable")) == 1
 
 
@@ -248,7 +268,7 @@ def test_a_broken_seal_is_told_plainly(client: Client, key: Key):
 
 
 def test_a_change_that_lets_less_in_is_saved_without_a_password(client: Client, key: Key):
-    assert 'name="password"' not in text(client.get(url("edit", key)))
+    assert 'name="password"' not in read_page(client.get(url("edit", key)))
     response = client.post(url("edit", key), edited(key, name="Renamed", addresses="203.0.113.7"))
 
     assert (response.status_code, response.headers["Location"]) == (302, url("detail", key))
@@ -257,11 +277,11 @@ def test_a_change_that_lets_less_in_is_saved_without_a_password(client: Client, 
 
 def test_a_change_that_lets_more_in_is_asked_for_and_keeps_what_was_typed(client: Client, key: Key):
     wide = edited(key, name="Renamed", addresses="")
-    asked = client.post(url("edit", key), wide)
+    response = client.post(url("edit", key), wide)
 
-    assert asked.status_code == 422
-    assert "so confirm with your password" in text(asked)
-    assert 'value="Renamed"' in text(asked)
+    assert response.status_code == 422
+    assert "so confirm with your password" in read_page(response)
+    assert 'value="Renamed"' in read_page(response)
     assert client.post(url("edit", key), wide | {"password": "wrong"}).status_code == 422
     assert Key.objects.get().name == "Invoice robot"
     assert client.post(url("edit", key), wide | {"password": PASSWORD}).status_code == 302
@@ -274,15 +294,15 @@ def test_the_second_of_two_editors_is_told_what_changed_and_loses_nothing(client
     other.force_login(bob)
     other.post(url("edit", key), edited(key, name="Bob's", platform="web"))
 
-    told = client.post(url("edit", key), edited(key, name="Alice's"))
+    response = client.post(url("edit", key), edited(key, name="Alice's"))
 
-    page = text(told)
-    assert told.status_code == 409
+    page = read_page(response)
+    assert response.status_code == 409
     assert bob.email in page
     assert "<del>Invoice robot</del>" in page
-    assert "<ins>Bob&#x27;s</ins>" in page
+    assert "<ins>Bob's</ins>" in page
     assert ("<del>server</del>" in page, "<ins>web</ins>" in page) == (True, True)
-    assert 'value="Alice&#x27;s"' in page
+    assert 'value="Alice\'s"' in page
     assert 'name="version" value="2"' in page
     assert Key.objects.get().name == "Bob's"
     assert client.post(url("edit", key), edited(key, name="Alice's", version="2")).status_code == 302
@@ -298,7 +318,7 @@ def test_a_hand_made_edit_is_refused(client: Client, key: Key, change: dict[str,
 
 def test_disabling_and_deleting_name_what_breaks_and_ask_once(client: Client, key: Key):
     for action in ("disable", "delete"):
-        page = text(client.get(url(action, key)))
+        page = read_page(client.get(url(action, key)))
         assert "Invoice robot" in page
         assert "Never used." in page
         assert 'name="password"' not in page
@@ -337,10 +357,10 @@ def test_readers_see_a_key_and_change_nothing(client: Client, key: Key, action: 
     client.force_login(a_user(key.account, "Bob", Role.ACCOUNT_READER))
 
     assert client.get(url(action, key)).status_code == (200 if action == "detail" else 403)
-    page = text(client.get(url("detail", key)))
+    page = read_page(client.get(url("detail", key)))
     assert url("reveal", key) not in page
     assert url("edit", key) not in page
-    assert "Add API key" not in text(client.get("/keys/"))
+    assert "Add API key" not in read_page(client.get("/keys/"))
 
 
 def test_an_owner_without_a_role_sees_own_keys_only(client: Client, alice: User, key: Key):
@@ -348,7 +368,7 @@ def test_an_owner_without_a_role_sees_own_keys_only(client: Client, alice: User,
     hers = a_billing_key(alice, owner=olga, name="Hers").key
     client.force_login(olga)
 
-    page = text(client.get("/keys/"))
+    page = read_page(client.get("/keys/"))
     assert ("Hers" in page, "Invoice robot" in page) == (True, False)
     assert client.get(url("detail", hers)).status_code == 200
     assert client.get(url("detail", key)).status_code == 404
@@ -362,8 +382,8 @@ def test_every_page_is_a_page_and_a_fragment(client: Client, key: Key, path: str
     path = path if path.startswith("/") else url(path, key)
     page, fragment = client.get(path), client.get(path, headers=HTMX)
 
-    assert "<h1>" in text(page)
-    assert "<h1>" not in text(fragment)
+    assert "<h1>" in read_page(page)
+    assert "<h1>" not in read_page(fragment)
     assert "HX-Request" in page.headers["Vary"]
 
 
@@ -377,9 +397,9 @@ def test_without_an_api_the_button_says_why_and_with_several_one_is_chosen(clien
     Api.objects.create(slug="second", name="Second", document={}, policy=billing_for(alice.account).policy)
     second = Api.objects.get(slug="second")
     Enablement.objects.create(account=alice.account, api=second)
-    assert "/keys/new/?api=second" in text(client.get("/keys/new/"))
-    assert "/keys/new/?api=second" in text(client.get("/keys/?api=second"))
+    assert "/keys/new/?api=second" in read_page(client.get("/keys/new/"))
+    assert "/keys/new/?api=second" in read_page(client.get("/keys/?api=second"))
 
     Enablement.objects.all().delete()
-    assert "No API is enabled for this account yet." in text(client.get("/keys/"))
-    assert "No API is enabled for this account yet." in text(client.get("/keys/new/"))
+    assert "No API is enabled for this account yet." in read_page(client.get("/keys/"))
+    assert "No API is enabled for this account yet." in read_page(client.get("/keys/new/"))

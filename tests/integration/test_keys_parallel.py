@@ -24,9 +24,9 @@ from gateway.last_use import LastUses
 from keys import services
 from keys.key_settings import KeySettings
 from keys.models import Key, Secret
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account
+from tests.factories.keys import a_billing_key, a_key_of, api_for, billing_for, events
 from tests.gateways import conninfo
-from tests.keys_made import a_billing_key, a_key_of, api_for, billing_for, events
-from tests.people import PASSWORD, a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORKERS = 10

@@ -17,11 +17,13 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
+from core.columns import ListChoice
+from core.lists import PAGE_SIZE
 from core.permissions import Role
 from keys.models import Api, Enablement
 from keys.selectors import paging
-from tests.looked_at import looked_at
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.scanned_rows import count_scanned_rows
 
 SMALL, WHOLE = 1_000, 100_000
 SAMPLE, FIFTH = 1_000, 5
@@ -83,8 +85,11 @@ def sizes(full: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Keys of the small account and of the large one."""
     if full:
         return SMALL, WHOLE
-    monkeypatch.setattr(paging, "PAGE_SIZE", paging.PAGE_SIZE // FIFTH)
+    choice = ListChoice(page_size=PAGE_SIZE // FIFTH)
+    monkeypatch.setattr("keys.views.listing.get_list_choice", lambda *_: choice)
     monkeypatch.setattr(paging, "MAX_ROWS_SCANNED", paging.MAX_ROWS_SCANNED // FIFTH)
+    # Fewer than the small account has, as with all of them.
+    monkeypatch.setattr("keys.selectors.keys.MAX_ROWS_COUNTED", SMALL // FIFTH // 2)
     return SMALL // FIFTH, SAMPLE
 
 
@@ -109,9 +114,9 @@ def look(client: Client, query: str) -> tuple[float, int]:
 
 
 def rows_for(client: Client, query: str) -> int:
-    with looked_at() as looked:
+    with count_scanned_rows() as scanned:
         look(client, query)
-    return looked.rows
+    return scanned.rows
 
 
 def rows_as_many(small: Client, large: Client, query: str) -> float:

@@ -10,10 +10,10 @@ import pytest
 from django.test import Client
 
 from core.permissions import Role
-from tests.ip_lists_made import an_ip_list
-from tests.keys_made import a_billing_key
-from tests.logbook import a_call
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.calls import a_call
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.keys import a_billing_key
 
 pytestmark = pytest.mark.django_db
 

@@ -18,13 +18,18 @@ from audit.calls.aggregates import count_denied_by_address, get_duration_percent
 from audit.calls.filters import CallFilter
 from audit.calls.selectors import list_calls
 from core.permissions import Role
-from tests.keys_made import a_billing_key
-from tests.logbook import a_call
-from tests.people import ADDRESS, a_user, an_account
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call, empty_sums
+from tests.factories.keys import a_billing_key
 
 pytestmark = pytest.mark.django_db
 SEES = (Role.ADMINISTRATOR, Role.ACCOUNT_READER, Role.AUDITOR)
 DENIED: dict[str, Any] = {"decision": "denied", "reason": "ip_not_allowed"}
+
+
+@pytest.fixture(autouse=True)
+def _no_sums(db: None) -> None:
+    empty_sums()
 
 
 @pytest.fixture
@@ -66,10 +71,10 @@ def test_only_those_who_see_the_log_see_a_keys_chart(acme: Account, alice: User)
 
 def test_a_keys_chart_costs_a_few_queries_however_many_calls_there_are(acme: Account) -> None:
     summed(acme)
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         charts.build_key_chart(acme.pk, "0123456789ab")
-    assert len(asked) == 4
-    assert all("LIMIT" in query["sql"] for query in asked if "audit_call" in query["sql"])
+    assert len(queries) == 4
+    assert all("LIMIT" in query["sql"] for query in queries if "audit_call" in query["sql"])
 
 
 def test_denied_calls_are_told_by_address(acme: Account, alice: User) -> None:
@@ -80,9 +85,13 @@ def test_denied_calls_are_told_by_address(acme: Account, alice: User) -> None:
     a_call(acme, client_address="192.0.2.1")
     a_call(acme, client_address="192.0.2.2", key_name="Shop", **DENIED)
     a_call(an_account("bolt"), client_address="192.0.2.3", **DENIED)
-    told = signed_in(alice).get("/logs/chart/?range=24h").context["addresses"]
-    assert told[0][:2] == ("198.51.100.7", 3)
-    assert {(address, calls) for address, calls, _ in told[1:]} == {("2001:db8::7", 1), (None, 1), ("192.0.2.2", 1)}
+    addresses = signed_in(alice).get("/logs/chart/?range=24h").context["addresses"]
+    assert addresses[0][:2] == ("198.51.100.7", 3)
+    assert {(address, calls) for address, calls, _ in addresses[1:]} == {
+        ("2001:db8::7", 1),
+        (None, 1),
+        ("192.0.2.2", 1),
+    }
     page = signed_in(alice).get("/logs/chart/?range=24h&key=worker").content.decode()
     assert 'href="/logs/?range=24h&amp;key=worker&amp;decision=denied&amp;address=198.51.100.7"' in page
     assert "192.0.2.2" not in page
@@ -94,10 +103,10 @@ def test_addresses_are_looked_for_among_so_many_rows(acme: Account, monkeypatch:
     a_call(acme, time=now - timedelta(hours=1), client_address="192.0.2.1", **DENIED)
     for n in range(5):
         a_call(acme, time=now - timedelta(minutes=n))
-    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SCANNED", 5)
+    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SAMPLED", 5)
     assert count_denied_by_address(list_calls(acme.pk), Q()) == []
-    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SCANNED", 6)
-    assert [told[:2] for told in count_denied_by_address(list_calls(acme.pk), Q())] == [("192.0.2.1", 1)]
+    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_SAMPLED", 6)
+    assert [addresses[:2] for addresses in count_denied_by_address(list_calls(acme.pk), Q())] == [("192.0.2.1", 1)]
 
 
 def summed(account: Account) -> list[datetime]:
@@ -179,9 +188,13 @@ def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monke
 def test_response_times_are_those_of_the_calls_that_are_listed(acme: Account, alice: User) -> None:
     a_call(acme, duration_ms=10.0, status=200)
     a_call(acme, duration_ms=900.0, status=403, **DENIED)
-    for query, told in (("", [("billing", 2)]), ("?decision=denied", [("billing", 1)]), ("?reason=key_expired", [])):
+    for query, expected in (
+        ("", [("billing", 2)]),
+        ("?decision=denied", [("billing", 1)]),
+        ("?reason=key_expired", []),
+    ):
         durations = signed_in(alice).get(f"/logs/chart/{query}").context["durations"]
-        assert [row[:2] for row in durations] == told
+        assert [row[:2] for row in durations] == expected
         if query == "?decision=denied":
             assert durations[0][2] == 900.0
 
@@ -195,3 +208,30 @@ def test_a_chart_of_sealed_time_ends_where_its_range_does() -> None:
     for until, calls in ((day + timedelta(hours=10, minutes=30), 2), (day + timedelta(hours=11), 3)):
         bars, *_ = rollups.get_bars(account_id=account.pk, since=day, until=until, step=timedelta(days=1))
         assert [bar.allowed for bar in bars] == [calls], until
+
+
+def test_charts_of_all_keys_are_the_same_with_their_own_sums_and_without() -> None:
+    account, day = an_account("totals"), datetime(2019, 5, 4, tzinfo=UTC)
+    for hour in range(6):
+        for number in range(hour + 1):
+            refused = DENIED if number % 3 == 2 else {}
+            a_call(account, time=day + timedelta(hours=hour, minutes=number), key_id=f"{number:012}", **refused)
+    middle, until = day + timedelta(hours=3), day + timedelta(hours=6)
+
+    def count(**narrowed: str) -> list[tuple[int, int]]:
+        narrowed_bars = rollups.get_bars(account_id=account.pk, since=day, until=until, step=rollups.HOUR, **narrowed)
+        return [(bar.allowed, bar.denied) for bar in narrowed_bars.bars]
+
+    expected = [(1, 0), (2, 0), (2, 1), (3, 1), (4, 1), (4, 2)]
+    with connection.cursor() as cursor:
+        # A version without these sums.
+        cursor.execute(rollups.ADD, [day, middle])
+        assert count() == expected
+        rollups.insert_sums(middle, until)
+        cursor.execute("SELECT hour, sum(calls)::int FROM audit_rollup_total GROUP BY 1 ORDER BY 1")
+        assert [calls for _, calls in cursor.fetchall()] == [1, 2, 3, 4, 5, 6]
+        cursor.execute("SELECT count(*) FROM audit_rollup_total")
+        assert cursor.fetchone() == (10,)
+    assert count() == expected
+    assert count(decision="allowed") == [(allowed, 0) for allowed, _ in expected]
+    assert count(key_id=f"{2:012}") == [(0, 0), (0, 0), (0, 1), (0, 1), (0, 1), (0, 1)]

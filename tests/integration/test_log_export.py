@@ -19,8 +19,8 @@ from audit.exports import file, formats
 from audit.exports.columns import CALLS
 from audit.models import Call, Event
 from core.permissions import Role
-from tests.logbook import a_call, more_calls
-from tests.people import ADDRESS, a_user, an_account
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call, more_calls
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FORMULAS = [
@@ -122,6 +122,17 @@ def test_the_answer_is_a_download_with_a_name_that_says_what_it_is(client, acme)
 def test_a_mark_for_excel_comes_first_when_asked_for(client):
     assert export(client)[1].startswith(b"time,")
     assert export(client, bom="on")[1].startswith(b"\xef\xbb\xbftime,")
+
+
+@pytest.mark.parametrize(("name", "sign"), [("comma", ","), ("semicolon", ";"), ("tab", "\t")])
+def test_the_separator_is_the_chosen_one(client, acme, name, sign):
+    a_call(acme, user_agent=f"a{sign}b")
+    content = export(client, separator=name)[1].decode()
+
+    [row] = csv.DictReader(io.StringIO(content), delimiter=sign)
+    assert (row["user_agent"], row["decision"]) == (f"a{sign}b", "allowed")
+    assert client.post("/logs/export/", {"format": "csv", "separator": "pipe"}).status_code == 400
+    assert not Event.objects.filter(name="export.started", body__contains="pipe").exists()
 
 
 def test_start_and_end_are_events(client, acme):

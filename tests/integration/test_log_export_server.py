@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,9 @@ from django.test import Client
 from accounts.models import Account, User
 from audit.models import Event
 from core.permissions import Role
-from tests.logbook import a_call, more_calls
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.calls import a_call, more_calls
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = 3000
@@ -49,8 +49,8 @@ class Portal(NamedTuple):
     @property
     def memory(self) -> int:
         """The most that its workers ever had, in MB."""
-        told = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers]
-        return sum(int(found[1]) for text in told if (found := re.search(r"VmHWM:\s+(\d+) kB", text))) // 1024
+        measured = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers]
+        return sum(int(found[1]) for text in measured if (found := re.search(r"VmHWM:\s+(\d+) kB", text))) // 1024
 
 
 def signed_in(account: Account) -> Client:
@@ -64,7 +64,7 @@ def signed_in(account: Account) -> Client:
 def portal(longest: int, stalled: int = 60) -> Iterator[Portal]:
     """Gunicorn as in production, on a port of the system's choice, exporting for at most `longest` seconds, and to a
     reader that takes nothing for at most `stalled`."""
-    application = f"tests.exporting:portal({longest}, {stalled})"
+    application = f"tests.export_application:portal({longest}, {stalled})"
     command = [sys.executable, "-m", "gunicorn", "-k", WORKER, "--threads", "4", "-b", "127.0.0.1:0", application]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONWARNINGS": ""})
     try:
@@ -127,24 +127,27 @@ def test_a_file_that_breaks_off_in_the_server_breaks_off_for_the_reader(acme):
     assert [name for name, _ in ends(acme)] == ["export.incomplete"]
 
 
-def test_a_reader_that_hangs_up_is_recorded(acme):
+@pytest.mark.fault(18)
+def test_a_reader_that_hangs_up_is_recorded(acme, figure: Callable[[str], None]):
     more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
     with portal(900) as server, request_export(server, acme) as response:
         response.read(10)
 
-    assert [name for name, _ in ends(acme)] == ["export.incomplete"]
+    [(name, rows)] = ends(acme)
+    assert name == "export.incomplete"
+    figure(f"the reader hung up: {name} after {rows} of {11 * ROWS} rows")
 
 
-def test_a_reader_that_stalls_is_cut_off_and_recorded(acme):
+@pytest.mark.fault(17)
+def test_a_reader_that_stalls_is_cut_off_and_recorded(acme, figure: Callable[[str], None]):
     more_calls(a_call(acme), 10 * ROWS, user_agent="x" * 900)
     with portal(900, stalled=2) as server, request_export(server, acme) as response:
         response.read(10)
-        until = time.monotonic() + 60
-        while not ends(acme) and time.monotonic() < until:
-            time.sleep(0.2)
-        assert [name for name, _ in ends(acme)] == ["export.incomplete"]
+        [(name, rows)] = wait_until(lambda: ends(acme), seconds=60)
+        assert name == "export.incomplete"
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             response.read()
+    figure(f"the reader took nothing for 2 s: cut off, {name} after {rows} of {11 * ROWS} rows")
 
 
 @pytest.mark.quality(20)
@@ -159,14 +162,14 @@ def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete
 
     assert ends(acme) == []
     started = Event.objects.get(name="export.started", account_id=acme.pk)
-    told = "No end is recorded"
-    assert told in signed_in(acme).get("/audit/").content.decode()
-    assert told in signed_in(acme).get(f"/audit/{started.number}/").content.decode()
+    measured = "No end is recorded"
+    assert measured in signed_in(acme).get("/audit/").content.decode()
+    assert measured in signed_in(acme).get(f"/audit/{started.number}/").content.decode()
     with portal(900) as server, request_export(server, acme) as response:
         response.read()
     page = signed_in(acme).get("/audit/?event=export.started").content.decode()
     assert page.count("started an export") == 2
-    assert page.count(told) == 1
+    assert page.count(measured) == 1
     figure("kill -9 in mid-export leaves export.started alone, and the trail says so")
 
 
@@ -174,13 +177,13 @@ def test_a_killed_server_leaves_a_start_without_an_end_which_reads_as_incomplete
 def test_the_server_stays_small_however_long_the_file(acme, full: bool, figure: Callable[[str], None]):
     rows = 1_000_000 if full else 60_000
     more_calls(a_call(acme), rows - ROWS - 1)
-    told = []
+    measured = []
     for format in ("csv", "jsonl", "xlsx"):
         with portal(900) as server, request_export(server, acme, format) as response:
             size = 0
             while block := response.read(1 << 16):
                 size += len(block)
-            told.append(f"{server.memory} MB as {format}")
-            assert server.memory < 150, told
+            measured.append(f"{server.memory} MB as {format}")
+            assert server.memory < 150, measured
     assert [count for _, count in ends(acme)] == [rows] * 3
-    figure(f"{rows:,} rows by a server of {', '.join(told)}")
+    figure(f"{rows:,} rows by a server of {', '.join(measured)}")

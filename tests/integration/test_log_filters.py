@@ -17,9 +17,9 @@ from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
 from core.permissions import Role
-from tests.keys_made import api_for
-from tests.logbook import a_call
-from tests.people import ADDRESS, a_user, an_account
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call
+from tests.factories.keys import api_for
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -150,7 +150,7 @@ def test_a_request_id_finds_its_call_alone(client: Client, acme: Account) -> Non
 
 
 @pytest.mark.parametrize(
-    ("filters", "told"),
+    ("filters", "expected"),
     [
         ({"address": "203.0.113"}, "is not an address or range"),
         ({"address": "1.2.3.4/33"}, "is not an address or range"),
@@ -167,12 +167,12 @@ def test_a_request_id_finds_its_call_alone(client: Client, acme: Account) -> Non
     ],
 )
 def test_what_means_nothing_is_refused_and_shows_no_rows(
-    client: Client, acme: Account, filters: dict[str, str], told: str
+    client: Client, acme: Account, filters: dict[str, str], expected: str
 ) -> None:
     a_call(acme, path="/seen")
     page = client.get(f"/logs/?{urlencode(filters)}")
     assert page.status_code == 400
-    assert told in page.content.decode()
+    assert expected in page.content.decode()
     assert "/seen" not in page.content.decode()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -10,8 +12,8 @@ import pytest
 from django.test import Client
 
 from core.permissions import Role
-from tests.logbook import a_call
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.calls import a_call
 
 pytestmark = pytest.mark.django_db
 
@@ -76,7 +78,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_double(client, acme):
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     [
         ("decision=maybe", "maybe"),
         ("range=1y", "1y"),
@@ -94,13 +96,13 @@ def test_pages_follow_each_other_without_a_gap_or_a_double(client, acme):
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
-def test_a_filter_that_means_nothing_is_an_error_and_no_rows(client, acme, query, told, headers):
+def test_a_filter_that_means_nothing_is_an_error_and_no_rows(client, acme, query, expected, headers):
     a_call(acme, path="/customers/1")
 
     page = client.get(f"/logs/?{query}", headers=headers)
 
     assert page.status_code == 400
-    assert told in texts(page)
+    assert expected in texts(page)
     assert "/customers/1" not in texts(page)
 
 
@@ -124,6 +126,27 @@ def test_each_filter_lets_through_what_it_says(client, acme):
     assert find("key=worker&decision=allowed") == {old}
     assert find("decision=denied&range=7d") == {denied}
     assert find("key=cccccccccccc") == set()
+
+
+def test_each_page_says_which_calls_it_shows_and_the_chart_how_many_there_are(client, acme, monkeypatch):
+    for minute in range(61):
+        a_call(acme, path="/odd" if minute % 2 else "/even")
+
+    def get_ranges(query):
+        pages = [client.get(f"/logs/?{query}")]
+        while link := re.search(r'href="([^"]+)" rel="next"', texts(pages[-1])):
+            pages.append(client.get(f"/logs/{html.unescape(link[1])}"))
+        return [str(page.context["range"]) for page in pages]
+
+    def get_total(query):
+        return client.get(f"/logs/chart/?{query}", headers={"HX-Request": "true"}).context["total"]
+
+    assert get_ranges("") == ["1–50 calls", "51–61 of 61 calls"]
+    assert (get_ranges("path=odd"), get_total("path=odd")) == (["30 calls"], "")
+    assert get_total("") == " of 61"
+    monkeypatch.setattr("audit.calls.aggregates.MAX_ROWS_COUNTED", 55)
+    monkeypatch.setattr("core.lists.MAX_ROWS_COUNTED", 55)
+    assert (get_total(""), get_total("path=d")) == (" of 55+", "")
 
 
 def test_filters_that_are_on_are_chips_that_lead_back(client, acme):

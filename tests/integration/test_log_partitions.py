@@ -12,11 +12,12 @@ from django.db import connection, connections
 from django.db.utils import Error
 from psycopg.pq import ExecStatus
 
-from audit.calls.insert import BATCH_COLUMNS, SEPARATOR, build_batch, build_insert, ensure_partitions
+from audit.calls.insert import BATCH_COLUMNS, SEPARATOR, build_batch, build_insert
+from audit.calls.partitions import ensure_partitions
 from audit.models import Call
 from core.request_id import generate_request_id
 from gateway.libpq.connection import Statement
-from tests.logbook import USUAL, a_call
+from tests.factories.calls import USUAL, a_call
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 

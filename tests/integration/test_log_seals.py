@@ -16,8 +16,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
-from audit.calls import insert, retention, rollups, seals
-from audit.calls.insert import list_partitions
+from audit.calls import partitions, retention, rollups, seals
+from audit.calls.partitions import list_partitions
 from audit.models import Event
 from audit.trail import checkpoints, verification_state
 from audit.trail.chain import format_instant
@@ -25,9 +25,9 @@ from audit.trail.events import Target
 from audit.trail.record import record
 from audit.trail.verification import verify
 from core.actor import Actor
-from tests.databases import new_database
-from tests.logbook import a_call
-from tests.people import an_account
+from tests.databases import migrated_database
+from tests.factories.accounts import an_account
+from tests.factories.calls import a_call
 
 BY = Actor.from_command("maintain")
 HOUR = timedelta(hours=1)
@@ -42,8 +42,7 @@ def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest
     if left < 90:
         time.sleep(left)
     NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    with django_db_blocker.unblock(), new_database("seals"):  # type: ignore[attr-defined]
-        call_command("migrate", verbosity=0, interactive=False)
+    with django_db_blocker.unblock(), migrated_database("seals"):  # type: ignore[attr-defined]
         yield
 
 
@@ -185,7 +184,7 @@ def test_months_that_are_over_and_sealed_are_dropped_and_their_seals_stay_good(
 ) -> None:
     assert retention.drop_old_months(400, BY) == []
     with transaction.atomic(using="maintenance"), connections["maintenance"].cursor() as cursor:
-        insert._create_partition(cursor, "audit_call_2020_01", "FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z')")
+        partitions._create_partition(cursor, "audit_call_2020_01", "FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z')")
     # Nothing is dropped whose last columns are not sealed.
     assert retention.drop_old_months(400, BY) == []
     monkeypatch.setattr(seals, "LATE_AFTER", timedelta(0))
@@ -204,13 +203,13 @@ def test_maintain_tells_of_the_partitions_it_made_and_only_of_those(
     owner(f"ALTER TABLE audit_call DETACH PARTITION {last}")
     owner(f"DROP TABLE {last}")
     call_command("maintain")
-    told = Event.objects.filter(name="partitions.made").latest("seq")
+    recorded = Event.objects.filter(name="partitions.made").latest("seq")
     call_command("maintain")
     month = last.removeprefix("audit_call_").replace("_", "-")
-    assert f'"months":["{month}"]' in told.body
+    assert f'"months":["{month}"]' in recorded.body
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Partitions")]
     assert lines == [f"Partitions made: {month}.", "Partitions made: none needed."]
-    assert Event.objects.filter(name="partitions.made").latest("seq") == told
+    assert Event.objects.filter(name="partitions.made").latest("seq") == recorded
 
 
 def test_an_hour_may_take_longer_to_seal_than_a_page_to_make(
@@ -296,14 +295,14 @@ def test_no_call_appears_behind_the_line_while_calls_are_written(
     assert len(made) >= 3
     assert all(written)
     # Sums are of hours; none were made here.
-    assert [p.text for p in verify(settings.AUDIT_KEYS, {}).problems if "sums for charts" not in p.text] == []
+    assert [p.text for p in verify(settings.AUDIT_KEYS, {}).problems if "chart totals" not in p.text] == []
     figure(f"{sum(seal.rows for seal in made):,} calls sealed in {len(made)} seals under load, none behind the line")
 
 
 def test_a_seal_left_out_of_the_chain_is_found_by_the_gap(sealed: list[seals.Seal]) -> None:
     """The last test: its event stays."""
     since = format_instant(NOW + HOUR)
-    told = {"since": since, "until": since, "rows": 0, "first": "", "last": "", "sha256": "", "form": 2}
+    recorded = {"since": since, "until": since, "rows": 0, "first": "", "last": "", "sha256": "", "form": 2}
     with transaction.atomic():
-        record(seals.SEALED, by=BY, account_id=None, target=seals.LOG, **told)
+        record(seals.SEALED, by=BY, account_id=None, target=seals.LOG, **recorded)
     assert f"seals the API log from {since}, the one before to" in problem()

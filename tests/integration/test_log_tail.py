@@ -13,8 +13,8 @@ from django.test import Client
 from accounts.models import Account
 from audit.models import Call
 from core.permissions import Role
-from tests.logbook import a_call, more_calls
-from tests.people import ADDRESS, a_user, an_account
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call, more_calls
 
 pytestmark = pytest.mark.django_db
 AGO = timedelta(minutes=30)
@@ -51,8 +51,8 @@ def test_says_how_many_rows_it_leaves_out_and_leads_to_each_once(client: Client,
     more_calls(burst, 1_060)
     a_call(acme, time=datetime.now(UTC) - AGO, decision="denied", reason="key_disabled")
 
-    rows, said, more, plain = answered(client, f"/logs/tail/?decision=allowed&newest={position.replace('+', '%2B')}")
-    assert (len(rows), said) == (100, "961 more calls came in between.")
+    rows, message, more, plain = answered(client, f"/logs/tail/?decision=allowed&newest={position.replace('+', '%2B')}")
+    assert (len(rows), message) == (100, "961 more calls arrived in between.")
     # Without the script the link is the list from there on, with the page's filters.
     assert {name: value[0] for name, value in parse_qs(urlsplit(plain).query).items()} == {
         "decision": "allowed",
@@ -61,11 +61,11 @@ def test_says_how_many_rows_it_leaves_out_and_leads_to_each_once(client: Client,
     assert answered(client, plain)[0][0] < rows[-1]
     seen = rows
     while more:
-        rows, said, more, _ = answered(client, more)
+        rows, message, more, _ = answered(client, more)
         seen += rows
     assert len(seen) == len(set(seen)) == 1_061
     assert seen == sorted(seen, reverse=True)
-    assert said == ""
+    assert message == ""
 
 
 def test_says_that_there_are_more_than_it_counts(
@@ -74,14 +74,14 @@ def test_says_that_there_are_more_than_it_counts(
     position = newest(acme)
     more_calls(a_call(acme, time=datetime.now(UTC) - AGO), 149)
     monkeypatch.setattr("audit.calls.selectors.MAX_ROWS_SCANNED", 20)
-    assert answered(client, f"/logs/tail/?newest={position}")[1] == "More than 20 more calls came in between."
+    assert answered(client, f"/logs/tail/?newest={position}")[1] == "More than 20 more calls arrived in between."
 
 
 def test_a_hundred_new_rows_leave_nothing_out(client: Client, acme: Account) -> None:
     position = newest(acme)
     more_calls(a_call(acme, time=datetime.now(UTC) - AGO), 99)
-    rows, said, _, _ = answered(client, f"/logs/tail/?newest={position}")
-    assert (len(rows), said) == (100, "")
+    rows, message, _, _ = answered(client, f"/logs/tail/?newest={position}")
+    assert (len(rows), message) == (100, "")
     assert client.get(f"/logs/tail/?newest={position}&before=x").status_code == 400
 
 

@@ -11,9 +11,9 @@ from django.test import Client
 from accounts.models import Account, User
 from core.permissions import Role
 from keys.models import Key
-from tests.answers import Response
-from tests.keys_made import a_key_of, api_for
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
+from tests.factories.keys import a_key_of, api_for
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 OFF = "No effect: the account’s phone masking is off. Turn it on in the settings"

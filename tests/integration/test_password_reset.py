@@ -15,9 +15,9 @@ from django.test import Client
 from accounts import services
 from accounts.models import User
 from core.permissions import Role
-from tests.answers import Response, common_headers
-from tests.keys_made import events
-from tests.people import PASSWORD, a_user, acting, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account, with_totp
+from tests.factories.keys import events
+from tests.responses import Response, common_headers
 
 pytestmark = pytest.mark.django_db
 NEW = "a long and quiet evening"
@@ -197,7 +197,7 @@ class TestTheLink:
         assert "This link is not valid" in use(Client(), "/".join(parts)).content.decode()
 
     @pytest.mark.parametrize(
-        ("password", "again", "said"),
+        ("password", "again", "message"),
         [
             ("short", None, "at least 10 characters"),
             ("1234567890", None, "too common"),
@@ -206,11 +206,11 @@ class TestTheLink:
         ],
     )
     def test_says_what_is_wrong_with_a_password(
-        self, ask, alice: User, password: str, again: str | None, said: str
+        self, ask, alice: User, password: str, again: str | None, message: str
     ) -> None:
         ask(alice.email)
 
-        assert said in use(Client(), link(), password, again).content.decode()
+        assert message in use(Client(), link(), password, again).content.decode()
         assert may_sign_in(alice.email, PASSWORD)
 
     def test_of_nobody_says_that_it_is_not_valid(self) -> None:

@@ -13,6 +13,7 @@ from django.test import Client
 
 from config import health
 from config.health import WRITE_PROBE, CachedProbe, PortalReadiness, check_readiness
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -43,15 +44,15 @@ def test_a_schema_behind_is_not_ready(client: Client, probe: Callable[[], None],
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
-@pytest.mark.parametrize(("hours", "said"), [(1, b"ready\n"), (3, b"ready\nmaintain has not run for two hours\n")])
-def test_a_late_maintain_is_named(client: Client, probe: Callable[[], None], hours: int, said: bytes) -> None:
+@pytest.mark.parametrize(("hours", "message"), [(1, b"ready\n"), (3, b"ready\nmaintain has not run for two hours\n")])
+def test_a_late_maintain_is_named(client: Client, probe: Callable[[], None], hours: int, message: bytes) -> None:
     probe()
     with connections["maintenance"].cursor() as cursor:
-        body = f"json_build_object('at', now() - interval '{hours} hours')::text"
+        body = f"json_build_object('at', now() - interval '{hours} hours', 'findings', '[]'::json)::text"
         conflict = "ON CONFLICT (one) DO UPDATE SET body = excluded.body"
         cursor.execute(f"INSERT INTO audit_verification (body, key_id, mac) VALUES ({body}, 1, '') {conflict}")
     try:
-        assert client.get("/health/ready").content == said
+        assert client.get("/health/ready").content == message
     finally:
         with connections["maintenance"].cursor() as cursor:
             cursor.execute("DELETE FROM audit_verification")
@@ -108,8 +109,7 @@ def test_many_who_ask_share_one_look() -> None:
     shared._valid_until = 0.0
     slow = threading.Thread(target=shared.get)
     slow.start()
-    while len(looks) < 2:
-        time.sleep(0.001)
+    wait_until(lambda: len(looks) == 2, interval=0.001)
     # While one looks again, the others do not wait for it.
     began = time.monotonic()
     assert shared.get() == PortalReadiness()
@@ -117,7 +117,18 @@ def test_many_who_ask_share_one_look() -> None:
     slow.join()
 
 
-@pytest.mark.parametrize(("path", "length"), [("/login/", 70_000), ("/keys/new/", 4_000_000), ("/login/", -1)])
-def test_a_body_that_is_too_long_is_refused_unread(client: Client, path: str, length: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "length", "size"),
+    [
+        ("/login/", 70_000, "64 KiB"),
+        ("/keys/new/", 4_000_000, "3584 KiB"),
+        ("/find/", 10_000_000, "9 MiB"),
+        ("/login/", -1, "64 KiB"),
+    ],
+)
+def test_a_body_that_is_too_long_is_refused_unread(client: Client, path: str, length: int, size: str) -> None:
     answer = client.post(path, b"", content_type="text/plain", headers={"content-length": str(length)})
-    assert (answer.status_code, answer.content) == (413, b"Content Too Large\n")
+    assert (answer.status_code, answer.content) == (
+        413,
+        f"Content Too Large: at most {size} can be sent here.\n".encode(),
+    )

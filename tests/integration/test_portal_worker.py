@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from config import request_limits
-from tests.echoing import serve
+from tests.echo_server import serve
 
 GOOD = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -130,12 +130,12 @@ def test_a_body_arrives_whole_in_whatever_pieces_it_is_sent(port: int, size: int
 def test_requests_on_one_connection_are_answered_in_turn(port: int) -> None:
     with connected(port) as sock:
         sock.sendall(posted("/a", b"first") + posted("/b", b"second") + GOOD)
-        said: list[bytes] = []
+        lines: list[bytes] = []
         received = b""
-        while len(said) < 3:
+        while len(lines) < 3:
             received += sock.recv(10_000)
-            said = re.findall(rb"\r\n\r\n([0-9a-f]{64})", received)
-    assert [text.decode() for text in said] == [hashlib.sha256(t).hexdigest() for t in (b"first", b"second", b"")]
+            lines = re.findall(rb"\r\n\r\n([0-9a-f]{64})", received)
+    assert [text.decode() for text in lines] == [hashlib.sha256(t).hexdigest() for t in (b"first", b"second", b"")]
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(port: int) -> None:
@@ -154,3 +154,14 @@ def test_clients_that_do_not_read_hold_no_thread(port: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.sendall(GOOD.replace(b"GET / ", b"GET /large "))
         assert page_seconds(port) < 2
+
+
+def test_a_stopping_worker_answers_on_a_connection_that_it_promised_to_keep() -> None:
+    with serve() as port, connected(port) as sock:
+        sock.sendall(GOOD.replace(b"GET / ", b"GET /stop "))
+        response = answer(sock)
+        assert (response.status, response.will_close) == (200, False)
+        response.read()
+        sock.sendall(GOOD)
+        response = answer(sock)
+        assert (response.status, response.will_close) == (200, True)

@@ -15,18 +15,12 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.signin.user_agent import format_user_agent
-from audit.models import Event
-from core.permissions import Role
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user
+from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
 NEW = "another password entirely"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def signed_in(user: User, agent: str = FIREFOX) -> Client:
@@ -53,12 +47,12 @@ class TestThePassword:
         assert is_in(here)
         assert not is_in(there)
         assert here.session.session_key != key
-        assert Event.objects.filter(name="password.changed", actor=alice.email).count() == 1
+        assert since_the_beginning().filter(name="password.changed", actor=alice.email).count() == 1
         assert "password" in mail.outbox[-1].subject.lower()
         assert Client().post("/login/", {"login": alice.email, "password": NEW}).headers["Location"] == "/"
 
     @pytest.mark.parametrize(
-        ("current", "new", "said"),
+        ("current", "new", "message"),
         [
             ("wrong", NEW, "Incorrect password"),
             ("", NEW, "This field is required"),
@@ -67,13 +61,13 @@ class TestThePassword:
             (PASSWORD, "alice@acme.example", "too similar"),
         ],
     )
-    def test_stays_when_something_is_wrong(self, alice: User, current: str, new: str, said: str) -> None:
+    def test_stays_when_something_is_wrong(self, alice: User, current: str, new: str, message: str) -> None:
         client = signed_in(alice)
 
         response = client.post("/profile/password/", {"password": current, "new_password": new})
 
         assert response.status_code == 422
-        assert said in response.content.decode()
+        assert message in response.content.decode()
         alice.refresh_from_db()
         assert alice.check_password(PASSWORD)
 
@@ -106,7 +100,7 @@ class TestSessions:
 
         assert is_in(here)
         assert not is_in(there)
-        assert json.loads(Event.objects.get(name="session.ended").body)["data"] == {"sessions": 1}
+        assert json.loads(since_the_beginning().get(name="session.ended").body)["data"] == {"sessions": 1}
 
     def test_all_others_are_ended(self, alice: User) -> None:
         here, *others = (signed_in(alice) for _ in range(4))
@@ -115,7 +109,7 @@ class TestSessions:
 
         assert is_in(here)
         assert not any(is_in(other) for other in others)
-        assert json.loads(Event.objects.get(name="session.ended").body)["data"] == {"sessions": 3}
+        assert json.loads(since_the_beginning().get(name="session.ended").body)["data"] == {"sessions": 3}
 
     def test_somebody_elses_is_not_there(self, alice: User) -> None:
         bob = a_user(alice.account, "Bob")

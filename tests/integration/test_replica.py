@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections, transaction
 from django.test import Client
 
@@ -19,10 +18,10 @@ from audit.trail.record import record
 from config.embedded.backend.parameters import build_conninfo
 from core.permissions import Role
 from core.replica import is_replica_unavailable
-from tests.databases import new_database
-from tests.keys_made import a_billing_key
-from tests.logbook import a_call, more_calls
-from tests.people import ADDRESS, a_user, acting, an_account
+from tests.databases import migrated_database
+from tests.factories.accounts import ADDRESS, a_user, acting, an_account
+from tests.factories.calls import a_call, more_calls
+from tests.factories.keys import a_billing_key
 from tests.trail import get_event_number
 
 START = "2026-01-01T00:00:00Z~" + "0" * 32
@@ -51,8 +50,7 @@ class Heard:
 @pytest.fixture(scope="module", autouse=True)
 def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
     """Tests that share a database may not connect under a name of their own."""
-    with django_db_blocker.unblock(), new_database("replica"):  # type: ignore[attr-defined]
-        call_command("migrate", verbosity=0, interactive=False)
+    with django_db_blocker.unblock(), migrated_database("replica"):  # type: ignore[attr-defined]
         yield
 
 
@@ -145,16 +143,16 @@ def test_an_export_reads_the_replica_and_is_told_of_on_the_primary(
         assert cursor.fetchall() == [("keyward-replica",)]
     assert sum(block.count(b"\n") for block in stream) > 20_000
     assert not primary.of_logs
-    told = Event.objects.using("default").filter(account_id=acme.pk, name__startswith="export.").order_by("seq")
-    assert list(told.values_list("name", flat=True))[-2:] == ["export.started", "export.finished"]
+    recorded = Event.objects.using("default").filter(account_id=acme.pk, name__startswith="export.").order_by("seq")
+    assert list(recorded.values_list("name", flat=True))[-2:] == ["export.started", "export.finished"]
 
 
 def test_decisions_are_made_on_the_primary(replica: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DATABASES["replica"]["NAME"] = "elsewhere"
     monkeypatch.setattr("gateway.app.Gateway", dict)
-    asked = runpy.run_module("config.serve.gateway")["application"]["conninfo"]
-    assert asked == build_conninfo("default")
-    assert asked != build_conninfo("replica")
+    requested = runpy.run_module("config.serve.gateway")["application"]["conninfo"]
+    assert requested == build_conninfo("default")
+    assert requested != build_conninfo("replica")
 
 
 AWAY = "The log replica is unavailable."

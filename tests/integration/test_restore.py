@@ -17,15 +17,15 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from psycopg.conninfo import conninfo_to_dict
 
-from audit.calls.insert import ensure_partitions
+from audit.calls.partitions import ensure_partitions
 from config.embedded.launch import EmbeddedDatabaseError, find_wheel_folder
 from core.permissions import Role
 from keys.models import Key
 from keys.services import CreatedKey, reveal
-from tests.databases import new_database
+from tests.databases import empty_database, migrated_database
+from tests.factories.accounts import a_user, an_account
+from tests.factories.keys import a_billing_key, confirmed
 from tests.gateways import ROOT, Asker, conninfo, free_port, gateway
-from tests.keys_made import a_billing_key, confirmed
-from tests.people import a_user, an_account
 
 KEYS, REVEALED = 100, 10
 
@@ -33,8 +33,7 @@ KEYS, REVEALED = 100, 10
 @pytest.fixture(autouse=True)
 def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
     """The installation that is saved, and lost."""
-    with django_db_blocker.unblock(), new_database("saved"):  # type: ignore[attr-defined]
-        call_command("migrate", verbosity=0, interactive=False)
+    with django_db_blocker.unblock(), migrated_database("saved"):  # type: ignore[attr-defined]
         yield
 
 
@@ -99,7 +98,7 @@ def test_a_dump_in_an_empty_database_is_the_installation(tmp_path: Path, figure:
         cursor.execute("SELECT lo_from_bytea(0, 'left by the application')")
     forget_connections()
     run("pg_dump", "--format=custom", "--no-blobs", "--file", dump)
-    with new_database("restored"):
+    with empty_database("restored"):
         run("pg_restore", "--exit-on-error", dump)
         call_command("audit_verify", "--anchor", str(anchor))
         assert statuses(made) == [200] * KEYS
@@ -126,7 +125,7 @@ def test_a_dump_from_before_the_anchor_is_found(tmp_path: Path) -> None:
     alice = made[0].key.owner
     reveal(key=made[0].key, by=confirmed(alice, "key.reveal", made[0].key.public_id))
     call_command("audit_checkpoint", "--out", str(anchor))
-    with new_database("restored"):
+    with empty_database("restored"):
         run("pg_restore", "--exit-on-error", dump)
         call_command("audit_verify")
         with pytest.raises(CommandError):

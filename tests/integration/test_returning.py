@@ -15,8 +15,8 @@ from accounts.models import User
 from core.lists import PAGE_SIZE
 from core.permissions import Role
 from keys.models import IpList, Key
-from tests.keys_made import a_billing_key, a_key_of
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import a_billing_key, a_key_of
 
 pytestmark = pytest.mark.django_db
 LISTED = "api=billing&status=active&sort=name&q=r%C3%B6b+%26"
@@ -70,6 +70,10 @@ def test_edit_disable_enable_and_delete_of_a_key_return_to_its_list(client: Clie
         assert same(location, page), label
         assert urlsplit(location).fragment == f"key-{key.public_id}"
         if label == "Disable":
+            # The message offers Enable too: it is shown once.
+            assert same(sent_to(client, link(client, page, "Enable"), password=PASSWORD), page)
+            sent_to(client, link(client, page, "Disable"))
+            client.get(page)
             off = page.replace("active", "disabled")
             assert same(sent_to(client, link(client, off, "Enable"), password=PASSWORD), off)
     assert Key.objects.get().deleted_at
@@ -131,8 +135,8 @@ def test_those_ticked_on_a_later_page_are_disabled_and_the_page_stays(client: Cl
     page = f"/keys/?{urlencode({'api': 'billing', 'after': position})}"
     back = urlsplit(page).query
 
-    asked = client.get("/keys/disable/", {"key": keys[0].public_id, "api": "billing", "back": back}).content.decode()
-    sent = {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked)}
+    content = client.get("/keys/disable/", {"key": keys[0].public_id, "api": "billing", "back": back}).content.decode()
+    sent = {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', content)}
     sent.pop("csrfmiddlewaretoken", None)
     assert same(client.post("/keys/disable/", sent).headers["Location"], page)
 
@@ -189,5 +193,5 @@ def test_call_download_is_among_the_actions_of_a_key_that_may(client: Client, al
     may_not = a_key_of("lms-call-logic", alice).key
     page = client.get("/keys/?api=lms-call-logic").content.decode()
 
-    assert f'href="/keys/{may.public_id}/call-download/" title="Call Download API"' in page
+    assert f'href="/keys/{may.public_id}/call-download/" aria-label="Call Download API doc of' in page
     assert f"/keys/{may_not.public_id}/call-download/" not in page

@@ -21,14 +21,10 @@ from accounts.signin import second_factors
 from audit.models import Event
 from core.actor import ConfirmationRequired
 from core.permissions import Role
-from tests.people import PASSWORD, a_user, acting, an_account, code_of, recovery_codes_of, with_totp
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account, code_of, recovery_codes_of, with_totp
+from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def first_step(client: Client, user: User):
@@ -175,7 +171,7 @@ class TestSigningIn:
             second_step(client, "000000")
         assert "Try again in 5 minutes" in second_step(client, code_of(secret)).content.decode()
         assert not signed_in(client)
-        assert Event.objects.filter(name="user.sign_in_failed").count() == 5
+        assert since_the_beginning().filter(name="user.sign_in_failed").count() == 5
 
     def test_what_ends_sessions_ends_a_sign_in_that_waits(self, client: Client, alice: User) -> None:
         secret = with_totp(alice)
@@ -326,8 +322,8 @@ class TestWhoMustHaveOne:
 
         assert client.get(path).headers["Location"] == "/profile/second-factor/"
         assert client.post(path).headers["Location"] == "/profile/second-factor/"
-        told = client.get(path, headers={"HX-Request": "true"})
-        assert (told.status_code, told.headers["HX-Redirect"]) == (204, "/profile/second-factor/")
+        response = client.get(path, headers={"HX-Request": "true"})
+        assert (response.status_code, response.headers["HX-Redirect"]) == (204, "/profile/second-factor/")
 
     def test_goes_on_when_it_is_added(self, client: Client, bound: User) -> None:
         client.post("/login/", {"login": bound.email, "password": PASSWORD})

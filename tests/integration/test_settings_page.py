@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from core.permissions import Role
-from tests.answers import Response
-from tests.keys_made import a_billing_key, billing_for, events
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import a_billing_key, billing_for, events
+from tests.responses import Response, read_page
 
 pytestmark = pytest.mark.django_db
 
@@ -30,10 +30,6 @@ def alice(client: Client, acme: Account) -> User:
     user = a_user(acme, "Alice", Role.ADMINISTRATOR)
     client.force_login(user)
     return user
-
-
-def text(response: Response) -> str:
-    return re.sub(r"\s+", " ", response.content.decode()).replace("&#x27;", "'")
 
 
 def filled_in(**changed: Any) -> dict[str, Any]:
@@ -74,7 +70,7 @@ class TestSaving:
         assert len(events("settings.changed")) == 1
 
     @pytest.mark.parametrize(
-        ("given", "said"),
+        ("given", "message"),
         [
             ({"name": ""}, "This field is required"),
             ({"name": "Acme\x1b"}, "invisible characters"),
@@ -88,19 +84,19 @@ class TestSaving:
         ],
     )
     def test_names_the_field_that_is_wrong(
-        self, client: Client, alice: User, acme: Account, given: dict[str, str], said: str
+        self, client: Client, alice: User, acme: Account, given: dict[str, str], message: str
     ) -> None:
         response = client.post("/settings/", filled_in(**given))
 
         assert response.status_code == 422
-        assert said in text(response)
+        assert message in read_page(response)
         acme.refresh_from_db()
         assert (acme.name, acme.mask_phone) == ("Acme", False)
 
     def test_is_for_administrators(self, client: Client, acme: Account) -> None:
         client.force_login(a_user(acme, "Carol", Role.AUDITOR))
 
-        page = text(client.get("/settings/"))
+        page = read_page(client.get("/settings/"))
         assert "Save changes" not in page
         assert "Phone masking</dt><dd>Off, also for API calls" in page
         assert client.post("/settings/", filled_in()).status_code == 403
@@ -114,8 +110,8 @@ class TestSaving:
         Account.objects.update(status="suspended")
         response = client.post("/settings/", filled_in(name="Other"))
         assert response.status_code == 403
-        assert "The account is suspended" in text(response)
-        assert "Save changes" not in text(client.get("/settings/"))
+        assert "The account is suspended" in read_page(response)
+        assert "Save changes" not in read_page(client.get("/settings/"))
 
 
 class TestTurningMaskingOff:
@@ -124,8 +120,8 @@ class TestTurningMaskingOff:
         Account.objects.update(mask_phone=True, mask_digits=2)
         response = client.post("/settings/", filled_in(**given))
         assert response.status_code == 422
-        assert "needs your confirmation" in text(response)
-        assert 'type="password"' in text(response)
+        assert "needs your confirmation" in read_page(response)
+        assert 'type="password"' in read_page(response)
         assert client.post("/settings/", filled_in(**given, password="wrong")).status_code == 422
         acme.refresh_from_db()
         assert (acme.mask_phone, acme.mask_digits) == (True, 2)
@@ -159,7 +155,7 @@ class TestThePreview:
         page = client.post("/settings/preview/", filled_in(**given))
 
         assert "<form" not in fragment.content.decode()
-        assert "<h1>Settings</h1>" in text(page)
+        assert "<h1>Settings</h1>" in read_page(page)
         assert list_previews(fragment) == list_previews(page) == numbers
         acme.refresh_from_db()
         assert not acme.mask_phone
@@ -175,7 +171,7 @@ class TestTheLongestLifetime:
     def test_binds_new_keys_and_leaves_those_there_are(self, client: Client, alice: User, acme: Account) -> None:
         old = a_billing_key(alice, name="Old one").key
         Account.objects.update(key_lifetime_days=45)
-        page = text(client.get("/keys/new/?api=billing"))
+        page = read_page(client.get("/keys/new/?api=billing"))
 
         assert '<option value="45" selected>45 days</option>' in page
         assert '<option value="never"' not in page
@@ -203,7 +199,7 @@ class TestTheLongestLifetime:
         settings.KEY_MAX_LIFETIME_DAYS = installation
         Account.objects.update(key_lifetime_days=account)
 
-        assert f'<option value="{days}" selected>' in text(client.get("/keys/new/?api=billing"))
+        assert f'<option value="{days}" selected>' in read_page(client.get("/keys/new/?api=billing"))
 
     def test_cannot_be_passed_by_a_service(self, client: Client, alice: User) -> None:
         from keys.services import Invalid

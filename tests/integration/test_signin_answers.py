@@ -10,15 +10,10 @@ from django.urls import NoReverseMatch, reverse
 
 from accounts.models import Account, User
 from core.permissions import Role
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
 
 pytestmark = pytest.mark.django_db
 NEUTRAL = "Incorrect e-mail or password."
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def sign_in(client: Client, email: str, password: str = PASSWORD, **more: str):
@@ -79,7 +74,7 @@ def test_people_of_a_pending_or_suspended_account_sign_in(client: Client, status
 
 
 @pytest.mark.parametrize(
-    ("email", "password", "said"),
+    ("email", "password", "message"),
     [
         ("", PASSWORD, "This field is required"),
         ("alice@acme.example", "", "This field is required"),
@@ -92,12 +87,12 @@ def test_people_of_a_pending_or_suspended_account_sign_in(client: Client, status
     ],
 )
 def test_what_cannot_be_right_is_answered_at_its_field(
-    client: Client, alice: User, email: str, password: str, said: str
+    client: Client, alice: User, email: str, password: str, message: str
 ) -> None:
     response = sign_in(client, email, password)
 
     assert response.status_code == 200
-    assert said in response.content.decode().replace("&#x27;", "'")
+    assert message in response.content.decode().replace("&#x27;", "'")
     assert not signed_in(client)
 
 

@@ -17,7 +17,7 @@ from django.test import Client
 
 from accounts.models import User
 from audit.models import Event
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
 
 WORKERS = 8
 WRONG = "Incorrect e-mail or password"
@@ -58,8 +58,8 @@ def test_many_workers_at_once_get_no_more_guesses_than_the_limit(full: bool, fig
     assert counts["compared"] <= 6
     assert counts["compared"] + counts["refused"] == tries
     # The attack does not fill the trail.
-    told = Event.objects.filter(name="user.sign_in_failed", account_id=alice.account_id)
-    assert told.count() == counts["compared"]
+    recorded = Event.objects.filter(name="user.sign_in_failed", account_id=alice.account_id)
+    assert recorded.count() == counts["compared"]
     assert Client().post("/login/", {"login": alice.email, "password": PASSWORD}).status_code == 200
 
 

@@ -11,7 +11,7 @@ from accounts import services
 from accounts.models import User
 from core.actor import Actor
 from core.permissions import Role
-from tests.people import PASSWORD, a_user, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
 
 pytestmark = pytest.mark.django_db
 COMMAND = Actor.from_command("test")

@@ -11,16 +11,10 @@ from django.test import Client
 from accounts.models import User
 from accounts.signin import adapter
 from audit.models import Event
-from core.permissions import Role
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "127.0.0.1"
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def last() -> Event:

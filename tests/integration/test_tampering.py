@@ -10,11 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection, connections, transaction
 
 from audit.calls import retention, seals
-from audit.calls.insert import ensure_partitions
+from audit.calls.partitions import ensure_partitions
 from audit.models import Event
 from audit.trail import chain, verification
 from audit.trail.events import Target
@@ -25,9 +24,9 @@ from config import database_roles
 from core.actor import Actor
 from core.replica import pin_settings
 from tests import tampering
-from tests.databases import new_database
+from tests.databases import migrated_database
+from tests.factories.calls import a_call
 from tests.gateways import conninfo
-from tests.logbook import a_call
 
 BY = Actor.from_command("maintain")
 BOB = Actor(kind="user", id="8", label="bob@acme.example", address="2001:db8::8", request_id="r-2")
@@ -67,8 +66,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[World]:
-    with django_db_blocker.unblock(), new_database("tampering"):  # type: ignore[attr-defined]
-        call_command("migrate", verbosity=0, interactive=False)
+    with django_db_blocker.unblock(), migrated_database("tampering"):  # type: ignore[attr-defined]
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         late = {"status": 200, "duration_ms": 1.5, "bytes": 10}
         for hours in (70 * 24, 70 * 24 - 1):

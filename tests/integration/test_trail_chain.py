@@ -172,13 +172,15 @@ def test_tampering_is_found_and_the_first_bad_event_named(full: bool, figure: Ca
                     tamper(TAMPERINGS[kind].format(seq=seq))
                 else:
                     BY_THE_HEAD[kind](seq)
-                alone, told = verdict(), verdict(anchored)
+                alone, with_anchor = verdict(), verdict(anchored)
                 unanchored += alone.problem is not None
-                found += told.problem is not None
+                found += with_anchor.problem is not None
                 bad = seq + 3 if kind == "a copied event" else seq
-                named = kind in BY_THE_HEAD or (f"event {bad} " in str(told.problem) and told.events == bad - 1)
-                if not told.problem or not named or (kind in BY_THE_HEAD) != (alone.problem is None):
-                    missed.append((kind, seq, told))
+                named = kind in BY_THE_HEAD or (
+                    f"event {bad} " in str(with_anchor.problem) and with_anchor.events == bad - 1
+                )
+                if not with_anchor.problem or not named or (kind in BY_THE_HEAD) != (alone.problem is None):
+                    missed.append((kind, seq, with_anchor))
 
     assert missed == []
     assert verdict().problem is None

@@ -15,8 +15,8 @@ from audit.trail.events import CATALOGUE, Target
 from audit.trail.record import record
 from core.actor import Actor, Confirmation
 from core.permissions import Role
-from tests.logbook import a_call
-from tests.people import a_user, acting, an_account, with_totp
+from tests.factories.accounts import a_user, acting, an_account, with_totp
+from tests.factories.calls import a_call
 from tests.trail import get_event_number
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from django.test import Client
 
 from accounts.models import User
 from audit.calls import retention, seals
-from audit.calls.insert import ensure_partitions, list_partitions
+from audit.calls.partitions import ensure_partitions, list_partitions
 from audit.digests.build import make_pass
 from audit.models import Digest, Event
 from audit.trail import verification_state
@@ -30,9 +30,9 @@ from audit.trail.verification_state import FULL_VERIFICATION_INTERVAL, is_full_v
 from core.actor import Actor
 from core.authorization import find_decision_maker
 from core.permissions import Role
-from tests.databases import new_database
-from tests.logbook import a_call
-from tests.people import ADDRESS, a_user, an_account
+from tests.databases import migrated_database
+from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.calls import a_call
 
 BY = Actor.from_command("maintain")
 BOB = Actor(kind="user", id="8", label="bob@acme.example")
@@ -40,8 +40,7 @@ BOB = Actor(kind="user", id="8", label="bob@acme.example")
 
 @pytest.fixture(scope="module", autouse=True)
 def own_database(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
-    with django_db_blocker.unblock(), new_database("verified"):  # type: ignore[attr-defined]
-        call_command("migrate", verbosity=0, interactive=False)
+    with django_db_blocker.unblock(), migrated_database("verified"):  # type: ignore[attr-defined]
         a_user(None, "Sam", Role.SUPPORT)
         yield
 
@@ -146,8 +145,8 @@ def read_badge() -> str:
         client.force_login(a_user(an_account("dune"), "Arthur", Role.AUDITOR))
         page = client.get("/audit/").content.decode()
         transaction.set_rollback(True)
-    (said,) = re.findall(r'<p class="(?:chain|note bad)".*?</p>', page, re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", "", said).split())
+    (message,) = re.findall(r'<p class="(?:chain|note bad)".*?</p>', page, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", "", message).split())
 
 
 def test_the_badge_says_what_was_found_acknowledged_and_passed_over(tmp_path: Path) -> None:
@@ -157,7 +156,7 @@ def test_the_badge_says_what_was_found_acknowledged_and_passed_over(tmp_path: Pa
     assert state is not None
     passed_over = len(state.accepted)
     assert read_badge().startswith("Verified just now, up to event")
-    assert ("Passed over" in read_badge()) == bool(passed_over)
+    assert ("Ignored because acknowledged" in read_badge()) == bool(passed_over)
     body_of(seq, "bob@", "eve@")
     with pytest.raises(CommandError):
         call_command("audit_verify")
@@ -166,7 +165,7 @@ def test_the_badge_says_what_was_found_acknowledged_and_passed_over(tmp_path: Pa
     # What was verified before is not verified any more.
     assert read_badge().startswith("Not verified since the last findings were acknowledged.")
     maintain(tmp_path)
-    assert f"Passed over, as acknowledged: {passed_over + 1} finding" in read_badge()
+    assert f"Ignored because acknowledged: {passed_over + 1} finding" in read_badge()
     body_of(seq, "eve@", "bob@")
 
 
@@ -329,10 +328,10 @@ def test_everything_is_verified_once_a_day_and_what_is_new_in_between(
         assert is_full_verification_due(state, now) == due
     assert is_full_verification_due(None, datetime.now(UTC))
 
-    asked = []
+    requests = []
 
     def note(*_: object, known: object, calls: bool, **__: object) -> object:
-        asked.append((known, calls))
+        requests.append((known, calls))
         return verify(settings.AUDIT_KEYS, {})
 
     monkeypatch.setattr(verification_state, "verify", note)
@@ -341,9 +340,9 @@ def test_everything_is_verified_once_a_day_and_what_is_new_in_between(
     assert state is not None
     monkeypatch.setattr(verification_state, "FULL_VERIFICATION_INTERVAL", timedelta(0))
     maintain(tmp_path)
-    assert [calls for _, calls in asked] == [False, True]
-    assert asked[0][0] != BEGINNING
-    assert asked[1][0] == BEGINNING
+    assert [calls for _, calls in requests] == [False, True]
+    assert requests[0][0] != BEGINNING
+    assert requests[1][0] == BEGINNING
 
 
 def test_months_that_a_seal_reaches_out_of_are_dropped_and_the_rest_is_still_proved(

@@ -12,8 +12,8 @@ from django.db import connection
 from django.test import Client
 
 from core.permissions import Role
+from tests.factories.accounts import a_user, an_account
 from tests.gateways import ROOT, free_port
-from tests.people import a_user, an_account
 
 NOWHERE = {"host": "127.0.0.1", "port": "9", "dbname": "none", "user": "nobody", "connect_timeout": 1}
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.portal_metrics import counters, database
 from core.permissions import Role
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
 
 TOKEN = "a-token-of-the-tests-of-some-length"
 # Another worker of the same server.
@@ -119,17 +119,3 @@ def test_a_database_that_is_away_is_said(client: Client, monkeypatch: pytest.Mon
     _, samples = scrape(client)
     assert samples[("keyward_portal_database_up",)] == 0
     assert ("keyward_database_size_bytes",) not in samples
-
-
-@pytest.mark.parametrize(
-    ("body", "read"),
-    [
-        (None, (None, None)),
-        ('{"at": "2026-11-29T12:00:00+00:00", "findings": []}', (1795953600.0, True)),
-        ('{"at": "2026-11-29T12:00:00+00:00", "findings": ["x"]}', (1795953600.0, False)),
-        ("{}", (None, False)),
-        ("tampered", (None, False)),
-    ],
-)
-def test_the_verifications_verdict(body: str | None, read: tuple[float | None, bool | None]) -> None:
-    assert database._parse_verification(body) == read

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tests.gateways import SECRET, free_port
-from tests.proxies.program import DEPLOY, NOTHING, Proxy, changed, find, folder, running
+from tests.proxies.program import DEPLOY, NOTHING, Proxy, ask_two_hosts, changed, find, folder, running
 
 PROGRAM = find("haproxy")
 # What the deployed file says of another proxy before this one, with that proxy on this machine.
@@ -15,7 +15,15 @@ BEHIND_ANOTHER = {"#   http-request set-src": "http-request set-src", "{ src 192
 
 
 @contextmanager
-def serve(*, gateway: int, upstream: int, secret: str = SECRET, behind: Mapping[str, str] = NOTHING) -> Iterator[Proxy]:
+def serve(
+    *,
+    gateway: int = 8001,
+    upstream: int,
+    secret: str = SECRET,
+    behind: Mapping[str, str] = NOTHING,
+    hosts: Sequence[str] = (),
+) -> Iterator[Proxy]:
+    """`hosts`: addresses with ports of two gateways, instead of one on this machine."""
     assert PROGRAM is not None
     deployed, port = DEPLOY / "haproxy", free_port()
     with folder("haproxy") as where:
@@ -30,7 +38,10 @@ def serve(*, gateway: int, upstream: int, secret: str = SECRET, behind: Mapping[
             "    bind :8080\n": f"    bind 127.0.0.1:{port}\n",
             "server api 127.0.0.1:9000": f"server api 127.0.0.1:{upstream}",
         }
-        (where / "haproxy.cfg").write_text(changed(text, places | dict(behind)))
+        text = changed(text, places | dict(behind))
+        if hosts:
+            text = ask_two_hosts(text, r"^listen keyward_gateway\n.*?(?=^backend )", "haproxy.cfg", hosts)
+        (where / "haproxy.cfg").write_text(text)
         with running([PROGRAM, "-f", "haproxy.cfg"], where, port):
             # It writes them to standard output, and so does this file.
-            yield Proxy("haproxy", port, where / "said.txt")
+            yield Proxy("haproxy", port, where / "output.txt")

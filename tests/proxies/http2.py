@@ -36,12 +36,12 @@ def body(port: int, path: str, *fields: tuple[str, str], method: str = "GET") ->
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b""))
         connection.sendall(frame(HEADERS, END_STREAM | END_HEADERS, 1, head))
-        received, told = connection.makefile("rb"), b""
+        received, payloads = connection.makefile("rb"), b""
         while len(start := received.read(9)) == 9:
             payload = received.read(int.from_bytes(start[:3], "big"))
             kind, flags = start[3], start[4]
             if kind == DATA:
-                told += payload
+                payloads += payload
             if kind in (RST_STREAM, GOAWAY) or (kind in (DATA, HEADERS) and flags & END_STREAM):
                 break
-    return told
+    return payloads

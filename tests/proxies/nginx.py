@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tests.gateways import SECRET, free_port
-from tests.proxies.program import DEPLOY, NOTHING, Proxy, changed, find, folder, running
+from tests.proxies.program import DEPLOY, NOTHING, Proxy, ask_two_hosts, changed, find, folder, running
 
 PROGRAM = find("nginx")
 # What the deployed file says of another proxy before this one, with that proxy on this machine.
@@ -19,8 +19,15 @@ BEHIND_ANOTHER = {
 
 @contextmanager
 def serve(
-    *, gateway: int, upstream: int, secret: str = SECRET, api: str = "billing", behind: Mapping[str, str] = NOTHING
+    *,
+    gateway: int = 8001,
+    upstream: int,
+    secret: str = SECRET,
+    api: str = "billing",
+    behind: Mapping[str, str] = NOTHING,
+    hosts: Sequence[str] = (),
 ) -> Iterator[Proxy]:
+    """`hosts`: addresses with ports of two gateways, instead of one on this machine."""
     assert PROGRAM is not None
     deployed, port = DEPLOY / "nginx", free_port()
     # The folder is this user's alone, and nginx's workers would be another if this is root.
@@ -34,9 +41,10 @@ def serve(
             "server 127.0.0.1:9000;": f"server 127.0.0.1:{upstream};",
         }
         slugs = {f"/v1/{asked}/billing;": f"/v1/{asked}/{api};" for asked in ("verify", "whoami")}
-        (where / "keyward.conf").write_text(
-            changed((deployed / "keyward.conf").read_text(), ports | slugs | dict(behind))
-        )
+        text = changed((deployed / "keyward.conf").read_text(), ports | slugs | dict(behind))
+        if hosts:
+            text = ask_two_hosts(text, r"^upstream keyward_gateway \{.*?^\}\n", "nginx.conf", hosts)
+        (where / "keyward.conf").write_text(text)
         proof = changed((deployed / "keyward-secret.conf").read_text(), {"CHANGE-ME": secret})
         (where / "keyward-secret.conf").write_text(proof)
         command = [PROGRAM, "-p", str(where), "-c", "nginx.conf", "-e", "error.log", "-g", f"daemon off; {user}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,15 +11,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from examples.upstream import Handler, Server
 from tests.gateways import ROOT
+from tests.waiting import happens
 
 DEPLOY = ROOT / "deploy"
 READY_SECONDS = 20
@@ -47,6 +48,18 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
     return text
 
 
+def ask_two_hosts(text: str, section: str, file: str, hosts: Sequence[str]) -> str:
+    """Return a deployed file in which a file of deploy/two-hosts/ has taken the place of a section, for these addresses
+    with ports."""
+    instead = (DEPLOY / "two-hosts" / file).read_text()
+    for number, host in enumerate(hosts, 1):
+        assert f"192.0.2.{number}:8001" in instead
+        instead = instead.replace(f"192.0.2.{number}:8001", host)
+    text, count = re.subn(section, lambda match: instead, text, flags=re.DOTALL | re.MULTILINE)
+    assert count == 1
+    return text
+
+
 @contextmanager
 def folder(kind: str) -> Iterator[Path]:
     """Yield the folder that a proxy runs in; it is gone afterwards."""
@@ -57,8 +70,8 @@ def folder(kind: str) -> Iterator[Path]:
 @contextmanager
 def running(command: list[str], where: Path, port: int, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
     """Yield the program, from when it listens on `port` until the test is done with it, however that ends."""
-    said = where / "said.txt"
-    with said.open("wb") as output:
+    log = where / "output.txt"
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=where,
@@ -69,7 +82,7 @@ def running(command: list[str], where: Path, port: int, environment: Mapping[str
             start_new_session=True,
         )
     try:
-        _wait_until_listening(process, port, said)
+        _wait_until_listening(process, port, log)
         yield
     finally:
         process.terminate()
@@ -80,16 +93,17 @@ def running(command: list[str], where: Path, port: int, environment: Mapping[str
             process.wait()
 
 
-def _wait_until_listening(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def listens() -> bool:
+        with suppress(OSError):
             socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise RuntimeError(f"{process.args!r} did not start: {said.read_text()[-4000:]}")
+            return True
+        return False
+
+    if not happens(lambda: process.poll() is not None or listens(), seconds=READY_SECONDS, interval=0.02) or (
+        process.poll() is not None
+    ):
+        raise RuntimeError(f"{process.args!r} did not start: {log.read_text()[-4000:]}")
 
 
 @contextmanager

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import io
-import time
 
 from django.core.management import call_command
 
 from tests.proxies.client import Answer, ask
 from tests.proxies.program import Proxy
 from tests.proxies.rows import row
+from tests.waiting import wait_until
 
 
 def lines_of(proxy: Proxy, answers: list[Answer]) -> str:
     """Return the proxy's access log, as soon as it has a line for each of these."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        text = proxy.access_log.read_text() if proxy.access_log.exists() else ""
-        if all(f'"{answer.header("X-Request-Id")}"' in text for answer in answers):
-            return text
-        time.sleep(0.05)
-    raise AssertionError(text)
+
+    def read() -> str:
+        return proxy.access_log.read_text() if proxy.access_log.exists() else ""
+
+    def has_all() -> bool:
+        text = read()
+        return all(f'"{answer.header("X-Request-Id")}"' in text for answer in answers)
+
+    wait_until(has_all, seconds=10, describe=read)
+    return read()
 
 
 def test_rows_get_status_duration_and_bytes(proxy, world, tmp_path):

@@ -128,14 +128,24 @@ def test_a_holder_asks_whose_key_it_is_and_the_api_is_not_asked(proxy, world):
     for headers in ((), spoofed):
         answer = ask(proxy.port, "/_keyward/whoami", token=token, headers=headers)
         assert answer.status == 200
-        told = {"key_id": key.public_id, "key_name": "A", "account": "acme", "owner": "alice", "api": "billing"}
-        assert answer.json.items() >= told.items()
+        expected = {"key_id": key.public_id, "key_name": "A", "account": "acme", "owner": "alice", "api": "billing"}
+        assert answer.json.items() >= expected.items()
         assert (answer.json["modules"], answer.json["client_address"]) == (["customers"], "127.0.0.1")
         logged = row(answer)
         assert (logged["decision"], logged["path"]) == ("allowed", "/_keyward/whoami")
     assert ask(proxy.port, "/_keyward/whoami").status == 401
     _, token = world.key("B", networks=("127.0.0.9/32",))
     assert ask(proxy.port, "/_keyward/whoami", token=token).header("X-Refusal") == "ip_not_allowed"
+
+
+def test_a_holder_asks_why_the_last_call_was_refused(proxy, world):
+    _, token = world.key("A", modules=("customers",))
+    refused = ask(proxy.port, "/invoices", token=token)
+    assert "last_refusal" not in ask(proxy.port, "/_keyward/whoami", token=token).json
+    explained = ask(proxy.port, "/_keyward/whoami?explain=1", token=token).json["last_refusal"]
+    assert (explained["code"], explained["path"]) == ("module_not_granted", "/invoices")
+    assert explained["request_id"] == refused.header("X-Request-Id")
+    assert ask(proxy.port, "/_keyward/whoami?explain=1", token=token[:-1]).json == {"code": "invalid_credentials"}
 
 
 def test_a_wrong_gateway_secret_lets_nobody_through(program_of, running_gateway, upstream_port, world):

@@ -33,7 +33,7 @@ def test_a_header_that_proves_something_is_refused_when_it_comes_twice(proxy: Pr
         for first in (True, False):
             for change in (str, str.upper, lambda value: "0" * len(value), lambda value: ""):
                 headers = list(signature(key.public_id, token, "GET", "/customers"))
-                (at,) = (n for n, (told, _) in enumerate(headers) if told == name)
+                (at,) = (n for n, (header, _) in enumerate(headers) if header == name)
                 other = (name.lower(), change(headers[at][1]))
                 headers.insert(at if first else at + 1, other)
                 answer = ask(proxy.port, headers=tuple(headers))

@@ -44,7 +44,7 @@ def test_no_other_status_lets_anybody_through(fake, misled, figure):
 
 @pytest.mark.quality(4)
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         b"",
         b"\r\n\r\n",
@@ -55,8 +55,8 @@ def test_no_other_status_lets_anybody_through(fake, misled, figure):
         b"HTTP/9.9 9\r\n\r\n",
     ],
 )
-def test_what_is_no_http_answer_lets_nobody_through(fake, misled, said):
-    fake.answer = said
+def test_what_is_no_http_answer_lets_nobody_through(fake, misled, message):
+    fake.answer = message
     answer = ask(misled.port)
     assert (answer.status, answer.json) == (503, {"code": "unavailable"})
     assert answer.header("X-Refusal") == "unavailable"

@@ -19,8 +19,8 @@ from django.test import Client
 from accounts.models import User
 from core.permissions import Role
 from keys.models import Api, Key
-from tests.keys_made import api_for
-from tests.people import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.keys import api_for
 from tests.proxies import nginx
 from tests.proxies.program import Proxy
 
@@ -100,9 +100,9 @@ def test_every_whole_call_is_allowed_when_it_is_pasted(alice: User, slug: str, t
     [line] = [line for caption, line in lines.items() if caption.startswith("Example call with curl")]
 
     for shell in ("bash", "sh"):
-        said = pasted(line, tmp_path, shell)
-        assert said.startswith("HTTP/1.1 200"), said
-        assert Key.objects.get().public_id in said
+        output = pasted(line, tmp_path, shell)
+        assert output.startswith("HTTP/1.1 200"), output
+        assert Key.objects.get().public_id in output
 
     download = lines.get("Download the recording of a lead (example: lead-7)")
     assert bool(download) == (slug == "lms-call-logic")

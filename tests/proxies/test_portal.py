@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from config import request_limits
 from keys.decision.addresses import get_client_address
-from tests import echoing
+from tests import echo_server
 from tests.gateways import free_port
 from tests.proxies import caddy, nginx
 from tests.proxies.program import DEPLOY, changed, folder, running
@@ -84,7 +84,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
     program, serve = {"nginx": (nginx.PROGRAM, behind_nginx), "caddy": (caddy.PROGRAM, behind_caddy)}[request.param]
     if program is None:
         pytest.skip(f"{request.param} is not installed")
-    with echoing.serve() as portal, serve(portal) as port:
+    with echo_server.serve() as portal, serve(portal) as port:
         yield port
 
 
@@ -112,7 +112,7 @@ def test_the_portal_sees_the_clients_own_address_whatever_the_client_says(port: 
     assert not response.headers["X-Seen-Forwarded-Host"]
     seen = get_client_address("127.0.0.1", response.headers["X-Forwarded"], (ip_network("127.0.0.1"),))
     assert str(seen) == CLIENT
-    assert "max-age=31536000" in response.headers["Strict-Transport-Security"]
+    assert response.headers.get_all("Strict-Transport-Security") == ["max-age=31536000"]
 
 
 def test_a_body_that_is_too_long_ends_at_the_proxy(port: int) -> None:

@@ -15,9 +15,9 @@ def test_a_preflight_of_a_listed_route_reaches_the_api_without_a_key(proxy, worl
     Api.objects.filter(pk=world.api.pk).update(policy=world.api.policy | {"preflight": "allow"})
     smuggled = (("X-Preflight", "true"), ("X-Key-Id", "x"), ("X-Module", "x"))
     answer = ask(proxy.port, "/payments", method="OPTIONS", headers=(*ASKS, *smuggled))
-    told = {name.lower(): value for name, _, value in (line.partition(": ") for line in answer.served["headers"])}
-    assert (told["origin"], told["access-control-request-method"]) == ("https://shop.example", "POST")
-    assert not told.get("x-preflight")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in answer.served["headers"])}
+    assert (headers["origin"], headers["access-control-request-method"]) == ("https://shop.example", "POST")
+    assert not headers.get("x-preflight")
     identity = {name: value for name, value in answer.served["identity"].items() if value}
     assert identity.pop("X-Request-Id") == answer.header("X-Request-Id")
     assert identity == {"X-Module": "payments", "X-Hlr-Lookup": "false"}

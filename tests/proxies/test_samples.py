@@ -15,7 +15,7 @@ from django.test import Client
 
 from core.permissions import Role
 from keys.models import Api, Route
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
 from tests.proxies import nginx
 from tests.proxies.program import Proxy
 from tests.samples.programs import CURL, LANGUAGES, Language
@@ -54,7 +54,7 @@ class Behind(NamedTuple):
 
     def key(self) -> CreatedKey:
         """Return a new one, of an API whose policy says that it is reached through this proxy."""
-        from tests.keys_made import a_key_of
+        from tests.factories.keys import a_key_of
 
         api = Api.objects.get(slug=self.preset)
         Api.objects.filter(pk=api.pk).update(policy=api.policy | {"request_link": self.address})
@@ -86,9 +86,9 @@ def mistyped(secret: str) -> str:
     return secret[:-9] + ("a" if secret[-9] != "a" else "b") + secret[-8:]
 
 
-def status(said: str) -> str:
-    found = STATUS.search(said)
-    assert found, said
+def status(output: str) -> str:
+    found = STATUS.search(output)
+    assert found, output
     return found[1]
 
 
@@ -106,19 +106,19 @@ def test_the_programs_of_a_key_s_page_run(
         return
     file, code = f"call.{language.ending}", offered[language.slug]
 
-    said = language.run(tmp_path, file, code, secret=made.token)
-    assert (status(said), '"received"' in said) == ("200", True), said
+    output = language.run(tmp_path, file, code, secret=made.token)
+    assert (status(output), '"received"' in output) == ("200", True), output
     refused = language.run(tmp_path, file, code, secret=mistyped(made.token))
     assert (status(refused), "invalid_credentials" in refused) == ("401", True), refused
     if language != CURL:
         other = ("POST", f"{behind.address}{CREATES[behind.preset]}?{QUERY}", BODY)
-        said = language.run(tmp_path, file, code, *other, secret=made.token)
-        received = json.loads(said[said.index("{") :])
-        assert (status(said), received["data"]) == ("201", {"id": "9001", **json.loads(BODY)})
+        output = language.run(tmp_path, file, code, *other, secret=made.token)
+        received = json.loads(output[output.index("{") :])
+        assert (status(output), received["data"]) == ("201", {"id": "9001", **json.loads(BODY)})
         assert (received["received"]["query"], received["received"]["body_bytes"]) == (QUERY, len(BODY.encode()))
         # Nothing follows the headers, and nobody waits for it.
-        said = language.run(tmp_path, file, code, "HEAD", secret=made.token)
-        assert (status(said), '"received"' in said) == ("200", False), said
+        output = language.run(tmp_path, file, code, "HEAD", secret=made.token)
+        assert (status(output), '"received"' in output) == ("200", False), output
     figure(f"the {language.slug} program for {behind.preset} passes, with another secret not")
 
 
@@ -132,12 +132,12 @@ def test_the_programs_for_recordings_download_one(
     made = behind.key()
     file, code = f"recording.{language.ending}", programs(made, "call-download")[language.slug]
 
-    link, said, saved = language.run(tmp_path, file, code, secret=made.token).splitlines()
+    link, output, saved = language.run(tmp_path, file, code, secret=made.token).splitlines()
     name = saved.removeprefix("Saved as ")
-    assert (link.startswith(f"{behind.address}/recordings/"), said) == (True, "200")
+    assert (link.startswith(f"{behind.address}/recordings/"), output) == (True, "200")
     assert json.loads((tmp_path / name).read_text())["received"]["identity"]["X-Key-Id"] == made.key.public_id
 
     (tmp_path / name).unlink()
-    _, said, told = language.run(tmp_path, file, code, secret=mistyped(made.token)).split("\n", 2)
-    assert (said, "invalid_credentials" in told, (tmp_path / name).exists()) == ("401", True, False)
+    _, output, body = language.run(tmp_path, file, code, secret=mistyped(made.token)).split("\n", 2)
+    assert (output, "invalid_credentials" in body, (tmp_path / name).exists()) == ("401", True, False)
     figure(f"the {language.slug} program for recordings downloads one, with another secret not")

@@ -25,14 +25,14 @@ def signed_world(world):
 
 
 def signature(api_id: str, secret: str, method: str, path: str, query: str = "", body: bytes = b"") -> Headers:
-    said = {"timestamp": str(int(time.time())), "nonce": secrets.token_urlsafe(24)}
-    said["body_sha256"] = hashlib.sha256(body).hexdigest()
-    text = build_string_to_sign(method=method, path=path, query=query, **said)
+    signed_parts = {"timestamp": str(int(time.time())), "nonce": secrets.token_urlsafe(24)}
+    signed_parts["body_sha256"] = hashlib.sha256(body).hexdigest()
+    text = build_string_to_sign(method=method, path=path, query=query, **signed_parts)
     return (
         ("X-Api-Id", api_id),
-        ("X-Timestamp", said["timestamp"]),
-        ("X-Nonce", said["nonce"]),
-        ("X-Body-Sha256", said["body_sha256"]),
+        ("X-Timestamp", signed_parts["timestamp"]),
+        ("X-Nonce", signed_parts["nonce"]),
+        ("X-Body-Sha256", signed_parts["body_sha256"]),
         ("X-Signature", sign(secret, text)),
     )
 
@@ -54,8 +54,8 @@ def test_a_signed_call_is_let_through_once_and_the_api_gets_its_hash_alone(proxy
     assert answer.status == 201
     assert row(answer)["credential"] == "signature"
     assert answer.served["identity"]["X-Body-Sha256"] == hashlib.sha256(body).hexdigest()
-    told = " ".join(answer.served["headers"]).lower()
-    assert not [name for name in ("x-signature", "x-nonce", "x-timestamp", "x-api-id") if name in told]
+    actual = " ".join(answer.served["headers"]).lower()
+    assert not [name for name in ("x-signature", "x-nonce", "x-timestamp", "x-api-id") if name in actual]
     assert refused(ask(proxy.port, "/customers", method="POST", headers=headers, body=body)) == "replayed"
 
 

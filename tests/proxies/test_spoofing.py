@@ -79,13 +79,13 @@ def test_nothing_that_overrides_method_or_path_reaches_the_api(proxy, world):
     for name, value in DECIDING.items():
         for form in forms(name):
             headers = ask(proxy.port, "/customers/1001", token=token, headers=((form, value),)).served["headers"]
-            told = {meant(header): header.partition(": ")[2] for header in headers}
-            assert told["x-forwarded-for"] == "127.0.0.1"
-            assert told["x-forwarded-host"] == "api.example.com"
-            assert told["x-forwarded-proto"] == "http"
+            received = {meant(header): header.partition(": ")[2] for header in headers}
+            assert received["x-forwarded-for"] == "127.0.0.1"
+            assert received["x-forwarded-host"] == "api.example.com"
+            assert received["x-forwarded-proto"] == "http"
             unwanted = {"forwarded", "x-real-ip", "x-forwarded-method", "x-forwarded-uri", "x-forwarded-prefix"}
             unwanted |= {"x-original-method", "x-original-uri", "x-original-url", "x-rewrite-url"}
-            assert not told.keys() & (unwanted | {"x-http-method-override"}), form
+            assert not received.keys() & (unwanted | {"x-http-method-override"}), form
 
 
 def test_headers_named_in_connection_are_not_taken_away(proxy, world):

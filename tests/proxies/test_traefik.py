@@ -43,8 +43,8 @@ def test_a_call_is_decided_as_it_is_and_the_api_learns_everything(running_gatewa
     headers = {"authorization": f"Bearer {token}"}
     answer = ask_traefik(running_gateway.port, "/customers?page=2", "GET", headers)
     assert (answer.status, answer.header("X-Key-Id")) == (200, key.public_id)
-    told = {name.lower() for name, _ in answer.headers}
-    assert {name.lower() for name in ASK["authResponseHeaders"]} <= told
+    names = {name.lower() for name, _ in answer.headers}
+    assert {name.lower() for name in ASK["authResponseHeaders"]} <= names
     answer = ask_traefik(running_gateway.port, "/payments", "POST", headers)
     assert (answer.status, answer.header("X-Refusal")) == (403, "module_not_granted")
     assert ask_traefik(running_gateway.port, "/customers", "GET", {}).status == 401

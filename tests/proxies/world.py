@@ -7,8 +7,8 @@ from typing import Any
 
 from accounts.models import Account, User
 from keys.models import Api
-from tests.keyring import KeyAndToken, a_key
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key
 
 
 @dataclass(frozen=True)

@@ -25,21 +25,21 @@ def _before(code: str, line: str) -> str:
 
 
 def _php(code: str, function: str) -> str:
-    asked = f'while (($l = fgets(STDIN)) !== false) echo {function}(...explode("\\x1f", rtrim($l, "\\n"))), "\\n";\n'
+    loop = f'while (($l = fgets(STDIN)) !== false) echo {function}(...explode("\\x1f", rtrim($l, "\\n"))), "\\n";\n'
     call = next(line for line in ("// The call.", "// The link.") if f"\n{line}\n" in code)
-    return _before(code, call) + asked
+    return _before(code, call) + loop
 
 
 def _python(code: str, function: str) -> str:
-    asked = f'for line in sys.stdin:\n    print({function}(*line.rstrip("\\n").split("\\x1f")))\n'
-    return _before(code, 'if __name__ == "__main__":') + asked
+    loop = f'for line in sys.stdin:\n    print({function}(*line.rstrip("\\n").split("\\x1f")))\n'
+    return _before(code, 'if __name__ == "__main__":') + loop
 
 
 def _java(code: str, function: str) -> str:
     count = 7 if function == "signature" else 3
     name = "Call" if function == "signature" else "Recording"
     arguments = ", ".join(f"a[{number}]" for number in range(count))
-    asked = (
+    loop = (
         "class Asked {\n    public static void main(String[] none) throws Exception {\n"
         "        var lines = new java.io.BufferedReader(new java.io.InputStreamReader(System.in, UTF_8));\n"
         "        for (String line; (line = lines.readLine()) != null;) {\n"
@@ -50,7 +50,7 @@ def _java(code: str, function: str) -> str:
     # The first class is the one that is run.
     head, found, rest = code.partition(f"\nclass {name} {{\n")
     assert found
-    return head + "\n" + asked + found + rest
+    return head + "\n" + loop + found + rest
 
 
 def _bash(code: str, function: str) -> str:
@@ -75,7 +75,7 @@ class Language:
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}")
 
-    def run(self, folder: Path, file_name: str, code: str, *arguments: str, secret: str, said: str = "") -> str:
+    def run(self, folder: Path, file_name: str, code: str, *arguments: str, secret: str, stdin: str = "") -> str:
         """Return what the program prints, in a folder of its own."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file_name).write_text(code, "utf-8")
@@ -83,7 +83,7 @@ class Language:
             [self.programs[0], *self.options, file_name, *arguments],
             cwd=folder,
             env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "KEYWARD_SECRET": secret},
-            input=said,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,
@@ -96,8 +96,10 @@ class Language:
         """Return what the sample's function returns for each case; `function` in small letters with underscores."""
         first, *rest = function.split("_")
         name = first + "".join(word.title() for word in rest) if self.camel else function
-        said = "".join(SEPARATOR.join((secret, *case)) + "\n" for case in cases)
-        return self.run(folder, f"asked.{self.ending}", self.asking(code, name), secret=secret, said=said).splitlines()
+        stdin = "".join(SEPARATOR.join((secret, *case)) + "\n" for case in cases)
+        return self.run(
+            folder, f"asked.{self.ending}", self.asking(code, name), secret=secret, stdin=stdin
+        ).splitlines()
 
 
 LANGUAGES = (

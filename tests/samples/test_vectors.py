@@ -33,11 +33,11 @@ def test_every_request_is_signed_as_published(language: Language, tmp_path: Path
         path, _, query = each["target"].partition("?")
         cases.append((each["method"], path, query, each["timestamp"], each["nonce"], each["body_sha256"]))
         signatures.append(each["signature"])
-    said = {"timestamp": "1767225600", "nonce": "odd-queries-00001", "body_sha256": "0" * 64}
+    signed_parts = {"timestamp": "1767225600", "nonce": "odd-queries-00001", "body_sha256": "0" * 64}
     for pair in permutations(ODD, 2):
         query = "&".join(pair)
-        cases.append(("GET", "/", query, *said.values()))
-        signatures.append(sign(SECRET, build_string_to_sign(method="GET", path="/", query=query, **said)))
+        cases.append(("GET", "/", query, *signed_parts.values()))
+        signatures.append(sign(SECRET, build_string_to_sign(method="GET", path="/", query=query, **signed_parts)))
     made = language.ask(tmp_path, code("signature", language), "signature", cases, secret=SECRET)
     wrong = [case[:3] for case, signature, got in zip(cases, signatures, made, strict=True) if got != signature]
     published = len(VECTORS["requests"])

@@ -33,14 +33,14 @@ def test_a_whole_installation_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 def test_one_role_for_everything_is_reported(tmp_path: Path) -> None:
-    said = check(tmp_path, **production(), DATABASE_URL="postgresql://owner:x@db.example/keyward")
-    assert "set MAINTENANCE_DATABASE_URL" in said
-    assert "no proxy can prove itself" in said
+    message = check(tmp_path, **production(), DATABASE_URL="postgresql://owner:x@db.example/keyward")
+    assert "set MAINTENANCE_DATABASE_URL" in message
+    assert "no proxy can prove itself" in message
 
 
 def test_the_demo_is_reported(tmp_path: Path) -> None:
-    said = check(tmp_path)
-    assert ("KEYWARD_MODE is demo" in said, "The database is the embedded one" in said) == (True, True)
+    message = check(tmp_path)
+    assert ("KEYWARD_MODE is demo" in message, "The database is the embedded one" in message) == (True, True)
 
 
 def test_a_database_without_tables_is_reported_in_a_line(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from config.cpu_affinity import bind_to_cores, get_usable_cores
 from config.embedded import launch
 from config.embedded.launch import EmbeddedDatabaseError, get_home
 from config.embedded.server import Cluster, list_server_processes
+from tests.waiting import happens
 
 ROOT = Path(__file__).resolve().parents[2]
 # Joins, asks, says who it is, waits if told to, and leaves.
@@ -54,12 +54,7 @@ def user(folder: Path, seconds: float = 0, **more: object) -> subprocess.Popen[s
 
 
 def stopped(folder: Path, seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while list_server_processes(get_home(folder) / "data"):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    return happens(lambda: not list_server_processes(get_home(folder) / "data"), seconds=seconds)
 
 
 def count(cluster: Cluster) -> int:
@@ -202,9 +197,9 @@ def test_a_start_without_enough_file_descriptors_says_so(folder: Path) -> None:
     limited = user(
         folder, stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (58, 58))
     )
-    _, said = limited.communicate(timeout=60)
+    _, output = limited.communicate(timeout=60)
     assert limited.returncode
-    assert "initdb failed: FATAL:  insufficient file descriptors" in said
+    assert "initdb failed: FATAL:  insufficient file descriptors" in output
 
 
 def test_a_platform_without_a_wheel_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

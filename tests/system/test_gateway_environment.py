@@ -15,8 +15,8 @@ from django.conf import settings as configured
 
 from config.serve.planes import PLANES
 from core.permissions import Role
-from tests.keys_made import a_billing_key
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.keys import a_billing_key
 from tests.system.test_settings import production
 
 pytestmark = [pytest.mark.django_db, pytest.mark.quality(15)]
@@ -29,13 +29,13 @@ import json, sys
 import config.serve.gunicorn_gateway
 from django.conf import settings
 from core.sealing import SealBroken, open_sealed, get_sealing_key_number
-asked = json.load(sys.stdin)
-sealed = bytes.fromhex(asked["sealed"])
+request = json.load(sys.stdin)
+sealed = bytes.fromhex(request["sealed"])
 rings = [settings.SEALING_KEYS, settings.SIGNING_KEYS, settings.TOKEN_PEPPERS, settings.AUDIT_KEYS]
 for key in [key for ring in rings for key in ring.values()]:
     for purpose in ("reveal", "sign"):
         try:
-            print(open_sealed(sealed, ring={get_sealing_key_number(sealed): key}, purpose=purpose, **asked["place"]))
+            print(open_sealed(sealed, ring={get_sealing_key_number(sealed): key}, purpose=purpose, **request["place"]))
         except SealBroken:
             print("refused")
 """
@@ -56,10 +56,10 @@ def test_a_gateways_environment_does_not_open_a_token(tmp_path: Path, monkeypatc
     key = a_billing_key(a_user(an_account(), "Alice", Role.ADMINISTRATOR)).key
     secret = key.secrets.get()
     place = {"account": key.account_id, "key": key.public_id, "secret": str(secret.pk)}
-    asked = json.dumps({"sealed": bytes(secret.sealed or b"").hex(), "place": place})
+    stdin = json.dumps({"sealed": bytes(secret.sealed or b"").hex(), "place": place})
 
     done = subprocess.run(
-        [sys.executable, "-c", OPEN], env=gateway, cwd=ROOT, input=asked, capture_output=True, text=True, check=False
+        [sys.executable, "-c", OPEN], env=gateway, cwd=ROOT, input=stdin, capture_output=True, text=True, check=False
     )
 
     assert (done.returncode, set(done.stdout.split())) == (0, {"refused"}), done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from config.cpu_affinity import bind_to_cores, get_usable_cores
 from tests.gateways import Asker, RunningGateway, gateway
+from tests.waiting import happens, wait_until
 
 NO_DATABASE: dict[str, Any] = {"ready": 503, "TEST_CONNINFO": "host=127.0.0.1 port=9 dbname=none"}
 
@@ -28,12 +28,12 @@ def cores() -> Iterator[list[int]]:
 
 def taken(running: RunningGateway, until: list[list[int]]) -> list[list[int]]:
     """Return the cores of each worker, as soon as they are those, or after ten seconds."""
-    deadline = time.monotonic() + 10
-    while True:
-        found = sorted(sorted(os.sched_getaffinity(pid)) for pid in running.workers())
-        if found == until or time.monotonic() > deadline:
-            return found
-        time.sleep(0.02)
+
+    def find() -> list[list[int]]:
+        return sorted(sorted(os.sched_getaffinity(pid)) for pid in running.workers())
+
+    happens(lambda: find() == until, seconds=10, interval=0.02)
+    return find()
 
 
 def test_as_many_workers_as_cores_have_one_each(cores: list[int]) -> None:
@@ -43,13 +43,11 @@ def test_as_many_workers_as_cores_have_one_each(cores: list[int]) -> None:
         for _ in range(2):
             before = running.workers()
             os.kill(before[0], signal.SIGKILL)
-            while before[0] in running.workers():
-                time.sleep(0.01)
+            wait_until(lambda gone=before[0]: gone not in running.workers(), interval=0.01)  # type: ignore[misc]
             assert taken(running, each) == each
         before = running.workers()
         running.process.send_signal(signal.SIGHUP)
-        while set(before) & set(running.workers()):
-            time.sleep(0.01)
+        wait_until(lambda: not set(before) & set(running.workers()), interval=0.01)
         assert taken(running, each) == each
 
 
@@ -70,8 +68,5 @@ def test_a_worker_that_can_answer_no_call_refuses_it_and_is_replaced(fault: str)
     with gateway(TEST_PLANT=fault, **NO_DATABASE) as running:
         before = running.workers()
         assert asyncio.run(ask(running)) == (403, "unavailable")
-        deadline = time.monotonic() + 15
-        while set(before) & set(running.workers()) or not running.workers():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: running.workers() and not set(before) & set(running.workers()), seconds=15)
         assert "gateway.given_up" in running.log.read_text()

@@ -47,15 +47,15 @@ request.warning("%s: %s", "Forbidden", "/last/", extra={"status_code": 403})
 """
 
 
-@pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+def run(script: str, var: Path, database: str = "postgresql://app:x@db.example/keyward") -> list[dict[str, object]]:
+    """Return what a script logs with the settings of production."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", script],
         env={
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "config.settings",
-            "KEYWARD_VAR": str(tmp_path_factory.mktemp("logs")),
-            "DATABASE_URL": "postgresql://app:x@db.example/keyward",
+            "KEYWARD_VAR": str(var),
+            "DATABASE_URL": database,
             "PYTHONPATH": str(ROOT),
         }
         | production(),
@@ -66,6 +66,11 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
     )
     assert done.stdout == ""
     return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+    return run(SCRIPT, tmp_path_factory.mktemp("logs"))
 
 
 def test_every_line_is_one_json_object_with_the_documented_fields(lines: list[dict[str, object]]) -> None:
@@ -93,3 +98,27 @@ def test_a_flood_of_one_cause_is_bounded_and_hides_no_other(lines: list[dict[str
         (True, "Internal Server Error: /a"),
         (False, "Internal Server Error: /b"),
     ]
+
+
+READINESS = """
+import django
+django.setup()
+from django.test import Client
+from config import health
+for _ in range(3):
+    assert Client().get("/health/ready").status_code == 503
+    health.PROBE._valid_until = 0.0
+health.PROBE._check = health.PortalReadiness
+assert Client().get("/health/ready").status_code == 200
+"""
+
+
+def test_a_portal_that_is_not_ready_says_why_once(tmp_path: Path) -> None:
+    lines = run(READINESS, tmp_path, "postgresql://app:x@127.0.0.1:9/keyward")
+    said = [line for line in lines if line["logger"] != "py.warnings"]
+    assert [(line["level"], line["event"]) for line in said] == [
+        ("error", "the portal is not ready"),
+        ("info", "the portal is ready again"),
+    ]
+    assert "Connection refused" in str(said[0]["detail"])
+    assert not [line for line in said if "exception" in line]

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.asking import ask_until
+from config.serve.supervisor import MIN_UPTIME_SECONDS
 from tests.gateways import free_port
+from tests.load_clients import ask_until
+from tests.waiting import happens, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
@@ -35,6 +38,7 @@ class Served:
     process: subprocess.Popen[str]
     environ: dict[str, str]
     said: list[str]
+    log: Path
 
     @property
     def portal(self) -> str:
@@ -62,10 +66,8 @@ def processes(environ: dict[str, str]) -> dict[int, str]:
 
 
 def gone(environ: dict[str, str], seconds: float = 30) -> dict[int, str]:
-    deadline = time.monotonic() + seconds
-    while (left := processes(environ)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return left
+    happens(lambda: not processes(environ), seconds=seconds)
+    return processes(environ)
 
 
 @pytest.fixture(scope="module")
@@ -81,41 +83,50 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @contextmanager
 def serving(environ: dict[str, str]) -> Iterator[Served]:
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "serve", "--prepare"],
-        env=environ,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    log = Path(environ["KEYWARD_VAR"]).with_name("serve.log")
+    with log.open("w") as logged:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--prepare"],
+            env=environ,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=logged,
+            text=True,
+            start_new_session=True,
+        )
     assert process.stdout is not None
     try:
-        said = []
+        lines = []
         for line in process.stdout:
-            said.append(line.rstrip("\n"))
-            if said[-1] == "Ready":
+            lines.append(line.rstrip("\n"))
+            if lines[-1] == "Ready":
                 break
-        assert said[-1:] == ["Ready"], said
-        yield Served(process, environ, said)
+        assert lines[-1:] == ["Ready"], lines
+        yield Served(process, environ, lines, log)
     finally:
         if process.poll() is None:
             process.terminate()
         process.wait(PATIENCE)
         process.stdout.close()
+        # For pytest's report.
+        sys.stderr.write(log.read_text())
         assert gone(environ) == {}
 
 
 def wait_for_gateway(environ: dict[str, str]) -> None:
     """Until each of its workers has come as far as to hold the database; Ready says that one has."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+
+    def all_hold_it() -> bool:
         running = processes(environ)
         workers = [pid for pid in running if "gunicorn_gateway" in running.get(parent(pid), "")]
-        if len(workers) >= 2 and all(holds_database(pid) for pid in workers):
-            return
-        time.sleep(0.1)
-    raise TimeoutError(f"not all of {workers} of {running} hold the database")
+        return len(workers) >= 2 and all(holds_database(pid) for pid in workers)
+
+    wait_until(all_hold_it, seconds=PATIENCE, interval=0.1, describe=lambda: processes(environ))
+
+
+def wait_for_log(served: Served, text: str) -> bool:
+    """Return whether `serve` has logged it, within ten seconds."""
+    return happens(lambda: text in served.log.read_text(), seconds=10)
 
 
 def holds_database(pid: int) -> bool:
@@ -154,10 +165,62 @@ def test_a_first_start_says_how_to_sign_in_and_a_call_that_is_answered(environ: 
 
 
 def test_a_second_start_says_the_same(environ: dict[str, str]) -> None:
-    with serving(environ) as served:
-        assert "Sign in: alice@acme.example a demo password of ours (Administrator, Acme Telecom)" in served.said
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(connect_until_answered, int(environ["GATEWAY_PORT"]))
+        with serving(environ | {"SHUTDOWN_DELAY_SECONDS": "60"}) as served:
+            # A connection is refused until it would be answered.
+            assert first.result() < 1
+            assert "Sign in: alice@acme.example a demo password of ours (Administrator, Acme Telecom)" in served.said
+            # Ctrl-C does not wait until load balancers send no more, nor does a signal after the one to end.
+            served.process.send_signal(signal.SIGTERM)
+            assert wait_for_log(served, "readiness fails")
+            assert served.process.poll() is None
+            served.process.send_signal(signal.SIGINT)
+            assert served.process.wait(30) == 0
     var = Path(environ["KEYWARD_VAR"])
     assert {stat.S_IMODE((var / name).stat().st_mode) for name in ("demo.json", "secrets/demo_password")} == {0o600}
+
+
+def connect_until_answered(port: int) -> float:
+    """Return how long the first connection that is accepted waits for its answer, in seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            connection = socket.create_connection(("127.0.0.1", port), 5)
+        except ConnectionRefusedError:
+            time.sleep(0.005)
+            continue
+        with connection:
+            began = time.monotonic()
+            connection.settimeout(PATIENCE)
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: gateway\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+            return time.monotonic() - began
+    raise TimeoutError("nothing was accepted")
+
+
+@pytest.mark.quality(30)
+def test_sigterm_fails_readiness_first_and_loses_no_call(environ: dict[str, str]) -> None:
+    delay = 3
+    with serving(environ | {"SHUTDOWN_DELAY_SECONDS": str(delay)}) as served:
+        port, question = int(environ["GATEWAY_PORT"]), build_question(served)
+        assert status(f"{served.gateway}/health/ready") == status(f"{served.portal}/health/ready") == 200
+        actual = time.monotonic()
+        served.process.send_signal(signal.SIGTERM)
+        assert wait_for_log(served, "readiness fails")
+        during = asyncio.run(ask_until(port, question, lambda answers: time.monotonic() - actual > delay - 1))
+        assert status(f"{served.gateway}/health/ready") == status(f"{served.portal}/health/ready") == 503
+        assert status(f"{served.gateway}/health/live") == status(f"{served.portal}/login/") == 200
+        assert set(during) == {"200"}, during
+
+        # To the end nothing is lost: a connection that is refused has asked nothing, and a proxy asks another host.
+        refused = repr(ConnectionRefusedError(111, f"Connect call failed ('127.0.0.1', {port})"))
+        after = asyncio.run(ask_until(port, question, lambda answers: served.process.poll() is not None))
+        assert set(after) == {"200", refused}, after
+        assert time.monotonic() - actual >= delay
+        assert served.process.wait(PATIENCE) == 0
+    content = served.log.read_text()
+    assert content.index("readiness fails") < content.index("the planes finish their work") < content.index("stopped")
 
 
 @pytest.fixture(scope="class")
@@ -209,31 +272,48 @@ class TestWhileItServes:
         # A worker that finds no database at its start ends its plane, and one so young is not started again.
         wait_for_gateway(served.environ)
         killed = kill_database(data)
-        # What a probe found before is still the answer for a second.
         assert is_replaced(data, killed)
+        # What a probe found before is still the answer for a second.
+        time.sleep(1)
         assert answers_again(f"{served.portal}/health/ready")
 
     def test_a_database_that_cannot_start_again_is_tried_until_it_can(self, served: Served, data: Path) -> None:
         needed, hidden = data / "global/pg_control", data / "global/pg_control.hidden"
         needed.rename(hidden)
         kill_database(data)
-        time.sleep(6)
+        wait_until(lambda: served.log.read_text().count("the database cannot be started again") > 1, seconds=60)
         assert served.process.poll() is None
-        assert status(f"{served.portal}/health/ready") == 503
-        assert status(f"{served.gateway}/health/ready") == 503
+        for plane in (served.portal, served.gateway):
+            assert happens(lambda plane=plane: status(f"{plane}/health/ready") == 503)  # type: ignore[misc]
         hidden.rename(needed)
         assert answers_again(f"{served.portal}/health/ready")
         assert answers_again(f"{served.gateway}/health/ready")
 
-    def test_a_plane_that_dies_is_started_again(self, served: Served) -> None:
-        """By now it is old enough."""
+    @pytest.mark.fault(2)
+    def test_a_plane_that_dies_is_started_again(self, served: Served, figure: Callable[[str], None]) -> None:
         master = next(
             pid
             for pid, command in processes(served.environ).items()
             if "gunicorn_gateway" in command and parent(pid) == served.process.pid
         )
+        # One that ends earlier has failed to start, and ends `serve`.
+        wait_until_old(master, MIN_UPTIME_SECONDS)
+        began = time.monotonic()
         os.kill(master, signal.SIGKILL)
+        # What another worker found out for its readiness may be a second old.
+        assert status(f"{served.portal}/login/") == 200
+        assert wait_for_log(served, "plane ended: restarting it")
         assert answers_again(f"{served.gateway}/health/ready")
+        seconds = time.monotonic() - began
+        figure(f"gateway's master killed: the portal goes on, the gateway is ready again after {seconds:.1f} s")
+
+
+def wait_until_old(pid: int, seconds: float) -> None:
+    """Wait until the process has run for so long, by its start in clock ticks since boot (proc(5))."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    started = ticks / os.sysconf("SC_CLK_TCK")
+    while (age := time.clock_gettime(time.CLOCK_BOOTTIME) - started) <= seconds:
+        time.sleep(seconds - age + 0.1)
 
 
 class CheckedNowAndThen:
@@ -277,13 +357,13 @@ def kill_database(data: Path) -> int:
 
 def is_replaced(data: Path, killed: int) -> bool:
     """Wait for another server in the place of the killed one."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def is_another() -> bool:
         with suppress(OSError, IndexError):
-            if int((data / "postmaster.pid").read_text().split()[0]) != killed:
-                return True
-        time.sleep(0.1)
-    return False
+            return int((data / "postmaster.pid").read_text().split()[0]) != killed
+        return False
+
+    return happens(is_another, seconds=60)
 
 
 def test_kill_9_of_serve_takes_everything_with_it(environ: dict[str, str]) -> None:
@@ -325,10 +405,9 @@ def parent(pid: int) -> int:
 
 
 def answers_again(url: str) -> bool:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
+    def is_good() -> bool:
         with suppress(OSError, http.client.HTTPException):
-            if status(url) == 200:
-                return True
-    return False
+            return status(url) == 200
+        return False
+
+    return happens(is_good, seconds=60)

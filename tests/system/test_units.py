@@ -40,6 +40,7 @@ def test_there_is_a_unit_for_each_part_of_an_installation() -> None:
         "keyward-access-log.service",
         "keyward-gateway.service",
         "keyward-maintain.service",
+        "keyward-notices.service",
         "keyward-portal.service",
     ]
 
@@ -50,6 +51,13 @@ def test_systemd_understands_every_line(units: Path) -> None:
     assert [line for line in done.stderr.splitlines() if "keyward" in line] == []
     (units / "keyward-portal.service").write_text("[Service]\nExecStart=/bin/true\nProtectSystm=strict\n")
     assert "ProtectSystm" in analyze("verify", "--man=no", str(units / "keyward-portal.service")).stderr
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_runs_programs_that_every_host_has(service: str) -> None:
+    """/bin/kill, for example, belongs to a package that a small Debian lacks."""
+    programs = set(re.findall(r"^Exec\w+=(\S+)", (UNITS / service).read_text(), re.MULTILINE))
+    assert programs <= {"/opt/keyward/bin/keyward", "/bin/sh"}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import signal
 import stat
 import subprocess
 import sys
-import time
+import tomllib
 import zipfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
@@ -18,7 +18,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.installed import Installation, build_wheel, install
+from tests.installation import Installation, build_wheel, install
+from tests.waiting import happens
 
 # Where the repository has files that the product reads while it runs.
 READ = ("templates", "static", "deploy", "keys/sql", "audit/sql", "keys/apis/presets", "keys/docs/programs")
@@ -48,16 +49,16 @@ def get(url: str, **headers: str) -> tuple[int, str, str]:
 
 
 def test_the_wheel_has_every_file_that_the_product_reads(wheel: Path) -> None:
-    held = set(zipfile.ZipFile(wheel).namelist())
+    names = set(zipfile.ZipFile(wheel).namelist())
     root = Path(__file__).resolve().parents[2]
     for folder in READ:
         files = [path.relative_to(root) for path in (root / folder).rglob("*") if path.is_file()]
         files = [path for path in files if "__pycache__" not in path.parts]
         moved = [str(path) if folder.count("/") else f"config/wheel/{path}" for path in files]
         assert files
-        assert not set(moved) - held
-    assert "config/wheel/collected/staticfiles.json" in held
-    assert not [name for name in held if name.startswith(("tests/", "benchmarks/")) or "/var/" in name]
+        assert not set(moved) - names
+    assert "config/wheel/collected/staticfiles.json" in names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or "/var/" in name]
 
 
 def test_an_installed_wheel_is_initialised_and_serves(installation: Installation) -> None:
@@ -65,17 +66,21 @@ def test_an_installed_wheel_is_initialised_and_serves(installation: Installation
     gateway = f"http://localhost:{installation.ports['GATEWAY_PORT']}"
     folder = installation.folder
 
-    said = installation.run("init", "--base-url", portal)
-    assert said.returncode == 0, said.stderr
-    assert "never beside the dump" in said.stdout
+    output = installation.run("init", "--base-url", portal)
+    assert output.returncode == 0, output.stderr
+    assert "never beside the dump" in output.stdout
     secret_files = {"keyward.env", "gateway.env", "roles.sql", "nginx/keyward-secret.conf"}
     assert {stat.S_IMODE((folder / name).stat().st_mode) for name in secret_files} == {0o600}
     again = installation.run("init")
     assert (again.returncode, "overwrites nothing" in again.stderr) == (1, True)
 
-    assert (installation.run("migrate", "--verbosity", "0").returncode) == 0
+    root = Path(__file__).resolve().parents[2]
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    assert installation.run("version").stdout == f"Keyward {version}\n"
+    assert installation.run("migrate", "--verbosity", "0").returncode == 0
     made = installation.run("create_account", "acme", "Acme Ltd", "a@example.com", "Alice", stdin="a long password\n")
     assert made.returncode == 0, made.stderr
+    assert "enabled with keyward enable_api API acme" in made.stdout
     with installation.serve() as process:
         status, page, _ = get(f"{portal}/login/")
         assert status == 200
@@ -91,14 +96,20 @@ def test_an_installed_wheel_is_initialised_and_serves(installation: Installation
 def test_the_documented_commands_install_the_wheel(wheel: Path, tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    commands = re.findall(r"^/opt/keyward/(bin/pip install .*)$", (root / "docs/install.md").read_text(), re.MULTILINE)
+    guide = (root / "docs/install.md").read_text()
+    commands = re.findall(r'^sudo "/opt/keyward-\$VERSION/bin/pip" (install .*)$', guide, re.MULTILINE)
+    environ = os.environ | {"VERSION": wheel.name.split("-")[1]}
     assert len(commands) == 2
     for command in commands:
         subprocess.run(
-            f"{tmp_path}/venv/{command.replace('dist/', f'{wheel.parent}/')}", shell=True, cwd=root, check=True
+            f"{tmp_path}/venv/bin/pip {command.replace('dist/', f'{wheel.parent}/')}",
+            shell=True,
+            cwd=root,
+            env=environ,
+            check=True,
         )
-    said = subprocess.run([tmp_path / "venv/bin/keyward", "init", "."], cwd=tmp_path, capture_output=True, text=True)
-    assert (said.returncode, (tmp_path / "keyward.env").exists()) == (0, True), said.stderr
+    output = subprocess.run([tmp_path / "venv/bin/keyward", "init", "."], cwd=tmp_path, capture_output=True, text=True)
+    assert (output.returncode, (tmp_path / "keyward.env").exists()) == (0, True), output.stderr
 
 
 def ask(gateway: str, folder: Path) -> tuple[int, str]:
@@ -113,13 +124,6 @@ def ask(gateway: str, folder: Path) -> tuple[int, str]:
         X_Forwarded_For="203.0.113.9",
     )
     return status, refusal
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return condition()
 
 
 @pytest.mark.full
@@ -137,20 +141,20 @@ def test_a_gateway_serves_alone_without_the_keys_that_open_tokens(installation: 
             get(f"http://localhost:{installation.ports['PORT']}/login/")
 
         # SIGHUP reads the file again. What is wrong in it is said, and the process before goes on.
-        for wrong, said in (("BASE_URL = x", "reload refused"), ("LOG_RETENTION_DAYS=0", "reload failed")):
+        for wrong, expected in (("BASE_URL = x", "reload refused"), ("LOG_RETENTION_DAYS=0", "reload failed")):
             file.write_text(f"{good}{wrong}\n")
             process.send_signal(signal.SIGHUP)
-            assert wait_for(partial(installation.has_logged, said)), installation.read_log()
+            assert happens(partial(installation.has_logged, expected)), installation.read_log()
             assert ask(gateway, folder) == (401, "invalid_credentials")
         file.write_text(re.sub("nginx:\\w+", f"nginx:{secrets.token_hex(32)}", good))
         assert ask(gateway, folder) == (403, "gateway_secret")
         process.send_signal(signal.SIGHUP)
-        assert wait_for(lambda: ask(gateway, folder) == (401, "invalid_credentials"))
+        assert happens(lambda: ask(gateway, folder) == (401, "invalid_credentials"))
         assert process.poll() is None
 
 
 @pytest.mark.parametrize(
-    ("line", "mode", "said"),
+    ("line", "mode", "message"),
     [
         ("PORT = 8000", 0o600, "keyward.env:1 is not usable: it must be NAME=value"),
         ("EMAIL_URL=smtp://a:b$c@h", 0o600, "keyward.env:1 EMAIL_URL is not usable: its value must stand in '...'"),
@@ -160,12 +164,12 @@ def test_a_gateway_serves_alone_without_the_keys_that_open_tokens(installation: 
     ],
 )
 def test_an_environment_file_that_is_not_usable_gets_a_line(
-    installation: Installation, tmp_path: Path, line: str, mode: int, said: str
+    installation: Installation, tmp_path: Path, line: str, mode: int, message: str
 ) -> None:
     (tmp_path / "keyward.env").write_text(f"{line}\n")
     (tmp_path / "keyward.env").chmod(mode)
     here = Installation(installation.programs, tmp_path, {})
-    done = here.run("version")
+    done = here.run("check")
     assert done.returncode == 1
-    assert done.stderr.startswith(said), done.stderr
+    assert done.stderr.startswith(message), done.stderr
     assert done.stderr.count("\n") == 1

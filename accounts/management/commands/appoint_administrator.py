@@ -1,4 +1,4 @@
-"""`manage.py appoint_administrator`: an operator gives an account another Administrator, with an event and mails."""
+"""`manage.py appoint_administrator`: give an account another Administrator, with an event and mails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.actor import Actor
 class Command(BaseCommand):
     help = (
         "Make an active user of an account its Administrator, or invite an e-mail that has no user yet as one. They "
-        "and the account's other Administrators are told by mail."
+        "and the account's other Administrators are notified by e-mail."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,4 +34,6 @@ class Command(BaseCommand):
         if isinstance(made, Invitation):
             self.stdout.write(f"{email} is invited as an Administrator of {slug}; the link works for seven days.")
         else:
-            self.stdout.write(f"{email} is an Administrator of {slug}; their sessions ended, and a mail tells them.")
+            self.stdout.write(
+                f"{email} is an Administrator of {slug}; their sessions have ended, and they are notified by e-mail."
+            )

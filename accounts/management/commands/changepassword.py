@@ -1,4 +1,4 @@
-"""`manage.py changepassword`: an operator sets someone's password, by the service, with an event and a mail."""
+"""`manage.py changepassword`: set a user's password through the service, with an event and a mail."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.actor import Actor
 
 class Command(BaseCommand):
     help = (
-        "Set a user's password; every session of theirs ends, and they are told by mail. The password is asked for, "
-        "read from standard input when that is not a terminal, or taken from KEYWARD_PASSWORD; never an argument, "
-        "because others can see those."
+        "Set a user's password; all of their sessions end, and they are notified by e-mail. The password is "
+        "prompted for, read from standard input if that is not a terminal, or taken from KEYWARD_PASSWORD; it is never "
+        "an argument, which other users of the machine can see."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,4 +28,6 @@ class Command(BaseCommand):
             services.set_password(user=user, password=read_password(), by=Actor.from_command("changepassword"))
         except services.Invalid as error:
             raise CommandError(services.format_errors(error)) from error
-        self.stdout.write(f"The password of {user.email} is changed; their sessions ended, and a mail tells them.")
+        self.stdout.write(
+            f"The password of {user.email} is changed; their sessions have ended, and they are notified by e-mail."
+        )

@@ -1,4 +1,4 @@
-"""`manage.py end_sessions`: an operator signs someone out everywhere, by the service, with an event and a mail."""
+"""`manage.py end_sessions`: sign a user out everywhere through the service, with an event and a mail."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from core.actor import Actor
 
 
 class Command(BaseCommand):
-    help = "End every session of a user, who is told by mail. They can sign in again."
+    help = "End every session of a user and notify them by e-mail. They can sign in again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email", help="e-mail address of the user")
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = services.end_sessions(user=get_user(options["email"]), by=Actor.from_command("end_sessions"))
-        self.stdout.write(f"All sessions of {user.email} have ended; a mail tells them.")
+        self.stdout.write(f"All sessions of {user.email} have ended, and they are notified by e-mail.")

@@ -1,4 +1,4 @@
-"""`manage.py grant_support`: someone becomes Support, who works on all accounts and belongs to none."""
+"""`manage.py grant_support`: make a user Support, who works on all accounts and belongs to none."""
 
 from __future__ import annotations
 

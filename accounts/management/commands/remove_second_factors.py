@@ -1,4 +1,5 @@
-"""`manage.py remove_second_factors`: an operator lets in someone who has lost theirs, with an event and a mail."""
+"""`manage.py remove_second_factors`: remove the second factors of a user who has lost them, with an event and a
+mail."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from core.actor import Actor
 
 class Command(BaseCommand):
     help = (
-        "Remove a user's authenticator app, passkeys and recovery codes and end their sessions; they are told by mail. "
-        "Their password stays. Make sure first that the request comes from this person."
+        "Remove a user's authenticator app, passkeys and recovery codes, end their sessions and notify them by e-mail. "
+        "Their password stays. First verify that the request comes from this person."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,4 +29,4 @@ class Command(BaseCommand):
         except services.Invalid as error:
             raise CommandError(services.format_errors(error)) from error
         then = "they must add a new one at the next sign-in" if is_second_factor_required(user) else "none is required"
-        self.stdout.write(f"The second factors of {user.email} are removed and their sessions ended; {then}.")
+        self.stdout.write(f"The second factors of {user.email} are removed and their sessions have ended; {then}.")

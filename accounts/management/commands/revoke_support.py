@@ -1,4 +1,4 @@
-"""`manage.py revoke_support`: someone is Support no longer, and their sessions end."""
+"""`manage.py revoke_support`: take the role Support from a user and end their sessions."""
 
 from __future__ import annotations
 

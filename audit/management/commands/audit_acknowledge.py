@@ -10,12 +10,14 @@ from django.core.management.base import BaseCommand, CommandError
 from audit.trail import verification_state
 from core.actor import Actor
 from core.authorization import find_decision_maker
+from core.program import PROGRAM
 
 
 class Command(BaseCommand):
     help = (
-        "Acknowledges what verifications of the audit trail and the API log found, so that checkpoints are signed "
-        "again. It is an event with your name and reason. What can be repaired is found again unless it was."
+        "Acknowledge the findings of verifications of the audit trail and the API log, so that checkpoints are signed "
+        "again. This records an event with your name and reason. Findings that can be repaired are reported again "
+        "until they are."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,10 +25,10 @@ class Command(BaseCommand):
             "--by",
             required=True,
             metavar="EMAIL",
-            help="whose decision it is: Support or, where nobody is Support, an Administrator",
+            help="who decides: one of Support or, if nobody is Support, an Administrator",
         )
         parser.add_argument(
-            "--reason", required=True, metavar="TEXT", help="what happened, and where it is looked into"
+            "--reason", required=True, metavar="TEXT", help="what happened, and where it is being investigated"
         )
 
     def handle(self, *args: Any, by: str, reason: str, **options: Any) -> None:
@@ -38,7 +40,7 @@ class Command(BaseCommand):
             )
         if not reason.strip():
             raise CommandError("--reason is empty; say what happened.")
-        actor = Actor(kind="command", id="audit_acknowledge", label=f"{user.email} by manage.py audit_acknowledge")
+        actor = Actor(kind="command", id="audit_acknowledge", label=f"{user.email} by {PROGRAM} audit_acknowledge")
         closed = verification_state.acknowledge(by=actor, reason=reason.strip())
         if not closed:
             self.stdout.write("There is nothing to acknowledge.")
@@ -46,4 +48,4 @@ class Command(BaseCommand):
         self.stdout.write(f"Acknowledged by {user.email}:")
         for text in closed:
             self.stdout.write(f"- {text}")
-        self.stdout.write("The next verification looks at everything from the beginning.")
+        self.stdout.write("The next verification covers everything from the beginning.")

@@ -9,12 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from audit.management.checkpoints import write_line
 from audit.trail import checkpoints, verification_state
 from core import signed_json
 
 
 class Command(BaseCommand):
-    help = "Writes a signed checkpoint of the audit trail, for `audit_verify --anchor`."
+    help = "Write a signed checkpoint of the audit trail, for `audit_verify --anchor`."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--out", type=Path, metavar="FILE", help="append to this file instead of standard output")
@@ -22,13 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, out: Path | None, public_key: bool, **options: Any) -> None:
         text = signed_json.format_public_pem(settings.CHECKPOINT_KEY).strip() if public_key else _checkpoint()
-        if out is None:
-            self.stdout.write(text)
-            return
-        try:
-            checkpoints.append_line(out, text)
-        except OSError as error:
-            raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
+        write_line(text, out, self.stdout)
 
 
 def _checkpoint() -> str:

@@ -16,14 +16,16 @@ from core.accounts import find_account
 
 class Command(BaseCommand):
     help = (
-        "Writes an account's digests, and their index, into a folder, for examples/verify_digests.py. What is there of "
-        "the same names is replaced."
+        "Write an account's digests and their index into a folder, for examples/verify_digests.py. Files of the same "
+        "names are replaced."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("account", help="the account's slug")
-        parser.add_argument("folder", type=Path, help="made if it is not there")
-        parser.add_argument("--from", dest="since", metavar="TIME", help="like 2026-11-20 or 2026-11-20T17:00, in UTC")
+        parser.add_argument("folder", type=Path, help="created if it does not exist")
+        parser.add_argument(
+            "--from", dest="since", metavar="TIME", help="such as 2026-11-20 or 2026-11-20T17:00, in UTC"
+        )
         parser.add_argument("--to", dest="until", metavar="TIME", help="the end, exclusive")
 
     def handle(self, *args: Any, account: str, folder: Path, **options: Any) -> None:
@@ -58,5 +60,5 @@ def _parse_time(text: str | None, option: str) -> datetime | None:
     except ValueError:
         time = None
     if time is None:
-        raise CommandError(f"{option}: {text!r} is not a time. Write it like 2026-11-20 or 2026-11-20T17:00.")
+        raise CommandError(f"{option}: {text!r} is not a time. Use a format such as 2026-11-20 or 2026-11-20T17:00.")
     return time if time.tzinfo else time.replace(tzinfo=UTC)

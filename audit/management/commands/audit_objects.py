@@ -12,7 +12,7 @@ from core.replica import open_snapshot
 
 
 class Command(BaseCommand):
-    help = "Prints the definitions, triggers and rights that audit_verify compares with audit/trail/objects.txt."
+    help = "Print the definitions, triggers and privileges that audit_verify compares with audit/trail/objects.txt."
 
     def handle(self, *args: Any, **options: Any) -> None:
         role = get_application_role()

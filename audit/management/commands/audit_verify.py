@@ -16,12 +16,13 @@ from audit.trail.verification import verify
 from audit.trail.verification_state import UNVERIFIED, VerificationState
 from core import signed_json
 from core.actor import Actor
+from core.program import PROGRAM
 
 
 class Command(BaseCommand):
     help = (
-        "Checks every event of the audit trail with the columns that pages read, the database's objects, then the API "
-        "log and its sums against the seals. Exits 1 and names what is bad, or was bad and is not acknowledged."
+        "Verify every event of the audit trail, the columns that pages read and the database's objects, then the API "
+        "log and its totals against the seals. Exit with 1 and name each problem, or each one that is not acknowledged."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,8 +30,8 @@ class Command(BaseCommand):
             "--anchor",
             type=Path,
             metavar="FILE",
-            help="anchors or checkpoints kept outside the database, a line each; finds a trail cut short, rolled back "
-            "or rewritten with the key",
+            help="anchors or checkpoints kept outside the database, one per line; detects a trail that was truncated, "
+            "rolled back or rewritten with the key",
         )
         parser.add_argument(
             "--public-key",
@@ -38,9 +39,9 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="FILE",
-            help="checks the checkpoints' signatures, beside the key in use; for each key there was",
+            help="a previous public key that may have signed the checkpoints, besides the current one; may be repeated",
         )
-        parser.add_argument("--trail-only", action="store_true", help="leave the API log's rows out")
+        parser.add_argument("--trail-only", action="store_true", help="do not verify the API log's rows")
 
     def handle(self, *args: Any, anchor: Path | None, public_key: list[Path], trail_only: bool, **options: Any) -> None:
         anchors = _read_anchor_file(anchor, public_key)
@@ -58,7 +59,7 @@ class Command(BaseCommand):
                 )
         require_good(verdict, state)
         if state.accepted:
-            self.stdout.write(f"Passed over, as acknowledged: {len(state.accepted)} problems.")
+            self.stdout.write(f"Ignored because acknowledged: {len(state.accepted)} problems.")
         self.stdout.write(f"Anchor: {format_anchor(verdict.events, verdict.mac)}")
 
 
@@ -71,7 +72,7 @@ def require_good(verdict: Verdict, state: VerificationState) -> None:
     if state.problems:
         problems = "\n".join(f"- {text}" for text in state.problems)
         raise CommandError(
-            f"An earlier verification found what nobody has acknowledged (manage.py audit_acknowledge):\n{problems}"
+            f"An earlier verification found what nobody has acknowledged ({PROGRAM} audit_acknowledge):\n{problems}"
         )
 
 

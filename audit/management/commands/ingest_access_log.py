@@ -23,8 +23,8 @@ SUMMARY_INTERVAL_SECONDS = 3600.0
 RETRY_SECONDS = 2.0
 SUMMARY = (
     "{lines} lines: {filled} calls filled in, {already} had their values already, {unmatched} match no call and are "
-    "kept, {too_late} came more than 48 hours after their call and are kept apart, {without_id} are of calls without a "
-    "row, {unreadable} could not be read."
+    "kept, {too_late} arrived more than 48 hours after their call and are kept separately, {without_id} are of calls "
+    "without a row, {unreadable} could not be read."
 )
 
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", nargs="?", default="-", help="the access log; standard input if left out")
-        parser.add_argument("--follow", action="store_true", help="go on reading what is written, until stopped")
+        parser.add_argument("--follow", action="store_true", help="wait for the file, and for new lines, until stopped")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.source, self.follow = options["file"], options["follow"]
@@ -67,7 +67,10 @@ class Command(BaseCommand):
         if self.source == "-":
             chunks = file_tail.read_standard_input(is_stopped=is_stopped)
         else:
-            chunks = file_tail.read_file(Path(self.source), follow=self.follow, is_stopped=is_stopped)
+            path = Path(self.source)
+            if self.follow and not path.exists():
+                self.stderr.write(f"{path} does not exist yet: waiting for it.")
+            chunks = file_tail.read_file(path, follow=self.follow, is_stopped=is_stopped)
         batch: list[AccessLogEntry] = []
         for line in file_tail.split_lines(chunks, is_stopped=is_stopped):
             if line is not None and (entry := self._parse(*line)):

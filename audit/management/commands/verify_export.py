@@ -17,15 +17,18 @@ from core import signed_json
 
 class Command(BaseCommand):
     help = (
-        "Checks an exported file against its signed manifest and prints what the manifest states. Exits 1 unless it is "
-        "that very file."
+        "Verify an exported file against its signed manifest and print the manifest's statements. Exit with 1 unless "
+        "it is exactly the exported file."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("manifest", type=Path)
         parser.add_argument(
-            "--public-key", type=Path, metavar="FILE", help="in PEM; else that of the CHECKPOINT_KEY in use"
+            "--public-key",
+            type=Path,
+            metavar="FILE",
+            help="public key in PEM; by default, that of the current CHECKPOINT_KEY",
         )
 
     def handle(self, *args: Any, file: Path, manifest: Path, public_key: Path | None, **options: Any) -> None:

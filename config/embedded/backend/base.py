@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, which starts the embedded server for the first connection."""
+"""Django's PostgreSQL backend, which starts the embedded server on the first connection."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from config.embedded.server import Cluster
 
 @cache
 def get_cluster(folder: Path, *, fsync: bool = True) -> Cluster:
-    """Return the cluster in `folder`; one object for each process, because it holds the process's lock."""
+    """Return the cluster in `folder`; one object in each process, because it holds the process's lock."""
     return Cluster(folder, fsync=fsync)
 
 
 def start_embedded_database() -> Cluster:
-    """Start the cluster of these settings if need be, hold it for this process, and return it."""
+    """Start the cluster of these settings if it is not running, hold it for this process, and return it."""
     handle = get_cluster(settings.VAR / "postgres", fsync=settings.EMBEDDED_FSYNC)
     try:
         handle.join()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.db import connections
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
-LIBPQ_PARAMETERS = ("host", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey")
+# What libpq knows, but for what each process says for itself.
+OWN_PARAMETERS = {"application_name", "client_encoding", "connect_timeout", "options"}
+LIBPQ_PARAMETERS = {option.keyword.decode() for option in Conninfo.get_defaults()} - OWN_PARAMETERS
 
 
 def build_conninfo(alias: str) -> str:
     """Return libpq's connection string for `alias`. Starts the embedded server if the alias refers to it."""
     parameters = connections[alias].get_connection_params()
-    return make_conninfo(**{name: str(parameters[name]) for name in LIBPQ_PARAMETERS if parameters.get(name)})
+    known = parameters.keys() & LIBPQ_PARAMETERS
+    return make_conninfo(**{name: str(parameters[name]) for name in sorted(known) if parameters[name]})

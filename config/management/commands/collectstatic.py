@@ -1,4 +1,4 @@
-"""`collectstatic` that also notes what was collected, so that `serve` recognises files of another version."""
+"""`collectstatic`, which also records what was collected, so that `serve` recognises files of another version."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""`maintain`: the hourly job, on any node and any number of times."""
+"""`maintain`: the hourly job. It may run on any node and any number of times."""
 
 from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,23 +16,29 @@ from psycopg.errors import LockNotAvailable
 from accounts.signin import passkeys, rate_limits
 from audit import digests
 from audit.calls import retention, seals
-from audit.calls.insert import ensure_partitions
+from audit.calls.partitions import ensure_partitions
+from audit.management.checkpoints import write_line
 from audit.trail import checkpoints, verification_state
 from audit.trail.record import record
+from audit.usage import roll_up
 from core.actor import Actor
-from keys.services import rotation
+from core.program import PROGRAM
+from keys.notices import jobs
+from keys.selectors.decision import build_route_matcher
+from keys.services import RotationRun, rotate_due_keys, rotation
 
 MAX_TRIES = 5
+MAX_POSTPONED_NAMED = 20
 T = TypeVar("T")
 
 
 class Command(BaseCommand):
     help = (
-        "Makes the API log's partitions for this month and the next three, seals the hours that are over, signs each "
-        "account's digests of them, drops what LOG_RETENTION_DAYS lets go, destroys what could be read of secrets that "
-        "retired by themselves, sweeps limits and passkey challenges that have run out, verifies what the audit trail "
-        "has grown by, once a day all of it and the API log, and signs a checkpoint unless something was found. Safe "
-        "every hour from any node."
+        "Create the API log's partitions for this month and the next three, seal the hours that are over, sum their "
+        "calls for each key, sign each account's digests of them, drop months older than LOG_RETENTION_DAYS, change "
+        "the secrets of keys by their schedules, destroy the sealed forms of retired secrets, make the notices that "
+        "are due, delete expired limits and passkey challenges, verify new events of the audit trail (once a day all "
+        "of it and the API log), and sign a checkpoint unless a problem was found. Safe to run hourly on any node."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -53,11 +59,12 @@ class Command(BaseCommand):
             f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
             f"with their last columns {sum(seal.rows for seal in late)}, in {len(late)}."
         )
+        self.stdout.write(f"Hours summed for each key: {roll_up.roll_up(build_route_matcher())}.")
         forged = False
         try:
             self.stdout.write(f"Digests signed: {_retry_on_lock(lambda: digests.make_digests(by))}.")
         except digests.DigestMismatch as error:
-            # The verification below raises the alarm, and then verifies everything.
+            # The verification below then covers everything and reports it.
             forged = True
             self.stderr.write(f"Digests signed: none more, because {error}.")
         days = settings.LOG_RETENTION_DAYS
@@ -68,7 +75,10 @@ class Command(BaseCommand):
             self.stderr.write(f"Months dropped: none, because {error}.")
         else:
             self.stdout.write(f"Months dropped: {', '.join(dropped) or 'none'}.")
+        for line in list_rotations(rotate_due_keys(by=by)):
+            self.stdout.write(line)
         self.stdout.write(f"Retired secrets destroyed: {rotation.destroy_expired_secrets(by=by)}.")
+        self.stdout.write(f"Notices made: {jobs.detect(by)}.")
         rate_limits.delete_expired()
         passkeys.delete_expired_challenges()
         state = verification_state.verify_incrementally(by, whole=forged)
@@ -77,24 +87,24 @@ class Command(BaseCommand):
             problems = "\n".join(f"- {text}" for text in state.problems)
             raise CommandError(
                 f"The trail is NOT good: {state.problems[0]}. Last verified without findings: to event "
-                f"{state.seq}. No checkpoint is signed until manage.py audit_acknowledge:\n{problems}"
+                f"{state.seq}. No checkpoint is signed until {PROGRAM} audit_acknowledge:\n{problems}"
             )
-        self._checkpoint(options["checkpoints"])
+        line = checkpoints.format_checkpoint(checkpoints.build_checkpoint())
+        write_line(line, options["checkpoints"], self.stdout)
         self.stdout.write(f"The trail is good: {state.seq} events.")
 
-    def _checkpoint(self, path: Path | None) -> None:
-        line = checkpoints.format_checkpoint(checkpoints.build_checkpoint())
-        if path is None:
-            self.stdout.write(line)
-            return
-        try:
-            checkpoints.append_line(path, line)
-        except OSError as error:
-            raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+
+def list_rotations(run: RotationRun) -> Iterator[str]:
+    """Yield how many secrets were changed, and which could not be and why, a line each."""
+    yield f"Secrets changed by schedule: {run.rotated}."
+    for postponed in run.postponed[:MAX_POSTPONED_NAMED]:
+        yield f"Not changed, although it is due: {postponed}"
+    if (more := len(run.postponed) - MAX_POSTPONED_NAMED) > 0:
+        yield f"Not changed, although it is due: {more:,} more secrets."
 
 
 def _retry_on_lock(do: Callable[[], T]) -> T:
-    """Return the result of `do`; when it fails to get a lock, release all and try again, so that the gateways go
+    """Return the result of `do`. If it fails to get a lock, release all locks and try again, so that the gateways go
     first."""
     for attempt in range(1, MAX_TRIES + 1):
         try:

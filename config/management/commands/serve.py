@@ -1,11 +1,10 @@
-"""`serve`: the portal, the gateway and the hourly `maintain`, or one of the planes, until Ctrl-C or SIGTERM. SIGHUP
-replaces the planes' processes, in the environment and from the code as they are then, without refusing a call."""
+"""`serve`: run the portal, the gateway and their jobs, or one plane, until Ctrl-C or SIGTERM.
+
+SIGHUP replaces the planes' processes with the current environment and code, without refusing a call.
+"""
 
 from __future__ import annotations
 
-import subprocess
-import time
-from tempfile import TemporaryFile
 from typing import Any
 
 import structlog
@@ -19,24 +18,28 @@ from config.embedded.backend.base import start_embedded_database
 from config.env import Misconfigured
 from config.serve import preflight
 from config.serve.health_request import is_ready
-from config.serve.listeners import list_places
+from config.serve.job import Job
+from config.serve.listeners import format_place, list_places
 from config.serve.planes import GATEWAY, PLANES
 from config.serve.supervisor import PlaneFailed, StopRequested, Supervisor, handle_signals
 from config.static_build import collect_static
 
 MAINTAIN_INTERVAL_SECONDS = 3600.0
+SEND_INTERVAL_SECONDS = 60.0
+# Addresses of this machine alone, by the name that people type.
+LOOPBACK = {"127.0.0.1": "localhost", "::1": "localhost"}
 logger = structlog.get_logger("keyward.serve")
 
 
 class Command(BaseCommand):
     help = (
-        "Serve the portal and the gateway, and run maintain hourly; or one plane alone, without maintain. "
+        "Serve the portal and the gateway, and run maintain hourly and send_notices each minute; or one plane alone. "
         "SIGHUP reloads without refusing a call."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        # The name is read before the settings are, too (config/command_line.py).
+        # config/command_line.py reads this argument too, before the settings are loaded.
         parser.add_argument("plane", nargs="?", choices=[plane.name for plane in PLANES], help="serve this plane alone")
         parser.add_argument(
             "--prepare", action="store_true", help="first migrate, collect static files and load the demo, where needed"
@@ -44,7 +47,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._planes = [plane for plane in PLANES if options["plane"] in (None, plane.name)]
-        self._supervisor = Supervisor(self._planes, self._on_tick)
+        self._supervisor = Supervisor(
+            self._planes, self._on_tick, shutdown_delay_seconds=settings.SHUTDOWN_DELAY_SECONDS
+        )
         try:
             with handle_signals(self._request_reload):
                 self._serve(prepare=options["prepare"])
@@ -56,21 +61,18 @@ class Command(BaseCommand):
     def _serve(self, *, prepare: bool) -> None:
         if prepare:
             self._prepare_installation()
-        # A database that does not answer ends the start with one line (manage.py).
+        # If the database does not answer, the start ends with one line (config/command_line.py).
         if problems := preflight.list_problems(self._planes):
             raise Misconfigured("\n".join(problems))
         for connection in connections.all():
             connection.close()
         self._ensure_database()
-        self._maintain: subprocess.Popen[bytes] | None = None
-        self._maintain_due = time.monotonic()
-        self._maintain_output = TemporaryFile()  # noqa: SIM115 - for as long as this process serves
+        self._jobs = _build_jobs() if self._planes == list(PLANES) else []
         try:
             self._supervisor.run(self._are_planes_ready, self._announce)
         finally:
-            if self._maintain is not None and self._maintain.poll() is None:
-                self._maintain.terminate()
-                self._maintain.wait()
+            for job in self._jobs:
+                job.stop()
 
     def _are_planes_ready(self) -> bool:
         return all(is_ready(list_places(plane)[0]) for plane in self._planes)
@@ -85,9 +87,10 @@ class Command(BaseCommand):
             demo_load.load_demo()
 
     def _announce(self) -> None:
-        gateway = settings.GATEWAY_SOCKET or f"http://localhost:{settings.GATEWAY_PORT}"
         for plane in self._planes:
-            self.stdout.write(f"{plane.name.title()}: {gateway if plane is GATEWAY else settings.BASE_URL}")
+            self.stdout.write(
+                f"{plane.name.title()}: {list_gateway_addresses() if plane is GATEWAY else settings.BASE_URL}"
+            )
         for line in demo_load.list_instructions():
             self.stdout.write(line)
         self.stdout.write("Ready")
@@ -97,38 +100,30 @@ class Command(BaseCommand):
         try:
             self._ensure_database()
         except OperationalError as error:
-            # What it lacks may come back, such as room on its disk; until then nothing is let through.
+            # The cause may go away, such as a full disk. Until then every call is refused.
             logger.error("the database cannot be started again now", detail=str(error))
-        if self._maintain is not None and self._maintain.poll() is not None:
-            self._log_maintain_result()
-        if self._planes == list(PLANES) and self._maintain is None and time.monotonic() >= self._maintain_due:
-            self._maintain_due = time.monotonic() + MAINTAIN_INTERVAL_SECONDS
-            self._maintain = subprocess.Popen(
-                [
-                    *(self._supervisor.origin.program.python, "-m", "config", "maintain"),
-                    *("--checkpoints", str(settings.VAR / "checkpoints.jsonl")),
-                ],
-                cwd=self._supervisor.origin.program.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._maintain_output,
-                start_new_session=True,
-            )
-
-    def _log_maintain_result(self) -> None:
-        """Log what the `maintain` that has ended said, as one line among the others."""
-        assert self._maintain is not None
-        self._maintain_output.seek(0)
-        output = " ".join(self._maintain_output.read(10_000).decode("utf-8", "replace").split())
-        if self._maintain.returncode:
-            logger.error("maintain failed", status=self._maintain.returncode, detail=output)
-        elif output:
-            logger.warning("maintain finished", detail=output)
-        self._maintain_output.seek(0)
-        self._maintain_output.truncate()
-        self._maintain = None
+        for job in self._jobs:
+            job.run_if_due(*self._supervisor.origin)
 
     def _ensure_database(self) -> None:
-        """Start the embedded server, or start it again if it was killed."""
+        """Start the embedded server, or restart it if it was killed."""
         if settings.EMBEDDED_DATABASE:
             start_embedded_database()
+
+
+def _build_jobs() -> list[Job]:
+    """Return the commands that run beside both planes."""
+    checkpoints = ("--checkpoints", str(settings.VAR / "checkpoints.jsonl"))
+    return [
+        Job("maintain", checkpoints, interval_seconds=MAINTAIN_INTERVAL_SECONDS),
+        # Later, so that a start is not slowed down by two.
+        Job("send_notices", interval_seconds=SEND_INTERVAL_SECONDS, delay_seconds=SEND_INTERVAL_SECONDS),
+    ]
+
+
+def list_gateway_addresses() -> str:
+    """Return the URLs on which the gateway listens, or its socket's path."""
+    if settings.GATEWAY_SOCKET:
+        return str(settings.GATEWAY_SOCKET)
+    places = [(LOOPBACK.get(address, address), settings.GATEWAY_PORT) for address in settings.GATEWAY_BIND]
+    return ", ".join(dict.fromkeys(f"http://{format_place(place)}" for place in places))

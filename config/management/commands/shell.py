@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from config.refused_commands import RefusedCommand
+from core.program import PROGRAM
 
 
 class Command(RefusedCommand):
-    instead = "Use Keyward's commands (manage.py help), which go through the services."
+    instead = f"Use Keyward's commands ({PROGRAM} help), which go through the services."

@@ -70,7 +70,7 @@ def describe_request_link(api: Api) -> str:
     """Return the API's base URL and where it is configured."""
     rules = Policy.from_data(api.policy)
     link = get_request_link(get_documentation(api).server, rules, api.request_link)
-    if not link.known:
+    if not link.is_configured:
         return f"{link.text} (placeholder: no address is configured)"
     who = "set here" if api.request_link else "from the policy" if rules.request_link else "from the document"
     return f"{link.text} ({who})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -14,9 +15,9 @@ from accounts.models import User
 from audit.trail.events import Target
 from keys.apis import yaml_loader
 from keys.apis.admin.upload import Upload
-from keys.apis.description import Description
-from keys.apis.document import BadDocument
+from keys.apis.description import BadDescription, Description, find_error
 from keys.apis.file_limits import MAX_BYTES, UnreadableFile
+from keys.apis.findings import FaultyFile
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.rendering import render_document, render_policy
 from keys.apis.request_link import find_request_link_problem
@@ -43,9 +44,12 @@ class DocumentsForm(forms.Form):
     policy_text = _build_text_field("Policy (text)")
     # The initial texts, to tell whether one was edited.
     texts: dict[str, str]
-    # The document's text, for line numbers in errors; None if the document is unchanged.
-    source: str | None = None
     upload: Upload
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # The texts that the values were parsed from, for line numbers in errors.
+        self.sources: dict[str, str] = {}
 
     def read_value(self, name: str) -> Any:
         """Return the parsed file or text, or None if neither was given. Add an error if it cannot be parsed."""
@@ -58,24 +62,34 @@ class DocumentsForm(forms.Form):
         try:
             # One more byte shows that the file is too large, without reading all of it.
             content = typed.encode() if file is None else file.read(MAX_BYTES + 1)
-            text = yaml_loader.decode(content)
-            if name == "document":
-                self.source = text
-            return yaml_loader.parse(text)
+            self.sources[name] = yaml_loader.decode(content)
+            return yaml_loader.parse(self.sources[name])
         except UnreadableFile as problem:
             self.add_error(name if file is not None else f"{name}_text", ValidationError(str(problem).splitlines()))
             return None
 
     def build_upload(self, slug: str, document: Any, policy: Any) -> None:
         """Set `upload`, or add the errors of document and policy to their fields."""
+        sources = self.texts | self.sources
         try:
-            self.upload = Upload(slug, Description.from_data(document, policy, text=self.source))
-        except BadDocument as problem:
-            more = [f"and {problem.omitted:,} more"] if problem.omitted else []
-            lines = [problem.problem, *map(str, problem.findings), *more]
-            self.add_error(self._get_field_name("document"), ValidationError(lines))
-        except BadPolicy as problem:
-            self.add_error(self._get_field_name("policy"), str(problem))
+            description = Description.from_data(
+                document, policy, text=sources.get("document"), rules_text=sources.get("policy")
+            )
+            self.upload = Upload(slug, description)
+        except BadDescription as both:
+            self.add_file_errors(both.errors)
+        except FaultyFile as error:
+            self.add_file_errors({"policy" if isinstance(error, BadPolicy) else "document": error})
+
+    def add_file_errors(self, errors: Mapping[str, ValueError]) -> None:
+        for name, error in errors.items():
+            self.add_error(self._get_field_name(name), ValidationError(str(error).splitlines()))
+
+    def check_alone(self, values: Mapping[str, Any]) -> None:
+        """Add the errors of each value by itself, because another field has an error."""
+        for name, value in values.items():
+            if value is not None and not {name, f"{name}_text"} & set(self.errors):
+                self.add_file_errors(find_error(name, value, self.sources.get(name)))
 
     def _get_field_name(self, name: str) -> str:
         return name if self.cleaned_data.get(name) is not None else f"{name}_text"
@@ -105,8 +119,10 @@ class NewApiForm(DocumentsForm):
         for name, found, what in (("document", document, "document"), ("policy", policy, "policy")):
             if found is None and not {name, f"{name}_text"} & set(self.errors):
                 self.add_error(name, f"Choose a file, or enter the {what} below.")
-        if not self.errors:
-            self.build_upload(cleaned["slug"], document, policy)
+        if self.errors.keys() - {"slug"}:
+            self.check_alone({"document": document, "policy": policy})
+        else:
+            self.build_upload(cleaned.get("slug", ""), document, policy)
         return cleaned
 
 
@@ -129,6 +145,7 @@ class UploadForm(DocumentsForm):
         cleaned = super().clean() or {}
         document, policy = self.read_value("document"), self.read_value("policy")
         if self.errors:
+            self.check_alone({"document": document, "policy": policy})
             return cleaned
         if document is None and policy is None:
             raise ValidationError("Nothing has changed. Edit a text, or choose a file.")
@@ -152,10 +169,18 @@ class PreviewedForm(forms.Form):
 
 class ConfirmUploadForm(ConfirmForm):
     shown = forms.CharField(widget=forms.HiddenInput)
+    refuses = forms.BooleanField(
+        label="Yes, refuse these calls",
+        error_messages={"required": "Select this to refuse the calls above, or change the policy."},
+    )
+    field_order = ("shown", "refuses", "password", "passkey")
 
-    def ask_about(self, user: User, upload: Upload) -> None:
+    def ask_about(self, user: User, upload: Upload, *, is_severe: bool) -> None:
+        """Set what is confirmed; only a change that stops keys or locks out who used them last has a box of its own."""
+        if not is_severe:
+            del self.fields["refuses"]
         about = Target("api", upload.slug, upload.description.name)
-        self.set_action(user, "api.change" if upload.seen else "api.add", upload.slug, about)
+        self.set_action(user, "api.change" if upload.previewed else "api.add", upload.slug, about)
         # Passkeys need a script that only the portal's pages load.
         self.has_passkey = False
 

@@ -37,10 +37,12 @@ from keys.apis.proxy_support import format_proxy_advice
 from keys.apis.rendering import get_file_name, render_document, render_policy
 from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
+from keys.selectors.replay import replay_api
 from keys.uploads import SUPPORT, TooManyUploads, acquire_reader
+from keys.views.effects import ChangeEffect
 
 MAX_ACCOUNTS_LISTED = 100
-OVER = "This preview has expired. Upload the files or edit the text again."
+EXPIRED_PREVIEW = "This preview has expired. Upload the files or edit the text again."
 
 
 class ApiAdmin(SupportAdmin):
@@ -125,19 +127,20 @@ class ApiAdmin(SupportAdmin):
             if not found.changes:
                 messages.info(request, f"{api.name} is already up to date.")
                 return redirect(self._get_page_url(api))
-            upload = upload._replace(seen=found)
+            upload = upload._replace(previewed=found)
         try:
             form = ConfirmUploadForm(initial={"shown": upload.sign(request.user.pk)})
         except ValueError as problem:
             return self._render_refusal(request, api, str(problem), upload)
-        form.ask_about(request.user, upload)
-        return self._render_preview(request, api, upload, form)
+        effect = _find_effect(request, api, upload)
+        form.ask_about(request.user, upload, is_severe=bool(effect and effect.is_severe))
+        return self._render_preview(request, api, upload, form, effect)
 
     def _confirm_upload(self, request: SignedIn, api: Api | None) -> HttpResponse:
         try:
             upload = Upload.load(request.user.pk, request.POST["shown"], api)
         except BadSignature:
-            return self._render_refusal(request, api, OVER)
+            return self._render_refusal(request, api, EXPIRED_PREVIEW)
         if "again" in request.POST:
             return self._render_form(request, _build_form(api, upload.slug, upload.texts), api)
         if "propose" in request.POST:
@@ -147,10 +150,11 @@ class ApiAdmin(SupportAdmin):
         except apis.EditConflict as problem:
             return self._render_refusal(request, api, f"{problem} Review it again.", upload)
         form = ConfirmUploadForm(request.POST)
-        form.ask_about(request.user, upload)
+        effect = _find_effect(request, api, upload)
+        form.ask_about(request.user, upload, is_severe=bool(effect and effect.is_severe))
         by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
         if by is None:
-            return self._render_preview(request, api, upload, form)
+            return self._render_preview(request, api, upload, form, effect)
         try:
             saved = _save_upload(api, upload, by)
         except (apis.IncompatibleChange, apis.EditConflict) as problem:
@@ -173,7 +177,9 @@ class ApiAdmin(SupportAdmin):
         """Show the form again with the upload and the reason."""
         return self._render_form(request, _rebuild_form(api, upload), api, why)
 
-    def _render_preview(self, request: SignedIn, api: Api | None, upload: Upload, form: Form) -> HttpResponse:
+    def _render_preview(
+        self, request: SignedIn, api: Api | None, upload: Upload, form: Form, effect: ChangeEffect | None
+    ) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
             "title": f"Change {api}" if api else f"Add {upload.description.name}",
             "opts": self.opts,
@@ -181,8 +187,9 @@ class ApiAdmin(SupportAdmin):
             "api": api,
             "upload": upload,
             "lines": _list_changes(api, upload) if api else (),
-            "warned": format_warnings(len(upload.description.warnings) + upload.description.omitted),
-            "proposal": format_proposal(upload.proposed),
+            "effect": effect,
+            "warned": format_warnings(upload.description.warnings.total),
+            "proposal": format_proposal(upload.proposed, upload.description.modules),
             "proxy_advice": format_proxy_advice(upload.description.policy, upload.description.modules),
             "texts": upload.list_text_differences(api) if api else (),
             "form": form,
@@ -244,11 +251,19 @@ class ApiAdmin(SupportAdmin):
         return format_html_join("", "<div><strong>{}</strong> ({}): {}{}</div>", rows)
 
 
+def _find_effect(request: SignedIn, api: Api | None, upload: Upload) -> ChangeEffect | None:
+    """Replay the upload over the calls with all keys of the API; None for a new one."""
+    if api is None:
+        return None
+    log = reverse("admin:audit_call_changelist")
+    return ChangeEffect(replay_api(api, upload.description), "", request.POST, log=log)
+
+
 def _list_changes(api: Api, upload: Upload) -> list[str]:
-    if upload.seen is None:
+    if upload.previewed is None:
         return []
-    lines = list(upload.seen.format_lines())
-    if api.request_link and "request_link" in upload.seen.changes:
+    lines = list(upload.previewed.format_lines())
+    if api.request_link and "request_link" in upload.previewed.changes:
         lines.append(f"request_link: the API's own setting, {api.request_link}, stays in force")
     return lines
 
@@ -272,5 +287,5 @@ def _rebuild_form(api: Api | None, upload: Upload | None) -> Form:
 def _save_upload(api: Api | None, upload: Upload, by: Actor) -> Api:
     if api is None:
         return apis.add(slug=upload.slug, description=upload.description, by=by)
-    apis.update(api=api, description=upload.description, by=by, seen=upload.seen)
+    apis.update(api=api, description=upload.description, by=by, previewed=upload.previewed)
     return Api.objects.get(pk=api.pk)

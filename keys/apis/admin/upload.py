@@ -34,11 +34,11 @@ class TextDifference(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """An API as uploaded. `seen` is the difference shown in the preview; None for a new API."""
+    """An API as uploaded. `previewed` is the difference shown in the preview; None for a new API."""
 
     slug: str
     description: Description
-    seen: Difference | None = None
+    previewed: Difference | None = None
 
     @property
     def texts(self) -> dict[str, str]:
@@ -94,4 +94,4 @@ class Upload(NamedTuple):
     @property
     def _fingerprint(self) -> str:
         """Digest of the difference shown; empty for a new API."""
-        return hashlib.sha256(json.dumps(asdict(self.seen)).encode()).hexdigest() if self.seen else ""
+        return hashlib.sha256(json.dumps(asdict(self.previewed)).encode()).hexdigest() if self.previewed else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404
+from django.http import Http404, QueryDict
 
 from accounts.forms.users import ServiceErrorForm
 from accounts.models import Account
@@ -16,10 +16,13 @@ from core.authorization import require_active
 from core.page_guard import SignedIn
 from core.pages import own_account
 from keys.ip_lists.forms import OptionalConfirmForm
+from keys.ip_lists.importing import ImportPreview
 from keys.ip_lists.selectors import with_counts
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry
+from keys.selectors.replay import replay_ip_list
 from keys.views.common import get_confirmed_actor
+from keys.views.effects import ChangeEffect
 from keys.visibility import get_visible_ip_lists
 
 if TYPE_CHECKING:
@@ -79,6 +82,18 @@ def needs_confirmation(form: OptionalConfirmForm, needed: object) -> bool:
     """Make the form's confirmation required if it is needed, and return whether it is."""
     form.fields["password"].required = bool(needed)
     return bool(needed)
+
+
+def find_import_effect(
+    ip_list: CountedList, preview: ImportPreview, sent: QueryDict, log: str = ""
+) -> ChangeEffect | None:
+    """Replay the import over the calls of all keys that use the list; None if it changes nothing for them. It can only
+    admit more, so nothing has to be accepted. `log` is the page of the log that rows link to."""
+    added = {entry.network for entry in preview.entries if entry.enabled}
+    if not added or not ip_list.key_count:
+        return None
+    live = set(ip_list.entries.filter(enabled=True).values_list("network", flat=True))
+    return ChangeEffect(replay_ip_list(ip_list, live | added), "", sent, log=log)
 
 
 def get_selected_ids(request: SignedIn, name: str) -> list[int]:

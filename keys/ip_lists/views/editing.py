@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models.functions import Lower
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from core.actor import Actor
 from core.authorization import require_active
@@ -17,13 +18,15 @@ from core.back_links import PARAMETER, SELECTION_ANCHOR, format_row_id, get_list
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
+from keys.forms.fields import set_choices
 from keys.ip_lists import services as ip_lists_services
-from keys.ip_lists.forms import EditIpListForm, NewIpListForm
+from keys.ip_lists.forms import AddKeysForm, EditIpListForm, NewIpListForm
 from keys.ip_lists.selectors import get_last_edit
 from keys.ip_lists.views.common import get_ip_list_to_change_or_404, get_selected_ids, run_service
 from keys.models import IpList, Key
-from keys.visibility import get_visible_ip_lists
+from keys.visibility import get_visible_ip_lists, get_visible_keys
 
+MAX_KEYS_OFFERED = 500
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -82,6 +85,20 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
         context |= {"form": again, "edit": get_last_edit(ip_list), "rows": rows}
         return render_dialog(request, "keys/ip_lists/edit", title, context, 409)
     return render_dialog(request, "keys/ip_lists/edit", title, context, get_form_status(request))
+
+
+@needs(Permission.IP_LISTS_SEE, Permission.KEYS_CHANGE)
+@require_safe
+def ip_list_add_keys(request: SignedIn, pk: int) -> HttpResponse:
+    """Choose keys that do not use the list yet; the form leads to that of their addresses, with the list filled in."""
+    ip_list = get_ip_list_to_change_or_404(request, pk)
+    keys = get_visible_keys(request.user).exclude(list_grants__ip_list=pk).order_by(Lower("name"), "pk")
+    rows = list(keys.values_list("public_id", "name", "api__name")[: MAX_KEYS_OFFERED + 1])
+    form = AddKeysForm()
+    offered = [(public_id, f"{name} · {api} · {public_id}") for public_id, name, api in rows[:MAX_KEYS_OFFERED]]
+    set_choices(form.fields["key"], offered)
+    context = {"ip_list": ip_list, "form": form, "most": MAX_KEYS_OFFERED if len(rows) > MAX_KEYS_OFFERED else 0}
+    return render_dialog(request, "keys/ip_lists/add_keys", f"Add keys to {ip_list.name}", context)
 
 
 @needs(Permission.IP_LISTS_CHANGE)

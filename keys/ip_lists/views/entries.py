@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -16,17 +17,19 @@ from core.actor import Actor
 from core.back_links import SELECTION_ANCHOR, format_row_id, get_return_url
 from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
-from core.pages import get_form_data, get_form_status, render_dialog
+from core.pages import get_form_data, get_form_status, render_dialog, render_page
 from core.permissions import Permission
 from keys.decision.addresses import Network, format_network
 from keys.ip_lists import services as ip_lists_services
-from keys.ip_lists.entries import Entry
+from keys.ip_lists.entries import MAX_ENTRIES, Entry
 from keys.ip_lists.filters import EntryFilter
 from keys.ip_lists.forms import EditEntryForm, EntryForm, OptionalConfirmForm
 from keys.ip_lists.services import WIDEN
 from keys.ip_lists.views.common import get_ip_list_to_change_or_404, get_selected_ids, needs_confirmation, run_service
 from keys.models import IpList, IpListEntry
-from keys.selectors.losses import ListLosses, find_list_losses
+from keys.selectors.replay import replay_ip_list
+from keys.views.common import get_origin_call
+from keys.views.effects import ChangeEffect, build_selection_token
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 MAX_ENTRIES_SHOWN = 20
@@ -35,6 +38,7 @@ MAX_ENTRIES_SHOWN = 20
 @needs(Permission.IP_LISTS_CHANGE)
 @_methods
 def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
+    """Add an entry. `?network=` fills it in, and `?call=` leads back to the call that it is added for."""
     ip_list = get_ip_list_to_change_or_404(request, pk)
     title = f"Add entry to {ip_list.name}"
     if "mine" in request.POST:
@@ -43,13 +47,21 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
         form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
         context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
         return render_dialog(request, "keys/ip_lists/entry_new", title, context)
-    form = EntryForm(get_form_data(request))
+    form = EntryForm(get_form_data(request), initial={"network": request.GET.get("network", "")})
     form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
+    if "check" in request.POST:
+        effect = _find_effect(request, ip_list, form)
+        context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
+        return _render_check(request, "keys/ip_lists/entry_new", title, context, effect)
     if form.is_valid() and run_service(
         request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=[form.entry], by=by)
     ):
         messages.success(request, f"{format_network(form.entry.network)} is added.")
-        return redirect("ip-list-detail", pk)
+        if request_id := get_origin_call(request):
+            return redirect("log-detail", request_id)
+        row = ip_list.entries.filter(network=form.entry.network).first()
+        place = f"#{format_row_id('entry', row.pk)}" if row else ""
+        return redirect(reverse("ip-list-detail", args=[pk]) + place)
     context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
     return render_dialog(request, "keys/ip_lists/entry_new", title, context, get_form_status(request))
 
@@ -65,14 +77,16 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     title = f"Edit {format_network(row.network)}"
     context: dict[str, Any] = {"ip_list": ip_list, "entry": row, "form": form}
     keep: Sequence[Network] = ()
+    effect = _find_effect(request, ip_list, form, row)
+    if "check" in request.POST:
+        return _render_check(request, "keys/ip_lists/entry_edit", title, context, effect)
     if form.is_valid():
-        losses = _find_entry_losses(ip_list, row, form.entry)
-        context |= {"accepts": form.entry.stamp, "answer": _get_consent(request, losses, form.entry)}
-        if losses and not context["answer"]:
-            context |= {"losses": losses, "can_be_added": _can_be_added(losses, form.entry)}
-            return render_dialog(request, "keys/ip_lists/entry_edit", title, context, 409)
-        if context["answer"] == "add":
-            keep = losses.networks
+        assert effect is not None
+        context["effect"] = effect
+        if effect.adds:
+            keep = effect.networks
+        elif effect.needs_answer:
+            return render_dialog(request, "keys/ip_lists/entry_edit", title, context | {"asks": True}, 409)
     try:
         if form.is_valid() and run_service(
             request,
@@ -87,8 +101,8 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     except ip_lists_services.EntryChanged as changed:
         typed, theirs = request.POST.copy(), Entry.from_row(changed.entry)
         typed["stamp"] = theirs.stamp
-        mine = form.entry.as_dict()
-        rows = [(name.capitalize(), mine[name], value) for name, value in theirs.as_dict().items()]
+        own = form.entry.as_dict()
+        rows = [(name.capitalize(), own[name], value) for name, value in theirs.as_dict().items()]
         context |= {"form": _build_edit_form(request, typed, changed.entry), "rows": rows}
         return render_dialog(request, "keys/ip_lists/entry_edit", title, context, 409)
     context["ask"] = needs_confirmation(form, "password" in form.errors)
@@ -103,29 +117,39 @@ def _get_return_url(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
     )
 
 
-def _get_consent(request: SignedIn, losses: ListLosses, to: Entry) -> str:
-    """Return the answer given for exactly this change: "accepts" to save anyway, "add" to add the lost addresses, or
-    "".
+def _find_effect(
+    request: SignedIn, ip_list: IpList, form: EntryForm, row: IpListEntry | None = None
+) -> ChangeEffect | None:
+    """Replay the entry of the form, in place of `row`, over the calls of all keys that use the list; None if it is not
+    valid, whatever is asked for besides."""
+    if not form.is_bound or set(form.errors) - {"password", "acknowledge_wide"}:
+        return None
+    others = ip_list.entries.filter(enabled=True)
+    if row is not None:
+        others = others.exclude(pk=row.pk)
+    live = set(others.values_list("network", flat=True))
+    to = form.entry
+    effect = ChangeEffect(
+        replay_ip_list(ip_list, live | ({to.network} if to.enabled else set())),
+        to.stamp,
+        request.POST,
+        MAX_ENTRIES - ip_list.entries.count(),
+    )
+    # An address that the changed entry itself stands for cannot be added beside it.
+    return replace(effect, room=0) if to.network in effect.networks else effect
 
-    It is sent again while the form asks for more.
-    """
-    if not losses:
-        return ""
-    if request.POST.get("add") == to.stamp and _can_be_added(losses, to):
-        return "add"
-    return "accepts" if request.POST.get("accepts") == to.stamp else ""
 
-
-def _can_be_added(losses: ListLosses, to: Entry) -> bool:
-    """Return whether the lost addresses can get entries of their own beside the changed one."""
-    return losses.can_be_added and to.network not in losses.networks
-
-
-def _find_entry_losses(ip_list: IpList, row: IpListEntry, to: Entry) -> ListLosses:
-    """Return the calls that the entry's change would refuse."""
-    gone = [row.network] if row.enabled else []
-    others = ip_list.entries.filter(enabled=True).exclude(pk=row.pk).values_list("network", flat=True)
-    return find_list_losses(ip_list, gone, [*others, *([to.network] if to.enabled else [])])
+def _render_check(
+    request: SignedIn, page: str, title: str, context: dict[str, Any], effect: ChangeEffect | None
+) -> HttpResponse:
+    """Show the effect without saving: within the form, or alone as the part of the form that follows what is typed."""
+    context["effect"], form = effect, context["form"]
+    if request.POST["check"] == "live" and request.htmx:
+        return render_page(request, "keys/ip_lists/entry_effect", context)
+    if effect:
+        # Checked, not saved: what only a save needs is not missing.
+        form.errors.clear()
+    return render_dialog(request, page, title, context, 422 if form.errors else 200)
 
 
 def _build_edit_form(request: SignedIn, data: QueryDict | None, row: IpListEntry) -> EditEntryForm:
@@ -181,7 +205,9 @@ def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResp
     def run(by: Actor) -> None:
         action.service(ip_list=ip_list, entries=numbers, by=by)
 
-    if numbers and form.is_valid() and run_service(request, form, run):
+    effect = _find_bulk_effect(request, ip_list, chosen, action)
+    asks = request.method == "POST" and effect.is_severe and effect.needs_answer
+    if numbers and not asks and form.is_valid() and run_service(request, form, run):
         subject = f"{format_network(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
         messages.success(request, f"{subject} {action.past}.")
         return redirect(_get_return_url(request, pk, numbers))
@@ -195,13 +221,24 @@ def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResp
         "more": len(chosen) - MAX_ENTRIES_SHOWN,
         "ask": needs_confirmation(form, action is ENABLE and ip_list.key_count and len(live) < len(chosen)),
         "last": action is not ENABLE and live and len(live) == ip_list.live_count,
+        "effect": effect if effect.replay else None,
+        "asks": asks,
     }
-    if live and action is not ENABLE:
-        others = ip_list.entries.filter(enabled=True).exclude(pk__in=[row.pk for row in live])
-        gone, left = [row.network for row in live], list(others.values_list("network", flat=True))
-        context["losses"] = find_list_losses(ip_list, gone, left)
     title = f"{action.word} {format_network(chosen[0].network) if len(chosen) == 1 else 'entries'}"
-    return render_dialog(request, "keys/ip_lists/entries", title, context, get_form_status(request))
+    return render_dialog(request, "keys/ip_lists/entries", title, context, 409 if asks else get_form_status(request))
+
+
+def _find_bulk_effect(
+    request: SignedIn, ip_list: IpList, chosen: Sequence[IpListEntry], action: BulkAction
+) -> ChangeEffect:
+    """Replay the action over the calls of all keys that use the list."""
+    networks = {row.network for row in chosen}
+    live = set(ip_list.entries.filter(enabled=True).values_list("network", flat=True))
+    return ChangeEffect(
+        replay_ip_list(ip_list, live | networks if action is ENABLE else live - networks),
+        build_selection_token(action.word, [row.pk for row in chosen]),
+        request.POST,
+    )
 
 
 def _get_selected_entries(request: SignedIn, ip_list: IpList) -> list[IpListEntry]:

@@ -17,13 +17,17 @@ from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.forms import ImportForm, UploadForm
 from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.services import WIDEN
-from keys.ip_lists.views.common import get_ip_list_to_change_or_404, needs_confirmation, run_service
+from keys.ip_lists.views.common import (
+    find_import_effect,
+    get_ip_list_to_change_or_404,
+    needs_confirmation,
+    run_service,
+)
 
 if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
 
 MAX_LINES_SHOWN = 100
-OVER = "This preview has expired. Paste the entries or upload the file again."
 
 
 @needs(Permission.IP_LISTS_CHANGE)
@@ -45,35 +49,40 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
 
 def _add_entries(request: SignedIn, ip_list: CountedList) -> HttpResponse:
     try:
-        seen = load_preview(ip_list, request.user.pk, request.POST["shown"])
+        preview = load_preview(ip_list, request.user.pk, request.POST["shown"])
     except BadSignature:
-        again = UploadForm({}, ip_list=ip_list)
-        again.errors.clear()
-        again.add_error(None, OVER)
+        again = UploadForm.from_expired_preview(ip_list)
         return render_page(request, "keys/ip_lists/import", {"ip_list": ip_list, "form": again}, 422)
     form = ImportForm(request.POST)
     form.set_action(request.user, WIDEN, str(ip_list.pk), ip_lists_services.get_list_target(ip_list))
     if form.is_valid():
-        form.check(seen)
+        form.check(preview)
     if form.is_valid() and run_service(
-        request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=seen.entries, by=by)
+        request, form, lambda by: ip_lists_services.add_entries(ip_list=ip_list, entries=preview.entries, by=by)
     ):
-        count = len(seen.entries)
+        count = len(preview.entries)
         messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added.")
         return redirect("ip-list-detail", ip_list.pk)
-    return _render_preview(request, ip_list, seen, form, status=422)
+    return _render_preview(request, ip_list, preview, form, status=422)
 
 
 def _render_preview(
-    request: SignedIn, ip_list: CountedList, seen: ImportPreview, form: ImportForm, *, note: str = "", status: int = 200
+    request: SignedIn,
+    ip_list: CountedList,
+    preview: ImportPreview,
+    form: ImportForm,
+    *,
+    note: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     context = {
         "ip_list": ip_list,
         "form": form,
         "note": note,
-        "seen": seen,
-        "entries": seen.entries[:MAX_LINES_SHOWN],
-        "more": len(seen.entries) - MAX_LINES_SHOWN,
-        "ask": needs_confirmation(form, ip_list.key_count and any(entry.enabled for entry in seen.entries)),
+        "preview": preview,
+        "entries": preview.entries[:MAX_LINES_SHOWN],
+        "more": len(preview.entries) - MAX_LINES_SHOWN,
+        "effect": find_import_effect(ip_list, preview, request.POST),
+        "ask": needs_confirmation(form, ip_list.key_count and any(entry.enabled for entry in preview.entries)),
     }
     return render_page(request, "keys/ip_lists/preview", context, status)

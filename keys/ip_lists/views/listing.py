@@ -10,12 +10,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audit.exports.list_dialog import NOT_FILTERS, ListDialog, render_list_export
 from core.authorization import has_permission
+from core.columns import build_list_context, get_list_choice
 from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
 from core.pages import own_account, render_page
 from core.permissions import Permission
 from keys.ip_lists.exports import export_entries, export_lists
 from keys.ip_lists.filters import EntryFilter, IpListFilter
+from keys.ip_lists.list_columns import IP_LISTS
 from keys.ip_lists.selectors import with_counts
 from keys.ip_lists.views.common import get_disabled_reason, get_ip_list_or_404
 from keys.selectors.keys import with_status
@@ -32,9 +34,16 @@ def ip_list_list(request: SignedIn) -> HttpResponse:
     context = {"filter": lists, "disabled_reason": get_disabled_reason(request)} | _get_rights(request)
     if not lists.is_valid():
         return render_page(request, "keys/ip_lists/list", context, 400)
+    choice = get_list_choice(request.user, IP_LISTS)
+    lists.page_size = choice.page_size
     rows, more = lists.get_page()
     return render_page(
-        request, "keys/ip_lists/list", context | {"rows": rows, "headings": lists.headings} | lists.get_page_links(more)
+        request,
+        "keys/ip_lists/list",
+        context
+        | {"rows": rows, "range": lists.get_page_range(len(rows), more)}
+        | lists.get_page_links(more)
+        | build_list_context(request.user, IP_LISTS, IP_LISTS.arrange(choice.columns), lists.headings),
     )
 
 
@@ -55,6 +64,7 @@ def ip_list_detail(request: SignedIn, pk: int) -> HttpResponse:
     context |= {
         "rows": rows,
         "matching": entries.qs.count(),
+        "range": entries.get_page_range(len(rows), more),
         "headings": entries.headings,
         "keys": keys.defer("api__document").order_by("name", "pk")[:MAX_KEYS_LISTED],
     }

@@ -14,6 +14,7 @@ from accounts.management.passwords import read_password
 from accounts.models import Account
 from core.actor import Actor
 from core.permissions import Role
+from core.program import PROGRAM
 from keys.models import Api
 
 
@@ -56,9 +57,9 @@ class Command(BaseCommand):
 def _next_step(account: Account) -> str:
     """Return what must happen before the account can have keys, and who does it."""
     page = f"{settings.BASE_URL}{reverse('admin:accounts_account_change', args=[account.pk])}"
-    known = ", ".join(Api.objects.order_by("slug").values_list("slug", flat=True)) or "none yet: manage.py import_api"
+    known = ", ".join(Api.objects.order_by("slug").values_list("slug", flat=True)) or f"none yet: {PROGRAM} import_api"
     activate = "" if account.status == Account.Status.ACTIVE else "activates it and "
     return (
-        f"Next: Support {activate}enables its APIs at {page}. APIs can also be enabled with manage.py enable_api API "
+        f"Next: Support {activate}enables its APIs at {page}. APIs can also be enabled with {PROGRAM} enable_api API "
         f"{account.slug} (API is one of: {known})."
     )

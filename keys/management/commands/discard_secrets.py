@@ -29,9 +29,9 @@ class Command(BaseCommand):
             keys, users = lost_keys.discard_secrets(ring=ring, number=number, by=Actor.from_command("discard_secrets"))
         except Invalid as error:
             raise CommandError(format_errors(error)) from error
-        told = "works; its token cannot be revealed" if ring == "SEALING_KEYS" else "is refused until it is changed"
+        effect = "works; its token cannot be revealed" if ring == "SEALING_KEYS" else "is refused until it is changed"
         for key in keys:
-            self.stdout.write(f"{key.account.slug} {key.public_id} {told}.")
+            self.stdout.write(f"{key.account.slug} {key.public_id} {effect}.")
         for user in users:
-            self.stdout.write(f"{user.email} has no second factor any more; a mail tells them.")
+            self.stdout.write(f"{user.email} no longer has a second factor, and is notified by e-mail.")
         self.stdout.write(f"Discarded what needed {ring} {number}: {len(keys)} keys, {len(users)} users.")

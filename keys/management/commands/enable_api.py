@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import Account
 from core.actor import Actor
+from core.program import PROGRAM
 from keys import apis
 from keys.models import Api
 
@@ -26,6 +27,6 @@ class Command(BaseCommand):
             raise CommandError(f"There is no API {options['api']!r}. The APIs are {known or 'none'}.")
         account = Account.objects.filter(slug=options["account"]).first()
         if account is None:
-            raise CommandError(f"There is no account {options['account']!r}. Create it with manage.py create_account.")
+            raise CommandError(f"There is no account {options['account']!r}. Create it with {PROGRAM} create_account.")
         new = apis.enable(api=api, account=account, by=Actor.from_command("enable_api"))
         self.stdout.write(f"{account.name} {'now has' if new else 'had'} the API {api.slug} ({api.name}).")

@@ -10,13 +10,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.text import slugify
 
 from core.actor import Actor
+from core.program import PROGRAM
 from keys import apis
-from keys.apis.description import Description
+from keys.apis.description import BadDescription, Description
 from keys.apis.difference import get_difference
-from keys.apis.document import BadDocument
 from keys.apis.file_limits import UnreadableFile
-from keys.apis.findings import format_warnings
-from keys.apis.policy_parsing import BadPolicy
+from keys.apis.findings import FaultyFile, format_count, format_warnings
 from keys.apis.proposal import format_proposal, propose_modules, render_with_proposal
 from keys.apis.proxy_support import format_proxy_advice
 from keys.models import Api
@@ -42,9 +41,7 @@ class Command(BaseCommand):
             action="store_true",
             help="print the policy with modules by path for operations without a tag, and change nothing",
         )
-        parser.add_argument(
-            "--yes", action="store_true", help="change the API without asking for confirmation for confirmation"
-        )
+        parser.add_argument("--yes", action="store_true", help="change the API without asking for confirmation")
         parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -66,12 +63,14 @@ class Command(BaseCommand):
                 return
             api = Api.objects.filter(slug=slug).first()
             if proposed:
-                self.stdout.write(f"{format_proposal(proposed)} Use --propose-modules to print that policy.")
+                self.stdout.write(
+                    f"{format_proposal(proposed, description.modules)} Use --propose-modules to print that policy."
+                )
             if api is None:
                 self._add(slug, description, options)
             else:
                 self._change(api, description, options)
-        except (UnreadableFile, BadDocument, BadPolicy, apis.IncompatibleChange, apis.EditConflict) as error:
+        except (UnreadableFile, FaultyFile, BadDescription, apis.IncompatibleChange, apis.EditConflict) as error:
             raise CommandError(str(error)) from error
 
     def _report_progress(self, stage: str) -> None:
@@ -81,12 +80,9 @@ class Command(BaseCommand):
         """Print the faults of the document that the gateway tolerates."""
         warnings = description.warnings
         if warnings:
-            count = len(warnings) + description.omitted
-            self.stderr.write(f"{format_warnings(count)}:", self.style.WARNING)
-        for finding in warnings:
-            self.stderr.write(f"  {finding}", self.style.WARNING)
-        if description.omitted:
-            self.stderr.write(f"  and {description.omitted:,} more", self.style.WARNING)
+            self.stderr.write(f"{format_warnings(warnings.total)}:", self.style.WARNING)
+        for line in warnings.list_lines():
+            self.stderr.write(f"  {line}", self.style.WARNING)
 
     def _add(self, slug: str, description: Description, options: dict[str, Any]) -> None:
         for module in description.modules:
@@ -97,9 +93,10 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"Would add the API {slug} ({description.name}). Nothing was changed.")
             return
-        self._report_progress(f"Storing {sum(len(module.routes) for module in description.modules):,} routes")
+        routes = sum(len(module.routes) for module in description.modules)
+        self._report_progress(f"Storing {format_count(routes, 'route')}")
         apis.add(slug=slug, description=description, by=Actor.from_command("import_api"))
-        self.stdout.write(f"Added the API {slug} ({description.name}). Next: manage.py enable_api {slug} ACCOUNT")
+        self.stdout.write(f"Added the API {slug} ({description.name}). Next: {PROGRAM} enable_api {slug} ACCOUNT")
 
     def _change(self, api: Api, description: Description, options: dict[str, Any]) -> None:
         found = get_difference(api, description)
@@ -114,7 +111,7 @@ class Command(BaseCommand):
             return
         if not options["yes"] and not self._ask_to_continue(api):
             raise CommandError("Nothing was changed: answer Yes, or use --yes.")
-        apis.update(api=api, description=description, seen=found, by=Actor.from_command("import_api"))
+        apis.update(api=api, description=description, previewed=found, by=Actor.from_command("import_api"))
         self.stdout.write(f"Changed the API {api.slug}.")
 
     def _ask_to_continue(self, api: Api) -> bool:

@@ -11,19 +11,22 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.signin import sealed_factors
 from core.actor import Actor
+from keys.notices.services import resealing as webhook_secrets
 from keys.services import resealing
 from keys.services.resealing import RingUsage
 
 
 class Command(BaseCommand):
     help = (
-        "Reseal revealable tokens, signing secrets and second factors with the newest keys of their rings, and digest "
-        "readable tokens with the newest pepper. Works in batches beside live traffic; after an interruption, run it "
-        "again to continue. Reports how many keys still use an older pepper."
+        "Reseal revealable tokens, signing secrets, second factors and secrets of webhooks with the newest keys of "
+        "their rings, and digest readable tokens with the newest pepper. Works in batches beside live traffic; after "
+        "an interruption, run it again to continue. Reports how many keys still use an older pepper."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        broken = self._run("secrets", resealing.reseal_batch) + self._run("second factors", sealed_factors.reseal_batch)
+        broken = self._run("secrets", resealing.reseal_batch)
+        broken += self._run("second factors", sealed_factors.reseal_batch)
+        broken += self._run("webhook secrets", webhook_secrets.reseal_batch)
         for ring in resealing.list_ring_usage():
             self._print_usage(ring)
         if broken:

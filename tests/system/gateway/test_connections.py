@@ -16,7 +16,8 @@ from gateway.http import protocol
 from gateway.http.connections import ConnectionRegistry, get_max_connections
 from gateway.http.messages import Reply, Request, Response
 from gateway.http.server import Listener, Server
-from tests.system.gateway.serving import eventually, serving
+from tests.system.gateway.echo_application import serving
+from tests.waiting import happens
 
 PROXY, ANYBODY = b"GET /proxy HTTP/1.1\r\n\r\n", b"GET /anybody HTTP/1.1\r\n\r\n"
 
@@ -107,7 +108,7 @@ def test_silent_connections_keep_no_proxy_out(opened: socket.socket):
         assert len(server.all_connections) <= 40
         early.sendall(PROXY)
         assert b"200 OK" in await asyncio.to_thread(early.recv, 200)
-        listener.close()
+        await listener.close()
         await server.stop(0)
         return took
 
@@ -164,4 +165,4 @@ def test_fields_are_counted_while_they_arrive():
             client.send(b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 12_000)
             assert client.until(b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
         assert len(taken) == protocol.MAX_FIELDS + 1
-        assert eventually(lambda: not running.server.connections)
+        assert happens(lambda: not running.server.connections)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from audit.calls.insert import ensure_partitions
+from audit.calls.partitions import ensure_partitions
 from audit.models import Call
 from gateway import readiness
 from gateway.libpq.database import connect

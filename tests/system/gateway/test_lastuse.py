@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from keys.models import SecretUse
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import a_key, an_api
 from tests.gateways import Asker, gateway
-from tests.keyring import a_key, an_api
-from tests.people import a_user, an_account
 
 
 @pytest.mark.django_db(transaction=True)

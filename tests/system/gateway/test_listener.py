@@ -11,8 +11,10 @@ import uvloop
 
 import gateway.http.server
 from gateway.error_log import report
+from gateway.http.http_limits import DRAIN_SECONDS
 from gateway.http.server import Listener, Server
-from tests.system.gateway.serving import Echo
+from tests.system.gateway.echo_application import Echo
+from tests.waiting import wait_in_loop_until
 
 
 class NoDescriptors:
@@ -22,6 +24,7 @@ class NoDescriptors:
         self.opened, self.asked = opened, 0
         self.fileno = opened.fileno
         self.setblocking = opened.setblocking
+        self.close = opened.close
 
     def accept(self) -> tuple[socket.socket, object]:
         self.asked += 1
@@ -44,9 +47,7 @@ def ask(opened: socket.socket, count: int) -> list[socket.socket]:
 
 
 async def until_all_are_taken(servers: list[Server], count: int) -> None:
-    async with asyncio.timeout(5):
-        while sum(len(server.connections) for server in servers) < count:
-            await asyncio.sleep(0.01)
+    await wait_in_loop_until(lambda: sum(len(server.connections) for server in servers) >= count)
 
 
 def test_two_share_what_waits(opened: socket.socket):
@@ -58,7 +59,7 @@ def test_two_share_what_waits(opened: socket.socket):
         await until_all_are_taken(servers, len(clients))
         shares = [len(server.connections) for server in servers]
         for listener in listeners:
-            listener.close()
+            await listener.close()
         for client in clients:
             assert await asyncio.to_thread(client.recv, 15) == b"HTTP/1.1 200 OK"
             client.close()
@@ -81,10 +82,33 @@ def test_after_a_lack_of_descriptors_it_goes_on(opened: socket.socket, monkeypat
         server = Server(Echo(), report=report, idle_timeout_seconds=5)
         listener = Listener(server, short)  # type: ignore[arg-type]
         await until_all_are_taken([server], 1)
-        listener.close()
+        assert short.asked == 2
+        await listener.close()
         client.close()
         await server.stop(1)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
-    assert short.asked == 2
+
+
+def test_what_waits_when_it_closes_is_answered_and_what_comes_later_refused(opened: socket.socket):
+    clients = ask(opened, 20)
+    address = opened.getsockname()
+
+    async def serve() -> None:
+        server = Server(Echo(), report=report, idle_timeout_seconds=5)
+        # Before the event loop had a turn to accept any of them.
+        await Listener(server, opened).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, 5)
+        await server.stop(1, drain_seconds=DRAIN_SECONDS)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+    answers = []
+    for client in clients:
+        with client:
+            answers.append(client.recv(4096).lower())
+    assert {answer[:15] for answer in answers} == {b"http/1.1 200 ok"}
+    # The proxy learns that it must connect again.
+    assert all(b"connection: close" in answer for answer in answers)

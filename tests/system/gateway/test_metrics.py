@@ -6,20 +6,20 @@ import asyncio
 import os
 import re
 import signal
-import time
 from http.client import HTTPConnection
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from audit.calls.insert import ensure_partitions
+from audit.calls.partitions import ensure_partitions
 from gateway.metrics import GatewayCollector
 from gateway.metrics_endpoint import DatabaseCollector
 from gateway.readiness import ReadinessState
 from keys.models import Key
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import KeyAndToken, a_key, an_api
 from tests.gateways import ROOT, Answer, Asker, RunningGateway, gateway
-from tests.keyring import KeyAndToken, a_key, an_api
-from tests.people import a_user, an_account
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
 
@@ -67,8 +67,7 @@ def decisions(samples: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], fl
 
 def test_decisions_times_and_batches_of_all_processes(key: KeyAndToken):
     with gateway(workers=3) as running:
-        while scrape(running)[1]["keyward_gateway_processes",] < 3:
-            time.sleep(0.01)
+        wait_until(lambda: scrape(running)[1]["keyward_gateway_processes",] == 3, interval=0.01)
         ask(running.port, 20, key.token)
         ask(running.port, 3, None)
         ask(running.port, 2, key.token, api="nothing-like-it")
@@ -114,8 +113,7 @@ def test_counts_outlive_the_process_that_counted(key: KeyAndToken):
         for calls in (10, 15):
             (worker,) = running.workers()
             os.kill(worker, signal.SIGKILL)
-            while running.workers() in ([], [worker]):
-                time.sleep(0.01)
+            wait_until(lambda worker=worker: {*running.workers()} - {worker}, interval=0.01)  # type: ignore[misc]
             ask(running.port, 5, key.token)
             _, samples = scrape(running)
             assert decisions(samples) == {("allowed", ""): calls}
@@ -144,8 +142,8 @@ def test_the_metrics_port_has_nothing_else_and_the_gateway_no_metrics(key: KeyAn
 
 
 def test_every_metric_is_explained():
-    told = (ROOT / "docs" / "metrics.md").read_text().split("\n## The portal\n")[0]
-    explained = set(re.findall(r"^\| `(keyward_\w+)", told, re.MULTILINE))
+    content = (ROOT / "docs" / "metrics.md").read_text().split("\n## The portal\n")[0]
+    explained = set(re.findall(r"^\| `(keyward_\w+)", content, re.MULTILINE))
     counted = {
         metric.name
         for metric in [*GatewayCollector().collect(), *DatabaseCollector(ReadinessState(replica_up=True)).collect()]

@@ -16,7 +16,8 @@ from gateway.http import protocol
 from gateway.http.http_limits import MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES
 from gateway.http.messages import format_header_line
 from gateway.http.server import Server
-from tests.system.gateway.serving import Echo, Running, eventually, serving
+from tests.system.gateway.echo_application import Echo, Running, serving
+from tests.waiting import happens
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +307,7 @@ def test_peers_that_vanish_while_waiting_are_forgotten(running: Running, app_req
             client.send(get(b"/later") * 5)
             # RST instead of FIN.
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert eventually(lambda: not running.server.connections)
+    assert happens(lambda: not running.server.connections)
     time.sleep(0.1)
     with running.connect() as client:
         assert client.send(get(b"/still", CLOSE)).rest().endswith(b"/still")
@@ -323,7 +324,7 @@ def test_a_fault_of_the_application_ends_its_connection_alone(running: Running):
 def test_a_thousand_idle_connections_do_not_matter(running: Running):
     clients = [running.connect() for _ in range(1000)]
     try:
-        assert eventually(lambda: len(running.server.connections) == 1000)
+        assert happens(lambda: len(running.server.connections) == 1000)
         clients[0].send(get(b"/first"))
         clients[-1].send(get(b"/last"))
         assert clients[0].until(b"/first")
@@ -331,7 +332,7 @@ def test_a_thousand_idle_connections_do_not_matter(running: Running):
     finally:
         for client in clients:
             client.socket.close()
-    assert eventually(lambda: not running.server.connections)
+    assert happens(lambda: not running.server.connections)
 
 
 SLOW = {
@@ -365,7 +366,7 @@ def test_a_refused_peer_that_does_not_hang_up_is_cut_off(running: Running, monke
     with running.connect() as client:
         client.send(b"\0")
         assert client.rest().startswith(b"HTTP/1.1 400")
-        assert eventually(lambda: not running.server.connections)
+        assert happens(lambda: not running.server.connections)
 
 
 def test_who_never_reads_is_not_read_from_and_then_cut_off(running: Running, app_requests, monkeypatch):
@@ -377,7 +378,7 @@ def test_who_never_reads_is_not_read_from_and_then_cut_off(running: Running, app
                 client.send(get(b"/big", padded(1000)) * 10)
         # One piece may hold a few hundred requests; after it nothing more is read.
         assert len(app_requests) < 1000
-        assert eventually(lambda: not running.server.connections)
+        assert happens(lambda: not running.server.connections)
 
 
 def test_idle_connections_are_closed_and_waiting_ones_are_not():
@@ -403,7 +404,7 @@ def test_stopping_answers_what_was_taken_and_what_had_begun():
             waiting.send(get(b"/later/taken"))
             begun.send(b"GET /begun HTTP/1.1\r\n")
             idle.send(get(b"/idle")).until(b"/idle")
-            assert eventually(lambda: len(running.echo.asked) == 2)
+            assert happens(lambda: len(running.echo.asked) == 2)
             running.call(lambda: running.loop.create_task(running.server.stop(5)))
             assert idle.closed(2)
             begun.send(b"host: x\r\n\r\n")
@@ -415,7 +416,7 @@ def test_stopping_answers_what_was_taken_and_what_had_begun():
 def test_stopping_does_not_wait_for_ever():
     with serving() as running, running.connect() as client:
         client.send(get(b"/never"))
-        assert eventually(lambda: len(running.echo.asked) == 1)
+        assert happens(lambda: len(running.echo.asked) == 1)
         running.stop(0.2)
         assert client.closed(2)
 

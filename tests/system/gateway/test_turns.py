@@ -16,9 +16,10 @@ from gateway.http.parse_queue import ParseQueue
 from gateway.limits import DELAYED_REFUSALS_PER_TURN, MAX_DELAYED_REFUSALS
 from gateway.waiting_call import WaitingCall
 from keys.decision.access import INVALID_CREDENTIALS, Decision
-from tests.system.gateway.serving import eventually, serving
+from tests.system.gateway.echo_application import serving
 from tests.system.gateway.test_connections import PROXY, Doorkeeper
 from tests.unit.keys.test_access import NOW, a_call
+from tests.waiting import happens
 
 
 class Peer:
@@ -126,7 +127,7 @@ def test_a_proxy_waits_for_no_unproved_connection(monkeypatch: pytest.MonkeyPatc
             parse_queue.asyncio, "get_running_loop", lambda: SimpleNamespace(call_soon=paused.append), raising=True
         )
         others = [running.connect().send(b"GET /%d HTTP/1.1\r\n\r\n" % number) for number in range(200)]
-        assert eventually(lambda: len(running.server.parse_queue._pieces) == 199)
+        assert happens(lambda: len(running.server.parse_queue._pieces) == 199)
         assert proxy.send(PROXY).until(b"/proxy").startswith(b"HTTP/1.1 200")
         assert len(running.echo.asked) == 3
         monkeypatch.undo()
@@ -137,12 +138,12 @@ def test_a_proxy_waits_for_no_unproved_connection(monkeypatch: pytest.MonkeyPatc
 
 
 def test_held_refusals_go_on_together_and_are_answered_a_few_a_turn():
-    told: list[str] = []
+    received: list[str] = []
     resumed: list[int] = []
 
     def pending(number: int) -> WaitingCall:
         call = replace(a_call(), request_id=f"id-{number}")
-        return WaitingCall("ledger", call, "", lambda decision, api: told.append(decision.call.request_id))
+        return WaitingCall("ledger", call, "", lambda decision, api: received.append(decision.call.request_id))
 
     async def run() -> list[int]:
         held = DelayedRefusals(lambda calls: resumed.append(len(calls)))
@@ -154,11 +155,11 @@ def test_held_refusals_go_on_together_and_are_answered_a_few_a_turn():
         for one in calls:
             one.answer(Decision(one.call, None, NOW, INVALID_CREDENTIALS))
             one.answer(Decision(one.call, None, NOW, INVALID_CREDENTIALS))
-        grown = await count_by_turn(lambda: len(told), MAX_DELAYED_REFUSALS // DELAYED_REFUSALS_PER_TURN + 1)
+        grown = await count_by_turn(lambda: len(received), MAX_DELAYED_REFUSALS // DELAYED_REFUSALS_PER_TURN + 1)
         held.stop()
         held.add([pending(0)])
         assert resumed == [MAX_DELAYED_REFUSALS, 0, 1]
         return grown
 
     assert asyncio.run(run()) == [DELAYED_REFUSALS_PER_TURN] * (MAX_DELAYED_REFUSALS // DELAYED_REFUSALS_PER_TURN) + [0]
-    assert told == [f"id-{number}" for number in range(MAX_DELAYED_REFUSALS)]
+    assert received == [f"id-{number}" for number in range(MAX_DELAYED_REFUSALS)]

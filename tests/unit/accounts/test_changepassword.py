@@ -11,24 +11,18 @@ from django.core.management import CommandError, call_command
 from accounts import services
 from accounts.models import User
 from core.authorization import Denied
-from core.permissions import Role
-from tests.people import PASSWORD, a_user, acting, an_account
+from tests.factories.accounts import PASSWORD, acting
 from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NEW = "correct-horse-battery"
 
 
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-
-
 def test_sets_it_with_an_event_and_a_mail_and_ends_every_session(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEYWARD_PASSWORD", NEW)
-    said = io.StringIO()
-    call_command("changepassword", "Alice@acme.example", stdout=said)
-    assert "The password of alice@acme.example is changed" in said.getvalue()
+    output = io.StringIO()
+    call_command("changepassword", "Alice@acme.example", stdout=output)
+    assert "The password of alice@acme.example is changed" in output.getvalue()
     now = User.objects.get(pk=alice.pk)
     assert now.check_password(NEW)
     assert now.sessions_ended == alice.sessions_ended + 1

@@ -16,7 +16,8 @@ from accounts.confirmation import ConfirmationRefused, Locked, NoConfirmationMet
 from accounts.models import Account, ConfirmationAttempts, User
 from audit.models import Event
 from core.actor import ConfirmationRequired
-from tests.people import ADDRESS, PASSWORD, a_user, acting, an_account
+from tests.factories.accounts import ADDRESS, PASSWORD, a_user, acting, an_account
+from tests.trail import since_the_beginning
 
 MINUTE = timedelta(minutes=1)
 
@@ -76,7 +77,7 @@ class TestAWrongPassword:
     def test_is_on_the_trail_with_its_address(self, alice: User) -> None:
         wrongly(alice)
 
-        event = Event.objects.get(name="confirmation.failed")
+        event = since_the_beginning().get(name="confirmation.failed")
         assert (event.actor, event.address, event.account_id) == (alice.email, ADDRESS, alice.account_id)
         assert "a guess" not in event.body
 
@@ -133,6 +134,7 @@ class TestInParallel:
             confirm(alice, "a guess", action="key.reveal", target="k1", by=acting(alice))
 
     @pytest.mark.quality(10)
+    @pytest.mark.slow
     def test_200_wrong_ones_never_get_more_guesses_than_the_limit(
         self, alice: User, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None]
     ) -> None:

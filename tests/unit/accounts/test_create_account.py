@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import Account, User
 from audit.models import Event
-from tests.people import PASSWORD, an_account
+from tests.factories.accounts import PASSWORD, an_account
 
 pytestmark = pytest.mark.django_db
 ACME = ("acme", "Acme Ltd", "Alice@acme.example", "Alice")
@@ -17,15 +17,15 @@ ACME = ("acme", "Acme Ltd", "Alice@acme.example", "Alice")
 
 def test_makes_an_active_account_with_its_first_administrator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEYWARD_PASSWORD", PASSWORD)
-    said = io.StringIO()
+    output = io.StringIO()
 
-    call_command("create_account", *ACME, stdout=said)
+    call_command("create_account", *ACME, stdout=output)
 
     alice = User.objects.get()
     assert (alice.email, alice.nickname, alice.roles) == ("alice@acme.example", "Alice", ["administrator"])
     assert alice.account == Account.objects.get(slug="acme", status="active")
     assert alice.check_password(PASSWORD)
-    created, next_step = said.getvalue().splitlines()
+    created, next_step = output.getvalue().splitlines()
     assert created == "Created the account acme (active) with alice@acme.example as Administrator."
     assert next_step.startswith("Next: Support enables its APIs at http://")
     assert f"/admin/accounts/account/{alice.account_id}/change/" in next_step
@@ -41,10 +41,10 @@ def test_reads_the_password_from_standard_input(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("KEYWARD_PASSWORD", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
 
-    said = io.StringIO()
-    call_command("create_account", *ACME, "--pending", stdout=said)
+    output = io.StringIO()
+    call_command("create_account", *ACME, "--pending", stdout=output)
 
-    assert said.getvalue().splitlines()[-1].startswith("Next: Support activates it and enables its APIs at http://")
+    assert output.getvalue().splitlines()[-1].startswith("Next: Support activates it and enables its APIs at http://")
     assert User.objects.get().check_password(PASSWORD)
     assert Account.objects.get().status == "pending"
 

@@ -13,7 +13,7 @@ from accounts.services import Invalid, InvalidInvitation
 from core.actor import Actor, Confirmation, ConfirmationRequired
 from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
-from tests.people import a_user, acting, an_account, an_invitation
+from tests.factories.accounts import a_user, acting, an_account, an_invitation
 
 CLIENT = Actor("client", "", "anonymous", "203.0.113.8", "r-1")
 PASSWORD = "a long and quiet evening"

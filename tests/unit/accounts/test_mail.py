@@ -11,11 +11,11 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 
-from accounts import notices
+from accounts import security_mails
 from accounts.models import User
 from core import mail
 from core.permissions import Role
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
 
 FACTS = {
     "new_address": {"address": "203.0.113.9", "agent": "Firefox on Linux"},
@@ -25,6 +25,7 @@ FACTS = {
     "password_changed": {"address": "203.0.113.9"},
     "role_changed": {"before": "Auditor", "after": "none", "by": "alice@acme.example"},
     "sessions_ended": {"by": "alice@acme.example"},
+    "notice": {"subject": "An API key expires soon", "advice": "Extend it.", "settings": "[settings]"},
     "administrator_appointed": {"email": "carol@acme.example", "account": "Acme", "by": "sam@support.example"},
 }
 
@@ -34,9 +35,9 @@ def bob(transactional_db: None) -> User:
     return a_user(an_account(), "Bob", Role.AUDITOR)
 
 
-@pytest.mark.parametrize("kind", get_args(notices.Notice))
-def test_a_notice_says_what_happened_in_text_and_html(kind: notices.Notice, bob: User) -> None:
-    notices.send_notice(bob, kind, **FACTS[kind])
+@pytest.mark.parametrize("kind", get_args(security_mails.SecurityMail))
+def test_a_notice_says_what_happened_in_text_and_html(kind: security_mails.SecurityMail, bob: User) -> None:
+    security_mails.send_security_mail(bob, kind, **FACTS[kind])
 
     sent = outbox.outbox[0]
     assert isinstance(sent, EmailMultiAlternatives)
@@ -80,7 +81,7 @@ def test_a_value_adds_no_header_no_paragraph_and_no_markup(bob: User) -> None:
 
 def test_what_is_undone_is_not_told(bob: User) -> None:
     with transaction.atomic():
-        notices.send_notice(bob, "password_changed", address="203.0.113.9")
+        security_mails.send_security_mail(bob, "password_changed", address="203.0.113.9")
         assert outbox.outbox == []
         transaction.set_rollback(True)
 
@@ -96,7 +97,7 @@ def test_a_mail_that_cannot_be_sent_undoes_nothing(
     monkeypatch.setattr(EmailBackend, "send_messages", refused)
     with transaction.atomic():
         User.objects.filter(pk=bob.pk).update(nickname="Bobby")
-        notices.send_notice(bob, "password_changed", address="203.0.113.9")
+        security_mails.send_security_mail(bob, "password_changed", address="203.0.113.9")
 
     bob.refresh_from_db()
     assert bob.nickname == "Bobby"

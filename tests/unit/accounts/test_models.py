@@ -7,7 +7,7 @@ from django.db import IntegrityError
 
 from accounts.models import Account, User
 from core.permissions import Role
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
 
 pytestmark = pytest.mark.django_db
 

@@ -17,16 +17,10 @@ from accounts.allauth_internals import WebAuthn
 from accounts.confirmation import WrongPassword, confirm
 from accounts.models import PasskeyChallenge, User
 from accounts.signin import passkeys
-from core.permissions import Role
+from tests.factories.accounts import PASSWORD, a_user, acting
 from tests.passkeys import Passkey
-from tests.people import PASSWORD, a_user, acting, an_account
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def with_passkey(user: User) -> Passkey:

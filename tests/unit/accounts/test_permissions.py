@@ -15,6 +15,7 @@ HOLDERS: dict[Permission, set[Role | None]] = {
     P.OVERVIEW_SEE: {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR},
     P.KEYS_SEE: {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR},
     P.KEYS_SEE_OWN: {R.ADMINISTRATOR, R.ACCOUNT_READER, R.AUDITOR, None},
+    P.ACCESS_CHECK: {R.ADMINISTRATOR, R.AUDITOR},
     P.DOCS_SEE: {*ALL_ROLES, None},
     P.KEYS_CHANGE: {R.ADMINISTRATOR},
     P.KEYS_DISABLE: {R.ADMINISTRATOR, R.SUPPORT},
@@ -38,9 +39,9 @@ HOLDERS: dict[Permission, set[Role | None]] = {
 @pytest.mark.parametrize("permission", Permission)
 @pytest.mark.parametrize("role", [*Role, None])
 def test_a_role_grants_exactly_what_the_table_says(role: Role | None, permission: Permission) -> None:
-    held = get_permissions([role] if role else [], member=role != Role.SUPPORT)
+    granted = get_permissions([role] if role else [], member=role != Role.SUPPORT)
 
-    assert (permission in held) == (role in HOLDERS[permission])
+    assert (permission in granted) == (role in HOLDERS[permission])
 
 
 def test_several_roles_add_up() -> None:

@@ -12,7 +12,7 @@ from accounts.models import Account, User
 from core.actor import Actor
 from core.authorization import AccountNotActive, Denied, has_permission, require, require_active
 from core.permissions import Permission, Role
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
 
 
 def test_nobody_signed_in_has_nothing() -> None:

@@ -11,15 +11,24 @@ from django.db import connections, transaction
 
 from accounts.models import Limit
 from accounts.signin import rate_limits
-from accounts.signin.rate_limits import count_attempt, delete_expired, get_address_key, refund_attempt
+from accounts.signin.rate_limits import (
+    RESET,
+    SIGN_IN,
+    RateLimit,
+    count_attempt,
+    delete_expired,
+    get_address_key,
+    refund_attempt,
+)
 from audit.models import Event
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.trail import since_the_beginning
 
 MINUTE = timedelta(minutes=1)
 
 
 def five(key: str = "alice@acme.example") -> bool:
-    return count_attempt("sign-in", key, most=5, per=5 * MINUTE)
+    return count_attempt(SIGN_IN, key)
 
 
 def later(by: timedelta) -> None:
@@ -40,7 +49,7 @@ class TestTake:
             five()
 
         assert five("bob@acme.example")
-        assert count_attempt("reset", "alice@acme.example", most=5, per=5 * MINUTE)
+        assert count_attempt(RESET, "alice@acme.example")
         assert not five("ALICE@acme.example")
 
     def test_lets_go_of_each_try_when_its_time_is_over(self) -> None:
@@ -59,15 +68,16 @@ class TestTake:
             five()
         for _ in range(3):
             assert five()
-            refund_attempt("sign-in", "alice@acme.example")
+            refund_attempt(SIGN_IN, "alice@acme.example")
 
         assert five()
         assert not five()
 
     def test_keys_of_any_length_and_bytes_are_counted(self) -> None:
         for key in ("", "a\x00b", "x" * 5000, "ü" * 300):
-            assert [count_attempt("sign-in", key, most=1, per=MINUTE) for _ in range(2)] == [True, False]
+            assert [count_attempt(RateLimit("sign-in", 1, MINUTE), key) for _ in range(2)] == [True, False]
 
+    @pytest.mark.slow
     def test_ten_thousand_others_do_not_push_a_count_out(self, full: bool) -> None:
         for _ in range(5):
             five()
@@ -89,7 +99,7 @@ class TestWhatWasRefused:
         later(6 * MINUTE)
         assert five()
 
-        event = Event.objects.get(name="limit.held")
+        event = since_the_beginning().get(name="limit.held")
         assert event.account_id == alice.account_id
         assert json.loads(event.body)["data"] == {"limit": "sign-in", "key": alice.email, "refused": 25}
 
@@ -101,11 +111,12 @@ class TestWhatWasRefused:
         later(6 * MINUTE)
 
         assert delete_expired() == 1
-        assert Event.objects.get(name="limit.held").account_id is None
+        assert since_the_beginning().get(name="limit.held").account_id is None
         assert not Limit.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_parallel_tries_cannot_pass_the_limit() -> None:
     def one(_: int) -> bool:
         try:

@@ -17,7 +17,7 @@ from accounts.models import Account, Invitation, User
 from core.actor import Actor, Confirmation, ConfirmationRequired
 from core.authorization import Denied
 from core.permissions import Role
-from tests.people import PASSWORD, a_user, acting, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account, with_totp
 from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,10 +74,10 @@ class TestRemovingSecondFactors:
         assert signed_in.get("/profile/").status_code == 200
         assert "_auth_user_id" not in waiting.session
 
-        said = run("remove_second_factors", " Bob@Acme.example")
+        output = run("remove_second_factors", " Bob@Acme.example")
 
-        assert said.startswith("The second factors of bob@acme.example are removed and their sessions ended")
-        assert ("must add a new one" in said) is required
+        assert output.startswith("The second factors of bob@acme.example are removed and their sessions have ended")
+        assert ("must add a new one" in output) is required
         assert signed_in.get("/profile/").status_code == 302
         # Whoever had given the password alone does not get in by what was removed.
         assert waiting.post("/login/second-factor/", {"code": "000000"}).headers["Location"] == "/login/"
@@ -144,7 +144,8 @@ class TestEndingSessions:
         theirs = sign_in(bob)
         assert theirs.get("/profile/").status_code == 200
 
-        assert run("end_sessions", bob.email) == "All sessions of bob@acme.example have ended; a mail tells them.\n"
+        output = run("end_sessions", bob.email)
+        assert output == "All sessions of bob@acme.example have ended, and they are notified by e-mail.\n"
 
         assert theirs.get("/profile/").status_code == 302
         assert list_events()[-1] == ("user.sessions_ended", "manage.py end_sessions", bob.email, bob.account_id)
@@ -155,9 +156,10 @@ class TestAppointingAnAdministrator:
     def test_a_user_of_the_account_gets_the_role_beside_their_own(self, acme: Account, bob: User) -> None:
         theirs = sign_in(bob)
 
-        said = run("appoint_administrator", "ACME", "Bob@acme.example")
+        output = run("appoint_administrator", "ACME", "Bob@acme.example")
 
-        assert said == "bob@acme.example is an Administrator of acme; their sessions ended, and a mail tells them.\n"
+        sessions = "their sessions have ended, and they are notified by e-mail"
+        assert output == f"bob@acme.example is an Administrator of acme; {sessions}.\n"
         bob.refresh_from_db()
         assert bob.roles == [Role.ADMINISTRATOR, Role.AUDITOR]
         assert theirs.get("/profile/").status_code == 302

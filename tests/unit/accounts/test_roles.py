@@ -13,7 +13,7 @@ from accounts.services import Invalid, LastAdministrator
 from core.actor import Actor, Confirmation, ConfirmationRequired
 from core.authorization import Denied
 from core.permissions import Role
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
 
 COMMAND = Actor.from_command("test")
 
@@ -87,6 +87,7 @@ def test_the_last_administrator_is_neither_removed_nor_demoted_by_anyone(acme: A
 @pytest.mark.quality(9)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("whom", ["each other", "themselves"])
+@pytest.mark.slow
 def test_of_two_administrators_who_demote_at_once_one_stays(alice: User, whom: str, full: bool, figure) -> None:
     assert alice.account
     bob = a_user(alice.account, "Bob", Role.ADMINISTRATOR)

@@ -19,7 +19,7 @@ from audit.models import Event
 from core.actor import Actor
 from core.authorization import Denied
 from core.permissions import Role
-from tests.people import PASSWORD, a_user, acting, an_account, an_invitation
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account, an_invitation
 
 COMMAND = Actor.from_command("test")
 

@@ -12,7 +12,7 @@ from accounts import services
 from accounts.models import User
 from core.authorization import Denied
 from core.permissions import Role
-from tests.people import PASSWORD, a_user, acting, an_account
+from tests.factories.accounts import PASSWORD, a_user, acting, an_account
 from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
@@ -81,12 +81,12 @@ def test_revoking_ends_the_sessions_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("email", "said"), [("nobody@x.example", "there is no user"), ("nina@support.example", "not Support")]
+    ("email", "message"), [("nobody@x.example", "there is no user"), ("nina@support.example", "not Support")]
 )
-def test_revoking_says_who_is_not_support(email: str, said: str) -> None:
+def test_revoking_says_who_is_not_support(email: str, message: str) -> None:
     a_user(None, "Nina")
 
-    with pytest.raises(CommandError, match=said):
+    with pytest.raises(CommandError, match=message):
         run("revoke_support", email)
 
 

@@ -34,14 +34,14 @@ def test_a_call_that_the_gateway_did_not_answer_is_no_call(nothing):
     assert parse_line(line(request_id=nothing)) is None
 
 
-@pytest.mark.parametrize("said", [-1, 0, "000", "-1"])
-def test_what_did_not_come_to_be_is_0(said):
-    read = parse_line(line(status=said, duration_ms=said, bytes=said))
+@pytest.mark.parametrize("message", [-1, 0, "000", "-1"])
+def test_what_did_not_come_to_be_is_0(message):
+    read = parse_line(line(status=message, duration_ms=message, bytes=message))
     assert read == AccessLogEntry(UUID(ID), 0, 0.0, 0)
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "expected"),
     [
         ({"request_id": "x"}, "request_id is 'x'; it has to be the X-Request-Id of the gateway's answer"),
         (
@@ -63,10 +63,10 @@ def test_what_did_not_come_to_be_is_0(said):
         ({"status": "x" * 500}, f"status is {'x' * 40!r}"),
     ],
 )
-def test_a_field_that_cannot_be_read_is_named_with_what_would_be_right(fields, told):
+def test_a_field_that_cannot_be_read_is_named_with_what_would_be_right(fields, expected):
     with pytest.raises(MalformedLine) as error:
         parse_line(line(**fields))
-    assert told in str(error.value)
+    assert expected in str(error.value)
     assert len(str(error.value)) < 150
 
 
@@ -113,6 +113,6 @@ anything = st.integers() | st.floats() | st.booleans() | st.text(alphabet="-+.01
 
 
 @given(st.binary(max_size=200) | st.dictionaries(st.sampled_from(sorted(GOOD)), anything))
-def test_nothing_else_happens_whatever_the_line_is(said):
+def test_nothing_else_happens_whatever_the_line_is(message):
     with contextlib.suppress(MalformedLine):
-        parse_line(said if isinstance(said, bytes) else json.dumps(GOOD | said).encode())
+        parse_line(message if isinstance(message, bytes) else json.dumps(GOOD | message).encode())

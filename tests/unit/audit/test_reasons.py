@@ -29,7 +29,7 @@ def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "expected"),
     [
         ({"reason": "unreadable_request", "client_address": None, "path": ""}, "contradictory or ambiguous"),
         (
@@ -65,8 +65,8 @@ def test_every_reason_of_the_gateway_is_put_in_words_and_no_other() -> None:
         ({"reason": "too_many_calls"}, "Its code is too_many_calls."),
     ],
 )
-def test_the_cause_is_named_with_what_was_seen(columns: dict[str, Any], told: str) -> None:
-    assert told in explain(call(**columns))
+def test_the_cause_is_named_with_what_was_seen(columns: dict[str, Any], expected: str) -> None:
+    assert expected in explain(call(**columns))
 
 
 def test_what_people_typed_is_never_read_as_a_place_to_fill_in() -> None:

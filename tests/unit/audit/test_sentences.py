@@ -19,7 +19,7 @@ def an_event(name: str, target: str, **data: str) -> Event:
 
 
 @pytest.mark.parametrize(
-    ("action", "target", "said"),
+    ("action", "target", "message"),
     [
         ("key.create", "Billing", "creating a key for <bdi>Billing</bdi>"),
         ("key.reveal", "dialer", "revealing the secret of <bdi>dialer</bdi>"),
@@ -29,14 +29,14 @@ def an_event(name: str, target: str, **data: str) -> Event:
         ("key.burn", "dialer", "<bdi>key.burn</bdi>"),
     ],
 )
-def test_a_failed_confirmation_says_in_words_what_was_to_be_confirmed(action: str, target: str, said: str):
+def test_a_failed_confirmation_says_in_words_what_was_to_be_confirmed(action: str, target: str, message: str):
     failed = an_event("confirmation.failed", target, action=action)
     locked = an_event("confirmation.locked", target, action=action, until="2026-01-01T00:00:00+00:00")
 
-    assert format_sentence(failed) == f"<bdi>Alice</bdi> failed to confirm {said}"
+    assert format_sentence(failed) == f"<bdi>Alice</bdi> failed to confirm {message}"
     assert format_sentence(locked) == (
         "Confirmations by <bdi>Alice</bdi> are locked until <bdi>2026-01-01T00:00:00+00:00</bdi>, "
-        f"after failing to confirm {said}"
+        f"after failing to confirm {message}"
     )
 
 
@@ -86,3 +86,21 @@ def test_a_changed_secret_names_its_overlap(overlap: str) -> None:
     assert format_sentence(event) == (
         f"<bdi>Alice</bdi> changed the secret of <bdi>dialer</bdi> (overlap: <bdi>{overlap}</bdi>)"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "words"),
+    [
+        ("user.signed_in", "method", "totp", "signed in with <bdi>an authenticator app</bdi>"),
+        ("user.signed_in", "method", "recovery_code", "signed in with <bdi>a recovery code</bdi>"),
+        ("factor.added", "factor", "passkey", "added a second factor: <bdi>a passkey</bdi>"),
+    ],
+)
+def test_methods_are_named_in_words(name: str, field: str, value: str, words: str) -> None:
+    event = Event(name=name, actor="Alice", body=json.dumps({"data": {field: value}}))
+    assert words in format_sentence(event)
+
+
+def test_the_method_of_a_refused_request_is_as_sent() -> None:
+    body = json.dumps({"data": {"method": "POST", "path": "/admin/"}})
+    assert "was refused <bdi>POST</bdi>" in format_sentence(Event(name="admin.refused", actor="Alice", body=body))

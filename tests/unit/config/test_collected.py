@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles.finders import FileSystemFinder
 
-from config.static_build import collect_static
+from config.static_build import collect_static, is_collected
 
 
 @pytest.fixture
@@ -35,3 +37,17 @@ def test_a_changed_file_is_collected_and_an_unchanged_one_is_left(source: Path, 
     os.utime(collected, ns=(0, 0))
     collect_static()
     assert collected.read_text() == "b {}"
+
+
+class Reversed(FileSystemFinder):
+    def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[tuple[str, Any]]:
+        return reversed([*super().list(ignore_patterns)])
+
+
+def test_the_order_in_which_files_are_listed_does_not_matter(source: Path, settings: Any) -> None:
+    (source / "another.css").write_text("c {}")
+    collect_static()
+    settings.STATICFILES_FINDERS = [f"{__name__}.Reversed"]
+    assert is_collected()
+    (source / "another.css").write_text("d {}")
+    assert not is_collected()

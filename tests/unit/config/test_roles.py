@@ -91,12 +91,12 @@ def test_a_calls_time_is_the_databases_clock() -> None:
 
 def test_a_right_that_is_not_listed_is_taken_back() -> None:
     role = database_roles.get_application_role()
-    asked = "SELECT has_table_privilege(%s, 'audit_event', 'UPDATE')"
+    query = "SELECT has_table_privilege(%s, 'audit_event', 'UPDATE')"
     # All inside the owner's transaction, which is rolled back.
     with connections["maintenance"].cursor() as owner:
         owner.execute(f"GRANT UPDATE ON audit_event TO {role}")
-        owner.execute(asked, [role])
+        owner.execute(query, [role])
         assert owner.fetchone() == (True,)
         assert database_roles.grant_rights() == role
-        owner.execute(asked, [role])
+        owner.execute(query, [role])
         assert owner.fetchone() == (False,)

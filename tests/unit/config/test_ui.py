@@ -44,6 +44,22 @@ def test_a_relative_time_has_the_absolute_one_in_its_tooltip() -> None:
     assert 'title="2026-11-20 12:00:00 UTC"' in html
 
 
+def test_a_clock_time_has_the_whole_time_and_the_relative_one_in_its_tooltip() -> None:
+    html = render("{% clock at %}", at=NOW)
+    assert ">12:00:00.123<" in html
+    assert 'title="2026-11-20 12:00:00.123 UTC, ' in html
+    assert render("{{ at|day }}", at=NOW) == "Friday 20 November 2026"
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"), [(timedelta(seconds=3), "under a minute"), (timedelta(days=40), "1 month"), (None, "–")]
+)
+def test_an_age_is_an_age(ago: timedelta | None, words: str) -> None:
+    html = render("{% age at %}", at=ago and datetime.now(UTC) - ago)
+    assert f">{words}<" in html
+    assert "ago" not in html
+
+
 def test_an_absolute_time_is_utc_and_has_milliseconds_when_asked() -> None:
     assert ">2026-11-20 12:00:00 UTC<" in render("{% moment at %}", at=NOW)
     assert ">2026-11-20 12:00:00.123 UTC<" in render("{% moment at ms=True %}", at=NOW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django import forms
 from django.forms.renderers import DjangoTemplates
+from django.utils.safestring import mark_safe
 from pytest_django.asserts import assertHTMLEqual
 
 CHOICES = [("", "Any <state>"), ("on", "On & up"), (2, "Two"), ("More", [("a", "A"), ("b", "B")])]
@@ -20,3 +21,14 @@ def test_a_drop_down_is_written_as_django_writes_it(widget: type[forms.Select], 
     assertHTMLEqual(
         one.render("state", value, renderer=of_form), one.render("state", value, renderer=DjangoTemplates())
     )
+
+
+@pytest.mark.parametrize("value", ["", None, "a <b> & 'c'", 7, mark_safe("&lt;b&gt;")])
+@pytest.mark.parametrize(
+    "widget",
+    [forms.TextInput, forms.NumberInput, forms.EmailInput, forms.PasswordInput, forms.HiddenInput, forms.CheckboxInput],
+)
+def test_an_input_is_written_as_django_writes_it(widget: type[forms.Widget], value: object) -> None:
+    one = widget(attrs={"placeholder": "<any>", "required": True, "disabled": False, "maxlength": 20})
+    of_form = forms.Form().renderer
+    assert one.render("name", value, renderer=of_form) == one.render("name", value, renderer=DjangoTemplates())

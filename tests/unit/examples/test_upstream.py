@@ -40,8 +40,8 @@ def test_a_mask_leaves_so_many_digits_visible_and_one_that_is_unreadable_none(ma
 
 
 def test_numbers_are_found_wherever_they_are_and_nothing_else_is_hidden():
-    told = masked([DATA], "first=0;last=2")
-    assert told == [
+    actual = masked([DATA], "first=0;last=2")
+    assert actual == [
         {
             "phone": "+XXXXXXXXXX56",
             "note": "call XXXXXXXX67 or lead-7911123456, order 123456",
@@ -59,7 +59,7 @@ def test_the_api_hides_what_the_portal_hides(text):
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "expected"),
     [
         ("+447911123456", {"valid": True, "country": "GG", "type": "mobile", "carrier": "JT"}),
         ("+493012345678", {"valid": True, "country": "DE", "type": "fixed_line", "carrier": None}),
@@ -67,8 +67,8 @@ def test_the_api_hides_what_the_portal_hides(text):
         ("", {"valid": False, "country": None, "type": None, "carrier": None}),
     ],
 )
-def test_the_offline_provider_knows_numbering_plans(number, told):
-    assert Offline().look_up(number) == told
+def test_the_offline_provider_knows_numbering_plans(number, expected):
+    assert Offline().look_up(number) == expected
 
 
 def test_without_the_package_a_look_up_says_so(monkeypatch):

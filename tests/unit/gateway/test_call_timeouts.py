@@ -17,6 +17,7 @@ from gateway.limits import MAX_BATCH, MAX_QUEUE
 from keys.decision.access import Call, Decision
 from keys.decision.addresses import parse_address
 from tests.gateways import decision_of
+from tests.waiting import wait_in_loop_until
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,7 @@ async def ask(commit: GroupCommit, calls: int) -> tuple[set[str], float]:
 
 
 @pytest.mark.parametrize("calls", [1, MAX_BATCH * 3])
+@pytest.mark.slow
 def test_a_database_that_is_never_reached(calls: int, timeout: float) -> None:
     async def work(commit: GroupCommit) -> None:
         reasons, seconds = await ask(commit, calls)
@@ -88,8 +90,7 @@ def test_a_call_is_answered_once_and_late_decisions_reach_the_others(monkeypatch
 
     async def decide(self: GroupCommit, libpq: Any, batch: list[Any]) -> list[Any]:
         batch[0].received_at -= 60
-        while not batch[0].is_answered:
-            await asyncio.sleep(0.01)
+        await wait_in_loop_until(lambda: batch[0].is_answered)
         return [(waiting, Decision(waiting.call, None, 0.0, "unknown_key")) for waiting in batch]
 
     async def connected(self: GroupCommit) -> Any:
@@ -105,8 +106,7 @@ def test_a_call_is_answered_once_and_late_decisions_reach_the_others(monkeypatch
     async def work(commit: GroupCommit) -> None:
         for name in ("first", "second"):
             commit.submit("ledger", a_call(), "", partial(note, name))
-        for _ in range(100):
-            await asyncio.sleep(0.01)
+        await wait_in_loop_until(lambda: len(answers) == 2)
         assert answers == [("first", "unavailable"), ("second", "unknown_key")]
 
     run(work)

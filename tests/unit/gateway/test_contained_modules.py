@@ -18,9 +18,9 @@ from keys.apis.policy import Policy
 from keys.decision.access import Decision, authorise
 from keys.docs import granted
 from keys.models import Api, Key, Module
+from tests.factories.accounts import a_user, an_account
+from tests.factories.keys import a_key_of
 from tests.gateways import conninfo
-from tests.keys_made import a_key_of
-from tests.people import a_user, an_account
 from tests.unit.keys.test_access import a_call
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])

@@ -42,9 +42,9 @@ class Said(list[Response]):
 def ask(target: bytes, *more: tuple[bytes, bytes], method: str = "GET") -> tuple[int, Question]:
     gateway, question = Gateway(conninfo="", peppers={}, secrets={"edge": "s"}), Question()
     gateway.group_commit = question  # type: ignore[assignment]
-    said = Said()
-    gateway(Request(method, target, [*TOLD, *more], local=False), said)
-    return said[0].status, question
+    replies = Said()
+    gateway(Request(method, target, [*TOLD, *more], local=False), replies)
+    return replies[0].status, question
 
 
 def test_method_path_query_host_and_client_are_the_question_s_own():

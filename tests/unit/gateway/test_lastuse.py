@@ -11,9 +11,9 @@ from psycopg import AsyncConnection
 
 from gateway.last_use import MAX_ADDRESSES, LastUses
 from keys.models import SecretUse
+from tests.factories.accounts import a_user, an_account
+from tests.factories.key_rows import a_key, an_api
 from tests.gateways import conninfo
-from tests.keyring import a_key, an_api
-from tests.people import a_user, an_account
 
 SECRET = UUID(int=1)
 

@@ -19,6 +19,7 @@ from psycopg.pq.abc import PGresult
 from gateway.libpq.connection import LibpqConnection, Statement
 from gateway.libpq.database import connect, cut
 from tests.gateways import conninfo
+from tests.waiting import wait_in_loop_until, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -113,6 +114,7 @@ def test_a_cut_ends_the_wait():
     run(work)
 
 
+@pytest.mark.slow
 def test_it_is_cut_when_a_statement_takes_too_long_and_not_before():
     async def work(wire: LibpqConnection) -> None:
         # Together longer than one may take, so beyond the time that was set for the first.
@@ -141,10 +143,7 @@ def test_it_knows_when_the_server_has_ended_it(lend):
                 await connection.execute("SELECT pg_sleep(30)")
         else:
             await closed
-            for _ in range(100):
-                if wire.closed:
-                    break
-                await asyncio.sleep(0.05)
+            await wait_in_loop_until(lambda: wire.closed)
         assert wire.closed
         await other.close()
 
@@ -160,14 +159,13 @@ def test_a_server_that_ends_without_reading_the_statement_ends_the_wait():
         process = int(await wire.execute(PROCESS, [], first) or 0)
         os.kill(process, signal.SIGSTOP)
         os.kill(process, signal.SIGTERM)
-        asked = asyncio.ensure_future(joined(wire))
+        task = asyncio.ensure_future(joined(wire))
         await asyncio.sleep(0.05)
         os.kill(process, signal.SIGCONT)
         # Both in one turn of the event loop.
-        while Path(f"/proc/{process}").exists():
-            time.sleep(0.01)
+        wait_until(lambda: not Path(f"/proc/{process}").exists(), interval=0.01)
         with pytest.raises(psycopg.OperationalError):
-            await asyncio.wait_for(asked, 5)
+            await asyncio.wait_for(task, 5)
         assert wire.closed
 
     run(work)

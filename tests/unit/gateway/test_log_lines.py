@@ -35,11 +35,11 @@ def test_a_cause_is_said_once_and_later_with_how_many_were_left_out(clock: list[
         report(ERROR, "batch.refused", OSError("still away"), calls=5)
         clock[0] += LOG_INTERVAL_SECONDS
         report(ERROR, "batch.refused", OSError("away"), calls=1)
-    said: dict[str, Any] = {"event": "batch.refused", "log_level": "error", "error": "OSError"}
+    event: dict[str, Any] = {"event": "batch.refused", "log_level": "error", "error": "OSError"}
     assert lines == [
-        said | {"detail": "away", "calls": 3},
-        said | {"detail": "still away", "calls": 5, "repeated": 4},
-        said | {"detail": "away", "calls": 1},
+        event | {"detail": "away", "calls": 3},
+        event | {"detail": "still away", "calls": 5, "repeated": 4},
+        event | {"detail": "away", "calls": 1},
     ]
 
 

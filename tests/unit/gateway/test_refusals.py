@@ -88,11 +88,11 @@ def test_apis_reasons_and_keys_are_kept_apart(monkeypatch: pytest.MonkeyPatch):
         refused(known=True),
         refused(known=True, reason="unreadable_request"),
     ]
-    told = [
+    found = [
         tuple(column(name, row) for name in ("api", "key_id", "reason", "folded"))
         for row in aggregate(Aggregator(), batch)
     ]
-    assert told == [
+    assert found == [
         ("ledger", "", INVALID_CREDENTIALS, "2"),
         ("billing", "", INVALID_CREDENTIALS, "2"),
         ("ledger", "", "unreadable_request", "1"),
@@ -145,16 +145,16 @@ def test_long_paths_and_queries_are_cut():
 def test_the_same_wait_whether_their_api_id_is_known_or_not(known: bool):
     decisions = [refused(number, known=known, api_id=KEY.public_id) for number in range(REFUSALS_PER_KEY + 10)]
     decisions.insert(3, allowed())
-    going, held = Aggregator().split(decisions)
+    going, delayed = Aggregator().split(decisions)
     assert len(going) == REFUSALS_PER_KEY + 1
-    assert held == [pending for pending, _ in decisions[-10:]]
+    assert delayed == [pending for pending, _ in decisions[-10:]]
 
 
 def test_all_together_wait_above_the_limit_of_the_process_and_nobody_twice(clock: list[float]):
     waiting = Aggregator()
     decisions = [refused(number) for number in range(REFUSALS_PER_PROCESS + 10)]
-    going, held = waiting.split(decisions)
-    assert (len(going), len(held)) == (REFUSALS_PER_PROCESS, 10)
+    going, delayed = waiting.split(decisions)
+    assert (len(going), len(delayed)) == (REFUSALS_PER_PROCESS, 10)
     one = [refused(0, known=True)]
     assert waiting.split(one) == ([], [one[0][0]])
     assert waiting.split(one) == (one, [])
@@ -192,5 +192,5 @@ def test_preflights_of_a_flood_share_rows_and_stay_allowed():
     decisions = [refused(number, reason=PREFLIGHT, api_id="none") for number in range(REFUSALS_PER_PROCESS + 30)]
     written = aggregate(Aggregator(), decisions)
     assert len(written) == REFUSALS_PER_PROCESS + 1
-    told = [(column("decision", row), column("reason", row), column("folded", row)) for row in written]
-    assert told == [("allowed", "preflight", "1")] * REFUSALS_PER_PROCESS + [("allowed", "preflight", "30")]
+    found = [(column("decision", row), column("reason", row), column("folded", row)) for row in written]
+    assert found == [("allowed", "preflight", "1")] * REFUSALS_PER_PROCESS + [("allowed", "preflight", "30")]

@@ -101,12 +101,12 @@ def takes(segment: str, text: str) -> bool:
     return text.startswith(before) and text.endswith(behind) and len(text) > len(before) + len(behind)
 
 
-def same_path(way: Way, asked: Asked) -> bool:
-    method = "GET" if asked.method == "HEAD" else asked.method
+def same_path(way: Way, call: Asked) -> bool:
+    method = "GET" if call.method == "HEAD" else call.method
     return (
         way.method == method
-        and len(way.segments) == len(asked.segments)
-        and all(takes(segment, text) for segment, text in zip(way.segments, asked.segments, strict=True))
+        and len(way.segments) == len(call.segments)
+        and all(takes(segment, text) for segment, text in zip(way.segments, call.segments, strict=True))
     )
 
 
@@ -114,36 +114,36 @@ def variability(segment: str) -> int:
     return 0 if "{" not in segment else 2 if segment[0] == "{" and segment[-1] == "}" else 1
 
 
-def way_of(asked: Asked, api: Service) -> Way | None:
-    said = {piece.name: piece.value for piece in asked.pieces}
+def way_of(call: Asked, api: Service) -> Way | None:
+    values = {piece.name: piece.value for piece in call.pieces}
     fitting = [
         way
         for way in api.ways
-        if same_path(way, asked) and all(said.get(name) == value for name, value in way.conditions.items())
+        if same_path(way, call) and all(values.get(name) == value for name, value in way.conditions.items())
     ]
     fitting.sort(key=lambda way: ([variability(segment) for segment in way.segments], -len(way.conditions)))
     return fitting[0] if fitting else None
 
 
-def unreadable(asked: Asked, api: Service) -> bool:
-    conditions = [(name, value) for way in api.ways if same_path(way, asked) for name, value in way.conditions.items()]
+def unreadable(call: Asked, api: Service) -> bool:
+    conditions = [(name, value) for way in api.ways if same_path(way, call) for name, value in way.conditions.items()]
     for name in {name for name, _ in conditions}:
-        if any(piece.spoils == name for piece in asked.pieces):
+        if any(piece.spoils == name for piece in call.pieces):
             return True
-        if sum(piece.name == name for piece in asked.pieces) > 1:
+        if sum(piece.name == name for piece in call.pieces) > 1:
             return True
-    for piece in asked.pieces:
+    for piece in call.pieces:
         if "+" in piece.text and any((piece.name, value) in conditions for value in ("a+b", "a b")):
             return True
     return False
 
 
-def decide(asked: Asked, key: Holder | None, api: Service, now: float) -> str:
+def decide(call: Asked, key: Holder | None, api: Service, now: float) -> str:
     """Return the refusal's code, or nothing."""
-    if not asked.whoami and unreadable(asked, api):
+    if not call.whoami and unreadable(call, api):
         return "unreadable_request"
-    way = None if asked.whoami else way_of(asked, api)
-    shown = asked.in_query if way is not None and way.recording else asked.in_headers
+    way = None if call.whoami else way_of(call, api)
+    shown = call.in_query if way is not None and way.recording else call.in_headers
     if shown is None or shown.kind not in api.kinds or key is None or key.deleted or key.api != api.number:
         return "invalid_credentials"
     if shown.signed:
@@ -172,11 +172,11 @@ def decide(asked: Asked, key: Holder | None, api: Service, now: float) -> str:
         return "key_disabled"
     if key.expires_at is not None and now >= key.expires_at:
         return "key_expired"
-    if asked.address is None:
+    if call.address is None:
         return "ip_not_allowed"
-    if (key.networks or key.lists) and not any(asked.address in network for network in key.networks):
+    if (key.networks or key.lists) and not any(call.address in network for network in key.networks):
         return "ip_not_allowed"
-    if asked.whoami:
+    if call.whoami:
         return ""
     if way is not None and way.recording:
         return "" if key.recordings else "recordings_not_allowed"

@@ -35,4 +35,4 @@ def test_recordings_are_no_ability_of_a_category() -> None:
 
     found = get_abilities(describe_document(lms.document), lms.modules)["detailed-reports"]
     assert found.operations == ("Reports of a category", "Rows of a report", "Tracked calls, newest first",
-                                "One call, with its lead id")  # fmt: skip
+                                "One call, with its lead ID")  # fmt: skip

@@ -174,8 +174,8 @@ class TestAuthorise:
         assert authorise(a_call(**call), a_key(**key), now=NOW).reason == BROKEN[first][0]
 
     def test_the_contract_lists_every_check(self):
-        told = [refusal for refusal, _, _ in BROKEN]
-        assert [check.refusal for check in CHECKS] == [*told, "recordings_not_allowed"]
+        refusals = [refusal for refusal, _, _ in BROKEN]
+        assert [check.refusal for check in CHECKS] == [*refusals, "recordings_not_allowed"]
 
     def test_a_recording_needs_the_key_s_flag_and_no_module(self):
         call = a_call(path="/recordings/lead-7")
@@ -261,7 +261,7 @@ class TestChecks:
 
 
 @pytest.mark.parametrize(
-    ("asked", "path", "query", "route"),
+    ("requested", "path", "query", "route"),
     [
         ("GET", "/customers", "", LISTS),
         ("HEAD", "/customers", "", LISTS),
@@ -277,9 +277,9 @@ class TestChecks:
         ("GET", "/reports", "menu=1&menu=2", None),
     ],
 )
-def test_a_preflight_needs_no_key_for_a_route_that_is_listed(asked, path, query, route):
+def test_a_preflight_needs_no_key_for_a_route_that_is_listed(requested, path, query, route):
     table = RouteTable([LISTS, ADDS, RECORDING, REPORT])
-    call = a_call(None, method="OPTIONS", path=path, sent_query=query, preflight=asked)
+    call = a_call(None, method="OPTIONS", path=path, sent_query=query, preflight=requested)
     # That other routes need none, and calls of them a key, changes nothing.
     for unlisted in (True, False):
         api = replace(API, preflight=True, unlisted_allowed=unlisted, routes=table)

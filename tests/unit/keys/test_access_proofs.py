@@ -119,9 +119,9 @@ class TestCredential:
             found = self.of(path, **changes)
             assert found is not None
             assert found.kind == "bearer"
-        asked = self.of("/recordings/7", whoami=True)
-        assert asked is not None
-        assert asked.kind == "bearer"
+        requested = self.of("/recordings/7", whoami=True)
+        assert requested is not None
+        assert requested.kind == "bearer"
 
     def test_a_recording_whose_path_says_more_than_a_lead_takes_nothing(self):
         api = replace(SIGNED, routes=RouteTable([RECORDING._replace(template="/{tenant}/recordings/{lead}")]))

@@ -71,6 +71,15 @@ def test_the_same_claims_are_found_as_by_comparing_every_two(claims: list[Claim]
     assert bool(list_ambiguous_claims(claims, 1)) == bool(expected)
 
 
+def estimate_all_pairs(make: Callable[[int], Claim]) -> float:
+    """Return the seconds of CPU that comparing each pair would take on this machine, from a sample of them."""
+    pairs = [(make(number), make(MANY - 1 - number)) for number in range(MANY // 4)]
+    began = time.process_time()
+    for one, other in pairs:
+        overlap(one, other)
+    return (time.process_time() - began) / len(pairs) * (MANY * (MANY - 1) / 2)
+
+
 def a_module(number: int) -> str:
     return f"m{number % 2}"
 
@@ -91,11 +100,12 @@ def a_module(number: int) -> str:
     ],
     ids=lambda make: make(1234).template[:30] + "?" + "&".join(make(1234).conditions),
 )
+@pytest.mark.slow
 def test_thousands_of_routes_of_one_shape_are_compared_fast(make: Callable[[int], Claim]):
     began = time.process_time()
 
     assert list_ambiguous_claims(map(make, range(MANY)), LIMIT) == []
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < estimate_all_pairs(make) / 25
 
 
 @pytest.mark.parametrize(
@@ -109,6 +119,7 @@ def test_thousands_of_routes_of_one_shape_are_compared_fast(make: Callable[[int]
     ],
     ids=lambda make: make(1234).template[:30] + "?" + "&".join(make(1234).conditions),
 )
+@pytest.mark.slow
 def test_thousands_of_routes_that_claim_the_same_calls_are_named_up_to_the_limit(make: Callable[[int], Claim]):
     began = time.process_time()
 
@@ -116,7 +127,7 @@ def test_thousands_of_routes_that_claim_the_same_calls_are_named_up_to_the_limit
 
     assert 1 <= len(found) <= LIMIT
     assert all(one.module != other.module and overlap(one, other) for one, other in found)
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < estimate_all_pairs(make) / 25
 
 
 def test_the_one_pair_among_thousands_is_found():

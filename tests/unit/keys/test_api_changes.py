@@ -18,9 +18,10 @@ from core.permissions import Role
 from keys import apis
 from keys.apis.description import Description
 from keys.apis.difference import get_difference
+from keys.docs.granted import get_api_modules
 from keys.models import Api, Enablement, Key, Module, Route
-from tests.keys_made import a_key_of, confirmed, events, least
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.keys import a_key_of, confirmed, events, least
 from tests.unit.keys.documents import RULES, a_document, described, operation
 
 pytestmark = pytest.mark.django_db
@@ -45,11 +46,6 @@ LATER = a_document(
 @pytest.fixture
 def shop() -> Api:
     return apis.add(slug="shop", description=described(SHOP), by=COMMAND)
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def a_shop_key(user: User, *modules: str, **key_settings: Any) -> Key:
@@ -172,17 +168,17 @@ def test_each_account_that_has_keys_of_it_sees_the_change(shop: Api, alice: User
 
     apis.update(api=shop, description=described(LATER, longest_days=90), by=COMMAND)
 
-    told = {event.account_id: json.loads(event.body)["data"] for event in events("api.changed")}
-    assert set(told) == {None, alice.account_id, other.pk}
-    assert {json.dumps(data["changes"]) for data in told.values()} == {json.dumps(told[None]["changes"])}
-    assert told[None]["changes"]["longest_days"] == [None, 90]
-    assert told[None]["changes"]["modules"] == [
+    record = {event.account_id: json.loads(event.body)["data"] for event in events("api.changed")}
+    assert set(record) == {None, alice.account_id, other.pk}
+    assert {json.dumps(data["changes"]) for data in record.values()} == {json.dumps(record[None]["changes"])}
+    assert record[None]["changes"]["longest_days"] == [None, 90]
+    assert record[None]["changes"]["modules"] == [
         ["goods (Goods)", "orders (Orders)", "prices (Prices)"],
         ["goods (Goods)", "prices (Prices)", "returns (Returns)"],
     ]
-    assert told[alice.account_id]["keys"] == [f"acme: {mine}: orders; no modules left"]
-    assert told[other.pk]["keys"] == []
-    assert str(theirs) not in json.dumps(told[alice.account_id])
+    assert record[alice.account_id]["keys"] == [f"acme: {mine}: orders; no modules left"]
+    assert record[other.pk]["keys"] == []
+    assert str(theirs) not in json.dumps(record[alice.account_id])
 
 
 def test_what_is_the_same_is_no_change(shop: Api):
@@ -227,7 +223,7 @@ def test_who_was_shown_something_else_is_asked_again(shop: Api, alice: User):
     a_shop_key(alice, "orders")
 
     with pytest.raises(apis.EditConflict):
-        apis.update(api=shop, description=described(LATER), seen=seen, by=COMMAND)
+        apis.update(api=shop, description=described(LATER), previewed=seen, by=COMMAND)
 
     assert "orders" in stored(shop)
 
@@ -301,19 +297,19 @@ def write(folder: Path, document: Any, **rules: Any) -> tuple[str, str]:
 
 
 def import_api(files: tuple[str, str], *options: str) -> str:
-    said = io.StringIO()
-    call_command("import_api", files[0], "--policy", files[1], *options, stdout=said)
-    return said.getvalue()
+    output = io.StringIO()
+    call_command("import_api", files[0], "--policy", files[1], *options, stdout=output)
+    return output.getvalue()
 
 
 def test_the_command_adds_an_api_under_its_files_name(files: tuple[str, str]):
     assert "Would add the API shop (Shop). Nothing was changed." in import_api(files, "--dry-run")
     assert not Api.objects.filter(slug="shop").exists()
 
-    said = import_api(files)
+    output = import_api(files)
 
-    assert said.splitlines()[:3] == ["goods (Goods)", "  GET /goods", "  POST /goods"]
-    assert said.endswith("Added the API shop (Shop). Next: manage.py enable_api shop ACCOUNT\n")
+    assert output.splitlines()[:3] == ["goods (Goods)", "  GET /goods", "  POST /goods"]
+    assert output.endswith("Added the API shop (Shop). Next: manage.py enable_api shop ACCOUNT\n")
     assert stored(Api.objects.get(slug="shop"))["orders"] == ["GET /orders"]
     assert import_api(files) == "The API shop is already up to date.\n"
     import_api(files, "--slug", "second")
@@ -383,14 +379,14 @@ def test_the_command_changes_with_yes_given(files: tuple[str, str], tmp_path: Pa
 
 def test_the_command_warns_of_what_the_gateway_does_not_need_and_tells_of_its_progress(tmp_path: Path):
     files = write(tmp_path, {**SHOP, "info": {"title": "Shop", "version": 2}})
-    told = io.StringIO()
+    output = io.StringIO()
 
-    call_command("import_api", files[0], "--policy", files[1], stdout=io.StringIO(), stderr=told)
+    call_command("import_api", files[0], "--policy", files[1], stdout=io.StringIO(), stderr=output)
 
-    assert told.getvalue().splitlines()[:2] == ["Reading shop.openapi.yaml, 0.0 MB …", "Checking 3 paths …"]
-    assert "1 warning that does not affect the gateway:" in told.getvalue()
-    assert '/info/version: 2. Write it in quotes: "2".' in told.getvalue()
-    assert told.getvalue().endswith("Storing 4 routes …\n")
+    assert output.getvalue().splitlines()[:2] == ["Reading shop.openapi.yaml, 0.0 MB …", "Checking 3 paths …"]
+    assert "1 warning that does not affect the gateway:" in output.getvalue()
+    assert '/info/version: 2. Write it in quotes: "2".' in output.getvalue()
+    assert output.getvalue().endswith("Storing 4 routes …\n")
     assert Api.objects.filter(slug="shop").exists()
 
 
@@ -399,7 +395,7 @@ def test_the_command_warns_of_what_the_gateway_does_not_need_and_tells_of_its_pr
     [
         ({"swagger": "2.0"}, {}, (), "npx swagger2openapi"),
         ({**SHOP, "info": {"title": "Shop", "version": 2}}, {}, ("--strict",), "/info/version: 2. Write it in quotes"),
-        (SHOP, {"secret": "hidden"}, (), "secret: 'hidden' is unknown"),
+        (SHOP, {"secret": "hidden"}, (), '/secret: "hidden". Use one of revealable, shown_once'),
         (
             SHOP,
             {"credentials": ["signature"], "secret": "shown_once"},
@@ -434,14 +430,28 @@ def test_every_preset_is_what_its_files_say():
 
 def test_enable_api_lets_an_account_have_keys(shop: Api):
     account: Account = an_account()
-    said = io.StringIO()
+    output = io.StringIO()
 
-    call_command("enable_api", "shop", "acme", stdout=said)
-    call_command("enable_api", "shop", "acme", stdout=said)
+    call_command("enable_api", "shop", "acme", stdout=output)
+    call_command("enable_api", "shop", "acme", stdout=output)
 
-    assert said.getvalue() == "Acme now has the API shop (Shop).\nAcme had the API shop (Shop).\n"
+    assert output.getvalue() == "Acme now has the API shop (Shop).\nAcme had the API shop (Shop).\n"
     assert Enablement.objects.filter(account=account, api=shop).count() == 1
     with pytest.raises(CommandError, match=r"no API 'shops'\. The APIs are billing, cloud-pbx"):
         call_command("enable_api", "shops", "acme")
     with pytest.raises(CommandError, match="no account 'globex'"):
         call_command("enable_api", "shop", "globex")
+
+
+def test_documents_list_the_routes_of_the_present_version(shop, alice):
+    """They are cached for each version of the API."""
+
+    def listed() -> dict[str, list[str]]:
+        return {module.slug: [route.text for route in module.routes] for module in get_api_modules(shop)}
+
+    before = listed()
+    assert listed() == before == stored(shop)
+    apis.update(api=shop, description=described(LATER), by=COMMAND)
+    assert "POST /prices" in str(listed())
+    assert {slug: sorted(routes) for slug, routes in listed().items()} == stored(shop)
+    assert listed() != before

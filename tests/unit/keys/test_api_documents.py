@@ -137,13 +137,13 @@ def test_schemas_that_fan_out_and_patterns_that_explode_cost_nothing():
 @pytest.mark.parametrize(
     ("document", "named"),
     [
-        (None, "is a mapping with the key openapi, not None"),
-        ([], "is a mapping with the key openapi, not []"),
-        ({"swagger": "1.2"}, "swagger is '1.2'. Use OpenAPI 3.0 or 3.1"),
-        ({"openapi": "3.2.0"}, "openapi is '3.2.0'"),
+        (None, "is a mapping with the key openapi, not null"),
+        ([], "is a mapping with the key openapi, not an empty list"),
+        ({"swagger": "1.2"}, 'swagger is "1.2". Use OpenAPI 3.0 or 3.1'),
+        ({"openapi": "3.2.0"}, 'openapi is "3.2.0"'),
         ({"openapi": 3.1}, "openapi is 3.1"),
         ({}, "The document does not state its OpenAPI version. Use OpenAPI 3.0 or 3.1"),
-        ({"openapi": "3.1.0"}, "document: info is missing"),
+        ({"openapi": "3.1.0"}, "top level: info is missing"),
         (a_document({}), "No operation"),
         (a_document({"/a": {}}), "No operation"),
         (a_document({"/a": GET}, info=None), "/info: null. Write a mapping: an Info Object."),

@@ -78,21 +78,24 @@ def test_a_module_contains_what_the_policy_says_and_what_that_contains():
     [
         (
             {"modules": [{**LONG, "contains": ["Longer"]}, SHORT]},
-            "'Long' contains 'Longer', which is not a module of the document. Use some of Short, Lists.",
+            '/modules/0/contains/0: "Longer" makes no module. Use some such as Short, Lists.',
         ),
         (
             {"modules": [{"tag": "Longer", "number": 1}]},
-            "'Longer' is not in the document. Use one of Long, Short",
+            '/modules/0/tag: "Longer" is not in the document. Use one such as Long, Short',
         ),
-        ({"modules": [{**LONG, "routes": ["GET /report?menu=1"]}, SHORT]}, "'GET /report' is not an operation"),
-        ({"modules": [{**LONG, "routes": ["POST /reports?menu=1"]}, SHORT]}, "'POST /reports' is not an operation"),
+        (
+            {"modules": [{**LONG, "routes": ["GET /report?menu=1"]}, SHORT]},
+            '"GET /report" is not an operation of the document. Write GET /reports',
+        ),
+        ({"modules": [{**LONG, "routes": ["POST /reports?menu=1"]}, SHORT]}, '"POST /reports" is not an operation'),
         (
             {"modules": [{**LONG, "routes": ["GET /reports?item=1"]}, SHORT]},
-            "parameter 'item'. Use one of menu, day",
+            'parameter "item". Use one of menu, day',
         ),
         (
             {"modules": [{**LONG, "routes": ["GET /reports?menu=3"]}, SHORT]},
-            "'3' is not a value of menu. Use one of 1",
+            '"3" is not a value of menu. Use one of 1',
         ),
         ({"modules": [{**LONG, "routes": ["GET /reports?menu"]}, SHORT]}, "has malformed conditions"),
         (
@@ -101,11 +104,11 @@ def test_a_module_contains_what_the_policy_says_and_what_that_contains():
         ),
         (
             {"modules": [{"tag": "Lists", "routes": ["GET /lists"]}]},
-            "POST /lists, GET /recordings/{lead} belong to none",
+            '/modules/0/routes: POST /lists, GET /recordings/{lead} belong to no module, because the tag "Lists" has',
         ),
-        ({"flags": ["hlr_lookup"], "adds_leads": ["POST /leads"]}, "adds_leads: 'POST /leads' is not an operation"),
-        ({"recordings": ["GET /lists"]}, "recordings: 'GET /lists' does not end in a lead"),
-        ({"recordings": ["GET /recordings/1"]}, "recordings: 'GET /recordings/1' is not an operation"),
+        ({"flags": ["hlr_lookup"], "adds_leads": ["POST /leads"]}, '/adds_leads/0: "POST /leads" is not an operation'),
+        ({"recordings": ["GET /lists"]}, '/recordings/0: "GET /lists" does not end in a lead'),
+        ({"recordings": ["GET /recordings/1"]}, '/recordings/0: "GET /recordings/1" is not an operation'),
     ],
 )
 def test_what_a_policy_says_about_routes_must_be_in_the_document(rules: dict[str, Any], named: str):
@@ -118,6 +121,36 @@ def test_what_a_policy_says_about_routes_must_be_in_the_document(rules: dict[str
     assert named in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ("Text to Speech", "Text To Speech"), ("Pet Store", "pet-store"), ("pet_store", "Pet Store"),
+        ("users", "Users"), ("Straße", "STRASSE"), ("a  b", "a b"),
+    ],
+)  # fmt: skip
+def test_spellings_of_one_tag_form_one_module_with_a_warning(tags: tuple[str, str]):
+    one, other = tags
+    found = described({**tagged(*tags, one), "tags": [{"name": one}, {"name": other}]})
+
+    ((_, name, _, routes, _),) = found.modules
+    assert (name, [route.text for route in routes]) == (" ".join(one.split()), ["GET /a0", "GET /a1", "GET /a2"])
+    (warning,) = found.warnings
+    assert (warning.pointer, warning.actual) == (("tags", "1", "name"), f'"{other}" is spelled "{one}" elsewhere')
+
+
+def test_spellings_that_the_policy_names_stay_apart():
+    document = tagged("Users", "users")
+    with pytest.raises(BadDocument, match='"users" has the slug users, like "Users"'):
+        described(document, modules=[{"tag": "users", "number": 7}])
+
+    found = described(document, modules=[{"tag": "users", "slug": "lower"}])
+    assert {module.slug: [route.text for route in module.routes] for module in found.modules} == {
+        "users": ["GET /a0"],
+        "lower": ["GET /a1"],
+    }
+    assert found.warnings.total == 0
+
+
 def tagged(*tags: str) -> dict[str, Any]:
     return a_document({f"/a{n}": {"get": operation(tag)} for n, tag in enumerate(tags)})
 
@@ -125,7 +158,8 @@ def tagged(*tags: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tags", "named"),
     [
-        (("Pet Store", "pet-store"), '/get/tags/0: "pet-store" has the slug pet-store, like "Pet Store"'),
+        (("Pet & Store", "pet-store"), '/get/tags/0: "pet-store" has the slug pet-store, like "Pet & Store"'),
+        (("C", "C++"), '/get/tags/0: "C++" has the slug c, like "C"'),
         (("客户",), '/paths/~1a0/get/tags/0: "客户" gives no slug'),
         (("x" * 65,), "gives no slug of 1 to 64"),
         (("…",), "gives no slug"),

@@ -34,7 +34,7 @@ def test_a_parameter_of_a_preset_tells_everything():
         default="",
         values=("new", "called", "interested", "closed"),
     )
-    assert found["page"] == Parameter("page", "query", "Which page.", False, False, "1", ())
+    assert found["page"] == Parameter("page", "query", "Page number.", False, False, "1", ())
 
 
 def test_a_list_of_objects_in_a_body_tells_what_each_has():

@@ -87,13 +87,16 @@ def test_a_pattern_takes_operations_from_their_tags():
 @pytest.mark.parametrize(
     ("rules", "named"),
     [
-        ([{"tag": "A", "routes": ["* /v2/*"]}], "'* /v2/*' matches no operation of the document"),
-        ([{"tag": "A", "routes": ["/v1/*"]}], "'/v1/*' matches no operation of the document. Write METHOD and path"),
+        ([{"tag": "A", "routes": ["* /v2/*"]}], '/modules/0/routes/0: "* /v2/*" matches no operation of the document'),
+        ([{"tag": "A", "routes": ["/v1/*"]}], '"/v1/*" matches no operation of the document. Write METHOD and path'),
         (
             [{"tag": "A", "routes": ["* *"]}, {"tag": "B", "routes": ["GET *"]}],
-            "'GET *' matches only operations that earlier routes include",
+            '/modules/1/routes/0: "GET *" matches only operations that earlier routes include',
         ),
-        ([{"tag": "Charges"}], "'Charges' is not in the document. Use one of Other, or give the module its own routes"),
+        (
+            [{"tag": "Charges"}],
+            '"Charges" is not in the document. Use one such as Other, or give the module its own routes',
+        ),
         (
             [{"tag": "A", "routes": ["GET /v1/charges"]}, {"tag": "B", "routes": ["GET /v1/charges"]}],
             "are equally specific and could match the same call",
@@ -122,7 +125,7 @@ def test_routes_that_make_no_module_are_refused(rules: list[Any], named: str):
 )
 def test_paths_tags_and_operations_are_left_out_by_pattern(leave_out: Any, expected: Any):
     if expected is None:
-        with pytest.raises(BadPolicy, match=re.escape("leave_out: tags: 'Bet?' matches nothing")):
+        with pytest.raises(BadPolicy, match=re.escape('/leave_out/tags/0: "Bet?" matches nothing')):
             modules(TAGGED, leave_out=leave_out)
     else:
         assert modules(TAGGED, leave_out=leave_out) == expected
@@ -131,11 +134,11 @@ def test_paths_tags_and_operations_are_left_out_by_pattern(leave_out: Any, expec
 @pytest.mark.parametrize(
     ("leave_out", "named"),
     [
-        (["/internal/*"], "leave_out: ['/internal/*'] is not a mapping with paths, tags, operations"),
-        ({"path": ["/x"]}, "leave_out: 'path' is unknown. Use one of paths, tags, operations"),
-        ({"paths": "/x"}, "paths: '/x' is not a list of strings"),
-        ({"paths": ["/x"]}, "leave_out: paths: '/x' matches nothing in the document"),
-        ({"operations": ["*"]}, "leave_out leaves no operation"),
+        (["/internal/*"], "/leave_out: a list. Write leave_out: a mapping with paths, tags, operations"),
+        ({"path": ["/x"]}, '/leave_out/path: "path" is unknown in leave_out. Write paths'),
+        ({"paths": "/x"}, '/leave_out/paths: "/x". Write a list of strings'),
+        ({"paths": ["/x"]}, '/leave_out/paths/0: "/x" matches nothing in the document'),
+        ({"operations": ["*"]}, "/leave_out: It leaves no operation"),
     ],
 )
 def test_what_leaves_nothing_out_or_everything_is_refused(leave_out: Any, named: str):
@@ -197,6 +200,7 @@ def test_modules_are_proposed_by_path_and_the_policy_with_them_is_what_they_say(
     assert propose_modules(again.document, again.policy, again.modules) == ()
 
 
+@pytest.mark.slow
 def test_thousands_of_modules_are_not_proposed():
     found = described(a_document(getting(*(f"/a{n}" for n in range(4_900)))))
     began = time.process_time()
@@ -211,8 +215,27 @@ def test_a_proposal_is_for_operations_without_a_tag_alone():
     proposed = propose_modules(document, found.policy, found.modules)
     # A module Users is there already.
     assert [(each.name, each.routes) for each in proposed] == [("B", ("* /b",)), ("C", ("* /c",))]
-    assert format_proposal(proposed).endswith("Their paths suggest these instead: B (1), C (1).")
-    assert format_proposal(()) == ""
+    assert format_proposal(proposed, found.modules).endswith("Their paths suggest these instead: B (1), C (1).")
+    assert format_proposal((), found.modules) == ""
+
+
+def test_modules_are_proposed_for_a_document_with_one_tag_for_everything():
+    paths = {f"/{kind}/{n}": {"get": operation("plaid")} for kind in ("asset_report", "item") for n in range(20)}
+    found = described(a_document(paths))
+
+    proposed = propose_modules(found.document, found.policy, found.modules)
+    assert [(each.name, each.matched) for each in proposed] == [("Asset report", 20), ("Item", 20)]
+    assert format_proposal(proposed, found.modules) == (
+        "All operations form one module, plaid. Their paths suggest these instead: Asset report (20), Item (20)."
+    )
+    edited = yaml_loader.parse_bytes(render_with_proposal(found.rules, proposed).encode())
+    again = described(found.document, modules=edited["modules"])
+    assert {module.slug: len(module.routes) for module in again.modules} == {"asset-report": 20, "item": 20}
+    # The policy says what it wants, and few operations need no more than one module.
+    named = described(found.document, modules=[{"tag": "plaid"}])
+    assert propose_modules(named.document, named.policy, named.modules) == ()
+    few = described(a_document(dict(list(paths.items())[15:25])))
+    assert propose_modules(few.document, few.policy, few.modules) == ()
 
 
 def test_a_path_that_no_call_could_take_may_be_left_out():
@@ -227,5 +250,5 @@ def test_an_encoded_slash_is_for_whole_segments_of_paths():
     for word in ("id", ["id"]):
         assert described(document, encoded_slash=word).policy.encoded_slash == ("id",)
     for name in ("name", "project"):
-        with pytest.raises(BadPolicy, match=f"encoded_slash: '{name}' is not a whole path segment"):
+        with pytest.raises(BadPolicy, match=f'/encoded_slash/0: "{name}" is not a whole path segment'):
             described(document, encoded_slash=[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from keys.apis.policy import CREDENTIALS, BadPolicy, Policy
 from keys.apis.policy_parsing import SETTINGS
+from keys.apis.yaml_loader import parse
 
 BILLING = yaml.safe_load(Path("keys/apis/presets/billing.policy.yaml").read_text(encoding="utf-8"))
 SIGNED = {**BILLING, "credentials": ["signature"]}
@@ -41,33 +43,33 @@ def test_billing_asks_exactly_what_it_should():
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"colour": "red"}, "'colour'"),
-        ({"secret": "hidden"}, "'hidden'"),
-        ({"unlisted_routes": "maybe"}, "'maybe'"),
-        ({"addresses": None}, "None"),
+        ({"colour": "red"}, '"colour"'),
+        ({"secret": "hidden"}, '"hidden"'),
+        ({"unlisted_routes": "maybe"}, '"maybe"'),
+        ({"addresses": None}, "/addresses: null"),
         ({"credentials": []}, "credentials"),
-        ({"credentials": "bearer"}, "'bearer'"),
-        ({"credentials": ["bearer", "cookie"]}, "'cookie'"),
-        ({"flags": ["loud"]}, "'loud'"),
+        ({"credentials": "bearer"}, '"bearer"'),
+        ({"credentials": ["bearer", "cookie"]}, '"cookie"'),
+        ({"flags": ["loud"]}, '"loud"'),
         ({"noun": ""}, "noun"),
         ({"noun": "API\nkey"}, "noun"),
         ({"noun": 7}, "7"),
         ({"documentation": "x" * 201}, "documentation"),
         ({"longest_days": 0}, "longest_days"),
-        ({"longest_days": True}, "True"),
-        ({"longest_days": "90"}, "'90'"),
+        ({"longest_days": True}, "/longest_days: true"),
+        ({"longest_days": "90"}, '"90"'),
         ({"fields": {}}, "fields"),
-        ({"fields": ["website"]}, "'website'"),
-        ({"fields": [FIELD, FIELD]}, "'website'"),
-        ({"fields": [{**FIELD, "slug": "password"}]}, "'password'"),
-        ({"fields": [{**FIELD, "slug": "Web site"}]}, "'Web site'"),
-        ({"fields": [{**FIELD, "kind": "file"}]}, "'file'"),
-        ({"fields": [{**FIELD, "required": "yes"}]}, "'yes'"),
-        ({"fields": [{**FIELD, "size": 3}]}, "'size'"),
+        ({"fields": ["website"]}, '"website"'),
+        ({"fields": [FIELD, FIELD]}, '"website"'),
+        ({"fields": [{**FIELD, "slug": "password"}]}, '"password"'),
+        ({"fields": [{**FIELD, "slug": "Web site"}]}, '"Web site"'),
+        ({"fields": [{**FIELD, "kind": "file"}]}, '"file"'),
+        ({"fields": [{**FIELD, "required": "yes"}]}, '"yes"'),
+        ({"fields": [{**FIELD, "size": 3}]}, '"size"'),
         ({"fields": [{**FIELD, "kind": "choice"}]}, "choices"),
         ({"fields": [{**FIELD, "choices": [{"slug": "a", "label": "A"}]}]}, "choices"),
-        ({"fields": [{**FIELD, "kind": "choice", "choices": ["web"]}]}, "'web'"),
-        ({"fields": [{**FIELD, "kind": "choice", "choices": [{"slug": "web", "name": "Web"}]}]}, "'name'"),
+        ({"fields": [{**FIELD, "kind": "choice", "choices": ["web"]}]}, '"web"'),
+        ({"fields": [{**FIELD, "kind": "choice", "choices": [{"slug": "web", "name": "Web"}]}]}, '"name"'),
     ],
 )
 def test_a_wrong_word_is_refused_by_name(change: dict[str, Any], named: str):
@@ -112,10 +114,10 @@ def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
     [
         ({**SIGNED, "secret": "shown_once"}, "the gateway checks signatures with the secret"),
         ({**RECORDED, "secret": "shown_once"}, "the gateway checks signatures with the secret"),
-        ({**SIGNED, "credentials": ["signature", "bearer"]}, "'bearer'"),
+        ({**SIGNED, "credentials": ["signature", "bearer"]}, '"bearer"'),
         ({**BILLING, "credentials": ["basic", "bearer"], "name_kind": "username"}, "basic cannot be combined"),
-        ({**BILLING, "credentials": ["basic"]}, "name_kind: 'text'"),
-        ({**BILLING, "credentials": ["basic"], "name_kind": "owner"}, "name_kind: 'owner'"),
+        ({**BILLING, "credentials": ["basic"]}, '/name_kind: "text", but'),
+        ({**BILLING, "credentials": ["basic"], "name_kind": "owner"}, '/name_kind: "owner", but'),
         ({**RECORDED, "credentials": ["recording"]}, "Add signature"),
         ({**RECORDED, "recordings": []}, "Add a route, such as GET /recordings/{lead_id}"),
         ({**RECORDED, "flags": []}, "Add recordings"),
@@ -123,42 +125,48 @@ def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
         ({**BILLING, "flags": ["recordings"]}, "recordings has no effect"),
         ({**BILLING, "flags": ["hlr_lookup"]}, "hlr_lookup has no effect because adds_leads lists no route"),
         ({**BILLING, "adds_leads": ["POST /leads"]}, "Add hlr_lookup"),
-        ({**BILLING, "asks": ["mask_phone"]}, "asks: mask_phone is not in flags"),
-        ({**BILLING, "asks": ["addresses", "addresses"]}, "'addresses' appears twice"),
-        ({**BILLING, "asks": ["colour"]}, "'colour'"),
-        ({**BILLING, "fixed": ["recordings"]}, "fixed: recordings is not in flags"),
-        ({**BILLING, "fixed": ["enabled"]}, "fixed: enabled"),
-        ({**BILLING, "fixed": ["website"]}, "'website'"),
-        ({**BILLING, "labels": {"mask_phone": "Mask"}}, "labels: mask_phone is not in flags"),
+        ({**BILLING, "asks": ["mask_phone"]}, "/asks/0: mask_phone is not in flags"),
+        ({**BILLING, "asks": ["addresses", "addresses"]}, '/asks/1: "addresses" appears twice'),
+        ({**BILLING, "asks": ["colour"]}, '"colour"'),
+        ({**BILLING, "fixed": ["recordings"]}, "/fixed/0: recordings is not in flags"),
+        ({**BILLING, "fixed": ["enabled"]}, "/fixed/0: enabled"),
+        ({**BILLING, "fixed": ["website"]}, '"website"'),
+        ({**BILLING, "labels": {"mask_phone": "Mask"}}, "/labels/mask_phone: mask_phone is not in flags"),
         ({**BILLING, "labels": {"name": "Nickname"}}, "name_label"),
         ({**BILLING, "labels": {"modules": "Roles"}}, "modules_called"),
-        ({**BILLING, "labels": {"colour": "Colour"}}, "'colour'"),
+        ({**BILLING, "labels": {"colour": "Colour"}}, '"colour"'),
         ({**BILLING, "labels": ["addresses"]}, "labels"),
         ({**BILLING, "notes": {"expiry": ""}}, "expiry"),
-        ({**BILLING, "addresses": "required", "asks": []}, "asks: addresses"),
-        ({**BILLING, "expiry": "none", "longest_days": 30}, "longest_days: 30"),
-        ({**BILLING, "expiry": "none", "asks": ["expiry"]}, "asks: expiry"),
-        ({**BILLING, "request_link": "https://api.example.com/v1"}, "'https://api.example.com/v1'"),
-        ({**BILLING, "request_link": "https://me@api.example.com"}, "'https://me@api.example.com'"),
-        ({**BILLING, "request_link": "https://api.example.com:99999"}, "'https://api.example.com:99999'"),
+        ({**BILLING, "addresses": "required", "asks": []}, "/asks: [], but addresses are required"),
+        ({**BILLING, "expiry": "none", "longest_days": 30}, "/longest_days: 30, but expiry is none"),
+        ({**BILLING, "expiry": "none", "asks": ["expiry"]}, "/asks/0: expiry is listed"),
+        ({**BILLING, "request_link": "https://api.example.com/v1"}, '"https://api.example.com/v1"'),
+        ({**BILLING, "request_link": "https://me@api.example.com"}, '"https://me@api.example.com"'),
+        ({**BILLING, "request_link": "https://api.example.com:99999"}, '"https://api.example.com:99999"'),
         ({**BILLING, "request_link": "https://a'b"}, "request_link"),
-        ({**BILLING, "documentation": "docs.example.com"}, "'docs.example.com'"),
-        ({**BILLING, "documentation": "javascript:alert(1)"}, "'javascript:alert(1)'"),
-        ({**BILLING, "documentation": "https://[docs"}, "'https://[docs'"),
-        ({**BILLING, "name_kind": "number"}, "'number'"),
+        ({**BILLING, "documentation": "docs.example.com"}, '"docs.example.com"'),
+        ({**BILLING, "documentation": "javascript:alert(1)"}, '"javascript:alert(1)"'),
+        ({**BILLING, "documentation": "https://[docs"}, '"https://[docs"'),
+        ({**BILLING, "name_kind": "number"}, '"number"'),
         ({**BILLING, "modules": {"tag": "Invoices"}}, "modules"),
-        ({**BILLING, "modules": ["Invoices"]}, "'Invoices'"),
+        ({**BILLING, "modules": ["Invoices"]}, '"Invoices"'),
         ({**BILLING, "modules": [{"number": 3}]}, "tag"),
-        ({**BILLING, "modules": [{"tag": "Invoices", "number": 0}]}, "number: 0"),
-        ({**BILLING, "modules": [{"tag": "Invoices", "number": True}]}, "number: True"),
-        ({**BILLING, "modules": [{"tag": "Invoices", "slug": "A,B"}]}, "'A,B'"),
-        ({**BILLING, "modules": [{"tag": "Invoices"}, {"tag": "Invoices"}]}, "tag: 'Invoices'"),
-        ({**BILLING, "modules": [{"tag": "A", "number": 7}, {"tag": "B", "number": 7}]}, "number: 7"),
-        ({**BILLING, "modules": [{"tag": "A", "contains": "B"}]}, "contains: 'B' is not a list"),
-        ({**BILLING, "modules": [{"tag": "A", "contains": ["B", "B"]}]}, "contains: 'B' appears twice"),
+        ({**BILLING, "modules": [{"tag": "Invoices", "number": 0}]}, "/modules/0/number: 0"),
+        ({**BILLING, "modules": [{"tag": "Invoices", "number": True}]}, "/modules/0/number: true"),
+        ({**BILLING, "modules": [{"tag": "Invoices", "slug": "A,B"}]}, '"A,B"'),
+        (
+            {**BILLING, "modules": [{"tag": "Invoices"}, {"tag": "Invoices"}]},
+            '/modules/1/tag: "Invoices" appears twice',
+        ),
+        (
+            {**BILLING, "modules": [{"tag": "A", "number": 7}, {"tag": "B", "number": 7}]},
+            "/modules/1/number: 7 appears twice",
+        ),
+        ({**BILLING, "modules": [{"tag": "A", "contains": "B"}]}, '/modules/0/contains: "B". Write a list'),
+        ({**BILLING, "modules": [{"tag": "A", "contains": ["B", "B"]}]}, '/modules/0/contains/1: "B" appears twice'),
         (
             {**BILLING, "modules": [{"tag": "A", "contains": ["A"]}]},
-            "modules: contains: 'A' contains 'A': a module cannot",
+            "/modules/0/contains: 'A' contains 'A': a module cannot",
         ),
         (
             {**BILLING, "modules": [{"tag": each, "contains": [other]} for each, other in ("AB", "BC", "CA")]},
@@ -166,15 +174,18 @@ def test_words_that_fit_each_other_are_taken(rules: dict[str, Any]):
         ),
         (
             {**BILLING, "modules": [{"tag": "A", "contains": [f"B{n}" for n in range(101)]}]},
-            "'A' contains 101 modules; at most 100 are allowed",
+            "/modules/0/contains: 'A' contains 101 modules. Let it contain at most 100",
         ),
-        ({**BILLING, "recordings": "GET /recordings/{lead_id}"}, "is not a list"),
+        (
+            {**BILLING, "recordings": "GET /recordings/{lead_id}"},
+            '/recordings: "GET /recordings/{lead_id}". Write a list of strings',
+        ),
         ({**BILLING, "fields": [{**FIELD, "kind": "fixed"}]}, "value"),
         (
             {**BILLING, "fields": [{**FIELD, "kind": "fixed", "value": "API", "required": True}]},
-            "required: true has no effect",
+            "/fields/0/required: It has no effect",
         ),
-        ({**BILLING, "fields": [{**FIELD, "value": "API"}]}, "only a field of kind fixed"),
+        ({**BILLING, "fields": [{**FIELD, "value": "API"}]}, "/fields/0/value: A field of kind url has no value"),
         ({**BILLING, "noun": "x" * 5000}, "…"),
     ],
 )
@@ -194,3 +205,81 @@ def test_the_documentation_explains_every_word():
 
     assert set(Policy.__dataclass_fields__) <= explained
     assert {f"`{word}`" for word in (*CREDENTIALS, *SETTINGS)} <= set(re.findall(r"`\w+`", page))
+
+
+FAULTY = """\
+noun: API key
+plural: 7
+modules_called: Modules
+credentials: [bearr, basic, basic]
+secret: hidden
+unlisted_routes: deny
+addresses: optional
+expiry: none
+longest_days: 30
+colour: red
+creds: []
+labels: {adresses: Where}
+fields:
+  - {slug: password, label: A, kind: text}
+  - {slug: site, label: "", kind: url, choices: [1]}
+  - {slug: site, kind: choice, choices: []}
+  - 3
+modules:
+  - {tag: A, number: 1, routes: "GET /a"}
+  - {tag: A, number: 1, slug: A_B}
+leave_out: {path: ["/x"]}
+encoded_slash: 5
+"""
+
+
+def test_all_faults_of_a_policy_are_said_at_once_each_at_its_place():
+    with pytest.raises(BadPolicy) as refused:
+        Policy.from_data(parse(FAULTY), FAULTY)
+
+    assert str(refused.value).splitlines() == [
+        "The policy cannot be used: it has 22 problems.",
+        "line 1, column 1, /name_label: It is missing. Write one line of at most 200 characters.",
+        'line 15, column 25, /fields/1/label: "". Write one line of at most 200 characters.',
+        "line 16, column 5, /fields/2/label: It is missing. Write one line of at most 200 characters.",
+        'line 2, column 9, /plural: 7. Write it in quotes: "7".',
+        'line 4, column 15, /credentials/0: "bearr". Write bearer.',
+        'line 4, column 29, /credentials/2: "basic" appears twice. Remove one.',
+        'line 5, column 9, /secret: "hidden". Use one of revealable, shown_once.',
+        "line 9, column 15, /longest_days: 30, but expiry is none. Write expiry: required, or remove longest_days.",
+        'line 10, column 9, /colour: "colour" is unknown in a policy. '
+        f"Use one of {', '.join(Policy.__dataclass_fields__)}.",
+        'line 11, column 8, /creds: "creds" is unknown in a policy. Write credentials.',
+        'line 12, column 20, /labels/adresses: "adresses" is unknown in labels. Write addresses.',
+        'line 14, column 12, /fields/0/slug: "password" is reserved. Choose another slug.',
+        "line 15, column 49, /fields/1/choices: A field of kind url has no choices. "
+        "Remove them, or write kind: choice.",
+        'line 16, column 12, /fields/2/slug: "site" appears twice. Write another, or remove one.',
+        'line 20, column 11, /modules/1/tag: "A" appears twice. Write another, or remove one.',
+        "line 20, column 22, /modules/1/number: 1 appears twice. Write another, or remove one.",
+        "line 16, column 41, /fields/2/choices: an empty list. List at least one choice with slug and label.",
+        "line 17, column 5, /fields/3: 3. Write a field: a mapping with slug, label, kind, required, choices, value.",
+        'line 19, column 33, /modules/0/routes: "GET /a". Write a list of strings.',
+        "line 22, column 16, /encoded_slash: 5. Write a list of strings.",
+        'line 20, column 31, /modules/1/slug: "A_B". Write up to 64 lowercase letters, digits and hyphens.',
+        'line 21, column 19, /leave_out/path: "path" is unknown in leave_out. Write paths.',
+    ]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {**BILLING, **{f"setting{n}": n for n in range(100_000)}},
+        {**BILLING, "credentials": [f"bearer{n}" for n in range(100_000)]},
+        {**BILLING, "modules": [{"tag": "A", "rootes": 1}] * 60_000},
+        {**BILLING, "fields": list(range(100_000))},
+    ],
+)
+def test_faults_by_the_thousand_take_seconds(policy: dict[str, Any]):
+    began = time.process_time()
+    with pytest.raises(BadPolicy) as refused:
+        Policy.from_data(policy)
+
+    assert refused.value.report.total >= 100_000
+    assert len(str(refused.value)) < 4_000
+    assert time.process_time() - began < 8

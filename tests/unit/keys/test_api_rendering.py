@@ -36,7 +36,7 @@ def test_presets_are_read_as_what_they_were(slug: str) -> None:
     assert render_document(described.document).startswith("openapi: ")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.dictionaries(texts, values, max_size=4))
 @example({"a": ["1e5", "0o14", "0x1F", "~", "null", "True", "yes", "2020-01-01", "1_000", "", " ", "- a", "<<"]})
 @example({"<<": {"a": 1}, "b": "<<"})

@@ -10,8 +10,8 @@ from core.permissions import Role
 from keys import apis
 from keys.apis.description import get_preset, list_preset_slugs
 from keys.models import Api, Enablement, Module, Route
-from tests.keys_made import events
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.keys import events
 
 COMMAND = Actor.from_command("test")
 

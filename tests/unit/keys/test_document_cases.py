@@ -51,10 +51,10 @@ def warned(text: str) -> list[tuple[str, int, int, str]]:
 def test_a_limit_as_the_other_version_writes_it_is_a_warning(
     head: str, schema: str, pointer: str, column: int, advice: str
 ) -> None:
-    ((place, line, at, said),) = warned(head + body(schema))
+    ((place, line, at, message),) = warned(head + body(schema))
 
     assert (place, line, at) == (pointer, 4, column)
-    assert advice in said
+    assert advice in message
 
 
 @pytest.mark.parametrize("schema", ["{minimum: 0, exclusiveMinimum: true}", "{exclusiveMaximum: false}"])
@@ -99,7 +99,7 @@ def test_an_operation_id_that_another_operation_has_is_a_warning(named: Any, exp
         (pointer, line, 40) for pointer, line, _ in expected
     ]
     for each, (_, _, other) in zip(described.warnings, expected, strict=True):
-        assert each.advice == f"Use a unique operationId: {other} has the same one"
+        assert each.actual.endswith(f" is the operationId of {other}, too")
     assert sum(len(module.routes) for module in described.modules) == len(named)
 
 
@@ -148,7 +148,7 @@ def test_a_reference_that_leads_nowhere_is_a_warning_at_its_place(
 
     # What is dynamic is not followed.
     assert [(place, line, at) for place, line, at, _ in found] == ([(pointer, 4, column)] if pointer else [])
-    assert all(advice in said and "#/components/schemas/A" in said for *_, said in found)
+    assert all(advice in message and "#/components/schemas/A" in message for *_, message in found)
 
 
 def test_a_reference_from_the_root_into_a_schema_is_right() -> None:
@@ -197,7 +197,7 @@ def test_all_faults_are_told_in_one_run_in_the_order_of_the_text(kinds: list[str
 
     found = [
         (not each.fatal, each.line, "/".join(each.pointer[-kind.count("/") - 1 :]))
-        for each, (_, _, kind) in zip(refused.value.findings, sorted(expected), strict=True)
+        for each, (_, _, kind) in zip(refused.value.report, sorted(expected), strict=True)
     ]
     assert found == sorted(expected)
     if all(warning for warning, _, _ in expected):
@@ -254,7 +254,7 @@ def test_a_policy_makes_modules_of_a_document_without_tags(charges: list[str], r
     assert {module.slug: sorted(route.text for route in module.routes) for module in found.modules} == {
         name: [f"GET /v1/{name}", f"POST /v1/{name}"] for name in ("charges", "refunds")
     }
-    assert found.warnings == ()
+    assert found.warnings.total == 0
     # Without a policy that says so, all are one module.
     (other,) = describe(f"{HEAD_30}paths:\n{paths}").modules
     assert (other.slug, len(other.routes)) == ("other", 4)

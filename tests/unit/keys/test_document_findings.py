@@ -7,7 +7,7 @@ import json
 import pytest
 
 from keys.apis import findings
-from keys.apis.description import Description
+from keys.apis.description import BadDescription, Description
 from keys.apis.document import BadDocument
 from keys.apis.policy_parsing import BadPolicy
 from keys.apis.yaml_loader import parse
@@ -65,7 +65,7 @@ def test_a_name_like_a_word_for_data_hides_no_reference(schema: str):
     with pytest.raises(BadDocument, match="References to files and URLs are not followed") as refused:
         describe(with_schema(schema))
 
-    assert refused.value.findings[0].line == 5
+    assert refused.value.report[0].line == 5
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_all_faults_are_said_at_once_each_where_it_stands_and_what_would_be_righ
     )
 
     assert [str(each) for each in describe(text).warnings] == [
-        'line 5, column 27, /paths/~1b/get/operationId: "same". Use a unique operationId: GET /a has the same one.',
+        'line 5, column 27, /paths/~1b/get/operationId: "same" is the operationId of GET /a, too. Use a unique one.',
         'line 5, column 62, /paths/~1b/get/responses/2000: "2000" is not a status code. '
         "Write one such as 200, 4XX or default.",
         "line 6, column 87, /components/schemas/Deep/properties/one/properties/two/exclusiveMinimum: true. "
@@ -110,7 +110,7 @@ def test_all_faults_are_said_at_once_each_where_it_stands_and_what_would_be_righ
     ]
     with pytest.raises(BadDocument, match="it has 4 problems") as refused:
         Description.from_data(parse(text), RULES, text=text, strict=True)
-    assert len(refused.value.findings) == 4
+    assert len(refused.value.report) == 4
 
 
 def test_what_the_gateway_needs_comes_first_and_the_rest_is_said_with_it():
@@ -119,7 +119,7 @@ def test_what_the_gateway_needs_comes_first_and_the_rest_is_said_with_it():
     with pytest.raises(BadDocument) as refused:
         describe(text)
 
-    found = [(findings.format_pointer(each.pointer), each.line, each.fatal) for each in refused.value.findings]
+    found = [(findings.format_pointer(each.pointer), each.line, each.fatal) for each in refused.value.report]
     assert found == [
         ("/tags", 3, True),
         ("/paths/~1a/get/tags/0", 5, True),
@@ -131,8 +131,8 @@ def test_what_the_gateway_needs_comes_first_and_the_rest_is_said_with_it():
 
 def test_faults_of_tags_slugs_and_routes_are_said_with_the_rest():
     text = (
-        f'{HEAD}tags: [{{name: Pet store}}, {{name: "…"}}]\npaths:\n'
-        "  /a/{x}: {get: {operationId: 7, tags: [Pet store]}}\n"
+        f'{HEAD}tags: [{{name: Pet & store}}, {{name: "…"}}]\npaths:\n'
+        "  /a/{x}: {get: {operationId: 7, tags: [Pet & store]}}\n"
         "  /a/{y}: {get: {tags: [pet-store]}}\n"
         "  /b/v{x}: {get: {tags: ['…']}}\n"
         "  /b/{x}n: {get: {tags: [B]}}\n"
@@ -143,12 +143,12 @@ def test_faults_of_tags_slugs_and_routes_are_said_with_the_rest():
     with pytest.raises(BadDocument) as refused:
         describe(text)
 
-    assert [str(each) for each in refused.value.findings if each.fatal] == [
-        'line 3, column 34, /tags/1/name: "…" gives no slug of 1 to 64 letters, digits and hyphens. '
+    assert [str(each) for each in refused.value.report if each.fatal] == [
+        'line 3, column 36, /tags/1/name: "…" gives no slug of 1 to 64 letters, digits and hyphens. '
         "Set one in the policy, as in modules: [{tag: ..., slug: ...}].",
-        "line 6, column 17, /paths/~1a~1{y}/get: GET /a/{y} of pet-store and GET /a/{x} of Pet store are equally "
+        "line 6, column 17, /paths/~1a~1{y}/get: GET /a/{y} of pet-store and GET /a/{x} of Pet & store are equally "
         "specific and could match the same call. Put them into one module, or change one of the paths.",
-        'line 6, column 25, /paths/~1a~1{y}/get/tags/0: "pet-store" has the slug pet-store, like "Pet store". '
+        'line 6, column 25, /paths/~1a~1{y}/get/tags/0: "pet-store" has the slug pet-store, like "Pet & store". '
         "Set another for one of them in the policy, as in modules: [{tag: ..., slug: ...}].",
         "line 8, column 18, /paths/~1b~1{x}n/get: GET /b/{x}n of B and GET /b/v{x} of … are equally specific and could "
         "match the same call. Put them into one module, or change one of the paths.",
@@ -156,31 +156,38 @@ def test_faults_of_tags_slugs_and_routes_are_said_with_the_rest():
         "Use one line of at most 200 characters.",
         "line 10, column 6, /paths/d: The path does not begin with /. Add /.",
     ]
-    assert [each.pointer[-1] for each in refused.value.findings if "in quotes" in each.advice] == ["operationId"]
+    assert [each.pointer[-1] for each in refused.value.report if "in quotes" in each.advice] == ["operationId"]
 
 
-def test_a_fault_of_the_policy_waits_for_those_of_the_document():
+def test_faults_of_the_policy_are_said_with_those_of_the_document():
     rules = {"modules": [{"tag": "A", "routes": ["GET /nothing"]}]}
 
-    with pytest.raises(BadDocument, match="it has 1 problem"):
+    with pytest.raises(BadDescription) as refused:
         describe(f"{HEAD}paths: {{/a: {GET}, b: {GET}}}\n", **rules)
-    with pytest.raises(BadPolicy, match="is not an operation of the document"):
+    document, policy = (refused.value.errors[name] for name in ("document", "policy"))
+    assert str(document).splitlines()[1:] == ["line 3, column 75, /paths/b: The path does not begin with /. Add /."]
+    assert str(policy).splitlines()[1:] == [
+        '/modules/0/routes/0: "GET /nothing" is not an operation of the document. '
+        "Write METHOD and path as they are there."
+    ]
+    assert str(refused.value) == f"{document}\n{policy}"
+    with pytest.raises(BadPolicy, match="it has 1 problem"):
         describe(f"{HEAD}paths: {{/a: {GET}}}\n", **rules)
 
 
 @pytest.mark.parametrize(
-    ("version", "said"),
+    ("version", "message"),
     [
         ("1.0", "1.0"), ("1", "1"), ("2", "2"), ("0.1", "0.1"), ("1.10", "1.1"), ("1e3", "1000.0"), ("0x10", "16"),
         ("-1", "-1"), ("true", "true"), ("2024.1", "2024.1"),
     ],
 )  # fmt: skip
-def test_a_version_without_quotes_is_taken_with_advice(version: str, said: str):
+def test_a_version_without_quotes_is_taken_with_advice(version: str, message: str):
     text = f"openapi: 3.0.3\ninfo:\n  title: Crlf\n  version: {version}\npaths: {{/a: {GET}}}\n".replace("\n", "\r\n")
 
     (found,) = describe(text).warnings
 
-    assert str(found) == f'line 4, column 12, /info/version: {said}. Write it in quotes: "{said}".'
+    assert str(found) == f'line 4, column 12, /info/version: {message}. Write it in quotes: "{message}".'
 
 
 @pytest.mark.parametrize("version", ["2024-05-06", "1.0.0", "v1", "'1.0'", "1_0", "on"])
@@ -212,14 +219,47 @@ def test_what_the_converter_makes_of_swagger_2_is_imported_under_its_base_path()
     assert faults(text) == []
 
 
-def test_more_faults_than_anyone_reads_are_counted():
-    text = with_schema("{" + ", ".join(f"word{n}: 1" for n in range(700)) + "}")
+def test_faults_that_are_alike_are_said_in_full_three_times_and_the_places_of_others_follow():
+    text = with_schema("{\n" + ",\n".join(f"  word{n}: 1" for n in range(700)) + ", type: text}")
     with pytest.raises(BadDocument) as refused:
         Description.from_data(parse(text), RULES, text=text, strict=True)
 
-    assert len(refused.value.findings) == findings.MAX_FINDINGS
-    assert str(refused.value).startswith("The document cannot be imported: it has 700 problems.\n")
-    assert str(refused.value).endswith("\nand 200 more")
+    problem, *lines = str(refused.value).splitlines()
+    assert problem == "The document cannot be imported: it has 701 problems."
+    assert [line.partition(":")[0] for line in lines[:3]] == [
+        f"line {6 + n}, column 10, /components/schemas/A/word{n}" for n in range(3)
+    ]
+    places = ", ".join(f"{6 + n}:{len(f'  word{n}: ') + 1}" for n in range(3, findings.MAX_ALIKE))
+    assert lines[3] == f"and 697 more like these, at line:column {places}, …"
+    # Another kind is not crowded out.
+    assert lines[4:] == [
+        'line 705, column 21, /components/schemas/A/type: "text". '
+        "Write one of string, number, integer, boolean, array, object, null."
+    ]
+
+
+def test_references_to_files_are_said_once_for_all():
+    schemas = "".join(f"    S{n}: {{$ref: s{n}.yaml}}\n" for n in range(500))
+    with pytest.raises(BadDocument) as refused:
+        describe(f"{HEAD}paths: {{/a: {GET}}}\ncomponents:\n  schemas:\n{schemas}")
+
+    problem, first, _, third, more = str(refused.value).splitlines()
+    assert problem == "The document cannot be imported: it has 500 problems."
+    assert first.startswith('line 6, column 16, /components/schemas/S0/$ref: "s0.yaml". References to files and URLs')
+    assert third.startswith('line 8, column 16, /components/schemas/S2/$ref: "s2.yaml". References to files and URLs')
+    assert more.startswith("and 497 more like these, at line:column 9:16, 10:16, ")
+    assert more.endswith(" 55:17, …")
+
+
+def test_more_kinds_of_faults_than_anyone_reads_are_counted():
+    collected = findings.Findings()
+    for n in range(700):
+        collected.add((str(n),), "It is wrong", f"Write {n}")
+        collected.add((str(n),), "It is wrong", f"Write {n}")
+    report = collected.build_report()
+
+    assert (len(report), report.total) == (findings.MAX_FINDINGS, 700)
+    assert report.list_lines()[-1] == "and 200 of other kinds"
 
 
 def test_the_places_in_json_and_yaml_are_those_that_editors_show():

@@ -82,6 +82,7 @@ def test_whatever_stands_anywhere_is_refused_or_shown(wrong: Any):
     assert shown > 20
 
 
+@pytest.mark.slow
 def test_the_rules_see_what_the_published_schema_of_openapi_sees():
     """Of every value replaced by one of another kind, what openapi-spec-validator refuses is said here too."""
     from openapi_spec_validator import OpenAPIV30SpecValidator

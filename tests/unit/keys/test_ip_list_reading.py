@@ -103,7 +103,7 @@ def far_away() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "No entries found"),
         (b"# nothing\n\n", "No entries found"),
@@ -124,8 +124,8 @@ def far_away() -> bytes:
         (b"::1\n::2," + b'"x' * 200_000, "Line 2 has a cell of more than 32,767 characters"),
     ],
 )
-def test_what_cannot_be_read_is_said_plainly(content: bytes, said: str):
-    with pytest.raises(UnreadableEntries, match=said):
+def test_what_cannot_be_read_is_said_plainly(content: bytes, message: str):
+    with pytest.raises(UnreadableEntries, match=message):
         parse_file(content)
 
 
@@ -146,7 +146,7 @@ def test_a_workbook_with_entities_expands_nothing():
         parse_file(file.getvalue())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.binary(max_size=2000) | st.text(max_size=1000).map(str.encode))
 def test_any_bytes_are_read_or_refused(content: bytes):
     try:

@@ -20,17 +20,12 @@ from keys.ip_lists import services as ip_lists_services
 from keys.ip_lists.entries import Entry
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry, Key
-from tests.ip_lists_made import an_ip_list, widening
-from tests.keys_made import a_billing_key, confirmed, events
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.ip_lists import an_ip_list, widening
+from tests.factories.keys import a_billing_key, confirmed, events
 
 pytestmark = pytest.mark.django_db
 NEW = Entry(ip_network("198.51.100.0/24"), "Berlin")
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -101,7 +96,7 @@ def test_a_new_list_has_its_entries_and_one_event_that_counts_and_hashes_them(al
 
 
 @pytest.mark.parametrize(
-    ("given", "field", "said"),
+    ("given", "field", "message"),
     [
         ({"name": " "}, "name", "Give the list a name"),
         ({"name": "offices"}, "name", "A list named"),
@@ -114,13 +109,13 @@ def test_a_new_list_has_its_entries_and_one_event_that_counts_and_hashes_them(al
     ],
 )
 def test_what_a_list_may_not_be_is_said_at_the_field(
-    alice: User, offices: IpList, given: dict[str, Any], field: str, said: str
+    alice: User, offices: IpList, given: dict[str, Any], field: str, message: str
 ):
     before = everything()
 
     with pytest.raises(Invalid) as refused:
         ip_lists_services.create_list(account=alice.account, by=acting(alice), **{"name": "New", **given})
-    assert said in refused.value.message_dict[field][0]
+    assert message in refused.value.message_dict[field][0]
     assert everything() == before
 
 

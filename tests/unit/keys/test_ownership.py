@@ -15,16 +15,11 @@ from core.authorization import AccountNotActive, Denied
 from core.permissions import Role
 from keys import services
 from keys.models import Key
-from keys.services import Invalid
-from tests.keys_made import a_billing_key, confirmed, events
-from tests.people import a_user, acting, an_account
+from keys.services import Invalid, KeyPlan
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.keys import a_billing_key, confirmed, events
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -116,9 +111,7 @@ def test_deactivating_and_giving_away_is_both_or_neither(
         with monkeypatch.context() as patched:
             patched.setattr(broken_part, broken)
             with pytest.raises(RuntimeError):
-                services.hand_over_and_deactivate(
-                    user=bob, new_owner=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk))
-                )
+                services.offboard(user=bob, default=KeyPlan(alice), by=confirmed(alice, "keys.hand_over", str(bob.pk)))
         bob.refresh_from_db()
         assert (bob.is_active, owners(), Event.objects.count()) == (True, ["Bob"], count)
 
@@ -127,7 +120,7 @@ def test_the_last_administrators_keys_stay_when_they_do(alice: User, bob: User) 
     a_billing_key(alice)
 
     with pytest.raises(LastAdministrator):
-        services.hand_over_and_deactivate(user=alice, new_owner=bob, by=Actor.from_command("test"))
+        services.offboard(user=alice, default=KeyPlan(bob), by=Actor.from_command("test"))
     assert owners() == ["Alice"]
 
 
@@ -156,7 +149,7 @@ def test_the_trail_says_which_keys_stopped_with_their_owner_and_each_keys_own_sa
 
 def test_no_key_stops_when_all_are_given_away_first(alice: User, bob: User) -> None:
     a_billing_key(alice, owner=bob)
-    services.hand_over_and_deactivate(user=bob, new_owner=alice, by=confirmed(alice, "keys.hand_over", str(bob.pk)))
+    services.offboard(user=bob, default=KeyPlan(alice), by=confirmed(alice, "keys.hand_over", str(bob.pk)))
     assert list_targets_and_data("user.deactivated") == [(bob.email, str(bob.pk), {"keys": [], "count": 0})]
     assert list_targets_and_data("key.owner_deactivated") == []
 

@@ -23,18 +23,13 @@ from keys.apis.policy import Policy
 from keys.key_settings import KeySettings
 from keys.models import IpList, IpListEntry, Key, Secret
 from keys.services import Invalid
-from tests.keys_made import LEAST, a_key_of, api_for, confirmed, events, least
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.keys import LEAST, a_key_of, api_for, confirmed, events, least
 
 pytestmark = pytest.mark.django_db
 PRESETS = sorted(LEAST)
 BY_NICKNAME = ("lms-call-logic", "lynx")
 SHOWN_ONCE = ("cloud-pbx", "sip-caller")
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 def a_list(account: Account, name: str, *networks: str, enabled: bool = True) -> IpList:
@@ -168,9 +163,13 @@ def test_a_key_is_called_by_its_owners_nickname_and_follows_the_owner(alice: Use
 def test_whose_key_it_is_must_be_said(alice: User, slug: str):
     token = uuid.uuid4()
     by = confirmed(alice, "key.create", str(token))
-    asked: dict[str, Any] = {"account": alice.account, "api": api_for(alice.account, slug), "key_settings": least(slug)}
+    arguments: dict[str, Any] = {
+        "account": alice.account,
+        "api": api_for(alice.account, slug),
+        "key_settings": least(slug),
+    }
     with pytest.raises(Invalid, match="owner"):
-        services.create(form_token=token, by=by, **asked)
+        services.create(form_token=token, by=by, **arguments)
     stranger = a_user(an_account("globex"), "Greta")
     with pytest.raises(Invalid, match="owner"):
         a_key_of(slug, alice, owner=stranger)

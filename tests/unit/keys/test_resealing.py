@@ -15,29 +15,22 @@ from accounts.models import User
 from accounts.signin import sealed_factors
 from core.actor import Actor
 from core.authorization import Denied
-from core.permissions import Role
 from core.sealing import build_header, get_sealing_key_number
 from keys import services
 from keys.checks import check_rings
 from keys.crypto.secrets import compute_digest
 from keys.models import Api, Key, Secret
+from keys.notices.endpoint_secrets import open_secrets
+from keys.notices.services.endpoints import rotate_secret
 from keys.services import CreatedKey, Overlap, resealing
-from tests.keys_made import a_billing_key, confirmed, events
-from tests.people import a_user, acting, an_account, code_of, recovery_codes_of, with_totp
+from keys.services.lost_keys import discard_secrets
+from tests.factories.accounts import acting, code_of, recovery_codes_of, with_totp
+from tests.factories.keys import a_billing_key, confirmed, events
+from tests.factories.notices import an_endpoint
 
 pytestmark = pytest.mark.django_db
 COMMAND = Actor.from_command("reseal")
 RINGS = ("SEALING_KEYS", "SIGNING_KEYS", "TOKEN_PEPPERS")
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
-def made(alice: User) -> CreatedKey:
-    return a_billing_key(alice)
 
 
 def newer(settings: Any, *rings: str) -> None:
@@ -47,9 +40,9 @@ def newer(settings: Any, *rings: str) -> None:
 
 
 def reseal() -> str:
-    said = StringIO()
-    call_command("reseal", stdout=said)
-    return said.getvalue()
+    output = StringIO()
+    call_command("reseal", stdout=output)
+    return output.getvalue()
 
 
 def signing(alice: User) -> CreatedKey:
@@ -72,16 +65,16 @@ def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: CreatedK
     before = bytes(Secret.objects.get().sealed)
     newer(settings)
 
-    said = reseal()
+    output = reseal()
 
     secret = Secret.objects.get()
     assert (get_sealing_key_number(before), get_sealing_key_number(bytes(secret.sealed)), secret.pepper_id) == (1, 2, 2)
     assert bytes(secret.digest) == compute_digest(made.token, settings.TOKEN_PEPPERS[2])
     assert services.reveal(key=made.key, by=confirmed(alice, "key.reveal", made.key.public_id)) == made.token
-    assert "Resealed 1 secrets." in said
-    assert "SEALING_KEYS 2: 1 secrets and second factors." in said
-    assert "SEALING_KEYS 1 is no longer needed." in said
-    assert "TOKEN_PEPPERS 2: 1 keys." in said
+    assert "Resealed 1 secrets." in output
+    assert "SEALING_KEYS 2: 1 secrets and second factors." in output
+    assert "SEALING_KEYS 1 is no longer needed." in output
+    assert "TOKEN_PEPPERS 2: 1 keys." in output
     (event,) = events("secrets.resealed")[-1:]
     assert json.loads(event.body)["data"] == {
         "what": "secrets",
@@ -89,7 +82,7 @@ def test_tokens_and_their_digests_move_to_the_newest(alice: User, made: CreatedK
         "peppered": 1,
         "under": {"SEALING_KEYS": 2, "SIGNING_KEYS": 2},
     }
-    assert made.token not in said + event.body
+    assert made.token not in output + event.body
 
 
 def test_a_second_run_changes_nothing(made: CreatedKey, settings: Any):
@@ -105,14 +98,14 @@ def test_signing_secrets_move_in_their_own_ring(alice: User, settings: Any):
     made = signing(alice)
     newer(settings, "SIGNING_KEYS")
 
-    said = reseal()
+    output = reseal()
 
     secret = Secret.objects.get()
     assert get_sealing_key_number(bytes(secret.sealed)) == 2
     ring = services.secret.SealingRing("sign", settings.SIGNING_KEYS)
     assert services.secret.open_token(made.key, secret, ring) == made.token
-    assert "SIGNING_KEYS 2: 1 secrets and second factors." in said
-    assert "SEALING_KEYS" not in said
+    assert "SIGNING_KEYS 2: 1 secrets and second factors." in output
+    assert "SEALING_KEYS" not in output
 
 
 def test_an_old_secret_in_its_overlap_moves_and_a_retired_one_has_nothing_to_move(made: CreatedKey, settings: Any):
@@ -138,9 +131,9 @@ def test_keys_that_cannot_be_read_stay_on_their_pepper_and_are_counted(alice: Us
 
     old = made.key.secrets.get()
     services.change(key=made.key, secret=old.pk, overlap=Overlap.NONE, by=COMMAND)
-    said = reseal()
-    assert "still on pepper" not in said
-    assert "TOKEN_PEPPERS 1 is no longer needed." in said
+    output = reseal()
+    assert "still on pepper" not in output
+    assert "TOKEN_PEPPERS 1 is no longer needed." in output
 
 
 def test_second_factors_move_and_still_work(alice: User, settings: Any):
@@ -212,9 +205,9 @@ def test_deleted_keys_need_nothing(alice: User, made: CreatedKey):
 
 def list_problems() -> list[str]:
     """By `check --deploy --database default`, and what `serve` refuses to start with."""
-    said = [problem.msg for problem in check_rings(None, databases=["default"])]
-    assert said == resealing.list_unreadable()
-    return said
+    found = [problem.msg for problem in check_rings(None, databases=["default"])]
+    assert found == resealing.list_unreadable()
+    return found
 
 
 def test_a_key_or_pepper_that_was_dropped_too_soon_is_reported(alice: User, made: CreatedKey, settings: Any):
@@ -247,3 +240,32 @@ def test_one_broken_secret_does_not_stop_the_start(alice: User, made: CreatedKey
     Secret.objects.filter(key=a_billing_key(alice).key).update(sealed=build_header(1) + b"x" * 80, digest=b"y" * 32)
 
     assert list_problems() == []
+
+
+class TestSecretsOfWebhooks:
+    def test_they_move_to_the_newest_and_open(self, alice: User, settings: Any):
+        endpoint = an_endpoint(alice, tested=False)
+        before = open_secrets(endpoint)
+        newer(settings)
+
+        assert "Resealed 1 webhook secrets." in reseal()
+
+        assert open_secrets(endpoint) == before
+        assert get_sealing_key_number(bytes(endpoint.secrets.get().sealed)) == 2
+        assert "Resealed 0 webhook secrets." in reseal()
+        settings.SEALING_KEYS = {2: settings.SEALING_KEYS[2]}
+        assert open_secrets(endpoint) == before
+
+    def test_one_of_a_lost_key_is_named_and_given_up_with_its_endpoint_disabled(self, alice: User, settings: Any):
+        endpoint = an_endpoint(alice, tested=False)
+        settings.SEALING_KEYS = {2: bytes(range(32))}
+        assert [error.msg for error in check_rings(None, ["default"])] == [
+            "SEALING_KEYS lacks 1, which secrets need (1). Restore it: without it they cannot be read."
+        ]
+        discard_secrets(ring="SEALING_KEYS", number=1, by=COMMAND)
+        endpoint.refresh_from_db()
+        assert (endpoint.enabled, endpoint.secrets.exists()) == (False, False)
+        assert check_rings(None, ["default"]) == []
+        new = rotate_secret(endpoint=endpoint, by=confirmed(alice, "webhook.rotate", str(endpoint.pk)))
+        assert open_secrets(endpoint) == [new.secret]
+        assert new.secret not in repr(new)

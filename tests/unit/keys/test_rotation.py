@@ -22,16 +22,11 @@ from keys.key_settings import Invalid
 from keys.models import Api, Key, Secret, SecretUse
 from keys.selectors.old_secret import get_last_change, get_old_secret
 from keys.services import Overlap, rotation
-from tests.keys_made import a_billing_key, confirmed, events
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.keys import a_billing_key, confirmed, events
 
 pytestmark = pytest.mark.django_db
 COMMAND = Actor.from_command("test")
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -102,8 +97,13 @@ def test_with_an_overlap_the_old_secret_goes_on(key: Key, overlap: Overlap):
     old = Secret.objects.get(pk=old.pk)
     assert abs(old.retires_at - timezone.now() - overlap.duration) < timedelta(seconds=5)
     assert (made.until, old.ends_on_use, old.sealed is None) == (old.retires_at, True, False)
-    told = get_old_secret(key)
-    assert (told.still_works, told.ends_on_use, told.used_at, told.addresses) == (True, True, None, [])
+    old_secret = get_old_secret(key)
+    assert (old_secret.still_works, old_secret.ends_on_use, old_secret.used_at, old_secret.addresses) == (
+        True,
+        True,
+        None,
+        [],
+    )
 
 
 def test_changing_again_ends_the_oldest_at_once(key: Key):

@@ -16,21 +16,11 @@ from keys import services
 from keys.models import Api, Key, Secret
 from keys.services import CreatedKey, Overlap
 from keys.services.secret import SealingRing, open_token
-from tests.keys_made import a_billing_key, confirmed
-from tests.people import a_user, an_account
+from tests.factories.accounts import a_user, an_account
+from tests.factories.keys import a_billing_key, confirmed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.quality(15)]
 Figure = Callable[[str], None]
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
-def made(alice: User) -> CreatedKey:
-    return a_billing_key(alice)
 
 
 def refused(alice: User, key: Key) -> bool:
@@ -42,6 +32,7 @@ def refused(alice: User, key: Key) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_moved_to_another_row_it_does_not_open(alice: User, figure: Figure):
     keys = [a_billing_key(alice).key for _ in range(5)]
     keys.append(a_billing_key(a_user(an_account("globex"), "Greta", Role.ADMINISTRATOR)).key)
@@ -80,6 +71,7 @@ def test_moved_between_the_rings_it_does_not_open(alice: User, made: CreatedKey,
     assert refused(alice, Key.objects.get(pk=made.key.pk))
 
 
+@pytest.mark.slow
 def test_no_byte_of_it_can_be_changed(made: CreatedKey, figure: Figure):
     secret = made.key.secrets.get()
     ring = SealingRing("reveal", configured.SEALING_KEYS | {number: bytes([number]) * 32 for number in range(2, 256)})

@@ -6,6 +6,7 @@ import hmac
 import re
 import string
 from base64 import b64encode
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -24,6 +25,18 @@ def test_a_minted_token_parses_to_its_api_id():
     minted = secrets.generate_token("kw")
     assert secrets.parse_token(minted.token) == minted.public_id
     assert len(minted.token) == len("kw_") + 12 + 1 + 32 + 6
+
+
+@pytest.mark.parametrize("around", ["{}", 'token = "{}"', "Authorization: Bearer {}\n", "?key={}&a=1", "{},", "({})"])
+def test_the_documented_expression_for_scanners_finds_every_token(around: str):
+    page = Path("docs/security.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"```text\n(.*kw_\[.*)\n```", page)
+    expression = re.compile(line)
+    for _ in range(200):
+        token = secrets.generate_token("kw").token
+        assert expression.findall(around.format(token)) == [token]
+        assert expression.search(around.format(token[:-1])) is None
+    assert expression.search(secrets.mask_token("kw", "AbCdEfGh1234")) is None
 
 
 def test_a_second_secret_of_a_key_keeps_its_api_id():

@@ -23,16 +23,11 @@ from keys import services
 from keys.crypto import secrets
 from keys.key_settings import Invalid, KeySettings
 from keys.models import Address, Creation, Enablement, Key, KeyIpList, KeyModule, Secret, SecretUse
-from tests.keys_made import FIELDS, a_billing_key, billing_for, confirmed, events, some_settings
-from tests.people import a_user, acting, an_account
+from tests.factories.accounts import a_user, acting, an_account
+from tests.factories.keys import FIELDS, a_billing_key, billing_for, confirmed, events, some_settings
 
 pytestmark = pytest.mark.django_db
 COMMAND = Actor.from_command("test")
-
-
-@pytest.fixture
-def alice() -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -181,7 +176,8 @@ def test_a_seal_moved_from_another_key_is_not_opened_and_the_trail_tells(alice: 
     assert [event.name for event in Event.objects.order_by("-seq")[:2]] == ["key.unreadable", "key.revealed"]
 
 
-def test_a_seal_under_a_key_that_is_gone_is_unreadable(alice: User, key: Key):
+@pytest.mark.fault(23)
+def test_a_seal_under_a_key_that_is_gone_is_unreadable(alice: User, key: Key, figure: Callable[[str], None]):
     place: dict[str, Any] = {
         "purpose": "reveal",
         "account": key.account_id,
@@ -192,6 +188,8 @@ def test_a_seal_under_a_key_that_is_gone_is_unreadable(alice: User, key: Key):
 
     with pytest.raises(services.UnreadableSecret):
         services.reveal(key=key, by=confirmed(alice, "key.reveal", key.public_id))
+    assert len(events("key.unreadable")) == 1
+    figure("a token under a key that is gone: not shown, key.unreadable")
 
 
 def test_edit_changes_what_differs_and_keeps_the_rest(alice: User, key: Key):

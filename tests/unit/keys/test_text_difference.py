@@ -45,6 +45,7 @@ def test_the_edges_of_a_text(old: str, new: str, expected: list[str]) -> None:
     assert format_difference(old, new) == expected
 
 
+@pytest.mark.slow
 def test_very_much_is_neither_compared_nor_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = ("\n".join(f"{side} {n}" for n in range(20_000)) for side in ("old", "new"))
     began = time.process_time()

@@ -1,0 +1,30 @@
+"""The columns of the list of users."""
+
+from __future__ import annotations
+
+from accounts.filters import UserFilter
+from core.columns import NOT_SAVED, ListColumns, register_list
+from core.permissions import Permission
+
+COLUMNS = {
+    "nickname": "Nickname",
+    "email": "E-mail",
+    "roles": "Roles",
+    "status": "Status",
+    "second_factor": "Second factor",
+    "keys": "Keys",
+    "signed_in": "Last sign-in",
+    "created": "Created",
+}
+USERS = register_list(
+    ListColumns(
+        "users",
+        "Users",
+        "user-list",
+        Permission.USERS_SEE,
+        COLUMNS,
+        default=tuple(COLUMNS),
+        always=("nickname",),
+        filters=UserFilter.base_filters.keys() - NOT_SAVED,
+    )
+)

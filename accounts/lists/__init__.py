@@ -1,0 +1,1 @@
+"""How users arrange lists: columns, page sizes, saved filters."""

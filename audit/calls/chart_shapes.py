@@ -1,0 +1,165 @@
+"""Draw counts over time as an SVG that needs no script: bars, a scale and times, in percent of the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from audit.calls.rollups import Bar
+
+MIN_HEIGHT = 1.5  # percent: a few among very many must stay visible
+MAX_TIMES = 6  # along the axis
+DAY = timedelta(days=1)
+STEP_UNITS = ((timedelta(days=7), "week"), (DAY, "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
+
+
+class BarShape(NamedTuple):
+    """One bar in percent: its place, the height of its two parts, and where each begins from the top. `url` leads to
+    the calls of its step."""
+
+    start: datetime
+    end: datetime
+    allowed: int
+    denied: int
+    x: float
+    width: float
+    allowed_height: float
+    denied_height: float
+    top: float
+    base: float
+    url: str
+
+    @property
+    def slot(self) -> float:
+        return round(self.x - self.width / 8, 2)
+
+    @property
+    def slot_width(self) -> float:
+        return round(self.width * 1.25, 2)
+
+    # In words here, because filters of a template take several times as long.
+
+    @property
+    def since(self) -> str:
+        return self.start.isoformat()
+
+    @property
+    def until(self) -> str:
+        return self.end.isoformat()
+
+    @property
+    def span(self) -> str:
+        return f"{format_time(self.start)} to {format_time(self.end)} UTC"
+
+    @property
+    def counts(self) -> str:
+        return f"{self.allowed:,} allowed, {self.denied:,} denied"
+
+    @property
+    def label(self) -> str:
+        return f"{self.span}: {self.counts}"
+
+
+class AxisTime(NamedTuple):
+    """A time along the axis: where it stands in percent, and its text in UTC, a day or a time of day."""
+
+    at: datetime
+    x: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`cut` and `head_cut` are those of rollups.Bars; `scanned_since` is the time of the oldest row scanned if the
+    range begins earlier; `recent` says that no range was asked for, so that only the last DEFAULT_RANGE is shown.
+    `scale` has the numbers beside the drawing, from the top."""
+
+    shapes: list[BarShape]
+    scale: tuple[str, str, str]
+    times: list[AxisTime]
+    step: timedelta
+    since: datetime
+    until: datetime
+    allowed: int
+    denied: int
+    cut: datetime | None = None
+    head_cut: datetime | None = None
+    scanned_since: datetime | None = None
+    recent: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What a bar counts: "Calls per day", "Calls per 6 hours"."""
+        size, name = next((unit for unit in STEP_UNITS if self.step >= unit[0]), (timedelta(seconds=1), "second"))
+        count = self.step // size
+        return f"Calls per {name}" if count == 1 else f"Calls per {count} {name}s"
+
+    @property
+    def label(self) -> str:
+        """The chart in words, for screen readers."""
+        span = f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"
+        return f"Calls from {span}: {self.allowed:,} allowed, {self.denied:,} denied"
+
+
+def draw_bars(bars: Sequence[Bar], step: timedelta, log_url: str, kept: Mapping[str, str]) -> list[BarShape]:
+    """Return the shapes of the bars. Their links lead to the log at `log_url` with the filters `kept` and the bar's
+    time range."""
+    top = get_scale_top(max((bar.allowed + bar.denied for bar in bars), default=0))
+    ends = [bar.start for bar in bars[1:]] + [bars[-1].start + step] if bars else []
+    return [
+        _draw_bar(bar, end, place, len(bars), top, f"{log_url}?{urlencode(_build_query(bar.start, end, kept))}")
+        for place, (bar, end) in enumerate(zip(bars, ends, strict=True))
+    ]
+
+
+def _build_query(since: datetime, until: datetime, kept: Mapping[str, str]) -> dict[str, str]:
+    return {**kept, "from": format_field(since), "to": format_field(until)}
+
+
+def _draw_bar(bar: Bar, end: datetime, place: int, count: int, top: int, url: str) -> BarShape:
+    slot = 100 / count
+    allowed, denied = (max(part / top * 100, MIN_HEIGHT) if part else 0 for part in (bar.allowed, bar.denied))
+    upper = max(100 - allowed - denied, 0)
+    numbers = ((place + 0.1) * slot, slot * 0.8, allowed, denied, upper, upper + denied)
+    x, width, allowed, denied, upper, base = (round(number, 2) for number in numbers)
+    return BarShape(bar.start, end, bar.allowed, bar.denied, x, width, allowed, denied, upper, base, url)
+
+
+def get_scale_top(highest: int) -> int:
+    """Return the number at the top of the scale: the next of 1, 2, 4, 6, 8, 10, 20, 40, ... that is not lower."""
+    size = 1
+    while highest > 10 * size:
+        size *= 10
+    return next(digit * size for digit in (1, 2, 4, 6, 8, 10) if digit * size >= highest)
+
+
+def build_scale(bars: Sequence[Bar]) -> tuple[str, str, str]:
+    """Return the numbers at the top, in the middle, which is empty between 0 and 1, and at the bottom."""
+    top = get_scale_top(max((bar.allowed + bar.denied for bar in bars), default=0))
+    return f"{top:,}", f"{top // 2:,}" if top > 1 else "", "0"
+
+
+def build_times(bars: Sequence[Bar], step: timedelta) -> list[AxisTime]:
+    """Return at most MAX_TIMES times along the axis, evenly, each in the middle of its bar."""
+    every = -(-len(bars) // MAX_TIMES) or 1
+    kind = "day" if step >= DAY else "minute" if step < timedelta(hours=1) else "hour"
+    texts = {"day": "%-d %b", "hour": "%-d %b %H:%M", "minute": "%H:%M"}
+    return [
+        AxisTime(bar.start, round((place + 0.5) * 100 / len(bars), 2), kind, f"{bar.start:{texts[kind]}}")
+        for place, bar in enumerate(bars)
+        if place % every == every // 2
+    ]
+
+
+def format_time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" + (f":{at:%S}" if at.second else "")
+
+
+def format_field(at: datetime) -> str:
+    """Return the time in UTC as the fields From and To hold it."""
+    at = at.astimezone(UTC)
+    return f"{at:%Y-%m-%dT%H:%M}" + (f":{at:%S}" if at.second else "")

@@ -1,0 +1,182 @@
+"""Read how keys were used: from roll-ups, and from the log where it is not summed yet or a caller needs its paths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.db import connections
+
+from audit.paging import MAX_ROWS_SCANNED
+from audit.usage.roll_up import BEFORE_ROUTE, LOGGED_ROUTE, UNPROVEN, get_period_start
+from core.replica import get_log_database
+
+# Refusals for what was sent, whatever the key's settings are.
+_FOR_WHAT_WAS_SENT = (
+    *("invalid_credentials", "unreadable_request", "unavailable"),
+    *("stale_timestamp", "secret_retired", "replayed"),
+)
+_UNTIL = "SELECT max(until), clock_timestamp() FROM audit_usage_state"
+# Rows of the log whose paths are asked for, and the roll-ups in whose place they are read.
+_OR_APART = f"OR {LOGGED_ROUTE} = ANY (%(by_path)s) OR reason = ANY (%(before_route)s)"
+_NOT_APART = "AND route <> ALL (%(by_path)s) AND reason <> ALL (%(before_route)s)"
+
+
+def _build_statement(*, by_path: bool) -> str:
+    """Return one statement, so that no hour is read twice or not at all while it is being summed.
+
+    Its last row has the number of rows scanned, and the time of the oldest; it is missing if the log was summed further
+    than `until`. The time is a parameter, because the planner must know how little of the log is left to read.
+    """
+    asked = "key_id = ANY (%(keys)s) AND reason <> ALL (%(sent)s)"
+    newest = f"(time >= %(until)s {_OR_APART})" if by_path else "time >= %(until)s"
+    apart = "reason = ANY (%(before_route)s)" + (f" OR {LOGGED_ROUTE} = ANY (%(by_path)s)" if by_path else "")
+    return f"""
+        WITH scanned AS MATERIALIZED (
+            SELECT key_id, client_address, credential, rule, path, api, module, reason, folded, time, method, query
+            FROM audit_call WHERE {asked} AND time >= %(since)s AND {newest}
+            ORDER BY time DESC LIMIT %(limit)s
+        ), found AS (
+            SELECT key_id, client_address, credential, route, module, reason, calls, last_seen, '' AS method,
+                '' AS path, '' AS query
+            FROM audit_usage WHERE {asked} AND calls > 0 {_NOT_APART if by_path else ""}
+            UNION ALL
+            SELECT key_id, client_address, credential, {LOGGED_ROUTE}, module, reason, sum(folded)::bigint, max(time),
+                CASE WHEN {apart} THEN method ELSE '' END,
+                CASE WHEN {apart} THEN path ELSE '' END,
+                CASE WHEN {apart} THEN query ELSE '' END
+            FROM scanned GROUP BY 1, 2, 3, 4, 5, 6, 9, 10, 11
+        )
+        SELECT coalesce(host(client_address), ''), credential, route, module, reason, method, path, query,
+            array_agg(key_id), array_agg(calls), array_agg(date_part('epoch', last_seen))
+        FROM found GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        UNION ALL
+        SELECT NULL, '', '', '', '', '', '', '', '{{}}', ARRAY[count(*)], ARRAY[date_part('epoch', min(time))]
+        FROM scanned HAVING (SELECT max(until) FROM audit_usage_state) IS NOT DISTINCT FROM %(summed)s
+    """
+
+
+_READ, _READ_BY_PATH = _build_statement(by_path=False), _build_statement(by_path=True)
+
+
+# Of one key since a moment within the 30 days: whole days from the roll-ups; the moment's day and what is not yet
+# summed from the log, in the order of its index.
+_READ_SINCE = f"""
+    WITH period AS MATERIALIZED (
+        SELECT coalesce(max(until), '-infinity') AS until, %(since)s::timestamptz AS since,
+            date_trunc('day', %(since)s::timestamptz, 'UTC') + interval '1 day' AS next_day
+        FROM audit_usage_state
+    ), scanned AS MATERIALIZED (
+        (SELECT * FROM audit_call WHERE key_id = %(key)s AND reason <> ALL (%(unproven)s)
+            AND time >= (SELECT greatest(until, since) FROM period) ORDER BY time DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT * FROM audit_call WHERE key_id = %(key)s AND reason <> ALL (%(unproven)s)
+            AND time >= %(since)s AND time < (SELECT least(until, next_day) FROM period)
+            ORDER BY time DESC LIMIT %(limit)s)
+    ), found AS (
+        SELECT client_address, credential, route, module, reason, old_secret, sum(d.calls)::bigint AS calls, last_seen
+        FROM audit_usage u JOIN audit_usage_day d ON d.usage_id = u.id
+        WHERE key_id = %(key)s AND reason <> ALL (%(unproven)s) AND last_seen >= (SELECT next_day FROM period)
+            AND d.day = ANY (ARRAY(
+                SELECT (day AT TIME ZONE 'UTC')::date FROM period,
+                    generate_series(next_day, greatest(until, next_day - interval '1 day'), interval '1 day') AS day))
+        GROUP BY u.id
+        UNION ALL
+        SELECT client_address, credential, {LOGGED_ROUTE}, module, reason, old_secret, folded, time FROM scanned
+    )
+    SELECT old_secret, (SELECT count(*) FROM scanned), coalesce(host(client_address), ''),
+        credential, route, module, reason, sum(calls)::bigint, date_part('epoch', max(last_seen))
+    FROM found GROUP BY 1, 3, 4, 5, 6, 7
+"""
+
+
+class CallGroup(NamedTuple):
+    """Calls that are alike but for the key: for each of `key_ids`, how many, and the time of the last one in Unix
+    seconds. A key may be there twice.
+
+    They are known by their route: its text, empty for none, or WHOAMI. Those that were refused before routes are looked
+    at, or whose paths were asked for, have a method, a path and a query if they are read from the log.
+    """
+
+    address: str
+    credential: str
+    route: str
+    module: str
+    reason: str
+    method: str
+    path: str
+    query: str
+    key_ids: list[str]
+    calls: list[int]
+    last_seen: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUsage:
+    """How keys were used since `since`. If there were too many calls to read, `scanned_since` is the time before which
+    only those of roll-ups are known."""
+
+    groups: Sequence[CallGroup]
+    since: datetime
+    scanned_since: datetime | None = None
+
+    def count_allowed(self) -> Counter[str]:
+        """Return the number of allowed calls by key ID."""
+        counted: Counter[str] = Counter()
+        for group in self.groups:
+            for key_id, calls in zip(group.key_ids, group.calls, strict=True) if not group.reason else ():
+                counted[key_id] += calls
+        return counted
+
+
+def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> KeyUsage:
+    """Return the calls with these keys of the last 30 days whose secret matched.
+
+    Calls on the routes `by_path`, and with them all that were refused before routes are looked at, are read from the
+    log, the newest MAX_ROWS_SCANNED of them.
+    """
+    values: dict[str, Any] = {
+        "keys": list(key_ids),
+        "sent": list(_FOR_WHAT_WAS_SENT),
+        "by_path": list(by_path),
+        "before_route": list(BEFORE_ROUTE),
+        "limit": MAX_ROWS_SCANNED,
+    }
+    with connections[get_log_database()].cursor() as cursor:
+        while True:
+            cursor.execute(_UNTIL)
+            summed, now = cursor.fetchone()
+            since = get_period_start(summed or now)
+            values |= {"summed": summed, "until": summed or since, "since": since}
+            cursor.execute(_READ_BY_PATH if by_path else _READ, values)
+            if (found := cursor.fetchall()) and found[-1][0] is None:
+                break
+    *_, (scanned,), (oldest,) = found.pop()
+    scanned_since = datetime.fromtimestamp(oldest, UTC) if scanned == MAX_ROWS_SCANNED else None
+    return KeyUsage([CallGroup(*row) for row in found], since, scanned_since)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUsage:
+    """How a key was used since `since`: with its current secret, and with the one before. `complete` says that no calls
+    were left out because they were too many to read."""
+
+    current: Sequence[CallGroup]
+    old: Sequence[CallGroup]
+    since: datetime
+    complete: bool
+
+
+def read_secret_usage(key_id: str, since: datetime) -> SecretUsage:
+    """Return the calls with the key since its secret was changed, whose secret matched; at most 30 days ago."""
+    values: dict[str, Any] = {"key": key_id, "since": since, "unproven": list(UNPROVEN), "limit": MAX_ROWS_SCANNED}
+    with connections[get_log_database()].cursor() as cursor:
+        cursor.execute(_READ_SINCE, values)
+        found = cursor.fetchall()
+    groups: dict[bool, list[CallGroup]] = {True: [], False: []}
+    for old_secret, _, *alike, calls, last_seen in found:
+        groups[old_secret].append(CallGroup._make((*alike, "", "", "", [key_id], [calls], [last_seen])))
+    return SecretUsage(groups[False], groups[True], since, all(scanned < MAX_ROWS_SCANNED for _, scanned, *_ in found))

@@ -1,0 +1,75 @@
+"""What roll-ups know about grants that were used: querysets that pages about keys compose, and the calls since."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import BooleanField, F, Func, Max, QuerySet
+from django.db.models.expressions import Combinable
+
+from audit.models import Usage
+from audit.paging import MAX_ROWS_SCANNED
+
+UNUSED_DAYS = 90
+_RECENT = """
+    SELECT DISTINCT key_id, module, host(client_address) FROM (
+        SELECT key_id, module, client_address FROM audit_call
+        WHERE key_id = ANY (%(keys)s) AND reason = ''
+            AND time >= greatest((SELECT max(until) FROM audit_usage_state), %(since)s)
+        ORDER BY time DESC LIMIT %(limit)s
+    ) AS recent
+"""
+
+
+class Use(NamedTuple):
+    """An allowed call with a key: its module, and the address it came from."""
+
+    key_id: str
+    module: str
+    address: str | None
+
+
+def get_unused_days() -> int:
+    """Return after how many days a grant counts as unused: no longer than the log is kept, which would prove
+    nothing."""
+    return min(UNUSED_DAYS, settings.LOG_RETENTION_DAYS or UNUSED_DAYS)
+
+
+def list_allowed_uses(since: datetime) -> QuerySet[Usage]:
+    """Return the sums of allowed calls, the last of which was made since then."""
+    return Usage.objects.filter(reason="", last_seen__gte=since)
+
+
+def list_last_uses(key_ids: Collection[str]) -> list[tuple[str, str, str | None, datetime]]:
+    """Return key, module, address and the time of the last allowed call, of all that the log still has."""
+    uses = Usage.objects.filter(reason="", key_id__in=key_ids).values_list("key_id", "module", "client_address")
+    return list(uses.annotate(last=Max("last_seen")))
+
+
+def build_network_conditions(network: Combinable) -> tuple[Func, Func, Func]:
+    """Return the conditions for calls from addresses of the network, the first two for an index of the address."""
+    size = "CASE family(%(expressions)s) WHEN 4 THEN 32 ELSE 128 END"
+    last = Func(network, template=f"set_masklen(broadcast(%(expressions)s), {size})")
+    return _compare(">=", network), _compare("<=", last), _compare("<<=", network)
+
+
+def list_recent_uses(key_ids: Collection[str], since: datetime) -> set[Use]:
+    """Return how the keys were used since the roll-ups end, as far as the newest MAX_ROWS_SCANNED calls tell."""
+    values: dict[str, Any] = {"keys": list(key_ids), "since": since, "limit": MAX_ROWS_SCANNED}
+    with connection.cursor() as cursor:
+        cursor.execute(_RECENT, values)
+        return {Use(*row) for row in cursor.fetchall()}
+
+
+def _compare(operator: str, other: Combinable) -> Func:
+    return Func(
+        F("client_address"),
+        other,
+        template="%(expressions)s",
+        arg_joiner=f" {operator} ",
+        output_field=BooleanField(),
+    )

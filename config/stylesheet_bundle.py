@@ -1,0 +1,61 @@
+"""One stylesheet of the parts that every page loads: together they compress to two thirds, and are one request instead
+of nine."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.contrib.staticfiles.finders import BaseFinder
+from django.core.files.storage import FileSystemStorage, Storage
+
+from config import places
+
+# In the order of the cascade.
+BUNDLES = {
+    "css/base.css": ("page", "menu", "cards", "controls", "fields", "filters", "tables"),
+    "css/panels.css": ("data", "dialogs"),
+}
+
+
+class BundleFinder(BaseFinder):
+    """Finds the bundles, which are written anew when they are looked for, so that a change of a part is seen."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._folder = tempfile.mkdtemp(prefix="keyward-bundles-")
+        self._storage = FileSystemStorage(location=self._folder)
+        atexit.register(self._remove, os.getpid())
+
+    def check(self, **options: Any) -> list[Any]:
+        return []
+
+    def find(self, path: str, find_all: bool = False) -> Any:
+        """Return the file of the bundle of this name, or an empty list; with `find_all`, a list of it."""
+        if path not in BUNDLES:
+            return []
+        written = str(self._write(path))
+        return [written] if find_all else written
+
+    def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Storage]]:
+        for path in BUNDLES:
+            self._write(path)
+            yield path, self._storage
+
+    def _remove(self, owner: int) -> None:
+        """Remove the folder, unless this process is a fork of the one that made it."""
+        if os.getpid() == owner:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, path: str) -> Path:
+        parts = [places.FILES / "static" / "css" / f"{name}.css" for name in BUNDLES[path]]
+        content = "\n".join(part.read_text() for part in parts)
+        file = Path(self._folder, path)
+        if not file.exists() or file.read_text() != content:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+        return file

@@ -1,0 +1,79 @@
+"""Template tags of lists: the cells of a row in the order of the list's columns.
+
+A template of cells has each column's cell between `{% column "name" %}` and `{% endcolumn %}`; `{% cells %}` renders
+those of the columns to show. Choosing columns so costs a row less than an `if` for each column.
+
+`{% repeated "name.html" a=flag b=text %}` includes a template of which only texts differ from row to row. It is
+rendered once for each combination of flags; for each row the texts are filled in, which takes a tenth of the time.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from django import template
+from django.template.base import Node, NodeList, Parser, Template, Token
+from django.template.context import Context
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString
+
+# Stands for a text in what is rendered once. Nobody can type it, because it is a secret of the process.
+PLACEHOLDER = f"text-{secrets.token_hex(8)}-"
+PLACEHOLDERS = re.compile(rf"{PLACEHOLDER}(\w+)-")
+register = template.Library()
+
+
+class ColumnNode(Node):
+    """A column's cell, which is rendered by `cells` alone."""
+
+    def __init__(self, name: str, nodelist: NodeList) -> None:
+        self.name = name
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        return SafeString("")
+
+
+@register.tag
+def column(parser: Parser, token: Token) -> ColumnNode:
+    """Parse `{% column "name" %}<td>…</td>{% endcolumn %}`."""
+    _, name = token.split_contents()
+    nodelist = parser.parse(("endcolumn",))
+    parser.delete_first_token()
+    return ColumnNode(name.strip('"'), nodelist)
+
+
+@register.simple_tag(takes_context=True)
+def cells(context: Context, name: str, columns: Iterable[str]) -> SafeString:
+    """Return the cells of these columns, in this order, from the template of cells of this name."""
+    assert context.template is not None
+    found = _get_cells(context.template.engine.get_template(name))
+    return SafeString("".join(found[column].render(context) for column in columns))
+
+
+@lru_cache
+def _get_cells(template: Template) -> dict[str, NodeList]:
+    return {node.name: node.nodelist for node in template.nodelist if isinstance(node, ColumnNode)}
+
+
+@register.simple_tag(takes_context=True)
+def repeated(context: Context, template_name: str, **values: bool | str) -> SafeString:
+    """Return the template of this name with these flags and texts. It may only output its texts: a condition or a
+    filter would meet a placeholder."""
+    flags = {key: value for key, value in values.items() if isinstance(value, bool)}
+    texts = {key: value for key, value in values.items() if isinstance(value, str)}
+    assert len(flags) + len(texts) == len(values), values
+    variants: dict[Any, list[str]] = context.render_context.setdefault("repeated", {})  # type: ignore[arg-type,assignment]
+    variant = (template_name, *flags.items())
+    if variant not in variants:
+        assert context.template is not None
+        with context.push(**flags, **{key: f"{PLACEHOLDER}{key}-" for key in texts}):
+            rendered = context.template.engine.get_template(template_name).render(context)
+        variants[variant] = PLACEHOLDERS.split(rendered)
+    parts = variants[variant].copy()
+    parts[1::2] = [conditional_escape(texts[key]) for key in parts[1::2]]
+    return SafeString("".join(parts))

@@ -1,0 +1,19 @@
+-- The APIs of an account's live keys, then of its deleted ones: each found by its index after the one before, because
+-- DISTINCT, a join and EXISTS read all keys of the account.
+WITH RECURSIVE live (api) AS (
+    (SELECT api_id FROM keys_key WHERE account_id = %(account)s AND deleted_at IS NULL ORDER BY api_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT api_id FROM keys_key WHERE account_id = %(account)s AND deleted_at IS NULL AND api_id > live.api
+        ORDER BY api_id LIMIT 1
+    ) FROM live WHERE live.api IS NOT NULL
+),
+deleted (api) AS (
+    (SELECT api_id FROM keys_key WHERE account_id = %(account)s AND deleted_at IS NOT NULL ORDER BY api_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT api_id FROM keys_key WHERE account_id = %(account)s AND deleted_at IS NOT NULL AND api_id > deleted.api
+        ORDER BY api_id LIMIT 1
+    ) FROM deleted WHERE deleted.api IS NOT NULL
+)
+SELECT api FROM live WHERE api IS NOT NULL UNION SELECT api FROM deleted WHERE api IS NOT NULL

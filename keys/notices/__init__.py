@@ -1,0 +1,1 @@
+"""Notices: mails and webhook requests about keys that need attention."""

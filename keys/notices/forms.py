@@ -1,0 +1,46 @@
+"""Forms of notices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from accounts.forms.confirm import ConfirmForm
+from accounts.forms.users import ServiceErrorForm
+from keys.notices.destinations import list_url_problems
+from keys.notices.kinds import Kind
+from keys.notices.selectors import Channels
+
+
+class SwitchesForm(ServiceErrorForm):
+    """The kinds of notices that an account gets by each channel."""
+
+    mail = forms.MultipleChoiceField(required=False, choices=Kind.choices)
+    webhook = forms.MultipleChoiceField(required=False, choices=Kind.choices)
+
+    @property
+    def channels(self) -> Mapping[Kind, Channels]:
+        chosen: dict[str, Any] = self.cleaned_data
+        return {kind: Channels(kind in chosen["mail"], kind in chosen["webhook"]) for kind in Kind}
+
+
+class EndpointForm(ServiceErrorForm, ConfirmForm):
+    """The URL of a new webhook endpoint."""
+
+    # As text: Django's URL field refuses host names without a dot, which internal networks have.
+    url = forms.CharField(
+        label="URL",
+        max_length=10_000,
+        widget=forms.URLInput(attrs={"placeholder": "https://hooks.example.com/keyward"}),
+        help_text="Notices are POSTed to it as JSON.",
+    )
+    field_order = ("url",)
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"]
+        if problems := list_url_problems(url, settings.WEBHOOK_ALLOWED_NETWORKS):
+            raise forms.ValidationError(problems)
+        return url

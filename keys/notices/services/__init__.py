@@ -1,0 +1,1 @@
+"""Services of notices, one module for each thing that they write."""

@@ -1,0 +1,1 @@
+"""One search over keys, users, IP lists, addresses, calls, events and pages of the portal."""

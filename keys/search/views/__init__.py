@@ -1,0 +1,1 @@
+"""The search over everything: its page, and what it finds."""

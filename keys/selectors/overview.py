@@ -1,0 +1,69 @@
+"""Count an account's keys for the overview, in one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import Account
+from audit.usage.unused import get_unused_days
+from keys.models import Key
+from keys.selectors.keys import (
+    STATUSES,
+    build_old_secret_condition,
+    build_restricted_condition,
+    build_status_condition,
+)
+from keys.selectors.unused import build_unused_condition
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFigure:
+    """How many keys are so; `query` is the filter of the list that shows them, empty for the page of unused keys."""
+
+    name: str
+    label: str
+    count: int
+    query: str
+
+
+def count_keys(keys: QuerySet[Key]) -> tuple[list[KeyFigure], list[KeyFigure]]:
+    """Return the number of keys by status, and of those that deserve a look; both empty without any key."""
+    days = get_unused_days()
+    looks: list[tuple[str, str, str, Q]] = [
+        ("unused", f"Unused for {days} days", "", build_unused_condition(timezone.now() - timedelta(days=days))),
+        ("old_secret", "Old secret still works", "secret=old", build_old_secret_condition()),
+        ("unrestricted", "Any address allowed", "addresses=any", ~build_restricted_condition()),
+        ("never", "Never expire", "expires=never", Q(expires_at=None)),
+        ("inactive", "User is not active", "user_status=inactive", Q(owner__is_active=False)),
+    ]
+    counts = {name: Count("pk", filter=condition) for name, _, _, condition in looks}
+    statuses = {name: Count("pk", filter=build_status_condition(name)) for name, _ in STATUSES}
+    found = keys.order_by().aggregate(**statuses, **counts)
+    by_status = [KeyFigure(name, label, found[name], f"status={name}") for name, label in STATUSES]
+    if not any(figure.count for figure in by_status):
+        return [], []
+    return by_status, [KeyFigure(name, label, found[name], query) for name, label, query, _ in looks]
+
+
+class RefusedKey(NamedTuple):
+    """A key with which calls were refused. Deleted keys have a name too, and no page."""
+
+    public_id: str
+    name: str
+    has_page: bool
+    calls: int
+
+
+def name_keys(account: Account, counted: Iterable[tuple[str, int]]) -> list[RefusedKey]:
+    """Return (API ID, calls) pairs with the names of the keys."""
+    counted = list(counted)
+    rows = Key.objects.filter(account=account, public_id__in=[public_id for public_id, _ in counted])
+    values = rows.values_list("public_id", "name", "deleted_at")
+    named = {public_id: (name, deleted_at is None) for public_id, name, deleted_at in values}
+    return [RefusedKey(public_id, *named.get(public_id, ("", False)), calls) for public_id, calls in counted]

@@ -1,0 +1,234 @@
+"""Replay the calls of the last 30 days as if keys, IP lists, accounts, owners or APIs had been changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from types import MappingProxyType
+
+from django.db.models import QuerySet
+
+from audit.trail.selectors import list_events
+from audit.usage.roll_up import WHOAMI
+from audit.usage.selectors import KeyUsage, SecretUsage, read_usage
+from keys import models
+from keys.apis.description import Description
+from keys.decision import replay
+from keys.decision.addresses import Network, build_rules
+from keys.decision.containment import expand_contained
+from keys.decision.replay import Effect, UsedCalls, build_replay_api, match_route
+from keys.decision.route_changes import UNLISTED, find_undecided
+from keys.decision.types import Api, Key
+from keys.key_settings import KeySettings
+from keys.selectors.decision import (
+    LoadedApi,
+    LoadedKeys,
+    build_api,
+    build_route,
+    build_rules_joiner,
+    encode_logged_query,
+    load_keys,
+    load_list_rules,
+)
+
+# A change of more keys is replayed for those that were used last. Each has up to some hundred kinds of calls.
+MAX_KEYS = 500
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The effect of a change on the calls since `since`. If there were too many to read, `scanned_since` is the time
+    before which only part of them was. `keys` are the keys that were replayed, by API ID; `left_out` is how many were
+    not, because they are more than MAX_KEYS."""
+
+    effect: Effect
+    since: datetime | None
+    scanned_since: datetime | None
+    keys: Mapping[str, Key]
+    left_out: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is something to say: calls that change, or keys that were not replayed."""
+        return bool(self.effect or self.left_out)
+
+
+def replay_settings(
+    key: models.Key, after: KeySettings, *, enabled: bool, new_networks: Collection[Network] = ()
+) -> Replay:
+    """Return the effect of these settings on the key's calls. `new_networks` are those of an IP list that is created
+    with the change."""
+    return replay_many_settings({key.public_id: after}, enabled=enabled, new_networks=new_networks)
+
+
+def replay_many_settings(
+    after: Mapping[str, KeySettings], *, enabled: bool | None = None, new_networks: Collection[Network] = ()
+) -> Replay:
+    """Return the effect on the calls with all these keys if each had the settings given for it, by API ID. Without
+    `enabled`, they stay enabled or disabled; `new_networks` are those of an IP list that is created with the change."""
+    loaded = load_keys(models.Key.objects.filter(public_id__in=after), MAX_KEYS)
+    lists = frozenset().union(*(after[public_id].ip_lists for public_id in loaded.keys))
+    join = build_rules_joiner(loaded.list_rules | load_list_rules(lists - loaded.list_rules.keys()))
+    # Keys with the same entries share their rules.
+    build_own = cache(build_rules)
+
+    def change(before: Key) -> Key:
+        settings = after[before.public_id]
+        numbers = {slug: number for number, slug in before.api.modules}
+        granted = [numbers[slug] for slug in settings.modules or () if slug in numbers]
+        # A list that does not exist yet has no number.
+        lists = settings.ip_lists | ({0} if new_networks else frozenset())
+        return replace(
+            before,
+            enabled=before.enabled if enabled is None else enabled,
+            expires_at=settings.expires_at.timestamp() if settings.expires_at else None,
+            all_modules=settings.modules is None,
+            module_ids=expand_contained(granted, before.api.contained),
+            rules=join(build_own((*settings.networks, *new_networks)), settings.ip_lists),
+            list_ids=frozenset(lists),
+            recordings=settings.recordings,
+        )
+
+    return _replay(loaded, change)
+
+
+def replay_state(
+    rows: QuerySet[models.Key],
+    *,
+    enabled: bool | None = None,
+    owner_active: bool | None = None,
+    account_active: bool | None = None,
+) -> Replay:
+    """Return the effect on the calls with these keys if they, their owners or accounts had another state; None is the
+    present one."""
+
+    def change(before: Key) -> Key:
+        return replace(
+            before,
+            enabled=before.enabled if enabled is None else enabled,
+            owner_active=before.owner_active if owner_active is None else owner_active,
+            account_active=before.account_active if account_active is None else account_active,
+        )
+
+    return _replay(load_keys(rows, MAX_KEYS), change)
+
+
+def replay_retirement(key: models.Key, usage: SecretUsage) -> Replay:
+    """Return the effect of ending the key's old secret now on the calls made since it was changed."""
+    loaded = load_keys(models.Key.objects.filter(pk=key.pk))
+    api = loaded.apis[key.api_id]
+    keys = {key.public_id: replace(loaded.keys[key.public_id], api=build_replay_api(api.api, api.routes))}
+    changes = {key.api_id: _list_changes(api.api.slug, usage.since)}
+    old, current = (
+        [used for _, used in _build_calls(KeyUsage(groups, usage.since), keys, changes)]
+        for groups in (usage.old, usage.current)
+    )
+    effect = replay.replay_retirement(old, current, keys[key.public_id], now=time.time())
+    return Replay(effect, usage.since, None, loaded.keys)
+
+
+def replay_ip_list(ip_list: models.IpList, networks: Collection[Network]) -> Replay:
+    """Return the effect on the calls with the list's keys if the list admitted these networks and no others."""
+    loaded = load_keys(models.Key.objects.filter(list_grants__ip_list=ip_list), MAX_KEYS)
+    join = build_rules_joiner(loaded.list_rules | {ip_list.pk: build_rules(networks)})
+
+    def change(before: Key) -> Key:
+        return replace(before, rules=join(loaded.own_rules[before.public_id], before.list_ids))
+
+    return _replay(loaded, change)
+
+
+def replay_api(api: models.Api, description: Description) -> Replay:
+    """Return the effect on the calls with the API's keys if the API were as described."""
+    loaded = load_keys(models.Key.objects.filter(api=api), MAX_KEYS)
+    numbers = dict(models.Module.objects.filter(api=api).values_list("slug", "pk"))
+    slugs = {number: slug for slug, number in numbers.items()}
+    # Modules that do not exist yet have no primary key.
+    modules = {numbers.get(module.slug, -place): module.slug for place, module in enumerate(description.modules, 1)}
+    later = {slug: number for number, slug in modules.items()}
+    routes = [build_route(later[each.slug], each.slug, route) for each in description.modules for route in each.routes]
+    contained = {module.slug: module.contained for module in description.modules}
+    changed = build_api(api.pk, api.slug, description.rules, modules, contained, routes)
+    with_routes = build_replay_api(changed.api, routes)
+
+    def change(before: Key) -> Key:
+        granted = [later[slug] for pk in loaded.granted[before.public_id] if (slug := slugs[pk]) in later]
+        return replace(before, api=with_routes, module_ids=expand_contained(granted, with_routes.contained))
+
+    return _replay(loaded, change, {api.pk: changed})
+
+
+def _replay(
+    loaded: LoadedKeys, change: Callable[[Key], Key], changed: Mapping[int, LoadedApi] = MappingProxyType({})
+) -> Replay:
+    """Read the calls of the keys and replay them with each key as it is and as `change` makes it. `changed` are the
+    APIs that the change is about, as they would be."""
+    if not loaded.keys:
+        return Replay(Effect(), None, None, {})
+    apis = {pk: build_replay_api(api.api, api.routes) for pk, api in loaded.apis.items()}
+    before = {public_id: replace(key, api=apis[key.api.id]) for public_id, key in loaded.keys.items()}
+    after = {public_id: change(key) for public_id, key in before.items()}
+    usage = read_usage(loaded.keys)
+    changes = {pk: _list_changes(api.api.slug, usage.since) for pk, api in loaded.apis.items()}
+    if undecided := _find_undecided(loaded, changed, usage, changes):
+        usage = read_usage(loaded.keys, by_path=undecided)
+    calls = _build_calls(usage, before, changes)
+    if not changed:
+        calls = ((api, match_route(used, api) if used.method else used) for api, used in calls)
+    effect = replay.replay((used for _, used in calls), before, after, now=time.time())
+    return Replay(effect, usage.since, usage.scanned_since, loaded.keys, loaded.left_out)
+
+
+def _find_undecided(
+    loaded: LoadedKeys, changed: Mapping[int, LoadedApi], usage: KeyUsage, changes: Mapping[int, set[str]]
+) -> set[str]:
+    """Return the routes that do not tell alone what decides about their calls, now or after the change."""
+    used: dict[int, set[str]] = {pk: set() for pk in loaded.apis}
+    api_of = {key_id: key.api.id for key_id, key in loaded.keys.items()}
+    for group in usage.groups:
+        if not group.method and group.route != WHOAMI:
+            for pk in {api_of[key_id] for key_id in group.key_ids}:
+                used[pk].add(group.route)
+    undecided = set()
+    for pk, api in loaded.apis.items():
+        known = () if {"routes", "encoded_slash"} & changes[pk] else api.routes
+        undecided |= find_undecided(used[pk], known, api.routes)
+        if pk in changed:
+            slashed = api.slashed ^ changed[pk].slashed
+            undecided |= find_undecided(used[pk], known, changed[pk].routes, slashed)
+    return undecided
+
+
+def _list_changes(api: str, since: datetime) -> set[str]:
+    """Return what was changed of the API since then, as its events name it."""
+    events = list_events(None).filter(target_kind="api", target_id=api, name="api.changed", at__gte=since)
+    return {word for body in events.values_list("body", flat=True) for word in json.loads(body)["data"]["changes"]}
+
+
+def _build_calls(
+    usage: KeyUsage, keys: Mapping[str, Key], changes: Mapping[int, set[str]]
+) -> Iterator[tuple[Api, UsedCalls]]:
+    """Yield the calls with keys of one API."""
+    api_of = {key_id: key.api for key_id, key in keys.items()}
+    for group in usage.groups:
+        every = UsedCalls(
+            group.address,
+            group.credential,
+            group.method,
+            group.path if group.method else group.route,
+            encode_logged_query(group.query),
+            group.route == WHOAMI,
+            group.reason,
+            group.module,
+            group.key_ids,
+            group.calls,
+            group.last_seen,
+        )
+        for api, used in every.split(api_of):
+            # A call of no route that was allowed although unlisted routes are denied asked about the key itself.
+            were_denied = not api.unlisted_allowed and "unlisted_routes" not in changes[api.id]
+            asked = group.route == UNLISTED and not group.reason and were_denied
+            yield api, used._replace(whoami=True) if asked else used

@@ -1,0 +1,37 @@
+"""Fixtures of tests that ask for pages with Django's test client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from accounts.models import User
+
+
+@pytest.fixture
+def support(client: Client, db: None) -> User:
+    """A member of Support with an authenticator app, signed in as `client`."""
+    from core.permissions import Role
+    from tests.factories.accounts import a_user, with_totp
+
+    user = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(user)
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def unsummed(client: Client, db: None) -> User:
+    """An Administrator, signed in as `client`; no call is summed yet, so that calls of earlier times can be logged."""
+    from core.permissions import Role
+    from tests.factories.accounts import a_user, an_account
+    from tests.factories.calls import as_owner
+
+    as_owner("UPDATE audit_usage_state SET until = NULL")
+    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    client.force_login(user)
+    return user

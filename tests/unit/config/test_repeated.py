@@ -1,0 +1,29 @@
+"""The tag of lists that renders a part of a row once for all rows."""
+
+from __future__ import annotations
+
+from django.template import Context, engines
+from django.utils.safestring import mark_safe
+
+from core.templatetags import lists
+
+ROWS = [("a & <b>", True), (f"{lists.PLACEHOLDER}name-", False), (mark_safe("c &amp; d"), True)]
+
+
+def render(source: str, **values: object) -> str:
+    template = engines["django"].engine.from_string("{% load lists %}" + source)  # type: ignore[attr-defined]
+    return str(template.render(Context(values)))
+
+
+def test_texts_of_each_row_are_filled_in_and_escaped_as_by_an_include() -> None:
+    row = "keys/_row_actions.html"
+    values = "number=number url='/keys/1/' can_download=enabled"
+    page = {"rows": [{"name": name, "enabled": on, "number": f"n{on}"} for name, on in ROWS], "may_change": True}
+    page |= {"back": "back=x%3D1", "new_url": "/keys/new/"}
+    loop = "{% for row in rows %}{% with number=row.number name=row.name enabled=row.enabled %}"
+    end = "{% endwith %}{% endfor %}"
+    repeated = render(f"{loop}{{% repeated '{row}' name=name enabled=enabled {values} %}}{end}", **page)
+    included = render(f"{loop}{{% include '{row}' with {values} %}}{end}", **page)
+    assert repeated == included
+    assert "Edit a &amp; &lt;b&gt;" in repeated
+    assert "Edit c &amp; d" in repeated
