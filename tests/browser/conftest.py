@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -20,6 +20,9 @@ PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-c
 CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
 WIDE = {"width": 1360, "height": 860}
 NARROW = {"width": 390, "height": 844}
+
+# Milliseconds that what is expected may take on a busy machine.
+expect.set_options()
 
 
 @pytest.fixture(scope="session")

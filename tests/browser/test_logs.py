@@ -123,7 +123,9 @@ def test_all_refused_calls_of_a_key_in_october_by_address(
     expect(rows(page)).to_have_count(3)
 
 
-def test_a_filter_set_while_the_page_loads(page: Page, arthur: User, key: Key, live_server: Any, sign_in: SignIn) -> None:
+def test_a_filter_set_while_the_page_loads(
+    page: Page, arthur: User, key: Key, live_server: Any, sign_in: SignIn
+) -> None:
     sign_in(page, arthur.email, PASSWORD)
     late: list[Route] = []
     page.route(re.compile("htmx"), lambda route: late.append(route))
@@ -178,10 +180,10 @@ def test_new_calls_appear_while_the_page_is_live(
     live.click()
     expect(live).to_have_attribute("aria-pressed", "true")
     a_call(acme, path="/while/live")
-    expect(rows(page).first).to_contain_text("/while/live", timeout=15_000)
+    expect(rows(page).first).to_contain_text("/while/live")
     assert_accessible(page)
     a_call(acme, path="/while/live/too", decision="denied", reason="key_expired")
-    expect(rows(page).first).to_contain_text("/while/live/too", timeout=15_000)
+    expect(rows(page).first).to_contain_text("/while/live/too")
     expect(rows(page)).to_have_count(3)
     # Nothing new: quiet.
     with page.expect_response(lambda answer: "/logs/tail/" in answer.url and answer.status == 204):
@@ -195,7 +197,7 @@ def test_new_calls_appear_while_the_page_is_live(
     pass_time(page, 2_500)
     expect(rows(page)).to_have_count(3)
     page.mouse.move(1, 1)
-    expect(rows(page).first).to_contain_text("/while/aimed", timeout=15_000)
+    expect(rows(page).first).to_contain_text("/while/aimed")
     # Hidden: it does not ask, and goes on when it is seen again.
     page.evaluate("Object.defineProperty(document, 'visibilityState', { get: () => 'hidden', configurable: true })")
     pass_time(page, 500)
@@ -204,7 +206,7 @@ def test_new_calls_appear_while_the_page_is_live(
     pass_time(page, 5_000)
     assert len(requests) == count
     page.evaluate("delete document.visibilityState")
-    expect(rows(page).first).to_contain_text("/while/hidden", timeout=15_000)
+    expect(rows(page).first).to_contain_text("/while/hidden")
     live.click()
     expect(live).to_have_attribute("aria-pressed", "false")
     pass_time(page, 500)
@@ -225,7 +227,7 @@ def test_a_live_page_says_how_many_calls_it_leaves_out_and_loads_them(
     more_calls(a_call(acme, path="/burst", time=datetime.now(UTC) - timedelta(seconds=5)), 259)
     page.get_by_role("button", name="Live").click()
     gap = page.locator("tr.gap")
-    expect(gap).to_have_text("160 more calls arrived in between. Show the next 100", timeout=15_000)
+    expect(gap).to_have_text("160 more calls arrived in between. Show the next 100")
     expect(rows(page)).to_have_count(102)
     assert_accessible(page)
     gap.get_by_role("link").click()
