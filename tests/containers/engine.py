@@ -17,7 +17,11 @@ import pytest
 from tests.tools.environment import find_tool
 
 IMAGES = Path(__file__).with_name("images")
-PROGRAMS = ("podman", "buildah", "debootstrap", "runc", "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns")
+PROGRAMS = (
+    *("podman", "buildah", "debootstrap", "runc", "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns"),
+    # netavark calls it.
+    "/usr/sbin/iptables",
+)
 # What the base image of deploy/Dockerfile has, from Debian's packages.
 SUITE = "trixie"
 PACKAGES = "python3,python3-venv,ca-certificates"
