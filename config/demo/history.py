@@ -22,7 +22,7 @@ from keys.decision import types
 from keys.decision.access import Decision, authorise
 from keys.models import Key, Secret
 from keys.selectors.access_check import CheckedCall, build_call
-from keys.selectors.decision import load_keys
+from keys.selectors.decision_keys import load_keys
 
 COLUMNS = f"time, {', '.join(BATCH_COLUMNS)}, status, duration_ms, bytes"
 

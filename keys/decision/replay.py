@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from keys.decision.access import Decision, authorise
-from keys.decision.addresses import parse_address
-from keys.decision.authentication import has_allowed_slash, has_unambiguous_route, select_credential
-from keys.decision.routes import Route, RouteTable
-from keys.decision.types import INVALID_CREDENTIALS, Api, Call, Key, PresentedCredential
+from keys.decision.addresses import find_matching_rule, parse_address
+from keys.decision.authentication import select_credential
+from keys.decision.routes import Route
+from keys.decision.types import INVALID_CREDENTIALS, Call, Key
+from keys.decision.used_calls import UsedCalls, is_readable
 
-T = TypeVar("T")
 DAY_SECONDS = 86_400
 # The refusals that a change of the key, its owner, account, lists or API can lift. The others lie in what was sent.
 REVERSIBLE = frozenset(
@@ -27,84 +28,9 @@ REVERSIBLE = frozenset(
 
 # What tells keys apart without deciding about their calls.
 _LABELS = {"id", "public_id", "name", "account_id", "account", "owner_id", "owner", "username", "secrets"}
-_get_deciding = attrgetter(*(field.name for field in fields(Key) if field.name not in {*_LABELS, "rules"}))
-
-
-class UsedCalls(NamedTuple):
-    """Calls that are alike but for the key: for each of `key_ids`, how many, and the time of the last one in Unix
-    seconds. A key may be there twice.
-
-    With a method, the calls are known by their path and query; without one, only by the text of the route that they
-    matched: `path`, empty if they matched none.
-    """
-
-    address: str
-    credential: str
-    method: str
-    path: str
-    query: str
-    whoami: bool
-    reason: str
-    module: str
-    key_ids: Sequence[str]
-    calls: Sequence[int]
-    last_seen: Sequence[float]
-
-    def split(self, kinds: Mapping[str, T]) -> Iterator[tuple[T, UsedCalls]]:
-        """Yield the calls of the keys of each kind; `kinds` maps API IDs to them."""
-        among = {kinds[key_id] for key_id in self.key_ids}
-        for kind in among:
-            if len(among) == 1:
-                yield kind, self
-            else:
-                rows = zip(self.key_ids, self.calls, self.last_seen, strict=True)
-                key_ids, calls, last_seen = zip(*(row for row in rows if kinds[row[0]] == kind), strict=True)
-                yield kind, self._replace(key_ids=key_ids, calls=calls, last_seen=last_seen)
-
-    def build_call(self) -> Call:
-        presented = PresentedCredential(self.credential, "", "")
-        is_link = self.credential == "recording"
-        return Call(
-            request_id="",
-            proxy="",
-            method=self.method,
-            host="",
-            path=self.path,
-            query="",
-            user_agent="",
-            client_address=parse_address(self.address) if self.address else None,
-            presented=None if is_link else presented,
-            link=presented if is_link else None,
-            sent_query=self.query,
-            whoami=self.whoami,
-            encoded_slash=bool(self.method) and "%2F" in self.path,
-        )
-
-
-class ReplayTable(RouteTable):
-    """The routes of an API that match calls without a method by the text of the route that they once matched."""
-
-    def __init__(self, table: RouteTable, by_text: Mapping[str, Route]) -> None:
-        self._table, self._by_text = table, by_text
-        self.conditional, self.recordings = table.conditional, table.recordings
-
-    def match(self, method: str, path: str, query: str = "") -> Route | None:
-        return self._table.match(method, path, query) if method else self._by_text.get(path)
-
-    def is_unambiguous(self, method: str, path: str, query: str) -> bool:
-        return not method or self._table.is_unambiguous(method, path, query)
-
-    def accepts_encoded_slash(self, method: str, path: str, query: str) -> bool:
-        return not method or self._table.accepts_encoded_slash(method, path, query)
-
-
-def match_route(used: UsedCalls, api: Api) -> UsedCalls:
-    """Return the calls as some that are known by their route, for replays that leave the routes of their API as they
-    are. Those that can be read in two ways stay as they are."""
-    if not used.method or used.whoami or not is_readable(used.build_call(), api):
-        return used
-    route = api.routes.match(used.method, used.path, used.query)
-    return used._replace(method="", path="" if route is None else route.text, query="")
+# What decides about some calls only: by their address, their route, or the time.
+_PARTIAL = {"rules", "list_ids", "all_modules", "module_ids", "expires_at"}
+_get_state = attrgetter(*(field.name for field in fields(Key) if field.name not in _LABELS | _PARTIAL))
 
 
 class Outcome(NamedTuple):
@@ -170,11 +96,6 @@ class Effect:
         return sum(sum(each.used.calls) for each in self.admitted)
 
 
-def is_readable(call: Call, api: Api) -> bool:
-    """Return whether the call can be read in one way only."""
-    return not (call.encoded_slash and not has_allowed_slash(call, api)) and has_unambiguous_route(call, api)
-
-
 def decide(call: Call, key: Key, *, now: float) -> Decision:
     """Return the gateway's decision about a call with a key of `key.api`, provided that its secret or signature
     matches. What only the gateway knows is left out: the proxy's proof, and whether a nonce was used before."""
@@ -186,31 +107,99 @@ def decide(call: Call, key: Key, *, now: float) -> Decision:
     return authorise(call, key, now=now)
 
 
+class _Class(NamedTuple):
+    """All that decides about a kind of call with a key, before the change and after it."""
+
+    state: int
+    admits: tuple[bool, bool]
+    grants: tuple[bool, bool]
+
+
+class _Changes:
+    """The change of each key, and the outcomes of calls before and after it.
+
+    Keys that are alike in all that decides are decided together. The entries of a key matter only in that they admit
+    the call's address, its modules in that they contain the call's route. So the gateway's own functions are asked once
+    for each class of keys and kind of call.
+    """
+
+    def __init__(self, before: Mapping[str, Key], after: Mapping[str, Key], now: float) -> None:
+        self._now = now
+        self._pairs: list[tuple[Key, Key]] = []
+        self._states: list[int] = []
+        self._number_of: dict[str, int] = {}
+        known: dict[tuple[int, int], int] = {}
+        states: dict[object, int] = {}
+        for key_id, key in before.items():
+            # Keys that are alike often are one object.
+            number = known.setdefault((id(key), id(after[key_id])), len(self._pairs))
+            if number == len(self._pairs):
+                self._pairs.append((key, after[key_id]))
+                state = self._get_state(key), self._get_state(after[key_id])
+                self._states.append(states.setdefault(state, len(states)))
+            self._number_of[key_id] = number
+        # By address, and by the rest of what tells calls apart: what the keys of each number say.
+        self._admits: defaultdict[str, dict[int, tuple[bool, bool]]] = defaultdict(dict)
+        self._grants: defaultdict[tuple[object, ...], dict[int, tuple[bool, bool]]] = defaultdict(dict)
+        self._outcomes: dict[object, tuple[Outcome, Outcome]] = {}
+
+    def decide(self, every: UsedCalls) -> Iterator[tuple[Outcome, Outcome, UsedCalls]]:
+        """Yield the calls of keys that are decided alike, with their outcomes before and after the change."""
+        numbers = set(map(self._number_of.__getitem__, every.key_ids))
+        classes = self._classify(numbers, every)
+        example = {class_: number for number, class_ in classes.items()}
+        parts: Iterable[tuple[_Class, UsedCalls]] = [(class_, every) for class_ in example]
+        if len(example) > 1:
+            parts = every.split({key_id: classes[self._number_of[key_id]] for key_id in every.key_ids})
+        for class_, used in parts:
+            alike = class_, used[1:6]
+            if (both := self._outcomes.get(alike)) is None:
+                call, (before, after) = used.build_call(), self._pairs[example[class_]]
+                both = _get_outcome(call, before, self._now), _get_outcome(call, after, self._now)
+                self._outcomes[alike] = both
+            yield *both, used
+
+    def _classify(self, numbers: Iterable[int], used: UsedCalls) -> dict[int, _Class]:
+        admits, grants = self._admits[used.address], self._grants[used[2:6]]
+        classes = {}
+        for number in numbers:
+            before, after = self._pairs[number]
+            if number not in admits:
+                admits[number] = _admits(before, used.address), _admits(after, used.address)
+            if number not in grants:
+                grants[number] = _grants(before, used), _grants(after, used)
+            classes[number] = _Class(self._states[number], admits[number], grants[number])
+        return classes
+
+    def _get_state(self, key: Key) -> object:
+        return _get_state(key), key.expires_at is None or self._now < key.expires_at
+
+
+def _admits(key: Key, address: str) -> bool:
+    """Return whether the key may be used from the address, as far as its entries and lists say."""
+    parsed = parse_address(address) if address else None
+    return parsed is not None and (not key.restricted or find_matching_rule(parsed, key.rules) is not None)
+
+
+def _grants(key: Key, used: UsedCalls) -> bool:
+    """Return whether the key has the module of the calls' route, if they have one."""
+    route = None if used.whoami else key.api.routes.match(used.method, used.path, used.query)
+    return route is None or key.all_modules or route.module_id in key.module_ids
+
+
 def replay(calls: Iterable[UsedCalls], before: Mapping[str, Key], after: Mapping[str, Key], *, now: float) -> Effect:
     """Return the effect of a change from the keys `before` to those `after`, by API ID, on these calls.
 
-    Calls that were refused for what was sent are left out: no setting changes that. Calls and keys that are alike in
-    all that decides are decided once.
+    Calls that were refused for what was sent are left out: no setting changes that.
     """
     refused: list[ReplayedCalls] = []
     admitted: list[ReplayedCalls] = []
     stays: list[UsedCalls] = []
-    kinds = {key_id: (_get_kind(key), _get_kind(after[key_id])) for key_id, key in before.items()}
-    numbers = {kind: number for number, kind in enumerate(set(kinds.values()))}
-    kind_of = {key_id: numbers[kind] for key_id, kind in kinds.items()}
-    outcomes: dict[tuple[int, tuple[object, ...]], tuple[Outcome, Outcome]] = {}
+    changes = _Changes(before, after, now)
     for every in calls:
         if every.reason and every.reason not in REVERSIBLE:
             continue
-        for kind, used in every.split(kind_of):
-            alike = kind, used[:6]
-            if (both := outcomes.get(alike)) is None:
-                call, key_id = used.build_call(), used.key_ids[0]
-                both = outcomes[alike] = (
-                    _get_outcome(call, before[key_id], now),
-                    _get_outcome(call, after[key_id], now),
-                )
-            was, will = both
+        for was, will, used in changes.decide(every):
             if was.reason:
                 if not will.reason:
                     admitted.append(ReplayedCalls(used, was, will))
@@ -241,19 +230,14 @@ def replay_retirement(old: Iterable[UsedCalls], current: Iterable[UsedCalls], ke
 def _build_effect(
     refused: list[ReplayedCalls], admitted: list[ReplayedCalls], stays: list[UsedCalls], now: float
 ) -> Effect:
-    remaining = {key_id for used in stays for key_id in used.key_ids}
+    remaining = set().union(*(used.key_ids for used in stays))
     return Effect(
         _sort(refused),
         _sort(admitted),
         sum(sum(used.calls) for used in (*stays, *(each.used for each in refused))),
-        frozenset(key_id for each in refused for key_id in each.used.key_ids) - remaining,
+        frozenset().union(*(each.used.key_ids for each in refused)) - remaining,
         _find_locked_out(refused, stays, now) if refused else (),
     )
-
-
-def _get_kind(key: Key) -> tuple[object, ...]:
-    """Return what decides about the key's calls. Rules are compared by identity: there may be very many."""
-    return id(key.rules), *_get_deciding(key)
 
 
 def _get_outcome(call: Call, key: Key, now: float) -> Outcome:
@@ -268,28 +252,14 @@ def _sort(calls: Iterable[ReplayedCalls]) -> list[ReplayedCalls]:
 def _find_locked_out(refused: Iterable[ReplayedCalls], stays: Iterable[UsedCalls], now: float) -> list[LastCall]:
     """Return the newest refused call of each key that was last used from an address that no call is allowed from any
     more, within a day; the newest first."""
-    newest: dict[str, float] = {}
-    open_from: dict[str, set[str]] = {}
-    for used in stays:
-        open_from.setdefault(used.address, set()).update(used.key_ids)
-        for key_id, last_seen in zip(used.key_ids, used.last_seen, strict=True):
-            if last_seen > newest.get(key_id, 0):
-                newest[key_id] = last_seen
     last: dict[str, LastCall] = {}
     for each in refused:
         for key_id, last_seen in zip(each.used.key_ids, each.used.last_seen, strict=True):
-            known = last.get(key_id)
-            if known is None or last_seen > known.last_seen:
+            if last_seen > now - DAY_SECONDS and ((known := last.get(key_id)) is None or last_seen > known.last_seen):
                 last[key_id] = LastCall(last_seen, key_id, each.used.address)
-    found = (
-        call
-        for call in last.values()
-        if call.last_seen > max(newest.get(call.key_id, 0), now - DAY_SECONDS)
-        and call.key_id not in open_from.get(call.address, ())
-    )
-    return sorted(found, reverse=True)
-
-
-def build_replay_api(api: Api, routes: Iterable[Route]) -> Api:
-    """Return the API for replays: calls that are known only by the text of their route match that route."""
-    return replace(api, routes=ReplayTable(api.routes, {route.text: route for route in routes}))
+    for used in stays if last else ():
+        for key_id, last_seen in zip(used.key_ids, used.last_seen, strict=True):
+            call = last.get(key_id)
+            if call is not None and (last_seen >= call.last_seen or used.address == call.address):
+                del last[key_id]
+    return sorted(last.values(), reverse=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from django.db.models.expressions import RawSQL
+from django.db import connection
 
 from keys.apis.document import get_list, get_mapping, get_operations_by_route
 from keys.apis.parameters import Parameter, ResponseSpec, list_parameters, list_responses
@@ -55,8 +55,12 @@ def get_documentation(api: Api) -> Documentation:
 def get_row_version(api: Api) -> str:
     """Return what identifies the stored version of the API: the transaction that wrote its row, and the row's
     location. They differ after every change."""
-    version = RawSQL("keys_api.xmin::text || keys_api.ctid::text", ())
-    return str(Api.objects.annotate(row_version=version).values_list("row_version", flat=True).get(pk=api.pk))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT xmin::text || ctid::text FROM keys_api WHERE id = %s", [api.pk])
+        row = cursor.fetchone()
+    if row is None:
+        raise Api.DoesNotExist
+    return str(row[0])
 
 
 @lru_cache(maxsize=MAX_CACHED_APIS)

@@ -16,7 +16,8 @@ from keys.decision.addresses import Address
 from keys.decision.explanation import REFUSALS, UNKNOWN_KEY, explain
 from keys.decision.routes import UnreadablePath, parse_encoded_slashes, parse_path
 from keys.decision.types import STATUS, Api, Call, Key, PresentedCredential, Secret
-from keys.selectors.decision import load_api, load_keys
+from keys.selectors.decision import load_api
+from keys.selectors.decision_keys import load_keys
 
 # Which kind of credential is assumed where an API accepts several.
 KINDS = ("bearer", "token", "raw", "api_key", "basic", "signature")

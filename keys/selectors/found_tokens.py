@@ -21,7 +21,7 @@ from keys.decision.access import authorise
 from keys.decision.types import Call
 from keys.decision.types import Key as DecisionKey
 from keys.models import Key, Secret
-from keys.selectors.decision import load_keys
+from keys.selectors.decision_keys import load_keys
 from keys.selectors.keys import with_status, with_use
 
 # How many different tokens of a text the finder looks up; find_tokens looks up all.

@@ -20,20 +20,13 @@ from keys.apis.description import Description
 from keys.decision import replay
 from keys.decision.addresses import Network, build_rules
 from keys.decision.containment import expand_contained
-from keys.decision.replay import Effect, UsedCalls, build_replay_api, match_route
+from keys.decision.replay import Effect
 from keys.decision.route_changes import UNLISTED, find_undecided
 from keys.decision.types import Api, Key
+from keys.decision.used_calls import UsedCalls, match_route
 from keys.key_settings import KeySettings
-from keys.selectors.decision import (
-    LoadedApi,
-    LoadedKeys,
-    build_api,
-    build_route,
-    build_rules_joiner,
-    encode_logged_query,
-    load_keys,
-    load_list_rules,
-)
+from keys.selectors.decision import LoadedApi, build_api, build_route, encode_logged_query
+from keys.selectors.decision_keys import KeyKind, LoadedKeys, build_rules_joiner, load_keys, load_list_rules
 
 # A change of more keys is replayed for those that were used last. Each has up to some hundred kinds of calls.
 MAX_KEYS = 500
@@ -42,13 +35,13 @@ MAX_KEYS = 500
 @dataclass(frozen=True)
 class Replay:
     """The effect of a change on the calls since `since`. If there were too many to read, `scanned_since` is the time
-    before which only part of them was. `keys` are the keys that were replayed, by API ID; `left_out` is how many were
-    not, because they are more than MAX_KEYS."""
+    before which only part of them was. `names` are those of the keys that were replayed, by API ID; `left_out` is how
+    many were not, because they are more than MAX_KEYS."""
 
     effect: Effect
     since: datetime | None
     scanned_since: datetime | None
-    keys: Mapping[str, Key]
+    names: Mapping[str, str]
     left_out: int = 0
 
     def __bool__(self) -> bool:
@@ -69,14 +62,14 @@ def replay_many_settings(
 ) -> Replay:
     """Return the effect on the calls with all these keys if each had the settings given for it, by API ID. Without
     `enabled`, they stay enabled or disabled; `new_networks` are those of an IP list that is created with the change."""
-    loaded = load_keys(models.Key.objects.filter(public_id__in=after), MAX_KEYS)
-    lists = frozenset().union(*(after[public_id].ip_lists for public_id in loaded.keys))
+    loaded = _load_keys(models.Key.objects.filter(public_id__in=after))
+    lists = frozenset().union(*(after[public_id].ip_lists for public_id in loaded.names))
     join = build_rules_joiner(loaded.list_rules | load_list_rules(lists - loaded.list_rules.keys()))
     # Keys with the same entries share their rules.
     build_own = cache(build_rules)
 
-    def change(before: Key) -> Key:
-        settings = after[before.public_id]
+    def change(kind: KeyKind) -> Key:
+        before, settings = kind.key, after[kind.labels[0].public_id]
         numbers = {slug: number for number, slug in before.api.modules}
         granted = [numbers[slug] for slug in settings.modules or () if slug in numbers]
         # A list that does not exist yet has no number.
@@ -92,7 +85,12 @@ def replay_many_settings(
             recordings=settings.recordings,
         )
 
-    return _replay(loaded, change)
+    def get_part(public_id: str) -> object:
+        to = after[public_id]
+        return to.networks, to.ip_lists, to.modules, to.expires_at, to.recordings
+
+    kinds = [part for kind in loaded.kinds for part in kind.split(get_part)]
+    return _replay(replace(loaded, kinds=kinds), change)
 
 
 def replay_state(
@@ -105,7 +103,8 @@ def replay_state(
     """Return the effect on the calls with these keys if they, their owners or accounts had another state; None is the
     present one."""
 
-    def change(before: Key) -> Key:
+    def change(kind: KeyKind) -> Key:
+        before = kind.key
         return replace(
             before,
             enabled=before.enabled if enabled is None else enabled,
@@ -113,37 +112,36 @@ def replay_state(
             account_active=before.account_active if account_active is None else account_active,
         )
 
-    return _replay(load_keys(rows, MAX_KEYS), change)
+    return _replay(_load_keys(rows), change)
 
 
 def replay_retirement(key: models.Key, usage: SecretUsage) -> Replay:
     """Return the effect of ending the key's old secret now on the calls made since it was changed."""
-    loaded = load_keys(models.Key.objects.filter(pk=key.pk))
-    api = loaded.apis[key.api_id]
-    keys = {key.public_id: replace(loaded.keys[key.public_id], api=build_replay_api(api.api, api.routes))}
-    changes = {key.api_id: _list_changes(api.api.slug, usage.since)}
+    loaded = _load_keys(models.Key.objects.filter(pk=key.pk))
+    keys = loaded.keys
+    changes = {key.api_id: _list_changes(loaded.apis[key.api_id].api.slug, usage.since)}
     old, current = (
         [used for _, used in _build_calls(KeyUsage(groups, usage.since), keys, changes)]
         for groups in (usage.old, usage.current)
     )
     effect = replay.replay_retirement(old, current, keys[key.public_id], now=time.time())
-    return Replay(effect, usage.since, None, loaded.keys)
+    return Replay(effect, usage.since, None, loaded.names)
 
 
 def replay_ip_list(ip_list: models.IpList, networks: Collection[Network]) -> Replay:
     """Return the effect on the calls with the list's keys if the list admitted these networks and no others."""
-    loaded = load_keys(models.Key.objects.filter(list_grants__ip_list=ip_list), MAX_KEYS)
+    loaded = _load_keys(models.Key.objects.filter(list_grants__ip_list=ip_list))
     join = build_rules_joiner(loaded.list_rules | {ip_list.pk: build_rules(networks)})
 
-    def change(before: Key) -> Key:
-        return replace(before, rules=join(loaded.own_rules[before.public_id], before.list_ids))
+    def change(kind: KeyKind) -> Key:
+        return replace(kind.key, rules=join(kind.own_rules, kind.key.list_ids))
 
     return _replay(loaded, change)
 
 
 def replay_api(api: models.Api, description: Description) -> Replay:
     """Return the effect on the calls with the API's keys if the API were as described."""
-    loaded = load_keys(models.Key.objects.filter(api=api), MAX_KEYS)
+    loaded = _load_keys(models.Key.objects.filter(api=api))
     numbers = dict(models.Module.objects.filter(api=api).values_list("slug", "pk"))
     slugs = {number: slug for slug, number in numbers.items()}
     # Modules that do not exist yet have no primary key.
@@ -152,45 +150,56 @@ def replay_api(api: models.Api, description: Description) -> Replay:
     routes = [build_route(later[each.slug], each.slug, route) for each in description.modules for route in each.routes]
     contained = {module.slug: module.contained for module in description.modules}
     changed = build_api(api.pk, api.slug, description.rules, modules, contained, routes)
-    with_routes = build_replay_api(changed.api, routes)
 
-    def change(before: Key) -> Key:
-        granted = [later[slug] for pk in loaded.granted[before.public_id] if (slug := slugs[pk]) in later]
-        return replace(before, api=with_routes, module_ids=expand_contained(granted, with_routes.contained))
+    def change(kind: KeyKind) -> Key:
+        granted = [later[slug] for pk in kind.granted if (slug := slugs[pk]) in later]
+        return replace(kind.key, api=changed.for_replay, module_ids=expand_contained(granted, changed.api.contained))
 
     return _replay(loaded, change, {api.pk: changed})
 
 
+def _load_keys(rows: QuerySet[models.Key]) -> LoadedKeys:
+    return load_keys(rows, MAX_KEYS, for_replay=True)
+
+
 def _replay(
-    loaded: LoadedKeys, change: Callable[[Key], Key], changed: Mapping[int, LoadedApi] = MappingProxyType({})
+    loaded: LoadedKeys, change: Callable[[KeyKind], Key], changed: Mapping[int, LoadedApi] = MappingProxyType({})
 ) -> Replay:
-    """Read the calls of the keys and replay them with each key as it is and as `change` makes it. `changed` are the
-    APIs that the change is about, as they would be."""
-    if not loaded.keys:
+    """Read the calls of the keys and replay them with each kind of key as it is and as `change` makes it. `changed` are
+    the APIs that the change is about, as they would be."""
+    if not loaded.kinds:
         return Replay(Effect(), None, None, {})
-    apis = {pk: build_replay_api(api.api, api.routes) for pk, api in loaded.apis.items()}
-    before = {public_id: replace(key, api=apis[key.api.id]) for public_id, key in loaded.keys.items()}
-    after = {public_id: change(key) for public_id, key in before.items()}
-    usage = read_usage(loaded.keys)
+    before: dict[str, Key] = {}
+    after: dict[str, Key] = {}
+    for kind in loaded.kinds:
+        public_ids = [each.public_id for each in kind.labels]
+        before |= dict.fromkeys(public_ids, kind.key)
+        after |= dict.fromkeys(public_ids, change(kind))
+    usage = read_usage(before)
     changes = {pk: _list_changes(api.api.slug, usage.since) for pk, api in loaded.apis.items()}
-    if undecided := _find_undecided(loaded, changed, usage, changes):
-        usage = read_usage(loaded.keys, by_path=undecided)
+    if undecided := _find_undecided(loaded, before, changed, usage, changes):
+        usage = read_usage(before, by_path=undecided)
     calls = _build_calls(usage, before, changes)
     if not changed:
         calls = ((api, match_route(used, api) if used.method else used) for api, used in calls)
     effect = replay.replay((used for _, used in calls), before, after, now=time.time())
-    return Replay(effect, usage.since, usage.scanned_since, loaded.keys, loaded.left_out)
+    return Replay(effect, usage.since, usage.scanned_since, loaded.names, loaded.left_out)
 
 
 def _find_undecided(
-    loaded: LoadedKeys, changed: Mapping[int, LoadedApi], usage: KeyUsage, changes: Mapping[int, set[str]]
+    loaded: LoadedKeys,
+    keys: Mapping[str, Key],
+    changed: Mapping[int, LoadedApi],
+    usage: KeyUsage,
+    changes: Mapping[int, set[str]],
 ) -> set[str]:
     """Return the routes that do not tell alone what decides about their calls, now or after the change."""
     used: dict[int, set[str]] = {pk: set() for pk in loaded.apis}
-    api_of = {key_id: key.api.id for key_id, key in loaded.keys.items()}
+    api_of = {key_id: key.api.id for key_id, key in keys.items()}
     for group in usage.groups:
         if not group.method and group.route != WHOAMI:
-            for pk in {api_of[key_id] for key_id in group.key_ids}:
+            # The keys of a group mostly have one API.
+            for pk in used if len(used) == 1 else set(map(api_of.__getitem__, group.key_ids)):
                 used[pk].add(group.route)
     undecided = set()
     for pk, api in loaded.apis.items():

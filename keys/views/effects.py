@@ -17,8 +17,8 @@ from django.urls import reverse
 
 from audit.calls.reasons import REFUSED
 from keys.decision.addresses import Network
-from keys.decision.replay import ReplayedCalls, UsedCalls
-from keys.decision.types import Key
+from keys.decision.replay import ReplayedCalls
+from keys.decision.used_calls import UsedCalls
 from keys.selectors.replay import Replay
 
 MAX_ROWS = 10
@@ -110,11 +110,11 @@ class ChangeEffect:
 
     @cached_property
     def refused(self) -> EffectRows:
-        return build_rows(self.replay.effect.refused, self.replay.keys, admitted=False, log=self.log)
+        return build_rows(self.replay.effect.refused, self.replay.names, admitted=False, log=self.log)
 
     @cached_property
     def admitted(self) -> EffectRows:
-        return build_rows(self.replay.effect.admitted, self.replay.keys, admitted=True, log=self.log)
+        return build_rows(self.replay.effect.admitted, self.replay.names, admitted=True, log=self.log)
 
     @property
     def tables(self) -> list[tuple[str, Sequence[EffectRow], int]]:
@@ -124,7 +124,7 @@ class ChangeEffect:
 
     @property
     def has_several_keys(self) -> bool:
-        return len(self.replay.keys) > 1
+        return len(self.replay.names) > 1
 
     @property
     def sentences(self) -> list[str]:
@@ -158,7 +158,7 @@ def list_sentences(replay: Replay) -> list[str]:
     if not sentences:
         sentences.append(f"No effect on {_count(total, 'call', 'calls')}." if total else "No calls were made.")
     if replay.left_out:
-        replayed = len(replay.keys)
+        replayed = len(replay.names)
         checked = "key that was used last was" if replayed == 1 else f"{replayed:,} keys that were used last were"
         sentences.append(f"Only the {checked} checked, of {replayed + replay.left_out:,}.")
     return sentences
@@ -168,11 +168,11 @@ def list_warnings(replay: Replay) -> list[str]:
     """Return why the change must be confirmed, a sentence each."""
     effect, warnings = replay.effect, []
     if effect.stopped:
-        names = sorted(replay.keys[public_id].name for public_id in effect.stopped)
+        names = sorted(replay.names[public_id] for public_id in effect.stopped)
         more = f" and {len(names) - MAX_ROWS:,} more" if len(names) > MAX_ROWS else ""
         warnings.append(f"Every call that is allowed now would be refused: {', '.join(names[:MAX_ROWS])}{more}.")
     for last_seen, key_id, address in effect.locked_out[:MAX_ROWS]:
-        at, name = datetime.fromtimestamp(last_seen, UTC), replay.keys[key_id].name
+        at, name = datetime.fromtimestamp(last_seen, UTC), replay.names[key_id]
         warnings.append(f"{address}, which used {name} last ({at:%Y-%m-%d %H:%M} UTC), would be locked out.")
     return warnings
 
@@ -192,25 +192,25 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def build_rows(calls: Iterable[ReplayedCalls], keys: Mapping[str, Key], *, admitted: bool, log: str = "") -> EffectRows:
+def build_rows(
+    calls: Iterable[ReplayedCalls], names: Mapping[str, str], *, admitted: bool, log: str = ""
+) -> EffectRows:
     """Return the calls with a key from one address on one route together, the most first."""
     alike: dict[tuple[str, str, str, str], list[UsedCalls]] = {}
     for each in calls:
         reason = each.before.reason if admitted else each.after.reason
         kind = (each.used.address, each.route.text if each.route else "", each.module, reason)
         alike.setdefault(kind, []).append(each.used)
-    summed: list[tuple[int, float, str, tuple[str, str, str, str]]] = []
+    total = 0
+    most: list[tuple[int, float, str, tuple[str, str, str, str]]] = []
     for kind, several in alike.items():
-        numbers: dict[str, tuple[int, float]] = {}
-        for used in several:
-            for key_id, number, last_seen in zip(used.key_ids, used.calls, used.last_seen, strict=True):
-                known, last = numbers.get(key_id, (0, 0.0))
-                numbers[key_id] = known + number, max(last, last_seen)
-        summed += [(number, last_seen, key_id, kind) for key_id, (number, last_seen) in numbers.items()]
+        numbers = _sum_by_key(several)
+        total += len(numbers)
+        most += nlargest(MAX_ROWS, ((calls, last, key_id, kind) for key_id, (calls, last) in numbers.items()))
     first = [
         EffectRow(
             key_id,
-            keys[key_id].name,
+            names[key_id],
             address,
             route,
             module,
@@ -219,6 +219,16 @@ def build_rows(calls: Iterable[ReplayedCalls], keys: Mapping[str, Key], *, admit
             REFUSED[reason][0] if reason in REFUSED else reason,
             log,
         )
-        for number, last_seen, key_id, (address, route, module, reason) in nlargest(MAX_ROWS, summed)
+        for number, last_seen, key_id, (address, route, module, reason) in nlargest(MAX_ROWS, most)
     ]
-    return EffectRows(first, len(summed))
+    return EffectRows(first, total)
+
+
+def _sum_by_key(several: Sequence[UsedCalls]) -> dict[str, tuple[int, float]]:
+    """Return the number of calls with each key and the time of the last one."""
+    numbers: dict[str, tuple[int, float]] = {}
+    for used in several:
+        for key_id, number, last_seen in zip(used.key_ids, used.calls, used.last_seen, strict=True):
+            known = numbers.get(key_id)
+            numbers[key_id] = (number, last_seen) if known is None else (known[0] + number, max(known[1], last_seen))
+    return numbers

@@ -19,7 +19,7 @@ from keys.apis.description import list_preset_slugs
 from keys.decision.routes import RouteTable
 from keys.decision.types import Api
 from keys.models import Enablement, Key
-from keys.selectors.decision import load_keys
+from keys.selectors.decision_keys import load_keys
 from tests.factories.accounts import a_user, an_account
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.key_rows import a_key, an_api

@@ -54,7 +54,7 @@ def entry(ip_list: IpList, network: str) -> IpListEntry:
 def lost_by_list(response: Response) -> list[tuple[str, str, int]]:
     effect = response.context["effect"]
     return sorted(
-        (effect.replay.keys[key_id].name, each.used.address, calls)
+        (effect.replay.names[key_id], each.used.address, calls)
         for each in (effect.replay.effect.refused if effect else ())
         for key_id, calls in zip(each.used.key_ids, each.used.calls, strict=True)
     )

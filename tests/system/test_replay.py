@@ -283,7 +283,7 @@ def compare(replayed: Replay, world: World, had: dict[int, tuple[str, int]]) -> 
             lost[call.key_id, call.address, call.reason] += rows
         if rows and was and not call.reason:
             gained[call.key_id, call.address, was] += rows
-        if not was and call.key_id in replayed.keys:
+        if not was and call.key_id in replayed.names:
             allowed += rows
     told_lost: Counter[tuple[Any, ...]] = Counter()
     for each in replayed.effect.refused:

@@ -8,8 +8,9 @@ from random import Random
 
 from keys.decision.access import INVALID_CREDENTIALS
 from keys.decision.authentication import authenticate, select_credential
-from keys.decision.replay import ReplayedCalls, UsedCalls, build_replay_api, decide, replay
+from keys.decision.replay import ReplayedCalls, decide, replay
 from keys.decision.routes import RouteTable
+from keys.decision.used_calls import UsedCalls, build_replay_api
 from tests.unit.keys import test_reference
 from tests.unit.keys.test_access import ADDS, API, LISTS, NOW, PEPPERS, a_call, a_key, only
 
