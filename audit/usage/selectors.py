@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,47 +19,57 @@ _FOR_WHAT_WAS_SENT = (
     *("invalid_credentials", "unreadable_request", "unavailable"),
     *("stale_timestamp", "secret_retired", "replayed"),
 )
-_UNTIL = "SELECT max(until), clock_timestamp() FROM audit_usage_state"
-# Rows of the log whose paths are asked for, and the roll-ups in whose place they are read.
-_OR_APART = f"OR {LOGGED_ROUTE} = ANY (%(by_path)s) OR reason = ANY (%(before_route)s)"
-_NOT_APART = "AND route <> ALL (%(by_path)s) AND reason <> ALL (%(before_route)s)"
+# The second column changes whenever the log is summed further, or anew.
+_STATE = "SELECT max(until), max(xmin::text || ctid::text), clock_timestamp() FROM audit_usage_state"
+_ASKED = "key_id = ANY (%(keys)s) AND reason <> ALL (%(sent)s)"
+# Texts and whole seconds: arrays of texts and of fractions take psycopg twice as long.
+_OF_EACH_KEY = "string_agg(key_id, ' '), array_agg(calls), array_agg(floor(date_part('epoch', last_seen))::bigint)"
+# Its last row says that the state is the one asked about, in the snapshot of the statement.
+_SUMMED = f"""
+    SELECT coalesce(host(client_address), ''), credential, route, module, reason, '', '', '', {_OF_EACH_KEY}
+    FROM audit_usage WHERE {_ASKED} AND calls > 0 {{apart}}
+    GROUP BY client_address, credential, route, module, reason
+    UNION ALL
+    SELECT NULL, '', '', '', '', '', '', '', '', '{{{{}}}}', '{{{{}}}}'
+    FROM audit_usage_state WHERE xmin::text || ctid::text = %(state)s
+"""
+_READ_SUMMED = _SUMMED.format(apart="")
+# Without the calls that are read from the log for their paths.
+_READ_SUMMED_APART = _SUMMED.format(apart="AND route <> ALL (%(by_path)s) AND reason <> ALL (%(before_route)s)")
+_APART = f"{LOGGED_ROUTE} = ANY (%(by_path)s) OR reason = ANY (%(before_route)s)"
 
 
-def _build_statement(*, by_path: bool) -> str:
-    """Return one statement, so that no hour is read twice or not at all while it is being summed.
-
-    Its last row has the number of rows scanned, and the time of the oldest; it is missing if the log was summed further
-    than `until`. The time is a parameter, because the planner must know how little of the log is left to read.
-    """
-    asked = "key_id = ANY (%(keys)s) AND reason <> ALL (%(sent)s)"
-    newest = f"(time >= %(until)s {_OR_APART})" if by_path else "time >= %(until)s"
-    apart = "reason = ANY (%(before_route)s)" + (f" OR {LOGGED_ROUTE} = ANY (%(by_path)s)" if by_path else "")
+def _build_recent(*, by_path: bool) -> str:
+    """Return the statement for the calls that are not summed yet, and those whose paths are asked for. The time is a
+    parameter, because the planner must know how little of the log is left to read."""
+    newest = f"(time >= %(until)s OR {_APART})" if by_path else "time >= %(until)s"
+    apart = _APART if by_path else "reason = ANY (%(before_route)s)"
     return f"""
         WITH scanned AS MATERIALIZED (
             SELECT key_id, client_address, credential, rule, path, api, module, reason, folded, time, method, query
-            FROM audit_call WHERE {asked} AND time >= %(since)s AND {newest}
+            FROM audit_call WHERE {_ASKED} AND time >= %(since)s AND {newest}
             ORDER BY time DESC LIMIT %(limit)s
-        ), found AS (
-            SELECT key_id, client_address, credential, route, module, reason, calls, last_seen, '' AS method,
-                '' AS path, '' AS query
-            FROM audit_usage WHERE {asked} AND calls > 0 {_NOT_APART if by_path else ""}
-            UNION ALL
-            SELECT key_id, client_address, credential, {LOGGED_ROUTE}, module, reason, sum(folded)::bigint, max(time),
-                CASE WHEN {apart} THEN method ELSE '' END,
-                CASE WHEN {apart} THEN path ELSE '' END,
-                CASE WHEN {apart} THEN query ELSE '' END
-            FROM scanned GROUP BY 1, 2, 3, 4, 5, 6, 9, 10, 11
+        ), recent AS (
+            SELECT key_id, client_address, credential, {LOGGED_ROUTE} AS route, module, reason,
+                CASE WHEN {apart} THEN method ELSE '' END AS method,
+                CASE WHEN {apart} THEN path ELSE '' END AS path,
+                CASE WHEN {apart} THEN query ELSE '' END AS query,
+                sum(folded)::bigint AS calls, max(time) AS last_seen
+            FROM scanned GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
         )
         SELECT coalesce(host(client_address), ''), credential, route, module, reason, method, path, query,
-            string_agg(key_id, ' '), array_agg(calls), array_agg(floor(date_part('epoch', last_seen))::bigint)
-        FROM found GROUP BY client_address, credential, route, module, reason, method, path, query
+            {_OF_EACH_KEY}
+        FROM recent GROUP BY client_address, credential, route, module, reason, method, path, query
         UNION ALL
         SELECT NULL, '', '', '', '', '', '', '', '', ARRAY[count(*)], ARRAY[ceil(date_part('epoch', min(time)))::bigint]
-        FROM scanned HAVING (SELECT max(until) FROM audit_usage_state) IS NOT DISTINCT FROM %(summed)s
+        FROM scanned
     """
 
 
-_READ, _READ_BY_PATH = _build_statement(by_path=False), _build_statement(by_path=True)
+_READ_RECENT, _READ_RECENT_BY_PATH = _build_recent(by_path=False), _build_recent(by_path=True)
+# A form asks again and again as it is filled in, and sums change once an hour. Each process remembers the sums that it
+# read last, of not more rows than take some megabytes.
+MAX_REMEMBERED, MAX_ROWS_REMEMBERED = 8, 50_000
 
 
 # Of one key since a moment within the 30 days: whole days from the roll-ups; the moment's day and what is not yet
@@ -132,6 +142,17 @@ class KeyUsage:
         return counted
 
 
+class _Summed(NamedTuple):
+    """Calls of the roll-ups: those between `since` and `until`."""
+
+    groups: Sequence[CallGroup]
+    since: datetime
+    until: datetime
+
+
+_remembered: OrderedDict[tuple[str, frozenset[str]], _Summed] = OrderedDict()
+
+
 def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> KeyUsage:
     """Return the calls with these keys of the last 30 days whose secret matched.
 
@@ -146,19 +167,41 @@ def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> Ke
         "limit": MAX_ROWS_SCANNED,
     }
     with connections[get_log_database()].cursor() as cursor:
-        while True:
-            cursor.execute(_UNTIL)
-            summed, now = cursor.fetchone()
-            since = get_period_start(summed or now)
-            values |= {"summed": summed, "until": summed or since, "since": since}
-            cursor.execute(_READ_BY_PATH if by_path else _READ, values)
-            if (found := cursor.fetchall()) and found[-1][0] is None:
-                break
+        summed = _read_summed(cursor, values)
+        # Rows before `until` are sealed: no hour is read twice or not at all, although it may be summed meanwhile.
+        values |= {"since": summed.since, "until": summed.until}
+        cursor.execute(_READ_RECENT_BY_PATH if by_path else _READ_RECENT, values)
+        found = cursor.fetchall()
     *_, (scanned,), (oldest,) = found.pop()
     scanned_since = datetime.fromtimestamp(oldest, UTC) if scanned == MAX_ROWS_SCANNED else None
-    # Texts and whole seconds: arrays of texts and of fractions take psycopg twice as long.
-    groups = [CallGroup._make((*row[:8], row[8].split(" "), *row[9:])) for row in found]
-    return KeyUsage(groups, since, scanned_since)
+    return KeyUsage([*summed.groups, *map(_build_group, found)], summed.since, scanned_since)
+
+
+def _read_summed(cursor: Any, values: dict[str, Any]) -> _Summed:
+    """Read the roll-ups of the keys, unless this process remembers them."""
+    while True:
+        cursor.execute(_STATE)
+        until, state, now = cursor.fetchone()
+        since = get_period_start(until or now)
+        if until is None:
+            return _Summed((), since, since)
+        asked = state, frozenset(values["keys"])
+        if not values["by_path"] and (known := _remembered.get(asked)):
+            return known
+        cursor.execute(_READ_SUMMED_APART if values["by_path"] else _READ_SUMMED, values | {"state": state})
+        if not ((found := cursor.fetchall()) and found[-1][0] is None):
+            # It has been summed further.
+            continue
+        summed = _Summed([_build_group(row) for row in found[:-1]], since, until)
+        if not values["by_path"] and sum(len(group.key_ids) for group in summed.groups) <= MAX_ROWS_REMEMBERED:
+            _remembered[asked] = summed
+            while len(_remembered) > MAX_REMEMBERED:
+                _remembered.popitem(last=False)
+        return summed
+
+
+def _build_group(row: Sequence[Any]) -> CallGroup:
+    return CallGroup._make((*row[:8], row[8].split(" "), *row[9:]))
 
 
 @dataclass(frozen=True, slots=True)
