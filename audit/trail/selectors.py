@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from audit.models import Event
@@ -23,6 +25,17 @@ def list_events(account_id: int | None) -> QuerySet[Event]:
     """Return the account's own events, or the installation's for None, unordered and from the primary: an event that
     was just recorded is among them."""
     return Event.objects.filter(account_id=account_id)
+
+
+def list_api_changes(apis: Collection[str], since: datetime) -> list[tuple[str, dict[str, Any]]]:
+    """Return the slug and the changes of each `api.changed` event of these APIs since then."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT target_id, body FROM audit_event WHERE account_id IS NULL AND target_kind = 'api'"
+            " AND name = 'api.changed' AND target_id = ANY (%s) AND at >= %s",
+            [list(apis), since],
+        )
+        return [(slug, json.loads(body)["data"]["changes"]) for slug, body in cursor.fetchall()]
 
 
 def list_trail_events(account_id: int) -> QuerySet[Event]:

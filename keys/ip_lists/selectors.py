@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import IntegerField, QuerySet
+from django.db.models.expressions import RawSQL
 
 from audit.trail.selectors import list_events
-from keys.models import IpList, IpListEntry, KeyIpList
+from keys.models import IpList
 
 
 class Counts(TypedDict):
@@ -20,11 +20,11 @@ class Counts(TypedDict):
 
 def with_counts(lists: QuerySet[IpList]) -> QuerySet[CountedList]:
     """Annotate `entry_count` and `live_count` (enabled entries), and `key_count` (live keys that use the list)."""
-    entries = IpListEntry.objects.filter(ip_list=OuterRef("pk"))
-    uses = KeyIpList.objects.filter(ip_list=OuterRef("pk"), key__deleted_at=None)
+    entries = "keys_iplistentry e WHERE e.ip_list_id = keys_iplist.id"
+    uses = "keys_keyiplist u JOIN keys_key k ON k.id = u.key_id WHERE u.ip_list_id = keys_iplist.id AND deleted_at IS NULL"
     return lists.annotate(
         entry_count=_count_rows(entries),
-        live_count=_count_rows(entries.filter(enabled=True)),
+        live_count=_count_rows(f"{entries} AND e.enabled"),
         key_count=_count_rows(uses),
     )
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     CountedList = WithAnnotations[IpList, Counts]
 
 
-def _count_rows(rows: QuerySet) -> Coalesce:
-    counted = rows.order_by().values("ip_list").annotate(n=Count("pk")).values("n")
-    return Coalesce(Subquery(counted), 0)
+def _count_rows(rows: str) -> RawSQL:
+    # Plain SQL, because composing these takes Django longer than PostgreSQL takes to count.
+    return RawSQL(f"(SELECT count(*) FROM {rows})", (), IntegerField())  # noqa: S611 - constant texts
 
 
 class Edit(NamedTuple):

@@ -64,12 +64,16 @@ def with_use(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 def with_page_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
     """Load all that a key's page shows, in a number of queries that does not depend on the number of keys."""
+    return with_use(with_status(with_settings_relations(keys)))
+
+
+def with_settings_relations(keys: QuerySet[Key]) -> QuerySet[Key]:
+    """Load all that a key's settings consist of, in a number of queries that does not depend on the number of keys."""
     related = keys.select_related("api", "owner", "account").prefetch_related(
         "addresses", "ip_lists", "modules", "api__modules"
     )
     # A document may be megabytes, and the join would repeat it in every row.
-    related = related.defer("api__document")
-    return with_use(with_status(related))
+    return related.defer("api__document")
 
 
 def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:

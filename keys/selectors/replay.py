@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from types import MappingProxyType
 
 from django.db.models import QuerySet
 
-from audit.trail.selectors import list_events
+from audit.trail.selectors import list_api_changes
 from audit.usage.roll_up import WHOAMI
 from audit.usage.selectors import KeyUsage, SecretUsage, read_usage
 from keys import models
@@ -213,8 +212,7 @@ def _find_undecided(
 
 def _list_changes(api: str, since: datetime) -> set[str]:
     """Return what was changed of the API since then, as its events name it."""
-    events = list_events(None).filter(target_kind="api", target_id=api, name="api.changed", at__gte=since)
-    return {word for body in events.values_list("body", flat=True) for word in json.loads(body)["data"]["changes"]}
+    return {word for _, changes in list_api_changes([api], since) for word in changes}
 
 
 def _build_calls(

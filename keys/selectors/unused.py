@@ -14,7 +14,7 @@ from django.db.models import BooleanField, Exists, F, Func, OuterRef, Prefetch, 
 from django.db.models.functions import Now
 
 from accounts.models import Account
-from audit.trail.selectors import list_events
+from audit.trail.selectors import list_api_changes, list_events
 from audit.usage.unused import Use, build_network_conditions, list_allowed_uses, list_last_uses, list_recent_uses
 from keys.decision.addresses import Network, format_network
 from keys.decision.containment import expand_contained
@@ -230,8 +230,7 @@ def _find_new_modules(keys: Sequence[Key], since: datetime) -> Mapping[str, set[
     """Return the modules that each API got since then, by its slug."""
     found: dict[str, set[str]] = defaultdict(set)
     apis = {key.api.slug for key in keys}
-    events = list_events(None).filter(target_kind="api", name="api.changed", target_id__in=apis, at__gte=since)
-    for target, body in events.values_list("target_id", "body"):
-        old, new = json.loads(body)["data"]["changes"].get("modules", ((), ()))
-        found[str(target)] |= {text.split(" ")[0] for text in new} - {text.split(" ")[0] for text in old}
+    for slug, changes in list_api_changes(apis, since):
+        old, new = changes.get("modules", ((), ()))
+        found[slug] |= {text.split(" ")[0] for text in new} - {text.split(" ")[0] for text in old}
     return found

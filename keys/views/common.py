@@ -26,7 +26,7 @@ from keys.docs.documentation import get_documentation
 from keys.docs.granted import get_api_modules
 from keys.forms.options import KeyFormOptions
 from keys.models import Api, Key
-from keys.selectors.keys import with_page_relations
+from keys.selectors.keys import with_page_relations, with_settings_relations
 from keys.visibility import get_visible_ip_lists, get_visible_keys
 
 
@@ -37,16 +37,28 @@ def can_change_keys(request: SignedIn) -> bool:
 
 def get_key_or_404(request: SignedIn, public_id: str) -> Key:
     """Return the key if the user may see it. Raise Http404 for deleted keys and those of other accounts."""
-    key = with_page_relations(get_visible_keys(request.user)).filter(public_id=public_id).first()
-    if key is None:
-        raise Http404("Key not found.")
-    return key
+    return _get_or_404(with_page_relations(get_visible_keys(request.user)), public_id)
 
 
 def get_changeable_key_or_404(request: SignedIn, public_id: str) -> Key:
     """Return the key as get_key_or_404 does. Raise AccountNotActive unless the account is active."""
     key = get_key_or_404(request, public_id)
     require_active(own_account(request))
+    return key
+
+
+def get_key_to_edit_or_404(request: SignedIn, public_id: str) -> Key:
+    """Return the key as get_changeable_key_or_404 does, without its status and its last use, which forms with all
+    settings do not show."""
+    key = _get_or_404(with_settings_relations(get_visible_keys(request.user)), public_id)
+    require_active(own_account(request))
+    return key
+
+
+def _get_or_404(keys: QuerySet[Key], public_id: str) -> Key:
+    key = keys.filter(public_id=public_id).first()
+    if key is None:
+        raise Http404("Key not found.")
     return key
 
 

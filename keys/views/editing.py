@@ -29,9 +29,9 @@ from keys.selectors.replay import replay_settings
 from keys.services import EditConflict, Invalid, build_key_target, edit
 from keys.views.common import (
     build_form_options,
-    get_changeable_key_or_404,
     get_confirmed_actor,
     get_done_url,
+    get_key_to_edit_or_404,
     raise_404_if_deleted,
 )
 from keys.views.effects import ChangeEffect
@@ -44,7 +44,7 @@ CONFIRM_ROTATION = "This change concerns the rotation of the secret, so confirm 
 @needs(Permission.KEYS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
-    key = get_changeable_key_or_404(request, public_id)
+    key = get_key_to_edit_or_404(request, public_id)
     form = _build_form(request, get_form_data(request), key)
     context: dict[str, Any] = {"key": key}
     title = f"Edit {key.name}"

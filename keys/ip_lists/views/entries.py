@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -30,6 +30,9 @@ from keys.models import IpList, IpListEntry
 from keys.selectors.replay import replay_ip_list
 from keys.views.common import get_origin_call
 from keys.views.effects import ChangeEffect, build_selection_token
+
+if TYPE_CHECKING:
+    from keys.ip_lists.selectors import CountedList
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 MAX_ENTRIES_SHOWN = 20
@@ -118,7 +121,7 @@ def _get_return_url(request: SignedIn, pk: int, changed: Sequence[int]) -> str:
 
 
 def _find_effect(
-    request: SignedIn, ip_list: IpList, form: EntryForm, row: IpListEntry | None = None
+    request: SignedIn, ip_list: CountedList, form: EntryForm, row: IpListEntry | None = None
 ) -> ChangeEffect | None:
     """Replay the entry of the form, in place of `row`, over the calls of all keys that use the list; None if it is not
     valid, whatever is asked for besides."""
@@ -129,12 +132,8 @@ def _find_effect(
         others = others.exclude(pk=row.pk)
     live = set(others.values_list("network", flat=True))
     to = form.entry
-    effect = ChangeEffect(
-        replay_ip_list(ip_list, live | ({to.network} if to.enabled else set())),
-        to.stamp,
-        request.POST,
-        MAX_ENTRIES - ip_list.entries.count(),
-    )
+    replay = replay_ip_list(ip_list, live | ({to.network} if to.enabled else set()))
+    effect = ChangeEffect(replay, to.stamp, request.POST, MAX_ENTRIES - ip_list.entry_count)
     # An address that the changed entry itself stands for cannot be added beside it.
     return replace(effect, room=0) if to.network in effect.networks else effect
 
