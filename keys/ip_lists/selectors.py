@@ -21,7 +21,9 @@ class Counts(TypedDict):
 def with_counts(lists: QuerySet[IpList]) -> QuerySet[CountedList]:
     """Annotate `entry_count` and `live_count` (enabled entries), and `key_count` (live keys that use the list)."""
     entries = "keys_iplistentry e WHERE e.ip_list_id = keys_iplist.id"
-    uses = "keys_keyiplist u JOIN keys_key k ON k.id = u.key_id WHERE u.ip_list_id = keys_iplist.id AND deleted_at IS NULL"
+    uses = (
+        "keys_keyiplist u JOIN keys_key k ON k.id = u.key_id WHERE u.ip_list_id = keys_iplist.id AND deleted_at IS NULL"
+    )
     return lists.annotate(
         entry_count=_count_rows(entries),
         live_count=_count_rows(f"{entries} AND e.enabled"),
