@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account
 from audit.calls import seals
 from audit.models import Call, Usage
-from audit.usage import roll_up
+from audit.usage import roll_up, selectors
 from keys.models import Api
 from keys.selectors.decision import build_route_matcher
 from tests.databases import migrated_database
@@ -245,3 +246,51 @@ def test_the_billing_api_has_these_routes() -> None:
     for (path, query), expected in ROUTES.items():
         assert match("billing", "GET", path, query) == expected
         assert match("billing", "HEAD", path, query) == expected
+
+
+def test_sums_that_are_remembered_are_read_again_when_they_change(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    match, keys, noon = build_route_matcher(), list(KEYS), NOW - 12 * HOUR
+
+    def log(at: datetime, **facts: Any) -> None:
+        a_call(account, time=at, api="billing", path="/invoices", rule="GET /invoices", module="invoices", **facts)
+
+    def count() -> tuple[int, int]:
+        """Return how many calls a replay reads, and in how many statements it reads roll-ups of keys."""
+        with CaptureQueriesContext(connection) as queries:
+            usage = selectors.read_usage(keys)
+        read = sum("FROM audit_usage WHERE" in each["sql"] for each in queries.captured_queries)
+        return sum(sum(group.calls) for group in usage.groups), read
+
+    log(noon - HOUR, key_id=KEYS[0])
+    assert count() == (1, 0), "nothing is summed yet"
+    seal_until(monkeypatch, noon)
+    roll_up.roll_up(match)
+    assert count() == (1, 1)
+    # A call of an open hour counts at once.
+    log(noon + HOUR, key_id=KEYS[1])
+    assert count() == (2, 0)
+    seal_until(monkeypatch, NOW)
+    roll_up.roll_up(match)
+    assert count() == (2, 1)
+    assert count() == (2, 0)
+    roll_up.rebuild(match)
+    assert count() == (2, 1), "a rebuild may sum otherwise"
+    keys.pop()
+    assert count() == (1, 1), "other keys have other sums"
+
+
+def test_sums_of_very_many_rows_are_not_remembered(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_some(account, 50, seed=3)
+    seal_until(monkeypatch, NOW)
+    roll_up.roll_up(build_route_matcher())
+    monkeypatch.setattr(selectors, "_remembered", OrderedDict())
+    monkeypatch.setattr(selectors, "MAX_ROWS_REMEMBERED", 1)
+    selectors.read_usage(KEYS)
+    assert not selectors._remembered
+    monkeypatch.setattr(selectors, "MAX_ROWS_REMEMBERED", 1_000)
+    monkeypatch.setattr(selectors, "MAX_REMEMBERED", 1)
+    for keys in (KEYS, KEYS[:1]):
+        selectors.read_usage(keys)
+    assert [keys for _, keys in selectors._remembered] == [frozenset(KEYS[:1])]
