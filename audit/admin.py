@@ -13,10 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.forms import Media
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
@@ -26,9 +23,11 @@ from core.accounts import Account, find_account
 from core.admin import SupportAdmin
 from core.filters.time_range import LogFilter, TimeRangeForm
 from core.page_guard import SignedIn
+from core.templatetags.ui import POSITIONS
 
 DEFAULT_RANGE = timedelta(hours=24)
 MAX_RANGE = timedelta(days=31)
+FIRST_FIELDS = ("account", "range", "from", "to")
 
 
 class AccountField(forms.CharField):
@@ -71,21 +70,32 @@ class BoundedLogFilter(LogFilter):
         return super().since or (self.until or timezone.now()) - DEFAULT_RANGE
 
     @property
-    def visible_fields(self) -> list[forms.BoundField]:
-        return [field for field in self.form.visible_fields() if field.name != "after"]
+    def first_fields(self) -> list[forms.BoundField]:
+        return [self.form[name] for name in FIRST_FIELDS]
+
+    @property
+    def more_fields(self) -> list[forms.BoundField]:
+        hidden = {*FIRST_FIELDS, *POSITIONS}
+        return [field for field in self.form.visible_fields() if field.name not in hidden]
+
+    @property
+    def has_more_active(self) -> bool:
+        return any(self.data.get(field.name) for field in self.more_fields)
 
 
 class LogRow(NamedTuple):
-    """A row of the list: the address of its detail and its cells."""
+    """A row of the list: the address of its detail, its time, and its other cells with their headings."""
 
     url: str
-    cells: Iterable[Any]
+    time: datetime
+    cells: list[tuple[str, Any]]
 
 
 class LogAdmin(SupportAdmin):
     """The list of a log and the detail of each row. Subclasses say what is in them; the rows must have `account_id`."""
 
     log: ClassVar[str]
+    # Of the columns after the time.
     headings: ClassVar[tuple[str, ...]]
     note: ClassVar[str]
 
@@ -93,9 +103,17 @@ class LogAdmin(SupportAdmin):
         """Return the filters bound to `data`, and a page of the rows that pass; None if the filters are not valid."""
         raise NotImplementedError
 
-    def get_cells(self, row: Any) -> Iterable[Any]:
-        """Return the row's cells, one for each of `headings`."""
+    def get_time(self, row: Any) -> datetime:
+        """Return when the row was written."""
         raise NotImplementedError
+
+    def get_cells(self, row: Any) -> Iterable[Any]:
+        """Return the row's cells after the time, one for each of `headings`."""
+        raise NotImplementedError
+
+    def list_cells(self, row: Any) -> list[tuple[str, Any]]:
+        """Return the row's cells with their headings."""
+        return list(zip(self.headings, self.get_cells(row), strict=True))
 
     def get_row(self, object_id: Any) -> Any:
         """Return the row with this primary key, or None."""
@@ -111,33 +129,30 @@ class LogAdmin(SupportAdmin):
 
     def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
         filters, page = self.get_page(request.GET)
-        context: dict[str, Any] = {"filter": filters, "page": page, "headings": self.headings, "note": self.note}
+        context: dict[str, Any] = {
+            "title": self.list_title,
+            "filter": filters,
+            "page": page,
+            "headings": self.headings,
+            "note": self.note,
+        }
         if page is not None:
             self._record_read(request, filters.account.pk if filters.account else None, filters.active)
-            url = f"admin:{self.get_url_name('change')}"
-            context["rows"] = [LogRow(reverse(url, args=[row.pk]), self.get_cells(row)) for row in page.rows]
-        return self._render(request, "admin/log.html", context, 400 if page is None else 200)
+            context["rows"] = [
+                LogRow(self.get_page_url(row.pk), self.get_time(row), self.list_cells(row)) for row in page.rows
+            ]
+        return self.render(request, "admin/log.html", context, status=400 if page is None else 200)
 
     def change_view(self, request: Any, object_id: Any, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         row = self.get_row(object_id)
         if row is None:
             raise Http404(f"no such {self.opts.verbose_name}")
         self._record_read(request, row.account_id, {self.opts.model_name or "": str(row.pk)})
-        context = {"facts": self.list_facts(row), "title": str(row), "link": self.get_link(row)}
-        return self._render(request, "admin/log_row.html", context)
+        context = {"facts": self.list_facts(row), "title": capfirst(str(row)), "link": self.get_link(row)}
+        return self.render(request, "admin/log_row.html", context)
 
     def _record_read(self, request: SignedIn, account: int | None, filters: dict[str, str]) -> None:
         record_log_read(by=request.actor, account_id=account, log=self.log, filters=filters)
-
-    def _render(self, request: SignedIn, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        name = capfirst(str(self.opts.verbose_name_plural))
-        common = self.admin_site.each_context(request) | {"title": name, "opts": self.opts, "media": Media()}
-        return render(request, template, common | context, status=status)
-
-
-def format_time(time: datetime) -> str:
-    """Return the time with milliseconds, without its zone (UTC)."""
-    return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
 
 
 def format_number(number: int | None) -> int | str:

@@ -14,7 +14,8 @@ from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOpera
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, URLResolver, path
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.http import require_http_methods
 
 import audit.calls.admin
@@ -29,18 +30,32 @@ from core.permissions import Permission
 from keys.admin.finding import find
 from keys.forms.find import MORE_TOKENS, FindForm
 
-# The portal has the pages for signing out and changing a password; redirects and autocomplete by raw ID are off.
-HIDDEN_URLS = frozenset({"logout", "password_change", "password_change_done", "autocomplete", "view_on_site"})
+# The portal has the pages for signing out and changing a password, and a menu in place of lists of models; redirects,
+# autocomplete by raw ID and translations of Django's scripts are off.
+HIDDEN_URLS = frozenset(
+    {
+        *("logout", "password_change", "password_change_done", "autocomplete", "view_on_site"),
+        *("app_list", "jsi18n"),
+    }
+)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_PATH_LENGTH = 200
+
+# The lists: label, URL name, and what Support does there.
+SECTIONS = (
+    ("Accounts", "admin:accounts_account_changelist", "Activate, suspend, enable APIs, appoint an Administrator."),
+    ("Users", "admin:accounts_user_changelist", "Reset passwords, remove second factors, end sessions, deactivate."),
+    ("API keys", "admin:keys_key_changelist", "See settings and last use, disable, export. Secrets are never shown."),
+    ("IP lists", "admin:keys_iplist_changelist", "See, import and export entries."),
+    ("APIs", "admin:keys_api_changelist", "Add an API, change its document or policy, enable it for accounts."),
+    ("API logs", "admin:audit_call_changelist", "Calls of an account, a key or a request ID."),
+    ("Audit trail", "admin:audit_event_changelist", "Events of all accounts and of the installation."),
+)
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class SupportSite(AdminSite):
-    site_header = site_title = "Keyward administration"
-    index_title = "All accounts"
-    site_url = None
     final_catch_all_view = False
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
@@ -52,13 +67,15 @@ class SupportSite(AdminSite):
     def page_not_found(self, request: HttpRequest, rest: str) -> HttpResponse:
         raise Http404("the administration has no such page")
 
-    def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return super().each_context(request) | {"find_form": FindForm()}
+    def index(self, request: HttpRequest, extra_context: object = None) -> TemplateResponse:
+        """Show the finder, and links to the lists."""
+        sections = [(label, reverse(name), text) for label, name, text in SECTIONS]
+        return TemplateResponse(request, "admin/index.html", {"find_form": FindForm(), "sections": sections})
 
     def find(self, request: SignedIn) -> HttpResponse:
         """Look up a text or a file, which is sent by POST only and repeated in no response."""
         form = FindForm(*((request.POST, request.FILES) if request.method == "POST" else ()))
-        context = self.each_context(request) | {"title": "Find a key", "subtitle": None, "more_tokens": MORE_TOKENS}
+        context: dict[str, Any] = {"title": "Find a key", "find_form": FindForm(), "more_tokens": MORE_TOKENS}
         if form.is_valid():
             context["found"] = find(text=form.cleaned_data["text"], tokens=form.tokens, by=request.actor)
         else:

@@ -33,7 +33,16 @@ PAGES: tuple[tuple[str, str, str, tuple[Permission, ...]], ...] = (
     ("Users", "user-list", "users", (Permission.USERS_SEE,)),
     ("Settings", "settings", "cog-6-tooth", (Permission.USERS_SEE,)),
     ("Administration", "admin:index", "lifebuoy", (Permission.ADMINISTRATION,)),
+    ("Accounts", "admin:accounts_account_changelist", "building-office", (Permission.ADMINISTRATION,)),
+    ("Users", "admin:accounts_user_changelist", "users", (Permission.ADMINISTRATION,)),
+    ("API keys", "admin:keys_key_changelist", "key", (Permission.ADMINISTRATION,)),
+    ("IP lists", "admin:keys_iplist_changelist", "list-bullet", (Permission.ADMINISTRATION,)),
+    ("APIs", "admin:keys_api_changelist", "code-bracket", (Permission.ADMINISTRATION,)),
+    ("API logs", "admin:audit_call_changelist", "queue-list", (Permission.ADMINISTRATION,)),
+    ("Audit trail", "admin:audit_event_changelist", "finger-print", (Permission.ADMINISTRATION,)),
 )
+# Pages beneath these have entries of their own.
+START_PAGES = ("overview", "admin:index")
 
 
 def build_menu(request: HttpRequest) -> dict[str, Any]:
@@ -48,6 +57,6 @@ def build_menu(request: HttpRequest) -> dict[str, Any]:
         except NoReverseMatch:
             continue
         if any(authorization.has_permission(user, permission) for permission in permissions):
-            here = request.path == url if url == "/" else request.path.startswith(url)
+            here = request.path == url if name in START_PAGES else request.path.startswith(url)
             entries.append(MenuEntry(label, url, icon, here))
     return {"menu": entries, "replica_away": is_replica_unavailable()}

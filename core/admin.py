@@ -6,7 +6,7 @@ fields of its form, runs one service with Support as the actor, and reports the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,54 +22,24 @@ from django.contrib.admin.views.main import (
     ChangeListSearchForm,
 )
 from django.core.exceptions import BadRequest
-from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
-from django.forms import Form, Media
+from django.db.models import Model
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
-from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.views.decorators.http import require_safe
 
 from core import authorization
 from core.actor import Actor
+from core.admin_tables import BoundedList, BoundedPaginator, get_label, list_cells, list_sections
 from core.authorization import AccountNotActive
 from core.page_guard import SignedIn
 from core.permissions import Permission
 
-# No list shows or counts more rows than this; filters narrow it.
-MAX_LIST_ROWS = 1_000
 # What Django's lists know besides filters, search and page, such as an order, and these lists do not have: it would
 # have no index.
 UNUSED_PARAMS = {*IGNORED_PARAMS} - {SEARCH_VAR}
-
-
-def count_rows(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> int:
-    """Return the number of rows, or `most + 1` for any higher number, so that the cost does not grow with the table."""
-    return rows.order_by()[: most + 1].count()
-
-
-def format_row_count(rows: QuerySet[Any], most: int = MAX_LIST_ROWS) -> str:
-    count = count_rows(rows, most)
-    return f"more than {most:,}" if count > most else f"{count:,}"
-
-
-class BoundedPaginator(Paginator):
-    """Pages of the first MAX_LIST_ROWS rows."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = self.object_list
-        return min(count_rows(rows), MAX_LIST_ROWS) if isinstance(rows, QuerySet) else len(rows)
-
-
-class BoundedList(ChangeList):
-    """A list of limited length."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        # A list on one page would have no limit.
-        self.result_list = self.result_list[: self.list_per_page]
 
 
 def reject_unknown_parameters(request: HttpRequest, form: Form) -> None:
@@ -78,6 +48,9 @@ def reject_unknown_parameters(request: HttpRequest, form: Form) -> None:
     known = {*form.fields, "csrfmiddlewaretoken"}
     if unknown := sorted({*request.GET, *request.POST} - known):
         raise BadRequest(f"There is no “{unknown[0]}” here. There are: {', '.join(form.fields)}.")
+
+
+Crumbs = Sequence[tuple[str, str]]
 
 
 class Button:
@@ -129,6 +102,10 @@ class SupportAdmin(ModelAdmin):
     buttons: ClassVar[tuple[Button, ...]] = ()
     # Matches a row's primary key in a path.
     pk_converter = "int"
+    # The icon and the text of a list without rows.
+    icon = "list-bullet"
+    detail_template = "admin/detail.html"
+    empty_text = ""
 
     actions = None
     paginator = BoundedPaginator
@@ -182,11 +159,6 @@ class SupportAdmin(ModelAdmin):
         except IncorrectLookupParameters as problem:
             raise BadRequest(f"The filters cannot be applied: {', '.join(sorted(request.GET))}.") from problem
 
-    @property
-    def media(self) -> Media:
-        """No scripts: Django's are for forms that do not exist here."""
-        return Media()
-
     def get_url_name(self, name: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
 
@@ -202,7 +174,7 @@ class SupportAdmin(ModelAdmin):
             for button in self.buttons
         ]
         return [
-            path("", self.changelist_view if self.actions else reads, name=self.get_url_name("changelist")),
+            path("", reads, name=self.get_url_name("changelist")),
             *self.get_extra_urls(),
             *buttons,
             path(
@@ -215,6 +187,35 @@ class SupportAdmin(ModelAdmin):
     def get_extra_urls(self) -> list[URLPattern]:
         """Return the URLs of further pages of this model."""
         return []
+
+    @property
+    def list_title(self) -> str:
+        """Return the heading of the list."""
+        return capfirst(str(self.opts.verbose_name_plural))
+
+    def get_list_url(self) -> str:
+        return reverse(f"admin:{self.get_url_name('changelist')}")
+
+    def get_page_url(self, pk: Any) -> str:
+        return reverse(f"admin:{self.get_url_name('change')}", args=[pk])
+
+    def render(
+        self, request: HttpRequest, template: str, context: dict[str, Any], *, crumbs: Crumbs = (), status: int = 200
+    ) -> HttpResponse:
+        """Return a page. `crumbs` are the texts and addresses of the pages between the list and this one."""
+        trail = [(self.list_title, self.get_list_url()), *crumbs]
+        return render(request, template, {"crumbs": trail} | context, status=status)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        rows = self.get_changelist_instance(request)
+        context = {
+            "title": self.list_title,
+            "list": rows,
+            "headings": [get_label(self, name) for name in self.list_display],
+            "rows": [(self.get_page_url(row.pk), list_cells(self, self.list_display, row)) for row in rows.result_list],
+            "admin": self,
+        } | (extra_context or {})
+        return render(request, "admin/list.html", context)
 
     def get_row_or_404(self, request: HttpRequest, object_id: Any) -> Any:
         row = self.get_object(request, str(object_id))
@@ -231,12 +232,16 @@ class SupportAdmin(ModelAdmin):
             for button in self.buttons
             if button.is_available(row, _get_actor(request))
         ]
-        context = {"buttons": offered, "title": str(row), "subtitle": None} | (extra_context or {})
-        return super().change_view(request, str(object_id), form_url, context)
+        context = {
+            "buttons": offered,
+            "title": str(row),
+            "sections": list_sections(self, request, row),
+        } | (extra_context or {})
+        return self.render(request, self.detail_template, context)
 
     def button_view(self, button: Button, request: SignedIn, object_id: Any) -> HttpResponse:
         row = self.get_row_or_404(request, object_id)
-        back = reverse(f"admin:{self.get_url_name('change')}", args=[object_id])
+        back = self.get_page_url(object_id)
         if not button.is_available(row, request.actor):
             messages.warning(request, f"“{button.label}” is not possible for {row}. Nothing was changed.")
             return redirect(back)
@@ -255,17 +260,15 @@ def run_button(admin: SupportAdmin, request: SignedIn, button: Button, row: Any,
             except button.refusals as problem:
                 messages.error(request, f"{button.format_refusal(problem)} Nothing was changed.")
             return redirect(back)
-    context = admin.admin_site.each_context(request) | {
+    context = {
         "title": f"{button.label}: {row}",
         "button": button,
         "effects": button.get_effects(row),
         "form": form,
-        "row": row,
         "back": back,
-        "opts": admin.opts,
-        "media": Media(),
     }
-    return render(request, "admin/button.html", context, status=422 if form.errors else 200)
+    crumbs = [(str(row), back)]
+    return admin.render(request, "admin/button.html", context, crumbs=crumbs, status=422 if form.errors else 200)
 
 
 def _get_actor(request: Any) -> Actor:

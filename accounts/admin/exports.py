@@ -8,18 +8,15 @@ selected rows in the whole table.
 from __future__ import annotations
 
 from django import forms
-from django.contrib.admin import ModelAdmin
 from django.core.exceptions import ValidationError
-from django.forms import Media
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 
 from accounts.models import Account
 from audit.exports.forms import ManifestField
 from audit.exports.list_dialog import build_download
 from core.actor import Actor
-from core.admin import SupportAdmin, reject_unknown_parameters
+from core.admin import Crumbs, SupportAdmin, reject_unknown_parameters
 from core.page_guard import SignedIn
 from core.spreadsheets import FORMATS
 
@@ -32,14 +29,14 @@ class AccountField(forms.CharField):
             label="Account",
             max_length=64,
             widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}),
-            help_text="The account’s short name, for example acme.",
+            help_text="The account’s slug, for example acme.",
         )
 
     def clean(self, value: object) -> Account:
         slug = super().clean(value)
         account = Account.objects.filter(slug=slug.lower()).first()
         if account is None:
-            raise ValidationError(f"There is no account “{slug}”. Enter the short name from the list of accounts.")
+            raise ValidationError(f"There is no account “{slug}”. Enter its slug from the list of accounts.")
         return account
 
 
@@ -56,7 +53,6 @@ class AccountFormatForm(FormatForm):
 class ExportAdmin(SupportAdmin):
     """A list with a page that exports one account's rows."""
 
-    change_list_template = "admin/exported_list.html"
     # The rows of the file, in words.
     export_of = ""
     # Exceptions of the service that are shown as errors of the form.
@@ -83,21 +79,19 @@ class ExportAdmin(SupportAdmin):
                 return build_download(*self.build_file(options.pop("account"), request.actor, **options))
             except self.export_refusals as problem:
                 form.add_error(None, str(problem))
-        back = reverse(f"admin:{self.get_url_name('changelist')}")
-        return render_form_page(self, request, form, f"Export {self.export_of}", "Export", back)
+        return render_form_page(self, request, form, f"Export {self.export_of}", "Export", self.get_list_url())
 
 
 def render_form_page(
-    admin: ModelAdmin, request: HttpRequest, form: forms.Form, title: str, button: str, back: str, why: str = ""
+    admin: SupportAdmin,
+    request: HttpRequest,
+    form: forms.Form,
+    title: str,
+    button: str,
+    back: str,
+    why: str = "",
+    crumbs: Crumbs = (),
 ) -> HttpResponse:
     """Return a page that consists of one form. `why` is the service's error, for a form without errors of its own."""
-    context = admin.admin_site.each_context(request) | {
-        "title": title,
-        "form": form,
-        "button": button,
-        "back": back,
-        "why": why,
-        "opts": admin.opts,
-        "media": Media(),
-    }
-    return render(request, "admin/form.html", context, status=422 if form.errors or why else 200)
+    context = {"title": title, "form": form, "button": button, "back": back, "why": why}
+    return admin.render(request, "admin/form.html", context, crumbs=crumbs, status=422 if form.errors or why else 200)

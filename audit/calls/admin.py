@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import Model, QuerySet
 
-from audit.admin import AccountFilter, BoundedLogFilter, BoundedLogForm, LogAdmin, format_number, format_time
+from audit.admin import AccountFilter, BoundedLogFilter, BoundedLogForm, LogAdmin, format_number
 from audit.calls import reasons
 from audit.calls.filters import MAX_CLOCK_SKEW, CallPageFilter
 from audit.calls.names import get_log_names
@@ -26,6 +26,7 @@ from core.accounts import get_account_model
 from core.admin import SupportAdmin
 from core.phone_masking import Mask
 from core.request_id import get_creation_time
+from core.templatetags.ui import moment, status
 
 # Rows of several accounts have no common mask: no digit of a phone number can be searched for in their paths.
 MASK_ALL = Mask(0, "last")
@@ -67,11 +68,12 @@ class SupportCallFilter(BoundedLogFilter, CallPageFilter):
 
 
 class CallAdmin(LogAdmin):
+    list_title = "API logs"
     pk_converter = "uuid"
     log = CALLS.name
     headings = (
-        *("Time (UTC)", "Account", "API ID", "Key", "Method", "Path", "Client address"),
-        *("Decision", "Reason", "Status", "Count"),
+        *("Account", "API ID", "Key", "Method", "Path", "Client address"),
+        *("Decision", "Reason", "HTTP status", "Count"),
     )
     note = (
         "Filter by account, API ID or request ID. Without any of these, only calls without an account are shown:"
@@ -89,11 +91,20 @@ class CallAdmin(LogAdmin):
         mask_phone_numbers(page.rows)
         return filters, page
 
+    def get_time(self, row: Call) -> datetime:
+        return row.time
+
     def get_cells(self, row: Call) -> Iterable[Any]:
         path = f"{row.path}?{row.query}" if row.query else row.path
         return (
-            *(format_time(row.time), row.account or "–", row.key_id or "–", row.key_name or "–", row.method, path),
-            *(row.client_address or "–", row.decision, row.reason or "–", format_number(row.status), row.folded),
+            *(row.account or "–", row.key_id or "–", row.key_name or "–", row.method, path),
+            *(
+                row.client_address or "–",
+                status(row.decision),
+                row.reason or "–",
+                format_number(row.status),
+                row.folded,
+            ),
         )
 
     def get_row(self, object_id: UUID) -> Call | None:
@@ -106,7 +117,7 @@ class CallAdmin(LogAdmin):
 
     def list_facts(self, row: Call) -> Iterator[tuple[str, Any]]:
         yield reasons.get_heading(row), reasons.explain(row)
-        yield "Time (UTC)", format_time(row.time)
+        yield "Time", moment(row.time, ms=True)
         yield "Number of calls", row.folded
         names = get_log_names(None)
         named = {"api": format_name(names.apis, row.api), "module": format_name(names.modules, row.module)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -10,7 +11,7 @@ from django.http import HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
-from audit.admin import AccountFilter, BoundedLogFilter, BoundedLogForm, LogAdmin, format_number, format_time
+from audit.admin import AccountFilter, BoundedLogFilter, BoundedLogForm, LogAdmin, format_number
 from audit.exports import find_export, find_export_number
 from audit.exports.columns import EVENTS
 from audit.exports.views import build_manifest_download
@@ -21,6 +22,7 @@ from audit.trail.filters import EventPageFilter
 from audit.trail.selectors import get_event_page, list_all_events
 from core.admin import SupportAdmin
 from core.page_guard import SignedIn
+from core.templatetags.ui import moment
 
 
 class SupportEventFilter(BoundedLogFilter, EventPageFilter):
@@ -40,8 +42,9 @@ class SupportEventFilter(BoundedLogFilter, EventPageFilter):
 
 
 class EventAdmin(LogAdmin):
+    list_title = "Audit trail"
     log = EVENTS.name
-    headings = ("Time (UTC)", "What happened", "By", "From", "Request ID")
+    headings = ("What happened", "By", "From", "Request ID")
     note = "Without an account filter, events of all accounts and of the installation are shown."
 
     def get_page(self, data: Any) -> tuple[BoundedLogFilter, Page[Event] | None]:
@@ -50,8 +53,11 @@ class EventAdmin(LogAdmin):
             return filters, None
         return filters, get_event_page(filters.qs, filters.matching)
 
+    def get_time(self, row: Event) -> datetime:
+        return row.at
+
     def get_cells(self, row: Event) -> Iterable[Any]:
-        return format_time(row.at), sentences.format_sentence(row), row.actor, row.address or "–", row.request_id or "–"
+        return sentences.format_sentence(row), row.actor, row.address or "–", row.request_id or "–"
 
     def get_row(self, object_id: int) -> Event | None:
         return list_all_events().filter(seq=object_id).first()
@@ -72,7 +78,7 @@ class EventAdmin(LogAdmin):
     def list_facts(self, row: Event) -> Iterator[tuple[str, Any]]:
         owner = "of the installation" if row.account_id is None else "of the account"
         yield "What happened", sentences.format_sentence(row)
-        yield "Time (UTC)", format_time(row.at)
+        yield "Time", moment(row.at, ms=True)
         yield "Event", row.name
         yield "Number", f"{format_number(row.number)} {owner}"
         yield "By", f"{row.actor} ({row.actor_kind} {row.actor_id})"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.admin import display
-from django.contrib.admin.utils import display_for_value
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest
@@ -20,6 +18,7 @@ from accounts.models import Account
 from core.actor import Actor
 from core.admin import Button
 from core.permissions import Permission
+from core.templatetags.ui import moment, status
 from keys import exports, services
 from keys.apis.policy import Policy
 from keys.apis.policy_parsing import FLAGS
@@ -28,7 +27,7 @@ from keys.filters import KeyFilter
 from keys.models import Key
 from keys.selectors.detail import MAX_CALLS_COUNTED, count_recent_calls, list_granted_modules
 from keys.selectors.flags import NOT_IN_FORCE, format_flag
-from keys.selectors.keys import STATUSES, with_page_relations
+from keys.selectors.keys import with_page_relations
 from keys.selectors.search import MAX_KEYS_FOUND, search_keys
 
 
@@ -60,6 +59,8 @@ class Disable(Button):
 
 class KeyAdmin(ExportAdmin):
     buttons = (Disable(),)
+    icon = "key"
+    empty_text = "Administrators of accounts add API keys."
     export_of = "an account’s key settings"
     export_refusals = (exports.TooManyRows,)
     list_display = ("name", "identifier", "account", "owner_email", "api", "state", "last_used", "created_at")
@@ -78,7 +79,7 @@ class KeyAdmin(ExportAdmin):
             "Permissions",
             {"fields": ("may_call", "may_come_from", "lists", "flags", "expires_at", "rotation", "settings")},
         ),
-        ("History", {"fields": ("created_at", "secret_made", "last_used", "last_used_from")}),
+        ("History", {"fields": ("created_at", "secret_made", "last_used", "last_used_from", "logs")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Key]:
@@ -124,7 +125,7 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="Status")
     def state(self, key: Key) -> str:
-        return dict(STATUSES)[key.status]  # type: ignore[attr-defined]
+        return status(key.status)  # type: ignore[attr-defined]
 
     @display(description="Calls")
     def calls_are(self, key: Key) -> str:
@@ -176,20 +177,24 @@ class KeyAdmin(ExportAdmin):
 
     @display(description="Secret created")
     def secret_made(self, key: Key) -> str:
-        return _format_moment(key.secret_made_at)  # type: ignore[attr-defined]
+        return moment(key.secret_made_at)  # type: ignore[attr-defined]
 
     @display(description="Last used")
     def last_used(self, key: Key) -> str:
-        return _format_moment(key.used_at) or "Never"  # type: ignore[attr-defined]
+        return moment(key.used_at)  # type: ignore[attr-defined]
+
+    @display(description="Logs")
+    def logs(self, key: Key) -> SafeString:
+        calls, events = reverse("admin:audit_call_changelist"), reverse("admin:audit_event_changelist")
+        return format_html(
+            '<a href="{}?key_id={}&amp;range=30d">Calls in the last 30 days</a> · '
+            '<a href="{}?kind=key&amp;object={}&amp;range=30d">Events in the last 30 days</a>',
+            *(calls, key.public_id, events, key.public_id),
+        )
 
     @display(description="Last used from")
     def last_used_from(self, key: Key) -> str:
         return key.used_from or "–"  # type: ignore[attr-defined]
-
-
-def _format_moment(at: datetime | None) -> str:
-    """Return the time as the administration shows those of columns; empty for None."""
-    return str(display_for_value(at, ""))
 
 
 def _format_flag(label: str, state: str) -> str:

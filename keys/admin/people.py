@@ -25,7 +25,8 @@ from accounts.signin.rate_limits import RESET, count_attempt
 from accounts.signin.second_factors import get_second_factors
 from core import permissions
 from core.actor import Actor
-from core.admin import Button, SupportAdmin, format_row_count
+from core.admin import Button, SupportAdmin
+from core.admin_tables import format_row_count
 from core.permissions import Permission
 from keys.admin.enable_apis import EnableApis
 from keys.models import Key
@@ -90,10 +91,12 @@ class Suspend(Button):
 
 class AccountAdmin(SupportAdmin):
     buttons: ClassVar = (Activate(), EnableApis(), AppointAdministrator(), Suspend())
+    icon = "building-office"
+    empty_text = "The command create_account adds an account and invites its first Administrator."
     list_display = ("slug", "name", "status", "created_at")
     list_filter = ("status",)
     search_fields = ("slug__istartswith", "name__icontains")
-    search_help_text = "Search by the start of the slug or part of the name"
+    search_help_text = "Search by the start of the slug, or part of the name."
     ordering = ("slug",)
     fields = (
         *("slug", "name", "status", "created_at", "live_keys", "people", "apis"),
@@ -191,11 +194,13 @@ class ResetPassword(Button):
 class UserAdmin(ExportAdmin):
     export_of = "an account’s users"
     buttons: ClassVar = (ResetPassword(), EndSessions(), RemoveSecondFactors(), Deactivate())
+    icon = "users"
+    empty_text = "The command create_account adds an account and invites its first Administrator."
     list_display = ("email", "nickname", "account_slug", "roles_in_words", "is_active")
     list_filter = ("is_active",)
     list_select_related = ("account",)
     search_fields = ("email__istartswith", "nickname__istartswith")
-    search_help_text = "Search by the start of the e-mail or nickname"
+    search_help_text = "Search by the start of the e-mail or nickname."
     ordering = ("email",)
     fields = (
         *("email", "nickname", "account_link", "roles_in_words", "is_active", "created_at", "last_login"),

@@ -8,9 +8,9 @@ from django.contrib import messages
 from django.contrib.admin import display
 from django.core.signing import BadSignature
 from django.db.models import Q, QuerySet
-from django.forms import Media
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -41,9 +41,10 @@ class IpListAdmin(SupportAdmin):
     list_select_related = ("account",)
     ordering = ("-pk",)
     search_fields = ("name",)
-    search_help_text = "Search by the start of the list’s name, or an account’s short name."
+    search_help_text = "Search by the start of the list’s name, or an account’s slug."
     fields = ("name", "account_link", "description", "entry_count", "enabled_count", "key_count", "created_at")
-    change_form_template = "admin/keys/ip_list.html"
+    detail_template = "admin/keys/ip_list.html"
+    empty_text = "Administrators of accounts add IP lists."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("account")
@@ -95,20 +96,20 @@ class IpListAdmin(SupportAdmin):
             return build_download(
                 *export_entries(by=request.actor, ip_list=row, entries=entries, needs=needs, **form.cleaned_data)
             )
-        return render_form_page(self, request, form, f"Export {row}", "Export", self._get_page_url(row))
+        return self._render_form(request, form, row, "Export entries", "Export")
 
     def import_view(self, request: SignedIn, pk: int) -> HttpResponse:
         """Paste or upload entries, preview what would be added and what is invalid, then confirm the preview."""
         row = self.get_row_or_404(request, str(pk))
         if row.account.status != Account.Status.ACTIVE:
             messages.warning(request, f"{row.account} is {row.account.status}: its IP lists cannot be changed.")
-            return redirect(self._get_page_url(row))
+            return redirect(self.get_page_url(row.pk))
         if "shown" in request.POST:
             return self._add_entries(request, row)
         given = (request.POST, request.FILES) if request.method == "POST" else ()
         form = UploadForm(*given, ip_list=row)
         if not form.is_valid():
-            return render_form_page(self, request, form, f"Import entries: {row}", "Preview", self._get_page_url(row))
+            return self._render_form(request, form, row, "Import entries", "Preview")
         preview = form.preview
         again = self._build_import_form(
             request, row, preview, initial={"shown": sign_preview(row, request.user.pk, preview)}
@@ -120,7 +121,7 @@ class IpListAdmin(SupportAdmin):
             preview = load_preview(row, request.user.pk, request.POST["shown"])
         except BadSignature:
             again = UploadForm.from_expired_preview(row)
-            return render_form_page(self, request, again, f"Import entries: {row}", "Preview", self._get_page_url(row))
+            return self._render_form(request, again, row, "Import entries", "Preview")
         form = self._build_import_form(request, row, preview, data=request.POST)
         if form.is_valid():
             form.check(preview)
@@ -135,7 +136,7 @@ class IpListAdmin(SupportAdmin):
             form.add_service_errors(problem)
             return self._render_preview(request, row, preview, form)
         messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added to {row}.")
-        return redirect(self._get_page_url(row))
+        return redirect(self.get_page_url(row.pk))
 
     def _build_import_form(self, request: SignedIn, row: Any, preview: ImportPreview, **given: Any) -> ImportForm:
         """Return the form that confirms the preview; Support always confirms, and acknowledges warnings."""
@@ -153,10 +154,8 @@ class IpListAdmin(SupportAdmin):
     def _render_preview(
         self, request: SignedIn, row: Any, preview: ImportPreview, form: ImportForm, *, note: str = ""
     ) -> HttpResponse:
-        context = self.admin_site.each_context(request) | {
+        context = {
             "title": f"Import entries: {row}",
-            "opts": self.opts,
-            "media": Media(),
             "form": form,
             "note": note,
             "preview": preview,
@@ -166,10 +165,14 @@ class IpListAdmin(SupportAdmin):
             "back": reverse(f"admin:{self.get_url_name('import')}", args=[row.pk]),
             "effect": find_import_effect(row, preview, request.POST, reverse("admin:audit_call_changelist")),
         }
-        return render(request, "admin/keys/ip_list_preview.html", context, status=422 if form.errors else 200)
+        crumbs = [(str(row), self.get_page_url(row.pk))]
+        return self.render(
+            request, "admin/keys/ip_list_preview.html", context, crumbs=crumbs, status=422 if form.errors else 200
+        )
 
-    def _get_page_url(self, row: IpList) -> str:
-        return reverse(f"admin:{self.get_url_name('change')}", args=[row.pk])
+    def _render_form(self, request: SignedIn, form: Form, row: IpList, title: str, button: str) -> HttpResponse:
+        back = self.get_page_url(row.pk)
+        return render_form_page(self, request, form, f"{title}: {row}", button, back, crumbs=[(str(row), back)])
 
     @display(description="Account")
     def account_link(self, row: IpList) -> SafeString:

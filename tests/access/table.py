@@ -55,7 +55,6 @@ Kind = Literal[
     # Of the administration.
     "account",
     "API by number",
-    "app",
     "key by number",
     "nothing",
 ]
@@ -115,8 +114,6 @@ TABLE = (
     Row("profile-session-end", ("POST",), ADMINISTRATORS, of="session", hidden_from=NOT_THE_HOLDERS),
     Row("admin:index", FORM, SUPPORT),
     Row("admin:login", FORM, frozenset(), sent_on=SUPPORT),
-    Row("admin:jsi18n", READ, SUPPORT),
-    Row("admin:app_list", FORM, SUPPORT, of="app", for_whoever_knows=True),
     Row("admin:accounts_account_changelist", READ, SUPPORT),
     Row("admin:accounts_account_change", READ, SUPPORT, of="account", for_whoever_knows=True),
     Row("admin:accounts_account_activate", FORM, frozenset(), SUPPORT, of="account", for_whoever_knows=True),

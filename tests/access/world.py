@@ -85,7 +85,6 @@ def a_world(slug: str, api: Api) -> World:
         "invitation": str(invitation.pk),
         "invitation link": token,
         "account": str(account.pk),
-        "app": "accounts",
         "key by number": str(key.pk),
         "API by number": str(api.pk),
         "nothing": "nothing",

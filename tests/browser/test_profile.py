@@ -209,7 +209,7 @@ def test_support_adds_a_second_factor_and_comes_to_the_administration(page: Page
     add_app(page, "enrol")
     page.get_by_role("link", name="I have saved them").click()
     expect(page).to_have_url(f"{portal}/admin/")
-    expect(page.get_by_role("heading", name="All accounts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Administration", exact=True)).to_be_visible()
     look(page, "admin")
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(re.compile("/login/"))

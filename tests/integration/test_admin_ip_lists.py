@@ -80,12 +80,12 @@ def test_lists_are_found_and_read(client: Client, offices: IpList) -> None:
 
     for query, found in (("", {"Offices", "Branches"}), ("offi", {"Offices"}), ("globex", {"Branches"}), ("x", set())):
         names = re.findall(
-            r'<th class="field-name"><a [^>]*>([^<]+)</a>', client.get(path, {"q": query}).content.decode()
+            r'<td class="name"><a [^>]*><bdi>([^<]+)</bdi></a>', client.get(path, {"q": query}).content.decode()
         )
         assert set(names) == found
     page = client.get(url(offices, "change"))
     assert "203.0.113.7" in read_words(page)
-    assert f"{entry.created_at:%Y-%m-%d %H:%M} UTC" in read_words(page)
+    assert f"{entry.created_at:%Y-%m-%d %H:%M:%S} UTC" in read_words(page)
     assert client.post(url(offices, "change"), {"name": "x"}).status_code == 405
     assert client.get(path, {"entries__description__startswith": "a"}).status_code == 400
 

@@ -37,7 +37,7 @@ def bob(support: User) -> User:
 def listed(client: Client, **query: Any) -> list[str]:
     response = client.get(reverse("admin:keys_key_changelist"), query)
     assert response.status_code == 200
-    return re.findall(r'<th class="field-name"><a [^>]*>([^<]+)</a>', response.content.decode())
+    return re.findall(r'<td class="name"><a [^>]*><bdi>([^<]+)</bdi></a>', response.content.decode())
 
 
 def page_of(key: Key) -> str:

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("account", help="short name of the account, such as acme")
+        parser.add_argument("account", help="slug of the account, such as acme")
         parser.add_argument("email", help="e-mail address of the new Administrator")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -107,7 +107,7 @@ class NewApiForm(DocumentsForm):
         slug = self.cleaned_data["slug"]
         if slug != slugify(slug):
             raise ValidationError(
-                f"“{slug}” is not a valid short name. Use lowercase letters, digits and hyphens, such as billing."
+                f"“{slug}” is not a valid slug. Use lowercase letters, digits and hyphens, such as billing."
             )
         if Api.objects.filter(slug=slug).exists():
             raise ValidationError(f"An API named {slug} already exists. Open it to change it, or choose another name.")

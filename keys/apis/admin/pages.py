@@ -12,9 +12,9 @@ from django.contrib.admin import display
 from django.core.signing import BadSignature
 from django.db import IntegrityError
 from django.db.models import QuerySet
-from django.forms import Form, Media
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import content_disposition_header
@@ -24,7 +24,8 @@ from django.views.decorators.http import require_safe
 from accounts.admin.exports import render_form_page
 from accounts.models import Account
 from core.actor import Actor
-from core.admin import SupportAdmin, format_row_count
+from core.admin import SupportAdmin
+from core.admin_tables import format_row_count
 from core.page_guard import SignedIn
 from keys import apis
 from keys.apis.admin.buttons import Enable, SetRequestLink, describe_request_link
@@ -32,6 +33,7 @@ from keys.apis.admin.forms import TEXTS, ConfirmUploadForm, NewApiForm, Previewe
 from keys.apis.admin.upload import Upload
 from keys.apis.difference import get_difference
 from keys.apis.findings import format_warnings
+from keys.apis.policy import Policy
 from keys.apis.proposal import format_proposal
 from keys.apis.proxy_support import format_proxy_advice
 from keys.apis.rendering import get_file_name, render_document, render_policy
@@ -50,10 +52,11 @@ class ApiAdmin(SupportAdmin):
     list_display = ("name", "slug", "created_at")
     ordering = ("name", "pk")
     search_fields = ("name__istartswith", "slug__istartswith")
-    search_help_text = "Search by the start of the name or short name."
-    fields = ("name", "slug", "version", "reached_at", "key_count", "accounts", "rules", "module_list", "created_at")
-    change_list_template = "admin/exported_list.html"
-    change_form_template = "admin/keys/api.html"
+    search_help_text = "Search by the start of the name or slug."
+    fields = ("name", "slug", "version", "reached_at", "key_count", "accounts", "created_at")
+    detail_template = "admin/keys/api.html"
+    icon = "code-bracket"
+    empty_text = "Add the first API with its OpenAPI document and a policy."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Api]:
         return super().get_queryset(request).defer("document")
@@ -76,8 +79,16 @@ class ApiAdmin(SupportAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        upload = reverse(f"admin:{self.get_url_name('upload')}", args=[object_id])
-        return super().change_view(request, object_id, form_url, {"upload": upload} | (extra_context or {}))
+        api = self.get_row_or_404(request, object_id)
+        context = {
+            "links": [("Change document or policy", self._get_file_url(api, "upload"))],
+            "modules": api.modules.prefetch_related("routes").order_by("position", "pk"),
+            "modules_called": Policy.from_data(api.policy).modules_called,
+            "policy": render_policy(api.policy),
+            "policy_url": self._get_file_url(api, "policy"),
+            "document_url": self._get_file_url(api, "document"),
+        }
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def document_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         api = self.get_row_or_404(request, str(pk))
@@ -126,7 +137,7 @@ class ApiAdmin(SupportAdmin):
                 return self._render_refusal(request, api, str(problem), upload)
             if not found.changes:
                 messages.info(request, f"{api.name} is already up to date.")
-                return redirect(self._get_page_url(api))
+                return redirect(self.get_page_url(api.pk))
             upload = upload._replace(previewed=found)
         try:
             form = ConfirmUploadForm(initial={"shown": upload.sign(request.user.pk)})
@@ -164,12 +175,12 @@ class ApiAdmin(SupportAdmin):
                 request, api, f"An API named {upload.slug} has been added in the meantime.", upload
             )
         messages.success(request, f"{saved.name} is {'changed' if api else 'added. Next: enable it for an account'}.")
-        return redirect(self._get_page_url(saved))
+        return redirect(self.get_page_url(saved.pk))
 
     def _render_form(self, request: SignedIn, form: Form, api: Api | None, why: str = "") -> HttpResponse:
         title = f"Change document or policy: {api}" if api else "Add an API"
-        back = self._get_page_url(api) if api else reverse(f"admin:{self.get_url_name('changelist')}")
-        return render_form_page(self, request, form, title, "Preview", back, why)
+        back = self.get_page_url(api.pk) if api else self.get_list_url()
+        return render_form_page(self, request, form, title, "Preview", back, why, self._list_crumbs(api))
 
     def _render_refusal(
         self, request: SignedIn, api: Api | None, why: str, upload: Upload | None = None
@@ -180,10 +191,8 @@ class ApiAdmin(SupportAdmin):
     def _render_preview(
         self, request: SignedIn, api: Api | None, upload: Upload, form: Form, effect: ChangeEffect | None
     ) -> HttpResponse:
-        context = self.admin_site.each_context(request) | {
+        context = {
             "title": f"Change {api}" if api else f"Add {upload.description.name}",
-            "opts": self.opts,
-            "media": Media(),
             "api": api,
             "upload": upload,
             "lines": _list_changes(api, upload) if api else (),
@@ -194,18 +203,23 @@ class ApiAdmin(SupportAdmin):
             "texts": upload.list_text_differences(api) if api else (),
             "form": form,
             "button": "Yes, change it" if api else "Yes, add it",
-            "back": self._get_page_url(api) if api else reverse(f"admin:{self.get_url_name('changelist')}"),
+            "back": self.get_page_url(api.pk) if api else self.get_list_url(),
         }
-        return render(request, "admin/keys/api_preview.html", context, status=422 if form.errors else 200)
+        return self.render(
+            request,
+            "admin/keys/api_preview.html",
+            context,
+            crumbs=self._list_crumbs(api),
+            status=422 if form.errors else 200,
+        )
 
-    def _get_page_url(self, api: Api) -> str:
-        return reverse(f"admin:{self.get_url_name('change')}", args=[api.pk])
+    def _list_crumbs(self, api: Api | None) -> list[tuple[str, str]]:
+        return [(api.name, self.get_page_url(api.pk))] if api else []
 
     @display(description="Document")
-    def version(self, api: Api) -> SafeString:
+    def version(self, api: Api) -> str:
         info = get_documentation(api).info
-        text = f"{info.get('title', '')}, version {info.get('version', '')}"
-        return format_html('{} <a href="{}">Download the document</a>', text, self._get_file_url(api, "document"))
+        return f"{info.get('title', '')}, version {info.get('version', '')}"
 
     def _get_file_url(self, api: Api, kind: str) -> str:
         return reverse(f"admin:{self.get_url_name(kind)}", args=[api.pk])
@@ -229,26 +243,6 @@ class ApiAdmin(SupportAdmin):
         return (
             format_html("{}{}", format_html_join(", ", '<a href="{}">{}</a>', links), more) if links else "No account"
         )
-
-    @display(description="Policy")
-    def rules(self, api: Api) -> SafeString:
-        link = self._get_file_url(api, "policy")
-        text = render_policy(api.policy)
-        return format_html('<a href="{}">Download the policy</a><pre class="code">{}</pre>', link, text)
-
-    @display(description="Modules")
-    def module_list(self, api: Api) -> SafeString:
-        modules = api.modules.prefetch_related("routes").order_by("position", "pk")
-        rows = (
-            (
-                found.name,
-                found.slug,
-                ", ".join(map(str, found.routes.all())) or "no route of its own",
-                f"; contains {', '.join(found.contained)}" if found.contained else "",
-            )
-            for found in modules
-        )
-        return format_html_join("", "<div><strong>{}</strong> ({}): {}{}</div>", rows)
 
 
 def _find_effect(request: SignedIn, api: Api | None, upload: Upload) -> ChangeEffect | None:

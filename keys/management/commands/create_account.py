@@ -25,7 +25,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("slug", help="short name in URLs and headers, such as acme")
+        parser.add_argument("slug", help="name in URLs and headers, such as acme")
         parser.add_argument("name", help="the organisation's name, such as 'Acme Ltd'")
         parser.add_argument("email", help="e-mail address of the first Administrator")
         parser.add_argument("nickname", help="the Administrator's nickname, unique in the account")

@@ -33,7 +33,7 @@ class Command(BaseCommand):
             "--policy", type=Path, required=True, help="the policy; docs/apis.md describes its settings"
         )
         parser.add_argument(
-            "--slug", default="", help="short name in URLs; default: the file's name before its first dot"
+            "--slug", default="", help="slug, the name in URLs; default: the file's name before its first dot"
         )
         parser.add_argument("--strict", action="store_true", help="treat warnings about the document as errors")
         parser.add_argument(

@@ -53,7 +53,8 @@ def test_the_menu_shows_only_what_a_role_may_open(roles: list[Role], pages: tupl
 
 def test_nobody_gets_a_menu_and_support_the_administration() -> None:
     assert labels(AnonymousUser()) == []
-    assert labels(someone(Role.SUPPORT, account=None)) == ["Administration"]
+    lists = ["Accounts", "Users", "API keys", "IP lists", "APIs", "API logs", "Audit trail"]
+    assert labels(someone(Role.SUPPORT, account=None)) == ["Administration", *lists]
 
 
 def test_an_inactive_user_gets_no_menu() -> None:
@@ -66,3 +67,13 @@ def test_the_entry_of_the_page_and_of_pages_beneath_it_is_current() -> None:
     request = RequestFactory().get(f"{reverse('overview')}")
     request.user = someone(Role.ADMINISTRATOR)
     assert [entry.label for entry in menu.build_menu(request)["menu"] if entry.current] == ["Overview"]
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [("/admin/", "Administration"), ("/admin/keys/key/1/change/", "API keys"), ("/admin/audit/event/", "Audit trail")],
+)
+def test_the_current_entry_of_the_administration(path: str, label: str) -> None:
+    request = RequestFactory().get(path)
+    request.user = someone(Role.SUPPORT, account=None)
+    assert [entry.label for entry in menu.build_menu(request)["menu"] if entry.current] == [label]
