@@ -91,11 +91,17 @@ def list_saved_filters(user: User, columns: ListColumns) -> QuerySet[SavedFilter
 def build_list_context(
     user: User, columns: ListColumns, shown: Sequence[str], sorting: Mapping[str, Heading] | None = None
 ) -> dict[str, Any]:
-    """Return the context of a list's template: its columns in order, their headings, and the saved filters."""
+    """Return the context of a list's template: its columns in order, those that are only printed, their headings, and
+    the saved filters."""
+    printed = [name for name in columns.labels if name not in shown]
     return {
         "list": columns,
         "columns": shown,
-        "headings": columns.build_headings(shown, sorting),
+        "headings": [
+            *columns.build_headings(shown, sorting),
+            *(heading._replace(is_hidden=True) for heading in columns.build_headings(printed)),
+        ],
+        "printed": printed,
         "is_wide": len(shown) > MAX_COLUMNS_THAT_FIT,
         "saved": list_saved_filters(user, columns),
         "may_delete_filters": has_permission(user, Permission.USERS_CHANGE),

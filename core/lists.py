@@ -31,13 +31,14 @@ class Column(NamedTuple):
 
 class Heading(NamedTuple):
     """A column's heading, with the link that sorts by it or reverses its order, empty if it does not sort. `aria_sort`
-    is the value of aria-sort."""
+    is the value of aria-sort. A hidden one is only printed."""
 
     label: str
     url: str
     aria_sort: str
     is_number: bool = False
     is_clock: bool = False
+    is_hidden: bool = False
 
 
 def build_heading(

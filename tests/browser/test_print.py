@@ -15,19 +15,24 @@ from tests.factories.keys import a_billing_key
 pytestmark = pytest.mark.django_db(transaction=True)
 # The width of a sheet of A4 across, less its margins, in CSS pixels.
 SHEET = 1009
+# On the screen.
+KEYS = ("Created", "Status", "Name", "Owner", "API", "Token", "Modules", "IP ACL", "Last used")
+TRAIL = ("Time (UTC)", "Event", "From", "Number")
 CONTROLS = ".filters, .bulk-actions, .row-actions, .tick, .tabs, .find-box, .side, .pages .button, main button"
 
 
 def test_keys_and_trail_are_printed_whole_and_without_controls(
     page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
 ) -> None:
-    a_billing_key(alice, "203.0.113.7", "2001:db8:7::/48", name="Invoice robot " * 10, modules=frozenset({"cdrs"}))
+    key = a_billing_key(
+        alice, "203.0.113.7", "2001:db8:7::/48", name="Invoice robot " * 10, modules=frozenset({"cdrs"})
+    ).key
     sign_in(page, alice.email, PASSWORD)
     page.emulate_media(media="print")
     page.set_viewport_size({"width": SHEET, "height": 700})
     for path, columns in (
-        ("/keys/", ["Created", "Status", "Name", "Owner", "API", "Token", "Modules", "IP ACL", "Last used"]),
-        ("/audit/", ["Time (UTC)", "Event", "From", "Number"]),
+        ("/keys/", [*KEYS, "User status", "API ID", "Secret age"]),
+        ("/audit/", [*TRAIL, "By", "Object", "Event name", "Request ID"]),
     ):
         page.goto(f"{live_server.url}{path}")
         shown = [each.inner_text() for each in page.locator("thead th").all() if each.is_visible()]
@@ -39,8 +44,11 @@ def test_keys_and_trail_are_printed_whole_and_without_controls(
     page.goto(f"{live_server.url}/keys/")
     created = page.locator("tbody time").first
     assert created.evaluate("each => getComputedStyle(each, '::after').content").startswith('"20')
-    # What is folded away on the screen is open.
+    # Hidden columns are printed, and what is folded away on the screen is open.
+    expect(page.get_by_role("cell", name=key.public_id, exact=True)).to_be_visible()
     expect(page.get_by_text("2001:db8:7::/48")).to_be_visible()
+    page.emulate_media(media="screen")
+    expect(page.get_by_role("cell", name=key.public_id, exact=True)).to_have_count(0)
 
 
 def test_only_csv_is_opened_in_excel(
