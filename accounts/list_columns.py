@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from accounts.filters import UserFilter
-from core.columns import NOT_SAVED, ListColumns, register_list
+from core.columns import ListColumns, leave_out_positions, register_list
 from core.permissions import Permission
 
 COLUMNS = {
@@ -25,6 +25,6 @@ USERS = register_list(
         COLUMNS,
         default=tuple(COLUMNS),
         always=("nickname",),
-        filters=UserFilter.base_filters.keys() - NOT_SAVED,
+        filters=leave_out_positions(UserFilter.base_filters),
     )
 )

@@ -10,10 +10,13 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from core.authorization import has_permission
+from core.filters.fields import flatten_choices
 from core.lists import PAGE_SIZE, Heading, build_heading
 from core.permissions import Permission
 
 if TYPE_CHECKING:
+    from django_filters import Filter
+
     from accounts.models import SavedFilter, User
 
 PAGE_SIZES = (25, 50, 100, 200)
@@ -35,7 +38,8 @@ class ListChoice(NamedTuple):
 class ListColumns:
     """A list: its name in URLs and its title, the URL name of its page, the permission to see it, the labels of its
     columns by name in the list's own order, those that are shown without a choice, those that cannot be hidden, those
-    that hold numbers or times of day, and the filters that can be saved."""
+    that hold numbers or times of day, the filters that can be saved, and whether columns that are not shown are
+    printed."""
 
     name: str
     title: str
@@ -44,9 +48,10 @@ class ListColumns:
     labels: Mapping[str, str]
     default: tuple[str, ...]
     always: tuple[str, ...]
-    filters: Collection[str]
+    filters: Mapping[str, Filter]
     numbers: Collection[str] = ()
     clocks: Collection[str] = ()
+    is_printed_whole: bool = True
 
     def arrange(self, chosen: Iterable[str], default: Sequence[str] = (), always: Collection[str] = ()) -> list[str]:
         """Return the columns to show, in order: the known ones among `chosen`, or `default` (the list's own if empty)
@@ -71,6 +76,21 @@ class ListColumns:
         ]
 
 
+def leave_out_positions(filters: Mapping[str, Filter]) -> dict[str, Filter]:
+    """Return the filters that can be saved: all but those that say which page of the list is shown."""
+    return {name: each for name, each in filters.items() if name not in NOT_SAVED}
+
+
+def describe_filters(columns: ListColumns, kept: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return label and value of each filter in words: ("Decision", "Denied") for `decision=denied`."""
+    described = []
+    for name, value in kept.items():
+        each = columns.filters[name]
+        choices = flatten_choices(each.extra.get("choices", ()))
+        described.append((each.label or name.replace("_", " ").capitalize(), choices.get(value, value)))
+    return described
+
+
 def register_list(columns: ListColumns) -> ListColumns:
     """Make the list one that users arrange, and return it."""
     _lists[columns.name] = columns
@@ -93,7 +113,7 @@ def build_list_context(
 ) -> dict[str, Any]:
     """Return the context of a list's template: its columns in order, those that are only printed, their headings, and
     the saved filters."""
-    printed = [name for name in columns.labels if name not in shown]
+    printed = [name for name in columns.labels if name not in shown] if columns.is_printed_whole else []
     return {
         "list": columns,
         "columns": shown,

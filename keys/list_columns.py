@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from core.columns import NOT_SAVED, ListColumns, register_list
+from core.columns import ListColumns, leave_out_positions, register_list
 from core.permissions import Permission
 from keys.apis.policy import Policy
 from keys.filters import KeyFilter
@@ -39,7 +39,7 @@ KEYS = register_list(
         COLUMNS,
         default=_OF_ALL,
         always=("name",),
-        filters=KeyFilter.base_filters.keys() - NOT_SAVED,
+        filters=leave_out_positions(KeyFilter.base_filters),
     )
 )
 

@@ -14,7 +14,7 @@ from accounts.models import SavedFilter
 from accounts.services import Invalid
 from core.authorization import Denied, has_permission
 from core.back_links import get_list_query, get_return_url
-from core.columns import ListColumns, find_list, get_list_choice, list_saved_filters
+from core.columns import ListColumns, describe_filters, find_list, get_list_choice, list_saved_filters
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog
 from core.permissions import Permission
@@ -68,7 +68,7 @@ def filter_new(request: SignedIn, name: str) -> HttpResponse:
             messages.success(request, f"Filter “{form.cleaned_data['name'].strip()}” saved.")
             return redirect(_get_list_url(request, columns))
     context = {"form": form, "list": columns, "listed": reverse(columns.page)}
-    context["filters"] = services.keep_filters(columns, query)
+    context["filters"] = describe_filters(columns, services.keep_filters(columns, query))
     return render_dialog(request, "accounts/lists/filter_new", "Save filter", context, get_form_status(request))
 
 

@@ -32,6 +32,7 @@ LOG = register_list(
         always=("time",),
         numbers=("status", "duration", "bytes"),
         clocks=("time",),
-        filters=CallFilter.base_filters.keys(),
+        filters=CallFilter.base_filters,
+        is_printed_whole=False,
     )
 )

@@ -26,6 +26,6 @@ TRAIL = register_list(
         always=("time", "event"),
         numbers=("number",),
         clocks=("time",),
-        filters=EventFilter.base_filters.keys(),
+        filters=EventFilter.base_filters,
     )
 )

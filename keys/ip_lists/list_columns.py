@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.columns import NOT_SAVED, ListColumns, register_list
+from core.columns import ListColumns, leave_out_positions, register_list
 from core.permissions import Permission
 from keys.ip_lists.filters import IpListFilter
 
@@ -16,6 +16,6 @@ IP_LISTS = register_list(
         COLUMNS,
         default=tuple(COLUMNS),
         always=("name",),
-        filters=IpListFilter.base_filters.keys() - NOT_SAVED,
+        filters=leave_out_positions(IpListFilter.base_filters),
     )
 )

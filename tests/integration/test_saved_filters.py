@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -17,6 +18,7 @@ from core.permissions import Role
 from tests.factories.accounts import a_saved_filter, a_user, acting, an_account
 from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
+from tests.responses import read_words
 from tests.trail import since_the_beginning
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +68,16 @@ def test_a_saved_filter_leads_to_the_list_as_it_was_filtered(client: Client, ali
     [event] = since_the_beginning().filter(name="filter.saved")
     assert (event.account_id, event.target) == (alice.account_id, "Denied")
     assert json.loads(event.body)["data"]["filters"] == {"decision": "denied", "range": "7d"}
+
+
+def test_the_dialog_names_filters_and_values_in_words(client: Client, alice: User) -> None:
+    for name, query, words in (
+        ("log", DENIED, "Decision Denied Time Last 7 days"),
+        ("keys", "status=expires_soon&unused=90", "Status Expires soon Unused for 90 days"),
+        ("trail", "kind=key", "Object Key"),
+    ):
+        page = read_words(client.get(f"/lists/{name}/filters/new/?{urlencode({'back': query})}"))
+        assert words in page
 
 
 def test_a_shared_one_is_seen_by_who_sees_the_list_and_deleted_by_its_user_and_administrators(
@@ -162,7 +174,7 @@ def test_each_list_shows_the_chosen_columns_in_their_order(
     places = {f"position_{column}": place for place, column in enumerate((first, "event", *columns), 1)}
     assert client.post(f"/lists/{name}/columns/", {"columns": columns, "page_size": 25} | places).status_code == 302
 
-    found = re.findall(r"<th scope=\"col\".*?</th>", client.get(page).content.decode(), re.DOTALL)
+    found = re.findall(r'<th scope="col"(?! hidden).*?</th>', client.get(page).content.decode(), re.DOTALL)
     labels = [re.sub("<[^>]*>", "", cell).strip() for cell in found]
     assert [label for label in labels if label] == [label for label in shown if label != "Select all"]
     assert ListSettings.objects.get(user=alice).page_size == 25
