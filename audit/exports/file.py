@@ -159,13 +159,7 @@ def start_export(
     """
     authorization.require(by, Permission.LOG_EXPORT, account=account)
     if format == "xlsx":
-        if filters.filtered_rows[MAX_ROWS : MAX_ROWS + 1].exists():
-            raise TooManyRows
-        if (
-            table.unbounded
-            and filters.filtered_rows.filter(**{f"{table.unbounded}__length__gt": MAX_CELL_LENGTH}).exists()
-        ):
-            raise CellTooLong
+        _require_fitting_sheet(table, filters.filtered_rows)
     if not _slots.acquire(blocking=False):
         raise TooManyExports
     try:
@@ -194,3 +188,11 @@ def start_export(
         raise
     made.begin()
     return build_file_name(started, "zip" if zip else ""), made
+
+
+def _require_fitting_sheet(table: ExportTable, rows: QuerySet[Any]) -> None:
+    """Raise TooManyRows or CellTooLong unless a sheet of XLSX can hold the rows."""
+    if rows[MAX_ROWS : MAX_ROWS + 1].exists():
+        raise TooManyRows
+    if table.unbounded and rows.filter(**{f"{table.unbounded}__length__gt": MAX_CELL_LENGTH}).exists():
+        raise CellTooLong

@@ -30,6 +30,10 @@ MAX_NAMES_LISTED = 10
 _SEPARATORS = re.compile(r"[\s_-]+")
 
 
+# Routes of each tag by their texts.
+RoutesByTag = dict[str, dict[str, RouteSpec]]
+
+
 class ModuleSpec(NamedTuple):
     """A module as it will be stored."""
 
@@ -58,33 +62,15 @@ def build_modules(
         # check_document reports it.
         return ()
     found = remove_left_out(found, policy.leave_out, faults)
-    segments = {segment for operation in found for segment in operation.template.split("/")}
-    for number, name in enumerate(policy.encoded_slash):
-        if f"{{{name}}}" not in segments:
-            actual = f"{format_found(name)} is not a whole path segment, as in /{{{name}}}/"
-            faults.add(("encoded_slash", str(number)), actual, "Remove it", fatal=True)
+    _check_encoded_slash(found, policy, faults)
     rules = {rule.tag: rule for rule in policy.modules}
     places = {rule.tag: ("modules", str(number)) for number, rule in enumerate(policy.modules)}
-    routes = RouteBuilder(document, found, policy, faults)
     located = _locate_tags(document, found)
     joined = _join_spellings(located, policy, findings)
     listed = [tag for tag in _list_tags(document) if tag not in joined]
-    tagged: dict[str, dict[str, RouteSpec]] = {name: {} for name in listed}
-    for operation in found:
-        tag = operation.tags[0] if operation.tags else UNTAGGED
-        tag = joined.get(tag, tag)
-        own = tagged.setdefault(tag, {})
-        if operation.name not in routes.named and (tag not in rules or not rules[tag].routes):
-            own.setdefault((route := routes.build(operation)).text, route)
-    known = ", ".join(map(shorten, list(tagged)[:MAX_NAMES_LISTED]))
-    for number, rule in enumerate(policy.modules):
-        if rule.routes:
-            tagged[rule.tag] = {route.text: route for route in routes.list_named(number)}
-        elif rule.tag not in tagged:
-            right = f"Use one such as {known}, or give the module its own routes"
-            faults.add(
-                (*places[rule.tag], "tag"), f"{format_found(rule.tag)} is not in the document", right, fatal=True
-            )
+    routes = RouteBuilder(document, found, policy, faults)
+    tagged = _group_by_tag(found, routes, rules, listed, joined)
+    _apply_own_routes(tagged, routes, policy, faults)
     if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
     naming = _Naming(located, findings, places, faults)
@@ -97,6 +83,46 @@ def build_modules(
         _require_all_in_modules(made.values(), found, places, faults)
     _check_ambiguity(tuple(made.values()), found, findings)
     return _resolve_contained(made, policy, faults)
+
+
+def _check_encoded_slash(found: Iterable[Operation], policy: Policy, faults: Findings) -> None:
+    """Add a fault for each `encoded_slash` of the policy that names no whole path segment."""
+    segments = {segment for operation in found for segment in operation.template.split("/")}
+    for number, name in enumerate(policy.encoded_slash):
+        if f"{{{name}}}" not in segments:
+            actual = f"{format_found(name)} is not a whole path segment, as in /{{{name}}}/"
+            faults.add(("encoded_slash", str(number)), actual, "Remove it", fatal=True)
+
+
+def _group_by_tag(
+    found: Iterable[Operation],
+    routes: RouteBuilder,
+    rules: Mapping[str, ModuleRule],
+    listed: Iterable[str],
+    joined: Mapping[str, str],
+) -> RoutesByTag:
+    """Return the routes of each tag, the listed tags first, without the operations that the policy names and without
+    the routes of tags for which it has routes."""
+    tagged: RoutesByTag = {name: {} for name in listed}
+    for operation in found:
+        tag = operation.tags[0] if operation.tags else UNTAGGED
+        tag = joined.get(tag, tag)
+        own = tagged.setdefault(tag, {})
+        if operation.name not in routes.named and (tag not in rules or not rules[tag].routes):
+            own.setdefault((route := routes.build(operation)).text, route)
+    return tagged
+
+
+def _apply_own_routes(tagged: RoutesByTag, routes: RouteBuilder, policy: Policy, faults: Findings) -> None:
+    """Set the routes that the policy gives to modules. Add a fault for each of its tags that is nowhere."""
+    known = ", ".join(map(shorten, list(tagged)[:MAX_NAMES_LISTED]))
+    for number, rule in enumerate(policy.modules):
+        if rule.routes:
+            tagged[rule.tag] = {route.text: route for route in routes.list_named(number)}
+        elif rule.tag not in tagged:
+            wrong = f"{format_found(rule.tag)} is not in the document"
+            right = f"Use one such as {known}, or give the module its own routes"
+            faults.add(("modules", str(number), "tag"), wrong, right, fatal=True)
 
 
 def _list_tags(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

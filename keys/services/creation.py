@@ -78,10 +78,8 @@ def create(
     form_token = form_token or uuid.uuid4()
     _refuse_second_use(form_token, account)
     by.spend_confirmation("key.create", str(form_token))
-    api = lock_api(api.pk)
+    api = _lock_enabled_api(api, account)
     rules, modules = Policy.from_data(api.policy), get_modules_by_slug(api.pk)
-    if not Enablement.objects.filter(account=account, api=api).exists():
-        raise Invalid({"api": f"The API {api.name} is not enabled for this account."})
     owner = _get_owner(owner, account, rules, by)
     if rules.name_kind == "owner":
         key_settings = replace(key_settings, name=owner.nickname)
@@ -90,11 +88,7 @@ def create(
         key_settings = replace(key_settings, ip_lists=key_settings.ip_lists | {made.pk})
     lists = lock_lists(account, key_settings.ip_lists)
     key_settings = clean_settings(key_settings, rules, modules, lists)
-    now = timezone.now()
-    check_expiry(
-        key_settings.expires_at, rules, now=now, latest=get_latest_expiry(now, get_max_lifetime_days(account, rules))
-    )
-    check_scheduled_rotation(key_settings.scheduled_rotation, rules)
+    _check_dates(key_settings, account, rules)
     key = Key(account=account, api=api, owner=owner, enabled=enabled)
     apply_columns(key, key_settings)
     key.username = key_settings.name if rules.name_kind == "username" else ""
@@ -104,15 +98,8 @@ def create(
     Creation.objects.create(token=form_token, key=key)
     if made and new_list:
         record_creation(made, new_list, by)
-    settings_recorded = key_settings.as_dict(lists) | {"owner": owner.nickname, "enabled": enabled}
-    record(
-        "key.created",
-        by=by,
-        account_id=account.pk,
-        target=build_key_target(key),
-        api=api.slug,
-        settings=settings_recorded,
-    )
+    recorded = key_settings.as_dict(lists) | {"owner": owner.nickname, "enabled": enabled}
+    record("key.created", by=by, account_id=account.pk, target=build_key_target(key), api=api.slug, settings=recorded)
     return CreatedKey(key, minted.token)
 
 
@@ -126,6 +113,21 @@ def _refuse_second_use(form_token: uuid.UUID, account: Account) -> None:
     if used.key.account_id != account.pk:
         raise Invalid({"form": "This form has expired. Open a new one."})
     raise AlreadyCreated(used.key)
+
+
+def _lock_enabled_api(api: Api, account: Account) -> Api:
+    locked = lock_api(api.pk)
+    if not Enablement.objects.filter(account=account, api=locked).exists():
+        raise Invalid({"api": f"The API {locked.name} is not enabled for this account."})
+    return locked
+
+
+def _check_dates(key_settings: KeySettings, account: Account, rules: Policy) -> None:
+    """Raise Invalid unless the expiry and the scheduled rotation are allowed for a key that is created now."""
+    now = timezone.now()
+    latest = get_latest_expiry(now, get_max_lifetime_days(account, rules))
+    check_expiry(key_settings.expires_at, rules, now=now, latest=latest)
+    check_scheduled_rotation(key_settings.scheduled_rotation, rules)
 
 
 def _get_owner(owner: User | None, account: Account, rules: Policy, by: Actor) -> User:

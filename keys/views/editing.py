@@ -62,39 +62,39 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
         if context["asks"]:
             context |= {"form": form, "calls": count_recent_calls(key) if form.is_disabling else 0}
             return render_dialog(request, "keys/edit", title, context, 409)
-    if form.is_valid():
-        by = get_confirmed_actor(request, form) if form.has_confirmation else request.actor
-        try:
-            if by:
-                with raise_404_if_deleted():
-                    version, enabled = form.cleaned_data["version"], form.enabled_now
-                    new_list = form.requested_list
-                    edit(
-                        key=key,
-                        version=version,
-                        key_settings=form.key_settings,
-                        enabled=enabled,
-                        new_list=new_list,
-                        by=by,
-                    )
-                messages.success(request, f"{form.key_settings.name} {SAVED_MESSAGES[enabled]}")
-                for warning in form.warnings:
-                    messages.warning(request, warning)
-                return redirect(get_done_url(request, public_id))
-        except EditConflict as stale:
-            return render_dialog(
-                request, "keys/edit", f"Edit {stale.key.name}", _build_conflict_context(request, stale), 409
-            )
-        except ConfirmationRequired:
-            form.add_error("password", CONFIRMATION_NEEDED if not form.changes_rotation else CONFIRM_ROTATION)
-        except Invalid as problem:
-            form.add_service_errors(problem)
+        if saved := _save(request, key, form):
+            return saved
     # What a suggestion adds allows more than before.
     ask = form.fields["password"].required = "password" in form.errors or bool(form.suggestion)
     context |= {"form": form, "ask": ask, "calls": count_recent_calls(key) if form.is_disabling else 0}
     if not form.is_bound:
         context["suggested"] = form.suggestion.describe(form.module_names)
     return render_dialog(request, "keys/edit", title, context, get_form_status(request))
+
+
+def _save(request: SignedIn, key: Key, form: EditForm) -> HttpResponse | None:
+    """Save a valid form. Return the redirect, the page of a conflict, or None if the form has errors now."""
+    by = get_confirmed_actor(request, form) if form.has_confirmation else request.actor
+    if by is None:
+        return None
+    version, enabled = form.cleaned_data["version"], form.enabled_now
+    settings, new_list = form.key_settings, form.requested_list
+    try:
+        with raise_404_if_deleted():
+            edit(key=key, version=version, key_settings=settings, enabled=enabled, new_list=new_list, by=by)
+    except EditConflict as stale:
+        context = _build_conflict_context(request, stale)
+        return render_dialog(request, "keys/edit", f"Edit {stale.key.name}", context, 409)
+    except ConfirmationRequired:
+        form.add_error("password", CONFIRMATION_NEEDED if not form.changes_rotation else CONFIRM_ROTATION)
+        return None
+    except Invalid as problem:
+        form.add_service_errors(problem)
+        return None
+    messages.success(request, f"{settings.name} {SAVED_MESSAGES[enabled]}")
+    for warning in form.warnings:
+        messages.warning(request, warning)
+    return redirect(get_done_url(request, key.public_id))
 
 
 def has_readable_settings(form: EditForm) -> bool:
