@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.forms.confirm import ConfirmForm
 from accounts.services.locks import Invalid, build_account_target
 from accounts.views.common import can_change_users, get_changeable_account
+from core.actor import Actor
 from core.page_guard import SignedIn, needs
 from core.pages import get_form_data, get_form_status, own_account, render_dialog, render_page
 from core.permissions import Permission
@@ -60,57 +61,41 @@ def webhook_detail(request: SignedIn, pk: UUID) -> HttpResponse:
 @needs(Permission.USERS_CHANGE)
 @_methods
 def webhook_rotate(request: SignedIn, pk: UUID) -> HttpResponse:
-    endpoint = _get_changeable_endpoint_or_404(request, pk)
-    form = _build_confirm_form(request, endpoint, "webhook.rotate")
-    by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
-    if by:
-        with _raise_404_if_deleted():
-            return _render_secret(request, services.rotate_secret(endpoint=endpoint, by=by), "Secret rotated")
-    context = {"endpoint": endpoint, "form": form}
-    return render_dialog(
-        request, "keys/notices/endpoint_rotate", "Rotate signing secret", context, get_form_status(request)
-    )
+    def rotate(endpoint: Endpoint, by: Actor) -> HttpResponse:
+        return _render_secret(request, services.rotate_secret(endpoint=endpoint, by=by), "Secret rotated")
+
+    return _confirm(request, pk, "rotate", "Rotate signing secret", rotate, action="webhook.rotate")
 
 
 @needs(Permission.USERS_CHANGE)
 @_methods
 def webhook_enable(request: SignedIn, pk: UUID) -> HttpResponse:
-    endpoint = _get_changeable_endpoint_or_404(request, pk)
-    form = _build_confirm_form(request, endpoint, "webhook.enable")
-    by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
-    if by:
-        with _raise_404_if_deleted():
-            services.set_enabled(endpoint=endpoint, enabled=True, by=by)
+    def enable(endpoint: Endpoint, by: Actor) -> HttpResponse:
+        services.set_enabled(endpoint=endpoint, enabled=True, by=by)
         return _redirect(request, endpoint, f"{endpoint.host} is enabled.")
-    context = {"endpoint": endpoint, "form": form}
-    return render_dialog(
-        request, "keys/notices/endpoint_enable", f"Enable {endpoint.host}", context, get_form_status(request)
-    )
+
+    return _confirm(request, pk, "enable", "Enable {host}", enable, action="webhook.enable")
 
 
 @needs(Permission.USERS_CHANGE)
 @_methods
 def webhook_disable(request: SignedIn, pk: UUID) -> HttpResponse:
-    endpoint = _get_changeable_endpoint_or_404(request, pk)
-    if request.method != "POST":
-        context = {"endpoint": endpoint}
-        return render_dialog(request, "keys/notices/endpoint_disable", f"Disable {endpoint.host}", context)
-    with _raise_404_if_deleted():
-        services.set_enabled(endpoint=endpoint, enabled=False, by=request.actor)
-    return _redirect(request, endpoint, f"{endpoint.host} is disabled: nothing is sent there.")
+    def disable(endpoint: Endpoint, by: Actor) -> HttpResponse:
+        services.set_enabled(endpoint=endpoint, enabled=False, by=by)
+        return _redirect(request, endpoint, f"{endpoint.host} is disabled: nothing is sent there.")
+
+    return _confirm(request, pk, "disable", "Disable {host}", disable)
 
 
 @needs(Permission.USERS_CHANGE)
 @_methods
 def webhook_delete(request: SignedIn, pk: UUID) -> HttpResponse:
-    endpoint = _get_changeable_endpoint_or_404(request, pk)
-    if request.method != "POST":
-        context = {"endpoint": endpoint}
-        return render_dialog(request, "keys/notices/endpoint_delete", f"Delete {endpoint.host}", context)
-    with _raise_404_if_deleted():
-        services.delete_endpoint(endpoint=endpoint, by=request.actor)
-    messages.success(request, f"{endpoint.host} is deleted.")
-    return redirect("notices")
+    def delete(endpoint: Endpoint, by: Actor) -> HttpResponse:
+        services.delete_endpoint(endpoint=endpoint, by=by)
+        messages.success(request, f"{endpoint.host} is deleted.")
+        return redirect("notices")
+
+    return _confirm(request, pk, "delete", "Delete {host}", delete)
 
 
 @needs(Permission.USERS_CHANGE)
@@ -141,10 +126,29 @@ def webhook_send_again(request: SignedIn, pk: UUID, delivery: int) -> HttpRespon
     return _redirect(request, endpoint, "The notice is sent again within a minute.")
 
 
-def _build_confirm_form(request: SignedIn, endpoint: Endpoint, action: str) -> ConfirmForm:
-    form = ConfirmForm(get_form_data(request))
-    form.set_action(request.user, action, str(endpoint.pk), services.build_endpoint_target(endpoint))
-    return form
+def _confirm(
+    request: SignedIn,
+    pk: UUID,
+    verb: str,
+    title: str,
+    run: Callable[[Endpoint, Actor], HttpResponse],
+    *,
+    action: str = "",
+) -> HttpResponse:
+    """Ask before a change of the endpoint. Once it is confirmed, for an `action` with the password, run the change and
+    return its response. The template is the verb's; {host} in the title is the endpoint's."""
+    endpoint = _get_changeable_endpoint_or_404(request, pk)
+    form = None
+    by = request.actor if request.method == "POST" else None
+    if action:
+        form = ConfirmForm(get_form_data(request))
+        form.set_action(request.user, action, str(endpoint.pk), services.build_endpoint_target(endpoint))
+        by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
+    if by:
+        with _raise_404_if_deleted():
+            return run(endpoint, by)
+    context, title = {"endpoint": endpoint, "form": form}, title.format(host=endpoint.host)
+    return render_dialog(request, f"keys/notices/endpoint_{verb}", title, context, get_form_status(request))
 
 
 def _render_secret(request: SignedIn, new: services.NewSecret, title: str) -> HttpResponse:
