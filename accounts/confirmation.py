@@ -16,7 +16,8 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.signin import passkeys, second_factors
-from audit.trail.events import CONFIRMED_ACTIONS, Target
+from audit.trail.confirmed_actions import CONFIRMED_ACTIONS
+from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor, Confirmation
 
@@ -76,7 +77,7 @@ def confirm(
     ConfirmationRefused, or RuntimeError inside the caller's transaction, whose rollback would undo the count.
     """
     if action not in CONFIRMED_ACTIONS:
-        raise ValueError(f"{action!r} is not in audit.trail.events.CONFIRMED_ACTIONS")
+        raise ValueError(f"{action!r} is not in audit.trail.confirmed_actions")
     user = User.objects.get(pk=user.pk)
     has = frozenset() if password_only else second_factors.get_second_factors(user)
     if not user.is_active or not (user.has_usable_password() or has):

@@ -13,7 +13,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from audit.models import Event
-from audit.trail.events import CATALOGUE, CONFIRMED_ACTIONS
+from audit.trail.confirmed_actions import CONFIRMED_ACTIONS
+from audit.trail.events import CATALOGUE
 
 # Words for the methods of sign-in and confirmation.
 METHODS = {

@@ -10,7 +10,7 @@ from django.contrib import admin
 
 from accounts.admin.confirmed_button import ConfirmedButton
 from audit.models import Event
-from audit.trail.events import CONFIRMED_ACTIONS
+from audit.trail.confirmed_actions import CONFIRMED_ACTIONS
 from audit.trail.sentences import format_sentence
 
 

@@ -1,0 +1,35 @@
+"""Every action that needs a confirmation, in words for sentences about it; {target} is the event's."""
+
+from __future__ import annotations
+
+CONFIRMED_ACTIONS = {
+    "administrator.appoint": "appointing an Administrator of {target}",
+    "api.add": "adding the API {target}",
+    "api.change": "changing the API {target}",
+    "api.enable": "enabling an API for an account ({target})",
+    "api.request_link": "changing the request link of the API {target}",
+    "factor.add": "adding a second factor to {target}",
+    "factor.remove": "removing a second factor from {target}",
+    "factors.remove": "removing every second factor of {target}",
+    "ip_list.widen": "allowing more addresses in {target}",
+    "key.change": "changing the secret of {target}",
+    "key.create": "creating a key for {target}",
+    "key.edit": "editing {target}",
+    "key.enable": "enabling {target}",
+    "key.extend_overlap": "extending the overlap of {target}",
+    "key.reassign": "reassigning {target}",
+    "key.reveal": "revealing the secret of {target}",
+    "keys.change": "changing the secrets of several keys of {target}",
+    "keys.edit": "editing several keys of {target}",
+    "keys.enable": "enabling several keys of {target}",
+    "keys.hand_over": "reassigning the keys of {target}",
+    "keys.reassign": "reassigning several keys of {target}",
+    "password.change": "changing the password of {target}",
+    "recovery_codes.replace": "generating new recovery codes for {target}",
+    "settings.unmask": "turning off phone masking for {target}",
+    "webhook.add": "adding a webhook endpoint to {target}",
+    "webhook.enable": "enabling the webhook endpoint {target}",
+    "webhook.rotate": "rotating the signing secret of the webhook endpoint {target}",
+    "user.invite": "inviting a user to {target}",
+    "user.roles": "changing the roles of {target}",
+}
