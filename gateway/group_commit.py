@@ -32,6 +32,7 @@ from gateway.snapshot import Snapshot
 from gateway.unauthenticated import Aggregator
 from gateway.waiting_call import OnDecision, WaitingCall
 from keys.decision.access import REPLAYED, Call, Decision, Proof, Secret
+from keys.decision.addresses import format_address
 
 # Turns of the event loop that a busy process which shares its machine waits before it takes a batch: clients that have
 # just been answered send their next calls meanwhile, and fuller batches are fewer. The only process of a machine does
@@ -134,9 +135,9 @@ class GroupCommit:
                 # After the next batch was sent, so that it does not wait for these answers.
                 asyncio.get_running_loop().call_soon(_notify, decisions)
             self._last_uses.add(
-                (waiting.secret.id, str(decision.call.client_address))
+                (waiting.secret.id, format_address(decision.call.client_address))
                 for waiting, decision in decisions
-                if waiting.secret is not None and decision.allowed
+                if waiting.secret is not None and decision.allowed and decision.call.client_address is not None
             )
         except psycopg.DataError as error:
             # A call holds what the database cannot store: each is processed alone, and only that one is refused. The

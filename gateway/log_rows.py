@@ -5,6 +5,7 @@ from __future__ import annotations
 from audit.calls.insert import BATCH_COLUMNS
 from core.redaction import redact
 from keys.decision.access import Decision, Key, PresentedCredential, Secret
+from keys.decision.addresses import format_address
 
 Row = tuple[str, ...]
 
@@ -33,7 +34,7 @@ def build_row(
         redact(call.path),
         call.query,
         "" if route is None else route.module,
-        "" if call.client_address is None else str(call.client_address),
+        "" if call.client_address is None else format_address(call.client_address),
         "denied" if decision.reason and not decision.allowed else "allowed",
         decision.reason,
         decision.rule,
