@@ -113,9 +113,12 @@ class HttpConnection(Protocol):
         if not self.is_authenticated:
             self.server.parse_queue.add(self, data)
             return
+        if len(data) <= MAX_PARSE_BYTES:
+            self.parse(data)
+            return
         for start in range(0, len(data), MAX_PARSE_BYTES):
             if not self._closing:
-                self.parse(data[start : start + MAX_PARSE_BYTES] if len(data) > MAX_PARSE_BYTES else data)
+                self.parse(data[start : start + MAX_PARSE_BYTES])
 
     @property
     def is_reading(self) -> bool:
@@ -136,8 +139,12 @@ class HttpConnection(Protocol):
         """Parse at most MAX_PARSE_BYTES of input, and pass complete requests to the application."""
         if self.is_unauthenticated and not self.exchanges:
             self.is_unauthenticated = False
+        self._chunk_length = len(data)
+        self._bytes_since_head += self._chunk_length
         try:
-            self._feed(data)
+            self._parser.feed_data(data)
+            if self._request_open:
+                self._check_unfinished_request()
         except HttpParserUpgrade:
             # Answered as if no upgrade was asked for; it is the connection's last request.
             pass
@@ -149,13 +156,6 @@ class HttpConnection(Protocol):
             self._reject(error.status)
         if self._is_full():
             self._throttle()
-
-    def _feed(self, data: bytes) -> None:
-        self._chunk_length = len(data)
-        self._bytes_since_head += self._chunk_length
-        self._parser.feed_data(data)
-        if self._request_open:
-            self._check_unfinished_request()
 
     def eof_received(self) -> bool:
         """Keep the connection open for pending responses when the peer has only stopped sending."""
