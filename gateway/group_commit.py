@@ -30,7 +30,7 @@ from gateway.metrics import Metrics
 from gateway.overlap_worker import OverlapWorker
 from gateway.snapshot import Snapshot
 from gateway.unauthenticated import Aggregator
-from gateway.waiting_call import OnDecision, WaitingCall
+from gateway.waiting_call import OnDecision, WaitingCall, collect_public_ids
 from keys.decision.access import REPLAYED, Call, Decision, Proof, Secret
 from keys.decision.addresses import format_address
 
@@ -175,7 +175,7 @@ class GroupCommit:
         batch[:], unknown = self._aggregator.split_unknown(batch, self.snapshot)
         if unknown:
             self._delayed.add(unknown)
-        public_ids = {public_id for waiting in batch for public_id in waiting.public_ids}
+        public_ids = collect_public_ids(batch)
         if any(waiting.api_slug not in self.snapshot.apis for waiting in batch):
             await self._load(libpq, self.snapshot.list_missing(public_ids))
         for _ in range(MAX_GUARD_RETRIES):

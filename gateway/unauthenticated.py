@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from gateway.limits import MAX_REFUSED_TEXT_LENGTH, REFUSALS_PER_KEY, REFUSALS_PER_PROCESS
 from gateway.log_rows import COLUMNS, Row
 from gateway.snapshot import Snapshot
-from gateway.waiting_call import WaitingCall
+from gateway.waiting_call import WaitingCall, collect_public_ids
 from keys.decision.access import Decision, Proof
 
 _REQUEST_ID, _API, _KEY, _REASON, _FOLDED, _PATH, _QUERY = (
@@ -54,7 +54,7 @@ class Aggregator:
         going: list[WaitingCall] = []
         delayed: list[WaitingCall] = []
         for waiting in batch:
-            if waiting.is_delayed or not snapshot.list_missing(waiting.public_ids):
+            if waiting.is_delayed or not snapshot.list_missing(collect_public_ids([waiting])):
                 going.append(waiting)
             else:
                 waiting.is_delayed = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -36,11 +36,6 @@ class WaitingCall:
     # Whether it has waited for others (gateway/delayed_refusals.py).
     is_delayed: bool = False
 
-    @property
-    def public_ids(self) -> list[str]:
-        """The API IDs that the call presents, before it is known which one counts."""
-        return [each.public_id for each in (self.call.presented, self.call.link) if each is not None]
-
     def answer(self, decision: Decision) -> None:
         """Answer the call, unless it was answered before. Errors are logged: they must not affect the other calls of
         the batch."""
@@ -55,3 +50,15 @@ class WaitingCall:
     def refuse(self, reason: str) -> None:
         """Answer the call with a refusal for this reason."""
         self.answer(Decision(self.call, None, 0.0, reason))
+
+
+def collect_public_ids(calls: Iterable[WaitingCall]) -> set[str]:
+    """Return the API IDs that the calls present, before it is known which credential of a call counts."""
+    public_ids = set()
+    for waiting in calls:
+        call = waiting.call
+        if call.presented is not None:
+            public_ids.add(call.presented.public_id)
+        if call.link is not None:
+            public_ids.add(call.link.public_id)
+    return public_ids
