@@ -45,5 +45,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Show what to do; Django's reason names internals."""
-    return render(request, "403_csrf.html", status=403)
+    """Show what to do; Django's reason names internals. By the header, js/leaving.js renews the form instead."""
+    response = render(request, "403_csrf.html", status=403)
+    response.headers["X-Form-Expired"] = "true"
+    return response

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django_htmx.middleware import HtmxDetails
@@ -21,6 +22,7 @@ from core.permissions import Permission
 if TYPE_CHECKING:
     from accounts.models import User
 
+SESSION_ENDED = "Your session has ended, so nothing was saved. Sign in and submit the form again."
 View = Callable[..., HttpResponseBase]
 
 
@@ -70,8 +72,20 @@ def public(reason: str) -> Callable[[View], View]:
 
 
 def _redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
-    """Redirect to sign-in, and from there to this page if it was requested with GET or HEAD."""
-    url = reverse("account_login")
+    """Redirect to sign-in, and from there to this page; after a POST, which is lost, to the page that it was sent
+    from."""
     if request.method in ("GET", "HEAD"):
-        url += "?" + urlencode({"next": request.get_full_path()})
-    return HttpResponseRedirect(url)
+        page = request.get_full_path()
+    else:
+        page = _get_referring_page(request)
+        messages.warning(request, SESSION_ENDED)
+    url = reverse("account_login")
+    return HttpResponseRedirect(f"{url}?{urlencode({'next': page})}" if page else url)
+
+
+def _get_referring_page(request: HttpRequest) -> str:
+    """Return the path and query of the installation's page that the request was sent from; empty if unknown."""
+    page = urlsplit(request.headers.get("Referer", ""))
+    if page.netloc != request.get_host():
+        return ""
+    return f"{page.path}?{page.query}" if page.query else page.path

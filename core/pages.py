@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -15,6 +15,9 @@ from core.page_guard import SignedIn
 
 if TYPE_CHECKING:
     from accounts.models import Account
+
+# Begins the tag of a message that names a row.
+ROW_TAG = "row:"
 
 
 def own_account(request: SignedIn) -> Account:
@@ -34,10 +37,25 @@ def get_form_status(request: HttpRequest) -> int:
     return 422 if request.method == "POST" else 200
 
 
-def add_message_with_action(request: HttpRequest, text: str, label: str, url: str, title: str) -> None:
-    """Show a message with a button, such as one that undoes what it says; it opens a dialog with this title."""
+def add_message_with_action(
+    request: HttpRequest, text: str, label: str, url: str, title: str, rows: Iterable[str] = ()
+) -> None:
+    """Show a message with a button, such as one that undoes what it says; it opens a dialog with this title. `rows` are
+    those of `add_message_about_rows`."""
     button = format_html('<a class="button small" href="{}" data-modal="{}">{}</a>', url, title, label)
-    messages.success(request, format_html("{} {}", text, button))
+    add_message_about_rows(request, format_html("{} {}", text, button), rows)
+
+
+def add_message_about_rows(request: HttpRequest, text: str, rows: Iterable[str]) -> None:
+    """Show a message, and mark the rows that it is about in the list that it stands above; `rows` are their element
+    IDs (core.back_links.format_row_id)."""
+    messages.success(request, text, extra_tags=" ".join(f"{ROW_TAG}{row}" for row in rows))
+
+
+def get_marked_rows(request: HttpRequest) -> frozenset[str]:
+    """Return the element IDs of the rows that this page's messages are about."""
+    tags = (tag for message in messages.get_messages(request) for tag in message.tags.split())
+    return frozenset(tag.removeprefix(ROW_TAG) for tag in tags if tag.startswith(ROW_TAG))
 
 
 def render_page(request: SignedIn, name: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from core import back_links
+from core import back_links, pages
 from core.filters.fields import flatten_choices
 
 register = template.Library()
@@ -126,6 +126,20 @@ def status(state: str, label: str = "") -> SafeString:
 def list_query(context: Mapping[str, Any]) -> str:
     """Return `back=...` for the links of a list's rows, with which their pages return to the list as it is."""
     return back_links.encode_list_query(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def marked_rows(context: Mapping[str, Any]) -> frozenset[str]:
+    """Return the element IDs of the rows that the page's messages are about; a fragment shows no messages."""
+    request = context["request"]
+    return frozenset() if request.htmx else pages.get_marked_rows(request)
+
+
+@register.simple_tag
+def row_attributes(kind: str, number: object, marked: frozenset[str]) -> SafeString:
+    """Return the attributes of an object's row in a list: its element ID, and the class of a marked one."""
+    row = back_links.format_row_id(kind, number)
+    return format_html('id="{}" class="marked"', row) if row in marked else format_html('id="{}"', row)
 
 
 @register.simple_tag(takes_context=True)

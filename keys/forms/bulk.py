@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from accounts.forms.users import HandOverForm, ServiceErrorForm
@@ -38,6 +40,13 @@ class BulkExpiryForm(BulkForm):
         label="Expires on",
         help_text="The keys work until the end of that day (UTC). A key that expires earlier keeps its date.",
     )
+
+    def clean_expires_on(self) -> date:
+        """Return the day. Checked for all keys at once, so that a slip does not become a list of failures."""
+        day: date = self.cleaned_data["expires_on"]
+        if get_end_of_day(day) <= timezone.now():
+            raise forms.ValidationError(f"{day:%Y-%m-%d} is in the past. Choose a later day.")
+        return day
 
     @property
     def change(self) -> SettingsChange:

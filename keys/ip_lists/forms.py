@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from accounts.forms.users import ServiceErrorForm
@@ -19,7 +22,14 @@ from keys.decision.addresses import (
     parse_network,
     split_networks,
 )
-from keys.ip_lists.entries import MAX_ENTRY_DESCRIPTION_LENGTH, MAX_LIST_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, Entry
+from keys.ip_lists.entries import (
+    MAX_ENTRY_DESCRIPTION_LENGTH,
+    MAX_LIST_DESCRIPTION_LENGTH,
+    MAX_NAME_LENGTH,
+    Entry,
+    find_text_problem,
+    format_duplicate,
+)
 from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, EntryTable, UnreadableEntries, parse_file, parse_text
 from keys.ip_lists.importing import DescriptionWidget, ImportPreview, build_preview
 from keys.models import IpList, IpListEntry
@@ -55,6 +65,20 @@ class WideRangeForm(forms.Form):
             )
 
 
+class LineField(forms.CharField):
+    """A line of text, as the service accepts it."""
+
+    def __init__(self, max_length: int, *, required: bool = False) -> None:
+        super().__init__(max_length=max_length, required=required)
+        self.longest = max_length
+
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        if problem := find_text_problem(text, self.longest):
+            raise ValidationError(problem)
+        return text
+
+
 class NetworkField(forms.CharField):
     """A network. A comment after # is no part of it: EntryForm reads it as the description."""
 
@@ -62,7 +86,7 @@ class NetworkField(forms.CharField):
         super().__init__(
             label="Address or range",
             max_length=100 + MAX_ENTRY_DESCRIPTION_LENGTH,
-            widget=forms.TextInput(attrs=PLAIN),
+            widget=forms.TextInput(attrs={**PLAIN, "data-network": ""}),
             help_text=f"Such as {EXAMPLES}.",
         )
 
@@ -99,8 +123,8 @@ class EntriesField(forms.CharField):
 
 
 class IpListForm(ServiceErrorForm):
-    name = forms.CharField(max_length=MAX_NAME_LENGTH)
-    description = forms.CharField(required=False, max_length=MAX_LIST_DESCRIPTION_LENGTH)
+    name = LineField(MAX_NAME_LENGTH, required=True)
+    description = LineField(MAX_LIST_DESCRIPTION_LENGTH)
 
 
 class NewIpListForm(IpListForm, WideRangeForm):
@@ -123,9 +147,21 @@ class EditIpListForm(IpListForm):
 
 class EntryForm(OptionalConfirmForm, WideRangeForm):
     network = NetworkField()
-    description = forms.CharField(required=False, max_length=MAX_ENTRY_DESCRIPTION_LENGTH)
+    description = LineField(MAX_ENTRY_DESCRIPTION_LENGTH)
     enabled = forms.BooleanField(label="Enabled", required=False, initial=True)
     field_order = ("network", "description", "enabled", "acknowledge_wide")
+
+    def __init__(self, *args: Any, others: QuerySet[IpListEntry], **kwargs: Any) -> None:
+        """`others` are the entries that the list has besides."""
+        super().__init__(*args, **kwargs)
+        self.others = others
+
+    def clean_network(self) -> Network:
+        """Return the network. Checked before the confirmation, so that no password is typed in vain."""
+        network: Network = self.cleaned_data["network"]
+        if self.others.filter(network=network).exists():
+            raise ValidationError(format_duplicate(network))
+        return network
 
     @property
     def entry(self) -> Entry:
@@ -152,7 +188,7 @@ class EditEntryForm(EntryForm):
     def __init__(self, data: Any = None, *, row: IpListEntry) -> None:
         entry = Entry.from_row(row)
         initial = {**entry._asdict(), "network": format_network(entry.network), "stamp": entry.stamp}
-        super().__init__(data, initial=initial)
+        super().__init__(data, initial=initial, others=row.ip_list.entries.exclude(pk=row.pk))
         self.was = entry
 
     def clean(self) -> dict[str, Any]:
@@ -162,7 +198,7 @@ class EditEntryForm(EntryForm):
         return super().clean()
 
 
-EXPIRED_PREVIEW = "This preview has expired. Paste the entries or upload the file again."
+EXPIRED_PREVIEW = "This preview has expired. Preview the entries or upload the file again."
 
 
 class UploadForm(forms.Form):
@@ -193,9 +229,9 @@ class UploadForm(forms.Form):
         self.ip_list = ip_list
 
     @classmethod
-    def from_expired_preview(cls, ip_list: IpList) -> UploadForm:
-        """Return an empty form with the error that the preview to confirm has expired."""
-        form = cls({}, ip_list=ip_list)
+    def from_expired_preview(cls, ip_list: IpList, text: str) -> UploadForm:
+        """Return a form of the pasted text, if any, with the error that the preview to confirm has expired."""
+        form = cls({"text": text}, ip_list=ip_list)
         form.errors.clear()
         form.add_error(None, EXPIRED_PREVIEW)
         return form
@@ -221,11 +257,31 @@ def _parse_upload(file: UploadedFile) -> EntryTable:
     return parse_file(file.read(MAX_BYTES + 1))
 
 
-class ImportForm(OptionalConfirmForm, WideRangeForm):
-    """Confirm the import of a signed preview."""
+def _compute_digest(text: str) -> str:
+    # Browsers send other ends of lines than they were given.
+    return hashlib.sha256("\n".join(text.splitlines()).encode()).hexdigest()
 
+
+class ImportForm(OptionalConfirmForm, WideRangeForm):
+    """Confirm the import of a signed preview. `text` is what was pasted, to be corrected and previewed again."""
+
+    text = forms.CharField(
+        label="Pasted entries", required=False, strip=False, widget=forms.Textarea(attrs={**PLAIN, "rows": 10})
+    )
+    # Of the text that the preview shows.
+    digest = forms.CharField(required=False, widget=forms.HiddenInput)
     shown = forms.CharField(widget=forms.HiddenInput)
     leave_out = forms.BooleanField(label="Skip the invalid lines and add the rest", required=False)
+
+    @classmethod
+    def from_preview(cls, shown: str, text: str) -> ImportForm:
+        """Return the form that confirms the signed preview of this text."""
+        return cls(initial={"shown": shown, "text": text, "digest": _compute_digest(text)})
+
+    @staticmethod
+    def is_edited(sent: Mapping[str, Any]) -> bool:
+        """Return whether the text was edited after its preview, which is then no longer what would be added."""
+        return "text" in sent and sent.get("digest") != _compute_digest(sent["text"])
 
     def check(self, preview: ImportPreview) -> None:
         """Add errors unless invalid lines and wide networks of the preview are acknowledged."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -23,8 +22,9 @@ class SwitchesForm(ServiceErrorForm):
 
     @property
     def channels(self) -> Mapping[Kind, Channels]:
-        chosen: dict[str, Any] = self.cleaned_data
-        return {kind: Channels(kind in chosen["mail"], kind in chosen["webhook"]) for kind in Kind}
+        """Return the channels as they were ticked, also if something else that was sent is no kind."""
+        mail, webhook = (self[name].value() or () for name in ("mail", "webhook"))
+        return {kind: Channels(kind in mail, kind in webhook) for kind in Kind}
 
 
 class EndpointForm(ServiceErrorForm, ConfirmForm):

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -17,9 +16,17 @@ from accounts.forms.confirm import ConfirmForm
 from accounts.services import build_account_target
 from core.actor import Actor, ConfirmationRequired
 from core.authorization import require_active
-from core.back_links import PARAMETER, SELECTION_ANCHOR, get_list_query, get_return_url
+from core.back_links import PARAMETER, SELECTION_ANCHOR, format_row_id, get_list_query, get_return_url
 from core.page_guard import SignedIn, needs
-from core.pages import add_message_with_action, get_form_data, get_form_status, own_account, render_dialog, render_page
+from core.pages import (
+    add_message_about_rows,
+    add_message_with_action,
+    get_form_data,
+    get_form_status,
+    own_account,
+    render_dialog,
+    render_page,
+)
 from core.permissions import Permission
 from keys.forms.bulk import BulkForm
 from keys.key_settings import Invalid
@@ -169,6 +176,7 @@ def _get_done_url(request: SignedIn, selection: Selection) -> str:
 def _render_result(request: SignedIn, action: BulkAction, result: BulkResult, done_url: str) -> HttpResponse:
     """Go back to the list with a message; if a key could not be changed, name it and the reason first."""
     number = len(result.changed)
+    rows = [format_row_id("key", key.public_id) for key in result.changed]
     text = action.done.format(f"{count_keys(number)} {'is' if number == 1 else 'are'}")
     if result.unchanged:
         already = len(result.unchanged)
@@ -176,11 +184,15 @@ def _render_result(request: SignedIn, action: BulkAction, result: BulkResult, do
     if result.failed:
         title = f"{number} of {count_keys(number + len(result.unchanged) + len(result.failed))} changed"
         context = {"text": text if number else "", "failed": result.failed, "done_url": done_url}
+        if number and request.htmx:
+            # For the list beneath the dialog.
+            add_message_about_rows(request, text, rows)
         return render_dialog(request, "keys/bulk_result", title, context)
     if action.undo and 0 < number <= MAX_KEYS_UNDONE:
         query = [*(("key", key.public_id) for key in result.changed), (PARAMETER, get_list_query(request) or "")]
         url = f"{reverse(action.undo.url)}?{urlencode(query)}"
-        add_message_with_action(request, text, action.undo.button, url, action.undo.title.format(count_keys(number)))
+        title = action.undo.title.format(count_keys(number))
+        add_message_with_action(request, text, action.undo.button, url, title, rows)
     else:
-        messages.success(request, text)
+        add_message_about_rows(request, text, rows)
     return redirect(done_url)

@@ -138,5 +138,26 @@
     draw();
   });
 
+  // A single network is checked when its field is left, before anything else is filled in.
+  make("network", (input) => {
+    const answer = document.createElement("p");
+    answer.id = `${input.id}_answer`;
+    answer.className = "error entry-answer";
+    answer.setAttribute("role", "alert");
+    input.after(answer);
+    input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${answer.id}`.trim());
+    const tell = (problem) => {
+      answer.textContent = problem;
+      answer.classList.toggle("told", problem !== "");
+      input.setCustomValidity(problem);
+      if (problem) input.setAttribute("aria-invalid", "true");
+    };
+    input.addEventListener("change", () => {
+      const network = input.value.split("#", 1)[0].trim();
+      tell(network && networkProblem(network));
+    });
+    input.addEventListener("input", () => { tell(""); input.removeAttribute("aria-invalid"); });
+  });
+
   window.keyward.networkProblem = networkProblem;
 })();

@@ -2,9 +2,10 @@
 // Closing dialogs is here; a page that is left without this file's knowledge is the browser's own question.
 "use strict";
 (() => {
-  const { $, all, on, begin } = window.keyward;
-  const FORM = "form.form-card[method=post]:not([data-download])";
-  const leave = $("#leave");
+  const { $, all, on, say, unreachable, begin } = window.keyward;
+  // A search and a download leave nothing behind that was not saved.
+  const FORM = "form:is([method=post], .form-card):not([role=search], [data-download])";
+  const leave = $("#leave"); // not on pages without a menu, such as sign-in
   const returned = new WeakSet(); // forms that came back from the server with what was typed
   let leaving = false; // whatever is lost now is meant to be
 
@@ -23,7 +24,7 @@
   const loss = (part) => (losesSecret(part) && "secret") || (losesForm(part) && "form") || "";
 
   // Reloading, closing the window, Back from a page: the browser asks.
-  const guard = (event) => { if (!leaving && loss(document)) event.preventDefault(); };
+  const guard = (event) => { if (leave && !leaving && loss(document)) event.preventDefault(); };
   const arm = () => addEventListener("beforeunload", guard);
   on("input", FORM, arm);
 
@@ -93,11 +94,44 @@
 
   // What is no loss: a copied secret, and what was sent or saved.
   const keep = (part) => part?.closest("[data-shown-once]")?.classList.add("kept");
-  on("click", "[data-secret-copy], [data-copy-codes], [data-kept]", (event, button) => keep(button));
+  on("click", "[data-secret-copy], [data-copy-once], [data-kept]", (event, button) => keep(button));
   document.addEventListener("copy", () => {
     const node = getSelection().anchorNode;
-    keep((node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.(".secret, .codes"));
+    keep((node?.nodeType === Node.TEXT_NODE ? node.parentElement : node)?.closest?.(".secret, .codes, .link-text"));
   });
+  // A form is sent once, however often its button is pressed before the answer.
+  const sent = new WeakSet();
+  document.addEventListener("submit", (event) => {
+    if (!sent.has(event.target)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, true);
+  document.addEventListener("submit", ({ target, defaultPrevented }) => {
+    if (defaultPrevented || target.method !== "post" || "download" in target.dataset) return;
+    sent.add(target);
+    setTimeout(() => sent.delete(target), 5000); // the page was not left: the browser was stopped
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => sent.add(event.target));
+  document.addEventListener("htmx:afterRequest", (event) => {
+    // Until the page that a redirect leads to has come.
+    if (!event.detail.xhr.getResponseHeader("HX-Redirect") || signedOut?.open) sent.delete(event.target);
+  });
+
+  // The session ended meanwhile: what was typed stays until the same user has signed in again in another tab.
+  const signedOut = $("#signed-out");
+  const renewForms = async () => {
+    const answer = await fetch(signedOut.dataset.page).catch(() => null);
+    if (!answer) return unreachable();
+    if (answer.redirected) return signedOut.open ? say("You are not signed in yet.", "alert") : signedOut.showModal();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if ($("#signed-out", page).dataset.user !== signedOut.dataset.user) {
+      return say("Another user has signed in. Sign in as before to continue.", "alert");
+    }
+    for (const field of all("[name=csrfmiddlewaretoken]")) field.value = $("[name=csrfmiddlewaretoken]", page).value;
+    signedOut.close();
+    say("You are signed in again. Nothing was saved yet: submit the form again.", "alert");
+  };
+  on("click", "#signed-out [data-continue]", renewForms);
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented || event.target.matches("[hx-post], [hx-get]")) return;
     leaving = true;
@@ -105,7 +139,16 @@
   });
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const to = event.detail.xhr.getResponseHeader("HX-Redirect");
+    if (event.detail.xhr.getResponseHeader("X-Form-Expired")) {
+      event.preventDefault();
+      renewForms();
+    }
     if (!to) return;
+    if (signedOut && new URL(to, location.href).pathname === $("a", signedOut).pathname && losesForm(document)) {
+      event.preventDefault();
+      signedOut.showModal();
+      return;
+    }
     if (new URL(to, location.href).href !== cameFrom) {
       leaving = true;
       return;
@@ -115,6 +158,12 @@
     $("#modal").close();
     history.replaceState({ panel: true }, "", to);
     window.keyward.show($("#panel"), to, "");
+  });
+  // A form beside a secret replaces it.
+  document.addEventListener("htmx:confirm", (event) => {
+    if (event.detail.verb === "get" || !losesSecret(event.detail.target)) return;
+    event.preventDefault();
+    ask("secret", () => event.detail.issueRequest(true));
   });
   let cameFrom = ""; // the panel's page from which another was opened
   on("click", "a[data-panel], a[data-modal]", (event, link) => {
@@ -127,8 +176,9 @@
     if (begunBefore) all(FORM, $("dialog[open]") ?? document).forEach((form) => returned.add(form));
   });
   begin((part) => {
-    if (begunBefore) all(FORM, part).forEach((form) => returned.add(form));
+    for (const form of all(FORM, part)) if (begunBefore || $("[data-unsaved]", form)) returned.add(form);
     begunBefore = false;
+    if ($("[data-unsaved]", part)) arm();
     if ($("[data-shown-once]", part)) arm();
   });
 })();

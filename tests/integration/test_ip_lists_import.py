@@ -179,7 +179,7 @@ def test_only_what_was_shown_is_added(client: Client, alice: User, offices: IpLi
         client.post(path, {"shown": ""}),
     ):
         assert answer.status_code == 422
-        assert "Paste the entries or upload the file again" in read_page(answer)
+        assert "Preview the entries or upload the file again" in read_page(answer)
     assert (offices.entries.count(), other.entries.count()) == (1, 0)
 
 
@@ -253,3 +253,27 @@ def test_lines_are_counted_over_all_rows_that_are_validated_together(monkeypatch
     ]
     assert ([cell.line for cell in seen.wrong], seen.wrong_count) == ([11, 12, 13], 9)
     assert len(rests) == 7
+
+
+def test_pasted_lines_are_corrected_in_their_preview(client: Client, offices: IpList) -> None:
+    path = f"/ip-lists/{offices.pk}/import/"
+    page = previewed(client, offices, "198.51.100.0/24, Berlin\r\nnonsense")
+    digest = re.search(r'name="digest" value="(\w+)"', page.content.decode()).group(1)
+    assert "198.51.100.0/24, Berlin\nnonsense</textarea>" in page.content.decode().replace("\r", "")
+    sent = {"shown": seal(page), "digest": digest, "leave_out": "on"}
+
+    edited = client.post(path, sent | {"text": "198.51.100.0/24, Berlin\n192.0.2.1"})
+    assert "The entries were edited after their preview" in read_page(edited)
+    assert "2 entries to add" in read_page(edited)
+    again = client.post(path, sent | {"text": "192.0.2.7", "again": "1"})
+    assert "1 entry to add" in read_page(again)
+    assert "edited after" not in read_page(again)
+    assert entries(offices) == THERE
+    assert client.post(path, sent | {"text": "198.51.100.0/24, Berlin\nnonsense"}).status_code == 302
+    assert entries(offices) == THERE | {("198.51.100.0/24", "Berlin", True)}
+
+
+def test_an_expired_preview_keeps_the_pasted_lines(client: Client, offices: IpList) -> None:
+    page = client.post(f"/ip-lists/{offices.pk}/import/", {"shown": "forged", "text": "192.0.2.1, Lab", "digest": "x"})
+    assert page.status_code == 200  # edited, as far as can be told: previewed again
+    assert "1 entry to add" in read_page(page)

@@ -17,7 +17,7 @@ from core.actor import Actor
 from core.back_links import SELECTION_ANCHOR, format_row_id, get_return_url
 from core.lists import merge_filters
 from core.page_guard import SignedIn, needs
-from core.pages import get_form_data, get_form_status, render_dialog, render_page
+from core.pages import add_message_about_rows, get_form_data, get_form_status, render_dialog, render_page
 from core.permissions import Permission
 from keys.decision.addresses import Network, format_network
 from keys.ip_lists import services as ip_lists_services
@@ -46,11 +46,13 @@ def ip_entry_new(request: SignedIn, pk: int) -> HttpResponse:
     title = f"Add entry to {ip_list.name}"
     if "mine" in request.POST:
         typed = {"network": request.client_address or "", "enabled": "enabled" in request.POST}
-        form = EntryForm(initial=request.POST.dict() | typed)
+        form = EntryForm(initial=request.POST.dict() | typed, others=ip_list.entries.all())
         form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
         context = {"ip_list": ip_list, "form": form, "ask": needs_confirmation(form, ip_list.key_count)}
         return render_dialog(request, "keys/ip_lists/entry_new", title, context)
-    form = EntryForm(get_form_data(request), initial={"network": request.GET.get("network", "")})
+    form = EntryForm(
+        get_form_data(request), initial={"network": request.GET.get("network", "")}, others=ip_list.entries.all()
+    )
     form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
     if "check" in request.POST:
         effect = _find_effect(request, ip_list, form)
@@ -208,7 +210,8 @@ def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResp
     asks = request.method == "POST" and effect.is_severe and effect.needs_answer
     if numbers and not asks and form.is_valid() and run_service(request, form, run):
         subject = f"{format_network(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
-        messages.success(request, f"{subject} {action.past}.")
+        rows = [format_row_id("entry", number) for number in numbers]
+        add_message_about_rows(request, f"{subject} {action.past}.", rows)
         return redirect(_get_return_url(request, pk, numbers))
     live = [row for row in chosen if row.enabled]
     context = {

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
 
 MAX_LINES_SHOWN = 100
+EDITED = "The entries were edited after their preview, so nothing was added yet. Review them again."
 
 
 @needs(Permission.IP_LISTS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = get_ip_list_to_change_or_404(request, pk)
-    if "shown" in request.POST:
+    confirms = "shown" in request.POST and "again" not in request.POST
+    edited = confirms and ImportForm.is_edited(request.POST)
+    if confirms and not edited:
         return _add_entries(request, ip_list)
     given = (request.POST, request.FILES) if request.method == "POST" else ()
     form = UploadForm(*given, ip_list=ip_list)
@@ -42,16 +45,17 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
         return render_page(
             request, "keys/ip_lists/import", {"ip_list": ip_list, "form": form}, get_form_status(request)
         )
-    again = ImportForm(initial={"shown": sign_preview(ip_list, request.user.pk, form.preview)})
+    shown = sign_preview(ip_list, request.user.pk, form.preview)
+    again = ImportForm.from_preview(shown, form.cleaned_data["text"])
     again.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
-    return _render_preview(request, ip_list, form.preview, again, note=form.note)
+    return _render_preview(request, ip_list, form.preview, again, note=EDITED if edited else form.note)
 
 
 def _add_entries(request: SignedIn, ip_list: CountedList) -> HttpResponse:
     try:
         preview = load_preview(ip_list, request.user.pk, request.POST["shown"])
     except BadSignature:
-        again = UploadForm.from_expired_preview(ip_list)
+        again = UploadForm.from_expired_preview(ip_list, request.POST.get("text", ""))
         return render_page(request, "keys/ip_lists/import", {"ip_list": ip_list, "form": again}, 422)
     form = ImportForm(request.POST)
     form.set_action(request.user, WIDEN, str(ip_list.pk), ip_lists_services.get_list_target(ip_list))

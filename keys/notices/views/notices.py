@@ -32,7 +32,8 @@ def notices(request: SignedIn) -> HttpResponse:
         switch_notices(account=account, channels=form.channels, by=request.actor)
         messages.success(request, "Notices saved.")
         return redirect("notices")
-    channels = list_channels(account)
+    # What was sent is kept, whatever is wrong with it.
+    channels = form.channels if form.is_bound else list_channels(account)
     context = {
         "form": form,
         "kinds": [(kind, details, channels[kind]) for kind, details in KINDS.items()],

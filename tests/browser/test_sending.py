@@ -1,0 +1,128 @@
+"""A form is sent once, and what was typed outlives the session in which it was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Page, Route, expect
+
+from accounts.models import User
+from keys.models import DocsLink, IpList
+from tests.browser.accessibility import assert_accessible
+from tests.factories.accounts import PASSWORD, a_user
+from tests.factories.keys import a_billing_key
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[Page, str, str], None]
+
+
+def begin_list(page: Page, live_server: Any) -> None:
+    page.goto(f"{live_server.url}/ip-lists/")
+    page.get_by_role("link", name="Add IP list").first.click()
+    page.locator("#panel").get_by_label("Name").fill("Offices")
+
+
+def test_a_form_outlives_its_session(page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
+    sign_in(page, alice.email, PASSWORD)
+    begin_list(page, live_server)
+    panel, ended = page.locator("#panel"), page.get_by_role("dialog", name="Your session has ended")
+    Session.objects.all().delete()
+    panel.get_by_role("button", name="Create").click()
+    expect(ended).to_be_visible()
+    assert_accessible(page)
+    ended.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("You are not signed in yet.")).to_be_visible()
+
+    with page.context.expect_page() as opened:
+        ended.get_by_role("link", name="Sign in").click()
+    other = opened.value
+    for user, said in (
+        (a_user(alice.account, "Bob"), "Another user has signed in."),
+        (alice, "You are signed in again."),
+    ):
+        other.goto(f"{live_server.url}/login/")
+        if other.get_by_role("button", name="Sign out").is_visible():
+            other.get_by_role("button", name="Sign out").click()
+            other.goto(f"{live_server.url}/login/")
+        other.get_by_label("E-mail").fill(user.email)
+        other.get_by_label("Password").fill(PASSWORD)
+        other.get_by_role("button", name="Sign in").click()
+        expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+        ended.get_by_role("button", name="Continue").click()
+        expect(page.get_by_text(said)).to_be_visible()
+    expect(ended).to_be_hidden()
+    expect(panel.get_by_label("Name")).to_have_value("Offices")
+    panel.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("IP list Offices created.")).to_be_visible()
+
+
+def test_a_form_is_renewed_after_its_user_signed_in_again_elsewhere(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    sign_in(page, alice.email, PASSWORD)
+    begin_list(page, live_server)
+    page.context.clear_cookies(name="csrf")
+    panel = page.locator("#panel")
+    panel.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("You are signed in again. Nothing was saved yet")).to_be_visible()
+    panel.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("IP list Offices created.")).to_be_visible()
+
+
+def test_without_javascript_a_lost_form_is_said_to_be_and_opened_again(
+    plain_page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    page = plain_page
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/ip-lists/new/")
+    page.get_by_label("Name").fill("Offices")
+    Session.objects.all().delete()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("Your session has ended, so nothing was saved.")).to_be_visible()
+    page.get_by_label("E-mail").fill(alice.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Add IP list")).to_be_visible()
+
+
+def test_a_form_is_sent_once_however_often_its_button_is_pressed(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    sign_in(page, alice.email, PASSWORD)
+    begin_list(page, live_server)
+    held: list[Route] = []
+    page.route("**/ip-lists/new/", lambda route: held.append(route) if route.request.method == "POST" else None)
+    create = page.locator("#panel").get_by_role("button", name="Create")
+    with page.expect_request("**/ip-lists/new/"):
+        create.click()
+    create.click()
+    create.click()
+    held.pop().continue_()
+    expect(page.get_by_text("IP list Offices created.")).to_be_visible()
+    assert (held, IpList.objects.count()) == ([], 1)
+
+
+def test_a_link_that_is_shown_once_is_not_lost_uncopied(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    key = a_billing_key(alice).key
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/{key.public_id}/")
+    page.get_by_role("link", name="Share doc").click()
+    panel, question = page.locator("#panel"), page.get_by_role("dialog", name="Leave without copying?")
+    panel.get_by_role("button", name="Create link").click()
+    expect(panel.get_by_text("Link created.")).to_be_visible()
+    # A second link would take the first one's place.
+    panel.get_by_role("button", name="Create link").click()
+    question.get_by_role("button", name="Go back").click()
+    page.keyboard.press("Escape")
+    question.get_by_role("button", name="Go back").click()
+    assert DocsLink.objects.count() == 1
+    panel.get_by_role("button", name="Copy", exact=True).click()
+    panel.get_by_role("button", name="Create link").click()
+    expect(panel.get_by_role("button", name="Revoke link")).to_have_count(2)
+    expect(question).to_be_hidden()
+    assert DocsLink.objects.count() == 2
