@@ -24,7 +24,7 @@ from core.permissions import Permission
 from keys.ip_lists import services
 from keys.ip_lists.exports import export_entries
 from keys.ip_lists.filters import EntryFilter
-from keys.ip_lists.forms import ImportForm, UploadForm
+from keys.ip_lists.forms import EDITED_PREVIEW, ImportForm, UploadForm
 from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.selectors import with_counts
 from keys.ip_lists.services import WIDEN
@@ -104,25 +104,28 @@ class IpListAdmin(SupportAdmin):
         if row.account.status != Account.Status.ACTIVE:
             messages.warning(request, f"{row.account} is {row.account.status}: its IP lists cannot be changed.")
             return redirect(self.get_page_url(row.pk))
-        if "shown" in request.POST:
+        confirms = ImportForm.confirms(request.POST)
+        edited = confirms and ImportForm.is_edited(request.POST)
+        if confirms and not edited:
             return self._add_entries(request, row)
         given = (request.POST, request.FILES) if request.method == "POST" else ()
         form = UploadForm(*given, ip_list=row)
         if not form.is_valid():
             return self._render_form(request, form, row, "Import entries", "Preview")
         preview = form.preview
-        again = self._build_import_form(
-            request, row, preview, initial={"shown": sign_preview(row, request.user.pk, preview)}
+        shown = sign_preview(row, request.user.pk, preview)
+        again = self._prepare_import_form(
+            request, row, preview, ImportForm.from_preview(shown, form.cleaned_data["text"])
         )
-        return self._render_preview(request, row, preview, again, note=form.note)
+        return self._render_preview(request, row, preview, again, note=EDITED_PREVIEW if edited else form.note)
 
     def _add_entries(self, request: SignedIn, row: Any) -> HttpResponse:
         try:
             preview = load_preview(row, request.user.pk, request.POST["shown"])
         except BadSignature:
-            again = UploadForm.from_expired_preview(row)
+            again = UploadForm.from_expired_preview(row, request.POST.get("text", ""))
             return self._render_form(request, again, row, "Import entries", "Preview")
-        form = self._build_import_form(request, row, preview, data=request.POST)
+        form = self._prepare_import_form(request, row, preview, ImportForm(request.POST))
         if form.is_valid():
             form.check(preview)
         by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
@@ -138,13 +141,14 @@ class IpListAdmin(SupportAdmin):
         messages.success(request, f"{count:,} entr{'y is' if count == 1 else 'ies are'} added to {row}.")
         return redirect(self.get_page_url(row.pk))
 
-    def _build_import_form(self, request: SignedIn, row: Any, preview: ImportPreview, **given: Any) -> ImportForm:
+    def _prepare_import_form(self, request: SignedIn, row: Any, preview: ImportPreview, form: ImportForm) -> ImportForm:
         """Return the form that confirms the preview; Support always confirms, and acknowledges warnings."""
-        form = ImportForm(**given)
         form.set_action(request.user, WIDEN, str(row.pk), services.get_list_target(row))
         # Passkeys need a script that only the portal's pages load.
         form.has_passkey = False
         form.fields["password"].required = True
+        if not form["text"].value():
+            del form.fields["text"]
         if not preview.wrong:
             del form.fields["leave_out"]
         if not preview.warnings:

@@ -198,6 +198,7 @@ class EditEntryForm(EntryForm):
         return super().clean()
 
 
+EDITED_PREVIEW = "The entries were edited after their preview, so nothing was added yet. Review them again."
 EXPIRED_PREVIEW = "This preview has expired. Preview the entries or upload the file again."
 
 
@@ -277,6 +278,11 @@ class ImportForm(OptionalConfirmForm, WideRangeForm):
     def from_preview(cls, shown: str, text: str) -> ImportForm:
         """Return the form that confirms the signed preview of this text."""
         return cls(initial={"shown": shown, "text": text, "digest": _compute_digest(text)})
+
+    @staticmethod
+    def confirms(sent: Mapping[str, Any]) -> bool:
+        """Return whether a preview is confirmed, and not to be made again."""
+        return "shown" in sent and "again" not in sent
 
     @staticmethod
     def is_edited(sent: Mapping[str, Any]) -> bool:

@@ -145,7 +145,7 @@ def test_only_what_was_shown_to_them_is_imported(client: Client, support: User, 
         confirm(theirs, offices, page, password=PASSWORD),
     ):
         assert answer.status_code == 422
-        assert "Paste the entries or upload the file again" in read_words(answer)
+        assert "Preview the entries or upload the file again" in read_words(answer)
     assert (offices.entries.count(), other.entries.count()) == (1, 0)
 
 
@@ -247,3 +247,15 @@ def test_the_file_of_a_list_is_neutral_and_comes_back_as_it_was(
     assert set(copy.entries.values_list("network", "description")) == set(
         offices.entries.values_list("network", "description")
     )
+
+
+def test_pasted_lines_are_corrected_in_their_preview(client: Client, offices: IpList) -> None:
+    page = previewed(client, offices, "192.0.2.1\nnonsense")
+    found = dict(re.findall(r'name="(shown|digest)" value="([^"]+)"', page.content.decode()))
+
+    edited = client.post(url(offices, "import"), found | {"text": "192.0.2.1\n192.0.2.2"})
+    assert "The entries were edited after their preview" in read_words(edited)
+    assert "2 entries to add" in read_words(edited)
+    none = client.post(url(offices, "import"), found | {"text": "nonsense", "again": "1"})
+    assert "nonsense</textarea>" in none.content.decode()
+    assert not offices.entries.filter(network__in=["192.0.2.1/32", "192.0.2.2/32"]).exists()

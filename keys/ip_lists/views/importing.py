@@ -14,7 +14,7 @@ from core.page_guard import SignedIn, needs
 from core.pages import get_form_status, render_page
 from core.permissions import Permission
 from keys.ip_lists import services as ip_lists_services
-from keys.ip_lists.forms import ImportForm, UploadForm
+from keys.ip_lists.forms import EDITED_PREVIEW, ImportForm, UploadForm
 from keys.ip_lists.importing import ImportPreview, load_preview, sign_preview
 from keys.ip_lists.services import WIDEN
 from keys.ip_lists.views.common import (
@@ -28,14 +28,13 @@ if TYPE_CHECKING:
     from keys.ip_lists.selectors import CountedList
 
 MAX_LINES_SHOWN = 100
-EDITED = "The entries were edited after their preview, so nothing was added yet. Review them again."
 
 
 @needs(Permission.IP_LISTS_CHANGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = get_ip_list_to_change_or_404(request, pk)
-    confirms = "shown" in request.POST and "again" not in request.POST
+    confirms = ImportForm.confirms(request.POST)
     edited = confirms and ImportForm.is_edited(request.POST)
     if confirms and not edited:
         return _add_entries(request, ip_list)
@@ -48,7 +47,7 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
     shown = sign_preview(ip_list, request.user.pk, form.preview)
     again = ImportForm.from_preview(shown, form.cleaned_data["text"])
     again.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
-    return _render_preview(request, ip_list, form.preview, again, note=EDITED if edited else form.note)
+    return _render_preview(request, ip_list, form.preview, again, note=EDITED_PREVIEW if edited else form.note)
 
 
 def _add_entries(request: SignedIn, ip_list: CountedList) -> HttpResponse:
