@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -66,11 +66,15 @@ def _get_cells(template: Template) -> dict[str, NodeList]:
 
 
 @register.simple_tag(takes_context=True)
-def repeated(context: Context, template_name: str, **values: bool | str) -> SafeString:
-    """Return the template of this name with these flags and texts. It may only output its texts: a condition or a
-    filter would meet a placeholder."""
+def repeated(
+    context: Context, template_name: str, row: Mapping[str, bool | str] | None = None, **values: bool | str
+) -> SafeString:
+    """Return the template of this name with these flags and texts, and those in `row`. It may only output its texts: a
+    condition or a filter would meet a placeholder."""
+    if row is not None:
+        values = {**row, **values}
     flags = {key: value for key, value in values.items() if isinstance(value, bool)}
-    texts = {key: value for key, value in values.items() if isinstance(value, str)}
+    texts = {key: conditional_escape(value) for key, value in values.items() if isinstance(value, str)}
     assert len(flags) + len(texts) == len(values), values
     variants: dict[Any, list[str]] = context.render_context.setdefault("repeated", {})  # type: ignore[arg-type,assignment]
     variant = (template_name, *flags.items())
@@ -80,5 +84,5 @@ def repeated(context: Context, template_name: str, **values: bool | str) -> Safe
             rendered = context.template.engine.get_template(template_name).render(context)
         variants[variant] = PLACEHOLDERS.split(rendered)
     parts = variants[variant].copy()
-    parts[1::2] = [conditional_escape(texts[key]) for key in parts[1::2]]
+    parts[1::2] = [texts[key] for key in parts[1::2]]
     return SafeString("".join(parts))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F, QuerySet
 from django.urls import reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from keys.apis.policy import Policy
@@ -53,26 +55,40 @@ class KeyRow:
     recordings: bool
 
     @property
-    def reveal_url(self) -> SafeString:
-        return SafeString(f"{self.url}reveal/")
+    def cell_values(self) -> dict[str, bool | str]:
+        """The flags and texts of the row's template, which is rendered once for all rows with the same flags."""
+        rules, count = self.api.rules, len(self.ip_lists) + len(self.networks)
+        return {
+            "enabled": self.enabled,
+            "owner_active": self.owner_active,
+            "revealable": rules.revealable,
+            # Whether the key may download call recordings.
+            "can_download": self.recordings and "recording" in rules.credentials,
+            # Without any address rule, calls are accepted from every address.
+            "has_addresses": count > 0,
+            "has_several_addresses": count > 1,
+            "has_networks": bool(self.networks),
+            "number": self.public_id,
+            "name": self.name,
+            "url": self.url,
+            "owner": self.owner,
+            "api_name": self.api.name,
+            "masked": mask_token(settings.TOKEN_PREFIX, self.public_id),
+            "reveal_url": SafeString(f"{self.url}reveal/"),
+            "modules_called": rules.modules_called,
+            "module_summary": "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules.names)}",
+            "module_items": _render_items(tuple(self.modules)),
+            "address": next(iter([*self.networks, *self.ip_lists]), ""),
+            "address_count": str(count),
+            "list_items": _render_items(tuple(self.ip_lists)),
+            "network_items": _render_items(tuple(self.networks), SafeString(' class="mono"')),
+        }
 
-    @property
-    def masked(self) -> str:
-        return mask_token(settings.TOKEN_PREFIX, self.public_id)
 
-    @property
-    def can_download(self) -> bool:
-        """Whether the key may download call recordings."""
-        return self.recordings and "recording" in self.api.rules.credentials
-
-    @property
-    def module_summary(self) -> str:
-        return "All" if self.all_modules else f"{len(self.modules)} of {len(self.api.modules.names)}"
-
-    @property
-    def address_rule_count(self) -> int:
-        """The number of address rules; without any, calls are accepted from every address."""
-        return len(self.ip_lists) + len(self.networks)
+@lru_cache(maxsize=1024)
+def _render_items(texts: tuple[str, ...], attributes: str = "") -> SafeString:
+    """Return the items of an HTML list; many keys have the same modules."""
+    return format_html_join("", "<li{}>{}</li>", ((attributes, text) for text in texts))
 
 
 def list_rows(keys: QuerySet[Key]) -> list[KeyRow]:

@@ -27,3 +27,14 @@ def test_texts_of_each_row_are_filled_in_and_escaped_as_by_an_include() -> None:
     assert repeated == included
     assert "Edit a &amp; &lt;b&gt;" in repeated
     assert "Edit c &amp; d" in repeated
+
+
+def test_the_values_of_a_row_count_as_if_they_were_named_one_by_one() -> None:
+    values = {"name": "a & <b>", "url": "/keys/1/", "number": "n", "enabled": True, "can_download": False}
+    page = {"row": values, "may_change": True, "back": "back=x%3D1", "new_url": "/keys/new/"}
+    one_by_one = " ".join(f"{name}=row.{name}" for name in values)
+    expected = render(f"{{% repeated 'keys/_row_actions.html' {one_by_one} %}}", **page)
+    assert render("{% repeated 'keys/_row_actions.html' row %}", **page) == expected
+    assert render("{% repeated 'keys/_row_actions.html' row name='c' %}", **page) == expected.replace(
+        "a &amp; &lt;b&gt;", "c"
+    )
