@@ -22,7 +22,7 @@ ADD_TOTALS = """
     WHERE hour > coalesce((SELECT max(hour) FROM audit_rollup_total), '-infinity') GROUP BY 1, 2, 3, 4
 """
 # Rows counted outside the rollups, newest first.
-MAX_TAIL_ROWS = 100_000
+MAX_TAIL_ROWS = 50_000
 
 HOUR = timedelta(hours=1)
 RESOLUTION = timedelta(microseconds=1)
