@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from django.db import connections
 
 from audit.paging import MAX_ROWS_SCANNED
 from audit.usage.roll_up import BEFORE_ROUTE, LOGGED_ROUTE, UNPROVEN, get_period_start
+from core.bounded_cache import BoundedCache
 from core.replica import get_log_database
 
 # Refusals for what was sent, whatever the key's settings are.
@@ -150,7 +151,7 @@ class _Summed(NamedTuple):
     until: datetime
 
 
-_remembered: OrderedDict[tuple[str, frozenset[str]], _Summed] = OrderedDict()
+_remembered: BoundedCache[_Summed] = BoundedCache(MAX_REMEMBERED)
 
 
 def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> KeyUsage:
@@ -194,9 +195,7 @@ def _read_summed(cursor: Any, values: dict[str, Any]) -> _Summed:
             continue
         summed = _Summed([_build_group(row) for row in found[:-1]], since, until)
         if not values["by_path"] and sum(len(group.key_ids) for group in summed.groups) <= MAX_ROWS_REMEMBERED:
-            _remembered[asked] = summed
-            while len(_remembered) > MAX_REMEMBERED:
-                _remembered.popitem(last=False)
+            _remembered.put(asked, summed)
         return summed
 
 

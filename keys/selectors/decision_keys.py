@@ -11,25 +11,26 @@ from datetime import datetime
 from functools import cache, cached_property
 from ipaddress import ip_network
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.models import Account
+from core.bounded_cache import BoundedCache
 from keys import models
 from keys.decision.addresses import Rule, build_rules
 from keys.decision.containment import expand_contained
 from keys.decision.types import Api, Key
 from keys.selectors.decision import LoadedApi, load_api_version
+from keys.selectors.epoch import get_for_epoch
 
 # One row for all keys that differ only in what tells them apart. Plain SQL, because composing this statement takes
 # Django longer than PostgreSQL takes to run it.
 _SELECT = """
-    WITH asked (id) AS MATERIALIZED ({rows}), chosen AS (
-        SELECT asked.id FROM asked LEFT JOIN keys_keylisting l ON l.key_id = asked.id
-        ORDER BY l.used_at DESC NULLS LAST, asked.id LIMIT %s
+    WITH asked (id, used_at) AS MATERIALIZED ({rows}), chosen AS (
+        SELECT id FROM asked ORDER BY used_at DESC NULLS LAST, id LIMIT %s
     ), found AS (
         SELECT k.account_id, a.slug AS account, a.status, a.mask_phone AS account_mask,
             k.owner_id, u.nickname AS owner, u.is_active,
@@ -130,10 +131,31 @@ class LoadedKeys:
         return {each.public_id: each.name for kind in self.kinds for each in kind.labels}
 
 
+_loaded_for_replay: BoundedCache[LoadedKeys] = BoundedCache(8)
+
+
 def load_keys(rows: QuerySet[models.Key], limit: int | None = None, *, for_replay: bool = False) -> LoadedKeys:
     """Return the live ones of these keys as the gateway knows them, but without their secrets; with a limit, the last
-    used ones. For replays, their APIs match calls that are known by their route alone."""
-    found = _select(rows, limit)
+    used ones.
+
+    For replays, their APIs match calls that are known by their route alone. Forms ask for them again and again as they
+    are filled in, so they are kept until something changes that decides; `rows` may depend on nothing else.
+    """
+    asked = rows.filter(deleted_at=None).order_by().values_list("pk", "listing__used_at").query
+    try:
+        sql, values = asked.sql_with_params()
+    except EmptyResultSet:
+        return LoadedKeys((), {}, {})
+    values = (*values, limit)
+    if not for_replay:
+        return _load(sql, values)
+    return get_for_epoch(_loaded_for_replay, (sql, repr(values)), lambda: _load(sql, values, for_replay=True))
+
+
+def _load(asked: str, values: Sequence[Any], *, for_replay: bool = False) -> LoadedKeys:
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT.format(rows=asked, alike=_ALIKE), values)
+        found = [_Row(*row) for row in cursor.fetchall()]
     apis = {row.api_id: load_api_version(row.api_id, row.api_version) for row in found}
     list_rules = load_list_rules({pk for row in found for pk in row.lists})
     # Keys with the same entries share their rules.
@@ -146,16 +168,6 @@ def load_keys(rows: QuerySet[models.Key], limit: int | None = None, *, for_repla
         kinds.append(KeyKind(key, labels, own, row.granted))
     left_out = found[0].asked - sum(len(kind.labels) for kind in kinds) if found else 0
     return LoadedKeys(kinds, apis, list_rules, left_out)
-
-
-def _select(rows: QuerySet[models.Key], limit: int | None) -> list[_Row]:
-    try:
-        asked, values = rows.filter(deleted_at=None).order_by().values("pk").query.sql_with_params()
-    except EmptyResultSet:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(_SELECT.format(rows=asked, alike=_ALIKE), (*values, limit))
-        return [_Row(*row) for row in cursor.fetchall()]
 
 
 def _build_key(row: _Row, api: Api, rules: tuple[Rule, ...]) -> Key:

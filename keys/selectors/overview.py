@@ -8,17 +8,15 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Account
 from audit.usage.unused import get_unused_days
-from keys.models import Key
-from keys.selectors.keys import (
-    STATUSES,
-    build_old_secret_condition,
-    build_restricted_condition,
-    build_status_condition,
-)
+from core.bounded_cache import BoundedCache
+from keys.models import Address, Key, KeyIpList, Secret
+from keys.selectors.epoch import get_for_epoch
+from keys.selectors.keys import STATUSES, build_status_condition
 from keys.selectors.unused import build_unused_condition
 
 
@@ -32,19 +30,28 @@ class KeyFigure:
     query: str
 
 
+_counted: BoundedCache[dict[str, int]] = BoundedCache(100)
+
+
 def count_keys(keys: QuerySet[Key]) -> tuple[list[KeyFigure], list[KeyFigure]]:
     """Return the number of keys by status, and of those that deserve a look; both empty without any key."""
     days = get_unused_days()
+    # Unlike a list, which looks at the keys of one page, this collects once those of all.
+    old = Secret.objects.filter(key__in=keys, retires_at__gt=Now()).values("key")
+    restricted = [rows.filter(key__in=keys).values("key") for rows in (Address.objects, KeyIpList.objects)]
     looks: list[tuple[str, str, str, Q]] = [
         ("unused", f"Unused for {days} days", "", build_unused_condition(timezone.now() - timedelta(days=days))),
-        ("old_secret", "Old secret still works", "secret=old", build_old_secret_condition()),
-        ("unrestricted", "Any address allowed", "addresses=any", ~build_restricted_condition()),
+        ("old_secret", "Old secret still works", "secret=old", Q(pk__in=old)),
+        ("unrestricted", "Any address allowed", "addresses=any", ~Q(pk__in=restricted[0]) & ~Q(pk__in=restricted[1])),
         ("never", "Never expire", "expires=never", Q(expires_at=None)),
         ("inactive", "User is not active", "user_status=inactive", Q(owner__is_active=False)),
     ]
     counts = {name: Count("pk", filter=condition) for name, _, _, condition in looks}
     statuses = {name: Count("pk", filter=build_status_condition(name)) for name, _ in STATUSES}
-    found = keys.order_by().aggregate(**statuses, **counts)
+    keys = keys.order_by()
+    # Time alone changes few of them: those of a minute are shown, unless something was changed.
+    place = str(keys.query), timezone.now().replace(second=0, microsecond=0)
+    found = get_for_epoch(_counted, place, lambda: keys.aggregate(**statuses, **counts))
     by_status = [KeyFigure(name, label, found[name], f"status={name}") for name, label in STATUSES]
     if not any(figure.count for figure in by_status):
         return [], []

@@ -79,8 +79,9 @@ def list_keys_with_unused_addresses(keys: QuerySet[Key], since: datetime) -> Que
 def list_unused_entries(account_id: int, since: datetime) -> QuerySet[IpListEntry]:
     """Return the enabled entries of lists in use from whose addresses no key of the list was used since then."""
     users = KeyIpList.objects.filter(ip_list=OuterRef("ip_list"), key__deleted_at=None)
-    of_list = KeyIpList.objects.filter(ip_list=OuterRef(OuterRef("ip_list"))).values("key__public_id")
-    uses = list_allowed_uses(since).filter(account_id=account_id, key_id__in=of_list)
+    # Of each call from the network in turn, not first of all keys of the list.
+    of_list = KeyIpList.objects.filter(key__public_id=OuterRef("key_id"), ip_list=OuterRef(OuterRef("ip_list")))
+    uses = list_allowed_uses(since).filter(Exists(of_list), account_id=account_id)
     used = uses.filter(*build_network_conditions(OuterRef("network")))
     entries = IpListEntry.objects.filter(ip_list__account=account_id, enabled=True, created_at__lt=since)
     return entries.filter(Exists(users), ~Exists(used)).select_related("ip_list").order_by("pk")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from accounts.models import Account
 from audit.calls import seals
 from audit.models import Call, Usage
 from audit.usage import roll_up, selectors
+from core.bounded_cache import BoundedCache
 from keys.models import Api
 from keys.selectors.decision import build_route_matcher
 from tests.databases import migrated_database
@@ -285,12 +286,12 @@ def test_sums_of_very_many_rows_are_not_remembered(account: Account, monkeypatch
     log_some(account, 50, seed=3)
     seal_until(monkeypatch, NOW)
     roll_up.roll_up(build_route_matcher())
-    monkeypatch.setattr(selectors, "_remembered", OrderedDict())
+    cache: BoundedCache[Any] = BoundedCache(1)
+    monkeypatch.setattr(selectors, "_remembered", cache)
     monkeypatch.setattr(selectors, "MAX_ROWS_REMEMBERED", 1)
     selectors.read_usage(KEYS)
-    assert not selectors._remembered
+    assert not cache._values
     monkeypatch.setattr(selectors, "MAX_ROWS_REMEMBERED", 1_000)
-    monkeypatch.setattr(selectors, "MAX_REMEMBERED", 1)
     for keys in (KEYS, KEYS[:1]):
         selectors.read_usage(keys)
-    assert [keys for _, keys in selectors._remembered] == [frozenset(KEYS[:1])]
+    assert [usage.groups for usage in cache._values.values()] == [selectors.read_usage(KEYS[:1]).groups]

@@ -1,0 +1,94 @@
+"""What a process keeps of keys is never older than the last change that decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from core.bounded_cache import BoundedCache
+from core.permissions import Role
+from keys.decision.addresses import parse_network
+from keys.key_settings import KeySettings
+from keys.models import Key
+from keys.selectors.decision_keys import LoadedKeys, load_keys
+from keys.selectors.epoch import get_for_epoch
+from keys.selectors.overview import count_keys
+from keys.services import edit
+from tests.factories.accounts import a_user, an_account
+from tests.factories.ip_lists import an_ip_list
+from tests.factories.key_rows import a_key, an_api
+from tests.factories.keys import a_billing_key, confirmed
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "maintenance"])
+
+
+@pytest.fixture
+def alice(transactional_db: None) -> User:
+    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+
+
+def load(alice: User) -> tuple[LoadedKeys, int]:
+    """Return the keys of the account as a replay has them, and in how many statements they were read."""
+    with CaptureQueriesContext(connection) as queries:
+        loaded = load_keys(Key.objects.filter(account=alice.account), 10, for_replay=True)
+    return loaded, sum("keys_key" in each["sql"] for each in queries.captured_queries)
+
+
+def test_keys_are_read_again_after_a_change_and_only_then(alice: User) -> None:
+    made = [a_billing_key(alice, "203.0.113.0/24", name=f"Key {n}").key for n in range(3)]
+    loaded, read = load(alice)
+    assert read > 0
+    # They differ in their names only.
+    assert len(loaded.kinds) == 1
+    assert load(alice) == (loaded, 0)
+    key = Key.objects.select_related("account", "api").get(pk=made[0].pk)
+    narrow = replace(KeySettings.from_key(key), networks=(parse_network("203.0.113.9"),))
+    edit(key=key, version=key.version, key_settings=narrow, by=confirmed(alice, "key.edit", key.public_id))
+    loaded, read = load(alice)
+    assert read > 0
+    assert [rule.text for rule in loaded.keys[key.public_id].rules] == ["203.0.113.9/32"]
+    assert sorted(len(kind.labels) for kind in loaded.kinds) == [1, 2]
+    # An entry of a list that a key uses decides too.
+    ip_list = an_ip_list(alice, "198.51.100.0/24")
+    made[1].ip_lists.add(ip_list)
+    assert {rule.text for rule in load(alice)[0].keys[made[1].public_id].rules} == {"203.0.113.0/24", "198.51.100.0/24"}
+    ip_list.entries.update(enabled=False)
+    assert {rule.text for rule in load(alice)[0].keys[made[1].public_id].rules} == {"203.0.113.0/24"}
+    Key.objects.filter(pk=made[2].pk).update(name="Renamed")
+    assert load(alice)[0].names[made[2].public_id] == "Renamed"
+
+
+def test_more_keys_than_the_limit_are_counted(alice: User) -> None:
+    api = an_api("shop")
+    for number in range(12):
+        a_key(alice.account, alice, api, f"Key {number}")
+    loaded, _ = load(alice)
+    assert (len(loaded.names), loaded.left_out) == (10, 2)
+
+
+def test_the_overviews_numbers_follow_a_change(alice: User) -> None:
+    key = a_key(alice.account, alice, an_api("shop"), "Shop").key
+
+    def count() -> dict[str, int]:
+        by_status, to_review = count_keys(Key.objects.filter(account=alice.account, deleted_at=None))
+        return {figure.name: figure.count for figure in (*by_status, *to_review)}
+
+    assert (count()["active"], count()["disabled"]) == (1, 0)
+    Key.objects.filter(pk=key.pk).update(enabled=False)
+    assert (count()["active"], count()["disabled"]) == (0, 1)
+
+
+def test_nothing_is_kept_of_a_transaction(alice: User) -> None:
+    """It may be rolled back."""
+    cache: BoundedCache[str] = BoundedCache(3)
+    with transaction.atomic():
+        assert get_for_epoch(cache, "place", lambda: "not committed") == "not committed"
+    assert get_for_epoch(cache, "place", lambda: "committed") == "committed"
+    assert get_for_epoch(cache, "place", lambda: "read again") == "committed"
+    for number in range(3):
+        get_for_epoch(cache, number, lambda: "newer")
+    assert get_for_epoch(cache, "place", lambda: "read again") == "read again"
