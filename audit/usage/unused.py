@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from django.conf import settings
 from django.db import connection
@@ -44,10 +44,13 @@ def list_allowed_uses(since: datetime) -> QuerySet[Usage]:
     return Usage.objects.filter(reason="", last_seen__gte=since)
 
 
-def list_last_uses(key_ids: Collection[str]) -> list[tuple[str, str, str | None, datetime]]:
-    """Return key, module, address and the time of the last allowed call, of all that the log still has."""
-    uses = Usage.objects.filter(reason="", key_id__in=key_ids).values_list("key_id", "module", "client_address")
-    return list(uses.annotate(last=Max("last_seen")))
+def list_last_uses(key_ids: Collection[str], by: Literal["module", "client_address"]) -> list[tuple[Use, datetime]]:
+    """Return each key's modules or addresses, the other left empty, with the time of the last allowed call, of all that
+    the log still has."""
+    uses = Usage.objects.filter(reason="", key_id__in=key_ids).values_list("key_id", by).annotate(last=Max("last_seen"))
+    if by == "module":
+        return [(Use(key_id, module, None), last) for key_id, module, last in uses]
+    return [(Use(key_id, "", address), last) for key_id, address, last in uses]
 
 
 def build_network_conditions(network: Combinable) -> tuple[Func, Func, Func]:

@@ -81,8 +81,8 @@ def overview(request: SignedIn) -> HttpResponse:
         "account": user.account,
         "figures": by_status,
         "to_review": to_review,
-        "expiring": _list_expiring(user) if by_status else (),
-        "next_step": _get_next_step(user),
+        "expiring": _list_expiring(user) if any(map(_expires_soon, by_status)) else (),
+        "next_step": None if by_status else _get_next_step(user),
         # With keys, at least one API is enabled.
         "first_steps": get_first_steps(user, has_apis=True if by_status else None),
     }
@@ -93,6 +93,10 @@ def overview(request: SignedIn) -> HttpResponse:
     for log in (CALLS.name, EVENTS.name):
         record_auditor_read(request, log, {"page": "overview"})
     return render(request, "keys/overview.html", context)
+
+
+def _expires_soon(figure: KeyFigure) -> bool:
+    return figure.name == "expires_soon" and figure.count > 0
 
 
 def _list_expiring(user: User) -> list[Key]:

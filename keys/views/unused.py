@@ -103,12 +103,11 @@ def _get_keys(request: SignedIn) -> QuerySet[Key]:
 def _load(keys: QuerySet[Key], after: int, *related: str) -> tuple[list[Key], int | None]:
     """Return the keys of the page after this position, with these relations, and the position of the next page."""
     size = KEYS_WITH_GRANTS if related else PAGE_SIZE
-    found = list(keys.filter(pk__gt=after).values_list("pk", flat=True)[: size + 1])
-    shown = found[:size]
     # Keys of one API share it: a policy is large.
-    loaded = Key.objects.filter(pk__in=shown).annotate(used_at=F("listing__used_at"))
-    loaded = loaded.prefetch_related(Prefetch("api", Api.objects.defer("document")), *related)
-    return list(loaded.order_by("pk")), shown[-1] if len(found) > size else None
+    shared = Prefetch("api", Api.objects.defer("document"))
+    rows = keys.filter(pk__gt=after).annotate(used_at=F("listing__used_at")).prefetch_related(shared, *related)
+    found: list[Key] = list(rows[: size + 1])
+    return found[:size], found[size - 1].pk if len(found) > size else None
 
 
 def _find_keys(request: SignedIn, since: datetime, after: int) -> Findings:
