@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import structlog
@@ -19,6 +21,10 @@ from keys.services.locks import build_key_target, lock_for_change
 from keys.services.rotation import replace_secret
 from keys.services.secret import lock_secrets
 
+# Secrets that one run changes, so that it ends soon however many are due.
+MAX_ROTATED = 1_000
+# Keys that are loaded at a time.
+CHUNK = 200
 logger = structlog.get_logger("keyward.keys")
 
 
@@ -35,17 +41,28 @@ class PostponedRotation(NamedTuple):
 
 
 class RotationRun(NamedTuple):
-    """How many secrets were changed, and the keys whose rotation is due and was not possible."""
+    """How many secrets were changed, the keys whose rotation is due and was not possible, and how many more are due,
+    which are left for the next run."""
 
     rotated: int
     postponed: list[PostponedRotation]
+    left: int = 0
 
 
 def rotate_due_keys(*, by: Actor) -> RotationRun:
-    """Change the secret of each key whose scheduled rotation is due, each in a transaction of its own. One that fails
-    holds no other up; the next run tries again."""
-    rotated, postponed = 0, []
-    for key in list_due_keys(timezone.now()):
+    """Change the secret of each key whose scheduled rotation is due, each in a transaction of its own, MAX_ROTATED at
+    most. One that fails holds no other up; the next run tries again."""
+    now = timezone.now()
+    due = list(list_due_keys(now).values_list("pk", flat=True))
+    rotated, looked_at, postponed = 0, 0, list[PostponedRotation]()
+    for key in _load(due, now):
+        if rotated == MAX_ROTATED:
+            break
+        looked_at += 1
+        # Most obstacles are seen without a lock, so that very many keys that wait cost little.
+        if (coming := get_next_rotation(key, now)) and coming.obstacle:
+            postponed.append(PostponedRotation(key, coming.obstacle))
+            continue
         try:
             rotated += rotate_by_schedule(key=key, by=by)
         except RotationPostponed as why:
@@ -56,7 +73,14 @@ def rotate_due_keys(*, by: Actor) -> RotationRun:
         except Exception as error:
             logger.exception("a secret could not be changed by its schedule", key=key.public_id)
             postponed.append(PostponedRotation(key, f"{type(error).__name__}, which is in the log."))
-    return RotationRun(rotated, postponed)
+    return RotationRun(rotated, postponed, len(due) - looked_at)
+
+
+def _load(due: Sequence[int], now: datetime) -> Iterator[Key]:
+    """Yield the keys in this order, some at a time."""
+    for start in range(0, len(due), CHUNK):
+        chunk = list_due_keys(now).filter(pk__in=due[start : start + CHUNK])
+        yield from chunk.prefetch_related("secrets")
 
 
 @transaction.atomic

@@ -101,6 +101,8 @@ def list_rotations(run: RotationRun) -> Iterator[str]:
         yield f"Not changed, although it is due: {postponed}"
     if (more := len(run.postponed) - MAX_POSTPONED_NAMED) > 0:
         yield f"Not changed, although it is due: {more:,} more secrets."
+    if run.left:
+        yield f"Left for the next run: {run.left:,} secrets that are due."
 
 
 def _retry_on_lock(do: Callable[[], T]) -> T:

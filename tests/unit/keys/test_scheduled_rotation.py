@@ -55,10 +55,10 @@ def test_a_secret_of_that_age_is_changed_and_the_old_one_works_for_the_overlap(a
     old, other = current(key), a_billing_key(alice, name="Never rotated").key
     age(other, 1_000)
     age(key, 89.9)
-    assert run() == (0, [])
+    assert run() == (0, [], 0)
     age(key, 90)
 
-    assert run() == (1, [])
+    assert run() == (1, [], 0)
     new = current(key)
     assert (new.pk != old.pk, new.sealed is None, current(other).pk != new.pk) == (True, False, True)
     old_secret = get_old_secret(key)
@@ -72,7 +72,7 @@ def test_a_secret_of_that_age_is_changed_and_the_old_one_works_for_the_overlap(a
     assert (body["actor"]["label"].split()[-1], token in event.body) == ("maintain", False)
     assert get_last_change(key).by.endswith("maintain")
     # The next run finds nothing to do.
-    assert run() == (0, [])
+    assert run() == (0, [], 0)
     assert get_next_rotation(key, timezone.now()).due_at == new.created_at + timedelta(days=90)
 
 
@@ -134,7 +134,7 @@ def test_what_is_in_the_way_is_said_and_when_it_is_gone_the_secret_is_changed(ke
     coming = get_next_rotation(Key.objects.get(pk=key.pk), timezone.now())
     assert (coming.is_due, coming.obstacle) == (True, postponed.why)
     remove(key)
-    assert run() == (1, [])
+    assert run() == (1, [], 0)
 
 
 def test_without_a_sealing_key_nothing_is_changed(key: Key, settings: Any):
@@ -148,13 +148,34 @@ def test_one_key_that_cannot_be_changed_holds_no_other_up(alice: User, key: Key)
     locked = a_billing_key(alice, name="Locked", scheduled_rotation=QUARTERLY, enabled=False).key
     age(locked, 200)
     age(key, 100)
-    rotated, postponed = run()
-    assert (rotated, [each.key for each in postponed]) == (1, [locked])
+    rotated, postponed, left = run()
+    assert (rotated, [each.key for each in postponed], left) == (1, [locked], 0)
     lines = list(maintain.list_rotations(services.RotationRun(rotated, postponed * 22)))
     assert lines[0] == "Secrets changed by schedule: 1."
     assert lines[1].startswith(f"Not changed, although it is due: Locked ({locked.public_id}, account ")
     assert lines[1].endswith("): The key is disabled.")
     assert (len(lines), lines[-1]) == (22, "Not changed, although it is due: 2 more secrets.")
+
+
+def test_a_run_changes_no_more_than_so_many_secrets(alice: User, key: Key, monkeypatch: pytest.MonkeyPatch):
+    """However many are due and however many cannot be changed, the next run goes on with the oldest."""
+    monkeypatch.setattr(scheduled_rotation, "MAX_ROTATED", 2)
+    monkeypatch.setattr(scheduled_rotation, "CHUNK", 2)
+    waiting = [a_billing_key(alice, name=f"Locked {n}", scheduled_rotation=QUARTERLY, enabled=False).key for n in "abc"]
+    due = [key, *(a_billing_key(alice, name=f"Due {n}", scheduled_rotation=QUARTERLY).key for n in range(4))]
+    for place, each in enumerate((*waiting, *due)):
+        age(each, 200 - place)
+    before = [current(each).pk for each in due]
+
+    def list_changed() -> list[bool]:
+        return [current(each).pk != pk for each, pk in zip(due, before, strict=True)]
+
+    first = run()
+    assert (first.rotated, [each.key for each in first.postponed], first.left) == (2, waiting, 3)
+    assert list_changed() == [True, True, False, False, False]
+    assert list(maintain.list_rotations(first))[-1] == "Left for the next run: 3 secrets that are due."
+    assert (run().left, run().left) == (1, 0)
+    assert all(list_changed())
 
 
 def test_without_its_event_nothing_is_changed(key: Key, monkeypatch: pytest.MonkeyPatch):
@@ -180,7 +201,7 @@ def test_only_who_may_change_keys_rotates(alice: User, key: Key):
 def test_a_deleted_key_is_left_alone(alice: User, key: Key):
     age(key, 100)
     services.delete(key=key, by=acting(alice))
-    assert run() == (0, [])
+    assert run() == (0, [], 0)
 
 
 def edited(alice: User, key: Key, by: Actor | None = None, **changes: Any) -> Key:
