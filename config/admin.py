@@ -29,6 +29,7 @@ from core.page_guard import SignedIn, View, needs
 from core.permissions import Permission
 from keys.admin.finding import find
 from keys.forms.find import MORE_TOKENS, FindForm
+from keys.selectors.setup_steps import list_setup_steps
 
 # The portal has the pages for signing out and changing a password, and a menu in place of lists of models; redirects,
 # autocomplete by raw ID and translations of Django's scripts are off.
@@ -68,9 +69,10 @@ class SupportSite(AdminSite):
         raise Http404("the administration has no such page")
 
     def index(self, request: HttpRequest, extra_context: object = None) -> TemplateResponse:
-        """Show the finder, and links to the lists."""
+        """Show the finder, links to the lists, and what is left to do on a new installation."""
         sections = [(label, reverse(name), text) for label, name, text in SECTIONS]
-        return TemplateResponse(request, "admin/index.html", {"find_form": FindForm(), "sections": sections})
+        context = {"find_form": FindForm(), "sections": sections, "setup_steps": list_setup_steps()}
+        return TemplateResponse(request, "admin/index.html", context)
 
     def find(self, request: SignedIn) -> HttpResponse:
         """Look up a text or a file, which is sent by POST only and repeated in no response."""

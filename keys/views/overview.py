@@ -87,8 +87,8 @@ def overview(request: SignedIn) -> HttpResponse:
         "first_steps": get_first_steps(user, has_apis=True if by_status else None),
     }
     context |= _get_calls(request) | _get_trail(request)
-    if user.account and by_status and context.get("calls") == []:
-        context["first_steps"] = get_first_call_steps(user.account)
+    if context.get("calls") == []:
+        context["first_steps"] = get_first_call_steps(user)
     context["attention"] = list(_find_attention(context, by_status, to_review)) if by_status else None
     for log in (CALLS.name, EVENTS.name):
         record_auditor_read(request, log, {"page": "overview"})

@@ -11,12 +11,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Account, Limit, User
 from config.admin import site
 from core.permissions import Role
-from keys.models import Api
-from tests.factories.accounts import PASSWORD, a_user, an_account
+from keys.models import Api, Enablement, SecretUse
+from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
+from tests.factories.calls import a_call
 from tests.factories.key_rows import a_key
 from tests.responses import read_page
 from tests.trail import since_the_beginning
@@ -353,3 +355,58 @@ def test_no_list_counts_or_reads_a_whole_table(client: Client, support: User, bo
         whole = [query["sql"] for query in asked if table in query["sql"] and " LIMIT " not in query["sql"]]
         assert [sql for sql in whole if " WHERE " not in sql] == []
         assert [sql for sql in whole if "COUNT(" in sql] == []
+
+
+class TestSetup:
+    """The steps of a new installation."""
+
+    def test_each_step_has_its_link_or_command_and_goes_with_the_first_allowed_call(self, client: Client) -> None:
+        client.force_login(with_sam())
+        assert list_steps(client) == [
+            ("Add an API with its OpenAPI document and policy.", True),
+            ("Create an account and its first Administrator.", False),
+            ("Activate the account.", False),
+            ("Appoint an Administrator of it.", False),
+            ("Enable an API for the account.", False),
+            ("Set up the proxy in front of the API, which asks Keyward about each call.", False),
+            ("The Administrator signs in and adds the first key.", False),
+            ("An application makes its first call with it.", False),
+        ]
+        text = read_page(client.get("/admin/"))
+        assert "manage.py create_account SLUG NAME EMAIL NICKNAME" in text
+        assert "Never heard from. docs/gateways.md" in text
+
+        acme = an_account(status="pending")
+        page = f"/admin/accounts/account/{acme.pk}"
+        for path in ("activate", "appoint-administrator", "enable-apis"):
+            assert f'href="{page}/{path}/"' in read_page(client.get("/admin/"))
+            assert client.get(f"{page}/{path}/").status_code == 200
+        Account.objects.update(status="active")
+        alice = a_user(acme, "Alice", Role.ADMINISTRATOR)
+        api = Api.objects.get(slug="billing")
+        Enablement.objects.create(account=acme, api=api)
+        assert f'href="{page}/' not in read_page(client.get("/admin/"))
+        a_call(None, api="billing", decision="denied", reason="invalid_credentials", key_id="")
+        assert "Last heard from" in read_page(client.get("/admin/"))
+        secret = a_key(acme, alice, api, "Shop").key.secrets.get()
+        assert [step for step, done in list_steps(client) if not done] == [
+            "An application makes its first call with it."
+        ]
+
+        SecretUse.objects.create(secret=secret, used_at=timezone.now(), address="203.0.113.7")
+        assert "Set up this installation" not in read_page(client.get("/admin/"))
+        assert "Proxy last heard from" in read_page(client.get(f"/admin/keys/api/{api.pk}/change/"))
+
+
+def with_sam() -> User:
+    sam = a_user(None, "Sam", Role.SUPPORT)
+    with_totp(sam)
+    return sam
+
+
+def list_steps(client: Client) -> list[tuple[str, bool]]:
+    """Return the steps on the first page, and whether each is done."""
+    found = re.findall(
+        r"<li( class=.done.)?>(?:<s>)?([^<]+?)(?:</s>|<span| </li>|</li>)", read_page(client.get("/admin/"))
+    )
+    return [(text.strip(), bool(done)) for done, text in found if text.strip().endswith(".")]

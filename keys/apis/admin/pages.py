@@ -5,6 +5,7 @@ The preview shows changed lines and the effects on existing keys. Exactly what w
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -39,6 +40,7 @@ from keys.apis.proxy_support import format_proxy_advice
 from keys.apis.rendering import get_file_name, render_document, render_policy
 from keys.docs.documentation import get_documentation
 from keys.models import Api, Key
+from keys.selectors.proxy_contact import get_last_contacts
 from keys.selectors.replay import replay_api
 from keys.uploads import SUPPORT, TooManyUploads, acquire_reader
 from keys.views.effects import ChangeEffect
@@ -53,7 +55,7 @@ class ApiAdmin(SupportAdmin):
     ordering = ("name", "pk")
     search_fields = ("name__istartswith", "slug__istartswith")
     search_help_text = "Search by the start of the name or slug."
-    fields = ("name", "slug", "version", "reached_at", "key_count", "accounts", "created_at")
+    fields = ("name", "slug", "version", "reached_at", "last_contact", "key_count", "accounts", "created_at")
     detail_template = "admin/keys/api.html"
     icon = "code-bracket"
     empty_text = "Add the first API with its OpenAPI document and a policy."
@@ -227,6 +229,11 @@ class ApiAdmin(SupportAdmin):
     @display(description="Request link")
     def reached_at(self, api: Api) -> str:
         return describe_request_link(api)
+
+    @display(description="Proxy last heard from")
+    def last_contact(self, api: Api) -> datetime | str:
+        never = "Never. docs/gateways.md has the configuration of each proxy."
+        return get_last_contacts([api.slug]).get(api.slug, never)
 
     @display(description="Keys")
     def key_count(self, api: Api) -> str:

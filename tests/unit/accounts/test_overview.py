@@ -77,15 +77,16 @@ def test_every_live_key_of_the_account_counts_once_under_its_status(acme: Accoun
 def test_the_first_step_is_to_add_a_key(acme: Account, alice: User, api: Api) -> None:
     text = page(alice)
 
-    assert "No API keys yet" in text
+    assert steps(text)[3].startswith("You add API keys. A key lets an application call an API")
     assert 'href="/keys/new/"' in text
+    assert "No API keys yet" not in text
 
 
 @pytest.mark.parametrize("role", [Role.ACCOUNT_READER, Role.AUDITOR])
 def test_who_cannot_add_keys_is_told_who_can(acme: Account, api: Api, role: Role) -> None:
     text = page(a_user(acme, "Bob", role))
 
-    assert "Only Administrators of your account can add keys" in text
+    assert "An Administrator of the account adds API keys." in steps(text)
     assert "/keys/new/" not in text
 
 
@@ -97,16 +98,17 @@ def steps(text: str) -> list[str]:
 
 
 def test_without_an_api_what_happens_next_is_said_even_to_the_only_administrator(alice: User) -> None:
-    for url in ("/", "/keys/", "/keys/new/"):
+    support = [
+        "Support activates the account. Done.",
+        "Support enables the APIs that you need. "
+        "In /admin/, under Accounts, acme: Enable APIs. Or on the server: manage.py enable_api API acme.",
+    ]
+    for url, last in (("/keys/", "You add API keys here."), ("/keys/new/", "You add API keys here."), ("/", "")):
         text = page(alice, url)
 
-        assert "No API is enabled for this account yet" in text
-        assert steps(text) == [
-            "Support activates the account. Done.",
-            "Support enables the APIs that you need. "
-            "In /admin/, under Accounts, acme: Enable APIs. Or on the server: manage.py enable_api API acme.",
-            "You add API keys here.",
-        ]
+        assert steps(text)[:2] == support
+        assert [last] == steps(text)[2:] if last else len(steps(text)) == 5
+        assert ("No API is enabled for this account yet" in text) == bool(last)
         assert "ask an administrator" not in text.lower()
         assert "creates a Support user" in text
 
@@ -115,34 +117,50 @@ def test_a_pending_account_says_what_happens_next(acme: Account, alice: User, se
     settings.SUPPORT_CONTACT = "help@keys.example"
     Account.objects.filter(pk=acme.pk).update(status="pending")
 
-    for url, status in (("/", 200), ("/keys/", 200), ("/keys/new/", 403)):
+    for url, status, count in (("/", 200, 5), ("/keys/", 200, 3), ("/keys/new/", 403, 3)):
         text = page(alice, url, status)
         assert steps(text)[0] == "Support activates the account. In /admin/, under Accounts, acme: Activate."
-        assert len(steps(text)) == 3
+        assert len(steps(text)) == count
         assert '<a href="mailto:help@keys.example">help@keys.example</a> and name the account' in text
         assert "ask an administrator" not in text.lower()
     # Who adds keys is another one.
     bob = page(a_user(acme, "Bob", Role.ACCOUNT_READER))
-    assert steps(bob)[2] == "An Administrator of the account adds API keys."
+    assert steps(bob)[3] == "An Administrator of the account adds API keys."
 
 
-def test_once_there_is_an_api_nothing_has_to_happen_first(acme: Account, alice: User) -> None:
+def test_once_there_is_an_api_a_key_is_added(acme: Account, alice: User) -> None:
     Enablement.objects.create(account=acme, api=Api.objects.get(slug="billing"))
-    assert "What happens next" not in page(alice)
+    waiting = steps(page(alice))
+    assert [step.endswith("Done.") for step in waiting] == [True, True, False, False, False]
+    assert waiting[3].endswith("Add API key")
+    assert '<a class="button small" href="/keys/new/">Add API key</a>' in page(alice)
+    bob = page(a_user(acme, "Bob", Role.ACCOUNT_READER))
+    assert "Add API key" not in bob
     assert "What happens next" not in page(alice, "/keys/")
     Account.objects.filter(pk=acme.pk).update(status="suspended")
     assert "What happens next" not in page(alice)
 
 
 def test_with_a_key_the_first_call_is_waited_for(acme: Account, alice: User, api: Api) -> None:
-    a_key(acme, alice, api, "Shop")
+    key = a_key(acme, alice, api, "Shop").key
 
     waiting = steps(page(alice))
-    assert [step.endswith("Done.") for step in waiting] == [True, True, False, False]
+    assert [step.endswith("Done.") for step in waiting] == [True, True, False, True, False]
     assert waiting[2].startswith("Support sets up the proxy in front of the API, which asks Keyward about each call.")
+    assert f'href="/keys/{key.public_id}/docs/">Documentation of Shop</a>' in page(alice)
+    # Nothing is wrong, but what is left to do is not nothing.
+    assert "Nothing needs your attention" not in page(alice)
+
+    a_call(None, api="other")
+    assert not steps(page(alice))[2].endswith("Done.")
+    # A refusal without a key, such as that of `doctor`, shows that the proxy asks.
+    a_call(None, api=api.slug, decision="denied", reason="invalid_credentials", key_id="")
+    assert steps(page(alice))[2].endswith("Done.")
+    assert "Last heard from" not in page(alice)
 
     a_call(acme)
     assert "What happens next" not in page(alice)
+    assert "Nothing needs your attention" in page(alice)
 
 
 @pytest.mark.parametrize("status", ["pending", "suspended"])
