@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_safe
 
 from audit.admin import AccountFilter, BoundedLogFilter, BoundedLogForm, LogAdmin, format_number
@@ -89,7 +90,7 @@ class EventAdmin(LogAdmin):
         yield "Request ID", row.request_id or "–"
         yield from sentences.list_facts(row)
         for change in sentences.list_changes(row):
-            yield change.label, f"{change.old} → {change.new}"
+            yield change.label, format_html("{} → {}", change.old, change.new)
 
 
 ADMINS: dict[type[Model], type[SupportAdmin]] = {Event: EventAdmin}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from django.utils.safestring import SafeString
 from audit.models import Event
 from audit.trail.confirmed_actions import CONFIRMED_ACTIONS
 from audit.trail.events import CATALOGUE
+from core.templatetags.ui import moment
 
 # Words for the methods of sign-in and confirmation.
 METHODS = {
@@ -26,6 +28,9 @@ METHODS = {
 LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", "api": "API"}
 
 _COUNTED = re.compile(r"\{(?P<field>\w+)\} (?P<noun>IP lists|retired secrets|entries|rows|users|keys|calls|notices)\b")
+# Fields of times in ISO format, of events and of settings.
+_TIMES = {"since", "until", "late_until", "expiry"}
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _SINGULAR = {"entries": "entry"}
 
 
@@ -44,7 +49,7 @@ def format_sentence(event: Event) -> SafeString:
     if known is None:
         return format_html("{} ({})", isolate(event.actor), event.name)
     data, target = get_data(event), isolate(event.target or "")
-    values = {name: isolate(format_value(value)) for name, value in data.items()}
+    values = {name: isolate(render_value(name, value)) for name, value in data.items()}
     values |= {name: isolate(METHODS[data[name]]) for name in ("method", "factor") if data.get(name) in METHODS}
     if "action" in data:
         values["action"] = format_html(CONFIRMED_ACTIONS.get(data["action"], "{action}"), target=target, **values)
@@ -77,18 +82,18 @@ def list_changes(event: Event) -> list[Change]:
     """Return the changes of an edit, or the settings of something new, whose old values are empty."""
     data = get_data(event)
     edited = [
-        Change(format_label(name), format_value(old), format_value(new))
+        Change(format_label(name), render_value(name, old), render_value(name, new))
         for name, (old, new) in data.get("changes", {}).items()
     ]
     return edited + [
-        Change(format_label(name), "", format_value(value)) for name, value in data.get("settings", {}).items()
+        Change(format_label(name), "", render_value(name, value)) for name, value in data.get("settings", {}).items()
     ]
 
 
 def list_facts(event: Event) -> list[tuple[str, str]]:
     """Return label and value of the event's other fields."""
     return [
-        (format_label(name), format_value(value))
+        (format_label(name), render_value(name, value))
         for name, value in get_data(event).items()
         if name not in ("changes", "settings")
     ]
@@ -104,6 +109,13 @@ def format_changes(event: Event) -> SafeString:
 
 def format_label(name: str) -> str:
     return LABELS.get(name) or name.replace("_", " ").capitalize()
+
+
+def render_value(name: str, value: Any) -> str:
+    """Return a field's value as words; a time as HTML, which scripts show in the reader's time zone."""
+    if name in _TIMES and isinstance(value, str) and _ISO_TIME.fullmatch(value):
+        return moment(datetime.fromisoformat(value))
+    return format_value(value)
 
 
 def format_value(value: Any) -> str:

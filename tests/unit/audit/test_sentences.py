@@ -11,7 +11,7 @@ from django.contrib import admin
 from accounts.admin.confirmed_button import ConfirmedButton
 from audit.models import Event
 from audit.trail.confirmed_actions import CONFIRMED_ACTIONS
-from audit.trail.sentences import format_sentence
+from audit.trail.sentences import format_changes, format_sentence, list_changes
 
 
 def an_event(name: str, target: str, **data: str) -> Event:
@@ -35,7 +35,8 @@ def test_a_failed_confirmation_says_in_words_what_was_to_be_confirmed(action: st
 
     assert format_sentence(failed) == f"<bdi>Alice</bdi> failed to confirm {message}"
     assert format_sentence(locked) == (
-        "Confirmations by <bdi>Alice</bdi> are locked until <bdi>2026-01-01T00:00:00+00:00</bdi>, "
+        "Confirmations by <bdi>Alice</bdi> are locked until "
+        '<bdi><time datetime="2026-01-01T00:00:00.000Z" data-absolute>2026-01-01 00:00:00 UTC</time></bdi>, '
         f"after failing to confirm {message}"
     )
 
@@ -104,3 +105,15 @@ def test_methods_are_named_in_words(name: str, field: str, value: str, words: st
 def test_the_method_of_a_refused_request_is_as_sent() -> None:
     body = json.dumps({"data": {"method": "POST", "path": "/admin/"}})
     assert "was refused <bdi>POST</bdi>" in format_sentence(Event(name="admin.refused", actor="Alice", body=body))
+
+
+def test_times_are_shown_as_times_and_names_as_they_are():
+    time = "2026-12-30T08:22:40+00:00"
+    shown = '<time datetime="2026-12-30T08:22:40.000Z" data-absolute>2026-12-30 08:22:40 UTC</time>'
+    changes = {"expiry": [None, time], "name": ["", time]}
+    edited = Event(name="key.edited", body=json.dumps({"data": {"changes": changes}}))
+
+    assert list_changes(edited) == [("Expiry", "", shown), ("Name", "", time)]
+    assert format_changes(edited) == (
+        f"Expiry: <bdi>none</bdi> → <bdi>{shown}</bdi> · Name: <bdi>none</bdi> → <bdi>{time}</bdi>"
+    )
