@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,7 +12,7 @@ from django import template
 from django.forms import BoundField
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 
 from core import back_links, pages
@@ -20,6 +21,9 @@ from core.filters.fields import flatten_choices
 register = template.Library()
 # Parameters of a list's URL that say which page of it is shown.
 POSITIONS = ("after", "before", "page", "start")
+
+# After a slash but the first, before a field of a query, and before the domain of an e-mail address.
+_PARTS = re.compile(r"(?<=[^\s/:]/)(?!$)|(?=\?|&amp;|@)")
 
 # Seconds and name. static/js/app.js uses the same steps, so that nothing changes when it takes over.
 RELATIVE_UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
@@ -148,6 +152,12 @@ def return_url(context: Mapping[str, Any], listed: str, otherwise: str, kind: st
     `otherwise` if the page was opened from elsewhere."""
     place = back_links.format_row_id(kind, number) if kind else ""
     return back_links.get_return_url(context["request"], listed, otherwise, place)
+
+
+@register.filter
+def breakable(value: object) -> SafeString:
+    """Return an address of the web, a path or an e-mail address, which may be broken into lines between its parts."""
+    return SafeString(_PARTS.sub("<wbr>", conditional_escape(value)))
 
 
 @register.filter

@@ -108,3 +108,18 @@ def test_a_chip_shows_what_was_typed_as_text() -> None:
 def test_without_filters_there_are_no_chips() -> None:
     request = RequestFactory().get("/keys/")
     assert render("{% chips form %}", request=request, form=Filters(request.GET)).strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("/customers", ["/customers"]),
+        ("GET /customers/{customer_id}/invoices/", ["GET /customers/", "{customer_id}/", "invoices/"]),
+        ("https://api.example/v1?a=1&b=2", ["https://api.example/", "v1", "?a=1", "&amp;b=2"]),
+        ("alice@acme.example", ["alice", "@acme.example"]),
+        ("/a</code>", ["/a&lt;/", "code&gt;"]),
+        ("–", ["–"]),
+    ],
+)
+def test_an_address_is_broken_between_its_parts(address: str, parts: list[str]) -> None:
+    assert render("{{ address|breakable }}", address=address).split("<wbr>") == parts
