@@ -22,10 +22,15 @@ def common_headers(response: Response) -> str:
 
 
 def read_page(response: Response) -> str:
-    """Return the HTML with its entities decoded and each run of white space as one space."""
-    return re.sub(r"\s+", " ", unescape(response.content.decode()))
+    """Return the HTML with its entities decoded, each run of white space as one space, and addresses whole."""
+    return re.sub(r"\s+", " ", without_breaks(unescape(response.content.decode())))
+
+
+def without_breaks(page: str) -> str:
+    """Return the HTML without the places at which addresses may be broken into lines."""
+    return page.replace("<wbr>", "")
 
 
 def read_words(response: Response) -> str:
     """Return the text between the tags, with each run of white space as one space."""
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", without_breaks(response.content.decode()))))

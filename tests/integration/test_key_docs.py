@@ -24,6 +24,7 @@ from keys.models import Api, Key
 from keys.rotation_schedule import Overlap, RotationSchedule
 from tests.factories.accounts import a_user, an_account, with_totp
 from tests.factories.keys import LEAST, a_key_of, api_for
+from tests.responses import without_breaks
 
 pytestmark = pytest.mark.django_db
 PRESETS = sorted(LEAST)
@@ -50,11 +51,6 @@ def docs(client: Client, key: Key, page: str = "docs") -> str:
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store"
     return without_breaks(unescape(response.content.decode()))
-
-
-def without_breaks(page: str) -> str:
-    """Return the page without the places at which its addresses may be broken."""
-    return page.replace("<wbr>", "")
 
 
 def samples(page: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from django.test import Client
 from core.permissions import Role
 from tests.factories.accounts import a_user, an_account
 from tests.factories.calls import a_call
+from tests.responses import without_breaks
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +37,7 @@ def client(alice):
 
 
 def texts(response):
-    return response.content.decode()
+    return without_breaks(response.content.decode())
 
 
 def test_the_log_shows_the_accounts_calls_and_no_others(client, acme):
