@@ -157,7 +157,7 @@ def return_url(context: Mapping[str, Any], listed: str, otherwise: str, kind: st
 @register.filter
 def breakable(value: object) -> SafeString:
     """Return an address of the web, a path or an e-mail address, which may be broken into lines between its parts."""
-    return SafeString(_PARTS.sub("<wbr>", conditional_escape(value)))
+    return SafeString(_PARTS.sub("<wbr>", conditional_escape(str(value))))
 
 
 @register.filter
