@@ -165,7 +165,10 @@ def test_each_figure_of_keys_is_the_number_in_its_list(client: Client, alice: Us
 
 
 def test_when_all_is_well_it_says_so(client: Client, alice: User) -> None:
-    a_billing_key(alice)
+    key = a_billing_key(alice).key
+    # Until the first call there are steps to take instead.
+    assert "Nothing needs your attention" not in text(client.get("/"))
+    a_call(key.account, key_id=key.public_id)
     assert "Nothing needs your attention" in text(client.get("/"))
 
 
