@@ -18,10 +18,10 @@ def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "W002": settings.EMBEDDED_DATABASE and "The database is the embedded one: set DATABASE_URL.",
         "W003": default["USER"] == maintenance["USER"]
         and "The application is its database's owner and could change what is logged: set MAINTENANCE_DATABASE_URL.",
-        "W004": not settings.HTTPS and "BASE_URL is not https: passwords and sessions would travel in clear.",
+        "W004": not settings.HTTPS and "BASE_URL is not https: passwords and sessions would be sent in clear text.",
         "W005": not settings.GATEWAY_SECRETS
         and not settings.GATEWAY_SOCKET
-        and "Neither GATEWAY_SECRETS nor GATEWAY_SOCKET is set: no proxy can prove itself, every call is refused.",
+        and "Neither GATEWAY_SECRETS nor GATEWAY_SOCKET is set: no proxy can authenticate, so every call is refused.",
     }
     return [Warning(message, id=f"keyward.{number}") for number, message in problems.items() if message]
 

@@ -190,7 +190,7 @@ class Environment:
         for network in collapsed:
             narrowest = MIN_PREFIX_LENGTH[network.version]
             if network.prefixlen < narrowest:
-                why = "whoever is inside a trusted range chooses the address that is checked and logged"
+                why = "anyone inside a trusted range can choose the address that is checked and logged"
                 self.refuse(name, str(network), f"a range of /{narrowest} or narrower in production: {why}")
 
     def url(self, name: str, kind: str, default: str) -> dict[str, Any]:

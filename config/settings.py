@@ -50,7 +50,7 @@ BASE_URL = env.base_url("BASE_URL", f"http://localhost:{PORT}")
 HTTPS = BASE_URL.startswith("https://")
 if PRODUCTION and not HTTPS and not all(is_loopback(address) for address in BIND):
     env.report(
-        f"BIND {','.join(BIND)} would serve passwords and sessions in clear: it must be a loopback address, or "
+        f"BIND {','.join(BIND)} would send passwords and sessions in clear text: it must be a loopback address, or "
         f"BASE_URL {BASE_URL!r} an https:// one, served by a proxy that ends TLS."
     )
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])

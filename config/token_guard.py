@@ -24,7 +24,7 @@ SEARCH_WARNING = (
     "Your search looks like a secret, so it was not run. It was part of the URL, which a proxy in front of Keyward may"
     " have logged. If it was a live token, change that key."
 )
-FINDER_HINT = "To find its key, paste it into the box below. It is sent outside the URL, matched and not stored."
+FINDER_HINT = "To find its key, paste it into the box below. It is sent in the request body, matched and not stored."
 NO_FINDER_HINT = "An Administrator or Auditor of the account can find the key it belongs to."
 
 

@@ -59,7 +59,7 @@ def verify(document: Mapping[str, Any], *, kind: str, public_key: Ed25519PublicK
     if document.get("kind") != kind:
         raise BadSignature(f"it is of kind {document.get('kind')!r}, not {kind!r}")
     if document.get("public_key") != _encode_public_key(public_key):
-        raise BadSignature("it was signed with another key than the one given")
+        raise BadSignature("it was signed with a different key than the one given")
     try:
         signature = base64.b64decode(document[SIGNATURE], validate=True)
         public_key.verify(signature, encode_message(document))

@@ -61,5 +61,5 @@ class DatabaseCollector:
             "keyward_maintain_late", "Whether maintain has missed two hours", value=state.maintain_late
         )
         yield GaugeMetricFamily(
-            "keyward_tampering_findings", "What verifications found and nobody acknowledged", value=state.findings
+            "keyward_tampering_findings", "Findings of verifications that are not acknowledged", value=state.findings
         )

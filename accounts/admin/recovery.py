@@ -40,7 +40,7 @@ class RemoveSecondFactors(ConfirmedButton):
         if is_second_factor_required(row):
             yield "Their account requires a second factor: they must add a new one when they next sign in."
         else:
-            yield "Their account requires no second factor: until they add one, the password alone signs them in."
+            yield "Their account requires no second factor: until they add one, they sign in with the password alone."
 
     def run(self, row: User, form: Form, by: Actor) -> str:
         services.remove_second_factors(user=row, by=by)

@@ -39,7 +39,7 @@ class RolesField(forms.MultipleChoiceField):
             required=False,
             choices=[(role.value, ROLE_DESCRIPTIONS[role]) for role in ACCOUNT_ROLES],
             widget=forms.CheckboxSelectMultiple,
-            help_text="Without a role, a user sees the keys they own, and no secret.",
+            help_text="Users without a role see only the keys they own, without secrets.",
         )
 
 

@@ -69,5 +69,7 @@ class ColumnsForm(forms.Form):
 class SaveFilterForm(forms.Form):
     name = forms.CharField(label="Name", max_length=80)
     shared = forms.BooleanField(
-        label="Share with everyone in the account", required=False, help_text="They see it if they may see this list."
+        label="Share with everyone in the account",
+        required=False,
+        help_text="Visible to everyone who can see this list.",
     )

@@ -32,7 +32,7 @@ def arrange_list(*, user: User, columns: ListColumns, shown: Sequence[str], page
         raise Invalid({"columns": f"There is no column “{unknown[0]}”. There are: {', '.join(columns.labels)}."})
     if page_size not in PAGE_SIZES:
         offered = ", ".join(map(str, PAGE_SIZES))
-        raise Invalid({"page_size": f"{page_size} rows are not offered. Choose one of {offered}."})
+        raise Invalid({"page_size": f"{page_size} rows per page are not available. Choose one of {offered}."})
     values = {"columns": list(dict.fromkeys(shown)), "page_size": page_size}
     ListSettings.objects.update_or_create(user=user, list_name=columns.name, defaults=values)
 
@@ -57,7 +57,7 @@ def save_filter(
         raise Invalid({"name": f"You have {MAX_FILTERS} filters of this list, the maximum. Delete one first."})
     kept = keep_filters(columns, query)
     if not kept:
-        raise Invalid({"name": "The list has no filters to save. Filter it first."})
+        raise Invalid({"name": "There are no filters to save. Filter the list first."})
     if contains_secret(f"{name} {urlencode(kept)}"):
         raise Invalid({"name": "The filter looks like it contains a secret, which is not saved."})
     row = SavedFilter(

@@ -77,5 +77,5 @@ def _parse_number(fields: dict[str, Any], name: str, highest: float, right: str)
 
 def _build_error(fields: dict[str, Any], name: str, right: str) -> MalformedLine:
     if name not in fields:
-        return MalformedLine(f"{name} is missing; it has to be {right}")
-    return MalformedLine(f"{name} is {str(fields[name])[:40]!r}; it has to be {right}")
+        return MalformedLine(f"{name} is missing; it must be {right}")
+    return MalformedLine(f"{name} is {str(fields[name])[:40]!r}; it must be {right}")

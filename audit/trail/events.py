@@ -131,7 +131,7 @@ CATALOGUE: dict[str, EventType] = dict(
         # `schedule` is how often, such as "every 90 days".
         _event(
             "key.secret_rotated",
-            "{actor} changed the secret of {target} by its schedule ({schedule}, overlap: {overlap})",
+            "{actor} changed the secret of {target} on schedule ({schedule}, overlap: {overlap})",
             *("api", "schedule", "overlap"),
         ),
         _event("key.overlap_ended", "{actor} ended the overlap of {target}", "api"),

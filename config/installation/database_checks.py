@@ -36,7 +36,7 @@ def check_roles() -> list[str]:
     if (version := int(_fetch("default", "SHOW server_version_num")) // 10000) < MIN_VERSION:
         problems.append(f"PostgreSQL is version {version}: it must be {MIN_VERSION} or later.")
     if _fetch("default", "SHOW fsync") == "off":
-        problems.append("PostgreSQL runs with fsync off and loses calls in a power cut: set fsync = on.")
+        problems.append("PostgreSQL runs with fsync off and would lose calls in a power failure: set fsync = on.")
     if _fetch("default", "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"):
         role = get_application_role()
         problems.append(
@@ -121,7 +121,7 @@ def check_replica() -> list[str]:
         return ["REPLICA_DATABASE_URL leads to a primary: it must be a replica of DATABASE_URL's server."]
     lag = _fetch("replica", "SELECT now() - pg_last_xact_replay_timestamp()")
     if lag and lag > MAX_REPLICA_LAG:
-        return [f"The replica is {lag} behind: look at its log; pages of the API log are as old."]
+        return [f"The replica is {lag} behind: check its log; pages of the API log lag by as much."]
     return []
 
 

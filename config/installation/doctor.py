@@ -16,7 +16,7 @@ Section = tuple[str, list[str]]
 def main(arguments: list[str], load_environment: Callable[[], None]) -> NoReturn:
     """Print a line for each check, and exit with status 1 if there is a problem."""
     if arguments:
-        sys.exit("usage: keyward doctor\n\nCheck the installation and what runs; it changes nothing.")
+        sys.exit("usage: keyward doctor\n\nCheck the installation and the running services. Nothing is changed.")
     failed = 0
     for name, problems in check_installation(load_environment):
         if not problems:
@@ -25,7 +25,7 @@ def main(arguments: list[str], load_environment: Callable[[], None]) -> NoReturn
             failed += 1
             sys.stdout.write(f"WRONG  {name}: {problem}\n")
         sys.stdout.flush()
-    sys.stdout.write(f"{failed} things are wrong.\n" if failed else "Everything that was checked is good.\n")
+    sys.stdout.write(f"{failed} things are wrong.\n" if failed else "All checks passed.\n")
     sys.exit(1 if failed else 0)
 
 

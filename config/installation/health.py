@@ -22,7 +22,7 @@ def main(arguments: list[str], load_environment: Callable[[], None]) -> NoReturn
     check = arguments[0] if arguments[:1] in (["live"], ["ready"]) else ""
     planes = arguments[1:] if check else arguments
     if not set(planes) <= set(PLANES):
-        sys.exit(f"{USAGE}\n\nAsk both planes, or those that are named, whether they live (or are ready to work).")
+        sys.exit(f"{USAGE}\n\nCheck whether both planes, or the named ones, are alive (or ready).")
     try:
         load_environment()
         answers = {plane: ask(find_place(plane, os.environ), check or "live") for plane in planes or PLANES}

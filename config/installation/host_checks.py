@@ -29,8 +29,8 @@ def check_disks() -> list[str]:
         if free < MIN_FREE_BYTES:
             problems.setdefault(
                 folder.stat().st_dev,
-                f"The disk of {folder} ({name}) has {free // 1024**2} MB left of {size // 1024**2}: make room or "
-                "enlarge it; a PostgreSQL that finds none stops, and every call is refused.",
+                f"The disk of {folder} ({name}) has {free // 1024**2} MB left of {size // 1024**2}: free space or "
+                "enlarge it; PostgreSQL stops when its disk is full, and every call is refused.",
             )
     return list(problems.values())
 
@@ -47,6 +47,6 @@ def check_clock() -> list[str]:
         return []
     side = "ahead of" if ahead > 0 else "behind"
     return [
-        f"The clock of this host is {abs(ahead):.0f} s {side} the database's: let both be set by NTP, such as by "
-        "systemd-timesyncd (timedatectl status)."
+        f"The clock of this host is {abs(ahead):.0f} s {side} the database's: synchronise both with NTP, for "
+        "example by systemd-timesyncd (timedatectl status)."
     ]

@@ -72,7 +72,7 @@ def write_files(folder: Path, files: dict[str, tuple[str, int]]) -> None:
     """Write all files, or none if one of them exists. Raise Misconfigured."""
     if present := [name for name in files if os.path.lexists(folder / name)]:
         raise Misconfigured(
-            f"{folder / present[0]} is there already: keyward init overwrites nothing, because what was made with its "
+            f"{folder / present[0]} exists already: keyward init overwrites nothing, because data encrypted with its "
             "secrets could never be read again. Name another folder, or move the files away."
         )
     try:

@@ -53,7 +53,7 @@ def _list_unaccepted_secrets() -> list[str]:
         for name, secret in settings.GATEWAY_SECRETS.items()
     }
     return [
-        f"The gateway that runs does not accept {name} of GATEWAY_SECRETS: reload it, and set the proxy's secret to it."
+        f"The running gateway does not accept {name} of GATEWAY_SECRETS: reload it, and set the proxy's secret to it."
         for name, refusal in answers.items()
         if refusal == "gateway_secret"
     ]

@@ -72,7 +72,7 @@ class PortalCollector:
         text = "Seconds from a complete request to the beginning of its response"
         yield HistogramMetricFamily("keyward_portal_request_seconds", text, buckets, sums[first + len(names)])
         yield _build_counter("events", "Events of the trail recorded by the portal", "event", EVENTS, sums, offsets)
-        yield _build_counter("mails", "E-mails, by what became of them", "result", MAILS, sums, offsets)
+        yield _build_counter("mails", "E-mails, by outcome", "result", MAILS, sums, offsets)
 
 
 def _build_counter(

@@ -54,16 +54,16 @@ def _read_gauges() -> dict[tuple[str, str], float | None]:
         replayed = get_replayed_until()
     return {
         ("keyward_maintain_last_run_timestamp_seconds", "When maintain last ended with a verification"): last.at,
-        ("keyward_verification_good", "Whether nothing is found that nobody has acknowledged"): good,
+        ("keyward_verification_good", "Whether there are no unacknowledged findings"): good,
         ("keyward_seal_lag_seconds", "Seconds since the end of the last sealed hour"): _get_age(sealed),
-        ("keyward_notices_overdue_seconds", "How long the oldest notice that is due waits to be sent"): overdue,
+        ("keyward_notices_overdue_seconds", "Seconds that the oldest due notice has waited to be sent"): overdue,
         ("keyward_partitions_ahead", "Months after this one that have a partition of the API log"): ahead,
         ("keyward_database_size_bytes", "Size of the database on disk"): size,
         ("keyward_log_size_bytes", "Size of the API log on disk, with its indexes"): log_size,
         ("keyward_database_connections", "Connections to the database"): connections,
         ("keyward_database_max_connections", "Connections that the server allows"): max_connections,
         ("keyward_portal_replica_up", "Whether the replica answers the portal"): replica_up,
-        ("keyward_replica_lag_seconds", "Seconds that the replica is behind"): _get_age(replayed),
+        ("keyward_replica_lag_seconds", "Replication lag of the replica in seconds"): _get_age(replayed),
     }
 
 

@@ -68,6 +68,8 @@ class EnableApis(ConfirmedButton):
 
     def run(self, row: Account, form: Form, by: Actor) -> str:
         new = apis.enable_all(apis=list(form.cleaned_data["apis"]), account=row, by=by)
-        names = ", ".join(api.name for api in new) or "nothing new"
+        if not new:
+            return f"All of these APIs were already enabled for {row.name}."
+        names = ", ".join(api.name for api in new)
         next_step = " Next: activate the account." if row.status == Account.Status.PENDING else ""
         return f"{row.name} now has {names}.{next_step}"

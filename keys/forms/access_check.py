@@ -46,8 +46,8 @@ class AccessCheckForm(forms.Form):
         max_length=MAX_TOKEN_LENGTH,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         help_text=(
-            "Or the whole header. It is compared with the secrets of its key; the check is recorded, the token is not "
-            "stored. Without one, the secret is assumed to be correct."
+            "A token, or the whole header that contains it. It is compared with the key’s secrets; the check is "
+            "recorded, the token is not stored. Without a token, the secret is assumed to be correct."
         ),
     )
     method = forms.CharField(
@@ -108,7 +108,7 @@ class AccessCheckForm(forms.Form):
         if not found:
             raise ValidationError("This is not a token. Its form is <prefix>_<API ID>_<38 letters and digits>.")
         if len(found) > 1:
-            raise ValidationError("Paste one token: these are several.")
+            raise ValidationError("Paste only one token.")
         return next(iter(found.values()))
 
     def clean_method(self) -> str:

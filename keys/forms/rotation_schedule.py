@@ -18,8 +18,8 @@ class RotationScheduleForm(forms.Form):
     scheduled_rotation = forms.ChoiceField(
         required=False,
         help_text=(
-            "The secret is changed when it is that old. Administrators read the new one with Show token, while the old "
-            "one still works."
+            "The secret is changed when it reaches this age. Administrators can read the new one with Show token while "
+            "the old one still works."
         ),
     )
     rotation_overlap = forms.ChoiceField(

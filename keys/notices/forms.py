@@ -35,7 +35,7 @@ class EndpointForm(ServiceErrorForm, ConfirmForm):
         label="URL",
         max_length=10_000,
         widget=forms.URLInput(attrs={"placeholder": "https://hooks.example.com/keyward"}),
-        help_text="Notices are POSTed to it as JSON.",
+        help_text="Notices are sent to it as JSON (POST).",
     )
     field_order = ("url",)
 

@@ -12,8 +12,8 @@ class Kind(models.TextChoices):
     """The value is `type` in the body of a webhook: permanent, as receivers depend on it."""
 
     KEY_EXPIRING = "key.expiring", "Key expires"
-    KEY_ROTATION_UPCOMING = "key.rotation_upcoming", "Secret will be changed by its schedule"
-    KEY_ROTATED = "key.rotated", "Secret was changed by its schedule"
+    KEY_ROTATION_UPCOMING = "key.rotation_upcoming", "Secret will be changed on schedule"
+    KEY_ROTATED = "key.rotated", "Secret was changed on schedule"
     KEY_NEW_NETWORK = "key.new_network", "Key used from a new network"
     REFUSALS_RISING = "refusals.rising", "Refusals rise"
     OVERLAP_ENDING = "overlap.ending", "Old secret ends soon"
@@ -33,22 +33,23 @@ class KindDetails:
 KINDS: dict[Kind, KindDetails] = {
     Kind.KEY_EXPIRING: KindDetails("30, 7 and 1 days before a key expires.", to_owner=True),
     Kind.KEY_ROTATION_UPCOMING: KindDetails("7 and 1 days before the secret is changed.", to_owner=True),
-    Kind.KEY_ROTATED: KindDetails("When it was changed, and the old secret still works.", to_owner=True),
+    Kind.KEY_ROTATED: KindDetails("When the secret was changed and the old one still works.", to_owner=True),
     Kind.KEY_NEW_NETWORK: KindDetails(
         "When calls with a key are allowed from a network it was not used from before (/24 of IPv4, /48 of IPv6).",
         to_owner=True,
     ),
     Kind.REFUSALS_RISING: KindDetails(
-        "When a key has 50 refused calls or more in an hour (an account 200), three times as many as in the worst hour "
-        "of the seven days before; once a day.",
+        "When a key has 50 or more refused calls in an hour (an account 200 or more), and three times as many as in "
+        "the worst hour of the seven days before. At most once a day.",
         to_owner=True,
     ),
     Kind.OVERLAP_ENDING: KindDetails(
-        "24 hours before the overlap of an old secret ends, and again 4 hours before if it was used lately.",
+        "24 hours before the overlap of an old secret ends, and again 4 hours before if it was used recently.",
         to_owner=True,
     ),
     Kind.OVERLAP_ENDED_IN_USE: KindDetails(
-        "When the overlap of an old secret ended although it was used lately, or calls with it are refused since.",
+        "When the overlap of an old secret ended although it was used recently, or when calls with it are refused "
+        "afterwards.",
         to_owner=True,
     ),
     Kind.GRANTS_UNUSED: KindDetails(

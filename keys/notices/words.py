@@ -72,12 +72,12 @@ def _say_expiring(data: Data) -> str:
 
 def _say_rotation(data: Data) -> str:
     left = format_relative(datetime.fromisoformat(data["rotates_at"]), timezone.now())
-    return f"The secret of {_name(data)} is changed by its schedule {left}, at {_format_time(data['rotates_at'])}."
+    return f"The secret of {_name(data)} will be changed on schedule {left}, at {_format_time(data['rotates_at'])}."
 
 
 def _say_rotated(data: Data) -> str:
     until = _format_time(data["overlap_until"])
-    return f"The secret of {_name(data)} was changed by its schedule. The old one works until {until}."
+    return f"The secret of {_name(data)} was changed on schedule. The old one works until {until}."
 
 
 def _link_key(data: Data) -> Sequence[Link]:
@@ -102,7 +102,7 @@ def _link_networks(data: Data) -> Sequence[Link]:
 def _say_rising(data: Data) -> str:
     whose = f"with {_name(data)} " if data["key"] else "of your account "
     reasons = ", ".join(f"{REFUSED[code][0] if code in REFUSED else code} ({n})" for code, n in data["reasons"].items())
-    before = f"at most {data['before']} in an hour of the seven days before"
+    before = f"at most {data['before']} in any hour of the seven days before"
     return (
         f"{data['refused']} calls {whose}were refused in the hour of {_format_time(data['hour'])}, {before}: {reasons}."
     )
@@ -163,17 +163,18 @@ WORDS: dict[str, Words] = {
         _link_key,
     ),
     Kind.KEY_ROTATION_UPCOMING: Words(
-        "An API key gets a new secret soon",
-        "{count} API keys get new secrets soon",
+        "An API key will get a new secret soon",
+        "{count} API keys will get new secrets soon",
         _say_rotation,
-        "Have the applications that use it ready: an Administrator reads the new secret on the key’s page then.",
+        "Prepare the applications that use it. After the change, an Administrator can read the new secret on the key’s "
+        "page.",
         _link_key,
     ),
     Kind.KEY_ROTATED: Words(
         "An API key has a new secret",
         "{count} API keys have new secrets",
         _say_rotated,
-        "Give the applications that use it the new secret, which an Administrator reads on the key’s page.",
+        "Give the applications that use it the new secret, which an Administrator can read on the key’s page.",
         _link_key,
     ),
     Kind.KEY_NEW_NETWORK: Words(
@@ -185,37 +186,37 @@ WORDS: dict[str, Words] = {
     ),
     Kind.REFUSALS_RISING: Words(
         "Many calls are refused",
-        "Many calls are refused, {count} times",
+        "Many calls are refused ({count} notices)",
         _say_rising,
-        "The access check says what decides about a call, and what would have to change.",
+        "Use the access check to see why a call is refused and what would have to change.",
         _link_refusals,
     ),
     Kind.OVERLAP_ENDING: Words(
         "An old secret ends soon",
         "{count} old secrets end soon",
         _say_ending,
-        "Let every caller use the new secret before then, or extend the overlap on the key's page.",
+        "Switch every caller to the new secret before then, or extend the overlap on the key’s page.",
         _link_key,
     ),
     Kind.OVERLAP_ENDED_IN_USE: Words(
         "An old secret ended while it was used",
         "{count} old secrets ended while they were used",
         _say_ended,
-        "An old secret that has ended cannot be restored: give its callers the new one.",
+        "An old secret that has ended cannot be restored. Give its callers the new one.",
         _link_key,
     ),
     Kind.GRANTS_UNUSED: Words(
         "Unused keys and permissions",
         "Unused keys and permissions",
         _say_unused,
-        "Anything unused can still be misused. Each is listed with the reason, and can be removed with one click.",
-        lambda data: (Link("Open what is unused", build_url("unused")),),
+        "Unused access can still be misused. Each item is listed with the reason and can be removed with one click.",
+        lambda data: (Link("Review unused access", build_url("unused")),),
     ),
     Kind.WEBHOOK_FAILING: Words(
-        "A webhook endpoint fails",
-        "{count} webhook endpoints fail",
+        "A webhook endpoint is failing",
+        "{count} webhook endpoints are failing",
         _say_failing,
-        "Notices are still sent there, each for about three days. Once the endpoint works again, send them again under "
+        "Notices are still sent there, each for about three days. Once the endpoint works again, resend them under "
         "Settings > Notices.",
         _link_endpoint,
     ),

@@ -71,7 +71,7 @@ def rotate_due_keys(*, by: Actor) -> RotationRun:
             # Deleted meanwhile.
             continue
         except Exception as error:
-            logger.exception("a secret could not be changed by its schedule", key=key.public_id)
+            logger.exception("a secret could not be changed on schedule", key=key.public_id)
             postponed.append(PostponedRotation(key, f"{type(error).__name__}, which is in the log."))
     return RotationRun(rotated, postponed, len(due) - looked_at)
 

@@ -114,7 +114,7 @@ class Disable(BulkAction):
 
 class ChangeAddresses(BulkAction):
     url, title, button, done = "key-addresses-some", "Addresses of {}", "Save changes", "{} changed."
-    means = ("Other addresses and IP lists of the key stay.", "Other addresses and IP lists of the keys stay.")
+    means = ("The key keeps its other addresses and IP lists.", "The keys keep their other addresses and IP lists.")
     confirmation, why = "keys.edit", "if a key then accepts calls from more addresses"
     interrupts = is_live = True
     form = BulkAddressesForm

@@ -46,8 +46,8 @@ MIN_RISE, RISE_FACTOR = 10, 2
 # What is said of one key, and of several, that are so (keys.selectors.overview).
 KEY_SENTENCES = {
     "inactive": (
-        "The user of 1 key is not active: calls with it are refused.",
-        "The users of {} keys are not active: calls with them are refused.",
+        "The owner of 1 key is not active: calls with it are refused.",
+        "The owners of {} keys are not active: calls with them are refused.",
     ),
     "expires_soon": ("1 key expires within 14 days.", "{} keys expire within 14 days."),
 }

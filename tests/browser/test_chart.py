@@ -65,7 +65,7 @@ def test_it_is_in_the_chosen_zone(page: Page, live_server: Any, alice: User, sig
     chart.locator("[data-bar]").nth(22).hover()
     expect(page.locator("[data-readout]")).to_have_text(re.compile(r"^2026-10-06 07:00 to 2026-10-06 08:00 \+09:00: 2"))
     expect(page.locator(".chart-times text").first).to_have_text("5 Oct 11:00")
-    page.get_by_text("Table of these calls").click()
+    page.get_by_text("Show as table").click()
     page.get_by_role("link", name="2026-10-06 07:00 to 2026-10-06 08:00 +09:00").click()
     expect(page.locator("tr[data-position]")).to_have_count(2)
     expect(page).to_have_url(re.compile("from=2026-10-06T07%3A00&to=2026-10-06T08%3A00&zone=Asia%2FTokyo$"))
@@ -94,7 +94,7 @@ def test_the_same_numbers_are_a_table_without_javascript(
 ) -> None:
     sign_in(plain_page, alice.email, PASSWORD)
     plain_page.goto(f"{live_server.url}/logs/chart/?{DAY}")
-    plain_page.get_by_text("Table of these calls").click()
+    plain_page.get_by_text("Show as table").click()
     row = plain_page.locator(".breakdown tr").filter(has_text="2026-10-05 09:00 to")
     expect(row).to_have_text("2026-10-05 09:00 to 2026-10-05 10:00 UTC31")
     row.get_by_role("link").click()

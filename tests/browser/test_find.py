@@ -62,10 +62,10 @@ def test_a_token_in_any_search_box_is_held_back_and_offered_to_the_finder(
             offer = page.get_by_role("alert").filter(has_text="That looks like a token")
             expect(offer).to_be_visible()
             expect(box).to_have_value("")
-            expect(offer.get_by_label("Find the key of this token")).to_be_focused()
+            expect(offer.get_by_label("Find the key that this token belongs to")).to_be_focused()
     # One that is typed is held back before much of it is there.
     box.press_sequentially(made.token[:17])
-    expect(page.get_by_label("Find the key of this token")).to_have_value(made.token[:17])
+    expect(page.get_by_label("Find the key that this token belongs to")).to_have_value(made.token[:17])
     page.goto(f"{live_server.url}/keys/")
     page.get_by_label("Search", exact=True).fill(made.token)
     assert_accessible(page)

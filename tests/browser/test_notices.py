@@ -97,7 +97,7 @@ def test_a_program_hears_of_notices(
     page.get_by_role("button", name="Rotate secret").click()
     expect(page.get_by_text("Copy the signing secret now.")).to_be_visible()
     leave(page)
-    expect(page.get_by_text("Used beside the new one until")).to_be_visible()
+    expect(page.get_by_text("Also used until")).to_be_visible()
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text(f"127.0.0.1:{receiver.port} is deleted.")).to_be_visible()

@@ -30,7 +30,7 @@ def shop(alice: User) -> Key:
 
 def follow(page: Page, alice: User, sign_in: SignIn) -> None:
     sign_in(page, alice.email, PASSWORD)
-    expect(page.get_by_role("heading", name="1 thing to look at")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 item to review")).to_be_visible()
     expect(page.get_by_role("region", name="Calls", exact=True)).to_contain_text("12 Refused in 24 hours")
     page.get_by_role("link", name="12 calls were refused in 24 hours, 0 in the 24 hours before.").click()
     expect(page.get_by_role("heading", name="API logs")).to_be_visible()
@@ -43,7 +43,7 @@ def follow(page: Page, alice: User, sign_in: SignIn) -> None:
 def test_what_is_wrong_leads_to_its_calls(page: Page, sign_in: SignIn, alice: User, shop: Key) -> None:
     follow(page, alice, sign_in)
     page.get_by_role("link", name="Overview").click()
-    expect(page.get_by_role("heading", name="1 thing to look at")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 item to review")).to_be_visible()
     assert_accessible(page)
     page.set_viewport_size({"width": 390, "height": 844})
     assert_accessible(page)

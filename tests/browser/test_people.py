@@ -156,9 +156,9 @@ def test_a_password_is_shown_while_it_is_typed_and_hidden_before_it_is_sent(
     page.get_by_label("E-mail").fill(alice.email)
     box = page.get_by_label("Password")
     box.fill("wrong password")
-    page.get_by_role("button", name="Show what is typed").click()
+    page.get_by_role("button", name="Show typed text").click()
     expect(box).to_have_attribute("type", "text")
-    expect(page.get_by_role("button", name="Show what is typed")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Show typed text")).to_have_attribute("aria-pressed", "true")
     assert_accessible(page)
     page.evaluate("""() => document.addEventListener("submit", (event) => {
         window.name = event.target.elements.password.type;
@@ -171,4 +171,4 @@ def test_a_password_is_shown_while_it_is_typed_and_hidden_before_it_is_sent(
 def test_without_javascript_a_password_has_no_button_to_show_it(plain_page: Page, live_server: Any) -> None:
     plain_page.goto(f"{live_server.url}/login/")
     expect(plain_page.get_by_label("Password")).to_be_visible()
-    expect(plain_page.get_by_role("button", name="Show what is typed")).to_be_hidden()
+    expect(plain_page.get_by_role("button", name="Show typed text")).to_be_hidden()

@@ -54,8 +54,8 @@ def test_a_secret_is_changed_by_its_schedule(
     [postponed] = rotate_due_keys(by=Actor.from_command("maintain")).postponed
     assert postponed.why == "The key is disabled."
     page.reload()
-    expect(page.get_by_text("The secret cannot be changed by its schedule.")).to_be_visible()
-    expect(page.get_by_text("It is changed within an hour when that is over.")).to_be_visible()
+    expect(page.get_by_text("The scheduled rotation is blocked.")).to_be_visible()
+    expect(page.get_by_text("The secret is changed within an hour once this is resolved.")).to_be_visible()
     check(page)
     Key.objects.filter(pk=key.pk).update(enabled=True)
     page.reload()
@@ -63,7 +63,7 @@ def test_a_secret_is_changed_by_its_schedule(
     assert rotate_due_keys(by=Actor.from_command("maintain")).rotated == 1
     page.reload()
     expect(page.get_by_role("heading", name="Old secret")).to_be_visible()
-    expect(page.get_by_text("by its schedule (every 90 days, overlap: 24 hours)")).to_be_visible()
+    expect(page.get_by_text("on schedule (every 90 days, overlap: 24 hours)")).to_be_visible()
 
     # The list finds it, and so does who needs the new one.
     page.goto(f"{live_server.url}/keys/?rotation=scheduled")

@@ -77,7 +77,7 @@ def test_a_refused_command_says_what_to_use_instead(name: str, capsys: pytest.Ca
 @pytest.mark.django_db(databases=["default", "maintenance"])
 @pytest.mark.parametrize("to", [("audit", "zero"), ("accounts", "zero"), ("sessions", "zero")])
 def test_migrations_do_not_go_back(to: tuple[str, str]) -> None:
-    with pytest.raises(CommandError, match=f"Keyward does not go back to {to[0]} {to[1]}: that would drop"):
+    with pytest.raises(CommandError, match=f"Keyward does not migrate back to {to[0]} {to[1]}: that would drop"):
         call_command("migrate", *to, verbosity=0, interactive=False)
 
 

@@ -166,7 +166,7 @@ def test_bad_input_names_each_fault_and_keeps_what_was_typed_but_the_token(acme:
     )  # fmt: skip
     for fault in (
         "No key has the API ID “nothing”", "“GET IT” is not a method", "The path begins with /",
-        "“203.0.113.777” is not an address", "“soon” is not a time", "Select a valid choice", "these are several",
+        "“203.0.113.777” is not an address", "“soon” is not a time", "Select a valid choice", "Paste only one token",
     ):  # fmt: skip
         assert fault in page, fault
     for typed in ('value="nothing"', 'value="GET IT"', 'value="customers"', 'value="203.0.113.777"', 'value="soon"'):

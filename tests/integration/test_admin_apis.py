@@ -508,5 +508,5 @@ class TestEnabling:
         an_account()
         for _ in range(2):
             answer = self.post(client, shop, account="acme", password=PASSWORD)
-        assert "had the API Shop already" in read_words(client.get(answer["Location"]))
+        assert "already had the API Shop" in read_words(client.get(answer["Location"]))
         assert len(events("api.enabled")) == 1

@@ -139,7 +139,7 @@ def test_lines_that_cannot_be_read_are_named_and_the_others_count(log):
     message, complained = ingest(log)
     assert late_columns(request_id)[0] == 200
     assert [text.partition(":")[0] for text in complained.splitlines()] == ["Line 1", "Line 5", "Line 6", "Line 7"]
-    assert "status is '9999'; it has to be a status such as 200" in complained
+    assert "status is '9999'; it must be a status such as 200" in complained
     assert "kw_secret" not in complained + message
     assert counted() == {"lines": 6, "filled": 1, "without_id": 1, "unreadable": 4}
 

@@ -105,7 +105,7 @@ def test_live_keys_come_first_and_every_token_of_a_key_is_shown(acme: Acme) -> N
     assert "2 keys found by 4 tokens" in page
     assert page.index("Night worker</bdi>") < page.index("Off</bdi>")
     assert "refused since" in page
-    assert "Tokens of no key of this account" in page
+    assert "Tokens that belong to no key of this account" in page
     assert f"kw_{unknown[3:15]}_********" in page
     assert unknown not in page
     # The key's own page offers the same, so that a disabled one is not offered to be disabled.
@@ -116,7 +116,7 @@ def test_another_accounts_key_is_as_one_that_is_not(acme: Acme) -> None:
     globex = an_account("globex")
     theirs, token = a_key(globex, a_user(globex, "Zoe"), acme.key.api, "Night shift")
     page = acme.search(token.encode())
-    assert "No token in it belongs to a key of this account." in page
+    assert "No token in the text belongs to a key of this account." in page
     assert "Night shift" not in page
     named = acme.client.get(f"/find/?keys={theirs.public_id}").content.decode()
     assert "Night shift" not in named
@@ -124,7 +124,7 @@ def test_another_accounts_key_is_as_one_that_is_not(acme: Acme) -> None:
 
 def test_text_of_the_shape_by_chance_is_left_out(acme: Acme) -> None:
     chance = "sha_0123456789ab_" + "0123456789" * 3 + "01234567"
-    assert "It contains no token." in acme.search(chance.encode())
+    assert "The text contains no token." in acme.search(chance.encode())
     assert "its checksum is wrong" in acme.search(acme.token[:-1].encode() + (b"A" if acme.token[-1] != "A" else b"B"))
 
 
@@ -140,8 +140,8 @@ def test_the_limits_are_named(acme: Acme) -> None:
 
 def test_bad_input_says_what_is_wrong(acme: Acme) -> None:
     assert "Unpack it first" in acme.search(gzip.compress(acme.token.encode()), status=422)
-    assert "It contains no token." in acme.search(b"")
-    assert "It contains no token." in acme.search(bytes(range(256)) * 9)
+    assert "The text contains no token." in acme.search(b"")
+    assert "The text contains no token." in acme.search(bytes(range(256)) * 9)
     both = acme.client.post("/find/", {"text": "x", "file": BytesIO(b"y")})
     assert (both.status_code, "not both" in both.content.decode()) == (422, True)
     with acquire_reader(acme.account.pk):

@@ -212,7 +212,7 @@ class TestRefusals:
         assert (data["refused"], data["before"], data["reasons"]) == (150, 0, {"key_expired": 90, "ip_not_allowed": 60})
         sentence = build_sentence(Kind.REFUSALS_RISING, data)
         assert f"150 calls with Invoice robot (API ID {key.public_id}) were refused in the hour of" in sentence
-        assert "at most 0 in an hour of the seven days before" in sentence
+        assert "at most 0 in any hour of the seven days before" in sentence
 
     def test_many_keys_together_are_a_rise_of_the_account(self, alice: User) -> None:
         for _ in range(5):
@@ -228,7 +228,7 @@ class TestRefusals:
 
     def test_the_rule_in_words_has_these_figures(self) -> None:
         words = KINDS[Kind.REFUSALS_RISING].help
-        assert f"{rises.KEY_FLOOR} refused calls" in words
+        assert f"{rises.KEY_FLOOR} or more refused calls" in words
         assert f"an account {rises.ACCOUNT_FLOOR}" in words
         assert (rises.RISE_FACTOR, rises.DAYS_BEFORE) == (3, 7)
 
@@ -321,7 +321,7 @@ class TestUnused:
         [mail] = take_outbox()
         assert (mail.to, mail.subject) == (["alice@acme.example"], "Unused keys and permissions")
         assert "Not used for 90 days: 1 key." in mail.body
-        assert "Open what is unused: http://localhost:8000/unused/" in mail.body
+        assert "Review unused access: http://localhost:8000/unused/" in mail.body
         DetectionState.objects.update(unused_month=NOW.date().replace(day=1) - DAY)
         assert detect() == 0
 

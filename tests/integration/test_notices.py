@@ -141,7 +141,7 @@ class TestRotation:
         assert jobs.detect(MAINTAIN) == 0
         sent = take_outbox()
         assert {mail.subject for mail in sent} == {"An API key has a new secret"}
-        assert f"The secret of Invoice robot (API ID {key.public_id}) was changed by its schedule." in sent[0].body
+        assert f"The secret of Invoice robot (API ID {key.public_id}) was changed on schedule." in sent[0].body
         assert "kw_" not in sent[0].body
 
     def test_what_is_in_the_way_and_a_change_by_hand_are_not_told(self, alice: User, key: Key) -> None:

@@ -107,7 +107,7 @@ def test_a_migration_that_runs_too_long_is_given_up_with_what_to_do(monkeypatch:
     monkeypatch.setattr(migrate, "MAX_STATEMENT_TRIES", 2)
     monkeypatch.setattr(migrate, "MAX_PAUSE_SECONDS", 0)
     with planted(monkeypatch, migrations.RunSQL("SELECT pg_sleep(1.2)")):
-        with pytest.raises(CommandError, match=r"given up after 2 tries: .* statement timeout.*--without-timeouts"):
+        with pytest.raises(CommandError, match=r"abandoned after 2 attempts: .* statement timeout.*--without-timeouts"):
             call_command("migrate", verbosity=0)
         call_command("migrate", verbosity=0, without_timeouts=True)
         assert fetch("SELECT count(*) FROM django_migrations WHERE name = '9999_planted'") == [(1,)]

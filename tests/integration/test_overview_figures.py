@@ -159,8 +159,8 @@ def test_each_figure_of_keys_is_the_number_in_its_list(client: Client, alice: Us
         assert f'href="{url}"' in page.content.decode()
         assert len(client.get(url).context["rows"]) == figure.count
     said = text(page)
-    assert "2 things to look at" in said
-    assert "The user of 1 key is not active: calls with it are refused." in said
+    assert "2 items to review" in said
+    assert "The owner of 1 key is not active: calls with it are refused." in said
     assert "1 key expires within 14 days." in said
 
 

@@ -291,7 +291,7 @@ def test_no_digest_follows_a_forged_one_and_everything_is_verified_at_once(
     for _ in range(2):
         with pytest.raises(CommandError, match="No checkpoint is signed"):
             maintain(tmp_path)
-        assert f"Digests signed: none more, because {found}." in capsys.readouterr().err
+        assert f"Digests signed: no more, because {found}." in capsys.readouterr().err
     after = read_state()
     assert after is not None
     assert after.whole_at is not None

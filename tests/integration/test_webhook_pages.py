@@ -95,7 +95,7 @@ class TestChanging:
         response = client.post(f"{here}rotate/", {"password": PASSWORD})
         after = open_secrets(endpoint)[0]
         assert get_secrets(response) == {after} != {before}
-        assert "Used beside the new one until" in read_words(client.get(here))
+        assert "Also used until" in read_words(client.get(here))
         assert get_names() == ["webhook.added", "webhook.rotated"]
 
     def test_it_is_disabled_and_enabled_with_the_password(

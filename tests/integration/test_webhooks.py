@@ -270,7 +270,7 @@ class TestQueue:
             assert "/hook" not in event.body
             jobs.send(SENDER)
             subjects = [mail.subject for mail in take_outbox()]
-            assert subjects.count("A webhook endpoint fails") == 1
+            assert subjects.count("A webhook endpoint is failing") == 1
 
             a_notice(alice, key, "second")
             receiver.respond = ACCEPTED

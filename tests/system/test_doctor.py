@@ -180,8 +180,9 @@ def whole(tmp_path: Path) -> Iterator[tuple[Installation, Server]]:
 
 # What the trial of this test has not: a proxy that ends TLS, and a disk that is waited for.
 BEGINNING = [
-    "check --deploy: BASE_URL is not https: passwords and sessions would travel in clear.",
-    "database, application's role: PostgreSQL runs with fsync off and loses calls in a power cut: set fsync = on.",
+    "check --deploy: BASE_URL is not https: passwords and sessions would be sent in clear text.",
+    "database, application's role: PostgreSQL runs with fsync off and would lose calls in a power failure: set fsync = "
+    "on.",
 ]
 
 
@@ -248,7 +249,7 @@ def plant_proxies_and_clock(doctor: Doctor) -> None:
             f"{at['sip-caller']} asks another gateway: its call is not in",
             f"{at['cloud-pbx']} answers 200 to a call without a key and did",
             f"{at['textpeak']} does not answer (",
-            "The clock of this host is 9 s ahead of the database's: let both be set by NTP",
+            "The clock of this host is 9 s ahead of the database's: synchronise both with NTP",
         )
     doctor.run_sql("UPDATE keys_api SET request_link = ''", "ALTER ROLE keyward_app RESET search_path")
 
@@ -282,7 +283,7 @@ def plant_files_rights_and_tables(doctor: Doctor) -> None:
         f"The mail server 127.0.0.1:{nobody} of EMAIL_URL does not take mail",
         "statement_timeout is 0, and cannot be set through PgBouncer: run manage.py configure_role, then RECONNECT",
         f"BASE_URL http://localhost:{nobody} does not lead to the portal",
-        "The gateway that runs does not accept nginx of GATEWAY_SECRETS: reload it",
+        "The running gateway does not accept nginx of GATEWAY_SECRETS: reload it",
         REPLICA_DATABASE_URL=doctor.get_variable("DATABASE_URL"),
         EMAIL_URL=f"smtp://127.0.0.1:{nobody}",
         PGBOUNCER="true",
@@ -336,7 +337,7 @@ def test_a_disk_without_room_is_named(installation: Installation) -> None:
         findings = diagnose(installation, TMPDIR=str(place))
     finally:
         subprocess.run(["umount", place], check=True)
-    assert f"disks: The disk of {place} (temporary files) has 4 MB left of 4: make room or enlarge it;" in "\n".join(
+    assert f"disks: The disk of {place} (temporary files) has 4 MB left of 4: free space or enlarge it;" in "\n".join(
         findings
     )
 

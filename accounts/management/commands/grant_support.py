@@ -15,9 +15,9 @@ from core.actor import Actor
 
 class Command(BaseCommand):
     help = (
-        "Make the user with this e-mail Support; one who is not there yet is created. Their password is asked for, "
-        "read from standard input when that is not a terminal, or taken from KEYWARD_PASSWORD. They add a second "
-        "factor when they first sign in."
+        "Grant Support to the user with this e-mail, who is created if there is none. The password of a new user is "
+        "prompted for, or read from standard input if that is not a terminal, or from KEYWARD_PASSWORD. They add a "
+        "second factor when they first sign in."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

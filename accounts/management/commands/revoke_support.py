@@ -12,7 +12,7 @@ from core.actor import Actor
 
 
 class Command(BaseCommand):
-    help = "Take Support from the user with this e-mail; their sessions end at once."
+    help = "Revoke Support from the user with this e-mail; their sessions end immediately."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email", help="e-mail address of the Support user")

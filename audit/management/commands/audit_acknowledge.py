@@ -25,7 +25,7 @@ class Command(BaseCommand):
             "--by",
             required=True,
             metavar="EMAIL",
-            help="who decides: one of Support or, if nobody is Support, an Administrator",
+            help="the person who acknowledges: a Support user or, if there is none, an Administrator",
         )
         parser.add_argument(
             "--reason", required=True, metavar="TEXT", help="what happened, and where it is being investigated"

@@ -6,5 +6,5 @@ from config.refused_commands import RefusedCommand
 
 
 class Command(RefusedCommand):
-    why = "It would take people and keys away without an event."
+    why = "It would export people and keys without an event."
     instead = "Use the exports of the pages and of the administration, which are recorded and signed."

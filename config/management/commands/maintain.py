@@ -57,7 +57,7 @@ class Command(BaseCommand):
         late = _retry_on_lock(lambda: seals.seal_late_columns(by))
         self.stdout.write(
             f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
-            f"with their last columns {sum(seal.rows for seal in late)}, in {len(late)}."
+            f"with status, duration and bytes: {sum(seal.rows for seal in late)}, in {len(late)}."
         )
         self.stdout.write(f"Hours summed for each key: {roll_up.roll_up(build_route_matcher())}.")
         forged = False
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         except digests.DigestMismatch as error:
             # The verification below then covers everything and reports it.
             forged = True
-            self.stderr.write(f"Digests signed: none more, because {error}.")
+            self.stderr.write(f"Digests signed: no more, because {error}.")
         days = settings.LOG_RETENTION_DAYS
         assert days is not None  # it has a default
         try:
@@ -115,4 +115,4 @@ def _retry_on_lock(do: Callable[[], T]) -> T:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
             time.sleep(attempt)
-    raise CommandError("The API log stayed locked; what is left is done at the next run.")
+    raise CommandError("The API log stayed locked; the rest is done in the next run.")

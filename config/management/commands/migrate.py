@@ -74,9 +74,9 @@ class Command(migrate.Command):
                     raise
                 if tries >= max_tries:
                     raise CommandError(
-                        f"A migration was given up after {tries} tries: {reason}. Calls go on, and what was applied "
-                        "before it stays. Run migrate again when no backup and no export runs; or, with all gateways "
-                        "stopped, migrate --without-timeouts."
+                        f"A migration was abandoned after {tries} attempts: {reason}. Calls continue, and earlier "
+                        "migrations stay applied. Run migrate again when no backup or export is running; or, with all "
+                        "gateways stopped, migrate --without-timeouts."
                     ) from error
                 self.stderr.write(f"{reason}: trying again ({tries} of {max_tries}).")
                 time.sleep(min(tries, MAX_PAUSE_SECONDS))
@@ -99,8 +99,8 @@ class Command(migrate.Command):
             return  # Django's own error lists the valid names.
         if any(backwards for _, backwards in executor.migration_plan([(app, target)])):
             raise CommandError(
-                f"Keyward does not go back to {app} {name}: that would drop people, keys or the trail without an event."
-                " Restore a backup instead (docs/operations.md)."
+                f"Keyward does not migrate back to {app} {name}: that would drop people, keys or the trail without an "
+                "event. Restore a backup instead (docs/operations.md)."
             )
 
 

@@ -12,10 +12,10 @@ from keys.selectors.decision import build_route_matcher
 
 class Command(BaseCommand):
     help = (
-        "Sum each key's calls anew from the sealed hours of the API log. Nothing is lost. Until it ends, pages count "
-        "calls from the log itself, the newest ones only."
+        "Recalculate each key's call totals from the sealed hours of the API log. Nothing is lost. Until it ends, "
+        "pages count calls from the log itself, the newest ones only."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         hours = roll_up.rebuild(build_route_matcher())
-        self.stdout.write(f"Summed anew: {hours} hours of the API log.")
+        self.stdout.write(f"Recalculated: {hours} hours of the API log.")

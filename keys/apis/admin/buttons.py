@@ -36,7 +36,7 @@ class Enable(ConfirmedButton):
     def run(self, row: Api, form: Form, by: Actor) -> str:
         account = form.cleaned_data["account"]
         new = apis.enable(api=row, account=account, by=by)
-        return f"{account} {'now has' if new else 'had'} the API {row.name}{'' if new else ' already'}."
+        return f"{account} now has the API {row.name}." if new else f"{account} already had the API {row.name}."
 
 
 class SetRequestLink(ConfirmedButton):

@@ -17,7 +17,7 @@ _STATES = {True: "passed", False: "FAILED", None: "not reached"}
 
 class Command(BaseCommand):
     help = (
-        "Say what the gateway would decide about a call with a key of any account, check by check, by its own rules "
+        "Show what the gateway would decide about a call with a key of any account, check by check, with its own rules "
         "and the current settings. Exits 1 if the call would be refused. With --token, a token is read from standard "
         "input and compared with the key's secrets, which is recorded; else the secret is assumed to be correct."
     )

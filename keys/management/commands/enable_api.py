@@ -29,4 +29,4 @@ class Command(BaseCommand):
         if account is None:
             raise CommandError(f"There is no account {options['account']!r}. Create it with {PROGRAM} create_account.")
         new = apis.enable(api=api, account=account, by=Actor.from_command("enable_api"))
-        self.stdout.write(f"{account.name} {'now has' if new else 'had'} the API {api.slug} ({api.name}).")
+        self.stdout.write(f"{account.name} {'now has' if new else 'already had'} the API {api.slug} ({api.name}).")

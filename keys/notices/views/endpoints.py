@@ -82,7 +82,7 @@ def webhook_enable(request: SignedIn, pk: UUID) -> HttpResponse:
 def webhook_disable(request: SignedIn, pk: UUID) -> HttpResponse:
     def disable(endpoint: Endpoint, by: Actor) -> HttpResponse:
         services.set_enabled(endpoint=endpoint, enabled=False, by=by)
-        return _redirect(request, endpoint, f"{endpoint.host} is disabled: nothing is sent there.")
+        return _redirect(request, endpoint, f"{endpoint.host} is disabled: no notices are sent there.")
 
     return _confirm(request, pk, "disable", "Disable {host}", disable)
 

@@ -97,7 +97,7 @@ def test_a_bad_secret_is_refused_without_repeating_it(
 )
 def test_production_refuses_trusted_proxies_that_cover_much_of_the_internet(value: str) -> None:
     message = refusal({"T": value}, lambda env: env.networks("T"), production=True)
-    assert ("narrower" in message, "chooses the address" in message) == (True, True)
+    assert ("narrower" in message, "choose the address" in message) == (True, True)
     assert Environment({"T": value}).networks("T")
 
 

@@ -435,7 +435,7 @@ def test_enable_api_lets_an_account_have_keys(shop: Api):
     call_command("enable_api", "shop", "acme", stdout=output)
     call_command("enable_api", "shop", "acme", stdout=output)
 
-    assert output.getvalue() == "Acme now has the API shop (Shop).\nAcme had the API shop (Shop).\n"
+    assert output.getvalue() == "Acme now has the API shop (Shop).\nAcme already had the API shop (Shop).\n"
     assert Enablement.objects.filter(account=account, api=shop).count() == 1
     with pytest.raises(CommandError, match=r"no API 'shops'\. The APIs are billing, cloud-pbx"):
         call_command("enable_api", "shops", "acme")
