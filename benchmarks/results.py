@@ -65,13 +65,13 @@ def save(path: Path, ratios: Sequence[Ratio], size: Size) -> None:
 
 
 def describe_run() -> dict[str, str]:
-    """Return the date, Keyward's version and the machine's size."""
+    """Return the date, Keyward's version, the machine's size and how busy it was in the last 15 minutes."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     cores = len(os.sched_getaffinity(0))
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "version": read_version(),
-        "machine": f"{cores} cores, {memory:.0f} GB, Python {platform.python_version()}",
+        "machine": f"{cores} cores, {memory:.0f} GB, Python {platform.python_version()}, load {os.getloadavg()[2]:.0f}",
     }
 
 

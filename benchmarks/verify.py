@@ -73,7 +73,7 @@ def run(size: Size) -> list[Ratio]:
     others = [
         Ratio(f"verify beside {one.name}", ours.get_ratios_to(one)) for one in contenders if one not in (ours, bare)
     ]
-    return [*others, Ratio("verify", ours.get_ratios_to(bare), must=4, aim=6)]
+    return [*others, Ratio("verify", ours.get_ratios_to(bare), must=5, aim=7)]
 
 
 def _packages(stack: ExitStack, database: str, tokens: list[str]) -> list[Contender]:

@@ -1,7 +1,7 @@
 """Figures: what a test measured, under the number of the promise that it proves (`@pytest.mark.quality(N)`).
 
-A run writes them to var/figures.json. `python -m tests.figures` writes what is in that file into docs/figures.md;
-`python -m tests.figures 21 24` first measures these promises, whole.
+A run writes them to var/figures.json. `python -m tests.figures` writes what is in that file, and the benchmarks' ratios
+in var/benchmarks.json, into docs/figures.md; `python -m tests.figures 21 24` first measures these promises, whole.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from pathlib import Path
 import pytest
 
 from config.places import read_version
+from tests import benchmark_figures
 
 FILE = Path(__file__).resolve().parents[1] / "var" / "figures.json"
+BENCHMARKS = FILE.with_name("benchmarks.json")
 PAGE = FILE.parents[1] / "docs" / "figures.md"
 PROMISES = {
     "1": "Bad credentials and hostile calls are refused, and only they",
@@ -144,8 +146,11 @@ def describe_run() -> str:
     return f"{read_version()}, {datetime.now(UTC):%Y-%m-%d}, {machine}"
 
 
-def page(figures: dict[str, dict[str, object]], before: str = "") -> str:
-    """Return the figures as a document; what was not measured stays as the document has it."""
+def page(
+    figures: dict[str, dict[str, object]], before: str = "", benchmarks: dict[str, dict[str, object]] | None = None
+) -> str:
+    """Return the figures as a document; what was not measured stays as the document has it. `benchmarks` are ratios as
+    benchmarks.results saves them."""
     rows = {line: row for row, line in re.findall(r"^(\| (\d+) \| .*)$", before, re.MULTILINE)}
     for line, measured in figures.items():
         kept = ("whole" if measured["full"] else "sample") if measured["ok"] else "**broken**"
@@ -162,10 +167,12 @@ def page(figures: dict[str, dict[str, object]], before: str = "") -> str:
         "| | promise | figure | |",
         "| --- | --- | --- | --- |",
     ]
-    return "\n".join([*head, *(rows[line] for line in sorted(rows, key=int))]) + "\n"
+    table = benchmark_figures.build_table(benchmarks or {}, before)
+    return "\n".join([*head, *(rows[line] for line in sorted(rows, key=int)), *(["", *table] if table else [])]) + "\n"
 
 
 if __name__ == "__main__":
     if chosen := sys.argv[1:]:
         subprocess.call([sys.executable, "-m", "pytest", "-q", "--full", "--quality", ",".join(chosen)])
-    PAGE.write_text(page(json.loads(FILE.read_text()), PAGE.read_text()))
+    measured, benchmarks = (json.loads(file.read_text()) if file.exists() else {} for file in (FILE, BENCHMARKS))
+    PAGE.write_text(page(measured, PAGE.read_text(), benchmarks))
