@@ -36,7 +36,7 @@ BY_STEP = """
 COUNT = "SELECT count(*), count(*) FILTER (WHERE matches) FROM (SCAN) AS scan"
 MAX_ADDRESSES = 20
 # What is shown beside the chart, on every page of the log, must not cost more than the page.
-MAX_ROWS_SAMPLED = 10_000
+MAX_ROWS_SAMPLED = 5_000
 
 
 def get_duration_percentiles(rows: QuerySet[Call], matching: Q) -> list[tuple[str, int, float, float]]:

@@ -1,7 +1,7 @@
 """Calls and refusals of an account in the last 24 hours and 30 days, and in the same time before, from rollups.
 
 Sums of sealed hours never change, so a process computes them once for each hour. The hours after the last rollup are
-counted from rows, the newest MAX_TAIL_ROWS of them.
+counted from rows, as many of the newest as get_tail_limit says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from django.db import connections
 
-from audit.calls.rollups import HOUR, MAX_TAIL_ROWS, SUMMED, floor_time
+from audit.calls.rollups import HOUR, SUMMED, floor_time, get_tail_limit
 from core.replica import get_log_database
 
 LENGTHS = (timedelta(hours=24), timedelta(days=30))
@@ -93,13 +93,14 @@ def get_periods(account_id: int, now: datetime) -> Periods:
         times = _get_times(hour)
         sealed = _sum_sealed(account_id, hour, summed, total) if summed else ()
         since = max(summed, times["before_month"]) if summed else times["before_month"]
-        cursor.execute(_TAIL, {**times, "account": account_id, "since": since, "limit": MAX_TAIL_ROWS})
+        limit = get_tail_limit(summed)
+        cursor.execute(_TAIL, {**times, "account": account_id, "since": since, "limit": limit})
         tail = cursor.fetchall()
     rows = list(sealed)
     for row in tail:
         counts = PeriodCounts(*row[:6])
         rows += [counts, counts._replace(reason=None)] if counts.reason else [counts]
-    cut = tail[0][7] if tail and tail[0][6] >= MAX_TAIL_ROWS else None
+    cut = tail[0][7] if tail and tail[0][6] >= limit else None
     day = _build_period(times["day"], [(row.reason, row.key_id, row.day, row.before_day) for row in rows])
     month = _build_period(times["month"], [(row.reason, row.key_id, row.month, row.before_month) for row in rows])
     return Periods(day, month, cut)

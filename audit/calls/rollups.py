@@ -21,8 +21,10 @@ ADD_TOTALS = """
     SELECT hour, account_id, api, reason, sum(rows), sum(calls) FROM audit_rollup
     WHERE hour > coalesce((SELECT max(hour) FROM audit_rollup_total), '-infinity') GROUP BY 1, 2, 3, 4
 """
-# Rows counted outside the rollups, newest first.
-MAX_TAIL_ROWS = 50_000
+# Rows counted outside the rollups, newest first: of the hours after them; and where there are none yet, or `maintain`
+# does not run, so that most of a month is left out in any case.
+MAX_TAIL_ROWS = 100_000
+MAX_UNSUMMED_ROWS = 25_000
 
 HOUR = timedelta(hours=1)
 RESOLUTION = timedelta(microseconds=1)
@@ -64,7 +66,7 @@ class Bar(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """`cut` is the time of the oldest row counted after the last rollup if MAX_TAIL_ROWS was reached, otherwise None;
+    """`cut` is the time of the oldest row counted after the last rollup if that many were counted, otherwise None;
     `head_cut` is the same for the hour in which the range begins, whose rollup would include earlier calls."""
 
     bars: list[Bar]
@@ -88,20 +90,21 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
     counted: Counted = {}
     with connections[get_log_database()].cursor() as cursor:
 
-        def count_rows(since: datetime, until: datetime) -> datetime | None:
-            cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, MAX_TAIL_ROWS])
+        def count_rows(since: datetime, until: datetime, limit: int) -> datetime | None:
+            cursor.execute(TAIL % conditions, [seconds, origin, account_id, since, until, *values, limit])
             tail = cursor.fetchall()
             add_counts(counted, [row[:3] for row in tail])
-            return tail[0][4] if tail and tail[0][3] == MAX_TAIL_ROWS else None
+            return tail[0][4] if tail and tail[0][3] == limit else None
 
-        tail_from, head_cut = since, None
+        tail_from, head_cut, limit = since, None, MAX_TAIL_ROWS
         if step >= HOUR:
             cursor.execute(SUMMED)
             summed, total = cursor.fetchone()
+            limit = get_tail_limit(summed)
             first, last = ceil_time(since, HOUR), min(summed, floor_time(until, HOUR)) if summed else since
             if first < last:
                 if since < first:
-                    head_cut = count_rows(since, first)
+                    head_cut = count_rows(since, first, limit)
                 # The sums over all keys, and those by key for one key and after them.
                 middle = max(first, min(last, total)) if total and "key_id" not in narrowed else first
                 for table, begin, end in (("audit_rollup_total", first, middle), ("audit_rollup", middle, last)):
@@ -109,8 +112,13 @@ def get_bars(*, account_id: int, since: datetime, until: datetime, step: timedel
                         cursor.execute(SUMS % (table, conditions), [seconds, origin, account_id, begin, end, *values])
                         add_counts(counted, cursor.fetchall())
                 tail_from = last
-        cut = count_rows(tail_from, until)
+        cut = count_rows(tail_from, until, limit)
     return Bars(build_bars(counted, since, until, step), cut, head_cut)
+
+
+def get_tail_limit(summed: datetime | None) -> int:
+    """Return how many rows are counted after `summed`, the end of the last rollup, None if there is none."""
+    return MAX_TAIL_ROWS if summed else MAX_UNSUMMED_ROWS
 
 
 def get_first_hour(*, account_id: int, **narrowed: Any) -> datetime | None:

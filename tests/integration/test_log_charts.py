@@ -185,6 +185,20 @@ def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monke
     assert chart.cut is not None
 
 
+def test_without_any_sum_fewer_rows_are_counted_and_the_chart_says_so(
+    acme: Account, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty_sums()
+    monkeypatch.setattr(rollups, "MAX_UNSUMMED_ROWS", 2)
+    for minutes in (3, 2, 1):
+        a_call(acme, time=datetime.now(UTC) - timedelta(minutes=minutes))
+    chart = signed_in(alice).get("/logs/chart/?range=30d").context["chart"]
+    assert chart.allowed == 2
+    assert datetime.now(UTC) - chart.cut < timedelta(minutes=2.5)
+    # A narrow range is counted from rows in any case.
+    assert signed_in(alice).get("/logs/chart/?range=1h").context["chart"].allowed == 3
+
+
 def test_response_times_are_those_of_the_calls_that_are_listed(acme: Account, alice: User) -> None:
     a_call(acme, duration_ms=10.0, status=200)
     a_call(acme, duration_ms=900.0, status=403, **DENIED)
