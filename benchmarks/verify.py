@@ -73,6 +73,10 @@ def run(size: Size) -> list[Ratio]:
     others = [
         Ratio(f"verify beside {one.name}", ours.get_ratios_to(one)) for one in contenders if one not in (ours, bare)
     ]
+    # What a slow or busy disk leaves as it is.
+    others.append(
+        Ratio("verify by CPU", [theirs / max(mine, 1.0) for theirs, mine in zip(bare.cpu, ours.cpu, strict=True)])
+    )
     return [*others, Ratio("verify", ours.get_ratios_to(bare), must=5, aim=7)]
 
 
