@@ -21,6 +21,7 @@ from tests.factories.key_rows import a_key
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
 HEAVIEST = 110_000
+EVENTS = "audit/event/"
 
 
 @pytest.fixture
@@ -112,11 +113,13 @@ def test_the_pages_are_accessible_and_light(support: Page, live_server: Any, acm
         f"accounts/user/{bob.pk}/deactivate/",
         "audit/call/?account=acme",
         f"audit/call/{call}/change/",
-        "audit/event/",
+        EVENTS,
+        f"{EVENTS}?account=acme",
         "audit/call/?account=nobody",
     ):
         loaded = weigh(support, f"{live_server.url}/admin/{path}")
-        if loaded > HEAVIEST:
+        # The trail of all accounts keeps what other tests committed, so that its weight depends on which ran before.
+        if loaded > HEAVIEST and path != EVENTS:
             heavy[path] = loaded
         assert_accessible(support)
     assert heavy == {}
