@@ -32,6 +32,7 @@ from keys.services.bulk import MAX_KEYS, MAX_SECRETS
 from keys.settings_change import SettingsChange
 from keys.views.common import list_active_users
 from keys.views.effects import ChangeEffect, build_selection_token
+from keys.views.key_actions import KEY_ACTIONS
 from keys.views.selection import Selection
 from keys.visibility import get_visible_ip_lists
 
@@ -78,7 +79,8 @@ class BulkAction:
 
 
 class Enable(BulkAction):
-    url, title, button, done = "key-enable-some", "Enable {}", "Enable", "{} enabled."
+    url, button, done = "key-enable-some", KEY_ACTIONS["key-enable"], "{} enabled."
+    title = f"{button} {{}}"
     means = (
         "Calls with this key are accepted again, within its restrictions.",
         "Calls with these keys are accepted again, within their restrictions.",
@@ -95,7 +97,7 @@ class Enable(BulkAction):
 
 
 class Disable(BulkAction):
-    url, title, button = "key-disable-some", "Disable {}", "Yes, disable"
+    url, title, button = "key-disable-some", f"{KEY_ACTIONS['key-disable']} {{}}", "Yes, disable"
     done = "{} disabled: calls with them are refused."
     means = (
         "All calls with this key are refused immediately, until it is enabled again.",
@@ -151,7 +153,8 @@ class SetExpiry(BulkAction):
 
 
 class Reassign(BulkAction):
-    url, title, button, done = "key-reassign-some", "Reassign {}", "Reassign", "{} reassigned."
+    url, button, done = "key-reassign-some", KEY_ACTIONS["key-reassign"], "{} reassigned."
+    title = f"{button} {{}}"
     means = (
         "The secret and the restrictions stay the same. The new owner can see the key, but not its secret.",
         "Secrets and restrictions stay the same. The new owner can see the keys, but not their secrets. "
@@ -174,7 +177,8 @@ class Reassign(BulkAction):
 
 
 class ChangeSecrets(BulkAction):
-    url, title, button, done = "key-change-some", "Change API key of {}", "Yes, change API keys", "{} changed."
+    url, button, done = "key-change-some", "Yes, change API keys", "{} changed."
+    title = f"{KEY_ACTIONS['key-change']} of {{}}"
     means = (
         "The key gets a new secret with the same API ID. Show it on the key’s row with the eye icon.",
         "Each key gets a new secret with the same API ID. Show them in the list with the eye icon. "

@@ -25,6 +25,7 @@ from keys.forms.suggestion import NO_SUGGESTION, Suggestion
 from keys.models import Key
 from keys.selectors.logged_call import LoggedCall, describe_call, find_module
 from keys.views.common import can_change_keys
+from keys.views.key_actions import KEY_ACTIONS
 
 
 class Cure(NamedTuple):
@@ -84,10 +85,16 @@ def list_cures(logged: LoggedCall) -> list[Cure]:
         case "key_expired" if "expiry" not in fixed and logged.can_be_extended:
             return [_edit(logged, "Extend", Suggestion(extends=True))]
         case "key_disabled":
-            return [Cure("Enable", _build_url(key, "key-enable", logged), f"Enable {key.name}", is_dialog=True)]
+            return [_act(logged, "key-enable")]
         case "owner_inactive":
-            return [Cure("Reassign", _build_url(key, "key-reassign", logged), f"Reassign {key.name}", is_dialog=True)]
+            return [_act(logged, "key-reassign")]
     return []
+
+
+def _act(logged: LoggedCall, action: str) -> Cure:
+    assert logged.key is not None
+    label = KEY_ACTIONS[action]
+    return Cure(label, _build_url(logged.key, action, logged), f"{label} {logged.key.name}", is_dialog=True)
 
 
 def _edit(logged: LoggedCall, label: str, suggestion: Suggestion) -> Cure:

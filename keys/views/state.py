@@ -29,6 +29,7 @@ from keys.views.common import (
     raise_404_if_deleted,
 )
 from keys.views.effects import ChangeEffect
+from keys.views.key_actions import KEY_ACTIONS
 
 _methods = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -66,7 +67,8 @@ def key_disable(request: SignedIn, public_id: str) -> HttpResponse:
     if (query := get_list_query(request)) is None:
         return _redirect_with_message(request, text, public_id)
     url = f"{reverse('key-enable', args=[public_id])}?{urlencode({PARAMETER: query})}"
-    add_message_with_action(request, text, "Enable", url, f"Enable {key.name}")
+    label = KEY_ACTIONS["key-enable"]
+    add_message_with_action(request, text, label, url, f"{label} {key.name}")
     return redirect(get_done_url(request, public_id))
 
 

@@ -32,6 +32,7 @@ from keys.selectors.replay import replay_settings
 from keys.services import EditConflict, Invalid, edit
 from keys.views.common import can_change_keys, get_changeable_key_or_404, raise_404_if_deleted
 from keys.views.effects import ChangeEffect
+from keys.views.key_actions import KEY_ACTIONS
 from keys.visibility import get_visible_keys
 
 MAX_BIGINT = 2**63 - 1
@@ -116,7 +117,7 @@ def _find_keys(request: SignedIn, since: datetime, after: int) -> Findings:
     for key in keys:
         used_at: datetime | None = key.used_at  # type: ignore[attr-defined]
         items = [Item("", used_at, used_at or key.created_at)]
-        action = ("Disable", f"{_get_url(key, 'key-disable')}?from=unused")
+        action = (KEY_ACTIONS["key-disable"], f"{_get_url(key, 'key-disable')}?from=unused")
         rows.append(Finding(key.name, _get_url(key, "key-detail"), _describe(key), items, action))
     return Findings(rows, following)
 
@@ -181,7 +182,7 @@ def _find_overlaps(request: SignedIn, since: datetime, after: int) -> Findings:
         items = [Item("Old secret", used_at, used_at or secret.created_at)]
         end = _get_url(secret.key, "key-overlap-end")
         row = Finding(secret.key.name, _get_url(secret.key, "key-detail"), _describe(secret.key), items)
-        rows.append(row._replace(action=("End it now", end)))
+        rows.append(row._replace(action=(KEY_ACTIONS["key-overlap-end"], end)))
     return Findings(rows, found[PAGE_SIZE - 1].key_id if len(found) > PAGE_SIZE else None)
 
 
