@@ -45,8 +45,7 @@
   // Panel and modal. The panel's address is the page's while it is open, so that it can be shared.
   const panel = $("#panel");
   const modal = $("#modal");
-  let home = null, left = false; // where a closed panel leads back to, and whether Back closes it
-  let panelAddress = "";
+  let home = null, left = false, panelAddress = ""; // where a closed panel leads back to, and whether Back closes it
   const fill = (dialog, html) => {
     const body = $(".dialog-body", dialog);
     body.innerHTML = html;
@@ -61,19 +60,39 @@
       document.head.append(Object.assign(document.createElement("script"), { src, onload: loaded, onerror: loaded }));
     })));
   };
+  const open = (dialog, opener) => {
+    // A menu closes as the dialog opens: the focus goes back to its button.
+    const menu = opener?.closest("[popover]");
+    if (menu) $(`[popovertarget=${menu.id}]`).focus();
+    if (!dialog.open) dialog.showModal();
+    ($("[autofocus], form :is(input, select, textarea):not([type=hidden])", dialog) ?? $("h2", dialog)).focus();
+  };
   const show = async (dialog, address, title, opener) => {
+    const template = opener?.nextElementSibling;
+    if (template?.matches("template")) return showAtOnce(dialog, title, opener, template);
     opener?.setAttribute("aria-busy", "true");
     const [answer] = await Promise.all([fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null), loadLateScripts()]);
     opener?.removeAttribute("aria-busy");
     if (!answer?.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(address);
     $("h2", dialog).textContent = title;
     fill(dialog, await answer.text());
-    // A menu closes as the dialog opens: the focus goes back to its button.
-    const menu = opener?.closest("[popover]");
-    if (menu) $(`[popovertarget=${menu.id}]`).focus();
-    if (!dialog.open) dialog.showModal();
-    ($("[autofocus], form :is(input, select, textarea):not([type=hidden])", dialog) ?? $("h2", dialog)).focus();
+    open(dialog, opener);
     return true;
+  };
+  // What is in the page already: its field takes what is typed while the scripts load.
+  const showAtOnce = async (dialog, title, opener, template) => {
+    const body = $(".dialog-body", dialog);
+    $("h2", dialog).textContent = title;
+    body.replaceChildren(template.content.cloneNode(true));
+    open(dialog, opener);
+    const field = document.activeElement;
+    await loadLateScripts();
+    const typed = field.value;
+    field.value = ""; // for htmx, which looks for changes from what it finds
+    htmx.process(body);
+    enhance(body);
+    field.value = typed;
+    if (typed) htmx.trigger(field, "input");
   };
   on("click", "a[data-panel], a[data-modal]", async (event, link) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -226,24 +245,6 @@
   });
   addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
 
-  // Keys. Single-key shortcuts have an off-switch (WCAG 2.1.4) and never act while typing.
-  document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key === "k" && $("#search-open") && !modal.open) {
-      event.preventDefault();
-      $("#search-open").click();
-    }
-    if (event.ctrlKey || event.metaKey || event.altKey || stored("shortcuts") === "off") return;
-    if (event.target.closest("input, textarea, select, [contenteditable]") || $("dialog[open]")) return;
-    if (event.key === "/" && $("[data-search]")) {
-      event.preventDefault();
-      $("[data-search]").select();
-    } else if (event.key === "?") loadLateScripts().then(() => $("#help")?.showModal());
-  });
-  on("change", "[data-shortcuts]", (event, changed) => {
-    stored("shortcuts", changed.checked ? "on" : "off");
-    for (const box of all("[data-shortcuts]")) box.checked = changed.checked;
-  });
-
   // Answers of htmx.
   document.addEventListener("htmx:load", (event) => {
     const part = event.detail.elt;
@@ -290,10 +291,9 @@
   const make = (name, act) => begin((part) => {
     all(`[data-${name}]:not(.ready)`, part).forEach((field) => { field.classList.add("ready"); act(field); });
   });
-  window.keyward = { show, $, all, on, say, refused, unreachable, begin, make };
+  window.keyward = { show, loadLateScripts, stored, $, all, on, say, refused, unreachable, begin, make };
 
   press();
-  for (const box of all("[data-shortcuts]")) box.checked = stored("shortcuts") !== "off";
   enhance(document);
   // What a page says when it has loaded is read aloud if it comes after that.
   setTimeout(() => all(".messages [role=status]").forEach((each) => each.replaceChildren(...each.childNodes)), 200);

@@ -60,6 +60,41 @@ def test_columns_are_chosen_and_ordered_and_filters_saved(
     expect(page.get_by_text("Filter “Refused” deleted.")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1360, 390])
+def test_a_column_is_dragged_to_its_place(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 600})
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/lists/log/columns/")
+    rows = page.locator("[data-columns] li")
+
+    def list_labels() -> list[str]:
+        return [str(button.get_attribute("aria-label")) for button in page.locator("[data-move='-1']").all()]
+
+    def drag(row: int, to: int) -> None:
+        handle = rows.nth(row).locator("[data-drag]")
+        handle.hover()
+        page.mouse.down()
+        target = rows.nth(to).bounding_box()
+        assert target
+        page.mouse.move(target["x"] + 5, target["y"] + target["height"] / 2, steps=4)
+        page.mouse.up()
+        expect(page.locator("#live")).to_have_text(f"Column {to + 1} of {len(labels)}")
+
+    labels = list_labels()
+    drag(4, 1)
+    drag(1, 3)
+    expected = [*labels[:3], labels[4], labels[3], *labels[5:]]
+    assert list_labels() == expected
+    positions = [field.input_value() for field in page.locator("[data-position]").all()]
+    assert positions == [str(place) for place in range(1, len(labels) + 1)]
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/logs/")
+    page.goto(f"{live_server.url}/lists/log/columns/")
+    assert list_labels() == expected
+
+
 def test_the_same_without_javascript(plain_page: Page, live_server: Any, alice: User, sign_in: SignIn) -> None:
     page = plain_page
     a_call(alice.account)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from accounts.models import User
 from keys.models import Key
@@ -55,6 +55,28 @@ def test_by_keyboard_from_anywhere_to_a_key(
         expect(page.locator("#hits").get_by_role("link")).to_have_count(1)
         page.keyboard.press("Enter")
         page.wait_for_url(re.compile(f"/keys/{key.public_id}/$"))
+
+
+def test_what_is_typed_at_once_is_searched(
+    page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
+) -> None:
+    sign_in(page, alice.email, PASSWORD)
+    waiting: list[Route] = []
+
+    def hold(route: Route) -> None:
+        waiting.append(route)
+
+    page.route("**/js/leaving.js", hold)
+    for path in ("/keys/", f"/keys/{key.public_id}/docs/"):
+        page.goto(live_server.url + path)
+        with page.expect_request("**/js/leaving.js"):
+            page.keyboard.press("Control+k")
+        page.keyboard.type("north")
+        expect(page.get_by_label("Search for")).to_have_value("north")
+        waiting.pop().continue_()
+        expect(page.locator("#hits").get_by_role("link")).to_have_text(["Partner of the north"])
+        page.keyboard.type("ern")
+        expect(page.locator("#hits")).to_contain_text("Nothing found yet")
 
 
 def test_a_pasted_token_is_in_no_address_and_found_by_enter(

@@ -19,7 +19,6 @@ from keys.views.finding import find
 
 # Longer texts, and those with a token, are the finder's.
 MAX_WORDS_LENGTH = 200
-MAX_TEXT_LENGTH = 10_000
 
 
 @needs(Permission.KEYS_SEE_OWN)
@@ -37,7 +36,6 @@ def search_all(request: SignedIn) -> HttpResponseBase:
         "asked": bool(text),
         "is_short": is_short,
         "may_find": may_find,
-        "max_length": MAX_TEXT_LENGTH,
     }
     if request.htmx:
         return render_page(

@@ -1,5 +1,5 @@
-"""One stylesheet of the parts that every page loads: together they compress to two thirds, and are one request instead
-of nine."""
+"""The stylesheets and the scripts that every page loads, each as one file: together they compress to two thirds, and
+are three requests instead of fourteen."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from django.core.files.storage import FileSystemStorage, Storage
 
 from config import places
 
-# In the order of the cascade.
+# In the order of the cascade, and in that in which scripts use each other.
 BUNDLES = {
     "css/base.css": ("page", "menu", "cards", "controls", "fields", "filters", "tables"),
     "css/panels.css": ("data", "dialogs"),
+    "js/base.js": ("app", "shortcuts", "times", "pointer", "tokens"),
 }
 
 
@@ -52,7 +53,8 @@ class BundleFinder(BaseFinder):
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write(self, path: str) -> Path:
-        parts = [places.FILES / "static" / "css" / f"{name}.css" for name in BUNDLES[path]]
+        whole = places.FILES / "static" / path
+        parts = [whole.with_stem(name) for name in BUNDLES[path]]
         content = "\n".join(part.read_text() for part in parts)
         file = Path(self._folder, path)
         if not file.exists() or file.read_text() != content:

@@ -1,4 +1,4 @@
-"""The stylesheets that every page loads, as one file."""
+"""The stylesheets and scripts that every page loads, as one file each."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import pytest
 from django.contrib.staticfiles import finders
 
 from config import places
-from config.stylesheet_bundle import BUNDLES, BundleFinder
+from config.static_bundles import BUNDLES, BundleFinder
 
 
-def test_a_bundle_has_its_parts_in_their_order() -> None:
-    found = finders.find("css/base.css")
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_a_bundle_has_its_parts_in_their_order(bundle: str) -> None:
+    found = finders.find(bundle)
     assert found is not None
-    text = Path(found).read_text()
+    text, folder = Path(found).read_text(), (places.FILES / "static" / bundle).parent
     places_in_it = [
-        text.index((places.FILES / f"static/css/{name}.css").read_text()) for name in BUNDLES["css/base.css"]
+        text.index((folder / name).with_suffix(Path(bundle).suffix).read_text()) for name in BUNDLES[bundle]
     ]
     assert places_in_it == sorted(places_in_it)
     assert finders.find("css/other.css") is None
