@@ -23,7 +23,9 @@ STATE = f"""
         current_setting('max_connections')::int,
         (SELECT count(*) FILTER (WHERE is_there) FROM {build_coming_partitions(1, 12)}),
         (SELECT coalesce(extract(epoch FROM now() - min(next_attempt_at)), 0)::float FROM keys_delivery
-            WHERE next_attempt_at <= now())
+            WHERE next_attempt_at <= now()),
+        (SELECT ARRAY[count(user_id), count(endpoint_id)] FROM keys_delivery
+            WHERE next_attempt_at IS NOT NULL AND error <> '')
 """
 
 
@@ -32,27 +34,34 @@ class InstallationCollector:
 
     def collect(self) -> Iterable[Metric]:
         try:
-            gauges = _read_gauges()
+            gauges, failing = _read_gauges()
         except DatabaseError:
-            gauges = {}
+            gauges, failing = {}, {}
         text = "Whether the database answered the portal"
         yield GaugeMetricFamily("keyward_portal_database_up", text, value=bool(gauges))
         for (name, text), value in gauges.items():
             if value is not None:
                 yield GaugeMetricFamily(name, text, value=value)
+        if failing:
+            text = "Notices whose last attempt failed and that are tried again"
+            family = GaugeMetricFamily("keyward_notices_failing", text, labels=["channel"])
+            for channel, number in failing.items():
+                family.add_metric([channel], number)
+            yield family
 
 
-def _read_gauges() -> dict[tuple[str, str], float | None]:
+def _read_gauges() -> tuple[dict[tuple[str, str], float | None], dict[str, int]]:
+    """Return the gauges by name and text, and the number of failing notices by channel."""
     with connection.cursor() as cursor:
         cursor.execute(STATE)
-        verification, size, log_size, connections, max_connections, ahead, overdue = cursor.fetchone()
+        verification, size, log_size, connections, max_connections, ahead, overdue, failing = cursor.fetchone()
     last = parse_last_verification(verification)
     good = None if verification is None else not last.findings
     sealed, replayed = get_sealed_until(), None
     replica_up = get_log_database() == "replica" if "replica" in settings.DATABASES else None
     if replica_up:
         replayed = get_replayed_until()
-    return {
+    gauges = {
         ("keyward_maintain_last_run_timestamp_seconds", "When maintain last ended with a verification"): last.at,
         ("keyward_verification_good", "Whether there are no unacknowledged findings"): good,
         ("keyward_seal_lag_seconds", "Seconds since the end of the last sealed hour"): _get_age(sealed),
@@ -65,6 +74,7 @@ def _read_gauges() -> dict[tuple[str, str], float | None]:
         ("keyward_portal_replica_up", "Whether the replica answers the portal"): replica_up,
         ("keyward_replica_lag_seconds", "Replication lag of the replica in seconds"): _get_age(replayed),
     }
+    return gauges, dict(zip(("mail", "webhook"), failing, strict=True))
 
 
 def _get_age(moment: datetime | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Count an account's keys for the overview, in one query."""
+"""Count an account's keys for the overview."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from core.bounded_cache import BoundedCache
 from keys.models import Address, Key, KeyIpList, Secret
 from keys.selectors.epoch import get_for_epoch
 from keys.selectors.keys import STATUSES, build_status_condition
+from keys.selectors.rotation import OverdueRotation, list_overdue_rotations
 from keys.selectors.unused import build_unused_condition
 
 
@@ -30,11 +31,20 @@ class KeyFigure:
     query: str
 
 
-_counted: BoundedCache[dict[str, int]] = BoundedCache(100)
+class KeyFigures(NamedTuple):
+    """The number of keys by status, and of those that deserve a look; both empty without any key. `overdue` are those
+    that wait for their scheduled rotation."""
+
+    by_status: list[KeyFigure]
+    to_review: list[KeyFigure]
+    overdue: list[OverdueRotation]
 
 
-def count_keys(keys: QuerySet[Key]) -> tuple[list[KeyFigure], list[KeyFigure]]:
-    """Return the number of keys by status, and of those that deserve a look; both empty without any key."""
+_counted: BoundedCache[tuple[dict[str, int], list[OverdueRotation]]] = BoundedCache(100)
+
+
+def count_keys(keys: QuerySet[Key]) -> KeyFigures:
+    """Return the figures of these keys."""
     days = get_unused_days()
     # Unlike a list, which looks at the keys of one page, this collects once those of all.
     old = Secret.objects.filter(key__in=keys, retires_at__gt=Now()).values("key")
@@ -49,13 +59,16 @@ def count_keys(keys: QuerySet[Key]) -> tuple[list[KeyFigure], list[KeyFigure]]:
     counts = {name: Count("pk", filter=condition) for name, _, _, condition in looks}
     statuses = {name: Count("pk", filter=build_status_condition(name)) for name, _ in STATUSES}
     keys = keys.order_by()
-    # Time alone changes few of them: those of a minute are shown, unless something was changed.
+    # Time alone changes few of them: those of a minute are shown, unless something was changed that decides.
     place = str(keys.query), timezone.now().replace(second=0, microsecond=0)
-    found = get_for_epoch(_counted, place, lambda: keys.aggregate(**statuses, **counts))
+    found, overdue = get_for_epoch(
+        _counted, place, lambda: (keys.aggregate(**statuses, **counts), list_overdue_rotations(keys, timezone.now()))
+    )
     by_status = [KeyFigure(name, label, found[name], f"status={name}") for name, label in STATUSES]
     if not any(figure.count for figure in by_status):
-        return [], []
-    return by_status, [KeyFigure(name, label, found[name], query) for name, label, query, _ in looks]
+        return KeyFigures([], [], [])
+    to_review = [KeyFigure(name, label, found[name], query) for name, label, query, _ in looks]
+    return KeyFigures(by_status, to_review, overdue)
 
 
 class RefusedKey(NamedTuple):

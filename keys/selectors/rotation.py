@@ -13,6 +13,11 @@ from accounts.models import Account
 from keys.apis.policy import Policy
 from keys.models import Key, Secret
 
+# The hourly job changes a secret within an hour of the time at which it is due; a run may be missed.
+OVERDUE = timedelta(hours=2)
+# Overdue rotations that are looked at.
+MAX_OVERDUE = 100
+
 
 class NextRotation(NamedTuple):
     """When the secret is changed by its schedule, and why it cannot be then, or now if that is later: a sentence, empty
@@ -42,6 +47,27 @@ def list_due_keys(at: datetime) -> QuerySet[Key]:
     scheduled = Key.objects.filter(deleted_at=None, rotation_days__isnull=False, secrets__retires_at=None)
     due = scheduled.annotate(rotated_at=rotated_at).filter(rotated_at__lte=at).order_by("rotated_at", "pk")
     return due.select_related("account", "api", "owner").defer("api__document")
+
+
+class OverdueRotation(NamedTuple):
+    """A key whose secret should have been changed by its schedule, since when, and why it was not: a sentence."""
+
+    public_id: str
+    name: str
+    due_at: datetime
+    why: str
+
+
+def list_overdue_rotations(keys: QuerySet[Key], now: datetime) -> list[OverdueRotation]:
+    """Return those of the keys that work and whose rotation is overdue, the oldest first."""
+    due = list_due_keys(now - OVERDUE).filter(pk__in=keys.order_by().values("pk"), enabled=True)
+    found = []
+    for key in due.prefetch_related("secrets")[:MAX_OVERDUE]:
+        coming = get_next_rotation(key, now)
+        if coming is not None and (key.expires_at is None or key.expires_at > now):
+            why = coming.obstacle or "The hourly maintain has not changed it."
+            found.append(OverdueRotation(key.public_id, key.name, coming.due_at, why))
+    return found
 
 
 def _find_obstacle(key: Key, secrets: Iterable[Secret], at: datetime) -> str:

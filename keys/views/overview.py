@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
 from django.db.models import F
 from django.http import HttpResponse
@@ -17,11 +15,10 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Account, User
 from audit import digests
-from audit.calls.periods import Period, Periods, get_periods
+from audit.calls.periods import Periods, get_periods
 from audit.calls.reasons import REFUSED
 from audit.calls.selectors import list_calls
 from audit.exports.columns import CALLS, EVENTS
-from audit.trail.last_verification import MAINTAIN_LATE_SECONDS
 from audit.trail.record_log_read import record_auditor_read
 from audit.trail.selectors import list_events
 from audit.trail.verification_state import read_state
@@ -33,24 +30,10 @@ from keys.models import Key
 from keys.selectors.first_steps import get_first_call_steps, get_first_steps
 from keys.selectors.keys import with_status
 from keys.selectors.overview import KeyFigure, count_keys, name_keys
+from keys.views.attention import build_log_url, find_attention
 from keys.visibility import get_enabled_apis, get_visible_keys
 
 LATEST = 5
-MAINTAIN_LATE = timedelta(seconds=MAINTAIN_LATE_SECONDS)
-# An hour is summed once it is over, so the newest digest may be two hours old when all is well.
-DIGEST_LATE = MAINTAIN_LATE + timedelta(hours=1)
-# Refusals are worth a look when they are this many, and this many times as many as before.
-MIN_RISE, RISE_FACTOR = 10, 2
-
-
-# What is said of one key, and of several, that are so (keys.selectors.overview).
-KEY_SENTENCES = {
-    "inactive": (
-        "The owner of 1 key is not active: calls with it are refused.",
-        "The owners of {} keys are not active: calls with them are refused.",
-    ),
-    "expires_soon": ("1 key expires within 14 days.", "{} keys expire within 14 days."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +46,18 @@ class CallFigure:
     url: str
 
 
-class Attention(NamedTuple):
-    """Something that deserves a look, and the page that shows it."""
-
-    text: str
-    url: str
-
-
 @needs(Permission.KEYS_SEE_OWN)
 @require_safe
 def overview(request: SignedIn) -> HttpResponse:
     user = request.user
     if not has_permission(user, Permission.OVERVIEW_SEE):
         return redirect("key-list")
-    by_status, to_review = count_keys(get_visible_keys(user))
+    keys = count_keys(get_visible_keys(user))
+    by_status = keys.by_status
     context: dict[str, Any] = {
         "account": user.account,
         "figures": by_status,
-        "to_review": to_review,
+        "to_review": keys.to_review,
         "expiring": _list_expiring(user) if any(map(_expires_soon, by_status)) else (),
         "next_step": None if by_status else _get_next_step(user),
         # With keys, at least one API is enabled.
@@ -89,7 +66,7 @@ def overview(request: SignedIn) -> HttpResponse:
     context |= _get_calls(request) | _get_trail(request)
     if context.get("calls") == []:
         context["first_steps"] = get_first_call_steps(user)
-    context["attention"] = list(_find_attention(context, by_status, to_review)) if by_status else None
+    context["attention"] = list(find_attention(user, context, keys)) if by_status else None
     for log in (CALLS.name, EVENTS.name):
         record_auditor_read(request, log, {"page": "overview"})
     return render(request, "keys/overview.html", context)
@@ -135,11 +112,11 @@ def _get_calls(request: SignedIn) -> dict[str, Any]:
         "periods": periods,
         "call_figures": list(_build_call_figures(periods)),
         "reasons": [
-            (REFUSED[reason][0] if reason in REFUSED else reason, count, _build_log_url(month, reason=reason))
+            (REFUSED[reason][0] if reason in REFUSED else reason, count, build_log_url(month, reason=reason))
             for reason, count in month.reasons[:LATEST]
         ],
         "refused_keys": [
-            (key, _build_log_url(month, key_id=key.public_id) if key.public_id else "")
+            (key, build_log_url(month, key_id=key.public_id) if key.public_id else "")
             for key in name_keys(account, month.keys[:LATEST])
         ],
     }
@@ -148,11 +125,9 @@ def _get_calls(request: SignedIn) -> dict[str, Any]:
 def _build_call_figures(periods: Periods) -> Iterator[CallFigure]:
     for words, period in (("24 hours", periods.day), ("30 days", periods.month)):
         total, before = period.allowed + period.denied, period.allowed_before + period.denied_before
-        yield CallFigure(
-            f"Calls in {words}", total, _compare(total, before, words), _build_log_url(period, decision="")
-        )
+        yield CallFigure(f"Calls in {words}", total, _compare(total, before, words), build_log_url(period, decision=""))
         comparison = _compare(period.denied, period.denied_before, words)
-        yield CallFigure(f"Refused in {words}", period.denied, comparison, _build_log_url(period))
+        yield CallFigure(f"Refused in {words}", period.denied, comparison, build_log_url(period))
 
 
 def _compare(count: int, before: int, words: str) -> str:
@@ -163,12 +138,6 @@ def _compare(count: int, before: int, words: str) -> str:
     if not change:
         return f"as in the {words} before"
     return f"{abs(change):,} % {'more' if change > 0 else 'fewer'} than in the {words} before"
-
-
-def _build_log_url(period: Period, **filters: str) -> str:
-    """Return the page of the API log with the refusals of the period that pass these filters."""
-    chosen = {"from": f"{period.since:%Y-%m-%dT%H:%M}", "zone": "UTC", "decision": "denied"} | filters
-    return f"{reverse('log-list')}?{urlencode({name: value for name, value in chosen.items() if value})}"
 
 
 def _get_trail(request: SignedIn) -> dict[str, Any]:
@@ -183,35 +152,3 @@ def _get_trail(request: SignedIn) -> dict[str, Any]:
         "verification": read_state(),
         "digest": digests.list_digests(account).first(),
     }
-
-
-def _find_attention(
-    context: dict[str, Any], by_status: list[KeyFigure], to_review: list[KeyFigure]
-) -> Iterator[Attention]:
-    """Yield what deserves a look, the most urgent first."""
-    verification, digest = context.get("verification"), context.get("digest")
-    if verification and verification.problems:
-        yield Attention("The audit trail or the API log was tampered with.", reverse("trail-list"))
-    elif verification and _is_late(verification.at, MAINTAIN_LATE):
-        yield Attention("The audit trail was not verified for more than two hours: is maintain running?", "")
-    if digest and _is_late(digest.until, DIGEST_LATE):
-        yield Attention("The last digest is more than three hours old.", reverse("digest-list"))
-    if (periods := context.get("periods")) and _rises(periods.day):
-        day = periods.day
-        yield Attention(
-            f"{day.denied:,} calls were refused in 24 hours, {day.denied_before:,} in the 24 hours before.",
-            _build_log_url(day),
-        )
-    for figure in (*to_review, *by_status):
-        if figure.count and figure.name in KEY_SENTENCES:
-            one, several = KEY_SENTENCES[figure.name]
-            text = one if figure.count == 1 else several.format(f"{figure.count:,}")
-            yield Attention(text, f"{reverse('key-list')}?{figure.query}")
-
-
-def _rises(day: Period) -> bool:
-    return day.denied >= MIN_RISE and day.denied >= RISE_FACTOR * day.denied_before
-
-
-def _is_late(at: datetime, limit: timedelta) -> bool:
-    return timezone.now() - at > limit

@@ -74,8 +74,8 @@ def test_the_overviews_numbers_follow_a_change(alice: User) -> None:
     key = a_key(alice.account, alice, an_api("shop"), "Shop").key
 
     def count() -> dict[str, int]:
-        by_status, to_review = count_keys(Key.objects.filter(account=alice.account, deleted_at=None))
-        return {figure.name: figure.count for figure in (*by_status, *to_review)}
+        found = count_keys(Key.objects.filter(account=alice.account, deleted_at=None))
+        return {figure.name: figure.count for figure in (*found.by_status, *found.to_review)}
 
     assert (count()["active"], count()["disabled"]) == (1, 0)
     Key.objects.filter(pk=key.pk).update(enabled=False)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import DatabaseError, connection
 from django.test import Client
+from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from config.portal_metrics import counters, database
 from core.permissions import Role
+from keys.notices.models import Delivery, Endpoint, Notice
 from tests.factories.accounts import PASSWORD, a_user, an_account
 
 TOKEN = "a-token-of-the-tests-of-some-length"
@@ -119,3 +122,31 @@ def test_a_database_that_is_away_is_said(client: Client, monkeypatch: pytest.Mon
     _, samples = scrape(client)
     assert samples[("keyward_portal_database_up",)] == 0
     assert ("keyward_database_size_bytes",) not in samples
+
+
+@pytest.mark.django_db
+def test_notices_that_fail_are_counted_by_channel(client: Client) -> None:
+    alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    notice = Notice.objects.create(account=alice.account, kind="key.expiring", subject="one", data={})
+    endpoint = Endpoint.objects.create(account=alice.account, url="https://hooks.example.com/")
+    soon = timezone.now() + timedelta(minutes=5)
+
+    def add(count: int, error: str, *, waits: bool = True, **recipient: Any) -> None:
+        next_attempt_at = soon if waits else None
+        Delivery.objects.bulk_create(
+            Delivery(notice=notice, next_attempt_at=next_attempt_at, error=error, **recipient) for _ in range(count)
+        )
+
+    assert count_failing(client) == (0, 0)
+    add(3, "550 no such user", user=alice)
+    add(2, "The endpoint answered 500.", endpoint=endpoint)
+    # Not tried yet, delivered, or given up.
+    add(5, "", user=alice)
+    add(6, "", user=alice, waits=False)
+    add(7, "550 no such user", user=alice, waits=False)
+    assert count_failing(client) == (3, 2)
+
+
+def count_failing(client: Client) -> tuple[float, float]:
+    _, samples = scrape(client)
+    return samples["keyward_notices_failing", "mail"], samples["keyward_notices_failing", "webhook"]

@@ -27,6 +27,7 @@ LABELS = {
     "reason": set(REASONS),
     "status": set(counters.STATUS_CLASSES),
     "result": set(counters.MAILS),
+    "channel": {"mail", "webhook"},
     "decision": {"allowed", "denied"},
     "job": {"keyward", "keyward-portal"},
 }
@@ -43,7 +44,7 @@ def list_metrics() -> set[str]:
     ]
     families = [family for collector in collectors for family in collector.collect()]
     names = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
-    return names | {name for name, _ in database._read_gauges()}
+    return names | {name for name, _ in database._read_gauges()[0]}
 
 
 def list_rules() -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ SERIES = {
     "KeywardMailFails": ('keyward_portal_mails_total{instance="a", result="failed"}', "0+1x2000"),
     "KeywardSealsBehind": ('keyward_seal_lag_seconds{instance="a"}', "20000x2000"),
     "KeywardNoticesLate": ('keyward_notices_overdue_seconds{instance="a"}', "1000x2000"),
+    "KeywardNoticesRefused": ('keyward_notices_failing{instance="a", channel="mail"}', "3x2000"),
     "KeywardConnectionsShort": ('keyward_database_connections{instance="a"}', "90x2000"),
     "KeywardDiskGrows": ('keyward_database_size_bytes{instance="a"}', "1000000000+1000000x2000"),
 }
@@ -86,6 +87,9 @@ def test_each_alert_fires_on_its_own_cause_alone(tmp_path: Path) -> None:
         ('keyward_portal_database_up{instance="a"}', "1x2000"),
         ('keyward_seal_lag_seconds{instance="a"}', "3600x2000"),
         ('keyward_notices_overdue_seconds{instance="a"}', "60x2000"),
+        ('keyward_notices_failing{instance="a", channel="mail"}', "0x2000"),
+        # A receiver's trouble, which the account is told of.
+        ('keyward_notices_failing{instance="a", channel="webhook"}', "9x2000"),
         ('keyward_database_connections{instance="a"}', "20x2000"),
         ('keyward_database_max_connections{instance="a"}', "100x2000"),
         ('keyward_database_size_bytes{instance="a"}', "1000000000x2000"),
