@@ -222,5 +222,5 @@ def test_it_costs_the_same_for_one_key_and_for_twenty(
     client.force_login(alice)
     client.get("/")
 
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(19):
         client.get("/")
