@@ -11,10 +11,11 @@ from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from keys.models import Api
-from tests.factories.accounts import PASSWORD
+from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key, a_key_of
+from tests.factories.notices import a_notice, an_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -58,6 +59,43 @@ def test_no_page_moves_while_it_loads(page: Page, live_server: Any, alice: User,
     page.route("**/logs/chart/**", late)
     paths = ["keys/", f"keys/{key.public_id}/edit/", "keys/new/?api=billing", "logs/", "logs/?decision=denied"]
     assert movements(page, [f"{live_server.url}/{path}" for path in paths], width) == {}
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_other_page_moves(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn, full: bool, width: int
+) -> None:
+    bob = a_user(alice.account, "Bob")
+    key = a_billing_key(alice, "203.0.113.7", owner=bob).key
+    offices = an_ip_list(alice, "192.0.2.1", used_by=key)
+    endpoint = an_endpoint(alice, tested=False)
+    a_notice(alice, key)
+    a_call(alice.account, key_id=key.public_id)
+    sign_in(page, alice.email, PASSWORD)
+    page.route("**/js/*.js", late)
+    one, bulk = f"keys/{key.public_id}/", f"?key={key.public_id}"
+    paths = [
+        *(
+            "",
+            one,
+            f"{one}docs/",
+            f"{one}docs/links/",
+            f"{one}networks/",
+            f"keys/addresses/{bulk}",
+            f"keys/expiry/{bulk}",
+        ),
+        *(
+            f"keys/reassign/{bulk}",
+            f"keys/change/{bulk}",
+            f"ip-lists/{offices.pk}/",
+            f"ip-lists/{offices.pk}/add-keys/",
+        ),
+        *("audit/", "audit/digests/", "users/", f"users/{bob.pk}/deactivate/", "unused/", "unused/addresses/"),
+        *("settings/", "settings/notices/", f"settings/notices/webhooks/{endpoint.pk}/", "search/", "find/"),
+        *(f"access-check/{bulk}", "lists/keys/columns/", "profile/"),
+    ]
+    sample = paths if full else paths[width % 3 :: 3]
+    assert movements(page, [f"{live_server.url}/{path}" for path in sample], width) == {}
 
 
 def test_the_administration_does_not_move_aside_for_its_menu(support: Page, live_server: Any) -> None:

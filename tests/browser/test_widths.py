@@ -18,10 +18,13 @@ from keys.models import IpList
 from keys.services import edit
 from tests.factories.accounts import PASSWORD, a_user, an_account
 from tests.factories.calls import a_call
+from tests.factories.docs_links import a_docs_link
 from tests.factories.keys import a_billing_key, a_key_of, confirmed
+from tests.factories.notices import a_notice, an_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "W" * 200
+WIDTHS = (390, 820, 1280, 1440)
 # What reaches beyond the right edge although it is no part of something that scrolls or hides what is too much.
 BEYOND = """() => {
     if (document.documentElement.scrollWidth <= innerWidth) return [];
@@ -90,6 +93,11 @@ def test_no_page_is_wider_than_the_window(
         account, key_name=LONG, key_id=key.public_id, path=f"/{'p' * 300}", query="q" * 300, user_agent="u" * 300
     )
     event = Event.objects.filter(name="key.edited").latest("seq")
+    endpoint = an_endpoint(alice, f"https://{'w' * 60}.example/{'p' * 150}", tested=False)
+    a_notice(alice, key)
+    shared = a_docs_link(key, alice).token
+    leaver = a_user(account, "O" * 64)
+    a_billing_key(alice, owner=leaver, name="U" * 200)
     one, lms = f"/keys/{key.public_id}/", f"/keys/{signed.public_id}/"
     pages = [
         *("/", "/keys/", "/keys/?api=billing", f"/keys/?q={LONG}", "/lists/keys/columns/", "/keys/new/?api=cloud-pbx"),
@@ -101,6 +109,13 @@ def test_no_page_is_wider_than_the_window(
         *(f"/ip-lists/{office.pk}/delete/", f"/ip-lists/{office.pk}/import/", f"/ip-lists/{office.pk}/entries/new/"),
         *("/logs/", f"/logs/?key={LONG}", f"/logs/{call}/", "/logs/export/", "/audit/", f"/audit/{event.number}/"),
         *("/users/", f"/users/{alice.pk}/", f"/users/?q={'N' * 64}", "/settings/", "/profile/", "/apis/billing/"),
+        *(f"/users/{leaver.pk}/{rest}" for rest in ("", "deactivate/", "hand-over/", "roles/")),
+        *(f"/keys/{rest}/?key={key.public_id}" for rest in ("addresses", "expiry", "reassign", "change", "export")),
+        *(f"{one}{rest}" for rest in ("networks/", "docs/links/")),
+        *(f"/docs/{shared}/", f"/ip-lists/{office.pk}/add-keys/", "/audit/digests/", "/audit/export/"),
+        *(f"/unused/{rest}" for rest in ("", "modules/", "addresses/", "ip-lists/", "old-secrets/")),
+        *("/search/", "/find/", f"/find/?keys={key.public_id}", f"/access-check/?key={key.public_id}"),
+        *("/settings/notices/", "/settings/notices/webhooks/new/", f"/settings/notices/webhooks/{endpoint.pk}/"),
     ]
     sign_in(page, alice.email, PASSWORD)
     wide: dict[Any, Any] = {}
@@ -109,7 +124,7 @@ def test_no_page_is_wider_than_the_window(
         assert answer, path
         if answer.status != 200:
             wide[path] = answer.status
-        for width in (390, 1440):
+        for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 860})
             if found := page.evaluate(BEYOND):
                 wide[path, width] = found
