@@ -119,10 +119,15 @@
 
   // The session ended meanwhile: what was typed stays until the same user has signed in again in another tab.
   const signedOut = $("#signed-out");
+  const showSignedOut = () => {
+    // Whoever comes to this browser now finds no password in it.
+    for (const password of all("[type=password], .password input")) password.value = "";
+    signedOut.showModal();
+  };
   const renewForms = async () => {
     const answer = await fetch(signedOut.dataset.page).catch(() => null);
     if (!answer) return unreachable();
-    if (answer.redirected) return signedOut.open ? say("You are not signed in yet.", "alert") : signedOut.showModal();
+    if (answer.redirected) return signedOut.open ? say("You are not signed in yet.", "alert") : showSignedOut();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if ($("#signed-out", page).dataset.user !== signedOut.dataset.user) {
       return say("Another user has signed in. Sign in as before to continue.", "alert");
@@ -146,7 +151,7 @@
     if (!to) return;
     if (signedOut && new URL(to, location.href).pathname === $("a", signedOut).pathname && losesForm(document)) {
       event.preventDefault();
-      signedOut.showModal();
+      showSignedOut();
       return;
     }
     if (new URL(to, location.href).href !== cameFrom) {

@@ -177,7 +177,7 @@ def test_a_passkey_is_added_signs_in_and_confirms(
     expect(page.get_by_text("Removed")).to_be_visible()
 
 
-def test_a_form_sent_after_the_session_ended_leads_to_sign_in_and_keeps_nothing(
+def test_a_form_sent_after_the_session_ended_stays_in_the_browser_without_its_password(
     page: Page, portal: str, alice: User, sign_in: Callable[[Page, str, str], None]
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
@@ -188,7 +188,9 @@ def test_a_form_sent_after_the_session_ended_leads_to_sign_in_and_keeps_nothing(
     Session.objects.all().delete()
     page.get_by_role("button", name="Create").click()
 
-    expect(page).to_have_url(re.compile("/login/$"))
+    expect(page.get_by_role("dialog", name="Your session has ended")).to_be_visible()
+    expect(page.get_by_label("Application name")).to_have_value("Invoice robot")
+    expect(page.get_by_label("Your password")).to_have_value("")
     assert not Key.objects.exists()
     assert PASSWORD not in str([session.get_decoded() for session in Session.objects.all()])
     assert PASSWORD not in page.content()
