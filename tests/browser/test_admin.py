@@ -89,6 +89,9 @@ def test_a_key_is_found_by_a_log_line_and_disabled_within_a_minute(support: Page
     )
     support.get_by_role("button", name="Find", exact=True).click()
     expect(support.get_by_text("This is the key’s current token.")).to_be_visible()
+    assert_accessible(support)
+    table = support.get_by_role("region", name="Table of keys")
+    assert table.evaluate("each => each.scrollWidth - each.clientWidth") == 0
     assert token not in support.content()
     assert token not in support.url
     support.get_by_role("link", name="Night worker").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -67,6 +68,33 @@ class TestWhoEnters:
         User.objects.filter(pk=support.pk).update(roles=[])
 
         assert client.get("/admin/").status_code == 403
+
+
+def test_each_page_has_the_portals_shell_and_times_with_their_zone(
+    client: Client, support: User, acme: Account, bob: User
+) -> None:
+    key, _ = a_key(acme, bob, Api.objects.get(slug="billing"), "Worker")
+    call = a_call(acme, key_id=key.public_id)
+    for path, crumbs in (
+        ("accounts/account/", ["Accounts"]),
+        (f"accounts/account/{acme.pk}/change/", ["Accounts", "Acme"]),
+        (f"accounts/account/{acme.pk}/suspend/", ["Accounts", "Acme", "Suspend: Acme"]),
+        (f"accounts/user/{bob.pk}/change/", ["Users", bob.email]),
+        ("keys/key/", ["API keys"]),
+        (f"keys/key/{key.pk}/change/", ["API keys", str(key)]),
+        (f"keys/api/{key.api_id}/change/", ["APIs", "Billing"]),
+        (f"audit/call/{call}/change/", ["API logs", f"Call {call}: allowed"]),
+    ):
+        page = client.get(f"/admin/{path}").content.decode()
+
+        assert "favicon.svg" in page, path
+        assert "/admin/css/" not in page, path
+        assert "/admin/js/" not in page, path
+        [trail] = re.findall('aria-label="Breadcrumbs">(.*?)</nav>', page)
+        assert html.unescape(re.sub("<.*?>", "", trail)).split(" › ") == ["Administration", *crumbs]
+        times = re.findall("<time [^>]*data-absolute[^>]*>(.*?)</time>", page)
+        assert [time for time in times if not time.endswith(" UTC")] == []
+        assert times or "suspend" in path, path
 
 
 class TestAccounts:
