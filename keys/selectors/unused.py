@@ -19,7 +19,7 @@ from audit.trail.selectors import list_api_changes, list_events
 from audit.usage.unused import Use, build_network_conditions, list_allowed_uses, list_last_uses, list_recent_uses
 from keys.decision.addresses import Network, format_network
 from keys.decision.containment import expand_contained
-from keys.models import Address, Api, IpListEntry, Key, KeyIpList, Secret
+from keys.models import Address, Api, IpListEntry, Key, KeyIpList, KeyModule, Secret
 
 # Keys whose grants are compared at a time, all of an account.
 CHUNK = 200
@@ -111,7 +111,7 @@ def count_unused(account: Account, since: datetime) -> dict[str, int]:
     keys = Key.objects.filter(account=account, deleted_at=None)
     modules = list_keys_with_unused_modules(keys, since)
     addresses = list_keys_with_unused_addresses(keys, since)
-    by_module = (find_unused_modules(chunk, since) for chunk in _load(modules, "api__modules", "modules"))
+    by_module = (find_unused_modules(chunk, since) for chunk in _load(modules, "api__modules"))
     by_address = (find_unused_addresses(chunk, since) for chunk in _load(addresses, "addresses", "ip_lists"))
     return {
         "keys": list_unused_keys(keys, since).count(),
@@ -127,10 +127,11 @@ def find_unused_modules(keys: Sequence[Key], since: datetime) -> list[KeyGrants]
     last = _find_last_uses(keys, since, "module")
     recent = _find_recent_grants(keys, since, "modules")
     new = _find_new_modules(keys, since)
+    own = _find_granted(keys)
     found = []
     for key in keys:
         of_api = {module.slug: module for module in key.api.modules.all()}
-        granted = set(of_api) if key.all_modules else {module.slug for module in key.modules.all()}
+        granted = set(of_api) if key.all_modules else own[key.pk]
         contained: dict[object, Collection[object]] = {slug: module.contained for slug, module in of_api.items()}
         times: dict[str, datetime] = {}
         for use, at in last[key.public_id]:
@@ -194,6 +195,15 @@ def _build_working_condition(since: datetime) -> Q:
 
 def _list_used(keys: QuerySet[Key], since: datetime) -> QuerySet[Key]:
     return keys.filter(_build_working_condition(since), listing__account=F("account"), listing__used_at__gte=since)
+
+
+def _find_granted(keys: Sequence[Key]) -> Mapping[int, set[str]]:
+    """Return the slugs of the modules that each key was granted itself, by its primary key."""
+    found: dict[int, set[str]] = defaultdict(set)
+    grants = KeyModule.objects.filter(key__in=[key.pk for key in keys]).values_list("key_id", "module__slug")
+    for key_id, slug in grants:
+        found[key_id].add(slug)
+    return found
 
 
 def _find_last_uses(

@@ -123,9 +123,7 @@ def _find_keys(request: SignedIn, since: datetime, after: int) -> Findings:
 
 
 def _find_modules(request: SignedIn, since: datetime, after: int) -> Findings:
-    keys, following = _load(
-        unused.list_keys_with_unused_modules(_get_keys(request), since), after, "api__modules", "modules"
-    )
+    keys, following = _load(unused.list_keys_with_unused_modules(_get_keys(request), since), after, "api__modules")
     found = unused.find_unused_modules(keys, since)
     return Findings(list(_build_grants_rows(found, "modules", "module")), following)
 
