@@ -217,3 +217,14 @@ def test_a_page_looks_at_so_many_rows_and_then_says_how_far_back_it_looked(acme,
 
     assert seen == [wanted]
     assert pages == 3
+
+
+def test_the_last_row_of_a_scan_is_shown_if_it_matches(acme, monkeypatch, client):
+    now = datetime.now(UTC)
+    calls = [a_call(acme, time=now - timedelta(minutes=n), key_name="Needle" if n in (2, 3) else "") for n in range(6)]
+    monkeypatch.setattr("audit.paging.MAX_ROWS_SCANNED", 3)
+    first = client.get("/logs/?key=needle").context["page"]
+    assert [row.request_id for row in first.rows] == [calls[2]]
+    assert first.scanned_until == first.rows[0].time
+    second = client.get(f"/logs/?key=needle&after={first.after}").context["page"]
+    assert [(row.request_id, row.key_name) for row in second.rows] == [(calls[3], "Needle")]
