@@ -35,7 +35,7 @@ BEYOND = """() => {
 FITS = """dialog => dialog.scrollWidth <= dialog.clientWidth + 1
     && [...dialog.querySelectorAll('*')].every(each => each.getBoundingClientRect().right <= innerWidth + 1)"""
 OVERLAPPING = """() => [...document.querySelectorAll('.table.dense tbody tr')].flatMap(row => {
-    const cells = [...row.cells].map(cell => cell.getBoundingClientRect());
+    const cells = [...row.cells].filter(cell => cell.checkVisibility()).map(cell => cell.getBoundingClientRect());
     const inner = [...row.cells].flatMap(cell => [...cell.querySelectorAll('a, code, time, summary, button, .badge')]
         .filter(each => each.checkVisibility() && !each.closest('.hush')
             && each.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1)
