@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages import get_messages
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.test import RequestFactory
 from django.views.decorators.http import require_safe
@@ -21,6 +23,7 @@ def page(request: HttpRequest) -> HttpResponse:
 def request(method: str = "GET", path: str = "/keys/?q=a&status=active", user: User | None = None) -> HttpRequest:
     made = RequestFactory().generic(method, path)
     made.user = user or AnonymousUser()
+    made._messages = CookieStorage(made)  # type: ignore[attr-defined]
     return made
 
 
@@ -66,7 +69,10 @@ def test_signed_out_one_signs_in_first_and_comes_back(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_what_cannot_be_opened_by_a_link_is_not_come_back_to(method: str) -> None:
-    assert needs(Permission.PROFILE)(page)(request(method)).headers["Location"] == "/login/"
+    sent = request(method)
+    assert needs(Permission.PROFILE)(page)(sent).headers["Location"] == "/login/"
+    shown = [message.message for message in get_messages(sent)]
+    assert shown == ["Your session has ended, so nothing was saved. Sign in and submit the form again."]
 
 
 def test_who_may_not_open_a_page_does_not_learn_its_methods() -> None:
