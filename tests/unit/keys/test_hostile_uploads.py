@@ -58,7 +58,7 @@ def test_a_good_workbook_at_the_limits_is_read() -> None:
 
 
 @pytest.fixture
-def held() -> Iterator[Callable[[int], None]]:
+def hold_upload() -> Iterator[Callable[[int], None]]:
     """Hold a place as another thread's upload of the account would."""
     release, threads = threading.Event(), []
 
@@ -80,24 +80,26 @@ def held() -> Iterator[Callable[[int], None]]:
         thread.join()
 
 
-def test_an_account_has_one_upload_at_a_time(held: Callable[[int], None]) -> None:
-    held(1)
+def test_an_account_has_one_upload_at_a_time(hold_upload: Callable[[int], None]) -> None:
+    hold_upload(1)
     with pytest.raises(TooManyUploads, match="Try again in a moment"), acquire_reader(1):
         pass
 
 
-def test_another_account_waits_for_its_turn(held: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_account_waits_for_its_turn(
+    hold_upload: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(uploads, "WAIT_TIMEOUT_SECONDS", 0.01)
     with acquire_reader(2):
         pass
-    held(1)
+    hold_upload(1)
     with pytest.raises(TooManyUploads), acquire_reader(2):
         pass
 
 
-def test_only_so_many_wait(held: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_wait(hold_upload: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
-    held(1)
+    hold_upload(1)
     began = time.monotonic()
     with pytest.raises(TooManyUploads), acquire_reader(2):
         pass
