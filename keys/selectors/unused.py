@@ -26,9 +26,9 @@ CHUNK = 200
 
 
 # Whether a key has a module on which no call was allowed since then, nor on one that it contains. Plain SQL, because
-# composing it takes Django longer than PostgreSQL takes to run it.
+# composing it takes Django longer than PostgreSQL takes to run it. As a value, not a join: of the keys of a page alone.
 UNUSED_MODULE = """
-    EXISTS (
+    (SELECT EXISTS (
         SELECT FROM keys_module m WHERE m.api_id = keys_key.api_id
             AND (keys_key.all_modules
                 OR EXISTS (SELECT FROM keys_keymodule g WHERE g.key_id = keys_key.id AND g.module_id = m.id))
@@ -37,7 +37,7 @@ UNUSED_MODULE = """
                 WHERE u.key_id = keys_key.public_id AND u.reason = '' AND u.last_seen >= %s
                     AND (u.module = m.slug OR jsonb_exists(m.contained, u.module))
             )
-    )
+    ))
 """
 
 
