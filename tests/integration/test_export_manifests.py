@@ -291,7 +291,7 @@ def test_one_changed_byte_is_refused_with_the_public_key_alone(
     key.write_text(signed_json.format_public_pem(b"x" * 32))
     manifest.write_text(json.dumps(data))
     assert standalone(path, manifest, key)[0] == 1
-    with pytest.raises(CommandError, match="another key"):
+    with pytest.raises(CommandError, match="a different key"):
         call_command("verify_export", str(path), str(manifest), "--public-key", str(key))
     figure(f"{len(places)} changed bytes and {len(changes)} changed manifests refused, by the public key alone")
 

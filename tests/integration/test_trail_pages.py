@@ -158,7 +158,7 @@ def test_what_the_installation_did_to_every_account_is_in_each_trail(alice, acme
     assert list_names("event=calls.sealed") == {"calls.sealed"}
     page = texts(client.get("/audit/?event=calls.dropped"))
     assert f'href="/audit/installation/{numbers["calls.dropped"]}/"' in page
-    assert "Of the installation" in page
+    assert "Installation event, concerns every account" in page
     assert "2024-05" in texts(client.get(f"/audit/installation/{numbers['calls.dropped']}/"))
 
 
