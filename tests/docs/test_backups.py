@@ -47,11 +47,20 @@ def wait_for(what: Callable[[], bool], describe: Callable[[], str] = str) -> Non
     wait_until(what, seconds=PATIENCE, describe=describe)
 
 
-@pytest.mark.quality(21)
-def test_a_lost_table_is_restored_to_the_moment_before(tmp_path: Path, figure: Callable[[str], None]) -> None:
-    archive, back_up, restore = read_commands()
-    new = Installation(link_checkout(tmp_path / "bin"), tmp_path)
-    port = int(new.ports["GATEWAY_PORT"])
+def initialise(new: Installation, server: Server) -> str:
+    """Make the tables of a new installation on the server; return the gateway's secret."""
+    assert new.run("init", "--database", f"localhost:{server.port}").returncode == 0
+    roles = server.folder / "roles.sql"
+    roles.write_text((new.folder / "roles.sql").read_text())
+    roles.chmod(0o644)
+    server.run("psql", "--quiet", "--dbname", "postgres", "-f", str(roles))
+    assert new.run("migrate", "--verbosity", "0").returncode == 0
+    environment = (new.folder / "keyward.env").read_text()
+    return environment.partition("\nGATEWAY_SECRETS=nginx:")[2].split("\n")[0]
+
+
+def build_verify(port: int, secret: str) -> Callable[[str], tuple[int, str, str]]:
+    """Return a function that asks the gateway about a token, for its status, refusal and request ID."""
 
     def verify(token: str) -> tuple[int, str, str]:
         async def ask() -> tuple[int, str, str]:
@@ -61,66 +70,87 @@ def test_a_lost_table_is_restored_to_the_moment_before(tmp_path: Path, figure: C
 
         return asyncio.run(ask())
 
+    return verify
+
+
+def make_checkpoint(new: Installation, name: str) -> Path:
+    file = new.folder / name
+    assert new.run("audit_checkpoint", "--out", str(file)).returncode == 0
+    return file
+
+
+def drop_a_table(server: Server) -> None:
+    """Drop a table and stop the server once the archive has all that was written."""
+    server.query("DROP TABLE keys_secret CASCADE")
+    server.query("SELECT pg_switch_wal()")
+    last = server.query("SELECT pg_walfile_name(pg_switch_wal())")
+    wait_for(lambda: server.query("SELECT last_archived_wal FROM pg_stat_archiver") >= last)
+    server.stop("fast")
+
+
+def restore_to(moment: str, server: Server, code: str) -> float:
+    """Run the documented restore and start the server on it; return the seconds until it can be written."""
+    began = time.monotonic()
+    run(server, code, moment)
+    server.data.rename(server.folder / "lost")
+    (server.folder / "restored").rename(server.data)
+    server.start()
+    wait_for(lambda: server.query("SELECT pg_is_in_recovery()") == "f")
+    return time.monotonic() - began
+
+
+def check_trail(new: Installation, good: Path, beyond: Path) -> None:
+    """Verify the trail with a checkpoint of before the moment, and see it refused with one of after it."""
+    verified = new.run("audit_verify", "--anchor", str(good))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    refused = new.run("audit_verify", "--anchor", str(beyond))
+    assert refused.returncode == 1
+    assert "is missing" in refused.stdout + refused.stderr
+
+
+def acknowledge(new: Installation) -> None:
+    """See that no checkpoint is signed until somebody has said that the missing events are known."""
+    assert new.run("audit_checkpoint").returncode == 1
+    reason = ("--by", "alice@acme.example", "--reason", "restored to the moment before the table was dropped")
+    acknowledged = new.run("audit_acknowledge", *reason)
+    assert acknowledged.returncode == 0, acknowledged.stdout + acknowledged.stderr
+    assert new.run("audit_checkpoint").returncode == 0
+
+
+@pytest.mark.quality(21)
+def test_a_lost_table_is_restored_to_the_moment_before(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    archive, back_up, restore = read_commands()
+    new = Installation(link_checkout(tmp_path / "bin"), tmp_path)
     with postgresql() as server:
         run(server, archive)
         server.stop("fast")
         server.start()
-        assert new.run("init", "--database", f"localhost:{server.port}").returncode == 0
-        environment = (tmp_path / "keyward.env").read_text()
-        secret = environment.partition("\nGATEWAY_SECRETS=nginx:")[2].split("\n")[0]
-        roles = server.folder / "roles.sql"
-        roles.write_text((tmp_path / "roles.sql").read_text())
-        roles.chmod(0o644)
-        server.run("psql", "--quiet", "--dbname", "postgres", "-f", str(roles))
-        assert new.run("migrate", "--verbosity", "0").returncode == 0
+        verify = build_verify(int(new.ports["GATEWAY_PORT"]), initialise(new, server))
         run(server, back_up)
         service = {"KEYWARD_ENV_FILE": str(tmp_path / "keyward.env")}
         with key_service(service, cwd=tmp_path) as keys, new.serve("gateway") as process:
             [(_, token), (revoked, other)] = keys.make(2)
             before = verify(token)
             assert (before[:2], verify(other)[:2]) == (ALLOWED, ALLOWED)
-            good, beyond = tmp_path / "good.jsonl", tmp_path / "beyond.jsonl"
-            assert new.run("audit_checkpoint", "--out", str(good)).returncode == 0
+            good = make_checkpoint(new, "good.jsonl")
             moment = server.query("SELECT clock_timestamp()")
-
             # What the restored database cannot know.
             keys.disable(revoked)
             assert verify(other)[:2] == DISABLED
             after = verify(token)
             assert after[:2] == ALLOWED
-            assert new.run("audit_checkpoint", "--out", str(beyond)).returncode == 0
-            server.query("DROP TABLE keys_secret CASCADE")
-            server.query("SELECT pg_switch_wal()")
-            [last] = [server.query("SELECT pg_walfile_name(pg_switch_wal())")]
-            wait_for(lambda: server.query("SELECT last_archived_wal FROM pg_stat_archiver") >= last)
-            server.stop("fast")
-
-            began = time.monotonic()
-            run(server, restore, moment)
-            server.data.rename(server.folder / "lost")
-            (server.folder / "restored").rename(server.data)
-            server.start()
-            wait_for(lambda: server.query("SELECT pg_is_in_recovery()") == "f")
-            seconds = time.monotonic() - began
-
+            beyond = make_checkpoint(new, "beyond.jsonl")
+            drop_a_table(server)
+            seconds = restore_to(moment, server, restore)
             # The gateway that ran meanwhile knows of the revocation that is gone.
             assert [verify(each)[:2] for each in (token, other)] == [UNAVAILABLE, UNAVAILABLE]
             assert keys.is_enabled(revoked)
             assert keys.missing([before[2], after[2]]) == [after[2]]
-            verified = new.run("audit_verify", "--anchor", str(good))
-            assert verified.returncode == 0, verified.stdout + verified.stderr
-            refused = new.run("audit_verify", "--anchor", str(beyond))
-            assert refused.returncode == 1
-            assert "is missing" in refused.stdout + refused.stderr
+            check_trail(new, good, beyond)
             keys.disable(revoked)
             process.send_signal(signal.SIGHUP)
             wait_for(lambda: new.has_logged("reloaded: "), new.read_log)
             wait_for(lambda: verify(token)[:2] == ALLOWED)
             assert verify(other)[:2] == DISABLED
-            # Until somebody has said that the missing events are known, no checkpoint is signed.
-            assert new.run("audit_checkpoint").returncode == 1
-            reason = ("--by", "alice@acme.example", "--reason", "restored to the moment before the table was dropped")
-            acknowledged = new.run("audit_acknowledge", *reason)
-            assert acknowledged.returncode == 0, acknowledged.stdout + acknowledged.stderr
-            assert new.run("audit_checkpoint").returncode == 0
+            acknowledge(new)
     figure(f"table dropped: restored to the moment before in {seconds:.1f} s, what was lost since named")
