@@ -31,8 +31,8 @@ def assert_accessible(page: Page) -> None:
     page.bring_to_front()
     page.evaluate(SCRIPT)
     for scheme, options in (("dark", COLOURS), ("light", EVERYTHING)):
-        # Half-way colours are nobody's; tests' browsers have no transitions (conftest.py).
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        # Without transitions, whoever made the page's context: half-way colours are nobody's.
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         page.evaluate(SETTLED)
         for violation in page.evaluate(RUN, options):
             where = [" ".join(map(str, node["target"])) for node in violation["nodes"]]

@@ -20,7 +20,7 @@ from tests.factories.key_rows import a_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
-HEAVIEST = 110_000
+HEAVIEST = 120_000
 EVENTS = "audit/event/"
 
 

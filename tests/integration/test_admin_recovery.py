@@ -39,7 +39,7 @@ class TestRemovingSecondFactors:
     ) -> None:
         page = read_page(client.get(self.url(bob)))
         assert "The authenticator app, passkeys and recovery codes of bob@acme.example stop working." in page
-        assert "until they add one, the password alone signs them in" in page
+        assert "until they add one, they sign in with the password alone" in page
         assert client.post(self.url(bob), {"password": "wrong"}).status_code == 422
         assert client.post(self.url(bob), {}).status_code == 422
         assert Authenticator.objects.filter(user=bob).exists()

@@ -170,7 +170,7 @@ def test_who_may_not_find_tokens_is_told_who_can(client: Client, account: Accoun
     client.force_login(a_user(account, "Rita", Role.ACCOUNT_READER))
     for live in (True, False):
         page = ask(client, made.token, live=live)
-        assert "An Administrator or Auditor of the account can find" in read_words(page)
+        assert "An Administrator or Auditor of the account can look it up" in read_words(page)
         assert made.token not in page.content.decode()
     assert not since_the_beginning().filter(name="keys.searched").exists()
 

@@ -35,7 +35,7 @@ def test_a_whole_installation_has_nothing_to_say(tmp_path: Path) -> None:
 def test_one_role_for_everything_is_reported(tmp_path: Path) -> None:
     message = check(tmp_path, **production(), DATABASE_URL="postgresql://owner:x@db.example/keyward")
     assert "set MAINTENANCE_DATABASE_URL" in message
-    assert "no proxy can prove itself" in message
+    assert "no proxy can authenticate" in message
 
 
 def test_the_demo_is_reported(tmp_path: Path) -> None:
