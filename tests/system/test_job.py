@@ -87,7 +87,7 @@ def test_it_waits_for_its_delay_and_never_runs_twice_at_once(program: Program, m
     Path(program.folder, "wait").touch()
     for now[0] in (160.0, 171.0, 182.0):
         job.run_if_due(program, environ)
-        wait_until(runs.exists)
+        wait_until(lambda: runs.exists() and runs.read_text() != "")
     running = job._process
     assert running is not None
     assert running.poll() is None
