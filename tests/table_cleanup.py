@@ -3,6 +3,7 @@ permissions anew, which takes most of the time of a small test."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -62,7 +63,8 @@ def empty_tables() -> None:
 
 def _empty_tables() -> None:
     names = sorted(set(connections["maintenance"].introspection.django_table_names()) - CONSTANT)
-    with psycopg.connect(conninfo("maintenance")) as owner:
+    # psycopg leaves a connection open whose commit fails.
+    with closing(psycopg.connect(conninfo("maintenance"))) as owner, owner:
         counts = sql.SQL(" UNION ALL ").join(
             sql.SQL("SELECT {}, count(*) FROM (SELECT FROM {} LIMIT {}) AS few").format(
                 sql.Literal(name), sql.Identifier(name), sql.Literal(MANY)

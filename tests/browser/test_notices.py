@@ -48,6 +48,8 @@ def shop(alice: User) -> Key:
 
 def leave(page: Page) -> None:
     """Go on to the endpoint; a script asks first about a secret that was not copied."""
+    # Without scripts the styles hide the button, once they have loaded.
+    page.wait_for_load_state()
     copy = page.get_by_role("button", name="Copy", exact=True)
     if copy.is_visible():
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
