@@ -22,7 +22,7 @@ WIDE = {"width": 1360, "height": 860}
 NARROW = {"width": 390, "height": 844}
 
 # Milliseconds that what is expected may take on a busy machine.
-expect.set_options()
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
