@@ -92,7 +92,7 @@
     htmx.process(body);
     enhance(body);
     field.value = typed;
-    if (typed) htmx.trigger(field, "input");
+    if (typed) htmx.trigger(field, "typed");
   };
   on("click", "a[data-panel], a[data-modal]", async (event, link) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
