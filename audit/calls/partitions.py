@@ -33,10 +33,11 @@ def ensure_partitions(months_ahead: int = 3) -> list[str]:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PARTITION_LOCK])
         cursor.execute("SET LOCAL lock_timeout = '3s'")
         existing = list_partitions()
-        cursor.execute("SELECT clock_timestamp()")
-        wanted = _list_month_starts(cursor.fetchone()[0], months_ahead + 1)
-        cursor.execute("SELECT DISTINCT date_trunc('month', time, 'UTC') FROM audit_call_default")
-        misplaced = {month.astimezone(UTC) for (month,) in cursor.fetchall()}
+        # Without zones: Django reads a time with a zone as if the session's were UTC.
+        cursor.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
+        wanted = _list_month_starts(cursor.fetchone()[0].replace(tzinfo=UTC), months_ahead + 1)
+        cursor.execute("SELECT DISTINCT date_trunc('month', time AT TIME ZONE 'UTC') FROM audit_call_default")
+        misplaced = {month.replace(tzinfo=UTC) for (month,) in cursor.fetchall()}
         missing = sorted({month for month in wanted if _format_partition(month) not in existing} | misplaced)
         if misplaced:
             # Rows cannot be deleted, and a month's partition cannot be attached while DEFAULT has rows of it: replace
