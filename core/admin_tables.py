@@ -47,14 +47,14 @@ class BoundedPaginator(Paginator):
     """Pages of the first MAX_LIST_ROWS rows."""
 
     @cached_property
-    def found(self) -> int:
+    def bounded_count(self) -> int:
         """Return the number of rows, or MAX_LIST_ROWS + 1 for any higher number."""
         rows = self.object_list
         return count_rows(rows) if isinstance(rows, QuerySet) else len(rows)
 
     @cached_property
     def count(self) -> int:
-        return min(self.found, MAX_LIST_ROWS)
+        return min(self.bounded_count, MAX_LIST_ROWS)
 
 
 class BoundedList(ChangeList):
@@ -69,10 +69,10 @@ class BoundedList(ChangeList):
     def range(self) -> str:
         """Return which rows the page shows, of how many: "1–50 of 1,000+ users"."""
         first = (self.page_num - 1) * self.list_per_page
-        found = self.paginator.found
-        total = f"{MAX_LIST_ROWS:,}+" if found > MAX_LIST_ROWS else f"{found:,}"
-        noun = self.opts.verbose_name if found == 1 else self.opts.verbose_name_plural
-        if found <= self.list_per_page:
+        count = self.paginator.bounded_count
+        total = f"{MAX_LIST_ROWS:,}+" if count > MAX_LIST_ROWS else f"{count:,}"
+        noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
+        if count <= self.list_per_page:
             return f"{total} {noun}"
         return f"{first + 1}–{first + len(self.result_list)} of {total} {noun}"
 
