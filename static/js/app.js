@@ -87,12 +87,10 @@
     open(dialog, opener);
     const field = document.activeElement;
     await loadLateScripts();
-    const typed = field.value;
-    field.value = ""; // for htmx, which looks for changes from what it finds
     htmx.process(body);
     enhance(body);
-    field.value = typed;
-    if (typed) htmx.trigger(field, "typed");
+    // htmx, if it comes late, takes what it finds in a field for unchanged.
+    if (field.value) htmx.trigger(field, "typed");
   };
   on("click", "a[data-panel], a[data-modal]", async (event, link) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -113,6 +111,7 @@
   });
   for (const dialog of [panel, modal]) {
     dialog?.addEventListener("close", () => {
+      if (dialog.open) return; // the event comes after it was opened again
       const changed = $("[data-reload]", dialog);
       all("[data-secret]", dialog).forEach(forget);
       $(".dialog-body", dialog).replaceChildren();
