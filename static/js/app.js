@@ -145,18 +145,28 @@
   if (lasting) history.replaceState(null, "", lasting.dataset.address);
   // After a reload the panel's address is a plain page.
   if (history.state?.panel) history.replaceState(null, "");
+  // A list that is answered while the panel is open, or as it closes, changes the address that the panel leads back to.
+  document.addEventListener("htmx:replacedInHistory", () => {
+    if (home === null) return;
+    home = location.href;
+    history.replaceState({ panel: true }, "", panelAddress);
+  });
+  const atHome = () => {
+    history.replaceState(history.state, "", home);
+    home = null;
+  };
   // Back closes the panel; htmx must not fetch the page that is still there.
   addEventListener("popstate", (event) => {
     if (home === null && !event.state?.panel) return;
     event.stopImmediatePropagation();
     if (event.state?.panel) return location.reload();
-    if (!panel.open) { home = null; return; }
+    if (!panel.open) return atHome();
     // Until it is decided, the panel's address is the page's again; to close it leads back once more.
     let decided = false;
     window.keyward.askFirst(panel, () => {
       decided = true;
       left = !history.state?.panel;
-      if (left) home = null;
+      if (left) atHome();
       panel.close();
     });
     if (!decided) history.pushState({ panel: true }, "", panelAddress);

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from accounts.models import User
 from core.permissions import Role
@@ -16,6 +16,12 @@ from tests.factories.accounts import PASSWORD, a_user, an_account
 from tests.factories.keys import a_billing_key, a_key_of, billing_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# The browser takes its time to go back.
+LATE_BACK = """() => {
+    const back = history.back.bind(history);
+    history.back = () => setTimeout(() => { back(); setTimeout(() => { history.wentBack = true; }, 200); }, 500);
+}"""
+ROBOTS = re.compile(r"/keys/\?.*q=robot")
 
 
 @pytest.fixture
@@ -70,6 +76,39 @@ def test_a_closed_panel_gives_address_and_focus_back_without_a_request(keys: Pag
     expect(keys).to_have_url(re.compile(r"/keys/\?status=active$"))
     expect(add_link(keys)).to_be_focused()
     assert [url for url in requests if "/static/" not in url] == []
+
+
+@pytest.mark.parametrize("way", ["Escape", "Back"])
+def test_a_filter_answered_while_the_panel_is_open_is_in_the_lists_address(keys: Page, way: str) -> None:
+    held: list[Route] = []
+    keys.route(ROBOTS, lambda route: held.append(route))
+    with keys.expect_request(ROBOTS):
+        keys.get_by_label("Search", exact=True).fill("robot")
+    panel = opened(keys)
+    with keys.expect_response(ROBOTS):
+        held[0].continue_()
+    expect(keys.locator("#list.htmx-request")).to_have_count(0)
+    expect(keys).to_have_url(re.compile(r"/keys/new/\?api=billing$"))
+    if way == "Escape":
+        keys.keyboard.press("Escape")
+    else:
+        keys.go_back()
+    expect(panel).to_be_hidden()
+    expect(keys).to_have_url(ROBOTS)
+
+
+def test_a_filter_answered_as_the_panel_closes_is_in_the_lists_address(keys: Page) -> None:
+    held: list[Route] = []
+    keys.route(ROBOTS, lambda route: held.append(route))
+    with keys.expect_request(ROBOTS):
+        keys.get_by_label("Search", exact=True).fill("robot")
+    panel = opened(keys)
+    keys.evaluate(LATE_BACK)
+    keys.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    held[0].continue_()
+    keys.wait_for_function("() => history.wentBack")
+    expect(keys).to_have_url(ROBOTS)
 
 
 def test_the_api_is_chosen_in_the_panel(keys: Page, alice: User) -> None:
