@@ -11,7 +11,10 @@ class KeysConfig(AppConfig):
 
     def ready(self) -> None:
         from audit.calls.names import register_lookup
+        from audit.trail import sentences
         from keys import checks  # noqa: F401 - registers them
+        from keys.notices.kinds import Kind
         from keys.visibility import get_log_names
 
         register_lookup(get_log_names)
+        sentences.WORDS["kind"] = dict(Kind.choices)

@@ -25,6 +25,8 @@ METHODS = {
     "passkey": "a passkey",
     "recovery_code": "a recovery code",
 }
+# Words for the values of fields of events, by field; packages above audit add theirs when the application starts.
+WORDS: dict[str, Mapping[str, str]] = {"method": METHODS, "factor": METHODS}
 LABELS = {"owner": "Owner", "acl": "IP ACL", "sha256": "SHA-256", "bom": "BOM", "api": "API"}
 
 _COUNTED = re.compile(r"\{(?P<field>\w+)\} (?P<noun>IP lists|retired secrets|entries|rows|users|keys|calls|notices)\b")
@@ -50,7 +52,7 @@ def format_sentence(event: Event) -> SafeString:
         return format_html("{} ({})", isolate(event.actor), event.name)
     data, target = get_data(event), isolate(event.target or "")
     values = {name: isolate(render_value(name, value)) for name, value in data.items()}
-    values |= {name: isolate(METHODS[data[name]]) for name in ("method", "factor") if data.get(name) in METHODS}
+    values |= {name: isolate(words[data[name]]) for name, words in WORDS.items() if data.get(name) in words}
     if "action" in data:
         values["action"] = format_html(CONFIRMED_ACTIONS.get(data["action"], "{action}"), target=target, **values)
     sentence = _COUNTED.sub(partial(_format_counted, data), known.sentence)

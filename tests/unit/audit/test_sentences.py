@@ -95,9 +95,11 @@ def test_a_changed_secret_names_its_overlap(overlap: str) -> None:
         ("user.signed_in", "method", "totp", "signed in with <bdi>an authenticator app</bdi>"),
         ("user.signed_in", "method", "recovery_code", "signed in with <bdi>a recovery code</bdi>"),
         ("factor.added", "factor", "passkey", "added a second factor: <bdi>a passkey</bdi>"),
+        ("webhook.resent", "kind", "grants.unused", "again: <bdi>Unused grants</bdi>"),
+        ("webhook.resent", "kind", "of.old", "again: <bdi>of.old</bdi>"),
     ],
 )
-def test_methods_are_named_in_words(name: str, field: str, value: str, words: str) -> None:
+def test_methods_and_kinds_of_notices_are_named_in_words(name: str, field: str, value: str, words: str) -> None:
     event = Event(name=name, actor="Alice", body=json.dumps({"data": {field: value}}))
     assert words in format_sentence(event)
 
