@@ -7,8 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from config.serve import preflight
-
 
 @register(Tags.security, deploy=True)
 def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -31,6 +29,9 @@ def check_database(app_configs: Any, databases: Any = None, **kwargs: Any) -> li
     """Return what `serve` would refuse about the database and cannot fix itself."""
     if "default" not in (databases or ()):
         return []
+    # With the services, whose import takes longer than all models: other commands do without.
+    from config.serve import preflight
+
     if pending := preflight.describe_pending_migrations():
         return [Error(pending, id="keyward.E002")]
     return [Error(line, id="keyward.E003") for line in preflight.list_missing_rights()]

@@ -7,8 +7,6 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import ProgrammingError
 
-from keys.services import resealing
-
 
 @register(Tags.database, deploy=True)
 def check_rings(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
@@ -16,6 +14,9 @@ def check_rings(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[
     start with one."""
     if "default" not in (databases or ()):
         return []
+    # Other commands do without the services, whose import takes longer than all models.
+    from keys.services import resealing
+
     try:
         return [Error(line, id="keyward.E001") for line in resealing.list_unreadable()]
     except ProgrammingError:

@@ -13,7 +13,6 @@ from config.serve.listeners import find_taken_port, list_ports
 from config.serve.planes import GATEWAY, PLANES, Plane
 from config.static_build import is_collected
 from core.program import PROGRAM
-from keys.services import resealing
 
 STATIC_FILES = f"The static files are not those of this version: run {PROGRAM} collectstatic."
 
@@ -29,6 +28,9 @@ def list_problems(planes: Sequence[Plane] = PLANES) -> list[str]:
         # A gateway lacks the keys of what the portal seals.
         problems += list_missing_rights()
     else:
+        # A gateway does without the services, whose import takes longer than all models.
+        from keys.services import resealing
+
         problems += [*resealing.list_unreadable(), *list_missing_rights()]
     if list(planes) != [GATEWAY] and not is_collected():
         problems.append(STATIC_FILES)

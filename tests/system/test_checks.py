@@ -8,7 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.system.test_settings import ROOT, production
+
+# Does what a command does before its work, and prints which of two packages that takes long to import is there.
+BEFORE_WORK = """
+import sys, django
+from django.core.management import get_commands, load_command_class
+django.setup()
+for name in {names}:
+    command = load_command_class(get_commands()[name], name)
+    if command.requires_system_checks:
+        command.check()
+    if name == "migrate":
+        command.check(databases=["maintenance"])
+print(*(name for name in ("config.urls", "keys.services") if name in sys.modules))
+"""
 
 
 def check(var: Path, **environ: str) -> str:
@@ -55,3 +71,23 @@ def test_a_database_without_tables_is_reported_in_a_line(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "(keyward.E002) The database's tables are not those of this version: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "imported"),
+    [
+        # The rotations and overlaps of `maintain` are services.
+        (["maintain", "send_notices"], "keys.services"),
+        (["migrate"], ""),
+    ],
+)
+def test_what_runs_often_imports_no_page_for_its_checks(tmp_path: Path, names: list[str], imported: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", BEFORE_WORK.format(names=names)],
+        env={"PATH": os.environ["PATH"], "KEYWARD_VAR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == imported + "\n"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
@@ -40,6 +41,10 @@ class Command(migrate.Command):
             action="store_true",
             help="let statements wait and run for any time; calls may wait behind them, so stop the gateways first",
         )
+
+    def check(self, **options: Any) -> None:  # type: ignore[override]
+        """Check models and databases alone, because the checks of URLs import every page."""
+        super().check(tags=[Tags.models, Tags.database], **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         database = options["database"]
