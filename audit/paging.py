@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connections
-from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from audit.models import Call, Event
 from core.filters.time_range import LogFilter
@@ -37,42 +36,54 @@ class Page(Generic[Row]):
 def get_page(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], time: str, size: int = PAGE_SIZE) -> Page[Row]:
     """Return the first `size` of `rows` that pass `matching`, in descending `order`. `rows` must already be narrowed to
     what an index serves, the position included; `time` is the field that holds a row's time."""
-    newest_first = [F(name).desc() for name in order]
-    rows = rows.order_by(*newest_first)
+    rows = rows.order_by(*[F(name).desc() for name in order])
     if not matching:
         return _trim_page(list(rows[: size + 1]), size)
-    scanned = _scan(rows, matching, order, size)
-    found = _load(rows, [each.position for each in scanned], order)
-    if not found or len(scanned) > size or scanned[-1].scanned < MAX_ROWS_SCANNED:
+    scan = _scan(rows, matching, order, size)
+    found = _load(rows, scan.positions, order)
+    if not found or not scan.is_stopped:
         return _trim_page(found, size)
-    return Page(found if scanned[-1].matches else found[:-1], found[-1].position, getattr(found[-1], time))
+    return Page(found[: scan.matches], found[-1].position, getattr(found[-1], time))
 
 
-class _Scanned(NamedTuple):
-    """A row of a scan: its values of the order's fields, its number in the scan, and whether it matches."""
+class _Scan(NamedTuple):
+    """The positions of the `matches` rows that match, and if the scan is stopped behind fewer than a page has, of its
+    last row. A position is a row's values of the order's fields."""
 
-    position: tuple[Any, ...]
-    scanned: int
-    matches: bool
+    positions: list[tuple[Any, ...]]
+    matches: int
+    is_stopped: bool
 
 
-def _scan(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], size: int) -> list[_Scanned]:
-    """Return the first `size` + 1 of the next MAX_ROWS_SCANNED rows that match, and the last row of the scan.
+def _scan(rows: QuerySet[Row], matching: Q, order: tuple[str, ...], size: int) -> _Scan:
+    """Look for the first `size` + 1 rows that match among the next MAX_ROWS_SCANNED, reading only the fields of the
+    order and the condition."""
+    scan = rows.annotate(matches=ExpressionWrapper(matching, output_field=BooleanField())).values(*order, "matches")
+    last = rows.values(*order)[MAX_ROWS_SCANNED - 1 : MAX_ROWS_SCANNED]
+    found = _fetch_matches(scan[:MAX_ROWS_SCANNED], last, order, size + 1)
+    matches = sum(row[-1] for row in found)
+    # The last row is there twice if it matches.
+    return _Scan(list(dict.fromkeys(row[:-1] for row in found)), matches, is_stopped=matches < len(found))
 
-    It reads only the fields of the order and the condition: to pass whole rows through the window takes PostgreSQL
-    twice as long. The last row is returned even if it does not match: it shows that the scan stopped early. Without an
-    ORDER BY outside, for which the rows would be sorted again, the scan ends as soon as the page is full.
+
+def _fetch_matches(
+    scan: QuerySet[Any], last: QuerySet[Any], order: tuple[str, ...], limit: int
+) -> list[tuple[Any, ...]]:
+    """Return the first `limit` rows of `scan` that match, or fewer and the row of `last`, which does not count as one.
+
+    PostgreSQL looks for that, in the index, only if `scan` is exhausted; numbering the rows of `scan` instead would
+    take it twice as long.
     """
-    scan = rows.annotate(
-        scanned=Window(RowNumber(), order_by=[F(name).desc() for name in order]),
-        matches=ExpressionWrapper(matching, output_field=BooleanField()),
-    ).values(*order, "scanned", "matches")[:MAX_ROWS_SCANNED]
-    params: tuple[Any, ...]
-    sql, params = scan.query.sql_with_params()
-    outer = f"SELECT {', '.join(order)}, scanned, matches FROM ({sql}) AS scan WHERE matches OR scanned = %s LIMIT %s"
-    with connections[rows.db].cursor() as cursor:
-        cursor.execute(outer, [*params, MAX_ROWS_SCANNED, size + 1])
-        return [_Scanned(row[:-2], *row[-2:]) for row in cursor.fetchall()]
+    scan_sql, scan_params = scan.query.sql_with_params()
+    last_sql, last_params = last.query.sql_with_params()
+    columns = ", ".join(order)
+    sql = (
+        f"(SELECT {columns}, matches FROM ({scan_sql}) AS scan WHERE matches)"
+        f" UNION ALL (SELECT {columns}, FALSE FROM ({last_sql}) AS last) LIMIT %s"
+    )
+    with connections[scan.db].cursor() as cursor:
+        cursor.execute(sql, [*scan_params, *last_params, limit])
+        return cursor.fetchall()
 
 
 def _load(rows: QuerySet[Row], positions: Sequence[tuple[Any, ...]], order: tuple[str, ...]) -> list[Row]:

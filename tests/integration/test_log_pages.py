@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from django.db.models import Q
 from django.test import Client
 
+from audit.calls.selectors import get_call_page, list_calls
 from core.permissions import Role
 from tests.factories.accounts import a_user, an_account
 from tests.factories.calls import a_call
@@ -228,3 +230,15 @@ def test_the_last_row_of_a_scan_is_shown_if_it_matches(acme, monkeypatch, client
     assert first.scanned_until == first.rows[0].time
     second = client.get(f"/logs/?key=needle&after={first.after}").context["page"]
     assert [(row.request_id, row.key_name) for row in second.rows] == [(calls[3], "Needle")]
+
+
+def test_a_page_that_is_just_full_when_the_scan_ends_continues_where_the_scan_ended(acme, monkeypatch):
+    now = datetime.now(UTC)
+    calls = [a_call(acme, time=now - timedelta(minutes=n), key_name="" if n % 3 else "Needle") for n in range(6)]
+    monkeypatch.setattr("audit.paging.MAX_ROWS_SCANNED", 3)
+    rows, matching = list_calls(acme.pk), Q(key_name="Needle")
+    page = get_call_page(rows, matching, size=1)
+    assert [row.request_id for row in page.rows] == [calls[0]]
+    assert page.after is not None
+    assert page.after.endswith(str(calls[2]))
+    assert page.scanned_until == now - timedelta(minutes=2)
