@@ -27,7 +27,6 @@ ADDRESSES = """
     SELECT host(client_address), sum(folded), max(time) FROM (SCAN) AS scan
     WHERE matches AND decision = 'denied' GROUP BY client_address ORDER BY 2 DESC, 3 DESC LIMIT %s
 """
-RANGE = "SELECT count(*), min(time), min(time) FILTER (WHERE matches) FROM (SCAN) AS scan"
 BY_STEP = """
     SELECT date_bin(make_interval(secs => %s), time, %s), coalesce(sum(folded) FILTER (WHERE decision = 'allowed'), 0),
         coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0)
@@ -57,10 +56,15 @@ def count_newest(rows: QuerySet[Call], matching: Q) -> int | None:
     return matches if scanned <= MAX_ROWS_COUNTED or matches == scanned else None
 
 
-def get_scanned_range(rows: QuerySet[Call], matching: Q) -> tuple[datetime | None, datetime | None]:
-    """Return the time of the oldest scanned row, None if all rows were scanned, and that of the oldest match."""
-    ((scanned, oldest, oldest_match),) = _query_newest(RANGE, rows, matching, limit=MAX_ROWS_SCANNED)
-    return oldest if scanned == MAX_ROWS_SCANNED else None, oldest_match
+def get_scan_start(rows: QuerySet[Call]) -> datetime | None:
+    """Return the time of the oldest of the newest MAX_ROWS_SCANNED rows; None if there are fewer."""
+    times = rows.order_by("-time").values_list("time", flat=True)
+    return next(iter(times[MAX_ROWS_SCANNED - 1 : MAX_ROWS_SCANNED]), None)
+
+
+def get_first_match(rows: QuerySet[Call], matching: Q) -> datetime | None:
+    """Return the time of the oldest of `rows` that matches. There must be fewer than MAX_ROWS_SCANNED."""
+    return rows.filter(matching).order_by("time").values_list("time", flat=True).first()
 
 
 def count_by_step(

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.calls import rollups
-from audit.calls.aggregates import count_by_step, get_scanned_range
+from audit.calls.aggregates import count_by_step, get_first_match, get_scan_start
 from audit.calls.chart_shapes import Chart, build_scale, build_times, draw_bars
 from audit.calls.rollups import Bar
 from core.filters.time_range import TIME_FIELDS, LogFilter
@@ -74,9 +74,9 @@ def _build_from_rollups(
 
 def _build_from_rows(calls: LogFilter, until: datetime) -> Chart:
     """Count the newest rows, at most MAX_ROWS_SCANNED, by filters that rollups do not know."""
-    scanned_since, first = get_scanned_range(calls.qs, calls.matching)
-    since = (scanned_since or calls.since or first or until - DEFAULT_RANGE).astimezone(UTC)
-    since = min(since, until - MIN_RANGE)
+    scanned_since = get_scan_start(calls.qs)
+    since = scanned_since or calls.since or get_first_match(calls.qs, calls.matching) or until - DEFAULT_RANGE
+    since = min(since.astimezone(UTC), until - MIN_RANGE)
     step = _choose_step(since, until)
     counted: rollups.Counted = {}
     origin = rollups.get_origin(since, step)
