@@ -22,7 +22,7 @@
       const asked = { csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value, action: button.dataset.action, target: button.dataset.target };
       const answer = await fetch(button.dataset.passkey, { method: "POST", body: new URLSearchParams(asked) }).catch(() => null);
       if (!answer) return unreachable();
-      if (answer.redirected) return location.reload();
+      if (answer.redirected || answer.headers.has("X-Form-Expired")) return window.keyward.renewForms();
       if (!answer.ok) return refused(answer.status);
       options = await answer.json();
     }

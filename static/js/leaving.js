@@ -106,6 +106,19 @@
     event.preventDefault();
     event.stopImmediatePropagation();
   }, true);
+  // A form that the browser sends itself would leave the page: whether its user is still signed in is asked first.
+  const checked = new WeakSet();
+  document.addEventListener("submit", async (event) => {
+    const { target: form, submitter } = event;
+    if (checked.delete(form) || event.defaultPrevented || !signedOut || !form.matches(FORM) || !isBegun(form)) return;
+    event.preventDefault();
+    sent.add(form);
+    const isSignedIn = await renewTokens();
+    sent.delete(form);
+    if (!isSignedIn) return;
+    checked.add(form);
+    form.requestSubmit(submitter);
+  });
   document.addEventListener("submit", ({ target, defaultPrevented }) => {
     if (defaultPrevented || target.method !== "post" || "download" in target.dataset) return;
     sent.add(target);
@@ -119,23 +132,31 @@
 
   // The session ended meanwhile: what was typed stays until the same user has signed in again in another tab.
   const signedOut = $("#signed-out");
+  const leadsToSignIn = (address) => new URL(address, location.href).pathname === $("a", signedOut).pathname;
   const showSignedOut = () => {
-    // Whoever comes to this browser now finds no password in it.
-    for (const password of all("[type=password], .password input")) password.value = "";
+    // Whoever comes to this browser now finds no password and no token in it.
+    const isSecret = (field) => field.matches("[type=password], .password input") || window.keyward.holdsToken?.(field.value);
+    for (const field of all(`${FORM} :is(input:not([type=hidden], [type=file]), textarea)`)) if (isSecret(field)) field.value = "";
     signedOut.showModal();
   };
-  const renewForms = async () => {
+  // Gives every form the token of the present session; false, with what is to be done, if its user is not the page's.
+  const renewTokens = async () => {
     const answer = await fetch(signedOut.dataset.page).catch(() => null);
     if (!answer) return unreachable();
-    if (answer.redirected) return signedOut.open ? say("You are not signed in yet.", "alert") : showSignedOut();
+    if (leadsToSignIn(answer.url)) return signedOut.open ? say("You are not signed in yet.", "alert") : showSignedOut();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if ($("#signed-out", page).dataset.user !== signedOut.dataset.user) {
+    if (page.body.dataset.user !== document.body.dataset.user) {
       return say("Another user has signed in. Sign in as before to continue.", "alert");
     }
     for (const field of all("[name=csrfmiddlewaretoken]")) field.value = $("[name=csrfmiddlewaretoken]", page).value;
+    return true;
+  };
+  const renewForms = async () => {
+    if (!(await renewTokens())) return;
     signedOut.close();
     say("You are signed in again. Nothing was saved yet: submit the form again.", "alert");
   };
+  window.keyward.renewForms = renewForms;
   on("click", "#signed-out [data-continue]", renewForms);
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented || event.target.matches("[hx-post], [hx-get]")) return;
@@ -149,7 +170,7 @@
       renewForms();
     }
     if (!to) return;
-    if (signedOut && new URL(to, location.href).pathname === $("a", signedOut).pathname && losesForm(document)) {
+    if (signedOut && leadsToSignIn(to) && losesForm(document)) {
       event.preventDefault();
       showSignedOut();
       return;

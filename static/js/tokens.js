@@ -14,6 +14,7 @@
     const pair = attempt(atob, BASIC.exec(text)?.[1] ?? "");
     return [text, plain, pair].some((each) => PART.test(each) || OURS.test(each) || NAMED.test(each));
   };
+  window.keyward.holdsToken = holds;
 
   const searches = (form) => form?.getAttribute("method") === "get"; // a filter may be called "method"
   const holding = (form) => [...form.elements].find((field) => field.value && field.type !== "submit" && holds(field.value));

@@ -13,6 +13,7 @@ from accounts.models import User
 from keys.models import DocsLink, IpList
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD, a_user
+from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,6 +71,71 @@ def test_a_form_is_renewed_after_its_user_signed_in_again_elsewhere(
     expect(page.get_by_text("You are signed in again. Nothing was saved yet")).to_be_visible()
     panel.get_by_role("button", name="Create").click()
     expect(page.get_by_text("IP list Offices created.")).to_be_visible()
+
+
+FILE = {"name": "offices.txt", "mimeType": "text/plain", "buffer": b"203.0.113.7, Berlin"}
+# What is in the fields of a page: of a file that it is chosen, of a box that it is not ticked.
+READ = """() => [...document.querySelectorAll("#main form :is(input:not([type=hidden]), textarea)")].map((field) => (
+  (field.type === "file" && field.files.length && "file") || (field.type === "checkbox" && !field.checked && "off")
+  || field.value))"""
+TOKEN = "kw_AAAAAAAAAAAA_" + "a" * 38
+
+
+def fill_import(page: Page) -> None:
+    page.get_by_label("Or upload a file").set_input_files(FILE)  # type: ignore[arg-type]
+
+
+def fill_access_check(page: Page) -> None:
+    page.get_by_label("Path and query").fill("/customers")
+    page.get_by_label("Client address").fill("203.0.113.7")
+    page.get_by_label("Or a token").fill(TOKEN)
+
+
+def fill_leak_check(page: Page) -> None:
+    page.get_by_label("Or upload a file").set_input_files(FILE)  # type: ignore[arg-type]
+    page.get_by_label("Token, log line").fill(f"export KEY={TOKEN}")
+
+
+def fill_notices(page: Page) -> None:
+    page.get_by_role("checkbox", name=": mail").first.uncheck()
+
+
+def fill_passkey(page: Page) -> None:
+    # As if the browser had made one.
+    page.locator("[name=credential]").evaluate("field => { field.value = '{}'; }")
+    page.get_by_label("Name").fill("Laptop")
+    page.get_by_label("Your password").fill(PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("path", "fill", "button", "kept"),
+    [
+        ("/ip-lists/{}/import/", fill_import, "Preview", ["", "file"]),
+        ("/access-check/", fill_access_check, "Check", ["", "", "GET", "/customers", "203.0.113.7"]),
+        ("/find/", fill_leak_check, "Find", ["", "file"]),
+        ("/settings/notices/", fill_notices, "Save changes", ["off"]),
+        ("/profile/passkeys/new/", fill_passkey, "Add", ["Laptop", ""]),
+    ],
+)
+def test_a_form_that_the_browser_sends_outlives_its_session_without_its_secrets(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn,
+    path: str, fill: Callable[[Page], None], button: str, kept: list[str],
+) -> None:  # fmt: skip
+    address = live_server.url + path.format(an_ip_list(alice).pk)
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(address)
+    fill(page)
+    Session.objects.all().delete()
+    send = page.locator("#main").get_by_role("button", name=button, exact=True)
+    send.click()
+    ended = page.get_by_role("dialog", name="Your session has ended")
+    expect(ended).to_be_visible()
+    assert page.evaluate(READ)[: len(kept)] == kept
+
+    sign_in(page.context.new_page(), alice.email, PASSWORD)
+    ended.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("You are signed in again.")).to_be_visible()
+    assert (page.url, page.evaluate(READ)[: len(kept)]) == (address, kept)
 
 
 def test_without_javascript_a_lost_form_is_said_to_be_and_opened_again(
