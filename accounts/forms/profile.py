@@ -6,6 +6,7 @@ from typing import Any
 
 from allauth.account.forms import LoginForm
 from django import forms
+from django.contrib.auth.password_validation import validate_password
 
 from accounts.forms.confirm import ConfirmForm
 from accounts.forms.new_password import NewPasswordField
@@ -54,7 +55,13 @@ class NewPasswordForm(ConfirmForm):
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """Require the current password: no code or passkey is accepted instead."""
         self.action, self.target, self.about = action, target, about
+        self.user = user
         self.fields["password"].label = "Current password"
+
+    def clean_new_password(self) -> str:
+        password: str = self.cleaned_data["new_password"]
+        validate_password(password, self.user)
+        return password
 
     password_only = True
 

@@ -11,8 +11,9 @@ from django.core.exceptions import ValidationError
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from accounts.forms.new_password import NewPasswordField
-from accounts.models import Account, User
+from accounts.models import Account, Invitation, User
 from accounts.services import Invalid, find_member_problem
+from accounts.services.users import build_user
 from core.permissions import ACCOUNT_ROLES
 
 ROLE_DESCRIPTIONS = {
@@ -89,6 +90,24 @@ class AcceptForm(ServiceErrorForm):
         label="Nickname", max_length=64, help_text="Shown to other users in the account, and as the owner of your keys."
     )
     password = NewPasswordField(label="Password")
+
+    def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.invitation = invitation
+
+    def clean(self) -> dict[str, Any]:
+        """Add what the service would refuse, so that every error is shown at once."""
+        cleaned = super().clean() or {}
+        given = {name: cleaned.get(name, "") for name in ("nickname", "password")}
+        invited = self.invitation
+        try:
+            build_user(invited.account, email=invited.email, roles=invited.roles, **given)
+        except Invalid as problem:
+            errors = problem.message_dict
+            self.add_service_errors(
+                Invalid({name: errors[name] for name in given if name in errors and name not in self.errors})
+            )
+        return cleaned
 
 
 class ResetForm(forms.Form):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 
@@ -56,10 +58,10 @@ def require_other_administrator(user: User) -> None:
         raise LastAdministrator
 
 
-def validate(row: Model) -> None:
-    """Validate the row's fields and constraints. Raise Invalid."""
+def validate(row: Model, without: Collection[str] = ()) -> None:
+    """Validate the row's fields, `without` some, and its constraints. Raise Invalid."""
     try:
-        row.full_clean()
+        row.full_clean(exclude=without)
     except ValidationError as error:
         raise Invalid(error.message_dict) from error
 

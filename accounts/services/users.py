@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.models import Account, User
@@ -47,18 +47,8 @@ def create_user(
 def insert_user(account: Account | None, *, email: str, nickname: str, password: str, roles: Iterable[str]) -> User:
     """Validate and insert the row. For services that have checked the permission and record the event. Raise
     Invalid."""
-    user = User(
-        account=account,
-        email=email.strip().lower(),
-        nickname=clean_line(nickname, "nickname"),
-        roles=clean_roles(account, roles),
-    )
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise Invalid({"password": error.messages}) from error
+    user = build_user(account, email=email, nickname=nickname, password=password, roles=roles)
     user.set_password(password)
-    validate(user)
     try:
         with transaction.atomic():
             user.save()
@@ -66,6 +56,27 @@ def insert_user(account: Account | None, *, email: str, nickname: str, password:
         # The e-mail or the nickname was taken after it was validated; now validation says so.
         validate(user)
         raise
+    return user
+
+
+def build_user(account: Account | None, *, email: str, nickname: str, password: str, roles: Iterable[str]) -> User:
+    """Return a user for `insert_user` to save, without the password. Raise Invalid with every error."""
+    user = User(account=account, email=email.strip().lower(), nickname=nickname, roles=clean_roles(account, roles))
+    errors = {}
+    try:
+        user.nickname = clean_line(nickname, "nickname")
+        validate(user, without=["password"])
+    except Invalid as problem:
+        errors = problem.message_dict
+        # The one constraint of several columns that input can violate.
+        if taken := errors.pop(NON_FIELD_ERRORS, None):
+            errors["nickname"] = taken
+    try:
+        validate_password(password, user)
+    except ValidationError as problem:
+        errors["password"] = problem.messages
+    if errors:
+        raise Invalid(errors)
     return user
 
 

@@ -82,7 +82,7 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
     invitation = services.find_invitation(token)
     if invitation is None:
         return _render_invalid(request)
-    form = AcceptForm(get_form_data(request))
+    form = AcceptForm(get_form_data(request), invitation=invitation)
     if form.is_valid() and not request.user.is_authenticated:
         try:
             services.accept_invitation(token=token, **form.cleaned_data, by=request.actor)  # type: ignore[attr-defined]

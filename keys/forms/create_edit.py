@@ -17,6 +17,7 @@ from keys.forms.settings import KeySettingsForm
 from keys.forms.suggestion import NO_SUGGESTION, Suggestion
 from keys.key_settings import MAX_NAME_LENGTH, KeySettings
 from keys.models import Key
+from keys.selectors.keys import find_username_problem
 
 
 def build_initial(key_settings: KeySettings) -> dict[str, Any]:
@@ -64,6 +65,15 @@ class CreateForm(ConfirmForm, KeySettingsForm):
         """The owner that was chosen, or None where the form does not ask. Valid forms only."""
         chosen = self.cleaned_data.get("owner")
         return next((user for user in self.offer.owners if str(user.pk) == chosen), None)
+
+    def clean(self) -> dict[str, Any]:
+        """Look for a key of the same username before the confirmation, so that no password is typed in vain."""
+        cleaned = super().clean()
+        if self.rules.name_kind != "username" or "name" in self.errors:
+            return cleaned
+        if problem := find_username_problem(self.offer.account, self.offer.api, self.rules, cleaned["name"]):
+            self.add_error("name", problem)
+        return cleaned
 
     def _get_name(self, cleaned: dict[str, Any]) -> str:
         if "owner" not in self.fields:

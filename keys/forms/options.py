@@ -11,7 +11,7 @@ from accounts.models import Account, User
 from keys.apis.modules import ModuleSpec
 from keys.apis.policy import Policy
 from keys.docs.abilities import Ability
-from keys.models import IpList
+from keys.models import Api, IpList
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class KeyFormOptions:
     """The choices that the form offers, and the policy that they follow."""
 
     account: Account
+    api: Api
     rules: Policy
     modules: Sequence[ModuleSpec]
     # What each module allows, by slug.

@@ -133,33 +133,34 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        wrong = set(self.errors)
-        try:
-            self.key_settings = self._clean_settings(cleaned)
-            if self.before:
-                check_immutable_settings(self.before, self.key_settings, self.rules)
-            if not self.before or self.key_settings.scheduled_rotation != self.before.scheduled_rotation:
-                check_scheduled_rotation(self.key_settings.scheduled_rotation, self.rules)
-            if not self.before or self.key_settings.expires_at != self.before.expires_at:
-                check_expiry(self.key_settings.expires_at, self.rules, now=timezone.now(), latest=self.latest)
-        except Invalid as problem:
-            # A field that could not be parsed already has an error.
-            errors = {
-                name: messages
-                for name, messages in problem.message_dict.items()
-                if self._get_field_name(name) not in wrong
-            }
-            self.add_service_errors(Invalid(errors))
+        self.requested_list = self.read_new_list(cleaned, self.offer.account)
+        typed = self._read_settings(cleaned)
+        # Every error is shown at once; a field that has one already, because it could not be parsed, gets no second.
+        for check in (self._check_settings, self._check_schedule, self._check_expiry):
+            try:
+                check(typed)
+            except Invalid as problem:
+                errors = problem.message_dict
+                new = {name: errors[name] for name in errors if self._get_field_name(name) not in self.errors}
+                self.add_service_errors(Invalid(new))
         return cleaned
 
-    def _clean_settings(self, cleaned: dict[str, Any]) -> KeySettings:
-        """Return the cleaned settings; the new list counts as one of the lists during validation."""
-        self.requested_list = self.read_new_list(cleaned)
+    def _check_settings(self, typed: KeySettings) -> None:
+        """Set `key_settings`; the new list counts as one of the lists during validation."""
         added = {NEW_LIST: self.requested_list.name} if self.requested_list else {}
-        typed = self._read_settings(cleaned)
         typed = replace(typed, ip_lists=typed.ip_lists.union(added))
         key_settings = clean_settings(typed, self.rules, self.module_names, self.list_names | added)
-        return replace(key_settings, ip_lists=key_settings.ip_lists.difference(added))
+        self.key_settings = replace(key_settings, ip_lists=key_settings.ip_lists.difference(added))
+        if self.before:
+            check_immutable_settings(self.before, self.key_settings, self.rules)
+
+    def _check_schedule(self, typed: KeySettings) -> None:
+        if not self.before or typed.scheduled_rotation != self.before.scheduled_rotation:
+            check_scheduled_rotation(typed.scheduled_rotation, self.rules)
+
+    def _check_expiry(self, typed: KeySettings) -> None:
+        if not self.before or typed.expires_at != self.before.expires_at:
+            check_expiry(typed.expires_at, self.rules, now=timezone.now(), latest=self.latest)
 
     def add_service_errors(self, problem: Invalid) -> None:
         """Add the errors to the fields of the form, or to the form where it has no such field."""
@@ -209,7 +210,9 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
         if choice != "date":
             return timezone.now() + timedelta(days=int(choice))
         if day is None:
-            raise Invalid({"expires_on": "Choose the day on which the key expires."})
+            if "expires_on" not in self.errors:
+                self.add_error("expires_on", "Choose the day on which the key expires.")
+            return None
         return get_end_of_day(day)
 
     # Rendering

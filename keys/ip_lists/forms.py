@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from accounts.forms.confirm import ConfirmForm, PasswordField
 from accounts.forms.users import ServiceErrorForm
+from accounts.models import Account
 from keys.decision.addresses import (
     EXAMPLES,
     BadAddress,
@@ -32,6 +33,7 @@ from keys.ip_lists.entries import (
 )
 from keys.ip_lists.entry_parser import MAX_BYTES, MAX_LINES, EntryTable, UnreadableEntries, parse_file, parse_text
 from keys.ip_lists.importing import DescriptionWidget, ImportPreview, build_preview
+from keys.ip_lists.selectors import find_name_problem
 from keys.models import IpList, IpListEntry
 from keys.uploads import TooManyUploads, acquire_reader
 
@@ -125,6 +127,17 @@ class EntriesField(forms.CharField):
 class IpListForm(ServiceErrorForm):
     name = LineField(MAX_NAME_LENGTH, required=True)
     description = LineField(MAX_LIST_DESCRIPTION_LENGTH)
+
+    def __init__(self, *args: Any, account: Account, ip_list: IpList | None = None, **kwargs: Any) -> None:
+        """`ip_list` is the one that is edited."""
+        super().__init__(*args, **kwargs)
+        self.account, self.ip_list = account, ip_list
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if problem := find_name_problem(self.account, name, self.ip_list):
+            raise ValidationError(problem)
+        return name
 
 
 class NewIpListForm(IpListForm, WideRangeForm):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from django.db.models import IntegerField, QuerySet
+from django.db.models import IntegerField, QuerySet, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lower
 
+from accounts.models import Account
 from audit.trail.selectors import list_events
 from keys.models import IpList
 
@@ -40,6 +42,19 @@ if TYPE_CHECKING:
 def _count_rows(rows: str) -> RawSQL:
     # Plain SQL, because composing these takes Django longer than PostgreSQL takes to count.
     return RawSQL(f"(SELECT count(*) FROM {rows})", (), IntegerField())  # noqa: S611 - constant texts
+
+
+def find_name_problem(account: Account, name: str, besides: IpList | None = None) -> str:
+    """Return why a list of the account, `besides` if it exists, cannot have this name: another has it; empty if it
+    can."""
+    same = IpList.objects.alias(lower=Lower("name")).filter(account=account, lower=Lower(Value(name)))
+    if besides:
+        same = same.exclude(pk=besides.pk)
+    return format_taken_name(name) if same.exists() else ""
+
+
+def format_taken_name(name: str) -> str:
+    return f"A list named {name} already exists. Choose another name."
 
 
 class Edit(NamedTuple):

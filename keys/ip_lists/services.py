@@ -20,6 +20,7 @@ from core.actor import Actor
 from core.permissions import Permission
 from keys.decision.addresses import Network, format_network
 from keys.ip_lists.entries import Entry, NewList, clean_entries, clean_list, summarize_entries
+from keys.ip_lists.selectors import format_taken_name
 from keys.key_settings import Invalid
 from keys.models import IpList, IpListEntry, Key
 
@@ -242,7 +243,7 @@ def _save(ip_list: IpList, **options: Any) -> None:
     except IntegrityError as taken:
         if "ip_list_name_unique_in_account" not in str(taken):
             raise
-        raise Invalid({"name": f"A list named {ip_list.name} already exists. Choose another name."}) from None
+        raise Invalid({"name": format_taken_name(ip_list.name)}) from None
 
 
 def _insert(ip_list: IpList, entries: Iterable[Entry]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from django import forms
-from django.conf import settings
 
 from accounts.forms.confirm import ConfirmForm
 from accounts.forms.users import ServiceErrorForm
-from keys.notices.destinations import list_url_problems
+from accounts.models import Account
 from keys.notices.kinds import Kind
 from keys.notices.selectors import Channels
+from keys.notices.services.endpoints import list_endpoint_problems
 
 
 class SwitchesForm(ServiceErrorForm):
@@ -39,8 +40,12 @@ class EndpointForm(ServiceErrorForm, ConfirmForm):
     )
     field_order = ("url",)
 
+    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account = account
+
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
-        if problems := list_url_problems(url, settings.WEBHOOK_ALLOWED_NETWORKS):
+        if problems := list_endpoint_problems(self.account, url):
             raise forms.ValidationError(problems)
         return url

@@ -14,9 +14,10 @@ from django.db.models.functions import Cast, Lower, Now
 
 from accounts.models import Account, User
 from core.lists import MAX_ROWS_COUNTED
+from keys.apis.policy import Policy
 from keys.apis.policy_parsing import FLAGS
 from keys.decision.containment import expand_contained
-from keys.models import Address, Creation, IpList, Key, KeyIpList, Module, Secret
+from keys.models import Address, Api, Creation, IpList, Key, KeyIpList, Module, Secret
 
 EXPIRES_SOON = timedelta(days=14)
 MAX_OWNERS = 200
@@ -139,3 +140,11 @@ def find_key_by_form_token(token: uuid.UUID, account_id: int) -> Key | None:
     """Return the key that a create form of the account created, or None if it was not used."""
     used = Creation.objects.select_related("key").filter(token=token, key__account=account_id).first()
     return used.key if used else None
+
+
+def find_username_problem(account: Account, api: Api, rules: Policy, username: str) -> str:
+    """Return why no key of the account and API can get this username: a live key has it; empty if one can."""
+    same = Key.objects.filter(account=account, api=api, username=username, deleted_at=None)
+    if not username or not same.exists():
+        return ""
+    return f"{rules.name_label} {username} is already used by another {rules.noun}. Choose another."

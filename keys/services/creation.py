@@ -29,6 +29,7 @@ from keys.key_settings import (
     get_max_lifetime_days,
 )
 from keys.models import Api, Creation, Enablement, Key
+from keys.selectors.keys import find_username_problem
 from keys.services.grants import apply_columns, get_modules_by_slug, insert_new_list, lock_lists, sync_grants
 from keys.services.locks import build_key_target, lock_api
 from keys.services.secret import insert_secret
@@ -152,17 +153,10 @@ def _insert_key(key: Key, rules: Policy) -> GeneratedToken:
                 key.save(force_insert=True)
         except IntegrityError:
             # A concurrent insert of the same username is committed and visible now.
-            _refuse_taken_username(key, rules)
+            if problem := find_username_problem(key.account, key.api, rules, key.username):
+                raise Invalid({"name": problem}) from None
             if not Key.objects.filter(public_id=minted.public_id).exists():
                 raise
         else:
             return minted
     raise RuntimeError(f"No free API ID in {MAX_TRIES} tries; check the random source.")
-
-
-def _refuse_taken_username(key: Key, rules: Policy) -> None:
-    same = Key.objects.filter(account=key.account_id, api=key.api_id, username=key.username, deleted_at=None)
-    if key.username and same.exists():
-        raise Invalid(
-            {"name": f"{rules.name_label} {key.username} is already used by another {rules.noun}. Choose another."}
-        )

@@ -76,6 +76,7 @@ def build_form_options(request: SignedIn, api: Api, rules: Policy) -> KeyFormOpt
     account, modules = own_account(request), get_api_modules(api)
     return KeyFormOptions(
         account=account,
+        api=api,
         rules=rules,
         modules=modules,
         abilities=get_abilities(get_documentation(api), modules),

@@ -38,8 +38,10 @@ def ip_list_new(request: SignedIn) -> HttpResponse:
     if "mine" in request.POST:
         typed = request.POST.dict()
         typed["addresses"] = f"{typed.get('addresses', '')}\n{request.client_address or ''}".strip()
-        return render_dialog(request, "keys/ip_lists/new", "Add IP list", {"form": NewIpListForm(initial=typed)})
-    form = NewIpListForm(get_form_data(request))
+        return render_dialog(
+            request, "keys/ip_lists/new", "Add IP list", {"form": NewIpListForm(initial=typed, account=account)}
+        )
+    form = NewIpListForm(get_form_data(request), account=account)
     made: list[IpList] = []
 
     def create(by: Actor) -> None:
@@ -65,7 +67,7 @@ def ip_list_new(request: SignedIn) -> HttpResponse:
 def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
     ip_list = get_ip_list_to_change_or_404(request, pk)
     initial = {"name": ip_list.name, "description": ip_list.description, "version": ip_list.version}
-    form = EditIpListForm(get_form_data(request), initial=initial)
+    form = EditIpListForm(get_form_data(request), initial=initial, account=ip_list.account, ip_list=ip_list)
     title = f"Edit {ip_list.name}"
     context = {"ip_list": ip_list, "form": form}
     try:
@@ -78,7 +80,7 @@ def ip_list_edit(request: SignedIn, pk: int) -> HttpResponse:
     except ip_lists_services.ListChanged as changed:
         typed = request.POST.copy()
         typed["version"] = str(changed.ip_list.version)
-        again = EditIpListForm(typed)
+        again = EditIpListForm(typed, account=ip_list.account, ip_list=ip_list)
         rows = [
             (again[name].label, typed.get(name, ""), getattr(changed.ip_list, name)) for name in ("name", "description")
         ]

@@ -54,18 +54,24 @@ def add_endpoint(*, account: Account, url: str, by: Actor) -> NewSecret:
     Raise Denied, AccountNotActive, ConfirmationRequired, Invalid.
     """
     row = _lock_account(account, by)
-    problems = list_url_problems(url, settings.WEBHOOK_ALLOWED_NETWORKS)
-    if Endpoint.objects.filter(account=row, url=url).exists():
-        problems.append("Notices are sent to this URL already.")
-    if Endpoint.objects.filter(account=row).count() >= MAX_ENDPOINTS:
-        problems.append(f"An account has at most {MAX_ENDPOINTS} endpoints. Delete one first.")
-    if problems:
+    if problems := list_endpoint_problems(row, url):
         raise Invalid({"url": problems})
     by.spend_confirmation("webhook.add", row.slug)
     endpoint = Endpoint.objects.create(account=row, url=url)
     secret = insert_secret(endpoint)
     _record("webhook.added", endpoint, by)
     return NewSecret(endpoint, secret)
+
+
+def list_endpoint_problems(account: Account, url: str) -> list[str]:
+    """Return why the account cannot have notices sent to the URL; empty if it can."""
+    problems = list_url_problems(url, settings.WEBHOOK_ALLOWED_NETWORKS)
+    existing = Endpoint.objects.filter(account=account)
+    if existing.filter(url=url).exists():
+        problems.append("Notices are sent to this URL already.")
+    if existing.count() >= MAX_ENDPOINTS:
+        problems.append(f"An account has at most {MAX_ENDPOINTS} endpoints. Delete one first.")
+    return problems
 
 
 @transaction.atomic

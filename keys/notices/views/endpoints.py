@@ -31,7 +31,7 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @_methods
 def webhook_new(request: SignedIn) -> HttpResponse:
     account = get_changeable_account(request)
-    form = EndpointForm(get_form_data(request))
+    form = EndpointForm(get_form_data(request), account=account)
     form.set_action(request.user, "webhook.add", account.slug, build_account_target(account))
     by = form.get_confirmed_actor(request.user, request.actor) if form.is_valid() else None
     try:

@@ -121,7 +121,7 @@ class TestCreateUser:
             ("email", {"email": "ALICE@acme.example"}),
             ("email", {"email": "not an address"}),
             ("email", {"email": ""}),
-            ("__all__", {"nickname": "aLICE"}),
+            ("nickname", {"nickname": "aLICE"}),
             ("nickname", {"nickname": ""}),
             ("nickname", {"nickname": "Bob\x1b[2J"}),
             ("nickname", {"nickname": "b" * 65}),
