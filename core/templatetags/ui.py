@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from django import template
-from django.forms import BoundField
+from django.forms import BaseForm, BoundField
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html
@@ -46,6 +46,18 @@ STATE_BADGES: dict[str, tuple[str, str]] = {
     "new": ("New", "warn"),
     "given_up": ("Given up", "bad"),
 }
+
+
+@register.filter
+def wrong_fields(form: BaseForm) -> list[BoundField]:
+    """Return the visible fields that have errors."""
+    return [field for field in form.visible_fields() if field.errors]
+
+
+@register.filter
+def field_anchor(field: BoundField) -> str:
+    """Return the ID of the field's input, of several the first."""
+    return field.id_for_label or f"{field.auto_id}_0"
 
 
 def format_age(value: datetime, now: datetime) -> str:

@@ -59,6 +59,7 @@ class CreateForm(ConfirmForm, KeySettingsForm):
                 help_text=self.rules.notes.get("name", ""),
             )
             del self.fields["name"]
+            self.order_fields(["owner"])
 
     @property
     def owner(self) -> User | None:

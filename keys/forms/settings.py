@@ -93,6 +93,9 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
         for setting in self.immutable_settings:
             for name in self._list_fields(setting):
                 self.fields[name].required = False
+        own = [field.slug for field in self.rules.fields]
+        shown = [name for setting in (*self.rules.asks, *SETTINGS) for name in self._list_fields(setting)]
+        self.order_fields(["name", *own, *dict.fromkeys(shown)])
 
     @property
     def immutable_settings(self) -> frozenset[str]:

@@ -83,7 +83,7 @@ def list_cures(logged: LoggedCall) -> list[Cure]:
         case "recordings_not_allowed" if "recordings" not in fixed:
             return [_edit(logged, "Allow call recordings", Suggestion(recordings=True))]
         case "key_expired" if "expiry" not in fixed and logged.can_be_extended:
-            return [_edit(logged, "Extend", Suggestion(extends=True))]
+            return [_edit(logged, "Extend expiry", Suggestion(extends=True))]
         case "key_disabled":
             return [_act(logged, "key-enable")]
         case "owner_inactive":

@@ -18,6 +18,6 @@ KEY_ACTIONS: Mapping[str, str] = MappingProxyType(
         "key-docs-links": "Share doc",
         "key-call-download": "Call Download API doc",
         "key-overlap-end": "End it now",
-        "key-overlap-extend": "Extend",
+        "key-overlap-extend": "Extend overlap",
     }
 )

@@ -254,6 +254,16 @@
   });
   addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
 
+  // The errors of a form lead to their fields, which may be folded away, or replaced by others.
+  on("click", "[data-field-link]", (event, link) => {
+    const named = document.getElementById(link.hash.slice(1));
+    if (!named) return;
+    event.preventDefault();
+    for (let part = named.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    const inputs = all("input, select, textarea, button", named.closest(".field") ?? named.parentElement);
+    [named, ...inputs].find((input) => input.checkVisibility())?.focus();
+  });
+
   // Answers of htmx.
   document.addEventListener("htmx:load", (event) => {
     const part = event.detail.elt;

@@ -93,7 +93,9 @@ FORMS = {
         {"url": "https://hooks.example.com/keyward"},
     ),
     "authenticator app": Form("/profile/totp/", "Add", {"code": "000"}, (REQUIRED,)),
-    "columns": Form("/lists/keys/columns/", "Save", {"columns": ["owner"], "position_name": "100"}, ("equal to 99",)),
+    "columns": Form(
+        "/lists/keys/columns/", "Save changes", {"columns": ["owner"], "position_name": "100"}, ("equal to 99",)
+    ),
     "filter": Form(
         "/lists/keys/filters/new/?back=q%3Dweb", "Save filter", {"name": " ", "shared": ["on"]}, (REQUIRED,)
     ),
@@ -213,3 +215,35 @@ def test_nothing_typed_is_lost(
             expect(form.get_by_label("Your password")).to_have_value("")
         expect(form.get_by_text("Incorrect password.")).to_be_visible()
         assert form.evaluate(STATE) == typed
+
+
+@pytest.mark.usefixtures("every_preset")
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_the_note_at_the_top_leads_to_each_field_at_fault(
+    request: pytest.FixtureRequest, live_server: Any, alice: User, sign_in: SignIn, has_scripts: bool
+) -> None:
+    page: Page = request.getfixturevalue("page" if has_scripts else "plain_page")
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/new/?api=cloud-pbx")
+    form: Any = page.locator("#main")
+    if has_scripts:
+        page.goto(f"{live_server.url}/keys/?api=cloud-pbx")
+        page.get_by_role("link", name="Add API user").first.click()
+        form = page.locator("#panel")
+    form.get_by_label("Username").fill("a:b")
+    form.get_by_text("More settings").click()
+    form.get_by_label("Expiration").select_option("date")
+    form.get_by_label("Expires on").fill("2020-01-01")
+    form.get_by_label("Your password").fill("wrong")
+    form.locator("form.form-card").evaluate("form => { form.noValidate = true; }")
+    form.get_by_role("button", name="Create").click()
+    note = form.get_by_role("alert").filter(has_text="Nothing was saved. Correct the errors below")
+    if has_scripts:
+        expect(note).to_be_focused()
+    expect(note.get_by_role("link")).to_have_text(["Username", "API User IP ACL", "Expires on"])
+    form.get_by_text("More settings").click()  # folded away
+    for label in ("Username", "API User IP ACL", "Expires on"):
+        note.get_by_role("link", name=label).click()
+        field = form.get_by_label(label)
+        expect(field).to_be_focused()
+        expect(field).to_be_in_viewport()

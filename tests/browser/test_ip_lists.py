@@ -88,10 +88,10 @@ def test_a_list_in_use_lets_no_more_in_without_the_password(page: Page, sign_in:
     expect(dialog.get_by_label("Your password")).to_be_visible()
     assert_accessible(page)
     dialog.get_by_label("Your password").fill("wrong")
-    dialog.get_by_role("button", name="Yes, enable").click()
+    dialog.get_by_role("button", name="Enable").click()
     expect(dialog.get_by_text("Incorrect password")).to_be_visible()
     dialog.get_by_label("Your password").fill(PASSWORD)
-    dialog.get_by_role("button", name="Yes, enable").click()
+    dialog.get_by_role("button", name="Enable").click()
     expect(page.get_by_text("2001:db8::/32 is enabled.")).to_be_visible()
 
     page.get_by_label("Select all on this page").check()

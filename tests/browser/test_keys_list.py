@@ -63,7 +63,7 @@ def test_filters_act_at_once_and_ticked_keys_are_disabled(
     # So are those of one row.
     page.get_by_role("button", name="More actions for Old app").click()
     page.get_by_role("link", name="Delete Old app").click()
-    modal.get_by_role("button", name="Delete").click()
+    modal.get_by_role("button", name="Yes, delete").click()
     expect(page.get_by_text("Old app is deleted")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/keys/\?owner=bob&unused=never#key-\w{12}$"))
     page.get_by_role("link", name="Edit Payment page").click()

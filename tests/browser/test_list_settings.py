@@ -38,7 +38,7 @@ def test_columns_are_chosen_and_ordered_and_filters_saved(
     expect(modal.get_by_role("button", name="Move Status up")).to_be_focused()
     modal.get_by_label("Rows per page").select_option("25")
     assert_accessible(page)
-    modal.get_by_role("button", name="Save").click()
+    modal.get_by_role("button", name="Save changes").click()
     expect(page.get_by_role("columnheader")).to_have_text(
         ["Time (UTC)", "Decision", "Request", "Key", "Status", "Client address", "Reason", "Owner"]
     )
@@ -56,7 +56,7 @@ def test_columns_are_chosen_and_ordered_and_filters_saved(
     expect(page.get_by_role("link", name="Remove Decision: Denied")).to_be_visible()
     page.get_by_text("Saved filters").click()
     page.get_by_role("link", name="Delete the filter Refused").click()
-    modal.get_by_role("button", name="Delete filter").click()
+    modal.get_by_role("button", name="Yes, delete").click()
     expect(page.get_by_text("Filter “Refused” deleted.")).to_be_visible()
 
 
@@ -89,7 +89,7 @@ def test_a_column_is_dragged_to_its_place(
     assert list_labels() == expected
     positions = [field.input_value() for field in page.locator("[data-position]").all()]
     assert positions == [str(place) for place in range(1, len(labels) + 1)]
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save changes").click()
     page.wait_for_url("**/logs/")
     page.goto(f"{live_server.url}/lists/log/columns/")
     assert list_labels() == expected
@@ -104,7 +104,7 @@ def test_the_same_without_javascript(plain_page: Page, live_server: Any, alice: 
     page.get_by_label("API", exact=True).uncheck()
     page.get_by_label("Position of Status").fill("2")
     page.get_by_label("Position of Decision").fill("3")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_role("columnheader").nth(1)).to_have_text("Status")
     page.get_by_role("link", name="Save filter").click()
     page.get_by_label("Name").fill("Let through")

@@ -124,7 +124,7 @@ def does_the_main_job(administrator: Administrator, port: int, alice: User) -> N
     assert (call().status, made[-1][0]) == (401, 401)
     administrator.does("Enable", "Invoice robot", "Enable", confirmed=True)
     assert call().status == 200
-    administrator.does("Delete", "Invoice robot", "Delete")
+    administrator.does("Delete", "Invoice robot", "Yes, delete")
     assert call().status == 401
 
     seen = administrator.sees_calls()

@@ -101,7 +101,7 @@ def test_a_program_hears_of_notices(
     leave(page)
     expect(page.get_by_text("Also used until")).to_be_visible()
     page.get_by_role("link", name="Delete").click()
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Yes, delete").click()
     expect(page.get_by_text(f"127.0.0.1:{receiver.port} is deleted.")).to_be_visible()
 
 
@@ -134,7 +134,7 @@ def test_a_mail_about_a_new_network_is_answered(
         expect(page.get_by_text("1 network of Shop acknowledged.")).to_be_visible()
         expect(page.get_by_role("row", name="198.51.100.0/24 Known")).to_be_visible()
     else:
-        page.get_by_role("button", name="Disable").click()
+        page.get_by_role("button", name="Yes, disable").click()
         expect(page.get_by_text("Shop is disabled: calls with it are refused.")).to_be_visible()
         shop.refresh_from_db()
         assert not shop.enabled

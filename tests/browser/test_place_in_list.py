@@ -84,7 +84,7 @@ def test_the_list_stays_where_it_was_scrolled_to(page: Page, live_server: Any, a
     assert abs(scrolled(page) - top) < 80
     page.get_by_role("button", name="More actions for Robot 05").click()
     page.get_by_role("link", name="Delete Robot 05").click()
-    page.locator("#modal").get_by_role("button", name="Delete").click()
+    page.locator("#modal").get_by_role("button", name="Yes, delete").click()
     is_back("Robot 05 is deleted", "")
 
 

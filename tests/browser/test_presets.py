@@ -266,7 +266,7 @@ class Story:
 
     def delete(self, token: str) -> None:
         self.page.get_by_role("link", name="Delete", exact=True).click()
-        self.page.locator("#modal").get_by_role("button", name="Delete").click()
+        self.page.locator("#modal").get_by_role("button", name="Yes, delete").click()
         expect(self.page.get_by_text(f"{self.expected.name} is deleted")).to_be_visible()
         self._expect_answer(token, (401, "invalid_credentials"))
 

@@ -90,7 +90,7 @@ def filled_in(form: Any) -> dict[str, Any]:
     ("reason", "columns", "call", "label", "query"),
     [
         ("module_not_granted", {}, {"path": "/invoices", "module": "invoices"}, "Grant Invoices", "grant=invoices"),
-        ("key_expired", {"expires_at": -1}, {}, "Extend", "extend=1"),
+        ("key_expired", {"expires_at": -1}, {}, "Extend expiry", "extend=1"),
         ("key_disabled", {"enabled": False}, {}, "Enable", ""),
     ],
 )
