@@ -87,6 +87,7 @@ class _Pattern(NamedTuple):
     route: Route
 
 
+_NO_SLOTS: dict[str, list[_Pattern]] = {}
 _VARIABLE = re.compile(r"\{[^{}/]+\}")
 _LINK = re.compile(r"[^{}]*/\{[^{}/]+\}")
 
@@ -102,7 +103,9 @@ class RouteTable:
     def __init__(self, routes: Iterable[Route], encoded_slash: Iterable[str] = ()) -> None:
         self._encoded_slash = frozenset(f"{{{name}}}" for name in encoded_slash)
         self._literal: dict[tuple[str, str], list[Route]] = {}
-        self._patterns: dict[tuple[str, int], list[_Pattern]] = {}
+        # By method and number of slashes, then by the text before the segment of the first variable: the longest that a
+        # path begins with has the most specific patterns, and the cost does not depend on how many begin otherwise.
+        self._patterns: dict[tuple[str, int], dict[str, list[_Pattern]]] = {}
         self.conditional = self.recordings = False
         # More conditions first; the stable sort by specificity below keeps that order.
         for route in sorted(routes, key=lambda route: -len(route.conditions)):
@@ -111,10 +114,13 @@ class RouteTable:
             if "{" not in route.template:
                 self._literal.setdefault((route.method, route.template), []).append(route)
                 continue
-            slot = self._patterns.setdefault((route.method, route.template.count("/")), [])
-            slot.append(_Pattern(get_specificity(route.template), _compile_template(route.template), route))
-        for slot in self._patterns.values():
-            slot.sort(key=lambda pattern: pattern.specificity)
+            slots = self._patterns.setdefault((route.method, route.template.count("/")), {})
+            prefix = route.template[: route.template.rfind("/", 0, route.template.index("{")) + 1]
+            pattern = _Pattern(get_specificity(route.template), _compile_template(route.template), route)
+            slots.setdefault(prefix, []).append(pattern)
+        for slots in self._patterns.values():
+            for slot in slots.values():
+                slot.sort(key=lambda pattern: pattern.specificity)
 
     def match(self, method: str, path: str, query: str = "") -> Route | None:
         """Return the route that decides, or None. HEAD counts as GET; `query` is as sent."""
@@ -125,9 +131,12 @@ class RouteTable:
         routes = self._literal.get((method, path))
         if routes is not None:
             return routes[0]
-        for pattern in self._patterns.get((method, path.count("/")), ()):
-            if pattern.expression.fullmatch(path):
-                return pattern.route
+        slots, end = self._patterns.get((method, path.count("/")), _NO_SLOTS), path.rfind("/") + 1
+        while end and slots:
+            for pattern in slots.get(path[:end], ()):
+                if pattern.expression.fullmatch(path):
+                    return pattern.route
+            end = path.rfind("/", 0, end - 1) + 1
         return None
 
     def accepts_encoded_slash(self, method: str, path: str, query: str) -> bool:
@@ -161,9 +170,12 @@ class RouteTable:
         if method == "HEAD":
             method = "GET"
         yield from self._literal.get((method, path), ())
-        for pattern in self._patterns.get((method, path.count("/")), ()):
-            if pattern.expression.fullmatch(path):
-                yield pattern.route
+        slots, end = self._patterns.get((method, path.count("/")), _NO_SLOTS), path.rfind("/") + 1
+        while end and slots:
+            for pattern in slots.get(path[:end], ()):
+                if pattern.expression.fullmatch(path):
+                    yield pattern.route
+            end = path.rfind("/", 0, end - 1) + 1
 
 
 def get_specificity(template: str) -> tuple[int, ...]:

@@ -43,7 +43,11 @@ def load_as_gateway(public_ids: list[str]) -> Snapshot:
 
 def describe_routes(table: RouteTable) -> Any:
     literal = {place: sorted(routes) for place, routes in table._literal.items()}
-    patterns = {place: sorted(each.route for each in found) for place, found in table._patterns.items()}
+    patterns = {
+        (*place, prefix): sorted(each.route for each in found)
+        for place, slots in table._patterns.items()
+        for prefix, found in slots.items()
+    }
     return literal, patterns, table.conditional, table.recordings, table._encoded_slash
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.decision.routes import Route, RouteTable, UnreadablePath, parse_encoded_slashes, parse_path
+from keys.decision.routes import (
+    Route,
+    RouteTable,
+    UnreadablePath,
+    get_specificity,
+    parse_encoded_slashes,
+    parse_path,
+)
 
 READABLE = [
     ("/", "/"),
@@ -144,6 +153,44 @@ def test_a_segment_with_a_variable_in_it_decides_before_one_that_is_a_variable()
     for turned in (routes, routes[::-1]):
         assert table(*turned).match("GET", "/a/v1").module == "version"
         assert table(*turned).match("GET", "/a/w1").module == "any"
+
+
+_SEGMENTS = st.sampled_from(["a", "b", "{x}", "a{x}", "{x}b"])
+
+
+@given(
+    st.sets(st.lists(_SEGMENTS, min_size=1, max_size=4).map(lambda segments: "/" + "/".join(segments)), max_size=12),
+    st.lists(st.sampled_from(["a", "b", "ab", "aab", ""]), min_size=1, max_size=4),
+)
+def test_the_route_that_decides_is_the_first_of_all_that_match_by_specificity(templates, segments):
+    path = "/" + "/".join(segments)
+    matching = [each for each in templates if re.fullmatch(re.sub(r"\{x\}", "[^/]+", each), path)]
+    route = RouteTable(Route(1, "m", "GET", each) for each in templates).match("GET", path)
+    if route is None:
+        assert matching == []
+    else:
+        assert get_specificity(route.template) == min(map(get_specificity, matching))
+
+
+@pytest.mark.parametrize("conditions", [(), (("kind", "old"),)])
+def test_routes_that_begin_otherwise_are_not_tried(monkeypatch, conditions):
+    tried = []
+
+    class Expression:
+        def __init__(self, template):
+            self.template = template
+
+        def fullmatch(self, path):
+            tried.append(self.template)
+            return True
+
+    monkeypatch.setattr("keys.decision.routes._compile_template", Expression)
+    routes = [Route(1, "m", "GET", f"/v1/things{number}/{{id}}") for number in range(1000)]
+    many = RouteTable([*routes, Route(1, "m", "GET", "/v1/other/{id}", conditions=conditions)])
+    assert many.match("GET", "/v1/things999/7") == routes[-1]
+    assert tried == ["/v1/things999/{id}"]
+    assert many.match("GET", "/v2/things999/7") is None
+    assert tried == ["/v1/things999/{id}"]
 
 
 def test_characters_of_a_template_are_literal():
