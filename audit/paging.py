@@ -20,7 +20,8 @@ from core.lists import PAGE_SIZE, PageRange
 
 Row = TypeVar("Row", Call, Event)
 
-MAX_ROWS_SCANNED = 100_000
+# Why not more: docs/adr/0041-filters-without-an-index.md.
+MAX_ROWS_SCANNED = 50_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from benchmarks.sizes import Size
 PAGES = (
     *("/", "/keys/", "/keys/new/?api=billing", "/keys/{key}/", "/keys/{key}/edit/", "/keys/{key}/docs/"),
     *("/ip-lists/", "/logs/", "/logs/?range=24h", "/logs/chart/", "/audit/", "/users/", "/settings/", "/profile/"),
+    # Filters that no row passes.
+    *("/logs/?status=5xx", "/logs/?path=nowhere", "/logs/chart/?status=5xx", "/logs/chart/?path=nowhere"),
     "/apis/billing/",
 )
 UNSUMMED = "/logs/chart/, nothing summed"

@@ -17,6 +17,8 @@ from core.replica import lift_time_limits
 
 PERIOD = timedelta(days=30)
 DAY = timedelta(days=1)
+# Of the calls that are not summed yet, the newest are read.
+MAX_CALLS_READ = 100_000
 # Refused before any secret or signature matched. Who sent them is anyone's guess: they are summed without address.
 UNPROVEN = ("invalid_credentials", "unreadable_request", "unavailable")
 # Refused before routes are looked at; the log has none for them.

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from audit.paging import MAX_ROWS_SCANNED
-from audit.usage.roll_up import BEFORE_ROUTE, LOGGED_ROUTE, UNPROVEN, get_period_start
+from audit.usage.roll_up import BEFORE_ROUTE, LOGGED_ROUTE, MAX_CALLS_READ, UNPROVEN, get_period_start
 from core.bounded_cache import BoundedCache
 from core.replica import get_log_database
 
@@ -158,14 +157,14 @@ def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> Ke
     """Return the calls with these keys of the last 30 days whose secret matched.
 
     Calls on the routes `by_path`, and with them all that were refused before routes are looked at, are read from the
-    log, the newest MAX_ROWS_SCANNED of them.
+    log, the newest MAX_CALLS_READ of them.
     """
     values: dict[str, Any] = {
         "keys": list(key_ids),
         "sent": list(_FOR_WHAT_WAS_SENT),
         "by_path": list(by_path),
         "before_route": list(BEFORE_ROUTE),
-        "limit": MAX_ROWS_SCANNED,
+        "limit": MAX_CALLS_READ,
     }
     with connections[get_log_database()].cursor() as cursor:
         summed = _read_summed(cursor, values)
@@ -174,7 +173,7 @@ def read_usage(key_ids: Collection[str], *, by_path: Collection[str] = ()) -> Ke
         cursor.execute(_READ_RECENT_BY_PATH if by_path else _READ_RECENT, values)
         found = cursor.fetchall()
     *_, (scanned,), (oldest,) = found.pop()
-    scanned_since = datetime.fromtimestamp(oldest, UTC) if scanned == MAX_ROWS_SCANNED else None
+    scanned_since = datetime.fromtimestamp(oldest, UTC) if scanned == MAX_CALLS_READ else None
     return KeyUsage([*summed.groups, *map(_build_group, found)], summed.since, scanned_since)
 
 
@@ -216,11 +215,11 @@ class SecretUsage:
 
 def read_secret_usage(key_id: str, since: datetime) -> SecretUsage:
     """Return the calls with the key since its secret was changed, whose secret matched; at most 30 days ago."""
-    values: dict[str, Any] = {"key": key_id, "since": since, "unproven": list(UNPROVEN), "limit": MAX_ROWS_SCANNED}
+    values: dict[str, Any] = {"key": key_id, "since": since, "unproven": list(UNPROVEN), "limit": MAX_CALLS_READ}
     with connections[get_log_database()].cursor() as cursor:
         cursor.execute(_READ_SINCE, values)
         found = cursor.fetchall()
     groups: dict[bool, list[CallGroup]] = {True: [], False: []}
     for old_secret, _, *alike, calls, last_seen in found:
         groups[old_secret].append(CallGroup._make((*alike, "", "", "", [key_id], [calls], [last_seen])))
-    return SecretUsage(groups[False], groups[True], since, all(scanned < MAX_ROWS_SCANNED for _, scanned, *_ in found))
+    return SecretUsage(groups[False], groups[True], since, all(scanned < MAX_CALLS_READ for _, scanned, *_ in found))

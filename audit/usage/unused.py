@@ -12,7 +12,7 @@ from django.db.models import BooleanField, F, Func, Max, QuerySet
 from django.db.models.expressions import Combinable
 
 from audit.models import Usage
-from audit.paging import MAX_ROWS_SCANNED
+from audit.usage.roll_up import MAX_CALLS_READ
 
 UNUSED_DAYS = 90
 _RECENT = """
@@ -61,8 +61,8 @@ def build_network_conditions(network: Combinable) -> tuple[Func, Func, Func]:
 
 
 def list_recent_uses(key_ids: Collection[str], since: datetime) -> set[Use]:
-    """Return how the keys were used since the roll-ups end, as far as the newest MAX_ROWS_SCANNED calls tell."""
-    values: dict[str, Any] = {"keys": list(key_ids), "since": since, "limit": MAX_ROWS_SCANNED}
+    """Return how the keys were used since the roll-ups end, as far as the newest MAX_CALLS_READ calls tell."""
+    values: dict[str, Any] = {"keys": list(key_ids), "since": since, "limit": MAX_CALLS_READ}
     with connection.cursor() as cursor:
         cursor.execute(_RECENT, values)
         return {Use(*row) for row in cursor.fetchall()}

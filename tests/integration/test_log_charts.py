@@ -17,6 +17,7 @@ from audit.calls import charts, rollups
 from audit.calls.aggregates import count_denied_by_address, get_duration_percentiles
 from audit.calls.filters import CallFilter
 from audit.calls.selectors import list_calls
+from audit.paging import MAX_ROWS_SCANNED
 from core.permissions import Role
 from tests.factories.accounts import ADDRESS, a_user, an_account
 from tests.factories.calls import a_call, empty_sums
@@ -177,7 +178,7 @@ def test_the_chart_says_how_far_back_it_looked(acme: Account, alice: User, monke
     chart = page.context["chart"]
     assert abs(chart.since - times[2]) < timedelta(seconds=1)
     assert (chart.allowed, chart.scanned_since) == (3, chart.since)
-    assert "Based on 100,000 calls, back to" in page.content.decode()
+    assert f"Based on {MAX_ROWS_SCANNED:,} calls, back to" in page.content.decode()
     monkeypatch.setattr(rollups, "MAX_TAIL_ROWS", 2)
     since = times[5] - timedelta(microseconds=1)
     chart = signed_in(alice).get("/logs/chart/", {"from": since.isoformat()}).context["chart"]
