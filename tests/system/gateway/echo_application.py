@@ -84,7 +84,7 @@ class Running:
 class Client:
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
-        self.socket.settimeout(5)
+        self.socket.settimeout(30)
 
     def __enter__(self) -> Client:
         return self

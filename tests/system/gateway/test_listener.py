@@ -40,7 +40,7 @@ def opened():
 
 
 def ask(opened: socket.socket, count: int) -> list[socket.socket]:
-    clients = [socket.create_connection(opened.getsockname(), 5) for _ in range(count)]
+    clients = [socket.create_connection(opened.getsockname(), 30) for _ in range(count)]
     for client in clients:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     return clients
@@ -54,7 +54,7 @@ def test_two_share_what_waits(opened: socket.socket):
     clients, also = ask(opened, 20), opened.dup()
 
     async def serve() -> list[int]:
-        servers = [Server(Echo(), report=report, idle_timeout_seconds=5) for _ in range(2)]
+        servers = [Server(Echo(), report=report, idle_timeout_seconds=75) for _ in range(2)]
         listeners = [Listener(servers[0], opened), Listener(servers[1], also)]
         await until_all_are_taken(servers, len(clients))
         shares = [len(server.connections) for server in servers]
@@ -79,7 +79,7 @@ def test_after_a_lack_of_descriptors_it_goes_on(opened: socket.socket, monkeypat
     short = NoDescriptors(opened)
 
     async def serve() -> None:
-        server = Server(Echo(), report=report, idle_timeout_seconds=5)
+        server = Server(Echo(), report=report, idle_timeout_seconds=75)
         listener = Listener(server, short)  # type: ignore[arg-type]
         await until_all_are_taken([server], 1)
         assert short.asked == 2
@@ -96,11 +96,11 @@ def test_what_waits_when_it_closes_is_answered_and_what_comes_later_refused(open
     address = opened.getsockname()
 
     async def serve() -> None:
-        server = Server(Echo(), report=report, idle_timeout_seconds=5)
+        server = Server(Echo(), report=report, idle_timeout_seconds=75)
         # Before the event loop had a turn to accept any of them.
         await Listener(server, opened).close()
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(address, 5)
+            socket.create_connection(address, 30)
         await server.stop(1, drain_seconds=DRAIN_SECONDS)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
