@@ -45,12 +45,17 @@ def answering(status: int, *headers: str, body: bytes = b"") -> Respond:
     return respond
 
 
-def endless(client: socket.socket) -> None:
-    """Answer 200 with a body that never ends."""
-    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
-    with contextlib.suppress(OSError):
-        while True:
-            client.sendall(b"x" * 65536)
+def endless(sent: list[int]) -> Respond:
+    """Answer 200 with a body that never ends; `sent` gets the bytes of each of its pieces."""
+
+    def respond(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                client.sendall(b"x" * 65536)
+                sent.append(65536)
+
+    return respond
 
 
 def endless_head(client: socket.socket) -> None:

@@ -41,9 +41,9 @@ ACCEPTED = answering(204)
 
 @pytest.fixture(autouse=True)
 def _loopback(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Webhooks may go to this machine; nobody waits longer for an answer than a second."""
+    """Webhooks may go to this machine, which may be busy."""
     settings.WEBHOOK_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    monkeypatch.setattr(http, "TOTAL_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT_SECONDS", 30.0)
 
 
 @pytest.fixture
@@ -156,16 +156,19 @@ FAILING: dict[str, tuple[Callable[[Receiver], receivers.Respond], str]] = {
 
 
 @pytest.mark.parametrize("kind", FAILING)
-def test_a_receiver(kind: str, alice: User, key: Key) -> None:
+def test_a_receiver(kind: str, alice: User, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost: once it works, it gets the same message under the same ID."""
     respond, words = FAILING[kind]
     with serve(ACCEPTED) as receiver:
         receiver.respond = respond(receiver)
         endpoint = add(alice, receiver)
         a_notice(alice, key)
-        started = time.monotonic()
-        jobs.send(SENDER)
-        assert time.monotonic() - started < 3
+        with monkeypatch.context() as patched:
+            if words.startswith("No answer"):
+                patched.setattr(http, "TOTAL_TIMEOUT_SECONDS", 1.0)
+            started = time.monotonic()
+            jobs.send(SENDER)
+            assert time.monotonic() - started < 15
         failed = get_only(endpoint)
         assert (failed.state, failed.attempts) == ("waiting", 1)
         assert words in failed.error
@@ -180,12 +183,13 @@ def test_a_receiver(kind: str, alice: User, key: Key) -> None:
 
 
 def test_a_huge_answer_is_not_read(alice: User, key: Key) -> None:
-    with serve(receivers.endless) as receiver:
+    sent: list[int] = []
+    with serve(receivers.endless(sent)) as receiver:
         endpoint = add(alice, receiver)
         a_notice(alice, key)
-        started = time.monotonic()
         jobs.send(SENDER)
-        assert time.monotonic() - started < 1
+    # What the buffers between them hold.
+    assert sum(sent) < 50_000_000
     assert get_only(endpoint).state == "delivered"
 
 
@@ -209,7 +213,8 @@ def test_a_private_address_is_not_connected_to(url: str, alice: User, key: Key, 
 
 
 class TestQueue:
-    def test_slow_and_dead_ones_hold_up_nobody(self, alice: User, key: Key) -> None:
+    def test_slow_and_dead_ones_hold_up_nobody(self, alice: User, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(http, "TOTAL_TIMEOUT_SECONDS", 3.0)
         with serve(ACCEPTED) as good, serve(ACCEPTED) as slow, serve(ACCEPTED) as refusing:
             slow.respond = receivers.hold(slow)
             refusing.respond = answering(503)
@@ -223,7 +228,7 @@ class TestQueue:
         assert Delivery.objects.filter(endpoint=working).exclude(delivered_at=None).count() == 30
         # One timeout for all thirty, beside the others.
         assert len(slow.requests) == 1
-        assert elapsed < 4
+        assert elapsed < 30
         for endpoint in dead:
             assert set(Delivery.objects.filter(endpoint=endpoint).values_list("attempts", flat=True)) == {1}
 
