@@ -149,7 +149,7 @@ def _wait_for_health(running: RunningGateway, status: int) -> None:
                 return True
         return running.process.poll() is not None
 
-    wait_until(answers_or_ended, seconds=20, describe=running.log.read_text)
+    wait_until(answers_or_ended, seconds=60, describe=running.log.read_text)
     if running.process.poll() is not None:
         raise RuntimeError(f"the gateway did not start:\n{running.log.read_text()}")
 

@@ -22,7 +22,7 @@ def lines_of(proxy: Proxy, answers: list[Answer]) -> str:
         text = read()
         return all(f'"{answer.header("X-Request-Id")}"' in text for answer in answers)
 
-    wait_until(has_all, seconds=10, describe=read)
+    wait_until(has_all, seconds=30, describe=read)
     return read()
 
 

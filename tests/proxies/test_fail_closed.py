@@ -72,11 +72,12 @@ def test_a_gateway_that_is_down_lets_nobody_through(program_of, upstream_port):
 @pytest.mark.quality(4)
 def test_a_gateway_that_is_slow_lets_nobody_through_and_nobody_waits_long(fake, misled, monkeypatch):
     fake.says(200, "X-Key-Id: AbCdEfGh1234")
-    monkeypatch.setattr(fake, "delay", 4.0)
+    monkeypatch.setattr(fake, "delay", 30.0)
     began = time.monotonic()
-    answer = ask(misled.port)
+    answer = ask(misled.port, timeout=20)
     assert (answer.status, answer.json) == (503, {"code": "unavailable"})
-    assert time.monotonic() - began < 3.5
+    # After two seconds, and as long as a busy machine takes.
+    assert time.monotonic() - began < 10
 
 
 def test_a_refusal_of_the_api_s_own_is_not_taken_for_the_gateway_s(fake, misled):

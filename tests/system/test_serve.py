@@ -125,8 +125,8 @@ def wait_for_gateway(environ: dict[str, str]) -> None:
 
 
 def wait_for_log(served: Served, text: str) -> bool:
-    """Return whether `serve` has logged it, within ten seconds."""
-    return happens(lambda: text in served.log.read_text(), seconds=10)
+    """Return whether `serve` has logged it, within a minute."""
+    return happens(lambda: text in served.log.read_text(), seconds=60)
 
 
 def holds_database(pid: int) -> bool:
