@@ -34,8 +34,8 @@ def addresses() -> dict[str, list[str]]:
     return found
 
 
-def marked(page: Page) -> list[str]:
-    return page.locator("tr.marked .name").all_inner_texts()
+def expect_marked(page: Page, *names: str) -> None:
+    expect(page.locator("tr.marked .name")).to_have_text(names)
 
 
 @pytest.mark.usefixtures("robots")
@@ -72,7 +72,7 @@ def test_an_address_is_added_to_a_range_of_rows(page: Page, live_server: Any, al
     with page.expect_event("load"):
         modal.get_by_role("link", name="Done").click()
     expect(page).to_have_url(re.compile(r"/keys/\?sort=name&status=active$"))
-    assert marked(page) == ["Robot 0", "Robot 1", "Robot 2"]
+    expect_marked(page, "Robot 0", "Robot 1", "Robot 2")
     expect(page.get_by_label("Select Robot 2")).not_to_be_checked()
     both = ["203.0.113.7/32", "198.51.100.7/32"]
     assert addresses() == {f"Robot {n}": both if n < 3 else both[:1] for n in range(4)}
@@ -88,7 +88,7 @@ def test_what_was_disabled_can_be_enabled_from_the_message(
     page.locator("#chosen").get_by_role("button", name="Disable").click()
     page.get_by_role("button", name="Yes, disable").click()
     expect(page.get_by_text("4 keys are disabled")).to_be_visible()
-    assert marked(page) == ["Robot 3", "Robot 2", "Robot 1", "Robot 0"]
+    expect_marked(page, "Robot 3", "Robot 2", "Robot 1", "Robot 0")
     assert_accessible(page)
     assert Key.objects.filter(enabled=True).count() == 1
     page.locator(".messages").get_by_role("link", name="Enable").click()
@@ -115,7 +115,7 @@ def test_without_javascript_each_action_is_a_page(
     def is_back(message: str) -> None:
         expect(page.get_by_text(message)).to_be_visible()
         expect(page).to_have_url(re.compile(r"/keys/\?q=rob&sort=name#chosen$"))
-        assert marked(page) == ["Robot 0", "Robot 1", "Robot 2", "Robot 3"]
+        expect_marked(page, "Robot 0", "Robot 1", "Robot 2", "Robot 3")
 
     act("Reassign")
     page.get_by_label("New owner").select_option(str(bob.pk))

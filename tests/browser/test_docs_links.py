@@ -53,6 +53,7 @@ def test_a_partner_reads_the_documentation_by_a_link(
     assert_accessible(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy", exact=True).last.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == f"http://localhost:8000{path}"
     partner = browser.new_context()
     reader = partner.new_page()

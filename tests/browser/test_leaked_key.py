@@ -54,7 +54,7 @@ def check_and_disable(page: Page, url: str, alice: User, leaked: KeyAndToken, si
     # Back at what was found, without the text.
     expect(page.get_by_text("the key is disabled")).to_be_visible()
     expect(page.get_by_text("Night worker is disabled: calls with it are refused.")).to_be_visible()
-    assert page.url == f"{url}/find/?keys={leaked.key.public_id}#key-{leaked.key.public_id}"
+    expect(page).to_have_url(f"{url}/find/?keys={leaked.key.public_id}#key-{leaked.key.public_id}")
     assert time.monotonic() - began < 60
     leaked.key.refresh_from_db()
     assert not leaked.key.enabled
@@ -91,7 +91,7 @@ def test_a_file_and_a_new_secret_and_a_reload_that_sends_nothing_again(
     expect(page.locator(".note.bad")).to_contain_text("line 1001")
     assert_accessible(page)
     address = f"{live_server.url}/find/?keys={leaked.key.public_id}"
-    assert page.url == address
+    expect(page).to_have_url(address)
     methods: list[str] = []
     page.on("request", lambda request: methods.append(request.method))
     page.reload()

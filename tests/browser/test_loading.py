@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -132,6 +132,7 @@ def test_a_copy_button_gets_its_name_back_after_the_click(
     sign_in(page, alice.email, PASSWORD)
     page.goto(f"{live_server.url}/keys/{key.public_id}/docs/")
     label = page.locator("[data-copy] > span").first
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     label.click()
     expect(label).to_have_text("Copied")
     page.mouse.down()

@@ -77,6 +77,7 @@ class Administrator:
         form.get_by_label("Your password").fill(self.password)
         form.get_by_role("button", name="Create").click()
         expect(form.get_by_text("Keep your access token private")).to_be_visible()
+        expect(form).to_contain_text(TOKEN)
         shown = TOKEN.search(form.inner_text())
         assert shown is not None
         return shown[0]

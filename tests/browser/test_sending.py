@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from keys.models import DocsLink, IpList
 from tests.browser.accessibility import assert_accessible
+from tests.browser.held_requests import HeldRequests
 from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key
@@ -159,16 +160,15 @@ def test_a_form_is_sent_once_however_often_its_button_is_pressed(
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
     begin_list(page, live_server)
-    held: list[Route] = []
-    page.route("**/ip-lists/new/", lambda route: held.append(route) if route.request.method == "POST" else None)
+    held = HeldRequests(page, "**/ip-lists/new/")
     create = page.locator("#panel").get_by_role("button", name="Create")
-    with page.expect_request("**/ip-lists/new/"):
-        create.click()
+    create.click()
+    held.wait()
     create.click()
     create.click()
-    held.pop().continue_()
+    held.wait().continue_()
     expect(page.get_by_text("IP list Offices created.")).to_be_visible()
-    assert (held, IpList.objects.count()) == ([], 1)
+    assert (len(held.routes), IpList.objects.count()) == (1, 1)
 
 
 def test_a_link_that_is_shown_once_is_not_lost_uncopied(
