@@ -9,16 +9,22 @@
       const found = event.target.closest?.(selector);
       if (found) act(event, found);
     }, options);
+  let alerted = 0;
   const say = (text, id = "live") => {
     const region = document.getElementById(id);
     region.textContent = "";
     // What lies outside an open dialog is inert and would not be read aloud.
     (all("dialog[open]").at(-1) ?? document.body).append(region);
     setTimeout(() => { region.textContent = text; }, 50);
-    if (id === "alert") setTimeout(() => { region.textContent = ""; }, 10_000);
+    if (id !== "alert") return;
+    clearTimeout(alerted);
+    alerted = setTimeout(() => { region.textContent = ""; }, 10_000);
   };
   const refused = (status) => say(`Keyward answered ${status}. Reload the page and try again.`, "alert");
   const unreachable = () => say("Could not reach Keyward. Try again.", "alert");
+  // Returns the answer and its text; nothing if either did not come.
+  const load = (address, headers = {}) =>
+    fetch(address, { headers: { "HX-Request": "true", ...headers } }).then(async (answer) => [answer, await answer.text()]).catch(() => []);
   const stored = (name, value) => {
     try {
       if (value !== undefined) localStorage.setItem(name, value);
@@ -46,6 +52,7 @@
   const panel = $("#panel");
   const modal = $("#modal");
   let home = null, left = false, panelAddress = ""; // where a closed panel leads back to, and whether Back closes it
+  let goesBack = false; // the browser has been told to, and has not yet
   const fill = (dialog, html) => {
     const body = $(".dialog-body", dialog);
     body.innerHTML = html;
@@ -53,12 +60,13 @@
     enhance(body);
   };
   // On pages without forms of their own, what dialogs need is loaded before the first one.
+  let lateScripts = null;
   const loadLateScripts = () => {
-    const late = $("template[data-late-scripts]");
-    late?.remove();
-    return Promise.all(all("script", late?.content ?? document.createElement("i")).map(({ src }) => new Promise((loaded) => {
+    const late = $("template[data-late-scripts]")?.content ?? document.createElement("i");
+    lateScripts ??= Promise.all(all("script", late).map(({ src }) => new Promise((loaded) => {
       document.head.append(Object.assign(document.createElement("script"), { src, onload: loaded, onerror: loaded }));
     })));
+    return lateScripts;
   };
   const open = (dialog, opener) => {
     // A menu closes as the dialog opens: the focus goes back to its button.
@@ -67,15 +75,21 @@
     if (!dialog.open) dialog.showModal();
     ($("[autofocus], form :is(input, select, textarea):not([type=hidden])", dialog) ?? $("h2", dialog)).focus();
   };
+  let shows = 0;
   const show = async (dialog, address, title, opener) => {
+    const turn = ++shows;
+    const from = opener?.closest("dialog") ?? dialog;
+    const wasOpen = from.open;
     const template = opener?.nextElementSibling;
     if (template?.matches("template")) return showAtOnce(dialog, title, opener, template);
     opener?.setAttribute("aria-busy", "true");
-    const [answer] = await Promise.all([fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null), loadLateScripts()]);
+    const [[answer, html]] = await Promise.all([load(address), loadLateScripts()]);
     opener?.removeAttribute("aria-busy");
+    // Another dialog was asked for meanwhile, or the one from which this was is closed.
+    if (turn !== shows || (wasOpen && !from.open)) return false;
     if (!answer?.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(address);
     $("h2", dialog).textContent = title;
-    fill(dialog, await answer.text());
+    fill(dialog, html);
     open(dialog, opener);
     return true;
   };
@@ -87,6 +101,7 @@
     open(dialog, opener);
     const field = document.activeElement;
     await loadLateScripts();
+    if (!field.isConnected) return; // closed meanwhile
     htmx.process(body);
     enhance(body);
     // htmx, if it comes late, takes what it finds in a field for unchanged.
@@ -119,7 +134,10 @@
       left = false;
       const row = $("#list") ? changed?.dataset.reload : "";
       if (changed) renew(Object.assign(new URL(inPanel ? home : location.href), { hash: row }));
-      else if (inPanel) history.back();
+      else if (inPanel && !goesBack) {
+        goesBack = true;
+        history.back();
+      }
     });
   }
   // Loads a page in this one's place, scrolled to where this one is.
@@ -160,7 +178,10 @@
     if (home === null && !event.state?.panel) return;
     event.stopImmediatePropagation();
     if (event.state?.panel) return location.reload();
+    const wasClosed = goesBack;
+    goesBack = false;
     if (!panel.open) return atHome();
+    if (wasClosed) return history.pushState({ panel: true }, "", panelAddress); // and opened again
     // Until it is decided, the panel's address is the page's again; to close it leads back once more.
     let decided = false;
     window.keyward.askFirst(panel, () => {
@@ -238,8 +259,12 @@
   });
   on("submit", "#modal form[data-reveal-form]", async (event, form) => {
     event.preventDefault();
+    if (form.ariaBusy) return;
+    form.ariaBusy = "true";
     const headers = { Accept: "application/json", "HX-Request": "true" };
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers }).catch(() => null);
+    form.ariaBusy = null;
+    if (!form.isConnected) return; // closed meanwhile
     if (!answer) return unreachable();
     if (answer.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
     if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
@@ -310,7 +335,7 @@
   const make = (name, act) => begin((part) => {
     all(`[data-${name}]:not(.ready)`, part).forEach((field) => { field.classList.add("ready"); act(field); });
   });
-  window.keyward = { show, loadLateScripts, stored, $, all, on, say, refused, unreachable, begin, make };
+  window.keyward = { show, load, loadLateScripts, stored, $, all, on, say, refused, unreachable, begin, make };
 
   press();
   enhance(document);

@@ -204,7 +204,6 @@
   begin((part) => {
     for (const form of all(FORM, part)) if (begunBefore || $("[data-unsaved]", form)) returned.add(form);
     begunBefore = false;
-    if ($("[data-unsaved]", part)) arm();
-    if ($("[data-shown-once]", part)) arm();
+    if (loss(part)) arm();
   });
 })();

@@ -35,4 +35,6 @@
     if (every && !box.checked) every.checked = false;
     show(list);
   });
+  // What was selected before this file had come.
+  all(".list").forEach(show);
 })();

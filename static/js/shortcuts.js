@@ -12,7 +12,7 @@
     if (event.key === "/" && $("[data-search]")) {
       event.preventDefault();
       $("[data-search]").select();
-    } else if (event.key === "?") loadLateScripts().then(() => $("#help")?.showModal());
+    } else if (event.key === "?") loadLateScripts().then(() => $("dialog[open]") ?? $("#help")?.showModal());
   });
   on("change", "[data-shortcuts]", (event, changed) => {
     stored("shortcuts", changed.checked ? "on" : "off");

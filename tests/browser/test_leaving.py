@@ -12,6 +12,7 @@ from playwright.sync_api import Dialog, Locator, Page, expect
 from accounts.models import User
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
+from tests.browser.held_requests import HeldRequests
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_billing_key
 
@@ -120,8 +121,8 @@ def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page,
         question.get_by_role("button", name="Go back").click()
         expect(panel.locator("[data-secret]").first).to_contain_text("kw_")
     assert browser_questions == []
-    keys.evaluate("location.reload()")
-    keys.wait_for_timeout(300)
+    with keys.expect_event("dialog"):
+        keys.evaluate("setTimeout(() => location.reload())")
     assert browser_questions == ["beforeunload"]
     expect(panel.locator("[data-secret]").first).to_contain_text("kw_")
     leave(keys, panel, "View key")
@@ -141,6 +142,21 @@ def test_a_new_secret_is_said_has_the_focus_and_is_not_lost_uncopied(keys: Page,
     assert browser_questions == ["beforeunload"]
 
 
+def test_what_was_typed_before_the_scripts_had_come_is_asked_about(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn, browser_questions: list[str]
+) -> None:
+    key = a_billing_key(alice).key
+    sign_in(page, alice.email, PASSWORD)
+    held = HeldRequests(page, "**/js/leaving.js")
+    page.goto(f"{live_server.url}/keys/{key.public_id}/edit/", wait_until="commit")
+    page.get_by_label("Application name").fill("Other")
+    held.wait().continue_()
+    page.wait_for_load_state()
+    with page.expect_event("dialog"):
+        page.evaluate("setTimeout(() => location.reload())")
+    assert browser_questions == ["beforeunload"]
+
+
 def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
     page: Page, live_server: Any, alice: User, sign_in: SignIn, browser_questions: list[str]
 ) -> None:
@@ -151,8 +167,8 @@ def test_a_page_of_its_own_asks_too_and_a_saved_form_does_not(
     page.get_by_role("link", name="API logs").click()
     question = page.get_by_role("dialog", name="Discard what you entered?")
     question.get_by_role("button", name="Keep editing").click()
-    page.evaluate("location.reload()")
-    page.wait_for_timeout(300)
+    with page.expect_event("dialog"):
+        page.evaluate("setTimeout(() => location.reload())")
     assert browser_questions == ["beforeunload"]
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Other saved.")).to_be_visible()

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Page, Request, expect
 
 from accounts.models import User
 from keys.models import Key
 from keys.services import CreatedKey
 from tests.browser.accessibility import assert_accessible
+from tests.browser.held_requests import HeldRequests
 from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.keys import a_billing_key
 
@@ -62,25 +63,38 @@ def test_what_is_typed_at_once_is_searched(
     page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
 ) -> None:
     sign_in(page, alice.email, PASSWORD)
-    waiting: list[Route] = []
-
-    def hold(route: Route) -> None:
-        waiting.append(route)
-
     # The second page has no htmx before its first dialog.
-    for path in ("/keys/", f"/keys/{key.public_id}/docs/"):
+    for path, scripts in (("/keys/", 1), (f"/keys/{key.public_id}/docs/", 2)):
         page.goto(live_server.url + path)
-        page.route(LATE_SCRIPTS, hold)
-        with page.expect_request("**/js/leaving.js"):
-            page.keyboard.press("Control+k")
+        held = HeldRequests(page, LATE_SCRIPTS)
+        page.keyboard.press("Control+k")
+        held.wait(scripts)
         page.keyboard.type("north")
         expect(page.get_by_label("Search for")).to_have_value("north")
-        while waiting:
-            waiting.pop().continue_()
+        for route in held.routes:
+            route.continue_()
         page.unroute(LATE_SCRIPTS)
         expect(page.locator("#hits").get_by_role("link")).to_have_text(["Partner of the north"])
         page.keyboard.type("ern")
         expect(page.locator("#hits")).to_contain_text("Nothing found yet")
+
+
+def test_a_search_opened_again_before_its_scripts_have_come(
+    page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
+) -> None:
+    sign_in(page, alice.email, PASSWORD)
+    # A page without htmx before its first dialog.
+    page.goto(f"{live_server.url}/keys/{key.public_id}/docs/")
+    held = HeldRequests(page, LATE_SCRIPTS)
+    page.keyboard.press("Control+k")
+    held.wait(2)
+    page.keyboard.press("Escape")
+    expect(page.locator("#modal")).to_be_hidden()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("north")
+    for route in held.routes:
+        route.continue_()
+    expect(page.locator("#hits").get_by_role("link")).to_have_text(["Partner of the north"])
 
 
 def test_a_pasted_token_is_in_no_address_and_found_by_enter(
@@ -105,6 +119,8 @@ def test_a_pasted_token_is_in_no_address_and_found_by_enter(
     expect(page.get_by_role("heading", name="1 key found by a token")).to_be_visible()
     assert made.token not in page.content()
     assert [address for address in addresses if made.token[-20:] in address] == []
+    # From now on a reload sends nothing again.
+    expect(page).to_have_url(f"{live_server.url}/find/?keys={made.key.public_id}")
     page.reload()
     expect(page.get_by_role("heading", name="The key that you found")).to_be_visible()
 
