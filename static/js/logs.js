@@ -16,6 +16,7 @@
   const button = $("[data-live]");
   if (!button) return;
   let timer = 0;
+  let run = 0; // another with each press: what an earlier one asked for is dropped
   let loaded = 0; // rows that were asked for
   const label = button.querySelector("span");
   const on = () => button.getAttribute("aria-pressed") === "true";
@@ -24,24 +25,25 @@
     button.setAttribute("aria-pressed", live);
     label.textContent = live ? "Live, on" : "Live";
     clearTimeout(timer);
-    if (live) timer = setTimeout(look, 0);
+    run += 1;
+    if (live) timer = setTimeout(look, 0, run);
   };
-  const look = async () => {
+  const look = async (own) => {
     const list = $("[data-tail]");
     if (!list) return set(false); // an older page
     // Rows do not move away from under a pointer that is on its way to one of them.
-    if (on()) label.textContent = aimedAt() ? "Live, paused" : "Live, on";
-    if (document.visibilityState === "visible" && !$("dialog[open]") && !aimedAt()) await fetchRows(list);
-    if (on()) timer = setTimeout(look, EVERY);
+    label.textContent = aimedAt() ? "Live, paused" : "Live, on";
+    if (document.visibilityState === "visible" && !$("dialog[open]") && !aimedAt()) await fetchRows(list, own);
+    if (own === run) timer = setTimeout(look, EVERY, own);
   };
-  const fetchRows = async (list) => {
+  const fetchRows = async (list, own) => {
     const address = new URL(list.dataset.tail, location.href);
     address.searchParams.set("newest", list.dataset.newest);
-    const answer = await fetch(address, { headers: { "HX-Request": "true", "X-Background": "1" } }).catch(() => null);
-    if (!answer || answer.status === 204) return;
+    const [answer, html] = await keyward.load(address, { "X-Background": "1" });
+    if (own !== run || !list.isConnected || !answer || answer.status === 204) return;
     if (!answer.ok || answer.redirected || answer.headers.has("HX-Redirect")) return set(false);
     const rows = document.createElement("template");
-    rows.innerHTML = await answer.text();
+    rows.innerHTML = html;
     if (aimedAt()) return; // asked for again when the pointer has gone
     const body = list.querySelector("tbody");
     if (!body) return location.reload(); // the first row ever: the page says it as a whole
@@ -58,13 +60,15 @@
   };
   // Rows that one answer left out: the next of them take the place of the row that stands for them.
   const loadGap = async (gap, link) => {
-    link.setAttribute("aria-busy", "true");
-    const answer = await fetch(gap.dataset.gap, { headers: { "HX-Request": "true" } }).catch(() => null);
-    link.removeAttribute("aria-busy");
+    if (link.ariaBusy) return;
+    link.ariaBusy = "true";
+    const [answer, html] = await keyward.load(gap.dataset.gap);
+    link.ariaBusy = null;
+    if (!gap.isConnected) return; // another list has come
     if (!answer) return keyward.unreachable();
     if (!answer.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(link.href);
     const rows = document.createElement("template");
-    rows.innerHTML = answer.status === 204 ? "" : await answer.text();
+    rows.innerHTML = html;
     const count = rows.content.querySelectorAll("[data-position]").length;
     const first = rows.content.querySelector("a");
     loaded += count;
