@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
+from tests.browser.held_requests import HeldRequests
 from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
@@ -57,6 +59,30 @@ def test_while_an_address_is_typed_the_panel_says_whom_it_would_refuse(
     effect.get_by_role("button", name="Add them too").click()
     expect(page.get_by_text("Renamed saved.")).to_be_visible()
     assert networks(key) == {"203.0.113.0/24", "198.51.100.7/32"}
+
+
+def test_the_effect_is_that_of_the_last_change(
+    page: Page, live_server: Any, sign_in: SignIn, alice: User, key: Key
+) -> None:
+    """Also of one that is made just before the effect of the last arrives."""
+    page.clock.install()
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/keys/{key.public_id}/edit/")
+    page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+    acl = page.get_by_role("textbox", name="IP ACL")
+    effect = page.get_by_role("status", name="Effect on the calls of the last 30 days")
+    held = HeldRequests(page, "**/edit/")
+    acl.fill("203.0.113.0/24")
+    acl.press("Enter")
+    page.clock.run_for(500)
+    held.wait()
+    acl.fill("198.51.100.7")
+    acl.press("Enter")
+    held.wait().continue_()
+    expect(effect).to_contain_text("Would have refused 2 of 3 calls")
+    page.clock.run_for(500)
+    held.wait(2).continue_()
+    expect(effect).not_to_contain_text("Would have refused 2 of 3 calls")
 
 
 def test_enter_saves_what_was_typed_and_adds_nothing(
