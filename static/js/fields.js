@@ -15,7 +15,14 @@
       say(known || (cancelled ? "Passkey cancelled." : "This browser cannot use a passkey on this site."), "alert");
     }
   };
-  on("click", "[data-passkey]", async (event, button) => {
+  // The browser takes one at a time, and the server the answer to the last that it made up.
+  let busy = false;
+  const alone = async (act) => {
+    if (busy) return;
+    busy = true;
+    await act().finally(() => { busy = false; });
+  };
+  const confirm = async (button) => {
     const form = button.form;
     let options = button.dataset.options && JSON.parse(button.dataset.options);
     if (!options) {
@@ -31,14 +38,17 @@
     form.elements.passkey.value = signed;
     if (form.elements.password) form.elements.password.required = false;
     form.requestSubmit();
-  });
-  on("submit", "form[data-passkey-create]", async (event, form) => {
+  };
+  on("click", "[data-passkey]", (event, button) => alone(() => confirm(button)));
+  on("submit", "form[data-passkey-create]", (event, form) => {
     if (form.elements.credential.value) return;
     event.preventDefault();
-    const made = await ceremony("create", JSON.parse(form.dataset.passkeyCreate));
-    if (!made) return;
-    form.elements.credential.value = made;
-    form.requestSubmit();
+    alone(async () => {
+      const made = await ceremony("create", JSON.parse(form.dataset.passkeyCreate));
+      if (!made) return;
+      form.elements.credential.value = made;
+      form.requestSubmit();
+    });
   });
 
   // A password can be shown while it is typed, and is hidden again before it is sent or the page is left.

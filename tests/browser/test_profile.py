@@ -17,6 +17,7 @@ from accounts.models import User
 from core.permissions import Role
 from keys.models import Key
 from tests.browser.accessibility import assert_accessible
+from tests.browser.held_requests import HeldRequests
 from tests.factories.accounts import PASSWORD, a_user, an_account, code_of, recovery_codes_of, with_totp
 from tests.factories.keys import a_billing_key, billing_for
 
@@ -166,8 +167,15 @@ def test_a_passkey_is_added_signs_in_and_confirms(
     page.get_by_role("button", name="Show token").first.click()
     modal = page.locator("#modal")
     look(page, "reveal-with-passkey")
+    # Pressed twice: the answer to the first question is the right one.
+    held = HeldRequests(page, "**/profile/challenge/")
     modal.get_by_role("button", name="Use a passkey instead").click()
+    held.wait()
+    modal.get_by_role("button", name="Use a passkey instead").click()
+    held.wait().continue_()
     expect(modal).to_be_hidden()
+    assert len(held.routes) == 1
+    page.unroute("**/profile/challenge/")
     expect(page.get_by_text(re.compile("kw_[0-9A-Za-z]{12}_")).first).to_be_visible()
 
     page.goto(f"{portal}/profile/")
