@@ -1,11 +1,12 @@
-// While a button of the pointer is down nothing on the page moves: a click that began on one thing would end on another,
+// While the pointer's main button is down nothing on the page moves: a click that began on one thing would end on another,
 // and be lost.
 "use strict";
 (() => {
   const { keyward } = window;
   let pressed = false;
   let waiting = [];
-  addEventListener("pointerdown", () => { pressed = true; }, true);
+  // Under a menu of the other button its release is not heard.
+  addEventListener("pointerdown", ({ button }) => { pressed = !button; }, true);
   for (const type of ["pointerup", "pointercancel", "blur"]) {
     addEventListener(type, (event) => {
       if (!pressed || (type === "blur" && event.target !== window)) return;

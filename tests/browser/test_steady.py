@@ -125,3 +125,17 @@ def test_a_filter_that_is_left_does_not_take_the_click(
     assert json.loads(page.evaluate("JSON.stringify(location.search.includes('invoices%2F1'))"))
     page.evaluate("dispatchEvent(new Event('pointerup'))")
     expect(page.locator("#log tbody tr[data-position]")).to_have_count(3)
+
+
+def test_a_menu_of_the_other_button_holds_up_no_filter(
+    page: Page, live_server: Any, alice: User, sign_in: SignIn
+) -> None:
+    for number in range(3):
+        a_call(alice.account, path=f"/invoices/{number}")
+    sign_in(page, alice.email, PASSWORD)
+    page.goto(f"{live_server.url}/logs/?path=invoices/1")
+    page.mouse.move(300, 5)
+    page.mouse.down(button="right")
+    page.get_by_label("Path contains").fill("invoices")
+    page.keyboard.press("Tab")
+    expect(page.locator("#log tbody tr[data-position]")).to_have_count(3)
