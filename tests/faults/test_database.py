@@ -108,7 +108,7 @@ def recovers(is_running: RunningGateway, key: KeyAndToken, *, is_logged: bool = 
 
 def count_refused(is_running: RunningGateway) -> float:
     """Return how many calls the metrics say were refused as unavailable."""
-    with urlopen(f"http://127.0.0.1:{is_running.metrics_port}/metrics", timeout=10) as response:
+    with urlopen(f"http://127.0.0.1:{is_running.metrics_port}/metrics", timeout=30) as response:
         text = response.read().decode()
     found = re.search(r'^keyward_gateway_decisions_total\{[^}]*reason="unavailable"[^}]*\} (\S+)$', text, re.MULTILINE)
     return float(found[1]) if found else 0.0

@@ -97,7 +97,7 @@ def test_stopping_answers_what_was_taken(key: KeyAndToken) -> None:
         clients = [asyncio.create_task(load.client()) for _ in range(16)]
         await load.wait_for_allowed(500)
         running.process.terminate()
-        await asyncio.to_thread(running.process.wait, 10)
+        await asyncio.to_thread(running.process.wait, 30)
         load.stopped = True
         await asyncio.gather(*clients)
 

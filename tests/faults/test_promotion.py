@@ -68,7 +68,7 @@ class World:
     def health(self) -> dict[str, str]:
         """Return what readiness says; an answer is shared for a second."""
         time.sleep(1.1)
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("GET", "/health/ready")
             return dict(json.loads(connection.getresponse().read()))
 

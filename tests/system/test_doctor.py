@@ -92,7 +92,7 @@ class Proxy(BaseHTTPRequestHandler):
         status, refusal, request_id = 401, "invalid_credentials", str(uuid.uuid4())
         if fault is not None:
             slug, secret = fault
-            connection = HTTPConnection("127.0.0.1", self.gateway, timeout=5)
+            connection = HTTPConnection("127.0.0.1", self.gateway, timeout=30)
             with closing(connection):
                 headers = {"X-Gateway-Secret": secret, "X-Original-Method": "GET", "X-Original-Uri": self.path}
                 connection.request("GET", f"/v1/verify/{slug}", headers=headers | {"X-Forwarded-For": "203.0.113.9"})

@@ -62,7 +62,7 @@ def test_any_other_number_of_workers_is_left_to_the_system(cores: list[int]) -> 
 def test_a_worker_that_can_answer_no_call_refuses_it_and_is_replaced(fault: str) -> None:
     async def ask(running: RunningGateway) -> tuple[int, str]:
         async with Asker(running.port) as asker:
-            answer = await asyncio.wait_for(asker.verify("kw_any"), 10)
+            answer = await asyncio.wait_for(asker.verify("kw_any"), 30)
             return answer.status, answer.refusal
 
     with gateway(TEST_PLANT=fault, **NO_DATABASE) as running:

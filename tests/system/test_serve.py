@@ -136,7 +136,7 @@ def holds_database(pid: int) -> bool:
 
 def status(url: str) -> int:
     try:
-        with urlopen(url, timeout=10) as answer:
+        with urlopen(url, timeout=30) as answer:
             return int(answer.status)
     except HTTPError as error:
         error.close()
@@ -262,7 +262,7 @@ class TestWhileItServes:
         figure(f"{sum(counted.values())} calls over {3 if full else 1} reloads of one host, 0 failed")
 
     def test_a_client_cannot_move_the_path_by_a_header(self, served: Served) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", int(served.environ["PORT"]), timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", int(served.environ["PORT"]), timeout=30)
         connection.request("GET", "/login/", headers={"SCRIPT_NAME": "/login"})
         assert connection.getresponse().status == 400
         connection.close()

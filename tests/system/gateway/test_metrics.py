@@ -32,7 +32,7 @@ def key() -> KeyAndToken:
 
 
 def scrape(running: RunningGateway) -> tuple[str, dict[tuple[str, ...], float]]:
-    connection = HTTPConnection("127.0.0.1", running.metrics_port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", running.metrics_port, timeout=30)
     connection.request("GET", "/metrics")
     response = connection.getresponse()
     text = response.read().decode()
