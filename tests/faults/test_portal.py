@@ -92,7 +92,7 @@ def test_of_two_in_a_deadlock_one_goes_on_and_nothing_is_half_done(
         except psycopg.errors.DeadlockDetected:
             cancelled = "the other"
         other.rollback()
-        asking.join(20)
+        asking.join(60)
     seconds = time.monotonic() - began
     assert (answers, is_disabled(made)) == (
         ([503], (False, 0)) if cancelled == "the portal's request" else ([302], (True, 1))
