@@ -17,7 +17,7 @@ from audit.models import Call
 from audit.paging import MAX_ROWS_SCANNED
 from core.lists import MAX_ROWS_COUNTED
 
-# SCAN stands for the scanned rows; `matches` says which of them pass.
+# SCAN stands for the scanned rows, of which `matches` says which pass, ROWS for those that pass.
 DURATIONS = """
     SELECT api, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms),
         percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms)
@@ -30,7 +30,7 @@ ADDRESSES = """
 BY_STEP = """
     SELECT date_bin(make_interval(secs => %s), time, %s), coalesce(sum(folded) FILTER (WHERE decision = 'allowed'), 0),
         coalesce(sum(folded) FILTER (WHERE decision = 'denied'), 0)
-    FROM (SCAN) AS scan WHERE matches GROUP BY 1
+    FROM (ROWS) AS found GROUP BY 1
 """
 COUNT = "SELECT count(*), count(*) FILTER (WHERE matches) FROM (SCAN) AS scan"
 MAX_ADDRESSES = 20
@@ -70,10 +70,12 @@ def get_first_match(rows: QuerySet[Call], matching: Q) -> datetime | None:
 def count_by_step(
     rows: QuerySet[Call], matching: Q, since: datetime, origin: datetime, step: timedelta
 ) -> list[tuple[datetime, int, int]]:
-    """Return (start of the step, allowed, denied) of the calls from `since` on; steps begin at `origin`."""
-    rows = rows.filter(time__gte=since)
-    before = [step.total_seconds(), origin]
-    return _query_newest(BY_STEP, rows, matching, "decision", "folded", before=before, limit=MAX_ROWS_SCANNED)
+    """Return (start of the step, allowed, denied) of the calls from `since` on, which must not be before the scan's
+    start; steps begin at `origin`."""
+    found, params = rows.filter(matching, time__gte=since).values("time", "decision", "folded").query.sql_with_params()
+    with connections[rows.db].cursor() as cursor:
+        cursor.execute(BY_STEP.replace("ROWS", found), [step.total_seconds(), origin, *params])
+        return cursor.fetchall()
 
 
 def _query_newest(
@@ -82,14 +84,13 @@ def _query_newest(
     matching: Q,
     *columns: str,
     limit: int,
-    before: Sequence[Any] = (),
     after: Sequence[Any] = (),
 ) -> list[tuple[Any, ...]]:
-    """Run `sql` over the scan of `limit` rows, which has these columns, `time` and `matches`; `before` and `after` are
-    the statement's parameters in front of and behind the scan's."""
+    """Run `sql` over the scan of `limit` rows, which has these columns, `time` and `matches`; `after` are the
+    statement's parameters behind the scan's."""
     matches = ExpressionWrapper(matching or Q(time__isnull=False), output_field=BooleanField())
     newest = rows.order_by("-time").annotate(matches=matches).values("time", "matches", *columns)[:limit]
     scan, params = newest.query.sql_with_params()
     with connections[rows.db].cursor() as cursor:
-        cursor.execute(sql.replace("SCAN", scan), [*before, *params, *after])
+        cursor.execute(sql.replace("SCAN", scan), [*params, *after])
         return cursor.fetchall()

@@ -80,7 +80,7 @@ def _build_from_rows(calls: LogFilter, until: datetime) -> Chart:
     step = _choose_step(since, until)
     counted: rollups.Counted = {}
     origin = rollups.get_origin(since, step)
-    rollups.add_counts(counted, count_by_step(calls.qs, calls.matching, since, origin, step))
+    rollups.add_counts(counted, count_by_step(calls.qs, calls.matching, scanned_since or since, origin, step))
     bars = rollups.build_bars(counted, since, until, step)
     return _build_chart(bars, step, since, until, _keep_filters(calls), scanned_since=scanned_since)
 
