@@ -13,7 +13,7 @@ from accounts.models import User
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD
 from tests.factories.calls import a_call
-from tests.factories.keys import api_for
+from tests.factories.keys import a_billing_key, api_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[Page, str, str], None]
@@ -95,3 +95,17 @@ def test_the_forms_of_the_administration_are_in_line(support: Page, live_server:
     lefts = {round(each["x"]) for each in boxes(support.locator("#find :is(label, textarea, input[type=file])"))}
     assert len(lefts) == 1
     assert_accessible(support)
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, 2), (820, 5), (1280, 5), (1440, 5)])
+def test_the_figures_of_the_overview_stand_on_one_grid(
+    page: Page, alice: User, sign_in: SignIn, width: int, columns: int
+) -> None:
+    key = a_billing_key(alice).key
+    a_call(alice.account, key_id=key.public_id)
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(page, alice.email, PASSWORD)
+    rows = [boxes(row.locator(".figure")) for row in page.locator(".figures").all()]
+    assert [len(row) for row in rows] == [4, 4, 5]
+    assert len({round(figure["x"]) for row in rows for figure in row}) == columns
+    assert len({round(figure["width"]) for row in rows for figure in row}) == 1

@@ -201,6 +201,26 @@ def test_no_column_of_keys_is_covered_whether_its_token_is_shown_or_not(
     assert covered == {}
 
 
+def test_long_names_do_not_make_the_list_of_keys_scroll(
+    page: Page, live_server: Any, alice: User, sign_in: Callable[[Page, str, str], None]
+) -> None:
+    assert alice.account
+    office = IpList.objects.create(account=alice.account, name=LONG)
+    a_billing_key(alice, name=LONG, ip_lists=frozenset({office.pk}), expires_at=datetime.now(UTC) + timedelta(days=9))
+    a_key_of("cloud-pbx", alice, name=LONG)
+    a_key_of("lms-call-logic", alice)
+    a_key_of("textpeak", alice, name=LONG, ip_lists=frozenset({office.pk}))
+    sign_in(page, alice.email, PASSWORD)
+    scrolls = {}
+    for path in ("/keys/", "/keys/?api=billing", "/keys/?api=lms-call-logic", "/keys/?api=textpeak"):
+        page.goto(f"{live_server.url}{path}")
+        for width in (769, 820, 860, 900, 1023, 1024, 1180, 1241, 1280, 1366, 1372, 1440):
+            page.set_viewport_size({"width": width, "height": 860})
+            if found := page.evaluate(TOO_WIDE):
+                scrolls[path, width] = found
+    assert scrolls == {}
+
+
 def test_headings_stay_in_sight(page: Page, live_server: Any, sign_in: Callable[[Page, str, str], None]) -> None:
     alice = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
     for number in range(30):
