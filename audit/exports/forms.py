@@ -27,6 +27,12 @@ class ManifestField(forms.BooleanField):
         )
 
 
+class SeparatorField(forms.ChoiceField):
+    """The separator. In the page it has a value; a request without it means the comma."""
+
+    needed = True
+
+
 class CsvForm(forms.Form):
     """Options of an export as CSV. Other formats ignore them, and pages hide them."""
 
@@ -35,7 +41,7 @@ class CsvForm(forms.Form):
         required=False,
         help_text="Adds a UTF-8 byte order mark so that Excel reads accents correctly.",
     )
-    separator = forms.ChoiceField(
+    separator = SeparatorField(
         label="Separator",
         choices=SEPARATORS,
         initial="comma",
