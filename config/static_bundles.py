@@ -20,7 +20,7 @@ from config import places
 BUNDLES = {
     "css/base.css": ("page", "menu", "cards", "controls", "fields", "filters", "tables"),
     "css/panels.css": ("data", "dialogs"),
-    "js/base.js": ("app", "shortcuts", "times", "pointer", "tokens"),
+    "js/base.js": ("app", "secrets", "shortcuts", "times", "pointer", "tokens"),
 }
 
 

@@ -128,7 +128,6 @@
     dialog?.addEventListener("close", () => {
       if (dialog.open) return; // the event comes after it was opened again
       const changed = $("[data-reload]", dialog);
-      all("[data-secret]", dialog).forEach(forget);
       $(".dialog-body", dialog).replaceChildren();
       const inPanel = dialog === panel && history.state?.panel && !left;
       left = false;
@@ -218,67 +217,6 @@
   on("click", "[data-copy]", (event, button) => copy(button, button.dataset.copy));
   on("click", "[data-print]", () => print());
 
-  // Secrets. A revealed one is dropped when hidden; one that is shown once is only masked until the page is left.
-  const held = new WeakMap();
-  const paint = (box, shown) => {
-    const value = $("[data-secret-value]", box);
-    const eye = $("[data-secret-eye]", box);
-    value.textContent = shown ? held.get(box) : value.dataset.masked || "•".repeat(24);
-    eye.setAttribute("aria-pressed", shown);
-    eye.setAttribute("aria-label", shown ? "Hide token" : "Show token");
-    eye.title = eye.getAttribute("aria-label");
-    $("[data-secret-copy]", box).hidden = !held.has(box);
-    clearTimeout(box.timer);
-    if (shown) box.timer = setTimeout(() => window.keyward.released(() => hide(box)), 30_000);
-  };
-  const hide = (box) => {
-    if (!("once" in box.dataset)) held.delete(box);
-    paint(box, false);
-  };
-  const forget = (box) => {
-    held.delete(box);
-    paint(box, false);
-  };
-  const reveal = (box, secret) => {
-    held.set(box, secret);
-    paint(box, true);
-  };
-  let asked = null; // the box whose reveal form is in the modal
-  on("click", "[data-once] [data-secret-eye]", (event, eye) => {
-    const box = eye.closest("[data-secret]");
-    paint(box, eye.getAttribute("aria-pressed") === "false" && held.has(box));
-  });
-  on("click", "[data-secret-copy]", (event, button) => {
-    copy(button, (button.dataset.prefix ?? "") + held.get(button.closest("[data-secret]")) + (button.dataset.suffix ?? ""));
-  });
-  on("submit", "form[data-reveal]", (event, form) => {
-    event.preventDefault();
-    asked = form.closest("[data-secret]");
-    if (held.has(asked)) hide(asked);
-    else show(modal, form.action, "Show token");
-  });
-  on("submit", "#modal form[data-reveal-form]", async (event, form) => {
-    event.preventDefault();
-    if (form.ariaBusy) return;
-    form.ariaBusy = "true";
-    const headers = { Accept: "application/json", "HX-Request": "true" };
-    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers }).catch(() => null);
-    form.ariaBusy = null;
-    if (!form.isConnected) return; // closed meanwhile
-    if (!answer) return unreachable();
-    if (answer.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
-    if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
-      reveal(asked, (await answer.json()).token);
-      modal.close();
-      say("Token shown for 30 seconds");
-    } else if (answer.status < 403 || answer.status === 422) fill(modal, await answer.text());
-    else refused(answer.status);
-  });
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) all("[data-secret]").forEach(hide);
-  });
-  addEventListener("pagehide", () => all("[data-secret]").forEach(forget));
-
   // The errors of a form lead to their fields, which may be folded away, or replaced by others.
   on("click", "[data-field-link]", (event, link) => {
     const named = document.getElementById(link.hash.slice(1));
@@ -310,7 +248,6 @@
 
   const enhance = (part) => {
     others.forEach((act) => act(part));
-    for (const box of all("[data-secret][data-once]", part)) if (!held.has(box)) reveal(box, $("[data-secret-value]", box).textContent);
     const dialog = part.closest?.("dialog");
     const title = dialog ? $("[data-title]", dialog) : part.closest?.("[data-title]");
     if (title) $(dialog ? "h2" : "h1", dialog ?? document).textContent = title.dataset.title;
@@ -335,7 +272,7 @@
   const make = (name, act) => begin((part) => {
     all(`[data-${name}]:not(.ready)`, part).forEach((field) => { field.classList.add("ready"); act(field); });
   });
-  window.keyward = { show, load, loadLateScripts, stored, $, all, on, say, refused, unreachable, begin, make };
+  window.keyward = { show, fill, load, loadLateScripts, copy, stored, $, all, on, say, refused, unreachable, begin, make };
 
   press();
   enhance(document);
