@@ -34,11 +34,11 @@ class ConfirmationRefused(Exception):
 
 
 class WrongPassword(ConfirmationRefused):
-    """Not the user's password, code or passkey; `left` attempts remain before the lock."""
+    """Not the user's password, code or passkey; `attempts_left` remain before the lock."""
 
-    def __init__(self, left: int, words: str = "Incorrect password.") -> None:
+    def __init__(self, attempts_left: int, words: str = "Incorrect password.") -> None:
         super().__init__(words)
-        self.left = left
+        self.attempts_left = attempts_left
 
 
 class Locked(ConfirmationRefused):
@@ -140,7 +140,7 @@ def _record_failure(user: User, booked: datetime, *, action: str, about: Target,
             cursor.execute(
                 _COUNT_FAILURE_SQL, {"user": user.pk, "booked": booked, "limit": ATTEMPT_LIMIT, "lock": LOCK_DURATION}
             )
-            left, until = cursor.fetchone()
+            attempts_left, until = cursor.fetchone()
         if until is None:
             record("confirmation.failed", by=by, account_id=user.account_id, target=about, action=action)
         else:
@@ -148,7 +148,7 @@ def _record_failure(user: User, booked: datetime, *, action: str, about: Target,
             record("confirmation.locked", by=by, account_id=user.account_id, target=about, action=action, until=moment)
     if until is not None:
         raise Locked(until)
-    raise WrongPassword(left, words)
+    raise WrongPassword(attempts_left, words)
 
 
 # clock_timestamp() is read again once the row is locked, so that one user's times are in order.

@@ -104,7 +104,7 @@ def _guard(url: URLPattern | URLResolver) -> URLPattern | URLResolver:
 
 def _record_refusals(view: View) -> View:
     @wraps(view)
-    def wrapped(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapper(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             response = view(request, *args, **kwargs)
         except (BadRequest, PermissionDenied, Http404, SuspiciousOperation):
@@ -114,7 +114,7 @@ def _record_refusals(view: View) -> View:
             _record_refusal(request)
         return response
 
-    return wrapped
+    return wrapper
 
 
 def _record_refusal(request: SignedIn) -> None:

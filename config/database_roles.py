@@ -72,7 +72,7 @@ def list_missing_rights() -> list[str]:
     with connections["default"].cursor() as cursor:
         rights, _ = _get_rights(cursor)
         # A privilege on columns counts as one on the table; `audit_verify` compares the columns.
-        wanted = [(table, right) for table, listed in rights.items() for right in re.findall("[A-Z]+", listed)]
+        expected = [(table, right) for table, listed in rights.items() for right in re.findall("[A-Z]+", listed)]
         statement = """
             SELECT wanted."right" || ' on ' || wanted.name
             FROM unnest(%s::text[], %s::text[]) AS wanted (name, "right")
@@ -81,7 +81,9 @@ def list_missing_rights() -> list[str]:
                     OR NOT has_any_column_privilege(format('public.%%I', wanted.name), wanted."right"))
             ORDER BY 1
         """
-        return [row[0] for row in _fetch_rows(cursor, statement, [list(names) for names in zip(*wanted, strict=True)])]
+        return [
+            row[0] for row in _fetch_rows(cursor, statement, [list(names) for names in zip(*expected, strict=True)])
+        ]
 
 
 def _get_rights(cursor: CursorWrapper) -> tuple[dict[str, str], set[str]]:

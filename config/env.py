@@ -222,12 +222,12 @@ class Environment:
             return value
         try:
             with open(path, encoding="utf-8") as file:
-                others = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o007
+                other_permissions = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o007
                 value = file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             self.refuse(f"{name}_FILE", path, f"a readable text file ({reason})")
-        if others and self.production:
+        if other_permissions and self.production:
             with self.reporting():
                 self.refuse(f"{name}_FILE", path, f"a file that other users cannot open (chmod o= {path})")
         return value
@@ -289,5 +289,5 @@ class Environment:
 
     def refuse(self, name: str, value: str | None, right: str) -> NoReturn:
         """Raise Misconfigured. `value` is None where it is, or may hold, a secret."""
-        shown = "" if value is None else f" {value!r}"
-        raise Misconfigured(f"{name}{shown} is not usable: it must be {right}.")
+        suffix = "" if value is None else f" {value!r}"
+        raise Misconfigured(f"{name}{suffix} is not usable: it must be {right}.")

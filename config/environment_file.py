@@ -24,9 +24,9 @@ _added: set[str] = set()
 
 def find() -> Path | None:
     """Return the environment file: the one that KEYWARD_ENV_FILE names, else the first of PLACES that exists."""
-    given = os.environ.get(VARIABLE, "").strip()
-    if given:
-        return None if given == NONE else Path(given)
+    configured = os.environ.get(VARIABLE, "").strip()
+    if configured:
+        return None if configured == NONE else Path(configured)
     for place in PLACES:
         try:
             place.stat()
@@ -56,9 +56,9 @@ def load(environ: MutableMapping[str, str]) -> None:
 
 def reload(environ: Mapping[str, str]) -> dict[str, str]:
     """Return `environ` with the file's current variables, or unchanged if no file was loaded."""
-    kept = {name: value for name, value in environ.items() if name not in _added}
+    inherited = {name: value for name, value in environ.items() if name not in _added}
     file = environ.get(VARIABLE, NONE)
-    return dict(environ) if file == NONE or not _added else read(Path(file)) | kept
+    return dict(environ) if file == NONE or not _added else read(Path(file)) | inherited
 
 
 def read(path: Path) -> dict[str, str]:

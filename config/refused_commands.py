@@ -21,12 +21,12 @@ class RefusedCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Raise CommandError before the arguments are parsed: an unknown one would otherwise be reported instead."""
-        self.stderr.write(self._words())
+        self.stderr.write(self._format_refusal())
         sys.exit(1)
 
     def execute(self, *args: Any, **options: Any) -> None:
-        raise CommandError(self._words())
+        raise CommandError(self._format_refusal())
 
-    def _words(self) -> str:
+    def _format_refusal(self) -> str:
         name = type(self).__module__.rpartition(".")[2]
         return f"Keyward does not run {name}. {self.why} {self.instead}"

@@ -102,12 +102,12 @@ class Secrets:
                 self._env.refuse(name, None, f"at least {MIN_TEXT_LENGTH} random characters (openssl rand -base64 48)")
         return value
 
-    def named(self, name: str) -> dict[str, str]:
-        named = self._env.named_secrets(name, self._value(name, lambda: f"demo:{make_demo_text()}", required=False))
-        for value in named.values():
+    def named_texts(self, name: str) -> dict[str, str]:
+        texts = self._env.named_secrets(name, self._value(name, lambda: f"demo:{make_demo_text()}", required=False))
+        for value in texts.values():
             self._refuse_demo(name, value.startswith(DEMO_TEXT))
             self._refuse_repeated(name, value)
-        return named
+        return texts
 
     def _value(self, name: str, make: Callable[[], str], *, required: bool = True) -> str:
         """Return the text of the secret. If it is missing, return an empty text and report it where it is required."""

@@ -75,7 +75,7 @@ SEALING_KEYS = {} if GATEWAY else secrets.ring("SEALING_KEYS")
 SIGNING_KEYS = secrets.ring("SIGNING_KEYS")
 AUDIT_KEYS = secrets.ring("AUDIT_KEYS")
 CHECKPOINT_KEY = b"" if GATEWAY else secrets.key("CHECKPOINT_KEY")
-GATEWAY_SECRETS = secrets.named("GATEWAY_SECRETS")
+GATEWAY_SECRETS = secrets.named_texts("GATEWAY_SECRETS")
 # The bearer token with which Prometheus reads the portal's /metrics. Without it there is no such page.
 METRICS_TOKEN = "" if GATEWAY else secrets.optional_text("METRICS_TOKEN")
 

@@ -53,8 +53,8 @@ class BundleFinder(BaseFinder):
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write(self, path: str) -> Path:
-        whole = places.FILES / "static" / path
-        parts = [whole.with_stem(name) for name in BUNDLES[path]]
+        source = places.FILES / "static" / path
+        parts = [source.with_stem(name) for name in BUNDLES[path]]
         content = "\n".join(part.read_text() for part in parts)
         file = Path(self._folder, path)
         if not file.exists() or file.read_text() != content:

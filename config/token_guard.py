@@ -55,24 +55,24 @@ class TokenGuard:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("QUERY_STRING") and request.method in ("GET", "HEAD"):
-            kept = _drop_secrets(request.GET)
-            if len(kept) < len(request.GET):
-                return self._redirect(request, kept)
+            params = _drop_secrets(request.GET)
+            if len(params) < len(request.GET):
+                return self._redirect(request, params)
         return self.get_response(request)
 
-    def _redirect(self, request: HttpRequest, kept: QueryDict) -> HttpResponse:
+    def _redirect(self, request: HttpRequest, params: QueryDict) -> HttpResponse:
         finder = get_finder_url(request)
         if request.user.is_authenticated:
             messages.warning(request, f"{SEARCH_WARNING} {FINDER_HINT if finder else NO_FINDER_HINT}")
-        query = kept.urlencode()
+        query = params.urlencode()
         response = HttpResponseRedirect(finder or (f"{request.path}?{query}" if query else request.path))
         response.headers["Cache-Control"] = "no-store"
         return response
 
 
 def _drop_secrets(query: QueryDict) -> QueryDict:
-    kept = query.copy()
+    params = query.copy()
     for name, values in query.lists():
         if any(map(contains_secret, (name, *values))):
-            del kept[name]
-    return kept
+            del params[name]
+    return params

@@ -16,10 +16,10 @@ class BoundedCache(Generic[Value]):
         self._limit = limit
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
 
-    def get(self, place: Hashable) -> Value | None:
-        return self._values.get(place)
+    def get(self, key: Hashable) -> Value | None:
+        return self._values.get(key)
 
-    def put(self, place: Hashable, value: Value) -> None:
-        self._values[place] = value
+    def put(self, key: Hashable, value: Value) -> None:
+        self._values[key] = value
         while len(self._values) > self._limit:
             self._values.popitem(last=False)

@@ -81,10 +81,10 @@ def leave_out_positions(filters: Mapping[str, Filter]) -> dict[str, Filter]:
     return {name: each for name, each in filters.items() if name not in NOT_SAVED}
 
 
-def describe_filters(columns: ListColumns, kept: Mapping[str, str]) -> list[tuple[str, str]]:
+def describe_filters(columns: ListColumns, filters: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return label and value of each filter in words: ("Decision", "Denied") for `decision=denied`."""
     described = []
-    for name, value in kept.items():
+    for name, value in filters.items():
         each = columns.filters[name]
         choices = flatten_choices(each.extra.get("choices", ()))
         described.append((each.label or name.replace("_", " ").capitalize(), choices.get(value, value)))

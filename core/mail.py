@@ -48,9 +48,9 @@ def build(name: str, to: str, *, lines: Sequence[str | Link] = (), **facts: str)
     subject, _, body = text.strip().partition("\n")
     paragraphs = [" ".join(paragraph.split()) for paragraph in body.split("\n\n") if paragraph.strip()]
     parts = [(paragraph, links.get(paragraph)) for paragraph in paragraphs]
-    words = {"subject": subject, "paragraphs": parts, "link": values.get("link"), "portal": settings.BASE_URL}
+    context = {"subject": subject, "paragraphs": parts, "link": values.get("link"), "portal": settings.BASE_URL}
     message = EmailMultiAlternatives(" ".join(subject.split()), "\n\n".join(paragraphs) + "\n", to=[to])
-    message.attach_alternative(render_to_string("mail/mail.html", words), "text/html")
+    message.attach_alternative(render_to_string("mail/mail.html", context), "text/html")
     return message
 
 

@@ -31,7 +31,7 @@ PARTITIONS_WITHOUT_INDEX = """
 @contextmanager
 def timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Within, the session has the timeouts of migrations."""
-    _set(connection, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS)
+    _set_timeouts(connection, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS)
     try:
         yield
     finally:
@@ -49,12 +49,12 @@ def without_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
         cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
         before = cursor.fetchone()
     assert before is not None
-    _set(connection, 0, 0)
+    _set_timeouts(connection, 0, 0)
     yield
-    _set(connection, *before)
+    _set_timeouts(connection, *before)
 
 
-def _set(connection: BaseDatabaseWrapper, lock: int | str, statement: int | str) -> None:
+def _set_timeouts(connection: BaseDatabaseWrapper, lock: int | str, statement: int | str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",

@@ -43,7 +43,7 @@ def needs(*permissions: Permission) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return _redirect_to_sign_in(request)
             for permission in permissions:
@@ -51,8 +51,8 @@ def needs(*permissions: Permission) -> Callable[[View], View]:
                     raise Denied(permission)
             return view(request, *args, **kwargs)
 
-        guarded.permissions = frozenset(permissions)  # type: ignore[attr-defined]
-        return guarded
+        wrapper.permissions = frozenset(permissions)  # type: ignore[attr-defined]
+        return wrapper
 
     return decorate
 
@@ -62,11 +62,11 @@ def public(reason: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             return view(request, *args, **kwargs)
 
-        opened.public = reason  # type: ignore[attr-defined]
-        return opened
+        wrapper.public = reason  # type: ignore[attr-defined]
+        return wrapper
 
     return decorate
 

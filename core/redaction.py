@@ -38,19 +38,19 @@ def redact(text: str) -> str:
 
 
 def _redact_tokens(text: str) -> str:
-    kept, end = [], 0
+    pieces, end = [], 0
     found = _TOKEN_AFTER_PREFIX.search(text)
     while found:
         begin = found.start()
         while begin > end and found.start() - begin < MAX_PREFIX_LENGTH and text[begin - 1] in BASE62:
             begin -= 1
         if begin < found.start():
-            kept += [text[end:begin], REDACTED]
+            pieces += [text[end:begin], REDACTED]
             end = found.end()
             found = _TOKEN_AFTER_PREFIX.search(text, end)
         else:
             found = _TOKEN_AFTER_PREFIX.search(text, found.start() + 1)
-    return "".join([*kept, text[end:]]) if kept else text
+    return "".join([*pieces, text[end:]]) if pieces else text
 
 
 def _redact_value(parameter: str) -> str:

@@ -74,13 +74,13 @@ def open_snapshot(*, seconds: int, using: str = "default") -> Iterator[Cursor]:
 
     The thread's own connection stays free, to record the event that ends an export.
     """
-    own = connections[using].copy()
+    replica = connections[using].copy()
     try:
-        own.ensure_connection()
-        with own.connection.transaction(), own.connection.cursor() as cursor:
+        replica.ensure_connection()
+        with replica.connection.transaction(), replica.connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
             pin_settings(cursor)
             yield cursor
     finally:
-        own.close()
+        replica.close()

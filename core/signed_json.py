@@ -21,8 +21,8 @@ class BadSignature(ValueError):
 def sign(document: Mapping[str, Any], *, kind: str, key: bytes) -> dict[str, Any]:
     """Return the document with its `kind`, its public key and its signature. `key` is the private key, 32 bytes."""
     private = Ed25519PrivateKey.from_private_bytes(key)
-    whole = {"kind": kind, **document, "public_key": _encode_public_key(private.public_key())}
-    return whole | {SIGNATURE: base64.b64encode(private.sign(encode_message(whole))).decode()}
+    signed_document = {"kind": kind, **document, "public_key": _encode_public_key(private.public_key())}
+    return signed_document | {SIGNATURE: base64.b64encode(private.sign(encode_message(signed_document))).decode()}
 
 
 def parse(content: bytes) -> dict[str, Any]:

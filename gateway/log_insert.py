@@ -64,11 +64,11 @@ def build_insert(
     if nonces is None and len(rows) == 1:
         # Encoded in one piece, because encoding each value takes longer than all the rest.
         return INSERT_ONE, SEPARATOR.join([*rows[0], *guard]).encode().split(_SEPARATOR)
-    first, *others = zip(*rows, strict=True)
+    first, *more_columns = zip(*rows, strict=True)
     if nonces is not None:
-        others.append(tuple("" if proof is None else proof.nonce for proof in nonces))
-        others.append(tuple("" if proof is None else str(proof.until) for proof in nonces))
-    columns = [SEPARATOR.join(first), *map(_join_column, others)]
+        more_columns.append(tuple("" if proof is None else proof.nonce for proof in nonces))
+        more_columns.append(tuple("" if proof is None else str(proof.until) for proof in nonces))
+    columns = [SEPARATOR.join(first), *map(_join_column, more_columns)]
     return INSERT_BATCH if nonces is None else INSERT_SIGNED, [column.encode() for column in [*columns, *guard]]
 
 

@@ -75,8 +75,8 @@ class Aggregator:
         delayed = [waiting for waiting in refused if self._count_and_check(waiting)]
         if not delayed:
             return decisions, []
-        apart = set(map(id, delayed))
-        return [each for each in decisions if id(each[0]) not in apart], delayed
+        delayed_ids = set(map(id, delayed))
+        return [each for each in decisions if id(each[0]) not in delayed_ids], delayed
 
     def aggregate(
         self, rows: Sequence[Row], nonces: Sequence[Proof | None], decisions: Sequence[tuple[WaitingCall, Decision]]
@@ -90,24 +90,24 @@ class Aggregator:
         if not any(refused):
             return rows, nonces, Counter()
         self._begin_second()
-        kept: list[Row] = []
+        single_rows: list[Row] = []
         kept_nonces: list[Proof | None] = []
         shared: dict[tuple[str, str, str], list[Row]] = {}
         counted: Counter[str] = Counter()
         for row, nonce, is_refusal in zip(rows, nonces, refused, strict=True):
             if not is_refusal:
-                kept.append(row)
+                single_rows.append(row)
                 kept_nonces.append(nonce)
                 continue
             key = row[_KEY]
             counted[key] += 1
             if self._written[key] + counted[key] <= (REFUSALS_PER_PROCESS if key == NO_KEY else REFUSALS_PER_KEY):
-                kept.append(_truncate(row))
+                single_rows.append(_truncate(row))
                 kept_nonces.append(None)
             else:
                 shared.setdefault((row[_API], key, row[_REASON]), []).append(_truncate(row))
-        aggregated = [_aggregate_rows(alike) for alike in shared.values()]
-        return kept + aggregated, kept_nonces + [None] * len(aggregated), counted
+        aggregated = [_aggregate_rows(group) for group in shared.values()]
+        return single_rows + aggregated, kept_nonces + [None] * len(aggregated), counted
 
     def count(self, refusals: Counter[str]) -> None:
         """Count the refusals that were inserted."""
@@ -150,6 +150,6 @@ def _truncate(row: Row) -> Row:
 
 
 def _aggregate_rows(rows: list[Row]) -> Row:
-    agreed = [column[0] if len(set(column)) == 1 else "" for column in zip(*rows, strict=True)]
-    agreed[_REQUEST_ID], agreed[_FOLDED] = rows[0][_REQUEST_ID], str(len(rows))
-    return tuple(agreed)
+    common = [column[0] if len(set(column)) == 1 else "" for column in zip(*rows, strict=True)]
+    common[_REQUEST_ID], common[_FOLDED] = rows[0][_REQUEST_ID], str(len(rows))
+    return tuple(common)

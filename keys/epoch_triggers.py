@@ -84,22 +84,22 @@ def build_triggers(watched: Watched) -> dict[str, str]:
     watches."""
     table = watched.table
     changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in watched.columns)
-    made = {}
+    triggers = {}
     for operation in watched.operations:
         name = f"{table}_epoch_{operation}"
         if operation == "truncate":
-            made[name] = (
+            triggers[name] = (
                 f"CREATE TRIGGER {name} AFTER TRUNCATE ON {table}"
                 " FOR EACH STATEMENT EXECUTE FUNCTION key_epoch_watch_truncate()"
             )
         else:
-            made[name] = (
+            triggers[name] = (
                 f"CREATE CONSTRAINT TRIGGER {name} AFTER {operation.upper()} ON {table}"
                 " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
                 f" {f'WHEN ({changed})' if operation == 'update' else ''}"
                 f" EXECUTE FUNCTION key_epoch_watch('{watched.kind}', '{watched.id_column}')"
             )
-    return made
+    return triggers
 
 
 def enable_always(table: str, trigger: str) -> str:

@@ -197,8 +197,8 @@ class KeyFilter(ListFilter):
     def _match_words_by_index(self, text: str) -> Q:
         """Match words of the name by the full-text index, then check their positions by the regular expression."""
         words = Func(F("account"), F("name"), function="key_words")
-        wanted = Func(Value(self.account.pk), Value(text), function="key_words_wanted")
-        return Q(CombinedExpression(words, "@@", wanted, BooleanField())) & self._match_words(text)
+        query_words = Func(Value(self.account.pk), Value(text), function="key_words_wanted")
+        return Q(CombinedExpression(words, "@@", query_words, BooleanField())) & self._match_words(text)
 
     def _build_module_condition(self, slug: str) -> Q:
         # A module that contains this one grants it too.

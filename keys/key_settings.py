@@ -107,17 +107,17 @@ def clean_settings(
     """
     errors: dict[str, str] = {}
 
-    def take(name: str, text: str, required: bool, longest: int, shape: Field | None = None) -> str:
+    def normalise(name: str, text: str, required: bool, longest: int, shape: Field | None = None) -> str:
         text = text.strip()
         if problem := _find_text_problem(text, required, longest, shape):
             errors[name] = problem
         return text
 
-    name = take("name", key_settings.name, True, MAX_NAME_LENGTH)
+    name = normalise("name", key_settings.name, True, MAX_NAME_LENGTH)
     if policy.name_kind == "username" and ":" in name:
         errors["name"] = f"{name} contains a colon, which HTTP Basic does not allow in usernames. Remove it."
     values = {
-        f.slug: take(f.slug, key_settings.fields.get(f.slug, f.value), f.required, MAX_FIELD_LENGTH, f)
+        f.slug: normalise(f.slug, key_settings.fields.get(f.slug, f.value), f.required, MAX_FIELD_LENGTH, f)
         for f in policy.fields
     }
     if unknown := [slug for slug in key_settings.fields if slug not in values]:
@@ -139,8 +139,8 @@ def clean_settings(
     if errors:
         raise Invalid(errors)
     typed = [f.slug for f in policy.fields if f.kind != "fixed"]
-    kept = {slug: values[slug] for slug in typed if values[slug]}
-    return replace(key_settings, name=name, fields=kept, networks=networks)
+    fields = {slug: values[slug] for slug in typed if values[slug]}
+    return replace(key_settings, name=name, fields=fields, networks=networks)
 
 
 def check_immutable_settings(before: KeySettings, after: KeySettings, policy: Policy) -> None:
@@ -214,8 +214,8 @@ def find_widened_settings(
     old, new = _get_admitted_networks(before, lists), _get_admitted_networks(after, lists)
     if old is not None and (new is None or _collapse_networks(old) != _collapse_networks((*old, *new))):
         found.append("addresses")
-    had = None if before.modules is None else expand_contained(before.modules, contained)
-    if had is not None and (after.modules is None or after.modules - had):
+    before_modules = None if before.modules is None else expand_contained(before.modules, contained)
+    if before_modules is not None and (after.modules is None or after.modules - before_modules):
         found.append("modules")
     if before.expires_at is not None and (after.expires_at is None or after.expires_at > before.expires_at):
         found.append("expiry")

@@ -49,15 +49,15 @@ def is_named_by_owner(tab: Policy | None) -> bool:
     return tab is not None and tab.name_kind == "owner"
 
 
-def get_shown_columns(chosen: Iterable[str], tab: Policy | None) -> list[str]:
+def get_shown_columns(selected: Iterable[str], tab: Policy | None) -> list[str]:
     """Return the columns to show on an API's tab, or on the tab of all APIs if `tab` is None, in order.
 
-    These are the known ones among `chosen`, in their order, and those that the tab always shows; without a choice, at
+    These are the known ones among `selected`, in their order, and those that the tab always shows; without a choice, at
     most nine in the list's own order.
     """
     if is_named_by_owner(tab):
-        return KEYS.arrange(chosen, (*_OF_NICKNAMES, "used"), {*KEYS.always, *_OF_NICKNAMES})
-    return KEYS.arrange(chosen, _OF_ONE_API if tab else _OF_ALL)
+        return KEYS.arrange(selected, (*_OF_NICKNAMES, "used"), {*KEYS.always, *_OF_NICKNAMES})
+    return KEYS.arrange(selected, _OF_ONE_API if tab else _OF_ALL)
 
 
 def get_list(tab: Policy | None) -> ListColumns:

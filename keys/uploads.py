@@ -11,7 +11,7 @@ from contextlib import contextmanager
 # pages (config/serve/gunicorn_portal.py).
 MAX_UPLOADS = 4
 WAIT_TIMEOUT_SECONDS = 2.0
-MAX_REST_SECONDS = 1.0
+MAX_THROTTLE_SECONDS = 1.0
 # Used instead of an account ID for Support's uploads, which belong to no account.
 SUPPORT = None
 BUSY_MESSAGE = "Another upload is being processed. Try again in a moment."
@@ -27,8 +27,8 @@ class TooManyUploads(ValueError):
 
 @contextmanager
 def acquire_reader(account_id: int | None) -> Iterator[Callable[[], None]]:
-    """Wait for the one place to parse an upload, and hold it. Yield a function that rests for as long as the thread has
-    used the CPU since; it is called at the end too.
+    """Wait for the one place to parse an upload, and hold it. Yield a function that sleeps for as long as the thread
+    has used the CPU since; it is called at the end too.
 
     Raise TooManyUploads if the account (or SUPPORT) has an upload that is parsed or waits, if MAX_UPLOADS are, or after
     WAIT_TIMEOUT_SECONDS.
@@ -40,23 +40,23 @@ def acquire_reader(account_id: int | None) -> Iterator[Callable[[], None]]:
     try:
         if not _reading.acquire(timeout=WAIT_TIMEOUT_SECONDS):
             raise TooManyUploads(BUSY_MESSAGE)
-        rest = _build_rest()
+        throttle = _build_throttle()
         try:
-            yield rest
+            yield throttle
         finally:
-            rest()
+            throttle()
             _reading.release()
     finally:
         with _lock:
             _accounts.discard(account_id)
 
 
-def _build_rest() -> Callable[[], None]:
+def _build_throttle() -> Callable[[], None]:
     used = time.thread_time()
 
-    def rest() -> None:
+    def throttle() -> None:
         nonlocal used
-        time.sleep(min(time.thread_time() - used, MAX_REST_SECONDS))
+        time.sleep(min(time.thread_time() - used, MAX_THROTTLE_SECONDS))
         used = time.thread_time()
 
-    return rest
+    return throttle

@@ -90,8 +90,8 @@ class AppointAdministrator(ConfirmedButton):
 
     def run(self, row: Account, form: Form, by: Actor) -> str:
         email = form.cleaned_data["email"].lower()
-        made = services.appoint_administrator(account=row, email=email, by=by)
-        if isinstance(made, Invitation):
+        user = services.appoint_administrator(account=row, email=email, by=by)
+        if isinstance(user, Invitation):
             return f"An invitation is sent to {email}. Its link works for seven days."
         return f"{row.name} has a new Administrator: {email}."
 

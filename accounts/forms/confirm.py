@@ -52,11 +52,11 @@ class ConfirmForm(forms.Form):
 
     def get_confirmed_actor(self, user: User, by: Actor) -> Actor | None:
         """Return the actor with the confirmation; None if it was refused, with the reason as the field's error."""
-        given, passkey = self.cleaned_data["password"], self.cleaned_data["passkey"]
+        password, passkey = self.cleaned_data["password"], self.cleaned_data["passkey"]
         try:
             consent = confirm(
                 user,
-                given,
+                password,
                 passkey=passkey,
                 action=self.action,
                 target=self.target,
@@ -72,7 +72,7 @@ class ConfirmForm(forms.Form):
 
 def format_refusal(refused: ConfirmationRefused) -> str:
     if isinstance(refused, WrongPassword):
-        return f"{refused} {refused.left} {'attempt' if refused.left == 1 else 'attempts'} left."
+        return f"{refused} {refused.attempts_left} {'attempt' if refused.attempts_left == 1 else 'attempts'} left."
     if isinstance(refused, Locked):
         return f"{refused} Nothing was changed."
     return str(refused)

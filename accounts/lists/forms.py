@@ -61,9 +61,9 @@ class ColumnsForm(forms.Form):
 
     def get_shown(self) -> list[str]:
         """Return the columns to show, by their positions."""
-        wanted = {*self.cleaned_data["columns"], *self.list.always}
+        visible = {*self.cleaned_data["columns"], *self.list.always}
         places = {name: self.cleaned_data.get(f"position_{name}") or 99 for name in self.order}
-        return sorted((name for name in self.order if name in wanted), key=places.__getitem__)
+        return sorted((name for name in self.order if name in visible), key=places.__getitem__)
 
 
 class SaveFilterForm(forms.Form):

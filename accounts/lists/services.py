@@ -52,20 +52,20 @@ def save_filter(
     authorization.require(by, columns.permission, account=account)
     # One at a time: the limit holds for parallel requests too.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    own = SavedFilter.objects.filter(account=account, user=user, list_name=columns.name)
-    if own.count() >= MAX_FILTERS:
+    own_filters = SavedFilter.objects.filter(account=account, user=user, list_name=columns.name)
+    if own_filters.count() >= MAX_FILTERS:
         raise Invalid({"name": f"You have {MAX_FILTERS} filters of this list, the maximum. Delete one first."})
-    kept = keep_filters(columns, query)
-    if not kept:
+    saved_query = keep_filters(columns, query)
+    if not saved_query:
         raise Invalid({"name": "There are no filters to save. Filter the list first."})
-    if contains_secret(f"{name} {urlencode(kept)}"):
+    if contains_secret(f"{name} {urlencode(saved_query)}"):
         raise Invalid({"name": "The filter looks like it contains a secret, which is not saved."})
     row = SavedFilter(
         account=account,
         user=user,
         list_name=columns.name,
         name=clean_line(name, "name"),
-        query=urlencode(kept),
+        query=urlencode(saved_query),
         shared=shared,
     )
     validate(row)
@@ -76,7 +76,7 @@ def save_filter(
         account_id=account.pk,
         target=build_filter_target(row),
         list=columns.title,
-        filters=kept,
+        filters=saved_query,
         shared=shared,
     )
     return row

@@ -89,8 +89,8 @@ def remove_factor(*, user: User, factor: int, by: Actor) -> User:
     user = _lock_own_user(user, by)
     row = Authenticator.objects.get(pk=factor, user=user, type__in=SECOND_FACTOR_TYPES)
     by.spend_confirmation("factor.remove", str(row.pk))
-    others = Authenticator.objects.filter(user=user, type__in=SECOND_FACTOR_TYPES).exclude(pk=row.pk)
-    if not others.exists():
+    other_factors = Authenticator.objects.filter(user=user, type__in=SECOND_FACTOR_TYPES).exclude(pk=row.pk)
+    if not other_factors.exists():
         if is_second_factor_required(user):
             raise LastFactor
         Authenticator.objects.filter(user=user, type=FactorType.RECOVERY_CODES).delete()

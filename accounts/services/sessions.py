@@ -51,12 +51,12 @@ def end_session(*, user: User, session: int, by: Actor) -> None:
 def end_other_sessions(*, user: User, keep: str, by: Actor) -> int:
     """End all sessions but the one whose key is `keep`; return how many there were."""
     _require_own_user(user, by)
-    others = list(UserSession.objects.select_for_update().filter(user=user).exclude(session_key=keep).order_by("pk"))
-    for session in others:
+    ended = list(UserSession.objects.select_for_update().filter(user=user).exclude(session_key=keep).order_by("pk"))
+    for session in ended:
         session.end()
-    if others:
-        record("session.ended", by=by, account_id=user.account_id, target=build_user_target(user), sessions=len(others))
-    return len(others)
+    if ended:
+        record("session.ended", by=by, account_id=user.account_id, target=build_user_target(user), sessions=len(ended))
+    return len(ended)
 
 
 def _require_own_user(user: User, by: Actor) -> None:

@@ -45,11 +45,11 @@ def build_request_options(user: User, action: str, target: str) -> dict[str, Any
 def verify_assertion(user: User, answer: str, action: str, target: str) -> bool:
     """Return whether a passkey of this user signed an open challenge for this action and target."""
     try:
-        given = _parse_answer(answer)
+        response = _parse_answer(answer)
         state = _consume_challenge(
-            user, action, target, AuthenticationResponse.from_dict(given).response.client_data.challenge
+            user, action, target, AuthenticationResponse.from_dict(response).response.client_data.challenge
         )
-        signed_by = _build_server().authenticate_complete(state, get_credentials(user), given)
+        signed_by = _build_server().authenticate_complete(state, get_credentials(user), response)
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
     passkey = get_authenticator_by_credential_id(user, signed_by.credential_id)
@@ -75,15 +75,15 @@ def build_creation_options(user: User) -> dict[str, Any]:
 def verify_registration(user: User, answer: str) -> dict[str, Any] | None:
     """Return the new credential to store; None if it answers no open challenge or is already stored."""
     try:
-        given = _parse_answer(answer)
-        made = RegistrationResponse.from_dict(given)
-        state = _consume_challenge(user, REGISTRATION, "", made.response.client_data.challenge)
-        _build_server().register_complete(state, given)
+        response = _parse_answer(answer)
+        registration = RegistrationResponse.from_dict(response)
+        state = _consume_challenge(user, REGISTRATION, "", registration.response.client_data.challenge)
+        _build_server().register_complete(state, response)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    if any(known.credential_id == made.raw_id for known in get_credentials(user)):
+    if any(known.credential_id == registration.raw_id for known in get_credentials(user)):
         return None
-    return given
+    return response
 
 
 def delete_expired_challenges() -> int:
@@ -114,10 +114,10 @@ def _consume_challenge(user: User, action: str, target: str, challenge: bytes) -
 
 
 def _parse_answer(answer: str) -> dict[str, Any]:
-    given = json.loads(answer) if len(answer) <= MAX_ANSWER_LENGTH else None
-    if not isinstance(given, dict):
+    response = json.loads(answer) if len(answer) <= MAX_ANSWER_LENGTH else None
+    if not isinstance(response, dict):
         raise ValueError("not an object")
-    return given
+    return response
 
 
 def _build_server() -> Fido2Server:

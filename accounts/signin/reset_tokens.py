@@ -15,8 +15,8 @@ class ResetTokenGenerator(PasswordResetTokenGenerator):
 
     def _make_hash_value(self, user: AbstractBaseUser, timestamp: int | datetime) -> str:
         assert isinstance(user, User)
-        own = f"{user.reset_links} {user.sessions_ended} {user.email}"
-        return f"{super()._make_hash_value(user, timestamp)} {own}"  # type: ignore[arg-type]
+        user_state = f"{user.reset_links} {user.sessions_ended} {user.email}"
+        return f"{super()._make_hash_value(user, timestamp)} {user_state}"  # type: ignore[arg-type]
 
     def check_token(self, user: User | None, token: str | None) -> bool:
         return user is not None and user.is_active and super().check_token(user, token)

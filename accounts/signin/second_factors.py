@@ -57,9 +57,9 @@ def verify_totp(user: User, code: str) -> bool:
 
 def find_matching_step(secret: str, code: str) -> int | None:
     """Return the time step of the code: the current one or an adjacent one, for clock skew; None if it matches none."""
-    given = normalize_user_code(code)
+    normalized = normalize_user_code(code)
     for step in yield_hotp_counters_from_time():
-        if constant_time_compare(given, format_hotp_value(hotp_value(secret, step))):
+        if constant_time_compare(normalized, format_hotp_value(hotp_value(secret, step))):
             return step
     return None
 

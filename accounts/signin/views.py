@@ -38,14 +38,14 @@ def _limit_per_address(view: Callable[..., HttpResponseBase]) -> Callable[..., H
     """Decorate a view to limit the attempts from one address."""
 
     @wraps(view)
-    def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
             key = rate_limits.get_address_key(get_adapter(request).get_client_ip(request))
             if not rate_limits.count_attempt(rate_limits.SIGN_IN_FROM_ADDRESS, key):
                 return render(request, "429.html", status=429)
         return view(request, *args, **kwargs)
 
-    return limited
+    return wrapper
 
 
 sign_in = public("this is where one signs in")(

@@ -43,11 +43,11 @@ def user_invite(request: SignedIn) -> HttpResponse:
     elif by:
         email, roles = form.cleaned_data["email"], form.cleaned_data["roles"]
         try:
-            sent = services.invite(account=account, email=email, roles=roles, form_token=token, by=by)
+            invitation = services.invite(account=account, email=email, roles=roles, form_token=token, by=by)
         except Invalid as problem:
             form.add_service_errors(problem)
         else:
-            return render_dialog(request, "accounts/invited", "Invitation sent", sent._asdict())
+            return render_dialog(request, "accounts/invited", "Invitation sent", invitation._asdict())
     context = {"form": form, "earlier": earlier}
     return render_dialog(request, "accounts/invite", "Invite user", context, get_form_status(request))
 

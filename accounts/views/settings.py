@@ -60,12 +60,12 @@ def _form(request: SignedIn, account: Account) -> SettingsForm:
 def _page(
     request: SignedIn, account: Account, form: SettingsForm, status: int, *, preview_only: bool = False
 ) -> HttpResponse:
-    ask = form.is_bound and "password" in form.errors and not preview_only
+    needs_password = form.is_bound and "password" in form.errors and not preview_only
     context = {
         "account": account,
         "form": form,
         "numbers": build_preview(form),
-        "ask": ask,
+        "ask": needs_password,
         "may_change": can_change_users(request),
     }
     if preview_only and request.htmx:

@@ -109,8 +109,8 @@ class CallAdmin(LogAdmin):
 
     def get_row(self, object_id: UUID) -> Call | None:
         rows = list_all_calls().filter(request_id=object_id)
-        if made := get_creation_time(object_id):
-            rows = rows.filter(time__range=(made - MAX_CLOCK_SKEW, made + MAX_CLOCK_SKEW))
+        if created_at := get_creation_time(object_id):
+            rows = rows.filter(time__range=(created_at - MAX_CLOCK_SKEW, created_at + MAX_CLOCK_SKEW))
         row = rows.order_by("time").first()
         mask_phone_numbers([row] if row else [])
         return row

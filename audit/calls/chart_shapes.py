@@ -105,26 +105,26 @@ class Chart:
         return f"Calls from {span}: {self.allowed:,} allowed, {self.denied:,} denied"
 
 
-def draw_bars(bars: Sequence[Bar], step: timedelta, log_url: str, kept: Mapping[str, str]) -> list[BarShape]:
-    """Return the shapes of the bars. Their links lead to the log at `log_url` with the filters `kept` and the bar's
+def draw_bars(bars: Sequence[Bar], step: timedelta, log_url: str, filters: Mapping[str, str]) -> list[BarShape]:
+    """Return the shapes of the bars. Their links lead to the log at `log_url` with the `filters` and the bar's
     time range."""
     top = get_scale_top(max((bar.allowed + bar.denied for bar in bars), default=0))
     ends = [bar.start for bar in bars[1:]] + [bars[-1].start + step] if bars else []
     return [
-        _draw_bar(bar, end, place, len(bars), top, f"{log_url}?{urlencode(_build_query(bar.start, end, kept))}")
-        for place, (bar, end) in enumerate(zip(bars, ends, strict=True))
+        _draw_bar(bar, end, index, len(bars), top, f"{log_url}?{urlencode(_build_query(bar.start, end, filters))}")
+        for index, (bar, end) in enumerate(zip(bars, ends, strict=True))
     ]
 
 
-def _build_query(since: datetime, until: datetime, kept: Mapping[str, str]) -> dict[str, str]:
-    return {**kept, "from": format_field(since), "to": format_field(until)}
+def _build_query(since: datetime, until: datetime, filters: Mapping[str, str]) -> dict[str, str]:
+    return {**filters, "from": format_field(since), "to": format_field(until)}
 
 
-def _draw_bar(bar: Bar, end: datetime, place: int, count: int, top: int, url: str) -> BarShape:
+def _draw_bar(bar: Bar, end: datetime, index: int, count: int, top: int, url: str) -> BarShape:
     slot = 100 / count
     allowed, denied = (max(part / top * 100, MIN_HEIGHT) if part else 0 for part in (bar.allowed, bar.denied))
     upper = max(100 - allowed - denied, 0)
-    numbers = ((place + 0.1) * slot, slot * 0.8, allowed, denied, upper, upper + denied)
+    numbers = ((index + 0.1) * slot, slot * 0.8, allowed, denied, upper, upper + denied)
     x, width, allowed, denied, upper, base = (round(number, 2) for number in numbers)
     return BarShape(bar.start, end, bar.allowed, bar.denied, x, width, allowed, denied, upper, base, url)
 
@@ -145,13 +145,13 @@ def build_scale(bars: Sequence[Bar]) -> tuple[str, str, str]:
 
 def build_times(bars: Sequence[Bar], step: timedelta) -> list[AxisTime]:
     """Return at most MAX_TIMES times along the axis, evenly, each in the middle of its bar."""
-    every = -(-len(bars) // MAX_TIMES) or 1
+    interval = -(-len(bars) // MAX_TIMES) or 1
     kind = "day" if step >= DAY else "minute" if step < timedelta(hours=1) else "hour"
     texts = {"day": "%-d %b", "hour": "%-d %b %H:%M", "minute": "%H:%M"}
     return [
         AxisTime(bar.start, round((place + 0.5) * 100 / len(bars), 2), kind, f"{bar.start:{texts[kind]}}")
         for place, bar in enumerate(bars)
-        if place % every == every // 2
+        if place % interval == interval // 2
     ]
 
 

@@ -34,8 +34,8 @@ ROLLUP_FILTERS = ("api", "key_id", "reason", "decision")
 def build_log_chart(account_id: int, calls: LogFilter) -> Chart:
     """Return the chart of the calls that pass the filters; without any, of the last DEFAULT_RANGE."""
     until = (calls.until or timezone.now()).astimezone(UTC)
-    narrowed, others = split_filters(calls)
-    if others:
+    narrowed, other_filters = split_filters(calls)
+    if other_filters:
         return _build_from_rows(calls, until)
     recent = not (calls.since or narrowed)
     first = calls.since or (rollups.get_first_hour(account_id=account_id, **narrowed) if narrowed else None)
@@ -65,11 +65,17 @@ def build_key_chart(account_id: int, key_id: str) -> Chart:
 
 
 def _build_from_rollups(
-    account_id: int, since: datetime, until: datetime, kept: Mapping[str, str], *, recent: bool = False, **narrowed: Any
+    account_id: int,
+    since: datetime,
+    until: datetime,
+    filters: Mapping[str, str],
+    *,
+    recent: bool = False,
+    **narrowed: Any,
 ) -> Chart:
     step = _choose_step(since, until)
     bars, cut, head_cut = rollups.get_bars(account_id=account_id, since=since, until=until, step=step, **narrowed)
-    return _build_chart(bars, step, since, until, kept, cut=cut, head_cut=head_cut, recent=recent)
+    return _build_chart(bars, step, since, until, filters, cut=cut, head_cut=head_cut, recent=recent)
 
 
 def _build_from_rows(calls: LogFilter, until: datetime) -> Chart:
@@ -90,8 +96,8 @@ def _choose_step(since: datetime, until: datetime) -> timedelta:
 
 
 def _build_chart(
-    bars: list[Bar], step: timedelta, since: datetime, until: datetime, kept: Mapping[str, str], **fields: Any
+    bars: list[Bar], step: timedelta, since: datetime, until: datetime, filters: Mapping[str, str], **fields: Any
 ) -> Chart:
     allowed, denied = sum(bar.allowed for bar in bars), sum(bar.denied for bar in bars)
-    shapes = draw_bars(bars, step, reverse("log-list"), kept)
+    shapes = draw_bars(bars, step, reverse("log-list"), filters)
     return Chart(shapes, build_scale(bars), build_times(bars, step), step, since, until, allowed, denied, **fields)

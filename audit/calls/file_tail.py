@@ -76,8 +76,8 @@ def split_lines(chunks: Iterable[Chunk], *, is_stopped: IsStopped) -> Iterator[L
         if chunk is None:
             yield None
             continue
-        *whole, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
-        for line in whole:
+        *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
+        for line in lines:
             number += 1
             if line.strip():
                 yield number, line

@@ -114,8 +114,8 @@ class CallFilter(LogFilter):
             queryset = queryset.filter(key_id=key_id)
         if request_id := cleaned["request_id"]:
             queryset = queryset.filter(request_id=request_id)
-            if made := get_creation_time(request_id):
-                queryset = queryset.filter(time__gte=made - MAX_CLOCK_SKEW, time__lt=made + MAX_CLOCK_SKEW)
+            if created_at := get_creation_time(request_id):
+                queryset = queryset.filter(time__gte=created_at - MAX_CLOCK_SKEW, time__lt=created_at + MAX_CLOCK_SKEW)
         return queryset
 
     @property

@@ -67,13 +67,13 @@ def apply_entries(entries: Sequence[AccessLogEntry]) -> IngestResult:
     in Unmatched, the newest MAX_UNMATCHED of them; `retry_unmatched` tries the former again."""
     with transaction.atomic():
         outcomes = _fill_columns(entries)
-        kept = {entry.request_id: entry for entry in entries if outcomes.get(entry.request_id) in (None, "too_late")}
-        _keep_unapplied(kept.values())
+        refused = {entry.request_id: entry for entry in entries if outcomes.get(entry.request_id) in (None, "too_late")}
+        _keep_unapplied(refused.values())
     filled = sum(outcome == "filled" for outcome in outcomes.values())
     unmatched = sum(entry.request_id not in outcomes for entry in entries)
     too_late = tuple(request_id for request_id, outcome in outcomes.items() if outcome == "too_late")
-    late = sum(outcomes.get(entry.request_id) == "too_late" for entry in entries)
-    return IngestResult(filled, len(entries) - filled - unmatched - late, unmatched, too_late)
+    late_count = sum(outcomes.get(entry.request_id) == "too_late" for entry in entries)
+    return IngestResult(filled, len(entries) - filled - unmatched - late_count, unmatched, too_late)
 
 
 def retry_unmatched() -> int:
@@ -122,10 +122,10 @@ def _fill_columns(entries: Sequence[AccessLogEntry]) -> dict[UUID, str]:
 
 
 def _keep_unapplied(entries: Iterable[AccessLogEntry]) -> None:
-    kept = [Unmatched(**entry._asdict()) for entry in entries]
-    if not kept:
+    unmatched = [Unmatched(**entry._asdict()) for entry in entries]
+    if not unmatched:
         return
-    Unmatched.objects.bulk_create(kept, ignore_conflicts=True)
+    Unmatched.objects.bulk_create(unmatched, ignore_conflicts=True)
     newest = Unmatched.objects.order_by("-arrived", "-request_id")
     oldest = list(newest.values_list("request_id", flat=True)[MAX_UNMATCHED:])
     Unmatched.objects.filter(request_id__in=oldest).delete()

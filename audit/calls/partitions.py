@@ -35,10 +35,10 @@ def ensure_partitions(months_ahead: int = 3) -> list[str]:
         existing = list_partitions()
         # Without zones: Django reads a time with a zone as if the session's were UTC.
         cursor.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
-        wanted = _list_month_starts(cursor.fetchone()[0].replace(tzinfo=UTC), months_ahead + 1)
+        months = _list_month_starts(cursor.fetchone()[0].replace(tzinfo=UTC), months_ahead + 1)
         cursor.execute("SELECT DISTINCT date_trunc('month', time AT TIME ZONE 'UTC') FROM audit_call_default")
         misplaced = {month.replace(tzinfo=UTC) for (month,) in cursor.fetchall()}
-        missing = sorted({month for month in wanted if _format_partition(month) not in existing} | misplaced)
+        missing = sorted({month for month in months if _format_partition(month) not in existing} | misplaced)
         if misplaced:
             # Rows cannot be deleted, and a month's partition cannot be attached while DEFAULT has rows of it: replace
             # DEFAULT.

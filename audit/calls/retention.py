@@ -103,15 +103,15 @@ def _list_remaining_seals(end: datetime) -> Iterator[tuple[int, Seal]]:
             for seq, sealed in list_seals(reader, target):
                 if not sealed.since < end < sealed.until:
                     continue
-                left = before.get_remaining(seq, sealed) if before else sealed
-                if left is None:
+                rest = before.get_remaining(seq, sealed) if before else sealed
+                if rest is None:
                     continue
-                if compute_seal(reader, left.since, left.until, left.form) != left:
+                if compute_seal(reader, rest.since, rest.until, rest.form) != rest:
                     raise SealMismatch(
-                        f"the API log from {format_instant(left.since)} to {format_instant(left.until)} is not what "
+                        f"the API log from {format_instant(rest.since)} to {format_instant(rest.until)} is not what "
                         f"event {seq} sealed; no month of it is dropped"
                     )
-                yield seq, compute_seal(reader, end, sealed.until, left.form)
+                yield seq, compute_seal(reader, end, sealed.until, rest.form)
 
 
 def _get_cutoff(days: int) -> datetime:

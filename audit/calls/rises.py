@@ -51,5 +51,5 @@ def list_rises(since: datetime, until: datetime) -> list[Rise]:
         cursor.execute(_RISES, values)
         rows = cursor.fetchall()
     rises = [_parse_row(row) for row in rows]
-    told = {(rise.account_id, rise.hour) for rise in rises if rise.key_id}
-    return [rise for rise in rises if rise.key_id or (rise.account_id, rise.hour) not in told]
+    hours_with_keys = {(rise.account_id, rise.hour) for rise in rises if rise.key_id}
+    return [rise for rise in rises if rise.key_id or (rise.account_id, rise.hour) not in hours_with_keys]

@@ -64,11 +64,11 @@ class LogCheck:
         """Verify all rows and rollups; collect up to MAX_PROBLEMS in `problems`. The chain must have been verified
         before."""
         dropped = retention.read_dropped(self._cursor)
-        made = {target: list(seals.list_seals(self._cursor, target)) for target in (LOG, LATE)}
+        seals_by_target = {target: list(seals.list_seals(self._cursor, target)) for target in (LOG, LATE)}
         for target in (LOG, LATE):
-            for problem in self._check_seals(target, made[target], dropped):
+            for problem in self._check_seals(target, seals_by_target[target], dropped):
                 self._add(problem)
-        sealed = [seal for _, seal in made[LOG]]
+        sealed = [seal for _, seal in seals_by_target[LOG]]
         since = max([sealed[0].since, *([dropped.until] if dropped else [])]) if sealed else None
         for problem in (
             *self._check_foreign_rows(since, dropped),
@@ -81,10 +81,10 @@ class LogCheck:
             self.problems.append(problem)
 
     def _check_seals(
-        self, target: Target, made: list[tuple[int, Seal]], dropped: DroppedMonths | None
+        self, target: Target, numbered: list[tuple[int, Seal]], dropped: DroppedMonths | None
     ) -> Iterator[Problem]:
         until = None
-        for seq, sealed in made:
+        for seq, sealed in numbered:
             if until is not None and sealed.since != until:
                 yield Problem(
                     f"event {seq} seals the API log from {format_instant(sealed.since)}, the one before to "
@@ -94,15 +94,15 @@ class LogCheck:
             until = sealed.until
             if dropped and until <= dropped.until:
                 continue
-            left = dropped.get_remaining(seq, sealed) if dropped else sealed
-            if left is None:
+            rest = dropped.get_remaining(seq, sealed) if dropped else sealed
+            if rest is None:
                 self.unproven += 1
                 continue
             self.seals += 1
-            now = seals.compute_seal(self._cursor, left.since, left.until, left.form)
-            if now != left:
-                span = f"from {format_instant(left.since)} to {format_instant(left.until)}"
-                expected = f"{left.rows} calls" if now.rows != left.rows else "them as they were written"
+            now = seals.compute_seal(self._cursor, rest.since, rest.until, rest.form)
+            if now != rest:
+                span = f"from {format_instant(rest.since)} to {format_instant(rest.until)}"
+                expected = f"{rest.rows} calls" if now.rows != rest.rows else "them as they were written"
                 yield Problem(
                     f"the API log {span} is not what event {seq} sealed: it has {now.rows} calls, not {expected}",
                     lasting=True,

@@ -130,10 +130,10 @@ def read_watermark() -> datetime:
 def _seal_until(watermark: datetime, target: Target, by: Actor) -> list[Seal]:
     """Seal up to the watermark; the first time, whole months at once."""
     step = HOUR if get_sealed_until(target) else timedelta.max
-    made = []
+    new_seals = []
     while seal := _seal_next(watermark, by, target, step):
-        made.append(seal)
-    return made
+        new_seals.append(seal)
+    return new_seals
 
 
 @transaction.atomic
@@ -147,11 +147,11 @@ def _seal_next(watermark: datetime, by: Actor, target: Target = LOG, step: timed
             return None
         until = _get_seal_end(cursor, since, watermark, step)
     with open_snapshot(seconds=0, using="maintenance") as reader:
-        made = compute_seal(reader, since, until, _FORMS[target])
+        seal = compute_seal(reader, since, until, _FORMS[target])
     if target is LOG:
         rollups.insert_sums(since, until)
-    record(_NAMES[target], by=by, account_id=None, target=target, **made.data)
-    return made
+    record(_NAMES[target], by=by, account_id=None, target=target, **seal.data)
+    return seal
 
 
 def _get_first_hour(cursor: Any, watermark: datetime) -> datetime | None:

@@ -104,12 +104,12 @@ def make_digests_until(watermark: datetime, late_watermark: datetime | None, by:
     with transaction.atomic(), connection.cursor() as cursor:
         # Every event before the watermark is committed once the head can be locked.
         cursor.execute("SELECT seq FROM audit_head WHERE chain = 1 FOR UPDATE")
-    last, made = get_last_pass(), 0
+    last, digest_count = get_last_pass(), 0
     until = watermark if last is None else last.until + HOUR
     while until <= watermark:
-        made += make_pass(until, late_watermark if until == watermark else None, by)
+        digest_count += make_pass(until, late_watermark if until == watermark else None, by)
         until += HOUR
-    return made
+    return digest_count
 
 
 def get_last_pass() -> DigestPass | None:
@@ -123,8 +123,8 @@ def _list_pass_events() -> Any:
 
 
 def _parse_pass(data: Mapping[str, Any]) -> DigestPass:
-    late = data["late_until"] and datetime.fromisoformat(data["late_until"])
-    return DigestPass(datetime.fromisoformat(data["until"]), late or None, data["last_event"], data["digests"])
+    late_until = data["late_until"] and datetime.fromisoformat(data["late_until"])
+    return DigestPass(datetime.fromisoformat(data["until"]), late_until or None, data["last_event"], data["digests"])
 
 
 @transaction.atomic
@@ -207,8 +207,8 @@ def _read_rows(
     ):
         if account_id is None:
             hashed = hashlib.sha256(row).hexdigest()
-            stated = {"number": own_number, "event": name, "routine": name in ROUTINE, "sha256": hashed}
-            contents.installation.append((seq, stated))
+            entry = {"number": own_number, "event": name, "routine": name in ROUTINE, "sha256": hashed}
+            contents.installation.append((seq, entry))
         elif last is None or seq > last.last_event:
             contents.events.setdefault(account_id, normal_form.RowSummary(number)).add(row)
     return contents

@@ -30,8 +30,8 @@ def list_digests(account: Account) -> QuerySet[Digest]:
 
 def filter_range(digests: QuerySet[Digest], since: datetime | None, until: datetime | None) -> QuerySet[Digest]:
     """Return the digests that cover any time from `since` to before `until`."""
-    wanted = Q(until__gt=since) if since else Q()
-    return digests.filter(wanted & (Q(since__lt=until) | Q(since=None)) if until else wanted)
+    condition = Q(until__gt=since) if since else Q()
+    return digests.filter(condition & (Q(since__lt=until) | Q(since=None)) if until else condition)
 
 
 def build_digest_name(digest: Digest, slug: str) -> str:

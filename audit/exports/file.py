@@ -182,12 +182,12 @@ def start_export(
             seq = record(STARTED, by=by, account_id=account.pk, **statement)
             started = list_events(account.pk).get(seq=seq)
         rows = filters.filtered_rows.filter(**{f"{table.time}__lt": until or started.at + MICROSECOND})
-        made = Export(ExportRequest(table, rows, mask, format, csv, zip, by, started))
+        export = Export(ExportRequest(table, rows, mask, format, csv, zip, by, started))
     except BaseException:
         _slots.release()
         raise
-    made.begin()
-    return build_file_name(started, "zip" if zip else ""), made
+    export.begin()
+    return build_file_name(started, "zip" if zip else ""), export
 
 
 def _require_fitting_sheet(table: ExportTable, rows: QuerySet[Any]) -> None:

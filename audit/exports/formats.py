@@ -81,7 +81,7 @@ def _stream_copy(
     pending: list[Buffer] = []
     size = 0
 
-    def joined() -> bytes:
+    def build_block() -> bytes:
         count(len(pending))
         block = end.join([*pending, b""])
         return hide(block) if hide else block
@@ -94,9 +94,9 @@ def _stream_copy(
             pending.append(message[:-1])
             size += len(message)
             if size >= BLOCK_BYTES:
-                yield joined()
+                yield build_block()
                 pending, size = [], 0
                 if time.monotonic() > deadline:
                     raise ExportTimeout
     if pending:
-        yield joined()
+        yield build_block()

@@ -65,8 +65,8 @@ def describe_masking(mask: Mask | None) -> str:
     """Return in words how phone numbers are masked in a file of the API log."""
     if mask is None:
         return "Not masked."
-    shown = f"except for the {mask.side} {mask.digits} digits" if mask.digits else "in every digit"
-    return f"Phone numbers in path and query are masked {shown}."
+    extent = f"except for the {mask.side} {mask.digits} digits" if mask.digits else "in every digit"
+    return f"Phone numbers in path and query are masked {extent}."
 
 
 def get_export_number(started: Event) -> int:

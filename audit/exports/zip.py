@@ -18,7 +18,7 @@ class _Sink:
 
     def flush(self) -> None: ...
 
-    def take(self) -> bytes:
+    def drain(self) -> bytes:
         written, self._written = b"".join(self._written), []
         return written
 
@@ -33,7 +33,7 @@ def stream_zip(name: str, blocks: Iterable[bytes], manifest: Callable[[], tuple[
         with archive.open(name, "w", force_zip64=True) as member:
             for block in blocks:
                 member.write(block)
-                if part := sink.take():
+                if part := sink.drain():
                     yield part
         archive.writestr(*manifest())
-    yield sink.take()
+    yield sink.drain()

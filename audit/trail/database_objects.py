@@ -137,9 +137,9 @@ def describe_objects(cursor: Cursor, role: str) -> Iterator[str]:
             yield from lines
             continue
         # The TRUNCATE trigger is not inherited from the parent and has a name of its own.
-        own = [line.replace(f"trigger {name}_", "trigger audit_call_") for line in lines]
-        if (kind, persistence, secured or forced) != ("r", "p", False) or set(own) != log_lines:
-            differing = sorted(set(own) ^ log_lines)
+        own_lines = [line.replace(f"trigger {name}_", "trigger audit_call_") for line in lines]
+        if (kind, persistence, secured or forced) != ("r", "p", False) or set(own_lines) != log_lines:
+            differing = sorted(set(own_lines) ^ log_lines)
             yield f"partition {name}: unlike audit_call: {'; '.join(differing) or 'its kind'}"
         # Partitions of months come and go; DEFAULT must always exist.
         if bounds != _build_bounds(name) or bounds == "DEFAULT":

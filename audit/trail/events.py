@@ -30,11 +30,11 @@ class EventType:
     sentence: str
     fields: frozenset[str]
 
-    def check(self, given: Iterable[str]) -> None:
-        """Raise WrongEvent unless `given` are the event's fields."""
-        given = frozenset(given)
-        problems = [f"missing {name!r}" for name in sorted(self.fields - given)]
-        problems += [f"unknown {name!r}" for name in sorted(given - self.fields)]
+    def check(self, fields: Iterable[str]) -> None:
+        """Raise WrongEvent unless `fields` are the event's fields."""
+        fields = frozenset(fields)
+        problems = [f"missing {name!r}" for name in sorted(self.fields - fields)]
+        problems += [f"unknown {name!r}" for name in sorted(fields - self.fields)]
         if problems:
             raise WrongEvent(f"event {self.name}: {', '.join(problems)}; its fields are {sorted(self.fields)}")
 

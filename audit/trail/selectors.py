@@ -89,8 +89,8 @@ def get_trail_page(
 def list_events_of_requests(account_id: int, request_ids: Iterable[UUID]) -> Sequence[Event]:
     """Return the account's events that these requests caused, newest first: at most a page, of its newest
     MAX_ROWS_SCANNED."""
-    wanted = [str(request_id) for request_id in request_ids]
-    return get_event_page(list_trail_events(account_id), Q(request_id__in=wanted)).rows
+    ids = [str(request_id) for request_id in request_ids]
+    return get_event_page(list_trail_events(account_id), Q(request_id__in=ids)).rows
 
 
 def find_unended_exports(account_id: int, rows: Iterable[Event]) -> set[int]:

@@ -164,10 +164,10 @@ def _copy_matched(cursor: Any, values: dict[str, Any], match_route: MatchRoute) 
     summed: dict[tuple[Any, ...], tuple[datetime, int]] = {}
     with connections["maintenance"].chunked_cursor() as rows:
         rows.execute(_SELECT_UNMATCHED, values)
-        for *who, method, path, query, reason, old_secret, last_seen, calls in rows:
-            alike = (*who, *match_route(who[2], method, path, query), reason, old_secret)
-            last, count = summed.get(alike, (last_seen, 0))
-            summed[alike] = max(last, last_seen), count + calls
+        for *identity, method, path, query, reason, old_secret, last_seen, calls in rows:
+            group = (*identity, *match_route(identity[2], method, path, query), reason, old_secret)
+            last, count = summed.get(group, (last_seen, 0))
+            summed[group] = max(last, last_seen), count + calls
     with cursor.copy(f"COPY usage_fresh ({_ALIKE}, last_seen, calls) FROM STDIN") as copy:
-        for alike, sums in summed.items():
-            copy.write_row((*alike, *sums))
+        for group, sums in summed.items():
+            copy.write_row((*group, *sums))

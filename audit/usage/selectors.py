@@ -43,7 +43,7 @@ def _build_recent(*, by_path: bool) -> str:
     """Return the statement for the calls that are not summed yet, and those whose paths are asked for. The time is a
     parameter, because the planner must know how little of the log is left to read."""
     newest = f"(time >= %(until)s OR {_APART})" if by_path else "time >= %(until)s"
-    apart = _APART if by_path else "reason = ANY (%(before_route)s)"
+    by_path_condition = _APART if by_path else "reason = ANY (%(before_route)s)"
     return f"""
         WITH scanned AS MATERIALIZED (
             SELECT key_id, client_address, credential, rule, path, api, module, reason, folded, time, method, query
@@ -51,9 +51,9 @@ def _build_recent(*, by_path: bool) -> str:
             ORDER BY time DESC LIMIT %(limit)s
         ), recent AS (
             SELECT key_id, client_address, credential, {LOGGED_ROUTE} AS route, module, reason,
-                CASE WHEN {apart} THEN method ELSE '' END AS method,
-                CASE WHEN {apart} THEN path ELSE '' END AS path,
-                CASE WHEN {apart} THEN query ELSE '' END AS query,
+                CASE WHEN {by_path_condition} THEN method ELSE '' END AS method,
+                CASE WHEN {by_path_condition} THEN path ELSE '' END AS path,
+                CASE WHEN {by_path_condition} THEN query ELSE '' END AS query,
                 sum(folded)::bigint AS calls, max(time) AS last_seen
             FROM scanned GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
         )
@@ -185,8 +185,8 @@ def _read_summed(cursor: Any, values: dict[str, Any]) -> _Summed:
         since = get_period_start(until or now)
         if until is None:
             return _Summed((), since, since)
-        asked = state, frozenset(values["keys"])
-        if not values["by_path"] and (known := _remembered.get(asked)):
+        cache_key = state, frozenset(values["keys"])
+        if not values["by_path"] and (known := _remembered.get(cache_key)):
             return known
         cursor.execute(_READ_SUMMED_APART if values["by_path"] else _READ_SUMMED, values | {"state": state})
         if not ((found := cursor.fetchall()) and found[-1][0] is None):
@@ -194,7 +194,7 @@ def _read_summed(cursor: Any, values: dict[str, Any]) -> _Summed:
             continue
         summed = _Summed([_build_group(row) for row in found[:-1]], since, until)
         if not values["by_path"] and sum(len(group.key_ids) for group in summed.groups) <= MAX_ROWS_REMEMBERED:
-            _remembered.put(asked, summed)
+            _remembered.put(cache_key, summed)
         return summed
 
 

@@ -59,8 +59,8 @@ def _make_calls(
         start = max(hour - call.since * DAY, each.secret.created_at if call.old_secret else each.key.created_at)
         end = now if call.until is None else hour - call.until * DAY
         for at in list_times(call.rhythm, call.per_day, start, end, random):
-            then = disabled if each.disabled_at and at >= each.disabled_at else key
-            decision = authorise(read, then, now=at.timestamp())
+            current = disabled if each.disabled_at and at >= each.disabled_at else key
+            decision = authorise(read, current, now=at.timestamp())
             row = build_row(key.api.slug, read.presented, decision, secret)
             yield MadeCall(at, (_build_request_id(at, random), *row[1:]), decision, each.key, secret.id)
 

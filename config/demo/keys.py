@@ -148,7 +148,7 @@ def create_keys(
     name, about, entries = OFFICES
     offices = [Entry(ip_network(network), place) for network, place in entries.items()]
     lists = {"acme": create_list(account=accounts["acme"], name=name, description=about, entries=offices, by=by)}
-    made = {}
+    keys_by_name = {}
     for demo_key in DEMO_KEYS:
         key, token = keys.create(
             account=accounts[demo_key.account],
@@ -160,8 +160,8 @@ def create_keys(
         )
         if demo_key.changed is not None:
             keys.change(key=key, secret=key.secrets.get().pk, overlap=Overlap.WEEK, by=by)
-        made[demo_key.name] = _move_into_past(demo_key, key, token, now)
-    return made
+        keys_by_name[demo_key.name] = _move_into_past(demo_key, key, token, now)
+    return keys_by_name
 
 
 def _move_into_past(demo_key: DemoKey, key: Key, token: str, now: datetime) -> MadeKey:

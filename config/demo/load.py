@@ -20,7 +20,7 @@ from audit.trail.record import record
 from config.demo import keys as demo_keys
 from config.demo.calls import CALLS
 from config.demo.history import write_history
-from config.demo.traces import insert_last_uses, note_known_networks
+from config.demo.traces import insert_last_uses, record_known_networks
 from config.env import Misconfigured
 from config.secrets import load_or_create
 from core.actor import Actor
@@ -76,7 +76,7 @@ def load_demo() -> None:
     history = write_history(CALLS, made, now)
     allowed = [call for call in history if call.decision.allowed]
     insert_last_uses(allowed)
-    note_known_networks([call for call in allowed if call.at < now - NEW_NETWORK_PERIOD], BY)
+    record_known_networks([call for call in allowed if call.at < now - NEW_NETWORK_PERIOD], BY)
 
 
 def list_instructions() -> list[str]:
@@ -105,8 +105,8 @@ def _create_user(
             account=account, email=email, nickname=nickname, password=password, roles=roles, by=BY
         )
     except people.Invalid as error:
-        words = " ".join(error.messages)
-        raise Misconfigured(f"KEYWARD_DEMO_PASSWORD is not usable: {words}") from error
+        reason = " ".join(error.messages)
+        raise Misconfigured(f"KEYWARD_DEMO_PASSWORD is not usable: {reason}") from error
 
 
 def _move_into_past() -> None:
@@ -148,9 +148,11 @@ def _build_curl_command(token: str) -> str:
         "X-Forwarded-Uri": "/customers",
         "Authorization": f"Bearer {token}",
     }
-    words = ["curl", "-i"]
+    command = ["curl", "-i"]
     for name, value in headers.items():
-        words += ["-H", f"{name}: {value}"]
+        command += ["-H", f"{name}: {value}"]
     if settings.GATEWAY_SOCKET:
-        return shlex.join([*words, "--unix-socket", str(settings.GATEWAY_SOCKET), "http://localhost/v1/verify/billing"])
-    return shlex.join([*words, f"http://localhost:{settings.GATEWAY_PORT}/v1/verify/billing"])
+        return shlex.join(
+            [*command, "--unix-socket", str(settings.GATEWAY_SOCKET), "http://localhost/v1/verify/billing"]
+        )
+    return shlex.join([*command, f"http://localhost:{settings.GATEWAY_PORT}/v1/verify/billing"])

@@ -31,8 +31,8 @@ def list_times(rhythm: Rhythm, per_day: float, start: datetime, end: datetime, r
     """Yield times from `start` to before `end`, on average `per_day` on a weekday."""
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
     while midnight < end:
-        wanted = per_day * (rhythm.weekend if midnight.weekday() >= SATURDAY else 1) * random.uniform(0.7, 1.3)
-        for _ in range(int(wanted + random.random())):
+        target = per_day * (rhythm.weekend if midnight.weekday() >= SATURDAY else 1) * random.uniform(0.7, 1.3)
+        for _ in range(int(target + random.random())):
             at = midnight + timedelta(hours=random.gauss(rhythm.hour, rhythm.spread) % 24)
             if start <= at < end:
                 yield at

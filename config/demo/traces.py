@@ -14,7 +14,7 @@ from config.demo.history import MadeCall
 from core.actor import Actor
 from gateway.last_use import MAX_ADDRESSES
 from keys.models import Key, SecretUse
-from keys.notices.services.networks import note_networks
+from keys.notices.services.networks import record_networks
 
 
 def insert_last_uses(allowed: Iterable[MadeCall]) -> None:
@@ -35,7 +35,7 @@ def insert_last_uses(allowed: Iterable[MadeCall]) -> None:
     )
 
 
-def note_known_networks(allowed: Iterable[MadeCall], by: Actor) -> None:
+def record_known_networks(allowed: Iterable[MadeCall], by: Actor) -> None:
     """Write down the networks of these calls, so that later ones from elsewhere are noticed."""
     last_calls = {(call.key, call.decision.call.client_address): call for call in allowed}
     seen: dict[Account, dict[Key, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
@@ -43,4 +43,4 @@ def note_known_networks(allowed: Iterable[MadeCall], by: Actor) -> None:
         network = ip_network(f"{address}/{IPV4_PREFIX_LENGTH}", strict=False)
         seen[key.account][key].append(Sighting(key.account_id, key.public_id, network, call.at))
     for account, sightings in seen.items():
-        note_networks(account=account, seen=sightings, by=by)
+        record_networks(account=account, seen=sightings, by=by)

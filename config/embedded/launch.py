@@ -115,10 +115,10 @@ def choose_launch_config(folder: Path) -> LaunchConfig:
     programs = find_wheel_folder() / "pginstall" / "bin"
     home = folder / "server"
     if not home.is_symlink():
-        own = LaunchConfig(home, programs)
+        unprivileged = LaunchConfig(home, programs)
         if os.geteuid() != 0 and _has_passwd_entry():
             _make_private_folder(home)
-            return own
+            return unprivileged
         _make_private_folder(home)
         namespaced = LaunchConfig(home, programs, NAMESPACE_COMMAND)
         if _can_run(namespaced):
@@ -147,9 +147,9 @@ def _has_passwd_entry() -> bool:
 def _can_run(confinement: LaunchConfig) -> bool:
     """Return whether the server could reach its programs and its home."""
     check = 'test -w "$1" && "$2" --version'
-    words = ["sh", "-c", check, "sh", str(confinement.home), str(confinement.programs / "postgres")]
+    command = ["sh", "-c", check, "sh", str(confinement.home), str(confinement.programs / "postgres")]
     try:
-        completed = subprocess.run([*confinement.prefix, *words], capture_output=True, cwd="/", check=False)
+        completed = subprocess.run([*confinement.prefix, *command], capture_output=True, cwd="/", check=False)
     except FileNotFoundError:
         return False
     return completed.returncode == 0

@@ -25,11 +25,11 @@ def main(arguments: list[str], load_environment: Callable[[], None]) -> NoReturn
         sys.exit(f"{USAGE}\n\nCheck whether both planes, or the named ones, are alive (or ready).")
     try:
         load_environment()
-        answers = {plane: ask(find_place(plane, os.environ), check or "live") for plane in planes or PLANES}
+        answers = {plane: check_plane(find_place(plane, os.environ), check or "live") for plane in planes or PLANES}
     except Misconfigured as error:
         sys.exit(str(error))
-    for plane, (is_good, said) in answers.items():
-        sys.stdout.write(f"{'good ' if is_good else 'WRONG'}  {plane}: {said}\n")
+    for plane, (is_good, detail) in answers.items():
+        sys.stdout.write(f"{'good ' if is_good else 'WRONG'}  {plane}: {detail}\n")
     sys.exit(0 if all(is_good for is_good, _ in answers.values()) else 1)
 
 
@@ -42,7 +42,7 @@ def find_place(plane: str, environ: Mapping[str, str]) -> Place:
     return (env.text("GATEWAY_SOCKET") if plane == "gateway" else "") or address
 
 
-def ask(place: Place, check: str) -> tuple[bool, str]:
+def check_plane(place: Place, check: str) -> tuple[bool, str]:
     """Return whether the plane at `place` answers 200, and its first line or what kept it from answering."""
     try:
         status, body, _ = request(place, f"/health/{check}", {}, TIMEOUT_SECONDS)

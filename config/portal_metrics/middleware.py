@@ -46,10 +46,10 @@ class MetricsEndpoint:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info != PATH or not settings.METRICS_TOKEN:
             return self.get_response(request)
-        given = request.headers.get("Authorization", "")
-        if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
-            words = "Send METRICS_TOKEN as Authorization: Bearer.\n"
-            return HttpResponse(words, status=401, content_type="text/plain", headers={"WWW-Authenticate": "Bearer"})
+        header = request.headers.get("Authorization", "")
+        if not constant_time_compare(header, f"Bearer {settings.METRICS_TOKEN}"):
+            body = "Send METRICS_TOKEN as Authorization: Bearer.\n"
+            return HttpResponse(body, status=401, content_type="text/plain", headers={"WWW-Authenticate": "Bearer"})
         if request.method not in ("GET", "HEAD"):
             return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
         registry = CollectorRegistry()

@@ -35,8 +35,8 @@ class GatewayWorker(Worker):
         """Reserve a row of the metrics. Runs in gunicorn's master, where workers that have ended are
         garbage-collected."""
         super().__init__(*arguments)
-        taken = {worker.row for worker in self._living}
-        self.row = next((row for row in range(ROWS) if row not in taken), ROWS - 1)
+        used_rows = {worker.row for worker in self._living}
+        self.row = next((row for row in range(ROWS) if row not in used_rows), ROWS - 1)
         places = [worker.place for worker in self._living]
         self.place = min(range(self.cfg.workers), key=places.count)
         self._living.add(self)

@@ -55,8 +55,8 @@ def import_before_fork() -> None:
 
 def take_listener(descriptor: int, server: Any) -> Any:
     """Return gunicorn's object for a socket of the supervisor, as gunicorn makes it but for listening."""
-    with socket.socket(fileno=os.dup(descriptor)) as given:
-        name, family = given.getsockname(), given.family
+    with socket.socket(fileno=os.dup(descriptor)) as sock_copy:
+        name, family = sock_copy.getsockname(), sock_copy.family
     kind = next(kind for kind in (sock.TCPSocket, sock.TCP6Socket, sock.UnixSocket) if family == kind.FAMILY)
     unopened = type(kind.__name__, (kind,), {"_is_listening": staticmethod(lambda _: True)})
     return unopened(name, server.cfg, server.log, fd=descriptor)

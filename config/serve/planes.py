@@ -20,8 +20,8 @@ class Plane:
 
     def build_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         withheld = {f"{name}{end}" for name in self.withheld for end in ("", "_FILE")}
-        given = {name: value for name, value in environ.items() if name not in withheld}
-        return given | {"KEYWARD_SUPERVISOR": str(os.getpid())}
+        plane_environ = {name: value for name, value in environ.items() if name not in withheld}
+        return plane_environ | {"KEYWARD_SUPERVISOR": str(os.getpid())}
 
 
 PORTAL = Plane("portal", "config.serve.gunicorn_portal", "config.wsgi:application")

@@ -166,10 +166,10 @@ class PortalWorker(ThreadWorker):
         self.large_bytes -= conn.large_bytes
         conn.large_bytes = conn.length = 0
         try:
-            kept = not future.cancelled() and future.result()
+            keep_alive = not future.cancelled() and future.result()
         except Exception:
-            kept = False
-        if not kept:
+            keep_alive = False
+        if not keep_alive:
             with contextlib.suppress(OSError):
                 conn.sock.setblocking(False)
             self._close_gracefully(conn)

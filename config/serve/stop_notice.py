@@ -15,14 +15,14 @@ class StopNotice:
     def __init__(self) -> None:
         self.descriptor, self._write_end = os.pipe()
 
-    def give(self) -> None:
+    def send(self) -> None:
         """Tell every process that holds the descriptor. May be called again."""
         if self._write_end >= 0:
             os.close(self._write_end)
             self._write_end = -1
 
     def close(self) -> None:
-        self.give()
+        self.send()
         os.close(self.descriptor)
 
 

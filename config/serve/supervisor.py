@@ -157,7 +157,7 @@ class Supervisor:
         logger.info(
             "stopping: readiness fails, requests are answered", signal=name, seconds=self._shutdown_delay_seconds
         )
-        self._stop_notice.give()
+        self._stop_notice.send()
         with contextlib.suppress(StopRequested):
             time.sleep(self._shutdown_delay_seconds)
 

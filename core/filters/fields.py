@@ -37,8 +37,8 @@ class OpenSelect(forms.Select):
 
     def optgroups(self, name: str, value: list[Any], attrs: dict[str, Any] | None = None) -> Any:
         known = flatten_choices(self.choices)
-        given = [(each, each) for each in value if each and each not in known]
-        self.choices = [*self.choices, *given]
+        unknown = [(each, each) for each in value if each and each not in known]
+        self.choices = [*self.choices, *unknown]
         return super().optgroups(name, value, attrs)
 
 
@@ -147,8 +147,8 @@ class SlugOrNameField(forms.CharField):
         text = super().clean(value)
         if not text:
             return []
-        wanted = text.casefold()
-        return [text, *(slug for slug, name in self.names.items() if wanted in name.casefold().split(", "))]
+        folded = text.casefold()
+        return [text, *(slug for slug, name in self.names.items() if folded in name.casefold().split(", "))]
 
 
 class RequestIdField(forms.CharField):

@@ -82,10 +82,10 @@ class LogFilter(django_filters.FilterSet):
     def active(self) -> dict[str, str]:
         """Return the active filters by name, as typed, without the position."""
         names = [name for name in self.form.fields if name not in POSITION_FIELDS]
-        given = {name: self.data[name] for name in names if self.data.get(name, "").strip()}
-        if not given.keys() & {"from", "to"}:
-            given.pop("zone", None)
-        return given
+        filled = {name: self.data[name] for name in names if self.data.get(name, "").strip()}
+        if not filled.keys() & {"from", "to"}:
+            filled.pop("zone", None)
+        return filled
 
     @property
     def descriptions(self) -> list[tuple[str, str]]:

@@ -19,14 +19,14 @@ def register_icon(draw: Callable[..., str]) -> None:
 
     def tag(parser: Parser, token: Token) -> Node:
         node = compiled(parser, token)
-        given = (*node.args, *node.kwargs.values())
-        return TextNode(node.render(template.Context())) if all(map(_is_constant, given)) else node
+        arguments = (*node.args, *node.kwargs.values())
+        return TextNode(node.render(template.Context())) if all(map(_is_constant, arguments)) else node
 
     register.tag(draw.__name__, tag)
 
 
-def _is_constant(given: FilterExpression) -> bool:
-    return not given.filters and (not given.is_var or given.var.literal is not None)
+def _is_constant(argument: FilterExpression) -> bool:
+    return not argument.filters and (not argument.is_var or argument.var.literal is not None)
 
 
 register_icon(heroicons.heroicon_mini)

@@ -93,10 +93,10 @@ def age(value: datetime | None, never: str = "–") -> SafeString:
     return _render_with_tooltip(value, "data-age", format_age(value, timezone.now()) or "under a minute")
 
 
-def _render_with_tooltip(value: datetime, kind: str, shown: str) -> SafeString:
+def _render_with_tooltip(value: datetime, kind: str, text: str) -> SafeString:
     iso, words = _format_utc(value)
     # Digits and fixed words only: escaping them would take most of the time of a cell.
-    return SafeString(f'<time datetime="{iso}" title="{words} UTC" {kind}>{shown}</time>')
+    return SafeString(f'<time datetime="{iso}" title="{words} UTC" {kind}>{text}</time>')
 
 
 @register.simple_tag
@@ -185,11 +185,11 @@ def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, An
     `skip` names fields (comma separated) that get no chip and are kept by "Clear all", such as a tab.
     """
     request = context["request"]
-    kept = {*POSITIONS, *(name.strip() for name in skip.split(",") if name.strip())}
+    skipped = {*POSITIONS, *(name.strip() for name in skip.split(",") if name.strip())}
     found, cleared = [], request.GET.copy()
     for name, field in form.fields.items():
         values = [value for value in request.GET.getlist(name) if value]
-        if name in kept or not values:
+        if name in skipped or not values:
             continue
         choices = flatten_choices(getattr(field, "choices", ()))
         label = field.label or name.replace("_", " ").capitalize()
@@ -205,6 +205,6 @@ def chips(context: Mapping[str, Any], form: Any, skip: str = "") -> dict[str, An
 def _build_url_without(query: QueryDict, name: str) -> str:
     """Return the page's URL without one filter, at its first page."""
     rest = query.copy()
-    for gone in (name, *POSITIONS):
-        rest.pop(gone, None)
+    for parameter in (name, *POSITIONS):
+        rest.pop(parameter, None)
     return f"?{rest.urlencode()}"

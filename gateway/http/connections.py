@@ -21,11 +21,11 @@ def get_max_connections(maximum: int = MAX_CONNECTIONS, reserved: int = RESERVED
     """Return how many connections this process may hold: at most `maximum`, and at most the files that it may open less
     `reserved`. Raises the soft limit of open files where it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * maximum if hard == resource.RLIM_INFINITY else min(hard, 2 * maximum)
-    if 0 <= soft < wanted:
+    target = 2 * maximum if hard == resource.RLIM_INFINITY else min(hard, 2 * maximum)
+    if 0 <= soft < target:
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            soft = target
     if soft == resource.RLIM_INFINITY:
         return maximum
     with suppress(OSError):

@@ -26,8 +26,8 @@ class Statement:
 
     def __init__(self, name: str, query: str) -> None:
         number = count(1)
-        first, *others = query.split("%s")
-        self.query = (first + "".join(f"${next(number)}{piece}" for piece in others)).encode()
+        first, *rest = query.split("%s")
+        self.query = (first + "".join(f"${next(number)}{piece}" for piece in rest)).encode()
         self.name = name.encode()
 
 

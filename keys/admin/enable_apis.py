@@ -39,8 +39,8 @@ class EnableApisForm(ConfirmForm):
 
     def set_action(self, user: User, action: str, target: str, about: Target) -> None:
         """Bind the confirmation to these APIs and this account."""
-        chosen = self["apis"].data or ()
-        super().set_action(user, action, apis.get_enable_target(target, chosen), about)
+        slugs = self["apis"].data or ()
+        super().set_action(user, action, apis.get_enable_target(target, slugs), about)
 
 
 class EnableApis(ConfirmedButton):

@@ -35,26 +35,26 @@ def list_ambiguous_claims(claims: Iterable[Claim], limit: int) -> list[tuple[Cla
     are sorted, in the order of the claims.
     """
     claims = list(claims)
-    alike: dict[tuple[object, ...], list[int]] = {}
+    by_shape: dict[tuple[object, ...], list[int]] = {}
     for number, claim in enumerate(claims):
         # Only templates with the same literal segments can overlap; a variable segment overlaps with any other.
         segments = zip(claim.template.split("/"), get_specificity(claim.template), strict=True)
         shape = tuple(segment if kind == 0 else kind for segment, kind in segments)
-        alike.setdefault((claim.method, len(claim.conditions), shape), []).append(number)
+        by_shape.setdefault((claim.method, len(claim.conditions), shape), []).append(number)
     search = _Search(claims, limit)
-    for group in alike.values():
+    for group in by_shape.values():
         search.run(group)
     return [(claims[one], claims[other]) for one, other in sorted(search.pairs)]
 
 
 class _Join(NamedTuple):
     """Two sets of claims, each claim of one overlapping with each of the other in the first `depth` literals and in the
-    conditions named by `done`."""
+    conditions named by `checked`."""
 
-    ones: list[int]
-    others: list[int]
+    left: list[int]
+    right: list[int]
     depth: int
-    done: frozenset[str]
+    checked: frozenset[str]
 
 
 class _Search:
@@ -70,56 +70,56 @@ class _Search:
         if len(group) == 1:
             return
         self._texts = {number: _list_literals(self._claims[number].template) for number in group}
-        left = [_Join(group, group, 0, frozenset())]
-        while left and len(self.pairs) < self._limit:
-            join = self._reduce(left.pop())
-            if join.ones and join.others and not self._paired.issuperset((*join.ones, *join.others)):
-                left += self._split(join)
+        pending = [_Join(group, group, 0, frozenset())]
+        while pending and len(self.pairs) < self._limit:
+            join = self._reduce(pending.pop())
+            if join.left and join.right and not self._paired.issuperset((*join.left, *join.right)):
+                pending += self._split(join)
 
     def _reduce(self, join: _Join) -> _Join:
         """Remove the claims that are compared only with claims of their own module."""
-        mine, theirs = ({self._claims[number].module for number in side} for side in (join.ones, join.others))
-        others = [number for number in join.others if mine != {self._claims[number].module}]
-        ones = [number for number in join.ones if theirs != {self._claims[number].module}]
-        return join._replace(ones=ones, others=others)
+        mine, theirs = ({self._claims[number].module for number in side} for side in (join.left, join.right))
+        right = [number for number in join.right if mine != {self._claims[number].module}]
+        left = [number for number in join.left if theirs != {self._claims[number].module}]
+        return join._replace(left=left, right=right)
 
     def _split(self, join: _Join) -> Iterator[_Join]:
         """Yield the joins that overlap in one more literal or condition; if none is left, add the pairs."""
-        ones, others, depth, done = join
-        if depth < len(self._texts[ones[0]]):
-            for mine, theirs in self._match_prefixes(ones, others, depth, same=True):
-                yield _Join(mine, theirs, depth + 1, done)
-            if ones != others:
-                for theirs, mine in self._match_prefixes(others, ones, depth, same=False):
-                    yield _Join(mine, theirs, depth + 1, done)
+        left, right, depth, checked = join
+        if depth < len(self._texts[left[0]]):
+            for mine, theirs in self._match_prefixes(left, right, depth, same=True):
+                yield _Join(mine, theirs, depth + 1, checked)
+            if left != right:
+                for theirs, mine in self._match_prefixes(right, left, depth, same=False):
+                    yield _Join(mine, theirs, depth + 1, checked)
             return
-        name = self._choose_condition(ones, others, done)
+        name = self._choose_condition(left, right, checked)
         if name is None:
-            self._add_pairs(ones, others)
-            self._add_pairs(others, ones)
+            self._add_pairs(left, right)
+            self._add_pairs(right, left)
             return
-        by_value, others_by_value = self._group_by_value(ones, name), self._group_by_value(others, name)
-        free, others_free = by_value.pop(None, []), others_by_value.pop(None, [])
-        for value in by_value.keys() & others_by_value.keys():
-            yield _Join(by_value[value], others_by_value[value], depth, done | {name})
-        if free:
-            yield _Join(free, others, depth, done)
-        if others_free:
-            yield _Join([number for side in by_value.values() for number in side], others_free, depth, done)
+        left_by_value, right_by_value = self._group_by_value(left, name), self._group_by_value(right, name)
+        left_free, right_free = left_by_value.pop(None, []), right_by_value.pop(None, [])
+        for value in left_by_value.keys() & right_by_value.keys():
+            yield _Join(left_by_value[value], right_by_value[value], depth, checked | {name})
+        if left_free:
+            yield _Join(left_free, right, depth, checked)
+        if right_free:
+            yield _Join([number for side in left_by_value.values() for number in side], right_free, depth, checked)
 
     def _match_prefixes(
-        self, ones: list[int], others: list[int], depth: int, *, same: bool
+        self, left: list[int], right: list[int], depth: int, *, same: bool
     ) -> Iterator[tuple[list[int], list[int]]]:
-        """Yield, for each literal in `ones`, the claims with it and the `others` whose literal starts with it.
+        """Yield, for each literal in `left`, the claims with it and those of `right` whose literal starts with it.
 
         Equal literals count only if `same`.
         """
         having: dict[str, list[int]] = {}
-        for number in ones:
+        for number in left:
             having.setdefault(self._texts[number][depth], []).append(number)
         lengths = sorted({len(text) for text in having})
         beginning: dict[str, list[int]] = {}
-        for number in others:
+        for number in right:
             text = self._texts[number][depth]
             for length in lengths:
                 if length > len(text) or (length == len(text) and not same):
@@ -129,12 +129,12 @@ class _Search:
         for text, numbers in beginning.items():
             yield having[text], numbers
 
-    def _choose_condition(self, ones: list[int], others: list[int], done: frozenset[str]) -> str | None:
+    def _choose_condition(self, left: list[int], right: list[int], checked: frozenset[str]) -> str | None:
         """Return the parameter that is most frequent in the conditions of both sides, or None if they share none."""
         mine, theirs = (
-            Counter(name for number in side for name in self._claims[number].conditions) for side in (ones, others)
+            Counter(name for number in side for name in self._claims[number].conditions) for side in (left, right)
         )
-        shared = [name for name in mine if name in theirs and name not in done]
+        shared = [name for name in mine if name in theirs and name not in checked]
         return max(shared, key=lambda name: min(mine[name], theirs[name]), default=None)
 
     def _group_by_value(self, numbers: list[int], name: str) -> dict[str | None, list[int]]:
@@ -143,11 +143,11 @@ class _Search:
             groups.setdefault(self._claims[number].conditions.get(name), []).append(number)
         return groups
 
-    def _add_pairs(self, ones: list[int], others: list[int]) -> None:
-        """Add a pair for each of `ones` that has none yet, with any of `others` of a different module."""
-        first = others[0]
-        second = next((number for number in others if self._claims[number].module != self._claims[first].module), None)
-        for number in ones:
+    def _add_pairs(self, left: list[int], right: list[int]) -> None:
+        """Add a pair for each of `left` that has none yet, with any of `right` of a different module."""
+        first = right[0]
+        second = next((number for number in right if self._claims[number].module != self._claims[first].module), None)
+        for number in left:
             other = first if self._claims[first].module != self._claims[number].module else second
             if number not in self._paired and other is not None and len(self.pairs) < self._limit:
                 self.pairs.add((min(number, other), max(number, other)))

@@ -78,10 +78,10 @@ def get_difference(api: Api, description: Description) -> Difference:
     modules = Module.objects.filter(api=api).prefetch_related("routes").order_by("position", "pk")
     old = {module.slug: (module.name, module.number) for module in modules}
     new = {module.slug: (module.name, module.number) for module in description.modules}
-    had = {format_route(route): module.slug for module in modules for route in module.routes.all()}
-    has = {format_route(route): module.slug for module in description.modules for route in module.routes}
-    gone = [f"{route} of {module}" for route, module in had.items() if has.get(route) != module]
-    come = [f"{route} of {module}" for route, module in has.items() if had.get(route) != module]
+    old_routes = {format_route(route): module.slug for module in modules for route in module.routes.all()}
+    new_routes = {format_route(route): module.slug for module in description.modules for route in module.routes}
+    removed = [f"{route} of {module}" for route, module in old_routes.items() if new_routes.get(route) != module]
+    added = [f"{route} of {module}" for route, module in new_routes.items() if old_routes.get(route) != module]
     changes = {
         word: [api.policy.get(word), description.rules.get(word)]
         for word in (*api.policy, *(word for word in description.rules if word not in api.policy))
@@ -93,13 +93,13 @@ def get_difference(api: Api, description: Description) -> Difference:
         changes["document"] = [_get_fingerprint(api.document), _get_fingerprint(description.document)]
     if list(old.items()) != list(new.items()):
         changes["modules"] = [_format_modules(old), _format_modules(new)]
-    if gone or come:
-        changes["routes"] = [gone, come]
+    if removed or added:
+        changes["routes"] = [removed, added]
     containing = {module.slug: tuple(module.contained) for module in modules}
     will_contain = {module.slug: module.contained for module in description.modules}
     if _format_contained(containing) != _format_contained(will_contain):
         changes["contains"] = [_format_contained(containing), _format_contained(will_contain)]
-    before, after = _list_reachable_routes(had, containing), _list_reachable_routes(has, will_contain)
+    before, after = _list_reachable_routes(old_routes, containing), _list_reachable_routes(new_routes, will_contain)
     shrinking = {slug for slug, routes in before.items() if routes - after.get(slug, frozenset())}
     growing = {slug for slug, routes in before.items() if after.get(slug, frozenset()) - routes}
     keys = Key.objects.filter(api=api, deleted_at=None)
@@ -107,7 +107,9 @@ def get_difference(api: Api, description: Description) -> Difference:
         changes=changes,
         removed=tuple(slug for slug in old if slug not in new),
         added=tuple(slug for slug in new if slug not in old),
-        newly_public=tuple(route for route in had if route not in has) if rules.unlisted_routes == "allow" else (),
+        newly_public=tuple(route for route in old_routes if route not in new_routes)
+        if rules.unlisted_routes == "allow"
+        else (),
         impacts=tuple(_list_key_impacts(api, shrinking, set(new))),
         gaining_count=keys.filter(all_modules=False, modules__slug__in=growing).distinct().count(),
         accounts=tuple(keys.order_by("account").values_list("account", flat=True).distinct()),
@@ -130,7 +132,7 @@ def _list_reachable_routes(
 
 
 def _format_contained(contained: Mapping[str, Collection[str]]) -> list[str]:
-    return [f"{slug}: {', '.join(others)}" for slug, others in contained.items() if others]
+    return [f"{slug}: {', '.join(slugs)}" for slug, slugs in contained.items() if slugs]
 
 
 def _list_key_impacts(api: Api, shrinking: set[str], staying: set[str]) -> Iterator[KeyImpact]:

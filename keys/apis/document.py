@@ -80,11 +80,11 @@ def list_variants(document: Mapping[str, Any]) -> Iterator[Operation]:
             if not isinstance(content, Mapping) or (method == "head" and "get" in item):
                 continue
             servers = get_list(content, "servers") or get_list(item, "servers") or get_list(document, "servers")
-            bare, _, query = path.partition("?")
+            base, _, query = path.partition("?")
             yield Operation(
                 method="GET" if method == "head" else method.upper(),
                 path=path,
-                template=get_base_path(servers[0] if servers else {}) + bare,
+                template=get_base_path(servers[0] if servers else {}) + base,
                 tags=tuple(tag for tag in get_list(content, "tags")[: MAX_TAGS + 1] if isinstance(tag, str)),
                 # Thousands of paths may refer to one item, so nothing of any length is copied for each.
                 parameters=(
@@ -132,9 +132,9 @@ def get_base_path(server: Any) -> str:
 
 def get_sent_path(place: str) -> str:
     """Return a path without its fragment and without query parameters of any value, as in `?filter={filter}`."""
-    bare, mark, query = place.partition("#")[0].partition("?")
-    kept = "&".join(piece for piece in query.split("&") if not _ANY_VALUE.fullmatch(piece))
-    return f"{bare}?{kept}" if kept or (mark and not query) else bare
+    base, mark, query = place.partition("#")[0].partition("?")
+    fixed_query = "&".join(piece for piece in query.split("&") if not _ANY_VALUE.fullmatch(piece))
+    return f"{base}?{fixed_query}" if fixed_query or (mark and not query) else base
 
 
 def _parse_conditions(query: str) -> dict[str, str]:

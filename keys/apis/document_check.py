@@ -171,9 +171,9 @@ def _check_parameters(document: Mapping[str, Any], operation: Operation, finding
     """Check that path variables and path parameters correspond, and that no parameter is repeated."""
     place = ("paths", operation.place, operation.method.lower())
     in_path = set()
-    own = get_list(operation.content, "parameters")
+    parameters = get_list(operation.content, "parameters")
     seen: set[tuple[str, str]] = set()
-    for number, parameter in enumerate(operation.parameters, start=len(own) - len(operation.parameters)):
+    for number, parameter in enumerate(operation.parameters, start=len(parameters) - len(operation.parameters)):
         described = resolve_mapping(document, parameter)
         name, where = described.get("name"), described.get("in")
         if not isinstance(name, str) or not isinstance(where, str):
@@ -185,8 +185,8 @@ def _check_parameters(document: Mapping[str, Any], operation: Operation, finding
             findings.add(at, f"The parameter {format_found(name)} appears twice", "Remove one")
         if number >= 0:
             seen.add((name, where))
-    bare, _, query = operation.place.partition("#")[0].partition("?")
-    variables = set(_VARIABLE.findall(bare))
+    base, _, query = operation.place.partition("#")[0].partition("?")
+    variables = set(_VARIABLE.findall(base))
     for name in sorted(variables - in_path):
         findings.add(place, f"{{{shorten(name)}}} is not described", "Add it to parameters, in: path")
     for name in sorted(in_path - variables - set(_VARIABLE.findall(query))):

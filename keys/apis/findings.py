@@ -63,22 +63,22 @@ class Report(Sequence[Finding]):
 
     def list_lines(self) -> list[str]:
         """Format the findings: the first of those with the same advice in full, the others by number and positions."""
-        alike: dict[tuple[bool, str], list[Finding]] = {}
+        groups: dict[tuple[bool, str], list[Finding]] = {}
         for each in self.findings:
-            alike.setdefault(each.kind, []).append(each)
+            groups.setdefault(each.kind, []).append(each)
         lines: list[str] = []
-        for kind, found in alike.items():
+        for kind, found in groups.items():
             lines += map(str, found[:MAX_SHOWN_IN_FULL])
             if self.counts[kind] > MAX_SHOWN_IN_FULL:
                 lines.append(_format_others(self.counts[kind] - MAX_SHOWN_IN_FULL, found[MAX_SHOWN_IN_FULL:]))
-        if others := self.total - sum(self.counts.values()):
-            lines.append(f"and {others:,} of other kinds")
+        if remaining := self.total - sum(self.counts.values()):
+            lines.append(f"and {remaining:,} of other kinds")
         return lines
 
 
-def _format_others(count: int, kept: list[Finding]) -> str:
+def _format_others(count: int, findings: list[Finding]) -> str:
     """Return the line about findings that have the same advice as those before it."""
-    places = [f"{each.line}:{each.column}" for each in kept if each.line]
+    places = [f"{each.line}:{each.column}" for each in findings if each.line]
     if places and len(places) < count:
         places.append("…")
     where = f", at line:column {', '.join(places)}" if places else ""
@@ -143,12 +143,18 @@ class Findings:
 
     def build_report(self, text: str | None = None) -> Report:
         """Return the findings with lines and columns in `text`, the source that was parsed."""
-        kept = list(self)
-        if text is not None and kept:
-            places = locate(text, [each.pointer for each in kept])
-            kept = [each._replace(line=line, column=column) for each in kept for line, column in [places[each.pointer]]]
-        kept.sort(key=lambda each: (not each.fatal, each.line, each.column))
-        return Report(tuple(kept), {kind: count for kind, count in self._counts.items() if count}, self._total)
+        sorted_findings = list(self)
+        if text is not None and sorted_findings:
+            places = locate(text, [each.pointer for each in sorted_findings])
+            sorted_findings = [
+                each._replace(line=line, column=column)
+                for each in sorted_findings
+                for line, column in [places[each.pointer]]
+            ]
+        sorted_findings.sort(key=lambda each: (not each.fatal, each.line, each.column))
+        return Report(
+            tuple(sorted_findings), {kind: count for kind, count in self._counts.items() if count}, self._total
+        )
 
 
 class FaultyFile(ValueError):

@@ -43,10 +43,10 @@ def parse_json(text: str) -> Any:
 
 
 def _build_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         raise _Fault
-    return made
+    return mapping
 
 
 def _reject(word: str) -> NoReturn:

@@ -70,27 +70,27 @@ def remove_left_out(found: Iterable[Operation], leave_out: LeaveOut, faults: Fin
     if found and not staying:
         faults.add(place, "It leaves no operation", "Leave fewer out", fatal=True)
     if len(staying) < len(found):
-        gone = [operation for operation in found if leave_out.includes(operation)]
-        for operation, other in _list_overlaps(staying, gone):
+        excluded = [operation for operation in found if leave_out.includes(operation)]
+        for operation, other in _list_overlaps(staying, excluded):
             actual = f"{operation.name} is left out, but {other} would match its calls"
             faults.add((*place, *leave_out.locate(operation)), actual, "Leave out both or neither", fatal=True)
     return staying
 
 
-def _list_overlaps(staying: list[Operation], gone: list[Operation]) -> Iterator[tuple[Operation, str]]:
+def _list_overlaps(staying: list[Operation], excluded: list[Operation]) -> Iterator[tuple[Operation, str]]:
     """Yield operations that are left out, each with the routes that stay and would match its calls."""
     table = RouteTable(
         Route(0, each.name, each.method, each.template, conditions=tuple(each.conditions.items())) for each in staying
     )
     reported = set()
-    for operation in gone:
+    for operation in excluded:
         path = _VARIABLE.sub(_SOME, operation.template)
         if taking := table.match(operation.method, path, urlencode(operation.conditions, quote_via=quote)):
             reported.add(id(operation))
             yield operation, taking.module
     by_claim = {}
     claims = [Claim("", each.method, each.template, each.conditions) for each in staying]
-    for each in gone:
+    for each in excluded:
         if id(each) not in reported:
             claim = Claim("left out", each.method, each.template, each.conditions)
             by_claim[id(claim)] = each

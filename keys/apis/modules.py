@@ -74,15 +74,15 @@ def build_modules(
     if UNTAGGED in tagged and UNTAGGED not in listed:
         tagged[UNTAGGED] = tagged.pop(UNTAGGED)
     naming = _Naming(located, findings, places, faults)
-    made = {
-        tag: naming.build(tag, rules.get(tag), own.values())
-        for tag, own in tagged.items()
-        if own or (tag in rules and rules[tag].contains)
+    modules = {
+        tag: naming.build(tag, rules.get(tag), tag_routes.values())
+        for tag, tag_routes in tagged.items()
+        if tag_routes or (tag in rules and rules[tag].contains)
     }
     if not faults:
-        _require_all_in_modules(made.values(), found, places, faults)
-    _check_ambiguity(tuple(made.values()), found, findings)
-    return _resolve_contained(made, policy, faults)
+        _require_all_in_modules(modules.values(), found, places, faults)
+    _check_ambiguity(tuple(modules.values()), found, findings)
+    return _resolve_contained(modules, policy, faults)
 
 
 def _check_encoded_slash(found: Iterable[Operation], policy: Policy, faults: Findings) -> None:
@@ -107,9 +107,9 @@ def _group_by_tag(
     for operation in found:
         tag = operation.tags[0] if operation.tags else UNTAGGED
         tag = joined.get(tag, tag)
-        own = tagged.setdefault(tag, {})
+        routes_of_tag = tagged.setdefault(tag, {})
         if operation.name not in routes.named and (tag not in rules or not rules[tag].routes):
-            own.setdefault((route := routes.build(operation)).text, route)
+            routes_of_tag.setdefault((route := routes.build(operation)).text, route)
     return tagged
 
 
@@ -159,18 +159,18 @@ def _join_spellings(places: Mapping[str, tuple[str, ...]], policy: Policy, findi
     return joined
 
 
-def _resolve_contained(made: Mapping[str, ModuleSpec], policy: Policy, faults: Findings) -> tuple[ModuleSpec, ...]:
+def _resolve_contained(modules: Mapping[str, ModuleSpec], policy: Policy, faults: Findings) -> tuple[ModuleSpec, ...]:
     """Return the modules with everything that they contain by the policy."""
     for number, rule in enumerate(policy.modules):
         for index, tag in enumerate(rule.contains):
-            if tag not in made:
-                known = ", ".join(shorten(name) for name in list(made)[:MAX_NAMES_LISTED] if name != rule.tag)
+            if tag not in modules:
+                known = ", ".join(shorten(name) for name in list(modules)[:MAX_NAMES_LISTED] if name != rule.tag)
                 place = ("modules", str(number), "contains", str(index))
                 faults.add(place, f"{format_found(tag)} makes no module", f"Use some such as {known}", fatal=True)
     contained = resolve_containment({rule.tag: rule.contains for rule in policy.modules})
     return tuple(
-        module._replace(contained=tuple(made[each].slug for each in made if each in contained.get(tag, ())))
-        for tag, module in made.items()
+        module._replace(contained=tuple(modules[each].slug for each in modules if each in contained.get(tag, ())))
+        for tag, module in modules.items()
     )
 
 
@@ -222,8 +222,8 @@ def _require_all_in_modules(
     named = {route.text for route in routes}
     without: dict[str, list[str]] = {}
     for operation in found:
-        whole = RouteSpec(operation.method, operation.template, operation.conditions).text
-        if whole not in named if operation.conditions else (operation.method, operation.template) not in templates:
+        route_text = RouteSpec(operation.method, operation.template, operation.conditions).text
+        if route_text not in named if operation.conditions else (operation.method, operation.template) not in templates:
             without.setdefault(operation.tags[0] if operation.tags else UNTAGGED, []).append(operation.name)
     for tag, names in without.items():
         more = f" and {len(names) - MAX_NAMES_LISTED:,} more" if len(names) > MAX_NAMES_LISTED else ""
@@ -250,7 +250,7 @@ def _check_ambiguity(modules: tuple[ModuleSpec, ...], found: list[Operation], fi
     for one, other in list_ambiguous_claims(claims, MAX_FINDINGS):
         mine, theirs = (f"{RouteSpec(*claim[1:]).text} of {claim.module}" for claim in (one, other))
         wrong = f"{theirs} and {mine} are equally specific and could match the same call"
-        text, bare = RouteSpec(*other[1:]).text, f"{other.method} {other.template}"
+        text, base = RouteSpec(*other[1:]).text, f"{other.method} {other.template}"
         findings.add(
-            places.get(text) or places[bare], wrong, "Put them into one module, or change one of the paths", fatal=True
+            places.get(text) or places[base], wrong, "Put them into one module, or change one of the paths", fatal=True
         )

@@ -56,9 +56,9 @@ def list_parameters(document: Mapping[str, Any], operation: Operation) -> tuple[
             continue
         content = _as_mapping(next(iter(_as_mapping(parameter.get("content")).values()), None))
         schema = parameter.get("schema", content.get("schema", {}))
-        made = _build_parameter(document, name, where, schema, parameter.get("required", False))
-        described = parameter.get("description") or made.description
-        found[made.where, made.name] = made._replace(description=_format_line(described))
+        built = _build_parameter(document, name, where, schema, parameter.get("required", False))
+        described = parameter.get("description") or built.description
+        found[built.where, built.name] = built._replace(description=_format_line(described))
     return (*found.values(), *_list_body_parameters(document, operation))
 
 
@@ -106,15 +106,15 @@ def _build_parameter(document: Mapping[str, Any], name: str, where: str, schema:
 
 def _list_shapes(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, Any]]:
     """Yield the schema and those that it is composed of, each once, even if they refer to each other."""
-    left, seen = [schema], set()
-    while left:
-        shape = resolve_mapping(document, left.pop(0))
+    pending, seen = [schema], set()
+    while pending:
+        shape = resolve_mapping(document, pending.pop(0))
         if not shape or id(shape) in seen:
             continue
         seen.add(id(shape))
         yield shape
         for word in ("allOf", "oneOf", "anyOf"):
-            left += _as_list(shape.get(word))
+            pending += _as_list(shape.get(word))
 
 
 def _list_values(shapes: Iterable[Mapping[str, Any]]) -> Iterator[Any]:

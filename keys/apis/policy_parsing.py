@@ -45,22 +45,22 @@ class Setting(NamedTuple):
         found = "It is missing" if self.value is _MISSING else actual or format_found(self.value)
         self.findings.add(self.place, found, advice, fatal=True)
 
-    def has_mapping(self, known: Collection[str], what: str) -> bool:
+    def has_mapping(self, known: Collection[str], description: str) -> bool:
         """Return whether the value is a mapping, and add a fault if not; add one for each name that is not known."""
         if not isinstance(self.value, Mapping):
-            self.add_fault(f"Write {what}: a mapping with {', '.join(known)}")
+            self.add_fault(f"Write {description}: a mapping with {', '.join(known)}")
             return False
         for name in self.value:
             if name not in known:
                 like = self.findings.suggest(name, known)
                 advice = f"Write {like}" if like else f"Use one of {', '.join(known)}"
-                self.get(name).add_fault(advice, f"{format_found(name)} is unknown in {what}")
+                self.get(name).add_fault(advice, f"{format_found(name)} is unknown in {description}")
         return True
 
-    def list_items(self, what: str) -> list[Setting]:
+    def list_items(self, description: str) -> list[Setting]:
         """Return the items of a list; none if the value is no list."""
         if not isinstance(self.value, list):
-            self.add_fault(f"Write a list of {what}")
+            self.add_fault(f"Write a list of {description}")
             return []
         return [self._replace(value=item, place=(*self.place, str(n))) for n, item in enumerate(self.value)]
 
@@ -88,8 +88,8 @@ class Setting(NamedTuple):
     def parse_lines(self) -> tuple[str, ...]:
         return self._require_unique((item, item.parse_line()) for item in self.list_items("strings"))
 
-    def parse_lines_by_name(self, known: Collection[str], what: str) -> dict[str, str]:
-        if not self.has_mapping(known, what):
+    def parse_lines_by_name(self, known: Collection[str], description: str) -> dict[str, str]:
+        if not self.has_mapping(known, description):
             return {}
         return {name: self.get(name).parse_line() for name in self.value if name in known}
 
@@ -119,11 +119,11 @@ class Setting(NamedTuple):
         self.add_fault("Write true or false")
         return False
 
-    def parse_number(self, most: int) -> int | None:
-        """Return a whole number from 1 to `most`, or None if there is none."""
-        if self.value is None or (type(self.value) is int and 1 <= self.value <= most):
+    def parse_number(self, maximum: int) -> int | None:
+        """Return a whole number from 1 to `maximum`, or None if there is none."""
+        if self.value is None or (type(self.value) is int and 1 <= self.value <= maximum):
             return self.value
-        self.add_fault(f"Write a whole number from 1 to {most}")
+        self.add_fault(f"Write a whole number from 1 to {maximum}")
         return None
 
     def _require_unique(self, items: Iterator[tuple[Setting, str]]) -> tuple[str, ...]:

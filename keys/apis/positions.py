@@ -12,7 +12,7 @@ import yaml
 
 Pointer = tuple[str, ...]
 # The places to find, as a tree: {name: subtree}.
-_Wanted = dict[str, Any]
+_Targets = dict[str, Any]
 # json's scanners, in C: from (text, index) to the value that begins there and the index of its end.
 _skip_value: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _read_name: Any = decoder.scanstring  # type: ignore[attr-defined]
@@ -26,12 +26,12 @@ def locate(text: str, pointers: Iterable[Pointer]) -> dict[Pointer, tuple[int, i
     ancestor. The text must have been parsed without an error before.
     """
     pointers = list(pointers)
-    wanted: _Wanted = {}
+    targets: _Targets = {}
     for pointer in pointers:
-        level = wanted
+        level = targets
         for name in pointer:
             level = level.setdefault(name, {})
-    found = _locate_in_json(text, wanted) if text.lstrip()[:1] in ("{", "[") else _locate_in_yaml(text, wanted)
+    found = _locate_in_json(text, targets) if text.lstrip()[:1] in ("{", "[") else _locate_in_yaml(text, targets)
     return {pointer: _get_nearest(found, pointer) for pointer in pointers}
 
 
@@ -41,26 +41,26 @@ def _get_nearest(found: dict[Pointer, tuple[int, int]], pointer: Pointer) -> tup
     return found.get(pointer, (1, 1))
 
 
-def _locate_in_json(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
+def _locate_in_json(text: str, targets: _Targets) -> dict[Pointer, tuple[int, int]]:
     found: dict[Pointer, int] = {}
-    _visit(text, _skip_blank(text, 0), wanted, (), found)
-    places, line, start, done = {}, 1, 0, 0
+    _visit(text, _skip_blank(text, 0), targets, (), found)
+    places, line, start, counted_to = {}, 1, 0, 0
     for pointer, offset in sorted(found.items(), key=lambda item: item[1]):
-        if breaks := text.count("\n", done, offset):
-            line, start = line + breaks, text.rindex("\n", done, offset) + 1
-        done = offset
+        if breaks := text.count("\n", counted_to, offset):
+            line, start = line + breaks, text.rindex("\n", counted_to, offset) + 1
+        counted_to = offset
         places[pointer] = line, offset - start + 1
     return places
 
 
-def _visit(text: str, index: int, wanted: _Wanted, pointer: Pointer, found: dict[Pointer, int]) -> int:
-    """Record where the value at `index` and the wanted values in it begin, and return the index of its end.
+def _visit(text: str, index: int, targets: _Targets, pointer: Pointer, found: dict[Pointer, int]) -> int:
+    """Record where the value at `index` and the targets in it begin, and return the index of its end.
 
     Everything else is skipped by json's own scanner.
     """
     found[pointer] = index
     opening = text[index]
-    if not wanted or opening not in "{[":
+    if not targets or opening not in "{[":
         return int(_skip_value(text, index)[1])
     index, number = _skip_blank(text, index + 1), 0
     while text[index] not in "}]":
@@ -68,8 +68,8 @@ def _visit(text: str, index: int, wanted: _Wanted, pointer: Pointer, found: dict
         if opening == "{":
             name, index = _read_name(text, index + 1)
             index = _skip_blank(text, _skip_blank(text, index) + 1)
-        if name in wanted:
-            index = _visit(text, index, wanted[name], (*pointer, name), found)
+        if name in targets:
+            index = _visit(text, index, targets[name], (*pointer, name), found)
         else:
             index = int(_skip_value(text, index)[1])
         index, number = _skip_blank(text, index), number + 1
@@ -84,10 +84,10 @@ def _skip_blank(text: str, index: int) -> int:
 
 
 class _Container:
-    """An open mapping or list in the event stream. `wanted` is None if nothing in it is to be found."""
+    """An open mapping or list in the event stream. `targets` is None if nothing in it is to be found."""
 
-    def __init__(self, pointer: Pointer, wanted: _Wanted | None, *, is_list: bool) -> None:
-        self.pointer, self.wanted, self.is_list = pointer, wanted, is_list
+    def __init__(self, pointer: Pointer, targets: _Targets | None, *, is_list: bool) -> None:
+        self.pointer, self.targets, self.is_list = pointer, targets, is_list
         self.number, self.name = 0, None if not is_list else "0"
 
     def step(self) -> None:
@@ -96,7 +96,7 @@ class _Container:
         self.name = str(self.number) if self.is_list else None
 
 
-def _locate_in_yaml(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]]:
+def _locate_in_yaml(text: str, targets: _Targets) -> dict[Pointer, tuple[int, int]]:
     found: dict[Pointer, tuple[int, int]] = {}
     opened: list[_Container] = []
     for event in _list_node_events(text):
@@ -107,8 +107,8 @@ def _locate_in_yaml(text: str, wanted: _Wanted) -> dict[Pointer, tuple[int, int]
             continue
         else:
             holder = opened[-1] if opened else None
-            pointer: Pointer = (*holder.pointer, holder.name or "") if holder and holder.wanted is not None else ()
-            inner = wanted if holder is None else (holder.wanted or {}).get(holder.name or "")
+            pointer: Pointer = (*holder.pointer, holder.name or "") if holder and holder.targets is not None else ()
+            inner = targets if holder is None else (holder.targets or {}).get(holder.name or "")
             if inner is not None:
                 found[pointer] = event.start_mark.line + 1, event.start_mark.column + 1
             if isinstance(event, yaml.CollectionStartEvent):

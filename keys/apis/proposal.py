@@ -58,9 +58,9 @@ def propose_modules(
     if len(groups) > MAX_PROPOSED:
         return ()
     proposed = [_build_proposed_module(prefixes, found) for prefixes in groups.values()]
-    taken = {slugify(name) for name in (*(module.name for module in modules), *(rule.tag for rule in policy.modules))}
-    kept = tuple(each for each in proposed if each.routes and slugify(each.name) not in taken)
-    return kept if len(kept) > 1 else ()
+    slugs = {slugify(name) for name in (*(module.name for module in modules), *(rule.tag for rule in policy.modules))}
+    usable = tuple(each for each in proposed if each.routes and slugify(each.name) not in slugs)
+    return usable if len(usable) > 1 else ()
 
 
 def format_proposal(proposed: Collection[ProposedModule], modules: Collection[ModuleSpec]) -> str:
@@ -68,9 +68,9 @@ def format_proposal(proposed: Collection[ProposedModule], modules: Collection[Mo
     if not proposed:
         return ""
     names = ", ".join(f"{each.name} ({each.matched:,})" for each in proposed)
-    what = "Operations without a tag" if len(modules) > 1 else "All operations"
+    subject = "Operations without a tag" if len(modules) > 1 else "All operations"
     name = UNTAGGED if len(modules) > 1 else next(iter(modules)).name
-    return f"{what} form one module, {name}. Their paths suggest these instead: {names}."
+    return f"{subject} form one module, {name}. Their paths suggest these instead: {names}."
 
 
 def render_with_proposal(rules: Mapping[str, Any], proposed: Iterable[ProposedModule]) -> str:
@@ -105,5 +105,5 @@ def _build_proposed_module(prefixes: Mapping[str, str], found: Iterable[Operatio
 
 def _format_name(segment: str) -> str:
     """Return the segment as a name: `phone_numbers` becomes "Phone numbers"."""
-    words = " ".join(re.sub(r"[^\w]|_", " ", segment).split())[:MAX_NAME_LENGTH]
-    return words[:1].upper() + words[1:]
+    name = " ".join(re.sub(r"[^\w]|_", " ", segment).split())[:MAX_NAME_LENGTH]
+    return name[:1].upper() + name[1:]

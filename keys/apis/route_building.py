@@ -65,8 +65,8 @@ class RouteBuilder:
         for index, line in enumerate(map(_normalize, self.policy.modules[number].routes)):
             if line in self.matched:
                 yield from map(self.build, self.matched[line])
-            elif made := self._build_named(line, ("modules", str(number), "routes", str(index))):
-                yield made
+            elif route := self._build_named(line, ("modules", str(number), "routes", str(index))):
+                yield route
 
     def _refuse(self, place: tuple[str, ...], actual: str, advice: str) -> None:
         self.faults.add(place, actual, advice, fatal=True)
@@ -88,24 +88,24 @@ class RouteBuilder:
         if (known_name := self._get_name(name, place)) is None:
             return None
         operation = self.by_name[known_name]
-        shown = format_found(line)
+        quoted = format_found(line)
         try:
             pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=10) if query else []
         except ValueError:
-            self._refuse(place, f"{shown} has malformed conditions", "Write ?name=value&name=value")
+            self._refuse(place, f"{quoted} has malformed conditions", "Write ?name=value&name=value")
             return None
         conditions = dict(pairs)
         if len(conditions) < len(pairs):
-            self._refuse(place, f"{shown} has two conditions on one parameter", "Use each parameter once")
+            self._refuse(place, f"{quoted} has two conditions on one parameter", "Use each parameter once")
             return None
         known = {found.name: found for found in list_parameters(self.document, operation) if found.where == "query"}
         for parameter, value in conditions.items():
             if parameter not in known:
-                actual = f"{shown}: the operation has no query parameter {format_found(parameter)}"
+                actual = f"{quoted}: the operation has no query parameter {format_found(parameter)}"
                 self._refuse(place, actual, f"Use one of {', '.join(map(shorten, known)) or 'none'}")
                 return None
             elif known[parameter].values and value not in known[parameter].values:
-                actual = f"{shown}: {format_found(value)} is not a value of {shorten(parameter)}"
+                actual = f"{quoted}: {format_found(value)} is not a value of {shorten(parameter)}"
                 self._refuse(place, actual, f"Use one of {', '.join(map(shorten, known[parameter].values))}")
                 return None
         return self.build(operation, conditions)

@@ -32,9 +32,9 @@ def store_modules(api: Api, description: Description) -> None:
 
 
 def _store_routes(module: Module, described: Iterable[RouteSpec]) -> None:
-    wanted = {(route.text, route.adds_leads, route.recording): route for route in described}
-    had = {(format_route(route), route.adds_leads, route.recording): route for route in module.routes.all()}
-    module.routes.filter(pk__in=[route.pk for key, route in had.items() if key not in wanted]).delete()
+    target = {(route.text, route.adds_leads, route.recording): route for route in described}
+    stored = {(format_route(route), route.adds_leads, route.recording): route for route in module.routes.all()}
+    module.routes.filter(pk__in=[route.pk for key, route in stored.items() if key not in target]).delete()
     Route.objects.bulk_create(
-        Route(module=module, **route._asdict()) for key, route in wanted.items() if key not in had
+        Route(module=module, **route._asdict()) for key, route in target.items() if key not in stored
     )

@@ -42,8 +42,8 @@ def _compare_lines(old: list[str], new: list[str]) -> Iterator[Line]:
     for number, group in enumerate(SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(CONTEXT)):
         if number:
             yield Line("gap", "…")
-        for what, i1, i2, j1, j2 in group:
-            if what == "equal":
+        for operation, i1, i2, j1, j2 in group:
+            if operation == "equal":
                 yield from (Line("same", text) for text in before[i1:i2])
                 continue
             yield from (Line("removed", text) for text in islice(before, i1, i2))

@@ -106,19 +106,19 @@ class _Builder:
         self.documents: list[Any] = []
         self.faults: list[str] = []
 
-    def take(self, event: Any) -> None:
+    def add_event(self, event: Any) -> None:
         match event:
             case yaml.DocumentStartEvent() if self.documents:
                 raise _build_error(event, "a second YAML document starts here. Use exactly one")
             case yaml.ScalarEvent():
                 wants_name = self.open and isinstance(self.open[-1].value, dict) and self.open[-1].name is None
-                self._put(event, str(event.value) if wants_name else _parse_scalar(event), 1, event.anchor)
+                self._add_value(event, str(event.value) if wants_name else _parse_scalar(event), 1, event.anchor)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
                     raise _build_error(
                         event, f"the alias *{str(event.anchor)[:50]} does not refer to a complete anchor"
                     )
-                self._put(event, *self.anchors[event.anchor], None)
+                self._add_value(event, *self.anchors[event.anchor], None)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
                 if event.tag not in (None, "!", f"{_CORE}map", f"{_CORE}seq"):
@@ -127,13 +127,13 @@ class _Builder:
                     raise _build_error(event, file_limits.format_too_deep())
                 self.open.append(_OpenNode(empty, event.anchor))
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                done = self.open.pop()
-                for merged in done.merges:
+                node = self.open.pop()
+                for merged in node.merges:
                     for name, value in merged.items():
-                        done.value.setdefault(name, value)
-                self._put(event, done.value, done.size, done.anchor)
+                        node.value.setdefault(name, value)
+                self._add_value(event, node.value, node.size, node.anchor)
 
-    def _put(self, event: Any, value: Any, size: int, anchor: str | None) -> None:
+    def _add_value(self, event: Any, value: Any, size: int, anchor: str | None) -> None:
         if anchor is not None:
             self.anchors[anchor] = (value, size)
         if not self.open:
@@ -176,7 +176,7 @@ def _parse_yaml(text: str, progress: Callable[[str], None]) -> Any:
     builder, next_report = _Builder(), PROGRESS_CHARACTERS
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            builder.take(event)
+            builder.add_event(event)
             if (mark := event.end_mark) is not None and mark.index > next_report:
                 progress(f"Reading YAML: {mark.index * 100 // len(text)}%")
                 next_report += PROGRESS_CHARACTERS
@@ -206,11 +206,11 @@ def _parse_scalar(event: yaml.ScalarEvent) -> Any:
     for kind in kinds:
         if kind not in makers:
             raise _build_error(event, f"the tag {str(tag)[:50]} has no JSON equivalent")
-        made = makers[kind](text)
-        if isinstance(made, float) and not math.isfinite(made):
+        parsed_value = makers[kind](text)
+        if isinstance(parsed_value, float) and not math.isfinite(parsed_value):
             raise _build_error(event, TOO_LARGE)
-        if made is not text:
-            return made
+        if parsed_value is not text:
+            return parsed_value
     return text
 
 
@@ -261,15 +261,15 @@ def _check_storable(value: Any, text: str) -> None:
 
 
 def _check_texts(value: Any) -> None:
-    left = [value]
-    while left:
-        found = left.pop()
+    pending = [value]
+    while pending:
+        found = pending.pop()
         if isinstance(found, str) and (character := _UNSTORABLE.search(found)):
             raise UnreadableFile(
                 f"The text {found[:50]!r} contains {character[0]!r}, which cannot be stored. Remove it."
             )
         if isinstance(found, (dict, list)):
-            left += [*found, *found.values()] if isinstance(found, dict) else found
+            pending += [*found, *found.values()] if isinstance(found, dict) else found
 
 
 def _build_error(event: Any, problem: str) -> UnreadableFile:

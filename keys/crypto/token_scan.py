@@ -66,19 +66,19 @@ def scan(read: Callable[[int], bytes]) -> Iterator[FoundToken]:
     Lines are counted by their line feeds. Raise CompressedFile.
     """
     line, rest, found = 1, b"", set[str]()
-    begun = False
+    is_started = False
     while chunk := read(CHUNK_BYTES):
-        if not begun and chunk.startswith(_COMPRESSED):
+        if not is_started and chunk.startswith(_COMPRESSED):
             raise CompressedFile
-        begun = True
+        is_started = True
         # The zero bytes of UTF-16, which would keep the characters of a token apart.
         piece = rest + chunk.replace(b"\0", b"")
         end = piece.rfind(b"\n") + 1
         # A line that does not end is read in pieces that overlap by the length of anything that is looked for.
-        whole, rest = (piece[:end], piece[end:]) if end else (piece, piece[-OVERLAP_BYTES:])
-        yield from _scan_lines(whole, line, found)
+        complete, rest = (piece[:end], piece[end:]) if end else (piece, piece[-OVERLAP_BYTES:])
+        yield from _scan_lines(complete, line, found)
         if end:
-            line += whole.count(b"\n")
+            line += complete.count(b"\n")
             found.clear()
     yield from _scan_lines(rest, line, found)
 
@@ -89,12 +89,12 @@ def _scan_lines(text: bytes, line: int, found: set[str]) -> Iterator[FoundToken]
     results = [(at, token, False) for at, token in _find_tokens(text)]
     for run in _BASE64.finditer(text):
         results += [(run.start(), token, True) for _, token in _find_tokens(_decode_base64(run[0]))]
-    place = 0
+    counted_to = 0
     for at, token, in_base64 in sorted(results):
-        if breaks := text.count(b"\n", place, at):
+        if breaks := text.count(b"\n", counted_to, at):
             line += breaks
             found.clear()
-        place = at
+        counted_to = at
         if token not in found:
             found.add(token)
             yield FoundToken(line, token, parse_token(token) is not None, in_base64)

@@ -109,12 +109,12 @@ class Decision(NamedTuple):
             return []
         refusal = authorise(self.call, self.key, now=self.now).reason
         context = _Context(self.call, self.key, self.now, _match_route(self.call, self.key.api))
-        seen: list[CheckResult] = []
+        results: list[CheckResult] = []
         for check in CHECKS:
-            seen.append(CheckResult(check.name, check.refusal != refusal, check.explain(context)))
-            if not seen[-1].passed:
+            results.append(CheckResult(check.name, check.refusal != refusal, check.explain(context)))
+            if not results[-1].passed:
                 break
-        return seen
+        return results
 
 
 class _Context(NamedTuple):
@@ -174,8 +174,8 @@ def _explain_module(context: _Context) -> str:
 
 
 def _explain_recording(context: _Context) -> str:
-    wanted = "a recording" if context.route is not None and context.route.recording else "no recording"
-    return f"{wanted} is requested; the key {'may' if context.key.recordings else 'may not'} download recordings"
+    requirement = "a recording" if context.route is not None and context.route.recording else "no recording"
+    return f"{requirement} is requested; the key {'may' if context.key.recordings else 'may not'} download recordings"
 
 
 def _format_instant(at: float) -> str:

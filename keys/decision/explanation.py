@@ -81,10 +81,10 @@ def _explain_secret(
     reason, secret = authenticate(select_credential(call, api), candidate, api, now=now, peppers=peppers)
     if secret is None:
         return [CheckResult("secret", False, "no secret of the key matches")]
-    which = "current" if secret.retires_at is None else "old"
+    label = "current" if secret.retires_at is None else "old"
     in_time, retired = reason != STALE, reason == "secret_retired"
     return [
-        CheckResult("secret", True, f"the {which} secret of the key matches"),
+        CheckResult("secret", True, f"the {label} secret of the key matches"),
         CheckResult("timestamp", in_time, "what is signed is in time" if in_time else "what is signed is out of time"),
         CheckResult("retirement", not retired, "the secret is retired" if retired else "the secret is not retired"),
     ]

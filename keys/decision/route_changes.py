@@ -27,9 +27,9 @@ def find_undecided(
     """
     by_text = {route.text: route for route in (*known, *present)}
     were, are = {route.text for route in known}, {route.text for route in present}
-    alike: defaultdict[tuple[str, int], list[Route]] = defaultdict(list)
+    by_shape: defaultdict[tuple[str, int], list[Route]] = defaultdict(list)
     for route in present:
-        alike[_get_shape(route)].append(route)
+        by_shape[_get_shape(route)].append(route)
     undecided = set()
     for text in texts:
         if text == UNLISTED:
@@ -37,15 +37,15 @@ def find_undecided(
             if are - were:
                 undecided.add(text)
             continue
-        mine = by_text.get(text)
-        if mine is None or not set(slashed).isdisjoint(_VARIABLE.findall(mine.template)):
+        logged = by_text.get(text)
+        if logged is None or not set(slashed).isdisjoint(_VARIABLE.findall(logged.template)):
             undecided.add(text)
             continue
         # A route that was there before did not decide about these calls. If the route itself is gone, any may now.
-        rivals = [other for other in alike[_get_shape(mine)] if other.text != text]
+        rivals = [other for other in by_shape[_get_shape(logged)] if other.text != text]
         if text in are:
             rivals = [other for other in rivals if other.text not in were]
-        if any(may_overlap(mine, other) for other in rivals):
+        if any(may_overlap(logged, other) for other in rivals):
             undecided.add(text)
     return undecided
 
@@ -54,8 +54,8 @@ def may_overlap(one: Route, other: Route) -> bool:
     """Return whether some call could match both routes. It may say so where none could, but never misses one."""
     if _get_shape(one) != _get_shape(other):
         return False
-    wanted = dict(one.conditions)
-    if any(wanted.get(name, value) != value for name, value in other.conditions):
+    conditions = dict(one.conditions)
+    if any(conditions.get(name, value) != value for name, value in other.conditions):
         return False
     pairs = zip(one.template.split("/"), other.template.split("/"), strict=True)
     return all(_may_be_equal(mine, theirs) for mine, theirs in pairs)

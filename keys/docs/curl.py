@@ -52,11 +52,11 @@ def build_signed_call(call: FirstCall, api_id: str) -> SplitCommand:
         f"'X-Body-Sha256: {body}'",
         f"\"X-Signature: $(printf '%s\\n%s\\n%s\\n%s\\n%s\\n%s' {lines} | {_HMAC})\"",
     )
-    sent = " ".join(f"--header {header}" for header in headers)
+    options = " ".join(f"--header {header}" for header in headers)
     return SplitCommand(
         "(secret='",
         f"'; now=$(date +%s); nonce=$(openssl rand -hex 16); "
-        f"curl --include {_build_write_options(call)}{sent} {shlex.quote(call.url)})",
+        f"curl --include {_build_write_options(call)}{options} {shlex.quote(call.url)})",
     )
 
 

@@ -136,11 +136,11 @@ def _describe_module(
     documentation: Documentation, module: ModuleSpec, recordings: bool, part: Part | None
 ) -> ModuleDoc:
     routes = [route for route in module.routes if recordings or not route.recording]
-    shown: list[tuple[int, RouteSpec]] = []
+    numbered: list[tuple[int, RouteSpec]] = []
     if part is None or part.slug == module.slug:
-        shown = list(enumerate(sorted(routes, key=lambda route: _get_sort_key(documentation, route)), start=1))
+        numbered = list(enumerate(sorted(routes, key=lambda route: _get_sort_key(documentation, route)), start=1))
     if part is not None:
-        shown = shown[(part.number - 1) * ROUTES_PER_PAGE : part.number * ROUTES_PER_PAGE]
+        numbered = numbered[(part.number - 1) * ROUTES_PER_PAGE : part.number * ROUTES_PER_PAGE]
     anchor = f"module-{module.slug}"
     return ModuleDoc(
         anchor=anchor,
@@ -150,7 +150,7 @@ def _describe_module(
         number=module.number,
         description=documentation.tags.get(module.name, ""),
         total=len(routes),
-        routes=tuple(_describe_route(documentation, route, f"{module.slug}-{number}") for number, route in shown),
+        routes=tuple(_describe_route(documentation, route, f"{module.slug}-{number}") for number, route in numbered),
     )
 
 
@@ -178,8 +178,8 @@ def build_first_call(documentation: Documentation, modules: Iterable[ModuleSpec]
     if not routes:
         return FirstCall("GET", link.text, "")
     best = min(each[:3] for each in routes)
-    alike = [each[3] for each in routes if each[:3] == best]
-    first = _describe_route(documentation, min(alike, key=lambda route: _get_sort_key(documentation, route)), "")
+    candidates = [each[3] for each in routes if each[:3] == best]
+    first = _describe_route(documentation, min(candidates, key=lambda route: _get_sort_key(documentation, route)), "")
     path, query, body = first.route.template, [], {}
     for parameter in first.parameters:
         value = parameter.default or next(iter(parameter.values), "1")

@@ -85,8 +85,8 @@ def build_samples(
         options += ["--header 'Content-Type: application/json'", f"--data-raw {_quote_shell(body)}"]
     writing = "".join(f" \\\n    {option}" for option in options)
     plain = {"HEADER": header, "NAME": name, "SCHEME": scheme, "WRITING": writing}
-    made = (language.build_sample(kind, texts, plain) for language in _LANGUAGES)
-    return [sample for sample in made if sample is not None]
+    samples = (language.build_sample(kind, texts, plain) for language in _LANGUAGES)
+    return [sample for sample in samples if sample is not None]
 
 
 def _quote_php(text: str) -> str:

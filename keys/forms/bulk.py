@@ -103,13 +103,13 @@ class BulkAddressesForm(BulkConfirmForm):
 
     @property
     def change(self) -> SettingsChange:
-        given = self.cleaned_data
+        cleaned = self.cleaned_data
         return SettingsChange(
-            add_networks=given.get("add_networks", ()),
-            add_lists=frozenset(map(int, given.get("add_lists", ()))),
-            remove_networks=tuple(self.networks[text] for text in given.get("remove_networks", ())),
-            remove_lists=frozenset(map(int, given.get("remove_lists", ()))),
-            restrict_open=given.get("restrict_open", False),
+            add_networks=cleaned.get("add_networks", ()),
+            add_lists=frozenset(map(int, cleaned.get("add_lists", ()))),
+            remove_networks=tuple(self.networks[text] for text in cleaned.get("remove_networks", ())),
+            remove_lists=frozenset(map(int, cleaned.get("remove_lists", ()))),
+            restrict_open=cleaned.get("restrict_open", False),
         )
 
     def clean(self) -> dict[str, Any]:

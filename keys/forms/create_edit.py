@@ -64,8 +64,8 @@ class CreateForm(ConfirmForm, KeySettingsForm):
     @property
     def owner(self) -> User | None:
         """The owner that was chosen, or None where the form does not ask. Valid forms only."""
-        chosen = self.cleaned_data.get("owner")
-        return next((user for user in self.offer.owners if str(user.pk) == chosen), None)
+        owner = self.cleaned_data.get("owner")
+        return next((user for user in self.offer.owners if str(user.pk) == owner), None)
 
     def clean(self) -> dict[str, Any]:
         """Look for a key of the same username before the confirmation, so that no password is typed in vain."""
@@ -137,8 +137,8 @@ class EditForm(ConfirmForm, KeySettingsForm):
     @property
     def _can_only_rename(self) -> bool:
         """Whether every other setting is fixed at creation. Such a form has no switch: enabling has its own page."""
-        others = [setting for setting in SETTINGS if setting != "enabled" and self._list_fields(setting)]
-        return "enabled" not in self.rules.asks and self.immutable_settings >= set(others)
+        hidden_settings = [setting for setting in SETTINGS if setting != "enabled" and self._list_fields(setting)]
+        return "enabled" not in self.rules.asks and self.immutable_settings >= set(hidden_settings)
 
     def _list_lifetimes(self) -> list[tuple[str, str]]:
         choices = super()._list_lifetimes()

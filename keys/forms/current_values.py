@@ -39,5 +39,5 @@ def _format_modules(slugs: Collection[str], offer: KeyFormOptions) -> str:
     return f"{text}; contained: {contained}" if contained else text
 
 
-def _list_names(names: Mapping[Identifier, str], chosen: Collection[Identifier]) -> list[str]:
-    return [name for one, name in names.items() if one in chosen]
+def _list_names(names: Mapping[Identifier, str], selected: Collection[Identifier]) -> list[str]:
+    return [name for one, name in names.items() if one in selected]

@@ -69,16 +69,16 @@ class FindForm(forms.Form):
             self.add_error("text", f"Paste a text or choose a file{', not both' if file else ''}.")
             return cleaned
         try:
-            with acquire_reader(self.account_id) as rest:
-                self.tokens = collect_tokens(_read_with_rests(file or BytesIO(text.encode()), rest))
+            with acquire_reader(self.account_id) as throttle:
+                self.tokens = collect_tokens(_read_with_throttle(file or BytesIO(text.encode()), throttle))
         except (CompressedFile, TooManyUploads) as problem:
             self.add_error("file" if file else "text", str(problem))
         return cleaned | {"text": text.strip()}
 
 
-def _read_with_rests(file: Any, rest: Callable[[], None]) -> Callable[[int], bytes]:
+def _read_with_throttle(file: Any, throttle: Callable[[], None]) -> Callable[[int], bytes]:
     def read(size: int) -> bytes:
-        rest()
+        throttle()
         return bytes(file.read(size))
 
     return read

@@ -99,10 +99,10 @@ class OffboardingForm(ConfirmForm):
 
     def list_rows(self, calls: Mapping[str, int]) -> list[OwnedKeyRow]:
         """Return a row for each listed key, or for the only one; `calls` are the allowed ones by API ID."""
-        shown = self.listed or self.owned[:1]
+        keys = self.listed or self.owned[:1]
         return [
             OwnedKeyRow(key, calls.get(key.public_id, 0), [self[name] for name in self._own.get(key.public_id, ())])
-            for key in shown
+            for key in keys
         ]
 
     @property
@@ -147,10 +147,10 @@ class OffboardingForm(ConfirmForm):
                 )
                 if plan := self._build_plan(cleaned[choice], owner, heir, day, cleaned):
                     self._plans[public_id] = plan
-        own = {public_id for public_id, (choice, *_) in self._own.items() if cleaned.get(choice)}
-        if cleaned.get("keys") and any(key.public_id not in own for key in self.owned):
-            chosen = next((user for user in self.candidates if str(user.pk) == cleaned.get("heir")), None)
-            self._default = self._build_plan(cleaned["keys"], chosen, "heir", "expires_on", cleaned)
+        with_own_choice = {public_id for public_id, (choice, *_) in self._own.items() if cleaned.get(choice)}
+        if cleaned.get("keys") and any(key.public_id not in with_own_choice for key in self.owned):
+            new_owner = next((user for user in self.candidates if str(user.pk) == cleaned.get("heir")), None)
+            self._default = self._build_plan(cleaned["keys"], new_owner, "heir", "expires_on", cleaned)
         self.add_plan_problems(find_plan_problems(self.planned))
         if self.gives_away and not self.has_confirmation:
             self.add_error("password", "Reassigning keys needs your confirmation.")

@@ -104,10 +104,10 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
 
     @property
     def main(self) -> list[FormSection]:
-        own = [self._build_own_section(field) for field in self.rules.fields]
+        own_sections = [self._build_own_section(field) for field in self.rules.fields]
         return [
             self._build_section("owner" if "owner" in self.fields else "name"),
-            *own,
+            *own_sections,
             *self._build_sections(self.rules.asks),
         ]
 
@@ -131,8 +131,8 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
 
     @property
     def latest(self) -> datetime | None:
-        made = self.key.created_at if self.key else timezone.now()
-        return get_latest_expiry(made, self.longest_days)
+        created_at = self.key.created_at if self.key else timezone.now()
+        return get_latest_expiry(created_at, self.longest_days)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -193,8 +193,8 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
             return typed
         # Fixed settings have no input and are not sent. If one is sent all the same, check_immutable_settings validates
         # it.
-        kept = [setting for setting in self.immutable_settings if not self._is_submitted(setting)]
-        return typed.restore(kept, self.before)
+        unsubmitted = [setting for setting in self.immutable_settings if not self._is_submitted(setting)]
+        return typed.restore(unsubmitted, self.before)
 
     def _get_name(self, cleaned: dict[str, Any]) -> str:
         return cleaned.get("name", "")
@@ -244,21 +244,21 @@ class KeySettingsForm(NewListForm, RotationScheduleForm):
     def _apply_wording(self, setting: str, field: forms.Field) -> None:
         """Set label and help text from the policy, and mark settings that cannot be changed later."""
         field.label = self.rules.get_label(setting)
-        note, own = self.rules.notes.get(setting, ""), str(field.help_text)
+        note, help_text = self.rules.notes.get(setting, ""), str(field.help_text)
         # A policy that asks for addresses with a note of its own replaces the standard text.
         if setting == "addresses" and not (note and setting in self.rules.asks):
-            own = f"Addresses or ranges that calls may come from, for example {EXAMPLES}."
+            help_text = f"Addresses or ranges that calls may come from, for example {EXAMPLES}."
             if self.rules.addresses == "optional":
-                own += " Without any address or IP list, calls are accepted from everywhere."
+                help_text += " Without any address or IP list, calls are accepted from everywhere."
         if setting in self.rules.immutable_settings and not note:
             note = self._get_immutable_note(setting)
         off = _render_masking_off() if needs_account_masking(setting, self.offer.account) else ""
-        field.help_text = format_html_join(" ", "{}", ((text,) for text in (own, note, off) if text))
+        field.help_text = format_html_join(" ", "{}", ((text,) for text in (help_text, note, off) if text))
 
     def _get_immutable_note(self, setting: str) -> str:
         why = explain_immutable_setting(setting, self.rules)
-        own = "" if self.rules.name_kind == "owner" and setting == "name" else self.rules.notes.get(setting)
-        return own or f"{why[:1].upper()}{why[1:]}"
+        note = "" if self.rules.name_kind == "owner" and setting == "name" else self.rules.notes.get(setting)
+        return note or f"{why[:1].upper()}{why[1:]}"
 
     def _set_choices(self) -> None:
         set_choices(self.fields["modules"], list(self.module_names.items()))

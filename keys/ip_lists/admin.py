@@ -108,14 +108,14 @@ class IpListAdmin(SupportAdmin):
         edited = confirms and ImportForm.is_edited(request.POST)
         if confirms and not edited:
             return self._add_entries(request, row)
-        given = (request.POST, request.FILES) if request.method == "POST" else ()
-        form = UploadForm(*given, ip_list=row)
+        form_data = (request.POST, request.FILES) if request.method == "POST" else ()
+        form = UploadForm(*form_data, ip_list=row)
         if not form.is_valid():
             return self._render_form(request, form, row, "Import entries", "Preview")
         preview = form.preview
-        shown = sign_preview(row, request.user.pk, preview)
+        signed_preview = sign_preview(row, request.user.pk, preview)
         again = self._prepare_import_form(
-            request, row, preview, ImportForm.from_preview(shown, form.cleaned_data["text"])
+            request, row, preview, ImportForm.from_preview(signed_preview, form.cleaned_data["text"])
         )
         return self._render_preview(request, row, preview, again, note=EDITED_PREVIEW if edited else form.note)
 

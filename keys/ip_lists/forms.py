@@ -258,9 +258,9 @@ class UploadForm(forms.Form):
         if file and text.strip():
             raise ValidationError("Paste entries or upload a file, not both.")
         try:
-            with acquire_reader(self.ip_list.account_id) as rest:
+            with acquire_reader(self.ip_list.account_id) as throttle:
                 table = _parse_upload(file) if file else parse_text(text)
-                self.preview, self.note = build_preview(self.ip_list, table.rows, rest), table.note
+                self.preview, self.note = build_preview(self.ip_list, table.rows, throttle), table.note
         except (UnreadableEntries, TooManyUploads) as problem:
             self.add_error("file" if file else "text", str(problem))
         return cleaned
@@ -288,19 +288,19 @@ class ImportForm(OptionalConfirmForm, WideRangeForm):
     leave_out = forms.BooleanField(label="Skip the invalid lines and add the rest", required=False)
 
     @classmethod
-    def from_preview(cls, shown: str, text: str) -> ImportForm:
+    def from_preview(cls, signed_preview: str, text: str) -> ImportForm:
         """Return the form that confirms the signed preview of this text."""
-        return cls(initial={"shown": shown, "text": text, "digest": _compute_digest(text)})
+        return cls(initial={"shown": signed_preview, "text": text, "digest": _compute_digest(text)})
 
     @staticmethod
-    def confirms(sent: Mapping[str, Any]) -> bool:
+    def confirms(data: Mapping[str, Any]) -> bool:
         """Return whether a preview is confirmed, and not to be made again."""
-        return "shown" in sent and "again" not in sent
+        return "shown" in data and "again" not in data
 
     @staticmethod
-    def is_edited(sent: Mapping[str, Any]) -> bool:
+    def is_edited(data: Mapping[str, Any]) -> bool:
         """Return whether the text was edited after its preview, which is then no longer what would be added."""
-        return "text" in sent and sent.get("digest") != _compute_digest(sent["text"])
+        return "text" in data and data.get("digest") != _compute_digest(data["text"])
 
     def check(self, preview: ImportPreview) -> None:
         """Add errors unless invalid lines and wide networks of the preview are acknowledged."""

@@ -126,8 +126,9 @@ class EntryImport(resources.ModelResource):
         self.entries.append(Entry.from_row(instance))
 
 
-def build_preview(ip_list: IpList, rows: list[EntryRow], rest: Callable[[], None]) -> ImportPreview:
-    """Return the entries that would be added to the list, and the invalid cells. Call `rest` after ROWS_AT_A_TIME."""
+def build_preview(ip_list: IpList, rows: list[EntryRow], throttle: Callable[[], None]) -> ImportPreview:
+    """Return the entries that would be added to the list, and the invalid cells. Call `throttle` after each
+    ROWS_AT_A_TIME."""
     resource = EntryImport(existing=set(ip_list.entries.values_list("network", flat=True)))
     wrong: list[InvalidCell] = []
     wrong_count = 0
@@ -139,7 +140,7 @@ def build_preview(ip_list: IpList, rows: list[EntryRow], rest: Callable[[], None
         wrong_count += len(result.invalid_rows)
         for invalid in result.invalid_rows[: max(0, MAX_WRONG_LINES - len(wrong))]:
             wrong.extend(_list_invalid_cells(some[invalid.number - 1], invalid.error.message_dict))
-        rest()
+        throttle()
     return ImportPreview(resource.entries, wrong, wrong_count)
 
 

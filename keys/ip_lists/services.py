@@ -116,13 +116,13 @@ def change_entry(
     before = Entry.from_row(row)
     if before.stamp != stamp:
         raise EntryChanged(row)
-    others = ip_list.entries.exclude(pk=row.pk).values_list("network", flat=True)
-    [to] = clean_entries([to], existing=set(others.filter(network=to.network)))
+    other_networks = ip_list.entries.exclude(pk=row.pk).values_list("network", flat=True)
+    [to] = clean_entries([to], existing=set(other_networks.filter(network=to.network)))
     changes = _get_changes(before.as_dict(), to.as_dict())
     if not changes:
         return row
-    wanted = (to, *(Entry(network, to.description) for network in keep))
-    if any(each.admits_more_than(before) for each in wanted) and _is_in_use(ip_list):
+    new_entries = (to, *(Entry(network, to.description) for network in keep))
+    if any(each.admits_more_than(before) for each in new_entries) and _is_in_use(ip_list):
         _spend_confirmation(ip_list, by)
     row.network, row.description, row.enabled = to
     row.save(update_fields=["network", "description", "enabled"])
@@ -131,7 +131,7 @@ def change_entry(
     record(
         "ip_list.entry_changed", by=by, account_id=ip_list.account_id, target=target, network=network, changes=changes
     )
-    _enable_or_insert(ip_list, wanted[1:], by)
+    _enable_or_insert(ip_list, new_entries[1:], by)
     return row
 
 
@@ -267,9 +267,11 @@ def _set_enabled(ip_list: IpList, rows: list[IpListEntry], enabled: bool, by: Ac
     return len(rows)
 
 
-def _record(done: str, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> None:
+def _record(event: str, ip_list: IpList, entries: Iterable[Entry], by: Actor) -> None:
     target = get_list_target(ip_list)
-    record(f"ip_list.entries_{done}", by=by, account_id=ip_list.account_id, target=target, **summarize_entries(entries))
+    record(
+        f"ip_list.entries_{event}", by=by, account_id=ip_list.account_id, target=target, **summarize_entries(entries)
+    )
 
 
 def _get_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:

@@ -51,11 +51,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allowed: Networks) -
 
 def _connect(destination: Destination, addresses: list[Address], deadline: float) -> socket.socket:
     """Return a connection to the first of the addresses that accepts one; the time is shared out among them."""
-    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+    for attempts_left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         try:
-            return socket.create_connection((str(address), destination.port), _get_remaining(deadline) / left)
+            return socket.create_connection((str(address), destination.port), _get_remaining(deadline) / attempts_left)
         except OSError:
-            if left == 1:
+            if attempts_left == 1:
                 raise
     raise OSError("The host has no address.")
 

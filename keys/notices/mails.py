@@ -24,7 +24,7 @@ logger = structlog.get_logger("keyward.notices")
 
 def send_mails(by: Actor) -> int:
     """Send the mails that are due and return how many notices they had. Those that fail are tried again later."""
-    sent, failure = 0, ""
+    mail_count, failure = 0, ""
     while claimed := queue.claim(Delivery.objects.exclude(user=None), MAX_CLAIMED):
         groups: dict[tuple[int | None, str], list[Delivery]] = defaultdict(list)
         for delivery in claimed:
@@ -48,8 +48,8 @@ def send_mails(by: Actor) -> int:
                 _mark_failed(user, deliveries, failure, by)
             else:
                 queue.mark_delivered(deliveries=deliveries)
-                sent += len(deliveries)
-    return sent
+                mail_count += len(deliveries)
+    return mail_count
 
 
 def _send(user: User, deliveries: Sequence[Delivery]) -> None:

@@ -41,20 +41,20 @@ class Outcome(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of an endpoint's deliveries; `left` were not tried for want of time."""
+    """What became of an endpoint's deliveries; `unsent` were not tried for want of time."""
 
     outcomes: Sequence[Outcome]
-    left: Sequence[Delivery]
+    unsent: Sequence[Delivery]
 
 
 def send_webhooks(by: Actor) -> int:
     """Send the notices that are due, and return how many were taken. Those that are not are tried again later."""
-    sent = 0
+    delivered = 0
     with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         running: dict[Future[Result], Endpoint] = {}
         for endpoint in _list_endpoints():
             if len(running) == MAX_PARALLEL:
-                sent += _settle_finished(running, by)
+                delivered += _settle_finished(running, by)
             if claimed := queue.claim(Delivery.objects.filter(endpoint=endpoint), MAX_CLAIMED):
                 try:
                     secrets = open_secrets(endpoint)
@@ -63,8 +63,8 @@ def send_webhooks(by: Actor) -> int:
                     continue
                 running[pool.submit(_send_all, endpoint.url, secrets, claimed)] = endpoint
         while running:
-            sent += _settle_finished(running, by)
-    return sent
+            delivered += _settle_finished(running, by)
+    return delivered
 
 
 def build_body(delivery: Delivery) -> bytes:
@@ -118,23 +118,23 @@ def _explain(status: int) -> str:
 
 def _settle_finished(running: dict[Future[Result], Endpoint], by: Actor) -> int:
     """Wait for at least one endpoint, write down its results, and return how many of its notices were taken."""
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    return sum(_settle(running.pop(future), future.result(), by) for future in done)
+    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+    return sum(_settle(running.pop(future), future.result(), by) for future in finished)
 
 
 def _settle(endpoint: Endpoint, result: Result, by: Actor) -> int:
-    queue.release(deliveries=result.left)
-    taken = 0
+    queue.release(deliveries=result.unsent)
+    delivered = 0
     for (status, error), deliveries in _group(result.outcomes):
         if not error:
             queue.mark_delivered(deliveries=deliveries, status=status)
             endpoints.mark_working(endpoint)
-            taken += len(deliveries)
+            delivered += len(deliveries)
             continue
         target = endpoints.build_endpoint_target(endpoint)
         if queue.mark_failed(deliveries=deliveries, error=error, status=status, recipient=target, by=by):
             endpoints.mark_failing(endpoint=endpoint, error=error, by=by)
-    return taken
+    return delivered
 
 
 def _group(outcomes: Sequence[Outcome]) -> Iterator[tuple[tuple[int | None, str], list[Delivery]]]:

@@ -64,18 +64,18 @@ def _format_time(text: str) -> str:
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
 
 
-def _say_expiring(data: Data) -> str:
+def _format_expiring(data: Data) -> str:
     at = datetime.fromisoformat(data["expires_at"])
-    left = format_relative(at, timezone.now())
-    return f"{_name(data)} expires {left}, at {_format_time(data['expires_at'])}."
+    when = format_relative(at, timezone.now())
+    return f"{_name(data)} expires {when}, at {_format_time(data['expires_at'])}."
 
 
-def _say_rotation(data: Data) -> str:
-    left = format_relative(datetime.fromisoformat(data["rotates_at"]), timezone.now())
-    return f"The secret of {_name(data)} will be changed on schedule {left}, at {_format_time(data['rotates_at'])}."
+def _format_rotation(data: Data) -> str:
+    when = format_relative(datetime.fromisoformat(data["rotates_at"]), timezone.now())
+    return f"The secret of {_name(data)} will be changed on schedule {when}, at {_format_time(data['rotates_at'])}."
 
 
-def _say_rotated(data: Data) -> str:
+def _format_rotated(data: Data) -> str:
     until = _format_time(data["overlap_until"])
     return f"The secret of {_name(data)} was changed on schedule. The old one works until {until}."
 
@@ -84,11 +84,11 @@ def _link_key(data: Data) -> Sequence[Link]:
     return (Link(f"Open {data['key']['name']}", build_url("key-detail", data["key"]["id"])),)
 
 
-def _say_new_network(data: Data) -> str:
-    shown = ", ".join(data["networks"])
+def _format_new_network(data: Data) -> str:
+    networks = ", ".join(data["networks"])
     more = f" and {data['count'] - len(data['networks'])} more" if data["count"] > len(data["networks"]) else ""
     last = _format_time(data["last_seen_at"])
-    return f"{_name(data)} was used from {shown}{more} for the first time. The last call was at {last}."
+    return f"{_name(data)} was used from {networks}{more} for the first time. The last call was at {last}."
 
 
 def _link_networks(data: Data) -> Sequence[Link]:
@@ -99,42 +99,44 @@ def _link_networks(data: Data) -> Sequence[Link]:
     )
 
 
-def _say_rising(data: Data) -> str:
-    whose = f"with {_name(data)} " if data["key"] else "of your account "
+def _format_rising(data: Data) -> str:
+    about = f"with {_name(data)} " if data["key"] else "of your account "
     reasons = ", ".join(f"{REFUSED[code][0] if code in REFUSED else code} ({n})" for code, n in data["reasons"].items())
     before = f"at most {data['before']} in any hour of the seven days before"
     return (
-        f"{data['refused']} calls {whose}were refused in the hour of {_format_time(data['hour'])}, {before}: {reasons}."
+        f"{data['refused']} calls {about}were refused in the hour of {_format_time(data['hour'])}, {before}: {reasons}."
     )
 
 
 def _link_refusals(data: Data) -> Sequence[Link]:
-    chosen = {"from": data["hour"][:16], "zone": "UTC", "decision": "denied"}
+    filters = {"from": data["hour"][:16], "zone": "UTC", "decision": "denied"}
     if data["key"]:
-        chosen["key_id"] = data["key"]["id"]
-    return (Link("Open the refused calls", f"{build_url('log-list')}?{urlencode(chosen)}"),)
+        filters["key_id"] = data["key"]["id"]
+    return (Link("Open the refused calls", f"{build_url('log-list')}?{urlencode(filters)}"),)
 
 
-def _say_old_secret(data: Data) -> str:
+def _format_old_secret(data: Data) -> str:
     old = data["old_secret"]
     if not old["last_used_at"]:
         return "It was never used."
     return f"It was last used at {_format_time(old['last_used_at'])} from {old['last_used_from']}."
 
 
-def _say_ending(data: Data) -> str:
+def _format_ending(data: Data) -> str:
     used = " and is still used" if data["used_lately"] else ""
-    return f"The old secret of {_name(data)} ends at {_format_time(data['ends_at'])}{used}. {_say_old_secret(data)}"
+    return f"The old secret of {_name(data)} ends at {_format_time(data['ends_at'])}{used}. {_format_old_secret(data)}"
 
 
-def _say_ended(data: Data) -> str:
+def _format_ended(data: Data) -> str:
     refused = (
         f" Calls with it are refused, the last at {_format_time(data['refused_at'])}." if data["refused_at"] else ""
     )
-    return f"The old secret of {_name(data)} ended at {_format_time(data['ends_at'])}. {_say_old_secret(data)}{refused}"
+    return (
+        f"The old secret of {_name(data)} ended at {_format_time(data['ends_at'])}. {_format_old_secret(data)}{refused}"
+    )
 
 
-def _say_unused(data: Data) -> str:
+def _format_unused(data: Data) -> str:
     names = {
         "keys": ("key", "keys"),
         "modules": ("module of a key", "modules of keys"),
@@ -146,7 +148,7 @@ def _say_unused(data: Data) -> str:
     return f"Not used for {data['days']} days: {', '.join(parts)}."
 
 
-def _say_failing(data: Data) -> str:
+def _format_failing(data: Data) -> str:
     return f"A notice to {data['endpoint']['host']} was given up after ten attempts. The last one: {data['error']}"
 
 
@@ -158,14 +160,14 @@ WORDS: dict[str, Words] = {
     Kind.KEY_EXPIRING: Words(
         "An API key expires soon",
         "{count} API keys expire soon",
-        _say_expiring,
+        _format_expiring,
         "Calls with an expired key are refused. If it is still needed, an Administrator can give it a later expiry.",
         _link_key,
     ),
     Kind.KEY_ROTATION_UPCOMING: Words(
         "An API key will get a new secret soon",
         "{count} API keys will get new secrets soon",
-        _say_rotation,
+        _format_rotation,
         "Prepare the applications that use it. After the change, an Administrator can read the new secret on the key’s "
         "page.",
         _link_key,
@@ -173,49 +175,49 @@ WORDS: dict[str, Words] = {
     Kind.KEY_ROTATED: Words(
         "An API key has a new secret",
         "{count} API keys have new secrets",
-        _say_rotated,
+        _format_rotated,
         "Give the applications that use it the new secret, which an Administrator can read on the key’s page.",
         _link_key,
     ),
     Kind.KEY_NEW_NETWORK: Words(
         "An API key was used from a new network",
         "{count} API keys were used from new networks",
-        _say_new_network,
+        _format_new_network,
         "If it was not you, disable the key and change its secret. A list of allowed addresses keeps others out.",
         _link_networks,
     ),
     Kind.REFUSALS_RISING: Words(
         "Many calls are refused",
         "Many calls are refused ({count} notices)",
-        _say_rising,
+        _format_rising,
         "Use the access check to see why a call is refused and what would have to change.",
         _link_refusals,
     ),
     Kind.OVERLAP_ENDING: Words(
         "An old secret ends soon",
         "{count} old secrets end soon",
-        _say_ending,
+        _format_ending,
         "Switch every caller to the new secret before then, or extend the overlap on the key’s page.",
         _link_key,
     ),
     Kind.OVERLAP_ENDED_IN_USE: Words(
         "An old secret ended while it was used",
         "{count} old secrets ended while they were used",
-        _say_ended,
+        _format_ended,
         "An old secret that has ended cannot be restored. Give its callers the new one.",
         _link_key,
     ),
     Kind.GRANTS_UNUSED: Words(
         "Unused keys and permissions",
         "Unused keys and permissions",
-        _say_unused,
+        _format_unused,
         "Unused access can still be misused. Each item is listed with the reason and can be removed with one click.",
         lambda data: (Link("Review unused access", build_url("unused")),),
     ),
     Kind.WEBHOOK_FAILING: Words(
         "A webhook endpoint is failing",
         "{count} webhook endpoints are failing",
-        _say_failing,
+        _format_failing,
         "Notices are still sent there, each for about three days. Once the endpoint works again, resend them under "
         "Settings > Notices.",
         _link_endpoint,

@@ -184,9 +184,9 @@ def _load_secrets(key: Key) -> tuple[Secret, ...]:
 
 
 def _list_steps(checks: Iterable[CheckResult], *, with_token: bool) -> Iterable[Step]:
-    made = {check.name: check for check in checks}
+    by_name = {check.name: check for check in checks}
     for name in REFUSALS:
-        check = made.get(name)
+        check = by_name.get(name)
         if check is not None:
             yield Step(name, check.passed, check.explanation)
         elif with_token or name not in _OF_SECRET:

@@ -66,9 +66,9 @@ def build_api(
         modules=tuple(modules.items()),
         routes=RouteTable(routes, names),
         contained={
-            numbers[module]: frozenset(numbers[other] for other in others if other in numbers)
-            for module, others in contained.items()
-            if others
+            numbers[module]: frozenset(numbers[other] for other in contained_slugs if other in numbers)
+            for module, contained_slugs in contained.items()
+            if contained_slugs
         },
         preflight=policy.get("preflight") == "allow",
     )

@@ -29,8 +29,8 @@ from keys.selectors.epoch import get_for_epoch
 # One row for all keys that differ only in what tells them apart. Plain SQL, because composing this statement takes
 # Django longer than PostgreSQL takes to run it.
 _SELECT = """
-    WITH asked (id, used_at) AS MATERIALIZED ({rows}), chosen AS (
-        SELECT id FROM asked ORDER BY used_at DESC NULLS LAST, id LIMIT %s
+    WITH candidates (id, used_at) AS MATERIALIZED ({rows}), chosen AS (
+        SELECT id FROM candidates ORDER BY used_at DESC NULLS LAST, id LIMIT %s
     ), found AS (
         SELECT k.account_id, a.slug AS account, a.status, a.mask_phone AS account_mask,
             k.owner_id, u.nickname AS owner, u.is_active,
@@ -45,7 +45,7 @@ _SELECT = """
         FROM chosen JOIN keys_key k USING (id) JOIN keys_api api ON api.id = k.api_id
             JOIN accounts_account a ON a.id = k.account_id JOIN accounts_user u ON u.id = k.owner_id
     )
-    SELECT (SELECT count(*) FROM asked), {alike},
+    SELECT (SELECT count(*) FROM candidates), {alike},
         array_agg(id), array_agg(public_id), array_agg(name), array_agg(username)
     FROM found GROUP BY {alike}
 """
@@ -65,7 +65,7 @@ class KeyLabels(NamedTuple):
 
 
 class _Row(NamedTuple):
-    asked: int
+    candidates: int
     account_id: int
     account: str
     account_status: str
@@ -141,9 +141,9 @@ def load_keys(rows: QuerySet[models.Key], limit: int | None = None, *, for_repla
     For replays, their APIs match calls that are known by their route alone. Forms ask for them again and again as they
     are filled in, so they are kept until something changes that decides; `rows` may depend on nothing else.
     """
-    asked = rows.filter(deleted_at=None).order_by().values_list("pk", "listing__used_at").query
+    live_keys = rows.filter(deleted_at=None).order_by().values_list("pk", "listing__used_at").query
     try:
-        sql, values = asked.sql_with_params()
+        sql, values = live_keys.sql_with_params()
     except EmptyResultSet:
         return LoadedKeys((), {}, {})
     values = (*values, limit)
@@ -152,9 +152,9 @@ def load_keys(rows: QuerySet[models.Key], limit: int | None = None, *, for_repla
     return get_for_epoch(_loaded_for_replay, (sql, repr(values)), lambda: _load(sql, values, for_replay=True))
 
 
-def _load(asked: str, values: Sequence[Any], *, for_replay: bool = False) -> LoadedKeys:
+def _load(key_query: str, values: Sequence[Any], *, for_replay: bool = False) -> LoadedKeys:
     with connection.cursor() as cursor:
-        cursor.execute(_SELECT.format(rows=asked, alike=_ALIKE), values)
+        cursor.execute(_SELECT.format(rows=key_query, alike=_ALIKE), values)
         found = [_Row(*row) for row in cursor.fetchall()]
     apis = {row.api_id: load_api_version(row.api_id, row.api_version) for row in found}
     list_rules = load_list_rules({pk for row in found for pk in row.lists})
@@ -166,7 +166,7 @@ def _load(asked: str, values: Sequence[Any], *, for_replay: bool = False) -> Loa
         key = _build_key(row, api.for_replay if for_replay else api.api, join(own, frozenset(row.lists)))
         labels = list(map(KeyLabels, row.ids, row.public_ids, row.names, row.usernames))
         kinds.append(KeyKind(key, labels, own, row.granted))
-    left_out = found[0].asked - sum(len(kind.labels) for kind in kinds) if found else 0
+    left_out = found[0].candidates - sum(len(kind.labels) for kind in kinds) if found else 0
     return LoadedKeys(kinds, apis, list_rules, left_out)
 
 
@@ -203,8 +203,8 @@ def build_rules_joiner(
     """Return a function from a key's own rules and its lists to all its rules; keys with the same share one result."""
 
     @cache
-    def join(own: tuple[Rule, ...], lists: frozenset[int]) -> tuple[Rule, ...]:
-        return (*own, *chain.from_iterable(list_rules.get(pk, ()) for pk in sorted(lists)))
+    def join(rules: tuple[Rule, ...], lists: frozenset[int]) -> tuple[Rule, ...]:
+        return (*rules, *chain.from_iterable(list_rules.get(pk, ()) for pk in sorted(lists)))
 
     return join
 

@@ -45,9 +45,9 @@ def list_granted_modules(key: Key) -> list[GrantedModule]:
     if key.all_modules:
         return [GrantedModule(module, []) for module in modules]
     granted = {module.slug for module in key.modules.all()}
-    every = expand_contained(granted, {module.slug: module.contained for module in modules})
+    slugs = expand_contained(granted, {module.slug: module.contained for module in modules})
     return [
-        GrantedModule(module, _list_containers(module, modules, granted)) for module in modules if module.slug in every
+        GrantedModule(module, _list_containers(module, modules, granted)) for module in modules if module.slug in slugs
     ]
 
 

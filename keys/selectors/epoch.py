@@ -12,19 +12,19 @@ from core.bounded_cache import BoundedCache
 Value = TypeVar("Value")
 
 
-def get_for_epoch(cache: BoundedCache[Value], place: Hashable, compute: Callable[[], Value]) -> Value:
-    """Return what `compute` returned for this place if nothing was changed since that decides about calls; else compute
+def get_for_epoch(cache: BoundedCache[Value], key: Hashable, compute: Callable[[], Value]) -> Value:
+    """Return what `compute` returned for this key if nothing was changed since that decides about calls; else compute
     it.
 
     Triggers change the epoch in the transaction of each such change (keys/epoch_triggers.py), so a committed change is
-    never missed. Within a transaction nothing is kept: it may be rolled back.
+    never missed. Within a transaction nothing is cached: it may be rolled back.
     """
     if connection.in_atomic_block:
         return compute()
     with connection.cursor() as cursor:
         cursor.execute("SELECT n, token::text FROM key_epoch")
-        kept = place, cursor.fetchone()
-    if (value := cache.get(kept)) is None:
+        epoch_key = key, cursor.fetchone()
+    if (value := cache.get(epoch_key)) is None:
         value = compute()
-        cache.put(kept, value)
+        cache.put(epoch_key, value)
     return value

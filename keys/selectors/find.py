@@ -143,20 +143,20 @@ def _find_by_identifiers(scope: Scope, text: str, by_tokens: FindResult | None) 
     """Add to what was found by tokens. Return None if the text has no token and no known API ID or request ID."""
     text = unquote(text)
     text = f"{text} {decode_basic(text)}"
-    request_ids = [UUID(given) for given in sorted(set(REQUEST_ID.findall(text)))[:MAX_MATCHES]]
+    request_ids = [UUID(each) for each in sorted(set(REQUEST_ID.findall(text)))[:MAX_MATCHES]]
     calls = [call for request_id in request_ids if (call := _find_call(scope, request_id))]
     events = list_events_of_requests(scope.account_id, request_ids) if scope.account_id and request_ids else []
     matches = list(by_tokens.matches) if by_tokens else []
     known = {match.key.public_id for match in matches}
     named = {*API_ID.findall(text), *(call.key_id for call in calls)} - known
     rows = load_found_keys(scope.keys, sorted(named)[:MAX_WORDS])
-    shown = dict(list(rows.items())[:MAX_MATCHES])
-    matches += _build_matches(shown)
+    first_rows = dict(list(rows.items())[:MAX_MATCHES])
+    matches += _build_matches(first_rows)
     if not (by_tokens or matches or calls or events):
         return None
     by = by_tokens.by if by_tokens else "a request ID" if calls or events else "an API ID"
     found = by_tokens or FindResult(by, ())
-    return replace(found, matches=matches, calls=calls, events=events, more=len(shown) < len(rows))
+    return replace(found, matches=matches, calls=calls, events=events, more=len(first_rows) < len(rows))
 
 
 def _find_by_words(scope: Scope, text: str) -> FindResult:
@@ -178,6 +178,6 @@ def _build_matches(keys: dict[str, Key]) -> list[Match]:
 
 def _find_call(scope: Scope, request_id: UUID) -> Call | None:
     calls = scope.calls.filter(request_id=request_id)
-    if made := get_creation_time(request_id):
-        calls = calls.filter(time__range=(made - MAX_CLOCK_SKEW, made + MAX_CLOCK_SKEW))
+    if created_at := get_creation_time(request_id):
+        calls = calls.filter(time__range=(created_at - MAX_CLOCK_SKEW, created_at + MAX_CLOCK_SKEW))
     return calls.order_by("time").first()

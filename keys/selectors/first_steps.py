@@ -107,8 +107,8 @@ def _list_steps_of_support(account: Account, enabled: bool) -> tuple[Step, Step]
 def _build_proxy_step(account: Account, apis: Collection[Api]) -> Step:
     """Return the step of the proxy, which is done once a proxy asked about each API of the account. It does not say
     when: that may have been for a call of another account."""
-    heard = get_last_contacts([api.slug for api in apis], account.pk)
-    silent = [api.name for api in apis if api.slug not in heard]
+    contacts = get_last_contacts([api.slug for api in apis], account.pk)
+    silent = [api.name for api in apis if api.slug not in contacts]
     text = "Support sets up the proxy in front of the API, which asks Keyward about each call."
     how = f"On the server: docs/gateways.md has the configuration of each proxy, and {PROGRAM} doctor tries it."
     if silent and len(silent) < len(apis):

@@ -102,10 +102,10 @@ def collect_tokens(read: Callable[[int], bytes]) -> TokensInText:
 
 def assess_tokens(keys: QuerySet[Key], tokens: Iterable[FoundToken]) -> dict[str, TokenState]:
     """Return the state of each token by its text. `keys` are those to search, deleted ones included."""
-    wanted = {each.token: each for each in tokens}
-    found = load_found_keys(keys, {each.public_id for each in wanted.values()})
+    by_token = {each.token: each for each in tokens}
+    found = load_found_keys(keys, {each.public_id for each in by_token.values()})
     decided = load_decision_keys(found.values())
-    return {token: _assess(each, found.get(each.public_id), decided) for token, each in wanted.items()}
+    return {token: _assess(each, found.get(each.public_id), decided) for token, each in by_token.items()}
 
 
 def load_found_keys(keys: QuerySet[Key], public_ids: Collection[str]) -> dict[str, Key]:

@@ -89,11 +89,11 @@ def with_names(keys: QuerySet[Key]) -> QuerySet[Key]:
 
 def with_file_columns(keys: QuerySet[Key]) -> QuerySet[Key]:
     """Load only the columns that an export needs."""
-    shown = (
+    columns = (
         *("created_at", "name", "public_id", "all_modules", "expires_at", "enabled", "fields"),
         *("rotation_days", "rotation_overlap", *FLAGS),
     )
-    related = keys.select_related("api", "owner").only(*shown, "api__name", "owner__nickname", "owner__is_active")
+    related = keys.select_related("api", "owner").only(*columns, "api__name", "owner__nickname", "owner__is_active")
     return with_names(related)
 
 
@@ -106,8 +106,8 @@ class ApiModules:
 
     def list_names(self, slugs: Iterable[str]) -> list[str]:
         """Return the names of these modules and of all that they contain."""
-        every = expand_contained(slugs, self.contained)
-        return [name for slug, name in self.names.items() if slug in every]
+        all_slugs = expand_contained(slugs, self.contained)
+        return [name for slug, name in self.names.items() if slug in all_slugs]
 
 
 def get_modules_by_api(apis: Collection[int]) -> dict[int, ApiModules]:

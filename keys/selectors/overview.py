@@ -60,14 +60,14 @@ def count_keys(keys: QuerySet[Key]) -> KeyFigures:
     statuses = {name: Count("pk", filter=build_status_condition(name)) for name, _ in STATUSES}
     keys = keys.order_by()
     # Time alone changes few of them: those of a minute are shown, unless something was changed that decides.
-    place = str(keys.query), timezone.now().replace(second=0, microsecond=0)
+    cache_key = str(keys.query), timezone.now().replace(second=0, microsecond=0)
 
     def compute() -> tuple[dict[str, int], list[OverdueRotation]]:
         scheduled = Count("pk", filter=Q(rotation_days__isnull=False))
         found = keys.aggregate(**statuses, **counts, scheduled=scheduled)
         return found, list_overdue_rotations(keys, timezone.now()) if found["scheduled"] else []
 
-    found, overdue = get_for_epoch(_counted, place, compute)
+    found, overdue = get_for_epoch(_counted, cache_key, compute)
     by_status = [KeyFigure(name, label, found[name], f"status={name}") for name, label in STATUSES]
     if not any(figure.count for figure in by_status):
         return KeyFigures([], [], [])

@@ -84,8 +84,8 @@ class Order(NamedTuple):
         if position is None:
             return keys
         here = Func(self.expression, F(self.key), function="ROW")
-        there = Func(Value(position.place), Value(position.key), function="ROW")
-        return keys.filter(CombinedExpression(here, "<" if self.descending else ">", there, BooleanField()))
+        start = Func(Value(position.place), Value(position.key), function="ROW")
+        return keys.filter(CombinedExpression(here, "<" if self.descending else ">", start, BooleanField()))
 
     @property
     def reversed(self) -> Order:
@@ -138,9 +138,9 @@ def _find_positions(candidates: Candidates, order: Order, start: Position | None
     if len(found) > size:
         return found
     # OFFSET 0 is an optimisation fence: it keeps the planner from scanning the sort's index.
-    few = keys.filter(candidates.index_filter).order_by().values_list("place", "pk")
+    candidate_rows = keys.filter(candidates.index_filter).order_by().values_list("place", "pk")
     way = "DESC" if order.descending else "ASC"
-    return _fetch_positions(few, size, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")
+    return _fetch_positions(candidate_rows, size, f"(place, key) ORDER BY place {way}, key {way}", "OFFSET 0")
 
 
 def _fetch_positions(keys: QuerySet[Any, Any], size: int, outside: str, inside: str = "") -> list[Position]:

@@ -237,5 +237,5 @@ def _build_calls(
         for api, used in every.split(api_of):
             # A call of no route that was allowed although unlisted routes are denied asked about the key itself.
             were_denied = not api.unlisted_allowed and "unlisted_routes" not in changes[api.id]
-            asked = group.route == UNLISTED and not group.reason and were_denied
-            yield api, used._replace(whoami=True) if asked else used
+            needs_path = group.route == UNLISTED and not group.reason and were_denied
+            yield api, used._replace(whoami=True) if needs_path else used

@@ -93,7 +93,7 @@ def _render_items(texts: tuple[str, ...], attributes: str = "") -> SafeString:
 
 def list_rows(keys: QuerySet[Key]) -> list[KeyRow]:
     """Return the rows of these keys, unordered."""
-    own = (
+    own_columns = (
         "id",
         "public_id",
         "name",
@@ -106,14 +106,14 @@ def list_rows(keys: QuerySet[Key]) -> list[KeyRow]:
         "recordings",
     )
     related = {"of_owner": F("owner__nickname"), "owner_active": F("owner__is_active"), "of_api": F("api")}
-    found = list(with_names(keys).values(*own, "module_slugs", "list_names", "networks", **related))
+    found = list(with_names(keys).values(*own_columns, "module_slugs", "list_names", "networks", **related))
     apis = _get_apis({key["of_api"] for key in found})
     page = reverse("key-list")
 
     def build_row(key: dict[str, Any]) -> KeyRow:
         api = apis[key["of_api"]]
         return KeyRow(
-            **{name: key[name] for name in (*own, "owner_active")},
+            **{name: key[name] for name in (*own_columns, "owner_active")},
             url=SafeString(f"{page}{key['public_id']}/"),
             owner=key["of_owner"],
             api=api,

@@ -57,8 +57,8 @@ def _search_by_index(keys: QuerySet[Key], *ways: Q) -> list[int]:
 
 def _build_name_condition(text: str) -> Q:
     words: Any = Func(Value(ALL_ACCOUNTS), F("name"), function="key_words")
-    wanted = Func(Value(ALL_ACCOUNTS), Value(text), function="key_words_wanted")
-    return Q(CombinedExpression(words, "@@", wanted, BooleanField()))
+    query_words = Func(Value(ALL_ACCOUNTS), Value(text), function="key_words_wanted")
+    return Q(CombinedExpression(words, "@@", query_words, BooleanField()))
 
 
 def _build_identity_condition(text: str) -> Q:

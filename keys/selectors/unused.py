@@ -127,11 +127,11 @@ def find_unused_modules(keys: Sequence[Key], since: datetime) -> list[KeyGrants]
     last = _find_last_uses(keys, since, "module")
     recent = _find_recent_grants(keys, since, "modules")
     new = _find_new_modules(keys, since)
-    own = _find_granted(keys)
+    granted_modules = _find_granted(keys)
     found = []
     for key in keys:
         of_api = {module.slug: module for module in key.api.modules.all()}
-        granted = set(of_api) if key.all_modules else own[key.pk]
+        granted = set(of_api) if key.all_modules else granted_modules[key.pk]
         contained: dict[object, Collection[object]] = {slug: module.contained for slug, module in of_api.items()}
         times: dict[str, datetime] = {}
         for use, at in last[key.public_id]:
@@ -140,11 +140,11 @@ def find_unused_modules(keys: Sequence[Key], since: datetime) -> list[KeyGrants]
                     times[slug] = max(times.get(slug, at), at)
         unused = {slug for slug in granted if slug not in times or times[slug] < since}
         unused -= recent[key.public_id] | new[key.api.slug]
-        kept = granted - unused
-        unused -= expand_contained(kept, contained)
+        still_granted = granted - unused
+        unused -= expand_contained(still_granted, contained)
         grants = [UnusedGrant(slug, of_api[slug].name, times.get(slug)) for slug in of_api if slug in unused]
         if grants:
-            found.append(KeyGrants(key, grants, bool(kept)))
+            found.append(KeyGrants(key, grants, bool(still_granted)))
     return found
 
 

@@ -120,8 +120,8 @@ def change_many(
             require_current(key, secrets[key.pk])
         except AlreadyChanged:
             raise Invalid({"secret": "Its secret was changed in the meantime."}) from None
-        made = replace_secret(key, secrets[key.pk], overlap, ends_on_use=ends_on_use)
-        record_change(made, overlap, ends_on_use=ends_on_use, by=by)
+        change = replace_secret(key, secrets[key.pk], overlap, ends_on_use=ends_on_use)
+        record_change(change, overlap, ends_on_use=ends_on_use, by=by)
         return True
 
     return _change_each(locked, change)

@@ -84,24 +84,24 @@ def create(
     owner = _get_owner(owner, account, rules, by)
     if rules.name_kind == "owner":
         key_settings = replace(key_settings, name=owner.nickname)
-    made = insert_new_list(account, new_list, by) if new_list else None
-    if made:
-        key_settings = replace(key_settings, ip_lists=key_settings.ip_lists | {made.pk})
+    inserted = insert_new_list(account, new_list, by) if new_list else None
+    if inserted:
+        key_settings = replace(key_settings, ip_lists=key_settings.ip_lists | {inserted.pk})
     lists = lock_lists(account, key_settings.ip_lists)
     key_settings = clean_settings(key_settings, rules, modules, lists)
     _check_dates(key_settings, account, rules)
     key = Key(account=account, api=api, owner=owner, enabled=enabled)
     apply_columns(key, key_settings)
     key.username = key_settings.name if rules.name_kind == "username" else ""
-    minted = _insert_key(key, rules)
+    token = _insert_key(key, rules)
     sync_grants(key, None, key_settings, modules)
-    insert_secret(key, minted.token, rules)
+    insert_secret(key, token.token, rules)
     Creation.objects.create(token=form_token, key=key)
-    if made and new_list:
-        record_creation(made, new_list, by)
+    if inserted and new_list:
+        record_creation(inserted, new_list, by)
     recorded = key_settings.as_dict(lists) | {"owner": owner.nickname, "enabled": enabled}
     record("key.created", by=by, account_id=account.pk, target=build_key_target(key), api=api.slug, settings=recorded)
-    return CreatedKey(key, minted.token)
+    return CreatedKey(key, token.token)
 
 
 def _refuse_second_use(form_token: uuid.UUID, account: Account) -> None:
@@ -146,8 +146,8 @@ def _get_owner(owner: User | None, account: Account, rules: Policy, by: Actor) -
 def _insert_key(key: Key, rules: Policy) -> GeneratedToken:
     """Insert the row under an API ID that was never used, and return its token."""
     for _ in range(MAX_TRIES):
-        minted = generate_token(settings.TOKEN_PREFIX)
-        key.public_id = minted.public_id
+        token = generate_token(settings.TOKEN_PREFIX)
+        key.public_id = token.public_id
         try:
             with transaction.atomic():
                 key.save(force_insert=True)
@@ -155,8 +155,8 @@ def _insert_key(key: Key, rules: Policy) -> GeneratedToken:
             # A concurrent insert of the same username is committed and visible now.
             if problem := find_username_problem(key.account, key.api, rules, key.username):
                 raise Invalid({"name": problem}) from None
-            if not Key.objects.filter(public_id=minted.public_id).exists():
+            if not Key.objects.filter(public_id=token.public_id).exists():
                 raise
         else:
-            return minted
+            return token
     raise RuntimeError(f"No free API ID in {MAX_TRIES} tries; check the random source.")

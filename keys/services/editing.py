@@ -87,9 +87,9 @@ def save_settings(
     its API by slug; `confirm` spends the confirmation, and is called if the change allows more than before. Raise
     Invalid, ConfirmationRequired."""
     before = KeySettings.from_key(key)
-    made = insert_new_list(key.account, new_list, by) if new_list else None
-    if made:
-        key_settings = replace(key_settings, ip_lists=key_settings.ip_lists | {made.pk})
+    inserted = insert_new_list(key.account, new_list, by) if new_list else None
+    if inserted:
+        key_settings = replace(key_settings, ip_lists=key_settings.ip_lists | {inserted.pk})
     lists = lock_lists(key.account, before.ip_lists | key_settings.ip_lists)
     key_settings = _validate(key, before, key_settings, modules, lists)
     changed = diff_settings(before, key_settings, lists)
@@ -102,8 +102,8 @@ def save_settings(
     _save_columns(key, key_settings if changed else None, enabled if switched else None)
     if changed:
         sync_grants(key, before, key_settings, modules)
-        if made and new_list:
-            record_creation(made, new_list, by)
+        if inserted and new_list:
+            record_creation(inserted, new_list, by)
         record(
             "key.edited",
             by=by,

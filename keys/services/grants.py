@@ -24,11 +24,11 @@ def get_modules_by_slug(api_id: int) -> dict[str, Module]:
     return {module.slug: module for module in Module.objects.filter(api=api_id).order_by("position")}
 
 
-def lock_lists(account: Account, wanted: Collection[int]) -> IpListsById:
-    """Lock the account's lists among `wanted` until the commit, and return them with their enabled entries."""
-    if not wanted:
+def lock_lists(account: Account, list_ids: Collection[int]) -> IpListsById:
+    """Lock the account's lists with these IDs until the commit, and return them with their enabled entries."""
+    if not list_ids:
         return {}
-    rows = IpList.objects.select_for_update(no_key=True).filter(account=account, pk__in=wanted).order_by("pk")
+    rows = IpList.objects.select_for_update(no_key=True).filter(account=account, pk__in=list_ids).order_by("pk")
     names = {ip_list.pk: ip_list.name for ip_list in rows}
     live: dict[int, list[Network]] = {pk: [] for pk in names}
     for entry in IpListEntry.objects.filter(ip_list__in=names, enabled=True):
@@ -63,15 +63,17 @@ def apply_columns(key: Key, key_settings: KeySettings) -> None:
 def sync_grants(key: Key, before: KeySettings | None, after: KeySettings, modules: Mapping[str, Module]) -> None:
     """Insert and delete the rows of addresses, lists and modules that differ between `before` and `after`."""
     old = before or KeySettings(name="")
-    if gone := set(old.networks) - set(after.networks):
-        key.addresses.filter(network__in=gone).delete()
+    if removed := set(old.networks) - set(after.networks):
+        key.addresses.filter(network__in=removed).delete()
     new = [network for network in after.networks if network not in set(old.networks)]
     Address.objects.bulk_create(Address(key=key, network=network) for network in new)
     if unlisted := old.ip_lists - after.ip_lists:
         key.list_grants.filter(ip_list__in=unlisted).delete()
     listed = sorted(after.ip_lists - old.ip_lists)
     KeyIpList.objects.bulk_create(KeyIpList(key=key, ip_list_id=pk) for pk in listed)
-    had, has = old.modules or frozenset(), after.modules or frozenset()
-    if had - has:
-        key.grants.filter(module__slug__in=had - has).delete()
-    KeyModule.objects.bulk_create(KeyModule(key=key, module=modules[slug]) for slug in sorted(has - had))
+    old_modules, new_modules = old.modules or frozenset(), after.modules or frozenset()
+    if old_modules - new_modules:
+        key.grants.filter(module__slug__in=old_modules - new_modules).delete()
+    KeyModule.objects.bulk_create(
+        KeyModule(key=key, module=modules[slug]) for slug in sorted(new_modules - old_modules)
+    )

@@ -72,13 +72,13 @@ def offboard(
     planned = [(key, plans.get(key.public_id, default)) for key in lock_owned_keys(user)]
     if problems := find_plan_problems(planned):
         raise Invalid(problems)
-    given = [key for key, plan in planned if plan.new_owner]
-    if given:
+    transferred = [key for key, plan in planned if plan.new_owner]
+    if transferred:
         by.spend_confirmation("keys.hand_over", str(user.pk))
     for key, plan in planned:
         _apply(key, plan, account, by)
     deactivate_owner(user=user, by=by)
-    return given
+    return transferred
 
 
 def find_plan_problems(planned: Iterable[tuple[Key, KeyPlan]]) -> dict[str, str]:

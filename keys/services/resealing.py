@@ -121,9 +121,9 @@ def list_unreadable() -> list[str]:
     lines = []
     for ring in list_ring_usage():
         for number, count in sorted(ring.missing.items()):
-            what, harm = ("keys", "are refused") if ring.ring == "TOKEN_PEPPERS" else ("secrets", "cannot be read")
+            objects, harm = ("keys", "are refused") if ring.ring == "TOKEN_PEPPERS" else ("secrets", "cannot be read")
             lines.append(
-                f"{ring.ring} lacks {number}, which {what} need ({count}). Restore it: without it they {harm}."
+                f"{ring.ring} lacks {number}, which {objects} need ({count}). Restore it: without it they {harm}."
             )
     return lines or _list_wrong_keys()
 

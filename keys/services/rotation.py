@@ -61,9 +61,9 @@ def change(*, key: Key, secret: uuid.UUID, overlap: Overlap, ends_on_use: bool =
     key = lock_for_change(key, Permission.KEYS_CHANGE, by)
     require_current(key, secret)
     by.spend_confirmation("key.change", key.public_id)
-    made = replace_secret(key, secret, overlap, ends_on_use=ends_on_use)
-    record_change(made, overlap, ends_on_use=ends_on_use, by=by)
-    return made
+    change = replace_secret(key, secret, overlap, ends_on_use=ends_on_use)
+    record_change(change, overlap, ends_on_use=ends_on_use, by=by)
+    return change
 
 
 def require_current(key: Key, secret: uuid.UUID) -> None:
@@ -72,16 +72,16 @@ def require_current(key: Key, secret: uuid.UUID) -> None:
         raise AlreadyChanged
 
 
-def record_change(made: ChangedKey, overlap: Overlap, *, ends_on_use: bool, by: Actor) -> None:
+def record_change(change: ChangedKey, overlap: Overlap, *, ends_on_use: bool, by: Actor) -> None:
     """Record that the key was given another secret."""
     record(
         "key.secret_changed",
         by=by,
-        account_id=made.key.account_id,
-        target=build_key_target(made.key),
-        api=made.key.api.slug,
+        account_id=change.key.account_id,
+        target=build_key_target(change.key),
+        api=change.key.api.slug,
         overlap=overlap.label.lower(),
-        ends_on_use=ends_on_use and made.until is not None,
+        ends_on_use=ends_on_use and change.until is not None,
     )
 
 

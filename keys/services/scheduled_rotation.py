@@ -46,7 +46,7 @@ class RotationRun(NamedTuple):
 
     rotated: int
     postponed: list[PostponedRotation]
-    left: int = 0
+    remaining: int = 0
 
 
 def rotate_due_keys(*, by: Actor) -> RotationRun:

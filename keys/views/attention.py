@@ -64,8 +64,8 @@ def find_attention(user: User, context: Mapping[str, Any], keys: KeyFigures) -> 
 
 def build_log_url(period: Period, **filters: str) -> str:
     """Return the page of the API log with the refusals of the period that pass these filters."""
-    chosen = {"from": f"{period.since:%Y-%m-%dT%H:%M}", "zone": "UTC", "decision": "denied"} | filters
-    return f"{reverse('log-list')}?{urlencode({name: value for name, value in chosen.items() if value})}"
+    params = {"from": f"{period.since:%Y-%m-%dT%H:%M}", "zone": "UTC", "decision": "denied"} | filters
+    return f"{reverse('log-list')}?{urlencode({name: value for name, value in params.items() if value})}"
 
 
 def _find_in_trail(context: Mapping[str, Any]) -> Iterator[Attention]:

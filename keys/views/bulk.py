@@ -48,40 +48,40 @@ _methods = require_http_methods(["GET", "HEAD", "POST"])
 @needs(Permission.KEYS_SEE, Permission.KEYS_DISABLE)
 @_methods
 def key_disable_some(request: SignedIn) -> HttpResponse:
-    return _act(request, bulk_actions.Disable())
+    return _apply(request, bulk_actions.Disable())
 
 
 @needs(Permission.KEYS_SEE, Permission.KEYS_CHANGE)
 @_methods
 def key_enable_some(request: SignedIn) -> HttpResponse:
-    return _act(request, bulk_actions.Enable())
+    return _apply(request, bulk_actions.Enable())
 
 
 @needs(Permission.KEYS_SEE, Permission.KEYS_CHANGE)
 @_methods
 def key_addresses_some(request: SignedIn) -> HttpResponse:
-    return _act(request, bulk_actions.ChangeAddresses())
+    return _apply(request, bulk_actions.ChangeAddresses())
 
 
 @needs(Permission.KEYS_SEE, Permission.KEYS_CHANGE)
 @_methods
 def key_expiry_some(request: SignedIn) -> HttpResponse:
-    return _act(request, bulk_actions.SetExpiry())
+    return _apply(request, bulk_actions.SetExpiry())
 
 
 @needs(Permission.KEYS_SEE, Permission.KEYS_CHANGE)
 @_methods
 def key_reassign_some(request: SignedIn) -> HttpResponse:
-    return _act(request, bulk_actions.Reassign())
+    return _apply(request, bulk_actions.Reassign())
 
 
 @needs(Permission.KEYS_SEE, Permission.KEYS_CHANGE)
 @_methods
 def key_change_some(request: SignedIn) -> HttpResponse:
-    return _act(request, bulk_actions.ChangeSecrets())
+    return _apply(request, bulk_actions.ChangeSecrets())
 
 
-def _act(request: SignedIn, action: BulkAction) -> HttpResponse:
+def _apply(request: SignedIn, action: BulkAction) -> HttpResponse:
     """Ask about the selected keys, or with `all` about every key that matches the filters; POST changes them."""
     require_active(own_account(request))
     selection = get_selection(request, action.only, action.form.base_fields, action.limit)
@@ -120,9 +120,9 @@ def _build_form(request: SignedIn, action: BulkAction, selection: Selection) -> 
     return form
 
 
-def _replace_stamp(sent: QueryDict, stamp: str) -> QueryDict:
+def _replace_stamp(params: QueryDict, stamp: str) -> QueryDict:
     """Return what was typed, for the keys as they are now."""
-    typed = sent.copy()
+    typed = params.copy()
     typed["selection"] = stamp
     return typed
 
@@ -177,7 +177,7 @@ def _render_result(request: SignedIn, action: BulkAction, result: BulkResult, do
     """Go back to the list with a message; if a key could not be changed, name it and the reason first."""
     number = len(result.changed)
     rows = [format_row_id("key", key.public_id) for key in result.changed]
-    text = action.done.format(f"{count_keys(number)} {'is' if number == 1 else 'are'}")
+    text = action.success.format(f"{count_keys(number)} {'is' if number == 1 else 'are'}")
     if result.unchanged:
         already = len(result.unchanged)
         text += f" {count_keys(already)} {'was' if already == 1 else 'were'} so already."

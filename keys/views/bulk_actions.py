@@ -42,13 +42,13 @@ def count_keys(number: int) -> str:
 
 
 class BulkAction:
-    """An action on the selected keys that match `only`. `title` and `done` are formatted with the keys' number in
+    """An action on the selected keys that match `only`. `title` and `success` are formatted with the keys' number in
     words; `means` says what happens to them, in the words of one key and of several."""
 
     url: ClassVar[str]
     title: ClassVar[str]
     button: ClassVar[str]
-    done: ClassVar[str]
+    success: ClassVar[str]
     means: ClassVar[tuple[str, str]]
     none: ClassVar[str] = "No keys are selected, or the selected keys have been deleted."
     only: ClassVar[Q] = Q()
@@ -71,7 +71,7 @@ class BulkAction:
         """Return what stands for the selected keys as they are; a form that was shown for others is shown again."""
         return services.build_selection_target(selection.ids)
 
-    def find_effect(self, selection: Selection, form: BulkForm, sent: QueryDict) -> ChangeEffect | None:
+    def find_effect(self, selection: Selection, form: BulkForm, params: QueryDict) -> ChangeEffect | None:
         return None
 
     def run(self, account: Account, selection: Selection, form: Any, by: Actor) -> BulkResult:
@@ -79,7 +79,7 @@ class BulkAction:
 
 
 class Enable(BulkAction):
-    url, button, done = "key-enable-some", KEY_ACTIONS["key-enable"], "{} enabled."
+    url, button, success = "key-enable-some", KEY_ACTIONS["key-enable"], "{} enabled."
     title = f"{button} {{}}"
     means = (
         "Calls with this key are accepted again, within its restrictions.",
@@ -89,8 +89,8 @@ class Enable(BulkAction):
     only, confirmation, why = Q(enabled=False), "keys.enable", "to enable keys"
     form = BulkConfirmForm
 
-    def find_effect(self, selection: Selection, form: BulkForm, sent: QueryDict) -> ChangeEffect:
-        return ChangeEffect(replay_state(selection.keys, enabled=True), "", sent)
+    def find_effect(self, selection: Selection, form: BulkForm, params: QueryDict) -> ChangeEffect:
+        return ChangeEffect(replay_state(selection.keys, enabled=True), "", params)
 
     def run(self, account: Account, selection: Selection, form: Any, by: Actor) -> BulkResult:
         return services.enable_many(account=account, keys=selection.ids, by=by)
@@ -98,7 +98,7 @@ class Enable(BulkAction):
 
 class Disable(BulkAction):
     url, title, button = "key-disable-some", f"{KEY_ACTIONS['key-disable']} {{}}", "Yes, disable"
-    done = "{} disabled: calls with them are refused."
+    success = "{} disabled: calls with them are refused."
     means = (
         "All calls with this key are refused immediately, until it is enabled again.",
         "All calls with these keys are refused immediately, until they are enabled again.",
@@ -106,16 +106,16 @@ class Disable(BulkAction):
     none = "No keys are selected, or the selected keys are already disabled or deleted."
     only, undo, interrupts = Q(enabled=True), Enable, True
 
-    def find_effect(self, selection: Selection, form: BulkForm, sent: QueryDict) -> ChangeEffect:
+    def find_effect(self, selection: Selection, form: BulkForm, params: QueryDict) -> ChangeEffect:
         replay = replay_state(selection.keys, enabled=False)
-        return ChangeEffect(replay, build_selection_token("disable", selection.ids), sent)
+        return ChangeEffect(replay, build_selection_token("disable", selection.ids), params)
 
     def run(self, account: Account, selection: Selection, form: Any, by: Actor) -> BulkResult:
         return services.disable_many(account=account, keys=selection.ids, by=by)
 
 
 class ChangeAddresses(BulkAction):
-    url, title, button, done = "key-addresses-some", "Addresses of {}", "Save changes", "{} changed."
+    url, title, button, success = "key-addresses-some", "Addresses of {}", "Save changes", "{} changed."
     means = ("The key keeps its other addresses and IP lists.", "The keys keep their other addresses and IP lists.")
     confirmation, why = "keys.edit", "if a key then accepts calls from more addresses"
     interrupts = is_live = True
@@ -130,20 +130,20 @@ class ChangeAddresses(BulkAction):
             initial={"selection": self.build_stamp(selection), "add_lists": [selection.ip_list]},
         )
 
-    def find_effect(self, selection: Selection, form: BulkForm, sent: QueryDict) -> ChangeEffect | None:
+    def find_effect(self, selection: Selection, form: BulkForm, params: QueryDict) -> ChangeEffect | None:
         assert isinstance(form, BulkAddressesForm)
         if not form.is_bound or set(form.errors) - {"password"}:
             return None
         after = _apply_where_allowed(form.change, _load_settings(selection))
         token = hashlib.sha256(repr((sorted(selection.ids), form.change)).encode()).hexdigest()
-        return ChangeEffect(replay_many_settings(after), token, sent)
+        return ChangeEffect(replay_many_settings(after), token, params)
 
     def run(self, account: Account, selection: Selection, form: Any, by: Actor) -> BulkResult:
         return services.edit_many(account=account, keys=selection.ids, change=form.change, by=by)
 
 
 class SetExpiry(BulkAction):
-    url, title, button, done = "key-expiry-some", "Expiry of {}", "Save changes", "{} changed."
+    url, title, button, success = "key-expiry-some", "Expiry of {}", "Save changes", "{} changed."
     means = ("All calls with this key are refused from then on.", "All calls with these keys are refused from then on.")
     interrupts = True
     form = BulkExpiryForm
@@ -153,7 +153,7 @@ class SetExpiry(BulkAction):
 
 
 class Reassign(BulkAction):
-    url, button, done = "key-reassign-some", KEY_ACTIONS["key-reassign"], "{} reassigned."
+    url, button, success = "key-reassign-some", KEY_ACTIONS["key-reassign"], "{} reassigned."
     title = f"{button} {{}}"
     means = (
         "The secret and the restrictions stay the same. The new owner can see the key, but not its secret.",
@@ -167,17 +167,17 @@ class Reassign(BulkAction):
         candidates = list_active_users(own_account(request))
         return BulkReassignForm(data, candidates=candidates, initial={"selection": self.build_stamp(selection)})
 
-    def find_effect(self, selection: Selection, form: BulkForm, sent: QueryDict) -> ChangeEffect | None:
+    def find_effect(self, selection: Selection, form: BulkForm, params: QueryDict) -> ChangeEffect | None:
         # The new owner is active; only keys of inactive ones are decided differently.
         stopped = selection.keys.filter(owner__is_active=False)
-        return ChangeEffect(replay_state(stopped, owner_active=True), "", sent) if stopped.exists() else None
+        return ChangeEffect(replay_state(stopped, owner_active=True), "", params) if stopped.exists() else None
 
     def run(self, account: Account, selection: Selection, form: Any, by: Actor) -> BulkResult:
         return services.reassign_many(account=account, keys=selection.ids, owner=form.new_owner, by=by)
 
 
 class ChangeSecrets(BulkAction):
-    url, button, done = "key-change-some", "Yes, change API keys", "{} changed."
+    url, button, success = "key-change-some", "Yes, change API keys", "{} changed."
     title = f"{KEY_ACTIONS['key-change']} of {{}}"
     means = (
         "The key gets a new secret with the same API ID. Show it on the key’s row with the eye icon.",
@@ -192,12 +192,12 @@ class ChangeSecrets(BulkAction):
         return hashlib.sha256(repr(sorted(_load_secrets(selection).items())).encode()).hexdigest()
 
     def run(self, account: Account, selection: Selection, form: Any, by: Actor) -> BulkResult:
-        given = form.cleaned_data
+        cleaned = form.cleaned_data
         return services.change_many(
             account=account,
             secrets=_load_secrets(selection),
-            overlap=Overlap(given["overlap"]),
-            ends_on_use=given["ends_on_use"],
+            overlap=Overlap(cleaned["overlap"]),
+            ends_on_use=cleaned["ends_on_use"],
             by=by,
         )
 

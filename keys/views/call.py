@@ -67,7 +67,11 @@ def list_cures(logged: LoggedCall) -> list[Cure]:
     match logged.reason:
         case "ip_not_allowed":
             network = parse_network(str(call.client_address))
-            added = [] if "addresses" in fixed else [_edit(logged, f"Allow {network[0]}", Suggestion((network,)))]
+            added = (
+                []
+                if "addresses" in fixed
+                else [_build_edit_cure(logged, f"Allow {network[0]}", Suggestion((network,)))]
+            )
             query = urlencode({"network": network[0], "call": call.request_id})
             return added + [
                 Cure(
@@ -79,25 +83,27 @@ def list_cures(logged: LoggedCall) -> list[Cure]:
             ]
         case "module_not_granted" if "modules" not in fixed:
             module = find_module(key, call.module)
-            return [_edit(logged, f"Grant {module.name}", Suggestion(modules=(module.slug,)))] if module else []
+            return (
+                [_build_edit_cure(logged, f"Grant {module.name}", Suggestion(modules=(module.slug,)))] if module else []
+            )
         case "recordings_not_allowed" if "recordings" not in fixed:
-            return [_edit(logged, "Allow call recordings", Suggestion(recordings=True))]
+            return [_build_edit_cure(logged, "Allow call recordings", Suggestion(recordings=True))]
         case "key_expired" if "expiry" not in fixed and logged.can_be_extended:
-            return [_edit(logged, "Extend expiry", Suggestion(extends=True))]
+            return [_build_edit_cure(logged, "Extend expiry", Suggestion(extends=True))]
         case "key_disabled":
-            return [_act(logged, "key-enable")]
+            return [_build_action_cure(logged, "key-enable")]
         case "owner_inactive":
-            return [_act(logged, "key-reassign")]
+            return [_build_action_cure(logged, "key-reassign")]
     return []
 
 
-def _act(logged: LoggedCall, action: str) -> Cure:
+def _build_action_cure(logged: LoggedCall, action: str) -> Cure:
     assert logged.key is not None
     label = KEY_ACTIONS[action]
     return Cure(label, _build_url(logged.key, action, logged), f"{label} {logged.key.name}", is_dialog=True)
 
 
-def _edit(logged: LoggedCall, label: str, suggestion: Suggestion) -> Cure:
+def _build_edit_cure(logged: LoggedCall, label: str, suggestion: Suggestion) -> Cure:
     assert logged.key is not None
     return Cure(label, _build_url(logged.key, "key-edit", logged, suggestion), f"Edit {logged.key.name}")
 

@@ -29,20 +29,20 @@ def key_new(request: SignedIn) -> HttpResponse:
     require_active(account)
     like = get_key_or_404(request, request.GET["like"]) if "like" in request.GET else None
     apis, slug = list(get_enabled_apis(request.user)), like.api.slug if like else request.GET.get("api", "")
-    chosen = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]
-    if not chosen:
+    selected = [api for api in apis if api.slug == slug or (not slug and len(apis) == 1)]
+    if not selected:
         steps = get_first_steps(request.user, has_apis=bool(apis))
         choice = {"apis": apis, "unknown": slug, "first_steps": steps}
         return render_dialog(request, "keys/choose", "Add API key", choice, 404 if slug else 200)
-    api = chosen[0]
+    api = selected[0]
     rules = Policy.from_data(api.policy)
     initial = build_duplicate(like) if like else {}
     form = CreateForm(get_form_data(request), initial=initial, offer=build_form_options(request, api, rules))
     form.set_action(request.user, "key.create", str(form["form_token"].value()), Target("api", api.slug, api.name))
     context = {"form": form, "api": api, "rules": rules, "like": like}
     # Checked first: a form that was used before needs neither confirmation nor corrections.
-    if made := _find_created_key(form, account):
-        return render_dialog(request, "keys/already_created", "Already created", {"key": made}, 409)
+    if key := _find_created_key(form, account):
+        return render_dialog(request, "keys/already_created", "Already created", {"key": key}, 409)
     by = get_confirmed_actor(request, form) if form.is_valid() else None
     try:
         if by:

@@ -65,8 +65,8 @@ def key_edit(request: SignedIn, public_id: str) -> HttpResponse:
         if saved := _save(request, key, form):
             return saved
     # What a suggestion adds allows more than before.
-    ask = form.fields["password"].required = "password" in form.errors or bool(form.suggestion)
-    context |= {"form": form, "ask": ask, "calls": count_recent_calls(key) if form.is_disabling else 0}
+    needs_password = form.fields["password"].required = "password" in form.errors or bool(form.suggestion)
+    context |= {"form": form, "ask": needs_password, "calls": count_recent_calls(key) if form.is_disabling else 0}
     if not form.is_bound:
         context["suggested"] = form.suggestion.describe(form.module_names)
     return render_dialog(request, "keys/edit", title, context, get_form_status(request))
@@ -114,7 +114,7 @@ def _render_check(request: SignedIn, key: Key, form: EditForm, effect: ChangeEff
     return render_dialog(request, "keys/edit", f"Edit {key.name}", context, 422 if form.errors else 200)
 
 
-def _find_effect(sent: QueryDict, form: EditForm) -> ChangeEffect:
+def _find_effect(params: QueryDict, form: EditForm) -> ChangeEffect:
     """Replay the form's settings over the key's calls."""
     assert form.key is not None
     networks = [entry.network for entry in form.requested_list.entries] if form.requested_list else []
@@ -122,7 +122,7 @@ def _find_effect(sent: QueryDict, form: EditForm) -> ChangeEffect:
     replay = replay_settings(form.key, form.key_settings, enabled=enabled, new_networks=networks)
     room = MAX_ADDRESSES - len(form.key_settings.networks)
     later = " ".join(filter(None, (_describe_expiry(form), describe_rotation(form))))
-    return ChangeEffect(replay, compute_settings_digest(form, networks), sent, room, later)
+    return ChangeEffect(replay, compute_settings_digest(form, networks), params, room, later)
 
 
 def _describe_expiry(form: EditForm) -> str:
@@ -154,9 +154,9 @@ def compute_settings_digest(form: EditForm, new_networks: Collection[Network]) -
     return hashlib.sha256(repr((form.key and form.key.public_id, narrowing)).encode()).hexdigest()
 
 
-def _add_missing(sent: QueryDict, effect: ChangeEffect) -> QueryDict:
+def _add_missing(params: QueryDict, effect: ChangeEffect) -> QueryDict:
     """Return the data with the addresses and modules added that it would refuse."""
-    typed = sent.copy()
+    typed = params.copy()
     if effect.networks:
         typed["addresses"] = "\n".join([typed.get("addresses", ""), *map(format_network, effect.networks)]).strip()
     if effect.modules:
@@ -187,8 +187,8 @@ def _list_changed_fields(edits: list[Edit], rules: Policy) -> list[tuple[str, st
     """Return (label, before, now) for each field that the edits changed."""
     labels = {field.slug: field.label for field in rules.fields}
     rows: dict[str, tuple[str, str, str]] = {}
-    for done in edits:
-        for name, (old, new) in done.changes.items():
+    for event in edits:
+        for name, (old, new) in event.changes.items():
             before = rows[name][1] if name in rows else format_value(old)
             rows[name] = (labels.get(name) or rules.get_label(name), before, format_value(new))
     return list(rows.values())

@@ -64,7 +64,7 @@ class ChangeEffect:
 
     replay: Replay
     token: str
-    sent: QueryDict
+    params: QueryDict
     # How many entries for addresses there is room for.
     room: int = 0
     # What it does later, a sentence.
@@ -79,7 +79,7 @@ class ChangeEffect:
     @property
     def is_accepted(self) -> bool:
         """Whether the user accepted exactly this change."""
-        return self.sent.get("accepts") == self.token
+        return self.params.get("accepts") == self.token
 
     @property
     def needs_answer(self) -> bool:
@@ -88,7 +88,7 @@ class ChangeEffect:
     @property
     def adds(self) -> bool:
         """Whether the user chose to add what is missing."""
-        return self.can_be_added and self.sent.get("add") == self.token
+        return self.can_be_added and self.params.get("add") == self.token
 
     @cached_property
     def can_be_added(self) -> bool:
@@ -188,25 +188,25 @@ def _describe_places(calls: Sequence[ReplayedCalls]) -> str:
     return ", ".join(parts)
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
+def _count(number: int, singular: str, plural: str) -> str:
+    return f"{number:,} {singular if number == 1 else plural}"
 
 
 def build_rows(
     calls: Iterable[ReplayedCalls], names: Mapping[str, str], *, admitted: bool, log: str = ""
 ) -> EffectRows:
     """Return the calls with a key from one address on one route together, the most first."""
-    alike: dict[tuple[str, str, str, str], list[UsedCalls]] = {}
+    groups: dict[tuple[str, str, str, str], list[UsedCalls]] = {}
     for each in calls:
         reason = each.before.reason if admitted else each.after.reason
         kind = (each.used.address, each.route.text if each.route else "", each.module, reason)
-        alike.setdefault(kind, []).append(each.used)
+        groups.setdefault(kind, []).append(each.used)
     total = 0
-    most: list[tuple[int, float, str, tuple[str, str, str, str]]] = []
-    for kind, several in alike.items():
+    top_rows: list[tuple[int, float, str, tuple[str, str, str, str]]] = []
+    for kind, several in groups.items():
         numbers = _sum_by_key(several)
         total += len(numbers)
-        most += nlargest(MAX_ROWS, ((calls, last, key_id, kind) for key_id, (calls, last) in numbers.items()))
+        top_rows += nlargest(MAX_ROWS, ((calls, last, key_id, kind) for key_id, (calls, last) in numbers.items()))
     first = [
         EffectRow(
             key_id,
@@ -219,7 +219,7 @@ def build_rows(
             REFUSED[reason][0] if reason in REFUSED else reason,
             log,
         )
-        for number, last_seen, key_id, (address, route, module, reason) in nlargest(MAX_ROWS, most)
+        for number, last_seen, key_id, (address, route, module, reason) in nlargest(MAX_ROWS, top_rows)
     ]
     return EffectRows(first, total)
 

@@ -30,8 +30,8 @@ PARAMETER = "keys"
 def find(request: SignedIn) -> HttpResponse:
     """Show the form and the results. Text and file are accepted by POST only, and no response repeats them."""
     account = own_account(request)
-    given = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = FindForm(*given, account_id=account.pk)
+    form_data = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = FindForm(*form_data, account_id=account.pk)
     found, status = None, 200
     if form.is_valid():
         found = find_in_account(account=account, text=form.cleaned_data["text"], tokens=form.tokens, by=request.actor)

@@ -70,12 +70,12 @@ def user_roles(request: SignedIn, pk: int) -> HttpResponse:
             form.add_error("roles", str(last))
         except Invalid as problem:
             form.add_service_errors(problem)
-    ask = form.fields["password"].required = form.is_bound and "password" in form.errors
+    needs_password = form.fields["password"].required = form.is_bound and "password" in form.errors
     return render_dialog(
         request,
         "accounts/user_roles",
         f"Roles of {user.nickname}",
-        {"person": user, "form": form, "ask": ask},
+        {"person": user, "form": form, "ask": needs_password},
         get_form_status(request),
     )
 

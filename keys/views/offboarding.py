@@ -37,8 +37,8 @@ def user_deactivate(request: SignedIn, pk: int) -> HttpResponse:
         return render_page(request, "keys/key_effect", {"effect": _find_effect(request, user, form)})
     if request.method == "POST" and "check" not in request.POST and (form is None or form.is_valid()):
         try:
-            if done := _deactivate(request, user, form):
-                return redirect_to_user(request, pk, done)
+            if result := _deactivate(request, user, form):
+                return redirect_to_user(request, pk, result)
         except (LastAdministrator, SelfDeactivation) as refused:
             message = SELF_DEACTIVATION if isinstance(refused, SelfDeactivation) else str(refused)
             return _render(request, user, form, 409, refused=message)
@@ -60,11 +60,11 @@ def _deactivate(request: SignedIn, user: User, form: OffboardingForm | None) -> 
     by = form.get_confirmed_actor(request.user, request.actor) if form.gives_away else request.actor
     if by is None:
         return ""
-    given = offboard(user=user, default=form.default, plans=form.plans, by=by)
-    owners = sorted({key.owner.nickname for key in given})
-    if len(given) == len(form.owned) and len(owners) == 1:
+    moved = offboard(user=user, default=form.default, plans=form.plans, by=by)
+    owners = sorted({key.owner.nickname for key in moved})
+    if len(moved) == len(form.owned) and len(owners) == 1:
         return f"{user.nickname} is deactivated. Their keys now belong to {owners[0]}."
-    count = f"{len(given)} of their {len(form.owned)} keys now belong to {', '.join(owners)}. " if given else ""
+    count = f"{len(moved)} of their {len(form.owned)} keys now belong to {', '.join(owners)}. " if moved else ""
     return f"{user.nickname} is deactivated, and signed out everywhere. {count}".strip()
 
 

@@ -71,8 +71,8 @@ class Selection:
     @property
     def sent(self) -> list[tuple[str, str]]:
         """Return what a form must send so that it selects the same keys: names and values."""
-        chosen = ((name, value) for name in ("key", "all", "list", PARAMETER) for value in self.params.getlist(name))
-        return [*chosen, *((name, value) for name, values in self.filter.data.lists() for value in values)]
+        pairs = ((name, value) for name in ("key", "all", "list", PARAMETER) for value in self.params.getlist(name))
+        return [*pairs, *((name, value) for name, values in self.filter.data.lists() for value in values)]
 
 
 def build_filter(request: SignedIn, but: Collection[str], selected: Collection[str] = ()) -> KeyFilter:
@@ -94,8 +94,8 @@ def get_selection(request: SignedIn, only: Q, fields: Collection[str], limit: in
     if not filters.is_valid():
         return Selection(filters, [], params, limit)
     selected = params.getlist("key")[: limit + 1]
-    chosen = filters.qs if params.get("all") == "1" else get_visible_keys(request.user).filter(public_id__in=selected)
-    found = chosen.filter(only).values_list("pk", "public_id", "name")[: limit + 1]
+    keys = filters.qs if params.get("all") == "1" else get_visible_keys(request.user).filter(public_id__in=selected)
+    found = keys.filter(only).values_list("pk", "public_id", "name")[: limit + 1]
     return Selection(
         filters, sorted(map(SelectedKey._make, found), key=lambda row: (row.name.lower(), row.pk)), params, limit
     )

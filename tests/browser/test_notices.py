@@ -18,7 +18,7 @@ from keys.models import Key
 from keys.notices import jobs
 from keys.notices.endpoint_secrets import open_secrets
 from keys.notices.models import Endpoint, KeyNetwork
-from keys.notices.services.networks import note_networks
+from keys.notices.services.networks import record_networks
 from tests.browser.accessibility import assert_accessible
 from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_billing_key
@@ -42,7 +42,7 @@ def shop(alice: User) -> Key:
     key = a_billing_key(alice, name="Shop").key
     KeyNetwork.objects.create(key=key, network="203.0.113.0/24", known=True, first_seen_at=NOW)
     seen = {key: [Sighting(key.account_id, key.public_id, ip_network("198.51.100.0/24"), NOW)]}
-    note_networks(account=key.account, seen=seen, by=MAINTAIN)
+    record_networks(account=key.account, seen=seen, by=MAINTAIN)
     return key
 
 

@@ -28,10 +28,10 @@ class Command(BaseCommand):
             raise CommandError(f"account: there is no account {slug}.")
         by = Actor.from_command("appoint_administrator")
         try:
-            made = services.appoint_administrator(account=account, email=email, by=by)
+            user = services.appoint_administrator(account=account, email=email, by=by)
         except services.Invalid as error:
             raise CommandError(services.format_errors(error)) from error
-        if isinstance(made, Invitation):
+        if isinstance(user, Invitation):
             self.stdout.write(f"{email} is invited as an Administrator of {slug}; the link works for seven days.")
         else:
             self.stdout.write(

@@ -28,5 +28,7 @@ class Command(BaseCommand):
             user = services.remove_second_factors(user=get_user(options["email"]), by=by)
         except services.Invalid as error:
             raise CommandError(services.format_errors(error)) from error
-        then = "they must add a new one at the next sign-in" if is_second_factor_required(user) else "none is required"
-        self.stdout.write(f"The second factors of {user.email} are removed and their sessions have ended; {then}.")
+        next_step = (
+            "they must add a new one at the next sign-in" if is_second_factor_required(user) else "none is required"
+        )
+        self.stdout.write(f"The second factors of {user.email} are removed and their sessions have ended; {next_step}.")

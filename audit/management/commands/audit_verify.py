@@ -67,8 +67,8 @@ def require_good(verdict: Verdict, state: VerificationState) -> None:
     """Raise CommandError, so that the command exits 1, if there are problems, new or not acknowledged."""
     if verdict.problems:
         first, *more = (problem.text for problem in verdict.problems)
-        others = "".join(f"\nAlso: {text}." for text in more)
-        raise CommandError(f"The trail is NOT good: {first}. Events good before it: {verdict.events}.{others}")
+        more_lines = "".join(f"\nAlso: {text}." for text in more)
+        raise CommandError(f"The trail is NOT good: {first}. Events good before it: {verdict.events}.{more_lines}")
     if state.problems:
         problems = "\n".join(f"- {text}" for text in state.problems)
         raise CommandError(

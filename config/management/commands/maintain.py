@@ -56,10 +56,10 @@ class Command(BaseCommand):
                 record("partitions.made", by=by, account_id=None, months=months)
         self.stdout.write(f"Partitions made: {', '.join(months) or 'none needed'}.")
         sealed = _retry_on_lock(lambda: seals.seal_hours(by))
-        late = _retry_on_lock(lambda: seals.seal_late_columns(by))
+        late_seals = _retry_on_lock(lambda: seals.seal_late_columns(by))
         self.stdout.write(
             f"Calls sealed: {sum(seal.rows for seal in sealed)}, in {len(sealed)} seals; "
-            f"with status, duration and bytes: {sum(seal.rows for seal in late)}, in {len(late)}."
+            f"with status, duration and bytes: {sum(seal.rows for seal in late_seals)}, in {len(late_seals)}."
         )
         self.stdout.write(f"Hours summed for each key: {roll_up.roll_up(build_route_matcher())}.")
         forged = False
@@ -103,8 +103,8 @@ def list_rotations(run: RotationRun) -> Iterator[str]:
         yield f"Not changed, although it is due: {postponed}"
     if (more := len(run.postponed) - MAX_POSTPONED_NAMED) > 0:
         yield f"Not changed, although it is due: {more:,} more secrets."
-    if run.left:
-        yield f"Left for the next run: {run.left:,} secrets that are due."
+    if run.remaining:
+        yield f"Left for the next run: {run.remaining:,} secrets that are due."
 
 
 def _retry_on_lock(do: Callable[[], T]) -> T:

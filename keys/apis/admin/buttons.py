@@ -72,5 +72,5 @@ def describe_request_link(api: Api) -> str:
     link = get_request_link(get_documentation(api).server, rules, api.request_link)
     if not link.is_configured:
         return f"{link.text} (placeholder: no address is configured)"
-    who = "set here" if api.request_link else "from the policy" if rules.request_link else "from the document"
-    return f"{link.text} ({who})"
+    source = "set here" if api.request_link else "from the policy" if rules.request_link else "from the document"
+    return f"{link.text} ({source})"

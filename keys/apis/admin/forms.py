@@ -116,9 +116,9 @@ class NewApiForm(DocumentsForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         document, policy = self.read_value("document"), self.read_value("policy")
-        for name, found, what in (("document", document, "document"), ("policy", policy, "policy")):
+        for name, found, label in (("document", document, "document"), ("policy", policy, "policy")):
             if found is None and not {name, f"{name}_text"} & set(self.errors):
-                self.add_error(name, f"Choose a file, or enter the {what} below.")
+                self.add_error(name, f"Choose a file, or enter the {label} below.")
         if self.errors.keys() - {"slug"}:
             self.check_alone({"document": document, "policy": policy})
         else:

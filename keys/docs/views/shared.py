@@ -21,12 +21,12 @@ REASON = "whoever has the link is the integrator whom it was sent to"
 View = Callable[[HttpRequest, str, Key], HttpResponse]
 
 
-def _shared(view: View) -> Callable[..., HttpResponse]:
+def _limit_requests(view: View) -> Callable[..., HttpResponse]:
     """Decorate a view of the key of a link. Requests from an address are limited, whatever link they name; a link that
     does not work gets the same answer, whatever the reason."""
 
     @wraps(view)
-    def shared(request: HttpRequest, token: str) -> HttpResponse:
+    def wrapper(request: HttpRequest, token: str) -> HttpResponse:
         address = request.actor.address  # type: ignore[attr-defined]
         source = rate_limits.get_address_key(address) if address else "nowhere"
         if not rate_limits.count_attempt(rate_limits.DOCS_LINK_FROM_ADDRESS, source):
@@ -41,12 +41,12 @@ def _shared(view: View) -> Callable[..., HttpResponse]:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    return shared
+    return wrapper
 
 
 @public(REASON)
 @require_safe
-@_shared
+@_limit_requests
 def shared_docs(request: HttpRequest, token: str, key: Key) -> HttpResponse:
     urls = {"recordings_url": reverse("shared-recordings", args=[token])}
     return render_full_page(request, "keys/docs/shared", build_docs(request, key) | urls | {"shared": True})
@@ -54,7 +54,7 @@ def shared_docs(request: HttpRequest, token: str, key: Key) -> HttpResponse:
 
 @public(REASON)
 @require_safe
-@_shared
+@_limit_requests
 def shared_recordings(request: HttpRequest, token: str, key: Key) -> HttpResponse:
     context = build_recording_docs(key) | {"docs_url": reverse("shared-docs", args=[token]), "shared": True}
     return render_full_page(request, "keys/docs/shared_recordings", context)

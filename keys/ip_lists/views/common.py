@@ -85,7 +85,7 @@ def needs_confirmation(form: OptionalConfirmForm, needed: object) -> bool:
 
 
 def find_import_effect(
-    ip_list: CountedList, preview: ImportPreview, sent: QueryDict, log: str = ""
+    ip_list: CountedList, preview: ImportPreview, params: QueryDict, log: str = ""
 ) -> ChangeEffect | None:
     """Replay the import over the calls of all keys that use the list; None if it changes nothing for them. It can only
     admit more, so nothing has to be accepted. `log` is the page of the log that rows link to."""
@@ -93,7 +93,7 @@ def find_import_effect(
     if not added or not ip_list.key_count:
         return None
     live = set(ip_list.entries.filter(enabled=True).values_list("network", flat=True))
-    return ChangeEffect(replay_ip_list(ip_list, live | added), "", sent, log=log)
+    return ChangeEffect(replay_ip_list(ip_list, live | added), "", params, log=log)
 
 
 def get_selected_ids(request: SignedIn, name: str) -> list[int]:

@@ -42,23 +42,23 @@ def ip_list_new(request: SignedIn) -> HttpResponse:
             request, "keys/ip_lists/new", "Add IP list", {"form": NewIpListForm(initial=typed, account=account)}
         )
     form = NewIpListForm(get_form_data(request), account=account)
-    made: list[IpList] = []
+    created: list[IpList] = []
 
     def create(by: Actor) -> None:
-        given = form.cleaned_data
-        made.append(
+        cleaned = form.cleaned_data
+        created.append(
             ip_lists_services.create_list(
                 account=account,
-                name=given["name"],
-                description=given["description"],
-                entries=given["addresses"],
+                name=cleaned["name"],
+                description=cleaned["description"],
+                entries=cleaned["addresses"],
                 by=by,
             )
         )
 
     if form.is_valid() and run_service(request, form, create):
-        messages.success(request, f"IP list {made[0].name} created.")
-        return redirect("ip-list-detail", made[0].pk)
+        messages.success(request, f"IP list {created[0].name} created.")
+        return redirect("ip-list-detail", created[0].pk)
     return render_dialog(request, "keys/ip_lists/new", "Add IP list", {"form": form}, get_form_status(request))
 
 
@@ -126,13 +126,13 @@ def _delete_lists(request: SignedIn, lists: list[IpList]) -> HttpResponse:
         users = {ip_list: list(ip_lists_services.get_keys_using(ip_list).order_by("name", "pk")) for ip_list in lists}
         return _render_delete_dialog(request, lists, users, get_form_status(request))
     try:
-        chosen = [ip_list.pk for ip_list in lists]
-        count = ip_lists_services.delete_lists(account=own_account(request), lists=chosen, by=request.actor)
+        list_ids = [ip_list.pk for ip_list in lists]
+        count = ip_lists_services.delete_lists(account=own_account(request), lists=list_ids, by=request.actor)
     except ip_lists_services.ListInUse as refused:
         # A key was restricted to one of them after the dialog was shown.
         return _render_delete_dialog(request, lists, refused.uses, 409)
-    gone = f"{lists[0].name} is" if count == 1 else f"{count} IP lists are"
-    messages.success(request, f"{gone} deleted.")
+    subject = f"{lists[0].name} is" if count == 1 else f"{count} IP lists are"
+    messages.success(request, f"{subject} deleted.")
     place = format_row_id("list", lists[0].pk) if count == 1 else SELECTION_ANCHOR
     return redirect(get_return_url(request, reverse("ip-list-list"), reverse("ip-list-list"), place))
 

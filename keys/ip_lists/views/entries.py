@@ -106,8 +106,8 @@ def ip_entry_edit(request: SignedIn, pk: int, entry: int) -> HttpResponse:
     except ip_lists_services.EntryChanged as changed:
         typed, theirs = request.POST.copy(), Entry.from_row(changed.entry)
         typed["stamp"] = theirs.stamp
-        own = form.entry.as_dict()
-        rows = [(name.capitalize(), own[name], value) for name, value in theirs.as_dict().items()]
+        entry_values = form.entry.as_dict()
+        rows = [(name.capitalize(), entry_values[name], value) for name, value in theirs.as_dict().items()]
         context |= {"form": _build_edit_form(request, typed, changed.entry), "rows": rows}
         return render_dialog(request, "keys/ip_lists/entry_edit", title, context, 409)
     context["ask"] = needs_confirmation(form, "password" in form.errors)
@@ -129,10 +129,10 @@ def _find_effect(
     valid, whatever is asked for besides."""
     if not form.is_bound or set(form.errors) - {"password", "acknowledge_wide"}:
         return None
-    others = ip_list.entries.filter(enabled=True)
+    entries = ip_list.entries.filter(enabled=True)
     if row is not None:
-        others = others.exclude(pk=row.pk)
-    live = set(others.values_list("network", flat=True))
+        entries = entries.exclude(pk=row.pk)
+    live = set(entries.values_list("network", flat=True))
     to = form.entry
     replay = replay_ip_list(ip_list, live | ({to.network} if to.enabled else set()))
     effect = ChangeEffect(replay, to.stamp, request.POST, MAX_ENTRIES - ip_list.entry_count)
@@ -198,47 +198,47 @@ def _run_bulk_action(request: SignedIn, pk: int, action: BulkAction) -> HttpResp
     """Ask for confirmation, or run the action. The selection is in the URL: `?entry=1&entry=2`, or `?every=1` with
     filters."""
     ip_list = get_ip_list_to_change_or_404(request, pk)
-    chosen = _get_selected_entries(request, ip_list)
+    entries = _get_selected_entries(request, ip_list)
     form = OptionalConfirmForm(get_form_data(request))
     form.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
-    numbers = [row.pk for row in chosen]
+    numbers = [row.pk for row in entries]
 
     def run(by: Actor) -> None:
         action.service(ip_list=ip_list, entries=numbers, by=by)
 
-    effect = _find_bulk_effect(request, ip_list, chosen, action)
+    effect = _find_bulk_effect(request, ip_list, entries, action)
     asks = request.method == "POST" and effect.is_severe and effect.needs_answer
     if numbers and not asks and form.is_valid() and run_service(request, form, run):
-        subject = f"{format_network(chosen[0].network)} is" if len(chosen) == 1 else f"{len(chosen):,} entries are"
+        subject = f"{format_network(entries[0].network)} is" if len(entries) == 1 else f"{len(entries):,} entries are"
         rows = [format_row_id("entry", number) for number in numbers]
         add_message_about_rows(request, f"{subject} {action.past}.", rows)
         return redirect(_get_return_url(request, pk, numbers))
-    live = [row for row in chosen if row.enabled]
+    live = [row for row in entries if row.enabled]
     context = {
         "ip_list": ip_list,
         "form": form,
         "action": action,
-        "chosen": chosen[:MAX_ENTRIES_SHOWN],
-        "count": len(chosen),
-        "more": len(chosen) - MAX_ENTRIES_SHOWN,
-        "ask": needs_confirmation(form, action is ENABLE and ip_list.key_count and len(live) < len(chosen)),
+        "chosen": entries[:MAX_ENTRIES_SHOWN],
+        "count": len(entries),
+        "more": len(entries) - MAX_ENTRIES_SHOWN,
+        "ask": needs_confirmation(form, action is ENABLE and ip_list.key_count and len(live) < len(entries)),
         "last": action is not ENABLE and live and len(live) == ip_list.live_count,
         "effect": effect if effect.replay else None,
         "asks": asks,
     }
-    title = f"{action.word} {format_network(chosen[0].network) if len(chosen) == 1 else 'entries'}"
+    title = f"{action.word} {format_network(entries[0].network) if len(entries) == 1 else 'entries'}"
     return render_dialog(request, "keys/ip_lists/entries", title, context, 409 if asks else get_form_status(request))
 
 
 def _find_bulk_effect(
-    request: SignedIn, ip_list: IpList, chosen: Sequence[IpListEntry], action: BulkAction
+    request: SignedIn, ip_list: IpList, entries: Sequence[IpListEntry], action: BulkAction
 ) -> ChangeEffect:
     """Replay the action over the calls of all keys that use the list."""
-    networks = {row.network for row in chosen}
+    networks = {row.network for row in entries}
     live = set(ip_list.entries.filter(enabled=True).values_list("network", flat=True))
     return ChangeEffect(
         replay_ip_list(ip_list, live | networks if action is ENABLE else live - networks),
-        build_selection_token(action.word, [row.pk for row in chosen]),
+        build_selection_token(action.word, [row.pk for row in entries]),
         request.POST,
     )
 

@@ -38,14 +38,14 @@ def ip_list_import(request: SignedIn, pk: int) -> HttpResponse:
     edited = confirms and ImportForm.is_edited(request.POST)
     if confirms and not edited:
         return _add_entries(request, ip_list)
-    given = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = UploadForm(*given, ip_list=ip_list)
+    form_data = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = UploadForm(*form_data, ip_list=ip_list)
     if not form.is_valid():
         return render_page(
             request, "keys/ip_lists/import", {"ip_list": ip_list, "form": form}, get_form_status(request)
         )
-    shown = sign_preview(ip_list, request.user.pk, form.preview)
-    again = ImportForm.from_preview(shown, form.cleaned_data["text"])
+    signed_preview = sign_preview(ip_list, request.user.pk, form.preview)
+    again = ImportForm.from_preview(signed_preview, form.cleaned_data["text"])
     again.set_action(request.user, WIDEN, str(pk), ip_lists_services.get_list_target(ip_list))
     return _render_preview(request, ip_list, form.preview, again, note=EDITED_PREVIEW if edited else form.note)
 

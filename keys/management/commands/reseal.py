@@ -34,25 +34,25 @@ class Command(BaseCommand):
                 f"{broken} could not be opened: they were modified, or the key that sealed them is not in its ring."
             )
 
-    def _run(self, what: str, batch: Callable[..., Any]) -> int:
+    def _run(self, objects: str, batch: Callable[..., Any]) -> int:
         by = Actor.from_command("reseal")
         moved = broken = 0
-        done = batch(by=by)
-        while done.last is not None:
-            moved, broken = moved + done.moved, broken + done.broken
-            done = batch(after=done.last, by=by)
-        self.stdout.write(f"Resealed {moved} {what}.")
+        result = batch(by=by)
+        while result.last is not None:
+            moved, broken = moved + result.moved, broken + result.broken
+            result = batch(after=result.last, by=by)
+        self.stdout.write(f"Resealed {moved} {objects}.")
         return broken
 
     def _print_usage(self, ring: RingUsage) -> None:
-        what = "keys" if ring.ring == "TOKEN_PEPPERS" else "secrets and second factors"
+        objects = "keys" if ring.ring == "TOKEN_PEPPERS" else "secrets and second factors"
         for number, count in sorted(ring.by_number.items(), reverse=True):
             if ring.ring == "TOKEN_PEPPERS" and number != ring.newest:
                 self.stdout.write(
                     f"Keys still on pepper {number}: {count}. Each moves to the newest one when its secret is changed."
                 )
             else:
-                self.stdout.write(f"{ring.ring} {number}: {count} {what}.")
+                self.stdout.write(f"{ring.ring} {number}: {count} {objects}.")
         for number in sorted(getattr(settings, ring.ring)):
             if number != ring.newest and number not in ring.by_number:
                 self.stdout.write(f"{ring.ring} {number} is no longer needed.")

@@ -23,15 +23,15 @@ MAX_NAMED = 20
 
 
 @transaction.atomic
-def note_networks(*, account: Account, seen: Mapping[Key, Sequence[Sighting]], by: Actor) -> list[Notice]:
+def record_networks(*, account: Account, seen: Mapping[Key, Sequence[Sighting]], by: Actor) -> list[Notice]:
     """Write down the networks, and make a notice for each key that has new ones; return the notices.
 
     The networks of a key of which none is written down are where it was put to work: they are known. Raise Denied.
     """
-    settled = set(KeyNetwork.objects.filter(key__in=list(seen)).values_list("key_id", flat=True))
+    with_networks = set(KeyNetwork.objects.filter(key__in=list(seen)).values_list("key_id", flat=True))
     rows, findings = [], []
     for key, sightings in seen.items():
-        is_new = key.pk in settled
+        is_new = key.pk in with_networks
         rows += [
             KeyNetwork(key=key, network=each.network, known=not is_new, first_seen_at=each.last_seen)
             for each in sightings

@@ -42,31 +42,31 @@ def make_notices(*, account: Account, kind: Kind, findings: Sequence[Finding], b
     A notice is made even if nobody gets it, so that switching a channel on brings nothing that is over. Raise Denied.
     """
     authorization.require(by, Permission.KEYS_CHANGE, account=account)
-    made = _insert_new(account, kind, findings)
-    if not made:
+    notices = _insert_new(account, kind, findings)
+    if not notices:
         return []
     by_subject = {finding.subject: finding for finding in findings}
     channels = get_channels(account, kind)
     endpoints = list(Endpoint.objects.filter(account=account, enabled=True)) if channels.webhook else []
     administrators = list(list_administrators(account)) if channels.mail else []
     deliveries, now = [], timezone.now()
-    for notice in made:
+    for notice in notices:
         key = by_subject[notice.subject].key
         owner = key.owner if key and channels.mail and KINDS[kind].to_owner else None
         users = _join_owner(administrators, owner)
         deliveries += [Delivery(notice=notice, user=user, next_attempt_at=now) for user in users]
         deliveries += [Delivery(notice=notice, endpoint=endpoint, next_attempt_at=now) for endpoint in endpoints]
     Delivery.objects.bulk_create(deliveries)
-    named = [finding.key.public_id for notice in made if (finding := by_subject[notice.subject]).key]
+    named = [finding.key.public_id for notice in notices if (finding := by_subject[notice.subject]).key]
     record(
         "notices.made",
         by=by,
         account_id=account.pk,
         kind=kind.value,
-        count=len(made),
+        count=len(notices),
         keys=sorted(set(named))[:MAX_NAMED_KEYS],
     )
-    return made
+    return notices
 
 
 def delete_old_notices() -> int:

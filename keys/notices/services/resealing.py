@@ -50,8 +50,8 @@ def reseal_batch(*, after: uuid.UUID = FIRST_ID, by: Actor) -> WebhookBatch:
         moved.append(row)
     if moved:
         EndpointSecret.objects.bulk_update(moved, ["sealed"])
-        what, under = "webhook secrets", {"SEALING_KEYS": newest}
-        record("secrets.resealed", by=by, account_id=None, what=what, count=len(moved), under=under, peppered=0)
+        kind, under = "webhook secrets", {"SEALING_KEYS": newest}
+        record("secrets.resealed", by=by, account_id=None, what=kind, count=len(moved), under=under, peppered=0)
     return WebhookBatch(found[-1].pk if found else None, len(moved), broken)
 
 

@@ -23,12 +23,12 @@ def switch_notices(*, account: Account, channels: Mapping[Kind, Channels], by: A
     row = lock_for_change(account, Permission.USERS_CHANGE, by)
     assert row is not None
     before = list_channels(row)
-    changed = {kind: chosen for kind, chosen in channels.items() if chosen != before[kind]}
+    changed = {kind: channel for kind, channel in channels.items() if channel != before[kind]}
     if not changed:
         return False
-    for kind, chosen in changed.items():
-        NoticeSwitch.objects.update_or_create(account=row, kind=kind, defaults=chosen._asdict())
-    changes = {kind.value: [_format(before[kind]), _format(chosen)] for kind, chosen in changed.items()}
+    for kind, channel in changed.items():
+        NoticeSwitch.objects.update_or_create(account=row, kind=kind, defaults=channel._asdict())
+    changes = {kind.value: [_format(before[kind]), _format(channel)] for kind, channel in changed.items()}
     record("notices.switched", by=by, account_id=row.pk, target=build_account_target(row), changes=changes)
     return True
 

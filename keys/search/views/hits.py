@@ -91,11 +91,11 @@ def _find_keys(user: User, account: Account, text: str) -> Group:
         return Group("API keys", [])
     found = [each.key for each in keys.page.keys]
     rows = Key.objects.select_related("api", "owner").defer("api__document").in_bulk(found[:MAX_HITS])
-    hits = [_hit_of(rows[pk]) for pk in found[:MAX_HITS] if pk in rows]
+    hits = [_build_key_hit(rows[pk]) for pk in found[:MAX_HITS] if pk in rows]
     return Group("API keys", hits, _get_more("key-list", text, len(found)))
 
 
-def _hit_of(key: Key) -> Hit:
+def _build_key_hit(key: Key) -> Hit:
     return Hit(
         key.name,
         reverse("key-detail", args=[key.public_id]),
@@ -148,7 +148,7 @@ def _list_address_hits(user: User, network: Network) -> Iterator[Hit]:
         yield Hit(f"Calls from {text}", f"{reverse('log-list')}?{urlencode({'range': '30d', 'address': text})}")
     admitting = get_visible_keys(user).filter(addresses__network__admits=str(network)).distinct()
     for key in admitting.select_related("api", "owner").defer("api__document").order_by("-pk")[:MAX_HITS]:
-        yield _hit_of(key)._replace(label=f"{key.name} allows {text}")
+        yield _build_key_hit(key)._replace(label=f"{key.name} allows {text}")
     for each in get_visible_ip_lists(user).filter(entries__network__admits=str(network)).distinct()[:MAX_HITS]:
         yield Hit(f"{each.name} contains {text}", reverse("ip-list-detail", args=[each.pk]))
 
@@ -161,20 +161,20 @@ def _find_requests(user: User, account: Account, text: str) -> Group:
 def _list_request_hits(user: User, account: Account, text: str) -> Iterator[Hit]:
     may_see_trail = has_permission(user, Permission.TRAIL_SEE)
     if (number := EVENT_NUMBER.fullmatch(text)) and may_see_trail and (event := get_event(account.pk, int(number[1]))):
-        yield _hit_of_event(event)
+        yield _build_event_hit(event)
     request_id = _parse_request_id(text)
     if request_id is None:
         return
     if has_permission(user, Permission.LOG_SEE) and get_call(account.pk, request_id):
-        made = get_creation_time(request_id)
+        time = get_creation_time(request_id)
         yield Hit(
-            f"Call {text}", reverse("log-detail", args=[request_id]), f"{made:%Y-%m-%d %H:%M} UTC" if made else ""
+            f"Call {text}", reverse("log-detail", args=[request_id]), f"{time:%Y-%m-%d %H:%M} UTC" if time else ""
         )
     if may_see_trail:
-        yield from map(_hit_of_event, list_events_of_requests(account.pk, [request_id])[:MAX_HITS])
+        yield from map(_build_event_hit, list_events_of_requests(account.pk, [request_id])[:MAX_HITS])
 
 
-def _hit_of_event(event: Event) -> Hit:
+def _build_event_hit(event: Event) -> Hit:
     return Hit(format_sentence(event), get_event_url(event), f"Event {event.number}")
 
 

@@ -37,7 +37,7 @@ def wrongly(user: User, times: int = 1) -> ConfirmationRefused:
 def tries_left(user: User) -> int:
     refusal = wrongly(user)
     assert isinstance(refusal, WrongPassword)
-    return refusal.left
+    return refusal.attempts_left
 
 
 def events() -> list[str]:
@@ -72,7 +72,7 @@ class TestAWrongPassword:
         refusal = wrongly(alice)
 
         assert isinstance(refusal, WrongPassword)
-        assert (refusal.left, str(refusal)) == (9, "Incorrect password.")
+        assert (refusal.attempts_left, str(refusal)) == (9, "Incorrect password.")
 
     def test_is_on_the_trail_with_its_address(self, alice: User) -> None:
         wrongly(alice)

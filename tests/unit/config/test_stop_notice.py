@@ -23,7 +23,7 @@ def notice(monkeypatch: pytest.MonkeyPatch) -> Iterator[StopNotice]:
 def test_many_threads_ask_at_once(notice: StopNotice) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert not any(pool.map(lambda _: is_stopping(), range(2_000)))
-        notice.give()
+        notice.send()
         assert all(pool.map(lambda _: is_stopping(), range(2_000)))
 
 

@@ -171,10 +171,10 @@ def test_a_run_changes_no_more_than_so_many_secrets(alice: User, key: Key, monke
         return [current(each).pk != pk for each, pk in zip(due, before, strict=True)]
 
     first = run()
-    assert (first.rotated, [each.key for each in first.postponed], first.left) == (2, waiting, 3)
+    assert (first.rotated, [each.key for each in first.postponed], first.remaining) == (2, waiting, 3)
     assert list_changed() == [True, True, False, False, False]
     assert list(maintain.list_rotations(first))[-1] == "Left for the next run: 3 secrets that are due."
-    assert (run().left, run().left) == (1, 0)
+    assert (run().remaining, run().remaining) == (1, 0)
     assert all(list_changed())
 
 
