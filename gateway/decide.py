@@ -10,6 +10,8 @@ from keys.decision.access import (
     INVALID_CREDENTIALS,
     REPLAYED,
     Decision,
+    PresentedCredential,
+    Proof,
     Secret,
     authenticate,
     authorise,
@@ -49,11 +51,7 @@ def decide(
         if (waiting.refusal and not has_allowed_slash(call, api)) or (
             routes.conditional and not has_unambiguous_route(call, api)
         ):
-            waiting.secret = waiting.nonce = None
-            # Not authenticated, but the account whose key was presented should see the refusal.
-            presented = waiting.presented = presented or call.presented or call.link
-            key = snapshot.get_key(presented.public_id) if presented else None
-            decisions.append((waiting, Decision(call, key, now, waiting.refusal or "unreadable_request")))
+            decisions.append((waiting, _refuse_unread(waiting, presented, snapshot, now)))
             continue
         key = snapshot.get_key(presented.public_id) if presented else None
         reason, secret = authenticate(presented, key, api, now=now, peppers=peppers)
@@ -69,11 +67,30 @@ def decide(
                 end_overlap(waiting, old)
                 continue
             if presented is not None and presented.proof is not None and presented.proof.nonce:
-                nonce = (key.public_id, presented.proof.nonce)
-                if nonce in used:
-                    decision = decision._replace(reason=REPLAYED)
-                else:
-                    used.add(nonce)
-                    waiting.nonce = presented.proof
+                decision = _refuse_repeated_nonce(waiting, decision, key.public_id, presented.proof, used)
         decisions.append((waiting, decision))
     return decisions
+
+
+def _refuse_unread(
+    waiting: WaitingCall, presented: PresentedCredential | None, snapshot: Snapshot, now: float
+) -> Decision:
+    """Return the refusal of a call that is not authenticated, because its request is malformed or its route ambiguous.
+    It names the key that was presented, so that the account sees the refusal."""
+    call = waiting.call
+    waiting.secret = waiting.nonce = None
+    presented = waiting.presented = presented or call.presented or call.link
+    key = snapshot.get_key(presented.public_id) if presented else None
+    return Decision(call, key, now, waiting.refusal or "unreadable_request")
+
+
+def _refuse_repeated_nonce(
+    waiting: WaitingCall, decision: Decision, key_id: str, proof: Proof, used: set[tuple[str, str]]
+) -> Decision:
+    """Return the decision, or a refusal if an earlier call of the batch has the nonce; `used` has those of all."""
+    nonce = (key_id, proof.nonce)
+    if nonce in used:
+        return decision._replace(reason=REPLAYED)
+    used.add(nonce)
+    waiting.nonce = proof
+    return decision

@@ -17,7 +17,7 @@ from core.redaction import redact
 from core.request_id import generate_request_id
 from gateway import credentials
 from gateway.limits import MAX_URI_LENGTH
-from keys.decision.access import Call
+from keys.decision.access import Call, PresentedCredential
 from keys.decision.addresses import Network, get_client_address
 from keys.decision.routes import UnreadablePath, parse_encoded_slashes, parse_path
 
@@ -95,8 +95,7 @@ def translate_whoami_headers(
 def parse_original_call(
     headers_of_proxy: ProxyHeaders, *, proxy: str, trusted: Sequence[Network], whoami: bool = False
 ) -> tuple[Call, bool]:
-    """Return the original call, and whether it is readable. An unreadable one is returned as a Call too, for the
-    log."""
+    """Return the original call, and whether it is readable. One that is not is returned too, for the log."""
     headers = headers_of_proxy.headers
     method, agree_on_method = _pick_value(headers, b"x-forwarded-method", b"x-original-method")
     uri, agree_on_uri = _pick_value(headers, b"x-forwarded-uri", b"x-original-uri")
@@ -119,9 +118,7 @@ def parse_original_call(
         slashed, readable = parse_encoded_slashes(raw_path), False
         path = format_for_log(raw_path) if slashed is None else slashed
     presented = credentials.parse_credential(headers_of_proxy.presented, method=method, path=path, query=query)
-    link = None
-    if presented is None and "leadIdKey=" in query and not credentials.has_credential(headers_of_proxy.presented):
-        link = credentials.parse_recording_link(path, query)
+    link = _parse_link(headers_of_proxy, path, query) if presented is None and "leadIdKey=" in query else None
     call = Call(
         generate_request_id(),
         proxy,
@@ -139,6 +136,13 @@ def parse_original_call(
         slashed is not None,
     )
     return call, readable
+
+
+def _parse_link(headers_of_proxy: ProxyHeaders, path: str, query: str) -> PresentedCredential | None:
+    """Return the recording link, unless the call has a credential in its headers, however malformed."""
+    if credentials.has_credential(headers_of_proxy.presented):
+        return None
+    return credentials.parse_recording_link(path, query)
 
 
 def _parse_preflight(headers_of_proxy: ProxyHeaders, query: str) -> str:

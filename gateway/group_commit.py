@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -30,7 +31,7 @@ from gateway.metrics import Metrics
 from gateway.overlap_worker import OverlapWorker
 from gateway.snapshot import Snapshot
 from gateway.unauthenticated import Aggregator
-from gateway.waiting_call import OnDecision, WaitingCall, collect_public_ids
+from gateway.waiting_call import OnDecision, WaitingCall, answer_all, collect_public_ids
 from keys.decision.access import REPLAYED, Call, Decision, Proof, Secret
 from keys.decision.addresses import format_address
 
@@ -133,7 +134,7 @@ class GroupCommit:
                 report(INFO, "batch.written_again")
             if not all(waiting.is_answered for waiting, _ in decisions):
                 # After the next batch was sent, so that it does not wait for these answers.
-                asyncio.get_running_loop().call_soon(_notify, decisions)
+                asyncio.get_running_loop().call_soon(answer_all, decisions)
             self._last_uses.add(
                 (waiting.secret.id, format_address(decision.call.client_address))
                 for waiting, decision in decisions
@@ -228,7 +229,7 @@ class GroupCommit:
                     if decision.call.request_id in inserted.replayed:
                         decisions[place] = waiting, decision._replace(reason=REPLAYED)
             if not self._queue:
-                _notify(decisions)
+                answer_all(decisions)
             return True
 
         now = decisions[0][1].now
@@ -251,18 +252,9 @@ class GroupCommit:
         self._wake_event.set()
 
     async def _end_overlap_and_requeue(self, waiting: WaitingCall, old: Secret) -> None:
-        call = waiting.call
-        try:
-            await self.overlaps.end(
-                old.id, str(call.client_address), call.request_id, timeout_seconds=self.timeout_seconds
-            )
-        except Exception as error:
-            report(ERROR, "overlap.not_ended", error)
-            waiting.refuse("unavailable")
-        else:
-            waiting.ended_overlap = old.id
-            if not waiting.is_answered:
-                self._queue.append(waiting)
+        await self.overlaps.end_for(waiting, old, timeout_seconds=self.timeout_seconds)
+        if not waiting.is_answered:
+            self._queue.append(waiting)
 
     async def _write_last_use(self, *, at_once: bool = False) -> None:
         """Write the last uses that are due. A failure loses a date in a list, so no call waits for it or fails with
@@ -271,26 +263,26 @@ class GroupCommit:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(self._last_uses.seconds_until_due, self._wake)
             return
-        try:
-            libpq = await self._get_connection()
-            with libpq.watchdog, libpq.lend() as connection:
-                await self._last_uses.write(connection)
-            if self._last_uses.is_due:
-                self._wake_event.set()
-        except Exception as error:
-            report(WARNING, "last_use.not_written", error)
-            self._database_failed = True
-            self._disconnect()
+        if await self._write_beside_calls(self._last_uses.write, "last_use.not_written") and self._last_uses.is_due:
+            self._wake_event.set()
 
     async def _sweep_nonces(self) -> None:
+        await self._write_beside_calls(self._sweeper.delete_expired, "nonces.not_swept")
+
+    async def _write_beside_calls(
+        self, write: Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]], failure: str
+    ) -> bool:
+        """Let `write` use the connection; return whether it succeeded, and report `failure` if not."""
         try:
             libpq = await self._get_connection()
             with libpq.watchdog, libpq.lend() as connection:
-                await self._sweeper.delete_expired(connection)
+                await write(connection)
         except Exception as error:
-            report(WARNING, "nonces.not_swept", error)
+            report(WARNING, failure, error)
             self._database_failed = True
             self._disconnect()
+            return False
+        return True
 
     def _wake(self) -> None:
         self._timer = None
@@ -299,8 +291,3 @@ class GroupCommit:
     def _drop_answered(self) -> None:
         """Remove calls that were refused in the queue: they need no decision, and leave room for others."""
         self._queue = [waiting for waiting in self._queue if not waiting.is_answered]
-
-
-def _notify(decisions: Sequence[tuple[WaitingCall, Decision]]) -> None:
-    for waiting, decision in decisions:
-        waiting.answer(decision)

@@ -11,6 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+from gateway.error_log import ERROR, report
+from gateway.waiting_call import WaitingCall
+from keys.decision.access import Secret
+
 # Ends the old secret (its row) on behalf of a client (address, request ID); blocks. It is no error if nothing is to be
 # done.
 EndOverlap = Callable[[UUID, str, str], None]
@@ -35,3 +39,14 @@ class OverlapWorker:
             ending.add_done_callback(lambda _: self._ending.pop(old))
         # A caller that times out must not cancel it for the others.
         await asyncio.wait_for(asyncio.shield(ending), timeout_seconds)
+
+    async def end_for(self, waiting: WaitingCall, old: Secret, *, timeout_seconds: float) -> None:
+        """End the overlap that the call ends; if that fails, refuse the call."""
+        call = waiting.call
+        try:
+            await self.end(old.id, str(call.client_address), call.request_id, timeout_seconds=timeout_seconds)
+        except Exception as error:
+            report(ERROR, "overlap.not_ended", error)
+            waiting.refuse("unavailable")
+        else:
+            waiting.ended_overlap = old.id

@@ -62,3 +62,8 @@ def collect_public_ids(calls: Iterable[WaitingCall]) -> set[str]:
         if call.link is not None:
             public_ids.add(call.link.public_id)
     return public_ids
+
+
+def answer_all(decisions: Iterable[tuple[WaitingCall, Decision]]) -> None:
+    for waiting, decision in decisions:
+        waiting.answer(decision)

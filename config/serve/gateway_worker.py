@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
+from contextlib import suppress
 from socket import AF_UNIX
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
 import uvloop
@@ -20,6 +22,9 @@ from gateway.http.connections import ConnectionRegistry, get_max_connections
 from gateway.http.http_limits import DRAIN_SECONDS
 from gateway.http.server import TICK_SECONDS, Listener, Server
 from gateway.metrics import ROWS
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
 
 READY_POLL_SECONDS = 0.2
 
@@ -66,8 +71,21 @@ class GatewayWorker(Worker):
         while ready_signal.is_awaited() and not self._is_stopping() and not await gateway.is_ready():
             self.notify()
             await asyncio.sleep(READY_POLL_SECONDS)
-        servers, listeners = [], []
         connections = ConnectionRegistry(get_max_connections())
+        listeners = self._open_listeners(gateway, connections)
+        servers = [listener.server for listener in listeners]
+        ready_signal.announce_ready()
+        await self._watch(gateway, servers, connections)
+        for listener in listeners:
+            await listener.close()
+        # gunicorn kills the worker after graceful_timeout; both steps below must fit.
+        timeout_seconds = self.cfg.graceful_timeout * 0.4
+        await asyncio.gather(*(server.stop(timeout_seconds, drain_seconds=DRAIN_SECONDS) for server in servers))
+        await gateway.stop(timeout_seconds)
+
+    def _open_listeners(self, gateway: Gateway, connections: ConnectionRegistry) -> list[Listener]:
+        """Listen on gunicorn's sockets, each with a server of its own."""
+        listeners = []
         for listening in (each.sock for each in self.sockets):
             # The first worker that can answer opens it for all.
             listening.listen(self.cfg.backlog)
@@ -76,28 +94,22 @@ class GatewayWorker(Worker):
             server = Server(
                 application, report=report, idle_timeout_seconds=self.cfg.keepalive, all_connections=connections
             )
-            servers.append(server)
             listeners.append(Listener(server, listening))
-        ready_signal.announce_ready()
+        return listeners
+
+    async def _watch(self, gateway: Gateway, servers: Sequence[Server], connections: ConnectionRegistry) -> None:
+        """Notify gunicorn and tick the servers every TICK_SECONDS, until the worker stops or the gateway fails."""
         while not self._is_stopping():
             if (failure := gateway.failure) is not None:
                 # Exit, so that gunicorn starts another worker.
                 report(ERROR, "gateway.given_up", failure)
-                break
+                return
             self.notify()
             for server in servers:
                 server.tick()
             gateway.metrics.set_connections(len(connections), evicted=connections.evicted)
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop_event.wait(), TICK_SECONDS)
-            except TimeoutError:
-                continue
-        for listener in listeners:
-            await listener.close()
-        # gunicorn kills the worker after graceful_timeout; both steps below must fit.
-        timeout_seconds = self.cfg.graceful_timeout * 0.4
-        await asyncio.gather(*(server.stop(timeout_seconds, drain_seconds=DRAIN_SECONDS) for server in servers))
-        await gateway.stop(timeout_seconds)
 
     def _is_stopping(self) -> bool:
         return self._stop_event.is_set() or os.getppid() != self.ppid

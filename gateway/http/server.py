@@ -80,7 +80,7 @@ class Listener:
     """
 
     def __init__(self, server: Server, listening: socket.socket) -> None:
-        self._server, self._listening = server, listening
+        self.server, self._listening = server, listening
         self._loop = asyncio.get_running_loop()
         self._accept_tasks: set[asyncio.Task[Any]] = set()
         self._resume_timer: asyncio.TimerHandle | None = None
@@ -91,7 +91,7 @@ class Listener:
         """Accept the connections that wait, and close the socket, so that the system refuses further ones at once and
         their proxy asks another host. Where another process listens on the same socket, that one gets them. From now on
         each response is the last of its connection."""
-        self._server.stopping = True
+        self.server.stopping = True
         self._stop_listening()
         while self._accept():
             pass
@@ -113,8 +113,8 @@ class Listener:
 
     def _accept(self) -> bool:
         """Accept a connection; return whether there was one."""
-        if not self._server.all_connections.make_room():
-            self._server.report("warning", "connections.full", connections=len(self._server.all_connections))
+        if not self.server.all_connections.make_room():
+            self.server.report("warning", "connections.full", connections=len(self.server.all_connections))
             self._pause()
             return False
         try:
@@ -124,12 +124,12 @@ class Listener:
             return False
         except OSError as error:
             # No descriptors are left: evict an unauthenticated connection to free one, or pause accepting.
-            self._server.report("error", "accept.failed", error)
-            if not self._server.all_connections.evict():
+            self.server.report("error", "accept.failed", error)
+            if not self.server.all_connections.evict():
                 self._pause()
             return False
         accepted.setblocking(False)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(self._server, accepted))
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self.server, accepted))
         self._accept_tasks.add(task)
         task.add_done_callback(self._accept_tasks.discard)
         return True
