@@ -19,6 +19,8 @@ from benchmarks.logs import make_calls
 from benchmarks.results import Ratio
 from benchmarks.sizes import Size
 
+PSQL = "psql \\copy"
+
 
 def run(size: Size) -> list[Ratio]:
     rows, rounds = size.choose(quick=(5_000, 2), normal=(100_000, 3), full=(1_000_000, 5))
@@ -31,7 +33,7 @@ def run(size: Size) -> list[Ratio]:
             "Keyward, CSV": lambda: _ours(account, "csv"),
             "Keyward, JSON Lines": lambda: _ours(account, "jsonl"),
             "Keyward, XLSX": lambda: _ours(account, "xlsx"),
-            "psql \\copy": lambda: _psql(account.pk),
+            PSQL: lambda: _psql(account.pk),
             "values_list in batches of 2,000, csv module": lambda: _values_list(account.pk),
         }
         slow = {"django-import-export, once": lambda: _import_export(account.pk)}
@@ -46,30 +48,42 @@ def run(size: Size) -> list[Ratio]:
                 grown[name].append(_memory() - before)
                 if written < rows * (10 if "XLSX" in name else 100):
                     raise SystemExit(f"{name}: {written} bytes cannot be {rows} rows")
-    copy = taken["psql \\copy"]
-    # The median of the ratios of each round; a single run is compared with the median.
-    ratios = {
-        name: [a / b for a, b in zip(times, copy, strict=True)] if name in contenders else [times[0] / median(copy)]
-        for name, times in taken.items()
-    }
-    shown = [
-        # The memory of psql is that of another process.
-        (
-            name,
-            f"{median(times):.2f}",
-            f"{median(ratios[name]):.2f}",
-            "" if "psql" in name else f"+{median(grown[name]):.0f}",
-        )
-        for name, times in taken.items()
-    ]
-    print(f"{rows:,} rows, all columns, phone numbers masked in our files, {rounds} rounds in turn, medians\n")
-    print(format_table(("", "seconds", "x psql", "MB"), shown))
+    ratios = _divide(taken)
+    _print_table(
+        taken, ratios, grown, f"{rows:,} rows, all columns, phone numbers masked in our files, {rounds} rounds"
+    )
     memory = "{name}: +{value:.0f} MB (must +{must:g}, aim +{aim:g})"
     return [
         *(Ratio(f"export {name}", ratios[name]) for name in ("Keyward, JSON Lines", "Keyward, XLSX")),
         Ratio("export", ratios["Keyward, CSV"], must=2.5, aim=1.5),
         Ratio("export-memory", grown["Keyward, CSV"], must=30, aim=5, line=memory),
     ]
+
+
+def _divide(taken: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return the ratios to psql of each round; a single run is compared with psql's median."""
+    copy = taken[PSQL]
+    return {
+        name: [a / b for a, b in zip(times, copy, strict=True)] if len(times) > 1 else [times[0] / median(copy)]
+        for name, times in taken.items()
+    }
+
+
+def _print_table(
+    taken: dict[str, list[float]], ratios: dict[str, list[float]], grown: dict[str, list[float]], title: str
+) -> None:
+    rows = [
+        # The memory of psql is that of another process.
+        (
+            name,
+            f"{median(times):.2f}",
+            f"{median(ratios[name]):.2f}",
+            "" if name == PSQL else f"+{median(grown[name]):.0f}",
+        )
+        for name, times in taken.items()
+    ]
+    print(f"{title} in turn, medians\n")
+    print(format_table(("", "seconds", "x psql", "MB"), rows))
 
 
 def _ours(account: Any, format: str) -> int:

@@ -129,7 +129,7 @@ def _measure_replays(client: Any, account: Any, keys: int, calls: int, rounds: i
     settings = {"name": "Shop", "platform": "server", "addresses": "127.0.0.0/24", "every_module": "all"}
     settings |= {"expiry": "keep", "enabled": "on", "was_enabled": "on", "check": "live"}
     entry = {"network": "127.0.0.0/24", "enabled": "on", "check": "live", "stamp": "-"}
-    forms = {
+    forms: dict[str, tuple[str, Any]] = {
         "a key with a tenth of the calls": (f"/keys/{busy.public_id}/edit/", settings | {"version": busy.version}),
         "a key with few calls": (f"/keys/{quiet.public_id}/edit/", settings | {"version": quiet.version}),
         "an IP list of 100 keys": _get_entry_url(lists.of_some, entry),
@@ -142,6 +142,21 @@ def _measure_replays(client: Any, account: Any, keys: int, calls: int, rounds: i
     with connections["maintenance"].cursor() as cursor:
         # As autovacuum does in a running installation; every row was just rewritten.
         cursor.execute("VACUUM ANALYZE")
+    times = _time_forms(client, forms, rounds)
+    floors = times.pop("bare")
+    return [
+        _Replay(
+            name,
+            median(wall for wall, _ in each),
+            [mine[0] / bare[0] for mine, bare in zip(each, floors, strict=True)],
+            [mine[1] / bare[1] for mine, bare in zip(each, floors, strict=True)],
+        )
+        for name, each in times.items()
+    ]
+
+
+def _time_forms(client: Any, forms: dict[str, tuple[str, Any]], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Return wall and CPU seconds of the bare view, each form and each page of many keys, in turn, by their names."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ("bare", *forms, *PAGES_OF_MANY_KEYS)}
     for _ in range(rounds):
         for name, taken in times.items():
@@ -153,16 +168,7 @@ def _measure_replays(client: Any, account: Any, keys: int, calls: int, rounds: i
             taken.append((time.perf_counter() - began, time.process_time() - processor))
             if response.status_code != 200 or (name in forms and b"Would have refused" not in response.content):
                 raise SystemExit(f"{name}: {response.status_code} {response.content[:500]!r}")
-    floors = times.pop("bare")
-    return [
-        _Replay(
-            name,
-            median(wall for wall, _ in each),
-            [mine[0] / bare[0] for mine, bare in zip(each, floors, strict=True)],
-            [mine[1] / bare[1] for mine, bare in zip(each, floors, strict=True)],
-        )
-        for name, each in times.items()
-    ]
+    return times
 
 
 def _get_entry_url(ip_list: Any, entry: dict[str, str]) -> tuple[str, dict[str, str]]:
