@@ -21,7 +21,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 if TYPE_CHECKING:
-    from accounts.models import User
+    from accounts.models import Account, User
     from tests.factories.keys import CreatedKey
 
 for name in list(os.environ):
@@ -191,12 +191,19 @@ def _installed(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocke
 
 
 @pytest.fixture
-def alice() -> User:
+def acme() -> Account:
+    from tests.factories.accounts import an_account
+
+    return an_account()
+
+
+@pytest.fixture
+def alice(acme: Account) -> User:
     """Return the Administrator of an account."""
     from core.permissions import Role
-    from tests.factories.accounts import a_user, an_account
+    from tests.factories.accounts import a_user
 
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+    return a_user(acme, "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture

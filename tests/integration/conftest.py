@@ -9,7 +9,26 @@ import pytest
 if TYPE_CHECKING:
     from django.test import Client
 
-    from accounts.models import User
+    from accounts.models import Account, User
+    from keys.models import Api
+
+
+@pytest.fixture
+def signed_in(client: Client, alice: User) -> User:
+    """Alice, an Administrator, signed in as `client`, from ADDRESS."""
+    from tests.factories.accounts import ADDRESS
+
+    client.defaults["REMOTE_ADDR"] = ADDRESS
+    client.force_login(alice)
+    return alice
+
+
+@pytest.fixture
+def billing_enabled(acme: Account) -> Api:
+    """The API "billing", enabled for the account."""
+    from tests.factories.keys import billing_for
+
+    return billing_for(acme)
 
 
 @pytest.fixture

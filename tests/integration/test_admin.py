@@ -28,11 +28,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def acme(db: None) -> Account:
-    return an_account()
-
-
-@pytest.fixture
 def bob(acme: Account) -> User:
     return a_user(acme, "Bob")
 

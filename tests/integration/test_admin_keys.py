@@ -21,12 +21,7 @@ from tests.factories.accounts import a_user, an_account
 from tests.factories.keys import a_billing_key, a_key_of, confirmed, events
 from tests.responses import Response, read_words
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice(support: User) -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("support")]
 
 
 @pytest.fixture

@@ -24,11 +24,6 @@ CALLS = "/admin/audit/call/"
 EVENTS = "/admin/audit/event/"
 
 
-@pytest.fixture
-def acme(db: None) -> Account:
-    return an_account()
-
-
 def get_page(client: Client, url: str, **given: str) -> str:
     answer = client.get(url, given)
     assert answer.status_code == 200, answer.content.decode()

@@ -27,9 +27,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def key(alice: User, client: Client) -> Key:
-    client.force_login(alice)
-    return a_billing_key(alice, "203.0.113.0/24").key
+def key(signed_in: User) -> Key:
+    return a_billing_key(signed_in, "203.0.113.0/24").key
 
 
 def read_link(response: Response) -> str:

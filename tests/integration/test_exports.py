@@ -17,12 +17,10 @@ from audit.exports import file
 from audit.exports.columns import CALLS, EVENTS
 from audit.models import Event
 from audit.trail.selectors import list_events
-from core.permissions import Role
 from core.phone_masking import Mask
-from tests.factories.accounts import ADDRESS, a_user, an_account
 from tests.factories.calls import a_call
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("signed_in")]
 STANDALONE = Path(__file__).parents[2] / "examples" / "verify_export.py"
 PHONE = "/leads/447911123456"
 HOSTILE = [
@@ -46,18 +44,6 @@ HOSTILE = [
     "\r\nline\ttwo\r",
     "_x000A_\n",
 ]
-
-
-@pytest.fixture
-def acme() -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def client(acme: Account) -> Client:
-    client = Client(REMOTE_ADDR=ADDRESS)
-    client.force_login(a_user(acme, "Alice", Role.ADMINISTRATOR))
-    return client
 
 
 def exported(client: Client, log: str = "logs", **data: str) -> bytes:

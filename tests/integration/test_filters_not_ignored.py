@@ -16,7 +16,7 @@ from tests.factories.calls import a_call
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 LOG = ("address=999.1.1.1", "adress=192.0.2.1", "status=999", "from=yesterday", "request_id=x", "decision=no")
 TRAIL = ("address=999.1.1.1", "event=user.flew", "kind=cat", "wo=alice", "range=7y")
 # Each list, its export, and filters that mean nothing there.
@@ -33,13 +33,6 @@ PAGES = {
 @pytest.fixture
 def offices(alice: User) -> IpList:
     return an_ip_list(alice, "203.0.113.7", name="Offices")
-
-
-@pytest.fixture
-def client(alice: User) -> Client:
-    client = Client(REMOTE_ADDR=ADDRESS)
-    client.force_login(alice)
-    return client
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -21,19 +21,7 @@ NEW = {"nickname": "Ivy", "password": "a long and quiet evening"}
 
 
 @pytest.fixture
-def acme(db: None) -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def alice(client: Client, acme: Account) -> User:
-    user = a_user(acme, "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
-
-
-@pytest.fixture
-def invite(client: Client, alice: User, django_capture_on_commit_callbacks):
+def invite(client: Client, signed_in: User, django_capture_on_commit_callbacks):
     def post(email: str, *roles: str, password: str = PASSWORD, **extra: str) -> Response:
         given = {"email": email, "roles": roles, "form_token": str(uuid.uuid4()), "password": password, **extra}
         with django_capture_on_commit_callbacks(execute=True):
@@ -187,10 +175,10 @@ class TestTheLink:
             assert "This invitation is not valid" in read_page(response)
         assert User.objects.count() == 1
 
-    def test_used_expired_withdrawn_and_never_made_look_the_same(self, client: Client, alice: User) -> None:
-        _, expired = an_invitation(alice.account, "a@acme.example", days=-0.001)
-        taken_back, withdrawn = an_invitation(alice.account, "b@acme.example")
-        _, used = an_invitation(alice.account, "c@acme.example")
+    def test_used_expired_withdrawn_and_never_made_look_the_same(self, client: Client, signed_in: User) -> None:
+        _, expired = an_invitation(signed_in.account, "a@acme.example", days=-0.001)
+        taken_back, withdrawn = an_invitation(signed_in.account, "b@acme.example")
+        _, used = an_invitation(signed_in.account, "c@acme.example")
         Client().post(f"/invitation/{used}/", NEW)
         assert client.post(f"/users/invitations/{taken_back.pk}/withdraw/").status_code == 302
         tokens = (expired, withdrawn, used, "x" * 43, "é", "%00")
@@ -228,16 +216,16 @@ class TestTheLink:
             ({"password": "ivy@acme.example"}, "too similar"),
         ],
     )
-    def test_says_what_is_wrong_and_stays_good(self, alice: User, given: dict[str, str], message: str) -> None:
-        _, token = an_invitation(alice.account, "ivy@acme.example")
+    def test_says_what_is_wrong_and_stays_good(self, signed_in: User, given: dict[str, str], message: str) -> None:
+        _, token = an_invitation(signed_in.account, "ivy@acme.example")
         response = Client().post(f"/invitation/{token}/", NEW | given)
 
         assert response.status_code == 422
         assert message in read_page(response)
         assert Client().post(f"/invitation/{token}/", NEW).status_code == 302
 
-    def test_asks_who_is_signed_in_to_sign_out_first(self, client: Client, alice: User) -> None:
-        _, token = an_invitation(alice.account, "ivy@acme.example")
+    def test_asks_who_is_signed_in_to_sign_out_first(self, client: Client, signed_in: User) -> None:
+        _, token = an_invitation(signed_in.account, "ivy@acme.example")
 
         assert "Sign out first" in read_page(client.get(f"/invitation/{token}/"))
         assert client.post(f"/invitation/{token}/", NEW).status_code == 422
@@ -267,7 +255,7 @@ class TestTheLink:
 
 
 class TestWithdrawing:
-    def test_of_another_account_is_not_there(self, client: Client, alice: User) -> None:
+    def test_of_another_account_is_not_there(self, client: Client, signed_in: User) -> None:
         theirs, _ = an_invitation(an_account("globex"), "ivy@globex.example")
 
         assert client.post(f"/users/invitations/{theirs.pk}/withdraw/").status_code == 404

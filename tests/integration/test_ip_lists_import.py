@@ -18,12 +18,12 @@ from core.permissions import Role
 from keys.ip_lists import importing
 from keys.ip_lists.entry_parser import EntryRow
 from keys.models import IpList
-from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key, events
 from tests.responses import Response, read_page
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 
 PASTED = """\
 # Offices of the provider
@@ -39,13 +39,6 @@ nonsense,Nowhere
 192.0.2.2,198.51.100.9
 192.0.2.3
 """
-
-
-@pytest.fixture
-def alice(client: Client, db: None) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture

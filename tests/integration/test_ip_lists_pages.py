@@ -25,15 +25,8 @@ from tests.factories.ip_lists import an_ip_list
 from tests.factories.keys import a_billing_key, events
 from tests.responses import Response, read_page
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 HX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def alice(client: Client, db: None) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture

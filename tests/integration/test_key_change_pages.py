@@ -15,21 +15,13 @@ from accounts.models import Account, User
 from core.permissions import Role
 from keys import services
 from keys.models import Api, Key, Secret, SecretUse
-from tests.factories.accounts import PASSWORD, a_user, acting, an_account
+from tests.factories.accounts import PASSWORD, a_user, acting
 from tests.factories.keys import a_billing_key, billing_for, events
 from tests.responses import read_page
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in", "billing_enabled")]
 TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    billing_for(user.account)
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture

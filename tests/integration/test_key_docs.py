@@ -26,18 +26,11 @@ from tests.factories.accounts import a_user, an_account, with_totp
 from tests.factories.keys import LEAST, a_key_of, api_for
 from tests.responses import without_breaks
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 PRESETS = sorted(LEAST)
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SIGNED = {"lms-call-logic", "lynx"}
 SECTIONS = ["introduction", "overview", "modules", "credential", "parameters", "errors", "limits"]
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
 
 
 def support() -> User:

@@ -27,18 +27,10 @@ from keys.services import BulkResult, TooManyKeys, bulk, disable_many, state
 from keys.views import bulk_actions
 from tests.factories.accounts import a_user, acting, an_account
 from tests.factories.calls import a_call
-from tests.factories.keys import a_billing_key, a_key_of, billing_for, events
+from tests.factories.keys import a_billing_key, a_key_of, events
 from tests.responses import Response
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    billing_for(user.account)
-    client.force_login(user)
-    return user
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in", "billing_enabled")]
 
 
 @pytest.fixture

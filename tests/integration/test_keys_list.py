@@ -24,15 +24,7 @@ from tests.factories.key_rows import a_secret
 from tests.factories.keys import a_billing_key, a_key_of, billing_for
 from tests.responses import Response
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    billing_for(user.account)
-    client.force_login(user)
-    return user
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in", "billing_enabled")]
 
 
 def names(response: Response) -> list[str]:

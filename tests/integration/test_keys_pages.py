@@ -20,19 +20,11 @@ from tests.factories.accounts import PASSWORD, a_user, acting, an_account
 from tests.factories.keys import LEAST, a_billing_key, a_key_of, billing_for, events
 from tests.responses import read_page
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in", "billing_enabled")]
 NEW = "/keys/new/?api=billing"
 HTMX = {"HX-Request": "true"}
 TOKEN = re.compile(r"kw_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
 ACTIONS = ["detail", "edit", "reveal", "enable", "disable", "delete"]
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    billing_for(user.account)
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture

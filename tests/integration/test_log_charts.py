@@ -33,16 +33,6 @@ def _no_sums(db: None) -> None:
     empty_sums()
 
 
-@pytest.fixture
-def acme() -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def alice(acme: Account) -> User:
-    return a_user(acme, "Alice", Role.ADMINISTRATOR)
-
-
 def signed_in(user: User) -> Client:
     client = Client(REMOTE_ADDR=ADDRESS)
     client.force_login(user)

@@ -19,10 +19,10 @@ from audit.exports import file, formats
 from audit.exports.columns import CALLS
 from audit.models import Call, Event
 from core.permissions import Role
-from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.accounts import a_user, an_account
 from tests.factories.calls import a_call, more_calls
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("signed_in")]
 FORMULAS = [
     "=1+1", "=cmd|' /C calc'!A0", "=HYPERLINK(\"http://evil\")", "==", "= 1", "=\t1", "=1,2", "=\"a\"", "='x'", "=@A1",
     "@SUM(1)", "@", "@=1", "@A1", "@\"x\"",
@@ -36,18 +36,6 @@ TYPED_BY_PEOPLE = [
     "account", "api", "key_id", "key_name", "owner", "credential", "method", "host", "path", "query", "module", "rule",
     "proxy", "user_agent",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def acme():
-    return an_account()
-
-
-@pytest.fixture
-def client(acme):
-    client = Client(REMOTE_ADDR=ADDRESS)
-    client.force_login(a_user(acme, "Alice", Role.ADMINISTRATOR))
-    return client
 
 
 def export(client: Client, **data: str):

@@ -16,25 +16,12 @@ from accounts.models import Account
 from audit.trail.events import Target
 from audit.trail.record import record
 from core.actor import Actor
-from core.permissions import Role
-from tests.factories.accounts import ADDRESS, a_user, an_account
+from tests.factories.accounts import an_account
 from tests.factories.calls import a_call
 from tests.factories.keys import api_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def acme() -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def client(acme: Account) -> Client:
-    client = Client(REMOTE_ADDR=ADDRESS)
-    client.force_login(a_user(acme, "Alice", Role.ADMINISTRATOR))
-    return client
 
 
 def find(client: Client, log: str = "logs", **filters: str) -> list[UUID | int]:

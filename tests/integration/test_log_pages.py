@@ -10,33 +10,14 @@ from uuid import UUID
 
 import pytest
 from django.db.models import Q
-from django.test import Client
 
 from audit.calls.selectors import get_call_page, list_calls
 from audit.paging import MAX_ROWS_SCANNED
-from core.permissions import Role
-from tests.factories.accounts import a_user, an_account
+from tests.factories.accounts import an_account
 from tests.factories.calls import a_call
 from tests.responses import without_breaks
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def acme():
-    return an_account()
-
-
-@pytest.fixture
-def alice(acme):
-    return a_user(acme, "Alice", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
-def client(alice):
-    client = Client()
-    client.force_login(alice)
-    return client
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 
 
 def texts(response):

@@ -12,24 +12,10 @@ from django.test import Client
 
 from accounts.models import Account
 from audit.models import Call
-from core.permissions import Role
-from tests.factories.accounts import ADDRESS, a_user, an_account
 from tests.factories.calls import a_call, more_calls
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 AGO = timedelta(minutes=30)
-
-
-@pytest.fixture
-def acme() -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def client(acme: Account) -> Client:
-    client = Client(REMOTE_ADDR=ADDRESS)
-    client.force_login(a_user(acme, "Alice", Role.ADMINISTRATOR))
-    return client
 
 
 def newest(acme: Account) -> str:

@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.models import Account, User
 from core.permissions import Role
 from keys.models import Key
-from tests.factories.accounts import PASSWORD, a_user, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, with_totp
 from tests.factories.keys import a_key_of, api_for
 from tests.responses import Response
 
@@ -21,12 +21,9 @@ WARNING = "Mask Phone Number has no effect while the account’s phone masking i
 NOT_IN_FORCE = "Mask Phone Number Yes, but has no effect because phone masking is off in the account's settings"
 
 
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    api_for(user.account, "cloud-pbx")
-    client.force_login(user)
-    return user
+@pytest.fixture(autouse=True)
+def _enabled(signed_in: User, acme: Account) -> None:
+    api_for(acme, "cloud-pbx")
 
 
 def words(response: Response) -> str:

@@ -23,15 +23,8 @@ from keys.services import change
 from tests.factories.accounts import a_user, an_account
 from tests.factories.keys import a_billing_key, confirmed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 SCHEDULE = RotationSchedule(90, Overlap.WEEK)
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
 
 
 def list_lines(client: Client) -> dict[str, str]:

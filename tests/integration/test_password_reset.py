@@ -15,17 +15,12 @@ from django.test import Client
 from accounts import services
 from accounts.models import User
 from core.permissions import Role
-from tests.factories.accounts import PASSWORD, a_user, acting, an_account, with_totp
+from tests.factories.accounts import PASSWORD, a_user, acting, with_totp
 from tests.factories.keys import events
 from tests.responses import Response, common_headers
 
 pytestmark = pytest.mark.django_db
 NEW = "a long and quiet evening"
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return a_user(an_account(), "Alice", Role.ADMINISTRATOR)
 
 
 @pytest.fixture

@@ -47,14 +47,11 @@ MORE = {
 }
 
 
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    IpList.objects.create(account=user.account, name="Office").entries.create(network="10.0.0.0/8")
+@pytest.fixture(autouse=True)
+def _presets(signed_in: User, acme: Account) -> None:
+    IpList.objects.create(account=acme, name="Office").entries.create(network="10.0.0.0/8")
     for slug in PRESETS:
-        api_for(user.account, slug)
-    client.force_login(user)
-    return user
+        api_for(acme, slug)
 
 
 def new(slug: str) -> str:

@@ -13,20 +13,12 @@ from django.test import Client
 
 from accounts.models import User
 from core.lists import PAGE_SIZE
-from core.permissions import Role
 from keys.models import IpList, Key
-from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD
 from tests.factories.keys import a_billing_key, a_key_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 LISTED = "api=billing&status=active&sort=name&q=r%C3%B6b+%26"
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
 
 
 def link(client: Client, page: str, label: str) -> str:

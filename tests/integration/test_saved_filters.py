@@ -21,15 +21,8 @@ from tests.factories.ip_lists import an_ip_list
 from tests.responses import read_words
 from tests.trail import since_the_beginning
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 DENIED = "decision=denied&range=7d"
-
-
-@pytest.fixture
-def alice(client: Client) -> User:
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
 
 
 def sign_in(user: User) -> Client:

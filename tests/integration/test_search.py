@@ -25,10 +25,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def account(alice: User, client: Client) -> Account:
-    client.force_login(alice)
-    assert alice.account is not None
-    return alice.account
+def account(signed_in: User, acme: Account) -> Account:
+    return acme
 
 
 @pytest.fixture

@@ -13,23 +13,11 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from core.permissions import Role
-from tests.factories.accounts import PASSWORD, a_user, an_account
+from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.keys import a_billing_key, billing_for, events
 from tests.responses import Response, read_page
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def acme(db: None) -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def alice(client: Client, acme: Account) -> User:
-    user = a_user(acme, "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 
 
 def filled_in(**changed: Any) -> dict[str, Any]:

@@ -23,16 +23,6 @@ pytestmark = pytest.mark.django_db
 WORKER = Target("key", "0123456789ab", "Worker <b>")
 
 
-@pytest.fixture
-def acme():
-    return an_account()
-
-
-@pytest.fixture
-def alice(acme):
-    return a_user(acme, "Alice", Role.ADMINISTRATOR)
-
-
 def signed_in(user) -> Client:
     client = Client()
     client.force_login(user)

@@ -24,19 +24,7 @@ from tests.factories.accounts import PASSWORD, a_user, an_account
 from tests.factories.keys import a_billing_key, events
 from tests.responses import Response, read_page
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def acme(db: None) -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def alice(client: Client, acme: Account) -> User:
-    user = a_user(acme, "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signed_in")]
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 
 
 @pytest.fixture
-def signed_in(client: Client, alice: User) -> User:
-    client.force_login(alice)
-    return alice
-
-
-@pytest.fixture
 def endpoint(alice: User) -> Endpoint:
     return an_endpoint(alice, URL, tested=False)
 

@@ -22,16 +22,6 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def acme() -> Account:
-    return an_account()
-
-
-@pytest.fixture
-def alice(acme: Account) -> User:
-    return a_user(acme, "Alice", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
 def api(acme: Account) -> Api:
     api = an_api("weather")
     Enablement.objects.create(account=acme, api=api)
