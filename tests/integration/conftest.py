@@ -44,13 +44,9 @@ def support(client: Client, db: None) -> User:
 
 
 @pytest.fixture
-def unsummed(client: Client, db: None) -> User:
-    """An Administrator, signed in as `client`; no call is summed yet, so that calls of earlier times can be logged."""
-    from core.permissions import Role
-    from tests.factories.accounts import a_user, an_account
+def unsummed(signed_in: User) -> User:
+    """Alice, signed in; no call is summed yet, so that calls of earlier times can be logged."""
     from tests.factories.calls import as_owner
 
     as_owner("UPDATE audit_usage_state SET until = NULL")
-    user = a_user(an_account(), "Alice", Role.ADMINISTRATOR)
-    client.force_login(user)
-    return user
+    return signed_in
